@@ -1,0 +1,77 @@
+// npm run check: everything that can be said of the repository without running it. Reports all, then fails.
+import { join } from 'node:path';
+import { documentationProblems } from './docs.ts';
+import { readFiles, root, type SourceFile, sourceFolders } from './files.ts';
+import { importProblems } from './imports.ts';
+import { run } from './run.ts';
+
+const linesMax = 500;
+const linesAim = 250;
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly output: string;
+}
+
+const verbose = process.argv.includes('--verbose');
+const files = readFiles(sourceFolders, '.ts');
+const bin = join(root, 'node_modules', '.bin');
+
+const checks = await Promise.all([
+  program('types', join(bin, 'tsc'), ['-p', '.']),
+  // Findings of the level "info" are matters of taste, and one of them contradicts a setting of tsc.
+  program('format and lint', join(bin, 'biome'), [
+    'check',
+    '--error-on-warnings',
+    '--diagnostic-level=warn',
+    '--max-diagnostics=100',
+  ]),
+  program('dead files, exports, dependencies', join(bin, 'knip'), ['--no-progress']),
+  list('import directions', importProblems(files)),
+  list('file length', files.flatMap(tooLong)),
+  list('unfinished work', files.flatMap(unfinished)),
+  list('documentation', documentationProblems()),
+]);
+
+for (const check of checks) {
+  process.stdout.write(`${check.ok ? 'ok  ' : 'FAIL'}  ${check.name}\n`);
+  if (!check.ok) process.stdout.write(`${check.output.trimEnd().replace(/^(?=.)/gm, '      ')}\n`);
+}
+if (verbose) {
+  const long = files
+    .map(({ path, text }) => ({ path, lines: lineCount(text) }))
+    .filter(({ lines }) => lines > linesAim);
+  for (const { path, lines } of long) process.stdout.write(`      ${path}: ${lines} lines, more than ${linesAim}\n`);
+}
+const failed = checks.filter((check) => !check.ok);
+process.stdout.write(
+  failed.length === 0
+    ? `\nAll ${checks.length} checks passed.\n`
+    : `\n${failed.length} of ${checks.length} checks failed: ${failed.map((check) => check.name).join('; ')}.\n`,
+);
+process.exitCode = failed.length === 0 ? 0 : 1;
+
+async function program(name: string, path: string, args: readonly string[]): Promise<Check> {
+  const { code, output } = await run(path, args);
+  return { name, ok: code === 0, output };
+}
+
+function list(name: string, problems: readonly string[]): Check {
+  return { name, ok: problems.length === 0, output: problems.join('\n') };
+}
+
+function tooLong({ path, text }: SourceFile): string[] {
+  const lines = lineCount(text);
+  return lines > linesMax ? [`${path}: ${lines} lines, at most ${linesMax} are allowed`] : [];
+}
+
+function unfinished({ path, text }: SourceFile): string[] {
+  // Put together here, so that this line is not found by itself.
+  const marker = new RegExp(`\\b(${['TO', 'FIX'].map((word, i) => word + ['DO', 'ME'][i]).join('|')})\\b`);
+  return text.split('\n').flatMap((line, index) => (marker.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : []));
+}
+
+function lineCount(text: string): number {
+  return text.split('\n').length - 1;
+}

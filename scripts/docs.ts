@@ -1,0 +1,132 @@
+// npm run docs: writes the parts of docs/ that come from the source. With --check it only says what is not current.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { errorKinds } from '../src/base/errors.ts';
+import { configurationKeys } from '../src/config/schema.ts';
+import { readFiles, root, type SourceFile } from './files.ts';
+
+/** A part of a page that is written by this script, between two comments that carry its name. */
+interface GeneratedPart {
+  readonly page: string;
+  readonly name: string;
+  readonly text: string;
+}
+
+const sections: readonly (readonly [name: string, title: string])[] = [
+  ['server', '`server`'],
+  ['http', '`http`'],
+  ['https', '`https`'],
+  ['', 'At the top'],
+  ['limits', '`limits`'],
+];
+
+/** What is wrong with the documentation, one line each. */
+export function documentationProblems(): readonly string[] {
+  const outdated = generatedParts()
+    .filter((part) => replacePart(part) !== readPage(part.page))
+    .map((part) => `${part.page}: the part "${part.name}" is not current; run npm run docs`);
+  return [...outdated, ...pages().flatMap((page) => brokenLinks(page))];
+}
+
+if (import.meta.main) {
+  if (!process.argv.includes('--check')) {
+    for (const part of generatedParts()) writeFileSync(join(root, part.page), replacePart(part));
+  }
+  const problems = documentationProblems();
+  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  process.exitCode = problems.length === 0 ? 0 : 1;
+}
+
+function generatedParts(): readonly GeneratedPart[] {
+  return [
+    { page: 'docs/configuration.md', name: 'keys', text: keyTables() },
+    { page: 'docs/errors.md', name: 'codes', text: errorTable() },
+  ];
+}
+
+function keyTables(): string {
+  const leaves = configurationKeys.filter((key) => key.description !== '' && !/\[\]$/.test(key.path));
+  const known = new Set(sections.map(([name]) => name));
+  return sections
+    .map(([name, title]) => {
+      const keys = leaves.filter((key) => {
+        const section = key.path.includes('.') ? (key.path.split('.')[0] ?? '') : '';
+        if (!known.has(section)) throw new Error(`scripts/docs.ts knows no section ${section}`);
+        return section === name;
+      });
+      const rows = keys.map((key) => [
+        `\`${key.path}\``,
+        key.default === '' ? '' : code(key.default),
+        code(key.allowed) + (key.unit === '' || key.allowed.includes(key.unit) ? '' : `, ${key.unit}`),
+        key.source,
+        key.description,
+      ]);
+      return `## ${title}\n\n${table(['key', 'default', 'allowed', 'since', 'meaning'], rows)}`;
+    })
+    .join('\n');
+}
+
+/** Quoted words of a value, as code. */
+function code(text: string): string {
+  return text.replace(/"[^"]*"/g, (quoted) => `\`${quoted}\``);
+}
+
+function errorTable(): string {
+  const rows = [...errorKinds].map(([name, { source, retry, summary }]) => [`\`${name}\``, source, retry, summary]);
+  return table(['code', 'source', 'sent again', 'meaning'], rows);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('');
+}
+
+function replacePart({ page, name, text }: GeneratedPart): string {
+  const before = `<!-- generated: ${name}; npm run docs writes it -->\n`;
+  const after = '<!-- end of generated -->\n';
+  const source = readPage(page);
+  const start = source.indexOf(before);
+  const end = source.indexOf(after, start);
+  if (start === -1 || end === -1) throw new Error(`${page} has no place for the generated part "${name}"`);
+  return `${source.slice(0, start + before.length)}\n${text}\n${source.slice(end)}`;
+}
+
+function readPage(page: string): string {
+  return readFileSync(join(root, page), 'utf8');
+}
+
+function pages(): readonly SourceFile[] {
+  const top = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'].filter((name) =>
+    existsSync(join(root, name)),
+  );
+  return [...top.map((path) => ({ path, text: readPage(path) })), ...readFiles(['docs', 'examples'], '.md')];
+}
+
+/** Links to files that are not there, and to headings that no file has. Links to other sites are not followed. */
+function brokenLinks({ path, text }: SourceFile): string[] {
+  const withoutCode = text.replace(/```[\s\S]*?```/g, '').replace(/`[^`\n]*`/g, '');
+  const links = [...withoutCode.matchAll(/\]\(([^()\s]+)\)|<(?:img|a)\s[^>]*(?:src|href)="([^"]+)"/g)];
+  return links.flatMap((match) => {
+    const link = match[1] ?? match[2] ?? '';
+    if (/^[a-z][a-z0-9+.-]*:/i.test(link)) return [];
+    const [file = '', heading = ''] = link.split('#');
+    const target = file === '' ? join(root, path) : resolve(root, dirname(path), file);
+    if (!existsSync(target)) return [`${path}: the link ${link} leads nowhere`];
+    if (heading === '' || !target.endsWith('.md')) return [];
+    return headings(readFileSync(target, 'utf8')).has(heading) ? [] : [`${path}: the link ${link} names no heading`];
+  });
+}
+
+/** The anchors that GitHub makes of the headings of a page. */
+function headings(text: string): ReadonlySet<string> {
+  const titles = [...text.matchAll(/^#{1,6}\s+(.+)$/gm)].map((match) => match[1] ?? '');
+  return new Set(
+    titles.map((title) =>
+      title
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .trim()
+        .replaceAll(' ', '-'),
+    ),
+  );
+}

@@ -1,0 +1,99 @@
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runHere } from './run.ts';
+
+/** A program that is not ours, and the Debian package that has it. */
+interface Server {
+  readonly program: string;
+  readonly package: string;
+}
+
+/** What the tests start or call. */
+export const testServers: readonly Server[] = [
+  { program: 'curl', package: 'curl' },
+  { program: 'nginx', package: 'nginx-light' },
+];
+
+/** What the benchmark compares with, and what makes the load. */
+export const benchServers: readonly Server[] = [
+  { program: 'nginx', package: 'nginx-light' },
+  { program: 'haproxy', package: 'haproxy' },
+  { program: 'caddy', package: 'caddy' },
+  { program: 'wrk', package: 'wrk' },
+  { program: 'h2load', package: 'nghttp2-client' },
+];
+
+/** Where Debian has programs for administrators, which is not in everybody's PATH. */
+const administratorPaths = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+
+/**
+ * Makes sure that every program is there. As root it installs the missing ones from Debian's packages; else it
+ * prints the command that does.
+ * @returns whether all are there now.
+ */
+export async function ensureServers(servers: readonly Server[]): Promise<boolean> {
+  const missing = servers.filter(({ program }) => findProgram(program) === null);
+  if (missing.length === 0) return true;
+  const programs = missing.map(({ program }) => program).join(', ');
+  const packages = [...new Set(missing.map((server) => server.package))];
+  const command = `apt-get install --yes --no-install-recommends ${packages.join(' ')}`;
+  if (process.getuid?.() !== 0 || findProgram('apt-get') === null) {
+    process.stderr.write(`Missing: ${programs}. Install with:\n\n  sudo apt-get update && sudo ${command}\n\n`);
+    return false;
+  }
+  process.stderr.write(`Missing: ${programs}. Installing ${packages.join(' ')}.\n`);
+  await install(packages);
+  const still = missing.filter(({ program }) => findProgram(program) === null);
+  if (still.length === 0) return true;
+  const names = still.map(({ program }) => program).join(', ');
+  process.stderr.write(`Still missing: ${names}. This was tried:\n\n  apt-get update && ${command}\n\n`);
+  return false;
+}
+
+/** The path of a program, null where it is not installed. */
+export function findProgram(program: string): string | null {
+  const folders = [...(process.env['PATH'] ?? '').split(':').filter((folder) => folder !== ''), ...administratorPaths];
+  return folders.map((folder) => join(folder, program)).find(isExecutable) ?? null;
+}
+
+async function install(packages: readonly string[]): Promise<void> {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const removePolicy = forbidServices();
+  try {
+    await runHere('apt-get', ['update', '--quiet'], env);
+    await runHere('apt-get', ['install', '--yes', '--quiet', '--no-install-recommends', ...packages], env);
+  } finally {
+    removePolicy();
+  }
+}
+
+/**
+ * Keeps the packages from starting their service, which would take port 80: a policy for invoke-rc.d, where the
+ * machine has none of its own. Gives back what takes it away again.
+ */
+function forbidServices(): () => void {
+  const policy = '/usr/sbin/policy-rc.d';
+  if (existsSync(policy)) return () => {};
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  const remove = () => rmSync(policy, { force: true });
+  const stop = () => {
+    remove();
+    process.exit(1);
+  };
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  return () => {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+    remove();
+  };
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

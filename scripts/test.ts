@@ -1,0 +1,36 @@
+// npm test: sees to the servers that the tests need, then runs every test, or the files and options that are given:
+//   npm test -- src/config/load.test.ts
+//   npm test -- --test-name-pattern=wildcard
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { readFiles, root } from './files.ts';
+import { runHere } from './run.ts';
+import { ensureServers, testServers } from './servers.ts';
+
+/** Of a single test that sets no time-out of its own. */
+const testTimeoutMs = 60_000;
+
+const args = process.argv.slice(2);
+const given = args.filter(isTestFile);
+const options = args.filter((arg) => !isTestFile(arg));
+const files = given.length > 0 ? given : readFiles(['src', 'test', 'scripts'], '.test.ts').map(({ path }) => path);
+
+if (!(await ensureServers(testServers))) {
+  process.exitCode = 1;
+} else if (files.length === 0) {
+  process.stderr.write('There are no tests.\n');
+  process.exitCode = 1;
+} else {
+  process.exitCode = await runHere(process.execPath, [
+    '--test',
+    '--test-reporter=spec',
+    `--test-timeout=${testTimeoutMs}`,
+    ...options,
+    ...files,
+  ]);
+}
+
+/** Anything that is not an option and names files; the value of an option is left where it is. */
+function isTestFile(arg: string): boolean {
+  return !arg.startsWith('-') && (arg.endsWith('.ts') || arg.includes('*') || existsSync(resolve(root, arg)));
+}

@@ -1,0 +1,18 @@
+import type { Config } from './config.ts';
+import { withoutPassword } from './problems.ts';
+import { configurationKeys } from './schema.ts';
+
+const censored = '********';
+
+const secretNames = new Set(
+  configurationKeys.filter((key) => key.secret).map((key) => key.path.slice(key.path.lastIndexOf('.') + 1)),
+);
+
+/** A configuration as indented JSON that may be shown: keys, certificates, passphrases and passwords are hidden. */
+export function censoredJson(config: Config): string {
+  return JSON.stringify({ ...config, driver: config.driver.map(withoutPassword) }, hideSecret, 2);
+}
+
+function hideSecret(name: string, value: unknown): unknown {
+  return secretNames.has(name) && value !== undefined && value !== null ? censored : value;
+}

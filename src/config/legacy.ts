@@ -1,0 +1,92 @@
+import { isPlain, type Plain } from './shape.ts';
+
+/**
+ * A parsed file with the keys of Hipache 0.3 moved to their new names, one warning each. A new key that is there as
+ * well goes before the old one.
+ */
+export function translateLegacyKeys(file: Plain, warnings: string[]): Plain {
+  const translated: Plain = { ...file };
+  const server = isPlain(file['server']) ? { ...file['server'] } : null;
+  if (server !== null) {
+    translated['server'] = server;
+    moveListeners(translated, server, warnings);
+  }
+  // In 0.3 the Redis keys stood at the top of the file; some files have them under "server".
+  for (const holder of server === null ? [translated] : [translated, server]) {
+    moveRedis(translated, holder, holder === server ? 'server.' : '', warnings);
+  }
+  return translated;
+}
+
+function moveListeners(file: Plain, server: Plain, warnings: string[]): void {
+  if (Object.hasOwn(server, 'https')) {
+    const old = server['https'];
+    // 0.3 listened for https wherever this key was there, on the addresses of http where it named none.
+    const bind = server['address'] ?? '127.0.0.1';
+    move(file, 'https', isPlain(old) ? { bind, ...old } : old, 'server.https', warnings);
+    delete server['https'];
+  }
+  const http: Plain = isPlain(file['http']) ? { ...file['http'] } : {};
+  for (const [oldName, newName] of [
+    ['port', 'port'],
+    ['address', 'bind'],
+  ] as const) {
+    if (!Object.hasOwn(server, oldName)) continue;
+    move(http, newName, server[oldName], `server.${oldName}`, warnings, 'http.');
+    delete server[oldName];
+    if (isPlain(file['http']) || file['http'] === undefined || file['http'] === null) file['http'] = http;
+  }
+}
+
+function move(to: Plain, newName: string, value: unknown, oldPath: string, warnings: string[], newPrefix = ''): void {
+  if (Object.hasOwn(to, newName)) {
+    warnings.push(`${oldPath}: a key of Hipache 0.3, not used: ${newPrefix}${newName} is given as well`);
+    return;
+  }
+  to[newName] = value;
+  warnings.push(`${oldPath}: a key of Hipache 0.3; its name is ${newPrefix}${newName} now`);
+}
+
+const redisKeys = [
+  'redisHost',
+  'redisPort',
+  'redisDatabase',
+  'redisPassword',
+  'redisMasterHost',
+  'redisMasterPort',
+  'redisMasterDatabase',
+  'redisMasterPassword',
+] as const;
+
+function moveRedis(file: Plain, holder: Plain, path: string, warnings: string[]): void {
+  const given = redisKeys.filter((name) => Object.hasOwn(holder, name));
+  if (given.length === 0) return;
+  const driver = redisDriver(holder);
+  for (const name of given) delete holder[name];
+  const names = given.map((name) => `${path}${name}`).join(', ');
+  const old = given.length === 1 ? 'a key' : 'keys';
+  if (Object.hasOwn(file, 'driver')) {
+    warnings.push(`${names}: ${old} of Hipache 0.3, not used: driver is given as well`);
+    return;
+  }
+  file['driver'] = driver;
+  warnings.push(
+    `${names}: ${old} of Hipache 0.3; the name is driver now, as a URL: redis://:password@host:port/database`,
+  );
+}
+
+/** One URL, or the pair of a replica that is read and a primary that is written. */
+function redisDriver(holder: Plain): string | string[] {
+  const reads = redisUrl(holder, 'redis');
+  const hasPrimary = redisKeys.some((name) => name.startsWith('redisMaster') && Object.hasOwn(holder, name));
+  return hasPrimary ? [reads, redisUrl(holder, 'redisMaster')] : reads;
+}
+
+function redisUrl(holder: Plain, prefix: 'redis' | 'redisMaster'): string {
+  const host = holder[`${prefix}Host`] ?? '127.0.0.1';
+  const port = holder[`${prefix}Port`] ?? 6379;
+  const database = holder[`${prefix}Database`] ?? 0;
+  const password = holder[`${prefix}Password`];
+  const user = password === undefined || password === null ? '' : `:${encodeURIComponent(String(password))}@`;
+  return `redis://${user}${host}:${port}/${database}`;
+}

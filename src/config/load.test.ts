@@ -1,0 +1,329 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { HipacheError } from '../base/errors.ts';
+import { type LoadedConfig, loadConfig } from './load.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'hipache-config-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const env = { HOME: '/home/someone' };
+let count = 0;
+
+/** Loads a file of this content and name, as a user that is not root. */
+function load(content: unknown, extension = 'json'): LoadedConfig {
+  const file = join(folder, `${count++}.${extension}`);
+  writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
+  return loadConfig({ file, env, cwd: folder, isRoot: false });
+}
+
+/** The lines of the message of the error that `content` gives, less the first. */
+function mistakes(content: unknown, extension = 'json', code = 'CONFIG_INVALID'): readonly string[] {
+  let caught: unknown;
+  try {
+    load(content, extension);
+  } catch (error) {
+    caught = error;
+  }
+  assert.ok(caught instanceof HipacheError, 'an error of the configuration');
+  assert.equal(caught.code, code);
+  return caught.message
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim());
+}
+
+describe('without a file', () => {
+  test('a newcomer gets the embedded store, port 8080 and logs on the standard output', () => {
+    const { config, file, notes, warnings } = loadConfig({ env, cwd: folder, isRoot: false });
+    assert.equal(file, null);
+    assert.deepEqual(config.http.bind, [{ address: '127.0.0.1', port: 8080, proxyProtocol: false }]);
+    assert.deepEqual(config.driver, ['sqlite:/home/someone/.local/state/hipache/routes.sqlite']);
+    assert.equal(config.server.accessLog, '-');
+    assert.equal(config.server.httpKeepAlive, true);
+    assert.deepEqual([...notes, ...warnings], []);
+  });
+
+  test('the embedded store is where the machine keeps state', () => {
+    const driver = (more: NodeJS.ProcessEnv, isRoot: boolean) =>
+      loadConfig({ env: { ...env, ...more }, cwd: folder, isRoot }).config.driver[0];
+    assert.equal(driver({}, true), 'sqlite:/var/lib/hipache/routes.sqlite');
+    assert.equal(driver({ XDG_STATE_HOME: '/state' }, false), 'sqlite:/state/hipache/routes.sqlite');
+    assert.equal(driver({ XDG_STATE_HOME: 'state' }, false), 'sqlite:/home/someone/.local/state/hipache/routes.sqlite');
+    assert.equal(driver({ STATE_DIRECTORY: '/var/lib/x:/y' }, false), 'sqlite:/var/lib/x/routes.sqlite');
+    assert.throws(() => loadConfig({ env: {}, cwd: folder, isRoot: false }), /HOME/);
+  });
+
+  test('a driver that is given goes before every other', () => {
+    const { config } = loadConfig({ env: {}, cwd: folder, isRoot: false, driver: 'sqlite:x' });
+    assert.deepEqual(config.driver, ['sqlite:x']);
+  });
+});
+
+describe('the file', () => {
+  test('is config/config.json, or that of SETTINGS_FLAVOR, where none is named', () => {
+    const cwd = mkdtempSync(join(folder, 'cwd-'));
+    mkdirSync(join(cwd, 'config'));
+    writeFileSync(join(cwd, 'config', 'config.json'), '{"http":{"port":1}}');
+    writeFileSync(join(cwd, 'config', 'config_dev.json'), '{"http":{"port":2}}');
+    const port = (flavor?: string) =>
+      loadConfig({ env: { ...env, ...(flavor === undefined ? {} : { SETTINGS_FLAVOR: flavor }) }, cwd }).config.http
+        .bind[0]?.port;
+    assert.equal(port(), 1);
+    assert.equal(port('dev'), 2);
+    assert.throws(() => port('prod'), /config_prod\.json cannot be read: there is no such file/);
+    assert.throws(() => port('../dev'), /SETTINGS_FLAVOR: found "\.\.\/dev"/);
+  });
+
+  test('of Hipache 0.4 works unchanged', () => {
+    const { config, notes, warnings } = load({
+      server: {
+        accessLog: '/var/log/hipache/access.log',
+        workers: 1,
+        maxSockets: 50,
+        deadBackendTTL: 10,
+        tcpTimeout: 20,
+        retryOnError: 1,
+        deadBackendOn500: false,
+        httpKeepAlive: true,
+        lruCache: { size: 1000, ttl: 5 },
+      },
+      http: { port: 81, bind: ['127.0.0.1', { address: '::1', port: 82 }] },
+      https: { port: 443, bind: [], key: '/etc/ssl/ssl.key', cert: '/etc/ssl/ssl.crt', ca: ['/etc/ssl/ca.crt'] },
+      user: 'www-data',
+      group: 'www-data',
+      driver: 'sqlite:/tmp/x',
+    });
+    assert.equal(config.server.maxSockets, 50);
+    assert.equal(config.limits.cacheEntriesMax, 1000);
+    assert.deepEqual(config.http.bind, [
+      { address: '127.0.0.1', port: 81, proxyProtocol: false },
+      { address: '::1', port: 82, proxyProtocol: false },
+    ]);
+    assert.equal(config.group, 'www-data');
+    assert.deepEqual(warnings, []);
+    assert.equal(notes.length, 2);
+  });
+
+  test('with no driver gets the embedded store and a note of it', () => {
+    const { config, notes } = load({});
+    assert.match(config.driver[0], /^sqlite:/);
+    assert.match(notes.join(), /no driver is given.*redis:/);
+    assert.equal(config.http.bind[0]?.port, 80);
+    assert.equal(config.server.accessLog, '/var/log/hipache/access.log');
+    assert.equal(config.server.httpKeepAlive, false);
+  });
+
+  test('may be YAML, empty, with empty sections, or start with a byte order mark', () => {
+    assert.equal(load('server:\n  maxSockets: 7\n', 'yaml').config.server.maxSockets, 7);
+    assert.equal(load('', 'yml').config.server.maxSockets, 100);
+    assert.equal(load('server:\nlimits:\n', 'yml').config.limits.headFieldsMax, 100);
+    assert.equal(load('\uFEFF{"server":{"maxSockets":8}}').config.server.maxSockets, 8);
+    assert.equal(load('\uFEFFserver: {maxSockets: 9}', 'yaml').config.server.maxSockets, 9);
+  });
+
+  test('has to be there, and of a known kind', () => {
+    const of = (file: string) => () => loadConfig({ file, env, cwd: folder });
+    assert.throws(of('absent.json'), { code: 'CONFIG_UNREADABLE', message: /absent\.json .* no such file/ });
+    assert.throws(of('config.toml'), { code: 'CONFIG_UNREADABLE', message: /\.json, \.yaml or \.yml/ });
+    mkdirSync(join(folder, 'folder.json'));
+    assert.throws(of('folder.json'), { code: 'CONFIG_UNREADABLE', message: /it is a directory/ });
+    writeFileSync(join(folder, 'latin.json'), Buffer.from('{"user":"\xfc"}', 'latin1'));
+    assert.throws(of('latin.json'), { code: 'CONFIG_UNREADABLE', message: /not UTF-8/ });
+  });
+});
+
+describe('text that cannot be read', () => {
+  test('is told with line and column', () => {
+    const of = (text: string, extension?: string) => mistakes(text, extension, 'CONFIG_UNREADABLE');
+    assert.deepEqual(of('{\n  "server": {\n    "debug": tru\n'), [
+      'line 3, column 14: a value is expected here (a string is written in double quotes)',
+    ]);
+    assert.deepEqual(of('{"a": 1,}'), ['line 1, column 9: a key in double quotes is expected here']);
+    assert.match(of('server: [1\n', 'yaml').join(), /^line 2, column 1: /);
+    assert.match(of('a: 1\n---\nb: 2\n', 'yaml').join(), /a second document starts here/);
+  });
+
+  test('names every key that is given twice', () => {
+    const of = (text: string, extension?: string) => mistakes(text, extension, 'CONFIG_UNREADABLE');
+    assert.deepEqual(of('{"http":{"port":1,\n"port":2},"http":{}}'), [
+      'line 2, column 1: the key "port" is given twice',
+      'line 2, column 11: the key "http" is given twice',
+    ]);
+    assert.deepEqual(of('http:\n  port: 1\n  port: 2\n', 'yaml'), ['line 3, column 3: the key port is given twice']);
+  });
+
+  test('that grows without end by aliases is refused', () => {
+    const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]'];
+    for (let i = 1; i < 12; i++)
+      lines.push(
+        `a${i}: &a${i} [${Array(9)
+          .fill(`*a${i - 1}`)
+          .join(', ')}]`,
+      );
+    assert.throws(() => load(lines.join('\n'), 'yaml'), { code: 'CONFIG_UNREADABLE' });
+  });
+});
+
+describe('wrong values', () => {
+  test('are reported together, each with its key, what was found and what is allowed', () => {
+    const lines = mistakes({
+      server: { tcpTimeout: '30', workers: 0, logLevel: 'loud', trustedProxies: ['10.0.0.0/8', '10.0.0.0/33'] },
+      http: { bind: ['::1', { address: 'a b', port: 70_000 }, 5, { port: 3 }] },
+      driver: [],
+      group: '',
+      limits: { headBytesMax: 1.5 },
+    });
+    assert.deepEqual(lines, [
+      'server.logLevel: found "loud", allowed "trace", "debug", "info", "warn", "error", "fatal"',
+      'server.workers: found 0, allowed a whole number from 1 to 1024',
+      'server.tcpTimeout: found "30" (a string), allowed a number from 0 to 86400',
+      'server.trustedProxies[1]: found "10.0.0.0/33", allowed an IP address, or a network such as "10.0.0.0/8"',
+      'http.bind[1].address: found "a b", allowed an IP address or a host name',
+      'http.bind[1].port: found 70000, allowed a whole number from 0 to 65535',
+      'http.bind[2]: found 5, allowed an IP address or a host name, or an object of address, port, proxyProtocol',
+      'http.bind[3].address: found nothing, allowed an IP address or a host name',
+      'driver: found an empty array, allowed a URL such as "sqlite:/var/lib/hipache/routes.sqlite", or an array of URLs',
+      'group: found "", allowed the name of a group, or null',
+      'limits.headBytesMax: found 1.5, allowed a whole number from 1024 to 1048576',
+    ]);
+  });
+
+  test('of the file as a whole and of sections are told too', () => {
+    assert.throws(() => load('[]'), { code: 'CONFIG_INVALID', message: /found an empty array, allowed an object/ });
+    assert.deepEqual(mistakes({ server: 5, http: [] }), [
+      'server: found 5, allowed an object of keys',
+      'http: found an empty array, allowed an object of keys',
+    ]);
+  });
+
+  test('never show a secret', () => {
+    const text = mistakes({ https: { passphrase: 4711 }, driver: [5, 'redis-//u:pw@h'], group: 'g', user: '' }).join();
+    assert.match(text, /https\.passphrase: found a number/);
+    assert.doesNotMatch(text, /4711/);
+    const url = mistakes({ http: { bind: 'redis://user:pa/ss@host' } }).join();
+    assert.match(url, /found "redis:\/\/user:\*+@host"/);
+  });
+
+  test('tell of a misspelt key beside them', () => {
+    const lines = mistakes({ server: { tcpTimout: 3, tcpTimeout: -1 } });
+    assert.ok(lines.includes('server.tcpTimout: unknown key, not used; did you mean server.tcpTimeout?'));
+  });
+
+  test('a listener twice and no listener are mistakes', () => {
+    assert.deepEqual(mistakes({ http: { port: 81, bind: ['::1', { address: '::1', port: 81 }] } }), [
+      'http.bind: found ::1 port 81 twice, allowed once',
+    ]);
+    assert.match(mistakes({ http: { bind: [] } }).join(), /http\.bind: found an empty array/);
+  });
+});
+
+describe('what this version does not do', () => {
+  test('TLS is refused, never ignored', () => {
+    assert.deepEqual(mistakes({ https: { bind: ['0.0.0.0'], key: 'k', cert: 'c' } }), [
+      'https.bind: found addresses, allowed none: TLS is not in this version',
+    ]);
+    assert.deepEqual(
+      mistakes({ server: { https: { port: 443, key: 'k', cert: 'c' } } })[0],
+      ['https.bind: found addresses, allowed none: TLS is not in this version'][0],
+    );
+  });
+
+  test('several workers get a warning', () => {
+    assert.match(load({ server: { workers: 10 } }).warnings.join(), /^server\.workers: found 10; .*one process/);
+    assert.deepEqual(load({ server: { workers: 1 } }).warnings, []);
+  });
+});
+
+describe('unknown keys', () => {
+  test('get a warning with the nearest known name, at any depth', () => {
+    const { config, warnings } = load({
+      sever: {},
+      server: { tcpTimout: 1, lruCache: { sise: 1 }, banana: 1 },
+      http: { bind: [{ address: '::1', prot: 5 }] },
+      maxSockets: 5,
+    });
+    assert.deepEqual(warnings, [
+      'sever: unknown key, not used; did you mean server?',
+      'server.tcpTimout: unknown key, not used; did you mean server.tcpTimeout?',
+      'server.lruCache.sise: unknown key, not used; did you mean server.lruCache.size?',
+      'server.banana: unknown key, not used',
+      'http.bind[0].prot: unknown key, not used; did you mean http.bind[0].port?',
+      'maxSockets: unknown key, not used; did you mean server.maxSockets?',
+    ]);
+    assert.equal(config.server.tcpTimeout, 30);
+  });
+
+  test('with the names of an object of JavaScript are no more than that', () => {
+    const { warnings, config } = load(
+      '{"__proto__":{"debug":true},"constructor":{},"server":{"__proto__":1,"a\\nb":1}}',
+    );
+    assert.deepEqual(warnings, [
+      '__proto__: unknown key, not used',
+      'constructor: unknown key, not used',
+      'server.__proto__: unknown key, not used',
+      'server."a\\nb": unknown key, not used',
+    ]);
+    assert.equal(config.server.debug, false);
+    assert.equal(Object.getPrototypeOf(config.server), Object.prototype);
+    assert.deepEqual(load('__proto__: {x: 1}\ntoString: 1\n', 'yaml').warnings, [
+      '__proto__: unknown key, not used',
+      'toString: unknown key, not used',
+    ]);
+  });
+});
+
+describe('keys of Hipache 0.3', () => {
+  test('are moved, with a warning that has the new name', () => {
+    const { config, warnings } = load({ server: { port: 81, address: ['::1'] }, redisHost: 'r', redisPort: 6380 });
+    assert.deepEqual(config.http.bind, [{ address: '::1', port: 81, proxyProtocol: false }]);
+    assert.deepEqual(config.driver, ['redis://r:6380/0']);
+    assert.deepEqual(warnings, [
+      'server.port: a key of Hipache 0.3; its name is http.port now',
+      'server.address: a key of Hipache 0.3; its name is http.bind now',
+      'redisHost, redisPort: keys of Hipache 0.3; the name is driver now, as a URL: redis://:password@host:port/database',
+    ]);
+  });
+
+  test('of a Redis primary make a pair, with the password escaped and not shown', () => {
+    const { config, warnings } = load({ redisPassword: 'p@:/', redisMasterHost: 'm', redisMasterDatabase: 2 });
+    assert.deepEqual(config.driver, ['redis://:p%40%3A%2F@127.0.0.1:6379/0', 'redis://m:6379/2']);
+    assert.doesNotMatch(warnings.join(), /p@/);
+  });
+
+  test('do not go before new ones', () => {
+    const { config, warnings } = load({ server: { port: 81 }, http: { port: 82 }, redisPort: 1, driver: 'sqlite:x' });
+    assert.equal(config.http.bind[0]?.port, 82);
+    assert.deepEqual(config.driver, ['sqlite:x']);
+    assert.deepEqual(warnings, [
+      'server.port: a key of Hipache 0.3, not used: http.port is given as well',
+      'redisPort: a key of Hipache 0.3, not used: driver is given as well',
+    ]);
+  });
+
+  test('with wrong values are reported under the new name', () => {
+    assert.deepEqual(
+      mistakes({ server: { port: '80' } })[0],
+      'http.port: found "80" (a string), allowed a whole number from 0 to 65535',
+    );
+  });
+});
+
+test('debug is the level debug, which a level goes before', () => {
+  assert.equal(load({ server: { debug: true } }).config.server.logLevel, 'debug');
+  assert.equal(load({ server: { debug: true, logLevel: 'warn' } }).config.server.logLevel, 'warn');
+  assert.equal(load({}).config.server.logLevel, 'info');
+});
+
+test('limits.cacheEntriesMax goes before lruCache.size', () => {
+  const { config, notes } = load({
+    server: { lruCache: { size: 5 } },
+    limits: { cacheEntriesMax: 10 },
+    driver: 'sqlite:x',
+  });
+  assert.equal(config.limits.cacheEntriesMax, 10);
+  assert.deepEqual(notes, ['server.lruCache.size: not used, limits.cacheEntriesMax is given as well']);
+  assert.equal(load({ server: { lruCache: false } }).config.limits.cacheEntriesMax, 200_000);
+});

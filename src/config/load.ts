@@ -1,0 +1,88 @@
+import { HipacheError } from '../base/errors.ts';
+import { type Config, type Remarks, resolveConfig } from './config.ts';
+import { findConfigFile, readConfigFile } from './file.ts';
+import { translateLegacyKeys } from './legacy.ts';
+import { describeFound, describeIssues } from './problems.ts';
+import { configurationKeys, fileSchema } from './schema.ts';
+import { isPlain, keepKnownKeys, type Plain } from './shape.ts';
+
+export interface LoadOptions {
+  /** The file of `--config`, relative to `cwd`. */
+  readonly file?: string | undefined;
+  /** Goes before the driver of the file. */
+  readonly driver?: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  /** Whether this process runs as root; asked of the process where left out. */
+  readonly isRoot?: boolean;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Absolute path of the file, null where there is none. */
+  readonly file: string | null;
+  /** To know: one line each. */
+  readonly notes: readonly string[];
+  /** To act on: one line each, starting with the key. */
+  readonly warnings: readonly string[];
+}
+
+const keyPaths = configurationKeys.map(({ path }) => path);
+const notesByPath = new Map(configurationKeys.map((key) => [key.path, key]));
+
+/**
+ * Finds, reads, checks and resolves the configuration.
+ * @throws HipacheError CONFIG_UNREADABLE: no such file, or not JSON or YAML, with line and column.
+ * @throws HipacheError CONFIG_INVALID: every mistake on a line of its own, `key: found …, allowed …`.
+ */
+export function loadConfig(options: LoadOptions): LoadedConfig {
+  const file = findConfigFile(options.file, options.env, options.cwd);
+  const parsed = file === null ? {} : readConfigFile(file);
+  const name = file === null ? 'the configuration' : `the configuration file ${file}`;
+  if (!isPlain(parsed)) {
+    throw new HipacheError(
+      'CONFIG_INVALID',
+      `${name}: found ${describeFound(parsed, false)}, allowed an object of keys`,
+    );
+  }
+  const remarks: Remarks = { notes: [], warnings: [], problems: [] };
+  const known = keepKnownKeys(fileSchema, translateLegacyKeys(parsed, remarks.warnings), keyPaths, remarks.warnings);
+  if (options.driver !== undefined) known['driver'] = options.driver;
+  const checked = fileSchema.safeParse(known);
+  if (!checked.success) remarks.problems.push(...describeIssues(checked.error.issues, known, notesByPath));
+  const config = checked.success
+    ? resolveConfig(
+        checked.data,
+        {
+          hasFile: file !== null,
+          isGiven: (path) => isGiven(known, path),
+          env: options.env,
+          isRoot: options.isRoot ?? process.getuid?.() === 0,
+        },
+        remarks,
+      )
+    : null;
+  if (config === null || remarks.problems.length > 0) throw invalid(name, remarks);
+  return { config, file, notes: remarks.notes, warnings: remarks.warnings };
+}
+
+function isGiven(known: unknown, path: string): boolean {
+  let value: unknown = known;
+  for (const step of path.split('.')) {
+    if (!isPlain(value) || !Object.hasOwn(value, step)) return false;
+    value = (value as Plain)[step];
+  }
+  return true;
+}
+
+function invalid(name: string, { problems, warnings }: Remarks): HipacheError {
+  const count = problems.length === 1 ? 'a wrong value' : `${problems.length} wrong values`;
+  const lines = [`${name} has ${count}:`, ...problems.map(indent)];
+  // A misspelt key is often the reason for a wrong value, so what was only a warning is told as well.
+  if (warnings.length > 0) lines.push('and besides:', ...warnings.map(indent));
+  return new HipacheError('CONFIG_INVALID', lines.join('\n'));
+}
+
+function indent(line: string): string {
+  return `  ${line}`;
+}

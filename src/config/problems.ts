@@ -1,0 +1,77 @@
+import type { z } from 'zod';
+import type { KeyNotes } from './keys.ts';
+import { isPlain } from './shape.ts';
+
+type Path = readonly PropertyKey[];
+
+/**
+ * One line for every mistake that zod found: `server.tcpTimeout: found "30" (a string), allowed a number from …`.
+ * @param input what was checked.
+ * @param notes what is known of each key path.
+ */
+export function describeIssues(
+  issues: readonly z.core.$ZodIssue[],
+  input: unknown,
+  notes: ReadonlyMap<string, KeyNotes>,
+): readonly string[] {
+  const lines = issues.flatMap((issue) => leaves(issue, [])).map((path) => describe(path, input, notes));
+  return [...new Set(lines)];
+}
+
+/**
+ * The paths that an issue is about. Of alternatives (an address, or an array of them) the one that has the kind of
+ * the value is meant: its issues lie deeper than the value itself. Where there is none, the value is wrong as a whole.
+ */
+function leaves(issue: z.core.$ZodIssue, prefix: Path): readonly Path[] {
+  const path = [...prefix, ...issue.path];
+  if (issue.code !== 'invalid_union') return [path];
+  const meant = issue.errors.find((errors) => errors.length > 0 && errors.every((error) => error.path.length > 0));
+  return meant === undefined ? [path] : meant.flatMap((error) => leaves(error, path));
+}
+
+function describe(path: Path, input: unknown, notes: ReadonlyMap<string, KeyNotes>): string {
+  const note = notes.get(path.map(patternStep).join('').replace(/^\./, ''));
+  const name = path.map(nameStep).join('').replace(/^\./, '');
+  const found = describeFound(valueAt(input, path), note?.secret ?? false);
+  return `${name}: found ${found}, allowed ${note?.allowed ?? 'another value'}`;
+}
+
+/** A value for a message: short, on one line, nothing of a secret. */
+export function describeFound(value: unknown, secret: boolean): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array';
+  if (typeof value === 'object') return 'an object';
+  if (secret) return `a ${typeof value}`;
+  if (typeof value !== 'string') return String(value);
+  const safe = withoutPassword(value);
+  return `${JSON.stringify(safe.length > 80 ? `${safe.slice(0, 80)}…` : safe)}${looksLikeAnotherType(value) ? ' (a string)' : ''}`;
+}
+
+/** A URL with its password replaced; any other text as it is. */
+export function withoutPassword(url: string): string {
+  // Up to the last @, so that a password that is not escaped as it should be is hidden as well.
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/:@?#]*):.*@/is, '$1:********@');
+}
+
+function looksLikeAnotherType(value: string): boolean {
+  return /^(true|false|null)$/.test(value) || (value.trim() !== '' && !Number.isNaN(Number(value)));
+}
+
+function valueAt(input: unknown, path: Path): unknown {
+  let value = input;
+  for (const step of path) {
+    if (Array.isArray(value) && typeof step === 'number') value = value[step];
+    else if (isPlain(value) && Object.hasOwn(value, String(step))) value = value[String(step)];
+    else return undefined;
+  }
+  return value;
+}
+
+function nameStep(step: PropertyKey): string {
+  return typeof step === 'number' ? `[${step}]` : `.${String(step)}`;
+}
+
+function patternStep(step: PropertyKey): string {
+  return typeof step === 'number' ? '[]' : `.${String(step)}`;
+}

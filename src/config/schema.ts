@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { key, keyReferences, text } from './keys.ts';
+import { limitsSection } from './limits.ts';
+import { httpSection, httpsSection } from './listen.ts';
+import { serverSection } from './server.ts';
+
+export const driverAllowed = 'a URL such as "sqlite:/var/lib/hipache/routes.sqlite"';
+
+/** Whether `text` names a store at all; which ones there are is the matter of the stores. */
+export function isDriverUrl(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:/i.test(text);
+}
+
+const driverUrl = key(z.string().refine(isDriverUrl), {
+  source: '0.4',
+  description: 'One URL.',
+  allowed: driverAllowed,
+});
+
+/** The whole configuration file. Defaults that depend on more than one key are filled in by config.ts. */
+export const fileSchema = z.object({
+  server: section(serverSection),
+  http: section(httpSection),
+  https: section(httpsSection),
+  driver: key(z.union([driverUrl, z.array(driverUrl).min(1).max(64)]).optional(), {
+    source: '0.4',
+    description: 'The store of the routes. This version has `sqlite:PATH`, the embedded one.',
+    allowed: `${driverAllowed}, or an array of URLs`,
+    default: 'the embedded store (the original: `redis:`)',
+  }),
+  user: text({
+    source: '0.4',
+    description: 'The user to run as: started as root, drops to it once every port is bound. "root" to stay root.',
+    allowed: 'the name of a user, or its number as a string',
+    default: '"www-data"',
+  }).default('www-data'),
+  group: key(z.string().min(1).nullable().default(null), {
+    source: '0.4',
+    description: 'The group to run as; null: that of the user.',
+    allowed: 'the name of a group, or null',
+    default: "the user's",
+  }),
+  limits: section(limitsSection),
+});
+
+/** A checked file: what was written, with the defaults of single keys. */
+export type FileConfig = z.output<typeof fileSchema>;
+
+/** Every key, in the order of the reference page. */
+export const configurationKeys = keyReferences(fileSchema);
+
+/** A section that is left out, or empty in YAML, is one with nothing set. */
+function section<Section extends z.ZodObject>(schema: Section) {
+  return key(
+    z.prefault(schema, () => ({}) as z.input<Section>),
+    {
+      source: '0.4',
+      description: '',
+      allowed: 'an object of keys',
+    },
+  );
+}

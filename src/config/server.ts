@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { isAddressOrNetwork } from './addresses.ts';
+import { key, oneOf, seconds, text, trueOrFalse, wholeNumber } from './keys.ts';
+
+/** `server`: what is not a listener and not a limit. Names and defaults are Hipache's. */
+export const serverSection = z.object({
+  debug: trueOrFalse(false, {
+    source: '0.4',
+    description: 'Verbose operational log: the same as `server.logLevel` "debug".',
+  }),
+  logLevel: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], {
+    source: 'new',
+    description: 'The least important level that is written to the operational log.',
+    default: '"info"',
+  }),
+  logFormat: oneOf(['text', 'json'], {
+    source: 'new',
+    description: 'Lines of the operational log: for people, or one JSON object each.',
+    default: '"text"',
+  }),
+  accessLog: text({
+    source: '0.4',
+    description: 'File of the access log; "-" is the standard output. SIGUSR1 opens it again after a rotation.',
+    allowed: 'a path, or "-"',
+    default: '"/var/log/hipache/access.log"; without a file "-"',
+  }).optional(),
+  accessLogFormat: oneOf(['hipache', 'json'], {
+    source: 'new',
+    description: "Lines of the access log: in Hipache's own format, or one JSON object each.",
+    default: '"hipache"',
+  }),
+  workers: wholeNumber(1, 1024, 1, {
+    source: '0.4',
+    unit: 'processes',
+    description: 'Worker processes. This version serves from one process; another value gets a warning.',
+  }),
+  maxSockets: wholeNumber(1, 100_000, 100, {
+    source: '0.4',
+    unit: 'connections',
+    description: 'Connections to one backend, per process. Requests beyond it wait (`limits.queueMax`).',
+  }),
+  tcpTimeout: seconds(0, 86_400, 30, {
+    source: '0.4',
+    description: 'Inactivity on a socket during a request. 0: no limit.',
+  }),
+  deadBackendTTL: seconds(0, 86_400, 30, {
+    source: '0.4',
+    description: 'How long a backend stays marked dead. 0: backends are not marked.',
+  }),
+  deadBackendOn500: trueOrFalse(true, {
+    source: '0.4',
+    description: 'A 500 marks the backend dead too, as 501 and above do.',
+  }),
+  retryOnError: wholeNumber(0, 100, 3, {
+    source: '0.4',
+    unit: 'retries',
+    description: 'How often a failed request is sent again, where that is safe. 0: never.',
+  }),
+  httpKeepAlive: key(z.boolean().optional(), {
+    source: '0.4',
+    description: 'Backend connections are kept open for the next request.',
+    allowed: 'true or false',
+    default: 'false; without a file true',
+  }),
+  staticDir: key(z.string().min(1).nullable().default(null), {
+    source: '0.4',
+    description:
+      'Directory with own error pages, `error_<status>.html` and `error_default.html`; null: the built-in ones.',
+    allowed: 'a path, or null',
+    default: 'null',
+  }),
+  lruCache: key(z.union([lruCache(), z.literal(false), z.null()]).optional(), {
+    source: '0.4',
+    description: 'The route cache of the original. It is always on here, and the store tells it of changes.',
+    allowed: 'an object of size and ttl, or null',
+    default: 'none',
+  }),
+  trustedProxies: key(
+    z
+      .array(
+        key(z.string().refine(isAddressOrNetwork), {
+          source: 'new',
+          description: 'One address or network.',
+          allowed: 'an IP address, or a network such as "10.0.0.0/8"',
+        }),
+      )
+      .max(10_000)
+      .default([]),
+    {
+      source: 'new',
+      description:
+        'Peers whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are believed and added to. From any other peer they are dropped and set anew.',
+      allowed: 'an array of IP addresses and networks such as "10.0.0.0/8"',
+      default: '[]',
+    },
+  ),
+  drainSeconds: seconds(0, 86_400, 120, {
+    source: 'new',
+    description: 'How long SIGTERM lets the requests under way finish.',
+  }),
+});
+
+function lruCache() {
+  return z.object({
+    size: key(z.int().min(1).max(10_000_000).optional(), {
+      source: '0.4',
+      unit: 'hosts',
+      description: 'The same as `limits.cacheEntriesMax`, which goes before it.',
+      allowed: 'a whole number from 1 to 10000000',
+    }),
+    ttl: key(z.number().min(0).max(31_536_000).optional(), {
+      source: '0.4',
+      unit: 'seconds',
+      description: 'Not needed: the cache is told of every change. Accepted, with a note.',
+      allowed: 'a number from 0 to 31536000',
+    }),
+  });
+}

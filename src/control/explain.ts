@@ -1,0 +1,136 @@
+import { HipacheError } from '../base/errors.ts';
+import { printable } from '../base/printable.ts';
+import type { Backend } from '../routing/backend.ts';
+import { normaliseHost, wildcardPatterns } from '../routing/host.ts';
+import { buildFrontend } from '../routing/record.ts';
+import type { RouteReader } from '../stores/contract.ts';
+import { alignColumns } from './output.ts';
+import { duration, localTime } from './when.ts';
+
+/** A backend of a matching record, and whether requests go to it. */
+interface ExplainedBackend {
+  readonly index: number;
+  readonly url: string;
+  readonly weight: number;
+  readonly dead: ExplainedMark | null;
+}
+
+interface ExplainedMark {
+  /** ISO 8601, UTC. */
+  readonly until: string;
+  readonly since: string;
+  readonly remainingMs: number;
+  readonly reason: string;
+  readonly instance: string;
+}
+
+/** Which route a request for a host takes, and why. */
+export interface Explanation {
+  /** The name that was looked up: lower case, without port. */
+  readonly host: string;
+  /** In the order of the lookup, to the one that matched. */
+  readonly tried: readonly { readonly pattern: string; readonly matched: boolean }[];
+  /** The pattern that matched, or null. */
+  readonly matched: string | null;
+  readonly id: string | null;
+  readonly backends: readonly ExplainedBackend[];
+  readonly problems: readonly string[];
+}
+
+/**
+ * Looks up `host` as the proxy does.
+ * @throws HipacheError COMMAND_INVALID where it is not a host; what the store throws.
+ */
+export async function explainHost(host: string, store: RouteReader, nowMs: number): Promise<Explanation> {
+  const name = normaliseHost(host);
+  if (name === null) throw notAHost(host);
+  const patterns = [name, ...wildcardPatterns(name)];
+  const records = await store.read(patterns);
+  const at = records.findIndex((record) => record !== null && record !== undefined);
+  const record = records[at];
+  const pattern = patterns[at];
+  const tried = (at === -1 ? patterns : patterns.slice(0, at + 1)).map((each) => ({
+    pattern: each,
+    matched: each === pattern,
+  }));
+  if (record === undefined || record === null || pattern === undefined) {
+    return { host: name, tried, matched: null, id: null, backends: [], problems: [] };
+  }
+  const frontend = buildFrontend(pattern, record);
+  return {
+    host: name,
+    tried,
+    matched: pattern,
+    id: frontend.id,
+    backends: frontend.backends.map((backend) => explainBackend(backend, nowMs)),
+    problems: frontend.problems.map((problem) => problem.message),
+  };
+}
+
+/** The explanation for a person. */
+export function explanationText(explanation: Explanation): string {
+  const { host, tried, matched, id, backends, problems } = explanation;
+  const rows: string[][] = [['host', host]];
+  for (const [index, { pattern, matched: isMatch }] of tried.entries()) {
+    rows.push([index === 0 ? 'tried' : '', `${pattern}  ${isMatch ? 'matched' : 'no route'}`]);
+  }
+  if (matched === null) return `${alignColumns(rows)}No route matches: the proxy answers 400.\n`;
+  rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
+  const lines = backendLines(backends);
+  if (lines.length === 0) lines.push('none that can be used: the proxy answers 502');
+  for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
+  for (const [index, problem] of problems.entries()) rows.push([index === 0 ? 'problems' : '', printable(problem)]);
+  const allDead = backends.length > 0 && backends.every((backend) => backend.dead !== null);
+  return alignColumns(rows) + (allDead ? `${whenAllDead(backends)}\n` : '');
+}
+
+function explainBackend(backend: Backend, nowMs: number): ExplainedBackend {
+  const { index, url, weight, down } = backend;
+  if (down === null || !backend.isDown(nowMs)) return { index, url, weight, dead: null };
+  return {
+    index,
+    url,
+    weight,
+    dead: {
+      until: isoTime(down.untilMs),
+      since: isoTime(down.sinceMs),
+      remainingMs: down.untilMs - nowMs,
+      reason: down.reason,
+      instance: down.instance,
+    },
+  };
+}
+
+function backendLines(backends: readonly ExplainedBackend[]): string[] {
+  const rows = backends.map(({ index, url, weight, dead }) => [
+    String(index),
+    printable(url),
+    `weight ${weight}`,
+    dead === null ? 'up' : deadText(dead),
+  ]);
+  return alignColumns(rows).split('\n').slice(0, -1);
+}
+
+function deadText({ until, remainingMs, reason, instance }: ExplainedMark): string {
+  const end = `${localTime(Date.parse(until))} (in ${duration(remainingMs)})`;
+  return `dead until ${end}: ${printable(reason)}, marked by ${printable(instance)}`;
+}
+
+function whenAllDead(backends: readonly ExplainedBackend[]): string {
+  if (backends.length === 1) return 'The only backend is marked dead: it is tried nevertheless.';
+  return 'Every backend is marked dead: the one marked longest ago is tried nevertheless.';
+}
+
+/** A mark in the store is other people's data: its time may be beyond what a Date can hold. */
+function isoTime(epochMs: number): string {
+  const latest = 8.64e15;
+  return new Date(Math.max(-latest, Math.min(latest, epochMs))).toISOString();
+}
+
+function notAHost(host: string): HipacheError {
+  const shown = JSON.stringify(host.length > 100 ? `${host.slice(0, 100)}…` : host);
+  let hint = 'give it as a browser sends it, for example app.example.com';
+  if (/^[a-z]+:\/\//i.test(host)) hint = 'leave out the scheme and the path';
+  else if (host.includes('*')) hint = `a pattern is shown by "hipache route show '${printable(host)}'"`;
+  return new HipacheError('COMMAND_INVALID', `${shown} is not a host; ${hint}`);
+}

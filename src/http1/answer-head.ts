@@ -1,0 +1,142 @@
+import { CR, classOf, HEX, LF, SP, VALUE } from './bytes.ts';
+import { Field } from './field-names.ts';
+import { type ConnectionOptions, Framing, Head, parseContentLength, readConnectionOptions } from './head.ts';
+
+/** Offset of the status code in `HTTP/1.x nnn`. */
+const STATUS_OFFSET = 9;
+const STATUS_END = 12;
+
+/** One answer head and what it means, by RFC 9112 sections 4 and 6.3, strict. Serves message after message. */
+export class AnswerHead extends Head {
+  /** 100 to 999. */
+  status = 0;
+  versionMinor = 1;
+  /** NONE, LENGTH, CHUNKED or CLOSE; HEAD requests and statuses without a body are NONE whatever the fields say. */
+  framing: Framing = Framing.NONE;
+  contentLength = 0;
+  /** Whether the backend lets the connection go on after this answer. */
+  keepAlive = true;
+  nominated: string[] | null = null;
+  hasRetryAfter = false;
+  /** Set by the reader before `read`: the answer is to a HEAD request. */
+  toHead = false;
+
+  override reset(): void {
+    super.reset();
+    this.status = 0;
+    this.versionMinor = 1;
+    this.framing = Framing.NONE;
+    this.contentLength = 0;
+    this.keepAlive = true;
+    this.nominated = null;
+    this.hasRetryAfter = false;
+  }
+
+  get isInterim(): boolean {
+    return this.status < 200;
+  }
+
+  protected override readStartLine(bytes: Buffer, start: number, end: number): boolean {
+    const classes = classOf;
+    let at = start + this.position;
+    for (; at < end && at - start < STATUS_END; at++) {
+      if (!isExpectedByte(bytes[at]!, at - start)) {
+        this.refuse('status line');
+        return false;
+      }
+    }
+    // The reason phrase, which may be empty, with or without the space before it.
+    while (at < end && (classes[bytes[at]!]! & VALUE) !== 0) {
+      if (at - start === STATUS_END && bytes[at] !== SP) {
+        this.refuse('status line');
+        return false;
+      }
+      at++;
+    }
+    this.position = at - start;
+    if (at + 1 >= end) {
+      // A CR may be the last byte so far; it is looked at again with the byte that follows.
+      if (at < end && bytes[at] !== CR) this.refuse('bare line feed');
+      return false;
+    }
+    if (bytes[at] !== CR || bytes[at + 1] !== LF) {
+      this.refuse('status line');
+      return false;
+    }
+    this.startLineEnd = at - start;
+    this.position = at + 2 - start;
+    this.versionMinor = bytes[start + 7]! - 48;
+    this.status =
+      (bytes[start + STATUS_OFFSET]! - 48) * 100 +
+      (bytes[start + STATUS_OFFSET + 1]! - 48) * 10 +
+      (bytes[start + STATUS_OFFSET + 2]! - 48);
+    return true;
+  }
+
+  protected override interpret(): boolean {
+    let lengths = 0;
+    let codings = 0;
+    let options: ConnectionOptions | null = null;
+    for (let field = 0; field < this.fieldCount; field++) {
+      switch (this.fieldNumber(field)) {
+        case Field.OTHER:
+          break;
+        case Field.CONTENT_LENGTH:
+          lengths++;
+          this.contentLength = parseContentLength(this.fieldValue(field));
+          if (this.contentLength < 0) return this.refuseMeaning('content length');
+          break;
+        case Field.TRANSFER_ENCODING: {
+          codings++;
+          const coding = this.fieldValue(field);
+          if (coding !== 'chunked' && coding.toLowerCase() !== 'chunked')
+            return this.refuseMeaning('transfer encoding');
+          break;
+        }
+        case Field.CONNECTION:
+          options ??= { close: false, keepAlive: false, nominated: null };
+          if (!readConnectionOptions(this.fieldValue(field), options)) return this.refuseMeaning('connection');
+          break;
+        case Field.RETRY_AFTER:
+          this.hasRetryAfter = true;
+          break;
+      }
+    }
+    if (lengths > 1) return this.refuseMeaning('two content lengths');
+    if (codings > 1) return this.refuseMeaning('two transfer encodings');
+    if (codings > 0 && lengths > 0) return this.refuseMeaning('content length with transfer encoding');
+    if (codings > 0 && this.versionMinor === 0) return this.refuseMeaning('transfer encoding on HTTP/1.0');
+    if (options === null) {
+      this.keepAlive = this.versionMinor === 1;
+    } else {
+      this.keepAlive = !options.close && (this.versionMinor === 1 || options.keepAlive);
+      this.nominated = options.nominated;
+    }
+    this.framing = this.bodyFraming(lengths > 0, codings > 0);
+    return true;
+  }
+
+  private bodyFraming(hasLength: boolean, isChunked: boolean): Framing {
+    const { status } = this;
+    if (status < 200 || status === 204 || status === 304 || this.toHead) return Framing.NONE;
+    if (isChunked) return Framing.CHUNKED;
+    if (!hasLength) return Framing.CLOSE;
+    return this.contentLength > 0 ? Framing.LENGTH : Framing.NONE;
+  }
+
+  private refuseMeaning(why: string): false {
+    this.refuse(why);
+    return false;
+  }
+}
+
+const versionBytes = Buffer.from('HTTP/1.', 'latin1');
+
+/** Whether `byte` may stand at `offset` of `HTTP/1.x nnn`. */
+function isExpectedByte(byte: number, offset: number): boolean {
+  if (offset < 7) return byte === versionBytes[offset];
+  if (offset === 7) return byte === 48 || byte === 49;
+  if (offset === 8) return byte === SP;
+  const isDigit = (classOf[byte]! & HEX) !== 0 && byte < 58;
+  return isDigit && (offset !== STATUS_OFFSET || byte !== 48);
+}

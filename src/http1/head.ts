@@ -1,0 +1,302 @@
+import { COLON, CR, classOf, HTAB, LF, SP, TOKEN, VALUE } from './bytes.ts';
+import { Field, fieldNumber } from './field-names.ts';
+
+/** Limits of one head; every one is inclusive. */
+export interface HeadLimits {
+  /** Bytes from the first of the start line to the last of the empty line. */
+  readonly headBytesMax: number;
+  readonly headFieldsMax: number;
+  readonly targetBytesMax: number;
+}
+
+/** What `read` says of the bytes it was given; a positive number is the length of the complete head. */
+export const NEED_MORE = 0;
+export const REFUSED = -1;
+
+const START_LINE = 0;
+const LINE_START = 1;
+const NAME = 2;
+const VALUE_START = 3;
+const IN_VALUE = 4;
+const LINE_FEED = 5;
+const LAST_LINE_FEED = 6;
+const DONE = 7;
+
+/** Numbers kept for each field: its number, and the offsets of its line, the end of its name, and its value. */
+const STRIDE = 5;
+
+/**
+ * The fields of one message head, scanned from bytes as they come; requests and answers add their start line.
+ * All offsets count from the first byte of the head. The scan can stop at any byte and go on with more: the caller
+ * then passes the same bytes again, followed by the new ones, and nothing is scanned twice.
+ *
+ * Strict (RFC 9112 sections 2.2 and 5): lines end with CR LF, a name is a token directly before its colon, no folded
+ * lines, no control bytes in a value.
+ */
+export abstract class Head {
+  /** The whole head, byte for byte as latin1; set when it is complete. */
+  text = '';
+  fieldCount = 0;
+  /** Why the head was refused, in a few words for logs; empty while it is fine. */
+  refusal = '';
+  /** End of the start line: the offset of its CR. */
+  protected startLineEnd = 0;
+  protected position = 0;
+  private state = START_LINE;
+  private readonly offsets: number[] = [];
+  private lineStart = 0;
+  private nameEnd = 0;
+  private valueStart = 0;
+  private valueEnd = 0;
+
+  /** Ready for the next message. */
+  reset(): void {
+    this.text = '';
+    this.fieldCount = 0;
+    this.refusal = '';
+    this.startLineEnd = 0;
+    this.position = 0;
+    this.state = START_LINE;
+  }
+
+  /** Whether any byte of a head has been seen. */
+  get started(): boolean {
+    return this.position > 0;
+  }
+
+  fieldNumber(field: number): number {
+    return this.offsets[field * STRIDE]!;
+  }
+
+  /** Offset of the first byte of the field's line. */
+  lineOffset(field: number): number {
+    return this.offsets[field * STRIDE + 1]!;
+  }
+
+  /** Offset behind the CR LF of the field's line. */
+  lineEndOffset(field: number): number {
+    return field + 1 < this.fieldCount ? this.offsets[(field + 1) * STRIDE + 1]! : this.text.length - 2;
+  }
+
+  fieldName(field: number): string {
+    return this.text.slice(this.offsets[field * STRIDE + 1]!, this.offsets[field * STRIDE + 2]!);
+  }
+
+  fieldValue(field: number): string {
+    return this.text.slice(this.offsets[field * STRIDE + 3]!, this.offsets[field * STRIDE + 4]!);
+  }
+
+  /** Offset behind the CR LF of the start line. */
+  get firstFieldOffset(): number {
+    return this.startLineEnd + 2;
+  }
+
+  /**
+   * Scans `bytes[start, end)`; `start` is the first byte of the head.
+   * @returns the length of the head when it is complete, else NEED_MORE or REFUSED.
+   */
+  read(bytes: Buffer, start: number, end: number, limits: HeadLimits): number {
+    const available = end - start;
+    const scanEnd = start + Math.min(available, limits.headBytesMax);
+    if (this.state === START_LINE) {
+      if (!this.readStartLine(bytes, start, scanEnd, limits)) {
+        if (this.refusal !== '') return REFUSED;
+        return available >= limits.headBytesMax ? this.refuse('head too large') : NEED_MORE;
+      }
+      this.state = LINE_START;
+    }
+    if (!this.readFields(bytes, start, scanEnd, limits)) {
+      if (this.refusal !== '') return REFUSED;
+      return available >= limits.headBytesMax ? this.refuse('head too large') : NEED_MORE;
+    }
+    const length = this.position;
+    this.text = bytes.latin1Slice(start, start + length);
+    return this.interpret() ? length : REFUSED;
+  }
+
+  /**
+   * Scans the start line from `position`; true when its CR LF has been passed, with `startLineEnd` and `position` set.
+   * False for more, or with `refusal` set.
+   */
+  protected abstract readStartLine(bytes: Buffer, start: number, end: number, limits: HeadLimits): boolean;
+
+  /** Checks what the complete head means; false with `refusal` set. */
+  protected abstract interpret(): boolean;
+
+  protected refuse(why: string): typeof REFUSED {
+    this.refusal = why;
+    return REFUSED;
+  }
+
+  private readFields(bytes: Buffer, start: number, end: number, limits: HeadLimits): boolean {
+    const classes = classOf;
+    let at = start + this.position;
+    let state = this.state;
+    while (at < end) {
+      switch (state) {
+        case LINE_START: {
+          const byte = bytes[at]!;
+          this.lineStart = at - start;
+          if (byte === CR) {
+            at++;
+            state = LAST_LINE_FEED;
+            break;
+          }
+          if ((classes[byte]! & TOKEN) === 0) {
+            this.refuse(byte === SP || byte === HTAB ? 'folded line' : 'byte in field name');
+            return false;
+          }
+          if (this.fieldCount >= limits.headFieldsMax) {
+            this.refuse('too many fields');
+            return false;
+          }
+          state = NAME;
+          break;
+        }
+        case NAME: {
+          while (at < end && (classes[bytes[at]!]! & TOKEN) !== 0) at++;
+          if (at === end) break;
+          if (bytes[at] !== COLON) {
+            this.refuse('byte in field name');
+            return false;
+          }
+          this.nameEnd = at - start;
+          at++;
+          state = VALUE_START;
+          break;
+        }
+        case VALUE_START: {
+          const byte = bytes[at]!;
+          if (byte === SP || byte === HTAB) {
+            at++;
+            break;
+          }
+          this.valueStart = at - start;
+          state = IN_VALUE;
+          break;
+        }
+        case IN_VALUE: {
+          while (at < end && (classes[bytes[at]!]! & VALUE) !== 0) at++;
+          if (at === end) break;
+          if (bytes[at] !== CR) {
+            this.refuse(bytes[at] === LF ? 'bare line feed' : 'control byte in field value');
+            return false;
+          }
+          this.valueEnd = at - start;
+          at++;
+          state = LINE_FEED;
+          break;
+        }
+        case LINE_FEED: {
+          if (bytes[at] !== LF) {
+            this.refuse('bare carriage return');
+            return false;
+          }
+          at++;
+          this.addField(bytes, start);
+          state = LINE_START;
+          break;
+        }
+        default: {
+          // LAST_LINE_FEED: the empty line.
+          if (bytes[at] !== LF) {
+            this.refuse('bare carriage return');
+            return false;
+          }
+          this.position = at + 1 - start;
+          this.state = DONE;
+          return true;
+        }
+      }
+    }
+    this.position = at - start;
+    this.state = state;
+    return false;
+  }
+
+  private addField(bytes: Buffer, start: number): void {
+    let valueEnd = this.valueEnd;
+    while (valueEnd > this.valueStart) {
+      const byte = bytes[start + valueEnd - 1]!;
+      if (byte !== SP && byte !== HTAB) break;
+      valueEnd--;
+    }
+    const offsets = this.offsets;
+    const slot = this.fieldCount * STRIDE;
+    offsets[slot] = fieldNumber(bytes, start + this.lineStart, start + this.nameEnd);
+    offsets[slot + 1] = this.lineStart;
+    offsets[slot + 2] = this.nameEnd;
+    offsets[slot + 3] = this.valueStart;
+    offsets[slot + 4] = valueEnd;
+    this.fieldCount++;
+  }
+}
+
+/** How the body of a message ends (RFC 9112 section 6.3). */
+export const Framing = { NONE: 0, LENGTH: 1, CHUNKED: 2, CLOSE: 3 } as const;
+export type Framing = (typeof Framing)[keyof typeof Framing];
+
+/**
+ * A `Content-Length` value: digits only, within the safe integers; -1 for anything else
+ * (RFC 9110 section 8.6, without the tolerance for lists).
+ */
+export function parseContentLength(value: string): number {
+  const length = value.length;
+  if (length === 0 || length > 16) return -1;
+  let number = 0;
+  for (let at = 0; at < length; at++) {
+    const digit = value.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    number = number * 10 + digit;
+  }
+  return number <= Number.MAX_SAFE_INTEGER ? number : -1;
+}
+
+/** What the Connection fields of a head say. */
+export interface ConnectionOptions {
+  close: boolean;
+  keepAlive: boolean;
+  /** Lower-case names of the fields that are hop-by-hop by nomination; null for none. */
+  nominated: string[] | null;
+}
+
+/**
+ * Reads one `Connection` value into `options`. @returns false where it is no list of tokens, or names a framing
+ * field, which must never be removed (CVE-2026-26365).
+ */
+export function readConnectionOptions(value: string, options: ConnectionOptions): boolean {
+  if (value === 'keep-alive' || value === 'Keep-Alive') {
+    options.keepAlive = true;
+    return true;
+  }
+  if (value === 'close') {
+    options.close = true;
+    return true;
+  }
+  for (const part of value.split(',')) {
+    const token = part.replace(/^[ \t]+|[ \t]+$/g, '').toLowerCase();
+    if (token === '') continue;
+    if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(token)) return false;
+    if (token === 'close') options.close = true;
+    else if (token === 'keep-alive') options.keepAlive = true;
+    else if (token === 'transfer-encoding' || token === 'content-length') return false;
+    else {
+      options.nominated ??= [];
+      options.nominated.push(token);
+    }
+  }
+  return true;
+}
+
+/** Whether the field is of this connection only (RFC 9110 section 7.6.1). */
+export function isHopByHop(number: number): boolean {
+  switch (number) {
+    case Field.CONNECTION:
+    case Field.HOP:
+    case Field.TE:
+    case Field.UPGRADE:
+      return true;
+    default:
+      return false;
+  }
+}

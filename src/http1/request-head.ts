@@ -1,0 +1,296 @@
+import { CR, classOf, LF, SP, TARGET, TOKEN } from './bytes.ts';
+import { Field } from './field-names.ts';
+import {
+  type ConnectionOptions,
+  Framing,
+  Head,
+  type HeadLimits,
+  parseContentLength,
+  readConnectionOptions,
+} from './head.ts';
+
+const METHOD = 0;
+const TARGET_PART = 1;
+const VERSION = 2;
+const END = 3;
+const VERSION_LENGTH = 8;
+
+/** The status that answers a refused request. */
+export type RefusalStatus = 400 | 405 | 414 | 417 | 431 | 505;
+
+/**
+ * One request head, and what it means: RFC 9112 section 3 and 6, strict. One object serves one connection, message
+ * after message; what it says holds until the next `reset`.
+ */
+export class RequestHead extends Head {
+  method = '';
+  /** As the client sent it: origin-form, absolute-form or `*`. */
+  target = '';
+  /** 0 or 1. */
+  versionMinor = 1;
+  /** What the backend is asked for: `target` in origin-form, or `*`. */
+  path = '';
+  /** The authority that counts: that of the Host field, checked against an absolute-form target; null without one. */
+  authority: string | null = null;
+  /** Whether the start line can be passed on as it is. */
+  plainStartLine = true;
+  framing: Framing = Framing.NONE;
+  /** Bytes, where `framing` is LENGTH. */
+  contentLength = 0;
+  /** Whether the client lets the connection go on after this request. */
+  keepAlive = true;
+  expectContinue = false;
+  /** The client takes trailers in the answer. */
+  takesTrailers = false;
+  /** Names of fields that the client declares hop-by-hop, lower-case; null for none. */
+  nominated: string[] | null = null;
+  /** Positions of fields for the log and for debugging, -1 where absent. */
+  refererField = -1;
+  userAgentField = -1;
+  debugField = -1;
+  acceptField = -1;
+  refusalStatus: RefusalStatus = 400;
+
+  private part = METHOD;
+  private skipped = 0;
+  private methodEnd = 0;
+  private targetEnd = 0;
+
+  override reset(): void {
+    super.reset();
+    this.method = '';
+    this.target = '';
+    this.path = '';
+    this.versionMinor = 1;
+    this.authority = null;
+    this.plainStartLine = true;
+    this.framing = Framing.NONE;
+    this.contentLength = 0;
+    this.keepAlive = true;
+    this.expectContinue = false;
+    this.takesTrailers = false;
+    this.nominated = null;
+    this.refererField = -1;
+    this.userAgentField = -1;
+    this.debugField = -1;
+    this.acceptField = -1;
+    this.refusalStatus = 400;
+    this.part = METHOD;
+    this.skipped = 0;
+  }
+
+  protected override readStartLine(bytes: Buffer, start: number, end: number, limits: HeadLimits): boolean {
+    const classes = classOf;
+    let at = start + this.position;
+    for (;;) {
+      if (at >= end) break;
+      if (this.part === METHOD) {
+        // One empty line before the request is skipped (RFC 9112 section 2.2).
+        if (at - start === this.skipped && this.skipped < 2) {
+          const byte = bytes[at]!;
+          if (this.skipped === 0 ? byte === CR : byte === LF) {
+            this.skipped++;
+            at++;
+            continue;
+          }
+          if (this.skipped === 1) return this.refuseStartLine('bare carriage return');
+        }
+        while (at < end && (classes[bytes[at]!]! & TOKEN) !== 0) at++;
+        if (at === end) break;
+        if (bytes[at] !== SP || at - start === this.skipped) return this.refuseStartLine('request line');
+        this.methodEnd = at - start;
+        at++;
+        this.part = TARGET_PART;
+      } else if (this.part === TARGET_PART) {
+        while (at < end && (classes[bytes[at]!]! & TARGET) !== 0) at++;
+        if (at - start - this.methodEnd - 1 > limits.targetBytesMax) {
+          this.refusalStatus = 414;
+          return this.refuseStartLine('target too long');
+        }
+        if (at === end) break;
+        if (bytes[at] !== SP || at - start === this.methodEnd + 1) return this.refuseStartLine('request line');
+        this.targetEnd = at - start;
+        at++;
+        this.part = VERSION;
+      } else if (this.part === VERSION) {
+        const versionEnd = start + this.targetEnd + 1 + VERSION_LENGTH;
+        while (at < end && at < versionEnd && bytes[at]! > SP) at++;
+        if (at < versionEnd) {
+          if (at === end) break;
+          return this.refuseStartLine('request line');
+        }
+        this.part = END;
+      } else {
+        this.startLineEnd = start + this.targetEnd + 1 + VERSION_LENGTH - start;
+        if (at - start === this.startLineEnd) {
+          if (bytes[at] !== CR) return this.refuseStartLine(bytes[at] === LF ? 'bare line feed' : 'request line');
+          at++;
+        } else {
+          if (bytes[at] !== LF) return this.refuseStartLine('bare carriage return');
+          this.position = at + 1 - start;
+          return this.readVersion(bytes, start);
+        }
+      }
+    }
+    this.position = at - start;
+    return false;
+  }
+
+  /** Offset of the first byte of the start line: behind an empty line that was skipped. */
+  get startLineOffset(): number {
+    return this.skipped;
+  }
+
+  protected override refuse(why: string): -1 {
+    if (why === 'head too large' || why === 'too many fields') {
+      this.refusalStatus = this.part === TARGET_PART ? 414 : 431;
+    }
+    return super.refuse(why);
+  }
+
+  protected override interpret(): boolean {
+    const { text } = this;
+    this.method = text.slice(this.skipped, this.methodEnd);
+    this.target = text.slice(this.methodEnd + 1, this.targetEnd);
+    if (!this.readFieldMeanings()) return false;
+    return this.readTarget();
+  }
+
+  private readVersion(bytes: Buffer, start: number): boolean {
+    const at = start + this.targetEnd + 1;
+    // "HTTP/1." as bytes.
+    const isHttp =
+      bytes[at] === 72 && bytes[at + 1] === 84 && bytes[at + 2] === 84 && bytes[at + 3] === 80 && bytes[at + 4] === 47;
+    const major = bytes[at + 5]! - 48;
+    const minor = bytes[at + 7]! - 48;
+    if (!isHttp || bytes[at + 6] !== 46 || major < 0 || major > 9 || minor < 0 || minor > 9) {
+      return this.refuseStartLine('request line');
+    }
+    if (major !== 1 || minor > 1) {
+      this.refusalStatus = 505;
+      return this.refuseStartLine('version');
+    }
+    this.versionMinor = minor;
+    return true;
+  }
+
+  private refuseStartLine(why: string): false {
+    this.refuse(why);
+    return false;
+  }
+
+  private readFieldMeanings(): boolean {
+    let hosts = 0;
+    let lengths = 0;
+    let codings = 0;
+    let options: ConnectionOptions | null = null;
+    for (let field = 0; field < this.fieldCount; field++) {
+      const number = this.fieldNumber(field);
+      switch (number) {
+        case Field.OTHER:
+          break;
+        case Field.HOST:
+          hosts++;
+          this.authority = this.fieldValue(field);
+          break;
+        case Field.CONTENT_LENGTH:
+          lengths++;
+          this.contentLength = parseContentLength(this.fieldValue(field));
+          if (this.contentLength < 0) return this.refuseMeaning('content length');
+          break;
+        case Field.TRANSFER_ENCODING: {
+          codings++;
+          const coding = this.fieldValue(field);
+          if (coding !== 'chunked' && coding.toLowerCase() !== 'chunked')
+            return this.refuseMeaning('transfer encoding');
+          break;
+        }
+        case Field.CONNECTION:
+          options ??= { close: false, keepAlive: false, nominated: null };
+          if (!readConnectionOptions(this.fieldValue(field), options)) return this.refuseMeaning('connection');
+          break;
+        case Field.TE:
+          if (/(^|,)[ \t]*trailers[ \t]*(,|;|$)/i.test(this.fieldValue(field))) this.takesTrailers = true;
+          break;
+        case Field.EXPECT:
+          if (this.fieldValue(field).toLowerCase() !== '100-continue') {
+            this.refusalStatus = 417;
+            return this.refuseMeaning('expectation');
+          }
+          this.expectContinue = this.versionMinor === 1;
+          break;
+        case Field.FRAMING_ALIAS:
+          return this.refuseMeaning('alias of a framing field');
+        case Field.REFERER:
+          this.refererField = field;
+          break;
+        case Field.USER_AGENT:
+          this.userAgentField = field;
+          break;
+        case Field.X_DEBUG:
+          this.debugField = field;
+          break;
+        case Field.ACCEPT:
+          this.acceptField = field;
+          break;
+      }
+    }
+    if (hosts > 1) return this.refuseMeaning('two hosts');
+    if (lengths > 1) return this.refuseMeaning('two content lengths');
+    if (codings > 1) return this.refuseMeaning('two transfer encodings');
+    if (codings > 0) {
+      if (lengths > 0) return this.refuseMeaning('content length with transfer encoding');
+      if (this.versionMinor === 0) return this.refuseMeaning('transfer encoding on HTTP/1.0');
+      this.framing = Framing.CHUNKED;
+    } else if (lengths > 0) {
+      this.framing = this.contentLength > 0 ? Framing.LENGTH : Framing.NONE;
+    }
+    if (options === null) {
+      this.keepAlive = this.versionMinor === 1;
+    } else {
+      this.keepAlive = !options.close && (this.versionMinor === 1 || options.keepAlive);
+      this.nominated = options.nominated;
+    }
+    return true;
+  }
+
+  private readTarget(): boolean {
+    const { target, method } = this;
+    if (method === 'CONNECT') {
+      this.refusalStatus = 405;
+      return this.refuseMeaning('method');
+    }
+    if (target.charCodeAt(0) === 47) {
+      this.path = target;
+      this.plainStartLine = this.versionMinor === 1;
+      return true;
+    }
+    this.plainStartLine = false;
+    if (target === '*') {
+      if (method !== 'OPTIONS') return this.refuseMeaning('target');
+      this.path = target;
+      return true;
+    }
+    return this.readAbsoluteTarget();
+  }
+
+  private readAbsoluteTarget(): boolean {
+    const match = /^https?:\/\/([^/?@]+)([/?].*)?$/i.exec(this.target);
+    if (match === null) return this.refuseMeaning('target');
+    const authority = match[1]!;
+    // RFC 9112 section 3.2.2 lets the target win; a Host that differs is two answers to one question, so refused.
+    if (this.authority !== null && this.authority.toLowerCase() !== authority.toLowerCase()) {
+      return this.refuseMeaning('target and host differ');
+    }
+    this.authority = authority;
+    const rest = match[2];
+    if (rest === undefined) this.path = this.method === 'OPTIONS' ? '*' : '/';
+    else this.path = rest.startsWith('?') ? `/${rest}` : rest;
+    return true;
+  }
+
+  private refuseMeaning(why: string): false {
+    this.refuse(why);
+    return false;
+  }
+}

@@ -1,0 +1,57 @@
+import { Field } from './field-names.ts';
+import { Head } from './head.ts';
+
+/**
+ * Names that must not be taken from a trailer: framing, routing, authentication, conditions, and how to read the
+ * content (RFC 9110 section 6.5.1). What says who the client is, is found by its field number.
+ */
+const forbidden = new Set([
+  'age',
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-range',
+  'content-type',
+  'cookie',
+  'date',
+  'expires',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'location',
+  'max-forwards',
+  'pragma',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'range',
+  'set-cookie',
+  'vary',
+  'warning',
+  'www-authenticate',
+]);
+
+/** The trailer section of a chunked body: fields without a start line. */
+export class TrailerSection extends Head {
+  /** The fields that may be passed on, as lines; empty for none. */
+  get forwardable(): string {
+    let lines = '';
+    for (let field = 0; field < this.fieldCount; field++) {
+      if (this.fieldNumber(field) !== Field.OTHER) continue;
+      if (forbidden.has(this.fieldName(field).toLowerCase())) continue;
+      lines += this.text.slice(this.lineOffset(field), this.lineEndOffset(field));
+    }
+    return lines;
+  }
+
+  protected override readStartLine(): boolean {
+    // lineEndOffset and friends count from here: there is no start line.
+    this.startLineEnd = -2;
+    return true;
+  }
+
+  protected override interpret(): boolean {
+    return true;
+  }
+}

@@ -1,0 +1,319 @@
+import type { ErrorCode } from '../base/errors.ts';
+import { AnswerHead } from '../http1/answer-head.ts';
+import { BodyReader, type BodySink } from '../http1/body.ts';
+import { Framing, NEED_MORE, REFUSED } from '../http1/head.ts';
+import type { BackendPool, ConnectionTaker } from './backend-pool.ts';
+import { ByteSocket, type SocketOwner } from './byte-socket.ts';
+import type { ProxyContext } from './context.ts';
+import type { Timed } from './deadlines.ts';
+import { HeldBytes } from './held-bytes.ts';
+
+/** What a connection tells the exchange that it serves. */
+export interface AnswerReceiver {
+  readonly method: string;
+  onInterim(answer: AnswerHead): void;
+  onAnswer(answer: AnswerHead): void;
+  onAnswerData(bytes: Buffer, start: number, end: number): void;
+  /** The views of one read have all been handed over: write what came of them. */
+  onAnswerFlush(): void;
+  /** The answer is whole. The connection has let go of the exchange, and is in the pool again if it can be. */
+  onAnswerEnd(trailerLines: string): void;
+  /** No whole answer will come. @param answered whether any byte of the answer was seen. */
+  onAttemptFailed(code: ErrorCode, detail: string, answered: boolean): void;
+  onRequestDrain(): void;
+}
+
+const CONNECTING = 0;
+const IDLE = 1;
+const AWAITING = 2;
+const IN_BODY = 3;
+const CLOSED = 4;
+
+/**
+ * One connection to a backend, speaking HTTP/1.1: one exchange at a time, back to the pool only after an answer that
+ * ended cleanly with nothing behind it (design 6.4).
+ */
+export class BackendConnection implements SocketOwner, BodySink, Timed {
+  deadlineMs = Number.POSITIVE_INFINITY;
+  deadlineSlot = -1;
+  /** Monotonic ms at which it became idle. */
+  idleSinceMs = 0;
+  /** Whether it has served an exchange before the one it serves now. */
+  reused = false;
+  private readonly pool: BackendPool;
+  private readonly context: ProxyContext;
+  private readonly socket: ByteSocket;
+  private readonly answer = new AnswerHead();
+  private readonly body: BodyReader;
+  private readonly heldHead = new HeldBytes();
+  private taker: ConnectionTaker | null;
+  private receiver: AnswerReceiver | null = null;
+  private state = CONNECTING;
+  private requestChunked = false;
+  private requestSent = false;
+  private interimAnswers = 0;
+  private answered = false;
+
+  private constructor(pool: BackendPool, taker: ConnectionTaker, context: ProxyContext) {
+    const { settings } = context;
+    this.pool = pool;
+    this.taker = taker;
+    this.context = context;
+    this.body = new BodyReader(settings.headBytesMax);
+    this.socket = ByteSocket.connecting(pool.hostname, pool.port, this, settings.writeBufferBytesMax);
+    this.deadlineMs = context.clock.monotonicMs() + settings.connectTimeoutMs;
+    context.deadlines.add(this);
+    context.counters.backendConnections++;
+    context.counters.backendConnectionsOpen++;
+  }
+
+  /** Connects; the taker hears of it later. */
+  static open(pool: BackendPool, taker: ConnectionTaker, context: ProxyContext): void {
+    new BackendConnection(pool, taker, context);
+  }
+
+  /**
+   * Begins an exchange: queues the head; the caller adds what it has of the body, and flushes.
+   * @param framing of the request's body; with CHUNKED, data is put into chunks here.
+   */
+  send(receiver: AnswerReceiver, head: string, framing: Framing): void {
+    this.receiver = receiver;
+    this.state = AWAITING;
+    this.interimAnswers = 0;
+    this.answered = false;
+    this.requestChunked = framing === Framing.CHUNKED;
+    this.requestSent = framing === Framing.NONE;
+    this.answer.reset();
+    this.answer.toHead = receiver.method === 'HEAD';
+    this.socket.append(head);
+    this.expectAnswer();
+  }
+
+  sendData(bytes: Buffer, start: number, end: number): void {
+    if (!this.requestChunked) {
+      this.socket.appendBytes(bytes, start, end);
+      return;
+    }
+    this.socket.append(`${(end - start).toString(16)}\r\n`);
+    this.socket.appendBytes(bytes, start, end);
+    this.socket.append('\r\n');
+  }
+
+  sendEnd(trailerLines: string): void {
+    if (this.requestChunked) this.socket.append(`0\r\n${trailerLines}\r\n`);
+    this.requestSent = true;
+    this.expectAnswer();
+  }
+
+  /** @returns false where the backend does not keep up: `onRequestDrain` follows. */
+  flush(): boolean {
+    const flowing = this.socket.flush();
+    // While the backend does not take the request, it is the one that is waited for.
+    if (!flowing) this.deadlineMs = this.inactivityDeadline();
+    return flowing;
+  }
+
+  /** The client is slow: reads no more of the answer, and does not hold that against the backend. */
+  pauseAnswer(): void {
+    this.socket.pause();
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  resumeAnswer(): void {
+    this.expectAnswer();
+    this.socket.resume();
+  }
+
+  /** The exchange does not want the answer any more. */
+  abandon(): void {
+    this.receiver = null;
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  becomeIdle(): void {
+    this.state = IDLE;
+    this.reused = true;
+    this.idleSinceMs = this.context.clock.monotonicMs();
+    this.deadlineMs = this.idleSinceMs + this.context.settings.backendIdleMs;
+  }
+
+  onConnected(): void {
+    const { taker } = this;
+    if (taker === null) return;
+    this.taker = null;
+    taker.onConnection(this);
+  }
+
+  onBytes(bytes: Buffer, length: number): void {
+    if (this.receiver === null) {
+      // Never read as the next answer (CVE-2026-48931).
+      if (this.state === IDLE) this.context.counters.backendConnectionsPoisoned++;
+      this.destroy();
+      return;
+    }
+    if (this.state === AWAITING) {
+      this.answered = true;
+      if (this.heldHead.isEmpty) this.readHeads(bytes, 0, length);
+      else {
+        this.heldHead.add(bytes, 0, length);
+        const held = this.heldHead.take();
+        this.readHeads(held, 0, held.length);
+      }
+    } else {
+      this.readBody(bytes, 0, length);
+    }
+  }
+
+  onBodyData(bytes: Buffer, start: number, end: number): void {
+    this.receiver?.onAnswerData(bytes, start, end);
+  }
+
+  onEnd(): void {
+    if (this.receiver === null) {
+      this.destroy();
+    } else if (this.state === IN_BODY && this.body.connectionEnded()) {
+      this.complete(false);
+    } else {
+      this.fail(this.state === IN_BODY ? 'BACKEND_ANSWER_TRUNCATED' : 'BACKEND_RESET', 'connection ended');
+    }
+  }
+
+  onDrain(): void {
+    if (this.receiver === null) return;
+    if (!this.requestSent) this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.receiver.onRequestDrain();
+  }
+
+  onClosed(error: NodeJS.ErrnoException | null): void {
+    const { state, taker } = this;
+    this.state = CLOSED;
+    this.context.deadlines.remove(this);
+    this.context.counters.backendConnectionsOpen--;
+    this.taker = null;
+    const detail = error?.code ?? 'closed';
+    if (this.receiver !== null) {
+      this.fail(state === IN_BODY ? 'BACKEND_ANSWER_TRUNCATED' : 'BACKEND_RESET', detail);
+    }
+    this.pool.closed(this);
+    if (taker !== null) taker.onNoConnection(connectErrorCode(detail), `${this.pool.address}: ${detail}`);
+  }
+
+  onDeadline(): void {
+    if (this.state === CONNECTING) {
+      const { taker } = this;
+      this.taker = null;
+      this.destroy();
+      taker?.onNoConnection('BACKEND_CONNECT_TIMEOUT', `${this.pool.address} did not accept the connection`);
+    } else if (this.receiver !== null) {
+      const truncated = this.state === IN_BODY;
+      this.fail(truncated ? 'BACKEND_ANSWER_TRUNCATED' : 'BACKEND_TIMEOUT', `${this.pool.address} is silent`);
+    } else {
+      this.destroy();
+    }
+  }
+
+  private readHeads(bytes: Buffer, start: number, end: number): void {
+    const { answer, context } = this;
+    let at = start;
+    for (;;) {
+      const length = answer.read(bytes, at, end, context.settings);
+      if (length === NEED_MORE) {
+        if (at < end) this.heldHead.add(bytes, at, end);
+        this.expectAnswer();
+        this.receiver?.onAnswerFlush();
+        return;
+      }
+      if (length === REFUSED) {
+        this.fail('BACKEND_ANSWER_INVALID', answer.refusal);
+        return;
+      }
+      at += length;
+      if (!answer.isInterim) break;
+      // No handshake was passed on, so a 101 answers none.
+      if (answer.status === 101 || ++this.interimAnswers > context.settings.interimAnswersMax) {
+        this.fail(
+          'BACKEND_ANSWER_INVALID',
+          answer.status === 101 ? 'upgrade not asked for' : 'too many interim answers',
+        );
+        return;
+      }
+      this.receiver?.onInterim(answer);
+      if (this.receiver === null) return;
+      answer.reset();
+    }
+    this.heldHead.clear();
+    this.state = IN_BODY;
+    this.body.start(answer.framing, answer.contentLength);
+    this.receiver?.onAnswer(answer);
+    this.readBody(bytes, at, end);
+  }
+
+  private readBody(bytes: Buffer, start: number, end: number): void {
+    const { body } = this;
+    const at = body.read(bytes, start, end, this);
+    if (this.receiver === null) return;
+    if (body.refusal !== '') {
+      this.fail('BACKEND_ANSWER_INVALID', body.refusal);
+    } else if (body.done) {
+      this.complete(at === end);
+    } else {
+      this.deadlineMs = this.inactivityDeadline();
+      this.receiver.onAnswerFlush();
+    }
+  }
+
+  /** @param clean whether nothing came behind the answer. */
+  private complete(clean: boolean): void {
+    const receiver = this.receiver!;
+    const { answer, body } = this;
+    this.receiver = null;
+    const reusable =
+      clean &&
+      answer.keepAlive &&
+      this.requestSent &&
+      body.framing !== Framing.CLOSE &&
+      this.context.settings.backendKeepAlive &&
+      !this.context.draining &&
+      !this.socket.isClosed;
+    if (reusable) this.pool.giveBack(this);
+    else this.destroy();
+    receiver.onAnswerEnd(body.trailers === null ? '' : body.trailers.forwardable);
+  }
+
+  private fail(code: ErrorCode, detail: string): void {
+    const receiver = this.receiver!;
+    this.receiver = null;
+    this.destroy();
+    receiver.onAttemptFailed(code, detail, this.answered);
+  }
+
+  /** While the client still sends, it is the client that is waited for. */
+  private expectAnswer(): void {
+    this.deadlineMs = this.requestSent ? this.inactivityDeadline() : Number.POSITIVE_INFINITY;
+  }
+
+  private inactivityDeadline(): number {
+    const { inactivityMs } = this.context.settings;
+    return inactivityMs === 0 ? Number.POSITIVE_INFINITY : this.context.clock.monotonicMs() + inactivityMs;
+  }
+}
+
+/** What stands in the way of a connection: the backend, or this machine. */
+function connectErrorCode(systemCode: string): ErrorCode {
+  switch (systemCode) {
+    case 'EMFILE':
+    case 'ENFILE':
+    case 'ENOBUFS':
+    case 'ENOMEM':
+    case 'EADDRNOTAVAIL':
+      return 'OVERLOADED';
+    case 'ETIMEDOUT':
+      return 'BACKEND_CONNECT_TIMEOUT';
+    default:
+      return 'BACKEND_CONNECT_REFUSED';
+  }
+}

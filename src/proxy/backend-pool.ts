@@ -1,0 +1,171 @@
+import type { ErrorCode } from '../base/errors.ts';
+import type { Backend } from '../routing/backend.ts';
+import { BackendConnection } from './backend-connection.ts';
+import type { ProxyContext } from './context.ts';
+import type { Timed } from './deadlines.ts';
+
+/** Who asks for a connection. Exactly one of the two is called, at once or later, unless `cancel` comes first. */
+export interface ConnectionTaker {
+  onConnection(connection: BackendConnection): void;
+  onNoConnection(code: ErrorCode, detail: string): void;
+}
+
+/** The connections of this worker to one address. */
+export class BackendPool {
+  readonly address: string;
+  readonly hostname: string;
+  readonly port: number;
+  private readonly context: ProxyContext;
+  private readonly onEmpty: (pool: BackendPool) => void;
+  /** Last in, first out: what is used stays warm, what is not runs into its idle limit. */
+  private readonly idle: BackendConnection[] = [];
+  private readonly queue: Waiting[] = [];
+  /** Connections that are being made, idle, or in use. */
+  private open = 0;
+
+  constructor(backend: Backend, context: ProxyContext, onEmpty: (pool: BackendPool) => void) {
+    this.address = backend.address;
+    this.hostname = backend.hostname;
+    this.port = backend.port;
+    this.context = context;
+    this.onEmpty = onEmpty;
+  }
+
+  /**
+   * Gives the taker a connection: an idle one, a new one, or, past the limit, the next to become free.
+   * @param unusedMsMax an idle connection is given only if it was used within this time; 0 for a new one in any case.
+   */
+  take(taker: ConnectionTaker, unusedMsMax: number): void {
+    const { idle, context } = this;
+    if (unusedMsMax > 0) {
+      const connection = idle.pop();
+      if (connection !== undefined) {
+        if (context.clock.monotonicMs() - connection.idleSinceMs <= unusedMsMax) {
+          taker.onConnection(connection);
+          return;
+        }
+        idle.push(connection);
+      }
+    }
+    if (this.open < context.settings.backendConnectionsMax) {
+      this.connect(taker);
+      return;
+    }
+    const oldest = idle.shift();
+    if (oldest !== undefined) {
+      // All are open and one is unused, but too old to be trusted with this request: it makes room.
+      oldest.destroy();
+      this.connect(taker);
+      return;
+    }
+    if (this.queue.length >= context.settings.queueMax) {
+      taker.onNoConnection('BACKEND_QUEUE_FULL', `${this.queue.length} requests wait for ${this.address}`);
+      return;
+    }
+    const deadlineMs = context.clock.monotonicMs() + context.settings.queueTimeoutMs;
+    this.queue.push(new Waiting(this, taker, deadlineMs, context));
+  }
+
+  /** The taker is gone. A connection that is being made for it goes on, for the next one. */
+  cancel(taker: ConnectionTaker): void {
+    const at = this.queue.findIndex((waiting) => waiting.taker === taker);
+    if (at >= 0) this.leaveQueue(at);
+  }
+
+  /** The connection has ended an exchange cleanly, or was made for nobody: the next in the queue, or idle. */
+  giveBack(connection: BackendConnection): void {
+    if (this.queue.length > 0) {
+      this.leaveQueue(0).taker.onConnection(connection);
+      return;
+    }
+    connection.becomeIdle();
+    this.idle.push(connection);
+  }
+
+  /** The connection is closed, in whatever state. */
+  closed(connection: BackendConnection): void {
+    this.open--;
+    const at = this.idle.lastIndexOf(connection);
+    if (at >= 0) this.idle.splice(at, 1);
+    if (this.queue.length > 0 && this.open < this.context.settings.backendConnectionsMax) {
+      this.connect(this.leaveQueue(0).taker);
+    } else if (this.open === 0 && this.queue.length === 0) {
+      this.onEmpty(this);
+    }
+  }
+
+  closeIdle(): void {
+    for (const connection of this.idle.slice()) connection.destroy();
+  }
+
+  get openConnections(): number {
+    return this.open;
+  }
+
+  get waitingRequests(): number {
+    return this.queue.length;
+  }
+
+  /** @internal */
+  waitedTooLong(waiting: Waiting): void {
+    const at = this.queue.indexOf(waiting);
+    if (at < 0) return;
+    this.leaveQueue(at);
+    waiting.taker.onNoConnection('BACKEND_QUEUE_TIMEOUT', `no connection to ${this.address} became free`);
+  }
+
+  private connect(taker: ConnectionTaker): void {
+    this.open++;
+    BackendConnection.open(this, taker, this.context);
+  }
+
+  private leaveQueue(at: number): Waiting {
+    const [waiting] = this.queue.splice(at, 1);
+    this.context.deadlines.remove(waiting!);
+    return waiting!;
+  }
+}
+
+/** A request in the queue of a pool. */
+class Waiting implements Timed {
+  readonly taker: ConnectionTaker;
+  deadlineMs: number;
+  deadlineSlot = -1;
+  private readonly pool: BackendPool;
+
+  constructor(pool: BackendPool, taker: ConnectionTaker, deadlineMs: number, context: ProxyContext) {
+    this.pool = pool;
+    this.taker = taker;
+    this.deadlineMs = deadlineMs;
+    context.deadlines.add(this);
+  }
+
+  onDeadline(): void {
+    this.pool.waitedTooLong(this);
+  }
+}
+
+/** The pools of this worker, by address: hosts that share a backend share its connections. */
+export class BackendPools {
+  private readonly pools = new Map<string, BackendPool>();
+  private readonly forget = (pool: BackendPool): void => {
+    this.pools.delete(pool.address);
+  };
+
+  of(backend: Backend, context: ProxyContext): BackendPool {
+    let pool = this.pools.get(backend.address);
+    if (pool === undefined) {
+      pool = new BackendPool(backend, context, this.forget);
+      this.pools.set(backend.address, pool);
+    }
+    return pool;
+  }
+
+  closeIdle(): void {
+    for (const pool of this.pools.values()) pool.closeIdle();
+  }
+
+  get size(): number {
+    return this.pools.size;
+  }
+}

@@ -1,0 +1,242 @@
+import { type NetConnectOpts, connect as netConnect, Socket, type SocketConstructorOpts } from 'node:net';
+import '../http1/bytes.ts';
+
+/**
+ * The one file that touches `net.Socket`: bytes in as views, bytes out joined into as few writes as possible.
+ *
+ * Reading goes through `onread` into one buffer that all sockets of the worker share: libuv reads and hands over in
+ * one step, so the view is good until the callback returns. An idle connection thus holds no read buffer at all.
+ */
+
+/** Who uses a socket. Calls never overlap; `onClosed` is the last one and comes exactly once. */
+export interface SocketOwner {
+  /** `bytes[0, length)`, valid only during the call. */
+  onBytes(bytes: Buffer, length: number): void;
+  /** The peer will send nothing more. */
+  onEnd(): void;
+  /** What was written has left: go on after `flush` has returned false. */
+  onDrain(): void;
+  onConnected(): void;
+  /** The socket is gone; `error` says why where it was not closed in order. */
+  onClosed(error: NodeJS.ErrnoException | null): void;
+}
+
+/** Bytes of one read at most; what a single view can be. */
+const readBytesMax = 64 * 1024;
+/** Up to here bytes are joined with the text around them, beyond they are copied and written as a buffer. */
+const joinBytesMax = 16 * 1024;
+
+const sharedReadBuffer = Buffer.allocUnsafeSlow(readBytesMax);
+
+/** What of Node's TCP handle is used; present on every accepted socket, though not public. */
+interface HandleCarrier {
+  _handle?: unknown;
+}
+
+export class ByteSocket {
+  /** Empty where the peer is unknown (gone already). */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Bytes queued for writing since the beginning. */
+  bytesQueued = 0;
+  private readonly socket: OwnedSocket;
+  private readonly owner: SocketOwner;
+  /** What waits for `flush`, as latin1; the usual case. */
+  private text = '';
+  /** What waits before `text`, where it is not text alone. */
+  private parts: (string | Buffer)[] | null = null;
+  private closed = false;
+  private error: NodeJS.ErrnoException | null = null;
+
+  private constructor(socket: OwnedSocket, owner: SocketOwner, readsItself: boolean) {
+    this.socket = socket;
+    this.owner = owner;
+    this.remoteAddress = socket.remoteAddress ?? '';
+    this.remotePort = socket.remotePort ?? 0;
+    socket.byteSocket = this;
+    socket.on('error', onError);
+    socket.on('close', onClose);
+    socket.on('end', onEnd);
+    socket.on('drain', onDrain);
+    if (!readsItself) socket.on('data', onData);
+  }
+
+  /**
+   * Takes over a connection from a `net.Server` made with `pauseOnConnect` and `allowHalfOpen`; reading starts with
+   * `resume`. Its handle is wrapped again in a socket with `onread`; where there is no such handle, `data` events do.
+   */
+  static accepted(accepted: Socket, owner: SocketOwner, writeBufferBytesMax: number): ByteSocket {
+    const carrier = accepted as HandleCarrier;
+    const handle = carrier._handle;
+    if (handle === undefined || handle === null || typeof handle !== 'object' || !('readStart' in handle)) {
+      return new ByteSocket(accepted as OwnedSocket, owner, false);
+    }
+    carrier._handle = null;
+    const options = {
+      handle,
+      allowHalfOpen: true,
+      pauseOnCreate: true,
+      writableHighWaterMark: writeBufferBytesMax,
+      onread: { buffer: sharedReadBuffer, callback: onRead },
+    } as unknown as SocketConstructorOpts;
+    const socket = new Socket(options) as OwnedSocket;
+    return new ByteSocket(socket, owner, true);
+  }
+
+  /** Connects; `onConnected` or `onClosed` follows. Reading starts by itself. */
+  static connecting(hostname: string, port: number, owner: SocketOwner, writeBufferBytesMax: number): ByteSocket {
+    const options: NetConnectOpts = {
+      host: hostname,
+      port,
+      noDelay: true,
+      allowHalfOpen: true,
+      writableHighWaterMark: writeBufferBytesMax,
+      onread: { buffer: sharedReadBuffer, callback: onRead },
+    } as NetConnectOpts;
+    const socket = netConnect(options) as OwnedSocket;
+    socket.once('connect', onConnect);
+    return new ByteSocket(socket, owner, true);
+  }
+
+  /** Bytes handed over that the kernel has not taken. */
+  get waitingBytes(): number {
+    return this.socket.writableLength;
+  }
+
+  get isClosed(): boolean {
+    return this.closed || this.socket.destroyed;
+  }
+
+  /** Queues latin1 text for `flush`. */
+  append(text: string): void {
+    this.text += text;
+    this.bytesQueued += text.length;
+  }
+
+  /** Queues a copy of `bytes[start, end)` for `flush`. */
+  appendBytes(bytes: Buffer, start: number, end: number): void {
+    const length = end - start;
+    this.bytesQueued += length;
+    if (length <= joinBytesMax) {
+      this.text += bytes.latin1Slice(start, end);
+      return;
+    }
+    this.parts ??= [];
+    if (this.text !== '') {
+      this.parts.push(this.text);
+      this.text = '';
+    }
+    const copy = Buffer.allocUnsafeSlow(length);
+    bytes.copy(copy, 0, start, end);
+    this.parts.push(copy);
+  }
+
+  /** Writes what is queued, in one system call. @returns false where the peer is slow: wait for `onDrain`. */
+  flush(): boolean {
+    const { text, parts, socket } = this;
+    if (parts === null) {
+      if (text === '') return !socket.writableNeedDrain;
+      this.text = '';
+      return socket.write(text, 'latin1');
+    }
+    this.parts = null;
+    this.text = '';
+    socket.cork();
+    for (const part of parts) {
+      if (typeof part === 'string') socket.write(part, 'latin1');
+      else socket.write(part);
+    }
+    if (text !== '') socket.write(text, 'latin1');
+    socket.uncork();
+    return !socket.writableNeedDrain;
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  /** Says that nothing more will be written, after what was. Reading goes on. */
+  end(): void {
+    this.socket.end();
+  }
+
+  /** Closes at once; what is unsent is lost. */
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  /** Closes with a reset, so that the peer cannot take what it got for the whole. */
+  reset(): void {
+    if (this.socket.destroyed) return;
+    this.socket.resetAndDestroy();
+  }
+
+  /** @internal */
+  read(bytes: Buffer, length: number): void {
+    if (!this.closed) this.owner.onBytes(bytes, length);
+  }
+
+  /** @internal */
+  ended(): void {
+    if (!this.closed) this.owner.onEnd();
+  }
+
+  /** @internal */
+  drained(): void {
+    if (!this.closed) this.owner.onDrain();
+  }
+
+  /** @internal */
+  connected(): void {
+    if (!this.closed) this.owner.onConnected();
+  }
+
+  /** @internal */
+  failed(error: NodeJS.ErrnoException): void {
+    this.error ??= error;
+  }
+
+  /** @internal */
+  closedNow(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.owner.onClosed(this.error);
+  }
+}
+
+interface OwnedSocket extends Socket {
+  byteSocket: ByteSocket;
+}
+
+function onRead(this: Socket, length: number, bytes: Uint8Array): boolean {
+  (this as OwnedSocket).byteSocket.read(bytes as Buffer, length);
+  return true;
+}
+
+function onData(this: Socket, bytes: Buffer): void {
+  (this as OwnedSocket).byteSocket.read(bytes, bytes.length);
+}
+
+function onEnd(this: Socket): void {
+  (this as OwnedSocket).byteSocket.ended();
+}
+
+function onDrain(this: Socket): void {
+  (this as OwnedSocket).byteSocket.drained();
+}
+
+function onConnect(this: Socket): void {
+  (this as OwnedSocket).byteSocket.connected();
+}
+
+function onError(this: Socket, error: NodeJS.ErrnoException): void {
+  (this as OwnedSocket).byteSocket.failed(error);
+}
+
+function onClose(this: Socket): void {
+  (this as OwnedSocket).byteSocket.closedNow();
+}

@@ -1,0 +1,464 @@
+import type { ErrorCode } from '../base/errors.ts';
+import type { AnswerHead } from '../http1/answer-head.ts';
+import { BodyReader, type BodySink } from '../http1/body.ts';
+import { Framing, NEED_MORE, REFUSED } from '../http1/head.ts';
+import { RequestHead } from '../http1/request-head.ts';
+import type { ByteSocket, SocketOwner } from './byte-socket.ts';
+import type { ProxyContext } from './context.ts';
+import type { Timed } from './deadlines.ts';
+import { Exchange, type ExchangeClient } from './exchange.ts';
+import { clientFraming, forwardAnswerHead } from './forward-answer.ts';
+import { HeldBytes } from './held-bytes.ts';
+import { describePeer, type Peer } from './identity.ts';
+import { type OwnAnswer, ownBody, reasonPhrase } from './own-answer.ts';
+import { NEED_MORE_PROXY, ProxyHeader } from './proxy-protocol.ts';
+
+const PROXY_HEADER = 0;
+const BETWEEN = 1;
+const IN_HEAD = 2;
+const IN_EXCHANGE = 3;
+const LINGERING = 4;
+const CLOSED = 5;
+
+/** How long a connection whose last answer has been written is still read from, so that no reset overtakes it. */
+const lingerMs = 2000;
+/** Bytes that are read and dropped meanwhile. */
+const lingerBytesMax = 1024 * 1024;
+
+/** Where a connection came in. */
+export interface ListenerTraits {
+  readonly secure: boolean;
+  /** Whether every connection begins with a PROXY protocol header. */
+  readonly proxyProtocol: boolean;
+}
+
+/** One connection of a client, speaking HTTP/1: one exchange after the other, pipelined requests in their order. */
+export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, Timed {
+  deadlineMs: number;
+  deadlineSlot = -1;
+  peer: Peer;
+  private readonly context: ProxyContext;
+  private readonly traits: ListenerTraits;
+  private readonly onGone: (connection: ClientConnection) => void;
+  /** Set right after the construction, by `attach`: the socket needs its owner first. */
+  private socket!: ByteSocket;
+  private readonly head = new RequestHead();
+  private readonly body: BodyReader;
+  /** An incomplete head, or what came behind the request that is under way. */
+  private readonly held = new HeldBytes();
+  private exchange: Exchange | null = null;
+  private state: number;
+  private paused = false;
+  private clientEnded = false;
+  private reading = false;
+  private answerFraming: Framing = Framing.NONE;
+  private answerKeepsAlive = true;
+  private bytesBefore = 0;
+  private lingeredBytes = 0;
+
+  constructor(context: ProxyContext, traits: ListenerTraits, onGone: (connection: ClientConnection) => void) {
+    this.context = context;
+    this.traits = traits;
+    this.onGone = onGone;
+    this.body = new BodyReader(context.settings.headBytesMax);
+    this.state = traits.proxyProtocol ? PROXY_HEADER : BETWEEN;
+    this.peer = unknownPeer;
+    this.deadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
+  }
+
+  /** Begins to serve the socket that this connection owns. */
+  attach(socket: ByteSocket): void {
+    const { context, traits } = this;
+    this.socket = socket;
+    this.peer = describePeer(socket.remoteAddress, traits.secure, context.settings.trustedProxies);
+    context.deadlines.add(this);
+    socket.resume();
+  }
+
+  /** The proxy stops: an unused connection ends now, one in use with its exchange. */
+  drain(): void {
+    if (this.state === BETWEEN || this.state === PROXY_HEADER) this.close();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  onBytes(bytes: Buffer, length: number): void {
+    switch (this.state) {
+      case IN_EXCHANGE:
+        this.readDuringExchange(bytes, length);
+        break;
+      case BETWEEN:
+        this.readMessages(bytes, 0, length);
+        break;
+      case IN_HEAD: {
+        this.held.add(bytes, 0, length);
+        const held = this.held.take();
+        this.readMessages(held, 0, held.length);
+        break;
+      }
+      case PROXY_HEADER:
+        this.held.add(bytes, 0, length);
+        this.readProxyHeader();
+        break;
+      case LINGERING:
+        this.lingeredBytes += length;
+        if (this.lingeredBytes > lingerBytesMax) this.destroy();
+        break;
+    }
+  }
+
+  onBodyData(bytes: Buffer, start: number, end: number): void {
+    this.exchange?.onRequestData(bytes, start, end);
+  }
+
+  onEnd(): void {
+    this.clientEnded = true;
+    const { exchange } = this;
+    if (exchange === null || this.state === LINGERING) {
+      this.destroyAfterFlush();
+    } else if (!exchange.requestComplete) {
+      exchange.onClientGone('CLIENT_GONE', 'ended in the body of its request');
+      this.destroy();
+    }
+    // Else the client has only said that it will send no more: it gets its answer.
+  }
+
+  onDrain(): void {
+    this.updateDeadline();
+    this.exchange?.onClientDrain();
+  }
+
+  onConnected(): void {}
+
+  onClosed(error: NodeJS.ErrnoException | null): void {
+    this.state = CLOSED;
+    this.context.deadlines.remove(this);
+    this.held.clear();
+    this.onGone(this);
+    this.exchange?.onClientGone('CLIENT_GONE', error?.code ?? 'closed');
+  }
+
+  onDeadline(): void {
+    switch (this.state) {
+      case IN_HEAD:
+        this.refuse('REQUEST_TIMEOUT', 'head');
+        break;
+      case IN_EXCHANGE:
+        if (this.exchange === null) break;
+        if (this.answerBlocked) {
+          const { exchange } = this;
+          this.reset();
+          exchange.onClientGone('CLIENT_GONE', 'stopped reading');
+        } else {
+          this.exchange.onClientTimeout();
+        }
+        break;
+      default:
+        this.destroy();
+    }
+  }
+
+  sendInterim(answer: AnswerHead): void {
+    // RFC 9110 section 15.2: never to a client of HTTP/1.0.
+    if (this.head.versionMinor === 0) return;
+    this.socket.append(
+      forwardAnswerHead(answer, { versionMinor: 1, framing: Framing.NONE, keepAlive: true, extraLines: '' }),
+    );
+  }
+
+  sendHead(answer: AnswerHead, extraLines: string): void {
+    const { versionMinor } = this.head;
+    this.answerFraming = clientFraming(answer, versionMinor);
+    this.answerKeepsAlive =
+      this.head.keepAlive && !this.context.draining && !this.clientEnded && this.answerFraming !== Framing.CLOSE;
+    this.socket.append(
+      forwardAnswerHead(answer, {
+        versionMinor,
+        framing: this.answerFraming,
+        keepAlive: this.answerKeepsAlive,
+        extraLines,
+      }),
+    );
+  }
+
+  sendData(bytes: Buffer, start: number, end: number): void {
+    if (this.answerFraming !== Framing.CHUNKED) {
+      this.socket.appendBytes(bytes, start, end);
+      return;
+    }
+    this.socket.append(`${(end - start).toString(16)}\r\n`);
+    this.socket.appendBytes(bytes, start, end);
+    this.socket.append('\r\n');
+  }
+
+  sendEnd(trailerLines: string): void {
+    if (this.answerFraming === Framing.CHUNKED) this.socket.append(`0\r\n${trailerLines}\r\n`);
+    this.socket.flush();
+  }
+
+  sendOwn(answer: OwnAnswer, code: ErrorCode | null, extraLines: string): void {
+    const { head, context } = this;
+    const accept = head.acceptField < 0 ? '' : head.fieldValue(head.acceptField);
+    const { contentType, body } =
+      code === null
+        ? { contentType: 'text/plain', body: answer.text }
+        : ownBody(answer, code, accept, context.pages?.page(answer.status) ?? null);
+    // A request that was not read whole leaves its rest in the way of the next one.
+    this.answerKeepsAlive =
+      head.refusal === '' &&
+      head.keepAlive &&
+      this.exchange?.requestComplete === true &&
+      !context.draining &&
+      !this.clientEnded;
+    let text =
+      `HTTP/1.${head.versionMinor} ${answer.status} ${reasonPhrase(answer.status)}\r\n` +
+      `content-type: ${contentType}\r\ncache-control: no-cache\r\npragma: no-cache\r\nexpires: -1\r\n` +
+      `date: ${new Date(context.clock.epochMs()).toUTCString()}\r\ncontent-length: ${body.length}\r\n`;
+    if (code !== null) text += `x-hipache-error: ${code}\r\n`;
+    if (answer.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
+    text += extraLines;
+    if (!this.answerKeepsAlive) text += 'connection: close\r\n';
+    else if (head.versionMinor === 0) text += 'connection: keep-alive\r\n';
+    this.socket.append(`${text}\r\n${head.method === 'HEAD' ? '' : body}`);
+    this.socket.flush();
+  }
+
+  flush(): boolean {
+    const flowing = this.socket.flush();
+    this.answerBlocked = !flowing;
+    this.updateDeadline();
+    return flowing;
+  }
+
+  reset(): void {
+    this.answerKeepsAlive = false;
+    this.socket.reset();
+  }
+
+  pauseBody(): void {
+    this.pause();
+    this.updateDeadline();
+  }
+
+  resumeBody(): void {
+    if (this.held.isEmpty) this.resume();
+    this.updateDeadline();
+  }
+
+  exchangeDone(): void {
+    const exchange = this.exchange!;
+    this.exchange = null;
+    this.answerBlocked = false;
+    exchange.bytesSent = this.socket.bytesQueued - this.bytesBefore;
+    this.context.observer.exchangeEnded(exchange);
+    this.head.reset();
+    if (this.state !== IN_EXCHANGE) return;
+    if (!this.answerKeepsAlive || !exchange.requestComplete || this.context.draining) {
+      this.linger();
+      return;
+    }
+    this.state = BETWEEN;
+    this.deadlineMs = this.context.clock.monotonicMs() + this.context.settings.keepAliveMs;
+    if (this.reading) return;
+    if (!this.held.isEmpty) {
+      const held = this.held.take();
+      this.readMessages(held, 0, held.length);
+    } else if (this.clientEnded) {
+      this.destroyAfterFlush();
+      return;
+    }
+    if (this.held.isEmpty || this.state === IN_HEAD) this.resume();
+  }
+
+  /** Whether an answer waits for the client to read. */
+  private answerBlocked = false;
+
+  /** Reads one request after the other until one has to be waited for. */
+  private readMessages(bytes: Buffer, start: number, end: number): void {
+    const { head, context } = this;
+    let at = start;
+    this.reading = true;
+    this.state = BETWEEN;
+    while (at < end && this.state === BETWEEN) {
+      const length = head.read(bytes, at, end, context.settings);
+      if (length === NEED_MORE) {
+        if (this.held.isEmpty && this.headDeadlineMs === 0) {
+          this.headDeadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
+        }
+        this.deadlineMs = this.headDeadlineMs;
+        this.held.add(bytes, at, end);
+        this.state = IN_HEAD;
+        break;
+      }
+      this.headDeadlineMs = 0;
+      if (length === REFUSED) {
+        this.refuse(refusalCode(head.refusalStatus), head.refusal);
+        break;
+      }
+      at = this.beginExchange(bytes, at + length, end);
+    }
+    this.reading = false;
+    if (at < end && this.state === IN_EXCHANGE) {
+      // The next request waits its turn, and the client with it.
+      this.held.add(bytes, at, end);
+      this.pause();
+    } else if (this.state === BETWEEN) {
+      this.held.clear();
+      if (this.clientEnded) this.destroyAfterFlush();
+    }
+  }
+
+  /** Monotonic ms by which the head that has begun must be complete; 0 while none has. */
+  private headDeadlineMs = 0;
+
+  /** Starts the exchange of the head just read; `bytes[start, end)` is what came behind it. @returns where it stopped. */
+  private beginExchange(bytes: Buffer, start: number, end: number): number {
+    const { head, body } = this;
+    const exchange = new Exchange(this, head, this.context);
+    this.exchange = exchange;
+    this.state = IN_EXCHANGE;
+    this.answerBlocked = false;
+    this.bytesBefore = this.socket.bytesQueued;
+    let at = start;
+    if (head.framing === Framing.NONE) {
+      this.deadlineMs = Number.POSITIVE_INFINITY;
+      exchange.start();
+    } else {
+      body.start(head.framing, head.contentLength);
+      at = this.readBody(exchange, bytes, start, end);
+      if (this.exchange !== exchange) return at;
+      exchange.start();
+      this.updateDeadline();
+    }
+    return at;
+  }
+
+  private readDuringExchange(bytes: Buffer, length: number): void {
+    const { exchange } = this;
+    if (exchange === null) return;
+    let at = 0;
+    if (!exchange.requestComplete) {
+      at = this.readBody(exchange, bytes, 0, length);
+      if (this.exchange !== exchange) return;
+      exchange.onRequestFlush();
+      this.updateDeadline();
+    }
+    if (at < length) {
+      this.held.add(bytes, at, length);
+      this.pause();
+    }
+  }
+
+  private readBody(exchange: Exchange, bytes: Buffer, start: number, end: number): number {
+    const { body } = this;
+    const at = body.read(bytes, start, end, this);
+    if (body.refusal !== '') {
+      if (exchange.isAnswered) {
+        this.reset();
+        exchange.onClientGone('REQUEST_INVALID', body.refusal);
+      } else {
+        exchange.refuse('REQUEST_INVALID', body.refusal);
+      }
+    } else if (body.done) {
+      exchange.onRequestEnd(body.trailers === null ? '' : body.trailers.forwardable);
+    }
+    return at;
+  }
+
+  private readProxyHeader(): void {
+    const held = this.held.take();
+    const header = ProxyHeader.read(held);
+    if (header === NEED_MORE_PROXY) {
+      this.held.add(held, 0, held.length);
+      return;
+    }
+    if (header === null) {
+      this.destroy();
+      return;
+    }
+    if (header.address !== '') {
+      this.peer = describePeer(header.address, this.traits.secure, this.context.settings.trustedProxies);
+    }
+    this.state = BETWEEN;
+    this.held.clear();
+    this.readMessages(held, header.length, held.length);
+  }
+
+  /** Answers a request that cannot be read on, and ends the connection. */
+  private refuse(code: ErrorCode, detail: string): void {
+    const exchange = new Exchange(this, this.head, this.context);
+    this.exchange = exchange;
+    this.state = IN_EXCHANGE;
+    this.bytesBefore = this.socket.bytesQueued;
+    if (this.head.refusal === '') this.head.refusal = detail;
+    exchange.refuse(code, detail);
+  }
+
+  private linger(): void {
+    this.state = LINGERING;
+    this.held.clear();
+    this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
+    if (this.clientEnded) this.destroyAfterFlush();
+    else {
+      this.socket.end();
+      this.resume();
+    }
+  }
+
+  private close(): void {
+    this.state = LINGERING;
+    this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
+    this.socket.end();
+  }
+
+  /** Both sides have said all: the socket closes once what is queued has left, or at the deadline. */
+  private destroyAfterFlush(): void {
+    if (this.state !== LINGERING) {
+      this.state = LINGERING;
+      this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
+    }
+    this.socket.end();
+  }
+
+  private pause(): void {
+    if (this.paused) return;
+    this.paused = true;
+    this.socket.pause();
+  }
+
+  private resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.socket.resume();
+  }
+
+  /** The client is waited for while it owes the body of its request, or has an answer to read. */
+  private updateDeadline(): void {
+    if (this.state !== IN_EXCHANGE) return;
+    const { inactivityMs } = this.context.settings;
+    const isAwaited = this.answerBlocked || (this.exchange?.requestComplete === false && !this.paused);
+    this.deadlineMs =
+      isAwaited && inactivityMs > 0 ? this.context.clock.monotonicMs() + inactivityMs : Number.POSITIVE_INFINITY;
+  }
+}
+
+const unknownPeer: Peer = { address: '', trusted: false, secure: false, lines: '' };
+
+function refusalCode(status: number): ErrorCode {
+  switch (status) {
+    case 405:
+      return 'REQUEST_METHOD';
+    case 414:
+      return 'REQUEST_TARGET_TOO_LONG';
+    case 417:
+      return 'REQUEST_EXPECTATION';
+    case 431:
+      return 'REQUEST_HEAD_TOO_LARGE';
+    case 505:
+      return 'REQUEST_VERSION';
+    default:
+      return 'REQUEST_INVALID';
+  }
+}

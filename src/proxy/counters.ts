@@ -1,0 +1,14 @@
+/** What the data plane counts, as plain numbers; gauges go down again. */
+export class Counters {
+  clientConnections = 0;
+  clientConnectionsOpen = 0;
+  clientConnectionsRefused = 0;
+  requestsInFlight = 0;
+  requests = 0;
+  backendConnections = 0;
+  backendConnectionsOpen = 0;
+  /** Idle connections to backends that sent something unasked. */
+  backendConnectionsPoisoned = 0;
+  retries = 0;
+  downMarks = 0;
+}

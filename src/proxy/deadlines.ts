@@ -1,0 +1,45 @@
+/** Something that has a time by which it must have moved on. */
+export interface Timed {
+  /** Monotonic milliseconds; Infinity for none. Set freely: it is looked at, never scheduled. */
+  deadlineMs: number;
+  /** Where it stands in the list of `Deadlines`; -1 while it is not in it. */
+  deadlineSlot: number;
+  /** The deadline has passed. May set a new one, or leave the list. */
+  onDeadline(nowMs: number): void;
+}
+
+/**
+ * One coarse timer for every connection: moving a deadline is an assignment, and each tick looks through the list.
+ * A deadline is noticed up to one tick late, never early.
+ */
+export class Deadlines {
+  private readonly list: Timed[] = [];
+
+  add(timed: Timed): void {
+    timed.deadlineSlot = this.list.length;
+    this.list.push(timed);
+  }
+
+  remove(timed: Timed): void {
+    const slot = timed.deadlineSlot;
+    if (slot < 0) return;
+    timed.deadlineSlot = -1;
+    const last = this.list.pop();
+    if (last === undefined || last === timed) return;
+    this.list[slot] = last;
+    last.deadlineSlot = slot;
+  }
+
+  /** Calls whoever is late. */
+  tick(nowMs: number): void {
+    // From the end: whoever leaves is replaced by one that has been looked at.
+    for (let at = this.list.length - 1; at >= 0; at--) {
+      const timed = this.list[at];
+      if (timed !== undefined && timed.deadlineMs <= nowMs) timed.onDeadline(nowMs);
+    }
+  }
+
+  get size(): number {
+    return this.list.length;
+  }
+}

@@ -1,0 +1,410 @@
+import type { ErrorCode } from '../base/errors.ts';
+import type { AnswerHead } from '../http1/answer-head.ts';
+import { Framing } from '../http1/head.ts';
+import type { RequestHead } from '../http1/request-head.ts';
+import type { Backend } from '../routing/backend.ts';
+import { chooseBackend } from '../routing/choice.ts';
+import type { Frontend } from '../routing/frontend.ts';
+import { marksDown } from '../routing/health.ts';
+import { normaliseHost } from '../routing/host.ts';
+import type { AnswerReceiver, BackendConnection } from './backend-connection.ts';
+import type { BackendPool, ConnectionTaker } from './backend-pool.ts';
+import type { ProxyContext } from './context.ts';
+import { debugLines } from './debug-fields.ts';
+import { forwardRequestHead } from './forward-request.ts';
+import { HeldBody } from './held-body.ts';
+import { clientAddress, identityLines, type Peer } from './identity.ts';
+import { type OwnAnswer, ownAnswerFor, retriesDisabled, retriesUsedUp } from './own-answer.ts';
+
+/** The client's side of an exchange: implemented for each protocol that clients speak. */
+export interface ExchangeClient {
+  readonly peer: Peer;
+  sendInterim(answer: AnswerHead): void;
+  /** Queues the head of a backend's answer. @param extraLines further fields. */
+  sendHead(answer: AnswerHead, extraLines: string): void;
+  sendData(bytes: Buffer, start: number, end: number): void;
+  sendEnd(trailerLines: string): void;
+  /** A whole answer of the proxy's own. */
+  sendOwn(answer: OwnAnswer, code: ErrorCode | null, extraLines: string): void;
+  /** Writes what is queued. @returns false where the client is slow: `Exchange.onClientDrain` follows. */
+  flush(): boolean;
+  /** Ends the connection so that the client sees that the answer is not whole. */
+  reset(): void;
+  pauseBody(): void;
+  resumeBody(): void;
+  /** The exchange is over: the next one may begin. */
+  exchangeDone(): void;
+}
+
+/** A connection used longer ago than this may be closed by the backend just now: not for a request sent only once. */
+const unsafeReuseMsMax = 1000;
+
+/** The Host of the health check of the proxy itself. */
+const pingHost = '__ping__';
+
+/**
+ * One request and its answer: finds the frontend, chooses a backend, sends the request, passes the answer on, and
+ * tries again where that is safe (design 6.3 and 6.5).
+ */
+export class Exchange implements AnswerReceiver, ConnectionTaker {
+  readonly client: ExchangeClient;
+  readonly head: RequestHead;
+  readonly method: string;
+  /** Monotonic ms at which the head was complete. */
+  readonly startMs: number;
+  frontend: Frontend | null = null;
+  backend: Backend | null = null;
+  /** Normalised host; empty before routing or where there is none. */
+  host = '';
+  /** Status given to the client; 0 where none was. */
+  status = 0;
+  /** Why the exchange did not end well, or that it was answered by the proxy itself; null where all went well. */
+  errorCode: ErrorCode | null = null;
+  errorDetail = '';
+  /** Bytes written to the client; set at the end. */
+  bytesSent = 0;
+  /** Backends asked. */
+  attempts = 0;
+  /** Monotonic ms; 0 while no request has been sent. */
+  sentMs = 0;
+  /** Monotonic ms; 0 while not ended. */
+  endMs = 0;
+  /** Whether the request has been read whole from the client. */
+  requestComplete: boolean;
+  ended = false;
+
+  private readonly context: ProxyContext;
+  private tried: Backend[] | null = null;
+  private pool: BackendPool | null = null;
+  private connection: BackendConnection | null = null;
+  private held: HeldBody | null = null;
+  private trailerLines = '';
+  private answerStarted = false;
+  private requestBlocked = false;
+  private answerBlocked = false;
+  /** Set where the same backend is to be asked over a new connection. */
+  private again: Backend | null = null;
+
+  constructor(client: ExchangeClient, head: RequestHead, context: ProxyContext) {
+    this.client = client;
+    this.head = head;
+    this.context = context;
+    this.method = head.method;
+    this.requestComplete = head.framing === Framing.NONE;
+    this.startMs = context.clock.monotonicMs();
+    context.counters.requests++;
+    context.counters.requestsInFlight++;
+  }
+
+  /** Whether any byte of an answer has been given to the client. */
+  get isAnswered(): boolean {
+    return this.answerStarted;
+  }
+
+  /** Whether the body of the request has to wait: no backend is there to take it, or it does not keep up. */
+  get wantsNoBody(): boolean {
+    return this.connection === null || this.requestBlocked;
+  }
+
+  start(): void {
+    const { authority } = this.head;
+    if (authority === null || authority === '') return this.answerOwn('HOST_MISSING', '');
+    if (authority === pingHost) return this.answerPing();
+    const host = normaliseHost(authority);
+    if (host === null) return this.answerOwn('REQUEST_INVALID', 'host');
+    this.host = host;
+    const frontend = this.context.routes.cached(host);
+    if (frontend !== undefined) this.route(frontend);
+    else this.loadRoute(host);
+  }
+
+  /** The head was refused: answers for it, and the client's connection ends. */
+  refuse(code: ErrorCode, detail: string): void {
+    this.answerOwn(code, detail);
+  }
+
+  /** Data of the request's body, in order. */
+  onRequestData(bytes: Buffer, start: number, end: number): void {
+    const { connection } = this;
+    if (connection === null || this.held?.isWhole !== false) this.hold(bytes, start, end, connection !== null);
+    connection?.sendData(bytes, start, end);
+  }
+
+  onRequestEnd(trailerLines: string): void {
+    this.requestComplete = true;
+    this.trailerLines = trailerLines;
+    this.connection?.sendEnd(trailerLines);
+  }
+
+  /** The views of one read from the client have all been handed over. */
+  onRequestFlush(): void {
+    const { connection } = this;
+    if (connection === null || connection.flush()) return;
+    this.requestBlocked = true;
+    this.client.pauseBody();
+  }
+
+  onClientDrain(): void {
+    if (!this.answerBlocked) return;
+    this.answerBlocked = false;
+    this.connection?.resumeAnswer();
+  }
+
+  /** The client is gone, or is to be given up: nothing more can be sent to it. */
+  onClientGone(code: ErrorCode, detail: string): void {
+    if (this.ended) return;
+    this.errorCode = code;
+    this.errorDetail = detail;
+    this.end();
+  }
+
+  /** The client stopped sending its request. */
+  onClientTimeout(): void {
+    if (this.answerStarted) {
+      this.client.reset();
+      this.onClientGone('REQUEST_TIMEOUT', 'body');
+    } else {
+      this.answerOwn('REQUEST_TIMEOUT', 'body');
+    }
+  }
+
+  onConnection(connection: BackendConnection): void {
+    const { client, context, head, held } = this;
+    this.pool = null;
+    this.connection = connection;
+    this.sentMs = context.clock.monotonicMs();
+    const identity = identityLines(client.peer, head, this.clientAddress);
+    const forwarded = forwardRequestHead(head, identity, client.peer.trusted, context.settings.backendKeepAlive);
+    connection.send(this, forwarded, head.framing);
+    if (held !== null) held.forEach((piece) => connection.sendData(piece, 0, piece.length));
+    if (this.requestComplete && head.framing !== Framing.NONE) connection.sendEnd(this.trailerLines);
+    held?.dropAbove(context.settings.retryBodyBytesMax);
+    this.requestBlocked = !connection.flush();
+    if (!this.requestComplete) {
+      if (this.requestBlocked) client.pauseBody();
+      else client.resumeBody();
+    }
+  }
+
+  onNoConnection(code: ErrorCode, detail: string): void {
+    this.pool = null;
+    this.attemptFailed(code, detail, true);
+  }
+
+  onInterim(answer: AnswerHead): void {
+    this.client.sendInterim(answer);
+  }
+
+  onAnswer(answer: AnswerHead): void {
+    const { backend, context, frontend } = this;
+    this.answerStarted = true;
+    this.status = answer.status;
+    this.held = null;
+    if (answer.status >= 500 && marksDown(answer.status, answer.hasRetryAfter, context.settings.downOn500)) {
+      this.mark(frontend!, backend!, `status ${answer.status}`);
+    }
+    this.client.sendHead(answer, this.wantsDebug ? debugLines(this, context.version, context.clock.monotonicMs()) : '');
+  }
+
+  onAnswerData(bytes: Buffer, start: number, end: number): void {
+    this.client.sendData(bytes, start, end);
+  }
+
+  onAnswerFlush(): void {
+    if (this.client.flush() || this.connection === null) return;
+    this.answerBlocked = true;
+    this.connection.pauseAnswer();
+  }
+
+  onAnswerEnd(trailerLines: string): void {
+    this.connection = null;
+    this.client.sendEnd(trailerLines);
+    this.end();
+  }
+
+  onAttemptFailed(code: ErrorCode, detail: string, answered: boolean): void {
+    const reused = this.connection?.reused === true;
+    this.connection = null;
+    if (this.answerStarted) {
+      this.errorCode = code;
+      this.errorDetail = detail;
+      this.client.reset();
+      this.end();
+      return;
+    }
+    this.attemptFailed(code, detail, false, answered, reused);
+  }
+
+  onRequestDrain(): void {
+    if (!this.requestBlocked) return;
+    this.requestBlocked = false;
+    if (!this.requestComplete) this.client.resumeBody();
+  }
+
+  /** Who asked, as the log shows it. */
+  get clientAddress(): string {
+    return clientAddress(this.client.peer, this.head, this.context.settings.trustedProxies);
+  }
+
+  private get wantsDebug(): boolean {
+    return this.head.debugField >= 0 && this.client.peer.trusted;
+  }
+
+  private loadRoute(host: string): void {
+    this.context.routes.load(host).then(
+      (frontend) => {
+        if (!this.ended) this.route(frontend);
+      },
+      (error: Error) => {
+        if (!this.ended) this.answerOwn('STORE_UNAVAILABLE', error.message);
+      },
+    );
+  }
+
+  private route(frontend: Frontend | null): void {
+    if (frontend === null) return this.answerOwn('ROUTE_NOT_FOUND', this.host);
+    this.frontend = frontend;
+    if (frontend.load.inFlight >= this.context.settings.requestsPerHostMax) {
+      this.frontend = null;
+      return this.answerOwn('OVERLOADED', `${frontend.pattern} has ${frontend.load.inFlight} requests in flight`);
+    }
+    frontend.load.inFlight++;
+    frontend.retryBudget.countRequest(this.startMs, this.context.settings.retryBudget);
+    this.attempt(frontend);
+  }
+
+  private attempt(frontend: Frontend): void {
+    const { context } = this;
+    const backend = this.again ?? chooseBackend(frontend, context.clock.epochMs(), context.random, this.tried);
+    if (backend === null) return this.answerOwn('BACKEND_NONE', frontend.pattern);
+    this.backend = backend;
+    backend.inFlight++;
+    this.attempts++;
+    const pool = context.pools.of(backend, context);
+    this.pool = pool;
+    const unusedMsMax =
+      this.again !== null ? 0 : isIdempotent(this.method) ? Number.POSITIVE_INFINITY : unsafeReuseMsMax;
+    this.again = null;
+    pool.take(this, unusedMsMax);
+    if (!this.requestComplete && this.connection === null) this.client.pauseBody();
+  }
+
+  /**
+   * @param unsent nothing of the request has left.
+   * @param answered bytes of an answer have come, though no head.
+   * @param reused the connection had served before, so that its end may have nothing to do with this request.
+   */
+  private attemptFailed(code: ErrorCode, detail: string, unsent: boolean, answered = false, reused = false): void {
+    const { context } = this;
+    const frontend = this.frontend!;
+    const backend = this.backend!;
+    backend.inFlight--;
+    this.backend = null;
+    // The end of a kept connection may have nothing to do with this request: it says nothing of the backend either.
+    const isStale = reused && !answered && code === 'BACKEND_RESET';
+    if (marksBackend(code) && !isStale) this.mark(frontend, backend, code);
+    const isSafe = unsent ? isOfBackend(code) : !answered && isIdempotent(this.method);
+    const isWhole = this.held === null || this.held.isWhole;
+    if (!isSafe || !isWhole) return this.answerOwn(code, detail, backend);
+    if (isStale) {
+      this.again = backend;
+    } else {
+      const refusal = this.refuseRetry(frontend, backend);
+      if (refusal !== null) return this.answerOwn(code, detail, backend, refusal);
+    }
+    context.counters.retries++;
+    this.attempt(frontend);
+  }
+
+  /** The text of the answer where there is to be no further try; null where one is counted and may begin. */
+  private refuseRetry(frontend: Frontend, failed: Backend): string | null {
+    const { clock, settings, random } = this.context;
+    if (settings.retriesMax === 0) return retriesDisabled;
+    if (this.attempts > settings.retriesMax) return retriesUsedUp;
+    this.tried ??= [];
+    this.tried.push(failed);
+    if (chooseBackend(frontend, clock.epochMs(), random, this.tried) === null) return retriesUsedUp;
+    return frontend.retryBudget.takeRetry(clock.monotonicMs(), settings.retryBudget) ? null : retriesUsedUp;
+  }
+
+  private mark(frontend: Frontend, backend: Backend, reason: string): void {
+    this.context.counters.downMarks++;
+    this.context.routes.markDown(frontend, backend, reason, this.context.settings.downMs);
+  }
+
+  private hold(bytes: Buffer, start: number, end: number, isSent: boolean): void {
+    this.held ??= new HeldBody();
+    this.held.add(bytes, start, end);
+    // What no backend has seen yet must be kept; the client is paused meanwhile, so that it is one read at most.
+    if (isSent) this.held.dropAbove(this.context.settings.retryBodyBytesMax);
+  }
+
+  private answerPing(): void {
+    this.answerStarted = true;
+    this.status = 200;
+    this.client.sendOwn({ status: 200, text: 'ok' }, null, '');
+    this.end();
+  }
+
+  private answerOwn(code: ErrorCode, detail: string, backend: Backend | null = null, text?: string): void {
+    const answer = ownAnswerFor(code);
+    const said = text === undefined ? answer : { status: answer.status, text };
+    this.errorCode = code;
+    this.errorDetail = detail;
+    this.answerStarted = true;
+    this.status = said.status;
+    const shown = this.wantsDebug
+      ? debugLines(this, this.context.version, this.context.clock.monotonicMs(), backend, said.text)
+      : '';
+    this.client.sendOwn(said, code, shown);
+    this.end();
+  }
+
+  private end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    const { connection, context, frontend } = this;
+    this.endMs = context.clock.monotonicMs();
+    context.counters.requestsInFlight--;
+    if (this.backend !== null) this.backend.inFlight--;
+    if (frontend !== null) frontend.load.inFlight--;
+    this.pool?.cancel(this);
+    this.pool = null;
+    this.connection = null;
+    this.held = null;
+    connection?.abandon();
+    this.client.exchangeDone();
+  }
+}
+
+/** RFC 9110 section 9.2.2. */
+function isIdempotent(method: string): boolean {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+    case 'OPTIONS':
+    case 'PUT':
+    case 'DELETE':
+    case 'TRACE':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Whether a failure to connect is the backend's, so that another one may do better. */
+function isOfBackend(code: ErrorCode): boolean {
+  return code === 'BACKEND_CONNECT_REFUSED' || code === 'BACKEND_CONNECT_TIMEOUT';
+}
+
+function marksBackend(code: ErrorCode): boolean {
+  switch (code) {
+    case 'BACKEND_CONNECT_REFUSED':
+    case 'BACKEND_CONNECT_TIMEOUT':
+    case 'BACKEND_RESET':
+    case 'BACKEND_TIMEOUT':
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,38 @@
+/** Bytes of an incomplete head, kept until more come. Grows by doubling: a head sent byte by byte costs no more. */
+export class HeldBytes {
+  private buffer: Buffer | null = null;
+  private length = 0;
+
+  get isEmpty(): boolean {
+    return this.length === 0;
+  }
+
+  get size(): number {
+    return this.length;
+  }
+
+  /** Appends a copy of `bytes[start, end)`, which may be part of what `take` gave. */
+  add(bytes: Buffer, start: number, end: number): void {
+    const added = end - start;
+    const needed = this.length + added;
+    if (this.buffer === null || this.buffer.length < needed) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(512, needed, (this.buffer?.length ?? 0) * 2));
+      this.buffer?.copy(grown, 0, 0, this.length);
+      this.buffer = grown;
+    }
+    bytes.copy(this.buffer, this.length, start, end);
+    this.length = needed;
+  }
+
+  /** All that is held, which is held no longer. The view may be given to `add` again, before anything else. */
+  take(): Buffer {
+    const view = this.buffer!.subarray(0, this.length);
+    this.length = 0;
+    return view;
+  }
+
+  clear(): void {
+    this.buffer = null;
+    this.length = 0;
+  }
+}

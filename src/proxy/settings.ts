@@ -1,0 +1,38 @@
+import type { BlockList } from 'node:net';
+import type { HeadLimits } from '../http1/head.ts';
+import type { RetryBudgetLimits } from '../routing/retry-budget.ts';
+
+/** What the data plane is told; times in milliseconds, 0 for no limit only where it says so. */
+export interface ProxySettings extends HeadLimits {
+  /** Connections to one backend, by this worker. */
+  readonly backendConnectionsMax: number;
+  /** Whether connections to backends are used again. */
+  readonly backendKeepAlive: boolean;
+  /** How long an unused connection to a backend is kept. */
+  readonly backendIdleMs: number;
+  readonly connectTimeoutMs: number;
+  /** Time without any byte while one is due, from client or backend; 0: for ever. */
+  readonly inactivityMs: number;
+  readonly headTimeoutMs: number;
+  /** How long a client may keep an unused connection. */
+  readonly keepAliveMs: number;
+  /** Requests that wait for a connection to one backend. */
+  readonly queueMax: number;
+  readonly queueTimeoutMs: number;
+  /** Further tries of one request; 0 disables. */
+  readonly retriesMax: number;
+  readonly retryBodyBytesMax: number;
+  readonly interimAnswersMax: number;
+  /** Client connections of this worker. */
+  readonly connectionsMax: number;
+  /** Requests under way of one frontend, by this worker. */
+  readonly requestsPerHostMax: number;
+  readonly writeBufferBytesMax: number;
+  readonly retryBudget: RetryBudgetLimits;
+  /** How long a dead mark lasts. */
+  readonly downMs: number;
+  /** Whether a 500 marks its backend. */
+  readonly downOn500: boolean;
+  /** Peers that may say who the client is. */
+  readonly trustedProxies: BlockList;
+}

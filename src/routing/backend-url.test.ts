@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { backendIdentity, parseBackendUrl, readBackendUrl } from './backend-url.ts';
+
+test('a backend URL gives host, port and weight', () => {
+  assert.deepEqual(parseBackendUrl('http://10.0.0.1:8080'), {
+    url: 'http://10.0.0.1:8080',
+    hostname: '10.0.0.1',
+    port: 8080,
+    weight: 1,
+  });
+  assert.deepEqual(parseBackendUrl('HTTP://App_1.Internal/#weight=1000'), {
+    url: 'HTTP://App_1.Internal/',
+    hostname: 'app_1.internal',
+    port: 80,
+    weight: 1000,
+  });
+  assert.deepEqual(parseBackendUrl('http://[::1]:3000#weight=2'), {
+    url: 'http://[::1]:3000',
+    hostname: '::1',
+    port: 3000,
+    weight: 2,
+  });
+  assert.equal(parseBackendUrl('http://[::1]').port, 80);
+});
+
+test('what cannot be used is refused by both readers, and named', () => {
+  for (const [value, problem] of [
+    ['', /http:\/\/host:port/],
+    ['10.0.0.1:80', /http:\/\/host:port/],
+    ['htp://a', /"htp" is not supported/],
+    ['https://a', /"https" is not supported by this version/],
+    ['h2c://a', /not supported by this version/],
+    ['http://', /no host/],
+    ['http:///path', /no host/],
+    ['http://a:0', /port "0"/],
+    ['http://a:65536', /port "65536"/],
+    ['http://a:http', /port "http"/],
+    ['http://::1:80', /brackets/],
+    ['http://a b', /not a host/],
+    ['http://a\\b', /not a host/],
+    ['http://a,b', /not a host/],
+    ['http://bücher', /not a host/],
+    ['http://a\r\nHost: b', /not a host/],
+    [` http://a`, /http:\/\/host:port/],
+    [`http://${'a'.repeat(3000)}`, /longer/],
+  ] as const) {
+    const reading = readBackendUrl(value);
+    assert.equal(reading.target, null, value);
+    assert.match(reading.target === null ? reading.problem : '', problem, value);
+    assert.throws(() => parseBackendUrl(value), { code: 'COMMAND_INVALID', message: problem });
+  }
+});
+
+test('what Hipache ignored is ignored in records and refused from operators', () => {
+  for (const [value, url, weight, problem] of [
+    ['http://a:80/app', 'http://a:80/app', 1, /path "\/app"/],
+    ['http://a:80?x=1', 'http://a:80?x=1', 1, /path/],
+    ['http://user:secret@a:80', 'http://a:80', 1, /user and password/],
+    ['http://a#weight=0', 'http://a', 1, /weight=1000/],
+    ['http://a#weight=1001', 'http://a', 1, /weight=1000/],
+    ['http://a#weight=1.5', 'http://a', 1, /weight=1000/],
+    ['http://a#other', 'http://a', 1, /weight=1000/],
+  ] as const) {
+    const reading = readBackendUrl(value);
+    assert.ok(reading.target !== null, value);
+    assert.equal(reading.target.url, url);
+    assert.equal(reading.target.weight, weight);
+    assert.match(reading.ignored ?? '', problem);
+    assert.throws(() => parseBackendUrl(value), { code: 'COMMAND_INVALID', message: problem });
+  }
+});
+
+test('a password is in no message and in no identity', () => {
+  assert.throws(
+    () => parseBackendUrl('http://user:secret@a:80'),
+    (error: Error) => !error.message.includes('secret'),
+  );
+  assert.equal(backendIdentity('http://user:secret@a:80#weight=2'), 'http://a:80');
+});
+
+test('the identity of a URL is itself less its weight', () => {
+  assert.equal(backendIdentity('http://a:80#weight=3'), 'http://a:80');
+  assert.equal(backendIdentity('http://a:80'), 'http://a:80');
+  assert.equal(backendIdentity('not a url'), 'not a url');
+});
+
+test('no value of a record makes the reader throw', () => {
+  for (const value of [null, undefined, 1, true, {}, [], { toString: null }, '__proto__', Symbol('x'), 1n]) {
+    assert.equal(readBackendUrl(value).target, null);
+  }
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.anything(),
+        fc.webUrl(),
+        fc.string().map((text) => `http://${text}`),
+      ),
+      (value) => {
+        const reading = readBackendUrl(value);
+        if (reading.target === null) return;
+        assert.ok(reading.target.port >= 1 && reading.target.port <= 65535);
+        assert.ok(reading.target.weight >= 1 && reading.target.weight <= 1000);
+        assert.equal(backendIdentity(reading.target.url), reading.target.url);
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});

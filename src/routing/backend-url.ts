@@ -1,0 +1,126 @@
+import { HipacheError } from '../base/errors.ts';
+import { normaliseHost } from './host.ts';
+
+/** Highest weight of a backend; the lowest is 1, the default. */
+export const weightMax = 1000;
+/** Longest backend URL, in characters. */
+const urlCharsMax = 2048;
+
+/** The parts of a backend URL that can be used. */
+export interface BackendTarget {
+  /** As written, less credentials and what follows `#`: the identity of the backend. */
+  readonly url: string;
+  /** Lower case; an IPv6 address without its brackets, as `net.connect` wants it. */
+  readonly hostname: string;
+  /** 1 to 65535; 80 where the URL has none. */
+  readonly port: number;
+  /** 1 to 1000. */
+  readonly weight: number;
+}
+
+export type BackendUrlReading =
+  /** `ignored` says what part of the URL has no effect, null where all of it has. */
+  | { readonly target: BackendTarget; readonly ignored: string | null }
+  | { readonly target: null; readonly problem: string };
+
+/**
+ * Reads an element of a record in the store, whatever it is. Never throws: what cannot be used at all gives a
+ * `problem`; what Hipache ignored (path, query, credentials) and a bad weight (1 serves instead) are `ignored`.
+ */
+export function readBackendUrl(value: unknown): BackendUrlReading {
+  if (typeof value !== 'string') return { target: null, problem: `not a string but ${describe(value)}` };
+  if (value.length > urlCharsMax) return { target: null, problem: `longer than ${urlCharsMax} characters` };
+  const match = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)(#.*)?$/is.exec(value);
+  if (match === null) return { target: null, problem: 'not a URL of the form http://host:port' };
+  const [, scheme = '', authority = '', rest = '', fragment = ''] = match;
+  if (scheme.toLowerCase() !== 'http') {
+    return { target: null, problem: `${JSON.stringify(scheme)} is not supported by this version, only http:// is` };
+  }
+  const at = authority.lastIndexOf('@');
+  const place = authority.slice(at + 1);
+  const host = normaliseHost(place);
+  if (host === null) return { target: null, problem: placeProblem(place) };
+  const weight = readWeight(fragment);
+  const ignored = [
+    at === -1 ? null : 'user and password are ignored',
+    rest === '' || rest === '/' ? null : `the path ${quote(rest)} is ignored; the request's own is used`,
+    weight === null ? `${quote(fragment)} is not #weight=1 to #weight=${weightMax}; the weight is 1` : null,
+  ].filter((text) => text !== null);
+  return {
+    target: {
+      url: `${scheme}://${place}${rest}`,
+      hostname: host.startsWith('[') ? host.slice(1, -1) : host,
+      port: portOf(place),
+      weight: weight ?? 1,
+    },
+    ignored: ignored.length === 0 ? null : ignored.join('; '),
+  };
+}
+
+/**
+ * A backend URL that an operator wrote, `http://host[:port][/][#weight=1..1000]`. Stricter than `readBackendUrl`:
+ * what would have no effect is refused.
+ * @throws HipacheError COMMAND_INVALID, saying what is wrong.
+ */
+export function parseBackendUrl(value: string): BackendTarget {
+  const reading = readBackendUrl(value);
+  if (reading.target !== null && reading.ignored === null) return reading.target;
+  const problem = reading.target === null ? reading.problem : strictly(reading.ignored);
+  throw new HipacheError(
+    'COMMAND_INVALID',
+    `backend ${quote(withoutCredentials(value))}: ${problem}; ` +
+      `a backend is written http://host:port, with #weight=2 to #weight=${weightMax} for a larger share`,
+  );
+}
+
+/** The identity of a backend URL as it stands in a record: itself less `#weight=`; a URL that is none is its own. */
+export function backendIdentity(value: string): string {
+  const reading = readBackendUrl(value);
+  return reading.target === null ? value : reading.target.url;
+}
+
+/** A value from outside in a message: quoted, control characters escaped, cut to 100 characters. */
+export function quote(value: string): string {
+  return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value);
+}
+
+/** A URL as it may be shown: what stands before `@` in its authority left out. */
+export function withoutCredentials(value: string): string {
+  return value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1');
+}
+
+/** Null for a fragment that is not a weight; 1 for none. */
+function readWeight(fragment: string): number | null {
+  if (fragment === '' || fragment === '#') return 1;
+  const match = /^#weight=([1-9][0-9]{0,3})$/.exec(fragment);
+  if (match === null) return null;
+  const weight = Number(match[1]);
+  return weight <= weightMax ? weight : null;
+}
+
+function placeProblem(place: string): string {
+  if (place === '') return 'it names no host';
+  const port = /^(\[.*\]|[^:[\]]*):(.*)$/.exec(place);
+  if (port !== null && normaliseHost(port[1] ?? '') !== null)
+    return `the port ${quote(port[2] ?? '')} is not 1 to 65535`;
+  if (place.split(':').length > 2 && !place.startsWith('['))
+    return 'an IPv6 address is written in brackets: http://[::1]:80';
+  return `${quote(place)} is not a host`;
+}
+
+function portOf(place: string): number {
+  const colon = place.lastIndexOf(':');
+  if (colon === -1 || colon < place.lastIndexOf(']') || colon === place.length - 1) return 80;
+  return Number(place.slice(colon + 1));
+}
+
+/** What the store's reader forgives, in the words of a refusal. */
+function strictly(ignored: string | null): string {
+  return (ignored ?? '').replaceAll(' is ignored', ' would be ignored').replaceAll(' are ignored', ' would be ignored');
+}
+
+function describe(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}

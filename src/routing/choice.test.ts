@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Backend, DownMark } from './backend.ts';
+import { chooseBackend } from './choice.ts';
+import type { Frontend } from './frontend.ts';
+import { buildFrontend } from './record.ts';
+
+const frontendOf = (...urls: string[]): Frontend =>
+  buildFrontend('a.com', { frontend: ['id', ...urls], down: new Map() });
+const mark = (untilMs: number, sinceMs: number): DownMark => ({ untilMs, sinceMs, reason: 'x', instance: 'i' });
+
+/** mulberry32: numbers from 0 to 1 that are the same for the same seed. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function shares(frontend: Frontend, rounds: number, nowMs = 0): number[] {
+  const random = seeded(42);
+  const counts = new Map<Backend, number>();
+  for (let i = 0; i < rounds; i++) {
+    const backend = chooseBackend(frontend, nowMs, random, null);
+    assert.ok(backend);
+    counts.set(backend, (counts.get(backend) ?? 0) + 1);
+  }
+  return frontend.backends.map((backend) => (counts.get(backend) ?? 0) / rounds);
+}
+
+function near(actual: readonly number[], expected: readonly number[]): void {
+  for (let i = 0; i < expected.length; i++) {
+    const [share = 0, wanted = 0] = [actual[i], expected[i]];
+    assert.ok(Math.abs(share - wanted) < 0.02, `shares ${actual}, expected ${expected}`);
+  }
+}
+
+test('idle backends get equal shares', () => {
+  near(shares(frontendOf('http://1:1', 'http://2:1', 'http://3:1', 'http://4:1'), 20_000), [0.25, 0.25, 0.25, 0.25]);
+});
+
+test('idle backends get shares by weight, also where the weight is a repetition of the URL', () => {
+  near(shares(frontendOf('http://1:1#weight=3', 'http://2:1'), 20_000), [0.75, 0.25]);
+  near(shares(frontendOf('http://1:1', 'http://2:1', 'http://1:1'), 20_000), [2 / 3, 1 / 3]);
+  near(
+    shares(frontendOf('http://1:1#weight=5', 'http://2:1#weight=3', 'http://3:1#weight=2'), 20_000),
+    [0.5, 0.3, 0.2],
+  );
+});
+
+test('of two the one with fewer requests in flight for its weight is chosen', () => {
+  const frontend = frontendOf('http://1:1#weight=2', 'http://2:1');
+  const [heavy, light] = frontend.backends as [Backend, Backend];
+  heavy.inFlight = 3;
+  light.inFlight = 1;
+  assert.deepEqual(shares(frontend, 100), [0, 1]);
+  light.inFlight = 2;
+  assert.deepEqual(shares(frontend, 100), [1, 0]);
+});
+
+test('held requests spread evenly', () => {
+  const frontend = frontendOf(...Array.from({ length: 10 }, (_, i) => `http://h${i}:1`));
+  const random = seeded(7);
+  for (let i = 0; i < 1000; i++) {
+    const backend = chooseBackend(frontend, 0, random, null);
+    if (backend) backend.inFlight++;
+  }
+  const loads = frontend.backends.map((backend) => backend.inFlight);
+  assert.ok(Math.max(...loads) - Math.min(...loads) <= 12, `loads ${loads}`);
+});
+
+test('marked backends are passed over until their marks end', () => {
+  const frontend = frontendOf('http://1:1', 'http://2:1', 'http://3:1');
+  const [first, second] = frontend.backends as [Backend, Backend];
+  first.down = mark(100, 0);
+  near(shares(frontend, 20_000, 50), [0, 0.5, 0.5]);
+  second.down = mark(100, 0);
+  assert.deepEqual(shares(frontend, 100, 50), [0, 0, 1]);
+  near(shares(frontend, 20_000, 100), [1 / 3, 1 / 3, 1 / 3]);
+});
+
+test('where all that are left are marked, the one marked longest ago is tried', () => {
+  const frontend = frontendOf('http://1:1', 'http://2:1', 'http://3:1');
+  const [first, second, third] = frontend.backends as [Backend, Backend, Backend];
+  first.down = mark(100, 30);
+  second.down = mark(100, 10);
+  third.down = mark(100, 20);
+  assert.equal(chooseBackend(frontend, 50, Math.random, null), second);
+  assert.equal(chooseBackend(frontend, 50, Math.random, [second]), third);
+  assert.equal(chooseBackend(frontend, 50, Math.random, [second, third]), first);
+  assert.equal(chooseBackend(frontend, 50, Math.random, [first, second, third]), null);
+});
+
+test('one backend is chosen, marked or not, but not twice; none give none', () => {
+  const frontend = frontendOf('http://1:1');
+  const [only] = frontend.backends as [Backend];
+  only.down = mark(100, 0);
+  assert.equal(chooseBackend(frontend, 0, Math.random, null), only);
+  assert.equal(chooseBackend(frontend, 0, Math.random, [only]), null);
+  assert.equal(chooseBackend(frontendOf(), 0, Math.random, null), null);
+});
+
+test('a choice is always the best that is left', () => {
+  const backend = fc.record({ weight: fc.integer({ min: 1, max: 5 }), down: fc.boolean(), tried: fc.boolean() });
+  fc.assert(
+    fc.property(
+      fc.array(backend, { maxLength: 8 }),
+      fc.infiniteStream(fc.double({ min: 0, max: 0.999999, noNaN: true })),
+      (specs, stream) => {
+        const frontend = frontendOf(...specs.map(({ weight }, i) => `http://h${i}:1#weight=${weight}`));
+        const tried = frontend.backends.filter((_, i) => specs[i]?.tried);
+        frontend.backends.forEach((each, i) => {
+          if (specs[i]?.down) each.down = mark(100, i);
+        });
+        const left = frontend.backends.filter((each) => !tried.includes(each));
+        const free = left.filter((each) => !each.isDown(50));
+        const chosen = chooseBackend(frontend, 50, () => stream.next().value ?? 0, tried.length === 0 ? null : tried);
+        if (free.length > 0) assert.ok(chosen !== null && free.includes(chosen));
+        else assert.equal(chosen, left[0] ?? null);
+      },
+    ),
+  );
+});

@@ -1,0 +1,25 @@
+import type { Backend } from './backend.ts';
+import type { Frontend } from './frontend.ts';
+
+/**
+ * Whether `backend` may be marked dead: never where it is the only one of its frontend, nor where no other one would
+ * be left unmarked, since a doubtful backend is better than none.
+ */
+export function mayMarkDown(frontend: Frontend, backend: Backend, nowMs: number): boolean {
+  const backends = frontend.backends;
+  for (let i = 0; i < backends.length; i++) {
+    const other = backends[i] as Backend;
+    if (other.url !== backend.url && !other.isDown(nowMs)) return true;
+  }
+  return false;
+}
+
+/**
+ * Whether an answer with this status marks its backend dead: 501 and more, and 500 with `deadBackendOn500`; but not a
+ * 503 with `Retry-After`, which says that the application is in maintenance, not that it is broken.
+ */
+export function marksDown(status: number, hasRetryAfter: boolean, deadBackendOn500: boolean): boolean {
+  if (status < 500 || status > 599) return false;
+  if (status === 500) return deadBackendOn500;
+  return !(status === 503 && hasRetryAfter);
+}

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { DownMark } from './backend.ts';
+import { buildFrontend } from './record.ts';
+
+const noMarks = new Map<string, DownMark>();
+const mark = (untilMs: number, sinceMs = 0): DownMark => ({ untilMs, sinceMs, reason: 'x', instance: 'i' });
+const record = (...frontend: unknown[]) => ({ frontend, down: noMarks });
+const urls = (frontend: ReturnType<typeof buildFrontend>) => frontend.backends.map((backend) => backend.url);
+
+test('a record gives its identifier and its backends in order', () => {
+  const frontend = buildFrontend('a.com', record('my app', 'http://1:1', 'http://2:2#weight=3'));
+  assert.equal(frontend.id, 'my app');
+  assert.deepEqual(urls(frontend), ['http://1:1', 'http://2:2']);
+  assert.deepEqual(
+    frontend.backends.map(({ index, weight }) => [index, weight]),
+    [
+      [0, 1],
+      [1, 3],
+    ],
+  );
+  assert.equal(frontend.weighted, true);
+  assert.deepEqual(frontend.problems, []);
+});
+
+test('bad parts are skipped, named with their place, and leave the others serving', () => {
+  const frontend = buildFrontend(
+    'a.com',
+    record('id', 'htp://x', 7, 'http://ok:1', null, { __proto__: 1 }, 'http://b/p'),
+  );
+  assert.deepEqual(urls(frontend), ['http://ok:1', 'http://b/p']);
+  assert.equal(frontend.backends[0]?.index, 2);
+  assert.deepEqual(
+    frontend.problems.map(({ message }) => /^backend \d+/.exec(message)?.[0]),
+    ['backend 0', 'backend 1', 'backend 3', 'backend 4', 'backend 5'],
+  );
+});
+
+test('a record without usable backends is a frontend without backends', () => {
+  assert.deepEqual(buildFrontend('a.com', record('id')).backends, []);
+  assert.deepEqual(buildFrontend('a.com', record('id', 'nope')).backends, []);
+  const unreadable = buildFrontend('a.com', { ...record(null), problem: 'not JSON' });
+  assert.deepEqual([unreadable.id, unreadable.problems], ['a.com', [{ message: 'not JSON' }]]);
+});
+
+test('a URL that stands several times has the sum of its weights and its first index', () => {
+  const frontend = buildFrontend(
+    'a.com',
+    record('id', 'http://1:1', 'http://2:2', 'http://1:1', 'http://1:1#weight=5'),
+  );
+  assert.deepEqual(
+    frontend.backends.map(({ url, index, weight }) => [url, index, weight]),
+    [
+      ['http://1:1', 0, 7],
+      ['http://2:2', 1, 1],
+    ],
+  );
+});
+
+test('an edited record keeps the backends that stay, with load and marks, and the retry budget', () => {
+  const down = new Map([['http://2:2', mark(100)]]);
+  const before = buildFrontend('a.com', { frontend: ['id', 'http://1:1', 'http://2:2'], down });
+  const [first, second] = before.backends;
+  if (first) first.inFlight = 3;
+  const after = buildFrontend(
+    'a.com',
+    { frontend: ['id', 'http://3:3', 'http://2:2#weight=2', 'http://1:1'], down },
+    before,
+  );
+  assert.equal(after.backends[1], second);
+  assert.equal(after.backends[2], first);
+  assert.equal(first?.inFlight, 3);
+  assert.equal(second?.isDown(50), true);
+  assert.deepEqual([second?.index, second?.weight, first?.index], [1, 2, 2]);
+  assert.equal(after.retryBudget, before.retryBudget);
+});
+
+test('a mark of this worker that the reading could not have shown is kept', () => {
+  const before = buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'));
+  const backend = before.backends[0];
+  assert.ok(backend);
+  backend.down = mark(100);
+  backend.markSharedAt = Number.POSITIVE_INFINITY;
+  buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'), before, 7);
+  assert.equal(backend.isDown(50), true, 'not acknowledged yet');
+  backend.markSharedAt = 8;
+  buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'), before, 7);
+  assert.equal(backend.isDown(50), true, 'acknowledged after the reading began');
+});
+
+test('a mark that the store had and lost again is taken back', () => {
+  const before = buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'));
+  const backend = before.backends[0];
+  assert.ok(backend);
+  backend.down = mark(100);
+  backend.markSharedAt = 6;
+  buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'), before, 7);
+  assert.equal(backend.down, null);
+});
+
+test("of a local and a stored mark the one that ends later holds while the local one is not the store's", () => {
+  const before = buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'));
+  const backend = before.backends[0];
+  assert.ok(backend);
+  backend.down = mark(100);
+  backend.markSharedAt = Number.POSITIVE_INFINITY;
+  const stored = (untilMs: number) => ({
+    frontend: ['id', 'http://1:1', 'http://2:2'],
+    down: new Map([['http://1:1', mark(untilMs)]]),
+  });
+  buildFrontend('a.com', stored(90), before, 7);
+  assert.equal(backend.down?.untilMs, 100);
+  buildFrontend('a.com', stored(110), before, 7);
+  assert.equal(backend.down?.untilMs, 110);
+});
+
+test('problems and backends of one record are bounded', () => {
+  const frontend = buildFrontend('a.com', record('id', ...Array.from({ length: 20_000 }, (_, i) => i)));
+  assert.ok(frontend.problems.length <= 22);
+  assert.match(frontend.problems.at(-1)?.message ?? '', /more problems/);
+  const many = Array.from({ length: 20_000 }, (_, i) => `http://h${i}:1`);
+  assert.equal(buildFrontend('a.com', record('id', ...many)).backends.length, 10_000);
+});
+
+test('no record makes it throw, and every backend is one of the record', () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(fc.anything(), fc.constantFrom('http://a:1', 'http://b:2#weight=4'))), (frontend) => {
+      const built = buildFrontend('a.com', { frontend, down: noMarks });
+      assert.equal(new Set(urls(built)).size, built.backends.length);
+      for (const backend of built.backends) assert.equal(typeof frontend[backend.index + 1], 'string');
+    }),
+  );
+});

@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { DownMark } from '../routing/backend.ts';
+import type { ChangeListener, Store } from './contract.ts';
+
+/** Where one run of the suite keeps its data: made once, opened as often as wanted, each time like another process. */
+export interface StorePlace {
+  open(): Promise<Store>;
+  /** Writes a record past the driver, as an operator or another program may have. */
+  writeRaw(pattern: string, record: string): Promise<void>;
+  /** Removes everything. */
+  dispose(): Promise<void>;
+}
+
+/** What every store driver has to do. `name` is that of the driver; each run gets its own place from `make`. */
+export function describeStore(name: string, make: () => Promise<StorePlace>): void {
+  describe(`store contract: ${name}`, () => {
+    let place: StorePlace;
+    let store: Store;
+    let other: Store;
+
+    before(async () => {
+      place = await make();
+      [store, other] = await Promise.all([place.open(), place.open()]);
+    });
+
+    after(async () => {
+      await Promise.all([store?.close(), other?.close()]);
+      await place?.dispose();
+    });
+
+    test('a pattern without a record is null', async () => {
+      assert.deepEqual(await store.read(['absent.example']), [null]);
+      assert.deepEqual(await store.read([]), []);
+    });
+
+    test('records come in the order in which they are asked for', async () => {
+      await store.set('order-a.example', null, ['http://a:1']);
+      await store.set('order-b.example', null, ['http://b:1']);
+      const hosts = await store.read(['order-b.example', 'order-none.example', 'order-a.example', 'order-b.example']);
+      assert.deepEqual(
+        hosts.map((host) => host?.frontend),
+        [
+          ['order-b.example', 'http://b:1'],
+          undefined,
+          ['order-a.example', 'http://a:1'],
+          ['order-b.example', 'http://b:1'],
+        ],
+      );
+    });
+
+    test('what one process writes, another reads once it is acknowledged', async () => {
+      await store.set('shared.example', 'one', ['http://a:1', 'http://b:1#weight=2']);
+      assert.deepEqual((await other.read(['shared.example']))[0]?.frontend, [
+        'one',
+        'http://a:1',
+        'http://b:1#weight=2',
+      ]);
+      await other.set('shared.example', 'two', []);
+      assert.deepEqual((await store.read(['shared.example']))[0]?.frontend, ['two']);
+    });
+
+    test('set without an identifier keeps the one that is there, else takes the pattern', async () => {
+      await store.set('id.example', null, ['http://a:1']);
+      assert.deepEqual((await store.read(['id.example']))[0]?.frontend, ['id.example', 'http://a:1']);
+      await store.set('id.example', 'named', ['http://a:1']);
+      await store.set('id.example', null, ['http://b:1']);
+      assert.deepEqual((await store.read(['id.example']))[0]?.frontend, ['named', 'http://b:1']);
+    });
+
+    test('add appends what is missing, once, and makes the record where there is none', async () => {
+      await store.add('add.example', ['http://a:1']);
+      await store.add('add.example', ['http://a:1', 'http://b:1', 'http://b:1']);
+      assert.deepEqual((await store.read(['add.example']))[0]?.frontend, ['add.example', 'http://a:1', 'http://b:1']);
+      await store.add('add.example', ['http://a:1#weight=4']);
+      assert.deepEqual((await store.read(['add.example']))[0]?.frontend, [
+        'add.example',
+        'http://a:1#weight=4',
+        'http://b:1',
+      ]);
+    });
+
+    test('adding by many at once loses nothing', async () => {
+      const urls = Array.from({ length: 40 }, (_, i) => `http://h${i}:1`);
+      await Promise.all(urls.map((url, i) => (i % 2 === 0 ? store : other).add('many.example', [url])));
+      const [host] = await store.read(['many.example']);
+      assert.deepEqual(new Set(host?.frontend.slice(1)), new Set(urls));
+    });
+
+    test('remove takes URLs out, and the record with the last of them', async () => {
+      await store.set('remove.example', 'named', ['http://a:1#weight=2', 'http://b:1', 'http://a:1']);
+      assert.deepEqual(await store.remove('remove.example', ['http://none:1']), []);
+      assert.deepEqual(await store.remove('remove.example', ['http://a:1']), ['http://a:1#weight=2', 'http://a:1']);
+      assert.deepEqual((await store.read(['remove.example']))[0]?.frontend, ['named', 'http://b:1']);
+      assert.deepEqual(await store.remove('remove.example', ['http://b:1']), ['http://b:1']);
+      assert.deepEqual(await store.read(['remove.example']), [null]);
+      assert.equal(await store.remove('remove.example', []), null);
+      await store.set('remove.example', null, ['http://a:1', 'http://b:1']);
+      assert.deepEqual(await store.remove('remove.example', []), ['http://a:1', 'http://b:1']);
+      assert.deepEqual(await store.read(['remove.example']), [null]);
+    });
+
+    test('list gives every pattern in code point order, page by page', async () => {
+      const patterns = ['*', '*.list.example', 'list-a.example', 'list-b.example', 'list-ä.example', 'list-😀.example'];
+      for (const pattern of patterns.toReversed()) await store.set(pattern, null, ['http://a:1']);
+      const seen: string[] = [];
+      for (let after = ''; ; after = seen.at(-1) ?? '') {
+        const page = await other.list(after, 3);
+        assert.ok(page.length <= 3);
+        if (page.length === 0) break;
+        seen.push(...page.map(({ pattern }) => pattern));
+      }
+      assert.deepEqual(
+        seen.filter((pattern) => patterns.includes(pattern)),
+        patterns,
+      );
+      assert.equal(new Set(seen).size, seen.length);
+      for (const pattern of patterns) await store.remove(pattern, []);
+    });
+
+    test('any text comes back as it was written', async () => {
+      const id = 'Zoë\'s "app" \\ \u0000 \u2028 😀 %00 {x}';
+      await store.set('text-ü.example', id, ['http://ä:1', '']);
+      assert.deepEqual((await other.read(['text-ü.example']))[0]?.frontend, [id, 'http://ä:1', '']);
+      await store.set('__proto__', '__proto__', ['constructor']);
+      assert.deepEqual((await other.read(['__proto__']))[0]?.frontend, ['__proto__', 'constructor']);
+    });
+
+    test('a record of a megabyte comes back whole', async () => {
+      const urls = Array.from({ length: 20_000 }, (_, i) => `http://backend-${i}.internal.example.com:8080`);
+      await store.set('large.example', null, urls);
+      assert.deepEqual((await other.read(['large.example']))[0]?.frontend.slice(1), urls);
+    });
+
+    test('odd elements of a record are passed on as they are', async () => {
+      await place.writeRaw('odd.example', '["id", 1, null, {"a": []}, "http://a:1"]');
+      assert.deepEqual((await store.read(['odd.example']))[0]?.frontend, ['id', 1, null, { a: [] }, 'http://a:1']);
+      await place.writeRaw('empty.example', '[]');
+      assert.deepEqual((await store.read(['empty.example']))[0]?.frontend, []);
+    });
+
+    test('a record that cannot be read says so, and harms no other', async () => {
+      await store.set('whole.example', null, ['http://a:1']);
+      for (const raw of ['not json', '{"a": 1}', '"text"', '']) {
+        await place.writeRaw('broken.example', raw);
+        const [broken, whole] = await store.read(['broken.example', 'whole.example']);
+        assert.equal(typeof broken?.problem, 'string', raw);
+        assert.deepEqual(whole?.frontend, ['whole.example', 'http://a:1']);
+      }
+      assert.ok((await store.list('', 1000)).some(({ pattern }) => pattern === 'broken.example'));
+      await store.set('broken.example', null, ['http://b:1']);
+      assert.deepEqual((await store.read(['broken.example']))[0]?.frontend, ['broken.example', 'http://b:1']);
+    });
+
+    test('marks are shared, by URL, each with its own end', async () => {
+      await store.set('marks.example', null, ['http://a:1#weight=2', 'http://b:1']);
+      const first = markFor(60_000, 'BACKEND_CONNECT_REFUSED');
+      const second = markFor(90_000, 'status 502');
+      await store.mark('marks.example', 'http://a:1', first);
+      await other.mark('marks.example', 'http://b:1', second);
+      const [host] = await other.read(['marks.example']);
+      assert.deepEqual(
+        host?.down,
+        new Map([
+          ['http://a:1', first],
+          ['http://b:1', second],
+        ]),
+      );
+      await other.unmark('marks.example', 'http://a:1');
+      await other.unmark('marks.example', 'http://none:1');
+      assert.deepEqual((await store.read(['marks.example']))[0]?.down, new Map([['http://b:1', second]]));
+    });
+
+    test('of two marks of a backend the one that ends later holds', async () => {
+      await store.set('later.example', null, ['http://a:1', 'http://b:1']);
+      const late = markFor(90_000, 'late');
+      await store.mark('later.example', 'http://a:1', late);
+      await other.mark('later.example', 'http://a:1', markFor(10_000, 'early'));
+      assert.deepEqual((await store.read(['later.example']))[0]?.down, new Map([['http://a:1', late]]));
+    });
+
+    test('marks stay with the URLs that an edit keeps, and go with those that it removes', async () => {
+      await store.set('edit.example', null, ['http://a:1', 'http://b:1', 'http://c:1']);
+      const mark = markFor(60_000, 'x');
+      for (const url of ['http://a:1', 'http://b:1', 'http://c:1']) await store.mark('edit.example', url, mark);
+      await store.set('edit.example', null, ['http://n:1', 'http://b:1#weight=3', 'http://a:1']);
+      await store.remove('edit.example', ['http://a:1']);
+      assert.deepEqual((await store.read(['edit.example']))[0]?.down, new Map([['http://b:1', mark]]));
+      await store.remove('edit.example', []);
+      await store.set('edit.example', null, ['http://b:1']);
+      assert.equal((await store.read(['edit.example']))[0]?.down.size, 0);
+    });
+
+    test('every change by anyone is told to who watches, after it can be read', async () => {
+      const watcher = await place.open();
+      const seen = new Watch();
+      await watcher.watch(seen);
+      const steps: [string, () => Promise<unknown>][] = [
+        ['watch-a.example', () => store.set('watch-a.example', null, ['http://a:1', 'http://b:1'])],
+        ['watch-a.example', () => other.add('watch-a.example', ['http://c:1'])],
+        ['watch-a.example', () => store.mark('watch-a.example', 'http://a:1', markFor(60_000, 'x'))],
+        ['watch-a.example', () => store.unmark('watch-a.example', 'http://a:1')],
+        ['watch-b.example', () => watcher.set('watch-b.example', null, ['http://own:1'])],
+        ['watch-a.example', () => other.remove('watch-a.example', ['http://c:1'])],
+        ['watch-a.example', () => other.remove('watch-a.example', [])],
+        ['watch-raw.example', () => place.writeRaw('watch-raw.example', '["by hand"]')],
+      ];
+      for (const [pattern, step] of steps) {
+        const told = seen.next(pattern);
+        await step();
+        await told;
+      }
+      assert.equal(seen.losses, 0);
+      await watcher.close();
+    });
+
+    test('a change that is told is in the next reading', async () => {
+      const watcher = await place.open();
+      const seen = new Watch();
+      await watcher.watch(seen);
+      for (let i = 0; i < 20; i++) {
+        const told = seen.next('coherent.example');
+        const written = store.set('coherent.example', String(i), []);
+        await told;
+        const [host] = await watcher.read(['coherent.example']);
+        assert.equal(host?.frontend[0], String(i));
+        await written;
+      }
+      await watcher.close();
+    });
+
+    test('a closed store refuses everything, and may be closed again', async () => {
+      const closed = await place.open();
+      await closed.watch(new Watch());
+      const late = closed.read(['late.example']).catch((error: unknown) => error);
+      await closed.close();
+      await closed.close();
+      await late;
+      for (const attempt of [() => closed.read(['a']), () => closed.set('a', null, []), () => closed.list('', 1)]) {
+        await assert.rejects(attempt, { code: 'STORE_UNAVAILABLE', source: 'store' });
+      }
+    });
+  });
+}
+
+/** A listener that can be waited for. */
+export class Watch implements ChangeListener {
+  losses = 0;
+  restorations = 0;
+  readonly #waiting: { test: (pattern: string) => boolean; resolve: () => void }[] = [];
+  readonly #events: { name: 'lost' | 'restored'; resolve: () => void }[] = [];
+
+  /** Resolves with the first telling of this pattern from now on. */
+  next(pattern: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.push({ test: (told) => told === pattern, resolve });
+    return promise;
+  }
+
+  /** Resolves when this happens for the first time from now on. */
+  event(name: 'lost' | 'restored'): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#events.push({ name, resolve });
+    return promise;
+  }
+
+  changed(patterns: readonly string[]): void {
+    for (const waiting of this.#waiting.splice(0)) {
+      if (patterns.some(waiting.test)) waiting.resolve();
+      else this.#waiting.push(waiting);
+    }
+  }
+
+  lost(): void {
+    this.losses++;
+    this.#tell('lost');
+  }
+
+  restored(): void {
+    this.restorations++;
+    this.#tell('restored');
+  }
+
+  #tell(name: 'lost' | 'restored'): void {
+    for (const event of this.#events.splice(0)) {
+      if (event.name === name) event.resolve();
+      else this.#events.push(event);
+    }
+  }
+}
+
+function markFor(ttlMs: number, reason: string): DownMark {
+  const nowMs = Date.now();
+  return { untilMs: nowMs + ttlMs, sinceMs: nowMs, reason, instance: 'suite' };
+}

@@ -1,0 +1,27 @@
+import type { Frontend, RecordProblem } from '../routing/frontend.ts';
+
+/** Problems that are remembered as reported; past this the oldest may be reported again. */
+const rememberedMax = 10_000;
+
+/** Passes on the problems of records, each of a pattern once, however often the record is read. */
+export class ReportedProblems {
+  readonly #report: (pattern: string, problem: RecordProblem) => void;
+  readonly #remembered = new Set<string>();
+
+  constructor(report: (pattern: string, problem: RecordProblem) => void) {
+    this.#report = report;
+  }
+
+  reportAll(frontend: Frontend): void {
+    for (const problem of frontend.problems) {
+      const key = `${frontend.pattern} ${problem.message}`;
+      if (this.#remembered.has(key)) continue;
+      if (this.#remembered.size >= rememberedMax) {
+        const [oldest = ''] = this.#remembered;
+        this.#remembered.delete(oldest);
+      }
+      this.#remembered.add(key);
+      this.#report(frontend.pattern, problem);
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import type { ErrorCode } from '../base/errors.ts';
+import type { HostRow, Write } from './sqlite-tables.ts';
+
+/** What the thread is started with. */
+export interface ThreadSettings {
+  readonly path: string;
+  readonly create: boolean;
+  readonly changesKept: number;
+}
+
+export type Request =
+  | { readonly kind: 'read'; readonly patterns: readonly string[] }
+  | { readonly kind: 'list'; readonly after: string; readonly limit: number }
+  | { readonly kind: 'watch' }
+  | { readonly kind: 'close' }
+  | Write;
+
+/** To the thread: everything that was asked for in one turn of the event loop. */
+export type Requests = readonly { readonly id: number; readonly request: Request }[];
+
+/** A HipacheError on its way between threads. */
+export interface ErrorMessage {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export type Answer =
+  | { readonly kind: 'rows'; readonly rows: readonly (HostRow | null)[] }
+  | { readonly kind: 'list'; readonly rows: readonly { pattern: string; record: string }[] }
+  | { readonly kind: 'done'; readonly removed: readonly string[] | null }
+  | { readonly kind: 'error'; readonly error: ErrorMessage };
+
+export type Event =
+  | { readonly kind: 'opened' }
+  | { readonly kind: 'failed'; readonly error: ErrorMessage }
+  | { readonly kind: 'changed'; readonly patterns: readonly string[] }
+  | { readonly kind: 'lost'; readonly error: ErrorMessage }
+  | { readonly kind: 'restored' };
+
+/** From the thread: answers and events, in the order in which they came to be. */
+export type Replies = readonly ({ readonly id: number; readonly answer: Answer } | Event)[];

@@ -1,0 +1,216 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { HipacheError } from '../base/errors.ts';
+import { SqliteDatabase } from './sqlite-database.ts';
+import { isBusy, storeError } from './sqlite-errors.ts';
+import type { Answer, ErrorMessage, Event, Request, Requests, ThreadSettings } from './sqlite-messages.ts';
+import type { Write } from './sqlite-tables.ts';
+
+/*
+ * The thread of a SQLite store: all that can block (locks, fsync, a stalled disk) happens here. Reads are answered as
+ * they come. Writes wait in two queues, each written in groups of one transaction; one that meets another process's
+ * lock is tried again by a timer, so that reading goes on meanwhile.
+ */
+
+/** How often it is looked for changes while someone watches, in ms. */
+const pollMs = 10;
+/** How often it is checked that the path still names the open file, in polls. */
+const checkPolls = 10;
+/** How long a write waits for the lock of another process, in ms. */
+const busyMs = 5000;
+/** Writes in one transaction at most. */
+const groupMax = 256;
+
+interface Queued {
+  readonly id: number;
+  readonly write: Write;
+  readonly deadlineMs: number;
+}
+
+class Queue {
+  readonly kind: 'routes' | 'marks';
+  readonly waiting: Queued[] = [];
+  scheduled = false;
+  constructor(kind: 'routes' | 'marks') {
+    this.kind = kind;
+  }
+}
+
+if (parentPort === null) throw new Error('sqlite-thread runs only as a worker thread');
+const port = parentPort;
+const settings = workerData as ThreadSettings;
+const routes = new Queue('routes');
+const marks = new Queue('marks');
+let outbox: (Event | { id: number; answer: Answer })[] = [];
+let watching = false;
+let lost = false;
+let polls = 0;
+let timer: NodeJS.Timeout | null = null;
+let database: SqliteDatabase;
+
+try {
+  database = new SqliteDatabase(settings.path, settings);
+  port.on('message', onRequests);
+  post({ kind: 'opened' });
+} catch (error) {
+  post({ kind: 'failed', error: toMessage(error) });
+}
+flush();
+
+function onRequests(requests: Requests): void {
+  for (const { id, request } of requests) {
+    try {
+      onRequest(id, request);
+    } catch (error) {
+      fail(id, error);
+    }
+  }
+  flush();
+}
+
+function onRequest(id: number, request: Request): void {
+  switch (request.kind) {
+    case 'read':
+      answer(id, { kind: 'rows', rows: database.reader.read(request.patterns) });
+      return;
+    case 'list':
+      answer(id, { kind: 'list', rows: database.reader.list(request.after, request.limit) });
+      return;
+    case 'watch':
+      database.changes.start();
+      watching = true;
+      timer ??= setInterval(poll, pollMs);
+      answer(id, { kind: 'done', removed: null });
+      return;
+    case 'close':
+      close(id);
+      return;
+    case 'mark':
+    case 'unmark':
+      enqueue(marks, id, request);
+      return;
+    default:
+      enqueue(routes, id, request);
+  }
+}
+
+function enqueue(queue: Queue, id: number, write: Write): void {
+  queue.waiting.push({ id, write, deadlineMs: performance.now() + busyMs });
+  if (queue.scheduled) return;
+  queue.scheduled = true;
+  setImmediate(writeQueued, queue);
+}
+
+function writeQueued(queue: Queue): void {
+  queue.scheduled = false;
+  const group = queue.waiting.splice(0, groupMax);
+  const retry = writeGroup(queue, group);
+  if (retry.length > 0) queue.waiting.unshift(...retry);
+  if (queue.waiting.length > 0) {
+    queue.scheduled = true;
+    if (retry.length > 0) setTimeout(writeQueued, 1 + Math.random() * 10, queue);
+    else setImmediate(writeQueued, queue);
+  }
+  if (watching) poll();
+  flush();
+}
+
+/** @returns the writes that met a lock and may wait for it longer. */
+function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
+  try {
+    const results = database.writer(queue.kind).write(
+      group.map((queued) => queued.write),
+      Date.now(),
+    );
+    for (let i = 0; i < group.length; i++) {
+      answer((group[i] as Queued).id, { kind: 'done', removed: results[i] ?? null });
+    }
+    return [];
+  } catch (error) {
+    if (isBusy(error)) {
+      const nowMs = performance.now();
+      for (const queued of group) if (queued.deadlineMs <= nowMs) fail(queued.id, error);
+      return group.filter((queued) => queued.deadlineMs > nowMs);
+    }
+    if (group.length === 1) {
+      fail((group[0] as Queued).id, error);
+      return [];
+    }
+    // One write that cannot be made must not fail those beside it.
+    return group.flatMap((queued) => writeGroup(queue, [queued]));
+  }
+}
+
+function poll(): void {
+  try {
+    if (++polls % checkPolls === 0 && !database.inPlace()) {
+      reopen();
+    } else if (!lost) {
+      const changed = database.changes.poll();
+      if (changed === 'lost') {
+        post({
+          kind: 'lost',
+          error: { code: 'STORE_UNAVAILABLE', message: `${settings.path}: its log of changes was overrun` },
+        });
+        post({ kind: 'restored' });
+      } else if (changed.length > 0) {
+        post({ kind: 'changed', patterns: changed });
+      }
+    } else if (database.inPlace()) {
+      reopen();
+    }
+  } catch (error) {
+    if (!isBusy(error)) tellLost(error);
+  }
+  flush();
+}
+
+/** Takes up the file that is at the path now; until there is a good one, the old one goes on answering reads. */
+function reopen(): void {
+  tellLost(database.movedError());
+  const next = new SqliteDatabase(settings.path, { ...settings, create: false });
+  database.close();
+  database = next;
+  database.changes.start();
+  lost = false;
+  post({ kind: 'restored' });
+}
+
+function tellLost(error: unknown): void {
+  if (lost) return;
+  lost = true;
+  post({ kind: 'lost', error: toMessage(error) });
+}
+
+function close(id: number): void {
+  if (timer !== null) clearInterval(timer);
+  for (const queue of [routes, marks]) {
+    for (const queued of queue.waiting.splice(0)) fail(queued.id, new Error('the store was closed'));
+  }
+  database.close();
+  answer(id, { kind: 'done', removed: null });
+  flush();
+  port.close();
+}
+
+function answer(id: number, value: Answer): void {
+  outbox.push({ id, answer: value });
+}
+
+function fail(id: number, error: unknown): void {
+  answer(id, { kind: 'error', error: toMessage(error) });
+}
+
+function post(event: Event): void {
+  outbox.push(event);
+}
+
+function flush(): void {
+  if (outbox.length === 0) return;
+  port.postMessage(outbox);
+  outbox = [];
+}
+
+function toMessage(error: unknown): ErrorMessage {
+  const known: HipacheError = storeError(error, settings.path);
+  return { code: known.code, message: known.message };
+}

@@ -1,0 +1,205 @@
+import { Worker } from 'node:worker_threads';
+import { HipacheError } from '../base/errors.ts';
+import type { DownMark } from '../routing/backend.ts';
+import type { ChangeListener, Store, StoredHost } from './contract.ts';
+import type { Answer, ErrorMessage, Event, Replies, Request, ThreadSettings } from './sqlite-messages.ts';
+import { type HostRow, parseArray } from './sqlite-tables.ts';
+
+/** Changes that the log keeps: about 40 s of 500 a second. A watcher that is further behind starts anew. */
+const changesKeptDefault = 20_000;
+
+export interface SqliteStoreOptions {
+  /** Whether a file that is not there is made, with its directory. Default true. */
+  readonly create?: boolean;
+  /** Changes that the log keeps for watchers that fall behind, 1 to 1,000,000. Default 20,000. */
+  readonly changesKept?: number;
+}
+
+interface Pending {
+  resolve(answer: Answer): void;
+  reject(error: Error): void;
+}
+
+/** Opens the store in the file `path`. @throws HipacheError with source `store`. */
+export async function openSqlite(path: string, options: SqliteStoreOptions = {}): Promise<Store> {
+  const store = new SqliteStore({
+    path,
+    create: options.create ?? true,
+    changesKept: options.changesKept ?? changesKeptDefault,
+  });
+  await store.opened;
+  return store;
+}
+
+/**
+ * Routes in a SQLite file, read and written by any number of processes. This side only passes messages to the thread
+ * (`sqlite-thread.ts`) that has the connections: what is asked for in one turn of the event loop goes over in one.
+ */
+class SqliteStore implements Store {
+  readonly opened: Promise<void>;
+  readonly #path: string;
+  readonly #thread: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #outbox: { id: number; request: Request }[] = [];
+  #nextId = 1;
+  #listener: ChangeListener | null = null;
+  #ended: Error | null = null;
+  #closing: Promise<void> | null = null;
+  readonly #settleOpened: { resolve(): void; reject(error: Error): void };
+
+  constructor(settings: ThreadSettings) {
+    this.#path = settings.path;
+    const opened = Promise.withResolvers<void>();
+    this.opened = opened.promise;
+    this.#settleOpened = opened;
+    // From a checkout the sources run as they are; in the package they are compiled.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    this.#thread = new Worker(new URL(`./sqlite-thread.${extension}`, import.meta.url), {
+      workerData: settings,
+      execArgv: [],
+      name: 'hipache-sqlite',
+    });
+    this.#thread.on('message', (replies: Replies) => this.#onReplies(replies));
+    this.#thread.on('error', (error: Error) => this.#end(error));
+    this.#thread.on('exit', () => this.#end(new Error('its thread ended')));
+  }
+
+  async read(patterns: readonly string[]): Promise<readonly (StoredHost | null)[]> {
+    const answer = await this.#ask({ kind: 'read', patterns });
+    return answer.kind === 'rows' ? answer.rows.map(toStoredHost) : [];
+  }
+
+  async list(after: string, limit: number): Promise<readonly { pattern: string; frontend: readonly unknown[] }[]> {
+    const answer = await this.#ask({ kind: 'list', after, limit });
+    if (answer.kind !== 'list') return [];
+    return answer.rows.map(({ pattern, record }) => ({ pattern, frontend: parseArray(record) ?? [record] }));
+  }
+
+  async watch(listener: ChangeListener): Promise<void> {
+    this.#listener = listener;
+    await this.#ask({ kind: 'watch' });
+  }
+
+  async set(pattern: string, id: string | null, urls: readonly string[]): Promise<void> {
+    await this.#ask({ kind: 'set', pattern, id, urls });
+  }
+
+  async add(pattern: string, urls: readonly string[]): Promise<void> {
+    await this.#ask({ kind: 'add', pattern, urls });
+  }
+
+  async remove(pattern: string, urls: readonly string[]): Promise<readonly string[] | null> {
+    const answer = await this.#ask({ kind: 'remove', pattern, urls });
+    return answer.kind === 'done' ? answer.removed : null;
+  }
+
+  async mark(pattern: string, url: string, mark: DownMark): Promise<void> {
+    await this.#ask({ kind: 'mark', pattern, url, mark });
+  }
+
+  async unmark(pattern: string, url: string): Promise<void> {
+    await this.#ask({ kind: 'unmark', pattern, url });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#listener = null;
+    if (this.#ended === null) {
+      const closed = this.#send({ kind: 'close' }).catch(ignore);
+      this.#ended = this.#unavailable('the store was closed');
+      await closed;
+    }
+    await this.#thread.terminate();
+  }
+
+  #ask(request: Request): Promise<Answer> {
+    return this.#ended === null ? this.#send(request) : Promise.reject(this.#ended);
+  }
+
+  #send(request: Request): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const id = this.#nextId++;
+    this.#pending.set(id, { resolve, reject });
+    if (this.#outbox.push({ id, request }) === 1) queueMicrotask(() => this.#flush());
+    return promise;
+  }
+
+  #flush(): void {
+    this.#thread.postMessage(this.#outbox);
+    this.#outbox = [];
+  }
+
+  #onReplies(replies: Replies): void {
+    for (const reply of replies) {
+      if ('answer' in reply) this.#onAnswer(reply.id, reply.answer);
+      else this.#onEvent(reply);
+    }
+  }
+
+  #onAnswer(id: number, answer: Answer): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    if (answer.kind === 'error') pending.reject(toError(answer.error));
+    else pending.resolve(answer);
+  }
+
+  #onEvent(event: Event): void {
+    switch (event.kind) {
+      case 'opened':
+        this.#settleOpened.resolve();
+        return;
+      case 'failed':
+        this.#end(toError(event.error));
+        return;
+      case 'changed':
+        this.#listener?.changed(event.patterns);
+        return;
+      case 'lost':
+        this.#listener?.lost(toError(event.error));
+        return;
+      case 'restored':
+        this.#listener?.restored();
+    }
+  }
+
+  /** The thread is gone, or never got a database: nothing more will be answered. */
+  #end(cause: Error): void {
+    const error = cause instanceof HipacheError ? cause : this.#unavailable(cause.message, cause);
+    if (this.#ended === null) {
+      this.#ended = error;
+      this.#settleOpened.reject(error);
+      this.#listener?.lost(error);
+    }
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(this.#ended);
+  }
+
+  #unavailable(problem: string, cause?: Error): HipacheError {
+    return new HipacheError('STORE_UNAVAILABLE', `${this.#path}: ${problem}`, { cause });
+  }
+}
+
+function toStoredHost(row: HostRow | null): StoredHost | null {
+  if (row === null) return null;
+  const down = row.marks === null ? noMarks : new Map<string, DownMark>();
+  for (const [url, untilMs, sinceMs, reason, instance] of row.marks ?? []) {
+    (down as Map<string, DownMark>).set(url, { untilMs, sinceMs, reason, instance });
+  }
+  const frontend = parseArray(row.record);
+  if (frontend !== null) return { frontend, down };
+  return { frontend: [null], down, problem: 'the record is not a JSON array' };
+}
+
+function toError(error: ErrorMessage): HipacheError {
+  return new HipacheError(error.code, error.message);
+}
+
+function ignore(): void {}
+
+const noMarks: ReadonlyMap<string, DownMark> = new Map();

@@ -1,0 +1,73 @@
+import { execFileSync } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { HipacheError } from '../base/errors.ts';
+
+/** Who the process becomes once every port is bound. */
+export interface RunAs {
+  readonly user: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** Of the user, besides `gid`. */
+  readonly groups: readonly number[];
+}
+
+/**
+ * The account to change to: null where the process is not root, or is to stay root because `user` says so.
+ * @throws HipacheError PRIVILEGES: no such user or group.
+ */
+export function resolveAccount(user: string, group: string | null): RunAs | null {
+  if (process.getuid?.() !== 0) return null;
+  const uid = Number(lookUp('-u', user));
+  if (uid === 0) return null;
+  const groups = lookUp('-G', user).split(' ').map(Number);
+  return { user, uid, gid: group === null ? Number(lookUp('-g', user)) : groupId(group), groups };
+}
+
+/**
+ * While still root: makes what the account will write to, and gives it what is there already and still root's.
+ * Directories that exist are left as they are.
+ */
+export function handOver(path: string, account: RunAs): void {
+  const directory = dirname(path);
+  if (!existsSync(directory)) {
+    mkdirSync(directory, { recursive: true, mode: 0o750 });
+    chownSync(directory, account.uid, account.gid);
+  }
+  if (existsSync(path) && statSync(path).uid === 0) chownSync(path, account.uid, account.gid);
+}
+
+/** Changes to the account, for good. @throws HipacheError PRIVILEGES. */
+export function dropPrivileges(account: RunAs): void {
+  try {
+    process.setgroups?.(account.groups as number[]);
+    process.setgid?.(account.gid);
+    process.setuid?.(account.uid);
+  } catch (error) {
+    throw new HipacheError('PRIVILEGES', `cannot change to user ${account.user}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function groupId(group: string): number {
+  if (/^\d+$/.test(group)) return Number(group);
+  try {
+    const line = execFileSync('getent', ['group', group], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return Number(line.split(':')[2]);
+  } catch (error) {
+    throw new HipacheError('PRIVILEGES', `group: no group ${JSON.stringify(group)} on this machine`, { cause: error });
+  }
+}
+
+function lookUp(flag: string, user: string): string {
+  try {
+    // "--" ends the options: a user's name is no flag.
+    return execFileSync('id', [flag, '--', user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch (error) {
+    const hint = 'make it, or set "user" to one that exists; "root" stays root';
+    throw new HipacheError('PRIVILEGES', `user: no user ${JSON.stringify(user)} on this machine; ${hint}`, {
+      cause: error,
+    });
+  }
+}

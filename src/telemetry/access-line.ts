@@ -1,0 +1,110 @@
+import type { Exchange } from '../proxy/exchange.ts';
+
+/** Makes the access log's line of an exchange, with its line feed, as latin1. */
+export type AccessLine = (exchange: Exchange, epochMs: number) => string;
+
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/**
+ * Hipache's line: client, date of the request's beginning (UTC), request line, status, bytes, referer, user agent,
+ * identifier of the virtual host, total and backend time in seconds. What could be mistaken for the end of a quoted
+ * part is escaped as `\xHH`, which the original did not do.
+ * @param epochMs when the exchange ended.
+ */
+export function hipacheLine(exchange: Exchange, epochMs: number): string {
+  const { head, endMs } = exchange;
+  const totalMs = Math.round(endMs - exchange.startMs);
+  const backendMs = exchange.sentMs === 0 ? 0 : Math.round(endMs - exchange.sentMs);
+  const referer = head.refererField < 0 ? '' : quotable(head.fieldValue(head.refererField));
+  const userAgent = head.userAgentField < 0 ? '' : quotable(head.fieldValue(head.userAgentField));
+  const id = exchange.frontend === null ? '' : recordText(exchange.frontend.id);
+  return (
+    `${exchange.clientAddress} - - [${dateText(epochMs - totalMs)}] "${requestLine(exchange)}" ` +
+    `${loggedStatus(exchange)} ${exchange.bytesSent} "${referer}" "${userAgent}" "${id}" ` +
+    `${secondsText(totalMs)} ${secondsText(backendMs)}\n`
+  );
+}
+
+/** One JSON object a line, with what Hipache's format has no place for. Times in milliseconds. */
+export function jsonLine(exchange: Exchange, epochMs: number): string {
+  const { head, endMs, backend, frontend, sentMs } = exchange;
+  const totalMs = endMs - exchange.startMs;
+  const line = JSON.stringify({
+    time: new Date(epochMs - totalMs).toISOString(),
+    client: exchange.clientAddress,
+    method: head.method,
+    host: exchange.host,
+    target: head.target,
+    version: `1.${head.versionMinor}`,
+    status: loggedStatus(exchange),
+    bytes: exchange.bytesSent,
+    referer: head.refererField < 0 ? undefined : head.fieldValue(head.refererField),
+    userAgent: head.userAgentField < 0 ? undefined : head.fieldValue(head.userAgentField),
+    frontend: frontend?.pattern,
+    id: frontend?.id,
+    backend: backend?.url,
+    attempts: exchange.attempts,
+    totalMs: Number(totalMs.toFixed(3)),
+    backendMs: sentMs === 0 ? undefined : Number((endMs - sentMs).toFixed(3)),
+    error: exchange.errorCode ?? undefined,
+    detail: exchange.errorDetail === '' ? undefined : exchange.errorDetail,
+  });
+  // A byte from 0x80 becomes an escape, so that the line is ASCII whatever a client sent.
+  return `${escapeNonAscii(line)}\n`;
+}
+
+/** The status given to the client; 499, as nginx has it, where the client left before there was one. */
+function loggedStatus(exchange: Exchange): number {
+  return exchange.status === 0 ? 499 : exchange.status;
+}
+
+function requestLine(exchange: Exchange): string {
+  const { head } = exchange;
+  if (head.method === '') return '-';
+  return quotable(`${head.method} ${head.target} HTTP/1.${head.versionMinor}`);
+}
+
+function quotable(text: string): string {
+  return text.includes('"') || text.includes('\\') ? text.replace(/["\\]/g, escapeCharacter) : text;
+}
+
+/** An identifier from a record may be any string. */
+function recordText(text: string): string {
+  return /^[ !#-[\]-~]*$/.test(text)
+    ? text
+    : Buffer.from(text)
+        .latin1Slice()
+        .replace(/["\\\x00-\x1f\x7f]/g, escapeCharacter);
+}
+
+function escapeCharacter(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+}
+
+function escapeNonAscii(text: string): string {
+  return /[^\x20-\x7e]/.test(text)
+    ? text.replace(/[^\x20-\x7e]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    : text;
+}
+
+/** The last number is that of the requests of a second: only one date is made for all of them. */
+let dateSecond = -1;
+let dateOfSecond = '';
+
+function dateText(epochMs: number): string {
+  const second = Math.floor(epochMs / 1000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    const date = new Date(second * 1000);
+    const clock = date.toISOString().slice(11, 19);
+    dateOfSecond = `${String(date.getUTCDate()).padStart(2, '0')}/${months[date.getUTCMonth()]}/${date.getUTCFullYear()}:${clock} +0000`;
+  }
+  return dateOfSecond;
+}
+
+const shortTimes = Array.from({ length: 1024 }, (_, ms) => String(ms / 1000));
+
+/** Milliseconds as seconds, in the shortest form: `0.012`, `0.5`, `1`. */
+function secondsText(ms: number): string {
+  return shortTimes[ms] ?? String(ms / 1000);
+}
