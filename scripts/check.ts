@@ -1,5 +1,6 @@
 // npm run check: everything that can be said of the repository without running it. Reports all, then fails.
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { documentationProblems } from './docs.ts';
 import { readFiles, root, type SourceFile, sourceFolders } from './files.ts';
 import { importProblems } from './imports.ts';
@@ -21,7 +22,9 @@ const bin = join(root, 'node_modules', '.bin');
 const checks = await Promise.all([
   program('types', join(bin, 'tsc'), ['-p', '.']),
   // Findings of the level "info" are matters of taste, and one of them contradicts a setting of tsc.
-  program('format and lint', join(bin, 'biome'), [
+  program('format and lint', process.execPath, [
+    // By its package rather than by its link in .bin, so that knip sees that it is used.
+    fileURLToPath(import.meta.resolve('@biomejs/biome/bin/biome')),
     'check',
     '--error-on-warnings',
     '--diagnostic-level=warn',

@@ -9,15 +9,15 @@ import type { Config } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { exitCodes, runCommandLine } from './control/command-line.ts';
 import { packageVersion } from './control/version.ts';
+import { DataPlane } from './proxy/data-plane.ts';
 import { ErrorPages } from './proxy/error-pages.ts';
-import { Proxy } from './proxy/proxy.ts';
 import type { ProxySettings } from './proxy/settings.ts';
 import { defaultRetryBudget } from './routing/retry-budget.ts';
 import { parseDriverUrl } from './stores/driver-url.ts';
 import { openStore } from './stores/open-store.ts';
 import { RouteCache } from './stores/route-cache.ts';
 import { dropPrivileges, handOver, type RunAs, resolveAccount } from './supervisor/privileges.ts';
-import { untilStopped } from './supervisor/signals.ts';
+import { onReopenSignal, untilStopped } from './supervisor/signals.ts';
 import { hipacheLine, jsonLine } from './telemetry/access-line.ts';
 import { AccessLog } from './telemetry/access-log.ts';
 
@@ -53,6 +53,7 @@ async function run(config: Config, log: Log): Promise<number> {
     epochMs: systemClock.epochMs,
     onProblem: (message) => log.error(message),
   });
+  onReopenSignal(() => accessLog.reopen());
   const pages = errorPages(config, log);
   const store = await openStore(config.driver);
   const routes = new RouteCache({
@@ -67,7 +68,7 @@ async function run(config: Config, log: Log): Promise<number> {
     onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
   });
   await routes.start();
-  const proxy = new Proxy({
+  const dataPlane = new DataPlane({
     settings: proxySettings(config),
     routes,
     observer: accessLog,
@@ -78,7 +79,7 @@ async function run(config: Config, log: Log): Promise<number> {
   });
   try {
     for (const bind of config.http.bind) {
-      const port = await proxy.listen({ ...bind, secure: false });
+      const port = await dataPlane.listen({ ...bind, secure: false });
       const address = isIP(bind.address) === 6 ? `[${bind.address}]` : bind.address;
       log.info(`listening on http://${address}:${port}`, bind.proxyProtocol ? { proxyProtocol: true } : {});
     }
@@ -86,16 +87,13 @@ async function run(config: Config, log: Log): Promise<number> {
       dropPrivileges(account);
       log.info(`running as ${account.user}`);
     }
-    await untilStopped({
-      onReopen: () => accessLog.reopen(),
-      onStop: async (signal) => {
-        log.info(`${signal}: finishing what is under way, for up to ${config.server.drainSeconds} s`);
-        const clean = await proxy.drain(config.server.drainSeconds * 1000);
-        if (!clean) log.warn('some requests had not finished, and were ended');
-      },
+    await untilStopped(async (signal) => {
+      log.info(`${signal}: finishing what is under way, for up to ${config.server.drainSeconds} s`);
+      const clean = await dataPlane.drain(config.server.drainSeconds * 1000);
+      if (!clean) log.warn('some requests had not finished, and were ended');
     });
   } finally {
-    proxy.close();
+    dataPlane.close();
     await accessLog.close(lastLinesMs);
     if (accessLog.dropped > 0) log.warn('access log lines were dropped', { lines: accessLog.dropped });
     pages.close();

@@ -1,10 +1,10 @@
 import { type DestinationStream, pino } from 'pino';
 import { printable } from './printable.ts';
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
 /** What goes with a message. An Error becomes its message and, where it has one, its code. */
-export type LogFields = Readonly<Record<string, unknown>>;
+type LogFields = Readonly<Record<string, unknown>>;
 
 /** The operational log, as the rooms see it. Never for something that happens on every request. */
 export interface Log {

@@ -3,7 +3,7 @@ import { HipacheError } from '../base/errors.ts';
 import type { FileConfig } from './schema.ts';
 
 /** One address of plain HTTP. */
-export interface HttpBind {
+interface HttpBind {
   /** IPv4, IPv6 without brackets, or a host name. */
   readonly address: string;
   /** 0 to 65535; 0 is any free port. */
@@ -72,7 +72,7 @@ export function resolveConfig(file: FileConfig, around: Surroundings, remarks: R
 }
 
 /** The URL of the embedded store where none is configured. */
-export function defaultDriver(env: NodeJS.ProcessEnv, isRoot: boolean): string {
+function defaultDriver(env: NodeJS.ProcessEnv, isRoot: boolean): string {
   // systemd's StateDirectory=, one or several paths.
   const service = env['STATE_DIRECTORY']?.split(':')[0];
   if (service !== undefined && isAbsolute(service)) return `sqlite:${join(service, 'routes.sqlite')}`;

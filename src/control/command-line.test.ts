@@ -111,8 +111,8 @@ describe('routes', () => {
     const on = runnerOn(driver);
     const lines = (await on('route', 'list')).out.split('\n').slice(0, -1);
     assert.equal(lines.length, 1001);
-    assert.equal(lines[0], 'h0.com    http://x');
-    assert.equal(lines.at(-1), 'h999.com  http://x');
+    assert.equal(lines[0], 'h0.com     http://x');
+    assert.equal(lines.at(-1), 'h999.com   http://x');
     const objects = (await on('route', 'list', '--json')).out
       .split('\n')
       .slice(0, -1)

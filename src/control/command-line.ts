@@ -7,9 +7,9 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { nearestWord } from '../config/nearest.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
 import type { Store } from '../stores/contract.ts';
-import { explainHost, explanationText } from './explain.ts';
+import { explainHost, explanationText, parseHost } from './explain.ts';
 import { Output } from './output.ts';
-import { addBackends, listRoutes, type Report, removeBackends, setRoute, showRoute } from './routes.ts';
+import { addBackends, listRoutes, type Report, removeBackends, setRoute, showRoute, type Task } from './routes.ts';
 import { packageVersion } from './version.ts';
 
 /** What a command ends with; documented in docs/command-line.md. */
@@ -151,7 +151,10 @@ class Run {
       .description('show which route a host takes, what was tried, and which backends are marked dead')
       .argument('<host>', 'a host as a request names it')
       .option('--json', 'write one JSON object')
-      .action((name: string) => this.#withStore((store) => this.#explain(store, name)));
+      .action((name: string) => {
+        const host = parseHost(name);
+        return this.#withStore((store) => this.#explain(store, host));
+      });
     return program;
   }
 
@@ -167,7 +170,7 @@ class Run {
       .description('show the route of exactly this pattern')
       .argument('<host>', 'a host, *.domain or *')
       .option(...json)
-      .action((name: string) => this.#report((store) => showRoute(store, name)));
+      .action((name: string) => this.#report(showRoute(name)));
     route
       .command('set')
       .description('make a route, or replace its backends')
@@ -175,23 +178,21 @@ class Run {
       .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
       .option('--id <name>', 'name of the virtual host, for logs; default: the one it has, else the host')
       .option(...json)
-      .action((name: string, urls: string[]) =>
-        this.#report((store) => setRoute(store, name, urls, this.#options.id ?? null), true),
-      );
+      .action((name: string, urls: string[]) => this.#report(setRoute(name, urls, this.#options.id ?? null), true));
     route
       .command('add')
       .description('add backends to a route, making it where there is none')
       .argument('<host>', 'a host, *.domain or *')
       .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
       .option(...json)
-      .action((name: string, urls: string[]) => this.#report((store) => addBackends(store, name, urls), true));
+      .action((name: string, urls: string[]) => this.#report(addBackends(name, urls), true));
     route
       .command('remove')
       .description('take backends from a route, or the whole route where no URL is given')
       .argument('<host>', 'a host, *.domain or *')
       .argument('[url...]', 'backends, with or without their weight')
       .option(...json)
-      .action((name: string, urls: string[]) => this.#report((store) => removeBackends(store, name, urls)));
+      .action((name: string, urls: string[]) => this.#report(removeBackends(name, urls)));
   }
 
   async #serve(): Promise<void> {
@@ -205,14 +206,14 @@ class Run {
     await this.out.write(`${censoredJson(loaded.config)}\n`);
   }
 
-  async #explain(store: Store, name: string): Promise<void> {
-    const explanation = await explainHost(name, store, (this.#host.now ?? Date.now)());
+  async #explain(store: Store, host: string): Promise<void> {
+    const explanation = await explainHost(host, store, (this.#host.now ?? Date.now)());
     await this.#print({ text: explanationText(explanation), json: explanation });
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
   }
 
-  #report(make: (store: Store) => Promise<Report>, create = false): Promise<void> {
-    return this.#withStore(async (store) => this.#print(await make(store)), create);
+  #report(task: Task, create = false): Promise<void> {
+    return this.#withStore(async (store) => this.#print(await task(store)), create);
   }
 
   async #print(report: Report): Promise<void> {

@@ -4,7 +4,7 @@ import type { Backend } from '../routing/backend.ts';
 import { normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { RouteReader } from '../stores/contract.ts';
-import { alignColumns } from './output.ts';
+import { alignColumns, alignedLines } from './output.ts';
 import { duration, localTime } from './when.ts';
 
 /** A backend of a matching record, and whether requests go to it. */
@@ -38,13 +38,22 @@ export interface Explanation {
 }
 
 /**
- * Looks up `host` as the proxy does.
- * @throws HipacheError COMMAND_INVALID where it is not a host; what the store throws.
+ * The name that a request for `host` is looked up by.
+ * @throws HipacheError COMMAND_INVALID where it is not a host.
  */
-export async function explainHost(host: string, store: RouteReader, nowMs: number): Promise<Explanation> {
+export function parseHost(host: string): string {
   const name = normaliseHost(host);
   if (name === null) throw notAHost(host);
-  const patterns = [name, ...wildcardPatterns(name)];
+  return name;
+}
+
+/**
+ * Looks up a name as the proxy does.
+ * @param host as `parseHost` gives it.
+ * @throws what the store throws.
+ */
+export async function explainHost(host: string, store: RouteReader, nowMs: number): Promise<Explanation> {
+  const patterns = [host, ...wildcardPatterns(host)];
   const records = await store.read(patterns);
   const at = records.findIndex((record) => record !== null && record !== undefined);
   const record = records[at];
@@ -54,11 +63,11 @@ export async function explainHost(host: string, store: RouteReader, nowMs: numbe
     matched: each === pattern,
   }));
   if (record === undefined || record === null || pattern === undefined) {
-    return { host: name, tried, matched: null, id: null, backends: [], problems: [] };
+    return { host, tried, matched: null, id: null, backends: [], problems: [] };
   }
   const frontend = buildFrontend(pattern, record);
   return {
-    host: name,
+    host,
     tried,
     matched: pattern,
     id: frontend.id,
@@ -71,9 +80,8 @@ export async function explainHost(host: string, store: RouteReader, nowMs: numbe
 export function explanationText(explanation: Explanation): string {
   const { host, tried, matched, id, backends, problems } = explanation;
   const rows: string[][] = [['host', host]];
-  for (const [index, { pattern, matched: isMatch }] of tried.entries()) {
-    rows.push([index === 0 ? 'tried' : '', `${pattern}  ${isMatch ? 'matched' : 'no route'}`]);
-  }
+  const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
+  for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
   if (matched === null) return `${alignColumns(rows)}No route matches: the proxy answers 400.\n`;
   rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
   const lines = backendLines(backends);
@@ -108,7 +116,7 @@ function backendLines(backends: readonly ExplainedBackend[]): string[] {
     `weight ${weight}`,
     dead === null ? 'up' : deadText(dead),
   ]);
-  return alignColumns(rows).split('\n').slice(0, -1);
+  return alignedLines(rows);
 }
 
 function deadText({ until, remainingMs, reason, instance }: ExplainedMark): string {

@@ -45,16 +45,25 @@ export class Output {
   }
 }
 
-/** Lines of columns, each as wide as its widest cell, two blanks between; no blanks at the ends. */
-export function alignColumns(rows: readonly (readonly string[])[], widthMax = 60): string {
+/** Columns, each as wide as its widest cell, two blanks between; no blanks at the ends of the lines. */
+export function alignedLines(rows: readonly (readonly string[])[], widthMax = 60): string[] {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {
       widths[column] = Math.max(widths[column] ?? 0, Math.min(cell.length, widthMax));
     }
   }
-  return rows
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
-    .map((line) => `${line.trimEnd()}\n`)
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** The same as one text. */
+export function alignColumns(rows: readonly (readonly string[])[]): string {
+  return alignedLines(rows)
+    .map((line) => `${line}\n`)
     .join('');
 }

@@ -4,7 +4,7 @@ import { backendIdentity, parseBackendUrl, readBackendUrl } from '../routing/bac
 import { parsePattern } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { RouteReader, RouteWriter } from '../stores/contract.ts';
-import { alignColumns, type Output } from './output.ts';
+import { alignColumns, alignedLines, type Output } from './output.ts';
 
 /** The routes of a store, as the commands read and write them. */
 type Routes = Pick<RouteReader, 'read'> & RouteWriter;
@@ -14,6 +14,9 @@ export interface Report {
   readonly text: string;
   readonly json: unknown;
 }
+
+/** A command whose arguments have been checked: what is left to do with the store. */
+export type Task = (routes: Routes) => Promise<Report>;
 
 const pageSize = 1000;
 
@@ -42,32 +45,31 @@ export async function listRoutes(routes: Routes, output: Output, asJson: boolean
  * The record of one pattern, exactly that one.
  * @throws HipacheError COMMAND_INVALID, NOT_FOUND.
  */
-export async function showRoute(routes: Routes, host: string): Promise<Report> {
+export function showRoute(host: string): Task {
   const pattern = parsePattern(host);
-  const [record] = await routes.read([pattern]);
-  if (record === null || record === undefined) throw noRoute(pattern);
-  const { id, backends, problems } = buildFrontend(pattern, record);
-  const lines = alignColumns(
-    backends.map(({ index, url, weight }) => [String(index), printable(url), `weight ${weight}`]),
-  );
-  const rows = [
-    ['host', pattern],
-    ['id', printable(id)],
-    ...lines
-      .split('\n')
-      .slice(0, -1)
-      .map((line, row) => [row === 0 ? 'backends' : '', line]),
-    ...problems.map(({ message }, row) => [row === 0 ? 'problems' : '', printable(message)]),
-  ];
-  if (backends.length === 0) rows.push(['backends', 'none that can be used']);
-  return {
-    text: alignColumns(rows),
-    json: {
-      pattern,
-      id,
-      backends: backends.map(({ index, url, weight }) => ({ index, url, weight })),
-      problems: problems.map(({ message }) => message),
-    },
+  return async (routes) => {
+    const [record] = await routes.read([pattern]);
+    if (record === null || record === undefined) throw noRoute(pattern);
+    const { id, backends, problems } = buildFrontend(pattern, record);
+    const lines = alignedLines(
+      backends.map(({ index, url, weight }) => [String(index), printable(url), `weight ${weight}`]),
+    );
+    const rows = [
+      ['host', pattern],
+      ['id', printable(id)],
+      ...lines.map((line, row) => [row === 0 ? 'backends' : '', line]),
+      ...problems.map(({ message }, row) => [row === 0 ? 'problems' : '', printable(message)]),
+    ];
+    if (backends.length === 0) rows.push(['backends', 'none that can be used']);
+    return {
+      text: alignColumns(rows),
+      json: {
+        pattern,
+        id,
+        backends: backends.map(({ index, url, weight }) => ({ index, url, weight })),
+        problems: problems.map(({ message }) => message),
+      },
+    };
   };
 }
 
@@ -76,21 +78,18 @@ export async function showRoute(routes: Routes, host: string): Promise<Report> {
  * @param id null keeps that of an existing record, else the pattern is the id.
  * @throws HipacheError COMMAND_INVALID.
  */
-export async function setRoute(
-  routes: Routes,
-  host: string,
-  urls: readonly string[],
-  id: string | null,
-): Promise<Report> {
+export function setRoute(host: string, urls: readonly string[], id: string | null): Task {
   const pattern = parsePattern(host);
   const checked = checkUrls(urls);
   if (id === '') throw new HipacheError('COMMAND_INVALID', 'the id is empty; leave --id out to keep or derive it');
-  const [before] = await routes.read([pattern]);
-  await routes.set(pattern, id, checked);
-  const action = before === null || before === undefined ? 'created' : 'replaced';
-  return {
-    text: `${pattern}: route ${action}, ${countBackends(checked.length)}: ${checked.join(' ')}\n`,
-    json: { pattern, action, backends: checked },
+  return async (routes) => {
+    const [before] = await routes.read([pattern]);
+    await routes.set(pattern, id, checked);
+    const action = before === null || before === undefined ? 'created' : 'replaced';
+    return {
+      text: `${pattern}: route ${action}, ${countBackends(checked.length)}: ${checked.join(' ')}\n`,
+      json: { pattern, action, backends: checked },
+    };
   };
 }
 
@@ -98,28 +97,30 @@ export async function setRoute(
  * Adds backends to a record, making it where there is none. One that is there with another weight gets the new one.
  * @throws HipacheError COMMAND_INVALID.
  */
-export async function addBackends(routes: Routes, host: string, urls: readonly string[]): Promise<Report> {
+export function addBackends(host: string, urls: readonly string[]): Task {
   const pattern = parsePattern(host);
   const checked = checkUrls(urls);
-  const [before] = await routes.read([pattern]);
-  const present = new Map(urlsOf(before?.frontend).map((url) => [backendIdentity(url), url]));
-  const added: string[] = [];
-  const changed: string[] = [];
-  const already: string[] = [];
-  for (const url of checked) {
-    const known = present.get(backendIdentity(url));
-    if (known === undefined) added.push(url);
-    else if (hasWeight(known, url)) already.push(url);
-    else changed.push(url);
-  }
-  if (added.length + changed.length > 0) await routes.add(pattern, [...added, ...changed]);
-  const isNew = before === null || before === undefined;
-  const said = [
-    added.length > 0 ? `added ${added.join(' ')}${isNew ? ' (new route)' : ''}` : '',
-    changed.length > 0 ? `new weight: ${changed.join(' ')}` : '',
-    already.length > 0 ? `there already: ${already.join(' ')}` : '',
-  ].filter((part) => part !== '');
-  return { text: `${pattern}: ${said.join('; ')}\n`, json: { pattern, added, changed, already } };
+  return async (routes) => {
+    const [before] = await routes.read([pattern]);
+    const present = new Map(urlsOf(before?.frontend).map((url) => [backendIdentity(url), url]));
+    const added: string[] = [];
+    const changed: string[] = [];
+    const already: string[] = [];
+    for (const url of checked) {
+      const known = present.get(backendIdentity(url));
+      if (known === undefined) added.push(url);
+      else if (hasWeight(known, url)) already.push(url);
+      else changed.push(url);
+    }
+    if (added.length + changed.length > 0) await routes.add(pattern, [...added, ...changed]);
+    const isNew = before === null || before === undefined;
+    const said = [
+      added.length > 0 ? `added ${added.join(' ')}${isNew ? ' (new route)' : ''}` : '',
+      changed.length > 0 ? `new weight: ${changed.join(' ')}` : '',
+      already.length > 0 ? `there already: ${already.join(' ')}` : '',
+    ].filter((part) => part !== '');
+    return { text: `${pattern}: ${said.join('; ')}\n`, json: { pattern, added, changed, already } };
+  };
 }
 
 /**
@@ -127,24 +128,26 @@ export async function addBackends(routes: Routes, host: string, urls: readonly s
  * or without the weight; whatever stands in the record can be removed, also what is not a URL.
  * @throws HipacheError COMMAND_INVALID; NOT_FOUND where nothing of it is there.
  */
-export async function removeBackends(routes: Routes, host: string, urls: readonly string[]): Promise<Report> {
+export function removeBackends(host: string, urls: readonly string[]): Task {
   const pattern = parsePattern(host);
-  const [before] = await routes.read([pattern]);
-  if (before === null || before === undefined) throw noRoute(pattern);
-  const written = urlsOf(before.frontend);
-  const meant = written.filter((known) => urls.some((url) => sameBackend(known, url)));
-  const absent = urls.filter((url) => !written.some((known) => sameBackend(known, url)));
-  if (urls.length > 0 && meant.length === 0) throw noBackend(pattern, absent);
-  const removed = await routes.remove(pattern, meant);
-  if (removed === null) throw noRoute(pattern);
-  const [after] = await routes.read([pattern]);
-  const left = after === null || after === undefined ? null : urlsOf(after.frontend).length;
-  const said = [
-    removed.length > 0 ? `removed ${shownUrls(removed)}` : 'removed',
-    absent.length > 0 ? `not there: ${shownUrls(absent)}` : '',
-    left === null ? 'the route is gone' : `${countBackends(left)} left`,
-  ].filter((part) => part !== '');
-  return { text: `${pattern}: ${said.join('; ')}\n`, json: { pattern, removed, absent, left: left ?? 0 } };
+  return async (routes) => {
+    const [before] = await routes.read([pattern]);
+    if (before === null || before === undefined) throw noRoute(pattern);
+    const written = urlsOf(before.frontend);
+    const meant = written.filter((known) => urls.some((url) => sameBackend(known, url)));
+    const absent = urls.filter((url) => !written.some((known) => sameBackend(known, url)));
+    if (urls.length > 0 && meant.length === 0) throw noBackend(pattern, absent);
+    const removed = await routes.remove(pattern, meant);
+    if (removed === null) throw noRoute(pattern);
+    const [after] = await routes.read([pattern]);
+    const left = after === null || after === undefined ? null : urlsOf(after.frontend).length;
+    const said = [
+      removed.length > 0 ? `removed ${shownUrls(removed)}` : 'removed',
+      absent.length > 0 ? `not there: ${shownUrls(absent)}` : '',
+      left === null ? 'the route is gone' : `${countBackends(left)} left`,
+    ].filter((part) => part !== '');
+    return { text: `${pattern}: ${said.join('; ')}\n`, json: { pattern, removed, absent, left: left ?? 0 } };
+  };
 }
 
 /** Each URL in the form in which it is stored; a weight that is not given is not written. */

@@ -40,13 +40,13 @@ export class AnswerHead extends Head {
     const classes = classOf;
     let at = start + this.position;
     for (; at < end && at - start < STATUS_END; at++) {
-      if (!isExpectedByte(bytes[at]!, at - start)) {
+      if (!isExpectedByte(bytes[at] as number, at - start)) {
         this.refuse('status line');
         return false;
       }
     }
     // The reason phrase, which may be empty, with or without the space before it.
-    while (at < end && (classes[bytes[at]!]! & VALUE) !== 0) {
+    while (at < end && ((classes[bytes[at] as number] as number) & VALUE) !== 0) {
       if (at - start === STATUS_END && bytes[at] !== SP) {
         this.refuse('status line');
         return false;
@@ -65,11 +65,11 @@ export class AnswerHead extends Head {
     }
     this.startLineEnd = at - start;
     this.position = at + 2 - start;
-    this.versionMinor = bytes[start + 7]! - 48;
+    this.versionMinor = (bytes[start + 7] as number) - 48;
     this.status =
-      (bytes[start + STATUS_OFFSET]! - 48) * 100 +
-      (bytes[start + STATUS_OFFSET + 1]! - 48) * 10 +
-      (bytes[start + STATUS_OFFSET + 2]! - 48);
+      ((bytes[start + STATUS_OFFSET] as number) - 48) * 100 +
+      ((bytes[start + STATUS_OFFSET + 1] as number) - 48) * 10 +
+      ((bytes[start + STATUS_OFFSET + 2] as number) - 48);
     return true;
   }
 
@@ -137,6 +137,6 @@ function isExpectedByte(byte: number, offset: number): boolean {
   if (offset < 7) return byte === versionBytes[offset];
   if (offset === 7) return byte === 48 || byte === 49;
   if (offset === 8) return byte === SP;
-  const isDigit = (classOf[byte]! & HEX) !== 0 && byte < 58;
+  const isDigit = ((classOf[byte] as number) & HEX) !== 0 && byte < 58;
   return isDigit && (offset !== STATUS_OFFSET || byte !== 48);
 }

@@ -84,7 +84,7 @@ export class BodyReader {
     while (at < end) {
       switch (this.state) {
         case SIZE_FIRST: {
-          const digit = hexValue[bytes[at]!]!;
+          const digit = hexValue[bytes[at] as number] as number;
           if (digit === 255) return this.refuse('chunk size', at);
           this.remaining = digit;
           this.digits = 1;
@@ -93,8 +93,8 @@ export class BodyReader {
           break;
         }
         case SIZE: {
-          const byte = bytes[at]!;
-          const digit = hexValue[byte]!;
+          const byte = bytes[at] as number;
+          const digit = hexValue[byte] as number;
           if (digit !== 255) {
             if (++this.digits > sizeDigitsMax) return this.refuse('chunk size', at);
             this.remaining = this.remaining * 16 + digit;
@@ -106,7 +106,7 @@ export class BodyReader {
         }
         case EXTENSION: {
           const from = at;
-          while (at < end && (classOf[bytes[at]!]! & VALUE) !== 0) at++;
+          while (at < end && ((classOf[bytes[at] as number] as number) & VALUE) !== 0) at++;
           this.extensionBytes += at - from;
           if (this.extensionBytes > extensionBytesMax) return this.refuse('chunk extensions too long', at);
           if (at === end) break;
@@ -156,12 +156,13 @@ export class BodyReader {
     }
     this.trailers ??= new TrailerSection();
     this.trailerLimits ??= { headBytesMax: this.trailerBytesMax, headFieldsMax: trailerFieldsMax, targetBytesMax: 0 };
-    const heldLength = this.trailerBytes === null ? 0 : this.trailerBytes.length;
+    const held = this.trailerBytes;
+    const heldLength = held === null ? 0 : held.length;
     let from = start;
     let view = bytes;
     let viewEnd = end;
-    if (heldLength > 0) {
-      view = Buffer.concat([this.trailerBytes!, bytes.subarray(start, end)]);
+    if (held !== null) {
+      view = Buffer.concat([held, bytes.subarray(start, end)]);
       from = 0;
       viewEnd = view.length;
     }

@@ -33,14 +33,14 @@ export const hexValue: Uint8Array = buildHexValues();
 function buildClasses(): Uint8Array {
   const classes = new Uint8Array(256);
   const add = (characters: string, bit: number): void => {
-    for (const character of characters) classes[character.charCodeAt(0)]! |= bit;
+    for (const character of characters) (classes[character.charCodeAt(0)] as number) |= bit;
   };
   const alphanumeric = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
   add(`!#$%&'*+-.^_\`|~${alphanumeric}`, TOKEN);
   add('0123456789abcdefABCDEF', HEX);
-  classes[HTAB]! |= VALUE;
-  for (let byte = 0x20; byte < 0x100; byte++) if (byte !== 0x7f) classes[byte]! |= VALUE;
-  for (let byte = 0x21; byte < 0x100; byte++) if (byte !== 0x7f && byte !== 0x23) classes[byte]! |= TARGET;
+  (classes[HTAB] as number) |= VALUE;
+  for (let byte = 0x20; byte < 0x100; byte++) if (byte !== 0x7f) (classes[byte] as number) |= VALUE;
+  for (let byte = 0x21; byte < 0x100; byte++) if (byte !== 0x7f && byte !== 0x23) (classes[byte] as number) |= TARGET;
   return classes;
 }
 

@@ -70,6 +70,7 @@ const nameLengthMax = Math.max(...names.map(([name]) => name.length));
 
 /** By length and the low five bits of the first letter: 1 + the position in `names` of the only candidate, or 0. */
 const candidates = new Uint8Array((nameLengthMax + 1) << 5);
+const numbers: readonly number[] = names.map(([, number]) => number);
 const spellings: readonly Buffer[] = names.map(([name]) => Buffer.from(name, 'latin1'));
 for (const [position, [name]] of names.entries()) {
   const slot = (name.length << 5) | (name.charCodeAt(0) & 31);
@@ -81,14 +82,14 @@ for (const [position, [name]] of names.entries()) {
 export function fieldNumber(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start;
   if (length <= nameLengthMax) {
-    const candidate = candidates[(length << 5) | (bytes[start]! & 31)]!;
+    const candidate = candidates[(length << 5) | ((bytes[start] as number) & 31)] as number;
     if (candidate !== 0) {
-      const spelling = spellings[candidate - 1]!;
+      const spelling = spellings[candidate - 1] as Buffer;
       let aliased = false;
       let at = 0;
       for (; at < length; at++) {
-        const byte = bytes[start + at]!;
-        const wanted = spelling[at]!;
+        const byte = bytes[start + at] as number;
+        const wanted = spelling[at] as number;
         // A byte of the token grammar with bit 0x20 set is a letter in lower case, or itself.
         if (byte === wanted || (byte | 0x20) === wanted) continue;
         if (wanted === HYPHEN && byte === UNDERSCORE) {
@@ -98,12 +99,12 @@ export function fieldNumber(bytes: Uint8Array, start: number, end: number): numb
         break;
       }
       if (at === length) {
-        const number = names[candidate - 1]![1];
+        const number = numbers[candidate - 1] as number;
         return aliased ? aliasNumber(number) : number;
       }
     }
   }
-  return length > forwardedPrefix.length && (bytes[start]! | 0x20) === LOWER_X
+  return length > forwardedPrefix.length && ((bytes[start] as number) | 0x20) === LOWER_X
     ? forwardedNumber(bytes, start)
     : Field.OTHER;
 }
@@ -111,8 +112,8 @@ export function fieldNumber(bytes: Uint8Array, start: number, end: number): numb
 function forwardedNumber(bytes: Uint8Array, start: number): number {
   let aliased = false;
   for (let at = 0; at < forwardedPrefix.length; at++) {
-    const byte = bytes[start + at]!;
-    const wanted = forwardedPrefix[at]!;
+    const byte = bytes[start + at] as number;
+    const wanted = forwardedPrefix[at] as number;
     if ((byte | 0x20) === wanted || byte === wanted) continue;
     if (wanted !== HYPHEN || byte !== UNDERSCORE) return Field.OTHER;
     aliased = true;

@@ -65,25 +65,25 @@ export abstract class Head {
   }
 
   fieldNumber(field: number): number {
-    return this.offsets[field * STRIDE]!;
+    return this.offsets[field * STRIDE] as number;
   }
 
   /** Offset of the first byte of the field's line. */
   lineOffset(field: number): number {
-    return this.offsets[field * STRIDE + 1]!;
+    return this.offsets[field * STRIDE + 1] as number;
   }
 
   /** Offset behind the CR LF of the field's line. */
   lineEndOffset(field: number): number {
-    return field + 1 < this.fieldCount ? this.offsets[(field + 1) * STRIDE + 1]! : this.text.length - 2;
+    return field + 1 < this.fieldCount ? (this.offsets[(field + 1) * STRIDE + 1] as number) : this.text.length - 2;
   }
 
   fieldName(field: number): string {
-    return this.text.slice(this.offsets[field * STRIDE + 1]!, this.offsets[field * STRIDE + 2]!);
+    return this.text.slice(this.offsets[field * STRIDE + 1] as number, this.offsets[field * STRIDE + 2] as number);
   }
 
   fieldValue(field: number): string {
-    return this.text.slice(this.offsets[field * STRIDE + 3]!, this.offsets[field * STRIDE + 4]!);
+    return this.text.slice(this.offsets[field * STRIDE + 3] as number, this.offsets[field * STRIDE + 4] as number);
   }
 
   /** Offset behind the CR LF of the start line. */
@@ -135,14 +135,14 @@ export abstract class Head {
     while (at < end) {
       switch (state) {
         case LINE_START: {
-          const byte = bytes[at]!;
+          const byte = bytes[at] as number;
           this.lineStart = at - start;
           if (byte === CR) {
             at++;
             state = LAST_LINE_FEED;
             break;
           }
-          if ((classes[byte]! & TOKEN) === 0) {
+          if (((classes[byte] as number) & TOKEN) === 0) {
             this.refuse(byte === SP || byte === HTAB ? 'folded line' : 'byte in field name');
             return false;
           }
@@ -154,7 +154,7 @@ export abstract class Head {
           break;
         }
         case NAME: {
-          while (at < end && (classes[bytes[at]!]! & TOKEN) !== 0) at++;
+          while (at < end && ((classes[bytes[at] as number] as number) & TOKEN) !== 0) at++;
           if (at === end) break;
           if (bytes[at] !== COLON) {
             this.refuse('byte in field name');
@@ -166,7 +166,7 @@ export abstract class Head {
           break;
         }
         case VALUE_START: {
-          const byte = bytes[at]!;
+          const byte = bytes[at] as number;
           if (byte === SP || byte === HTAB) {
             at++;
             break;
@@ -176,7 +176,7 @@ export abstract class Head {
           break;
         }
         case IN_VALUE: {
-          while (at < end && (classes[bytes[at]!]! & VALUE) !== 0) at++;
+          while (at < end && ((classes[bytes[at] as number] as number) & VALUE) !== 0) at++;
           if (at === end) break;
           if (bytes[at] !== CR) {
             this.refuse(bytes[at] === LF ? 'bare line feed' : 'control byte in field value');
@@ -217,7 +217,7 @@ export abstract class Head {
   private addField(bytes: Buffer, start: number): void {
     let valueEnd = this.valueEnd;
     while (valueEnd > this.valueStart) {
-      const byte = bytes[start + valueEnd - 1]!;
+      const byte = bytes[start + valueEnd - 1] as number;
       if (byte !== SP && byte !== HTAB) break;
       valueEnd--;
     }

@@ -87,7 +87,7 @@ export class RequestHead extends Head {
       if (this.part === METHOD) {
         // One empty line before the request is skipped (RFC 9112 section 2.2).
         if (at - start === this.skipped && this.skipped < 2) {
-          const byte = bytes[at]!;
+          const byte = bytes[at] as number;
           if (this.skipped === 0 ? byte === CR : byte === LF) {
             this.skipped++;
             at++;
@@ -95,14 +95,14 @@ export class RequestHead extends Head {
           }
           if (this.skipped === 1) return this.refuseStartLine('bare carriage return');
         }
-        while (at < end && (classes[bytes[at]!]! & TOKEN) !== 0) at++;
+        while (at < end && ((classes[bytes[at] as number] as number) & TOKEN) !== 0) at++;
         if (at === end) break;
         if (bytes[at] !== SP || at - start === this.skipped) return this.refuseStartLine('request line');
         this.methodEnd = at - start;
         at++;
         this.part = TARGET_PART;
       } else if (this.part === TARGET_PART) {
-        while (at < end && (classes[bytes[at]!]! & TARGET) !== 0) at++;
+        while (at < end && ((classes[bytes[at] as number] as number) & TARGET) !== 0) at++;
         if (at - start - this.methodEnd - 1 > limits.targetBytesMax) {
           this.refusalStatus = 414;
           return this.refuseStartLine('target too long');
@@ -114,7 +114,7 @@ export class RequestHead extends Head {
         this.part = VERSION;
       } else if (this.part === VERSION) {
         const versionEnd = start + this.targetEnd + 1 + VERSION_LENGTH;
-        while (at < end && at < versionEnd && bytes[at]! > SP) at++;
+        while (at < end && at < versionEnd && (bytes[at] as number) > SP) at++;
         if (at < versionEnd) {
           if (at === end) break;
           return this.refuseStartLine('request line');
@@ -161,8 +161,8 @@ export class RequestHead extends Head {
     // "HTTP/1." as bytes.
     const isHttp =
       bytes[at] === 72 && bytes[at + 1] === 84 && bytes[at + 2] === 84 && bytes[at + 3] === 80 && bytes[at + 4] === 47;
-    const major = bytes[at + 5]! - 48;
-    const minor = bytes[at + 7]! - 48;
+    const major = (bytes[at + 5] as number) - 48;
+    const minor = (bytes[at + 7] as number) - 48;
     if (!isHttp || bytes[at + 6] !== 46 || major < 0 || major > 9 || minor < 0 || minor > 9) {
       return this.refuseStartLine('request line');
     }
@@ -277,7 +277,7 @@ export class RequestHead extends Head {
   private readAbsoluteTarget(): boolean {
     const match = /^https?:\/\/([^/?@]+)([/?].*)?$/i.exec(this.target);
     if (match === null) return this.refuseMeaning('target');
-    const authority = match[1]!;
+    const authority = match[1] as string;
     // RFC 9112 section 3.2.2 lets the target win; a Host that differs is two answers to one question, so refused.
     if (this.authority !== null && this.authority.toLowerCase() !== authority.toLowerCase()) {
       return this.refuseMeaning('target and host differ');

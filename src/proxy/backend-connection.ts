@@ -90,6 +90,8 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
+    // A chunk of no bytes would end the body.
+    if (end === start) return;
     if (!this.requestChunked) {
       this.socket.appendBytes(bytes, start, end);
       return;
@@ -268,8 +270,8 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
 
   /** @param clean whether nothing came behind the answer. */
   private complete(clean: boolean): void {
-    const receiver = this.receiver!;
-    const { answer, body } = this;
+    const { answer, body, receiver } = this;
+    if (receiver === null) return;
     this.receiver = null;
     const reusable =
       clean &&
@@ -285,10 +287,10 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   }
 
   private fail(code: ErrorCode, detail: string): void {
-    const receiver = this.receiver!;
+    const { receiver } = this;
     this.receiver = null;
     this.destroy();
-    receiver.onAttemptFailed(code, detail, this.answered);
+    receiver?.onAttemptFailed(code, detail, this.answered);
   }
 
   /** While the client still sends, it is the client that is waited for. */

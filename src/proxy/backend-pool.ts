@@ -74,8 +74,9 @@ export class BackendPool {
 
   /** The connection has ended an exchange cleanly, or was made for nobody: the next in the queue, or idle. */
   giveBack(connection: BackendConnection): void {
-    if (this.queue.length > 0) {
-      this.leaveQueue(0).taker.onConnection(connection);
+    const next = this.leaveQueue(0);
+    if (next !== null) {
+      next.taker.onConnection(connection);
       return;
     }
     connection.becomeIdle();
@@ -87,8 +88,9 @@ export class BackendPool {
     this.open--;
     const at = this.idle.lastIndexOf(connection);
     if (at >= 0) this.idle.splice(at, 1);
-    if (this.queue.length > 0 && this.open < this.context.settings.backendConnectionsMax) {
-      this.connect(this.leaveQueue(0).taker);
+    const next = this.open < this.context.settings.backendConnectionsMax ? this.leaveQueue(0) : null;
+    if (next !== null) {
+      this.connect(next.taker);
     } else if (this.open === 0 && this.queue.length === 0) {
       this.onEmpty(this);
     }
@@ -119,10 +121,11 @@ export class BackendPool {
     BackendConnection.open(this, taker, this.context);
   }
 
-  private leaveQueue(at: number): Waiting {
-    const [waiting] = this.queue.splice(at, 1);
-    this.context.deadlines.remove(waiting!);
-    return waiting!;
+  private leaveQueue(at: number): Waiting | null {
+    const [waiting] = this.queue.length === 0 ? [] : this.queue.splice(at, 1);
+    if (waiting === undefined) return null;
+    this.context.deadlines.remove(waiting);
+    return waiting;
   }
 }
 

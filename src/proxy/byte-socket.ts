@@ -26,6 +26,10 @@ const readBytesMax = 64 * 1024;
 /** Up to here bytes are joined with the text around them, beyond they are copied and written as a buffer. */
 const joinBytesMax = 16 * 1024;
 
+/** Blocks for such copies, used again so that a long body leaves no garbage behind. */
+const freeBlocks: Buffer[] = [];
+const freeBlocksMax = 64;
+
 const sharedReadBuffer = Buffer.allocUnsafeSlow(readBytesMax);
 
 /** What of Node's TCP handle is used; present on every accepted socket, though not public. */
@@ -98,9 +102,9 @@ export class ByteSocket {
     return new ByteSocket(socket, owner, true);
   }
 
-  /** Bytes handed over that the kernel has not taken. */
-  get waitingBytes(): number {
-    return this.socket.writableLength;
+  /** Whether the peer keeps up with what is written. */
+  get isFlowing(): boolean {
+    return !this.socket.writableNeedDrain;
   }
 
   get isClosed(): boolean {
@@ -117,7 +121,7 @@ export class ByteSocket {
   appendBytes(bytes: Buffer, start: number, end: number): void {
     const length = end - start;
     this.bytesQueued += length;
-    if (length <= joinBytesMax) {
+    if (length <= joinBytesMax || length > readBytesMax) {
       this.text += bytes.latin1Slice(start, end);
       return;
     }
@@ -126,16 +130,16 @@ export class ByteSocket {
       this.parts.push(this.text);
       this.text = '';
     }
-    const copy = Buffer.allocUnsafeSlow(length);
-    bytes.copy(copy, 0, start, end);
-    this.parts.push(copy);
+    const block = freeBlocks.pop() ?? Buffer.allocUnsafeSlow(readBytesMax);
+    bytes.copy(block, 0, start, end);
+    this.parts.push(block.subarray(0, length));
   }
 
   /** Writes what is queued, in one system call. @returns false where the peer is slow: wait for `onDrain`. */
   flush(): boolean {
     const { text, parts, socket } = this;
     if (parts === null) {
-      if (text === '') return !socket.writableNeedDrain;
+      if (text === '') return this.isFlowing;
       this.text = '';
       return socket.write(text, 'latin1');
     }
@@ -144,11 +148,11 @@ export class ByteSocket {
     socket.cork();
     for (const part of parts) {
       if (typeof part === 'string') socket.write(part, 'latin1');
-      else socket.write(part);
+      else socket.write(part, (error) => recycle(part, error));
     }
     if (text !== '') socket.write(text, 'latin1');
     socket.uncork();
-    return !socket.writableNeedDrain;
+    return this.isFlowing;
   }
 
   pause(): void {
@@ -206,6 +210,11 @@ export class ByteSocket {
     this.closed = true;
     this.owner.onClosed(this.error);
   }
+}
+
+/** Gives back the block of a part that has left; after an error it may still be in use, and is left to the collector. */
+function recycle(part: Buffer, error: Error | null | undefined): void {
+  if (!error && freeBlocks.length < freeBlocksMax) freeBlocks.push(Buffer.from(part.buffer as ArrayBuffer));
 }
 
 interface OwnedSocket extends Socket {

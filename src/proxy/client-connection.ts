@@ -17,13 +17,15 @@ const PROXY_HEADER = 0;
 const BETWEEN = 1;
 const IN_HEAD = 2;
 const IN_EXCHANGE = 3;
-const LINGERING = 4;
-const CLOSED = 5;
+/** The answer has ended, but the client has not read so much of it that the next request may be looked at. */
+const UNREAD = 4;
+const LINGERING = 5;
+const CLOSED = 6;
 
 /** How long a connection whose last answer has been written is still read from, so that no reset overtakes it. */
-const lingerMs = 2000;
+const lingerMs = 5000;
 /** Bytes that are read and dropped meanwhile. */
-const lingerBytesMax = 1024 * 1024;
+const lingerBytesMax = 16 * 1024 * 1024;
 
 /** Where a connection came in. */
 export interface ListenerTraits {
@@ -53,6 +55,10 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   private reading = false;
   private answerFraming: Framing = Framing.NONE;
   private answerKeepsAlive = true;
+  /** Whether an answer waits for the client to read. */
+  private answerBlocked = false;
+  /** Monotonic ms by which the head that has begun must be complete; 0 while none has. */
+  private headDeadlineMs = 0;
   private bytesBefore = 0;
   private lingeredBytes = 0;
 
@@ -126,6 +132,10 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   }
 
   onDrain(): void {
+    if (this.state === UNREAD) {
+      this.awaitNext();
+      return;
+    }
     this.updateDeadline();
     this.exchange?.onClientDrain();
   }
@@ -143,7 +153,9 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   onDeadline(): void {
     switch (this.state) {
       case IN_HEAD:
-        this.refuse('REQUEST_TIMEOUT', 'head');
+        // An empty line is no request yet.
+        if (this.held.size > this.head.startLineOffset) this.refuse('REQUEST_TIMEOUT', 'head');
+        else this.destroy();
         break;
       case IN_EXCHANGE:
         if (this.exchange === null) break;
@@ -248,7 +260,8 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   }
 
   exchangeDone(): void {
-    const exchange = this.exchange!;
+    const { exchange } = this;
+    if (exchange === null) return;
     this.exchange = null;
     this.answerBlocked = false;
     exchange.bytesSent = this.socket.bytesQueued - this.bytesBefore;
@@ -259,21 +272,15 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       this.linger();
       return;
     }
-    this.state = BETWEEN;
-    this.deadlineMs = this.context.clock.monotonicMs() + this.context.settings.keepAliveMs;
-    if (this.reading) return;
-    if (!this.held.isEmpty) {
-      const held = this.held.take();
-      this.readMessages(held, 0, held.length);
-    } else if (this.clientEnded) {
-      this.destroyAfterFlush();
-      return;
+    if (this.socket.isFlowing) {
+      this.awaitNext();
+    } else {
+      // Who sends request after request and reads no answer is not read from either.
+      this.state = UNREAD;
+      this.pause();
+      this.deadlineMs = this.inactivityDeadline();
     }
-    if (this.held.isEmpty || this.state === IN_HEAD) this.resume();
   }
-
-  /** Whether an answer waits for the client to read. */
-  private answerBlocked = false;
 
   /** Reads one request after the other until one has to be waited for. */
   private readMessages(bytes: Buffer, start: number, end: number): void {
@@ -284,7 +291,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     while (at < end && this.state === BETWEEN) {
       const length = head.read(bytes, at, end, context.settings);
       if (length === NEED_MORE) {
-        if (this.held.isEmpty && this.headDeadlineMs === 0) {
+        if (this.headDeadlineMs === 0) {
           this.headDeadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
         }
         this.deadlineMs = this.headDeadlineMs;
@@ -300,18 +307,26 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       at = this.beginExchange(bytes, at + length, end);
     }
     this.reading = false;
-    if (at < end && this.state === IN_EXCHANGE) {
+    if (this.state === BETWEEN) {
+      this.held.clear();
+      if (this.clientEnded) this.destroyAfterFlush();
+      else this.resume();
+    } else if (this.state === IN_HEAD) {
+      this.resume();
+    } else if (at < end && (this.state === IN_EXCHANGE || this.state === UNREAD)) {
       // The next request waits its turn, and the client with it.
       this.held.add(bytes, at, end);
       this.pause();
-    } else if (this.state === BETWEEN) {
-      this.held.clear();
-      if (this.clientEnded) this.destroyAfterFlush();
     }
   }
 
-  /** Monotonic ms by which the head that has begun must be complete; 0 while none has. */
-  private headDeadlineMs = 0;
+  private awaitNext(): void {
+    this.state = BETWEEN;
+    this.deadlineMs = this.context.clock.monotonicMs() + this.context.settings.keepAliveMs;
+    if (this.reading) return;
+    const held = this.held.take();
+    this.readMessages(held, 0, held.length);
+  }
 
   /** Starts the exchange of the head just read; `bytes[start, end)` is what came behind it. @returns where it stopped. */
   private beginExchange(bytes: Buffer, start: number, end: number): number {
@@ -437,10 +452,13 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   /** The client is waited for while it owes the body of its request, or has an answer to read. */
   private updateDeadline(): void {
     if (this.state !== IN_EXCHANGE) return;
-    const { inactivityMs } = this.context.settings;
     const isAwaited = this.answerBlocked || (this.exchange?.requestComplete === false && !this.paused);
-    this.deadlineMs =
-      isAwaited && inactivityMs > 0 ? this.context.clock.monotonicMs() + inactivityMs : Number.POSITIVE_INFINITY;
+    this.deadlineMs = isAwaited ? this.inactivityDeadline() : Number.POSITIVE_INFINITY;
+  }
+
+  private inactivityDeadline(): number {
+    const { inactivityMs } = this.context.settings;
+    return inactivityMs === 0 ? Number.POSITIVE_INFINITY : this.context.clock.monotonicMs() + inactivityMs;
   }
 }
 

@@ -63,15 +63,16 @@ export class ErrorPages {
     const pages = new Map<string, string>();
     for (const name of readdirSync(this.directory)) {
       const match = /^error_(\d{3}|default)\.html$/.exec(name);
-      if (match === null) continue;
+      const status = match?.[1];
+      if (status === undefined) continue;
       const path = join(this.directory, name);
       try {
         if (statSync(path).size > pageBytesMax) throw new Error(`larger than ${pageBytesMax} bytes`);
-        pages.set(match[1]!, readFileSync(path, 'latin1'));
+        pages.set(status, readFileSync(path, 'latin1'));
       } catch (error) {
         this.onProblem(`page ${path} is left out: ${(error as Error).message}`);
-        const before = this.pages?.get(match[1]!);
-        if (before !== undefined) pages.set(match[1]!, before);
+        const before = this.pages?.get(status);
+        if (before !== undefined) pages.set(status, before);
       }
     }
     return pages;

@@ -101,17 +101,21 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     return this.answerStarted;
   }
 
-  /** Whether the body of the request has to wait: no backend is there to take it, or it does not keep up. */
-  get wantsNoBody(): boolean {
-    return this.connection === null || this.requestBlocked;
-  }
-
   start(): void {
     const { authority } = this.head;
-    if (authority === null || authority === '') return this.answerOwn('HOST_MISSING', '');
-    if (authority === pingHost) return this.answerPing();
+    if (authority === null || authority === '') {
+      this.answerOwn('HOST_MISSING', '');
+      return;
+    }
+    if (authority === pingHost) {
+      this.answerPing();
+      return;
+    }
     const host = normaliseHost(authority);
-    if (host === null) return this.answerOwn('REQUEST_INVALID', 'host');
+    if (host === null) {
+      this.answerOwn('REQUEST_INVALID', 'host');
+      return;
+    }
     this.host = host;
     const frontend = this.context.routes.cached(host);
     if (frontend !== undefined) this.route(frontend);
@@ -126,7 +130,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   /** Data of the request's body, in order. */
   onRequestData(bytes: Buffer, start: number, end: number): void {
     const { connection } = this;
-    if (connection === null || this.held?.isWhole !== false) this.hold(bytes, start, end, connection !== null);
+    if (!this.answerStarted && this.held?.isWhole !== false) this.hold(bytes, start, end, connection !== null);
     connection?.sendData(bytes, start, end);
   }
 
@@ -176,7 +180,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     const identity = identityLines(client.peer, head, this.clientAddress);
     const forwarded = forwardRequestHead(head, identity, client.peer.trusted, context.settings.backendKeepAlive);
     connection.send(this, forwarded, head.framing);
-    if (held !== null) held.forEach((piece) => connection.sendData(piece, 0, piece.length));
+    if (held !== null && held.isWhole) connection.sendData(held.bytes, 0, held.bytes.length);
     if (this.requestComplete && head.framing !== Framing.NONE) connection.sendEnd(this.trailerLines);
     held?.dropAbove(context.settings.retryBodyBytesMax);
     this.requestBlocked = !connection.flush();
@@ -200,8 +204,13 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     this.answerStarted = true;
     this.status = answer.status;
     this.held = null;
-    if (answer.status >= 500 && marksDown(answer.status, answer.hasRetryAfter, context.settings.downOn500)) {
-      this.mark(frontend!, backend!, `status ${answer.status}`);
+    if (
+      answer.status >= 500 &&
+      frontend !== null &&
+      backend !== null &&
+      marksDown(answer.status, answer.hasRetryAfter, context.settings.downOn500)
+    ) {
+      this.mark(frontend, backend, `status ${answer.status}`);
     }
     this.client.sendHead(answer, this.wantsDebug ? debugLines(this, context.version, context.clock.monotonicMs()) : '');
   }
@@ -262,11 +271,14 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   }
 
   private route(frontend: Frontend | null): void {
-    if (frontend === null) return this.answerOwn('ROUTE_NOT_FOUND', this.host);
+    if (frontend === null) {
+      this.answerOwn('ROUTE_NOT_FOUND', this.host);
+      return;
+    }
     this.frontend = frontend;
     if (frontend.load.inFlight >= this.context.settings.requestsPerHostMax) {
       this.frontend = null;
-      return this.answerOwn('OVERLOADED', `${frontend.pattern} has ${frontend.load.inFlight} requests in flight`);
+      this.answerOwn('OVERLOADED', `${frontend.pattern} has ${frontend.load.inFlight} requests in flight`);
     }
     frontend.load.inFlight++;
     frontend.retryBudget.countRequest(this.startMs, this.context.settings.retryBudget);
@@ -276,7 +288,10 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   private attempt(frontend: Frontend): void {
     const { context } = this;
     const backend = this.again ?? chooseBackend(frontend, context.clock.epochMs(), context.random, this.tried);
-    if (backend === null) return this.answerOwn('BACKEND_NONE', frontend.pattern);
+    if (backend === null) {
+      this.answerOwn('BACKEND_NONE', frontend.pattern);
+      return;
+    }
     this.backend = backend;
     backend.inFlight++;
     this.attempts++;
@@ -286,7 +301,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
       this.again !== null ? 0 : isIdempotent(this.method) ? Number.POSITIVE_INFINITY : unsafeReuseMsMax;
     this.again = null;
     pool.take(this, unusedMsMax);
-    if (!this.requestComplete && this.connection === null) this.client.pauseBody();
+    if (!this.ended && !this.requestComplete && this.connection === null) this.client.pauseBody();
   }
 
   /**
@@ -296,8 +311,8 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
    */
   private attemptFailed(code: ErrorCode, detail: string, unsent: boolean, answered = false, reused = false): void {
     const { context } = this;
-    const frontend = this.frontend!;
-    const backend = this.backend!;
+    const { backend, frontend } = this;
+    if (backend === null || frontend === null) return;
     backend.inFlight--;
     this.backend = null;
     // The end of a kept connection may have nothing to do with this request: it says nothing of the backend either.
@@ -305,12 +320,18 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     if (marksBackend(code) && !isStale) this.mark(frontend, backend, code);
     const isSafe = unsent ? isOfBackend(code) : !answered && isIdempotent(this.method);
     const isWhole = this.held === null || this.held.isWhole;
-    if (!isSafe || !isWhole) return this.answerOwn(code, detail, backend);
+    if (!isSafe || !isWhole) {
+      this.answerOwn(code, detail, backend);
+      return;
+    }
     if (isStale) {
       this.again = backend;
     } else {
       const refusal = this.refuseRetry(frontend, backend);
-      if (refusal !== null) return this.answerOwn(code, detail, backend, refusal);
+      if (refusal !== null) {
+        this.answerOwn(code, detail, backend, refusal);
+        return;
+      }
     }
     context.counters.retries++;
     this.attempt(frontend);
@@ -328,6 +349,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   }
 
   private mark(frontend: Frontend, backend: Backend, reason: string): void {
+    if (this.context.settings.downMs === 0) return;
     this.context.counters.downMarks++;
     this.context.routes.markDown(frontend, backend, reason, this.context.settings.downMs);
   }

@@ -1,7 +1,8 @@
+import { HeldBytes } from './held-bytes.ts';
+
 /** The first bytes of a request's body, kept so that it can be sent to another backend, up to a limit. */
 export class HeldBody {
-  private pieces: Buffer[] = [];
-  private length = 0;
+  private readonly held = new HeldBytes();
   private dropped = false;
 
   /** Whether everything that came is still here. */
@@ -9,28 +10,20 @@ export class HeldBody {
     return !this.dropped;
   }
 
-  get isEmpty(): boolean {
-    return this.length === 0;
+  /** What is held; valid until the next call of another method. */
+  get bytes(): Buffer {
+    return this.held.view;
   }
 
   /** Keeps a copy of `bytes[start, end)`. */
   add(bytes: Buffer, start: number, end: number): void {
-    this.pieces.push(Buffer.from(bytes.subarray(start, end)));
-    this.length += end - start;
+    this.held.add(bytes, start, end);
   }
 
   /** Lets go of everything when it has become more than `bytesMax`: it can then not be sent again. */
   dropAbove(bytesMax: number): void {
-    if (this.length > bytesMax) this.drop();
-  }
-
-  drop(): void {
-    this.pieces = [];
-    this.length = 0;
+    if (this.held.size <= bytesMax) return;
+    this.held.clear();
     this.dropped = true;
-  }
-
-  forEach(use: (piece: Buffer) => void): void {
-    for (const piece of this.pieces) use(piece);
   }
 }

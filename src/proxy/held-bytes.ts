@@ -1,3 +1,5 @@
+const nothing = Buffer.alloc(0);
+
 /** Bytes of an incomplete head, kept until more come. Grows by doubling: a head sent byte by byte costs no more. */
 export class HeldBytes {
   private buffer: Buffer | null = null;
@@ -9,6 +11,11 @@ export class HeldBytes {
 
   get size(): number {
     return this.length;
+  }
+
+  /** What is held; valid until the next call of another method. */
+  get view(): Buffer {
+    return this.buffer === null ? nothing : this.buffer.subarray(0, this.length);
   }
 
   /** Appends a copy of `bytes[start, end)`, which may be part of what `take` gave. */
@@ -26,7 +33,7 @@ export class HeldBytes {
 
   /** All that is held, which is held no longer. The view may be given to `add` again, before anything else. */
   take(): Buffer {
-    const view = this.buffer!.subarray(0, this.length);
+    const { view } = this;
     this.length = 0;
     return view;
   }

@@ -20,7 +20,7 @@ export interface Peer {
 }
 
 export function describePeer(address: string, secure: boolean, trustedProxies: BlockList): Peer {
-  const shown = showAddress(address);
+  const shown = shownAddress(address);
   return {
     address: shown,
     trusted: isTrusted(address, trustedProxies),
@@ -32,13 +32,13 @@ export function describePeer(address: string, secure: boolean, trustedProxies: B
 /** The address of the client: that of the peer, or what a trusted peer says, as far as trusted peers vouch for it. */
 export function clientAddress(peer: Peer, head: RequestHead, trustedProxies: BlockList): string {
   if (!peer.trusted) return peer.address;
-  const forwardedFor = valueOf(head, Field.X_FORWARDED_FOR);
+  const forwardedFor = fieldOf(head, Field.X_FORWARDED_FOR);
   if (forwardedFor === null) return peer.address;
   let client = peer.address;
   for (const part of forwardedFor.split(',').reverse()) {
     const address = part.trim();
     if (isIP(address) === 0) break;
-    client = showAddress(address);
+    client = shownAddress(address);
     if (!isTrusted(address, trustedProxies)) break;
   }
   return client;
@@ -47,12 +47,12 @@ export function clientAddress(peer: Peer, head: RequestHead, trustedProxies: Blo
 /** The lines that tell the backend who asks, for one request. */
 export function identityLines(peer: Peer, head: RequestHead, client: string): string {
   if (!peer.trusted) return peer.lines + newTraceLines();
-  const has = (field: number): boolean => valueOf(head, field) !== null;
-  const forwardedFor = valueOf(head, Field.X_FORWARDED_FOR);
+  const has = (field: number): boolean => fieldOf(head, field) !== null;
+  const forwardedFor = fieldOf(head, Field.X_FORWARDED_FOR);
   let lines = `X-Forwarded-For: ${forwardedFor === null ? '' : `${forwardedFor}, `}${peer.address}\r\n`;
   if (!has(Field.X_REAL_IP)) lines += `X-Real-IP: ${client}\r\n`;
   const protocol = peer.secure ? 'https' : 'http';
-  const told = valueOf(head, Field.X_FORWARDED_PROTO) ?? valueOf(head, Field.X_FORWARDED_PROTOCOL) ?? protocol;
+  const told = fieldOf(head, Field.X_FORWARDED_PROTO) ?? fieldOf(head, Field.X_FORWARDED_PROTOCOL) ?? protocol;
   if (!has(Field.X_FORWARDED_PROTOCOL)) lines += `X-Forwarded-Protocol: ${told}\r\n`;
   if (!has(Field.X_FORWARDED_PROTO)) lines += `X-Forwarded-Proto: ${told}\r\n`;
   if (!has(Field.X_FORWARDED_PORT)) lines += `X-Forwarded-Port: ${told === 'https' ? 443 : 80}\r\n`;
@@ -81,13 +81,13 @@ export function isReplaced(field: number, trusted: boolean): boolean {
   }
 }
 
-export function showAddress(address: string): string {
+export function shownAddress(address: string): string {
   return address.includes(':') ? address : `::ffff:${address}`;
 }
 
 function isTrusted(address: string, trustedProxies: BlockList): boolean {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  const plain = mapped === null ? address : mapped[1]!;
+  const plain = mapped === null ? address : (mapped[1] as string);
   const family = isIP(plain);
   if (family === 0) return false;
   return trustedProxies.check(plain, family === 4 ? 'ipv4' : 'ipv6');
@@ -100,7 +100,7 @@ function protocolLines(secure: boolean): string {
 }
 
 /** All values of a field, joined as a list; null without one. */
-function valueOf(head: RequestHead, number: number): string | null {
+function fieldOf(head: RequestHead, number: number): string | null {
   let value: string | null = null;
   for (let field = 0; field < head.fieldCount; field++) {
     if (head.fieldNumber(field) !== number) continue;

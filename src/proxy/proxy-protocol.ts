@@ -40,12 +40,12 @@ function readVersionOne(bytes: Buffer): ProxyHeader | typeof NEED_MORE_PROXY | n
   const version = family === 'TCP4' ? 4 : family === 'TCP6' ? 6 : -1;
   if (rest.length > 0 || isIP(source ?? '') !== version || isIP(destination ?? '') !== version) return null;
   if (!isPort(sourcePort) || !isPort(destinationPort)) return null;
-  return { length, address: source! };
+  return { length, address: source ?? '' };
 }
 
 function readVersionTwo(bytes: Buffer): ProxyHeader | typeof NEED_MORE_PROXY | null {
-  const command = bytes[12]!;
-  const family = bytes[13]! >> 4;
+  const command = bytes[12] as number;
+  const family = (bytes[13] as number) >> 4;
   const addressBytes = bytes.readUInt16BE(14);
   if (command >> 4 !== 2 || addressBytes > versionTwoBytesMax) return null;
   const length = fixedBytes + addressBytes;

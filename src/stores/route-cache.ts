@@ -244,13 +244,15 @@ export class RouteCache implements ChangeListener {
     for (const pattern of patterns) {
       const entry = this.#table.get(pattern);
       let frontend = answers.get(pattern);
-      if (frontend === undefined && entry !== undefined && this.#isUsable(entry)) frontend = entry.frontend;
+      if (frontend === undefined && entry !== undefined && this.#isUsable(entry)) {
+        frontend = entry.frontend;
+        entry.used = true;
+      }
       if (frontend === undefined) {
         this.counters.loads++;
         flights.push(this.#flights.fetch(pattern, true));
         if (entry !== undefined && entry.frontend !== null) break;
       } else {
-        if (entry !== undefined) entry.used = true;
         if (frontend === null) continue;
         if (flights.length === 0) return frontend;
         break;
@@ -317,11 +319,10 @@ export class RouteCache implements ChangeListener {
       this.#storeFails = false;
       this.#log.info('the store can be read again');
     }
+    // What is dirty is kept only in the place of something older: then `changed` has begun the next reading already.
     if (entry === undefined && (flight.dirty || !flight.urgent)) return;
     const bytes = entrySize(pattern, flight.frontend);
     this.#table.put(new CacheEntry(pattern, flight.frontend, bytes, flight.epoch));
-    // Newer than what was there, though perhaps not the newest: that is being fetched.
-    if (flight.dirty) this.#refreshIfKnown(pattern);
   }
 
   #onFailed(flight: Flight, error: HipacheError): void {

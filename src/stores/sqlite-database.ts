@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { HipacheError } from '../base/errors.ts';
 import { SqliteChanges } from './sqlite-changes.ts';
-import { sqliteCode, storeError } from './sqlite-errors.ts';
+import { storeError } from './sqlite-errors.ts';
 import { identify, initialise } from './sqlite-schema.ts';
 import { SqliteTables } from './sqlite-tables.ts';
 
@@ -79,6 +79,11 @@ export class SqliteDatabase {
     }
   }
 
+  /** Opened without the right or the room to write, and the same file: opening it again may give more. */
+  get mayImprove(): boolean {
+    return this.unwritable !== null;
+  }
+
   movedError(): HipacheError {
     return new HipacheError(
       'STORE_UNAVAILABLE',
@@ -102,6 +107,17 @@ function open(path: string, options: SqliteOptions): Opened {
   ensureFile(path, options.create);
   const unwritable = whyUnwritable(path);
   if (unwritable !== null) return openReadOnly(path, unwritable);
+  try {
+    return openWritable(path);
+  } catch (error) {
+    // Without room even for the log's index: what the file itself has can be read.
+    const full = storeError(error, path);
+    if (full.code !== 'STORE_FULL') throw error;
+    return openReadOnly(path, full);
+  }
+}
+
+function openWritable(path: string): Opened {
   const connections: DatabaseSync[] = [];
   try {
     const reader = connect(path);
@@ -134,8 +150,13 @@ function openReadOnly(path: string, unwritable: HipacheError): Opened {
       immutable: false,
     };
   } catch (error) {
-    const code = sqliteCode(error);
-    if ((code !== 14 && code !== 8) || sizeOf(`${path}-wal`) > 0) throw error;
+    // Cannot be opened or written, or no room: anything else would be wrong with the file itself.
+    const code = storeError(error, path).code;
+    if (
+      (code !== 'STORE_UNAVAILABLE' && code !== 'STORE_READ_ONLY' && code !== 'STORE_FULL') ||
+      sizeOf(`${path}-wal`) > 0
+    )
+      throw error;
   }
   const url = pathToFileURL(path);
   url.search = '?immutable=1';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -20,7 +20,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { describeStore, Watch } from './contract.suite.ts';
 import { openSqlite } from './sqlite.ts';
+import { storeError } from './sqlite-errors.ts';
 import { applicationId } from './sqlite-schema.ts';
+import { SqliteTables } from './sqlite-tables.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'hipache-sqlite-'));
 // Children of other users work in it as well.
@@ -376,37 +378,79 @@ test('a file in a place that cannot be written is refused with the reason', asyn
   assert.match(lines[0] ?? '', /^STORE_UNAVAILABLE .*routes\.db.*no permission/);
 });
 
-test('a full disk refuses the write, keeps what was there, and is over when there is room again', async () => {
+test('a write past the room that there is fails whole, and the store goes on', async () => {
   const path = newPath();
-  const source = `
-    const store = await openSqlite(${JSON.stringify(path)});
-    await store.set('a.example', null, ['http://a:1']);
-    const urls = Array.from({ length: 20000 }, (_, i) => 'http://backend-' + i + '.internal.example:80');
-    await store.set('big.example', null, urls).then(() => say('written'), (error) => say(error.code + ' ' + error.message.includes(${JSON.stringify(path)})));
-    say(JSON.stringify((await store.read(['a.example', 'big.example']))));
-    await store.set('b.example', null, ['http://b:1']);
-    await store.close();`;
-  // No file of the child may pass this size, which to SQLite is the same as a disk without room.
-  const limited = spawn(
-    '/bin/sh',
-    [
-      '-c',
-      'trap "" XFSZ; ulimit -f 400; exec "$@"',
-      'sh',
-      process.execPath,
-      '--input-type=module',
-      '-e',
-      `import { writeSync } from 'node:fs'; const { openSqlite } = await import(${module}); const say = (text) => writeSync(1, text + '\\n'); ${source}`,
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+  await (await openSqlite(path)).close();
+  const connection = new DatabaseSync(path);
+  connection.exec('PRAGMA max_page_count = 40');
+  const tables = new SqliteTables(connection, 100);
+  const urls = Array.from({ length: 20_000 }, (_, i) => `http://backend-${i}.internal.example:80`);
+  tables.write([{ kind: 'set', pattern: 'a.example', id: null, urls: ['http://a:1'] }], 0);
+  assert.throws(
+    () =>
+      tables.write(
+        [
+          { kind: 'set', pattern: 'b.example', id: null, urls: [] },
+          { kind: 'set', pattern: 'big.example', id: null, urls },
+        ],
+        0,
+      ),
+    (error) => storeError(error, path).code === 'STORE_FULL' && storeError(error, path).message.includes(path),
   );
-  const lines = await linesOf(limited);
-  assert.equal(lines[0], 'STORE_FULL true');
-  assert.equal(lines[1], '[{"frontend":["a.example","http://a:1"],"down":{}},null]');
-  const store = await openSqlite(path);
-  assert.deepEqual((await store.read(['b.example']))[0]?.frontend, ['b.example', 'http://b:1']);
-  await store.close();
+  assert.deepEqual(
+    tables.read(['a.example', 'b.example', 'big.example']).map((row) => row?.record ?? null),
+    ['["a.example","http://a:1"]', null, null],
+  );
+  tables.write([{ kind: 'set', pattern: 'c.example', id: null, urls: [] }], 0);
+  connection.close();
 });
+
+/** Runs a child on a file system of its own of 1 MiB; not every machine allows that. */
+const ownMount = process.getuid?.() === 0 ? ['-m'] : ['-Urm'];
+const mayMount = spawnSync('unshare', [...ownMount, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
+
+if (mayMount) {
+  test('a full disk refuses writes, goes on serving, also after a restart, and is over when there is room', async () => {
+    const mount = join(directory, 'full');
+    mkdirSync(mount);
+    const path = JSON.stringify(join(mount, 'routes.db'));
+    const script = `
+      import { rmSync, writeFileSync, writeSync } from 'node:fs';
+      const { openSqlite } = await import(${module});
+      const say = (text) => writeSync(1, text + '\\n');
+      const write = (store) => store.set('big.example', null, Array.from({ length: 5000 }, (_, i) => 'http://b' + i + ':80'))
+        .then(() => say('written'), (error) => say(error.code + ' ' + error.message.includes(${path})));
+      const read = async (store) => say(JSON.stringify((await store.read(['a.example', 'big.example'])).map((host) => host?.frontend.length)));
+      let store = await openSqlite(${path});
+      await store.set('a.example', null, ['http://a:1']);
+      const fill = () => { try { writeFileSync(${JSON.stringify(join(mount, 'other'))}, Buffer.alloc(4 << 20), { flag: 'a' }) } catch {} };
+      fill();
+      await write(store); await read(store);
+      await store.close();
+      fill();
+      store = await openSqlite(${path});
+      await write(store); await read(store);
+      rmSync(${JSON.stringify(join(mount, 'other'))});
+      await store.close();
+      store = await openSqlite(${path});
+      await write(store); await read(store);
+      await store.close();`;
+    const shell = `mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"`;
+    const limited = spawn(
+      'unshare',
+      [...ownMount, 'sh', '-c', shell, mount, process.execPath, '--input-type=module', '-e', script],
+      { stdio: ['pipe', 'pipe', 'inherit'] },
+    );
+    assert.deepEqual(await linesOf(limited), [
+      'STORE_FULL true',
+      '[2,null]',
+      'STORE_FULL true',
+      '[2,null]',
+      'written',
+      '[2,5001]',
+    ]);
+  });
+}
 
 test('a file that is deleted while open is not written any more, is told, and goes on being read', async () => {
   const path = newPath();

@@ -70,11 +70,10 @@ function quotable(text: string): string {
 
 /** An identifier from a record may be any string. */
 function recordText(text: string): string {
-  return /^[ !#-[\]-~]*$/.test(text)
-    ? text
-    : Buffer.from(text)
-        .latin1Slice()
-        .replace(/["\\\x00-\x1f\x7f]/g, escapeCharacter);
+  if (/^[ !#-[\]-~]*$/.test(text)) return text;
+  return Buffer.from(text)
+    .latin1Slice()
+    .replace(/[^ !#-[\]-~\x80-\xff]/g, escapeCharacter);
 }
 
 function escapeCharacter(character: string): string {

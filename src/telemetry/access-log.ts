@@ -1,4 +1,4 @@
-import { close, mkdirSync, open, openSync, write } from 'node:fs';
+import { close, mkdirSync, openSync, write } from 'node:fs';
 import { dirname } from 'node:path';
 import { HipacheError } from '../base/errors.ts';
 import type { Exchange } from '../proxy/exchange.ts';
@@ -9,10 +9,10 @@ export interface AccessLogOptions {
   /** A path, or `-` for the standard output. */
   readonly path: string;
   readonly line: AccessLine;
-  /** Characters that may wait to be written; lines beyond are dropped and counted. */
+  /** Bytes that may wait to be written; lines beyond are dropped and counted. */
   readonly bufferBytesMax: number;
   readonly epochMs: () => number;
-  /** Told of a file that cannot be written or opened again, at most once until it works again. */
+  /** Told of a file that cannot be written, once until it works again, and of one that cannot be opened again. */
   readonly onProblem: (message: string) => void;
 }
 
@@ -21,6 +21,7 @@ const batchBytes = 64 * 1024;
 const flushMs = 200;
 /** Pause after a write that failed, or that the other end was too slow for. */
 const retryMs = 250;
+const standardOutput = 1;
 
 /**
  * The access log of one worker: lines are gathered and written in batches, outside of the event loop, one write at a
@@ -32,18 +33,19 @@ export class AccessLog implements ProxyObserver {
   private readonly options: AccessLogOptions;
   private fd: number;
   private lines = '';
-  /** What a write that failed, or was not taken whole, left over. */
-  private leftOver: Buffer | null = null;
+  /** The batch that is being written: what is left of it. */
+  private batch: Buffer | null = null;
   private timer: NodeJS.Timeout | null = null;
   private writing = false;
   private failing = false;
-  private onIdle: (() => void)[] = [];
-  private reopening = false;
+  /** The next batch goes to the path opened anew. */
+  private reopenNext = false;
+  private onWrittenOut: (() => void) | null = null;
 
   /** Opens the file, making its directory where needed. @throws HipacheError CONFIG_INVALID where that fails. */
   constructor(options: AccessLogOptions) {
     this.options = options;
-    this.fd = openLog(options.path);
+    this.fd = options.path === '-' ? standardOutput : openFirst(options.path);
   }
 
   exchangeEnded(exchange: Exchange): void {
@@ -53,39 +55,34 @@ export class AccessLog implements ProxyObserver {
     }
     this.lines += this.options.line(exchange, this.options.epochMs());
     if (this.lines.length >= batchBytes) this.writeOut();
-    else this.timer ??= setTimeout(this.onTimer, flushMs);
+    else this.writeLater(flushMs);
   }
 
-  /** Opens the path anew, for log rotation: what was logged before goes to the old file. */
+  /** Opens the path anew, for log rotation: what is being written goes to the old file, the rest to the new one. */
   reopen(): void {
-    if (this.options.path === '-' || this.reopening) return;
-    this.reopening = true;
-    const lines = this.lines;
-    this.lines = '';
-    this.whenIdle(() => this.reopenNow(lines));
+    if (this.options.path === '-') return;
+    this.reopenNext = true;
     this.writeOut();
   }
 
   /** Writes what is left; resolves once it is written, or after `forMs` with the rest counted as dropped. */
   async close(forMs: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, forMs);
-      const finish = (): void => {
-        if (this.lines !== '' || this.leftOver !== null) {
-          this.whenIdle(finish);
-          this.writeOut();
-          return;
-        }
-        clearTimeout(timer);
-        resolve();
-      };
-      finish();
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(timeout.resolve, forMs);
+    const written = new Promise<void>((resolve) => {
+      this.onWrittenOut = resolve;
     });
+    this.writeOut();
+    await Promise.race([written, timeout.promise]);
+    clearTimeout(timer);
     if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
-    this.dropped += countLines(this.lines);
+    this.dropped += countLines(this.lines) + (this.batch === null ? 0 : countLines(this.batch.latin1Slice()));
     this.lines = '';
-    if (this.options.path !== '-' && !this.writing) close(this.fd);
+    if (this.fd !== standardOutput && !this.writing) close(this.fd);
+  }
+
+  private writeLater(afterMs: number): void {
+    this.timer ??= setTimeout(this.onTimer, afterMs);
   }
 
   private readonly onTimer = (): void => {
@@ -95,84 +92,67 @@ export class AccessLog implements ProxyObserver {
 
   private writeOut(): void {
     if (this.writing) return;
-    if (this.leftOver === null) {
+    if (this.batch === null) {
+      if (this.reopenNext) this.openAgain();
       if (this.lines === '') {
-        this.idle();
+        this.onWrittenOut?.();
         return;
       }
-      this.leftOver = Buffer.from(this.lines, 'latin1');
+      this.batch = Buffer.from(this.lines, 'latin1');
       this.lines = '';
     }
     this.writing = true;
-    write(this.fd, this.leftOver, this.onWritten);
+    write(this.fd, this.batch, this.onWritten);
   }
 
   private readonly onWritten = (error: NodeJS.ErrnoException | null, written: number): void => {
     this.writing = false;
     if (error !== null) {
+      // EAGAIN: a pipe whose reader is slow.
       if (error.code !== 'EAGAIN' && !this.failing) {
         this.failing = true;
         this.options.onProblem(`the access log ${this.options.path} cannot be written: ${error.message}`);
       }
-      this.timer ??= setTimeout(this.onTimer, retryMs);
-      this.idle();
+      this.writeLater(retryMs);
       return;
     }
     this.failing = false;
-    const rest = this.leftOver!.subarray(written);
-    this.leftOver = rest.length > 0 ? rest : null;
-    if (this.leftOver !== null || this.lines.length >= batchBytes) this.writeOut();
-    else this.idle();
+    const rest = this.batch?.subarray(written);
+    this.batch = rest === undefined || rest.length === 0 ? null : rest;
+    if (this.batch !== null || this.lines.length >= batchBytes || this.onWrittenOut !== null) this.writeOut();
+    else if (this.reopenNext) this.openAgain();
   };
 
-  private whenIdle(task: () => void): void {
-    this.onIdle.push(task);
-  }
-
-  /** No write is under way. */
-  private idle(): void {
-    const tasks = this.onIdle;
-    this.onIdle = [];
-    for (const task of tasks) task();
-  }
-
-  private reopenNow(before: string): void {
-    const oldFd = this.fd;
-    const opened = (error: NodeJS.ErrnoException | null, fd: number): void => {
-      this.reopening = false;
-      if (error !== null) {
-        this.options.onProblem(`the access log ${this.options.path} cannot be opened again: ${error.message}`);
-      } else {
-        this.fd = fd;
-        close(oldFd);
-      }
-      this.writeOut();
-    };
-    const reopen = (): void => open(this.options.path, 'a', 0o644, opened);
-    if (before === '') {
-      reopen();
-      return;
+  private openAgain(): void {
+    this.reopenNext = false;
+    try {
+      const fd = openLog(this.options.path);
+      close(this.fd);
+      this.fd = fd;
+    } catch (error) {
+      this.options.onProblem(
+        `the access log ${this.options.path} cannot be opened again: ${(error as Error).message}; the old file is used`,
+      );
     }
-    write(oldFd, before, null, 'latin1', reopen);
+  }
+}
+
+function openFirst(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    return openLog(path);
+  } catch (error) {
+    const hint = 'make the directory writable, or set server.accessLog to another path, or to "-" for standard output';
+    throw new HipacheError(
+      'CONFIG_INVALID',
+      `the access log ${path} cannot be opened: ${(error as Error).message}; ${hint}`,
+      { cause: error },
+    );
   }
 }
 
 function openLog(path: string): number {
-  if (path === '-') return 1;
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-    return openSync(path, 'a', 0o644);
-  } catch (error) {
-    const hint =
-      'make the directory writable, or set server.accessLog to another path, or to - for the standard output';
-    throw new HipacheError(
-      'CONFIG_INVALID',
-      `the access log ${path} cannot be opened: ${(error as Error).message}; ${hint}`,
-      {
-        cause: error,
-      },
-    );
-  }
+  return openSync(path, 'a', 0o644);
 }
 
 function countLines(text: string): number {

@@ -15,7 +15,7 @@ import type { ProxySettings } from './settings.ts';
 const tickMs = 250;
 const backlog = 4096;
 
-export interface ProxyParts {
+export interface DataPlaneParts {
   readonly settings: ProxySettings;
   readonly routes: RouteSource;
   readonly observer: ProxyObserver;
@@ -32,7 +32,7 @@ export interface ListenAddress extends ListenerTraits {
 }
 
 /** The data plane of one worker: its listeners and everything that goes on behind them. */
-export class Proxy {
+export class DataPlane {
   readonly counters = new Counters();
   private readonly context: ProxyContext;
   private readonly servers: Server[] = [];
@@ -40,7 +40,7 @@ export class Proxy {
   private readonly timer: NodeJS.Timeout;
   private onIdle: (() => void) | null = null;
 
-  constructor(parts: ProxyParts) {
+  constructor(parts: DataPlaneParts) {
     this.context = {
       ...parts,
       pools: new BackendPools(),

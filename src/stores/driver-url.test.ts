@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { HipacheError } from '../base/errors.ts';
+import { censorDriverUrl, defaultSqlitePath, parseDriverUrl } from './driver-url.ts';
+import { openStore } from './open-store.ts';
+
+const context = { directory: '/etc/hipache', environment: {}, userId: 0 };
+const parts = (value: string) => {
+  const { protocol, tls, user, password, host, port, database, prefix } = parseDriverUrl(value, context);
+  return [protocol, tls, user, password, host, port, database, prefix];
+};
+
+test("Hipache's URLs are understood, with any part left out", () => {
+  assert.deepEqual(parts('redis:'), ['redis', false, null, null, null, null, null, '']);
+  assert.deepEqual(parts('redis://'), ['redis', false, null, null, null, null, null, '']);
+  assert.deepEqual(parts('redis://:pass@cache:6380/2#blue-'), [
+    'redis',
+    false,
+    null,
+    'pass',
+    'cache',
+    6380,
+    '2',
+    'blue-',
+  ]);
+  assert.deepEqual(parts('etcds://me:p%40ss@[::1]:2379#x%2Fy'), ['etcd', true, 'me', 'p@ss', '::1', 2379, null, 'x/y']);
+  assert.deepEqual(parts('memcached://a'), ['memcached', false, null, null, 'a', null, null, '']);
+  assert.deepEqual(parts('ZooKeeper://:2181/#prefix'), ['zookeeper', false, null, null, null, 2181, null, 'prefix']);
+  assert.deepEqual(parts('redis:#p'), ['redis', false, null, null, null, null, null, 'p']);
+});
+
+test('sqlite names a file: absolute, relative to the directory given, or the default', () => {
+  const path = (value: string) => parseDriverUrl(value, context).path;
+  assert.equal(path('sqlite:/var/lib/x.db'), '/var/lib/x.db');
+  assert.equal(path('sqlite:///var/lib/x.db'), '/var/lib/x.db');
+  assert.equal(path('sqlite:data/x.db'), '/etc/hipache/data/x.db');
+  assert.equal(path('sqlite:./a b#c%20.db'), '/etc/hipache/a b#c%20.db');
+  assert.equal(path('sqlite:'), '/var/lib/hipache/routes.db');
+});
+
+test("the default file is systemd's state directory's, root's, or the user's own", () => {
+  assert.equal(defaultSqlitePath({ environment: { STATE_DIRECTORY: '/s/one:/s/two' }, userId: 7 }), '/s/one/routes.db');
+  assert.equal(defaultSqlitePath({ environment: {}, userId: 0 }), '/var/lib/hipache/routes.db');
+  assert.equal(defaultSqlitePath({ environment: { XDG_STATE_HOME: '/h/s' }, userId: 7 }), '/h/s/hipache/routes.db');
+  assert.match(defaultSqlitePath({ environment: {}, userId: 7 }), /\.local\/state\/hipache\/routes\.db$/);
+});
+
+test('a wrong URL is refused with what is wrong, without its password', () => {
+  for (const [value, problem] of [
+    ['', /no protocol/],
+    ['routes.db', /no protocol/],
+    ['redis://h:99999', /port 99999/],
+    ['redis://h:port', /protocol:\/\//],
+    ['redis:h', /protocol:\/\//],
+    ['redis://u:%zz@h', /%25/],
+    ['redis://u:hunter2@h:0', /port 0/],
+    ['sqlite://host/path', /no host/],
+    ['sqlite::memory:', /every process/],
+  ] as const) {
+    assert.throws(
+      () => parseDriverUrl(value, context),
+      (error: HipacheError) => {
+        assert.equal(error.code, 'COMMAND_INVALID');
+        assert.match(error.message, problem);
+        assert.doesNotMatch(error.message, /hunter2/);
+        return true;
+      },
+    );
+  }
+});
+
+test('a password is replaced where a URL is shown', () => {
+  assert.equal(censorDriverUrl('redis://u:hunter2@h:1/2#p'), 'redis://u:***@h:1/2#p');
+  assert.equal(censorDriverUrl('redis://:hunter2@h'), 'redis://:***@h');
+  assert.equal(censorDriverUrl('sqlite:/a:b@c'), 'sqlite:/a:b@c');
+});
+
+test('no text makes the parser fail otherwise', () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.webUrl(),
+        fc.string().map((text) => `redis:${text}`),
+      ),
+      (value) => {
+        try {
+          parseDriverUrl(value, context);
+        } catch (error) {
+          assert.ok(error instanceof HipacheError, String(error));
+        }
+      },
+    ),
+  );
+});
+
+test('a store that this version has no driver for is refused with those that it has', async () => {
+  for (const driver of ['redis:', 'etcds://a', ['memcached://a', 'memcached://b'], 'zookeeper:', 'mongodb://x']) {
+    await assert.rejects(openStore(driver), { code: 'STORE_UNSUPPORTED', message: /supported is sqlite:PATH/ });
+  }
+  await assert.rejects(openStore(['sqlite:a', 'sqlite:b']), { code: 'STORE_UNSUPPORTED', message: /one file/ });
+  await assert.rejects(openStore([]), { code: 'COMMAND_INVALID' });
+});

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+
+const root = join(import.meta.dirname, '..', '..');
+const hipache = join(root, 'bin', 'hipache');
+const folder = mkdtempSync(join(tmpdir(), 'hipache-bin-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A folder with a program `node` that is of version `version`, and with the tools that bin/hipache calls. */
+function toolsWithNode(name: string, version: string | null): string {
+  const tools = join(folder, name);
+  mkdirSync(tools);
+  for (const tool of ['dirname', 'readlink', 'sh']) {
+    const found = spawnSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).stdout.trim();
+    symlinkSync(found, join(tools, tool));
+  }
+  if (version !== null) {
+    writeFileSync(join(tools, 'node'), `#!/bin/sh\ncase $1 in -v) echo v${version} ;; *) echo ran "$@" ;; esac\n`);
+    chmodSync(join(tools, 'node'), 0o755);
+  }
+  return tools;
+}
+
+function run(program: string, args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}) {
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    encoding: 'utf8',
+    cwd: options.cwd ?? root,
+    env: { ...process.env, HOME: folder, ...options.env },
+  });
+  return { code: status, out: stdout, err: stderr };
+}
+
+describe('bin/hipache', () => {
+  test('runs by its path, from anywhere, through links, and where only an old node is in the PATH', () => {
+    const old = toolsWithNode('old', '20.19.0');
+    const direct = join(folder, 'direct');
+    const again = join(folder, 'again');
+    symlinkSync(hipache, direct);
+    symlinkSync('direct', again);
+    const here = run(hipache, ['--version']);
+    assert.match(here.out, /^\d+\.\d+\.\d+\S*\n$/);
+    for (const ran of [
+      run('bin/hipache', ['--version']),
+      run('./hipache', ['--version'], { cwd: join(root, 'bin') }),
+      run(direct, ['--version'], { cwd: '/' }),
+      run('./again', ['--version'], { cwd: folder }),
+      run(hipache, ['--version'], { env: { PATH: old } }),
+      run('bin/hipache', ['--version'], { env: { CDPATH: '/:/usr' } }),
+    ]) {
+      assert.deepEqual(ran, here);
+    }
+  });
+
+  test('takes the node of the PATH where none is beside it and that is new enough', () => {
+    const copy = join(folder, 'copy of it');
+    mkdirSync(join(copy, 'src'), { recursive: true });
+    cpSync(join(root, 'bin'), join(copy, 'bin'), { recursive: true });
+    writeFileSync(join(copy, 'src', 'main.ts'), '');
+    const program = join(copy, 'bin', 'hipache');
+    for (const version of ['24.12.0', '24.13.1', '25.0.0', '100.0.0']) {
+      const ran = run(program, ['a b'], { env: { PATH: toolsWithNode(version, version) } });
+      assert.equal(ran.out, `ran ${join(copy, 'src', 'main.ts')} a b\n`, version);
+    }
+    for (const version of ['20.19.0', '24.11.9', '8.17.0', 'nonsense']) {
+      const { code, err } = run(program, [], { env: { PATH: toolsWithNode(version, version) } });
+      assert.equal(code, 69, version);
+      assert.match(err, new RegExp(`needs Node 24\\.12 or newer; found: v${version}\\.\n.*npm ci`), version);
+    }
+    const none = run(program, [], { env: { PATH: toolsWithNode('none', null) } });
+    assert.equal(none.code, 69);
+    assert.match(none.err, /found: none/);
+  });
+
+  test('tells an installed package how to get a newer node', () => {
+    const copy = join(folder, 'installed');
+    mkdirSync(copy);
+    cpSync(join(root, 'bin'), join(copy, 'bin'), { recursive: true });
+    const { code, err } = run(join(copy, 'bin', 'hipache'), [], { env: { PATH: toolsWithNode('nodeless', null) } });
+    assert.equal(code, 69);
+    assert.match(err, /npm install node@/);
+  });
+});
+
+describe('the commands, each a process of its own', () => {
+  test('write and read one store', () => {
+    const driver = `sqlite:${join(folder, 'shared.sqlite')}`;
+    const on = (...args: string[]) => run(hipache, ['--driver', driver, ...args], { cwd: folder });
+    assert.deepEqual(on('route', 'set', 'app.example.com', 'http://10.0.0.1:80', '--id', 'shop'), {
+      code: 0,
+      out: 'app.example.com: route created, 1 backend: http://10.0.0.1:80\n',
+      err: '',
+    });
+    assert.equal(on('route', 'add', 'app.example.com', 'http://10.0.0.2:80').code, 0);
+    assert.equal(on('route', 'list').out, 'app.example.com  http://10.0.0.1:80 http://10.0.0.2:80\n');
+    assert.equal(JSON.parse(on('explain', 'app.example.com', '--json').out).matched, 'app.example.com');
+    assert.equal(on('explain', 'other.example.com').code, 3);
+    assert.equal(on('route', 'set', 'app.example.com', 'ftp://x').code, 2);
+    assert.equal(on('route', 'remove', 'app.example.com').code, 0);
+  });
+
+  test('use the embedded store where no driver is given', () => {
+    const state = { STATE_DIRECTORY: join(folder, 'state') };
+    assert.equal(run(hipache, ['route', 'set', 'a.com', 'http://x'], { cwd: folder, env: state }).code, 0);
+    assert.equal(run(hipache, ['route', 'list'], { cwd: folder, env: state }).out, 'a.com  http://x\n');
+  });
+
+  test('end quietly where their reader goes away', async () => {
+    const driver = `sqlite:${join(folder, 'long.sqlite')}`;
+    const urls = Array.from({ length: 2000 }, (_, i) => `http://backend-${i}.internal.example.com:8080`);
+    for (const host of ['a.com', 'b.com', 'c.com']) {
+      assert.equal(run(hipache, ['--driver', driver, 'route', 'set', host, ...urls]).code, 0);
+    }
+    const list = spawn(hipache, ['--driver', driver, 'route', 'list'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let complaint = '';
+    list.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complaint += text;
+    });
+    list.stdout.once('data', () => list.stdout.destroy());
+    const [code] = await once(list, 'close');
+    assert.equal(code, 0);
+    assert.equal(complaint, '');
+  });
+
+  test('check a file and print it without its secrets', () => {
+    const file = join(folder, 'dry.json');
+    writeFileSync(file, JSON.stringify({ driver: 'redis://:hidden-word@host', server: { maxSockets: 7 } }));
+    const { code, out, err } = run(hipache, ['--dry', '--config', file]);
+    assert.equal(code, 0);
+    assert.equal(JSON.parse(out).server.maxSockets, 7);
+    assert.doesNotMatch(out + err, /hidden-word/);
+    writeFileSync(file, '{"server": {"workers": 0, "tcpTimeout": "1"}}');
+    const wrong = run(hipache, ['--dry', '--config', file]);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.err, /server\.workers: found 0[\s\S]*server\.tcpTimeout: found "1"/);
+  });
+});

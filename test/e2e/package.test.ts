@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, get } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+
+const runFile = promisify(execFile);
+const root = join(import.meta.dirname, '..', '..');
+const folder = mkdtempSync(join(tmpdir(), 'hipache-package-'));
+const place = join(folder, 'place');
+const hipache = join(place, 'node_modules', '.bin', 'hipache');
+// The Node that runs this test first: the one that a person who installs the package has.
+const env = { ...process.env, HOME: folder, PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter) };
+/** Packing and installing; on a slow disk and an empty cache. */
+const installMs = 300_000;
+
+describe('the package, installed elsewhere', () => {
+  before(
+    async () => {
+      // The cache of the user is used, so that nothing is fetched twice; the rest of the home directory is an empty one.
+      const cache = (await runFile('npm', ['config', 'get', 'cache'], { cwd: root })).stdout.trim();
+      const npmEnv = { ...env, npm_config_cache: cache };
+      await runFile('npm', ['pack', '--pack-destination', folder], { cwd: root, env: npmEnv });
+      const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'));
+      mkdirSync(place);
+      writeFileSync(join(place, 'package.json'), '{"private":true}');
+      const options = ['--prefer-offline', '--no-audit', '--no-fund'];
+      await runFile('npm', ['install', ...options, join(folder, tarball)], { cwd: place, env: npmEnv });
+    },
+    { timeout: installMs },
+  );
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('has what it needs and no more', () => {
+    const installed = join(place, 'node_modules', 'hipache');
+    assert.ok(existsSync(join(installed, 'dist', 'main.js')));
+    assert.ok(existsSync(join(installed, 'pages')));
+    for (const absent of ['src', 'test', 'scripts', 'node_modules/typescript']) {
+      assert.ok(!existsSync(join(installed, absent)), absent);
+    }
+    const tests = readdirSync(join(installed, 'dist'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      /\.(test|suite)\.js$/.test(name),
+    );
+    assert.deepEqual(tests, []);
+  });
+
+  test('tells its version and writes routes', async () => {
+    const version = await runFile(hipache, ['--version'], { env });
+    assert.match(version.stdout, /^\d+\.\d+\.\d+\S*\n$/);
+    const driver = `sqlite:${join(folder, 'commands.sqlite')}`;
+    const { stdout } = await runFile(hipache, ['--driver', driver, 'route', 'add', 'a.com', 'http://x'], { env });
+    assert.equal(stdout, 'a.com: added http://x (new route)\n');
+  });
+
+  test('serves', async (t) => {
+    const backend = createServer((_request, response) => void response.end('from the backend'));
+    backend.listen(0, '127.0.0.1');
+    await once(backend, 'listening');
+    t.after(() => backend.close());
+    const driver = `sqlite:${join(folder, 'serving.sqlite')}`;
+    const url = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
+    await runFile(hipache, ['--driver', driver, 'route', 'set', 'app.example.com', url], { env });
+    const file = join(folder, 'config.json');
+    const server = { accessLog: '-' };
+    const user = process.getuid?.() === 0 ? { user: 'root' } : {};
+    writeFileSync(file, JSON.stringify({ server, http: { port: 0, bind: '127.0.0.1' }, driver, ...user }));
+    const proxy = spawn(hipache, ['-c', file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    t.after(() => proxy.kill('SIGKILL'));
+    const port = await portOf(proxy);
+    assert.deepEqual(await fetchHost(port, 'app.example.com'), { status: 200, body: 'from the backend' });
+    assert.equal((await fetchHost(port, 'other.example.com')).status, 400);
+    proxy.kill('SIGTERM');
+    const [code] = await once(proxy, 'exit');
+    assert.equal(code, 0);
+  });
+});
+
+/** The port that the proxy says it listens on. */
+async function portOf(proxy: ChildProcess): Promise<number> {
+  let text = '';
+  proxy.stdout?.setEncoding('utf8');
+  return new Promise((resolve, reject) => {
+    proxy.stdout?.on('data', (chunk: string) => {
+      text += chunk;
+      const match = /listening on http:\/\/[^ ]+:(\d+)/.exec(text);
+      if (match !== null) resolve(Number(match[1]));
+    });
+    proxy.once('exit', () => reject(new Error(`the proxy has ended: ${text}`)));
+  });
+}
+
+function fetchHost(port: number, host: string): Promise<{ status: number | undefined; body: string }> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, headers: { host }, agent: false }, async (response) => {
+      response.setEncoding('utf8');
+      resolve({ status: response.statusCode, body: (await response.toArray()).join('') });
+    }).on('error', reject);
+  });
+}

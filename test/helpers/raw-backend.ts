@@ -1,0 +1,96 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { until } from './until.ts';
+
+/** One connection that a raw backend was given. */
+export class BackendPeer {
+  readonly socket: Socket;
+  /** Every byte that came, as latin1. */
+  received = '';
+  ended = false;
+  closed = false;
+  reset = false;
+
+  constructor(socket: Socket, onData: (peer: BackendPeer) => void) {
+    this.socket = socket;
+    socket.on('data', (bytes: Buffer) => {
+      this.received += bytes.toString('latin1');
+      onData(this);
+    });
+    socket.on('end', () => {
+      this.ended = true;
+    });
+    socket.on('close', () => {
+      this.closed = true;
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNRESET') this.reset = true;
+    });
+  }
+
+  send(text: string): void {
+    this.socket.write(text, 'latin1');
+  }
+}
+
+/** A backend that speaks no HTTP: it records the bytes that reach it, and sends what the test tells it to. */
+export class RawBackend {
+  readonly peers: BackendPeer[] = [];
+  private readonly server: Server;
+  private onData: (peer: BackendPeer) => void = () => {};
+
+  private constructor() {
+    this.server = createServer({ allowHalfOpen: true }, (socket) => {
+      this.peers.push(new BackendPeer(socket, (peer) => this.onData(peer)));
+    });
+  }
+
+  static async start(): Promise<RawBackend> {
+    const backend = new RawBackend();
+    await new Promise<void>((resolve) => backend.server.listen(0, '127.0.0.1', resolve));
+    return backend;
+  }
+
+  get port(): number {
+    const address = this.server.address();
+    if (address === null || typeof address === 'string') throw new Error('the backend does not listen');
+    return address.port;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Everything that has reached this backend, over all connections. */
+  get received(): string {
+    return this.peers.map((peer) => peer.received).join('');
+  }
+
+  /** Answers every complete head without body with `answer`, on each connection. */
+  answerEach(answer: string): void {
+    const answered = new Map<BackendPeer, number>();
+    this.onData = (peer) => {
+      const heads = peer.received.split('\r\n\r\n').length - 1;
+      const done = answered.get(peer) ?? 0;
+      answered.set(peer, heads);
+      for (let count = done; count < heads; count++) peer.send(answer);
+    };
+  }
+
+  /** Calls `react` with the connection whenever bytes have come. */
+  onBytes(react: (peer: BackendPeer) => void): void {
+    this.onData = react;
+  }
+
+  async peer(index = 0): Promise<BackendPeer> {
+    await until(`connection ${index} to the backend`, () => this.peers.length > index);
+    return this.peers[index] as BackendPeer;
+  }
+
+  async stop(): Promise<void> {
+    for (const { socket } of this.peers) socket.destroy();
+    if (!this.server.listening) return;
+    await new Promise<void>((resolve) => {
+      this.server.close(() => resolve());
+    });
+  }
+}
