@@ -68,6 +68,16 @@ test('what is wrong with the record, and that nothing is left, is told', async (
   assert.match(await text(host(['a', 'http://x'], { 'http://x': mark(Number.MAX_VALUE) })), /The only backend/);
 });
 
+test('an empty record is passed over, one that cannot be read is not', async () => {
+  const others = { '*.com': host(['id', 'http://x']) };
+  const empty = await explainHost('a.com', storeOf({ ...others, 'a.com': host([]) }), nowMs);
+  assert.equal(empty.matched, '*.com');
+  const damaged = { ...host([]), problem: 'the record is not JSON' };
+  const explanation = await explainHost('a.com', storeOf({ ...others, 'a.com': damaged }), nowMs);
+  assert.equal(explanation.matched, 'a.com');
+  assert.deepEqual(explanation.problems, ['the record is not JSON']);
+});
+
 test('no match is told', async () => {
   const explanation = await explainHost('a.com', storeOf({}), nowMs);
   assert.equal(explanation.matched, null);

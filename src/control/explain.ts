@@ -3,7 +3,7 @@ import { printable } from '../base/printable.ts';
 import type { Backend } from '../routing/backend.ts';
 import { normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
-import type { RouteReader } from '../stores/contract.ts';
+import type { RouteReader, StoredHost } from '../stores/contract.ts';
 import { alignColumns, alignedLines } from './output.ts';
 import { duration, localTime } from './when.ts';
 
@@ -55,7 +55,7 @@ export function parseHost(host: string): string {
 export async function explainHost(host: string, store: RouteReader, nowMs: number): Promise<Explanation> {
   const patterns = [host, ...wildcardPatterns(host)];
   const records = await store.read(patterns);
-  const at = records.findIndex((record) => record !== null && record !== undefined);
+  const at = records.findIndex(isServed);
   const record = records[at];
   const pattern = patterns[at];
   const tried = (at === -1 ? patterns : patterns.slice(0, at + 1)).map((each) => ({
@@ -90,6 +90,11 @@ export function explanationText(explanation: Explanation): string {
   for (const [index, problem] of problems.entries()) rows.push([index === 0 ? 'problems' : '', printable(problem)]);
   const allDead = backends.length > 0 && backends.every((backend) => backend.dead !== null);
   return alignColumns(rows) + (allDead ? `${whenAllDead(backends)}\n` : '');
+}
+
+/** As in the route cache: Hipache passes over an empty list; a record that cannot be read is one without backends. */
+function isServed(record: StoredHost | null): boolean {
+  return record !== null && (record.frontend.length > 0 || record.problem !== undefined);
 }
 
 function explainBackend(backend: Backend, nowMs: number): ExplainedBackend {

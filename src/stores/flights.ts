@@ -101,6 +101,11 @@ export class Flights {
     if (flight?.sent) flight.dirty = true;
   }
 
+  /** Any pattern may have changed. */
+  invalidateAll(): void {
+    for (const flight of this.#byPattern.values()) if (flight.sent) flight.dirty = true;
+  }
+
   #enqueue(flight: Flight): void {
     if (this.#byPattern.size > waitingMax) {
       const error = new HipacheError(

@@ -703,7 +703,7 @@ test('whatever the order of changes, tellings, answers and failures, memory ends
       assert.equal(time.pending, 0);
       cache.close();
     }),
-    { numRuns: 500 },
+    { numRuns: 2000 },
   );
 });
 

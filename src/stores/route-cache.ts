@@ -216,6 +216,7 @@ export class RouteCache implements ChangeListener {
 
   restored(): void {
     this.#connected = true;
+    this.#flights.invalidateAll();
     this.#log.info('the store is back; what is known is verified as it is used');
     this.#retries.now();
   }
@@ -290,10 +291,12 @@ export class RouteCache implements ChangeListener {
     });
   }
 
-  /** Its reading is under way still, or will be tried again: meanwhile requests do not wait for it. */
+  /** Lets what is known serve until its reading, which goes on or is begun, has brought something newer. */
   #serveOverdue(pattern: string): void {
     const entry = this.#table.get(pattern);
-    if (entry !== undefined && !this.#isUsable(entry)) entry.overdue = true;
+    if (entry === undefined || this.#isUsable(entry)) return;
+    entry.overdue = true;
+    this.#refreshIfKnown(pattern);
   }
 
   #refreshIfKnown(pattern: string): void {

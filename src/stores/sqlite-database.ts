@@ -79,11 +79,6 @@ export class SqliteDatabase {
     }
   }
 
-  /** Opened without the right or the room to write, and the same file: opening it again may give more. */
-  get mayImprove(): boolean {
-    return this.unwritable !== null;
-  }
-
   movedError(): HipacheError {
     return new HipacheError(
       'STORE_UNAVAILABLE',

@@ -15,6 +15,10 @@ import type { Write } from './sqlite-tables.ts';
 const pollMs = 10;
 /** How often it is checked that the path still names the open file, in polls. */
 const checkPolls = 10;
+/** Longest wait between two attempts to open the file again, in polls. */
+const reopenPollsMax = 500;
+/** How often a file that could only be read is tried again, in polls. */
+const improvePolls = 200;
 /** How long a write waits for the lock of another process, in ms. */
 const busyMs = 5000;
 /** Writes in one transaction at most. */
@@ -44,6 +48,8 @@ let outbox: (Event | { id: number; answer: Answer })[] = [];
 let watching = false;
 let lost = false;
 let polls = 0;
+let reopenedAt = -checkPolls;
+let reopenPolls = checkPolls;
 let timer: NodeJS.Timeout | null = null;
 let database: SqliteDatabase;
 
@@ -141,33 +147,55 @@ function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
 }
 
 function poll(): void {
+  polls++;
   try {
-    if (++polls % checkPolls === 0 && !database.inPlace()) {
-      reopen();
-    } else if (!lost) {
-      const changed = database.changes.poll();
-      if (changed === 'lost') {
-        post({
-          kind: 'lost',
-          error: { code: 'STORE_UNAVAILABLE', message: `${settings.path}: its log of changes was overrun` },
-        });
-        post({ kind: 'restored' });
-      } else if (changed.length > 0) {
-        post({ kind: 'changed', patterns: changed });
-      }
-    } else if (database.inPlace()) {
-      reopen();
-    }
+    if (lost || (polls % checkPolls === 0 && !database.inPlace())) reopen();
+    else if (database.unwritable !== null && polls % improvePolls === 0) improve();
+    else tellChanges();
   } catch (error) {
     if (!isBusy(error)) tellLost(error);
   }
   flush();
 }
 
-/** Takes up the file that is at the path now; until there is a good one, the old one goes on answering reads. */
+function tellChanges(): void {
+  const changed = database.changes.poll();
+  if (changed === 'lost') {
+    post({
+      kind: 'lost',
+      error: { code: 'STORE_UNAVAILABLE', message: `${settings.path}: its log of changes was overrun` },
+    });
+    post({ kind: 'restored' });
+  } else if (changed.length > 0) {
+    post({ kind: 'changed', patterns: changed });
+  }
+  if (polls - reopenedAt > reopenPollsMax) reopenPolls = checkPolls;
+}
+
+/**
+ * Takes up the file that is at the path now, with growing waits; until there is a good one, the old one goes on
+ * answering reads.
+ */
 function reopen(): void {
   tellLost(database.movedError());
+  if (polls - reopenedAt < reopenPolls) return;
+  reopenedAt = polls;
+  reopenPolls = Math.min(reopenPolls * 2, reopenPollsMax);
+  replace(new SqliteDatabase(settings.path, { ...settings, create: false }));
+}
+
+/** Where the file could only be read, it may be writable by now. */
+function improve(): void {
   const next = new SqliteDatabase(settings.path, { ...settings, create: false });
+  if (next.unwritable === null) {
+    tellLost(new Error('opened again, to be written'));
+    replace(next);
+  } else {
+    next.close();
+  }
+}
+
+function replace(next: SqliteDatabase): void {
   database.close();
   database = next;
   database.changes.start();

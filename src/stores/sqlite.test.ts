@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -326,7 +327,7 @@ test('a path that cannot be a file is said to be', async () => {
 });
 
 /** Root may write everything: as root these run as nobody. */
-const unprivileged = process.getuid?.() === 0 ? { uid: 65534 } : {};
+const unprivileged: { uid?: number } = process.getuid?.() === 0 ? { uid: 65534 } : {};
 
 for (const [what, restrict, release] of [
   ['file', (path: string) => chmodSync(path, 0o444), (path: string) => chmodSync(path, 0o644)],
@@ -365,6 +366,30 @@ for (const [what, restrict, release] of [
     });
   }
 }
+
+test('a read-only store is written once it may be, without a restart', async () => {
+  const path = newPath();
+  const store = await openSqlite(path);
+  await store.set('a.example', null, ['http://a:1']);
+  await store.close();
+  const place = join(path, '..');
+  if (unprivileged.uid !== undefined) for (const each of [path, place]) chownSync(each, unprivileged.uid, 0);
+  chmodSync(place, 0o555);
+  const reader = child(
+    `import { chmodSync } from 'node:fs';
+    const store = await openSqlite(${JSON.stringify(path)});
+    const restored = Promise.withResolvers();
+    await store.watch({ changed() {}, lost() {}, restored: restored.resolve });
+    await store.set('b.example', null, []).catch((error) => say(error.code));
+    chmodSync(${JSON.stringify(place)}, 0o755);
+    await restored.promise;
+    await store.set('b.example', null, []);
+    say((await store.read(['b.example']))[0].frontend[0]);
+    await store.close();`,
+    unprivileged,
+  );
+  assert.deepEqual(await linesOf(reader), ['STORE_READ_ONLY', 'b.example']);
+});
 
 test('a file in a place that cannot be written is refused with the reason', async () => {
   const path = join(directory, 'closed', 'routes.db');

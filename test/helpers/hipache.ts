@@ -1,0 +1,138 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { until } from './until.ts';
+
+const program = fileURLToPath(new URL('../../bin/hipache', import.meta.url));
+
+/** What a command said. */
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A directory of its own for one test: configuration, store, logs; and Hipache's processes in it. */
+export class HipacheHome {
+  readonly directory = mkdtempSync(join(tmpdir(), 'hipache-test-'));
+  private readonly running: HipacheProcess[] = [];
+
+  path(name: string): string {
+    return join(this.directory, name);
+  }
+
+  get driver(): string {
+    return `sqlite:${this.path('routes.sqlite')}`;
+  }
+
+  read(name: string): string {
+    return readFileSync(this.path(name), 'utf8');
+  }
+
+  /** Writes the configuration: this home's store, a log here, the user that runs the test; then what is given. */
+  configure(config: Readonly<Record<string, unknown>> = {}, server: Readonly<Record<string, unknown>> = {}): void {
+    const whole = {
+      server: { accessLog: this.path('access.log'), httpKeepAlive: true, ...server },
+      http: { bind: [{ address: '127.0.0.1', port: 0 }] },
+      driver: this.driver,
+      user: 'root',
+      ...config,
+    };
+    writeFileSync(this.path('config.json'), JSON.stringify(whole));
+  }
+
+  /** Runs a command on this home's configuration and waits for its end. */
+  run(...args: readonly string[]): Promise<CommandResult> {
+    return runHipache([...args, '--config', this.path('config.json')]);
+  }
+
+  /** As `run`, of a command that has to succeed. */
+  async route(...args: readonly string[]): Promise<string> {
+    const result = await this.run('route', ...args);
+    if (result.code !== 0) throw new Error(`route ${args.join(' ')}: ${result.stderr}`);
+    return result.stdout;
+  }
+
+  /** Starts a proxy and waits until it listens. */
+  async serve(): Promise<HipacheProcess> {
+    const proxy = new HipacheProcess(['--config', this.path('config.json')]);
+    this.running.push(proxy);
+    await proxy.listening();
+    return proxy;
+  }
+
+  /** Ends what runs, and removes the directory. */
+  async remove(): Promise<void> {
+    for (const proxy of this.running) await proxy.kill();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A proxy that runs as its own process. */
+export class HipacheProcess {
+  readonly child: ChildProcess;
+  output = '';
+  private exit: Promise<number | null>;
+
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+    this.child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const add = (bytes: Buffer): void => {
+      this.output += bytes.toString();
+    };
+    this.child.stdout?.on('data', add);
+    this.child.stderr?.on('data', add);
+    this.exit = new Promise((resolve) => this.child.once('close', resolve));
+  }
+
+  get pid(): number {
+    return this.child.pid as number;
+  }
+
+  /** The port of the first listener, as the log says. */
+  get port(): number {
+    return Number(/listening on http:\/\/[^\s]*:(\d+)/.exec(this.output)?.[1] ?? 0);
+  }
+
+  async listening(): Promise<void> {
+    await until('the proxy to listen', () => this.port > 0 || this.child.exitCode !== null);
+    if (this.port === 0) throw new Error(`the proxy ended: ${this.output}`);
+  }
+
+  /** Most memory that was resident at any time, in bytes. */
+  get residentBytesMax(): number {
+    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) * 1024;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** The exit code; null where a signal ended it. */
+  ended(): Promise<number | null> {
+    return this.exit;
+  }
+
+  async kill(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL');
+    await this.exit;
+  }
+}
+
+export async function runHipache(
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): Promise<CommandResult> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    stdout += bytes.toString();
+  });
+  child.stderr.on('data', (bytes: Buffer) => {
+    stderr += bytes.toString();
+  });
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, stdout, stderr };
+}

@@ -1,0 +1,36 @@
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+export interface AskOptions {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** Asks the proxy on `port` for `host`, on a connection of its own. @throws where there is no whole answer. */
+export function ask(port: number, host: string, options: AskOptions = {}): Promise<Answer> {
+  const { method = 'GET', path = '/', headers = {}, body } = options;
+  return new Promise((resolve, reject) => {
+    const agent = new Agent({ keepAlive: false });
+    const asked = request(
+      { host: '127.0.0.1', port, method, path, agent, headers: { host, ...headers } },
+      (response) => {
+        let text = '';
+        response.setEncoding('latin1');
+        response.on('data', (data: string) => {
+          text += data;
+        });
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
+        response.on('error', reject);
+      },
+    );
+    asked.on('error', reject);
+    asked.end(body);
+  });
+}
