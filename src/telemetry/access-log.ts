@@ -38,6 +38,8 @@ export class AccessLog implements ProxyObserver {
   private timer: NodeJS.Timeout | null = null;
   private writing = false;
   private failing = false;
+  /** Of `dropped`, how many have been reported. */
+  private droppedBefore = 0;
   /** The next batch goes to the path opened anew. */
   private reopenNext = false;
   private onWrittenOut: (() => void) | null = null;
@@ -50,6 +52,9 @@ export class AccessLog implements ProxyObserver {
 
   exchangeEnded(exchange: Exchange): void {
     if (this.lines.length >= this.options.bufferBytesMax) {
+      if (this.dropped === this.droppedBefore) {
+        this.options.onProblem(`the access log ${this.options.path} is too slow: lines are dropped`);
+      }
       this.dropped++;
       return;
     }
@@ -117,6 +122,10 @@ export class AccessLog implements ProxyObserver {
       return;
     }
     this.failing = false;
+    if (this.dropped > this.droppedBefore) {
+      this.options.onProblem(`${this.dropped - this.droppedBefore} access log lines were dropped`);
+      this.droppedBefore = this.dropped;
+    }
     const rest = this.batch?.subarray(written);
     this.batch = rest === undefined || rest.length === 0 ? null : rest;
     if (this.batch !== null || this.lines.length >= batchBytes || this.onWrittenOut !== null) this.writeOut();
