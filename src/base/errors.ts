@@ -38,7 +38,7 @@ const kinds = {
   REQUEST_HEAD_TOO_LARGE: ['client', 'never', 'The head of the request passes its limit of bytes or fields.'],
   REQUEST_TARGET_TOO_LONG: ['client', 'never', 'The target of the request passes its limit.'],
   REQUEST_VERSION: ['client', 'never', 'The request is of an HTTP version that is not served.'],
-  REQUEST_METHOD: ['client', 'never', 'The method of the request is not served (CONNECT, TRACE with a body).'],
+  REQUEST_METHOD: ['client', 'never', 'The method of the request is not served: CONNECT.'],
   REQUEST_EXPECTATION: ['client', 'never', 'The request expects something other than 100-continue.'],
   REQUEST_TIMEOUT: ['client', 'never', 'The client stopped sending its request.'],
   CLIENT_GONE: ['client', 'never', 'The client closed its connection, or stopped reading.'],
@@ -52,12 +52,10 @@ const kinds = {
   BACKEND_TIMEOUT: ['backend', 'idempotent', 'The backend did not answer in time.'],
   BACKEND_ANSWER_INVALID: ['backend', 'never', 'The answer of the backend breaks the grammar or framing of HTTP/1.1.'],
   BACKEND_ANSWER_TRUNCATED: ['backend', 'never', 'The answer of the backend ended before its end.'],
-  BACKEND_ERROR_STATUS: ['backend', 'idempotent', 'The backend answered with a status that marks it dead.'],
   BACKEND_QUEUE_FULL: ['backend', 'never', 'Too many requests wait for a connection to the backend.'],
   BACKEND_QUEUE_TIMEOUT: ['backend', 'never', 'No connection to the backend became free in time.'],
 
   OVERLOADED: ['internal', 'never', 'A limit of this process is reached: descriptors, ports or memory.'],
-  STOPPING: ['internal', 'never', 'The proxy is shutting down.'],
 } as const satisfies Record<string, readonly [ErrorSource, ErrorRetry, string]>;
 
 export type ErrorCode = keyof typeof kinds;

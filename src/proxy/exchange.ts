@@ -72,6 +72,8 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   /** Whether the request has been read whole from the client. */
   requestComplete: boolean;
   ended = false;
+  /** Whether it asked for the health of the proxy itself. */
+  isPing = false;
 
   private readonly context: ProxyContext;
   private tried: Backend[] | null = null;
@@ -362,6 +364,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   }
 
   private answerPing(): void {
+    this.isPing = true;
     this.answerStarted = true;
     this.status = 200;
     this.client.sendOwn({ status: 200, text: 'ok' }, null, '');

@@ -42,7 +42,6 @@ const byCode: Partial<Record<ErrorCode, OwnAnswer>> = {
   BACKEND_QUEUE_TIMEOUT: { status: 503, text: 'no connection to the backend became free in time' },
   OVERLOADED: { status: 503, text: 'overloaded' },
   STORE_UNAVAILABLE: { status: 503, text: 'routes are not available' },
-  STOPPING: { status: 503, text: 'shutting down' },
 };
 
 const overloaded: OwnAnswer = { status: 503, text: 'routes are not available' };

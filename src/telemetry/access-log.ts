@@ -51,6 +51,8 @@ export class AccessLog implements ProxyObserver {
   }
 
   exchangeEnded(exchange: Exchange): void {
+    // A balancer that asks every second would fill the log; Hipache left these out too.
+    if (exchange.isPing) return;
     if (this.lines.length >= this.options.bufferBytesMax) {
       if (this.dropped === this.droppedBefore) {
         this.options.onProblem(`the access log ${this.options.path} is too slow: lines are dropped`);

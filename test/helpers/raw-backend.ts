@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { type ReferenceMessage, readRequest } from './reference-parser.ts';
 import { until } from './until.ts';
 
 /** One connection that a raw backend was given. */
@@ -6,6 +7,8 @@ export class BackendPeer {
   readonly socket: Socket;
   /** Every byte that came, as latin1. */
   received = '';
+  /** The whole requests among them, where the backend serves. */
+  readonly requests: ReferenceMessage[] = [];
   ended = false;
   closed = false;
   reset = false;
@@ -65,6 +68,11 @@ export class RawBackend {
     return this.peers.map((peer) => peer.received).join('');
   }
 
+  /** The whole requests of all connections, where the backend serves. */
+  get requests(): ReferenceMessage[] {
+    return this.peers.flatMap(({ requests }) => requests);
+  }
+
   /** Answers every complete head without body with `answer`, on each connection. */
   answerEach(answer: string): void {
     const answered = new Map<BackendPeer, number>();
@@ -73,6 +81,22 @@ export class RawBackend {
       const done = answered.get(peer) ?? 0;
       answered.set(peer, heads);
       for (let count = done; count < heads; count++) peer.send(answer);
+    };
+  }
+
+  /** Answers every whole request, with or without body, with what `answer` makes of it; empty for no answer. */
+  serve(answer: (request: ReferenceMessage, peer: BackendPeer) => string): void {
+    const done = new Map<BackendPeer, number>();
+    this.onData = (peer) => {
+      for (;;) {
+        const from = done.get(peer) ?? 0;
+        const message = readRequest(peer.received.slice(from));
+        if (message.kind !== 'message') return;
+        done.set(peer, from + message.length);
+        peer.requests.push(message);
+        const text = answer(message, peer);
+        if (text !== '') peer.send(text);
+      }
     };
   }
 

@@ -1,6 +1,7 @@
 import { BlockList } from 'node:net';
 import { systemClock } from '../../src/base/clock.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
+import type { ErrorPages } from '../../src/proxy/error-pages.ts';
 import type { Exchange } from '../../src/proxy/exchange.ts';
 import type { RouteSource } from '../../src/proxy/route-source.ts';
 import type { ProxySettings } from '../../src/proxy/settings.ts';
@@ -8,6 +9,7 @@ import type { Frontend } from '../../src/routing/frontend.ts';
 import { mayMarkDown } from '../../src/routing/health.ts';
 import { buildFrontend } from '../../src/routing/record.ts';
 import { defaultRetryBudget } from '../../src/routing/retry-budget.ts';
+import { until } from './until.ts';
 
 export const testSettings: ProxySettings = {
   headBytesMax: 32_768,
@@ -43,18 +45,34 @@ export interface EndedExchange {
   readonly attempts: number;
 }
 
+/** What of the data plane a test may want to replace. */
+export interface TestProxyParts {
+  readonly pages?: ErrorPages | null;
+  /** Where given, no route is known without asking: this is awaited before each lookup in the map. */
+  readonly beforeLoad?: (host: string) => Promise<void>;
+}
+
 /** The data plane in this process, with routes from a map: for tests that look at bytes. */
 export class TestProxy {
   readonly dataPlane: DataPlane;
   readonly ended: EndedExchange[] = [];
   readonly marks: { url: string; reason: string }[] = [];
+  /** Every host that was asked for, in order. */
+  readonly lookups: string[] = [];
   port = 0;
   private readonly frontends = new Map<string, Frontend>();
 
-  constructor(settings: Partial<ProxySettings> = {}) {
+  constructor(settings: Partial<ProxySettings> = {}, parts: TestProxyParts = {}) {
+    const { beforeLoad } = parts;
     const routes: RouteSource = {
-      cached: (host) => this.frontends.get(host) ?? null,
-      load: async () => null,
+      cached: (host) => {
+        this.lookups.push(host);
+        return beforeLoad === undefined ? (this.frontends.get(host) ?? null) : undefined;
+      },
+      load: async (host) => {
+        await beforeLoad?.(host);
+        return this.frontends.get(host) ?? null;
+      },
       markDown: (frontend, backend, reason, ttlMs) => {
         const now = Date.now();
         if (!mayMarkDown(frontend, backend, now)) return;
@@ -66,7 +84,7 @@ export class TestProxy {
       settings: { ...testSettings, ...settings },
       routes,
       observer: { exchangeEnded: (exchange) => this.ended.push(summary(exchange)) },
-      pages: null,
+      pages: parts.pages ?? null,
       clock: systemClock,
       random: Math.random,
       version: 'test',
@@ -94,8 +112,31 @@ export class TestProxy {
     return this.port;
   }
 
-  stop(): void {
+  frontend(host: string): Frontend {
+    return this.frontends.get(host) as Frontend;
+  }
+
+  /** Waits until no request is under way. */
+  async untilQuiet(): Promise<void> {
+    await until('the end of every request', () => this.dataPlane.counters.requestsInFlight === 0);
+  }
+
+  /** Ends everything. @throws where a connection stays open, or something is still counted as under way. */
+  async stop(): Promise<void> {
     this.dataPlane.close();
+    await until('no gauge above 0 after the end', () => this.underWay().length === 0).catch(() => {
+      throw new Error(`left under way: ${this.underWay().join(', ')}`);
+    });
+  }
+
+  private underWay(): string[] {
+    const { clientConnectionsOpen, backendConnectionsOpen, requestsInFlight } = this.dataPlane.counters;
+    const gauges: [string, number][] = Object.entries({ clientConnectionsOpen, backendConnectionsOpen, requestsInFlight });
+    for (const frontend of this.frontends.values()) {
+      gauges.push([`requests of ${frontend.pattern}`, frontend.load.inFlight]);
+      for (const backend of frontend.backends) gauges.push([`requests on ${backend.url}`, backend.inFlight]);
+    }
+    return gauges.filter(([, value]) => value !== 0).map(([name, value]) => `${value} ${name}`);
   }
 }
 

@@ -1,0 +1,79 @@
+import type { TestContext } from 'node:test';
+import type { ProxySettings } from '../../src/proxy/settings.ts';
+import { RawBackend } from './raw-backend.ts';
+import { RawClient } from './raw-client.ts';
+import { TestProxy, type TestProxyParts } from './test-proxy.ts';
+
+export interface RigOptions extends TestProxyParts {
+  readonly settings?: Partial<ProxySettings>;
+  /** Raw backends of the host `a.test`; default 1. */
+  readonly backends?: number;
+  /** Whether every connection begins with a PROXY protocol header. */
+  readonly proxyProtocol?: boolean;
+}
+
+/** A proxy with the host `a.test` on raw backends, and its clients: what most tests of the data plane stand on. */
+export class Rig {
+  readonly proxy: TestProxy;
+  readonly backends: readonly RawBackend[];
+  private readonly clients: RawClient[] = [];
+
+  private constructor(proxy: TestProxy, backends: readonly RawBackend[]) {
+    this.proxy = proxy;
+    this.backends = backends;
+  }
+
+  /** Starts one; it is stopped at the end of the test, which fails if anything was left under way. */
+  static async start(test: TestContext, options: RigOptions = {}): Promise<Rig> {
+    const backends: RawBackend[] = [];
+    for (let count = options.backends ?? 1; count > 0; count--) backends.push(await RawBackend.start());
+    const proxy = new TestProxy(options.settings, options);
+    const urls = backends.map(({ url }) => url);
+    proxy.route('a.test', urls);
+    await proxy.listen(options.proxyProtocol ?? false);
+    const rig = new Rig(proxy, backends);
+    test.after(() => rig.stop());
+    return rig;
+  }
+
+  get backend(): RawBackend {
+    return this.backends[0] as RawBackend;
+  }
+
+  async client(): Promise<RawClient> {
+    const client = await RawClient.connect(this.proxy.port);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** A client that has sent `text`. */
+  async send(text: string): Promise<RawClient> {
+    const client = await this.client();
+    client.send(text);
+    return client;
+  }
+
+  private async stop(): Promise<void> {
+    for (const client of this.clients) client.close();
+    try {
+      await this.proxy.stop();
+    } finally {
+      for (const backend of this.backends) await backend.stop();
+    }
+  }
+}
+
+/** A whole request for `a.test`, with these further field lines. */
+export function get(path = '/', ...lines: readonly string[]): string {
+  return request(`GET ${path} HTTP/1.1`, ...lines);
+}
+
+/** A head for `a.test` with this start line and these further field lines. */
+export function request(startLine: string, ...lines: readonly string[]): string {
+  return `${[startLine, 'Host: a.test', ...lines].join('\r\n')}\r\n\r\n`;
+}
+
+/** A whole answer with a length. */
+export function answer(body: string, status = '200 OK', ...lines: readonly string[]): string {
+  return `${[`HTTP/1.1 ${status}`, `Content-Length: ${body.length}`, ...lines].join('\r\n')}\r\n\r\n${body}`;
+}
