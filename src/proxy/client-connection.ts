@@ -24,6 +24,8 @@ const CLOSED = 6;
 
 /** How long a connection whose last answer has been written is still read from, so that no reset overtakes it. */
 const lingerMs = 5000;
+/** How long a client that sends no more waits for the next byte of its answer where inactivity has no limit. */
+const halfClosedMs = 60_000;
 /** Bytes that are read and dropped meanwhile. */
 const lingerBytesMax = 16 * 1024 * 1024;
 
@@ -128,7 +130,8 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       exchange.onClientGone('CLIENT_GONE', 'ended in the body of its request');
       this.destroy();
     }
-    // Else the client has only said that it will send no more: it gets its answer.
+    // Else the client has only said that it will send no more: it gets its answer, as long as there is progress.
+    this.updateDeadline();
   }
 
   onDrain(): void {
@@ -159,10 +162,10 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
         break;
       case IN_EXCHANGE:
         if (this.exchange === null) break;
-        if (this.answerBlocked) {
+        if (this.answerBlocked || this.clientEnded) {
           const { exchange } = this;
           this.reset();
-          exchange.onClientGone('CLIENT_GONE', 'stopped reading');
+          exchange.onClientGone('CLIENT_GONE', this.clientEnded ? 'ended, and nothing came for it' : 'stopped reading');
         } else {
           this.exchange.onClientTimeout();
         }
@@ -452,6 +455,11 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   /** The client is waited for while it owes the body of its request, or has an answer to read. */
   private updateDeadline(): void {
     if (this.state !== IN_EXCHANGE) return;
+    if (this.clientEnded) {
+      // It may well be gone, which only a write would show.
+      this.deadlineMs = this.context.clock.monotonicMs() + (this.context.settings.inactivityMs || halfClosedMs);
+      return;
+    }
     const isAwaited = this.answerBlocked || (this.exchange?.requestComplete === false && !this.paused);
     this.deadlineMs = isAwaited ? this.inactivityDeadline() : Number.POSITIVE_INFINITY;
   }

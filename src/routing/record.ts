@@ -27,8 +27,8 @@ export interface RecordSource {
  * stands several times in the list has the sum of its weights (in Hipache that was how to weight), and the index of
  * its first place.
  * @param readAt the cache's sequence number at which the reading of `source` began: a mark that this worker shared
- *   later than that, or has not shared yet, is not undone by the store's not having it. Infinity (the default)
- *   lets the store's view win over every mark that has been shared.
+ *   later than that, or has not shared yet, is not undone by the store's not having it. By default the store's view
+ *   wins over every mark that has been shared.
  */
 export function buildFrontend(
   pattern: string,

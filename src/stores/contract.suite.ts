@@ -21,7 +21,8 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
 
     before(async () => {
       place = await make();
-      [store, other] = await Promise.all([place.open(), place.open()]);
+      store = await place.open();
+      other = await place.open();
     });
 
     after(async () => {

@@ -9,23 +9,34 @@ const triesMax = 1000;
 /** Patterns whose reading failed, tried again with growing waits until it succeeds. Bounded by the cache's entries. */
 export class RetryLater {
   readonly #setTimer: SetTimer;
-  readonly #retry: (pattern: string) => void;
+  readonly #retry: (pattern: string) => boolean;
   readonly #failed = new Set<string>();
+  /** Those that are being tried. */
+  readonly #trying = new Set<string>();
   #delayMs = delayFirstMs;
   #cancel: (() => void) | null = null;
 
-  constructor(setTimer: SetTimer, retry: (pattern: string) => void) {
+  /** @param retry begins to read a pattern; false where nobody wants it any more. */
+  constructor(setTimer: SetTimer, retry: (pattern: string) => boolean) {
     this.#setTimer = setTimer;
     this.#retry = retry;
   }
 
   failed(pattern: string): void {
+    this.#trying.delete(pattern);
     this.#failed.add(pattern);
     this.#schedule();
   }
 
   succeeded(pattern: string): void {
-    this.#delayMs = delayFirstMs;
+    const failed = this.#failed.delete(pattern);
+    // The success of something that never failed says nothing about what did.
+    if (this.#trying.delete(pattern) || failed) this.#delayMs = delayFirstMs;
+  }
+
+  /** It failed, and nobody wants it any more. */
+  forget(pattern: string): void {
+    this.#trying.delete(pattern);
     this.#failed.delete(pattern);
   }
 
@@ -38,6 +49,7 @@ export class RetryLater {
 
   close(): void {
     this.#failed.clear();
+    this.#trying.clear();
     this.#stop();
   }
 
@@ -55,7 +67,7 @@ export class RetryLater {
     for (const pattern of this.#failed) {
       if (tries++ >= triesMax) break;
       this.#failed.delete(pattern);
-      this.#retry(pattern);
+      if (this.#retry(pattern)) this.#trying.add(pattern);
     }
     if (this.#failed.size > 0) this.#schedule();
   }

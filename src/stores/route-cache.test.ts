@@ -348,6 +348,23 @@ test('verifying holds up a request only for a moment, and the next one not at al
   assert.equal(idOf(cache.cached('a.com')), 'new');
 });
 
+test('verifying through several patterns holds up a request no longer than through one', async () => {
+  const { store, time, cache } = await setUp();
+  store.records.set('a.com', ['exact']);
+  store.records.set('*.com', ['wild']);
+  await warm(store, cache, 'a.com');
+  await warm(store, cache, 'b.com');
+  store.listener?.lost(new Error('gone'));
+  store.records.delete('a.com');
+  store.listener?.restored();
+  const load = cache.load('a.com');
+  await time.pass(90);
+  store.reads[0]?.answer();
+  await time.pass(10);
+  assert.equal(idOf(await load), 'wild');
+  assert.equal(idOf(cache.cached('a.com')), 'wild');
+});
+
 test('an entry that is gone after the store was lost gives way to its wildcard', async () => {
   const { store, cache } = await setUp();
   store.records.set('a.com', ['exact']);

@@ -19,6 +19,9 @@ import {
   type RouteCacheOptions,
 } from './route-cache-options.ts';
 
+/** How often the same warning is logged at most, in ms. */
+const warnEveryMs = 60_000;
+
 /**
  * The routes as one worker sees them: what the store holds, as far as it has been asked for, kept coherent by the
  * store's telling what changed. Implements the proxy's `RouteSource`.
@@ -54,7 +57,7 @@ export class RouteCache implements ChangeListener {
   /** Orders readings and acknowledged marks, see `buildFrontend`. */
   #sequence = 0;
   #closed = false;
-  #storeFails = false;
+  readonly #warnedMs = new Map<string, number>();
 
   constructor(options: RouteCacheOptions) {
     const { store } = options;
@@ -128,6 +131,7 @@ export class RouteCache implements ChangeListener {
       try {
         await this.#store.watch(this);
         this.#connected = true;
+        this.#flights.invalidateAll();
       } catch (error) {
         this.#log.warn('the store does not tell of changes; trying again', { error });
         this.#setTimer(delayMs, () => void attempt());
@@ -166,13 +170,13 @@ export class RouteCache implements ChangeListener {
     const own = Buffer.from(host, 'latin1').toString('latin1');
     const patterns = [own, ...wildcardPatterns(own)];
     const answers = new Map<string, Frontend | null>();
-    const deadlineMs = this.#clock.monotonicMs() + this.#limits.readTimeoutMs;
+    const startMs = this.#clock.monotonicMs();
     for (;;) {
       const step = this.#walk(patterns, answers);
       if (!Array.isArray(step)) return step;
       const fallback = this.#known(patterns, answers);
-      const waitMs = fallback === undefined ? deadlineMs - this.#clock.monotonicMs() : this.#limits.verifyWaitMs;
-      const outcome = await this.#wait(step, waitMs);
+      const waitMs = fallback === undefined ? this.#limits.readTimeoutMs : this.#limits.verifyWaitMs;
+      const outcome = await this.#wait(step, startMs + waitMs - this.#clock.monotonicMs());
       if (outcome === null) {
         for (const flight of step) answers.set(flight.pattern, flight.frontend);
       } else {
@@ -299,10 +303,11 @@ export class RouteCache implements ChangeListener {
     this.#refreshIfKnown(pattern);
   }
 
-  #refreshIfKnown(pattern: string): void {
-    if (this.#table.get(pattern) === undefined) return;
+  #refreshIfKnown(pattern: string): boolean {
+    if (this.#table.get(pattern) === undefined) return false;
     this.counters.refreshes++;
     this.#flights.fetch(pattern, false);
+    return true;
   }
 
   #onSent(flight: Flight): void {
@@ -318,10 +323,6 @@ export class RouteCache implements ChangeListener {
       this.#problems.reportAll(flight.frontend);
     }
     this.#retries.succeeded(pattern);
-    if (this.#storeFails) {
-      this.#storeFails = false;
-      this.#log.info('the store can be read again');
-    }
     // What is dirty is kept only in the place of something older: then `changed` has begun the next reading already.
     if (entry === undefined && (flight.dirty || !flight.urgent)) return;
     const bytes = entrySize(pattern, flight.frontend);
@@ -330,21 +331,27 @@ export class RouteCache implements ChangeListener {
 
   #onFailed(flight: Flight, error: HipacheError): void {
     this.counters.storeErrors++;
-    if (!this.#storeFails) {
-      this.#storeFails = true;
-      this.#log.warn('the store cannot be read; what is known goes on being served', { error });
-    }
+    this.#warnNow('the store cannot be read; what is known goes on being served', error);
     const entry = this.#table.get(flight.pattern);
-    if (entry === undefined || this.#closed) return;
+    if (entry === undefined || this.#closed) {
+      this.#retries.forget(flight.pattern);
+      return;
+    }
     entry.overdue = true;
     this.#retries.failed(flight.pattern);
   }
 
   #onMarkError(error: unknown): void {
-    // One line for the first of them: the rest are in the counter.
-    if (this.counters.markErrors++ === 0) {
-      this.#log.warn('a dead mark could not be shared; it holds in this worker', { error });
-    }
+    this.counters.markErrors++;
+    this.#warnNow('a dead mark could not be shared; it holds in this worker', error);
+  }
+
+  /** Logs what may happen with every request: each message at most once a minute, the rest are in the counters. */
+  #warnNow(message: string, error: unknown): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - (this.#warnedMs.get(message) ?? Number.NEGATIVE_INFINITY) < warnEveryMs) return;
+    this.#warnedMs.set(message, nowMs);
+    this.#log.warn(message, { error });
   }
 }
 

@@ -45,8 +45,7 @@ const schema = `
  * @throws HipacheError STORE_DAMAGED for another program's, STORE_NEWER for a later version's; errors of SQLite.
  */
 export function identify(database: DatabaseSync, path: string): 'ours' | 'empty' {
-  const id = pragma(database, 'application_id');
-  const version = pragma(database, 'user_version');
+  const { id, version, tables } = readHeader(database);
   if (id === applicationId) {
     if (version > schemaVersion) {
       throw new HipacheError(
@@ -57,7 +56,6 @@ export function identify(database: DatabaseSync, path: string): 'ours' | 'empty'
     }
     return 'ours';
   }
-  const { tables } = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() ?? {};
   if (id === 0 && version === 0 && tables === 0) return 'empty';
   throw damaged(path, 'is a SQLite database of another program');
 }
@@ -78,7 +76,22 @@ export function initialise(database: DatabaseSync, path: string): void {
   }
 }
 
-export function pragma(database: DatabaseSync, name: string): number {
-  const value = database.prepare(`PRAGMA ${name}`).get()?.[name];
-  return typeof value === 'number' ? value : 0;
+/** All of it from one snapshot: another process may be making the database ours at this moment. */
+function readHeader(database: DatabaseSync): { id: number; version: number; tables: number } {
+  const own = !database.isTransaction;
+  if (own) database.exec('BEGIN');
+  try {
+    return {
+      id: readNumber(database, 'PRAGMA application_id'),
+      version: readNumber(database, 'PRAGMA user_version'),
+      tables: readNumber(database, 'SELECT count(*) FROM sqlite_schema'),
+    };
+  } finally {
+    if (own && database.isTransaction) database.exec('COMMIT');
+  }
+}
+
+function readNumber(database: DatabaseSync, sql: string): number {
+  const [value] = Object.values(database.prepare(sql).get() ?? {});
+  return Number(value);
 }

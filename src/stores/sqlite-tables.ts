@@ -41,7 +41,7 @@ export class SqliteTables {
     try {
       return patterns.map((pattern) => this.#readOne(pattern));
     } finally {
-      this.#database.exec('COMMIT');
+      if (this.#database.isTransaction) this.#database.exec('COMMIT');
     }
   }
 

@@ -122,6 +122,7 @@ function writeQueued(queue: Queue): void {
 
 /** @returns the writes that met a lock and may wait for it longer. */
 function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
+  if (group.length === 0) return group;
   try {
     const results = database.writer(queue.kind).write(
       group.map((queued) => queued.write),
@@ -212,7 +213,9 @@ function tellLost(error: unknown): void {
 function close(id: number): void {
   if (timer !== null) clearInterval(timer);
   for (const queue of [routes, marks]) {
-    for (const queued of queue.waiting.splice(0)) fail(queued.id, new Error('the store was closed'));
+    // What was asked for before is still written, unless another process holds the lock just now.
+    const left = writeGroup(queue, queue.waiting.splice(0));
+    for (const queued of left) fail(queued.id, new Error('the store was closed'));
   }
   database.close();
   answer(id, { kind: 'done', removed: null });

@@ -159,6 +159,17 @@ test('every acknowledged write outlives kill -9 of every process at any moment',
   assert.ok(acknowledged.size > 10);
 });
 
+test('what was asked for before closing is still written', async () => {
+  const path = newPath();
+  const store = await openSqlite(path);
+  const writes = Array.from({ length: 600 }, (_, i) => store.set(`h${i}.example`, null, []));
+  await store.close();
+  await Promise.all(writes);
+  const again = await openSqlite(path);
+  assert.equal((await again.list('', 1000)).length, 600);
+  await again.close();
+});
+
 test('a change by another process is told', async () => {
   const path = newPath();
   const store = await openSqlite(path);

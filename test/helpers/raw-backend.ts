@@ -33,6 +33,11 @@ export class BackendPeer {
   send(text: string): void {
     this.socket.write(text, 'latin1');
   }
+
+  /** Waits until the proxy has ended or reset the connection. */
+  async untilClosed(): Promise<void> {
+    await until('the end of the connection to the backend', () => this.ended || this.closed);
+  }
 }
 
 /** A backend that speaks no HTTP: it records the bytes that reach it, and sends what the test tells it to. */
@@ -103,6 +108,12 @@ export class RawBackend {
   /** Calls `react` with the connection whenever bytes have come. */
   onBytes(react: (peer: BackendPeer) => void): void {
     this.onData = react;
+  }
+
+  /** Waits until `text` has reached it. */
+  async receive(text: string | RegExp): Promise<void> {
+    const found = (): boolean => (typeof text === 'string' ? this.received.includes(text) : text.test(this.received));
+    await until(`${text} at the backend`, found);
   }
 
   async peer(index = 0): Promise<BackendPeer> {

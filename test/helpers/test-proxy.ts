@@ -50,6 +50,8 @@ export interface TestProxyParts {
   readonly pages?: ErrorPages | null;
   /** Where given, no route is known without asking: this is awaited before each lookup in the map. */
   readonly beforeLoad?: (host: string) => Promise<void>;
+  /** Takes the place of the map altogether. */
+  readonly routes?: RouteSource;
 }
 
 /** The data plane in this process, with routes from a map: for tests that look at bytes. */
@@ -82,7 +84,7 @@ export class TestProxy {
     };
     this.dataPlane = new DataPlane({
       settings: { ...testSettings, ...settings },
-      routes,
+      routes: parts.routes ?? routes,
       observer: { exchangeEnded: (exchange) => this.ended.push(summary(exchange)) },
       pages: parts.pages ?? null,
       clock: systemClock,
@@ -124,14 +126,18 @@ export class TestProxy {
   /** Ends everything. @throws where a connection stays open, or something is still counted as under way. */
   async stop(): Promise<void> {
     this.dataPlane.close();
-    await until('no gauge above 0 after the end', () => this.underWay().length === 0).catch(() => {
+    await until('no gauge above 0 after the end', () => this.underWay().length === 0, 10_000).catch(() => {
       throw new Error(`left under way: ${this.underWay().join(', ')}`);
     });
   }
 
   private underWay(): string[] {
     const { clientConnectionsOpen, backendConnectionsOpen, requestsInFlight } = this.dataPlane.counters;
-    const gauges: [string, number][] = Object.entries({ clientConnectionsOpen, backendConnectionsOpen, requestsInFlight });
+    const gauges: [string, number][] = Object.entries({
+      clientConnectionsOpen,
+      backendConnectionsOpen,
+      requestsInFlight,
+    });
     for (const frontend of this.frontends.values()) {
       gauges.push([`requests of ${frontend.pattern}`, frontend.load.inFlight]);
       for (const backend of frontend.backends) gauges.push([`requests on ${backend.url}`, backend.inFlight]);

@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import type { ReferenceMessage } from '../helpers/reference-parser.ts';
+import { readRequests, values } from '../helpers/reference-parser.ts';
+import { answer, get, Rig, request } from '../helpers/rig.ts';
+import { until } from '../helpers/until.ts';
+
+const next = get('/next');
+
+/** Sends `text` and a second request behind it; both must arrive as two requests, and both be answered. */
+async function exchange(t: TestContext, text: string): Promise<ReferenceMessage> {
+  const rig = await Rig.start(t);
+  rig.backend.serve(({ startLine }) => answer(startLine.startsWith('HEAD') ? '' : `to ${startLine}`));
+  const client = await rig.send(text + next);
+  await client.expect('to GET /next');
+  assert.deepEqual(client.statuses, [200, 200]);
+  const requests = readRequests(rig.backend.received);
+  assert.deepEqual(
+    requests.map(({ startLine }) => startLine),
+    [text.slice(0, text.indexOf('\r\n')), 'GET /next HTTP/1.1'],
+  );
+  assert.equal(client.closed, false);
+  return requests[0] as ReferenceMessage;
+}
+
+describe('case 8: a body reaches the backend, and the next request is framed, with', () => {
+  for (const method of ['DELETE', 'OPTIONS', 'GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'PROPFIND']) {
+    test(`${method} and chunks without a length (CVE-2026-29057)`, async (t) => {
+      const sent = request(`${method} /first HTTP/1.1`, 'Transfer-Encoding: chunked');
+      const { body, chunked, fields } = await exchange(t, `${sent}5\r\nhello\r\n0\r\n\r\n`);
+      assert.equal(body, 'hello');
+      assert.equal(chunked, true);
+      assert.deepEqual(values(fields, 'content-length'), []);
+    });
+
+    test(`${method} and a length`, async (t) => {
+      const sent = request(`${method} /first HTTP/1.1`, 'Content-Length: 29');
+      // What the body looks like makes no difference.
+      const { body, chunked } = await exchange(t, `${sent}GET /smuggled HTTP/1.1\r\nHost: `.slice(0, sent.length + 29));
+      assert.equal(body, 'GET /smuggled HTTP/1.1\r\nHost:');
+      assert.equal(chunked, false);
+    });
+  }
+
+  test('a length of 0', async (t) => {
+    const { body } = await exchange(t, request('POST /first HTTP/1.1', 'Content-Length: 0'));
+    assert.equal(body, '');
+  });
+
+  test('no length and no coding: no body', async (t) => {
+    const { body } = await exchange(t, request('POST /first HTTP/1.1'));
+    assert.equal(body, '');
+  });
+
+  test('a length with leading zeros', async (t) => {
+    const { body } = await exchange(t, `${request('POST /first HTTP/1.1', 'Content-Length: 005')}hello`);
+    assert.equal(body, 'hello');
+  });
+
+  test('CHUNKED in capitals, with extensions, which are dropped', async (t) => {
+    const sent = request('POST /first HTTP/1.1', 'Transfer-Encoding: CHUNKED');
+    const { body } = await exchange(t, `${sent}3;a=b\r\nhel\r\n02;c="d;e"\r\nlo\r\n000;f\r\n\r\n`);
+    assert.equal(body, 'hello');
+  });
+});
+
+test('case 6: one empty line before a request is passed over', async (t) => {
+  const rig = await Rig.start(t);
+  rig.backend.serve(({ startLine }) => answer(`to ${startLine}`));
+  const client = await rig.send(`\r\n${get('/first')}\r\n${next}`);
+  await client.expect('to GET /next');
+  assert.match(rig.backend.received, /^GET \/first HTTP\/1\.1\r\n/);
+  assert.deepEqual(
+    readRequests(rig.backend.received).map(({ startLine }) => startLine),
+    ['GET /first HTTP/1.1', 'GET /next HTTP/1.1'],
+  );
+});
+
+describe('case 9: Expect', () => {
+  const expecting = request('PUT /first HTTP/1.1', 'Expect: 100-continue', 'Content-Length: 5');
+
+  test('100-continue goes to the backend, its 100 to the client, and then the body', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(expecting);
+    const peer = await rig.backend.peer();
+    await rig.backend.receive('\r\n\r\n');
+    assert.match(peer.received, /\r\nExpect: 100-continue\r\n/);
+    peer.send('HTTP/1.1 100 Continue\r\n\r\n');
+    await client.expect('HTTP/1.1 100 Continue\r\n\r\n');
+    client.send('hello');
+    await rig.backend.receive('\r\n\r\nhello');
+    peer.send(answer('done', '201 Created'));
+    await client.expect('done');
+    assert.deepEqual(client.statuses, [100, 201]);
+    client.send(next);
+    await rig.backend.receive('hello' + 'GET /next');
+    peer.send(answer('again'));
+    await client.expect('again');
+    assert.equal(rig.backend.peers.length, 1);
+  });
+
+  test('something else is answered with 417, and nothing forwarded', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(request('PUT / HTTP/1.1', 'Expect: 200-ok', 'Content-Length: 5'));
+    await client.untilEnded();
+    assert.deepEqual(client.statuses, [417]);
+    assert.equal(rig.backend.received, '');
+  });
+
+  test('both 100-continue and something else is answered with 417', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(
+      `${request('PUT / HTTP/1.1', 'Expect: 100-continue', 'Expect: x', 'Content-Length: 5')}hello`,
+    );
+    await client.untilEnded();
+    assert.deepEqual(client.statuses, [417]);
+    assert.equal(rig.backend.received, '');
+  });
+
+  for (const status of ['200 OK', '401 Unauthorized', '413 Content Too Large', '417 Expectation Failed']) {
+    test(`a backend that answers ${status} at once, with the body unread, is not used again (CVE-2025-4366, CVE-2025-32094)`, async (t) => {
+      const rig = await Rig.start(t);
+      const client = await rig.send(expecting);
+      const peer = await rig.backend.peer();
+      await rig.backend.receive('\r\n\r\n');
+      peer.send(answer('early', status));
+      await client.expect('early');
+      await peer.untilClosed();
+      // Bytes that follow are the body, or not: nobody may take them for a request.
+      client.send(`GET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n`);
+      await client.untilEnded();
+      assert.deepEqual(client.statuses, [Number(status.slice(0, 3))]);
+      assert.match(client.received, /\r\nConnection: close\r\n/);
+      rig.backend.serve(() => answer('fresh'));
+      const other = await rig.send(next);
+      await other.expect('fresh');
+      assert.equal(rig.backend.peers.length, 2);
+      assert.doesNotMatch(rig.backend.received, /smuggled/);
+    });
+  }
+
+  test('a backend that answers in the middle of a body is not used again, and the rest is dropped', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 1000')}part`);
+    const peer = await rig.backend.peer();
+    await rig.backend.receive('\r\n\r\npart');
+    peer.send(answer('enough', '413 Content Too Large'));
+    await client.expect('enough');
+    await peer.untilClosed();
+    client.send('x'.repeat(996) + next);
+    await client.untilEnded();
+    assert.deepEqual(client.statuses, [413]);
+    assert.equal(rig.backend.received.endsWith('part'), true);
+  });
+
+  test('on HTTP/1.0 100-continue means nothing: not forwarded, no 100 sent', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(`${request('PUT / HTTP/1.0', 'Expect: 100-continue', 'Content-Length: 5')}hello`);
+    const peer = await rig.backend.peer();
+    await rig.backend.receive('hello');
+    peer.send(`HTTP/1.1 100 Continue\r\n\r\n${answer('done')}`);
+    await client.expect('done');
+    assert.doesNotMatch(peer.received, /expect/i);
+    assert.deepEqual(client.statuses, [200]);
+  });
+});
+
+describe('case 10: of the trailers of a request', () => {
+  const trailers = [
+    'Content-Length: 5',
+    'Transfer-Encoding: chunked',
+    'Host: evil.test',
+    'Authorization: Basic eDp5',
+    'X-Forwarded-For: 1.2.3.4',
+    'X_Forwarded_For: 1.2.3.4',
+    'X-Real-IP: 1.2.3.4',
+    'Forwarded: for=1.2.3.4',
+    'X-Request-Id: x',
+    'Cookie: a=b',
+    'Connection: close',
+    'Trailer: X',
+    'TE: trailers',
+    'Set-Cookie: a=b',
+    'Content-Type: text/plain',
+    'Cache-Control: no-store',
+    'X-Debug: 1',
+  ];
+
+  test('those that frame, route or authorise are dropped, and the others kept', async (t) => {
+    const sent = request('POST /first HTTP/1.1', 'Transfer-Encoding: chunked', 'Trailer: X-Checksum');
+    const all = [...trailers, 'X-Checksum: abc', '__proto__: y'].map((line) => `${line}\r\n`).join('');
+    const message = await exchange(t, `${sent}5\r\nhello\r\n0\r\n${all}\r\n`);
+    assert.deepEqual(message.trailers, [
+      ['X-Checksum', 'abc'],
+      ['__proto__', 'y'],
+    ]);
+    assert.deepEqual(values(message.fields, 'host'), ['a.test']);
+  });
+
+  for (const trailer of trailers) {
+    test(`${trailer} is dropped`, async (t) => {
+      const sent = request('POST /first HTTP/1.1', 'Transfer-Encoding: chunked');
+      const message = await exchange(t, `${sent}0\r\n${trailer.toLowerCase()}\r\n\r\n`);
+      assert.deepEqual(message.trailers, []);
+    });
+  }
+});
+
+describe('case 11: pipelined requests', () => {
+  const first = `${request('POST /1 HTTP/1.1', 'Transfer-Encoding: chunked')}3\r\nabc\r\n2;x\r\nde\r\n0\r\nX-T: t\r\n\r\n`;
+  const second = `${request('PUT /2 HTTP/1.1', 'Content-Length: 4')}four`;
+  const pipeline = first + second + get('/3') + get('/4', 'Connection: close');
+  const expected = [
+    ['POST /1 HTTP/1.1', 'abcde'],
+    ['PUT /2 HTTP/1.1', 'four'],
+    ['GET /3 HTTP/1.1', ''],
+    ['GET /4 HTTP/1.1', ''],
+  ];
+
+  async function check(t: TestContext, send: (rig: Rig) => Promise<string>): Promise<void> {
+    const rig = await Rig.start(t);
+    rig.backend.serve(({ startLine }) => answer(`<${startLine}>`));
+    const received = await send(rig);
+    assert.deepEqual(
+      [...received.matchAll(/<(.*?)>/g)].map(([, line]) => line),
+      expected.map(([line]) => line),
+    );
+    assert.deepEqual(
+      readRequests(rig.backend.received).map(({ startLine, body }) => [startLine, body]),
+      expected,
+    );
+  }
+
+  test('are answered in their order, and each framed as sent', async (t) => {
+    await check(t, async (rig) => {
+      const client = await rig.send(pipeline);
+      await client.untilEnded();
+      return client.received;
+    });
+  });
+
+  test('may come byte by byte', async (t) => {
+    await check(t, async (rig) => {
+      const client = await rig.client();
+      for (const byte of pipeline) {
+        const before = client.socket.bytesWritten;
+        client.send(byte);
+        await until('the byte to leave', () => client.socket.bytesWritten > before);
+      }
+      await client.untilEnded();
+      return client.received;
+    });
+  });
+
+  test('may be split at every byte', async (t) => {
+    const rig = await Rig.start(t);
+    rig.backend.serve(({ startLine }) => answer(`<${startLine}>`));
+    for (let split = 1; split < pipeline.length; split++) {
+      const client = await rig.send(pipeline.slice(0, split));
+      // What was sent first has been taken before the rest comes.
+      await until('the connection', () => rig.proxy.dataPlane.counters.clientConnections === split);
+      await new Promise(setImmediate);
+      client.send(pipeline.slice(split));
+      await client.untilEnded();
+      assert.deepEqual(
+        [...client.received.matchAll(/<(.*?)>/g)].map(([, line]) => line),
+        expected.map(([line]) => line),
+        `split at ${split}`,
+      );
+      client.close();
+    }
+    for (const peer of rig.backend.peers) readRequests(peer.received);
+  });
+
+  test('a slow first answer holds up the second request, which is not sent before it', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(get('/1') + get('/2'));
+    const peer = await rig.backend.peer();
+    await rig.backend.receive('\r\n\r\n');
+    peer.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\non');
+    await client.expect('\r\n\r\non');
+    assert.doesNotMatch(rig.backend.received, /\/2/);
+    peer.send('e!');
+    await rig.backend.receive('GET /2 HTTP/1.1\r\n');
+    peer.send(answer('two!'));
+    await client.expect('two!');
+    assert.match(client.received, /one!HTTP\/1\.1 200 OK[^!]*two!$/);
+  });
+});
+
+describe('case 12: clients of HTTP/1.0', () => {
+  const old = 'GET /old HTTP/1.0\r\nHost: a.test\r\n\r\n';
+  const kept = 'GET /old HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\n\r\n';
+  const chunkedAnswer = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n';
+
+  test('without keep-alive get their answer as 1.0, and the end', async (t) => {
+    const rig = await Rig.start(t);
+    rig.backend.serve(() => answer('hello'));
+    const client = await rig.send(old + old);
+    await client.untilEnded();
+    assert.equal(client.received, 'HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello');
+    assert.match(rig.backend.received, /^GET \/old HTTP\/1\.1\r\n/);
+  });
+
+  test('with keep-alive keep their connection', async (t) => {
+    const rig = await Rig.start(t);
+    rig.backend.serve(() => answer('hello'));
+    const client = await rig.send(kept);
+    await client.expect('hello');
+    assert.match(client.received, /^HTTP\/1\.0 200 OK\r\n.*\r\nConnection: keep-alive\r\n\r\nhello$/s);
+    client.send(old);
+    await client.untilEnded();
+    assert.deepEqual(client.statuses, [200, 200]);
+    assert.doesNotMatch(rig.backend.received, /keep-alive/i);
+  });
+
+  for (const [name, sent] of Object.entries({ 'without keep-alive': old, 'with keep-alive': kept })) {
+    test(`${name} get a chunked answer without its chunks and trailers, up to the end of the connection`, async (t) => {
+      const rig = await Rig.start(t);
+      rig.backend.serve(() => chunkedAnswer);
+      const client = await rig.send(sent);
+      await client.untilEnded();
+      assert.equal(client.received, 'HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nabcde');
+    });
+  }
+
+  test('never get an interim answer', async (t) => {
+    const rig = await Rig.start(t);
+    rig.backend.serve(() => `HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${answer('hello')}`);
+    const client = await rig.send(old);
+    await client.untilEnded();
+    assert.deepEqual(client.statuses, [200]);
+  });
+});
