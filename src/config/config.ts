@@ -1,5 +1,4 @@
-import { isAbsolute, join } from 'node:path';
-import { HipacheError } from '../base/errors.ts';
+import { defaultStorePath } from '../base/store-path.ts';
 import type { FileConfig } from './schema.ts';
 
 /** One address of plain HTTP. */
@@ -71,25 +70,6 @@ export function resolveConfig(file: FileConfig, around: Surroundings, remarks: R
   };
 }
 
-/** The URL of the embedded store where none is configured. */
-function defaultDriver(env: NodeJS.ProcessEnv, isRoot: boolean): string {
-  // systemd's StateDirectory=, one or several paths.
-  const service = env['STATE_DIRECTORY']?.split(':')[0];
-  if (service !== undefined && isAbsolute(service)) return `sqlite:${join(service, 'routes.sqlite')}`;
-  if (isRoot) return 'sqlite:/var/lib/hipache/routes.sqlite';
-  const state = env['XDG_STATE_HOME'];
-  // The XDG base directory specification: a relative path there is to be ignored.
-  if (state !== undefined && isAbsolute(state)) return `sqlite:${join(state, 'hipache', 'routes.sqlite')}`;
-  const home = env['HOME'];
-  if (home === undefined || !isAbsolute(home)) {
-    throw new HipacheError(
-      'CONFIG_INVALID',
-      'no place for the embedded store: HOME and XDG_STATE_HOME are not set; give --driver sqlite:PATH',
-    );
-  }
-  return `sqlite:${join(home, '.local', 'state', 'hipache', 'routes.sqlite')}`;
-}
-
 function httpBinds(http: FileConfig['http'], around: Surroundings, remarks: Remarks): readonly HttpBind[] {
   const port = http.port ?? (around.hasFile ? 80 : 8080);
   const given = http.bind ?? '127.0.0.1';
@@ -114,7 +94,7 @@ function drivers(file: FileConfig, around: Surroundings, remarks: Remarks): read
   if (typeof file.driver === 'string') return [file.driver];
   const [first, ...more] = file.driver ?? [];
   if (first !== undefined) return [first, ...more];
-  const driver = defaultDriver(around.env, around.isRoot);
+  const driver = `sqlite:${defaultStorePath(around.env, around.isRoot)}`;
   if (around.hasFile) {
     remarks.notes.push(`no driver is given: the embedded store is used, ${driver} (Hipache 0.4 meant redis:)`);
   }

@@ -68,8 +68,19 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   }
 
   /** Connects; the taker hears of it later. */
-  static open(pool: BackendPool, taker: ConnectionTaker, context: ProxyContext): void {
-    new BackendConnection(pool, taker, context);
+  static open(pool: BackendPool, taker: ConnectionTaker, context: ProxyContext): BackendConnection {
+    return new BackendConnection(pool, taker, context);
+  }
+
+  get isClosed(): boolean {
+    return this.socket.isClosed;
+  }
+
+  /** While connecting: if it is for this taker, the taker is gone. The connection goes on, for the next one. */
+  release(taker: ConnectionTaker): void {
+    if (this.taker !== taker) return;
+    this.taker = null;
+    if (this.context.draining) this.destroy();
   }
 
   /**
@@ -138,16 +149,16 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
 
   becomeIdle(): void {
     this.state = IDLE;
-    this.reused = true;
     this.idleSinceMs = this.context.clock.monotonicMs();
     this.deadlineMs = this.idleSinceMs + this.context.settings.backendIdleMs;
   }
 
   onConnected(): void {
-    const { taker } = this;
-    if (taker === null) return;
+    const { pool, taker } = this;
     this.taker = null;
-    taker.onConnection(this);
+    pool.connected(this);
+    if (taker !== null) taker.onConnection(this);
+    else pool.giveBack(this);
   }
 
   onBytes(bytes: Buffer, length: number): void {

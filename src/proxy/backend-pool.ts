@@ -19,6 +19,7 @@ export class BackendPool {
   private readonly onEmpty: (pool: BackendPool) => void;
   /** Last in, first out: what is used stays warm, what is not runs into its idle limit. */
   private readonly idle: BackendConnection[] = [];
+  private readonly connecting: BackendConnection[] = [];
   private readonly queue: Waiting[] = [];
   /** Connections that are being made, idle, or in use. */
   private open = 0;
@@ -38,7 +39,9 @@ export class BackendPool {
   take(taker: ConnectionTaker, unusedMsMax: number): void {
     const { idle, context } = this;
     if (unusedMsMax > 0) {
-      const connection = idle.pop();
+      let connection = idle.pop();
+      // One that the backend has just ended is here until its socket is closed.
+      while (connection?.isClosed) connection = idle.pop();
       if (connection !== undefined) {
         if (context.clock.monotonicMs() - connection.idleSinceMs <= unusedMsMax) {
           taker.onConnection(connection);
@@ -70,10 +73,18 @@ export class BackendPool {
   cancel(taker: ConnectionTaker): void {
     const at = this.queue.findIndex((waiting) => waiting.taker === taker);
     if (at >= 0) this.leaveQueue(at);
+    else for (const connection of this.connecting) connection.release(taker);
+  }
+
+  /** A connection is there, whoever gets it. */
+  connected(connection: BackendConnection): void {
+    const at = this.connecting.indexOf(connection);
+    if (at >= 0) this.connecting.splice(at, 1);
   }
 
   /** The connection has ended an exchange cleanly, or was made for nobody: the next in the queue, or idle. */
   giveBack(connection: BackendConnection): void {
+    connection.reused = true;
     const next = this.leaveQueue(0);
     if (next !== null) {
       next.taker.onConnection(connection);
@@ -86,6 +97,7 @@ export class BackendPool {
   /** The connection is closed, in whatever state. */
   closed(connection: BackendConnection): void {
     this.open--;
+    this.connected(connection);
     const at = this.idle.lastIndexOf(connection);
     if (at >= 0) this.idle.splice(at, 1);
     const next = this.open < this.context.settings.backendConnectionsMax ? this.leaveQueue(0) : null;
@@ -118,7 +130,7 @@ export class BackendPool {
 
   private connect(taker: ConnectionTaker): void {
     this.open++;
-    BackendConnection.open(this, taker, this.context);
+    this.connecting.push(BackendConnection.open(this, taker, this.context));
   }
 
   private leaveQueue(at: number): Waiting | null {

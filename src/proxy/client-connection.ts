@@ -139,6 +139,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       this.awaitNext();
       return;
     }
+    this.answerBlocked = false;
     this.updateDeadline();
     this.exchange?.onClientDrain();
   }
@@ -186,8 +187,13 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   sendHead(answer: AnswerHead, extraLines: string): void {
     const { versionMinor } = this.head;
     this.answerFraming = clientFraming(answer, versionMinor);
+    // An answer that comes before the end of its request may leave the body unsent (RFC 9110 section 10.1.1).
     this.answerKeepsAlive =
-      this.head.keepAlive && !this.context.draining && !this.clientEnded && this.answerFraming !== Framing.CLOSE;
+      this.head.keepAlive &&
+      this.exchange?.requestComplete === true &&
+      !this.context.draining &&
+      !this.clientEnded &&
+      this.answerFraming !== Framing.CLOSE;
     this.socket.append(
       forwardAnswerHead(answer, {
         versionMinor,
@@ -324,6 +330,10 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   }
 
   private awaitNext(): void {
+    if (this.context.draining) {
+      this.linger();
+      return;
+    }
     this.state = BETWEEN;
     this.deadlineMs = this.context.clock.monotonicMs() + this.context.settings.keepAliveMs;
     if (this.reading) return;

@@ -182,7 +182,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     const identity = identityLines(client.peer, head, this.clientAddress);
     const forwarded = forwardRequestHead(head, identity, client.peer.trusted, context.settings.backendKeepAlive);
     connection.send(this, forwarded, head.framing);
-    if (held !== null && held.isWhole) connection.sendData(held.bytes, 0, held.bytes.length);
+    if (held?.isWhole) connection.sendData(held.bytes, 0, held.bytes.length);
     if (this.requestComplete && head.framing !== Framing.NONE) connection.sendEnd(this.trailerLines);
     held?.dropAbove(context.settings.retryBodyBytesMax);
     this.requestBlocked = !connection.flush();
@@ -262,6 +262,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   }
 
   private loadRoute(host: string): void {
+    if (!this.requestComplete) this.client.pauseBody();
     this.context.routes.load(host).then(
       (frontend) => {
         if (!this.ended) this.route(frontend);
@@ -281,6 +282,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     if (frontend.load.inFlight >= this.context.settings.requestsPerHostMax) {
       this.frontend = null;
       this.answerOwn('OVERLOADED', `${frontend.pattern} has ${frontend.load.inFlight} requests in flight`);
+      return;
     }
     frontend.load.inFlight++;
     frontend.retryBudget.countRequest(this.startMs, this.context.settings.retryBudget);

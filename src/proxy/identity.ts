@@ -81,7 +81,7 @@ export function isReplaced(field: number, trusted: boolean): boolean {
   }
 }
 
-export function shownAddress(address: string): string {
+function shownAddress(address: string): string {
   return address.includes(':') ? address : `::ffff:${address}`;
 }
 

@@ -24,6 +24,6 @@ export interface Frontend {
 }
 
 /** What a frontend has under way in this worker. */
-export interface FrontendLoad {
+interface FrontendLoad {
   inFlight: number;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HipacheError } from '../base/errors.ts';
-import { censorDriverUrl, defaultSqlitePath, parseDriverUrl } from './driver-url.ts';
+import { censorDriverUrl, parseDriverUrl } from './driver-url.ts';
 import { openStore } from './open-store.ts';
 
 const context = { directory: '/etc/hipache', environment: {}, userId: 0 };
@@ -36,20 +36,13 @@ test('sqlite names a file: absolute, relative to the directory given, or the def
   assert.equal(path('sqlite:///var/lib/x.db'), '/var/lib/x.db');
   assert.equal(path('sqlite:data/x.db'), '/etc/hipache/data/x.db');
   assert.equal(path('sqlite:./a b#c%20.db'), '/etc/hipache/a b#c%20.db');
-  assert.equal(path('sqlite:'), '/var/lib/hipache/routes.db');
-});
-
-test("the default file is systemd's state directory's, root's, or the user's own", () => {
-  assert.equal(defaultSqlitePath({ environment: { STATE_DIRECTORY: '/s/one:/s/two' }, userId: 7 }), '/s/one/routes.db');
-  assert.equal(defaultSqlitePath({ environment: {}, userId: 0 }), '/var/lib/hipache/routes.db');
-  assert.equal(defaultSqlitePath({ environment: { XDG_STATE_HOME: '/h/s' }, userId: 7 }), '/h/s/hipache/routes.db');
-  assert.match(defaultSqlitePath({ environment: {}, userId: 7 }), /\.local\/state\/hipache\/routes\.db$/);
+  assert.equal(path('sqlite:'), '/var/lib/hipache/routes.sqlite');
 });
 
 test('a wrong URL is refused with what is wrong, without its password', () => {
   for (const [value, problem] of [
     ['', /no protocol/],
-    ['routes.db', /no protocol/],
+    ['routes.sqlite', /no protocol/],
     ['redis://h:99999', /port 99999/],
     ['redis://h:port', /protocol:\/\//],
     ['redis:h', /protocol:\/\//],

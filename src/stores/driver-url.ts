@@ -1,6 +1,6 @@
-import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { HipacheError } from '../base/errors.ts';
+import { defaultStorePath } from '../base/store-path.ts';
 
 /** The parts of a driver URL of Hipache's form; null where the URL leaves one out. */
 export interface DriverUrl {
@@ -51,19 +51,6 @@ export function censorDriverUrl(value: string): string {
   return value.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#]*?):[^/?#]*@/i, '$1:***@');
 }
 
-/**
- * The file of `sqlite:` without a path: `routes.db` in systemd's state directory, for root in `/var/lib/hipache`,
- * else in the user's own state directory.
- */
-export function defaultSqlitePath(context: DriverUrlContext = {}): string {
-  const { STATE_DIRECTORY: state, XDG_STATE_HOME: userState } = context.environment ?? process.env;
-  const systemd = state?.split(':')[0];
-  if (systemd) return join(systemd, 'routes.db');
-  if ((context.userId ?? process.getuid?.()) === 0) return '/var/lib/hipache/routes.db';
-  const home = userState && isAbsolute(userState) ? userState : join(homedir(), '.local/state');
-  return join(home, 'hipache/routes.db');
-}
-
 const nothing: DriverUrl = {
   protocol: '',
   tls: false,
@@ -77,7 +64,8 @@ const nothing: DriverUrl = {
 };
 
 function sqlitePath(value: string, rest: string, context: DriverUrlContext): string {
-  if (rest === '' || rest === '//') return defaultSqlitePath(context);
+  if (rest === '' || rest === '//')
+    return defaultStorePath(context.environment ?? process.env, (context.userId ?? process.getuid?.()) === 0);
   if (rest === ':memory:' || rest.includes('\0'))
     throw invalid(value, 'the store is a file that every process can open');
   if (rest.startsWith('//') && !rest.startsWith('///')) throw invalid(value, 'a file has no host; write sqlite:PATH');

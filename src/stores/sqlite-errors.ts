@@ -14,7 +14,7 @@ const notADatabase = 26;
 const sharedMemorySize = 4874;
 
 /** The primary result code of an error of node:sqlite, null for another error. */
-export function sqliteCode(error: unknown): number | null {
+function sqliteCode(error: unknown): number | null {
   const extended = extendedCode(error);
   return extended === null ? null : extended & 0xff;
 }

@@ -5,7 +5,7 @@ import { damaged } from './sqlite-errors.ts';
 /** `HPCH`: says in the file's header whose database it is (the pragma `application_id`). */
 export const applicationId = 0x48_50_43_48;
 /** Of the tables below, kept in the pragma `user_version`; raised with every change that an older version cannot read. */
-export const schemaVersion = 1;
+const schemaVersion = 1;
 
 /*
  * `record` is Hipache's own, a JSON array. Changes are logged by triggers, so that a route edited by hand with the

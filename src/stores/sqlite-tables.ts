@@ -3,7 +3,7 @@ import type { DownMark } from '../routing/backend.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from './record-edit.ts';
 
 /** A dead mark as it goes between threads. */
-export type MarkRow = readonly [url: string, untilMs: number, sinceMs: number, reason: string, instance: string];
+type MarkRow = readonly [url: string, untilMs: number, sinceMs: number, reason: string, instance: string];
 
 /** A record and its marks, as they go between threads: unparsed, null for the usual case of no marks. */
 export interface HostRow {

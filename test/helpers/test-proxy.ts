@@ -48,6 +48,8 @@ export interface EndedExchange {
 /** What of the data plane a test may want to replace. */
 export interface TestProxyParts {
   readonly pages?: ErrorPages | null;
+  /** Default `Math.random`; one that always gives 0 draws the first backend that is free. */
+  readonly random?: () => number;
   /** Where given, no route is known without asking: this is awaited before each lookup in the map. */
   readonly beforeLoad?: (host: string) => Promise<void>;
   /** Takes the place of the map altogether. */
@@ -88,7 +90,7 @@ export class TestProxy {
       observer: { exchangeEnded: (exchange) => this.ended.push(summary(exchange)) },
       pages: parts.pages ?? null,
       clock: systemClock,
-      random: Math.random,
+      random: parts.random ?? Math.random,
       version: 'test',
     });
   }

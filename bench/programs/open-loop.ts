@@ -1,0 +1,167 @@
+// A load at a fixed rate, free of coordinated omission: requests fall due at random times (a Poisson process) that do
+// not depend on the answers, and a latency counts from when the request was due, even where it had to wait for a free
+// connection. It waits by spinning: timers of a millisecond would send in bursts. So it is to be run at SCHED_IDLE.
+//   node open-loop.ts SETTINGS      (JSON; the result goes to stdout as JSON)
+import { connect, type Socket } from 'node:net';
+import { percentile } from '../statistics.ts';
+
+export interface OpenLoopSettings {
+  readonly port: number;
+  readonly hosts: readonly string[];
+  readonly path: string;
+  readonly connections: number;
+  readonly ratePerSecond: number;
+  /** Before the latencies count, and while they do. */
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+/** How long the last answers are waited for, in ms. */
+const lastAnswersMs = 5000;
+
+class Connection {
+  /** When the request that is under way was due, 0 where none is. */
+  dueMs = 0;
+  private text = '';
+  private socket: Socket | null = null;
+
+  open(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const buffer = Buffer.allocUnsafe(16 * 1024);
+    const callback = (bytes: number) => {
+      this.onRead(buffer.latin1Slice(0, bytes));
+      return true;
+    };
+    const socket = connect({ port: settings.port, host: '127.0.0.1', noDelay: true, onread: { buffer, callback } });
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+    socket.once('close', () => {
+      if (this.socket === socket) this.onClose();
+    });
+    this.socket = socket;
+    return promise;
+  }
+
+  send(dueMs: number): void {
+    this.dueMs = dueMs;
+    this.socket?.write(requests[Math.floor(random() * requests.length)] ?? '', 'latin1');
+  }
+
+  destroy(): void {
+    const { socket } = this;
+    this.socket = null;
+    socket?.destroy();
+  }
+
+  private onRead(chunk: string): void {
+    const text = this.text + chunk;
+    const headEnd = text.indexOf('\r\n\r\n');
+    if (headEnd < 0 || text.length < headEnd + 4 + bodyLength(text, headEnd)) {
+      this.text = text;
+      return;
+    }
+    this.text = '';
+    finished(this, text.startsWith('HTTP/1.1 200 '));
+  }
+
+  private onClose(): void {
+    this.socket = null;
+    this.text = '';
+    if (stopping) return;
+    if (this.dueMs > 0) failed++;
+    this.dueMs = 0;
+    this.open().then(
+      () => free.push(this),
+      () => process.exit(1),
+    );
+  }
+}
+
+const settings: OpenLoopSettings = JSON.parse(process.argv[2] ?? '{}');
+const random = randomFrom(settings.seed);
+const requests = settings.hosts.map((host) => `GET ${settings.path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+const gapMs = 1000 / settings.ratePerSecond;
+const latencies = new Float64Array(Math.ceil(settings.ratePerSecond * settings.seconds * 1.3) + 1000);
+/** Due times of requests that no connection was free for. */
+const waiting: number[] = [];
+let waitingFrom = 0;
+let answered = 0;
+let measured = 0;
+let failed = 0;
+let stopping = false;
+
+const connections = Array.from({ length: settings.connections }, () => new Connection());
+await Promise.all(connections.map((connection) => connection.open()));
+/** First in, first out: every connection is used. */
+let free = [...connections];
+let freeFrom = 0;
+
+const countFromMs = performance.now() + settings.warmUpSeconds * 1000;
+const endMs = countFromMs + settings.seconds * 1000;
+let nextMs = performance.now();
+tick();
+
+function tick(): void {
+  const nowMs = performance.now();
+  while (nextMs <= nowMs && nextMs < endMs) {
+    const connection = takeFree();
+    if (connection === null) waiting.push(nextMs);
+    else connection.send(nextMs);
+    nextMs -= Math.log(1 - random()) * gapMs;
+  }
+  if (nowMs < endMs || (isUnderWay() && nowMs < endMs + lastAnswersMs)) setImmediate(tick);
+  else finish();
+}
+
+function finished(connection: Connection, good: boolean): void {
+  const { dueMs } = connection;
+  connection.dueMs = 0;
+  answered++;
+  if (!good) failed++;
+  if (dueMs >= countFromMs && measured < latencies.length) latencies[measured++] = performance.now() - dueMs;
+  if (waitingFrom < waiting.length) connection.send(waiting[waitingFrom++] ?? 0);
+  else free.push(connection);
+}
+
+function takeFree(): Connection | null {
+  const connection = free[freeFrom];
+  if (connection === undefined) return null;
+  freeFrom++;
+  if (freeFrom > 4096) {
+    free = free.slice(freeFrom);
+    freeFrom = 0;
+  }
+  return connection;
+}
+
+function isUnderWay(): boolean {
+  return waitingFrom < waiting.length || connections.some(({ dueMs }) => dueMs > 0);
+}
+
+function finish(): void {
+  stopping = true;
+  failed += waiting.length - waitingFrom + connections.filter(({ dueMs }) => dueMs > 0).length;
+  for (const connection of connections) connection.destroy();
+  const all = [...latencies.subarray(0, measured)].map((ms) => ms * 1000);
+  const [p50Us, p99Us, p999Us] = [50, 99, 99.9].map((percent) => percentile(all, percent));
+  const seconds = settings.warmUpSeconds + settings.seconds;
+  process.stdout.write(JSON.stringify({ requests: answered, seconds, failed, p50Us, p99Us, p999Us }));
+}
+
+function bodyLength(text: string, headEnd: number): number {
+  // No other field of the answers ends so; the case of its letters depends on the proxy.
+  const lengthAt = text.indexOf('ength: ', 15);
+  return lengthAt < 0 || lengthAt > headEnd ? 0 : Number.parseInt(text.slice(lengthAt + 7, lengthAt + 20), 10);
+}
+
+/** Mulberry32: numbers from 0 to 1 that are the same for every proxy. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -1,0 +1,76 @@
+// How long it takes from the call that writes a route to the first answer that it brings: moves a host between two
+// backends that tell themselves apart, and asks the proxy until the answer is the new one.
+//   node route-prober.ts SETTINGS      (JSON; the result goes to stdout as JSON)
+import { Agent, request } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openStore } from '../../src/stores/open-store.ts';
+import { percentile } from '../statistics.ts';
+
+export interface RouteProberSettings {
+  /** URL of the store. */
+  readonly store: string;
+  readonly port: number;
+  readonly host: string;
+  /** URLs; their answers are `a` and `b`. */
+  readonly backends: readonly [string, string];
+  readonly seconds: number;
+}
+
+export interface RouteProberResult {
+  readonly probes: number;
+  /** Answers that were neither, and changes that were not served within the limit. */
+  readonly failed: number;
+  readonly liveP50Ms: number;
+  readonly liveP99Ms: number;
+}
+
+/** Between two questions, and between two changes, in ms. */
+const askMs = 0.5;
+const changeMs = 30;
+/** A change that is not served within this time has failed, in ms. */
+const liveMsMax = 2000;
+
+const settings: RouteProberSettings = JSON.parse(process.argv[2] ?? '{}');
+const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+const store = await openStore(settings.store);
+const liveMs: number[] = [];
+let failed = 0;
+await store.set(settings.host, null, [settings.backends[0]]);
+await delay(200);
+for (let i = 1, endMs = performance.now() + settings.seconds * 1000; performance.now() < endMs; i++) await probe(i % 2);
+await store.close();
+agent.destroy();
+const [liveP50Ms = Number.NaN, liveP99Ms = Number.NaN] = [50, 99].map((percent) => percentile(liveMs, percent));
+const result: RouteProberResult = { probes: liveMs.length, failed, liveP50Ms, liveP99Ms };
+process.stdout.write(JSON.stringify(result));
+
+async function probe(to: number): Promise<void> {
+  const wanted = 'ab'[to];
+  const startMs = performance.now();
+  const written = store.set(settings.host, null, [settings.backends[to] ?? '']);
+  let answer = '';
+  while (answer !== wanted && performance.now() < startMs + liveMsMax) {
+    answer = await ask();
+    if (answer !== 'a' && answer !== 'b') failed++;
+    if (answer !== wanted) await delay(askMs);
+  }
+  if (answer === wanted) liveMs.push(performance.now() - startMs);
+  else failed++;
+  await written;
+  await delay(changeMs * (0.5 + Math.random()));
+}
+
+function ask(): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const question = request({ agent, port: settings.port, host: '127.0.0.1', headers: { host: settings.host } });
+  question.once('error', (error) => resolve(error.message));
+  question.once('response', (response) => {
+    let body = '';
+    response.setEncoding('latin1').on('data', (text: string) => {
+      body += text;
+    });
+    response.once('close', () => resolve(response.statusCode === 200 ? body : `status ${response.statusCode}`));
+  });
+  question.end();
+  return promise;
+}

@@ -1,0 +1,38 @@
+import type { RouteSet } from '../routes.ts';
+import type { Site } from '../site.ts';
+import { caddy } from './caddy.ts';
+import { haproxy } from './haproxy.ts';
+import { hipache } from './hipache.ts';
+import { nginx } from './nginx.ts';
+import { npm } from './npm.ts';
+import { type ProxyName, type RunningProxy, startProxy } from './proxy.ts';
+
+const launches = { hipache, nginx, haproxy, caddy, npm };
+
+/** The proxies of a run, one for each name and route set, started when first asked for. */
+export class Fleet {
+  readonly #site: Site;
+  readonly #started = new Map<string, Promise<RunningProxy>>();
+
+  constructor(site: Site) {
+    this.#site = site;
+  }
+
+  proxy(name: ProxyName, routes: RouteSet): Promise<RunningProxy> {
+    const key = `${name} ${routes.name}`;
+    const known = this.#started.get(key);
+    if (known !== undefined) return known;
+    const started = startProxy(this.#site, name, routes, launches[name]);
+    this.#started.set(key, started);
+    return started;
+  }
+
+  /** Ends the proxies with these routes: an idle one takes memory, and a little of the core. */
+  async retire(routes: RouteSet): Promise<void> {
+    for (const [key, started] of this.#started) {
+      if (!key.endsWith(` ${routes.name}`)) continue;
+      this.#started.delete(key);
+      await (await started).stop();
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import type { Site } from '../site.ts';
+import { type Launch, mapLines, type Plan } from './proxy.ts';
+
+/** One thread, logging to the syslog sink, the route by a map file, connections to the backends shared and kept. */
+export function haproxy(site: Site, plan: Plan): Launch {
+  const backends = site.backendPorts.length;
+  const map = plan.write('map', mapLines(plan.routes, backends, (host, backend) => `${host} backend${backend}`));
+  return { command: ['haproxy', '-db', '-f', plan.write('cfg', configuration(site, plan, map))] };
+}
+
+function configuration(site: Site, plan: Plan, map: string): string {
+  return `
+global
+  nbthread 1
+  maxconn 8000
+  log 127.0.0.1:${site.syslogPort} local0
+defaults
+  mode http
+  log global
+  option httplog
+  option forwardfor
+  http-reuse always
+  unique-id-format %{+X}o\\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid
+  unique-id-header X-Request-Id
+  timeout client 60s
+  timeout server 60s
+  timeout connect 5s
+  timeout http-keep-alive 3600s
+frontend bench
+  bind 127.0.0.1:${plan.port} backlog 4096
+  http-request set-header X-Real-IP %[src]
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Port %[dst_port]
+  use_backend %[req.hdr(host),field(1,:),lower,map_str(${map},backend0)]
+${site.backendPorts.map((port, i) => `backend backend${i}\n  server one 127.0.0.1:${port}`).join('\n')}
+`;
+}

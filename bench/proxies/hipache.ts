@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { root } from '../../scripts/files.ts';
+import { openStore } from '../../src/stores/open-store.ts';
+import type { RouteSet } from '../routes.ts';
+import type { Site } from '../site.ts';
+import type { Launch, Plan } from './proxy.ts';
+
+/** Routes that are written at once: the store makes one transaction of them. */
+const batch = 256;
+
+/** This checkout, as it is started everywhere: `bin/hipache` with a configuration file and the embedded store. */
+export async function hipache(site: Site, plan: Plan): Promise<Launch> {
+  const store = `sqlite:${plan.path('db')}`;
+  await load(store, plan.routes, site.backendPorts);
+  const file = plan.write('json', JSON.stringify(configuration(plan, store), null, 2));
+  return {
+    command: [join(root, 'bin', 'hipache'), '--config', file],
+    store,
+    // As a service has it: what the environment of whoever runs the benchmark says is left out.
+    env: { NODE_OPTIONS: '', NODE_COMPILE_CACHE: '' },
+  };
+}
+
+function configuration(plan: Plan, store: string): unknown {
+  return {
+    server: { accessLog: plan.path('log'), httpKeepAlive: true, workers: 1, maxSockets: 256 },
+    http: { port: plan.port, bind: ['127.0.0.1'] },
+    driver: store,
+    ...(process.getuid?.() === 0 ? { user: 'root' } : {}),
+  };
+}
+
+async function load(url: string, routes: RouteSet, ports: readonly number[]): Promise<void> {
+  const store = await openStore(url);
+  try {
+    for (let start = 0; start < routes.hosts.length; start += batch) {
+      const hosts = routes.hosts.slice(start, start + batch);
+      await Promise.all(
+        hosts.map((host, i) => store.set(host, null, [`http://127.0.0.1:${ports[(start + i) % ports.length]}`])),
+      );
+    }
+  } finally {
+    await store.close();
+  }
+}

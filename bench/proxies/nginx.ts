@@ -1,0 +1,52 @@
+import type { Site } from '../site.ts';
+import { type Launch, mapLines, type Plan } from './proxy.ts';
+
+/** One worker, a buffered log file, the route by `map`, connections to the backends kept. */
+export function nginx(site: Site, plan: Plan): Launch {
+  const backends = site.backendPorts.length;
+  const map = plan.write('map', mapLines(plan.routes, backends, (host, backend) => `${host} backend${backend};`));
+  return { command: ['nginx', '-c', plan.write('conf', configuration(site, plan, map)), '-e', 'stderr'] };
+}
+
+function configuration(site: Site, plan: Plan, map: string): string {
+  const hashSize = 2 ** Math.ceil(Math.log2(Math.max(2048, plan.routes.hosts.length * 2)));
+  return `
+worker_processes 1;
+daemon off;
+${process.getuid?.() === 0 ? 'user root;' : ''}
+pid ${plan.path('pid')};
+error_log stderr error;
+worker_rlimit_nofile 16384;
+events { worker_connections 8192; }
+http {
+  access_log ${plan.path('log')} combined buffer=64k flush=1s;
+  keepalive_requests 1000000000;
+  keepalive_timeout 3600s;
+  client_max_body_size 0;
+  client_body_temp_path ${plan.path('body')};
+  proxy_temp_path ${plan.path('temp')};
+  proxy_max_temp_file_size 0;
+  map_hash_max_size ${hashSize};
+  map_hash_bucket_size 128;
+  map $host $backend { include ${map}; }
+${site.backendPorts
+  .map((port, i) => `  upstream backend${i} { server 127.0.0.1:${port}; keepalive 256; keepalive_requests 1000000000; }`)
+  .join('\n')}
+  server {
+    listen 127.0.0.1:${plan.port} backlog=4096;
+    location / {
+      proxy_pass http://$backend;
+      proxy_http_version 1.1;
+      proxy_request_buffering off;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Real-IP $remote_addr;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Forwarded-Port $server_port;
+      proxy_set_header X-Request-Id $request_id;
+    }
+  }
+}
+`;
+}

@@ -1,0 +1,63 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePorts, untilListening } from '../ports.ts';
+import type { RouteSet } from '../routes.ts';
+import type { Site } from '../site.ts';
+
+export const proxyNames = ['hipache', 'nginx', 'haproxy', 'caddy', 'npm'] as const;
+export type ProxyName = (typeof proxyNames)[number];
+
+/** A proxy that runs, on the proxies' core, with all routes of its set. */
+export interface RunningProxy {
+  readonly name: ProxyName;
+  readonly pid: number;
+  readonly port: number;
+  readonly routes: RouteSet;
+  /** The URL of the route store; null where routes are a file that is read at the start. */
+  readonly store: string | null;
+  stop(): Promise<void>;
+}
+
+/** How one is started: on this port, with these routes. */
+export interface Plan {
+  /** Of processes and files: no other proxy of this run has it. */
+  readonly label: string;
+  readonly port: number;
+  readonly routes: RouteSet;
+  /** The path of a file of this proxy. */
+  path(ending: string): string;
+  /** Writes a file of this proxy. @returns its path. */
+  write(ending: string, text: string): string;
+}
+
+/** What a proxy's file makes of a plan. */
+export interface Launch {
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly store?: string;
+}
+
+/** Starts a proxy as `launch` says, and waits until it listens. */
+export async function startProxy(
+  site: Site,
+  name: ProxyName,
+  routes: RouteSet,
+  launch: (site: Site, plan: Plan) => Launch | Promise<Launch>,
+): Promise<RunningProxy> {
+  const label = `${name}-${routes.name}`;
+  const [port = 0] = await freePorts(1);
+  const path = (ending: string) => join(site.directory, `${label}.${ending}`);
+  const write = (ending: string, text: string) => {
+    writeFileSync(path(ending), text);
+    return path(ending);
+  };
+  const { command, env, store } = await launch(site, { label, port, routes, path, write });
+  const running = site.processes.start(label, command, { core: site.proxyCore, ...(env === undefined ? {} : { env }) });
+  await untilListening(running, port);
+  return { name, pid: running.pid, port, routes, store: store ?? null, stop: () => running.stop() };
+}
+
+/** A line for each host: `host value`, the value by the number of its backend. */
+export function mapLines(routes: RouteSet, backends: number, line: (host: string, backend: number) => string): string {
+  return `${routes.hosts.map((host, i) => line(host, i % backends)).join('\n')}\n`;
+}

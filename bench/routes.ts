@@ -1,0 +1,12 @@
+/** Hosts with their backends, the same for every proxy. */
+export interface RouteSet {
+  readonly name: string;
+  /** Host names; the backend of the i-th is number `i % backendPorts.length`. */
+  readonly hosts: readonly string[];
+}
+
+/** `count` hosts. The names are those of customers' shops in length. */
+export function routeSet(count: number): RouteSet {
+  const hosts = Array.from({ length: count }, (_, i) => `shop-${String(i).padStart(6, '0')}.bench.example`);
+  return { name: `hosts-${count}`, hosts };
+}

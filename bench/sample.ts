@@ -1,0 +1,34 @@
+/** What can be measured. `better` says which way is better; null where neither is. */
+export const metrics = {
+  cpuUsPerRequest: { title: 'CPU per request', unit: 'µs', better: 'less' },
+  mibPerCpuSecond: { title: 'bytes per CPU second', unit: 'MiB/s', better: 'more' },
+  requestsPerSecond: { title: 'requests per second', unit: '/s', better: 'more' },
+  p50Us: { title: 'p50', unit: 'µs', better: 'less' },
+  p99Us: { title: 'p99', unit: 'µs', better: 'less' },
+  p999Us: { title: 'p99.9', unit: 'µs', better: 'less' },
+  rssMib: { title: 'RSS', unit: 'MiB', better: 'less' },
+  peakRssMib: { title: 'peak RSS', unit: 'MiB', better: 'less' },
+  liveP50Ms: { title: 'write to served, p50', unit: 'ms', better: 'less' },
+  liveP99Ms: { title: 'write to served, p99', unit: 'ms', better: 'less' },
+  /** Requests without an answer, with another status than 200, or with another body. */
+  failed: { title: 'failed', unit: '', better: 'less' },
+  requests: { title: 'requests', unit: '', better: null },
+  seconds: { title: 'duration', unit: 's', better: null },
+  /** The fixed rate of the load, where it has one. */
+  ratePerSecond: { title: 'rate', unit: '/s', better: null },
+  changesPerSecond: { title: 'changes', unit: '/s', better: null },
+  /** How busy the proxy's core was: the proxy itself, and anything else, in percent of the time. */
+  proxyPercent: { title: "proxy's core, by the proxy", unit: '%', better: null },
+  foreignPercent: { title: "proxy's core, by others", unit: '%', better: null },
+  /** At 100 the load, not the proxy, sets the requests per second. */
+  loadPercent: { title: "load's core", unit: '%', better: null },
+} as const satisfies Record<string, { title: string; unit: string; better: 'less' | 'more' | null }>;
+
+export type Metric = keyof typeof metrics;
+
+/** What one round measured. */
+export type Sample = Readonly<Partial<Record<Metric, number>>>;
+
+export function isMetric(name: string): name is Metric {
+  return Object.hasOwn(metrics, name);
+}

@@ -1,0 +1,79 @@
+import { fileURLToPath } from 'node:url';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openStore } from '../../src/stores/open-store.ts';
+import { freePorts, untilListening } from '../ports.ts';
+import type { StreamClientResult, StreamClientSettings } from '../programs/stream-client.ts';
+import type { RunningProxy } from '../proxies/proxy.ts';
+import { routeSet } from '../routes.ts';
+import type { Sample } from '../sample.ts';
+import type { Site } from '../site.ts';
+import { cpuSeconds, memory, resetPeak } from '../usage.ts';
+import type { Context, Group, Scenario } from './scenario.ts';
+
+const MiB = 1024 * 1024;
+const GiB = 1024 * MiB;
+/** At the slowest, for the time limit. */
+const bytesPerSecondMin = 30 * MiB;
+const host = 'stream.bench.example';
+/** Of a proxy that has done nothing else. */
+const routes = { ...routeSet(1), name: 'stream' };
+
+let backendPort: Promise<number> | null = null;
+
+/** The memory that a long body takes on its way through. */
+export const memoryGroup: Group = {
+  short: false,
+  once: true,
+  routes,
+  scenarios: (['download', 'upload'] as const).flatMap((direction) =>
+    [false, true].map((chunked) => scenario(direction, chunked)),
+  ),
+};
+
+function scenario(direction: 'download' | 'upload', chunked: boolean): Scenario {
+  const framing = chunked ? 'chunked' : 'length';
+  return {
+    name: `memory-${direction}-${framing}`,
+    title: `10 GiB ${direction}, ${chunked ? 'chunked' : 'by length'} (1 GiB in the short form)`,
+    proxies: ['hipache'],
+    async run({ site, fleet, short }: Context, proxyName): Promise<Sample> {
+      const proxy = await fleet.proxy(proxyName, routes);
+      backendPort ??= startBackend(site, proxy);
+      await backendPort;
+      const bytes = short ? GiB : 10 * GiB;
+      resetPeak(proxy.pid);
+      const cpuBefore = cpuSeconds(proxy.pid);
+      const result = await transfer(site, { port: proxy.port, host, direction, bytes, chunked });
+      const { residentBytes, peakBytes } = memory(proxy.pid);
+      return {
+        peakRssMib: peakBytes / MiB,
+        rssMib: residentBytes / MiB,
+        mibPerCpuSecond: result.bytes / MiB / (cpuSeconds(proxy.pid) - cpuBefore),
+        seconds: result.seconds,
+        requests: 1,
+        failed: result.bytes === bytes ? 0 : 1,
+      };
+    },
+  };
+}
+
+async function startBackend(site: Site, proxy: RunningProxy): Promise<number> {
+  const [port = 0] = await freePorts(1);
+  const program = fileURLToPath(import.meta.resolve('../programs/stream-backend.ts'));
+  const running = site.processes.start('stream-backend', [process.execPath, program, String(port)], {
+    core: site.loadCore,
+  });
+  await untilListening(running, port);
+  const store = await openStore(proxy.store ?? '');
+  await store.set(host, null, [`http://127.0.0.1:${port}`]);
+  await store.close();
+  await delay(200);
+  return port;
+}
+
+async function transfer(site: Site, settings: StreamClientSettings): Promise<StreamClientResult> {
+  const program = fileURLToPath(import.meta.resolve('../programs/stream-client.ts'));
+  const command = [process.execPath, program, JSON.stringify(settings)];
+  const msMax = (settings.bytes / bytesPerSecondMin) * 1000;
+  return JSON.parse(await site.processes.run('stream-client', command, { core: site.loadCore }, msMax));
+}

@@ -1,0 +1,108 @@
+import { answers } from '../backends.ts';
+import { type WrkLoad, wrk } from '../load/wrk.ts';
+import { measure } from '../measure.ts';
+import { type RouteSet, routeSet } from '../routes.ts';
+import type { Sample } from '../sample.ts';
+import type { Context, Group, Scenario } from './scenario.ts';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Routes of every scenario that is not about many. */
+export const fewRoutes = routeSet(10);
+const manyRoutes = routeSet(100_000);
+const oneHost = fewRoutes.hosts.slice(0, 1);
+
+/** How often it is tried to request every host once, before it is measured. */
+const primeTriesMax = 20;
+
+/** Pools of hosts that have been requested one by one, by the id of the proxy's process. */
+const primed = new Set<number>();
+
+/** Scenarios of a load as hard as it can. */
+export const throughputGroups: readonly Group[] = [
+  {
+    short: true,
+    scenarios: [scenario('small', '40 bytes, 64 connections kept', fewRoutes, {})],
+  },
+  {
+    short: true,
+    scenarios: [
+      scenario('body-64k', 'answers of 64 KiB', fewRoutes, { ...download(answers.body64k), connections: 32 }),
+    ],
+  },
+  {
+    short: false,
+    scenarios: [
+      scenario('upload-64k', 'requests of 64 KiB', fewRoutes, { ...upload(64 * KiB), connections: 32 }),
+      scenario('body-10m', 'answers of 10 MiB', fewRoutes, { ...download(answers.body10m), connections: 8 }),
+      scenario('upload-10m', 'requests of 10 MiB', fewRoutes, { ...upload(10 * MiB), connections: 8 }),
+    ],
+  },
+  {
+    short: true,
+    scenarios: [scenario('connections', 'a new connection per request', fewRoutes, { newConnections: true })],
+  },
+  {
+    short: true,
+    routes: manyRoutes,
+    scenarios: [
+      scenario('hosts-10', '40 bytes, over 10 hosts', fewRoutes, { hosts: fewRoutes.hosts }),
+      scenario('hosts-100k', '40 bytes, over 100,000 hosts', manyRoutes, { hosts: manyRoutes.hosts }),
+    ],
+  },
+];
+
+/** The load of the scenario `small`. */
+export const smallLoad = { path: answers.small.path, connections: 64, hosts: oneHost } as const;
+
+interface Particular extends Partial<Omit<WrkLoad, 'port' | 'seconds'>> {
+  /** Of the body, either way, where it is what the scenario is about. */
+  readonly payloadBytes?: number;
+}
+
+function scenario(name: string, title: string, routes: RouteSet, particular: Particular): Scenario {
+  const { payloadBytes, ...rest } = particular;
+  const load = { ...smallLoad, ...rest };
+  return {
+    name,
+    title,
+    async run({ site, fleet, seconds, warmUpSeconds }, proxyName): Promise<Sample> {
+      const proxy = await fleet.proxy(proxyName, routes);
+      const { port } = proxy;
+      if (load.hosts.length > routes.hosts.length / 2) await prime();
+      await wrk(site, { ...load, port, seconds: warmUpSeconds });
+      const sample = await measure(site, proxy, () => wrk(site, { ...load, port, seconds }));
+      if (payloadBytes === undefined) return sample;
+      return { ...sample, mibPerCpuSecond: payloadBytes / MiB / ((sample.cpuUsPerRequest ?? Number.NaN) / 1e6) };
+
+      /** Requests every host at least once: what is measured is a proxy that knows them. */
+      async function prime(): Promise<void> {
+        if (primed.has(proxy.pid)) return;
+        for (let left = load.hosts.length, tries = 0; left > 0 && tries < primeTriesMax; tries++) {
+          const hosts = load.hosts.slice(-left);
+          left -= (await wrk(site, { ...load, hosts, port, seconds: 2, inTurn: true })).requests;
+        }
+        primed.add(proxy.pid);
+      }
+    },
+  };
+}
+
+function download({ path, bytes }: { path: string; bytes: number }): Particular {
+  return { path, payloadBytes: bytes };
+}
+
+function upload(bytes: number): Particular {
+  return { path: answers.upload.path, bodyBytes: bytes, payloadBytes: bytes };
+}
+
+/** Requests per second that a proxy serves at most: of the scenario `small`, else measured now. */
+export async function peakRate(context: Context, proxyName: (typeof context.proxies)[number]): Promise<number> {
+  const known = context.samples('small', proxyName).map(({ requestsPerSecond = 0 }) => requestsPerSecond);
+  if (known.length > 0) return Math.max(...known);
+  const { port } = await context.fleet.proxy(proxyName, fewRoutes);
+  await wrk(context.site, { ...smallLoad, port, seconds: 2 });
+  const { requests, seconds } = await wrk(context.site, { ...smallLoad, port, seconds: 3 });
+  return requests / seconds;
+}

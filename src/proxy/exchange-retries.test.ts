@@ -1,0 +1,425 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { DeafBackend } from '../../test/helpers/deaf-backend.ts';
+import type { BackendPeer } from '../../test/helpers/raw-backend.ts';
+import { answer, get, Rig, request } from '../../test/helpers/rig.ts';
+import type { ProxySettings } from './settings.ts';
+
+/** Nothing listens on these, ever. */
+const refusing = ['http://127.0.0.1:1', 'http://127.0.0.2:1', 'http://127.0.0.3:1', 'http://127.0.0.4:1'] as const;
+
+/** A rig whose choice is the first backend that is free and not tried. */
+function startRig(t: TestContext, settings: Partial<ProxySettings> = {}, backends = 2): Promise<Rig> {
+  return Rig.start(t, { settings, backends, random: () => 0 });
+}
+
+/** Two backends: the first does what `first` says with the connection once a head has come; the second serves. */
+async function startPair(t: TestContext, first: (peer: BackendPeer) => void, settings: Partial<ProxySettings> = {}) {
+  const rig = await startRig(t, settings);
+  const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
+  one.onBytes((peer) => {
+    if (peer.received.includes('\r\n\r\n')) first(peer);
+  });
+  two.serve(({ body }) => answer(`two got ${body}`));
+  return { rig, one, two };
+}
+
+const end = (peer: BackendPeer): void => {
+  peer.socket.end();
+};
+const reset = (peer: BackendPeer): void => {
+  peer.socket.resetAndDestroy();
+};
+
+describe('a backend that refuses the connection', () => {
+  test('is marked, and the next one asked', async (t) => {
+    const rig = await startRig(t, {}, 1);
+    rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
+    rig.backend.serve(() => answer('second'));
+    const client = await rig.send(get('/1') + get('/2'));
+    await client.expect(/second.*second/s);
+    assert.deepEqual(rig.proxy.marks, [{ url: refusing[0], reason: 'BACKEND_CONNECT_REFUSED' }]);
+    assert.deepEqual(
+      rig.proxy.ended.map(({ attempts }) => attempts),
+      [2, 1],
+    );
+    assert.equal(rig.proxy.dataPlane.counters.retries, 1);
+  });
+
+  const bodies: Record<string, [string, string]> = {
+    'a length': [request('POST / HTTP/1.1', 'Content-Length: 10'), 'helloworld'],
+    chunks: [
+      request('POST / HTTP/1.1', 'Transfer-Encoding: chunked'),
+      '5\r\nhello\r\n5;x\r\nworld\r\n0\r\nX-T: t\r\n\r\n',
+    ],
+  };
+  for (const [name, [head, body]] of Object.entries(bodies)) {
+    test(`costs a POST with ${name} nothing: its body reaches the next one whole`, async (t) => {
+      const rig = await startRig(t, {}, 1);
+      rig.proxy.route('a.test', [...refusing, rig.backend.url]);
+      rig.backend.serve(({ body: arrived, trailers }) => answer(`got ${arrived} ${JSON.stringify(trailers)}`));
+      const client = await rig.send(head + body + get('/next'));
+      await client.expect(/got helloworld .*got {2}\[\]/s);
+    });
+
+    test(`costs a POST with ${name} nothing that is still being sent`, async (t) => {
+      const rig = await startRig(t, {}, 1);
+      rig.proxy.route('a.test', [refusing[0], refusing[1], rig.backend.url]);
+      rig.backend.serve(({ body: arrived }) => answer(`got ${arrived}`));
+      const client = await rig.send(head);
+      for (const byte of body) {
+        client.send(byte);
+        await new Promise(setImmediate);
+      }
+      await client.expect('got helloworld');
+      assert.equal(rig.backend.peers.length, 1);
+    });
+  }
+
+  test('costs a large body nothing: what no backend has seen is kept, whatever its limit', async (t) => {
+    const rig = await startRig(t, { retryBodyBytesMax: 0 }, 1);
+    rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
+    rig.backend.serve(({ body }) => answer(`got ${body.length}`));
+    const length = 300_000;
+    const client = await rig.send(`${request('POST / HTTP/1.1', `Content-Length: ${length}`)}${'x'.repeat(length)}`);
+    await client.expect(`got ${length}`);
+  });
+
+  test('is the end where it is the only one, and is not marked', async (t) => {
+    const rig = await startRig(t, {}, 1);
+    rig.proxy.route('a.test', [refusing[0]]);
+    const client = await rig.send(get('/'));
+    await client.expect('Reached max retries limit');
+    assert.deepEqual(client.statuses, [502]);
+    assert.match(client.received, /\r\nx-hipache-error: BACKEND_CONNECT_REFUSED\r\n/);
+    assert.deepEqual(rig.proxy.marks, []);
+    client.send(get('/'));
+    await client.expect(/Reached max.*Reached max/s);
+  });
+
+  test('is the last one to stay unmarked', async (t) => {
+    const rig = await startRig(t, {}, 1);
+    rig.proxy.route('a.test', [...refusing]);
+    for (let count = 1; count <= 3; count++) {
+      const client = await rig.send(get('/'));
+      await client.expect('Reached max retries limit');
+    }
+    assert.deepEqual(
+      rig.proxy.marks.map(({ url }) => url),
+      refusing.slice(0, 3),
+    );
+  });
+
+  test('is asked again where all are marked', async (t) => {
+    const rig = await startRig(t, {}, 1);
+    rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
+    rig.backend.serve(() => answer('alive'));
+    for (const backend of rig.proxy.frontend('a.test').backends) {
+      backend.down = { untilMs: Date.now() + 60_000, sinceMs: Date.now(), reason: 'test', instance: 'test' };
+    }
+    const client = await rig.send(get('/'));
+    await client.expect('alive');
+  });
+});
+
+describe('a further try is not made', () => {
+  test('where retries are disabled', async (t) => {
+    const { rig, two } = await startPair(t, end, { retriesMax: 0 });
+    const client = await rig.send(get('/'));
+    await client.expect('Retry on error is disabled');
+    assert.deepEqual(client.statuses, [502]);
+    assert.equal(two.peers.length, 0);
+  });
+
+  test('beyond their limit', async (t) => {
+    const rig = await startRig(t, { retriesMax: 2 }, 1);
+    rig.proxy.route('a.test', [...refusing.slice(0, 3), rig.backend.url]);
+    rig.backend.serve(() => answer('never'));
+    const client = await rig.send(get('/'));
+    await client.expect('Reached max retries limit');
+    assert.equal(rig.proxy.ended[0]?.attempts, 3);
+    assert.equal(rig.backend.peers.length, 0);
+  });
+
+  test('beyond the budget of the host', async (t) => {
+    const rig = await startRig(t, { retryBudget: { ratio: 0, retriesMin: 2, bucketMs: 3_600_000 }, downMs: 0 }, 1);
+    rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
+    rig.backend.serve(() => answer('second'));
+    const client = await rig.send(get('/').repeat(4));
+    await client.expect(/(second.*){2}(Reached max.*){2}/s);
+    assert.deepEqual(client.statuses, [200, 200, 502, 502]);
+    assert.deepEqual(rig.proxy.marks, []);
+  });
+
+  const notSafe: Record<string, string> = {
+    'a POST that has been sent': request('POST / HTTP/1.1'),
+    'a POST with a body that has been sent': `${request('POST / HTTP/1.1', 'Content-Length: 5')}hello`,
+    'a PATCH': request('PATCH / HTTP/1.1'),
+    'a method that is not known': request('FROB / HTTP/1.1'),
+  };
+  for (const [name, text] of Object.entries(notSafe)) {
+    for (const [how, fail] of Object.entries({ ended: end, reset })) {
+      test(`of ${name}, after the connection was ${how}`, async (t) => {
+        const { rig, one, two } = await startPair(t, fail);
+        const client = await rig.send(text);
+        await client.expect('backend closed the connection');
+        assert.deepEqual(client.statuses, [502]);
+        assert.equal(one.peers.length, 1);
+        assert.equal(two.peers.length, 0);
+        // It did fail: later requests go elsewhere.
+        assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_RESET' }]);
+      });
+    }
+  }
+
+  test('of a POST whose body has been sent in part', async (t) => {
+    const { rig, two } = await startPair(t, end);
+    const client = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 5')}he`);
+    await client.expect('backend closed the connection');
+    await client.untilEnded();
+    assert.equal(two.peers.length, 0);
+  });
+
+  test('after a byte of an answer', async (t) => {
+    const { rig, one, two } = await startPair(t, (peer) => {
+      peer.send('H');
+      peer.socket.end();
+    });
+    const client = await rig.send(get('/'));
+    await client.expect('backend closed the connection');
+    assert.deepEqual(client.statuses, [502]);
+    assert.equal(two.peers.length, 0);
+    assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_RESET' }]);
+  });
+
+  test('after an interim answer', async (t) => {
+    const { rig, two } = await startPair(t, (peer) => {
+      peer.send('HTTP/1.1 103 Early Hints\r\n\r\n');
+      peer.socket.end();
+    });
+    const client = await rig.send(get('/'));
+    await client.expect('backend closed the connection');
+    assert.deepEqual(client.statuses, [103, 502]);
+    assert.equal(two.peers.length, 0);
+  });
+
+  test('of a body that is larger than what is kept', async (t) => {
+    const { rig, one, two } = await startPair(t, () => {}, { retryBodyBytesMax: 1000 });
+    const client = await rig.send(`${request('PUT / HTTP/1.1', 'Content-Length: 1001')}${'x'.repeat(1001)}`);
+    await one.receive('x'.repeat(1001));
+    (await one.peer()).socket.end();
+    await client.expect('backend closed the connection');
+    assert.deepEqual(client.statuses, [502]);
+    assert.equal(two.peers.length, 0);
+  });
+});
+
+describe('an idempotent request whose connection ends before an answer is sent again', () => {
+  const requests: Record<string, [string, string]> = {
+    GET: [get('/'), ''],
+    HEAD: [request('HEAD / HTTP/1.1'), ''],
+    OPTIONS: [request('OPTIONS * HTTP/1.1'), ''],
+    DELETE: [request('DELETE / HTTP/1.1'), ''],
+    'PUT with a length': [`${request('PUT / HTTP/1.1', 'Content-Length: 5')}hello`, 'hello'],
+    'PUT in chunks': [
+      `${request('PUT / HTTP/1.1', 'Transfer-Encoding: chunked')}2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n`,
+      'hello',
+    ],
+    'GET with a body': [`${request('GET / HTTP/1.1', 'Content-Length: 5')}hello`, 'hello'],
+  };
+  for (const [name, [text, body]] of Object.entries(requests)) {
+    for (const [how, fail] of Object.entries({ ended: end, reset })) {
+      test(`${name}, ${how}`, async (t) => {
+        const { rig, one, two } = await startPair(t, fail);
+        const client = await rig.send(text + get('/next'));
+        await client.expect('two got ');
+        await rig.proxy.untilQuiet();
+        assert.deepEqual(client.statuses, [200, 200]);
+        assert.deepEqual(
+          two.requests.map((arrived) => arrived.body),
+          [body, ''],
+        );
+        assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_RESET' }]);
+      });
+    }
+  }
+
+  test('with a body that is just as large as what is kept', async (t) => {
+    const { rig, one, two } = await startPair(t, () => {}, { retryBodyBytesMax: 1000 });
+    const client = await rig.send(`${request('PUT / HTTP/1.1', 'Content-Length: 1000')}${'x'.repeat(1000)}`);
+    await one.receive('x'.repeat(1000));
+    (await one.peer()).socket.end();
+    await client.expect('two got xxx');
+    assert.equal(two.requests[0]?.body.length, 1000);
+  });
+
+  test('while its body is still being sent', async (t) => {
+    const { rig, one, two } = await startPair(t, () => {});
+    const client = await rig.send(`${request('PUT / HTTP/1.1', 'Content-Length: 10')}hello`);
+    await one.receive('hello');
+    (await one.peer()).socket.end();
+    await two.receive('hello');
+    client.send('world');
+    await client.expect('two got helloworld');
+  });
+
+  test('after silence: the next one is asked, the silent one marked', async (t) => {
+    const { rig, one } = await startPair(t, () => {}, { inactivityMs: 300 });
+    const client = await rig.send(get('/'));
+    await client.expect('two got ');
+    assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_TIMEOUT' }]);
+    await (await one.peer()).untilClosed();
+  });
+
+  test('but a POST gets 504 after silence', async (t) => {
+    const { rig, one, two } = await startPair(t, () => {}, { inactivityMs: 300 });
+    const client = await rig.send(request('POST / HTTP/1.1'));
+    await client.expect('backend did not answer in time');
+    assert.deepEqual(client.statuses, [504]);
+    assert.equal(two.peers.length, 0);
+    assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_TIMEOUT' }]);
+  });
+});
+
+describe('a kept connection that the backend has ended meanwhile', () => {
+  /** A rig whose only backend has served one request, and does `second` with the next on that connection. */
+  async function served(t: TestContext, second: (peer: BackendPeer) => void): Promise<Rig> {
+    const rig = await startRig(t, {}, 1);
+    rig.backend.serve((_, peer) => {
+      if (peer !== rig.backend.peers[0] || peer.requests.length === 1) return answer('served');
+      second(peer);
+      return '';
+    });
+    const client = await rig.send(get('/'));
+    await client.expect('served');
+    return rig;
+  }
+
+  for (const [how, fail] of Object.entries({ ended: end, reset })) {
+    test(`(${how}) costs an idempotent request nothing: a fresh one is made, and nobody marked`, async (t) => {
+      const rig = await served(t, fail);
+      rig.proxy.route('a.test', [rig.backend.url, refusing[0]]);
+      const client = await rig.send(`${request('PUT / HTTP/1.1', 'Content-Length: 5')}hello`);
+      await client.expect('served');
+      assert.deepEqual(rig.proxy.marks, []);
+      assert.equal(rig.backend.peers.length, 2);
+      assert.equal(rig.backend.requests.at(-1)?.body, 'hello');
+    });
+
+    test(`(${how}) costs a POST that it has seen a 502, but marks nobody`, async (t) => {
+      const rig = await served(t, fail);
+      rig.proxy.route('a.test', [rig.backend.url, refusing[0]]);
+      const client = await rig.send(request('POST / HTTP/1.1'));
+      await client.expect('backend closed the connection');
+      assert.deepEqual(rig.proxy.marks, []);
+      assert.equal(rig.backend.peers.length, 1);
+    });
+  }
+
+  test('before the next request came is not used for it, a POST either', async (t) => {
+    const rig = await served(t, () => {});
+    const peer = await rig.backend.peer();
+    peer.socket.end();
+    await peer.untilClosed();
+    const client = await rig.send(request('POST / HTTP/1.1'));
+    await client.expect('served');
+    assert.equal(rig.backend.peers.length, 2);
+    assert.equal(rig.proxy.dataPlane.counters.retries, 0);
+  });
+
+  test('is tried afresh even where retries are disabled', async (t) => {
+    const rig = await Rig.start(t, { settings: { retriesMax: 0 } });
+    rig.backend.serve((_, peer) => {
+      if (peer.requests.length === 1) return answer('served');
+      peer.socket.end();
+      return '';
+    });
+    const client = await rig.send(get('/1'));
+    await client.expect('served');
+    client.send(get('/2'));
+    await client.expect(/served.*served/s);
+    assert.equal(rig.backend.peers.length, 2);
+  });
+});
+
+describe('the status of an answer marks its backend', () => {
+  const cases: readonly [string, string[], boolean, string | null][] = [
+    ['404 Not Found', [], true, null],
+    ['499 Odd', [], true, null],
+    ['500 Oh', [], true, 'status 500'],
+    ['500 Oh', [], false, null],
+    ['501 No', [], false, 'status 501'],
+    ['502 Bad', [], true, 'status 502'],
+    ['503 Busy', [], true, 'status 503'],
+    ['503 Maintenance', ['Retry-After: 120'], true, null],
+    ['500 Oh', ['Retry-After: 120'], true, 'status 500'],
+    ['504 Late', [], false, 'status 504'],
+    ['599 Odd', [], false, 'status 599'],
+    ['600 Odd', [], false, null],
+  ];
+  for (const [status, lines, downOn500, reason] of cases) {
+    const how = `${status}${lines.length > 0 ? ' with Retry-After' : ''}, downOn500 ${downOn500}`;
+    test(`${how}: ${reason === null ? 'no mark' : 'marked'}, and the client gets it as it is`, async (t) => {
+      const rig = await startRig(t, { downOn500 });
+      const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
+      one.serve(() => answer('one', status, ...lines));
+      two.serve(() => answer('two'));
+      const client = await rig.send(get('/1'));
+      await client.expect('one');
+      client.send(get('/2'));
+      await client.expect(reason === null ? /one.*one/s : 'two');
+      assert.deepEqual(rig.proxy.marks, reason === null ? [] : [{ url: one.url, reason }]);
+      assert.equal(rig.proxy.dataPlane.counters.retries, 0);
+    });
+  }
+
+  test('but never the only one', async (t) => {
+    const rig = await startRig(t, {}, 1);
+    rig.backend.serve(() => answer('broken', '500 Oh'));
+    const client = await rig.send(get('/1') + get('/2'));
+    await client.expect(/broken.*broken/s);
+    assert.deepEqual(rig.proxy.marks, []);
+  });
+});
+
+describe('a backend that does not accept the connection in time', () => {
+  test('is marked, and the next one asked, a POST too', async (t) => {
+    const deaf = await DeafBackend.start();
+    t.after(() => deaf.stop());
+    const rig = await startRig(t, { connectTimeoutMs: 300 }, 1);
+    rig.proxy.route('a.test', [deaf.url, rig.backend.url]);
+    rig.backend.serve(({ body }) => answer(`got ${body}`));
+    const client = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 5')}hello`);
+    await client.expect('got hello');
+    assert.deepEqual(rig.proxy.marks, [{ url: deaf.url, reason: 'BACKEND_CONNECT_TIMEOUT' }]);
+  });
+
+  test('gives 504 where it is the only one', async (t) => {
+    const deaf = await DeafBackend.start();
+    t.after(() => deaf.stop());
+    const rig = await startRig(t, { connectTimeoutMs: 300 }, 1);
+    rig.proxy.route('a.test', [deaf.url]);
+    const client = await rig.send(get('/'));
+    await client.expect('\r\n\r\n');
+    assert.deepEqual(client.statuses, [504]);
+    assert.match(client.received, /\r\nx-hipache-error: BACKEND_CONNECT_TIMEOUT\r\n/);
+  });
+
+  test('is not waited for by a client that has gone, and never asked for it', async (t) => {
+    const deaf = await DeafBackend.start();
+    t.after(() => deaf.stop());
+    const rig = await startRig(t, { connectTimeoutMs: 600 }, 1);
+    rig.proxy.route('a.test', [deaf.url, rig.backend.url]);
+    const client = await rig.send(get('/'));
+    const { counters } = rig.proxy.dataPlane;
+    while (counters.requestsInFlight === 0) await new Promise(setImmediate);
+    client.socket.resetAndDestroy();
+    await rig.proxy.untilQuiet();
+    while (counters.backendConnectionsOpen > 0) await new Promise(setImmediate);
+    assert.equal(rig.proxy.ended.length, 1);
+    assert.equal(rig.proxy.ended[0]?.errorCode, 'CLIENT_GONE');
+    // Its failure is no client's any more: no retry for the one that has gone.
+    assert.equal(rig.backend.peers.length, 0);
+    assert.equal(counters.retries, 0);
+  });
+});

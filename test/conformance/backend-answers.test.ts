@@ -1,0 +1,273 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { values } from '../helpers/reference-parser.ts';
+import { answer, get, Rig, request } from '../helpers/rig.ts';
+import { until } from '../helpers/until.ts';
+
+describe('case 18: bytes on an idle connection to a backend', () => {
+  const surplus: Record<string, string> = {
+    'a whole answer (CVE-2026-48931)': answer('poison'),
+    'a single byte': '\n',
+    '408 as some servers send it': 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n',
+  };
+  for (const [name, bytes] of Object.entries(surplus)) {
+    test(`${name}: the connection is destroyed, the bytes never read as an answer`, async (t) => {
+      const rig = await Rig.start(t);
+      rig.backend.serve(() => answer('first'));
+      const client = await rig.send(get('/1'));
+      await client.expect('first');
+      const peer = await rig.backend.peer();
+      peer.send(bytes);
+      await peer.untilClosed();
+      rig.backend.serve(() => answer('second'));
+      client.send(get('/2'));
+      await client.expect('second');
+      assert.doesNotMatch(client.received, /poison|408/);
+      assert.equal(rig.backend.peers.length, 2);
+      assert.equal(rig.proxy.dataPlane.counters.backendConnectionsPoisoned, 1);
+    });
+  }
+});
+
+/** What a client of 1.1 gets for a GET that the backend answers with `sent`, on a connection that both keep open. */
+async function toGet(
+  t: TestContext,
+  sent: string,
+  method = 'GET',
+): Promise<{ rig: Rig; received: string; statuses: number[] }> {
+  const rig = await Rig.start(t);
+  let count = 0;
+  rig.backend.serve(() => (count++ === 0 ? sent : answer('fresh')));
+  const client = await rig.send(request(`${method} / HTTP/1.1`));
+  await client.expect(/\r\n\r\n/);
+  await rig.proxy.untilQuiet();
+  const { received, statuses } = { received: client.received, statuses: client.statuses };
+  const again = await rig.send(get('/after'));
+  await again.expect('fresh');
+  return { rig, received, statuses };
+}
+
+describe('case 19: an answer is refused with 502, and its connection never used again, that has', () => {
+  const invalid: Record<string, string> = {
+    'a length and a coding': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'a coding and a length': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n',
+    'two lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!',
+    'two equal lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello',
+    'a list of lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello',
+    'a length that is none': 'HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\nhello',
+    'an unknown coding': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n',
+    'two codings': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'a coding on HTTP/1.0': 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'a folded line': 'HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n',
+    'CR in a value': 'HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: b\r\nContent-Length: 0\r\n\r\n',
+    'LF in a value': 'HTTP/1.1 200 OK\r\nX: a\nSet-Cookie: b\r\nContent-Length: 0\r\n\r\n',
+    'NUL in a value': 'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n',
+    'a space before a colon': 'HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n',
+    'LF as line end': 'HTTP/1.1 200 OK\nContent-Length: 0\n\n',
+    'LF in the reason': 'HTTP/1.1 200 O\nK\r\nContent-Length: 0\r\n\r\n',
+    'no status': 'HTTP/1.1 OK\r\n\r\n',
+    'a status of two digits': 'HTTP/1.1 20 OK\r\n\r\n',
+    'a status of four digits': 'HTTP/1.1 2000 OK\r\n\r\n',
+    'a status of 0': 'HTTP/1.1 000 OK\r\n\r\n',
+    'another version': 'HTTP/2.0 200 OK\r\n\r\n',
+    'another protocol': 'SSH-2.0-OpenSSH_9.2\r\n',
+    'Connection: content-length': 'HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 0\r\n\r\n',
+    'a head without end': `HTTP/1.1 200 OK\r\n${'X: y\r\n'.repeat(200)}`,
+    'a field without end': `HTTP/1.1 200 OK\r\nX: ${'y'.repeat(40_000)}`,
+    '101 without an upgrade (case 23)':
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n',
+    'interim answers without end': 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(17) + answer('late'),
+  };
+  for (const [name, sent] of Object.entries(invalid)) {
+    test(name, async (t) => {
+      const { rig, received, statuses } = await toGet(t, sent);
+      assert.deepEqual(
+        statuses.filter((status) => status !== 103),
+        [502],
+      );
+      assert.match(received, /\r\nx-hipache-error: BACKEND_ANSWER_INVALID\r\n/);
+      assert.doesNotMatch(received, /Set-Cookie|late/);
+      // Not asked again, nor marked: it did answer.
+      assert.equal(rig.backend.requests.length, 2);
+      assert.equal(rig.backend.peers.length, 2);
+    });
+  }
+});
+
+describe('case 19: interim answers', () => {
+  test('are relayed as they come, up to their limit', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(get('/'));
+    const peer = await rig.backend.peer();
+    await rig.backend.receive('\r\n\r\n');
+    for (let count = 1; count <= 16; count++) {
+      peer.send(`HTTP/1.1 103 Early Hints\r\nLink: </${count}>\r\nConnection: x\r\nX: y\r\nContent-Length: 9\r\n\r\n`);
+      await client.expect(`HTTP/1.1 103 Early Hints\r\nLink: </${count}>\r\n\r\n`);
+    }
+    peer.send(answer('done'));
+    await client.expect('done');
+    client.send(get('/again'));
+    await rig.backend.receive('GET /again');
+    peer.send(`HTTP/1.1 103 Early Hints\r\n\r\n${answer('again')}`);
+    await client.expect('again');
+    assert.equal(rig.backend.peers.length, 1);
+  });
+
+  test('102 and unknown ones are relayed too', async (t) => {
+    const { statuses, received } = await toGet(
+      t,
+      `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 What\r\nTransfer-Encoding: chunked\r\n\r\n${answer('done')}`,
+    );
+    assert.deepEqual(statuses, [102, 199, 200]);
+    assert.doesNotMatch(received, /Transfer-Encoding/);
+  });
+});
+
+describe('case 19: a body behind an answer that has none never reaches the client', () => {
+  const bodiless: Record<string, [string, string]> = {
+    '204 with a length': ['GET', 'HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\npoison'],
+    '204 with chunks': ['GET', 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npoison\r\n0\r\n\r\n'],
+    '204 with an answer behind it': ['GET', `HTTP/1.1 204 No Content\r\n\r\n${answer('poison')}`],
+    '304 with a length': ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\npoison'],
+    '304 with chunks': [
+      'GET',
+      'HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npoison\r\n0\r\n\r\n',
+    ],
+    'HEAD with a body': ['HEAD', answer('poison')],
+    'HEAD with chunks': ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npoison\r\n0\r\n\r\n'],
+  };
+  for (const [name, [method, sent]] of Object.entries(bodiless)) {
+    test(name, async (t) => {
+      const { rig, received } = await toGet(t, sent, method);
+      assert.match(received, /^HTTP\/1\.1 (200|204|304) .*\r\n\r\n$/s);
+      assert.doesNotMatch(received, /poison|chunked/);
+      assert.equal(rig.backend.peers.length, 2);
+    });
+  }
+
+  test('and the length that goes with 304 and HEAD does, with 204 not', async (t) => {
+    const rig = await Rig.start(t);
+    rig.backend.serve(({ startLine }) => {
+      if (startLine.includes('/204')) return 'HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n';
+      if (startLine.includes('/304')) return 'HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n';
+      return startLine.startsWith('HEAD') ? 'HTTP/1.1 200 OK\r\nContent-Length: 88\r\n\r\n' : answer('end');
+    });
+    const client = await rig.send(get('/204') + get('/304') + request('HEAD / HTTP/1.1') + get('/end'));
+    await client.expect('end');
+    assert.equal(
+      client.received,
+      'HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n' +
+        `HTTP/1.1 200 OK\r\nContent-Length: 88\r\n\r\n${answer('end')}`,
+    );
+    assert.equal(rig.backend.peers.length, 1);
+  });
+});
+
+describe('case 19: a body that is cut short is seen by the client as a reset', () => {
+  const truncated: Record<string, string> = {
+    'in its length': 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello',
+    'before any byte of it': 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n',
+    'in a chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhello',
+    'in a chunk size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5',
+    'before the last chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n',
+    'in the last chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n',
+    'in the trailers': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n',
+  };
+  for (const [name, sent] of Object.entries(truncated)) {
+    for (const version of ['1.1', '1.0']) {
+      test(`${name}, to a client of ${version}`, async (t) => {
+        const rig = await Rig.start(t);
+        const client = await rig.send(request(`GET / HTTP/${version}`, 'Connection: keep-alive'));
+        const peer = await rig.backend.peer();
+        await rig.backend.receive('\r\n\r\n');
+        peer.send(sent);
+        await client.expect('200 OK\r\n');
+        peer.socket.end();
+        await until('the reset', () => client.reset);
+        assert.doesNotMatch(client.received, /\r\n0\r\n/);
+        assert.equal(client.ended, false);
+        assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_ANSWER_TRUNCATED');
+      });
+    }
+  }
+
+  const broken: Record<string, string> = {
+    'a chunk size that is none': 'xyz\r\n',
+    'LF behind a chunk': '5\r\nhello\n0\r\n\r\n',
+    'a broken trailer': '0\r\nbroken\r\n\r\n',
+  };
+  for (const [name, chunk] of Object.entries(broken)) {
+    test(`and so is ${name}`, async (t) => {
+      const rig = await Rig.start(t);
+      const client = await rig.send(get('/'));
+      const peer = await rig.backend.peer();
+      await rig.backend.receive('\r\n\r\n');
+      peer.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n');
+      await client.expect('hello');
+      peer.send(chunk);
+      await until('the reset', () => client.reset);
+      await peer.untilClosed();
+      assert.doesNotMatch(client.received, /\r\n0\r\n/);
+    });
+  }
+
+  test('also one up to the end of the connection that ends with a reset', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(get('/'));
+    const peer = await rig.backend.peer();
+    await rig.backend.receive('\r\n\r\n');
+    peer.send('HTTP/1.1 200 OK\r\n\r\nhello');
+    await client.expect('hello');
+    peer.socket.resetAndDestroy();
+    await until('the reset', () => client.reset);
+    assert.doesNotMatch(client.received, /\r\n0\r\n/);
+  });
+});
+
+describe('case 20: bytes beyond the length of an answer', () => {
+  const surplus: Record<string, string> = {
+    'an answer': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison',
+    'one byte': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello!',
+    'behind the last chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\npoison!',
+    'behind a length of 0': 'HTTP/1.1 200 hello\r\nContent-Length: 0\r\n\r\npoison!',
+  };
+  for (const [name, sent] of Object.entries(surplus)) {
+    test(`${name}: never reach the client, and the connection is not used again`, async (t) => {
+      const { rig, received, statuses } = await toGet(t, sent);
+      assert.match(received, /hello/);
+      assert.doesNotMatch(received, /poison|!/);
+      assert.deepEqual(statuses, [200]);
+      assert.equal(rig.backend.peers.length, 2);
+    });
+  }
+
+  test('in a later packet: the same', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(get('/'));
+    const peer = await rig.backend.peer();
+    await rig.backend.receive('\r\n\r\n');
+    peer.send('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel');
+    await client.expect('hel');
+    peer.send(`lo${answer('poison')}`);
+    await client.expect('hello');
+    await peer.untilClosed();
+    assert.doesNotMatch(client.received, /poison/);
+  });
+});
+
+describe('case 23: an Upgrade is not forwarded, and the request is one like any other', () => {
+  for (const protocol of ['h2c', 'TLS/1.0', 'foo', 'websocket']) {
+    test(protocol, async (t) => {
+      const rig = await Rig.start(t);
+      rig.backend.serve(({ startLine }) => answer(`to ${startLine}`, '200 OK', 'Upgrade: h2c', 'Connection: upgrade'));
+      const lines = [`Upgrade: ${protocol}`, 'Connection: Upgrade, HTTP2-Settings', 'HTTP2-Settings: AAMAAABkAAQAAP__'];
+      const client = await rig.send(get('/1', ...lines) + get('/2'));
+      await client.expect('to GET /2 HTTP/1.1');
+      assert.deepEqual(client.statuses, [200, 200]);
+      assert.doesNotMatch(client.received, /upgrade/i);
+      const [first] = rig.backend.requests;
+      for (const name of ['upgrade', 'connection', 'http2-settings'])
+        assert.deepEqual(values(first?.fields ?? [], name), []);
+    });
+  }
+});
