@@ -306,3 +306,25 @@ test('what is left of a killed process is no obstacle to reading alone', async (
   assert.ok((await store.read(['a.example']))[0]);
   await store.close();
 });
+
+test('a store whose thread ends is opened again, and says what happened meanwhile', async () => {
+  const path = newPath();
+  const large = await openSqlite(path);
+  await large.set('a.example', null, ['http://127.0.0.1:1']);
+  const longUrl = `http://127.0.0.1:1/${'x'.repeat(1_000_000)}`;
+  for (let count = 0; count < 60; count++) await large.set(`${count}.example`, null, [longUrl]);
+  const small = await openSqlite(path, { threadMemoryMib: 16 });
+  const watch = new Watch();
+  await small.watch(watch);
+  const lost = watch.event('lost');
+  const restored = watch.event('restored');
+  await assert.rejects(small.list('', 1000), { code: 'STORE_UNAVAILABLE' });
+  await lost;
+  await restored;
+  assert.deepEqual((await small.read(['a.example']))[0]?.frontend, ['a.example', 'http://127.0.0.1:1']);
+  const told = watch.next('b.example');
+  await large.set('b.example', null, ['http://127.0.0.1:2']);
+  await told;
+  await small.close();
+  await large.close();
+});

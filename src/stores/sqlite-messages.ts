@@ -6,6 +6,7 @@ export interface ThreadSettings {
   readonly path: string;
   readonly create: boolean;
   readonly changesKept: number;
+  readonly threadMemoryMib: number;
 }
 
 export type Request =

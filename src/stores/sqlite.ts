@@ -13,7 +13,14 @@ export interface SqliteStoreOptions {
   readonly create?: boolean;
   /** Changes that the log keeps for watchers that fall behind, 1 to 1,000,000. Default 20,000. */
   readonly changesKept?: number;
+  /** Memory that the store's thread may use, in MiB. Default 256. A thread that needs more ends, and is replaced. */
+  readonly threadMemoryMib?: number;
 }
+
+const threadMemoryMibDefault = 256;
+/** Pause before a thread that ended is replaced, growing with each in a row. */
+const restartMs = 500;
+const restartMsMax = 30_000;
 
 interface Pending {
   resolve(answer: Answer): void;
@@ -26,6 +33,7 @@ export async function openSqlite(path: string, options: SqliteStoreOptions = {})
     path,
     create: options.create ?? true,
     changesKept: options.changesKept ?? changesKeptDefault,
+    threadMemoryMib: options.threadMemoryMib ?? threadMemoryMibDefault,
   });
   await store.opened;
   return store;
@@ -34,34 +42,29 @@ export async function openSqlite(path: string, options: SqliteStoreOptions = {})
 /**
  * Routes in a SQLite file, read and written by any number of processes. This side only passes messages to the thread
  * (`sqlite-thread.ts`) that has the connections: what is asked for in one turn of the event loop goes over in one.
+ * A thread that ends by itself is replaced; what happened meanwhile is told as `lost` and `restored`.
  */
 class SqliteStore implements Store {
   readonly opened: Promise<void>;
-  readonly #path: string;
-  readonly #thread: Worker;
+  readonly #settings: ThreadSettings;
+  #thread: Worker;
   readonly #pending = new Map<number, Pending>();
   #outbox: { id: number; request: Request }[] = [];
   #nextId = 1;
   #listener: ChangeListener | null = null;
   #ended: Error | null = null;
   #closing: Promise<void> | null = null;
+  #wasOpened = false;
+  #restartTimer: NodeJS.Timeout | null = null;
+  #nextRestartMs = restartMs;
   readonly #settleOpened: { resolve(): void; reject(error: Error): void };
 
   constructor(settings: ThreadSettings) {
-    this.#path = settings.path;
+    this.#settings = settings;
     const opened = Promise.withResolvers<void>();
     this.opened = opened.promise;
     this.#settleOpened = opened;
-    // From a checkout the sources run as they are; in the package they are compiled.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    this.#thread = new Worker(new URL(`./sqlite-thread.${extension}`, import.meta.url), {
-      workerData: settings,
-      execArgv: [],
-      name: 'hipache-sqlite',
-    });
-    this.#thread.on('message', (replies: Replies) => this.#onReplies(replies));
-    this.#thread.on('error', (error: Error) => this.#end(error));
-    this.#thread.on('exit', () => this.#end(new Error('its thread ended')));
+    this.#thread = this.#startThread(settings);
   }
 
   async read(patterns: readonly string[]): Promise<readonly (StoredHost | null)[]> {
@@ -108,12 +111,31 @@ class SqliteStore implements Store {
 
   async #close(): Promise<void> {
     this.#listener = null;
+    if (this.#restartTimer !== null) clearTimeout(this.#restartTimer);
     if (this.#ended === null) {
       const closed = this.#send({ kind: 'close' }).catch(ignore);
       this.#ended = this.#unavailable('the store was closed');
       await closed;
     }
     await this.#thread.terminate();
+  }
+
+  #startThread(settings: ThreadSettings): Worker {
+    // From a checkout the sources run as they are; in the package they are compiled.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const thread = new Worker(new URL(`./sqlite-thread.${extension}`, import.meta.url), {
+      workerData: settings,
+      execArgv: [],
+      name: 'hipache-sqlite',
+      resourceLimits: { maxOldGenerationSizeMb: settings.threadMemoryMib },
+    });
+    const end = (error: Error): void => {
+      if (thread === this.#thread) this.#end(error);
+    };
+    thread.on('message', (replies: Replies) => this.#onReplies(replies));
+    thread.on('error', end);
+    thread.on('exit', () => end(new Error('its thread ended')));
+    return thread;
   }
 
   #ask(request: Request): Promise<Answer> {
@@ -151,7 +173,7 @@ class SqliteStore implements Store {
   #onEvent(event: Event): void {
     switch (event.kind) {
       case 'opened':
-        this.#settleOpened.resolve();
+        this.#onOpened();
         return;
       case 'failed':
         this.#end(toError(event.error));
@@ -167,7 +189,21 @@ class SqliteStore implements Store {
     }
   }
 
-  /** The thread is gone, or never got a database: nothing more will be answered. */
+  #onOpened(): void {
+    const isAnother = this.#wasOpened;
+    this.#wasOpened = true;
+    this.#settleOpened.resolve();
+    if (!isAnother) return;
+    this.#ended = null;
+    this.#nextRestartMs = restartMs;
+    if (this.#listener === null) return;
+    this.#ask({ kind: 'watch' }).then(
+      () => this.#listener?.restored(),
+      (error: Error) => this.#end(error),
+    );
+  }
+
+  /** The thread is gone, or has no database: nothing more will be answered, until there is another one. */
   #end(cause: Error): void {
     const error = cause instanceof HipacheError ? cause : this.#unavailable(cause.message, cause);
     if (this.#ended === null) {
@@ -175,13 +211,24 @@ class SqliteStore implements Store {
       this.#settleOpened.reject(error);
       this.#listener?.lost(error);
     }
+    if (this.#wasOpened && this.#closing === null) this.#restartLater();
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of pending) reject(this.#ended);
   }
 
+  #restartLater(): void {
+    if (this.#restartTimer !== null) return;
+    this.#restartTimer = setTimeout(() => {
+      this.#restartTimer = null;
+      void this.#thread.terminate();
+      this.#thread = this.#startThread({ ...this.#settings, create: false });
+    }, this.#nextRestartMs);
+    this.#nextRestartMs = Math.min(restartMsMax, this.#nextRestartMs * 2);
+  }
+
   #unavailable(problem: string, cause?: Error): HipacheError {
-    return new HipacheError('STORE_UNAVAILABLE', `${this.#path}: ${problem}`, { cause });
+    return new HipacheError('STORE_UNAVAILABLE', `${this.#settings.path}: ${problem}`, { cause });
   }
 }
 
