@@ -4,12 +4,15 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { HipacheError } from '../base/errors.ts';
 import { SqliteChanges } from './sqlite-changes.ts';
-import { storeError } from './sqlite-errors.ts';
+import { isPassingAtOpen, storeError } from './sqlite-errors.ts';
 import { identify, initialise } from './sqlite-schema.ts';
 import { SqliteTables } from './sqlite-tables.ts';
 
 /** How long opening waits for another process's lock, in ms. Later waits are the thread's, which must go on reading. */
 const openBusyMs = 5000;
+/** How long opening is tried again where SQLite itself does not wait, and the pause between, in ms. */
+const openRetryMs = 500;
+const openPauseMs = 20;
 /** How long a read waits for a lock: only while another process recovers or removes the log, in ms. */
 const readBusyMs = 200;
 /** The write-ahead log is cut back to this after a checkpoint. */
@@ -103,12 +106,24 @@ function open(path: string, options: SqliteOptions): Opened {
   const unwritable = whyUnwritable(path);
   if (unwritable !== null) return openReadOnly(path, unwritable);
   try {
-    return openWritable(path);
+    return openWhenFree(path);
   } catch (error) {
     // Without room even for the log's index: what the file itself has can be read.
     const full = storeError(error, path);
     if (full.code !== 'STORE_FULL') throw error;
     return openReadOnly(path, full);
+  }
+}
+
+/** Tries again for a while where others are in the way. Blocks, as everything of this thread may. */
+function openWhenFree(path: string): Opened {
+  for (let waitedMs = 0; ; waitedMs += openPauseMs) {
+    try {
+      return openWritable(path);
+    } catch (error) {
+      if (waitedMs >= openRetryMs || !isPassingAtOpen(error)) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, openPauseMs);
+    }
   }
 }
 

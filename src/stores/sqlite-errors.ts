@@ -9,6 +9,7 @@ const inputOutput = 10;
 const corrupt = 11;
 const full = 13;
 const cannotOpen = 14;
+const protocol = 15;
 const notADatabase = 26;
 /** SQLITE_IOERR_SHMSIZE: the shared memory beside the file could not grow, which is how a full disk shows in a read. */
 const sharedMemorySize = 4874;
@@ -23,6 +24,15 @@ function sqliteCode(error: unknown): number | null {
 export function isBusy(error: unknown): boolean {
   const code = sqliteCode(error);
   return code === busy || code === locked;
+}
+
+/**
+ * Whether opening may succeed a moment later: other processes make the file, or are the last to close it, just now.
+ * SQLite does not wait for all of these by itself, whatever the busy time-out.
+ */
+export function isPassingAtOpen(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === busy || code === locked || code === protocol || code === cannotOpen;
 }
 
 /** What an operator is told for an error of SQLite or of the file system at `path`. */
