@@ -97,7 +97,14 @@ export class Processes {
     if (this.#stopped) throw new Error('the benchmark was stopped');
     const [program = '', ...args] = command;
     const path = program.includes('/') ? program : (findProgram(program) ?? program);
-    const line = ['taskset', '-c', String(options.core), ...(options.idle ? ['chrt', '--idle', '0'] : []), path, ...args];
+    const line = [
+      'taskset',
+      '-c',
+      String(options.core),
+      ...(options.idle ? ['chrt', '--idle', '0'] : []),
+      path,
+      ...args,
+    ];
     const child = spawn(line[0] ?? '', line.slice(1), { stdio, env: { ...process.env, ...options.env } });
     child.on('error', () => {});
     this.#children.add(child);

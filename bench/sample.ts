@@ -8,8 +8,12 @@ export const metrics = {
   p999Us: { title: 'p99.9', unit: 'µs', better: 'less' },
   rssMib: { title: 'RSS', unit: 'MiB', better: 'less' },
   peakRssMib: { title: 'peak RSS', unit: 'MiB', better: 'less' },
-  liveP50Ms: { title: 'write to served, p50', unit: 'ms', better: 'less' },
-  liveP99Ms: { title: 'write to served, p99', unit: 'ms', better: 'less' },
+  /** From the call that writes a route to its acknowledgement. */
+  writeP50Ms: { title: 'call to acknowledged, p50', unit: 'ms', better: 'less' },
+  writeP99Ms: { title: 'call to acknowledged, p99', unit: 'ms', better: 'less' },
+  /** From the acknowledgement to the first answer by the new route. */
+  liveP50Ms: { title: 'acknowledged to served, p50', unit: 'ms', better: 'less' },
+  liveP99Ms: { title: 'acknowledged to served, p99', unit: 'ms', better: 'less' },
   /** Requests without an answer, with another status than 200, or with another body. */
   failed: { title: 'failed', unit: '', better: 'less' },
   requests: { title: 'requests', unit: '', better: null },

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
 import { HipacheError } from './base/errors.ts';
 import { createLog, type Log } from './base/log.ts';
+import { RareProblems } from './base/rare-problems.ts';
 import type { Config } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { exitCodes, runCommandLine } from './control/command-line.ts';
@@ -54,6 +55,7 @@ async function run(config: Config, log: Log): Promise<number> {
     onProblem: (message) => log.error(message),
   });
   onReopenSignal(() => accessLog.reopen());
+  const problems = new RareProblems(log.error, systemClock);
   const pages = errorPages(config, log);
   const store = await openStore(config.driver);
   const routes = new RouteCache({
@@ -76,6 +78,7 @@ async function run(config: Config, log: Log): Promise<number> {
     clock: systemClock,
     random: Math.random,
     version: packageVersion(),
+    onProblem: (what, error) => problems.report(what, { error }),
   });
   try {
     for (const bind of config.http.bind) {

@@ -3,7 +3,13 @@
 //   node npm-proxy.ts SETTINGS.json
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, readFileSync } from 'node:fs';
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http';
 import fastProxy from 'fast-proxy';
 
 interface Settings {
@@ -26,7 +32,7 @@ const pools = settings.backendPorts.map((port) =>
 const routes = new Map(settings.hosts.map((host, i) => [host, pools[i % pools.length]]));
 const log = createWriteStream(settings.log, { flags: 'a' });
 let lines: string[] = [];
-const options = { rewriteRequestHeaders: forwarded };
+const options = { rewriteRequestHeaders: forwarded, rewriteHeaders: withoutConnection };
 
 const server = createServer(onRequest);
 server.keepAliveTimeout = 3_600_000;
@@ -42,7 +48,8 @@ function onRequest(request: IncomingMessage, response: ServerResponse): void {
     return;
   }
   const startMs = Date.now();
-  response.once('finish', () => onFinish(request, response, startMs));
+  const client = request.socket.remoteAddress ?? '';
+  response.once('finish', () => onFinish(request, response, client, startMs));
   pool.proxy(request, response, request.url ?? '/', options);
 }
 
@@ -60,10 +67,17 @@ function forwarded(request: IncomingMessage, headers: IncomingHttpHeaders): Inco
   return headers;
 }
 
-function onFinish(request: IncomingMessage, response: ServerResponse, startMs: number): void {
-  const { method, url, httpVersion, headers, socket } = request;
+/** What the client is told. The backend's connection is not the client's. */
+function withoutConnection(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  delete headers.connection;
+  delete headers['keep-alive'];
+  return headers;
+}
+
+function onFinish(request: IncomingMessage, response: ServerResponse, client: string, startMs: number): void {
+  const { method, url, httpVersion, headers } = request;
   lines.push(
-    `${socket.remoteAddress} - - [${new Date(startMs).toISOString()}] "${method} ${url} HTTP/${httpVersion}" ` +
+    `${client} - - [${new Date(startMs).toISOString()}] "${method} ${url} HTTP/${httpVersion}" ` +
       `${response.statusCode} "${headers['user-agent'] ?? ''}" ${Date.now() - startMs}\n`,
   );
   if (lines.length >= linesMax) writeLines();

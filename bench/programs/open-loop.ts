@@ -82,12 +82,14 @@ const settings: OpenLoopSettings = JSON.parse(process.argv[2] ?? '{}');
 const random = randomFrom(settings.seed);
 const requests = settings.hosts.map((host) => `GET ${settings.path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
 const gapMs = 1000 / settings.ratePerSecond;
-const latencies = new Float64Array(Math.ceil(settings.ratePerSecond * settings.seconds * 1.3) + 1000);
+const requestsMax = Math.ceil(settings.ratePerSecond * (settings.warmUpSeconds + settings.seconds) * 1.3) + 1000;
+/** When each answered request was due, and its latency. Those of the warm-up too: the program does the same all along. */
+const dueTimes = new Float64Array(requestsMax).fill(0);
+const latencies = new Float64Array(requestsMax).fill(0);
 /** Due times of requests that no connection was free for. */
 const waiting: number[] = [];
 let waitingFrom = 0;
 let answered = 0;
-let measured = 0;
 let failed = 0;
 let stopping = false;
 
@@ -117,9 +119,10 @@ function tick(): void {
 function finished(connection: Connection, good: boolean): void {
   const { dueMs } = connection;
   connection.dueMs = 0;
-  answered++;
   if (!good) failed++;
-  if (dueMs >= countFromMs && measured < latencies.length) latencies[measured++] = performance.now() - dueMs;
+  dueTimes[answered] = dueMs;
+  latencies[answered] = performance.now() - dueMs;
+  answered++;
   if (waitingFrom < waiting.length) connection.send(waiting[waitingFrom++] ?? 0);
   else free.push(connection);
 }
@@ -143,8 +146,8 @@ function finish(): void {
   stopping = true;
   failed += waiting.length - waitingFrom + connections.filter(({ dueMs }) => dueMs > 0).length;
   for (const connection of connections) connection.destroy();
-  const all = [...latencies.subarray(0, measured)].map((ms) => ms * 1000);
-  const [p50Us, p99Us, p999Us] = [50, 99, 99.9].map((percent) => percentile(all, percent));
+  const counted = latencies.subarray(0, answered).filter((_, i) => (dueTimes[i] ?? 0) >= countFromMs);
+  const [p50Us, p99Us, p999Us] = [50, 99, 99.9].map((percent) => percentile([...counted], percent) * 1000);
   const seconds = settings.warmUpSeconds + settings.seconds;
   process.stdout.write(JSON.stringify({ requests: answered, seconds, failed, p50Us, p99Us, p999Us }));
 }

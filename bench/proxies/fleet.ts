@@ -27,6 +27,13 @@ export class Fleet {
     return started;
   }
 
+  /** What the proxies say that ended by themselves. */
+  async problems(): Promise<readonly string[]> {
+    const settled = await Promise.allSettled(this.#started.values());
+    const proxies = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    return proxies.map((proxy) => proxy.problem()).filter((problem) => problem !== null);
+  }
+
   /** Ends the proxies with these routes: an idle one takes memory, and a little of the core. */
   async retire(routes: RouteSet): Promise<void> {
     for (const [key, started] of this.#started) {

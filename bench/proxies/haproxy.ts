@@ -4,7 +4,10 @@ import { type Launch, mapLines, type Plan } from './proxy.ts';
 /** One thread, logging to the syslog sink, the route by a map file, connections to the backends shared and kept. */
 export function haproxy(site: Site, plan: Plan): Launch {
   const backends = site.backendPorts.length;
-  const map = plan.write('map', mapLines(plan.routes, backends, (host, backend) => `${host} backend${backend}`));
+  const map = plan.write(
+    'map',
+    mapLines(plan.routes, backends, (host, backend) => `${host} backend${backend}`),
+  );
   return { command: ['haproxy', '-db', '-f', plan.write('cfg', configuration(site, plan, map))] };
 }
 

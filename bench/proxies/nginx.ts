@@ -4,7 +4,10 @@ import { type Launch, mapLines, type Plan } from './proxy.ts';
 /** One worker, a buffered log file, the route by `map`, connections to the backends kept. */
 export function nginx(site: Site, plan: Plan): Launch {
   const backends = site.backendPorts.length;
-  const map = plan.write('map', mapLines(plan.routes, backends, (host, backend) => `${host} backend${backend};`));
+  const map = plan.write(
+    'map',
+    mapLines(plan.routes, backends, (host, backend) => `${host} backend${backend};`),
+  );
   return { command: ['nginx', '-c', plan.write('conf', configuration(site, plan, map)), '-e', 'stderr'] };
 }
 
@@ -30,7 +33,9 @@ http {
   map_hash_bucket_size 128;
   map $host $backend { include ${map}; }
 ${site.backendPorts
-  .map((port, i) => `  upstream backend${i} { server 127.0.0.1:${port}; keepalive 256; keepalive_requests 1000000000; }`)
+  .map(
+    (port, i) => `  upstream backend${i} { server 127.0.0.1:${port}; keepalive 256; keepalive_requests 1000000000; }`,
+  )
   .join('\n')}
   server {
     listen 127.0.0.1:${plan.port} backlog=4096;

@@ -4,7 +4,12 @@ import type { Launch, Plan } from './proxy.ts';
 
 /** The fastest proxy library of the npm world that we found (docs/performance.md), in `programs/npm-proxy.ts`. */
 export function npm(site: Site, plan: Plan): Launch {
-  const settings = { port: plan.port, log: plan.path('log'), backendPorts: site.backendPorts, hosts: plan.routes.hosts };
+  const settings = {
+    port: plan.port,
+    log: plan.path('log'),
+    backendPorts: site.backendPorts,
+    hosts: plan.routes.hosts,
+  };
   return {
     command: [
       process.execPath,

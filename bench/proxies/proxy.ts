@@ -15,6 +15,8 @@ export interface RunningProxy {
   readonly routes: RouteSet;
   /** The URL of the route store; null where routes are a file that is read at the start. */
   readonly store: string | null;
+  /** Why it does not run any more, null while it does. */
+  problem(): string | null;
   stop(): Promise<void>;
 }
 
@@ -54,7 +56,11 @@ export async function startProxy(
   const { command, env, store } = await launch(site, { label, port, routes, path, write });
   const running = site.processes.start(label, command, { core: site.proxyCore, ...(env === undefined ? {} : { env }) });
   await untilListening(running, port);
-  return { name, pid: running.pid, port, routes, store: store ?? null, stop: () => running.stop() };
+  return {
+    ...{ name, pid: running.pid, port, routes, store: store ?? null },
+    problem: () => (running.exitCode === null ? null : `${label} ended (${running.exitCode}):\n${running.output()}`),
+    stop: () => running.stop(),
+  };
 }
 
 /** A line for each host: `host value`, the value by the number of its backend. */

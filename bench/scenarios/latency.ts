@@ -1,4 +1,4 @@
-import { openLoop } from '../load/open-loop.ts';
+import { openLoop, warmUpSeconds } from '../load/open-loop.ts';
 import { measure } from '../measure.ts';
 import type { ProxyName } from '../proxies/proxy.ts';
 import type { Sample } from '../sample.ts';
@@ -6,7 +6,7 @@ import type { Context, Group } from './scenario.ts';
 import { fewRoutes, peakRate, smallLoad } from './throughput.ts';
 
 /** A proxy whose own peak is less than this times the rate is measured at half of its own peak instead. */
-const roomMin = 1.3;
+const roomMin = 1.1;
 
 const rates = new Map<ProxyName, number>();
 
@@ -18,7 +18,7 @@ export const latencyGroup: Group = {
       name: 'latency',
       title: "40 bytes, at half of Hipache's peak rate",
       async run(context, proxyName): Promise<Sample> {
-        const { site, fleet, warmUpSeconds, seconds } = context;
+        const { site, fleet, seconds } = context;
         const ratePerSecond = await rateOf(context, proxyName);
         const proxy = await fleet.proxy(proxyName, fewRoutes);
         const settings = { ...smallLoad, port: proxy.port, ratePerSecond, warmUpSeconds, seconds, seed: 1 };

@@ -1,5 +1,5 @@
-import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { openStore } from '../../src/stores/open-store.ts';
 import { freePorts, untilListening } from '../ports.ts';
 import type { StreamClientResult, StreamClientSettings } from '../programs/stream-client.ts';

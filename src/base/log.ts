@@ -4,7 +4,7 @@ import { printable } from './printable.ts';
 type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
 /** What goes with a message. An Error becomes its message and, where it has one, its code. */
-type LogFields = Readonly<Record<string, unknown>>;
+export type LogFields = Readonly<Record<string, unknown>>;
 
 /** The operational log, as the rooms see it. Never for something that happens on every request. */
 export interface Log {

@@ -54,13 +54,14 @@ export class AnswerHead extends Head {
       at++;
     }
     this.position = at - start;
-    if (at + 1 >= end) {
-      // A CR may be the last byte so far; it is looked at again with the byte that follows.
-      if (at < end && bytes[at] !== CR) this.refuse('bare line feed');
+    if (at < end && bytes[at] !== CR) {
+      this.refuse(bytes[at] === LF ? 'bare line feed' : 'status line');
       return false;
     }
-    if (bytes[at] !== CR || bytes[at + 1] !== LF) {
-      this.refuse('status line');
+    // A CR may be the last byte so far; it is looked at again with the byte that follows.
+    if (at + 1 >= end) return false;
+    if (bytes[at + 1] !== LF) {
+      this.refuse('bare carriage return');
       return false;
     }
     this.startLineEnd = at - start;

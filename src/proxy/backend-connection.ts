@@ -162,6 +162,16 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   }
 
   onBytes(bytes: Buffer, length: number): void {
+    try {
+      this.read(bytes, length);
+    } catch (error) {
+      // A defect of ours ends the exchange that shows it, not everybody's.
+      this.context.onProblem('internal error at a backend connection', error as Error);
+      this.destroy();
+    }
+  }
+
+  private read(bytes: Buffer, length: number): void {
     if (this.receiver === null) {
       // Never read as the next answer (CVE-2026-48931).
       if (this.state === IDLE) this.context.counters.backendConnectionsPoisoned++;

@@ -93,6 +93,16 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   }
 
   onBytes(bytes: Buffer, length: number): void {
+    try {
+      this.read(bytes, length);
+    } catch (error) {
+      // A defect of ours ends the connection that shows it, not everybody's.
+      this.context.onProblem('internal error at a client connection', error as Error);
+      this.destroy();
+    }
+  }
+
+  private read(bytes: Buffer, length: number): void {
     switch (this.state) {
       case IN_EXCHANGE:
         this.readDuringExchange(bytes, length);

@@ -19,6 +19,7 @@ export interface ProxyContext {
   /** From 0 up to but not including 1. */
   readonly random: () => number;
   readonly counters: Counters;
+  readonly onProblem: (what: string, error: Error) => void;
   /** For the debug header. */
   readonly version: string;
   /** Set when the proxy is to stop: connections end with the exchange under way. */

@@ -3,6 +3,8 @@ export class Counters {
   clientConnections = 0;
   clientConnectionsOpen = 0;
   clientConnectionsRefused = 0;
+  /** Connections that the system would not give us, as a rule for want of descriptors. */
+  acceptErrors = 0;
   requestsInFlight = 0;
   requests = 0;
   backendConnections = 0;

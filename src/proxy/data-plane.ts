@@ -23,6 +23,8 @@ export interface DataPlaneParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly version: string;
+  /** Told of what an operator should know; `what` is the same for the same cause, so that repeats can be held back. */
+  readonly onProblem: (what: string, error: Error) => void;
 }
 
 export interface ListenAddress extends ListenerTraits {
@@ -62,6 +64,12 @@ export class DataPlane {
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(at, error)));
       server.listen({ host: at.address, port: at.port, backlog }, () => {
+        // Accepting can fail later too, for want of descriptors; the listener goes on.
+        server.removeAllListeners('error');
+        server.on('error', (error) => {
+          this.counters.acceptErrors++;
+          this.context.onProblem('a connection could not be accepted', error);
+        });
         this.servers.push(server);
         const bound = server.address();
         resolve(typeof bound === 'object' && bound !== null ? bound.port : at.port);

@@ -263,14 +263,20 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
 
   private loadRoute(host: string): void {
     if (!this.requestComplete) this.client.pauseBody();
-    this.context.routes.load(host).then(
-      (frontend) => {
-        if (!this.ended) this.route(frontend);
-      },
-      (error: Error) => {
-        if (!this.ended) this.answerOwn('STORE_UNAVAILABLE', error.message);
-      },
-    );
+    this.context.routes
+      .load(host)
+      .then(
+        (frontend) => {
+          if (!this.ended) this.route(frontend);
+        },
+        (error: Error) => {
+          if (!this.ended) this.answerOwn('STORE_UNAVAILABLE', error.message);
+        },
+      )
+      .catch((error: Error) => {
+        this.context.onProblem('internal error in an exchange', error);
+        this.client.reset();
+      });
   }
 
   private route(frontend: Frontend | null): void {

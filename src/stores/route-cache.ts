@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { RareProblems } from '../base/rare-problems.ts';
 import type { Backend, DownMark } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import { mayMarkDown } from '../routing/health.ts';
@@ -18,9 +19,6 @@ import {
   type RouteCacheLimits,
   type RouteCacheOptions,
 } from './route-cache-options.ts';
-
-/** How often the same warning is logged at most, in ms. */
-const warnEveryMs = 60_000;
 
 /**
  * The routes as one worker sees them: what the store holds, as far as it has been asked for, kept coherent by the
@@ -57,7 +55,7 @@ export class RouteCache implements ChangeListener {
   /** Orders readings and acknowledged marks, see `buildFrontend`. */
   #sequence = 0;
   #closed = false;
-  readonly #warnedMs = new Map<string, number>();
+  readonly #rare: RareProblems;
 
   constructor(options: RouteCacheOptions) {
     const { store } = options;
@@ -67,6 +65,7 @@ export class RouteCache implements ChangeListener {
     this.#clock = options.clock ?? systemClock;
     this.#setTimer = options.setTimer ?? setRealTimer;
     this.#log = options.log ?? silent;
+    this.#rare = new RareProblems((what, fields) => this.#log.warn(what, fields), this.#clock);
     this.#table = new CacheTable(this.#limits.entriesMax, this.#limits.bytesMax, this.#limits.absencesMax);
     this.#flights = new Flights(store, this.#limits.readTimeoutMs, this.#setTimer, {
       sent: (flight) => this.#onSent(flight),
@@ -331,7 +330,7 @@ export class RouteCache implements ChangeListener {
 
   #onFailed(flight: Flight, error: HipacheError): void {
     this.counters.storeErrors++;
-    this.#warnNow('the store cannot be read; what is known goes on being served', error);
+    this.#rare.report('the store cannot be read; what is known goes on being served', { error });
     const entry = this.#table.get(flight.pattern);
     if (entry === undefined || this.#closed) {
       this.#retries.forget(flight.pattern);
@@ -343,15 +342,7 @@ export class RouteCache implements ChangeListener {
 
   #onMarkError(error: unknown): void {
     this.counters.markErrors++;
-    this.#warnNow('a dead mark could not be shared; it holds in this worker', error);
-  }
-
-  /** Logs what may happen with every request: each message at most once a minute, the rest are in the counters. */
-  #warnNow(message: string, error: unknown): void {
-    const nowMs = this.#clock.monotonicMs();
-    if (nowMs - (this.#warnedMs.get(message) ?? Number.NEGATIVE_INFINITY) < warnEveryMs) return;
-    this.#warnedMs.set(message, nowMs);
-    this.#log.warn(message, { error });
+    this.#rare.report('a dead mark could not be shared; it holds in this worker', { error });
   }
 }
 

@@ -55,9 +55,9 @@ export class HipacheHome {
     return result.stdout;
   }
 
-  /** Starts a proxy and waits until it listens. */
-  async serve(): Promise<HipacheProcess> {
-    const proxy = new HipacheProcess(['--config', this.path('config.json')]);
+  /** Starts a proxy and waits until it listens. @param descriptorsMax default: those that this process may have. */
+  async serve(descriptorsMax?: number): Promise<HipacheProcess> {
+    const proxy = new HipacheProcess(['--config', this.path('config.json')], descriptorsMax);
     this.running.push(proxy);
     await proxy.listening();
     return proxy;
@@ -76,8 +76,10 @@ export class HipacheProcess {
   output = '';
   private exit: Promise<number | null>;
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
-    this.child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  constructor(args: readonly string[], descriptorsMax?: number) {
+    const limited = ['-c', `ulimit -n ${descriptorsMax}; exec "$0" "$@"`, program, ...args];
+    const [command, commandArgs] = descriptorsMax === undefined ? [program, args] : ['sh', limited];
+    this.child = spawn(command, commandArgs, { stdio: ['ignore', 'pipe', 'pipe'] });
     const add = (bytes: Buffer): void => {
       this.output += bytes.toString();
     };

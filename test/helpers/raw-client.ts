@@ -50,8 +50,10 @@ export class RawClient {
   /** Waits until `text` has been received. */
   async expect(text: string | RegExp): Promise<void> {
     const found = (): boolean => (typeof text === 'string' ? this.received.includes(text) : text.test(this.received));
-    await until(`${text} in ${JSON.stringify(this.received.slice(-500))}`, () => found() || this.closed);
-    if (!found()) throw new Error(`closed without ${text}; received ${JSON.stringify(this.received.slice(-500))}`);
+    const state = (): string =>
+      `${this.closed ? 'closed' : 'open'}, received ${JSON.stringify(this.received.slice(-500))}`;
+    await until(String(text), () => found() || this.closed).catch(() => {});
+    if (!found()) throw new Error(`waited in vain for ${text}: ${state()}`);
   }
 
   async untilEnded(): Promise<void> {

@@ -61,6 +61,8 @@ export class TestProxy {
   readonly dataPlane: DataPlane;
   readonly ended: EndedExchange[] = [];
   readonly marks: { url: string; reason: string }[] = [];
+  /** What the data plane had to tell its operator. */
+  readonly problems: string[] = [];
   /** Every host that was asked for, in order. */
   readonly lookups: string[] = [];
   port = 0;
@@ -92,6 +94,7 @@ export class TestProxy {
       clock: systemClock,
       random: parts.random ?? Math.random,
       version: 'test',
+      onProblem: (what, error) => this.problems.push(`${what}: ${error.stack}`),
     });
   }
 

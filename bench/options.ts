@@ -1,0 +1,91 @@
+import { parseArgs } from 'node:util';
+import { type ProxyName, proxyNames } from './proxies/proxy.ts';
+
+export const help = `npm run bench -- [options]
+
+Compares Hipache with nginx, HAProxy, Caddy and a proxy of npm, each on one core, the load and the backends on another.
+
+  --short              about two minutes: fewer scenarios, proxies and rounds
+  --only a,b           only these scenarios
+  --proxies a,b        only these proxies: ${proxyNames.join(', ')}
+  --rounds N           1 to 100; default 3, with --short 2
+  --seconds N          of one measurement, 1 to 600; default 5, with --short 4
+  --json FILE          writes the result
+  --list               names the scenarios
+  --compare A B        says what differs between two results by more than their noise
+  --report FILE        writes docs/performance.md's tables and docs/performance.svg from a result
+  --help
+`;
+
+export type Options =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'list' }
+  | { readonly kind: 'compare'; readonly before: string; readonly after: string }
+  | { readonly kind: 'report'; readonly file: string }
+  | ({ readonly kind: 'run' } & RunOptions);
+
+export interface RunOptions {
+  readonly short: boolean;
+  /** Names of scenarios, null for all of the form. */
+  readonly only: readonly string[] | null;
+  readonly proxies: readonly ProxyName[];
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  readonly json: string | null;
+}
+
+/** @throws where the command line is not as `help` says. */
+export function readOptions(args: readonly string[]): Options {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      list: { type: 'boolean' },
+      short: { type: 'boolean' },
+      compare: { type: 'boolean' },
+      report: { type: 'string' },
+      only: { type: 'string' },
+      proxies: { type: 'string' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      json: { type: 'string' },
+    },
+  });
+  if (values.help) return { kind: 'help' };
+  if (values.list) return { kind: 'list' };
+  if (values.compare) {
+    const [before, after, more] = positionals;
+    if (before === undefined || after === undefined || more !== undefined) throw new Error('--compare takes two files');
+    return { kind: 'compare', before, after };
+  }
+  if (positionals.length > 0) throw new Error(`what is "${positionals[0]}"?`);
+  if (values.report !== undefined) return { kind: 'report', file: values.report };
+  const short = values.short === true;
+  return {
+    kind: 'run',
+    short,
+    only: values.only?.split(',') ?? null,
+    proxies: readProxies(values.proxies, short),
+    rounds: readNumber('--rounds', values.rounds, 100) ?? (short ? 2 : 3),
+    seconds: readNumber('--seconds', values.seconds, 600) ?? (short ? 4 : 5),
+    warmUpSeconds: 1,
+    json: values.json ?? null,
+  };
+}
+
+function readProxies(text: string | undefined, short: boolean): readonly ProxyName[] {
+  if (text === undefined) return short ? ['hipache', 'nginx', 'haproxy'] : proxyNames;
+  const names = text.split(',');
+  const unknown = names.find((name) => !proxyNames.some((known) => known === name));
+  if (unknown !== undefined) throw new Error(`--proxies: "${unknown}" is none of ${proxyNames.join(', ')}`);
+  return proxyNames.filter((name) => names.includes(name));
+}
+
+function readNumber(option: string, text: string | undefined, max: number): number | null {
+  if (text === undefined) return null;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > max) throw new Error(`${option}: not a number from 1 to ${max}`);
+  return value;
+}

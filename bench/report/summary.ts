@@ -1,0 +1,115 @@
+import { proxyNames } from '../proxies/proxy.ts';
+import { medianOf, metricsOf, type Result, spreadOf, valuesOf } from '../result.ts';
+import { type Metric, metrics } from '../sample.ts';
+import { reachedTargets } from '../targets.ts';
+import { table } from './table.ts';
+
+/** Shown for each scenario, where it has them. */
+const shown: readonly Metric[] = [
+  'cpuUsPerRequest',
+  'mibPerCpuSecond',
+  'requestsPerSecond',
+  'ratePerSecond',
+  'p50Us',
+  'p99Us',
+  'p999Us',
+  'rssMib',
+  'peakRssMib',
+  'writeP50Ms',
+  'writeP99Ms',
+  'liveP50Ms',
+  'liveP99Ms',
+];
+
+/** More than this on the proxy's core, in percent, by others than the proxy: the figures are worth less. */
+const foreignPercentMax = 5;
+
+/** All of a result, to read. */
+export function summary(result: Result): string {
+  const parts = Object.keys(result.scenarios).map((name) => scenarioTable(result, name));
+  const targets = targetTable(result);
+  return [...parts, ...(targets === '' ? [] : [targets]), ...noise(result)].join('\n');
+}
+
+/** A table of one scenario: a row for each proxy, medians. The last column is the spread of the rounds. */
+export function scenarioTable(result: Result, scenario: string): string {
+  const columns = columnsOf(result, scenario);
+  const head = [scenario, ...columns.map((metric) => titleOf(metric)), 'spread', 'to HAProxy'];
+  const rows = proxyNames
+    .filter((proxy) => valuesOf(result, scenario, proxy, 'requests').length > 0)
+    .map((proxy) => [
+      proxy,
+      ...columns.map((metric) => valueText(medianOf(result, scenario, proxy, metric))),
+      spreadText(result, scenario, proxy),
+      ratioText(result, scenario, proxy),
+    ]);
+  return `${result.scenarios[scenario]?.title}\n\n${table([head, ...rows])}`;
+}
+
+/** The figures to reach, empty where none was measured. */
+export function targetTable(result: Result): string {
+  const rows = reachedTargets(result).map(({ what, atMost, unit, value, reached }) => [
+    what,
+    `${atMost} ${unit}`.trim(),
+    `${valueText(value)} ${unit}`.trim(),
+    reached ? 'reached' : 'NOT reached',
+  ]);
+  return rows.length === 0 ? '' : table([['figure', 'at most', 'measured', ''], ...rows]);
+}
+
+/** What should have been answered and was not, one line each. */
+export function failures(result: Result): readonly string[] {
+  return Object.entries(result.scenarios).flatMap(([scenario, { samples }]) =>
+    Object.keys(samples).flatMap((proxy) => {
+      const failed = valuesOf(result, scenario, proxy, 'failed').reduce((a, b) => a + b, 0);
+      return failed === 0 ? [] : [`${scenario}, ${proxy}: ${failed} requests failed`];
+    }),
+  );
+}
+
+/** The metrics that say most about a scenario: CPU per request, or bytes per CPU second where bodies are long. */
+export function mainMetric(result: Result, scenario: string): Metric {
+  const present = metricsOf(result, scenario, 'hipache');
+  if (scenario === 'latency') return 'p99Us';
+  return present.includes('mibPerCpuSecond') ? 'mibPerCpuSecond' : 'cpuUsPerRequest';
+}
+
+export function valueText(value: number | null): string {
+  if (value === null) return '';
+  if (value === 0) return '0';
+  return Math.abs(value) < 100 ? String(Number(value.toPrecision(3))) : Math.round(value).toLocaleString('en');
+}
+
+function columnsOf(result: Result, scenario: string): readonly Metric[] {
+  const present = new Set(proxyNames.flatMap((proxy) => metricsOf(result, scenario, proxy)));
+  return shown.filter((metric) => present.has(metric));
+}
+
+function titleOf(metric: Metric): string {
+  const { title, unit } = metrics[metric];
+  return unit === '' ? title : `${title}, ${unit}`;
+}
+
+function spreadText(result: Result, scenario: string, proxy: string): string {
+  return `±${(spreadOf(result, scenario, proxy, mainMetric(result, scenario)) * 100).toFixed(1)} %`;
+}
+
+function ratioText(result: Result, scenario: string, proxy: string): string {
+  const metric = mainMetric(result, scenario);
+  const own = medianOf(result, scenario, proxy, metric);
+  const other = medianOf(result, scenario, 'haproxy', metric);
+  return own === null || other === null ? '' : `${(own / other).toFixed(2)} x`;
+}
+
+function noise(result: Result): readonly string[] {
+  const foreign = Object.keys(result.scenarios).flatMap((scenario) =>
+    proxyNames.flatMap((proxy) => valuesOf(result, scenario, proxy, 'foreignPercent')),
+  );
+  const worst = Math.max(0, ...foreign);
+  if (worst <= foreignPercentMax) return [];
+  const times = foreign.filter((percent) => percent > foreignPercentMax).length;
+  return [
+    `Others used the proxy's core in ${times} of ${foreign.length} measurements, up to ${Math.round(worst)} % of it: ` +
+      'these figures are noisy.\n',
+  ];
+}

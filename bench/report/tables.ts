@@ -1,0 +1,105 @@
+import { proxyNames } from '../proxies/proxy.ts';
+import { medianOf, type Result, spreadOf, valuesOf } from '../result.ts';
+import { type Metric, metrics } from '../sample.ts';
+import { targetTable, valueText } from './summary.ts';
+import { table } from './table.ts';
+import { titles } from './titles.ts';
+
+/** The parts of the page that come from a result, by the name of their marker. Those that it has nothing for are left. */
+export function partsOf(result: Result): Readonly<Record<string, string>> {
+  const all: Record<string, string> = {
+    run: runText(result),
+    targets: targetTable(result),
+    cpu: byProxy(result, 'cpuUsPerRequest', (scenario) => !scenario.includes('0m') && !isOwn(scenario)),
+    bytes: byProxy(result, 'mibPerCpuSecond', (scenario) => !isOwn(scenario)),
+    rate: byProxy(result, 'requestsPerSecond', (scenario) => scenario !== 'latency' && !isOwn(scenario)),
+    latency: byMetric(result, ['latency'], ['ratePerSecond', 'p50Us', 'p99Us', 'p999Us']),
+    changes: byMetric(result, scenariosOf(result, 'changes'), [
+      'p50Us',
+      'p99Us',
+      'writeP99Ms',
+      'liveP50Ms',
+      'liveP99Ms',
+      'failed',
+    ]),
+    memory: byMetric(result, scenariosOf(result, 'memory'), ['peakRssMib', 'mibPerCpuSecond']),
+    rss: byMetric(result, ['small'], ['rssMib']),
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, text]) => text !== ''));
+}
+
+function runText(result: Result): string {
+  const { machine, versions, revision, changed, date, command, rounds, seconds } = result;
+  const spreads = Object.entries(result.scenarios).flatMap(([scenario, { samples }]) =>
+    Object.keys(samples).map((proxy) => spreadOf(result, scenario, proxy, 'cpuUsPerRequest')),
+  );
+  const foreign = Object.entries(result.scenarios).flatMap(([scenario, { samples }]) =>
+    Object.keys(samples).flatMap((proxy) => valuesOf(result, scenario, proxy, 'foreignPercent')),
+  );
+  const lines = [
+    `\`${command}\`, ${date.slice(0, 10)}, revision ${revision}${changed ? ' with changes' : ''}.`,
+    `Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, Linux ${machine.kernel}.`,
+    `Versions: ${Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(', ')}.`,
+    `${rounds} rounds of ${seconds} s; the figures are medians. Rounds lie within ±${percentText(Math.max(0, ...spreads))} ` +
+      `of the median (CPU per request, the worst case; ±${percentText(middle(spreads))} in half of the cases). Others used at ` +
+      `most ${Math.round(Math.max(0, ...foreign))} % of the proxy's core.`,
+  ];
+  return lines.map((line) => `- ${line}\n`).join('');
+}
+
+/** A row for each scenario, a column for each proxy, and Hipache's figure over HAProxy's and nginx's. */
+function byProxy(result: Result, metric: Metric, chosen: (scenario: string) => boolean): string {
+  const names = Object.keys(result.scenarios).filter(
+    (scenario) => chosen(scenario) && medianOf(result, scenario, 'hipache', metric) !== null,
+  );
+  if (names.length === 0) return '';
+  const { title, unit } = metrics[metric];
+  const head = [`${title}, ${unit}`, ...proxyNames.map((proxy) => titles[proxy]), 'to HAProxy', 'to nginx'];
+  const rows = names.map((scenario) => [
+    `\`${scenario}\`: ${result.scenarios[scenario]?.title}`,
+    ...proxyNames.map((proxy) => valueText(medianOf(result, scenario, proxy, metric))),
+    ratioText(result, scenario, metric, 'haproxy'),
+    ratioText(result, scenario, metric, 'nginx'),
+  ]);
+  return table([head, ...rows]);
+}
+
+/** A row for each proxy in each of the scenarios, a column for each metric. */
+function byMetric(result: Result, scenarios: readonly string[], columns: readonly Metric[]): string {
+  const rows = scenarios.flatMap((scenario) =>
+    proxyNames
+      .filter((proxy) => result.scenarios[scenario]?.samples[proxy] !== undefined)
+      .map((proxy) => [
+        scenarios.length === 1 ? titles[proxy] : `\`${scenario}\`: ${result.scenarios[scenario]?.title}`,
+        ...columns.map((metric) => valueText(medianOf(result, scenario, proxy, metric))),
+      ]),
+  );
+  if (rows.length === 0) return '';
+  const titleOf = (metric: Metric) => [metrics[metric].title, metrics[metric].unit].filter(Boolean).join(', ');
+  return table([['', ...columns.map(titleOf)], ...rows]);
+}
+
+function scenariosOf(result: Result, group: string): readonly string[] {
+  return Object.keys(result.scenarios).filter((scenario) => scenario.startsWith(`${group}-`));
+}
+
+/** Scenarios of Hipache alone. */
+function isOwn(scenario: string): boolean {
+  return scenario.startsWith('changes-') || scenario.startsWith('memory-');
+}
+
+function ratioText(result: Result, scenario: string, metric: Metric, other: string): string {
+  const own = medianOf(result, scenario, 'hipache', metric);
+  const base = medianOf(result, scenario, other, metric);
+  return own === null || base === null ? '' : `${(own / base).toFixed(2)} x`;
+}
+
+function percentText(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+function middle(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}

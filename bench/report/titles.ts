@@ -1,0 +1,10 @@
+import type { ProxyName } from '../proxies/proxy.ts';
+
+/** The proxies' names as their makers write them. */
+export const titles: Readonly<Record<ProxyName, string>> = {
+  hipache: 'Hipache',
+  nginx: 'nginx',
+  haproxy: 'HAProxy',
+  caddy: 'Caddy',
+  npm: 'fast-proxy',
+};

@@ -1,0 +1,148 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startBackends } from './backends.ts';
+import { describeMachine, describeRevision, describeVersions } from './machine.ts';
+import type { RunOptions } from './options.ts';
+import { freePorts } from './ports.ts';
+import { Processes } from './processes.ts';
+import { Fleet } from './proxies/fleet.ts';
+import type { ProxyName } from './proxies/proxy.ts';
+import type { Result } from './result.ts';
+import type { Sample } from './sample.ts';
+import { chooseGroups } from './scenarios/all.ts';
+import type { Context, Group, Scenario } from './scenarios/scenario.ts';
+import type { Site } from './site.ts';
+import { startSyslogSink } from './syslog-sink.ts';
+
+const proxyCore = 0;
+const loadCore = 1;
+const backendCount = 4;
+
+type Samples = Record<string, { title: string; samples: Record<string, Sample[]> }>;
+
+/**
+ * Measures.
+ * @param command how it was started, to be kept with the result.
+ * @param tell is told of every measurement.
+ * @throws where something could not be started or measured; every process has ended by then.
+ */
+export async function run(options: RunOptions, command: string, tell: (line: string) => void): Promise<Result> {
+  const groups = chooseGroups(options.only, options.short);
+  if (availableParallelism() < 2) throw new Error('two cores are needed: one for the proxy, one for the load');
+  // This process is mostly idle, but not on the proxies' core.
+  spawnSync('taskset', ['-a', '-c', '-p', String(loadCore), String(process.pid)]);
+  const date = new Date().toISOString();
+  const { scenarios, seconds } = await onSite(async (site) => {
+    const samples: Samples = {};
+    const context = contextOf(site, options, samples);
+    for (const group of groups) await runGroup(group, context, options.rounds, samples, tell);
+    return { scenarios: samples, seconds: context.seconds };
+  });
+  return {
+    format: 1,
+    date,
+    command,
+    ...describeRevision(),
+    short: options.short,
+    rounds: options.rounds,
+    seconds,
+    machine: describeMachine(),
+    versions: describeVersions(),
+    scenarios,
+  };
+}
+
+/** Gives the work a temporary directory and running backends, and takes all away after it, also after a signal. */
+async function onSite<T>(work: (site: Site) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), 'hipache-bench-'));
+  const processes = new Processes(directory);
+  let stopping: NodeJS.Signals | null = null;
+  const onSignal = (signal: NodeJS.Signals) => {
+    stopping ??= signal;
+    void processes.stopAll();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  try {
+    return await work(await prepare(processes, directory));
+  } catch (error) {
+    throw stopping === null ? error : new Error(`stopped by ${stopping}`);
+  } finally {
+    await processes.stopAll();
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function prepare(processes: Processes, directory: string): Promise<Site> {
+  const ports = await freePorts(backendCount + 4);
+  const backendPorts = ports.slice(0, backendCount);
+  const [tellingA = 0, tellingB = 0, innerPort = 0, syslogPort = 0] = ports.slice(backendCount);
+  const tellingPorts = [tellingA, tellingB] as const;
+  startSyslogSink(processes, syslogPort, loadCore);
+  await startBackends(processes, directory, { core: loadCore, ports: backendPorts, tellingPorts, innerPort });
+  return { processes, directory, proxyCore, loadCore, backendPorts, tellingPorts, syslogPort };
+}
+
+function contextOf(site: Site, options: RunOptions, samples: Samples): Context {
+  const { seconds, warmUpSeconds, short, proxies } = options;
+  return {
+    ...{ site, fleet: new Fleet(site), seconds, warmUpSeconds, short, proxies },
+    samples: (scenario, proxy) => samples[scenario]?.samples[proxy] ?? [],
+  };
+}
+
+/** Every scenario of the group with every proxy, in turn, as often as there are rounds. */
+async function runGroup(
+  group: Group,
+  context: Context,
+  rounds: number,
+  samples: Samples,
+  tell: (line: string) => void,
+): Promise<void> {
+  const count = group.once === true ? 1 : rounds;
+  for (let round = 1; round <= count; round++) {
+    for (const scenario of group.scenarios) {
+      for (const proxy of context.proxies) {
+        if (scenario.proxies?.includes(proxy) === false) continue;
+        const sample = await runOnce(scenario, context, proxy);
+        samples[scenario.name] ??= { title: scenario.title, samples: {} };
+        const ofScenario = samples[scenario.name]?.samples ?? {};
+        ofScenario[proxy] = [...(ofScenario[proxy] ?? []), sample];
+        tell(line(scenario.name, proxy, round, count, sample));
+      }
+    }
+  }
+  if (group.routes !== undefined) await context.fleet.retire(group.routes);
+}
+
+async function runOnce(scenario: Scenario, context: Context, proxy: ProxyName): Promise<Sample> {
+  try {
+    return await scenario.run(context, proxy);
+  } catch (error) {
+    const problems = [(error as Error).message, ...(await context.fleet.problems())];
+    throw new Error(`${scenario.name}, ${proxy}: ${problems.join('\n')}`, { cause: error });
+  }
+}
+
+function line(scenario: string, proxy: string, round: number, rounds: number, sample: Sample): string {
+  const { cpuUsPerRequest, requestsPerSecond, p99Us, mibPerCpuSecond, failed, peakRssMib, liveP99Ms } = sample;
+  const parts = [
+    cpuUsPerRequest === undefined ? '' : `${cpuUsPerRequest.toFixed(2)} µs CPU/request`,
+    requestsPerSecond === undefined ? '' : `${Math.round(requestsPerSecond)}/s`,
+    p99Us === undefined ? '' : `p99 ${Math.round(p99Us)} µs`,
+    mibPerCpuSecond === undefined ? '' : `${Math.round(mibPerCpuSecond)} MiB/CPU s`,
+    liveP99Ms === undefined ? '' : `served after p99 ${liveP99Ms.toFixed(1)} ms`,
+    peakRssMib === undefined ? '' : `peak ${Math.round(peakRssMib)} MiB`,
+    `core ${percent(sample.proxyPercent)}+${percent(sample.foreignPercent)}, load ${percent(sample.loadPercent)}`,
+    (failed ?? 0) > 0 ? `${failed} FAILED` : '',
+  ];
+  return `${`${scenario} ${round}/${rounds}`.padEnd(18)} ${proxy.padEnd(8)} ${parts.filter(Boolean).join(', ')}`;
+}
+
+function percent(value = 0): string {
+  return `${Math.round(value)} %`;
+}

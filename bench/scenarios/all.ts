@@ -1,0 +1,34 @@
+import { changesGroup } from './changes.ts';
+import { latencyGroup } from './latency.ts';
+import { memoryGroup } from './memory.ts';
+import type { Group } from './scenario.ts';
+import { throughputGroups } from './throughput.ts';
+
+/** Every scenario, in the order in which they are measured. */
+export const allGroups: readonly Group[] = [...throughputGroups, latencyGroup, changesGroup, memoryGroup];
+
+export function scenarioNames(): readonly string[] {
+  return allGroups.flatMap(({ scenarios }) => scenarios.map(({ name }) => name));
+}
+
+/**
+ * The groups that have one of these scenarios, with only those. A name also stands for all that begin with it and a
+ * dash: `hosts` for `hosts-10` and `hosts-100k`.
+ * @param only null for all, or for those of the short form.
+ * @throws where a name is of none.
+ */
+export function chooseGroups(only: readonly string[] | null, short: boolean): readonly Group[] {
+  if (only === null) return allGroups.filter((group) => group.short || !short);
+  const unknown = only.find((name) => !scenarioNames().some((known) => isNamed(known, name)));
+  if (unknown !== undefined) throw new Error(`--only: "${unknown}" is none of ${scenarioNames().join(', ')}`);
+  return allGroups
+    .map((group) => ({
+      ...group,
+      scenarios: group.scenarios.filter(({ name }) => only.some((one) => isNamed(name, one))),
+    }))
+    .filter(({ scenarios }) => scenarios.length > 0);
+}
+
+function isNamed(scenario: string, name: string): boolean {
+  return scenario === name || scenario.startsWith(`${name}-`);
+}

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { LogFields } from './log.ts';
+import { RareProblems } from './rare-problems.ts';
+
+test('a kind of problem is logged once a minute, then with how many were held back', () => {
+  const logged: [string, LogFields][] = [];
+  let now = 0;
+  const clock = { monotonicMs: () => now, epochMs: () => now };
+  const problems = new RareProblems((what, fields) => void logged.push([what, fields]), clock);
+  for (let count = 0; count < 5; count++) problems.report('a', { count });
+  problems.report('b', {});
+  now = 60_000;
+  problems.report('a', { count: 5 });
+  assert.deepEqual(logged, [
+    ['a', { count: 0 }],
+    ['b', {}],
+    ['a', { count: 5, unreported: 4 }],
+  ]);
+});

@@ -1,0 +1,28 @@
+import type { Clock } from './clock.ts';
+import type { LogFields } from './log.ts';
+
+const everyMs = 60_000;
+
+/** Logs what can happen with every request: each kind at most once a minute, with how often it came since. */
+export class RareProblems {
+  readonly #write: (what: string, fields: LogFields) => void;
+  readonly #clock: Clock;
+  readonly #kinds = new Map<string, { reportedMs: number; since: number }>();
+
+  constructor(write: (what: string, fields: LogFields) => void, clock: Clock) {
+    this.#write = write;
+    this.#clock = clock;
+  }
+
+  /** @param what one of a few fixed sentences: what is counted apart. */
+  report(what: string, fields: LogFields): void {
+    const nowMs = this.#clock.monotonicMs();
+    const kind = this.#kinds.get(what);
+    if (kind !== undefined && nowMs - kind.reportedMs < everyMs) {
+      kind.since++;
+      return;
+    }
+    this.#write(what, kind === undefined || kind.since === 0 ? fields : { ...fields, unreported: kind.since });
+    this.#kinds.set(what, { reportedMs: nowMs, since: 0 });
+  }
+}
