@@ -21,7 +21,7 @@ export interface Result {
   readonly scenarios: Readonly<Record<string, ScenarioResult>>;
 }
 
-export interface ScenarioResult {
+interface ScenarioResult {
   readonly title: string;
   /** By proxy, a sample for each round. */
   readonly samples: Readonly<Record<string, readonly Sample[]>>;

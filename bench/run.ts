@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findProgram } from '../scripts/servers.ts';
 import { startBackends } from './backends.ts';
 import { describeMachine, describeRevision, describeVersions } from './machine.ts';
 import type { RunOptions } from './options.ts';
@@ -32,7 +33,7 @@ export async function run(options: RunOptions, command: string, tell: (line: str
   const groups = chooseGroups(options.only, options.short);
   if (availableParallelism() < 2) throw new Error('two cores are needed: one for the proxy, one for the load');
   // This process is mostly idle, but not on the proxies' core.
-  spawnSync('taskset', ['-a', '-c', '-p', String(loadCore), String(process.pid)]);
+  spawnSync(findProgram('taskset') ?? 'taskset', ['-a', '-c', '-p', String(loadCore), String(process.pid)]);
   const date = new Date().toISOString();
   const { scenarios, seconds } = await onSite(async (site) => {
     const samples: Samples = {};

@@ -67,7 +67,7 @@ export function reachedTargets(result: Result): readonly Reached[] {
 }
 
 /** Hipache's over the other's. */
-export function ratio(result: Result, scenario: string, metric: Metric, other: string): number | null {
+function ratio(result: Result, scenario: string, metric: Metric, other: string): number | null {
   return over(hipache(result, scenario, metric), medianOf(result, scenario, other, metric));
 }
 

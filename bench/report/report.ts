@@ -11,7 +11,7 @@ export function writeReport(result: Result): void {
   let text = readFileSync(path, 'utf8');
   for (const [name, part] of Object.entries(partsOf(result))) text = replacePart(text, name, part);
   writeFileSync(path, text);
-  if (result.scenarios['small'] !== undefined) writeFileSync(join(root, 'docs', 'performance.svg'), picture(result));
+  if (Object.hasOwn(result.scenarios, 'small')) writeFileSync(join(root, 'docs', 'performance.svg'), picture(result));
 }
 
 /** @throws where the markers `<!-- bench:NAME -->` and `<!-- /bench:NAME -->` are not there. */

@@ -32,7 +32,7 @@ export function summary(result: Result): string {
 }
 
 /** A table of one scenario: a row for each proxy, medians. The last column is the spread of the rounds. */
-export function scenarioTable(result: Result, scenario: string): string {
+function scenarioTable(result: Result, scenario: string): string {
   const columns = columnsOf(result, scenario);
   const head = [scenario, ...columns.map((metric) => titleOf(metric)), 'spread', 'to HAProxy'];
   const rows = proxyNames

@@ -5,7 +5,7 @@ import type { Group } from './scenario.ts';
 import { throughputGroups } from './throughput.ts';
 
 /** Every scenario, in the order in which they are measured. */
-export const allGroups: readonly Group[] = [...throughputGroups, latencyGroup, changesGroup, memoryGroup];
+const allGroups: readonly Group[] = [...throughputGroups, latencyGroup, changesGroup, memoryGroup];
 
 export function scenarioNames(): readonly string[] {
   return allGroups.flatMap(({ scenarios }) => scenarios.map(({ name }) => name));

@@ -60,6 +60,7 @@ export class Rig {
     } finally {
       for (const backend of this.backends) await backend.stop();
     }
+    if (this.proxy.problems.length > 0) throw new Error(`the proxy complained: ${this.proxy.problems.join('; ')}`);
   }
 }
 

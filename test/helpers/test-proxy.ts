@@ -109,9 +109,9 @@ export class TestProxy {
     return proxy;
   }
 
-  route(host: string, urls: readonly string[]): void {
+  route(host: string, urls: readonly string[], id = host): void {
     const previous = this.frontends.get(host) ?? null;
-    this.frontends.set(host, buildFrontend(host, { frontend: [host, ...urls], down: new Map() }, previous));
+    this.frontends.set(host, buildFrontend(host, { frontend: [id, ...urls], down: new Map() }, previous));
   }
 
   async listen(proxyProtocol: boolean): Promise<number> {

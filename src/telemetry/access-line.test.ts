@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { RequestHead } from '../http1/request-head.ts';
+import type { Exchange } from '../proxy/exchange.ts';
+import { buildFrontend } from '../routing/record.ts';
+import { type AccessLine, hipacheLine, jsonLine } from './access-line.ts';
+
+const limits = { headBytesMax: 32_768, headFieldsMax: 100, targetBytesMax: 8192 };
+const endedAt = Date.UTC(2026, 10, 22, 9, 39, 32, 0);
+
+/** The line for a request head as literal text, answered 200 after 12 ms, of which the backend took 11. */
+function lineOf(line: AccessLine, request: string, changes: Partial<Record<keyof Exchange, unknown>> = {}): string {
+  const head = new RequestHead();
+  const bytes = Buffer.from(request, 'latin1');
+  head.read(bytes, 0, bytes.length, limits);
+  const exchange = {
+    head,
+    clientAddress: '::ffff:203.0.113.9',
+    frontend: buildFrontend('a.example', { frontend: ['my app'], down: new Map() }),
+    backend: null,
+    host: 'a.example',
+    status: 200,
+    bytesSent: 512,
+    attempts: 1,
+    startMs: 1000,
+    sentMs: 1001,
+    endMs: 1012,
+    errorCode: null,
+    errorDetail: '',
+    ...changes,
+  };
+  return line(exchange as unknown as Exchange, endedAt);
+}
+
+const request = 'GET /a?b=1 HTTP/1.1\r\nHost: a.example\r\nReferer: http://r/\r\nUser-Agent: UA/1\r\n\r\n';
+
+describe("a line in Hipache's format", () => {
+  it('has every part in its place', () => {
+    assert.equal(
+      lineOf(hipacheLine, request),
+      '::ffff:203.0.113.9 - - [22/Nov/2026:09:39:31 +0000] "GET /a?b=1 HTTP/1.1" 200 512 "http://r/" "UA/1" "my app" 0.012 0.011\n',
+    );
+  });
+
+  it('has the date of the beginning of the request', () => {
+    assert.match(lineOf(hipacheLine, request, { startMs: 0, endMs: 3_600_000 }), /\[22\/Nov\/2026:08:39:32 \+0000\]/);
+  });
+
+  it('writes times in their shortest form', () => {
+    assert.match(lineOf(hipacheLine, request, { startMs: 0, sentMs: 500, endMs: 1000 }), / 1 0\.5\n$/);
+    assert.match(lineOf(hipacheLine, request, { startMs: 5, sentMs: 0, endMs: 5 }), / 0 0\n$/);
+    assert.match(lineOf(hipacheLine, request, { startMs: 0, sentMs: 1, endMs: 61_250 }), / 61\.25 61\.249\n$/);
+  });
+
+  it('has empty quotes for what the request or the route does not have', () => {
+    const line = lineOf(hipacheLine, 'GET / HTTP/1.0\r\n\r\n', { frontend: null, status: 400 });
+    assert.match(line, /"GET \/ HTTP\/1\.0" 400 512 "" "" "" /);
+  });
+
+  it('says 499 for a client that left, and - for a request line that was not read', () => {
+    assert.match(lineOf(hipacheLine, 'nonsense', { status: 0, frontend: null }), /"-" 499 /);
+  });
+
+  it('lets nobody break out of a quoted part, or of the line', () => {
+    const line = lineOf(hipacheLine, 'GET /"x HTTP/1.1\r\nHost: a\r\nReferer: "\\\r\nUser-Agent: a" 200 1 "\r\n\r\n', {
+      frontend: buildFrontend('a', { frontend: ['id "\n'], down: new Map() }),
+    });
+    assert.match(line, /"GET \/\\x22x HTTP\/1\.1" 200 512 "\\x22\\x5c" "a\\x22 200 1 \\x22" "id \\x22\\x0a" /);
+    assert.equal(line.indexOf('\n'), line.length - 1);
+  });
+});
+
+describe('a line of JSON', () => {
+  it('says what the other format has no place for', () => {
+    assert.deepEqual(JSON.parse(lineOf(jsonLine, request, { errorCode: 'BACKEND_RESET', errorDetail: 'closed' })), {
+      time: '2026-11-22T09:39:31.988Z',
+      client: '::ffff:203.0.113.9',
+      method: 'GET',
+      host: 'a.example',
+      target: '/a?b=1',
+      version: '1.1',
+      status: 200,
+      bytes: 512,
+      referer: 'http://r/',
+      userAgent: 'UA/1',
+      frontend: 'a.example',
+      id: 'my app',
+      attempts: 1,
+      totalMs: 12,
+      backendMs: 11,
+      error: 'BACKEND_RESET',
+      detail: 'closed',
+    });
+  });
+
+  it('is ASCII whatever the client sent', () => {
+    const line = lineOf(jsonLine, 'GET /\xe9 HTTP/1.1\r\nHost: a\r\nUser-Agent: \xff"\r\n\r\n');
+    assert.match(line, /^[\x20-\x7e]*\n$/);
+    assert.equal(JSON.parse(line).target, '/\xe9');
+    assert.equal(JSON.parse(line).userAgent, '\xff"');
+  });
+});

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { until } from '../../test/helpers/until.ts';
+import { HipacheError } from '../base/errors.ts';
+import type { Exchange } from '../proxy/exchange.ts';
+import { AccessLog } from './access-log.ts';
+
+describe('the access log', () => {
+  let directory: string;
+  let problems: string[];
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'hipache-log-'));
+    problems = [];
+  });
+
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  /** A log whose lines are `line <n>`, of 8 bytes. */
+  function open(path: string, bufferBytesMax = 1024 * 1024): { log: AccessLog; request(): void } {
+    let count = 0;
+    const line = (): string => `line ${String(count++ % 100).padStart(2, '0')}\n`;
+    const onProblem = (message: string): void => void problems.push(message);
+    const log = new AccessLog({ path, line, bufferBytesMax, epochMs: Date.now, onProblem });
+    return { log, request: () => log.exchangeEnded({ isPing: false } as Exchange) };
+  }
+
+  it('makes its directory, and writes every line in order, without being told to', async () => {
+    const path = join(directory, 'deep', 'er', 'access.log');
+    const { log, request } = open(path);
+    for (let count = 0; count < 50; count++) request();
+    const expected = Array.from({ length: 50 }, (_, count) => `line ${String(count).padStart(2, '0')}\n`).join('');
+    await until('the lines', () => readFileSync(path, 'utf8') === expected);
+    await log.close(1000);
+  });
+
+  it('writes everything before it closes', async () => {
+    const path = join(directory, 'access.log');
+    const { log, request } = open(path);
+    for (let count = 0; count < 30_000; count++) request();
+    await log.close(10_000);
+    assert.equal(readFileSync(path).length, 30_000 * 8);
+    assert.equal(log.dropped, 0);
+  });
+
+  it('leaves out health checks of the proxy', async () => {
+    const path = join(directory, 'access.log');
+    const { log } = open(path);
+    log.exchangeEnded({ isPing: true } as Exchange);
+    await log.close(1000);
+    assert.equal(readFileSync(path, 'utf8'), '');
+  });
+
+  it('loses no line and writes none twice when the file is rotated under load', async () => {
+    const path = join(directory, 'access.log');
+    const { log, request } = open(path);
+    for (let rotation = 0; rotation < 5; rotation++) {
+      for (let count = 0; count < 20_000; count++) request();
+      renameSync(path, `${path}.${rotation}`);
+      log.reopen();
+      await until('the new file', () => existsSync(path));
+    }
+    await log.close(10_000);
+    const files = ['', '.0', '.1', '.2', '.3', '.4'].map((suffix) => readFileSync(path + suffix, 'utf8'));
+    assert.equal(files.join('').length, 100_000 * 8);
+    for (const text of files) assert.match(text, /^(line \d\d\n)*$/);
+  });
+
+  it('goes on with the old file, and says so, where the path cannot be opened again', async () => {
+    const path = join(directory, 'sub', 'access.log');
+    const { log, request } = open(path);
+    renameSync(join(directory, 'sub'), join(directory, 'moved'));
+    log.reopen();
+    request();
+    await log.close(1000);
+    assert.match(problems.join(), /cannot be opened again: ENOENT.*the old file is used/);
+    assert.equal(readFileSync(join(directory, 'moved', 'access.log'), 'utf8'), 'line 00\n');
+  });
+
+  it('drops and counts lines beyond its buffer on a full disk, telling of it once', async () => {
+    const { log, request } = open('/dev/full', 800);
+    for (let count = 0; count < 100; count++) request();
+    assert.equal(log.dropped, 0);
+    request();
+    await until('the failed write', () => problems.some((message) => message.includes('ENOSPC')));
+    for (let count = 0; count < 1000; count++) request();
+    assert.ok(log.dropped > 800, `${log.dropped} dropped`);
+    await log.close(50);
+    assert.equal(log.dropped, 1101);
+    assert.equal(problems.filter((message) => message.includes('ENOSPC')).length, 1);
+    assert.equal(problems.filter((message) => message.includes('too slow')).length, 1);
+  });
+
+  it('refuses a path that cannot be opened, with what to do', () => {
+    assert.throws(
+      () => open(`${process.execPath}/access.log`),
+      (error) => error instanceof HipacheError && /access\.log cannot be opened.*server\.accessLog/.test(error.message),
+    );
+  });
+});
