@@ -12,6 +12,7 @@ interface Server {
 export const testServers: readonly Server[] = [
   { program: 'curl', package: 'curl' },
   { program: 'nginx', package: 'nginx-light' },
+  { program: 'script', package: 'bsdutils' },
 ];
 
 /** What the benchmark compares with, and what makes the load. */

@@ -43,8 +43,8 @@ text { fill: #e6edf3 } .page { fill: #0d1117 } .quiet { fill: #9198a1 }
 /** The picture of a result: CPU per small answer for each proxy, and the cost of every scenario over HAProxy's. */
 export function picture(result: Result): string {
   const bars = barsOf(result, 60);
-  const ratios = ratiosOf(result, bars.height + 100);
-  const height = bars.height + ratios.height + 120;
+  const ratios = ratiosOf(result, bars.height + 126);
+  const height = bars.height + ratios.height + 146;
   const describe = 'CPU time per request of Hipache, HAProxy, nginx, Caddy and fast-proxy';
   return element(
     'svg',

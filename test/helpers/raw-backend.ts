@@ -9,6 +9,8 @@ export class BackendPeer {
   received = '';
   /** The whole requests among them, where the backend serves. */
   readonly requests: ReferenceMessage[] = [];
+  /** How much of what was received they are. */
+  servedLength = 0;
   ended = false;
   closed = false;
   reset = false;
@@ -91,13 +93,11 @@ export class RawBackend {
 
   /** Answers every whole request, with or without body, with what `answer` makes of it; empty for no answer. */
   serve(answer: (request: ReferenceMessage, peer: BackendPeer) => string): void {
-    const done = new Map<BackendPeer, number>();
     this.onData = (peer) => {
       for (;;) {
-        const from = done.get(peer) ?? 0;
-        const message = readRequest(peer.received.slice(from));
+        const message = readRequest(peer.received.slice(peer.servedLength));
         if (message.kind !== 'message') return;
-        done.set(peer, from + message.length);
+        peer.servedLength += message.length;
         peer.requests.push(message);
         const text = answer(message, peer);
         if (text !== '') peer.send(text);

@@ -8,3 +8,16 @@ export async function until(what: string, condition: () => boolean | Promise<boo
     await delay(5);
   }
 }
+
+/** Waits until what `measure` gives stays the same for a while: nothing moves any more. */
+export async function untilStill(what: string, measure: () => number): Promise<number> {
+  let last = measure();
+  let same = 0;
+  await until(what, () => {
+    const now = measure();
+    same = now === last ? same + 1 : 0;
+    last = now;
+    return same >= 20;
+  });
+  return last;
+}

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { describe, test } from 'node:test';
+import { answer, get, Rig, request } from '../../test/helpers/rig.ts';
+import { TestProxy } from '../../test/helpers/test-proxy.ts';
+import { until, untilStill } from '../../test/helpers/until.ts';
+
+describe('draining', () => {
+  test('lets requests under way end, tells their clients to close, and ends', async (t) => {
+    const rig = await Rig.start(t);
+    const waiting = await rig.send(get('/'));
+    const sending = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 10')}hello`);
+    await rig.backend.receive('hello');
+    await until('both', () => rig.backend.peers.length === 2);
+    const drained = rig.proxy.dataPlane.drain(30_000);
+    sending.send('world');
+    await rig.backend.receive('helloworld');
+    for (const peer of rig.backend.peers) peer.send(answer('done'));
+    for (const client of [waiting, sending]) {
+      await client.untilEnded();
+      assert.match(client.received, /\r\nConnection: close\r\n\r\ndone$/);
+      client.close();
+    }
+    assert.equal(await drained, true);
+    assert.equal(rig.proxy.dataPlane.counters.clientConnectionsOpen, 0);
+  });
+
+  test('ends idle connections, of clients and to backends', async (t) => {
+    const rig = await Rig.start(t);
+    rig.backend.serve(() => answer('done'));
+    const used = await rig.send(get('/'));
+    await used.expect('done');
+    const fresh = await rig.client();
+    await until('both', () => rig.proxy.dataPlane.counters.clientConnectionsOpen === 2);
+    const drained = rig.proxy.dataPlane.drain(30_000);
+    await used.untilEnded();
+    await fresh.untilEnded();
+    used.close();
+    fresh.close();
+    assert.equal(await drained, true);
+    await (await rig.backend.peer()).untilClosed();
+  });
+
+  test('ends an answer under way whose head has gone out already with the connection', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(get('/1') + get('/2'));
+    const peer = await rig.backend.peer();
+    await rig.backend.receive('\r\n\r\n');
+    peer.send('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello');
+    await client.expect('hello');
+    const drained = rig.proxy.dataPlane.drain(30_000);
+    peer.send('world');
+    await client.untilEnded();
+    client.close();
+    assert.equal(await drained, true);
+    assert.match(client.received, /helloworld$/);
+    assert.doesNotMatch(rig.backend.received, /\/2/);
+  });
+
+  test('ends a connection whose client had not read its answer', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.client();
+    client.socket.pause();
+    const body = 'x'.repeat(500_000);
+    rig.backend.serve(() => answer(body));
+    client.send(get('/').repeat(40));
+    const { counters } = rig.proxy.dataPlane;
+    await until('the answers', () => counters.requests > 1);
+    await untilStill('the proxy to wait', () => counters.requests);
+    const drained = rig.proxy.dataPlane.drain(30_000);
+    client.socket.resume();
+    await client.untilEnded();
+    client.close();
+    assert.equal(await drained, true);
+    assert.ok(counters.requests < 40);
+  });
+
+  test('ends what takes too long', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(get('/'));
+    await rig.backend.receive('\r\n\r\n');
+    assert.equal(await rig.proxy.dataPlane.drain(10), false);
+    await until('the end', () => client.closed || client.ended);
+    await (await rig.backend.peer()).untilClosed();
+  });
+
+  test('accepts nothing more', async (t) => {
+    const rig = await Rig.start(t);
+    const drained = rig.proxy.dataPlane.drain(1000);
+    await assert.rejects(rig.client(), { code: 'ECONNREFUSED' });
+    assert.equal(await drained, true);
+  });
+});
+
+describe('listening', () => {
+  test('fails with what to do about it', async (t) => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    t.after(() => taken.close());
+    const address = taken.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const proxy = new TestProxy();
+    t.after(() => proxy.stop());
+    const traits = { secure: false, proxyProtocol: false };
+    await assert.rejects(proxy.dataPlane.listen({ address: '127.0.0.1', port: address.port, ...traits }), {
+      code: 'LISTEN_FAILED',
+      message: /^cannot listen on 127\.0\.0\.1:\d+: another program listens there/,
+    });
+    await assert.rejects(proxy.dataPlane.listen({ address: '192.0.2.1', port: 0, ...traits }), {
+      message: /this machine has no such address/,
+    });
+  });
+});
+
+test('a proxy that is closed leaves nothing open, whatever was under way', async (t) => {
+  const rig = await Rig.start(t, { settings: { backendConnectionsMax: 2 } });
+  for (let count = 0; count < 10; count++) {
+    await rig.send(get('/'));
+    await rig.send('GET / HT');
+    await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 10')}hello`);
+  }
+  await until('the requests', () => rig.proxy.dataPlane.counters.requestsInFlight === 20);
+  await rig.proxy.stop();
+});
