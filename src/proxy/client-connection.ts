@@ -10,7 +10,7 @@ import { Exchange, type ExchangeClient } from './exchange.ts';
 import { clientFraming, forwardAnswerHead } from './forward-answer.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { describePeer, type Peer } from './identity.ts';
-import { type OwnAnswer, ownBody, reasonPhrase } from './own-answer.ts';
+import { type OwnAnswer, ownAnswerText, refusalCode } from './own-answer.ts';
 import { NEED_MORE_PROXY, ProxyHeader } from './proxy-protocol.ts';
 
 const PROXY_HEADER = 0;
@@ -231,11 +231,6 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
 
   sendOwn(answer: OwnAnswer, code: ErrorCode | null, extraLines: string): void {
     const { head, context } = this;
-    const accept = head.acceptField < 0 ? '' : head.fieldValue(head.acceptField);
-    const { contentType, body } =
-      code === null
-        ? { contentType: 'text/plain', body: answer.text }
-        : ownBody(answer, code, accept, context.pages?.page(answer.status) ?? null);
     // A request that was not read whole leaves its rest in the way of the next one.
     this.answerKeepsAlive =
       head.refusal === '' &&
@@ -243,16 +238,17 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       this.exchange?.requestComplete === true &&
       !context.draining &&
       !this.clientEnded;
-    let text =
-      `HTTP/1.${head.versionMinor} ${answer.status} ${reasonPhrase(answer.status)}\r\n` +
-      `content-type: ${contentType}\r\ncache-control: no-cache\r\npragma: no-cache\r\nexpires: -1\r\n` +
-      `date: ${new Date(context.clock.epochMs()).toUTCString()}\r\ncontent-length: ${body.length}\r\n`;
-    if (code !== null) text += `x-hipache-error: ${code}\r\n`;
-    if (answer.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
-    text += extraLines;
-    if (!this.answerKeepsAlive) text += 'connection: close\r\n';
-    else if (head.versionMinor === 0) text += 'connection: keep-alive\r\n';
-    this.socket.append(`${text}\r\n${head.method === 'HEAD' ? '' : body}`);
+    this.socket.append(
+      ownAnswerText(answer, code, {
+        versionMinor: head.versionMinor,
+        isHead: head.method === 'HEAD',
+        accept: head.acceptField < 0 ? '' : head.fieldValue(head.acceptField),
+        page: context.pages?.page(answer.status) ?? null,
+        keepAlive: this.answerKeepsAlive,
+        epochMs: context.clock.epochMs(),
+        extraLines,
+      }),
+    );
     this.socket.flush();
   }
 
@@ -491,20 +487,3 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
 }
 
 const unknownPeer: Peer = { address: '', trusted: false, secure: false, lines: '' };
-
-function refusalCode(status: number): ErrorCode {
-  switch (status) {
-    case 405:
-      return 'REQUEST_METHOD';
-    case 414:
-      return 'REQUEST_TARGET_TOO_LONG';
-    case 417:
-      return 'REQUEST_EXPECTATION';
-    case 431:
-      return 'REQUEST_HEAD_TOO_LARGE';
-    case 505:
-      return 'REQUEST_VERSION';
-    default:
-      return 'REQUEST_INVALID';
-  }
-}

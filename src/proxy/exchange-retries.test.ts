@@ -3,6 +3,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { DeafBackend } from '../../test/helpers/deaf-backend.ts';
 import type { BackendPeer } from '../../test/helpers/raw-backend.ts';
 import { answer, get, Rig, request } from '../../test/helpers/rig.ts';
+import { until } from '../../test/helpers/until.ts';
 import type { ProxySettings } from './settings.ts';
 
 /** Nothing listens on these, ever. */
@@ -232,7 +233,7 @@ describe('an idempotent request whose connection ends before an answer is sent a
       test(`${name}, ${how}`, async (t) => {
         const { rig, one, two } = await startPair(t, fail);
         const client = await rig.send(text + get('/next'));
-        await client.expect('two got ');
+        await until('both answers', () => client.statuses.length === 2);
         await rig.proxy.untilQuiet();
         assert.deepEqual(client.statuses, [200, 200]);
         assert.deepEqual(

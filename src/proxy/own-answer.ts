@@ -54,18 +54,63 @@ export function ownAnswerFor(code: ErrorCode): OwnAnswer {
   return byCode[code] ?? overloaded;
 }
 
-export function reasonPhrase(status: number): string {
-  return reasonPhrases[status] ?? 'Unknown';
+/** The code of a request whose head was refused with this status. */
+export function refusalCode(status: number): ErrorCode {
+  switch (status) {
+    case 405:
+      return 'REQUEST_METHOD';
+    case 414:
+      return 'REQUEST_TARGET_TOO_LONG';
+    case 417:
+      return 'REQUEST_EXPECTATION';
+    case 431:
+      return 'REQUEST_HEAD_TOO_LARGE';
+    case 505:
+      return 'REQUEST_VERSION';
+    default:
+      return 'REQUEST_INVALID';
+  }
+}
+
+/** What an answer's text depends on besides itself. */
+export interface OwnAnswerShape {
+  /** Of the request. */
+  readonly versionMinor: number;
+  readonly isHead: boolean;
+  /** Value of the Accept field, or an empty string. */
+  readonly accept: string;
+  /** The page for the status as latin1 text of its bytes, or null. */
+  readonly page: string | null;
+  readonly keepAlive: boolean;
+  readonly epochMs: number;
+  /** Further lines, as the debug fields; often empty. */
+  readonly extraLines: string;
+}
+
+/** The whole answer, head and body. @param code null for one that is no error. */
+export function ownAnswerText(answer: OwnAnswer, code: ErrorCode | null, shape: OwnAnswerShape): string {
+  const { contentType, body } =
+    code === null ? { contentType: 'text/plain', body: answer.text } : ownBody(answer, code, shape.accept, shape.page);
+  let text =
+    `HTTP/1.${shape.versionMinor} ${answer.status} ${reasonPhrases[answer.status] ?? 'Unknown'}\r\n` +
+    `content-type: ${contentType}\r\ncache-control: no-cache\r\npragma: no-cache\r\nexpires: -1\r\n` +
+    `date: ${new Date(shape.epochMs).toUTCString()}\r\ncontent-length: ${body.length}\r\n`;
+  if (code !== null) text += `x-hipache-error: ${code}\r\n`;
+  if (answer.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
+  text += shape.extraLines;
+  if (!shape.keepAlive) text += 'connection: close\r\n';
+  else if (shape.versionMinor === 0) text += 'connection: keep-alive\r\n';
+  return `${text}\r\n${shape.isHead ? '' : body}`;
 }
 
 /** The body of an error answer and its type, as the client asks for it: a page, JSON where it wants that, or text. */
-export interface OwnBody {
+interface OwnBody {
   readonly contentType: string;
   readonly body: string;
 }
 
 /** @param accept the value of the Accept field, or an empty string. */
-export function ownBody(answer: OwnAnswer, code: ErrorCode, accept: string, page: string | null): OwnBody {
+function ownBody(answer: OwnAnswer, code: ErrorCode, accept: string, page: string | null): OwnBody {
   const wanted = accept.toLowerCase();
   if (!wanted.includes('text/html')) {
     if (/\bapplication\/([a-z.+-]+\+)?json\b/.test(wanted)) {
