@@ -9,7 +9,7 @@ Compares Hipache with nginx, HAProxy, Caddy and a proxy of npm, each on one core
   --only a,b           only these scenarios
   --proxies a,b        only these proxies: ${proxyNames.join(', ')}
   --rounds N           1 to 100; default 3, with --short 2
-  --seconds N          of one measurement, 1 to 600; default 5, with --short 4
+  --seconds N          of one measurement, 1 to 600; default 5, with --short 3
   --json FILE          writes the result
   --list               names the scenarios
   --compare A B        says what differs between two results by more than their noise
@@ -69,7 +69,7 @@ export function readOptions(args: readonly string[]): Options {
     only: values.only?.split(',') ?? null,
     proxies: readProxies(values.proxies, short),
     rounds: readNumber('--rounds', values.rounds, 100) ?? (short ? 2 : 3),
-    seconds: readNumber('--seconds', values.seconds, 600) ?? (short ? 4 : 5),
+    seconds: readNumber('--seconds', values.seconds, 600) ?? (short ? 3 : 5),
     warmUpSeconds: 1,
     json: values.json ?? null,
   };

@@ -74,14 +74,14 @@ function scenario(name: string, title: string, routes: RouteSet, particular: Par
     async run({ site, fleet, seconds, warmUpSeconds }, proxyName): Promise<Sample> {
       const proxy = await fleet.proxy(proxyName, routes);
       const { port } = proxy;
-      if (load.hosts.length > routes.hosts.length / 2) await prime();
+      if (proxy.store !== null && load.hosts.length === routes.hosts.length) await prime();
       await wrk(site, { ...load, port, seconds: warmUpSeconds * (warm.has(proxy.pid) ? 1 : firstWarmUp) });
       warm.add(proxy.pid);
       const sample = await measure(site, proxy, () => wrk(site, { ...load, port, seconds }));
       if (payloadBytes === undefined) return sample;
       return { ...sample, mibPerCpuSecond: payloadBytes / MiB / ((sample.cpuUsPerRequest ?? Number.NaN) / 1e6) };
 
-      /** Requests every host at least once: what is measured is a proxy that knows them. */
+      /** Requests every host at least once: the others have read all their routes at the start. */
       async function prime(): Promise<void> {
         if (primed.has(proxy.pid)) return;
         for (let left = load.hosts.length, tries = 0; left > 0 && tries < primeTriesMax; tries++) {

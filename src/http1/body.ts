@@ -18,8 +18,12 @@ const TRAILERS = 7;
 
 /** Digits of a chunk size: 13 stay within the safe integers. */
 const sizeDigitsMax = 13;
-/** Bytes of chunk extensions over a whole body; they are read and dropped (RFC 9112 section 7.1.1 asks for a limit). */
+/**
+ * Bytes of chunk extensions, which are read and dropped, beyond those that come with data (RFC 9112 section 7.1.1 asks
+ * for a limit): each chunk may have some, so that a body without end can go on.
+ */
 const extensionBytesMax = 16 * 1024;
+const extensionBytesPerChunk = 16;
 const trailerFieldsMax = 32;
 
 /**
@@ -118,6 +122,9 @@ export class BodyReader {
         case SIZE_LINE_FEED: {
           if (bytes[at] !== LF) return this.refuse('chunk size line', at);
           at++;
+          if (this.extensionBytes > 0) {
+            this.extensionBytes = Math.max(0, this.extensionBytes - extensionBytesPerChunk - 2 * this.remaining);
+          }
           this.state = this.remaining === 0 ? TRAILERS : DATA;
           break;
         }

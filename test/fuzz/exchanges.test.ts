@@ -130,7 +130,11 @@ test('valid exchanges arrive as they were sent, in both directions', async (t) =
         return answers !== null || client.closed || client.ended;
       });
       await sent;
-      assert.notEqual(answers, null, `closed before every answer: ${JSON.stringify(rig.proxy.ended.slice(-plan.length))}`);
+      assert.notEqual(
+        answers,
+        null,
+        `closed before every answer: ${JSON.stringify(rig.proxy.ended.slice(-plan.length))}`,
+      );
       for (const [at, planned] of plan.entries()) {
         const arrived = seen[at] as ReferenceMessage;
         assert.equal(arrived.startLine, `${planned.method} /${at} HTTP/1.1`);

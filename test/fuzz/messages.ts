@@ -31,8 +31,8 @@ const knownField = fc.constantFrom(
   'Cookie: a=b; c=d',
   'Empty:',
 );
-export const fields = fc.array(fc.oneof(plainField, knownField), { maxLength: 6 });
-export const bodyBytes = fc
+const fields = fc.array(fc.oneof(plainField, knownField), { maxLength: 6 });
+const bodyBytes = fc
   .array(fc.integer({ min: 0, max: 255 }), { maxLength: 80 })
   .map((codes) => String.fromCharCode(...codes));
 

@@ -18,7 +18,7 @@ export interface Read {
   readonly length: number;
 }
 
-export const wideLimits: HeadLimits = { headBytesMax: 1 << 20, headFieldsMax: 1000, targetBytesMax: 1 << 20 };
+const wideLimits: HeadLimits = { headBytesMax: 1 << 20, headFieldsMax: 1000, targetBytesMax: 1 << 20 };
 
 /** Reads the first request of the concatenated pieces, as a connection would. */
 export function readRequestPieces(pieces: readonly string[], limits = wideLimits): Read {
