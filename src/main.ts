@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { flushCompileCache } from 'node:module';
 import { BlockList, isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -90,6 +91,7 @@ async function run(config: Config, log: Log): Promise<number> {
       dropPrivileges(account);
       log.info(`running as ${account.user}`);
     }
+    flushCompileCache();
     await untilStopped(async (signal) => {
       log.info(`${signal}: finishing what is under way, for up to ${config.server.drainSeconds} s`);
       const clean = await dataPlane.drain(config.server.drainSeconds * 1000);

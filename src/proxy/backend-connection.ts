@@ -112,6 +112,12 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     this.socket.append('\r\n');
   }
 
+  /** As `sendData`, of latin1 text. */
+  sendText(text: string): void {
+    if (text === '') return;
+    this.socket.append(this.requestChunked ? `${text.length.toString(16)}\r\n${text}\r\n` : text);
+  }
+
   sendEnd(trailerLines: string): void {
     if (this.requestChunked) this.socket.append(`0\r\n${trailerLines}\r\n`);
     this.requestSent = true;

@@ -15,6 +15,8 @@ export class BackendPool {
   readonly address: string;
   readonly hostname: string;
   readonly port: number;
+  /** It had no connection left, and another one has its address now. */
+  isForgotten = false;
   private readonly context: ProxyContext;
   private readonly onEmpty: (pool: BackendPool) => void;
   /** Last in, first out: what is used stays warm, what is not runs into its idle limit. */
@@ -165,14 +167,18 @@ export class BackendPools {
   private readonly pools = new Map<string, BackendPool>();
   private readonly forget = (pool: BackendPool): void => {
     this.pools.delete(pool.address);
+    pool.isForgotten = true;
   };
 
   of(backend: Backend, context: ProxyContext): BackendPool {
+    const { attachment } = backend;
+    if (attachment instanceof BackendPool && !attachment.isForgotten) return attachment;
     let pool = this.pools.get(backend.address);
     if (pool === undefined) {
       pool = new BackendPool(backend, context, this.forget);
       this.pools.set(backend.address, pool);
     }
+    backend.attachment = pool;
     return pool;
   }
 

@@ -132,7 +132,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   /** Data of the request's body, in order. */
   onRequestData(bytes: Buffer, start: number, end: number): void {
     const { connection } = this;
-    if (!this.answerStarted && this.held?.isWhole !== false) this.hold(bytes, start, end, connection !== null);
+    if (!this.answerStarted) this.hold(bytes, start, end);
     connection?.sendData(bytes, start, end);
   }
 
@@ -182,9 +182,10 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     const identity = identityLines(client.peer, head, this.clientAddress);
     const forwarded = forwardRequestHead(head, identity, client.peer.trusted, context.settings.backendKeepAlive);
     connection.send(this, forwarded, head.framing);
-    if (held?.isWhole) connection.sendData(held.bytes, 0, held.bytes.length);
+    if (held?.isWhole) connection.sendText(held.text);
     if (this.requestComplete && head.framing !== Framing.NONE) connection.sendEnd(this.trailerLines);
-    held?.dropAbove(context.settings.retryBodyBytesMax);
+    if (!this.canBeSentAgain) held?.drop();
+    else held?.dropAbove(context.settings.retryBodyBytesMax);
     this.requestBlocked = !connection.flush();
     if (!this.requestComplete) {
       if (this.requestBlocked) client.pauseBody();
@@ -358,17 +359,33 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     return frontend.retryBudget.takeRetry(clock.monotonicMs(), settings.retryBudget) ? null : retriesUsedUp;
   }
 
+  /** Whether it is of use to keep the body once it has been sent. */
+  private get canBeSentAgain(): boolean {
+    const { retriesMax, retryBodyBytesMax } = this.context.settings;
+    const { contentLength, framing } = this.head;
+    return (
+      retriesMax > 0 && (framing !== Framing.LENGTH || contentLength <= retryBodyBytesMax) && isIdempotent(this.method)
+    );
+  }
+
   private mark(frontend: Frontend, backend: Backend, reason: string): void {
     if (this.context.settings.downMs === 0) return;
     this.context.counters.downMarks++;
     this.context.routes.markDown(frontend, backend, reason, this.context.settings.downMs);
   }
 
-  private hold(bytes: Buffer, start: number, end: number, isSent: boolean): void {
+  private hold(bytes: Buffer, start: number, end: number): void {
     this.held ??= new HeldBody();
-    this.held.add(bytes, start, end);
-    // What no backend has seen yet must be kept; the client is paused meanwhile, so that it is one read at most.
-    if (isSent) this.held.dropAbove(this.context.settings.retryBodyBytesMax);
+    const { held } = this;
+    if (this.connection === null) {
+      // What no backend has seen yet must be kept; the client is paused meanwhile, so that it is one read at most.
+      held.add(bytes, start, end);
+    } else if (!this.canBeSentAgain) {
+      held.drop();
+    } else if (held.isWhole) {
+      held.add(bytes, start, end);
+      held.dropAbove(this.context.settings.retryBodyBytesMax);
+    }
   }
 
   private answerPing(): void {

@@ -34,6 +34,8 @@ export class Backend {
    * own has not been acknowledged, 0 for one that came from the store.
    */
   markSharedAt = 0;
+  /** For the data plane, which keeps here what belongs to the address, so that a request need not look it up. */
+  attachment: object | null = null;
 
   constructor(url: string, hostname: string, port: number, index: number, weight: number) {
     this.url = url;

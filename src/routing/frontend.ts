@@ -12,6 +12,8 @@ export interface Frontend {
   readonly pattern: string;
   /** The first element of the record, for logs and debug headers. */
   readonly id: string;
+  /** `id` as it stands in a line of the access log: latin1, with what could end a quoted part escaped as `\xHH`. */
+  readonly logId: string;
   /** No two with the same URL. */
   readonly backends: readonly Backend[];
   /** Whether the backends have different weights, so that the draw has to look at them. */

@@ -68,9 +68,11 @@ export function buildFrontend(
     backends.push(backend);
     if (weight !== backends[0]?.weight) weighted = true;
   }
+  const id = readId(pattern, source, problems);
   return {
     pattern,
-    id: readId(pattern, source, problems),
+    id,
+    logId: logged(id),
     backends,
     weighted,
     problems: problems.list(),
@@ -95,6 +97,15 @@ function readId(pattern: string, source: RecordSource, problems: Problems): stri
   if (typeof id === 'string') return id.length > idCharsMax ? id.slice(0, idCharsMax) : id;
   if (source.problem === undefined) problems.add(`the identifier is not a string; ${quote(pattern)} is used`);
   return pattern;
+}
+
+/** Made once here rather than with every request. */
+function logged(id: string): string {
+  if (/^[ !#-[\]-~]*$/.test(id)) return id;
+  const escape = (character: string): string => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  return Buffer.from(id)
+    .toString('latin1')
+    .replace(/[^ !#-[\]-~\x80-\xff]/g, escape);
 }
 
 function shown(value: unknown): string {

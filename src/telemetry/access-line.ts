@@ -17,7 +17,7 @@ export function hipacheLine(exchange: Exchange, epochMs: number): string {
   const backendMs = exchange.sentMs === 0 ? 0 : Math.round(endMs - exchange.sentMs);
   const referer = head.refererField < 0 ? '' : quotable(head.fieldValue(head.refererField));
   const userAgent = head.userAgentField < 0 ? '' : quotable(head.fieldValue(head.userAgentField));
-  const id = exchange.frontend === null ? '' : recordText(exchange.frontend.id);
+  const id = exchange.frontend === null ? '' : exchange.frontend.logId;
   return (
     `${exchange.clientAddress} - - [${dateText(epochMs - totalMs)}] "${requestLine(exchange)}" ` +
     `${loggedStatus(exchange)} ${exchange.bytesSent} "${referer}" "${userAgent}" "${id}" ` +
@@ -66,14 +66,6 @@ function requestLine(exchange: Exchange): string {
 
 function quotable(text: string): string {
   return text.includes('"') || text.includes('\\') ? text.replace(/["\\]/g, escapeCharacter) : text;
-}
-
-/** An identifier from a record may be any string. */
-function recordText(text: string): string {
-  if (/^[ !#-[\]-~]*$/.test(text)) return text;
-  return Buffer.from(text)
-    .latin1Slice()
-    .replace(/[^ !#-[\]-~\x80-\xff]/g, escapeCharacter);
 }
 
 function escapeCharacter(character: string): string {
