@@ -53,6 +53,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   private requestSent = false;
   private interimAnswers = 0;
   private answered = false;
+  private hasLeftPool = false;
 
   private constructor(pool: BackendPool, taker: ConnectionTaker, context: ProxyContext) {
     const { settings } = context;
@@ -150,6 +151,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   }
 
   destroy(): void {
+    this.leavePool();
     this.socket.destroy();
   }
 
@@ -227,7 +229,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     if (this.receiver !== null) {
       this.fail(state === IN_BODY ? 'BACKEND_ANSWER_TRUNCATED' : 'BACKEND_RESET', detail);
     }
-    this.pool.closed(this);
+    this.leavePool();
     if (taker !== null) taker.onNoConnection(connectErrorCode(detail), `${this.pool.address}: ${detail}`);
   }
 
@@ -318,6 +320,13 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     this.receiver = null;
     this.destroy();
     receiver?.onAttemptFailed(code, detail, this.answered);
+  }
+
+  /** Its place is free for another one, at once rather than when the socket has closed. */
+  private leavePool(): void {
+    if (this.hasLeftPool) return;
+    this.hasLeftPool = true;
+    this.pool.closed(this);
   }
 
   /** While the client still sends, it is the client that is waited for. */

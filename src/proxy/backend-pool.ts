@@ -59,8 +59,8 @@ export class BackendPool {
     const oldest = idle.shift();
     if (oldest !== undefined) {
       // All are open and one is unused, but too old to be trusted with this request: it makes room.
-      oldest.destroy();
       this.connect(taker);
+      oldest.destroy();
       return;
     }
     if (this.queue.length >= context.settings.queueMax) {
@@ -96,7 +96,7 @@ export class BackendPool {
     this.idle.push(connection);
   }
 
-  /** The connection is closed, in whatever state. */
+  /** The connection is closed, or about to be, in whatever state; told once. */
   closed(connection: BackendConnection): void {
     this.open--;
     this.connected(connection);

@@ -1,4 +1,4 @@
-import { type NetConnectOpts, connect as netConnect, Socket, type SocketConstructorOpts } from 'node:net';
+import { type NetConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import '../http1/bytes.ts';
 
 /**
@@ -49,6 +49,8 @@ export class ByteSocket {
   private text = '';
   /** What waits before `text`, where it is not text alone. */
   private parts: (string | Buffer)[] | null = null;
+  /** The peer takes nothing more, but may have sent something: see `PatientSocket`. */
+  private writeFailed = false;
   private closed = false;
   private error: NodeJS.ErrnoException | null = null;
 
@@ -97,9 +99,11 @@ export class ByteSocket {
       writableHighWaterMark: writeBufferBytesMax,
       onread: { buffer: sharedReadBuffer, callback: onRead },
     } as NetConnectOpts;
-    const socket = netConnect(options) as OwnedSocket;
+    const socket = new PatientSocket(options as SocketConstructorOpts);
+    const byteSocket = new ByteSocket(socket, owner, true);
     socket.once('connect', onConnect);
-    return new ByteSocket(socket, owner, true);
+    socket.connect(options);
+    return byteSocket;
   }
 
   /** Whether the peer keeps up with what is written. */
@@ -138,6 +142,11 @@ export class ByteSocket {
   /** Writes what is queued, in one system call. @returns false where the peer is slow: wait for `onDrain`. */
   flush(): boolean {
     const { text, parts, socket } = this;
+    if (this.writeFailed) {
+      this.text = '';
+      this.parts = null;
+      return true;
+    }
     if (parts === null) {
       if (text === '') return this.isFlowing;
       this.text = '';
@@ -190,6 +199,11 @@ export class ByteSocket {
   }
 
   /** @internal */
+  writingEnded(): void {
+    this.writeFailed = true;
+  }
+
+  /** @internal */
   drained(): void {
     if (!this.closed) this.owner.onDrain();
   }
@@ -215,6 +229,34 @@ export class ByteSocket {
 /** Gives back the block of a part that has left; after an error it may still be in use, and is left to the collector. */
 function recycle(part: Buffer, error: Error | null | undefined): void {
   if (!error && freeBlocks.length < freeBlocksMax) freeBlocks.push(Buffer.from(part.buffer as ArrayBuffer));
+}
+
+/** How long after a write has failed the peer's last words are read. */
+const lastWordsMs = 250;
+
+/**
+ * A socket that does not end with its first failed write. A backend that refuses a body answers, and closes without
+ * reading the rest: the write fails while the answer lies in the receive buffer (CVE-2025-4366 is about its loss).
+ */
+class PatientSocket extends Socket {
+  byteSocket!: ByteSocket;
+  private timer: NodeJS.Timeout | null = null;
+
+  override destroy(error?: Error): this {
+    const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+    if (
+      this.timer === null &&
+      !this.destroyed &&
+      syscall?.startsWith('write') &&
+      (code === 'EPIPE' || code === 'ECONNRESET')
+    ) {
+      this.byteSocket.writingEnded();
+      this.timer = setTimeout(() => super.destroy(error), lastWordsMs);
+      return this;
+    }
+    if (this.timer !== null) clearTimeout(this.timer);
+    return super.destroy(error);
+  }
 }
 
 interface OwnedSocket extends Socket {

@@ -12,5 +12,4 @@ export class Counters {
   /** Idle connections to backends that sent something unasked. */
   backendConnectionsPoisoned = 0;
   retries = 0;
-  downMarks = 0;
 }

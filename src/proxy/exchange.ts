@@ -328,7 +328,9 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     this.backend = null;
     // The end of a kept connection may have nothing to do with this request: it says nothing of the backend either.
     const isStale = reused && !answered && code === 'BACKEND_RESET';
-    if (marksBackend(code) && !isStale) this.mark(frontend, backend, code);
+    // Nor does the end of one that was still being sent a body: who sends too much must not mark the backend for all.
+    const isCutOff = code === 'BACKEND_RESET' && !this.requestComplete;
+    if (marksBackend(code) && !isStale && !isCutOff) this.mark(frontend, backend, code);
     const isSafe = unsent ? isOfBackend(code) : !answered && isIdempotent(this.method);
     const isWhole = this.held === null || this.held.isWhole;
     if (!isSafe || !isWhole) {
@@ -370,7 +372,6 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
 
   private mark(frontend: Frontend, backend: Backend, reason: string): void {
     if (this.context.settings.downMs === 0) return;
-    this.context.counters.downMarks++;
     this.context.routes.markDown(frontend, backend, reason, this.context.settings.downMs);
   }
 

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { RawBackend } from '../helpers/raw-backend.ts';
+import { RawClient } from '../helpers/raw-client.ts';
+import { TestProxy } from '../helpers/test-proxy.ts';
+
+const bodyBytes = 5_000_000;
+
+describe('a backend that answers before it has read the body', () => {
+  for (const [how, end] of [
+    ['and closes with the rest unread, so that writing to it fails', 'close'],
+    ['and says that it will send no more', 'end'],
+  ] as const) {
+    test(`${how}: the client gets the answer, and nobody is marked (case 9, CVE-2025-4366)`, async (t) => {
+      const backend = await RawBackend.start();
+      const other = await RawBackend.start();
+      const proxy = await TestProxy.start({ 'a.test': [backend.url, other.url] });
+      t.after(async () => {
+        proxy.stop();
+        await backend.stop();
+        await other.stop();
+      });
+      for (const one of [backend, other]) {
+        one.onBytes((peer) => {
+          peer.socket.pause();
+          one.onBytes(() => {});
+          peer.socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno\n', () => {
+            if (end === 'end') peer.socket.end();
+            else peer.socket.destroy();
+          });
+        });
+      }
+      const client = await RawClient.connect(proxy.port);
+      client.send(`POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${bodyBytes}\r\n\r\n${'x'.repeat(bodyBytes)}`);
+      await client.expect('no\n');
+      assert.deepEqual(client.statuses, [413]);
+      await client.untilEnded();
+      assert.deepEqual(proxy.marks, []);
+      client.close();
+    });
+  }
+
+  test('a reset in the middle of an upload marks nobody, since a client could bring it about', async (t) => {
+    const backend = await RawBackend.start();
+    const other = await RawBackend.start();
+    const proxy = await TestProxy.start({ 'a.test': [backend.url, other.url] });
+    t.after(async () => {
+      proxy.stop();
+      await backend.stop();
+      await other.stop();
+    });
+    for (const one of [backend, other]) one.onBytes((peer) => peer.socket.resetAndDestroy());
+    const client = await RawClient.connect(proxy.port);
+    client.send(`POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${bodyBytes}\r\n\r\nonly the beginning`);
+    await client.expect('502');
+    assert.deepEqual(proxy.marks, []);
+    client.close();
+  });
+});
