@@ -102,10 +102,10 @@ function readId(pattern: string, source: RecordSource, problems: Problems): stri
 /** Made once here rather than with every request. */
 function logged(id: string): string {
   if (/^[ !#-[\]-~]*$/.test(id)) return id;
-  const escape = (character: string): string => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  const escapeCharacter = (character: string): string => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
   return Buffer.from(id)
     .toString('latin1')
-    .replace(/[^ !#-[\]-~\x80-\xff]/g, escape);
+    .replace(/[^ !#-[\]-~\x80-\xff]/g, escapeCharacter);
 }
 
 function shown(value: unknown): string {
