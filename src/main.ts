@@ -88,6 +88,8 @@ async function run(config: Config, log: Log): Promise<number> {
       log.info(`listening on http://${address}:${port}`, bind.proxyProtocol ? { proxyProtocol: true } : {});
     }
     if (account !== null) {
+      // Once more, for what the start has made.
+      handOverFiles(config, account);
       dropPrivileges(account);
       log.info(`running as ${account.user}`);
     }

@@ -52,8 +52,8 @@ const kinds = {
   BACKEND_TIMEOUT: ['backend', 'idempotent', 'The backend did not answer in time.'],
   BACKEND_ANSWER_INVALID: ['backend', 'never', 'The answer of the backend breaks the grammar or framing of HTTP/1.1.'],
   BACKEND_ANSWER_TRUNCATED: ['backend', 'never', 'The answer of the backend ended before its end.'],
-  BACKEND_QUEUE_FULL: ['backend', 'never', 'Too many requests wait for a connection to the backend.'],
-  BACKEND_QUEUE_TIMEOUT: ['backend', 'never', 'No connection to the backend became free in time.'],
+  BACKEND_QUEUE_FULL: ['backend', 'unsent', 'Too many requests wait for a connection to the backend.'],
+  BACKEND_QUEUE_TIMEOUT: ['backend', 'unsent', 'No connection to the backend became free in time.'],
 
   OVERLOADED: ['internal', 'never', 'A limit of this process is reached: descriptors, ports or memory.'],
 } as const satisfies Record<string, readonly [ErrorSource, ErrorRetry, string]>;

@@ -132,5 +132,7 @@ function refuseTls(file: FileConfig, remarks: Remarks): void {
   const { bind } = file.https;
   if (bind !== undefined && bind.length > 0) {
     remarks.problems.push('https.bind: found addresses, allowed none: TLS is not in this version');
+  } else if (file.https.key !== undefined || file.https.cert !== undefined) {
+    remarks.warnings.push('https.key, https.cert: not used, TLS is not in this version');
   }
 }

@@ -15,7 +15,7 @@ export const limitsSection = z.object({
   headFieldsMax: wholeNumber(8, 10_000, 100, {
     source: 'new',
     unit: 'fields',
-    description: 'Fields in a head, and in trailers. A request with more gets 431.',
+    description: 'Fields in a head. A request with more gets 431.',
   }),
   targetBytesMax: wholeNumber(64, 1 * MiB, 8 * KiB, {
     source: 'new',

@@ -7,6 +7,7 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { nearestWord } from '../config/nearest.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
 import type { Store } from '../stores/contract.ts';
+import { checkDriver } from '../stores/open-store.ts';
 import { explainHost, explanationText, parseHost } from './explain.ts';
 import { Output } from './output.ts';
 import { addBackends, listRoutes, type Report, removeBackends, setRoute, showRoute, type Task } from './routes.ts';
@@ -201,6 +202,7 @@ class Run {
       this.exitCode = await this.#host.serve(loaded);
       return;
     }
+    checkDriver(loaded.config.driver);
     for (const note of loaded.notes) await this.complain(`note: ${note}`);
     for (const warning of loaded.warnings) await this.complain(`warning: ${warning}`);
     await this.out.write(`${censoredJson(loaded.config)}\n`);

@@ -278,6 +278,8 @@ export class RequestHead extends Head {
     const match = /^https?:\/\/([^/?@]+)([/?].*)?$/i.exec(this.target);
     if (match === null) return this.refuseMeaning('target');
     const authority = match[1] as string;
+    // RFC 9112 section 3.2: HTTP/1.1 needs a Host, whatever the target.
+    if (this.versionMinor === 1 && this.authority === null) return this.refuseMeaning('no host');
     // RFC 9112 section 3.2.2 lets the target win; a Host that differs is two answers to one question, so refused.
     if (this.authority !== null && this.authority.toLowerCase() !== authority.toLowerCase()) {
       return this.refuseMeaning('target and host differ');

@@ -38,7 +38,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   deadlineSlot = -1;
   /** Monotonic ms at which it became idle. */
   idleSinceMs = 0;
-  /** Whether it has served an exchange before the one it serves now. */
+  /** Whether it has been kept before the exchange it serves now, so that its end may have nothing to do with that. */
   reused = false;
   private readonly pool: BackendPool;
   private readonly context: ProxyContext;
@@ -170,16 +170,6 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   }
 
   onBytes(bytes: Buffer, length: number): void {
-    try {
-      this.read(bytes, length);
-    } catch (error) {
-      // A defect of ours ends the exchange that shows it, not everybody's.
-      this.context.onProblem('internal error at a backend connection', error as Error);
-      this.destroy();
-    }
-  }
-
-  private read(bytes: Buffer, length: number): void {
     if (this.receiver === null) {
       // Never read as the next answer (CVE-2026-48931).
       if (this.state === IDLE) this.context.counters.backendConnectionsPoisoned++;
@@ -217,6 +207,12 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     if (this.receiver === null) return;
     if (!this.requestSent) this.deadlineMs = Number.POSITIVE_INFINITY;
     this.receiver.onRequestDrain();
+  }
+
+  onFinished(): void {}
+
+  onDefect(error: Error): void {
+    this.context.onProblem('internal error at a backend connection', error);
   }
 
   onClosed(error: NodeJS.ErrnoException | null): void {
@@ -308,6 +304,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
       this.requestSent &&
       body.framing !== Framing.CLOSE &&
       this.context.settings.backendKeepAlive &&
+      this.context.settings.backendIdleMs > 0 &&
       !this.context.draining &&
       !this.socket.isClosed;
     if (reusable) this.pool.giveBack(this);

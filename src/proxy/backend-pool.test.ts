@@ -196,7 +196,7 @@ describe('a pool', () => {
     assert.deepEqual(refused.errors, ['BACKEND_QUEUE_FULL']);
     assert.equal(waiting.calls, 0);
     await until('the deadline', () => {
-      context.deadlines.tick(systemClock.monotonicMs());
+      context.deadlines.tick(systemClock.monotonicMs(), assert.fail);
       return waiting.calls > 0;
     });
     assert.deepEqual(waiting.errors, ['BACKEND_QUEUE_TIMEOUT']);
@@ -218,7 +218,7 @@ describe('a pool', () => {
     open({ backendIdleMs: 5 });
     pool.giveBack(await take());
     await until('the end', () => {
-      context.deadlines.tick(systemClock.monotonicMs());
+      context.deadlines.tick(systemClock.monotonicMs(), assert.fail);
       return pool.openConnections === 0;
     });
     assert.equal(emptied, 1);

@@ -17,6 +17,10 @@ export interface SocketOwner {
   /** What was written has left: go on after `flush` has returned false. */
   onDrain(): void;
   onConnected(): void;
+  /** All that was written before `end` has left. */
+  onFinished(): void;
+  /** A call of this owner threw: a defect of ours. It ends this socket, not everybody's; `onClosed` follows. */
+  onDefect(error: Error): void;
   /** The socket is gone; `error` says why where it was not closed in order. */
   onClosed(error: NodeJS.ErrnoException | null): void;
 }
@@ -64,6 +68,7 @@ export class ByteSocket {
     socket.on('close', onClose);
     socket.on('end', onEnd);
     socket.on('drain', onDrain);
+    socket.on('finish', onFinish);
     if (!readsItself) socket.on('data', onData);
   }
 
@@ -190,27 +195,27 @@ export class ByteSocket {
 
   /** @internal */
   read(bytes: Buffer, length: number): void {
-    if (!this.closed) this.owner.onBytes(bytes, length);
+    if (this.closed) return;
+    try {
+      this.owner.onBytes(bytes, length);
+    } catch (error) {
+      this.defect(error);
+    }
   }
 
-  /** @internal */
-  ended(): void {
-    if (!this.closed) this.owner.onEnd();
+  /** @internal One of the events that carry nothing. */
+  tell(event: 'onEnd' | 'onDrain' | 'onConnected' | 'onFinished'): void {
+    if (this.closed) return;
+    try {
+      this.owner[event]();
+    } catch (error) {
+      this.defect(error);
+    }
   }
 
   /** @internal */
   writingEnded(): void {
     this.writeFailed = true;
-  }
-
-  /** @internal */
-  drained(): void {
-    if (!this.closed) this.owner.onDrain();
-  }
-
-  /** @internal */
-  connected(): void {
-    if (!this.closed) this.owner.onConnected();
   }
 
   /** @internal */
@@ -222,7 +227,16 @@ export class ByteSocket {
   closedNow(): void {
     if (this.closed) return;
     this.closed = true;
-    this.owner.onClosed(this.error);
+    try {
+      this.owner.onClosed(this.error);
+    } catch (error) {
+      this.owner.onDefect(error as Error);
+    }
+  }
+
+  private defect(error: unknown): void {
+    this.owner.onDefect(error as Error);
+    this.socket.destroy();
   }
 }
 
@@ -273,15 +287,19 @@ function onData(this: Socket, bytes: Buffer): void {
 }
 
 function onEnd(this: Socket): void {
-  (this as OwnedSocket).byteSocket.ended();
+  (this as OwnedSocket).byteSocket.tell('onEnd');
 }
 
 function onDrain(this: Socket): void {
-  (this as OwnedSocket).byteSocket.drained();
+  (this as OwnedSocket).byteSocket.tell('onDrain');
+}
+
+function onFinish(this: Socket): void {
+  (this as OwnedSocket).byteSocket.tell('onFinished');
 }
 
 function onConnect(this: Socket): void {
-  (this as OwnedSocket).byteSocket.connected();
+  (this as OwnedSocket).byteSocket.tell('onConnected');
 }
 
 function onError(this: Socket, error: NodeJS.ErrnoException): void {

@@ -22,7 +22,7 @@ const UNREAD = 4;
 const LINGERING = 5;
 const CLOSED = 6;
 
-/** How long a connection whose last answer has been written is still read from, so that no reset overtakes it. */
+/** How long a connection whose last answer has left is still read from, so that no reset overtakes it. */
 const lingerMs = 5000;
 /** How long a client that sends no more waits for the next byte of its answer where inactivity has no limit. */
 const halfClosedMs = 60_000;
@@ -85,24 +85,16 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
 
   /** The proxy stops: an unused connection ends now, one in use with its exchange. */
   drain(): void {
-    if (this.state === BETWEEN || this.state === PROXY_HEADER) this.close();
+    if (this.state === BETWEEN || this.state === PROXY_HEADER) this.linger();
   }
 
+  /** Ends the connection at once, with what is under way on it. */
   destroy(): void {
+    this.exchange?.onClientGone('CLIENT_GONE', 'connection ended by the proxy');
     this.socket.destroy();
   }
 
   onBytes(bytes: Buffer, length: number): void {
-    try {
-      this.read(bytes, length);
-    } catch (error) {
-      // A defect of ours ends the connection that shows it, not everybody's.
-      this.context.onProblem('internal error at a client connection', error as Error);
-      this.destroy();
-    }
-  }
-
-  private read(bytes: Buffer, length: number): void {
     switch (this.state) {
       case IN_EXCHANGE:
         this.readDuringExchange(bytes, length);
@@ -135,7 +127,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     this.clientEnded = true;
     const { exchange } = this;
     if (exchange === null || this.state === LINGERING) {
-      this.destroyAfterFlush();
+      this.linger();
     } else if (!exchange.requestComplete) {
       exchange.onClientGone('CLIENT_GONE', 'ended in the body of its request');
       this.destroy();
@@ -155,6 +147,14 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   }
 
   onConnected(): void {}
+
+  onFinished(): void {
+    if (this.state === LINGERING) this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
+  }
+
+  onDefect(error: Error): void {
+    this.context.onProblem('internal error at a client connection', error);
+  }
 
   onClosed(error: NodeJS.ErrnoException | null): void {
     this.state = CLOSED;
@@ -200,6 +200,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     // An answer that comes before the end of its request may leave the body unsent (RFC 9110 section 10.1.1).
     this.answerKeepsAlive =
       this.head.keepAlive &&
+      this.context.settings.keepAliveMs > 0 &&
       this.exchange?.requestComplete === true &&
       !this.context.draining &&
       !this.clientEnded &&
@@ -235,6 +236,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     this.answerKeepsAlive =
       head.refusal === '' &&
       head.keepAlive &&
+      context.settings.keepAliveMs > 0 &&
       this.exchange?.requestComplete === true &&
       !context.draining &&
       !this.clientEnded;
@@ -324,7 +326,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     this.reading = false;
     if (this.state === BETWEEN) {
       this.held.clear();
-      if (this.clientEnded) this.destroyAfterFlush();
+      if (this.clientEnded) this.linger();
       else this.resume();
     } else if (this.state === IN_HEAD) {
       this.resume();
@@ -430,30 +432,16 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     exchange.refuse(code, detail);
   }
 
+  /** Says that nothing more comes, and reads on for a while once all has left, so that no reset overtakes the answer. */
   private linger(): void {
-    this.state = LINGERING;
-    this.held.clear();
-    this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
-    if (this.clientEnded) this.destroyAfterFlush();
-    else {
-      this.socket.end();
-      this.resume();
-    }
-  }
-
-  private close(): void {
-    this.state = LINGERING;
-    this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
-    this.socket.end();
-  }
-
-  /** Both sides have said all: the socket closes once what is queued has left, or at the deadline. */
-  private destroyAfterFlush(): void {
     if (this.state !== LINGERING) {
       this.state = LINGERING;
-      this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
+      this.held.clear();
+      // What is queued has to leave first, at the pace of the client: see `onFinished`.
+      this.deadlineMs = this.context.clock.monotonicMs() + (this.context.settings.inactivityMs || halfClosedMs);
     }
     this.socket.end();
+    this.resume();
   }
 
   private pause(): void {

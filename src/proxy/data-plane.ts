@@ -50,7 +50,7 @@ export class DataPlane {
       counters: this.counters,
       draining: false,
     };
-    this.timer = setInterval(() => this.context.deadlines.tick(parts.clock.monotonicMs()), tickMs);
+    this.timer = setInterval(() => this.tick(), tickMs);
   }
 
   /**
@@ -97,6 +97,11 @@ export class DataPlane {
     for (const server of this.servers) server.close();
     for (const connection of this.connections) connection.destroy();
     this.context.pools.closeIdle();
+  }
+
+  private tick(): void {
+    const { clock, deadlines, onProblem } = this.context;
+    deadlines.tick(clock.monotonicMs(), (error) => onProblem('internal error at a deadline', error));
   }
 
   private accept(socket: Socket, traits: ListenerTraits): void {

@@ -30,12 +30,17 @@ export class Deadlines {
     last.deadlineSlot = slot;
   }
 
-  /** Calls whoever is late. */
-  tick(nowMs: number): void {
+  /** Calls whoever is late. @param onDefect told of a call that threw; the others are made nonetheless. */
+  tick(nowMs: number, onDefect: (error: Error) => void): void {
     // From the end: whoever leaves is replaced by one that has been looked at.
     for (let at = this.list.length - 1; at >= 0; at--) {
       const timed = this.list[at];
-      if (timed !== undefined && timed.deadlineMs <= nowMs) timed.onDeadline(nowMs);
+      if (timed === undefined || timed.deadlineMs > nowMs) continue;
+      try {
+        timed.onDeadline(nowMs);
+      } catch (error) {
+        onDefect(error as Error);
+      }
     }
   }
 

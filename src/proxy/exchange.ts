@@ -86,6 +86,8 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   private answerBlocked = false;
   /** Set where the same backend is to be asked over a new connection. */
   private again: Backend | null = null;
+  /** That is done once: the next such end counts as a failure like any other. */
+  private wasStale = false;
 
   constructor(client: ExchangeClient, head: RequestHead, context: ProxyContext) {
     this.client = client;
@@ -337,12 +339,13 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
       this.answerOwn(code, detail, backend);
       return;
     }
-    if (isStale) {
+    if (isStale && !this.wasStale) {
+      this.wasStale = true;
       this.again = backend;
     } else {
       const refusal = this.refuseRetry(frontend, backend);
       if (refusal !== null) {
-        this.answerOwn(code, detail, backend, refusal);
+        this.answerOwn(code, detail, backend, marksBackend(code) ? refusal : undefined);
         return;
       }
     }
@@ -363,11 +366,9 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
 
   /** Whether it is of use to keep the body once it has been sent. */
   private get canBeSentAgain(): boolean {
-    const { retriesMax, retryBodyBytesMax } = this.context.settings;
+    const { retryBodyBytesMax } = this.context.settings;
     const { contentLength, framing } = this.head;
-    return (
-      retriesMax > 0 && (framing !== Framing.LENGTH || contentLength <= retryBodyBytesMax) && isIdempotent(this.method)
-    );
+    return (framing !== Framing.LENGTH || contentLength <= retryBodyBytesMax) && isIdempotent(this.method);
   }
 
   private mark(frontend: Frontend, backend: Backend, reason: string): void {
@@ -443,9 +444,9 @@ function isIdempotent(method: string): boolean {
   }
 }
 
-/** Whether a failure to connect is the backend's, so that another one may do better. */
+/** Whether not getting a connection is the backend's affair, so that another one may do better. */
 function isOfBackend(code: ErrorCode): boolean {
-  return code === 'BACKEND_CONNECT_REFUSED' || code === 'BACKEND_CONNECT_TIMEOUT';
+  return code !== 'OVERLOADED';
 }
 
 function marksBackend(code: ErrorCode): boolean {

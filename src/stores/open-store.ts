@@ -13,11 +13,21 @@ const notYet = new Set(['redis', 'etcd', 'memcached', 'zookeeper', 'file']);
 /**
  * Opens the store that a driver URL names. The driver is loaded only now, so that none costs anything unused.
  * @param driver a URL, or Hipache's array of one or several.
- * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED, or what the driver has to say.
+ * @throws HipacheError as `checkDriver`, or what the driver has to say.
  */
 export async function openStore(driver: string | readonly string[], options: OpenStoreOptions = {}): Promise<Store> {
+  const path = checkDriver(driver, options);
+  const { openSqlite } = await import('./sqlite.ts');
+  return openSqlite(path, { create: options.create ?? true });
+}
+
+/**
+ * The file of the store that a driver URL names, without opening it.
+ * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED.
+ */
+export function checkDriver(driver: string | readonly string[], context: DriverUrlContext = {}): string {
   const urls = typeof driver === 'string' ? [driver] : driver;
-  const [first, ...others] = urls.map((url) => parseDriverUrl(url, options));
+  const [first, ...others] = urls.map((url) => parseDriverUrl(url, context));
   if (first === undefined)
     throw new HipacheError('COMMAND_INVALID', 'driver: an empty array; at least one URL is needed');
   for (const url of [first, ...others]) {
@@ -26,8 +36,7 @@ export async function openStore(driver: string | readonly string[], options: Ope
   if (first.path === null || others.length > 0) {
     throw new HipacheError('STORE_UNSUPPORTED', 'driver: sqlite is one file; several URLs are not supported by it');
   }
-  const { openSqlite } = await import('./sqlite.ts');
-  return openSqlite(first.path, { create: options.create ?? true });
+  return first.path;
 }
 
 function unsupported(protocol: string): HipacheError {

@@ -37,6 +37,7 @@ export class AccessLog implements ProxyObserver {
   private batch: Buffer | null = null;
   private timer: NodeJS.Timeout | null = null;
   private writing = false;
+  private closed = false;
   private failing = false;
   /** Of `dropped`, how many have been reported. */
   private droppedBefore = 0;
@@ -53,6 +54,10 @@ export class AccessLog implements ProxyObserver {
   exchangeEnded(exchange: Exchange): void {
     // A balancer that asks every second would fill the log; Hipache left these out too.
     if (exchange.isPing) return;
+    if (this.closed) {
+      this.dropped++;
+      return;
+    }
     if (this.lines.length >= this.options.bufferBytesMax) {
       if (this.dropped === this.droppedBefore) {
         this.options.onProblem(`the access log ${this.options.path} is too slow: lines are dropped`);
@@ -82,6 +87,7 @@ export class AccessLog implements ProxyObserver {
     this.writeOut();
     await Promise.race([written, timeout.promise]);
     clearTimeout(timer);
+    this.closed = true;
     if (this.timer !== null) clearTimeout(this.timer);
     this.dropped += countLines(this.lines) + (this.batch === null ? 0 : countLines(this.batch.latin1Slice()));
     this.lines = '';
@@ -120,6 +126,9 @@ export class AccessLog implements ProxyObserver {
         this.failing = true;
         this.options.onProblem(`the access log ${this.options.path} cannot be written: ${error.message}`);
       }
+      if (this.closed) return;
+      // The disk may be full of the old file, which the operator has removed.
+      if (this.reopenNext) this.openAgain();
       this.writeLater(retryMs);
       return;
     }
