@@ -133,6 +133,6 @@ function refuseTls(file: FileConfig, remarks: Remarks): void {
   if (bind !== undefined && bind.length > 0) {
     remarks.problems.push('https.bind: found addresses, allowed none: TLS is not in this version');
   } else if (file.https.key !== undefined || file.https.cert !== undefined) {
-    remarks.warnings.push('https.key, https.cert: not used, TLS is not in this version');
+    remarks.notes.push('https.key, https.cert: not used, as no address is listened on with TLS');
   }
 }

@@ -104,7 +104,7 @@ describe('the file', () => {
     ]);
     assert.equal(config.group, 'www-data');
     assert.deepEqual(warnings, []);
-    assert.equal(notes.length, 2);
+    assert.equal(notes.length, 3);
   });
 
   test('with no driver gets the embedded store and a note of it', () => {

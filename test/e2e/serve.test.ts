@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { HipacheHome, HipacheProcess, runHipache } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
@@ -114,6 +123,20 @@ describe('a proxy on its embedded store', () => {
     await stuck.stop();
   });
 
+  it('ends and logs a request that outlasts drainSeconds, then ends itself', async () => {
+    home.configure({}, { drainSeconds: 0.3 });
+    const stuck = await HttpBackend.start('stuck', () => {});
+    await home.route('set', 'stuck.example', stuck.url);
+    const proxy = await home.serve();
+    const answer = ask(proxy.port, 'stuck.example', { path: '/stuck' }).catch((error: Error) => error);
+    await until('the request at the backend', () => stuck.requests === 1);
+    proxy.signal('SIGTERM');
+    assert.equal(await proxy.ended(), 0);
+    assert.ok((await answer) instanceof Error);
+    assert.match(home.read('access.log'), /"GET \/stuck HTTP\/1\.1" 499 /);
+    await stuck.stop();
+  });
+
   it('writes the access log in the format of Hipache, to the byte', async () => {
     await home.route('set', 'a.example', one.url, '--id', 'my app');
     const { port } = await home.serve();
@@ -193,6 +216,7 @@ describe('a proxy on its embedded store', () => {
     const expected = process.getuid?.() === 0 ? await runId('nobody') : process.getuid?.();
     assert.equal(Number(uids?.[1]), expected);
     assert.equal(Number(uids?.[2]), expected);
+    for (const file of ['access.log', 'routes.sqlite']) assert.equal(statSync(home.path(file)).uid, expected);
   });
 
   it('names a user that does not exist', async () => {
