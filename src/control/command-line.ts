@@ -202,10 +202,10 @@ class Run {
       this.exitCode = await this.#host.serve(loaded);
       return;
     }
-    checkDriver(loaded.config.driver);
     for (const note of loaded.notes) await this.complain(`note: ${note}`);
     for (const warning of loaded.warnings) await this.complain(`warning: ${warning}`);
     await this.out.write(`${censoredJson(loaded.config)}\n`);
+    checkDriver(loaded.config.driver);
   }
 
   async #explain(store: Store, host: string): Promise<void> {
