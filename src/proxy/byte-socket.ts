@@ -196,6 +196,7 @@ export class ByteSocket {
   /** @internal */
   read(bytes: Buffer, length: number): void {
     if (this.closed) return;
+    if (this.writeFailed) (this.socket as PatientSocket).heard();
     try {
       this.owner.onBytes(bytes, length);
     } catch (error) {
@@ -245,7 +246,7 @@ function recycle(part: Buffer, error: Error | null | undefined): void {
   if (!error && freeBlocks.length < freeBlocksMax) freeBlocks.push(Buffer.from(part.buffer as ArrayBuffer));
 }
 
-/** How long after a write has failed the peer's last words are read. */
+/** How long after a write has failed, or after the last bytes since, the peer's last words are waited for. */
 const lastWordsMs = 250;
 
 /**
@@ -255,6 +256,11 @@ const lastWordsMs = 250;
 class PatientSocket extends Socket {
   byteSocket!: ByteSocket;
   private timer: NodeJS.Timeout | null = null;
+
+  /** More came: there may be still more. */
+  heard(): void {
+    this.timer?.refresh();
+  }
 
   override destroy(error?: Error): this {
     const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
