@@ -4,7 +4,7 @@ import { BodyReader, type BodySink } from '../http1/body.ts';
 import { Framing, NEED_MORE, REFUSED } from '../http1/head.ts';
 import type { BackendPool, ConnectionTaker } from './backend-pool.ts';
 import { ByteSocket, type SocketOwner } from './byte-socket.ts';
-import type { ProxyContext } from './context.ts';
+import { inactivityDeadline, type ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
 import { HeldBytes } from './held-bytes.ts';
 
@@ -129,7 +129,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   flush(): boolean {
     const flowing = this.socket.flush();
     // While the backend does not take the request, it is the one that is waited for.
-    if (!flowing) this.deadlineMs = this.inactivityDeadline();
+    if (!flowing) this.deadlineMs = inactivityDeadline(this.context);
     return flowing;
   }
 
@@ -288,7 +288,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     } else if (body.done) {
       this.complete(at === end);
     } else {
-      this.deadlineMs = this.inactivityDeadline();
+      this.deadlineMs = inactivityDeadline(this.context);
       this.receiver.onAnswerFlush();
     }
   }
@@ -328,12 +328,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
 
   /** While the client still sends, it is the client that is waited for. */
   private expectAnswer(): void {
-    this.deadlineMs = this.requestSent ? this.inactivityDeadline() : Number.POSITIVE_INFINITY;
-  }
-
-  private inactivityDeadline(): number {
-    const { inactivityMs } = this.context.settings;
-    return inactivityMs === 0 ? Number.POSITIVE_INFINITY : this.context.clock.monotonicMs() + inactivityMs;
+    this.deadlineMs = this.requestSent ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
   }
 }
 

@@ -44,7 +44,6 @@ interface HandleCarrier {
 export class ByteSocket {
   /** Empty where the peer is unknown (gone already). */
   readonly remoteAddress: string;
-  readonly remotePort: number;
   /** Bytes queued for writing since the beginning. */
   bytesQueued = 0;
   private readonly socket: OwnedSocket;
@@ -62,7 +61,6 @@ export class ByteSocket {
     this.socket = socket;
     this.owner = owner;
     this.remoteAddress = socket.remoteAddress ?? '';
-    this.remotePort = socket.remotePort ?? 0;
     socket.byteSocket = this;
     socket.on('error', onError);
     socket.on('close', onClose);

@@ -4,7 +4,7 @@ import { BodyReader, type BodySink } from '../http1/body.ts';
 import { Framing, NEED_MORE, REFUSED } from '../http1/head.ts';
 import { RequestHead } from '../http1/request-head.ts';
 import type { ByteSocket, SocketOwner } from './byte-socket.ts';
-import type { ProxyContext } from './context.ts';
+import { inactivityDeadline, type ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
 import { Exchange, type ExchangeClient } from './exchange.ts';
 import { clientFraming, forwardAnswerHead } from './forward-answer.ts';
@@ -295,7 +295,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       // Who sends request after request and reads no answer is not read from either.
       this.state = UNREAD;
       this.pause();
-      this.deadlineMs = this.inactivityDeadline();
+      this.deadlineMs = inactivityDeadline(this.context);
     }
   }
 
@@ -465,12 +465,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       return;
     }
     const isAwaited = this.answerBlocked || (this.exchange?.requestComplete === false && !this.paused);
-    this.deadlineMs = isAwaited ? this.inactivityDeadline() : Number.POSITIVE_INFINITY;
-  }
-
-  private inactivityDeadline(): number {
-    const { inactivityMs } = this.context.settings;
-    return inactivityMs === 0 ? Number.POSITIVE_INFINITY : this.context.clock.monotonicMs() + inactivityMs;
+    this.deadlineMs = isAwaited ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
   }
 }
 

@@ -7,21 +7,31 @@ import type { ProxyObserver } from './observer.ts';
 import type { RouteSource } from './route-source.ts';
 import type { ProxySettings } from './settings.ts';
 
-/** What everything in one worker's data plane shares. */
-export interface ProxyContext {
+/** What the data plane is made of from outside. */
+export interface DataPlaneParts {
   readonly settings: ProxySettings;
   readonly routes: RouteSource;
-  readonly pools: BackendPools;
-  readonly deadlines: Deadlines;
   readonly observer: ProxyObserver;
   readonly pages: ErrorPages | null;
   readonly clock: Clock;
   /** From 0 up to but not including 1. */
   readonly random: () => number;
-  readonly counters: Counters;
-  readonly onProblem: (what: string, error: Error) => void;
   /** For the debug header. */
   readonly version: string;
+  /** Told of what an operator should know; `what` is the same for the same cause, so that repeats can be held back. */
+  readonly onProblem: (what: string, error: Error) => void;
+}
+
+/** What everything in one worker's data plane shares. */
+export interface ProxyContext extends DataPlaneParts {
+  readonly pools: BackendPools;
+  readonly deadlines: Deadlines;
+  readonly counters: Counters;
   /** Set when the proxy is to stop: connections end with the exchange under way. */
   draining: boolean;
+}
+
+/** When a side that is waited for from now on has been silent for too long; Infinity where that has no limit. */
+export function inactivityDeadline({ clock, settings }: ProxyContext): number {
+  return settings.inactivityMs === 0 ? Number.POSITIVE_INFINITY : clock.monotonicMs() + settings.inactivityMs;
 }

@@ -1,31 +1,14 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Clock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import { BackendPools } from './backend-pool.ts';
 import { ByteSocket } from './byte-socket.ts';
 import { ClientConnection, type ListenerTraits } from './client-connection.ts';
-import type { ProxyContext } from './context.ts';
+import type { DataPlaneParts, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
-import type { ErrorPages } from './error-pages.ts';
-import type { ProxyObserver } from './observer.ts';
-import type { RouteSource } from './route-source.ts';
-import type { ProxySettings } from './settings.ts';
 
 const tickMs = 250;
 const backlog = 4096;
-
-export interface DataPlaneParts {
-  readonly settings: ProxySettings;
-  readonly routes: RouteSource;
-  readonly observer: ProxyObserver;
-  readonly pages: ErrorPages | null;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly version: string;
-  /** Told of what an operator should know; `what` is the same for the same cause, so that repeats can be held back. */
-  readonly onProblem: (what: string, error: Error) => void;
-}
 
 export interface ListenAddress extends ListenerTraits {
   readonly address: string;

@@ -13,11 +13,6 @@ export class HeldBytes {
     return this.length;
   }
 
-  /** What is held; valid until the next call of another method. */
-  get view(): Buffer {
-    return this.buffer === null ? nothing : this.buffer.subarray(0, this.length);
-  }
-
   /** Appends a copy of `bytes[start, end)`, which may be part of what `take` gave. */
   add(bytes: Buffer, start: number, end: number): void {
     const added = end - start;
@@ -33,7 +28,7 @@ export class HeldBytes {
 
   /** All that is held, which is held no longer. The view may be given to `add` again, before anything else. */
   take(): Buffer {
-    const { view } = this;
+    const view = this.buffer === null ? nothing : this.buffer.subarray(0, this.length);
     this.length = 0;
     return view;
   }

@@ -41,17 +41,17 @@ const byCode: Partial<Record<ErrorCode, OwnAnswer>> = {
   BACKEND_QUEUE_FULL: { status: 503, text: 'too many requests wait for the backend' },
   BACKEND_QUEUE_TIMEOUT: { status: 503, text: 'no connection to the backend became free in time' },
   OVERLOADED: { status: 503, text: 'overloaded' },
-  STORE_UNAVAILABLE: { status: 503, text: 'routes are not available' },
 };
 
-const overloaded: OwnAnswer = { status: 503, text: 'routes are not available' };
+/** For what only the store can have to say. */
+const routesUnavailable: OwnAnswer = { status: 503, text: 'routes are not available' };
 
 /** Hipache's texts for a request that ran out of tries. */
 export const retriesUsedUp = 'Reached max retries limit';
 export const retriesDisabled = 'Retry on error is disabled';
 
 export function ownAnswerFor(code: ErrorCode): OwnAnswer {
-  return byCode[code] ?? overloaded;
+  return byCode[code] ?? routesUnavailable;
 }
 
 /** The code of a request whose head was refused with this status. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { RawBackend } from '../helpers/raw-backend.ts';
 import { RawClient } from '../helpers/raw-client.ts';
 import { TestProxy } from '../helpers/test-proxy.ts';
@@ -12,15 +12,8 @@ describe('a backend that answers before it has read the body', () => {
     ['and says that it will send no more', 'end'],
   ] as const) {
     test(`${how}: the client gets the answer, and nobody is marked (case 9, CVE-2025-4366)`, async (t) => {
-      const backend = await RawBackend.start();
-      const other = await RawBackend.start();
-      const proxy = await TestProxy.start({ 'a.test': [backend.url, other.url] });
-      t.after(async () => {
-        proxy.stop();
-        await backend.stop();
-        await other.stop();
-      });
-      for (const one of [backend, other]) {
+      const { proxy, backends } = await start(t);
+      for (const one of backends) {
         one.onBytes((peer) => {
           peer.socket.pause();
           one.onBytes(() => {});
@@ -41,15 +34,8 @@ describe('a backend that answers before it has read the body', () => {
   }
 
   test('a reset in the middle of an upload marks nobody, since a client could bring it about', async (t) => {
-    const backend = await RawBackend.start();
-    const other = await RawBackend.start();
-    const proxy = await TestProxy.start({ 'a.test': [backend.url, other.url] });
-    t.after(async () => {
-      proxy.stop();
-      await backend.stop();
-      await other.stop();
-    });
-    for (const one of [backend, other]) one.onBytes((peer) => peer.socket.resetAndDestroy());
+    const { proxy, backends } = await start(t);
+    for (const one of backends) one.onBytes((peer) => peer.socket.resetAndDestroy());
     const client = await RawClient.connect(proxy.port);
     client.send(`POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${bodyBytes}\r\n\r\nonly the beginning`);
     await client.expect('502');
@@ -57,3 +43,14 @@ describe('a backend that answers before it has read the body', () => {
     client.close();
   });
 });
+
+/** A proxy with a route to two raw backends, stopped after the test. */
+async function start(t: TestContext): Promise<{ proxy: TestProxy; backends: readonly RawBackend[] }> {
+  const backends = [await RawBackend.start(), await RawBackend.start()];
+  const proxy = await TestProxy.start({ 'a.test': backends.map(({ url }) => url) });
+  t.after(async () => {
+    proxy.stop();
+    for (const backend of backends) await backend.stop();
+  });
+  return { proxy, backends };
+}
