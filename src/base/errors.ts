@@ -26,6 +26,12 @@ const kinds = {
   COMMAND_INVALID: ['operator', 'never', 'An argument of a command is wrong: a host pattern, a backend URL, a store.'],
   NOT_FOUND: ['operator', 'never', 'The host or backend that a command names has no record in the store.'],
 
+  CERTIFICATE_INVALID: [
+    'operator',
+    'never',
+    'A certificate or its key does not parse, they do not belong together, or a passphrase is missing.',
+  ],
+
   STORE_UNSUPPORTED: ['store', 'never', 'No driver of that name, or the driver cannot do what was asked.'],
   STORE_UNAVAILABLE: ['store', 'never', 'The store cannot be opened or reached.'],
   STORE_DAMAGED: ['store', 'never', 'The store file is not a database, is damaged, or belongs to another program.'],
@@ -40,6 +46,7 @@ const kinds = {
   REQUEST_VERSION: ['client', 'never', 'The request is of an HTTP version that is not served.'],
   REQUEST_METHOD: ['client', 'never', 'The method of the request is not served: CONNECT.'],
   REQUEST_EXPECTATION: ['client', 'never', 'The request expects something other than 100-continue.'],
+  REQUEST_UPGRADE: ['client', 'never', 'The WebSocket handshake is of another version than 13.'],
   REQUEST_TIMEOUT: ['client', 'never', 'The client stopped sending its request.'],
   CLIENT_GONE: ['client', 'never', 'The client closed its connection, or stopped reading.'],
   HOST_MISSING: ['client', 'never', 'The request names no host.'],
@@ -48,12 +55,16 @@ const kinds = {
   BACKEND_NONE: ['backend', 'never', 'The frontend has no backend that can be used.'],
   BACKEND_CONNECT_REFUSED: ['backend', 'unsent', 'The backend refused the connection or cannot be reached.'],
   BACKEND_CONNECT_TIMEOUT: ['backend', 'unsent', 'The backend did not accept the connection in time.'],
+  BACKEND_TLS: ['backend', 'unsent', 'The TLS handshake failed: the certificate is not trusted, or of another host.'],
   BACKEND_RESET: ['backend', 'idempotent', 'The backend closed the connection before it had answered.'],
   BACKEND_TIMEOUT: ['backend', 'idempotent', 'The backend did not answer in time.'],
   BACKEND_ANSWER_INVALID: ['backend', 'never', 'The answer of the backend breaks the grammar or framing of HTTP/1.1.'],
   BACKEND_ANSWER_TRUNCATED: ['backend', 'never', 'The answer of the backend ended before its end.'],
   BACKEND_QUEUE_FULL: ['backend', 'unsent', 'Too many requests wait for a connection to the backend.'],
   BACKEND_QUEUE_TIMEOUT: ['backend', 'unsent', 'No connection to the backend became free in time.'],
+
+  TUNNEL_IDLE: ['client', 'never', 'No byte went through the tunnel for as long as it may be idle.'],
+  TUNNEL_DRAINED: ['internal', 'never', 'The tunnel was told to end, since the process that had it stops.'],
 
   OVERLOADED: ['internal', 'never', 'A limit of this process is reached: descriptors, ports or memory.'],
 } as const satisfies Record<string, readonly [ErrorSource, ErrorRetry, string]>;

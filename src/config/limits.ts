@@ -72,6 +72,15 @@ export const limitsSection = z.object({
     unit: 'requests',
     description: 'Requests of one host that are under way at once.',
   }),
+  tunnelIdleSeconds: seconds(0, 31_536_000, 3600, {
+    source: 'new',
+    description: 'How long a WebSocket may be open without a byte in either direction. 0: for ever.',
+  }),
+  tunnelsPerHostMax: wholeNumber(1, 1_000_000, 10_000, {
+    source: 'new',
+    unit: 'tunnels',
+    description: 'WebSockets of one host that are open at once. Above it handshakes get 503.',
+  }),
   writeBufferBytesMax: wholeNumber(4 * KiB, 16 * MiB, 64 * KiB, {
     source: 'new',
     unit: 'bytes',

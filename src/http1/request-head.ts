@@ -8,6 +8,7 @@ import {
   parseContentLength,
   readConnectionOptions,
 } from './head.ts';
+import { namesWebSocket, readHandshake } from './websocket.ts';
 
 const METHOD = 0;
 const TARGET_PART = 1;
@@ -16,7 +17,7 @@ const END = 3;
 const VERSION_LENGTH = 8;
 
 /** The status that answers a refused request. */
-export type RefusalStatus = 400 | 405 | 414 | 417 | 431 | 505;
+export type RefusalStatus = 400 | 405 | 414 | 417 | 426 | 431 | 505;
 
 /**
  * One request head, and what it means: RFC 9112 section 3 and 6, strict. One object serves one connection, message
@@ -44,6 +45,8 @@ export class RequestHead extends Head {
   takesTrailers = false;
   /** Names of fields that the client declares hop-by-hop, lower-case; null for none. */
   nominated: string[] | null = null;
+  /** The key of a WebSocket handshake; null for any other request. */
+  webSocketKey: string | null = null;
   /** Positions of fields for the log and for debugging, -1 where absent. */
   refererField = -1;
   userAgentField = -1;
@@ -70,6 +73,7 @@ export class RequestHead extends Head {
     this.expectContinue = false;
     this.takesTrailers = false;
     this.nominated = null;
+    this.webSocketKey = null;
     this.refererField = -1;
     this.userAgentField = -1;
     this.debugField = -1;
@@ -183,6 +187,7 @@ export class RequestHead extends Head {
     let hosts = 0;
     let lengths = 0;
     let codings = 0;
+    let upgrades = false;
     let options: ConnectionOptions | null = null;
     for (let field = 0; field < this.fieldCount; field++) {
       const number = this.fieldNumber(field);
@@ -221,6 +226,9 @@ export class RequestHead extends Head {
           break;
         case Field.FRAMING_ALIAS:
           return this.refuseMeaning('alias of a framing field');
+        case Field.UPGRADE:
+          upgrades = true;
+          break;
         case Field.REFERER:
           this.refererField = field;
           break;
@@ -251,6 +259,20 @@ export class RequestHead extends Head {
       this.keepAlive = !options.close && (this.versionMinor === 1 || options.keepAlive);
       this.nominated = options.nominated;
     }
+    // On HTTP/1.0, or where Connection does not name it, an Upgrade means nothing (RFC 9110 section 7.8).
+    if (!upgrades || this.versionMinor === 0 || this.nominated?.includes('upgrade') !== true) return true;
+    return !namesWebSocket(this) || this.readUpgrade(lengths > 0 || codings > 0);
+  }
+
+  private readUpgrade(hasBody: boolean): boolean {
+    if (this.method !== 'GET') return this.refuseMeaning('websocket method');
+    if (hasBody) return this.refuseMeaning('websocket with a body');
+    const handshake = readHandshake(this);
+    if (handshake.key === null) {
+      if (handshake.isVersion) this.refusalStatus = 426;
+      return this.refuseMeaning(handshake.problem);
+    }
+    this.webSocketKey = handshake.key;
     return true;
   }
 

@@ -18,6 +18,10 @@ export interface AnswerReceiver {
   onAnswerFlush(): void;
   /** The answer is whole. The connection has let go of the exchange, and is in the pool again if it can be. */
   onAnswerEnd(trailerLines: string): void;
+  /** What stands against a 101 as the answer; empty where the connection becomes a tunnel with it. */
+  switchProblem(answer: AnswerHead): string;
+  /** The connection is a tunnel from here on, and no more this object's. `fromBackend` is valid during the call. */
+  onSwitch(answer: AnswerHead, backend: ByteSocket, fromBackend: Buffer): void;
   /** No whole answer will come. @param answered whether any byte of the answer was seen. */
   onAttemptFailed(code: ErrorCode, detail: string, answered: boolean): void;
   onRequestDrain(): void;
@@ -260,12 +264,12 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
       }
       at += length;
       if (!answer.isInterim) break;
-      // No handshake was passed on, so a 101 answers none.
-      if (answer.status === 101 || ++this.interimAnswers > context.settings.interimAnswersMax) {
-        this.fail(
-          'BACKEND_ANSWER_INVALID',
-          answer.status === 101 ? 'upgrade not asked for' : 'too many interim answers',
-        );
+      if (answer.status === 101) {
+        this.switchToTunnel(bytes.subarray(at, end));
+        return;
+      }
+      if (++this.interimAnswers > context.settings.interimAnswersMax) {
+        this.fail('BACKEND_ANSWER_INVALID', 'too many interim answers');
         return;
       }
       this.receiver?.onInterim(answer);
@@ -277,6 +281,23 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     this.body.start(answer.framing, answer.contentLength);
     this.receiver?.onAnswer(answer);
     this.readBody(bytes, at, end);
+  }
+
+  /** Lets go of the socket: neither the pool nor the limits of requests have to do with it any more. */
+  private switchToTunnel(fromBackend: Buffer): void {
+    const { answer, receiver, socket } = this;
+    if (receiver === null) return;
+    const problem = receiver.switchProblem(answer);
+    if (problem !== '') {
+      this.fail('BACKEND_ANSWER_INVALID', problem);
+      return;
+    }
+    this.receiver = null;
+    this.state = CLOSED;
+    this.context.deadlines.remove(this);
+    this.context.counters.backendConnectionsOpen--;
+    this.leavePool();
+    receiver.onSwitch(answer, socket, fromBackend);
   }
 
   private readBody(bytes: Buffer, start: number, end: number): void {

@@ -14,6 +14,7 @@ import type { ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
 import type { ProxySettings } from './settings.ts';
+import { Tunnels } from './tunnels.ts';
 
 /** Remembers what it was given. */
 class Taker implements ConnectionTaker {
@@ -41,7 +42,8 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
     settings: { ...testSettings, ...settings },
     routes: { cached: unused, load: unused, markDown: unused },
     pools: null as unknown as ProxyContext['pools'],
-    deadlines: new Deadlines(),
+    deadlines: new Deadlines(systemClock.monotonicMs()),
+    tunnels: new Tunnels(),
     observer: { exchangeEnded: unused },
     pages: null,
     clock: systemClock,

@@ -47,7 +47,7 @@ export class ByteSocket {
   /** Bytes queued for writing since the beginning. */
   bytesQueued = 0;
   private readonly socket: OwnedSocket;
-  private readonly owner: SocketOwner;
+  private owner: SocketOwner;
   /** What waits for `flush`, as latin1; the usual case. */
   private text = '';
   /** What waits before `text`, where it is not text alone. */
@@ -116,6 +116,16 @@ export class ByteSocket {
 
   get isClosed(): boolean {
     return this.closed || this.socket.destroyed;
+  }
+
+  /** Another one takes over: it gets every further call. */
+  handTo(owner: SocketOwner): void {
+    this.owner = owner;
+  }
+
+  /** Has the system look after a peer that is silent, so that one that vanished is noticed. @param afterMs from 1000. */
+  keepAlive(afterMs: number): void {
+    this.socket.setKeepAlive(true, afterMs);
   }
 
   /** Queues latin1 text for `flush`. */

@@ -7,7 +7,7 @@ import type { ByteSocket, SocketOwner } from './byte-socket.ts';
 import { inactivityDeadline, type ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
 import { Exchange, type ExchangeClient } from './exchange.ts';
-import { clientFraming, forwardAnswerHead } from './forward-answer.ts';
+import { clientFraming, forwardAnswerHead, forwardSwitchHead } from './forward-answer.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { describePeer, type Peer } from './identity.ts';
 import { type OwnAnswer, ownAnswerText, refusalCode } from './own-answer.ts';
@@ -228,6 +228,27 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   sendEnd(trailerLines: string): void {
     if (this.answerFraming === Framing.CHUNKED) this.socket.append(`0\r\n${trailerLines}\r\n`);
     this.socket.flush();
+  }
+
+  startTunnel(answer: AnswerHead, extraLines: string, backend: ByteSocket, fromBackend: Buffer): void {
+    const { context, exchange, socket } = this;
+    if (exchange === null) return;
+    socket.append(forwardSwitchHead(answer, extraLines));
+    exchange.bytesSent = socket.bytesQueued - this.bytesBefore;
+    const fromClient = this.held.take();
+    this.exchange = null;
+    this.state = CLOSED;
+    context.deadlines.remove(this);
+    // The tunnel is counted before the connection is forgotten, so that there is never none of both.
+    context.tunnels.begin(context, exchange, {
+      client: socket,
+      fromClient,
+      clientEnded: this.clientEnded,
+      backend,
+      fromBackend,
+    });
+    this.held.clear();
+    this.onGone(this);
   }
 
   sendOwn(answer: OwnAnswer, code: ErrorCode | null, extraLines: string): void {

@@ -6,6 +6,7 @@ import type { ErrorPages } from './error-pages.ts';
 import type { ProxyObserver } from './observer.ts';
 import type { RouteSource } from './route-source.ts';
 import type { ProxySettings } from './settings.ts';
+import type { Tunnels } from './tunnels.ts';
 
 /** What the data plane is made of from outside. */
 export interface DataPlaneParts {
@@ -27,6 +28,7 @@ export interface ProxyContext extends DataPlaneParts {
   readonly pools: BackendPools;
   readonly deadlines: Deadlines;
   readonly counters: Counters;
+  readonly tunnels: Tunnels;
   /** Set when the proxy is to stop: connections end with the exchange under way. */
   draining: boolean;
 }

@@ -12,4 +12,9 @@ export class Counters {
   /** Idle connections to backends that sent something unasked. */
   backendConnectionsPoisoned = 0;
   retries = 0;
+  tunnels = 0;
+  tunnelsOpen = 0;
+  /** Bytes through tunnels that have ended. */
+  tunnelBytesFromClients = 0;
+  tunnelBytesFromBackends = 0;
 }

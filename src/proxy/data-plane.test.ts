@@ -12,7 +12,7 @@ describe('draining', () => {
     const sending = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 10')}hello`);
     await rig.backend.receive('hello');
     await until('both', () => rig.backend.peers.length === 2);
-    const drained = rig.proxy.dataPlane.drain(30_000);
+    const drained = rig.proxy.dataPlane.drain({ forMs: 30_000, closeCode: 1001 });
     sending.send('world');
     await rig.backend.receive('helloworld');
     for (const peer of rig.backend.peers) peer.send(answer('done'));
@@ -32,7 +32,7 @@ describe('draining', () => {
     await used.expect('done');
     const fresh = await rig.client();
     await until('both', () => rig.proxy.dataPlane.counters.clientConnectionsOpen === 2);
-    const drained = rig.proxy.dataPlane.drain(30_000);
+    const drained = rig.proxy.dataPlane.drain({ forMs: 30_000, closeCode: 1001 });
     await used.untilEnded();
     await fresh.untilEnded();
     used.close();
@@ -48,7 +48,7 @@ describe('draining', () => {
     await rig.backend.receive('\r\n\r\n');
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello');
     await client.expect('hello');
-    const drained = rig.proxy.dataPlane.drain(30_000);
+    const drained = rig.proxy.dataPlane.drain({ forMs: 30_000, closeCode: 1001 });
     peer.send('world');
     await client.untilEnded();
     client.close();
@@ -67,7 +67,7 @@ describe('draining', () => {
     const { counters } = rig.proxy.dataPlane;
     await until('the answers', () => counters.requests > 1);
     await untilStill('the proxy to wait', () => counters.requests);
-    const drained = rig.proxy.dataPlane.drain(30_000);
+    const drained = rig.proxy.dataPlane.drain({ forMs: 30_000, closeCode: 1001 });
     client.socket.resume();
     await client.untilEnded();
     client.close();
@@ -79,14 +79,14 @@ describe('draining', () => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
     await rig.backend.receive('\r\n\r\n');
-    assert.equal(await rig.proxy.dataPlane.drain(10), false);
+    assert.equal(await rig.proxy.dataPlane.drain({ forMs: 10, closeCode: 1001 }), false);
     await until('the end', () => client.closed || client.ended);
     await (await rig.backend.peer()).untilClosed();
   });
 
   test('accepts nothing more', async (t) => {
     const rig = await Rig.start(t);
-    const drained = rig.proxy.dataPlane.drain(1000);
+    const drained = rig.proxy.dataPlane.drain({ forMs: 1000, closeCode: 1001 });
     await assert.rejects(rig.client(), { code: 'ECONNREFUSED' });
     assert.equal(await drained, true);
   });

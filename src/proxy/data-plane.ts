@@ -6,6 +6,7 @@ import { ClientConnection, type ListenerTraits } from './client-connection.ts';
 import type { DataPlaneParts, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
+import { Tunnels } from './tunnels.ts';
 
 const tickMs = 250;
 const backlog = 4096;
@@ -14,6 +15,17 @@ export interface ListenAddress extends ListenerTraits {
   readonly address: string;
   /** 0 for any free one. */
   readonly port: number;
+  /** A descriptor bound to them already, which this process has inherited. Default: binds itself. */
+  readonly fd?: number;
+}
+
+export interface DrainOptions {
+  /** Time over which tunnels are told to end, and after which those left are ended. */
+  readonly forMs: number;
+  /** Time after which requests under way are ended; Infinity for never. Default `forMs`. */
+  readonly requestsForMs?: number;
+  /** What tunnels are told (RFC 6455 section 7.4.1): 1001 where the instance goes away, 1012 where it serves on. */
+  readonly closeCode: 1001 | 1012;
 }
 
 /** The data plane of one worker: its listeners and everything that goes on behind them. */
@@ -29,7 +41,8 @@ export class DataPlane {
     this.context = {
       ...parts,
       pools: new BackendPools(),
-      deadlines: new Deadlines(),
+      deadlines: new Deadlines(parts.clock.monotonicMs()),
+      tunnels: new Tunnels(),
       counters: this.counters,
       draining: false,
     };
@@ -46,7 +59,8 @@ export class DataPlane {
     });
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(at, error)));
-      server.listen({ host: at.address, port: at.port, backlog }, () => {
+      const place = at.fd === undefined ? { host: at.address, port: at.port } : { fd: at.fd };
+      server.listen({ ...place, backlog }, () => {
         // Accepting can fail later too, for want of descriptors; the listener goes on.
         server.removeAllListeners('error');
         server.on('error', (error) => {
@@ -61,14 +75,16 @@ export class DataPlane {
   }
 
   /**
-   * Accepts nothing more, lets what is under way end for up to `forMs`, then ends it.
+   * Accepts nothing more, lets what is under way end in the time it is given, then ends it.
    * @returns whether everything ended by itself.
    */
-  async drain(forMs: number): Promise<boolean> {
+  async drain({ forMs, requestsForMs = forMs, closeCode }: DrainOptions): Promise<boolean> {
+    const { clock, tunnels } = this.context;
     this.context.draining = true;
     for (const server of this.servers) server.close();
+    tunnels.drain(clock.monotonicMs(), forMs, closeCode);
     for (const connection of this.connections) connection.drain();
-    const done = this.connections.size === 0 || (await this.untilIdle(forMs));
+    const done = await this.untilIdle(forMs, requestsForMs);
     this.close();
     return done;
   }
@@ -79,6 +95,7 @@ export class DataPlane {
     clearInterval(this.timer);
     for (const server of this.servers) server.close();
     for (const connection of this.connections) connection.destroy();
+    this.context.tunnels.destroy();
     this.context.pools.closeIdle();
   }
 
@@ -89,7 +106,7 @@ export class DataPlane {
 
   private accept(socket: Socket, traits: ListenerTraits): void {
     const { context, counters } = this;
-    if (this.connections.size >= context.settings.connectionsMax) {
+    if (this.connections.size + context.tunnels.size >= context.settings.connectionsMax) {
       counters.clientConnectionsRefused++;
       socket.destroy();
       return;
@@ -104,18 +121,41 @@ export class DataPlane {
   private readonly forget = (connection: ClientConnection): void => {
     if (!this.connections.delete(connection)) return;
     this.counters.clientConnectionsOpen--;
-    if (this.connections.size === 0) this.onIdle?.();
+    this.connectionGone();
   };
 
-  private untilIdle(forMs: number): Promise<boolean> {
+  private connectionGone(): void {
+    if (this.connections.size === 0 && this.context.tunnels.size === 0) this.onIdle?.();
+  }
+
+  /** @returns whether all ended by itself in the times for tunnels and for requests. */
+  private untilIdle(tunnelsForMs: number, requestsForMs: number): Promise<boolean> {
+    const { tunnels } = this.context;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), forMs);
+      let byItself = true;
+      const timers = [
+        setLater(tunnelsForMs, () => {
+          byItself &&= tunnels.size === 0;
+          tunnels.destroy();
+        }),
+        setLater(requestsForMs, () => {
+          byItself &&= this.connections.size === 0;
+          for (const connection of this.connections) connection.destroy();
+        }),
+      ];
       this.onIdle = () => {
-        clearTimeout(timer);
-        resolve(true);
+        this.onIdle = null;
+        for (const timer of timers) clearTimeout(timer);
+        resolve(byItself);
       };
+      tunnels.onEmpty = () => this.connectionGone();
+      this.connectionGone();
     });
   }
+}
+
+function setLater(delayMs: number, action: () => void): NodeJS.Timeout | undefined {
+  return Number.isFinite(delayMs) ? setTimeout(action, delayMs) : undefined;
 }
 
 function listenError(at: ListenAddress, error: NodeJS.ErrnoException): HipacheError {

@@ -13,7 +13,13 @@ export interface Timed {
  * A deadline is noticed up to one tick late, never early.
  */
 export class Deadlines {
+  /** Monotonic ms of the last tick: the time, for what happens too often to ask the clock. */
+  nowMs: number;
   private readonly list: Timed[] = [];
+
+  constructor(nowMs: number) {
+    this.nowMs = nowMs;
+  }
 
   add(timed: Timed): void {
     timed.deadlineSlot = this.list.length;
@@ -32,6 +38,7 @@ export class Deadlines {
 
   /** Calls whoever is late. @param onDefect told of a call that threw; the others are made nonetheless. */
   tick(nowMs: number, onDefect: (error: Error) => void): void {
+    this.nowMs = nowMs;
     // From the end: whoever leaves is replaced by one that has been looked at.
     for (let at = this.list.length - 1; at >= 0; at--) {
       const timed = this.list[at];

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { AnswerHead } from '../http1/answer-head.ts';
 import { Framing } from '../http1/head.ts';
 import type { RequestHead } from '../http1/request-head.ts';
+import { switchProblem } from '../http1/websocket.ts';
 import type { Backend } from '../routing/backend.ts';
 import { chooseBackend } from '../routing/choice.ts';
 import type { Frontend } from '../routing/frontend.ts';
@@ -9,12 +10,15 @@ import { marksDown } from '../routing/health.ts';
 import { normaliseHost } from '../routing/host.ts';
 import type { AnswerReceiver, BackendConnection } from './backend-connection.ts';
 import type { BackendPool, ConnectionTaker } from './backend-pool.ts';
+import type { ByteSocket } from './byte-socket.ts';
 import type { ProxyContext } from './context.ts';
 import { debugLines } from './debug-fields.ts';
 import { forwardRequestHead } from './forward-request.ts';
 import { HeldBody } from './held-body.ts';
 import { clientAddress, identityLines, type Peer } from './identity.ts';
 import { type OwnAnswer, ownAnswerFor, retriesDisabled, retriesUsedUp } from './own-answer.ts';
+import { isIdempotent, isOfBackend, marksBackend } from './retry-rules.ts';
+import type { TunnelEnd } from './tunnel.ts';
 
 /** The client's side of an exchange: implemented for each protocol that clients speak. */
 export interface ExchangeClient {
@@ -24,6 +28,8 @@ export interface ExchangeClient {
   sendHead(answer: AnswerHead, extraLines: string): void;
   sendData(bytes: Buffer, start: number, end: number): void;
   sendEnd(trailerLines: string): void;
+  /** The answer was a 101: the connection becomes one end of a tunnel. `fromBackend` is valid during the call. */
+  startTunnel(answer: AnswerHead, extraLines: string, backend: ByteSocket, fromBackend: Buffer): void;
   /** A whole answer of the proxy's own. */
   sendOwn(answer: OwnAnswer, code: ErrorCode | null, extraLines: string): void;
   /** Writes what is queued. @returns false where the client is slow: `Exchange.onClientDrain` follows. */
@@ -63,6 +69,8 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   errorDetail = '';
   /** Bytes written to the client; set at the end. */
   bytesSent = 0;
+  /** Bytes of a tunnel written to the backend; set at the end. */
+  tunnelBytesReceived = 0;
   /** Backends asked. */
   attempts = 0;
   /** Monotonic ms; 0 while no request has been sent. */
@@ -74,6 +82,8 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   ended = false;
   /** Whether it asked for the health of the proxy itself. */
   isPing = false;
+  /** Whether it became a tunnel: its end is that of the tunnel. */
+  isTunnel = false;
 
   private readonly context: ProxyContext;
   private tried: Backend[] | null = null;
@@ -217,7 +227,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     ) {
       this.mark(frontend, backend, `status ${answer.status}`);
     }
-    this.client.sendHead(answer, this.wantsDebug ? debugLines(this, context.version, context.clock.monotonicMs()) : '');
+    this.client.sendHead(answer, this.shownDebugLines());
   }
 
   onAnswerData(bytes: Buffer, start: number, end: number): void {
@@ -234,6 +244,39 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     this.connection = null;
     this.client.sendEnd(trailerLines);
     this.end();
+  }
+
+  switchProblem(answer: AnswerHead): string {
+    const { webSocketKey } = this.head;
+    return webSocketKey === null ? 'upgrade not asked for' : switchProblem(answer, webSocketKey);
+  }
+
+  onSwitch(answer: AnswerHead, backend: ByteSocket, fromBackend: Buffer): void {
+    const { context, frontend } = this;
+    this.connection = null;
+    this.answerStarted = true;
+    this.status = answer.status;
+    this.isTunnel = true;
+    context.counters.requestsInFlight--;
+    if (frontend !== null) {
+      frontend.load.inFlight--;
+      frontend.load.tunnels++;
+    }
+    this.client.startTunnel(answer, this.shownDebugLines(), backend, fromBackend);
+  }
+
+  /** Both connections of the tunnel that came of this are closed. */
+  onTunnelEnd({ code, detail, bytesToClient, bytesToBackend }: TunnelEnd): void {
+    const { backend, context, frontend } = this;
+    this.ended = true;
+    this.errorCode = code;
+    this.errorDetail = detail;
+    this.bytesSent += bytesToClient;
+    this.tunnelBytesReceived = bytesToBackend;
+    this.endMs = context.clock.monotonicMs();
+    if (backend !== null) backend.inFlight--;
+    if (frontend !== null) frontend.load.tunnels--;
+    context.observer.exchangeEnded(this);
   }
 
   onAttemptFailed(code: ErrorCode, detail: string, answered: boolean): void {
@@ -264,6 +307,10 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     return this.head.debugField >= 0 && this.client.peer.trusted;
   }
 
+  private shownDebugLines(): string {
+    return this.wantsDebug ? debugLines(this, this.context.version, this.context.clock.monotonicMs()) : '';
+  }
+
   private loadRoute(host: string): void {
     if (!this.requestComplete) this.client.pauseBody();
     this.context.routes
@@ -291,6 +338,11 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     if (frontend.load.inFlight >= this.context.settings.requestsPerHostMax) {
       this.frontend = null;
       this.answerOwn('OVERLOADED', `${frontend.pattern} has ${frontend.load.inFlight} requests in flight`);
+      return;
+    }
+    if (this.head.webSocketKey !== null && frontend.load.tunnels >= this.context.settings.tunnelsPerHostMax) {
+      this.frontend = null;
+      this.answerOwn('OVERLOADED', `${frontend.pattern} has ${frontend.load.tunnels} tunnels`);
       return;
     }
     frontend.load.inFlight++;
@@ -426,37 +478,5 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
     this.held = null;
     connection?.abandon();
     this.client.exchangeDone();
-  }
-}
-
-/** RFC 9110 section 9.2.2. */
-function isIdempotent(method: string): boolean {
-  switch (method) {
-    case 'GET':
-    case 'HEAD':
-    case 'OPTIONS':
-    case 'PUT':
-    case 'DELETE':
-    case 'TRACE':
-      return true;
-    default:
-      return false;
-  }
-}
-
-/** Whether not getting a connection is the backend's affair, so that another one may do better. */
-function isOfBackend(code: ErrorCode): boolean {
-  return code !== 'OVERLOADED';
-}
-
-function marksBackend(code: ErrorCode): boolean {
-  switch (code) {
-    case 'BACKEND_CONNECT_REFUSED':
-    case 'BACKEND_CONNECT_TIMEOUT':
-    case 'BACKEND_RESET':
-    case 'BACKEND_TIMEOUT':
-      return true;
-    default:
-      return false;
   }
 }

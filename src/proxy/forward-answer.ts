@@ -56,6 +56,12 @@ export function forwardAnswerHead(answer: AnswerHead, shape: AnswerShape): strin
   return `${out}\r\n`;
 }
 
+/** The 101 that goes to the client: its handshake was checked, and the protocol that it names is WebSocket. */
+export function forwardSwitchHead(answer: AnswerHead, extraLines: string): string {
+  const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, extraLines };
+  return `${forwardAnswerHead(answer, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+}
+
 function isDropped(
   answer: AnswerHead,
   field: number,

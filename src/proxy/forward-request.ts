@@ -42,6 +42,7 @@ export function forwardRequestHead(
   if (fieldsEnd > runStart) out += text.slice(runStart, fieldsEnd);
   if (!hasHost) out += `Host: ${head.authority}\r\n`;
   out += identity;
+  if (head.webSocketKey !== null) return `${out}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
   if (head.takesTrailers) {
     return `${out}TE: trailers\r\nConnection: ${backendKeepAlive ? 'TE' : 'TE, close'}\r\n\r\n`;
   }

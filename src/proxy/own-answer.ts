@@ -14,6 +14,7 @@ const reasonPhrases: Readonly<Record<number, string>> = {
   408: 'Request Timeout',
   414: 'URI Too Long',
   417: 'Expectation Failed',
+  426: 'Upgrade Required',
   431: 'Request Header Fields Too Large',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
@@ -29,10 +30,12 @@ const byCode: Partial<Record<ErrorCode, OwnAnswer>> = {
   REQUEST_TIMEOUT: { status: 408, text: 'request timed out' },
   REQUEST_TARGET_TOO_LONG: { status: 414, text: 'request target too long' },
   REQUEST_EXPECTATION: { status: 417, text: 'expectation failed' },
+  REQUEST_UPGRADE: { status: 426, text: 'WebSocket version not supported' },
   REQUEST_HEAD_TOO_LARGE: { status: 431, text: 'request head too large' },
   REQUEST_VERSION: { status: 505, text: 'HTTP version not supported' },
   BACKEND_NONE: { status: 502, text: 'Cannot find a valid backend' },
   BACKEND_CONNECT_REFUSED: { status: 502, text: 'backend refused the connection' },
+  BACKEND_TLS: { status: 502, text: 'backend cannot be trusted' },
   BACKEND_RESET: { status: 502, text: 'backend closed the connection' },
   BACKEND_ANSWER_INVALID: { status: 502, text: 'backend is invalid' },
   BACKEND_ANSWER_TRUNCATED: { status: 502, text: 'backend closed the connection' },
@@ -63,6 +66,8 @@ export function refusalCode(status: number): ErrorCode {
       return 'REQUEST_TARGET_TOO_LONG';
     case 417:
       return 'REQUEST_EXPECTATION';
+    case 426:
+      return 'REQUEST_UPGRADE';
     case 431:
       return 'REQUEST_HEAD_TOO_LARGE';
     case 505:
@@ -97,6 +102,8 @@ export function ownAnswerText(answer: OwnAnswer, code: ErrorCode | null, shape: 
     `date: ${new Date(shape.epochMs).toUTCString()}\r\ncontent-length: ${body.length}\r\n`;
   if (code !== null) text += `x-hipache-error: ${code}\r\n`;
   if (answer.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
+  // RFC 6455 section 4.4, RFC 9110 section 15.5.22.
+  if (answer.status === 426) text += 'sec-websocket-version: 13\r\nupgrade: websocket\r\n';
   text += shape.extraLines;
   if (!shape.keepAlive) text += 'connection: close\r\n';
   else if (shape.versionMinor === 0) text += 'connection: keep-alive\r\n';

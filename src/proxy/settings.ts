@@ -27,6 +27,10 @@ export interface ProxySettings extends HeadLimits {
   readonly connectionsMax: number;
   /** Requests under way of one frontend, by this worker. */
   readonly requestsPerHostMax: number;
+  /** Tunnels of one frontend, by this worker. */
+  readonly tunnelsPerHostMax: number;
+  /** Time without any byte through a tunnel; 0: for ever. */
+  readonly tunnelIdleMs: number;
   readonly writeBufferBytesMax: number;
   readonly retryBudget: RetryBudgetLimits;
   /** How long a dead mark lasts. */

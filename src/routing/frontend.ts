@@ -28,4 +28,5 @@ export interface Frontend {
 /** What a frontend has under way in this worker. */
 interface FrontendLoad {
   inFlight: number;
+  tunnels: number;
 }

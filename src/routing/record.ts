@@ -77,7 +77,7 @@ export function buildFrontend(
     weighted,
     problems: problems.list(),
     retryBudget: previous?.retryBudget ?? new RetryBudget(),
-    load: previous?.load ?? { inFlight: 0 },
+    load: previous?.load ?? { inFlight: 0, tunnels: 0 },
   };
 }
 

@@ -291,7 +291,6 @@ describe('case 15: the Host', () => {
           reads.patterns += patterns.length;
           return patterns.map(() => null);
         },
-        watch: async (listener) => listener.restored(),
         close: async () => {},
       },
       instance: 'test',

@@ -29,6 +29,8 @@ export const testSettings: ProxySettings = {
   interimAnswersMax: 16,
   connectionsMax: 20_000,
   requestsPerHostMax: 10_000,
+  tunnelsPerHostMax: 10_000,
+  tunnelIdleMs: 3_600_000,
   writeBufferBytesMax: 65_536,
   retryBudget: defaultRetryBudget,
   downMs: 30_000,
@@ -137,14 +139,16 @@ export class TestProxy {
   }
 
   private underWay(): string[] {
-    const { clientConnectionsOpen, backendConnectionsOpen, requestsInFlight } = this.dataPlane.counters;
+    const { clientConnectionsOpen, backendConnectionsOpen, requestsInFlight, tunnelsOpen } = this.dataPlane.counters;
     const gauges: [string, number][] = Object.entries({
       clientConnectionsOpen,
       backendConnectionsOpen,
       requestsInFlight,
+      tunnelsOpen,
     });
     for (const frontend of this.frontends.values()) {
       gauges.push([`requests of ${frontend.pattern}`, frontend.load.inFlight]);
+      gauges.push([`tunnels of ${frontend.pattern}`, frontend.load.tunnels]);
       for (const backend of frontend.backends) gauges.push([`requests on ${backend.url}`, backend.inFlight]);
     }
     return gauges.filter(([, value]) => value !== 0).map(([name, value]) => `${value} ${name}`);

@@ -1,0 +1,64 @@
+import type { ByteSocket } from './byte-socket.ts';
+import type { ProxyContext } from './context.ts';
+import type { Exchange } from './exchange.ts';
+import { Tunnel } from './tunnel.ts';
+
+/** What an accepted handshake leaves behind: both connections, and what has come behind its heads. */
+export interface SwitchedConnections {
+  readonly client: ByteSocket;
+  readonly fromClient: Buffer;
+  /** The client has said that it will send no more. */
+  readonly clientEnded: boolean;
+  readonly backend: ByteSocket;
+  readonly fromBackend: Buffer;
+}
+
+/** The share of the time to drain in which tunnels are told to close, one after the other. */
+const goodbyeShare = 0.8;
+
+/** The tunnels of one worker. */
+export class Tunnels {
+  private readonly open = new Set<Tunnel>();
+  private goodbye: { readonly fromMs: number; readonly forMs: number; readonly closeCode: number } | null = null;
+  /** Called when the last one has ended. */
+  onEmpty: (() => void) | null = null;
+
+  get size(): number {
+    return this.open.size;
+  }
+
+  /** The exchange of a handshake goes on as a tunnel, until either end closes it. */
+  begin(context: ProxyContext, exchange: Exchange, connections: SwitchedConnections): void {
+    const { client, backend } = connections;
+    const { counters } = context;
+    counters.tunnels++;
+    counters.tunnelsOpen++;
+    const tunnel: Tunnel = new Tunnel(context, client, backend, (end) => {
+      this.open.delete(tunnel);
+      counters.tunnelsOpen--;
+      counters.tunnelBytesFromBackends += end.bytesToClient;
+      counters.tunnelBytesFromClients += end.bytesToBackend;
+      exchange.onTunnelEnd(end);
+      if (this.open.size === 0) this.onEmpty?.();
+    });
+    this.open.add(tunnel);
+    tunnel.start(connections.fromClient, connections.fromBackend, connections.clientEnded);
+    if (this.goodbye !== null) tunnel.endAt(context.clock.monotonicMs(), this.goodbye.closeCode);
+  }
+
+  /** Tells every tunnel to close, spread over most of `forMs`, so that those who come back do not come all at once. */
+  drain(nowMs: number, forMs: number, closeCode: number): void {
+    this.goodbye = { fromMs: nowMs, forMs, closeCode };
+    const stepMs = (forMs * goodbyeShare) / Math.max(1, this.open.size);
+    let atMs = nowMs;
+    for (const tunnel of this.open) {
+      tunnel.endAt(atMs, closeCode);
+      atMs += stepMs;
+    }
+  }
+
+  /** Ends every tunnel at once. */
+  destroy(): void {
+    for (const tunnel of this.open) tunnel.destroy('TUNNEL_DRAINED', 'the time to close was over');
+  }
+}

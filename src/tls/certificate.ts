@@ -1,0 +1,88 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { HipacheError } from '../base/errors.ts';
+
+/** What can be said of a certificate without its key. */
+export interface CertificateDetails {
+  /** DNS names and IP addresses of the subject alternative name, lower case; the common name where it has none. */
+  readonly names: readonly string[];
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** The issuer's common name, or its whole name where it has none. */
+  readonly issuer: string;
+  /** `rsa`, `ec`, `ed25519`, … */
+  readonly keyType: string;
+}
+
+/** Longest certificate chain and key that are looked at, in characters. */
+const pemCharsMax = 256 * 1024;
+
+/**
+ * Checks a PEM certificate, leaf first, followed by its chain, and that `key` is the leaf's.
+ * @throws HipacheError CERTIFICATE_INVALID, saying which of the two is wrong; never with any part of the key.
+ */
+export function checkCertificate(certificate: string, key: string, passphrase?: string): CertificateDetails {
+  const leaf = parseChain(certificate);
+  const privateKey = parseKey(key, passphrase);
+  if (!leaf.checkPrivateKey(privateKey)) {
+    throw invalid('the key does not belong to the certificate; the first certificate of the file has to be its own');
+  }
+  return {
+    names: namesOf(leaf),
+    notBeforeMs: Date.parse(leaf.validFrom),
+    notAfterMs: Date.parse(leaf.validTo),
+    issuer: /^CN=(.+)$/m.exec(leaf.issuer)?.[1] ?? leaf.issuer.replaceAll('\n', ', '),
+    keyType: privateKey.asymmetricKeyType ?? 'unknown',
+  };
+}
+
+/**
+ * Whether a certificate with these names serves a host pattern: by its exact name, by a wildcard of the same level
+ * (RFC 6125 section 6.4.3), and `*.domain` only by itself. Any serves `*`.
+ */
+export function coversPattern(names: readonly string[], pattern: string): boolean {
+  if (pattern === '*') return names.length > 0;
+  if (names.includes(pattern)) return true;
+  const dot = pattern.indexOf('.');
+  return !pattern.startsWith('*') && dot > 0 && names.includes(`*${pattern.slice(dot)}`);
+}
+
+function parseChain(certificate: string): X509Certificate {
+  if (certificate.length > pemCharsMax) throw invalid(`the certificate is longer than ${pemCharsMax} characters`);
+  const blocks = certificate.match(
+    /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]*-----END (?:TRUSTED )?CERTIFICATE-----/g,
+  );
+  if (blocks === null) throw invalid('the certificate has no "-----BEGIN CERTIFICATE-----": it is not PEM');
+  const chain = blocks.map((block, index) => {
+    try {
+      return new X509Certificate(block);
+    } catch (cause) {
+      throw invalid(`certificate ${index + 1} of the chain does not parse`, cause);
+    }
+  });
+  return chain[0] as X509Certificate;
+}
+
+function parseKey(key: string, passphrase: string | undefined): KeyObject {
+  if (key.length > pemCharsMax) throw invalid(`the key is longer than ${pemCharsMax} characters`);
+  if (!key.includes('PRIVATE KEY-----')) throw invalid('the key has no "-----BEGIN … PRIVATE KEY-----": it is not PEM');
+  const isEncrypted = key.includes('ENCRYPTED');
+  if (isEncrypted && passphrase === undefined) throw invalid('the key is encrypted, and there is no passphrase for it');
+  try {
+    return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) });
+  } catch (cause) {
+    throw invalid(isEncrypted ? 'the key does not open with its passphrase' : 'the key does not parse', cause);
+  }
+}
+
+function namesOf(leaf: X509Certificate): readonly string[] {
+  const alternatives = (leaf.subjectAltName ?? '')
+    .split(', ')
+    .flatMap((entry) => /^(?:DNS|IP Address):(.+)$/.exec(entry)?.[1]?.toLowerCase() ?? []);
+  if (alternatives.length > 0) return alternatives;
+  const commonName = /^CN=(.+)$/m.exec(leaf.subject)?.[1];
+  return commonName === undefined ? [] : [commonName.toLowerCase()];
+}
+
+function invalid(problem: string, cause?: unknown): HipacheError {
+  return new HipacheError('CERTIFICATE_INVALID', problem, { cause });
+}
