@@ -16,9 +16,9 @@ import { debugLines } from './debug-fields.ts';
 import { forwardRequestHead } from './forward-request.ts';
 import { HeldBody } from './held-body.ts';
 import { clientAddress, identityLines, type Peer } from './identity.ts';
+import type { EndedExchange } from './observer.ts';
 import { type OwnAnswer, ownAnswerFor, retriesDisabled, retriesUsedUp } from './own-answer.ts';
 import { isIdempotent, isOfBackend, marksBackend } from './retry-rules.ts';
-import type { TunnelEnd } from './tunnel.ts';
 
 /** The client's side of an exchange: implemented for each protocol that clients speak. */
 export interface ExchangeClient {
@@ -52,7 +52,7 @@ const pingHost = '__ping__';
  * One request and its answer: finds the frontend, chooses a backend, sends the request, passes the answer on, and
  * tries again where that is safe (design 6.3 and 6.5).
  */
-export class Exchange implements AnswerReceiver, ConnectionTaker {
+export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange {
   readonly client: ExchangeClient;
   readonly head: RequestHead;
   readonly method: string;
@@ -69,8 +69,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   errorDetail = '';
   /** Bytes written to the client; set at the end. */
   bytesSent = 0;
-  /** Bytes of a tunnel written to the backend; set at the end. */
-  tunnelBytesReceived = 0;
+  readonly tunnelBytesReceived = 0;
   /** Backends asked. */
   attempts = 0;
   /** Monotonic ms; 0 while no request has been sent. */
@@ -82,8 +81,8 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   ended = false;
   /** Whether it asked for the health of the proxy itself. */
   isPing = false;
-  /** Whether it became a tunnel: its end is that of the tunnel. */
-  isTunnel = false;
+  /** What becomes one goes on as a `TunnelExchange`. */
+  readonly isTunnel = false;
 
   private readonly context: ProxyContext;
   private tried: Backend[] | null = null;
@@ -252,31 +251,13 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   }
 
   onSwitch(answer: AnswerHead, backend: ByteSocket, fromBackend: Buffer): void {
-    const { context, frontend } = this;
+    const { context } = this;
     this.connection = null;
     this.answerStarted = true;
     this.status = answer.status;
-    this.isTunnel = true;
-    context.counters.requestsInFlight--;
-    if (frontend !== null) {
-      frontend.load.inFlight--;
-      frontend.load.tunnels++;
-    }
-    this.client.startTunnel(answer, this.shownDebugLines(), backend, fromBackend);
-  }
-
-  /** Both connections of the tunnel that came of this are closed. */
-  onTunnelEnd({ code, detail, bytesToClient, bytesToBackend }: TunnelEnd): void {
-    const { backend, context, frontend } = this;
     this.ended = true;
-    this.errorCode = code;
-    this.errorDetail = detail;
-    this.bytesSent += bytesToClient;
-    this.tunnelBytesReceived = bytesToBackend;
-    this.endMs = context.clock.monotonicMs();
-    if (backend !== null) backend.inFlight--;
-    if (frontend !== null) frontend.load.tunnels--;
-    context.observer.exchangeEnded(this);
+    context.counters.requestsInFlight--;
+    this.client.startTunnel(answer, this.shownDebugLines(), backend, fromBackend);
   }
 
   onAttemptFailed(code: ErrorCode, detail: string, answered: boolean): void {
@@ -301,6 +282,22 @@ export class Exchange implements AnswerReceiver, ConnectionTaker {
   /** Who asked, as the log shows it. */
   get clientAddress(): string {
     return clientAddress(this.client.peer, this.head, this.context.settings.trustedProxies);
+  }
+
+  get target(): string {
+    return this.head.target;
+  }
+
+  get versionMinor(): number {
+    return this.head.versionMinor;
+  }
+
+  get referer(): string | null {
+    return this.head.refererField < 0 ? null : this.head.fieldValue(this.head.refererField);
+  }
+
+  get userAgent(): string | null {
+    return this.head.userAgentField < 0 ? null : this.head.fieldValue(this.head.userAgentField);
   }
 
   private get wantsDebug(): boolean {

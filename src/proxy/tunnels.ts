@@ -1,7 +1,8 @@
 import type { ByteSocket } from './byte-socket.ts';
 import type { ProxyContext } from './context.ts';
-import type { Exchange } from './exchange.ts';
+import type { EndedExchange } from './observer.ts';
 import { Tunnel } from './tunnel.ts';
+import { TunnelExchange } from './tunnel-exchange.ts';
 
 /** What an accepted handshake leaves behind: both connections, and what has come behind its heads. */
 export interface SwitchedConnections {
@@ -28,17 +29,19 @@ export class Tunnels {
   }
 
   /** The exchange of a handshake goes on as a tunnel, until either end closes it. */
-  begin(context: ProxyContext, exchange: Exchange, connections: SwitchedConnections): void {
+  begin(context: ProxyContext, handshake: EndedExchange, connections: SwitchedConnections): void {
     const { client, backend } = connections;
     const { counters } = context;
     counters.tunnels++;
     counters.tunnelsOpen++;
+    const exchange = new TunnelExchange(handshake);
     const tunnel: Tunnel = new Tunnel(context, client, backend, (end) => {
       this.open.delete(tunnel);
       counters.tunnelsOpen--;
       counters.tunnelBytesFromBackends += end.bytesToClient;
       counters.tunnelBytesFromClients += end.bytesToBackend;
-      exchange.onTunnelEnd(end);
+      exchange.end(end, context.clock.monotonicMs());
+      context.observer.exchangeEnded(exchange);
       if (this.open.size === 0) this.onEmpty?.();
     });
     this.open.add(tunnel);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { RequestHead } from '../http1/request-head.ts';
-import type { Exchange } from '../proxy/exchange.ts';
+import type { EndedExchange } from '../proxy/observer.ts';
 import { buildFrontend } from '../routing/record.ts';
 import { type AccessLine, hipacheLine, jsonLine } from './access-line.ts';
 
@@ -9,12 +9,23 @@ const limits = { headBytesMax: 32_768, headFieldsMax: 100, targetBytesMax: 8192 
 const endedAt = Date.UTC(2026, 10, 22, 9, 39, 32, 0);
 
 /** The line for a request head as literal text, answered 200 after 12 ms, of which the backend took 11. */
-function lineOf(line: AccessLine, request: string, changes: Partial<Record<keyof Exchange, unknown>> = {}): string {
+function lineOf(
+  line: AccessLine,
+  request: string,
+  changes: Partial<Record<keyof EndedExchange, unknown>> = {},
+): string {
   const head = new RequestHead();
   const bytes = Buffer.from(request, 'latin1');
   head.read(bytes, 0, bytes.length, limits);
   const exchange = {
-    head,
+    method: head.method,
+    target: head.target,
+    versionMinor: head.versionMinor,
+    referer: head.refererField < 0 ? null : head.fieldValue(head.refererField),
+    userAgent: head.userAgentField < 0 ? null : head.fieldValue(head.userAgentField),
+    tunnelBytesReceived: 0,
+    isPing: false,
+    isTunnel: false,
     clientAddress: '::ffff:203.0.113.9',
     frontend: buildFrontend('a.example', { frontend: ['my app'], down: new Map() }),
     backend: null,
@@ -29,7 +40,7 @@ function lineOf(line: AccessLine, request: string, changes: Partial<Record<keyof
     errorDetail: '',
     ...changes,
   };
-  return line(exchange as unknown as Exchange, endedAt);
+  return line(exchange as EndedExchange, endedAt);
 }
 
 const request = 'GET /a?b=1 HTTP/1.1\r\nHost: a.example\r\nReferer: http://r/\r\nUser-Agent: UA/1\r\n\r\n';

@@ -1,7 +1,7 @@
-import type { Exchange } from '../proxy/exchange.ts';
+import type { EndedExchange } from '../proxy/observer.ts';
 
 /** Makes the access log's line of an exchange, with its line feed, as latin1. */
-export type AccessLine = (exchange: Exchange, epochMs: number) => string;
+export type AccessLine = (exchange: EndedExchange, epochMs: number) => string;
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -11,12 +11,12 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
  * part is escaped as `\xHH`, which the original did not do.
  * @param epochMs when the exchange ended.
  */
-export function hipacheLine(exchange: Exchange, epochMs: number): string {
-  const { head, endMs } = exchange;
+export function hipacheLine(exchange: EndedExchange, epochMs: number): string {
+  const { endMs } = exchange;
   const totalMs = Math.round(endMs - exchange.startMs);
   const backendMs = exchange.sentMs === 0 ? 0 : Math.round(endMs - exchange.sentMs);
-  const referer = head.refererField < 0 ? '' : quotable(head.fieldValue(head.refererField));
-  const userAgent = head.userAgentField < 0 ? '' : quotable(head.fieldValue(head.userAgentField));
+  const referer = quotable(exchange.referer ?? '');
+  const userAgent = quotable(exchange.userAgent ?? '');
   const id = exchange.frontend === null ? '' : exchange.frontend.logId;
   return (
     `${exchange.clientAddress} - - [${dateText(epochMs - totalMs)}] "${requestLine(exchange)}" ` +
@@ -26,20 +26,21 @@ export function hipacheLine(exchange: Exchange, epochMs: number): string {
 }
 
 /** One JSON object a line, with what Hipache's format has no place for. Times in milliseconds. */
-export function jsonLine(exchange: Exchange, epochMs: number): string {
-  const { head, endMs, backend, frontend, sentMs } = exchange;
+export function jsonLine(exchange: EndedExchange, epochMs: number): string {
+  const { endMs, backend, frontend, sentMs } = exchange;
   const totalMs = endMs - exchange.startMs;
   const line = JSON.stringify({
     time: new Date(epochMs - totalMs).toISOString(),
     client: exchange.clientAddress,
-    method: head.method,
+    method: exchange.method,
     host: exchange.host,
-    target: head.target,
-    version: `1.${head.versionMinor}`,
+    target: exchange.target,
+    version: `1.${exchange.versionMinor}`,
     status: loggedStatus(exchange),
     bytes: exchange.bytesSent,
-    referer: head.refererField < 0 ? undefined : head.fieldValue(head.refererField),
-    userAgent: head.userAgentField < 0 ? undefined : head.fieldValue(head.userAgentField),
+    bytesReceived: exchange.isTunnel ? exchange.tunnelBytesReceived : undefined,
+    referer: exchange.referer ?? undefined,
+    userAgent: exchange.userAgent ?? undefined,
     frontend: frontend?.pattern,
     id: frontend?.id,
     backend: backend?.url,
@@ -54,14 +55,14 @@ export function jsonLine(exchange: Exchange, epochMs: number): string {
 }
 
 /** The status given to the client; 499, as nginx has it, where the client left before there was one. */
-function loggedStatus(exchange: Exchange): number {
+function loggedStatus(exchange: EndedExchange): number {
   return exchange.status === 0 ? 499 : exchange.status;
 }
 
-function requestLine(exchange: Exchange): string {
-  const { head } = exchange;
-  if (head.method === '') return '-';
-  return quotable(`${head.method} ${head.target} HTTP/1.${head.versionMinor}`);
+function requestLine(exchange: EndedExchange): string {
+  const { method } = exchange;
+  if (method === '') return '-';
+  return quotable(`${method} ${exchange.target} HTTP/1.${exchange.versionMinor}`);
 }
 
 function quotable(text: string): string {

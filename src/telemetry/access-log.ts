@@ -1,8 +1,7 @@
 import { close, mkdirSync, openSync, write } from 'node:fs';
 import { dirname } from 'node:path';
 import { HipacheError } from '../base/errors.ts';
-import type { Exchange } from '../proxy/exchange.ts';
-import type { ProxyObserver } from '../proxy/observer.ts';
+import type { EndedExchange, ProxyObserver } from '../proxy/observer.ts';
 import type { AccessLine } from './access-line.ts';
 
 export interface AccessLogOptions {
@@ -51,7 +50,7 @@ export class AccessLog implements ProxyObserver {
     this.fd = options.path === '-' ? standardOutput : openFirst(options.path);
   }
 
-  exchangeEnded(exchange: Exchange): void {
+  exchangeEnded(exchange: EndedExchange): void {
     // A balancer that asks every second would fill the log; Hipache left these out too.
     if (exchange.isPing) return;
     if (this.closed) {

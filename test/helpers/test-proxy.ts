@@ -2,7 +2,7 @@ import { BlockList } from 'node:net';
 import { systemClock } from '../../src/base/clock.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
 import type { ErrorPages } from '../../src/proxy/error-pages.ts';
-import type { Exchange } from '../../src/proxy/exchange.ts';
+import type { EndedExchange as Reported } from '../../src/proxy/observer.ts';
 import type { RouteSource } from '../../src/proxy/route-source.ts';
 import type { ProxySettings } from '../../src/proxy/settings.ts';
 import type { Frontend } from '../../src/routing/frontend.ts';
@@ -155,7 +155,7 @@ export class TestProxy {
   }
 }
 
-function summary(exchange: Exchange): EndedExchange {
+function summary(exchange: Reported): EndedExchange {
   const { status, errorCode, errorDetail, bytesSent, attempts } = exchange;
   return { status, errorCode, errorDetail, bytesSent, attempts };
 }
