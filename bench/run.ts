@@ -4,6 +4,8 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram } from '../scripts/servers.ts';
 import { startBackends } from './backends.ts';
+import { makeCertificate } from './certificate.ts';
+import { startEcho } from './echo.ts';
 import { describeMachine, describeRevision, describeVersions } from './machine.ts';
 import type { RunOptions } from './options.ts';
 import { freePorts } from './ports.ts';
@@ -79,13 +81,18 @@ async function onSite<T>(work: (site: Site) => Promise<T>): Promise<T> {
 }
 
 async function prepare(processes: Processes, directory: string): Promise<Site> {
-  const ports = await freePorts(backendCount + 4);
+  const ports = await freePorts(backendCount + 5);
   const backendPorts = ports.slice(0, backendCount);
-  const [tellingA = 0, tellingB = 0, innerPort = 0, syslogPort = 0] = ports.slice(backendCount);
+  const [tellingA = 0, tellingB = 0, innerPort = 0, syslogPort = 0, echoPort = 0] = ports.slice(backendCount);
   const tellingPorts = [tellingA, tellingB] as const;
   startSyslogSink(processes, syslogPort, loadCore);
   await startBackends(processes, directory, { core: loadCore, ports: backendPorts, tellingPorts, innerPort });
-  return { processes, directory, proxyCore, loadCore, backendPorts, tellingPorts, syslogPort };
+  await startEcho(processes, echoPort, loadCore);
+  return {
+    ...{ processes, directory, proxyCore, loadCore, backendPorts, tellingPorts, syslogPort, echoPort },
+    echoHost: 'echo.bench.example',
+    certificate: await makeCertificate(processes, directory, loadCore),
+  };
 }
 
 function contextOf(site: Site, options: RunOptions, samples: Samples): Context {

@@ -8,6 +8,11 @@ export const metrics = {
   p999Us: { title: 'p99.9', unit: 'µs', better: 'less' },
   rssMib: { title: 'RSS', unit: 'MiB', better: 'less' },
   peakRssMib: { title: 'peak RSS', unit: 'MiB', better: 'less' },
+  /** Of an open tunnel, beyond the proxy without any: idle, and after a message through each. */
+  rssKibPerTunnel: { title: 'RSS per idle tunnel', unit: 'KiB', better: 'less' },
+  rssKibPerUsedTunnel: { title: 'RSS per tunnel after a message', unit: 'KiB', better: 'less' },
+  tunnels: { title: 'tunnels', unit: '', better: null },
+  closed: { title: 'tunnels closed', unit: '', better: 'less' },
   /** From the call that writes a route to its acknowledgement. */
   writeP50Ms: { title: 'call to acknowledged, p50', unit: 'ms', better: 'less' },
   writeP99Ms: { title: 'call to acknowledged, p99', unit: 'ms', better: 'less' },

@@ -13,6 +13,12 @@ export interface Site {
   readonly backendPorts: readonly number[];
   /** Two backends that tell themselves apart: the body is `a` and `b`. */
   readonly tellingPorts: readonly [number, number];
+  /** Sends back what comes through a WebSocket. */
+  readonly echoPort: number;
+  /** The host that has it as its backend, with every proxy. */
+  readonly echoHost: string;
+  /** A certificate of its own for every host, ECDSA P-256, with its key: paths, PEM; `both` has the two in one. */
+  readonly certificate: { readonly certificate: string; readonly key: string; readonly both: string };
   /** Takes and forgets syslog messages, UDP. */
   readonly syslogPort: number;
 }

@@ -3,6 +3,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { errorKinds } from '../src/base/errors.ts';
 import { configurationKeys } from '../src/config/schema.ts';
+import { Counters } from '../src/proxy/counters.ts';
+import { dataPlaneMetric, primaryMetrics, workerMetrics } from '../src/telemetry/metric-table.ts';
 import { readFiles, root, type SourceFile } from './files.ts';
 
 /** A part of a page that is written by this script, between two comments that carry its name. */
@@ -16,8 +18,11 @@ const sections: readonly (readonly [name: string, title: string])[] = [
   ['server', '`server`'],
   ['http', '`http`'],
   ['https', '`https`'],
+  ['backendTls', '`backendTls`'],
   ['', 'At the top'],
   ['limits', '`limits`'],
+  ['metrics', '`metrics`'],
+  ['compat', '`compat`'],
 ];
 
 /** What is wrong with the documentation, one line each. */
@@ -41,6 +46,7 @@ function generatedParts(): readonly GeneratedPart[] {
   return [
     { page: 'docs/configuration.md', name: 'keys', text: keyTables() },
     { page: 'docs/errors.md', name: 'codes', text: errorTable() },
+    { page: 'docs/metrics.md', name: 'metrics', text: metricsTable() },
   ];
 }
 
@@ -74,6 +80,12 @@ function code(text: string): string {
 function errorTable(): string {
   const rows = [...errorKinds].map(([name, { source, retry, summary }]) => [`\`${name}\``, source, retry, summary]);
   return table(['code', 'source', 'sent again', 'meaning'], rows);
+}
+
+function metricsTable(): string {
+  const metrics = [...primaryMetrics, ...Object.keys(new Counters()).map(dataPlaneMetric), ...workerMetrics];
+  const rows = metrics.map(({ name, type, label, help }) => [`\`${name}\``, type, label ?? '', help]);
+  return table(['metric', 'type', 'label', 'meaning'], rows);
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

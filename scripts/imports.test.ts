@@ -45,6 +45,9 @@ test('directions that the rooms do not allow are problems', () => {
   assert.equal(problems('src/base/a.ts', "import { x } from './a.test.ts';"), 1);
   assert.equal(problems('src/base/a.ts', "import { x } from '../../scripts/files.ts';"), 1);
   assert.equal(problems('src/main.ts', "import { x } from './stores/x.ts';"), 0);
+  assert.equal(problems('src/main-worker.ts', "import { x } from './stores/x.ts';"), 0);
+  assert.equal(problems('src/mainly.ts', "import { x } from './stores/x.ts';"), 1);
+  assert.equal(problems('src/stores/a.ts', "import { x } from '../main-worker.ts';"), 1);
   assert.equal(problems('src/other/a.ts', "import { x } from '../base/x.ts';"), 1);
   assert.equal(problems('src/base/a.test.ts', "import { x } from '../config/x.ts';"), 0);
 });

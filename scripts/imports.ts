@@ -11,7 +11,7 @@ interface Room {
   readonly pure?: boolean;
 }
 
-/** Who may import whom; src/main.ts, the composition root, may import every room. */
+/** Who may import whom; the composition, src/main.ts and src/main-*.ts, may import every room. */
 const rooms: Readonly<Record<string, Room>> = {
   base: { rooms: [], packages: ['pino'] },
   config: { rooms: ['base'], packages: ['zod', 'yaml'] },
@@ -20,9 +20,10 @@ const rooms: Readonly<Record<string, Room>> = {
   stores: { rooms: ['base', 'routing'] },
   tls: { rooms: ['base'] },
   proxy: { rooms: ['base', 'http1', 'routing', 'tls'] },
-  telemetry: { rooms: ['base'], types: ['proxy'] },
+  health: { rooms: ['base', 'http1', 'routing', 'tls'] },
+  telemetry: { rooms: ['base'], types: ['proxy'], packages: ['prom-client'] },
   supervisor: { rooms: ['base', 'config'] },
-  control: { rooms: ['base', 'config', 'routing', 'stores', 'telemetry'], packages: ['commander'] },
+  control: { rooms: ['base', 'config', 'routing', 'stores', 'telemetry', 'tls'], packages: ['commander'] },
 };
 
 const impure = [
@@ -64,7 +65,7 @@ function isTest(path: string): boolean {
 
 function problemOf(path: string, { specifier, typeOnly }: Import): string | null {
   const from = roomOf(path);
-  const room = from === 'main.ts' ? null : rooms[from];
+  const room = /^main(?:-[a-z]+)*\.ts$/.test(from) ? null : rooms[from];
   if (room === undefined) return `src/${from} is not a room that scripts/imports.ts knows`;
   if (specifier.startsWith('node:')) return nodeProblem(from, room, specifier);
   if (!specifier.startsWith('.')) {

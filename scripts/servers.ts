@@ -10,8 +10,12 @@ interface Server {
 
 /** What the tests start or call. */
 export const testServers: readonly Server[] = [
+  { program: 'chromium', package: 'chromium' },
   { program: 'curl', package: 'curl' },
   { program: 'nginx', package: 'nginx-light' },
+  { program: 'openssl', package: 'openssl' },
+  { program: 'redis-cli', package: 'redis-tools' },
+  { program: 'redis-server', package: 'redis-server' },
   { program: 'script', package: 'bsdutils' },
 ];
 
@@ -22,6 +26,8 @@ export const benchServers: readonly Server[] = [
   { program: 'caddy', package: 'caddy' },
   { program: 'wrk', package: 'wrk' },
   { program: 'h2load', package: 'nghttp2-client' },
+  { program: 'openssl', package: 'openssl' },
+  { program: 'redis-server', package: 'redis-server' },
 ];
 
 /** Where Debian has programs for administrators, which is not in everybody's PATH. */

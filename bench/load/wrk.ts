@@ -5,6 +5,8 @@ import type { Site } from '../site.ts';
 /** A load as hard as it can: each connection sends the next request when it has the answer. */
 export interface WrkLoad {
   readonly port: number;
+  /** Whether the port speaks TLS. */
+  readonly tls?: boolean;
   readonly path: string;
   readonly connections: number;
   /** Whole seconds. */
@@ -52,7 +54,7 @@ export async function wrk(site: Site, load: WrkLoad): Promise<LoadResult> {
     ...['--threads', '1', '--connections', String(load.connections), '--duration', `${load.seconds}s`],
     ...['--timeout', '30s', '--script', script, '--header', `Host: ${host}`],
     ...(load.newConnections ? ['--header', 'Connection: close'] : []),
-    `http://127.0.0.1:${load.port}${load.path}`,
+    `${load.tls ? 'https' : 'http'}://127.0.0.1:${load.port}${load.path}`,
   ];
   const output = await site.processes.run('wrk', command, { core: site.loadCore }, load.seconds * 1000 + endMsMax);
   const text = /^RESULT (.*)$/m.exec(output)?.[1];

@@ -15,7 +15,7 @@ function configuration(site: Site, plan: Plan, map: string): string {
   return `
 global
   nbthread 1
-  maxconn 8000
+  maxconn 9500
   log 127.0.0.1:${site.syslogPort} local0
 defaults
   mode http
@@ -28,13 +28,19 @@ defaults
   timeout client 60s
   timeout server 60s
   timeout connect 5s
+  timeout tunnel 3600s
   timeout http-keep-alive 3600s
 frontend bench
   bind 127.0.0.1:${plan.port} backlog 4096
+  bind 127.0.0.1:${plan.tlsPort} backlog 4096 ssl crt ${site.certificate.both}
   http-request set-header X-Real-IP %[src]
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
+  http-request set-header X-Forwarded-Proto https if { ssl_fc }
   http-request set-header X-Forwarded-Port %[dst_port]
+  use_backend echo if { req.hdr(host) ${site.echoHost} }
   use_backend %[req.hdr(host),field(1,:),lower,map_str(${map},backend0)]
+backend echo
+  server one 127.0.0.1:${site.echoPort}
 ${site.backendPorts.map((port, i) => `backend backend${i}\n  server one 127.0.0.1:${port}`).join('\n')}
 `;
 }

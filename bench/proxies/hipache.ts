@@ -11,8 +11,8 @@ const batch = 256;
 /** This checkout, as it is started everywhere: `bin/hipache` with a configuration file and the embedded store. */
 export async function hipache(site: Site, plan: Plan): Promise<Launch> {
   const store = `sqlite:${plan.path('db')}`;
-  await load(store, plan.routes, site.backendPorts);
-  const file = plan.write('json', JSON.stringify(configuration(plan, store), null, 2));
+  await load(store, plan.routes, site);
+  const file = plan.write('json', JSON.stringify(configuration(site, plan, store), null, 2));
   return {
     command: [join(root, 'bin', 'hipache'), '--config', file],
     store,
@@ -21,18 +21,20 @@ export async function hipache(site: Site, plan: Plan): Promise<Launch> {
   };
 }
 
-function configuration(plan: Plan, store: string): unknown {
+function configuration(site: Site, plan: Plan, store: string): unknown {
   return {
     server: { accessLog: plan.path('log'), httpKeepAlive: true, workers: 1, maxSockets: 256 },
     http: { port: plan.port, bind: ['127.0.0.1'] },
+    https: { port: plan.tlsPort, bind: ['127.0.0.1'], key: site.certificate.key, cert: site.certificate.certificate },
     driver: store,
     ...(process.getuid?.() === 0 ? { user: 'root' } : {}),
   };
 }
 
-async function load(url: string, routes: RouteSet, ports: readonly number[]): Promise<void> {
+async function load(url: string, routes: RouteSet, { backendPorts: ports, echoHost, echoPort }: Site): Promise<void> {
   const store = await openStore(url);
   try {
+    await store.set(echoHost, null, [`http://127.0.0.1:${echoPort}`]);
     for (let start = 0; start < routes.hosts.length; start += batch) {
       const hosts = routes.hosts.slice(start, start + batch);
       await Promise.all(

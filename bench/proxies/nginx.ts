@@ -19,8 +19,8 @@ daemon off;
 ${process.getuid?.() === 0 ? 'user root;' : ''}
 pid ${plan.path('pid')};
 error_log stderr error;
-worker_rlimit_nofile 16384;
-events { worker_connections 8192; }
+worker_rlimit_nofile 20000;
+events { worker_connections 19900; }
 http {
   access_log ${plan.path('log')} combined buffer=64k flush=1s;
   keepalive_requests 1000000000;
@@ -29,6 +29,9 @@ http {
   client_body_temp_path ${plan.path('body')};
   proxy_temp_path ${plan.path('temp')};
   proxy_max_temp_file_size 0;
+  ssl_certificate ${site.certificate.certificate};
+  ssl_certificate_key ${site.certificate.key};
+  ssl_protocols TLSv1.2 TLSv1.3;
   map_hash_max_size ${hashSize};
   map_hash_bucket_size 128;
   map $host $backend { include ${map}; }
@@ -38,7 +41,8 @@ ${site.backendPorts
   )
   .join('\n')}
   server {
-    listen 127.0.0.1:${plan.port} backlog=4096;
+    listen 127.0.0.1:${plan.port} backlog=4096 default_server;
+    listen 127.0.0.1:${plan.tlsPort} ssl backlog=4096 default_server;
     location / {
       proxy_pass http://$backend;
       proxy_http_version 1.1;
@@ -50,6 +54,21 @@ ${site.backendPorts
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_set_header X-Forwarded-Port $server_port;
       proxy_set_header X-Request-Id $request_id;
+    }
+  }
+  server {
+    listen 127.0.0.1:${plan.port};
+    listen 127.0.0.1:${plan.tlsPort} ssl;
+    server_name ${site.echoHost};
+    location / {
+      proxy_pass http://127.0.0.1:${site.echoPort};
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_read_timeout 3600s;
+      proxy_send_timeout 3600s;
     }
   }
 }

@@ -12,6 +12,8 @@ export interface RunningProxy {
   readonly name: ProxyName;
   readonly pid: number;
   readonly port: number;
+  /** With TLS. */
+  readonly tlsPort: number;
   readonly routes: RouteSet;
   /** The URL of the route store; null where routes are a file that is read at the start. */
   readonly store: string | null;
@@ -20,11 +22,12 @@ export interface RunningProxy {
   stop(): Promise<void>;
 }
 
-/** How one is started: on this port, with these routes. */
+/** How one is started: on these ports, with these routes. */
 export interface Plan {
   /** Of processes and files: no other proxy of this run has it. */
   readonly label: string;
   readonly port: number;
+  readonly tlsPort: number;
   readonly routes: RouteSet;
   /** The path of a file of this proxy. */
   path(ending: string): string;
@@ -47,17 +50,17 @@ export async function startProxy(
   launch: (site: Site, plan: Plan) => Launch | Promise<Launch>,
 ): Promise<RunningProxy> {
   const label = `${name}-${routes.name}`;
-  const [port = 0] = await freePorts(1);
+  const [port = 0, tlsPort = 0] = await freePorts(2);
   const path = (ending: string) => join(site.directory, `${label}.${ending}`);
   const write = (ending: string, text: string) => {
     writeFileSync(path(ending), text);
     return path(ending);
   };
-  const { command, env, store } = await launch(site, { label, port, routes, path, write });
+  const { command, env, store } = await launch(site, { label, port, tlsPort, routes, path, write });
   const running = site.processes.start(label, command, { core: site.proxyCore, ...(env === undefined ? {} : { env }) });
   await untilListening(running, port);
   return {
-    ...{ name, pid: running.pid, port, routes, store: store ?? null },
+    ...{ name, pid: running.pid, port, tlsPort, routes, store: store ?? null },
     problem: () => (running.exitCode === null ? null : `${label} ended (${running.exitCode}):\n${running.output()}`),
     stop: () => running.stop(),
   };

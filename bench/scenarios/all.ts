@@ -1,11 +1,21 @@
 import { changesGroup } from './changes.ts';
+import { handshakesGroup } from './handshakes.ts';
 import { latencyGroup } from './latency.ts';
 import { memoryGroup } from './memory.ts';
 import type { Group } from './scenario.ts';
 import { throughputGroups } from './throughput.ts';
+import { echoGroup, idleTunnelsGroup } from './tunnels.ts';
 
 /** Every scenario, in the order in which they are measured. */
-const allGroups: readonly Group[] = [...throughputGroups, latencyGroup, changesGroup, memoryGroup];
+const allGroups: readonly Group[] = [
+  ...throughputGroups,
+  handshakesGroup,
+  echoGroup,
+  idleTunnelsGroup,
+  latencyGroup,
+  changesGroup,
+  memoryGroup,
+];
 
 export function scenarioNames(): readonly string[] {
   return allGroups.flatMap(({ scenarios }) => scenarios.map(({ name }) => name));

@@ -1,6 +1,7 @@
 import { answers } from '../backends.ts';
 import { type WrkLoad, wrk } from '../load/wrk.ts';
 import { measure } from '../measure.ts';
+import { type ProxyName, proxyNames } from '../proxies/proxy.ts';
 import { type RouteSet, routeSet } from '../routes.ts';
 import type { Sample } from '../sample.ts';
 import type { Context, Group, Scenario } from './scenario.ts';
@@ -15,6 +16,9 @@ const oneHost = fewRoutes.hosts.slice(0, 1);
 
 /** The load of the scenario `small`. */
 export const smallLoad = { path: answers.small.path, connections: 64, hosts: oneHost } as const;
+
+/** Who is set up to speak TLS. */
+export const tlsProxies: readonly ProxyName[] = ['hipache', 'nginx', 'haproxy'];
 
 /** How often it is tried to request every host once, before it is measured. */
 const primeTriesMax = 20;
@@ -52,6 +56,10 @@ export const throughputGroups: readonly Group[] = [
   },
   {
     short: true,
+    scenarios: [scenario('tls', '40 bytes, 64 connections kept, TLS 1.3', fewRoutes, { tls: true }, tlsProxies)],
+  },
+  {
+    short: true,
     routes: manyRoutes,
     scenarios: [
       scenario('hosts-10', '40 bytes, over 10 hosts', fewRoutes, { hosts: fewRoutes.hosts }),
@@ -65,15 +73,22 @@ interface Particular extends Partial<Omit<WrkLoad, 'port' | 'seconds'>> {
   readonly payloadBytes?: number;
 }
 
-function scenario(name: string, title: string, routes: RouteSet, particular: Particular): Scenario {
+function scenario(
+  name: string,
+  title: string,
+  routes: RouteSet,
+  particular: Particular,
+  proxies: readonly ProxyName[] = proxyNames,
+): Scenario {
   const { payloadBytes, ...rest } = particular;
-  const load = { ...smallLoad, ...rest };
+  const load: Omit<WrkLoad, 'port' | 'seconds'> = { ...smallLoad, ...rest };
   return {
     name,
     title,
+    proxies,
     async run({ site, fleet, seconds, warmUpSeconds }, proxyName): Promise<Sample> {
       const proxy = await fleet.proxy(proxyName, routes);
-      const { port } = proxy;
+      const port = load.tls ? proxy.tlsPort : proxy.port;
       if (proxy.store !== null && load.hosts.length === routes.hosts.length) await prime();
       await wrk(site, { ...load, port, seconds: warmUpSeconds * (warm.has(proxy.pid) ? 1 : firstWarmUp) });
       warm.add(proxy.pid);

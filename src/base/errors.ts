@@ -22,6 +22,7 @@ const kinds = {
     'never',
     'An address cannot be listened on: in use, not allowed, or not of this machine.',
   ],
+  WORKER_FAILED: ['internal', 'never', 'A worker process cannot be started.'],
   PRIVILEGES: ['operator', 'never', 'The user or group to run as does not exist or cannot be changed to.'],
   COMMAND_INVALID: ['operator', 'never', 'An argument of a command is wrong: a host pattern, a backend URL, a store.'],
   NOT_FOUND: ['operator', 'never', 'The host or backend that a command names has no record in the store.'],
@@ -38,6 +39,7 @@ const kinds = {
   STORE_NEWER: ['store', 'never', 'The store file was written by a newer version of Hipache.'],
   STORE_READ_ONLY: ['store', 'never', 'The store cannot be written: its file or its directory is read-only.'],
   STORE_FULL: ['store', 'never', 'The disk of the store is full.'],
+  STORE_DENIED: ['store', 'never', 'The store refuses the user, the password, or a command to this user.'],
   STORE_BUSY: ['store', 'never', 'Another process held the write lock of the store for too long.'],
 
   REQUEST_INVALID: ['client', 'never', 'The request breaks the grammar or framing of HTTP/1.1; the reason says how.'],

@@ -1,8 +1,8 @@
 import { defaultStorePath } from '../base/store-path.ts';
 import type { FileConfig } from './schema.ts';
 
-/** One address of plain HTTP. */
-interface HttpBind {
+/** One address to listen on. */
+interface Bind {
   /** IPv4, IPv6 without brackets, or a host name. */
   readonly address: string;
   /** 0 to 65535; 0 is any free port. */
@@ -11,22 +11,50 @@ interface HttpBind {
   readonly proxyProtocol: boolean;
 }
 
+/** One address of TLS: what the section gives, replaced by what the address has of its own; null for what neither has. */
+interface HttpsBind extends Bind {
+  /** Paths; both or none. */
+  readonly key: string | null;
+  readonly cert: string | null;
+  readonly ca: readonly string[];
+  readonly passphrase: string | null;
+  readonly ciphers: string | null;
+  readonly honorCipherOrder: boolean | null;
+  readonly secureProtocol: string | null;
+  readonly secureOptions: number | string | null;
+}
+
 type ServerFile = FileConfig['server'];
 
 /** The resolved configuration: every key has its value. Names and units are those of the file. */
 export interface Config {
   readonly server: Readonly<Omit<ServerFile, 'lruCache' | OptionalInFile>> &
     Readonly<Required<{ [Name in OptionalInFile]: NonNullable<ServerFile[Name]> }>>;
-  readonly http: { readonly bind: readonly HttpBind[] };
-  /** Never with an address in this version. */
-  readonly https: Readonly<FileConfig['https']>;
+  readonly http: { readonly bind: readonly Bind[] };
+  readonly https: {
+    readonly bind: readonly HttpsBind[];
+    /** A directory; null for none. */
+    readonly certificates: string | null;
+    readonly storeCertificates: boolean;
+  };
+  readonly backendTls: {
+    readonly verify: boolean;
+    /** Paths; empty for the public authorities. */
+    readonly ca: readonly string[];
+  };
   /** One URL, or several; never empty. */
   readonly driver: readonly [string, ...string[]];
   readonly user: string;
   /** null: the group of the user. */
   readonly group: string | null;
   readonly limits: Readonly<FileConfig['limits']>;
+  readonly metrics: Readonly<FileConfig['metrics']>;
+  readonly compat: Readonly<FileConfig['compat']>;
+  /** How long what was read holds where the store cannot tell of changes. */
+  readonly storeTtlSeconds: number;
 }
+
+const storeTtlSecondsDefault = 1;
 
 type OptionalInFile = 'accessLog' | 'accessLogFormat' | 'logLevel' | 'logFormat' | 'httpKeepAlive';
 
@@ -34,7 +62,7 @@ type OptionalInFile = 'accessLog' | 'accessLogFormat' | 'logLevel' | 'logFormat'
 export interface Surroundings {
   /** Whether there is a configuration file: without one the defaults are those of a newcomer's first run. */
   readonly hasFile: boolean;
-  /** Paths such as `server.workers` that stand in the file. */
+  /** Paths such as `limits.cacheEntriesMax` that stand in the file. */
   isGiven(path: string): boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly isRoot: boolean;
@@ -49,8 +77,9 @@ export interface Remarks {
 
 /** Fills in the defaults that depend on other keys or on the machine, and says what this version does not do. */
 export function resolveConfig(file: FileConfig, around: Surroundings, remarks: Remarks): Config {
-  remarkOnServer(file, around, remarks);
-  refuseTls(file, remarks);
+  const http = httpBinds(file.http, around);
+  const https = httpsBinds(file.https, remarks);
+  checkBinds([...named('http', http), ...named('https', https)], remarks);
   const { lruCache, ...server } = file.server;
   return {
     server: {
@@ -61,33 +90,87 @@ export function resolveConfig(file: FileConfig, around: Surroundings, remarks: R
       accessLogFormat: server.accessLogFormat ?? 'hipache',
       httpKeepAlive: server.httpKeepAlive ?? !around.hasFile,
     },
-    http: { bind: httpBinds(file.http, around, remarks) },
-    https: file.https,
+    http: { bind: http },
+    https: {
+      bind: https,
+      certificates: file.https.certificates,
+      storeCertificates: file.https.storeCertificates,
+    },
+    backendTls: { verify: file.backendTls.verify, ca: listOf(file.backendTls.ca) },
     driver: drivers(file, around, remarks),
     user: file.user,
     group: file.group,
     limits: { ...file.limits, cacheEntriesMax: cacheEntries(file, lruCache, around, remarks) },
+    metrics: file.metrics,
+    compat: file.compat,
+    storeTtlSeconds: storeTtl(lruCache),
   };
 }
 
-function httpBinds(http: FileConfig['http'], around: Surroundings, remarks: Remarks): readonly HttpBind[] {
+function httpBinds(http: FileConfig['http'], around: Surroundings): readonly Bind[] {
   const port = http.port ?? (around.hasFile ? 80 : 8080);
-  const given = http.bind ?? '127.0.0.1';
-  const entries = typeof given === 'string' ? [given] : given;
-  const binds = entries.map((entry): HttpBind => {
+  return listOf(http.bind ?? '127.0.0.1').map((entry): Bind => {
     if (typeof entry === 'string') return { address: entry, port, proxyProtocol: false };
     return { address: entry.address, port: entry.port ?? port, proxyProtocol: entry.proxyProtocol };
   });
-  if (binds.length === 0) {
+}
+
+function httpsBinds(https: FileConfig['https'], remarks: Remarks): readonly HttpsBind[] {
+  const binds = listOf(https.bind).map((entry): HttpsBind => {
+    const own = typeof entry === 'string' ? { address: entry, proxyProtocol: false } : entry;
+    const all = { ...https, ...own, port: ('port' in own ? own.port : undefined) ?? https.port };
+    return {
+      address: own.address,
+      port: all.port,
+      proxyProtocol: own.proxyProtocol,
+      key: all.key ?? null,
+      cert: all.cert ?? null,
+      ca: listOf(all.ca),
+      passphrase: all.passphrase ?? null,
+      ciphers: all.ciphers ?? null,
+      honorCipherOrder: all.honorCipherOrder ?? null,
+      secureProtocol: all.secureProtocol ?? null,
+      secureOptions: all.secureOptions ?? null,
+    };
+  });
+  for (const [index, { key, cert }] of binds.entries()) {
+    if ((key === null) !== (cert === null)) {
+      const [given, missing] = key === null ? ['cert', 'key'] : ['key', 'cert'];
+      remarks.problems.push(`https.bind[${index}].${missing}: found nothing, allowed a path, as ${given} is given`);
+    } else if (key === null && https.certificates === null && !https.storeCertificates) {
+      remarks.problems.push(
+        `https.bind[${index}].key: found nothing, allowed a path: there is neither https.certificates nor the store`,
+      );
+    } else if (key === null) {
+      remarks.notes.push(`https.bind[${index}]: has no key and cert; names without a certificate of their own fail`);
+    }
+  }
+  if (binds.length === 0 && (https.key !== undefined || https.cert !== undefined)) {
+    remarks.notes.push('https.key, https.cert: not used, as no address is listened on with TLS');
+  }
+  return binds;
+}
+
+function named(section: string, binds: readonly Bind[]): { section: string; bind: Bind }[] {
+  return binds.map((bind) => ({ section, bind }));
+}
+
+function checkBinds(all: readonly { section: string; bind: Bind }[], remarks: Remarks): void {
+  if (all.length === 0) {
     remarks.problems.push('http.bind: found an empty array, allowed at least one address: nothing would be served');
   }
   const seen = new Set<string>();
-  for (const { address, port } of binds) {
-    const name = `${address} port ${port}`;
-    if (port !== 0 && seen.has(name)) remarks.problems.push(`http.bind: found ${name} twice, allowed once`);
+  for (const { section, bind } of all) {
+    const name = `${bind.address} port ${bind.port}`;
+    if (bind.port !== 0 && seen.has(name)) remarks.problems.push(`${section}.bind: found ${name} twice, allowed once`);
     seen.add(name);
   }
-  return binds;
+}
+
+/** What may be written alone or as an array. */
+function listOf<Item>(value: Item | readonly Item[] | undefined): readonly Item[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? (value as readonly Item[]) : [value as Item];
 }
 
 function drivers(file: FileConfig, around: Surroundings, remarks: Remarks): readonly [string, ...string[]] {
@@ -101,6 +184,11 @@ function drivers(file: FileConfig, around: Surroundings, remarks: Remarks): read
   return [driver];
 }
 
+function storeTtl(lruCache: FileConfig['server']['lruCache']): number {
+  const { ttl = 0 } = lruCache || {};
+  return ttl > 0 ? ttl : storeTtlSecondsDefault;
+}
+
 function cacheEntries(
   file: FileConfig,
   lruCache: FileConfig['server']['lruCache'],
@@ -109,7 +197,7 @@ function cacheEntries(
 ): number {
   if (lruCache === undefined || lruCache === null || lruCache === false) return file.limits.cacheEntriesMax;
   if (lruCache.ttl !== undefined) {
-    remarks.notes.push('server.lruCache.ttl: not needed, the route cache is told of every change');
+    remarks.notes.push('server.lruCache.ttl: only used where the store cannot tell of changes (Redis before 6)');
   }
   if (lruCache.size === undefined) return file.limits.cacheEntriesMax;
   if (around.isGiven('limits.cacheEntriesMax')) {
@@ -118,21 +206,4 @@ function cacheEntries(
   }
   remarks.notes.push(`server.lruCache.size: used as limits.cacheEntriesMax, ${lruCache.size}`);
   return lruCache.size;
-}
-
-function remarkOnServer(file: FileConfig, around: Surroundings, remarks: Remarks): void {
-  if (around.isGiven('server.workers') && file.server.workers !== 1) {
-    remarks.warnings.push(
-      `server.workers: found ${file.server.workers}; this version serves from one process, whatever the number`,
-    );
-  }
-}
-
-function refuseTls(file: FileConfig, remarks: Remarks): void {
-  const { bind } = file.https;
-  if (bind !== undefined && bind.length > 0) {
-    remarks.problems.push('https.bind: found addresses, allowed none: TLS is not in this version');
-  } else if (file.https.key !== undefined || file.https.cert !== undefined) {
-    remarks.notes.push('https.key, https.cert: not used, as no address is listened on with TLS');
-  }
 }

@@ -101,6 +101,16 @@ export const limitsSection = z.object({
     unit: 'names',
     description: 'Host names that are remembered to have no route.',
   }),
+  workerMemoryBytesMax: wholeNumber(0, 1024 * GiB, 1 * GiB, {
+    source: 'new',
+    unit: 'bytes',
+    description: 'Resident memory of a worker. One that stays above it is replaced, without loss. 0: no limit.',
+  }),
+  certificatesMax: wholeNumber(1, 1_000_000, 1000, {
+    source: 'new',
+    unit: 'certificates',
+    description: 'Certificates chosen by SNI that are kept ready, about 40 KB each.',
+  }),
   accessLogBufferBytesMax: wholeNumber(4 * KiB, 1 * GiB, 8 * MiB, {
     source: 'new',
     unit: 'bytes',

@@ -178,7 +178,7 @@ describe('wrong values', () => {
     });
     assert.deepEqual(lines, [
       'server.logLevel: found "loud", allowed "trace", "debug", "info", "warn", "error", "fatal"',
-      'server.workers: found 0, allowed a whole number from 1 to 1024',
+      'server.workers: found 0, allowed a whole number from 1 to 1024, or "auto"',
       'server.tcpTimeout: found "30" (a string), allowed a number from 0 to 86400',
       'server.trustedProxies[1]: found "10.0.0.0/33", allowed an IP address, or a network such as "10.0.0.0/8"',
       'http.bind[1].address: found "a b", allowed an IP address or a host name',
@@ -220,20 +220,59 @@ describe('wrong values', () => {
   });
 });
 
-describe('what this version does not do', () => {
-  test('TLS is refused, never ignored', () => {
-    assert.deepEqual(mistakes({ https: { bind: ['0.0.0.0'], key: 'k', cert: 'c' } }), [
-      'https.bind: found addresses, allowed none: TLS is not in this version',
+describe('addresses with TLS', () => {
+  test('have what the section gives, replaced by what they have of their own', () => {
+    const { config } = load({
+      https: {
+        port: 8443,
+        key: 'k',
+        cert: 'c',
+        ca: 'chain',
+        ciphers: 'HIGH',
+        bind: ['::1', { address: '::2', port: 1, key: 'k2', cert: 'c2', passphrase: 'p', proxyProtocol: true }],
+      },
+    });
+    const common = {
+      ca: ['chain'],
+      ciphers: 'HIGH',
+      honorCipherOrder: null,
+      secureProtocol: null,
+      secureOptions: null,
+    };
+    assert.deepEqual(config.https.bind, [
+      { address: '::1', port: 8443, proxyProtocol: false, key: 'k', cert: 'c', passphrase: null, ...common },
+      { address: '::2', port: 1, proxyProtocol: true, key: 'k2', cert: 'c2', passphrase: 'p', ...common },
     ]);
-    assert.deepEqual(
-      mistakes({ server: { https: { port: 443, key: 'k', cert: 'c' } } })[0],
-      ['https.bind: found addresses, allowed none: TLS is not in this version'][0],
-    );
   });
 
-  test('several workers get a warning', () => {
-    assert.match(load({ server: { workers: 10 } }).warnings.join(), /^server\.workers: found 10; .*one process/);
-    assert.deepEqual(load({ server: { workers: 1 } }).warnings, []);
+  test('of a file of 0.3 are read as well', () => {
+    const { config } = load({ server: { https: { port: 443, key: 'k', cert: 'c' } } });
+    assert.deepEqual([config.https.bind[0]?.port, config.https.bind[0]?.key], [443, 'k']);
+  });
+
+  test('need a key for a certificate, and certificates from somewhere', () => {
+    const of = (https: object) => mistakes({ https: { bind: '::1', ...https } });
+    assert.match(of({ cert: 'c' })[0] ?? '', /^https\.bind\[0\]\.key: found nothing, allowed a path, as cert is given/);
+    assert.match(of({ key: 'k' })[0] ?? '', /^https\.bind\[0\]\.cert: found nothing/);
+    assert.match(of({ storeCertificates: false })[0] ?? '', /neither https\.certificates nor the store/);
+    assert.match(load({ https: { bind: '::1' } }).notes.join(), /https\.bind\[0\]: has no key and cert/);
+  });
+
+  test('may be the only ones, and differ from those without', () => {
+    assert.deepEqual(load({ http: { bind: [] }, https: { bind: '::1' } }).config.http.bind, []);
+    assert.deepEqual(
+      mistakes({ http: { port: 1, bind: '::1' }, https: { port: 1, bind: '::1', key: 'k', cert: 'c' } }),
+      ['https.bind: found ::1 port 1 twice, allowed once'],
+    );
+  });
+});
+
+describe('workers', () => {
+  test('the number of workers is a number or "auto", the default', () => {
+    assert.equal(load({ server: { workers: 10 } }).config.server.workers, 10);
+    assert.equal(load({ server: { workers: 'auto' } }).config.server.workers, 'auto');
+    assert.equal(load({}).config.server.workers, 'auto');
+    assert.throws(() => load({ server: { workers: 'all' } }), /server\.workers: found "all", allowed a whole number/);
   });
 });
 

@@ -1,7 +1,10 @@
 import { z } from 'zod';
+import { compatSection } from './compat.ts';
+import { backendTlsSection, httpsSection } from './https.ts';
 import { key, keyReferences, text } from './keys.ts';
 import { limitsSection } from './limits.ts';
-import { httpSection, httpsSection } from './listen.ts';
+import { httpSection } from './listen.ts';
+import { metricsSection } from './metrics.ts';
 import { serverSection } from './server.ts';
 
 export const driverAllowed = 'a URL such as "sqlite:/var/lib/hipache/routes.sqlite"';
@@ -22,9 +25,11 @@ export const fileSchema = z.object({
   server: section(serverSection),
   http: section(httpSection),
   https: section(httpsSection),
+  backendTls: section(backendTlsSection),
   driver: key(z.union([driverUrl, z.array(driverUrl).min(1).max(64)]).optional(), {
     source: '0.4',
-    description: 'The store of the routes. This version has `sqlite:PATH`, the embedded one.',
+    description:
+      'The store of the routes. This version has `sqlite:PATH`, the embedded one, and `redis:`, alone or as a pair of replica and primary.',
     allowed: `${driverAllowed}, or an array of URLs`,
     default: 'the embedded store (the original: `redis:`)',
   }),
@@ -41,6 +46,8 @@ export const fileSchema = z.object({
     default: "the user's",
   }),
   limits: section(limitsSection),
+  metrics: section(metricsSection),
+  compat: section(compatSection),
 });
 
 /** A checked file: what was written, with the defaults of single keys. */

@@ -29,10 +29,20 @@ export const serverSection = z.object({
     description: "Lines of the access log: in Hipache's own format, or one JSON object each.",
     default: '"hipache"',
   }),
-  workers: wholeNumber(1, 1024, 1, {
+  workers: key(z.union([z.int().min(1).max(1024), z.literal('auto')]).default('auto'), {
     source: '0.4',
     unit: 'processes',
-    description: 'Worker processes. This version serves from one process; another value gets a warning.',
+    description: 'Worker processes. "auto": as many as CPUs are available (the original: 10).',
+    allowed: 'a whole number from 1 to 1024, or "auto"',
+    default: '"auto"',
+  }),
+  workerStuckSeconds: seconds(1, 86_400, 60, {
+    source: 'new',
+    description: 'A worker that gives no sign of life for this long is ended and replaced.',
+  }),
+  memoryCheckSeconds: seconds(0.1, 86_400, 60, {
+    source: 'new',
+    description: 'How often a worker compares its memory with `limits.workerMemoryBytesMax`.',
   }),
   maxSockets: wholeNumber(1, 100_000, 100, {
     source: '0.4',
@@ -46,6 +56,11 @@ export const serverSection = z.object({
   deadBackendTTL: seconds(0, 86_400, 30, {
     source: '0.4',
     description: 'How long a backend stays marked dead. 0: backends are not marked.',
+  }),
+  recoveryProbeSeconds: seconds(0, 3600, 2, {
+    source: 'new',
+    description:
+      'How long after it was marked dead a backend is asked whether it has recovered; later on up to five times as long. 0: marks only end by themselves.',
   }),
   deadBackendOn500: trueOrFalse(true, {
     source: '0.4',
@@ -96,7 +111,8 @@ export const serverSection = z.object({
   ),
   drainSeconds: seconds(0, 86_400, 120, {
     source: 'new',
-    description: 'How long SIGTERM lets the requests under way finish.',
+    description:
+      'How long SIGTERM lets the requests under way finish, and how long tunnels of a replaced worker take to end.',
   }),
 });
 
@@ -111,7 +127,8 @@ function lruCache() {
     ttl: key(z.number().min(0).max(31_536_000).optional(), {
       source: '0.4',
       unit: 'seconds',
-      description: 'Not needed: the cache is told of every change. Accepted, with a note.',
+      description:
+        'How long what was read holds where the store cannot tell of changes: Redis before 6. By default, and for 0: 1.',
       allowed: 'a number from 0 to 31536000',
     }),
   });

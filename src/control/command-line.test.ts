@@ -219,9 +219,9 @@ describe('a store that cannot be used', () => {
     const damaged = await run(['--driver', `sqlite:${join(folder, 'text.sqlite')}`, 'route', 'list']);
     assert.equal(damaged.code, 1);
     assert.match(damaged.err, /^hipache: .*text\.sqlite/);
-    const unsupported = await run(['--driver', 'redis:', 'route', 'list']);
+    const unsupported = await run(['--driver', 'etcd:', 'route', 'list']);
     assert.equal(unsupported.code, 1);
-    assert.match(unsupported.err, /redis.*supported is sqlite:PATH/);
+    assert.match(unsupported.err, /etcd.*supported are sqlite:PATH/);
   });
 
   test('is not made by reading', async () => {

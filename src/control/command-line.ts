@@ -8,6 +8,7 @@ import { nearestWord } from '../config/nearest.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
 import type { Store } from '../stores/contract.ts';
 import { checkDriver } from '../stores/open-store.ts';
+import { type CertificateTask, listCertificates, removeCertificate, setCertificate } from './certificates.ts';
 import { explainHost, explanationText, parseHost } from './explain.ts';
 import { Output } from './output.ts';
 import { addBackends, listRoutes, type Report, removeBackends, setRoute, showRoute, type Task } from './routes.ts';
@@ -18,10 +19,16 @@ export const exitCodes = { ok: 0, failed: 1, wrongInput: 2, notFound: 3 } as con
 
 /** What the command line needs of its surroundings. */
 export interface CommandLineHost {
-  /** Serves until it is told to stop; resolves with the exit code. */
-  serve(loaded: LoadedConfig): Promise<number>;
+  /**
+   * Serves until it is told to stop; resolves with the exit code.
+   * @param reload reads the same configuration again. @throws as `loadConfig`.
+   */
+  serve(loaded: LoadedConfig, reload: () => LoadedConfig): Promise<number>;
   /** Opens the store of one or several driver URLs. Where `create` is false and there is none, none is made. */
-  openStore(driver: readonly [string, ...string[]], options: { readonly create: boolean }): Promise<Store>;
+  openStore(
+    driver: readonly [string, ...string[]],
+    options: { readonly create: boolean; readonly deadSet: boolean | 'auto' },
+  ): Promise<Store>;
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly env: NodeJS.ProcessEnv;
@@ -36,6 +43,8 @@ interface Options {
   readonly dry?: boolean;
   readonly json?: boolean;
   readonly id?: string;
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 /**
@@ -134,7 +143,7 @@ class Run {
       })
       .configureHelp({ showGlobalOptions: true })
       .option('-c, --config <file>', 'configuration file, .json, .yaml or .yml')
-      .option('--driver <url>', 'store of the routes, in place of the one configured: sqlite:PATH')
+      .option('--driver <url>', 'store of the routes, in place of the one configured: sqlite:PATH or redis://HOST:PORT')
       .option('-d, --dry', 'check the configuration, print it without its secrets, and exit')
       .version(packageVersion(), '-V, --version', 'print the version')
       .helpOption('-h, --help', 'print this help')
@@ -147,6 +156,8 @@ class Run {
       });
     const route = program.command('route').description('read and write routes').helpCommand(false);
     this.#describeRoute(route.hook('preSubcommand', (_route, command) => void this.#commands.push(command.name())));
+    const cert = program.command('cert').description('read and write certificates in the store').helpCommand(false);
+    this.#describeCertificate(cert.hook('preSubcommand', (_cert, command) => void this.#commands.push(command.name())));
     program
       .command('explain')
       .description('show which route a host takes, what was tried, and which backends are marked dead')
@@ -196,10 +207,45 @@ class Run {
       .action((name: string, urls: string[]) => this.#report(removeBackends(name, urls)));
   }
 
+  #describeCertificate(cert: Command): void {
+    cert
+      .command('list')
+      .description('list every certificate in the store, without its key')
+      .option('--json', 'write one JSON object a line')
+      .action(() => this.#withStore((store) => listCertificates(store, this.out, this.#options.json ?? false)));
+    cert
+      .command('set')
+      .description('put a certificate and its key into the store, in the place of the one that is there')
+      .argument('<host>', 'a host, *.domain or *')
+      .requiredOption('--cert <file>', 'the certificate, PEM, followed by its chain')
+      .requiredOption('--key <file>', 'its private key, PEM')
+      .option('--json', 'write one JSON object')
+      .action((name: string) => {
+        const { cert: file = '', key = '' } = this.#options;
+        return this.#certify(setCertificate(name, { cert: file, key }, this.#host.now ?? Date.now), true);
+      });
+    cert
+      .command('remove')
+      .description('take a certificate and its key out of the store')
+      .argument('<host>', 'a host, *.domain or *')
+      .option('--json', 'write one JSON object')
+      .action((name: string) => this.#certify(removeCertificate(name)));
+  }
+
+  #certify(task: CertificateTask, create = false): Promise<void> {
+    return this.#withStore(async (store) => {
+      const report = await task(store);
+      for (const warning of report.warnings) await this.complain(`warning: ${warning}`);
+      await this.#print(report);
+    }, create);
+  }
+
   async #serve(): Promise<void> {
-    const loaded = this.#load();
+    // Defaults depend on it, and must not change with the user that the proxy becomes.
+    const isRoot = process.getuid?.() === 0;
+    const loaded = this.#load(isRoot);
     if (this.#options.dry !== true) {
-      this.exitCode = await this.#host.serve(loaded);
+      this.exitCode = await this.#host.serve(loaded, () => this.#load(isRoot));
       return;
     }
     for (const note of loaded.notes) await this.complain(`note: ${note}`);
@@ -229,7 +275,8 @@ class Run {
         '--dry goes without a command: it checks what "hipache" would serve with',
       );
     }
-    const store = await this.#host.openStore(this.#driver(), { create });
+    const { driver, deadSet } = this.#place();
+    const store = await this.#host.openStore(driver, { create, deadSet });
     try {
       await use(store);
     } finally {
@@ -238,16 +285,18 @@ class Run {
   }
 
   /** With --driver alone no configuration is read: it would say nothing that a command needs. */
-  #driver(): readonly [string, ...string[]] {
+  #place(): { readonly driver: readonly [string, ...string[]]; readonly deadSet: boolean | 'auto' } {
     const { config, driver } = this.#options;
-    return driver !== undefined && config === undefined ? [checkedDriver(driver)] : this.#load().config.driver;
+    if (driver !== undefined && config === undefined) return { driver: [checkedDriver(driver)], deadSet: 'auto' };
+    const loaded = this.#load().config;
+    return { driver: loaded.driver, deadSet: loaded.compat.deadSet };
   }
 
-  #load(): LoadedConfig {
+  #load(isRoot = process.getuid?.() === 0): LoadedConfig {
     const { config } = this.#options;
     const driver = this.#options.driver === undefined ? undefined : checkedDriver(this.#options.driver);
     const { env, cwd } = this.#host;
-    return loadConfig({ file: config, driver, env, cwd });
+    return loadConfig({ file: config, driver, env, cwd, isRoot });
   }
 }
 
@@ -257,6 +306,7 @@ Examples:
   hipache route set app.example.com http://10.0.0.1:8000 http://10.0.0.2:8000
   hipache route list | head
   hipache explain app.example.com
+  hipache cert set app.example.com --cert fullchain.pem --key privkey.pem
 
 Exit codes: 0 done; 1 it failed (the store, an address, a file); 2 wrong arguments or configuration; 3 not found.`;
 
@@ -265,6 +315,7 @@ function exitCodeOf(error: HipacheError): number {
     case 'NOT_FOUND':
       return exitCodes.notFound;
     case 'COMMAND_INVALID':
+    case 'CERTIFICATE_INVALID':
     case 'CONFIG_INVALID':
     case 'CONFIG_UNREADABLE':
       return exitCodes.wrongInput;

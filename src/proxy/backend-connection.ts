@@ -65,7 +65,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     this.taker = taker;
     this.context = context;
     this.body = new BodyReader(settings.headBytesMax);
-    this.socket = ByteSocket.connecting(pool.hostname, pool.port, this, settings.writeBufferBytesMax);
+    this.socket = connectTo(pool, this, context);
     this.deadlineMs = context.clock.monotonicMs() + settings.connectTimeoutMs;
     context.deadlines.add(this);
     context.counters.backendConnections++;
@@ -230,7 +230,12 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
       this.fail(state === IN_BODY ? 'BACKEND_ANSWER_TRUNCATED' : 'BACKEND_RESET', detail);
     }
     this.leavePool();
-    if (taker !== null) taker.onNoConnection(connectErrorCode(detail), `${this.pool.address}: ${detail}`);
+    if (taker !== null) {
+      const code = connectErrorCode(detail, this.pool.tlsName !== null);
+      // A session that does not fit any more is not offered again.
+      this.pool.tlsSession = null;
+      taker.onNoConnection(code, `${this.pool.address}: ${detail}`);
+    }
   }
 
   onDeadline(): void {
@@ -353,9 +358,19 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   }
 }
 
-/** What stands in the way of a connection: the backend, or this machine. */
-function connectErrorCode(systemCode: string): ErrorCode {
-  switch (systemCode) {
+function connectTo(pool: BackendPool, owner: SocketOwner, { backendTls, settings }: ProxyContext): ByteSocket {
+  const { hostname, port, tlsName: serverName } = pool;
+  const { writeBufferBytesMax } = settings;
+  if (serverName === null) return ByteSocket.connecting(hostname, port, owner, writeBufferBytesMax);
+  const target = { hostname, port, serverName };
+  return ByteSocket.connectingTls(target, owner, writeBufferBytesMax, backendTls, pool.tlsSession, (session) => {
+    pool.tlsSession = session;
+  });
+}
+
+/** What stands in the way of a connection: the backend, its certificate, or this machine. */
+function connectErrorCode(detail: string, isTls: boolean): ErrorCode {
+  switch (detail) {
     case 'EMFILE':
     case 'ENFILE':
     case 'ENOBUFS':
@@ -364,7 +379,17 @@ function connectErrorCode(systemCode: string): ErrorCode {
       return 'OVERLOADED';
     case 'ETIMEDOUT':
       return 'BACKEND_CONNECT_TIMEOUT';
-    default:
+    case 'ECONNREFUSED':
+    case 'ECONNRESET':
+    case 'EPIPE':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'closed':
       return 'BACKEND_CONNECT_REFUSED';
+    default:
+      // Of TLS and of certificates there are too many to name.
+      return isTls ? 'BACKEND_TLS' : 'BACKEND_CONNECT_REFUSED';
   }
 }

@@ -8,6 +8,7 @@ import { until } from '../../test/helpers/until.ts';
 import { systemClock } from '../base/clock.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { Backend } from '../routing/backend.ts';
+import { backendTls } from '../tls/backend-tls.ts';
 import { BackendConnection } from './backend-connection.ts';
 import { BackendPool, type ConnectionTaker } from './backend-pool.ts';
 import type { ProxyContext } from './context.ts';
@@ -46,6 +47,7 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
     tunnels: new Tunnels(),
     observer: { exchangeEnded: unused },
     pages: null,
+    backendTls: backendTls([], true),
     clock: systemClock,
     random: Math.random,
     counters: new Counters(),

@@ -10,11 +10,18 @@ export interface ConnectionTaker {
   onNoConnection(code: ErrorCode, detail: string): void;
 }
 
+/** TLS sessions kept of backends without a connection, some 2 KB each. */
+const tlsSessionsMax = 1000;
+
 /** The connections of this worker to one address. */
 export class BackendPool {
   readonly address: string;
   readonly hostname: string;
   readonly port: number;
+  /** The name for TLS; null where the backend is spoken to without. */
+  readonly tlsName: string | null;
+  /** The last TLS session that the backend gave, to be resumed; null for none. */
+  tlsSession: Buffer | null = null;
   /** It had no connection left, and another one has its address now. */
   isForgotten = false;
   private readonly context: ProxyContext;
@@ -30,6 +37,7 @@ export class BackendPool {
     this.address = backend.address;
     this.hostname = backend.hostname;
     this.port = backend.port;
+    this.tlsName = backend.tlsName;
     this.context = context;
     this.onEmpty = onEmpty;
   }
@@ -165,9 +173,12 @@ class Waiting implements Timed {
 /** The pools of this worker, by address: hosts that share a backend share its connections. */
 export class BackendPools {
   private readonly pools = new Map<string, BackendPool>();
+  /** TLS sessions of backends that have no connection now, to be resumed by their next one. */
+  private readonly tlsSessions = new Map<string, Buffer>();
   private readonly forget = (pool: BackendPool): void => {
     this.pools.delete(pool.address);
     pool.isForgotten = true;
+    this.keepSession(pool);
   };
 
   of(backend: Backend, context: ProxyContext): BackendPool {
@@ -176,10 +187,21 @@ export class BackendPools {
     let pool = this.pools.get(backend.address);
     if (pool === undefined) {
       pool = new BackendPool(backend, context, this.forget);
+      pool.tlsSession = this.tlsSessions.get(backend.address) ?? null;
       this.pools.set(backend.address, pool);
     }
     backend.attachment = pool;
     return pool;
+  }
+
+  private keepSession({ address, tlsName, tlsSession }: BackendPool): void {
+    if (tlsName === null) return;
+    this.tlsSessions.delete(address);
+    if (tlsSession === null) return;
+    this.tlsSessions.set(address, tlsSession);
+    if (this.tlsSessions.size <= tlsSessionsMax) return;
+    const oldest = this.tlsSessions.keys().next();
+    if (!oldest.done) this.tlsSessions.delete(oldest.value);
   }
 
   closeIdle(): void {
@@ -188,5 +210,12 @@ export class BackendPools {
 
   get size(): number {
     return this.pools.size;
+  }
+
+  /** Requests that wait for a connection, of all pools. */
+  get waitingRequests(): number {
+    let count = 0;
+    for (const pool of this.pools.values()) count += pool.waitingRequests;
+    return count;
   }
 }

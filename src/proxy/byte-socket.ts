@@ -1,8 +1,12 @@
 import { type NetConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import '../http1/bytes.ts';
+import type { BackendTls } from '../tls/backend-tls.ts';
+import type { TlsListener } from '../tls/tls-listener.ts';
+import { acceptTls, connectTls, resetOnDestroy } from './tls-sockets.ts';
 
 /**
- * The one file that touches `net.Socket`: bytes in as views, bytes out joined into as few writes as possible.
+ * The one file, with that of TLS sockets, that touches `net.Socket`: bytes in as views, bytes out joined into as few writes as possible.
  *
  * Reading goes through `onread` into one buffer that all sockets of the worker share: libuv reads and hands over in
  * one step, so the view is good until the callback returns. An idle connection thus holds no read buffer at all.
@@ -16,6 +20,7 @@ export interface SocketOwner {
   onEnd(): void;
   /** What was written has left: go on after `flush` has returned false. */
   onDrain(): void;
+  /** Connected, with TLS once the handshake is done. */
   onConnected(): void;
   /** All that was written before `end` has left. */
   onFinished(): void;
@@ -54,12 +59,16 @@ export class ByteSocket {
   private parts: (string | Buffer)[] | null = null;
   /** The peer takes nothing more, but may have sent something: see `PatientSocket`. */
   private writeFailed = false;
+  /** Whether a session was resumed; set when the handshake is done. */
+  isResumed = false;
+  private readonly isTls: boolean;
   private closed = false;
   private error: NodeJS.ErrnoException | null = null;
 
-  private constructor(socket: OwnedSocket, owner: SocketOwner, readsItself: boolean) {
+  private constructor(socket: OwnedSocket, owner: SocketOwner, readsItself: boolean, isTls = false) {
     this.socket = socket;
     this.owner = owner;
+    this.isTls = isTls;
     this.remoteAddress = socket.remoteAddress ?? '';
     socket.byteSocket = this;
     socket.on('error', onError);
@@ -90,6 +99,40 @@ export class ByteSocket {
     } as unknown as SocketConstructorOpts;
     const socket = new Socket(options) as OwnedSocket;
     return new ByteSocket(socket, owner, true);
+  }
+
+  /** As `accepted`, and begins the handshake; `onConnected` follows when it is done. */
+  static acceptedTls(
+    accepted: Socket,
+    owner: SocketOwner,
+    writeBufferBytesMax: number,
+    listener: TlsListener,
+  ): ByteSocket {
+    const onread = { buffer: sharedReadBuffer, callback: onRead };
+    const { socket, readsItself } = acceptTls(accepted, listener, onread, writeBufferBytesMax);
+    const byteSocket = new ByteSocket(socket as OwnedSocket, owner, readsItself, true);
+    socket.once('secure', onConnect);
+    return byteSocket;
+  }
+
+  /**
+   * As `connecting`, with a handshake that offers `session` where there is one.
+   * @param onSession told of the sessions that later connections can resume.
+   */
+  static connectingTls(
+    target: { readonly hostname: string; readonly port: number; readonly serverName: string },
+    owner: SocketOwner,
+    writeBufferBytesMax: number,
+    tls: BackendTls,
+    session: Buffer | null,
+    onSession: (session: Buffer) => void,
+  ): ByteSocket {
+    const onread = { buffer: sharedReadBuffer, callback: onRead };
+    const socket = connectTls(target, tls, session, onread, writeBufferBytesMax);
+    const byteSocket = new ByteSocket(socket as OwnedSocket, owner, true, true);
+    socket.once('secureConnect', onConnect);
+    socket.on('session', onSession);
+    return byteSocket;
   }
 
   /** Connects; `onConnected` or `onClosed` follows. Reading starts by itself. */
@@ -198,7 +241,12 @@ export class ByteSocket {
   /** Closes with a reset, so that the peer cannot take what it got for the whole. */
   reset(): void {
     if (this.socket.destroyed) return;
-    this.socket.resetAndDestroy();
+    if (!this.isTls) {
+      this.socket.resetAndDestroy();
+      return;
+    }
+    resetOnDestroy(this.socket);
+    this.socket.destroy();
   }
 
   /** @internal */
@@ -313,7 +361,9 @@ function onFinish(this: Socket): void {
 }
 
 function onConnect(this: Socket): void {
-  (this as OwnedSocket).byteSocket.tell('onConnected');
+  const { byteSocket } = this as OwnedSocket;
+  if (this instanceof TLSSocket) byteSocket.isResumed = this.isSessionReused();
+  byteSocket.tell('onConnected');
 }
 
 function onError(this: Socket, error: NodeJS.ErrnoException): void {

@@ -4,7 +4,7 @@ import { BodyReader, type BodySink } from '../http1/body.ts';
 import { Framing, NEED_MORE, REFUSED } from '../http1/head.ts';
 import { RequestHead } from '../http1/request-head.ts';
 import type { ByteSocket, SocketOwner } from './byte-socket.ts';
-import { inactivityDeadline, type ProxyContext } from './context.ts';
+import { inactivityDeadline, type ListenerTraits, type ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
 import { Exchange, type ExchangeClient } from './exchange.ts';
 import { clientFraming, forwardAnswerHead, forwardSwitchHead } from './forward-answer.ts';
@@ -21,20 +21,16 @@ const IN_EXCHANGE = 3;
 const UNREAD = 4;
 const LINGERING = 5;
 const CLOSED = 6;
+const HANDSHAKE = 7;
 
 /** How long a connection whose last answer has left is still read from, so that no reset overtakes it. */
 const lingerMs = 5000;
 /** How long a client that sends no more waits for the next byte of its answer where inactivity has no limit. */
 const halfClosedMs = 60_000;
+/** How long an unused connection is kept when the proxy stops: a request may be on its way, and gets the last answer. */
+const drainGraceMs = 2000;
 /** Bytes that are read and dropped meanwhile. */
 const lingerBytesMax = 16 * 1024 * 1024;
-
-/** Where a connection came in. */
-export interface ListenerTraits {
-  readonly secure: boolean;
-  /** Whether every connection begins with a PROXY protocol header. */
-  readonly proxyProtocol: boolean;
-}
 
 /** One connection of a client, speaking HTTP/1: one exchange after the other, pipelined requests in their order. */
 export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, Timed {
@@ -69,23 +65,24 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     this.traits = traits;
     this.onGone = onGone;
     this.body = new BodyReader(context.settings.headBytesMax);
-    this.state = traits.proxyProtocol ? PROXY_HEADER : BETWEEN;
+    this.state = traits.secure ? HANDSHAKE : traits.proxyProtocol ? PROXY_HEADER : BETWEEN;
     this.peer = unknownPeer;
     this.deadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
   }
 
-  /** Begins to serve the socket that this connection owns. */
-  attach(socket: ByteSocket): void {
+  /** Begins to serve the socket that this connection owns. @param address of the client. */
+  attach(socket: ByteSocket, address: string): void {
     const { context, traits } = this;
     this.socket = socket;
-    this.peer = describePeer(socket.remoteAddress, traits.secure, context.settings.trustedProxies);
+    this.peer = describePeer(address, traits.secure, context.settings.trustedProxies);
     context.deadlines.add(this);
     socket.resume();
   }
 
-  /** The proxy stops: an unused connection ends now, one in use with its exchange. */
+  /** The proxy stops: a connection in use ends with its exchange, an unused one soon, if no request comes. */
   drain(): void {
-    if (this.state === BETWEEN || this.state === PROXY_HEADER) this.linger();
+    if (this.state !== BETWEEN && this.state !== PROXY_HEADER) return;
+    this.deadlineMs = Math.min(this.deadlineMs, this.context.clock.monotonicMs() + drainGraceMs);
   }
 
   /** Ends the connection at once, with what is under way on it. */
@@ -146,7 +143,13 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     this.exchange?.onClientDrain();
   }
 
-  onConnected(): void {}
+  onConnected(): void {
+    const { context, socket } = this;
+    context.counters.tlsHandshakes++;
+    if (socket.isResumed) context.counters.tlsHandshakesResumed++;
+    this.state = BETWEEN;
+    this.deadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
+  }
 
   onFinished(): void {
     if (this.state === LINGERING) this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
@@ -157,6 +160,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   }
 
   onClosed(error: NodeJS.ErrnoException | null): void {
+    if (this.state === HANDSHAKE) this.context.counters.tlsHandshakesFailed++;
     this.state = CLOSED;
     this.context.deadlines.remove(this);
     this.held.clear();
@@ -198,13 +202,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     const { versionMinor } = this.head;
     this.answerFraming = clientFraming(answer, versionMinor);
     // An answer that comes before the end of its request may leave the body unsent (RFC 9110 section 10.1.1).
-    this.answerKeepsAlive =
-      this.head.keepAlive &&
-      this.context.settings.keepAliveMs > 0 &&
-      this.exchange?.requestComplete === true &&
-      !this.context.draining &&
-      !this.clientEnded &&
-      this.answerFraming !== Framing.CLOSE;
+    this.answerKeepsAlive = this.mayGoOn() && this.answerFraming !== Framing.CLOSE;
     this.socket.append(
       forwardAnswerHead(answer, {
         versionMinor,
@@ -254,13 +252,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   sendOwn(answer: OwnAnswer, code: ErrorCode | null, extraLines: string): void {
     const { head, context } = this;
     // A request that was not read whole leaves its rest in the way of the next one.
-    this.answerKeepsAlive =
-      head.refusal === '' &&
-      head.keepAlive &&
-      context.settings.keepAliveMs > 0 &&
-      this.exchange?.requestComplete === true &&
-      !context.draining &&
-      !this.clientEnded;
+    this.answerKeepsAlive = head.refusal === '' && this.mayGoOn();
     this.socket.append(
       ownAnswerText(answer, code, {
         versionMinor: head.versionMinor,
@@ -306,7 +298,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     this.context.observer.exchangeEnded(exchange);
     this.head.reset();
     if (this.state !== IN_EXCHANGE) return;
-    if (!this.answerKeepsAlive || !exchange.requestComplete || this.context.draining) {
+    if (!this.answerKeepsAlive || !exchange.requestComplete) {
       this.linger();
       return;
     }
@@ -318,6 +310,13 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       this.pause();
       this.deadlineMs = inactivityDeadline(this.context);
     }
+  }
+
+  /** Whether another request may follow the answer that begins now. */
+  private mayGoOn(): boolean {
+    const { context, exchange, head } = this;
+    if (!head.keepAlive || context.settings.keepAliveMs === 0 || context.draining || this.clientEnded) return false;
+    return exchange?.requestComplete === true;
   }
 
   /** Reads one request after the other until one has to be waited for. */
@@ -359,12 +358,15 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   }
 
   private awaitNext(): void {
-    if (this.context.draining) {
+    const { clock, draining, settings } = this.context;
+    if (draining && !this.held.isEmpty) {
       this.linger();
       return;
     }
     this.state = BETWEEN;
-    this.deadlineMs = this.context.clock.monotonicMs() + this.context.settings.keepAliveMs;
+    // An answer that began before the drain has told the client that it may go on.
+    const idleMs = draining ? Math.min(drainGraceMs, settings.keepAliveMs) : settings.keepAliveMs;
+    this.deadlineMs = clock.monotonicMs() + idleMs;
     if (this.reading) return;
     const held = this.held.take();
     this.readMessages(held, 0, held.length);

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { BackendTls } from '../tls/backend-tls.ts';
 import type { BackendPools } from './backend-pool.ts';
 import type { Counters } from './counters.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -19,6 +20,8 @@ export interface DataPlaneParts {
   readonly random: () => number;
   /** For the debug header. */
   readonly version: string;
+  /** How connections to `https://` backends are made. */
+  readonly backendTls: BackendTls;
   /** Told of what an operator should know; `what` is the same for the same cause, so that repeats can be held back. */
   readonly onProblem: (what: string, error: Error) => void;
 }
@@ -36,4 +39,11 @@ export interface ProxyContext extends DataPlaneParts {
 /** When a side that is waited for from now on has been silent for too long; Infinity where that has no limit. */
 export function inactivityDeadline({ clock, settings }: ProxyContext): number {
   return settings.inactivityMs === 0 ? Number.POSITIVE_INFINITY : clock.monotonicMs() + settings.inactivityMs;
+}
+
+/** Where a connection came in. */
+export interface ListenerTraits {
+  readonly secure: boolean;
+  /** Whether every connection begins with a PROXY protocol header, before TLS where that is spoken too. */
+  readonly proxyProtocol: boolean;
 }

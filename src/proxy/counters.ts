@@ -5,6 +5,10 @@ export class Counters {
   clientConnectionsRefused = 0;
   /** Connections that the system would not give us, as a rule for want of descriptors. */
   acceptErrors = 0;
+  tlsHandshakes = 0;
+  /** Of `tlsHandshakes`, those that resumed a session. */
+  tlsHandshakesResumed = 0;
+  tlsHandshakesFailed = 0;
   requestsInFlight = 0;
   requests = 0;
   backendConnections = 0;

@@ -1,11 +1,13 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { HipacheError } from '../base/errors.ts';
+import type { TlsListener } from '../tls/tls-listener.ts';
 import { BackendPools } from './backend-pool.ts';
 import { ByteSocket } from './byte-socket.ts';
-import { ClientConnection, type ListenerTraits } from './client-connection.ts';
-import type { DataPlaneParts, ProxyContext } from './context.ts';
+import { ClientConnection } from './client-connection.ts';
+import type { DataPlaneParts, ListenerTraits, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
+import { readProxyHeader } from './proxy-protocol-accept.ts';
 import { Tunnels } from './tunnels.ts';
 
 const tickMs = 250;
@@ -15,6 +17,8 @@ export interface ListenAddress extends ListenerTraits {
   readonly address: string;
   /** 0 for any free one. */
   readonly port: number;
+  /** Given where `secure` is. */
+  readonly tls?: TlsListener;
   /** A descriptor bound to them already, which this process has inherited. Default: binds itself. */
   readonly fd?: number;
 }
@@ -89,6 +93,11 @@ export class DataPlane {
     return done;
   }
 
+  /** The connections to backends. */
+  get pools(): BackendPools {
+    return this.context.pools;
+  }
+
   /** Ends everything at once. */
   close(): void {
     this.context.draining = true;
@@ -104,7 +113,7 @@ export class DataPlane {
     deadlines.tick(clock.monotonicMs(), (error) => onProblem('internal error at a deadline', error));
   }
 
-  private accept(socket: Socket, traits: ListenerTraits): void {
+  private accept(socket: Socket, at: ListenAddress): void {
     const { context, counters } = this;
     if (this.connections.size + context.tunnels.size >= context.settings.connectionsMax) {
       counters.clientConnectionsRefused++;
@@ -113,9 +122,26 @@ export class DataPlane {
     }
     counters.clientConnections++;
     counters.clientConnectionsOpen++;
-    const connection = new ClientConnection(context, traits, this.forget);
+    const connection = new ClientConnection(context, at, this.forget);
     this.connections.add(connection);
-    connection.attach(ByteSocket.accepted(socket, connection, context.settings.writeBufferBytesMax));
+    const { writeBufferBytesMax } = context.settings;
+    if (at.tls === undefined) {
+      const byteSocket = ByteSocket.accepted(socket, connection, writeBufferBytesMax);
+      connection.attach(byteSocket, byteSocket.remoteAddress);
+      return;
+    }
+    const { tls } = at;
+    const address = socket.remoteAddress ?? '';
+    const begin = (from: string): void => {
+      connection.attach(ByteSocket.acceptedTls(socket, connection, writeBufferBytesMax, tls), from);
+    };
+    if (!at.proxyProtocol) begin(address);
+    else {
+      readProxyHeader(socket, context.settings.headTimeoutMs, (from) => {
+        if (from === null) this.forget(connection);
+        else begin(from === '' ? address : from);
+      });
+    }
   }
 
   private readonly forget = (connection: ClientConnection): void => {

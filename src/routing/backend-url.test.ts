@@ -9,20 +9,47 @@ test('a backend URL gives host, port and weight', () => {
     hostname: '10.0.0.1',
     port: 8080,
     weight: 1,
+    secure: false,
+    serverName: '10.0.0.1',
   });
   assert.deepEqual(parseBackendUrl('HTTP://App_1.Internal/#weight=1000'), {
     url: 'HTTP://App_1.Internal/',
     hostname: 'app_1.internal',
     port: 80,
     weight: 1000,
+    secure: false,
+    serverName: 'app_1.internal',
   });
   assert.deepEqual(parseBackendUrl('http://[::1]:3000#weight=2'), {
     url: 'http://[::1]:3000',
     hostname: '::1',
     port: 3000,
     weight: 2,
+    secure: false,
+    serverName: '::1',
   });
   assert.equal(parseBackendUrl('http://[::1]').port, 80);
+});
+
+test('https gives port 443 and the name of the certificate', () => {
+  assert.deepEqual(parseBackendUrl('https://App.Internal'), {
+    url: 'https://App.Internal',
+    hostname: 'app.internal',
+    port: 443,
+    weight: 1,
+    secure: true,
+    serverName: 'app.internal',
+  });
+  const { hostname, serverName, weight } = parseBackendUrl('https://10.0.0.1:8443#weight=3&servername=App.Internal');
+  assert.deepEqual([hostname, serverName, weight], ['10.0.0.1', 'app.internal', 3]);
+  for (const value of [
+    'https://a#servername=',
+    'https://a#servername=a b',
+    'https://a#servername=a:1',
+    'http://a#servername=a',
+  ]) {
+    assert.throws(() => parseBackendUrl(value), { code: 'COMMAND_INVALID', message: /servername/ });
+  }
 });
 
 test('what cannot be used is refused by both readers, and named', () => {
@@ -30,8 +57,8 @@ test('what cannot be used is refused by both readers, and named', () => {
     ['', /http:\/\/host:port/],
     ['10.0.0.1:80', /http:\/\/host:port/],
     ['htp://a', /"htp" is not supported/],
-    ['https://a', /"https" is not supported by this version/],
-    ['h2c://a', /not supported by this version/],
+    ['ftp://a', /"ftp" is not supported/],
+    ['h2c://a', /not supported/],
     ['http://', /no host/],
     ['http:///path', /no host/],
     ['http://a:0', /port "0"/],

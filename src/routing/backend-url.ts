@@ -12,8 +12,12 @@ export interface BackendTarget {
   readonly url: string;
   /** Lower case; an IPv6 address without its brackets, as `net.connect` wants it. */
   readonly hostname: string;
-  /** 1 to 65535; 80 where the URL has none. */
+  /** 1 to 65535; 80, with TLS 443, where the URL has none. */
   readonly port: number;
+  /** Whether the backend is spoken to with TLS: `https://`. */
+  readonly secure: boolean;
+  /** The name that its certificate has to have, and that it is asked for (SNI): that of the host, unless given. */
+  readonly serverName: string;
   /** 1 to 1000. */
   readonly weight: number;
 }
@@ -33,32 +37,36 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
   const match = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)(#.*)?$/is.exec(value);
   if (match === null) return { target: null, problem: 'not a URL of the form http://host:port' };
   const [, scheme = '', authority = '', rest = '', fragment = ''] = match;
-  if (scheme.toLowerCase() !== 'http') {
-    return { target: null, problem: `${JSON.stringify(scheme)} is not supported by this version, only http:// is` };
+  const secure = scheme.toLowerCase() === 'https';
+  if (!secure && scheme.toLowerCase() !== 'http') {
+    return { target: null, problem: `${quote(scheme)} is not supported, only http:// and https:// are` };
   }
   const at = authority.lastIndexOf('@');
   const place = authority.slice(at + 1);
   const host = normaliseHost(place);
   if (host === null) return { target: null, problem: placeProblem(place) };
-  const weight = readWeight(fragment);
+  const settings = readFragment(fragment, secure);
   const ignored = [
     at === -1 ? null : 'user and password are ignored',
     rest === '' || rest === '/' ? null : `the path ${quote(rest)} is ignored; the request's own is used`,
-    weight === null ? `${quote(fragment)} is not #weight=1 to #weight=${weightMax}; the weight is 1` : null,
+    ...settings.ignored,
   ].filter((text) => text !== null);
+  const hostname = host.startsWith('[') ? host.slice(1, -1) : host;
   return {
     target: {
       url: `${scheme}://${place}${rest}`,
-      hostname: host.startsWith('[') ? host.slice(1, -1) : host,
-      port: portOf(place),
-      weight: weight ?? 1,
+      hostname,
+      port: portOf(place) ?? (secure ? 443 : 80),
+      weight: settings.weight,
+      secure,
+      serverName: settings.serverName ?? hostname,
     },
     ignored: ignored.length === 0 ? null : ignored.join('; '),
   };
 }
 
 /**
- * A backend URL that an operator wrote, `http://host[:port][/][#weight=1..1000]`. Stricter than `readBackendUrl`:
+ * A backend URL that an operator wrote, `http[s]://host[:port][/][#weight=1..1000][&servername=NAME]`. Stricter than `readBackendUrl`:
  * what would have no effect is refused.
  * @throws HipacheError COMMAND_INVALID, saying what is wrong.
  */
@@ -69,7 +77,8 @@ export function parseBackendUrl(value: string): BackendTarget {
   throw new HipacheError(
     'COMMAND_INVALID',
     `backend ${quote(withoutCredentials(value))}: ${problem}; ` +
-      `a backend is written http://host:port, with #weight=2 to #weight=${weightMax} for a larger share`,
+      `a backend is written http://host:port or https://host:port, with #weight=2 to #weight=${weightMax} for a ` +
+      'larger share, and for https with #servername=NAME where its certificate has another name',
   );
 }
 
@@ -89,13 +98,33 @@ export function withoutCredentials(value: string): string {
   return value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1');
 }
 
-/** Null for a fragment that is not a weight; 1 for none. */
-function readWeight(fragment: string): number | null {
-  if (fragment === '' || fragment === '#') return 1;
-  const match = /^#weight=([1-9][0-9]{0,3})$/.exec(fragment);
-  if (match === null) return null;
-  const weight = Number(match[1]);
-  return weight <= weightMax ? weight : null;
+interface Settings {
+  weight: number;
+  serverName: string | null;
+  readonly ignored: string[];
+}
+
+/** `#name=value&name=value`: what is no setting, or has a value that it cannot have, is listed as ignored. */
+function readFragment(fragment: string, secure: boolean): Settings {
+  const settings: Settings = { weight: 1, serverName: null, ignored: [] };
+  if (fragment === '' || fragment === '#') return settings;
+  for (const part of fragment.slice(1).split('&')) {
+    const [, name = '', value = ''] = /^([a-z]+)=(.*)$/s.exec(part) ?? [];
+    if (name === 'weight') {
+      const weight = /^[1-9][0-9]{0,3}$/.test(value) ? Number(value) : 0;
+      if (weight >= 1 && weight <= weightMax) settings.weight = weight;
+      else settings.ignored.push(`${quote(`#${part}`)} is not #weight=1 to #weight=${weightMax}; the weight is 1`);
+    } else if (name === 'servername' && secure) {
+      const host = value.includes(':') ? null : normaliseHost(value);
+      if (host !== null) settings.serverName = host;
+      else settings.ignored.push(`${quote(`#${part}`)} is not a host name; the one of the URL is used`);
+    } else if (name === 'servername') {
+      settings.ignored.push('#servername is ignored without https://');
+    } else {
+      settings.ignored.push(`${quote(`#${part}`)} is not #weight=1 to #weight=${weightMax}; the weight is 1`);
+    }
+  }
+  return settings;
 }
 
 function placeProblem(place: string): string {
@@ -108,9 +137,9 @@ function placeProblem(place: string): string {
   return `${quote(place)} is not a host`;
 }
 
-function portOf(place: string): number {
+function portOf(place: string): number | null {
   const colon = place.lastIndexOf(':');
-  if (colon === -1 || colon < place.lastIndexOf(']') || colon === place.length - 1) return 80;
+  if (colon === -1 || colon < place.lastIndexOf(']') || colon === place.length - 1) return null;
   return Number(place.slice(colon + 1));
 }
 

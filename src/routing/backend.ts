@@ -20,7 +20,9 @@ export class Backend {
   readonly hostname: string;
   /** 1 to 65535. */
   readonly port: number;
-  /** `hostname:port`, the key of the connection pool. */
+  /** The name for the TLS handshake with it; null where it is spoken to without TLS. */
+  readonly tlsName: string | null;
+  /** The key of its connection pool: `hostname:port`, with TLS `https://hostname:port` and the name where it differs. */
   readonly address: string;
   /** Position in the record, from 0: Hipache's backend id. */
   index: number;
@@ -37,11 +39,21 @@ export class Backend {
   /** For the data plane, which keeps here what belongs to the address, so that a request need not look it up. */
   attachment: object | null = null;
 
-  constructor(url: string, hostname: string, port: number, index: number, weight: number) {
+  constructor(
+    url: string,
+    hostname: string,
+    port: number,
+    index: number,
+    weight: number,
+    tlsName: string | null = null,
+  ) {
     this.url = url;
     this.hostname = hostname;
     this.port = port;
-    this.address = hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+    this.tlsName = tlsName;
+    const place = hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+    if (tlsName === null) this.address = place;
+    else this.address = tlsName === hostname ? `https://${place}` : `https://${place} as ${tlsName}`;
     this.index = index;
     this.weight = weight;
   }

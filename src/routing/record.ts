@@ -61,7 +61,12 @@ export function buildFrontend(
   const kept = previous === null ? null : new Map(previous.backends.map((backend) => [backend.url, backend]));
   let weighted = false;
   for (const { target, index, weight } of targets.values()) {
-    const backend = kept?.get(target.url) ?? new Backend(target.url, target.hostname, target.port, index, weight);
+    const tlsName = target.secure ? target.serverName : null;
+    const known = kept?.get(target.url);
+    const backend =
+      known?.tlsName === tlsName
+        ? known
+        : new Backend(target.url, target.hostname, target.port, index, weight, tlsName);
     backend.index = index;
     backend.weight = weight;
     mergeMark(backend, source.down.get(target.url) ?? null, readAt);

@@ -7,7 +7,15 @@ import type { ChangeListener, Store } from './contract.ts';
 export interface StorePlace {
   open(): Promise<Store>;
   /** Writes a record past the driver, as an operator or another program may have. */
-  writeRaw(pattern: string, record: string): Promise<void>;
+  writeRaw(pattern: string, record: readonly unknown[]): Promise<void>;
+  /** Whether an element of a record may be something other than a text, and a record be empty. */
+  readonly oddElements: boolean;
+  /** Whether the store can tell what changed; else everything expires, again and again. Default true. */
+  readonly tells?: boolean;
+  /** Ways to write what is no record at all. */
+  readonly writeBroken: readonly ((pattern: string) => Promise<void>)[];
+  /** The same of certificates, none where the store cannot hold any. */
+  readonly writeBrokenCertificate?: readonly ((pattern: string) => Promise<void>)[];
   /** Removes everything. */
   dispose(): Promise<void>;
 }
@@ -134,20 +142,26 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
     });
 
     test('odd elements of a record are passed on as they are', async () => {
-      await place.writeRaw('odd.example', '["id", 1, null, {"a": []}, "http://a:1"]');
-      assert.deepEqual((await store.read(['odd.example']))[0]?.frontend, ['id', 1, null, { a: [] }, 'http://a:1']);
-      await place.writeRaw('empty.example', '[]');
+      const odd = place.oddElements ? ['id', 1, null, { a: [] }, 'http://a:1'] : ['', ' ', 'htp:/x', '', 'http://a:1'];
+      await place.writeRaw('odd.example', odd);
+      assert.deepEqual((await store.read(['odd.example']))[0]?.frontend, odd);
+      if (!place.oddElements) return;
+      await place.writeRaw('empty.example', []);
       assert.deepEqual((await store.read(['empty.example']))[0]?.frontend, []);
     });
 
     test('a record that cannot be read says so, and harms no other', async () => {
       await store.set('whole.example', null, ['http://a:1']);
-      for (const raw of ['not json', '{"a": 1}', '"text"', '']) {
-        await place.writeRaw('broken.example', raw);
+      for (const write of place.writeBroken) {
+        await write('broken.example');
         const [broken, whole] = await store.read(['broken.example', 'whole.example']);
-        assert.equal(typeof broken?.problem, 'string', raw);
+        assert.equal(typeof broken?.problem, 'string', String(write));
         assert.deepEqual(whole?.frontend, ['whole.example', 'http://a:1']);
+        assert.deepEqual(await store.remove('broken.example', ['http://a:1']), []);
       }
+      await store.add('broken.example', ['http://a:1']);
+      assert.deepEqual((await store.read(['broken.example']))[0]?.frontend, ['broken.example', 'http://a:1']);
+      await place.writeBroken[0]?.('broken.example');
       assert.ok((await store.list('', 1000)).some(({ pattern }) => pattern === 'broken.example'));
       await store.set('broken.example', null, ['http://b:1']);
       assert.deepEqual((await store.read(['broken.example']))[0]?.frontend, ['broken.example', 'http://b:1']);
@@ -204,10 +218,12 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
         ['watch-b.example', () => watcher.set('watch-b.example', null, ['http://own:1'])],
         ['watch-a.example', () => other.remove('watch-a.example', ['http://c:1'])],
         ['watch-a.example', () => other.remove('watch-a.example', [])],
-        ['watch-raw.example', () => place.writeRaw('watch-raw.example', '["by hand"]')],
+        ['watch-raw.example', () => place.writeRaw('watch-raw.example', ['by hand'])],
       ];
       for (const [pattern, step] of steps) {
-        const told = seen.next(pattern);
+        // A store tells of what it has been asked for.
+        await watcher.read([pattern]);
+        const told = place.tells === false ? seen.event('expired') : seen.next(pattern);
         await step();
         await told;
       }
@@ -219,10 +235,12 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
       const watcher = await place.open();
       const seen = new Watch();
       await watcher.watch(seen);
+      await watcher.read(['coherent.example']);
       for (let i = 0; i < 20; i++) {
         const told = seen.next('coherent.example');
         const written = store.set('coherent.example', String(i), []);
-        await told;
+        if (place.tells === false) await Promise.all([written, seen.event('expired')]);
+        else await told;
         const [host] = await watcher.read(['coherent.example']);
         assert.equal(host?.frontend[0], String(i));
         await written;
@@ -230,26 +248,110 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
       await watcher.close();
     });
 
+    test('certificates are shared, whole, by pattern, apart from routes', async () => {
+      const [one, two] = [certificateOf('one'), certificateOf('two')];
+      await store.setCertificate('tls.example', one);
+      await store.setCertificate('*.tls.example', two);
+      assert.deepEqual(await other.readCertificates(['*.tls.example', 'none.tls.example', 'tls.example']), [
+        two,
+        null,
+        one,
+      ]);
+      assert.deepEqual(await other.readCertificates([]), []);
+      await other.setCertificate('tls.example', two);
+      assert.deepEqual(await store.readCertificates(['tls.example']), [two]);
+      assert.deepEqual(await store.read(['tls.example']), [null]);
+      assert.equal(await other.removeCertificate('tls.example'), true);
+      assert.equal(await other.removeCertificate('tls.example'), false);
+      assert.deepEqual(await store.readCertificates(['tls.example']), [null]);
+    });
+
+    test('the list of certificates gives every pattern in code point order, page by page', async () => {
+      const patterns = ['*', '*.list.example', 'list-a.example', 'list-ä.example', 'list-😀.example'];
+      for (const pattern of patterns.toReversed()) await store.setCertificate(pattern, certificateOf(pattern));
+      const seen: string[] = [];
+      for (;;) {
+        const page = await other.listCertificates(seen.at(-1) ?? '', 2);
+        assert.ok(page.length <= 2);
+        if (page.length === 0) break;
+        seen.push(...page);
+      }
+      assert.deepEqual(
+        seen.filter((pattern) => patterns.includes(pattern)),
+        patterns,
+      );
+      assert.equal(new Set(seen).size, seen.length);
+      for (const pattern of patterns) await store.removeCertificate(pattern);
+    });
+
+    test('a certificate that cannot be read says so, and harms no other', async () => {
+      await store.setCertificate('whole.example', certificateOf('whole'));
+      for (const write of place.writeBrokenCertificate ?? []) {
+        await write('broken-tls.example');
+        const [broken, whole] = await store.readCertificates(['broken-tls.example', 'whole.example']);
+        assert.deepEqual([broken?.certificate, broken?.key, typeof broken?.problem], ['', '', 'string']);
+        assert.deepEqual(whole, certificateOf('whole'));
+      }
+      await store.setCertificate('broken-tls.example', certificateOf('mended'));
+      assert.deepEqual(await store.readCertificates(['broken-tls.example']), [certificateOf('mended')]);
+    });
+
+    test('a change of a certificate is told as one, after it can be read', async () => {
+      const watcher = await place.open();
+      const seen = new Watch();
+      await watcher.watch(seen);
+      for (const step of [
+        () => store.setCertificate('told.example', certificateOf('1')),
+        () => other.setCertificate('told.example', certificateOf('2')),
+        () => store.removeCertificate('told.example'),
+      ]) {
+        await watcher.readCertificates(['told.example']);
+        const told = place.tells === false ? seen.event('expired') : seen.nextCertificate('told.example');
+        await step();
+        await told;
+      }
+      assert.equal(seen.routes.includes('told.example'), false);
+      await watcher.close();
+    });
+
     test('a closed store refuses everything, and may be closed again', async () => {
       const closed = await place.open();
       await closed.watch(new Watch());
       const late = closed.read(['late.example']).catch((error: unknown) => error);
+      const lateWrite = closed.set('late.example', null, []).catch((error: unknown) => error);
       await closed.close();
       await closed.close();
-      await late;
-      for (const attempt of [() => closed.read(['a']), () => closed.set('a', null, []), () => closed.list('', 1)]) {
+      await Promise.all([late, lateWrite]);
+      for (const attempt of [
+        () => closed.read(['a']),
+        () => closed.set('a', null, []),
+        () => closed.list('', 1),
+        () => closed.readCertificates(['a']),
+        () => closed.removeCertificate('a'),
+      ]) {
         await assert.rejects(attempt, { code: 'STORE_UNAVAILABLE', source: 'store' });
       }
     });
   });
 }
 
+type EventName = 'lost' | 'restored' | 'expired';
+
+interface Waiting {
+  test(pattern: string): boolean;
+  resolve(): void;
+}
+
 /** A listener that can be waited for. */
 export class Watch implements ChangeListener {
   losses = 0;
   restorations = 0;
-  readonly #waiting: { test: (pattern: string) => boolean; resolve: () => void }[] = [];
-  readonly #events: { name: 'lost' | 'restored'; resolve: () => void }[] = [];
+  expirations = 0;
+  /** Every pattern of a route that was told. */
+  readonly routes: string[] = [];
+  readonly #waiting: Waiting[] = [];
+  readonly #waitingCertificates: Waiting[] = [];
+  readonly #events: { name: EventName; resolve: () => void }[] = [];
 
   /** Resolves with the first telling of this pattern from now on. */
   next(pattern: string): Promise<void> {
@@ -258,21 +360,35 @@ export class Watch implements ChangeListener {
     return promise;
   }
 
+  /** The same of certificates. */
+  nextCertificate(pattern: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waitingCertificates.push({ test: (told) => told === pattern, resolve });
+    return promise;
+  }
+
   /** Resolves when this happens for the first time from now on. */
-  event(name: 'lost' | 'restored'): Promise<void> {
+  event(name: EventName): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#events.push({ name, resolve });
     return promise;
   }
 
   changed(patterns: readonly string[]): void {
-    for (const waiting of this.#waiting.splice(0)) {
-      if (patterns.some(waiting.test)) waiting.resolve();
-      else this.#waiting.push(waiting);
-    }
+    this.routes.push(...patterns);
+    tell(this.#waiting, patterns);
   }
 
-  lost(): void {
+  certificatesChanged(patterns: readonly string[]): void {
+    tell(this.#waitingCertificates, patterns);
+  }
+
+  expired(): void {
+    this.expirations++;
+    this.#tell('expired');
+  }
+
+  lost(_error?: Error): void {
     this.losses++;
     this.#tell('lost');
   }
@@ -282,12 +398,25 @@ export class Watch implements ChangeListener {
     this.#tell('restored');
   }
 
-  #tell(name: 'lost' | 'restored'): void {
+  #tell(name: EventName): void {
     for (const event of this.#events.splice(0)) {
       if (event.name === name) event.resolve();
       else this.#events.push(event);
     }
   }
+}
+
+function tell(queue: Waiting[], patterns: readonly string[]): void {
+  for (const waiting of queue.splice(0)) {
+    if (patterns.some(waiting.test)) waiting.resolve();
+    else queue.push(waiting);
+  }
+}
+
+/** Not a certificate, which no store looks at, but a text of the same shape. */
+function certificateOf(name: string): { certificate: string; key: string } {
+  const pem = (kind: string) => `-----BEGIN ${kind}-----\n${name}\n-----END ${kind}-----\n`;
+  return { certificate: pem('CERTIFICATE') + pem('CERTIFICATE'), key: pem('PRIVATE KEY') };
 }
 
 function markFor(ttlMs: number, reason: string): DownMark {

@@ -21,9 +21,35 @@ export interface RouteReader {
   close(): Promise<void>;
 }
 
+/** A certificate and its private key as a store holds them, unchecked. */
+export interface StoredCertificate {
+  /** PEM, the leaf first, then what leads to its root. */
+  readonly certificate: string;
+  /** PEM. Never to be shown. */
+  readonly key: string;
+  /** Why the record cannot be read, where that is so; both texts are empty then. */
+  readonly problem?: string;
+}
+
+/** Reading certificates by host pattern: an exact host, `*.domain`, or `*`. */
+export interface CertificateReader {
+  /**
+   * The certificates of `patterns`, in their order, null where there is none: one round trip.
+   * @throws HipacheError with source `store`.
+   */
+  readCertificates(patterns: readonly string[]): Promise<readonly (StoredCertificate | null)[]>;
+}
+
 export interface ChangeListener {
   /** These patterns may have other records now than when they were last read. */
   changed(patterns: readonly string[]): void;
+  /** The same of certificates. */
+  certificatesChanged(patterns: readonly string[]): void;
+  /**
+   * Everything that has been read may be older than the store by now, which cannot tell what is; it goes on telling
+   * of changes as well as it can. Every record is to be verified at its next use.
+   */
+  expired(): void;
   /** Changes may have been missed, or the way they are told is lost: nothing that was read is verified any more. */
   lost(error: Error): void;
   /** Told again: changes from now on will be heard. */
@@ -32,7 +58,10 @@ export interface ChangeListener {
 
 /** A store that tells of changes, by any process, to what it has been asked for. */
 export interface ChangeSource {
-  /** At most one listener. Resolves when every later change will be told. */
+  /**
+   * At most one listener. Resolves when every later change will be told; where the store is not there yet, having told
+   * `lost`, and tells `restored` once it is.
+   */
   watch(listener: ChangeListener): Promise<void>;
 }
 
@@ -61,5 +90,15 @@ export interface DownMarker {
   unmark(pattern: string, url: string): Promise<void>;
 }
 
+/** Writing certificates. Every method resolves once the change is durable and readable by every process. */
+export interface CertificateWriter {
+  /** Makes or replaces the record, both texts at once. They are not checked. */
+  setCertificate(pattern: string, record: Pick<StoredCertificate, 'certificate' | 'key'>): Promise<void>;
+  /** @returns whether there was one. */
+  removeCertificate(pattern: string): Promise<boolean>;
+  /** Every pattern with a certificate that starts after `after` in code point order, at most `limit` of them. */
+  listCertificates(after: string, limit: number): Promise<readonly string[]>;
+}
+
 /** What a driver makes of its URL. */
-export type Store = RouteReader & ChangeSource & RouteWriter & DownMarker;
+export type Store = RouteReader & ChangeSource & RouteWriter & DownMarker & CertificateReader & CertificateWriter;

@@ -89,9 +89,10 @@ test('no text makes the parser fail otherwise', () => {
 });
 
 test('a store that this version has no driver for is refused with those that it has', async () => {
-  for (const driver of ['redis:', 'etcds://a', ['memcached://a', 'memcached://b'], 'zookeeper:', 'mongodb://x']) {
-    await assert.rejects(openStore(driver), { code: 'STORE_UNSUPPORTED', message: /supported is sqlite:PATH/ });
+  for (const driver of ['etcds://a', ['memcached://a', 'memcached://b'], 'zookeeper:', 'mongodb://x']) {
+    await assert.rejects(openStore(driver), { code: 'STORE_UNSUPPORTED', message: /supported are sqlite:PATH/ });
   }
   await assert.rejects(openStore(['sqlite:a', 'sqlite:b']), { code: 'STORE_UNSUPPORTED', message: /one file/ });
+  await assert.rejects(openStore(['redis:', 'sqlite:b']), { code: 'STORE_UNSUPPORTED', message: /one store/ });
   await assert.rejects(openStore([]), { code: 'COMMAND_INVALID' });
 });

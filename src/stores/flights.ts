@@ -12,6 +12,12 @@ const waitingMax = 100_000;
 /** Runs `action` after `delayMs` unless the returned function is called first. */
 export type SetTimer = (delayMs: number, action: () => void) => () => void;
 
+/** `SetTimer` of the real time. */
+export function setRealTimer(delayMs: number, action: () => void): () => void {
+  const timer = setTimeout(action, delayMs);
+  return () => clearTimeout(timer);
+}
+
 /** One reading of one pattern, shared by all who want it. */
 export class Flight {
   readonly pattern: string;

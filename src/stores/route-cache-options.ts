@@ -1,7 +1,8 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { DownMark } from '../routing/backend.ts';
 import type { RecordProblem } from '../routing/frontend.ts';
-import type { ChangeSource, DownMarker, RouteReader } from './contract.ts';
+import type { DownMarker, RouteReader } from './contract.ts';
 import type { SetTimer } from './flights.ts';
 
 export interface RouteCacheLimits {
@@ -26,13 +27,15 @@ export const defaultRouteCacheLimits: RouteCacheLimits = {
 };
 
 export interface RouteCacheOptions {
-  readonly store: RouteReader & ChangeSource & Partial<DownMarker>;
+  readonly store: RouteReader & Partial<DownMarker>;
   /** Id of this instance, written into marks. */
   readonly instance: string;
   readonly limits?: Partial<RouteCacheLimits>;
   readonly clock?: Clock;
   readonly setTimer?: SetTimer;
-  readonly log?: Pick<Log, 'info' | 'warn'>;
+  readonly log?: Pick<Log, 'warn'>;
+  /** Told of each mark that this worker sets, before the store has it. */
+  readonly onMarked?: (pattern: string, url: string, mark: DownMark) => void;
   /** Told of each unusable part of a record once. */
   readonly onProblem?: (pattern: string, problem: RecordProblem) => void;
 }

@@ -4,6 +4,7 @@ import type { Frontend } from '../routing/frontend.ts';
 import type { ChangeListener, StoredHost } from './contract.ts';
 import { RouteCache } from './route-cache.ts';
 import type { RouteCacheOptions } from './route-cache-options.ts';
+import { StoreWatch } from './store-watch.ts';
 
 export interface Read {
   readonly patterns: readonly string[];
@@ -111,7 +112,9 @@ export async function setUp(options: Partial<RouteCacheOptions> = {}) {
   const store = new FakeStore();
   const time = new FakeTime();
   const cache = new RouteCache({ store, instance: 'test', clock: time.clock, setTimer: time.setTimer, ...options });
-  await cache.start();
+  const watch = new StoreWatch({ store, clock: time.clock, setTimer: time.setTimer });
+  watch.add(cache);
+  await watch.start();
   return { store, time, cache };
 }
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { FakeStore, FakeTime, idOf, setUp, warm } from './route-cache.suite.ts';
-import { RouteCache } from './route-cache.ts';
+import { idOf, setUp, warm } from './route-cache.suite.ts';
 
 test('a host is asked for once, all its patterns in one reading, and answered from memory afterwards', async () => {
   const { store, cache } = await setUp();
@@ -373,26 +372,41 @@ test('a damaged place in the store harms only what lies in it', async () => {
   await bad;
 });
 
-test('a store that cannot be watched yet is asked again', async () => {
-  const time = new FakeTime();
-  const store = new FakeStore();
-  let attempts = 0;
-  const cache = new RouteCache({
-    instance: 'test',
-    clock: time.clock,
-    setTimer: time.setTimer,
-    store: {
-      read: (patterns) => store.read(patterns),
-      close: () => store.close(),
-      watch: async () => {
-        if (++attempts < 4) throw new Error('not yet');
-      },
-    },
-  });
-  await cache.start();
-  assert.equal(cache.connected, false);
-  await time.pass(10_000);
-  assert.deepEqual([attempts, cache.connected], [4, true]);
+test('what has expired is verified at its next use, which waits for that', async () => {
+  const { store, cache } = await setUp();
+  store.records.set('a.com', ['old']);
+  await warm(store, cache, 'a.com');
+  store.records.set('a.com', ['new']);
+  store.listener?.expired();
+  await turn();
+  assert.equal(store.reads.length, 0, 'nothing is read that nobody asks for');
+  assert.equal(cache.cached('a.com'), undefined);
+  assert.equal(idOf(await warm(store, cache, 'a.com')), 'new');
+  assert.equal(idOf(cache.cached('a.com')), 'new');
+});
+
+test('what has expired serves where the store takes too long to verify it', async () => {
+  const { store, time, cache } = await setUp();
+  store.records.set('a.com', ['old']);
+  await warm(store, cache, 'a.com');
+  store.listener?.expired();
+  const load = cache.load('a.com');
+  await time.pass(100);
+  assert.equal(idOf(await load), 'old');
+  assert.equal(idOf(cache.cached('a.com')), 'old');
+});
+
+test('a reading that was under way when everything expired does not count as verified', async () => {
+  const { store, cache } = await setUp();
+  store.records.set('a.com', ['old']);
+  const load = cache.load('a.com');
+  await turn();
+  const deliver = store.reads[0]?.take();
+  store.records.set('a.com', ['new']);
+  store.listener?.expired();
+  deliver?.();
+  assert.equal(idOf(await load), 'old');
+  assert.equal(cache.cached('a.com'), undefined);
 });
 
 test('problems of a record are reported once', async () => {

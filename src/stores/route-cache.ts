@@ -9,7 +9,7 @@ import { wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import { CacheEntry, CacheTable, entrySize } from './cache-table.ts';
 import type { ChangeListener, StoredHost } from './contract.ts';
-import { type Flight, Flights, type SetTimer } from './flights.ts';
+import { type Flight, Flights, type SetTimer, setRealTimer } from './flights.ts';
 import { MarkQueue } from './mark-queue.ts';
 import { ReportedProblems } from './reported-problems.ts';
 import { RetryLater } from './retry-later.ts';
@@ -21,8 +21,8 @@ import {
 } from './route-cache-options.ts';
 
 /**
- * The routes as one worker sees them: what the store holds, as far as it has been asked for, kept coherent by the
- * store's telling what changed. Implements the proxy's `RouteSource`.
+ * The routes as one worker sees them: what the store holds, as far as it has been asked for, kept coherent by what a
+ * `StoreWatch` passes on. Implements the proxy's `RouteSource`.
  *
  * An entry is verified while it was read, and the store has told of changes without a break since then. When the break
  * comes everything stays and is served; once it is over, each entry is read again before its next use, which waits for
@@ -38,16 +38,16 @@ export class RouteCache implements ChangeListener {
     marks: 0,
     markErrors: 0,
   };
-  readonly #store: RouteCacheOptions['store'];
   readonly #instance: string;
   readonly #limits: RouteCacheLimits;
   readonly #clock: Clock;
   readonly #setTimer: SetTimer;
-  readonly #log: Pick<Log, 'info' | 'warn'>;
+  readonly #log: Pick<Log, 'warn'>;
   readonly #table: CacheTable;
   readonly #flights: Flights;
   readonly #retries: RetryLater;
   readonly #marks: MarkQueue | null;
+  readonly #onMarked: NonNullable<RouteCacheOptions['onMarked']>;
   readonly #problems: ReportedProblems;
   /** Raised with every break; entries that were read before it are not verified. */
   #epoch = 0;
@@ -59,7 +59,6 @@ export class RouteCache implements ChangeListener {
 
   constructor(options: RouteCacheOptions) {
     const { store } = options;
-    this.#store = store;
     this.#instance = options.instance;
     this.#limits = { ...defaultRouteCacheLimits, ...options.limits };
     this.#clock = options.clock ?? systemClock;
@@ -74,6 +73,7 @@ export class RouteCache implements ChangeListener {
     });
     this.#retries = new RetryLater(this.#setTimer, (pattern) => this.#refreshIfKnown(pattern));
     this.#problems = new ReportedProblems(options.onProblem ?? ignore);
+    this.#onMarked = options.onMarked ?? ignore;
     const { mark } = store;
     this.#marks =
       mark === undefined
@@ -120,24 +120,6 @@ export class RouteCache implements ChangeListener {
     let count = 0;
     for (const entry of this.#table.entries()) if (entry.epoch !== this.#epoch) count++;
     return count;
-  }
-
-  /** Begins to listen to the store; where that fails it is tried again. Until then nothing counts as verified. */
-  async start(): Promise<void> {
-    let delayMs = 100;
-    const attempt = async (): Promise<void> => {
-      if (this.#closed) return;
-      try {
-        await this.#store.watch(this);
-        this.#connected = true;
-        this.#flights.invalidateAll();
-      } catch (error) {
-        this.#log.warn('the store does not tell of changes; trying again', { error });
-        this.#setTimer(delayMs, () => void attempt());
-        delayMs = Math.min(delayMs * 2, 5000);
-      }
-    };
-    await attempt();
   }
 
   /** Ends its timers. What is cached can still be asked for; the store is its owner's to close. */
@@ -199,6 +181,7 @@ export class RouteCache implements ChangeListener {
     if (backend !== target) setMark(backend, mark);
     this.counters.marks++;
     this.#marks?.share(frontend.pattern, target);
+    this.#onMarked(frontend.pattern, target.url, mark);
   }
 
   changed(patterns: readonly string[]): void {
@@ -211,16 +194,21 @@ export class RouteCache implements ChangeListener {
     }
   }
 
-  lost(error: Error): void {
+  certificatesChanged(): void {}
+
+  expired(): void {
+    this.#epoch++;
+    this.#flights.invalidateAll();
+  }
+
+  lost(): void {
     this.#connected = false;
     this.#epoch++;
-    this.#log.warn('the store is lost; what is known goes on being served', { error, patterns: this.#table.size });
   }
 
   restored(): void {
     this.#connected = true;
     this.#flights.invalidateAll();
-    this.#log.info('the store is back; what is known is verified as it is used');
     this.#retries.now();
   }
 
@@ -351,11 +339,6 @@ function setMark(backend: Backend, mark: DownMark): void {
   backend.markSharedAt = Number.POSITIVE_INFINITY;
 }
 
-function setRealTimer(delayMs: number, action: () => void): () => void {
-  const timer = setTimeout(action, delayMs);
-  return () => clearTimeout(timer);
-}
-
 function ignore(): void {}
 
-const silent: Pick<Log, 'info' | 'warn'> = { info: ignore, warn: ignore };
+const silent: Pick<Log, 'warn'> = { warn: ignore };

@@ -1,7 +1,14 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { hasCertificates } from './sqlite-schema.ts';
 
 /** Changes that are read at once; a poll goes on until there are none left. */
 const changesPerRead = 1000;
+
+/** Patterns whose records changed, each once. */
+export interface Changes {
+  readonly routes: readonly string[];
+  readonly certificates: readonly string[];
+}
 
 /**
  * What changed in the database since the last look, by any connection of any process but the reader's own, which
@@ -16,8 +23,9 @@ export class SqliteChanges {
 
   constructor(database: DatabaseSync) {
     this.#dataVersion = database.prepare('PRAGMA data_version');
+    const kind = hasCertificates(database) ? 'kind' : "'route' AS kind";
     this.#since = database.prepare(
-      'SELECT revision, pattern FROM changes WHERE revision > ? ORDER BY revision LIMIT ?',
+      `SELECT revision, pattern, ${kind} FROM changes WHERE revision > ? ORDER BY revision LIMIT ?`,
     );
     this.#bounds = database.prepare(`
       SELECT (SELECT value FROM meta WHERE key = 'trimmed_to') AS trimmed_to,
@@ -30,8 +38,8 @@ export class SqliteChanges {
     this.#revision = this.#readBounds().last;
   }
 
-  /** The patterns that changed since the last call, each once; `lost` where that is no longer known. */
-  poll(): readonly string[] | 'lost' {
+  /** What changed since the last call; `lost` where that is no longer known. */
+  poll(): Changes | 'lost' {
     const version = this.#readVersion();
     if (version === this.#version) return none;
     const { trimmedTo, last } = this.#readBounds();
@@ -40,17 +48,18 @@ export class SqliteChanges {
       this.start();
       return 'lost';
     }
-    const patterns = new Set<string>();
+    const routes = new Set<string>();
+    const certificates = new Set<string>();
     for (;;) {
       const rows = this.#since.all(this.#revision, changesPerRead);
-      for (const { revision, pattern } of rows) {
-        patterns.add(String(pattern));
+      for (const { revision, pattern, kind } of rows) {
+        (kind === 'certificate' ? certificates : routes).add(String(pattern));
         this.#revision = Number(revision);
       }
       if (rows.length < changesPerRead) break;
     }
     this.#version = version;
-    return [...patterns];
+    return { routes: [...routes], certificates: [...certificates] };
   }
 
   #readVersion(): number {
@@ -64,4 +73,4 @@ export class SqliteChanges {
   }
 }
 
-const none: readonly string[] = [];
+const none: Changes = { routes: [], certificates: [] };

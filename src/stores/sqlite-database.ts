@@ -132,7 +132,7 @@ function openWritable(path: string): Opened {
   try {
     const reader = connect(path);
     connections.push(reader);
-    if (identify(reader, path) === 'empty') initialise(reader, path);
+    if (identify(reader, path) !== 'ours') initialise(reader, path);
     else reader.exec('PRAGMA journal_mode = WAL');
     reader.exec(`PRAGMA query_only = ON; PRAGMA busy_timeout = ${readBusyMs}`);
     const routes = connect(path);

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../base/errors.ts';
-import type { HostRow, Write } from './sqlite-tables.ts';
+import type { Changes } from './sqlite-changes.ts';
+import type { CertificateRow, HostRow, Write } from './sqlite-tables.ts';
 
 /** What the thread is started with. */
 export interface ThreadSettings {
@@ -12,6 +13,8 @@ export interface ThreadSettings {
 export type Request =
   | { readonly kind: 'read'; readonly patterns: readonly string[] }
   | { readonly kind: 'list'; readonly after: string; readonly limit: number }
+  | { readonly kind: 'readCertificates'; readonly patterns: readonly string[] }
+  | { readonly kind: 'listCertificates'; readonly after: string; readonly limit: number }
   | { readonly kind: 'watch' }
   | { readonly kind: 'close' }
   | Write;
@@ -28,13 +31,15 @@ export interface ErrorMessage {
 export type Answer =
   | { readonly kind: 'rows'; readonly rows: readonly (HostRow | null)[] }
   | { readonly kind: 'list'; readonly rows: readonly { pattern: string; record: string }[] }
+  | { readonly kind: 'certificates'; readonly rows: readonly (CertificateRow | null)[] }
+  | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
   | { readonly kind: 'done'; readonly removed: readonly string[] | null }
   | { readonly kind: 'error'; readonly error: ErrorMessage };
 
 export type Event =
   | { readonly kind: 'opened' }
   | { readonly kind: 'failed'; readonly error: ErrorMessage }
-  | { readonly kind: 'changed'; readonly patterns: readonly string[] }
+  | { readonly kind: 'changed'; readonly changes: Changes }
   | { readonly kind: 'lost'; readonly error: ErrorMessage }
   | { readonly kind: 'restored' };
 

@@ -5,7 +5,7 @@ import { damaged } from './sqlite-errors.ts';
 /** `HPCH`: says in the file's header whose database it is (the pragma `application_id`). */
 export const applicationId = 0x48_50_43_48;
 /** Of the tables below, kept in the pragma `user_version`; raised with every change that an older version cannot read. */
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 /*
  * `record` is Hipache's own, a JSON array. Changes are logged by triggers, so that a route edited by hand with the
@@ -40,11 +40,33 @@ const schema = `
     BEGIN INSERT INTO changes (pattern) VALUES (OLD.pattern); END;
 `;
 
+/** What version 2 has more than version 1, also where the file is new. */
+const certificateSchema = `
+  CREATE TABLE certificates (
+    pattern TEXT PRIMARY KEY, certificate TEXT NOT NULL, key TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE changes ADD COLUMN kind TEXT NOT NULL DEFAULT 'route';
+  CREATE TRIGGER certificates_insert AFTER INSERT ON certificates
+    BEGIN INSERT INTO changes (pattern, kind) VALUES (NEW.pattern, 'certificate'); END;
+  CREATE TRIGGER certificates_update AFTER UPDATE ON certificates BEGIN
+    INSERT INTO changes (pattern, kind) VALUES (NEW.pattern, 'certificate');
+    INSERT INTO changes (pattern, kind) SELECT OLD.pattern, 'certificate' WHERE OLD.pattern <> NEW.pattern;
+  END;
+  CREATE TRIGGER certificates_delete AFTER DELETE ON certificates
+    BEGIN INSERT INTO changes (pattern, kind) VALUES (OLD.pattern, 'certificate'); END;
+`;
+
+/** Whether the database has certificates: one of version 1 that cannot be written has none. */
+export function hasCertificates(database: DatabaseSync): boolean {
+  return readNumber(database, 'PRAGMA user_version') >= 2;
+}
+
 /**
- * Whose database this is: `ours`, or `empty`, so that it may be made ours. Changes nothing.
+ * Whose database this is: `ours`, `older`: of an earlier version of ours, or `empty`, so that it may be made ours.
+ * Changes nothing.
  * @throws HipacheError STORE_DAMAGED for another program's, STORE_NEWER for a later version's; errors of SQLite.
  */
-export function identify(database: DatabaseSync, path: string): 'ours' | 'empty' {
+export function identify(database: DatabaseSync, path: string): 'ours' | 'older' | 'empty' {
   const { id, version, tables } = readHeader(database);
   if (id === applicationId) {
     if (version > schemaVersion) {
@@ -54,20 +76,24 @@ export function identify(database: DatabaseSync, path: string): 'ours' | 'empty'
           `${schemaVersion}); nothing was changed in it. Upgrade, or name another file`,
       );
     }
-    return 'ours';
+    return version < schemaVersion ? 'older' : 'ours';
   }
   if (id === 0 && version === 0 && tables === 0) return 'empty';
   throw damaged(path, 'is a SQLite database of another program');
 }
 
-/** Makes an empty database ours, in one transaction; leaves one that is ours as it is. Several processes may try. */
+/**
+ * Makes an empty database ours, or brings an older one up to date, in one transaction; leaves one that is ours as it
+ * is. Several processes may try.
+ */
 export function initialise(database: DatabaseSync, path: string): void {
   database.exec('PRAGMA journal_mode = WAL');
   database.exec('BEGIN IMMEDIATE');
   try {
-    if (identify(database, path) === 'empty') {
-      database.exec(schema);
-      database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion}`);
+    const found = identify(database, path);
+    if (found !== 'ours') {
+      if (found === 'empty') database.exec(`${schema}; PRAGMA application_id = ${applicationId}`);
+      database.exec(`${certificateSchema}; PRAGMA user_version = ${schemaVersion}`);
     }
     database.exec('COMMIT');
   } catch (error) {

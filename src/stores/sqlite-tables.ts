@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { DownMark } from '../routing/backend.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from './record-edit.ts';
+import { hasCertificates } from './sqlite-schema.ts';
 
 /** A dead mark as it goes between threads. */
 type MarkRow = readonly [url: string, untilMs: number, sinceMs: number, reason: string, instance: string];
@@ -11,13 +12,21 @@ export interface HostRow {
   readonly marks: readonly MarkRow[] | null;
 }
 
+/** A certificate and its key, as they go between threads. */
+export interface CertificateRow {
+  readonly certificate: string;
+  readonly key: string;
+}
+
 /** A change of the tables. */
 export type Write =
   | { readonly kind: 'set'; readonly pattern: string; readonly id: string | null; readonly urls: readonly string[] }
   | { readonly kind: 'add'; readonly pattern: string; readonly urls: readonly string[] }
   | { readonly kind: 'remove'; readonly pattern: string; readonly urls: readonly string[] }
   | { readonly kind: 'mark'; readonly pattern: string; readonly url: string; readonly mark: DownMark }
-  | { readonly kind: 'unmark'; readonly pattern: string; readonly url: string };
+  | { readonly kind: 'unmark'; readonly pattern: string; readonly url: string }
+  | { readonly kind: 'setCertificate'; readonly pattern: string; readonly record: CertificateRow }
+  | { readonly kind: 'removeCertificate'; readonly pattern: string };
 
 /** Changes past those that are kept, before they are trimmed: so that not every write has to. */
 const trimStep = 500;
@@ -26,11 +35,13 @@ const trimStep = 500;
 export class SqliteTables {
   readonly #database: DatabaseSync;
   readonly #changesKept: number;
+  readonly #hasCertificates: boolean;
   readonly #statements = new Map<string, StatementSync>();
 
   constructor(database: DatabaseSync, changesKept = 0) {
     this.#database = database;
     this.#changesKept = changesKept;
+    this.#hasCertificates = hasCertificates(database);
     database.prepare('SELECT 1 FROM frontends, down, changes, meta LIMIT 0').all();
   }
 
@@ -48,6 +59,21 @@ export class SqliteTables {
   list(after: string, limit: number): { pattern: string; record: string }[] {
     const rows = this.#statement('SELECT pattern, record FROM frontends WHERE pattern > ? ORDER BY pattern LIMIT ?');
     return rows.all(after, limit).map(({ pattern, record }) => ({ pattern: String(pattern), record: String(record) }));
+  }
+
+  readCertificates(patterns: readonly string[]): (CertificateRow | null)[] {
+    if (!this.#hasCertificates) return patterns.map(() => null);
+    const statement = this.#statement('SELECT certificate, key FROM certificates WHERE pattern = ?');
+    return patterns.map((pattern) => {
+      const { certificate, key } = statement.get(pattern) ?? {};
+      return certificate === undefined ? null : { certificate: String(certificate), key: String(key) };
+    });
+  }
+
+  listCertificates(after: string, limit: number): string[] {
+    if (!this.#hasCertificates) return [];
+    const statement = this.#statement('SELECT pattern FROM certificates WHERE pattern > ? ORDER BY pattern LIMIT ?');
+    return statement.all(after, limit).map(({ pattern }) => String(pattern));
   }
 
   /** Makes the changes in one transaction: all of them or, if it throws, none. @returns what each has to say. */
@@ -82,6 +108,13 @@ export class SqliteTables {
       case 'unmark':
         this.#statement('DELETE FROM down WHERE pattern = ? AND url = ?').run(pattern, write.url);
         return null;
+      case 'setCertificate':
+        this.#setCertificate(pattern, write.record);
+        return null;
+      case 'removeCertificate': {
+        const { changes } = this.#statement('DELETE FROM certificates WHERE pattern = ?').run(pattern);
+        return Number(changes) > 0 ? [pattern] : null;
+      }
     }
   }
 
@@ -106,6 +139,16 @@ export class SqliteTables {
       this.#put(pattern, remaining);
     }
     return removed;
+  }
+
+  #setCertificate(pattern: string, { certificate, key }: CertificateRow): void {
+    this.#statement(`
+      INSERT INTO certificates VALUES (?, ?, ?)
+      ON CONFLICT (pattern) DO UPDATE SET certificate = excluded.certificate, key = excluded.key`).run(
+      pattern,
+      certificate,
+      key,
+    );
   }
 
   /** The mark that ends later wins. One of a pattern that has no record any more is not kept. */

@@ -81,6 +81,12 @@ function onRequest(id: number, request: Request): void {
     case 'list':
       answer(id, { kind: 'list', rows: database.reader.list(request.after, request.limit) });
       return;
+    case 'readCertificates':
+      answer(id, { kind: 'certificates', rows: database.reader.readCertificates(request.patterns) });
+      return;
+    case 'listCertificates':
+      answer(id, { kind: 'patterns', patterns: database.reader.listCertificates(request.after, request.limit) });
+      return;
     case 'watch':
       database.changes.start();
       watching = true;
@@ -167,8 +173,8 @@ function tellChanges(): void {
       error: { code: 'STORE_UNAVAILABLE', message: `${settings.path}: its log of changes was overrun` },
     });
     post({ kind: 'restored' });
-  } else if (changed.length > 0) {
-    post({ kind: 'changed', patterns: changed });
+  } else if (changed.routes.length + changed.certificates.length > 0) {
+    post({ kind: 'changed', changes: changed });
   }
   if (polls - reopenedAt > reopenPollsMax) reopenPolls = checkPolls;
 }

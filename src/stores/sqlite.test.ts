@@ -11,15 +11,18 @@ import { applicationId } from './sqlite-schema.ts';
 
 describeStore('sqlite', async () => {
   const path = newPath();
+  const write = async (pattern: string, record: string): Promise<void> => {
+    const raw = new DatabaseSync(path, { timeout: 5000 });
+    raw
+      .prepare('INSERT INTO frontends VALUES (?, ?) ON CONFLICT (pattern) DO UPDATE SET record = excluded.record')
+      .run(pattern, record);
+    raw.close();
+  };
   return {
     open: () => openSqlite(path),
-    async writeRaw(pattern, record) {
-      const raw = new DatabaseSync(path, { timeout: 5000 });
-      raw
-        .prepare('INSERT INTO frontends VALUES (?, ?) ON CONFLICT (pattern) DO UPDATE SET record = excluded.record')
-        .run(pattern, record);
-      raw.close();
-    },
+    writeRaw: (pattern, record) => write(pattern, JSON.stringify(record)),
+    oddElements: true,
+    writeBroken: ['not json', '{"a": 1}', '"text"', ''].map((text) => (pattern: string) => write(pattern, text)),
     async dispose() {},
   };
 });
@@ -34,7 +37,7 @@ test('a new store is made with its directory, for its user alone', async () => {
   await store.close();
   const raw = new DatabaseSync(path, { readOnly: true });
   assert.deepEqual({ ...raw.prepare('PRAGMA application_id').get() }, { application_id: applicationId });
-  assert.deepEqual({ ...raw.prepare('PRAGMA user_version').get() }, { user_version: 1 });
+  assert.deepEqual({ ...raw.prepare('PRAGMA user_version').get() }, { user_version: 2 });
   assert.deepEqual({ ...raw.prepare('PRAGMA journal_mode').get() }, { journal_mode: 'wal' });
   raw.close();
 });

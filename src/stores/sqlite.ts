@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { HipacheError } from '../base/errors.ts';
 import type { DownMark } from '../routing/backend.ts';
-import type { ChangeListener, Store, StoredHost } from './contract.ts';
+import type { ChangeListener, Store, StoredCertificate, StoredHost } from './contract.ts';
+import type { Changes } from './sqlite-changes.ts';
 import type { Answer, ErrorMessage, Event, Replies, Request, ThreadSettings } from './sqlite-messages.ts';
 import { type HostRow, parseArray } from './sqlite-tables.ts';
 
@@ -104,6 +105,28 @@ class SqliteStore implements Store {
     await this.#ask({ kind: 'unmark', pattern, url });
   }
 
+  async readCertificates(patterns: readonly string[]): Promise<readonly (StoredCertificate | null)[]> {
+    const answer = await this.#ask({ kind: 'readCertificates', patterns });
+    return answer.kind === 'certificates' ? answer.rows : [];
+  }
+
+  async setCertificate(
+    pattern: string,
+    { certificate, key }: { readonly certificate: string; readonly key: string },
+  ): Promise<void> {
+    await this.#ask({ kind: 'setCertificate', pattern, record: { certificate, key } });
+  }
+
+  async removeCertificate(pattern: string): Promise<boolean> {
+    const answer = await this.#ask({ kind: 'removeCertificate', pattern });
+    return answer.kind === 'done' && answer.removed !== null;
+  }
+
+  async listCertificates(after: string, limit: number): Promise<readonly string[]> {
+    const answer = await this.#ask({ kind: 'listCertificates', after, limit });
+    return answer.kind === 'patterns' ? answer.patterns : [];
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -179,7 +202,7 @@ class SqliteStore implements Store {
         this.#end(toError(event.error));
         return;
       case 'changed':
-        this.#listener?.changed(event.patterns);
+        this.#onChanged(event.changes);
         return;
       case 'lost':
         this.#listener?.lost(toError(event.error));
@@ -187,6 +210,11 @@ class SqliteStore implements Store {
       case 'restored':
         this.#listener?.restored();
     }
+  }
+
+  #onChanged({ routes, certificates }: Changes): void {
+    if (routes.length > 0) this.#listener?.changed(routes);
+    if (certificates.length > 0) this.#listener?.certificatesChanged(certificates);
   }
 
   #onOpened(): void {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { HipacheError } from '../base/errors.ts';
 
@@ -30,11 +30,21 @@ export function resolveAccount(user: string, group: string | null): RunAs | null
  */
 export function handOver(path: string, account: RunAs): void {
   const directory = dirname(path);
-  if (!existsSync(directory)) {
-    mkdirSync(directory, { recursive: true, mode: 0o750 });
-    chownSync(directory, account.uid, account.gid);
+  const first = mkdirSync(directory, { recursive: true, mode: 0o750 });
+  if (first !== undefined) {
+    for (let made = directory; made.length >= first.length; made = dirname(made)) {
+      chownSync(made, account.uid, account.gid);
+    }
   }
   if (existsSync(path) && statSync(path).uid === 0) chownSync(path, account.uid, account.gid);
+}
+
+/** As `handOver`, of a file that is made where it is not there: its directory may not be one that the account may write. */
+export function handOverFile(path: string, account: RunAs): void {
+  handOver(path, account);
+  if (existsSync(path)) return;
+  closeSync(openSync(path, 'a', 0o644));
+  chownSync(path, account.uid, account.gid);
 }
 
 /** Changes to the account, for good. @throws HipacheError PRIVILEGES. */

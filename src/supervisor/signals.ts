@@ -1,26 +1,38 @@
 /** Exit codes of a process that a signal ended, as shells count them. */
 const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
 
-/**
- * SIGUSR1 asks for the log files to be opened again. To be called early: until then the signal makes Node open its
- * debugger.
- */
-export function onReopenSignal(reopen: () => void): void {
-  process.on('SIGUSR1', reopen);
+/** What the signals of an operator are to do. */
+export interface SignalTasks {
+  /** The first SIGTERM or SIGINT. */
+  stop(signal: NodeJS.Signals): Promise<void>;
+  /** A second one, right before this process ends. */
+  abort(): void;
+  /** SIGHUP. */
+  reload(): void;
+  /** SIGUSR1. */
+  reopenLogs(): void;
 }
 
 /**
- * Resolves when `stop`, called at the first SIGTERM or SIGINT, has finished; a second signal ends the process at once.
+ * Obeys signals; resolves when `stop` has finished. To be called early: until then SIGUSR1 makes Node open its
+ * debugger, and the others end the process.
  */
-export function untilStopped(stop: (signal: NodeJS.Signals) => Promise<void>): Promise<void> {
+export function untilStopped(tasks: SignalTasks): Promise<void> {
+  process.on('SIGUSR1', () => tasks.reopenLogs());
   return new Promise((resolve, reject) => {
     let stopping = false;
     const onSignal = (signal: NodeJS.Signals): void => {
-      if (stopping) process.exit(128 + signalNumbers[signal as keyof typeof signalNumbers]);
+      if (stopping) {
+        tasks.abort();
+        process.exit(128 + signalNumbers[signal as keyof typeof signalNumbers]);
+      }
       stopping = true;
-      stop(signal).then(resolve, reject);
+      tasks.stop(signal).then(resolve, reject);
     };
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
+    process.on('SIGHUP', () => {
+      if (!stopping) tasks.reload();
+    });
   });
 }

@@ -110,4 +110,19 @@ describe('a line of JSON', () => {
     assert.equal(JSON.parse(line).target, '/\xe9');
     assert.equal(JSON.parse(line).userAgent, '\xff"');
   });
+
+  it('can be kept short: what was cut off ends in dots, and JSON stays JSON', () => {
+    const long = 'x'.repeat(6000);
+    const request = `GET /${long} HTTP/1.1\r\nHost: a.example\r\nReferer: ${'\xe9'.repeat(5000)}\r\nUser-Agent: ${'"'.repeat(5000)}\r\n\r\n`;
+    const changes = { errorDetail: long, host: 'a.example' };
+    for (const [line, charsMax] of [
+      [hipacheLine, 60],
+      [jsonLine, 60],
+    ] as const) {
+      const text = lineOf((exchange, epochMs) => line(exchange, epochMs, charsMax), request, changes);
+      assert.ok(text.length <= 4096, `${text.length}`);
+      assert.match(text, /\/x{59}\.\.\./);
+      if (line === jsonLine) assert.equal(JSON.parse(text).detail, `${'x'.repeat(60)}...`);
+    }
+  });
 });

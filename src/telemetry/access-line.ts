@@ -1,7 +1,10 @@
 import type { EndedExchange } from '../proxy/observer.ts';
 
-/** Makes the access log's line of an exchange, with its line feed, as latin1. */
-export type AccessLine = (exchange: EndedExchange, epochMs: number) => string;
+/**
+ * Makes the access log's line of an exchange, with its line feed, as latin1.
+ * @param textCharsMax characters of each text of a client, a backend or a record; the rest is cut off. Default: all.
+ */
+export type AccessLine = (exchange: EndedExchange, epochMs: number, textCharsMax?: number) => string;
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -11,44 +14,44 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
  * part is escaped as `\xHH`, which the original did not do.
  * @param epochMs when the exchange ended.
  */
-export function hipacheLine(exchange: EndedExchange, epochMs: number): string {
+export function hipacheLine(exchange: EndedExchange, epochMs: number, textCharsMax = Number.POSITIVE_INFINITY): string {
   const { endMs } = exchange;
   const totalMs = Math.round(endMs - exchange.startMs);
   const backendMs = exchange.sentMs === 0 ? 0 : Math.round(endMs - exchange.sentMs);
-  const referer = quotable(exchange.referer ?? '');
-  const userAgent = quotable(exchange.userAgent ?? '');
-  const id = exchange.frontend === null ? '' : exchange.frontend.logId;
+  const referer = quotable(cut(exchange.referer ?? '', textCharsMax));
+  const userAgent = quotable(cut(exchange.userAgent ?? '', textCharsMax));
+  const id = exchange.frontend === null ? '' : cut(exchange.frontend.logId, textCharsMax);
   return (
-    `${exchange.clientAddress} - - [${dateText(epochMs - totalMs)}] "${requestLine(exchange)}" ` +
+    `${exchange.clientAddress} - - [${dateText(epochMs - totalMs)}] "${requestLine(exchange, textCharsMax)}" ` +
     `${loggedStatus(exchange)} ${exchange.bytesSent} "${referer}" "${userAgent}" "${id}" ` +
     `${secondsText(totalMs)} ${secondsText(backendMs)}\n`
   );
 }
 
 /** One JSON object a line, with what Hipache's format has no place for. Times in milliseconds. */
-export function jsonLine(exchange: EndedExchange, epochMs: number): string {
+export function jsonLine(exchange: EndedExchange, epochMs: number, textCharsMax = Number.POSITIVE_INFINITY): string {
   const { endMs, backend, frontend, sentMs } = exchange;
   const totalMs = endMs - exchange.startMs;
   const line = JSON.stringify({
     time: new Date(epochMs - totalMs).toISOString(),
     client: exchange.clientAddress,
-    method: exchange.method,
-    host: exchange.host,
-    target: exchange.target,
+    method: cut(exchange.method, textCharsMax),
+    host: cut(exchange.host, textCharsMax),
+    target: cut(exchange.target, textCharsMax),
     version: `1.${exchange.versionMinor}`,
     status: loggedStatus(exchange),
     bytes: exchange.bytesSent,
     bytesReceived: exchange.isTunnel ? exchange.tunnelBytesReceived : undefined,
-    referer: exchange.referer ?? undefined,
-    userAgent: exchange.userAgent ?? undefined,
-    frontend: frontend?.pattern,
-    id: frontend?.id,
-    backend: backend?.url,
+    referer: exchange.referer === null ? undefined : cut(exchange.referer, textCharsMax),
+    userAgent: exchange.userAgent === null ? undefined : cut(exchange.userAgent, textCharsMax),
+    frontend: frontend === null ? undefined : cut(frontend.pattern, textCharsMax),
+    id: frontend === null ? undefined : cut(frontend.id, textCharsMax),
+    backend: backend === null ? undefined : cut(backend.url, textCharsMax),
     attempts: exchange.attempts,
     totalMs: Number(totalMs.toFixed(3)),
     backendMs: sentMs === 0 ? undefined : Number((endMs - sentMs).toFixed(3)),
     error: exchange.errorCode ?? undefined,
-    detail: exchange.errorDetail === '' ? undefined : exchange.errorDetail,
+    detail: exchange.errorDetail === '' ? undefined : cut(exchange.errorDetail, textCharsMax),
   });
   // A byte from 0x80 becomes an escape, so that the line is ASCII whatever a client sent.
   return `${escapeNonAscii(line)}\n`;
@@ -59,10 +62,15 @@ function loggedStatus(exchange: EndedExchange): number {
   return exchange.status === 0 ? 499 : exchange.status;
 }
 
-function requestLine(exchange: EndedExchange): string {
-  const { method } = exchange;
+function requestLine(exchange: EndedExchange, charsMax: number): string {
+  const method = cut(exchange.method, charsMax);
   if (method === '') return '-';
-  return quotable(`${method} ${exchange.target} HTTP/1.${exchange.versionMinor}`);
+  return quotable(`${method} ${cut(exchange.target, charsMax)} HTTP/1.${exchange.versionMinor}`);
+}
+
+/** What was cut off can be seen to be missing. */
+function cut(text: string, charsMax: number): string {
+  return text.length > charsMax ? `${text.slice(0, charsMax)}...` : text;
 }
 
 function quotable(text: string): string {

@@ -1,4 +1,4 @@
-import { close, mkdirSync, openSync, write } from 'node:fs';
+import { close, fstatSync, mkdirSync, openSync, write } from 'node:fs';
 import { dirname } from 'node:path';
 import { HipacheError } from '../base/errors.ts';
 import type { EndedExchange, ProxyObserver } from '../proxy/observer.ts';
@@ -21,6 +21,14 @@ const flushMs = 200;
 /** Pause after a write that failed, or that the other end was too slow for. */
 const retryMs = 250;
 const standardOutput = 1;
+/**
+ * What goes into a pipe at once or not at all, whoever else writes to it: PIPE_BUF of Linux. Workers share the standard
+ * output, and no line may end inside another one.
+ */
+const pipeBytesMax = 4096;
+const lineFeed = 0x0a;
+/** Characters of each text in a line that would be longer than that: tried one after the other. */
+const shorterChars = [500, 60];
 
 /**
  * The access log of one worker: lines are gathered and written in batches, outside of the event loop, one write at a
@@ -31,6 +39,8 @@ export class AccessLog implements ProxyObserver {
   dropped = 0;
   private readonly options: AccessLogOptions;
   private fd: number;
+  /** Bytes of one write, which then has only whole lines; Infinity for a file. */
+  private readonly writeBytesMax: number;
   private lines = '';
   /** The batch that is being written: what is left of it. */
   private batch: Buffer | null = null;
@@ -48,6 +58,7 @@ export class AccessLog implements ProxyObserver {
   constructor(options: AccessLogOptions) {
     this.options = options;
     this.fd = options.path === '-' ? standardOutput : openFirst(options.path);
+    this.writeBytesMax = fstatSync(this.fd).isFile() ? Number.POSITIVE_INFINITY : pipeBytesMax;
   }
 
   exchangeEnded(exchange: EndedExchange): void {
@@ -64,7 +75,7 @@ export class AccessLog implements ProxyObserver {
       this.dropped++;
       return;
     }
-    this.lines += this.options.line(exchange, this.options.epochMs());
+    this.lines += this.line(exchange);
     if (this.lines.length >= batchBytes) this.writeOut();
     else this.writeLater(flushMs);
   }
@@ -93,6 +104,17 @@ export class AccessLog implements ProxyObserver {
     if (this.fd !== standardOutput && !this.writing) close(this.fd);
   }
 
+  private line(exchange: EndedExchange): string {
+    const { line, epochMs } = this.options;
+    const nowMs = epochMs();
+    let text = line(exchange, nowMs);
+    for (const charsMax of shorterChars) {
+      if (text.length <= this.writeBytesMax) break;
+      text = line(exchange, nowMs, charsMax);
+    }
+    return text;
+  }
+
   private writeLater(afterMs: number): void {
     this.timer ??= setTimeout(this.onTimer, afterMs);
   }
@@ -114,7 +136,12 @@ export class AccessLog implements ProxyObserver {
       this.lines = '';
     }
     this.writing = true;
-    write(this.fd, this.batch, this.onWritten);
+    write(this.fd, this.batch, 0, this.writableBytes(this.batch), this.onWritten);
+  }
+
+  private writableBytes(batch: Buffer): number {
+    if (batch.length <= this.writeBytesMax) return batch.length;
+    return batch.lastIndexOf(lineFeed, this.writeBytesMax - 1) + 1 || batch.length;
   }
 
   private readonly onWritten = (error: NodeJS.ErrnoException | null, written: number): void => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  chownSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -210,6 +211,7 @@ describe('a proxy on its embedded store', () => {
   it('runs as the configured user once it listens', async () => {
     const user = process.getuid?.() === 0 ? 'nobody' : 'root';
     home.configure({ user });
+    if (process.getuid?.() === 0) chownSync(home.directory, await runId('nobody'), 0);
     const proxy = await home.serve();
     await until('the change of user', () => process.getuid?.() !== 0 || proxy.output.includes('running as nobody'));
     const uids = /Uid:\s+(\d+)\s+(\d+)/.exec(readFileSync(`/proc/${proxy.pid}/status`, 'utf8'));

@@ -1,9 +1,16 @@
 import { createServer } from 'node:net';
 
-/** A port that was free a moment ago, for a program that has to be told one. */
-export async function freePort(): Promise<number> {
+/**
+ * A port that was free a moment ago, for a program that has to be told one.
+ * @param from the first of those that are tried in turn; default: any.
+ */
+export async function freePort(from = 0): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const listens = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(from, '127.0.0.1', () => resolve(true));
+  });
+  if (!listens) return freePort(from + 1);
   const address = server.address();
   await new Promise<void>((resolve) => server.close(() => resolve()));
   if (address === null || typeof address === 'string') throw new Error('no port');

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.ts';
+import { workerPids } from './workers.ts';
 
 const program = fileURLToPath(new URL('../../bin/hipache', import.meta.url));
 
@@ -102,9 +103,10 @@ export class HipacheProcess {
     if (this.port === 0) throw new Error(`the proxy ended: ${this.output}`);
   }
 
-  /** Most memory that was resident at any time, in bytes. */
+  /** Most memory that was resident at any time, in bytes, of the worker that had the most. */
   get residentBytesMax(): number {
-    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) * 1024;
+    const statuses = workerPids(this.pid).map((pid) => readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return Math.max(...statuses.map((status) => Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) * 1024));
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -9,6 +9,8 @@ import type { Frontend } from '../../src/routing/frontend.ts';
 import { mayMarkDown } from '../../src/routing/health.ts';
 import { buildFrontend } from '../../src/routing/record.ts';
 import { defaultRetryBudget } from '../../src/routing/retry-budget.ts';
+import { type BackendTls, backendTls } from '../../src/tls/backend-tls.ts';
+import type { TlsListener } from '../../src/tls/tls-listener.ts';
 import { until } from './until.ts';
 
 export const testSettings: ProxySettings = {
@@ -54,9 +56,13 @@ export interface TestProxyParts {
   readonly random?: () => number;
   /** Where given, no route is known without asking: this is awaited before each lookup in the map. */
   readonly beforeLoad?: (host: string) => Promise<void>;
+  /** Default: no `https://` backend is trusted but those of public authorities. */
+  readonly backendTls?: BackendTls;
   /** Takes the place of the map altogether. */
   readonly routes?: RouteSource;
 }
+
+const publicAuthorities = backendTls([], true);
 
 /** The data plane in this process, with routes from a map: for tests that look at bytes. */
 export class TestProxy {
@@ -93,6 +99,7 @@ export class TestProxy {
       routes: parts.routes ?? routes,
       observer: { exchangeEnded: (exchange) => this.ended.push(summary(exchange)) },
       pages: parts.pages ?? null,
+      backendTls: parts.backendTls ?? publicAuthorities,
       clock: systemClock,
       random: parts.random ?? Math.random,
       version: 'test',
@@ -119,6 +126,11 @@ export class TestProxy {
   async listen(proxyProtocol: boolean): Promise<number> {
     this.port = await this.dataPlane.listen({ address: '127.0.0.1', port: 0, secure: false, proxyProtocol });
     return this.port;
+  }
+
+  /** Listens with TLS too. @returns the port. */
+  listenTls(tls: TlsListener, proxyProtocol = false): Promise<number> {
+    return this.dataPlane.listen({ address: '127.0.0.1', port: 0, secure: true, proxyProtocol, tls });
   }
 
   frontend(host: string): Frontend {

@@ -1,0 +1,107 @@
+// Opens WebSockets. With `echo` each sends a message when it has the last one back, for some seconds; with `hold` they
+// stay as they are until SIGTERM, and SIGUSR2 sends one message through each.
+//   node tunnels.ts SETTINGS      (JSON; results go to stdout as JSON, one a line)
+import { connect, type Socket } from 'node:net';
+
+export interface TunnelsSettings {
+  readonly port: number;
+  readonly host: string;
+  readonly connections: number;
+  readonly mode: 'echo' | 'hold';
+  /** Of each message. Up to 125. */
+  readonly bytes: number;
+  /** Of `echo`. */
+  readonly seconds: number;
+}
+
+/** A line of the output. */
+export interface TunnelsReport {
+  readonly event: 'open' | 'burst' | 'done';
+  readonly tunnels: number;
+  /** Messages that came back since the last report. */
+  readonly messages: number;
+  /** Tunnels that were closed by the other side so far. */
+  readonly closed: number;
+  readonly seconds: number;
+}
+
+/** Opened at once. */
+const batch = 50;
+
+const settings: TunnelsSettings = JSON.parse(process.argv[2] ?? '{}');
+const frame = Buffer.concat([Buffer.from([0x82, 0x80 | settings.bytes, 0, 0, 0, 0]), Buffer.alloc(settings.bytes, 97)]);
+const sockets: Socket[] = [];
+let messages = 0;
+let closed = 0;
+let running = false;
+let wanted = 0;
+let onWanted: () => void = () => {};
+
+for (let i = 0; i < settings.connections; i += batch) {
+  sockets.push(...(await Promise.all(Array.from({ length: Math.min(batch, settings.connections - i) }, open))));
+}
+report('open', 0);
+if (settings.mode === 'echo') await echo();
+else {
+  process.on('SIGUSR2', () => void burst());
+  process.on('SIGTERM', () => end());
+}
+
+async function echo(): Promise<void> {
+  const startMs = performance.now();
+  running = true;
+  for (const socket of sockets) socket.write(frame);
+  await new Promise((resolve) => setTimeout(resolve, settings.seconds * 1000));
+  running = false;
+  report('done', (performance.now() - startMs) / 1000);
+  process.exit(0);
+}
+
+async function burst(): Promise<void> {
+  const startMs = performance.now();
+  messages = 0;
+  wanted = sockets.length - closed;
+  const all = new Promise<void>((resolve) => {
+    onWanted = resolve;
+  });
+  for (const socket of sockets) if (!socket.destroyed) socket.write(frame);
+  await all;
+  report('burst', (performance.now() - startMs) / 1000);
+}
+
+function end(): void {
+  report('done', 0);
+  process.exit(0);
+}
+
+function report(event: TunnelsReport['event'], seconds: number): void {
+  const line: TunnelsReport = { event, tunnels: sockets.length, messages, closed, seconds };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+function open(): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const socket = connect({ port: settings.port, host: '127.0.0.1', noDelay: true });
+  socket.once('error', reject);
+  socket.once('connect', () => {
+    socket.write(
+      `GET /tunnel HTTP/1.1\r\nHost: ${settings.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+    );
+  });
+  socket.once('data', (bytes: Buffer) => {
+    const head = bytes.toString('latin1');
+    if (!head.startsWith('HTTP/1.1 101 ')) {
+      reject(new Error(`the handshake was answered: ${head.slice(0, 100)}`));
+      return;
+    }
+    socket.on('data', () => {
+      messages++;
+      if (running) socket.write(frame);
+      else if (messages === wanted) onWanted();
+    });
+    socket.once('close', () => closed++);
+    resolve(socket);
+  });
+  return promise;
+}

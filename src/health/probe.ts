@@ -1,0 +1,77 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { AnswerHead } from '../http1/answer-head.ts';
+import { NEED_MORE, REFUSED } from '../http1/head.ts';
+import type { BackendTarget } from '../routing/backend-url.ts';
+import type { BackendTls } from '../tls/backend-tls.ts';
+
+/** What a backend showed: the status of its answer, or 0 with why there was none. */
+export interface ProbeResult {
+  readonly status: number;
+  readonly problem: string;
+}
+
+export interface ProbeOptions {
+  readonly target: BackendTarget;
+  /** Value of the Host field. */
+  readonly host: string;
+  readonly tls: BackendTls;
+  /** From the beginning to the end of the answer's head, in ms. */
+  readonly timeoutMs: number;
+  /** Of Hipache, for the User-Agent field. */
+  readonly version: string;
+}
+
+const limits = { headBytesMax: 32_768, headFieldsMax: 200, targetBytesMax: 8192 };
+
+/** Asks a backend for `/` on a connection of its own, as a client would, and reads the head of its answer. */
+export function probe({ target, host, tls, timeoutMs, version }: ProbeOptions): Promise<ProbeResult> {
+  return new Promise((resolve) => {
+    let held: Buffer = Buffer.alloc(0);
+    const head = new AnswerHead();
+    const socket = connectTo(target, tls);
+    const timer = setTimeout(() => finish(0, 'no answer in time'), timeoutMs);
+    const finish = (status: number, problem: string): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve({ status, problem });
+    };
+    socket.once(target.secure ? 'secureConnect' : 'connect', () => {
+      socket.write(
+        `GET / HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: hipache-probe/${version}\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
+        'latin1',
+      );
+    });
+    socket.on('data', (bytes: Buffer) => {
+      held = Buffer.concat([held, bytes]);
+      for (;;) {
+        const length = head.read(held, 0, held.length, limits);
+        if (length === NEED_MORE) return;
+        if (length === REFUSED) {
+          finish(0, `the answer is no HTTP: ${head.refusal}`);
+          return;
+        }
+        if (!head.isInterim || head.status === 101) {
+          finish(head.status, '');
+          return;
+        }
+        held = held.subarray(length);
+        head.reset();
+      }
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => finish(0, error.code ?? error.message));
+    socket.on('close', () => finish(0, 'closed without an answer'));
+  });
+}
+
+function connectTo({ hostname, port, secure, serverName }: BackendTarget, { context, verify }: BackendTls): Socket {
+  if (!secure) return connectTcp({ host: hostname, port, noDelay: true });
+  return connectTls({
+    host: hostname,
+    port,
+    secureContext: context,
+    rejectUnauthorized: verify,
+    servername: isIP(serverName) === 0 ? serverName : '',
+    ALPNProtocols: ['http/1.1'],
+  });
+}

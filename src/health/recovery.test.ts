@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:net';
+import { describe, type TestContext, test } from 'node:test';
+import { until } from '../../test/helpers/until.ts';
+import { systemClock } from '../base/clock.ts';
+import type { DownMark } from '../routing/backend.ts';
+import { backendTls } from '../tls/backend-tls.ts';
+import { type MarkStore, RecoveryProbes } from './recovery.ts';
+
+/** A store with one record a pattern. */
+class Records implements MarkStore {
+  readonly records = new Map<string, { frontend: string[]; down: Map<string, DownMark> }>();
+  readonly prolonged: string[] = [];
+
+  set(pattern: string, url: string, mark: DownMark): void {
+    this.records.set(pattern, { frontend: [pattern, url], down: new Map([[url, mark]]) });
+  }
+
+  async read(patterns: readonly string[]) {
+    return patterns.map((pattern) => this.records.get(pattern) ?? null);
+  }
+
+  async mark(pattern: string, url: string, mark: DownMark): Promise<void> {
+    this.prolonged.push(pattern);
+    this.records.get(pattern)?.down.set(url, mark);
+  }
+
+  async unmark(pattern: string, url: string): Promise<void> {
+    this.records.get(pattern)?.down.delete(url);
+  }
+
+  isDown(pattern: string): boolean {
+    return (this.records.get(pattern)?.down.size ?? 0) > 0;
+  }
+}
+
+interface Backend {
+  readonly url: string;
+  readonly requests: string[];
+  answer: string;
+}
+
+async function backend(t: TestContext, answer: string): Promise<Backend> {
+  const requests: string[] = [];
+  const server: Server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      requests.push(bytes.toString('latin1'));
+      if (self.answer === '') socket.destroy();
+      else socket.write(self.answer);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const self: Backend = { url: `http://127.0.0.1:${(server.address() as { port: number }).port}`, requests, answer };
+  return self;
+}
+
+const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+function mark(reason: string, instance = 'own'): DownMark {
+  return { untilMs: Date.now() + 30_000, sinceMs: Date.now(), reason, instance };
+}
+
+function probes(t: TestContext, store: MarkStore): RecoveryProbes {
+  const recovery = new RecoveryProbes({
+    store,
+    instance: 'own',
+    downMs: 30_000,
+    everyMs: 5,
+    timeoutMs: 2000,
+    tls: backendTls([], true),
+    version: 'test',
+    clock: systemClock,
+    log: { info: () => {} },
+    onProblem: (_what, error) => assert.fail(error),
+  });
+  t.after(() => recovery.close());
+  return recovery;
+}
+
+describe('a marked backend', () => {
+  test('that answers again is unmarked, for every host that this instance marked it for', async (t) => {
+    const store = new Records();
+    const { url, requests } = await backend(t, ok);
+    const recovery = probes(t, store);
+    for (const pattern of ['a.test', '*.b.test']) {
+      store.set(pattern, url, mark('BACKEND_CONNECT_REFUSED'));
+      recovery.marked({ pattern, url, mark: mark('BACKEND_CONNECT_REFUSED') });
+    }
+    await until('no mark', () => !store.isDown('a.test') && !store.isDown('*.b.test') && recovery.size === 0);
+    assert.match(requests[0] ?? '', /^GET \/ HTTP\/1\.1\r\nHost: a\.test\r\nUser-Agent: hipache-probe\/test\r\n/);
+    assert.equal(recovery.counters.recovered, 2);
+  });
+
+  test('that is still down stays marked, and the mark is prolonged before it ends', async (t) => {
+    const store = new Records();
+    const url = 'http://127.0.0.1:1';
+    store.set('a.test', url, { ...mark('BACKEND_CONNECT_REFUSED'), untilMs: Date.now() + 50 });
+    const recovery = probes(t, store);
+    recovery.marked({ pattern: 'a.test', url, mark: mark('BACKEND_CONNECT_REFUSED') });
+    await until('a longer mark', () => store.prolonged.length > 0);
+    assert.ok((store.records.get('a.test')?.down.get(url)?.untilMs ?? 0) > Date.now() + 10_000);
+  });
+
+  test('that closes without an answer stays marked', async (t) => {
+    const store = new Records();
+    const { url, requests } = await backend(t, '');
+    store.set('a.test', url, mark('BACKEND_RESET'));
+    probes(t, store).marked({ pattern: 'a.test', url, mark: mark('BACKEND_RESET') });
+    await until('some probes', () => requests.length >= 3);
+    assert.equal(store.isDown('a.test'), true);
+  });
+
+  test('for a status needs good answers in a row, and is never prolonged', async (t) => {
+    const store = new Records();
+    const failing = await backend(t, ok.replace('200 OK', '503 Down'));
+    store.set('a.test', failing.url, { ...mark('status 503'), untilMs: Date.now() + 50 });
+    const recovery = probes(t, store);
+    recovery.marked({ pattern: 'a.test', url: failing.url, mark: mark('status 503') });
+    await until('some probes', () => failing.requests.length >= 3);
+    assert.equal(store.isDown('a.test'), true);
+    assert.deepEqual(store.prolonged, []);
+    const before = failing.requests.length;
+    failing.answer = ok;
+    await until('no mark', () => !store.isDown('a.test'));
+    assert.ok(failing.requests.length >= before + 2);
+  });
+
+  test('of another instance, or that is no more in the record, is not probed', async (t) => {
+    const store = new Records();
+    const { url, requests } = await backend(t, ok);
+    store.set('a.test', url, mark('BACKEND_RESET', 'other'));
+    store.set('b.test', 'http://127.0.0.1:1', mark('BACKEND_RESET'));
+    const recovery = probes(t, store);
+    for (const pattern of ['a.test', 'b.test', 'gone.test']) {
+      recovery.marked({ pattern, url, mark: mark('BACKEND_RESET') });
+    }
+    await until('nothing to probe', () => recovery.size === 0);
+    assert.deepEqual(requests, []);
+    assert.equal(store.isDown('a.test'), true);
+  });
+});

@@ -1,0 +1,210 @@
+import type { Clock } from '../base/clock.ts';
+import type { DownMark } from '../routing/backend.ts';
+import { type BackendTarget, readBackendUrl } from '../routing/backend-url.ts';
+import type { BackendTls } from '../tls/backend-tls.ts';
+import { type ProbeResult, probe } from './probe.ts';
+
+/** What of the store is used: declared here, implemented by the drivers of `stores/`. */
+export interface MarkStore {
+  read(
+    patterns: readonly string[],
+  ): Promise<
+    readonly ({ readonly frontend: readonly unknown[]; readonly down: ReadonlyMap<string, DownMark> } | null)[]
+  >;
+  mark(pattern: string, url: string, mark: DownMark): Promise<void>;
+  unmark(pattern: string, url: string): Promise<void>;
+}
+
+/** A mark that this instance has set. */
+export interface OwnMark {
+  readonly pattern: string;
+  /** The backend's identity. */
+  readonly url: string;
+  readonly mark: DownMark;
+}
+
+export interface RecoveryOptions {
+  readonly store: MarkStore;
+  /** Id of this instance, as it stands in its marks. */
+  readonly instance: string;
+  /** How long a mark lasts; one whose backend does not recover is prolonged by it. */
+  readonly downMs: number;
+  /** The time from a mark to the first probe; later ones come at up to five times that. */
+  readonly everyMs: number;
+  readonly timeoutMs: number;
+  readonly tls: BackendTls;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: { info(message: string, fields?: Record<string, unknown>): void };
+  readonly onProblem: (what: string, error: Error) => void;
+}
+
+/** Backends that are probed; marks of further ones end by themselves. */
+const backendsMax = 10_000;
+/** Probes under way at once. */
+const probesMax = 64;
+/** Answers below 500 in a row after which a mark that a status brought is lifted: one alone may be luck. */
+const goodAnswersWanted = 2;
+const slowdownMax = 5;
+
+interface Suspect {
+  /** As the record has it: with the name for TLS. */
+  target: BackendTarget;
+  /** Why, by pattern. */
+  readonly reasons: Map<string, string>;
+  probes: number;
+  goodAnswers: number;
+  timer: NodeJS.Timeout | null;
+}
+
+/**
+ * Probes the backends that this instance has marked, and lifts the marks of those that have recovered (design 7.2).
+ * Of a fleet each mark is probed by one: the instance whose id the mark in the store has. So nobody has to be elected,
+ * and marks of an instance that has gone end by themselves.
+ */
+export class RecoveryProbes {
+  private readonly options: RecoveryOptions;
+  private readonly suspects = new Map<string, Suspect>();
+  private readonly waiting: Suspect[] = [];
+  private underWay = 0;
+  private closed = false;
+  /** Totals since the start. */
+  readonly counters = { probes: 0, recovered: 0, dropped: 0 };
+
+  constructor(options: RecoveryOptions) {
+    this.options = options;
+  }
+
+  /** Backends that are probed. */
+  get size(): number {
+    return this.suspects.size;
+  }
+
+  /** This instance has marked a backend, or marked it again. */
+  marked({ pattern, url, mark }: OwnMark): void {
+    const { target } = readBackendUrl(url);
+    if (this.closed || target === null) return;
+    const key = target.url;
+    const known = this.suspects.get(key);
+    if (known !== undefined) {
+      known.reasons.set(pattern, mark.reason);
+      return;
+    }
+    if (this.suspects.size >= backendsMax) {
+      this.counters.dropped++;
+      return;
+    }
+    const suspect: Suspect = {
+      target,
+      reasons: new Map([[pattern, mark.reason]]),
+      probes: 0,
+      goodAnswers: 0,
+      timer: null,
+    };
+    this.suspects.set(key, suspect);
+    this.schedule(suspect);
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const { timer } of this.suspects.values()) if (timer !== null) clearTimeout(timer);
+    this.suspects.clear();
+    this.waiting.length = 0;
+  }
+
+  private schedule(suspect: Suspect): void {
+    const { everyMs } = this.options;
+    const delayMs = everyMs * Math.min(slowdownMax, 2 ** suspect.probes) * (0.9 + Math.random() * 0.2);
+    suspect.timer = setTimeout(() => {
+      suspect.timer = null;
+      this.waiting.push(suspect);
+      this.pump();
+    }, delayMs);
+    suspect.timer.unref();
+  }
+
+  private pump(): void {
+    while (this.underWay < probesMax) {
+      const suspect = this.waiting.shift();
+      if (suspect === undefined) return;
+      this.underWay++;
+      this.examine(suspect)
+        .catch((error: Error) => this.options.onProblem('a marked backend could not be probed', error))
+        .finally(() => {
+          this.underWay--;
+          if (this.closed) return;
+          if (suspect.reasons.size === 0) this.suspects.delete(suspect.target.url);
+          else this.schedule(suspect);
+          this.pump();
+        });
+    }
+  }
+
+  private async examine(suspect: Suspect): Promise<void> {
+    suspect.probes++;
+    const marks = await this.ownMarks(suspect);
+    const [first] = marks.keys();
+    if (first === undefined) return;
+    const { target } = suspect;
+    const { timeoutMs, tls, version } = this.options;
+    const result = await probe({ target, host: hostFor(first, target), tls, timeoutMs, version });
+    this.counters.probes++;
+    suspect.goodAnswers = result.status > 0 && result.status < 500 ? suspect.goodAnswers + 1 : 0;
+    if (this.closed) return;
+    for (const [pattern, mark] of marks) {
+      if (this.hasRecovered(suspect, mark.reason, result)) await this.lift(suspect, pattern);
+      else await this.prolong(suspect, pattern, mark);
+    }
+  }
+
+  /** The marks in the store that are still this instance's; what is not is forgotten. */
+  private async ownMarks(suspect: Suspect): Promise<Map<string, DownMark>> {
+    const { reasons } = suspect;
+    const { url } = suspect.target;
+    const patterns = [...reasons.keys()];
+    const records = await this.options.store.read(patterns);
+    const own = new Map<string, DownMark>();
+    for (const [index, pattern] of patterns.entries()) {
+      const mark = records[index]?.down.get(url);
+      const listed = records[index]?.frontend.slice(1).map((value) => readBackendUrl(value).target) ?? [];
+      const target = listed.find((one) => one?.url === url);
+      if (mark?.instance === this.options.instance && target != null) {
+        own.set(pattern, mark);
+        suspect.target = target;
+      } else {
+        reasons.delete(pattern);
+      }
+    }
+    return own;
+  }
+
+  /** What brought the mark has to be over: any answer shows that of a connection, a good one that of a status. */
+  private hasRecovered(suspect: Suspect, reason: string, { status }: ProbeResult): boolean {
+    if (reason.startsWith('status ')) return suspect.goodAnswers >= goodAnswersWanted;
+    return status > 0;
+  }
+
+  private async lift(suspect: Suspect, pattern: string): Promise<void> {
+    const { log, store } = this.options;
+    await store.unmark(pattern, suspect.target.url);
+    suspect.reasons.delete(pattern);
+    this.counters.recovered++;
+    log.info('a backend has recovered', { host: pattern, backend: suspect.target.url });
+  }
+
+  /** A mark that would end before the next probe is set anew, so that no request has to find out. */
+  private async prolong(suspect: Suspect, pattern: string, mark: DownMark): Promise<void> {
+    const { clock, downMs, everyMs, store, timeoutMs } = this.options;
+    // That a status is bad again and again is for the requests to find out: the probe asks for `/` alone.
+    if (mark.reason.startsWith('status ')) return;
+    const nowMs = clock.epochMs();
+    if (mark.untilMs - nowMs > everyMs * slowdownMax * 2 + timeoutMs) return;
+    await store.mark(pattern, suspect.target.url, { ...mark, untilMs: Math.round(nowMs + downMs) });
+  }
+}
+
+/** A host that the backend knows: that of the pattern, of a wildcard its domain. */
+function hostFor(pattern: string, { hostname, port }: BackendTarget): string {
+  if (pattern === '*') return hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+  return pattern.startsWith('*.') ? pattern.slice(2) : pattern;
+}

@@ -1,0 +1,78 @@
+import { packageVersion } from './control/version.ts';
+import { Counters } from './proxy/counters.ts';
+import type { MetricValues } from './supervisor/messages.ts';
+import type { RestartReason, Supervisor, SupervisorObserver } from './supervisor/supervisor.ts';
+import type { WorkerProcess } from './supervisor/worker-process.ts';
+import { FleetMetrics } from './telemetry/fleet-metrics.ts';
+import { dataPlaneMetric, type Metric, primaryMetrics, workerMetrics } from './telemetry/metric-table.ts';
+import type { MetricsSource, MetricsText } from './telemetry/metrics-server.ts';
+
+/** How long a worker may take to tell its numbers, in ms. */
+const answerMs = 1000;
+
+/** Of all workers together, in the order in which they are shown. */
+const fleetMetrics: readonly Metric[] = [...Object.keys(new Counters()).map(dataPlaneMetric), ...workerMetrics];
+
+/** The metrics of the instance: those of its workers, summed, and those of the primary. */
+export class InstanceMetrics implements SupervisorObserver, MetricsSource {
+  private readonly fleet = new FleetMetrics(fleetMetrics);
+  private readonly restarts: Record<RestartReason, number> = { crash: 0, stuck: 0, memory: 0, reload: 0 };
+  private readonly startSeconds: number;
+  private supervisor: Supervisor | null = null;
+
+  constructor(epochMs: number) {
+    this.startSeconds = epochMs / 1000;
+  }
+
+  /** Whose workers to ask. */
+  attach(supervisor: Supervisor): void {
+    this.supervisor = supervisor;
+  }
+
+  restarted(reason: RestartReason): void {
+    this.restarts[reason]++;
+  }
+
+  values(worker: WorkerProcess, values: MetricValues): void {
+    // One that is still starting has nothing to tell.
+    if (Object.keys(values).length > 0) this.fleet.update(worker.id, worker.number, values);
+  }
+
+  gone(worker: WorkerProcess): void {
+    this.fleet.gone(worker.id);
+  }
+
+  isHealthy(): boolean {
+    const { supervisor } = this;
+    return supervisor !== null && supervisor.readyCount >= supervisor.wantedCount;
+  }
+
+  async metrics(): Promise<MetricsText> {
+    // Loaded only where metrics are asked for.
+    const { writePrometheus } = await import('./telemetry/prometheus.ts');
+    const workers = this.supervisor?.all ?? [];
+    const states = new Map<number, 'serving' | 'draining'>();
+    let unanswered = 0;
+    await Promise.all(
+      workers.map(async (worker) => {
+        const answered = await worker.refresh(answerMs);
+        if (worker.state === 'gone') return;
+        if (answered) states.set(worker.id, worker.state === 'draining' ? 'draining' : 'serving');
+        else unanswered++;
+      }),
+    );
+    return writePrometheus([...primaryMetrics, ...fleetMetrics], {
+      ...this.fleet.sum((id) => states.get(id) ?? 'silent'),
+      [`hipache_build_info/${packageVersion()}`]: 1,
+      hipache_start_time_seconds: this.startSeconds,
+      hipache_primary_resident_bytes: process.memoryUsage.rss(),
+      hipache_workers: this.supervisor?.wantedCount ?? 0,
+      hipache_workers_ready: this.supervisor?.readyCount ?? 0,
+      hipache_workers_draining: workers.filter(({ state }) => state === 'draining').length,
+      hipache_workers_unanswered: unanswered,
+      ...Object.fromEntries(
+        Object.entries(this.restarts).map(([reason, count]) => [`hipache_worker_restarts_total/${reason}`, count]),
+      ),
+    });
+  }
+}

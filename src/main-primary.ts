@@ -1,0 +1,256 @@
+import { randomBytes } from 'node:crypto';
+import { flushCompileCache } from 'node:module';
+import { isIP } from 'node:net';
+import { availableParallelism, hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from './base/clock.ts';
+import { HipacheError } from './base/errors.ts';
+import { createLog, type Log } from './base/log.ts';
+import type { Config } from './config/config.ts';
+import type { LoadedConfig } from './config/load.ts';
+import { exitCodes } from './control/command-line.ts';
+import { packageVersion } from './control/version.ts';
+import { InstanceMetrics } from './main-metrics.ts';
+import { Recovery } from './main-recovery.ts';
+import { parseDriverUrl } from './stores/driver-url.ts';
+import { BoundPlaces } from './supervisor/bound-places.ts';
+import { listenFailure } from './supervisor/listen-sockets.ts';
+import type { Place } from './supervisor/messages.ts';
+import { dropPrivileges, handOver, handOverFile, type RunAs, resolveAccount } from './supervisor/privileges.ts';
+import { untilStopped } from './supervisor/signals.ts';
+import { type Plan, Supervisor } from './supervisor/supervisor.ts';
+import { MetricsServer } from './telemetry/metrics-server.ts';
+import { TlsKeeper } from './tls/tls-state.ts';
+
+/**
+ * The primary: binds what is listened on, gives up root, and keeps workers that serve, until it is told to stop.
+ * @param reload reads the configuration again.
+ * @returns the exit code.
+ */
+export async function servePrimary(loaded: LoadedConfig, reload: () => LoadedConfig): Promise<number> {
+  const { config, file } = loaded;
+  // The reader of the log may go away (a closed pipe); the proxy goes on.
+  process.stdout.on('error', () => {});
+  const log = createLog({
+    level: config.server.logLevel,
+    format: config.server.logFormat,
+    write: (line) => process.stdout.write(line),
+  });
+  log.info(`hipache ${packageVersion()} starts`, { pid: process.pid, config: file ?? 'none', node: process.version });
+  tellRemarks(loaded, log);
+  try {
+    await new Primary(config, log, reload).run();
+    log.info('stopped');
+    return exitCodes.ok;
+  } catch (error) {
+    if (!(error instanceof HipacheError)) throw error;
+    log.error(error.message, { code: error.code });
+    return exitCodes.failed;
+  }
+}
+
+class Primary {
+  private config: Config;
+  private readonly log: Log;
+  private readonly readConfig: () => LoadedConfig;
+  private readonly instance = `${hostname()}-${randomBytes(4).toString('hex')}`;
+  private readonly metrics = new InstanceMetrics(systemClock.epochMs());
+  private readonly places: BoundPlaces;
+  private recovery: Recovery;
+  private tls: TlsKeeper | null = null;
+  private reloading = false;
+
+  constructor(config: Config, log: Log, readConfig: () => LoadedConfig) {
+    this.config = config;
+    this.log = log;
+    this.readConfig = readConfig;
+    this.recovery = new Recovery(config, this.instance, log);
+    this.places = new BoundPlaces(workersOf(config), placesOf(config).length);
+  }
+
+  async run(): Promise<void> {
+    const { config, log, metrics } = this;
+    const account = resolveAccount(config.user, config.group);
+    // Keys may be readable by root alone.
+    this.tls = this.keepTls(config);
+    this.places.use(await this.places.bind(placesOf(config)));
+    const server = await this.serveMetrics();
+    let supervisor: Supervisor | null = null;
+    try {
+      if (account !== null) {
+        handOverFiles(config, account);
+        dropPrivileges(account);
+        log.info(`running as ${account.user}`);
+      }
+      supervisor = new Supervisor({
+        program: { path: workerProgram(), env: process.env },
+        plan: this.plan(config),
+        observer: metrics,
+        onMarked: (marked) => this.recovery.marked(marked),
+        log,
+        clock: systemClock,
+        random: Math.random,
+      });
+      metrics.attach(supervisor);
+      this.tellTlsTo(supervisor);
+      await this.serve(supervisor);
+    } finally {
+      // Nobody else would end them where something of this process went wrong.
+      supervisor?.killAll();
+      this.tls?.close();
+      await this.recovery.close();
+      server?.close();
+      this.places.close();
+    }
+  }
+
+  private async serve(supervisor: Supervisor): Promise<void> {
+    const { log } = this;
+    const stopped = untilStopped({
+      stop: async (signal) => {
+        const { drainSeconds } = this.config.server;
+        log.info(`${signal}: finishing what is under way, for up to ${drainSeconds} s`);
+        const clean = await supervisor.stop({ forMs: drainSeconds * 1000, closeCode: 1001 });
+        if (!clean) log.warn('not everything had finished');
+      },
+      abort: () => supervisor.killAll(),
+      reload: () => void this.reload(supervisor),
+      reopenLogs: () => supervisor.reopenLogs(),
+    });
+    if (await supervisor.start()) {
+      log.info('serving', { workers: supervisor.readyCount });
+      for (const url of this.places.urls) log.info(`listening on ${url}`);
+    }
+    flushCompileCache();
+    await stopped;
+  }
+
+  /** What the file says now, where that is right and possible; else all stays as it is, and the log says why. */
+  private async reload(supervisor: Supervisor): Promise<void> {
+    const { log } = this;
+    if (this.reloading) {
+      log.warn('SIGHUP: a reload is under way; send it again once that is done');
+      return;
+    }
+    this.reloading = true;
+    try {
+      log.info('SIGHUP: reading the configuration again');
+      const loaded = this.readConfig();
+      tellRemarks(loaded, log);
+      await this.follow(supervisor, loaded.config);
+    } catch (error) {
+      if (!(error instanceof HipacheError)) log.error('internal error in a reload; nothing is changed', { error });
+      else log.error(`nothing is changed: ${error.message}`, { code: error.code });
+    } finally {
+      this.reloading = false;
+    }
+  }
+
+  private async follow(supervisor: Supervisor, config: Config): Promise<void> {
+    const { log, places } = this;
+    for (const key of needRestart(this.config, config)) log.warn(`${key}: changes with a restart only`);
+    const tlsBefore = this.tls;
+    this.tls = this.keepTls(config);
+    const before = places.current;
+    const known = places.urls;
+    const after = await places.bind(placesOf(config));
+    places.use(after);
+    if (!(await supervisor.reload(this.plan(config)))) {
+      places.use(before);
+      places.closeAllBut(before);
+      this.tls = tlsBefore;
+      log.error('nothing is changed: a worker with the new configuration did not start');
+      return;
+    }
+    this.config = config;
+    tlsBefore?.close();
+    this.tellTlsTo(supervisor);
+    void this.recovery.close();
+    this.recovery = new Recovery(config, this.instance, log);
+    places.closeAllBut(after);
+    for (const url of places.urls) if (!known.includes(url)) log.info(`listening on ${url}`);
+    for (const url of known) if (!places.urls.includes(url)) log.info(`no longer listening on ${url}`);
+    log.info('the configuration is in force', { workers: supervisor.readyCount });
+  }
+
+  /** @throws HipacheError CERTIFICATE_INVALID. */
+  private keepTls(config: Config): TlsKeeper {
+    const warnings: string[] = [];
+    const keeper = new TlsKeeper(config.https.bind, warnings, (message) => this.log.error(message));
+    for (const warning of warnings) this.log.warn(warning);
+    return keeper;
+  }
+
+  private tellTlsTo(supervisor: Supervisor): void {
+    this.tls?.watch((state) => {
+      this.log.info('certificates or ticket keys have been renewed');
+      supervisor.tellTls(state);
+    });
+  }
+
+  private plan(config: Config): Plan {
+    const { places } = this;
+    return {
+      workers: workersOf(config),
+      settings: { config, instance: this.instance, tls: this.tls?.state },
+      sockets: places.sockets,
+      descriptors: places.descriptors,
+      sharesPerPlace: places.shares,
+      drainMs: config.server.drainSeconds * 1000,
+      stuckMs: config.server.workerStuckSeconds * 1000,
+    };
+  }
+
+  private async serveMetrics(): Promise<MetricsServer | null> {
+    const { bind, port } = this.config.metrics;
+    if (port === null) return null;
+    const server = new MetricsServer(this.metrics);
+    try {
+      const bound = await server.listen(bind, port);
+      this.log.info(`metrics on http://${isIP(bind) === 6 ? `[${bind}]` : bind}:${bound}/metrics`);
+    } catch (error) {
+      throw listenFailure(bind, port, (error as NodeJS.ErrnoException).code ?? String(error));
+    }
+    return server;
+  }
+}
+
+/** From a checkout the sources run as they are; in the package they are compiled. */
+function workerProgram(): string {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return fileURLToPath(new URL(`./main-worker.${extension}`, import.meta.url));
+}
+
+function workersOf({ server }: Config): number {
+  // What libuv counts minds the affinity of the process and the CPU quota of its control group.
+  return server.workers === 'auto' ? availableParallelism() : server.workers;
+}
+
+/** Plain HTTP first, then TLS. */
+function placesOf({ http, https }: Config): Place[] {
+  return [
+    ...http.bind.map((bind) => ({ ...bind, secure: false })),
+    ...https.bind.map(({ address, port, proxyProtocol }) => ({ address, port, proxyProtocol, secure: true })),
+  ];
+}
+
+/** Keys that have changed and that workers cannot follow. */
+function needRestart(before: Config, after: Config): string[] {
+  const keys = ['user', 'group', 'metrics'] as const;
+  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+}
+
+function tellRemarks({ notes, warnings }: LoadedConfig, log: Log): void {
+  for (const note of notes) log.info(note);
+  for (const warning of warnings) log.warn(warning);
+}
+
+/** What the account will write to has to be its own before root is given up. */
+function handOverFiles(config: Config, account: RunAs): void {
+  if (config.server.accessLog !== '-') handOverFile(config.server.accessLog, account);
+  for (const url of config.driver) {
+    const { path } = parseDriverUrl(url);
+    if (path === null) continue;
+    for (const suffix of ['', '-wal', '-shm']) handOver(path + suffix, account);
+  }
+}

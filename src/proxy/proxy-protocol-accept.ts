@@ -1,0 +1,36 @@
+import type { Socket } from 'node:net';
+import { NEED_MORE_PROXY, ProxyHeader } from './proxy-protocol.ts';
+
+/**
+ * Reads the PROXY protocol header that stands before a TLS handshake; what is behind it is given back to the socket.
+ * @param onRead called once: with the address that the header gives, empty where it gives none, or with null, the
+ *   connection being closed, where there is no header within `forMs`.
+ */
+export function readProxyHeader(socket: Socket, forMs: number, onRead: (address: string | null) => void): void {
+  let held = Buffer.alloc(0);
+  const finish = (address: string | null): void => {
+    clearTimeout(timer);
+    socket.off('readable', read);
+    socket.off('close', giveUp);
+    socket.off('error', ignore);
+    if (address === null) socket.destroy();
+    onRead(address);
+  };
+  const giveUp = (): void => finish(null);
+  const read = (): void => {
+    for (let bytes = socket.read() as Buffer | null; bytes !== null; bytes = socket.read() as Buffer | null) {
+      held = Buffer.concat([held, bytes]);
+    }
+    const header = ProxyHeader.read(held);
+    if (header === NEED_MORE_PROXY) return;
+    if (header !== null && held.length > header.length) socket.unshift(held.subarray(header.length));
+    finish(header === null ? null : header.address);
+  };
+  const timer = setTimeout(giveUp, forMs);
+  socket.on('error', ignore);
+  socket.once('close', giveUp);
+  socket.on('readable', read);
+}
+
+/** `close` follows. */
+function ignore(): void {}

@@ -1,0 +1,121 @@
+import { isIP, type Socket } from 'node:net';
+import { type ConnectionOptions, connect, type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
+import type { BackendTls } from '../tls/backend-tls.ts';
+import type { TlsListener } from '../tls/tls-listener.ts';
+
+/** As of `net`: reads go into one buffer instead of one each. */
+interface ReadInto {
+  readonly buffer: Buffer;
+  readonly callback: (this: Socket, length: number, bytes: Uint8Array) => boolean;
+}
+
+/** What of Node's handles and sockets is used besides the public interface. */
+interface TcpHandle {
+  close(done?: () => void): void;
+  reset?(done?: () => void): number;
+}
+interface TlsInternals {
+  _wrapHandle(wrap: unknown, handle: unknown, isWriting: boolean): unknown;
+  _releaseControl?(): boolean;
+  _handle: { _parent?: TcpHandle } | null;
+}
+
+type AcceptedOptions = TLSSocketOptions & { acceptedHandle: unknown; onread: ReadInto; allowHalfOpen: boolean };
+
+const serverProtocols = ['http/1.1'];
+
+/**
+ * The server's side of a TLS connection, directly on the handle of an accepted one. Node makes such a socket only on
+ * top of the accepted one, which reads into a new buffer each time and keeps two sockets for each connection.
+ */
+class AcceptedTlsSocket extends TLSSocket {
+  constructor(options: AcceptedOptions) {
+    super(undefined as unknown as Socket, options);
+    // It is not of `connect`, which is what Node takes a socket without another one below it for.
+    (this as { connecting: boolean }).connecting = false;
+  }
+
+  /** Called by the constructor, before there are any fields. */
+  _wrapHandle(wrap: unknown, _handle: unknown, isWriting: boolean): unknown {
+    const { acceptedHandle } = (this as unknown as { _tlsOptions: AcceptedOptions })._tlsOptions;
+    return (TLSSocket.prototype as unknown as TlsInternals)._wrapHandle.call(this, wrap, acceptedHandle, isWriting);
+  }
+}
+
+/** Whether this Node has what `AcceptedTlsSocket` stands on; else accepted sockets are wrapped as Node does it. */
+const canUseHandle = typeof (TLSSocket.prototype as unknown as TlsInternals)._wrapHandle === 'function';
+
+/**
+ * Begins the server's handshake on an accepted connection. `secure` is emitted when it is done.
+ * @returns the socket, and whether it reads through `onread`; else it emits `data`.
+ */
+export function acceptTls(
+  accepted: Socket,
+  listener: TlsListener,
+  onread: ReadInto,
+  writeBufferBytesMax: number,
+): { readonly socket: Socket; readonly readsItself: boolean } {
+  const options: TLSSocketOptions = {
+    isServer: true,
+    secureContext: listener.context,
+    SNICallback: listener.chooseContext as NonNullable<TLSSocketOptions['SNICallback']>,
+    ALPNProtocols: serverProtocols,
+  };
+  const carrier = accepted as unknown as { _handle: unknown };
+  const handle = carrier._handle;
+  // Bytes that have been read already, behind a PROXY header, can only be handed on by Node's own way.
+  const isFresh = accepted.readableLength === 0 && handle !== null && typeof handle === 'object';
+  let socket: TLSSocket;
+  if (canUseHandle && isFresh) {
+    carrier._handle = null;
+    socket = new AcceptedTlsSocket({
+      ...options,
+      acceptedHandle: handle,
+      onread,
+      allowHalfOpen: true,
+      highWaterMark: writeBufferBytesMax,
+    } as AcceptedOptions);
+  } else {
+    socket = new TLSSocket(accepted, options);
+  }
+  // Until then Node takes an error for one of the handshake, and keeps it from us.
+  socket.once('secure', () => void (socket as unknown as TlsInternals)._releaseControl?.());
+  return { socket, readsItself: canUseHandle && isFresh };
+}
+
+/** Connects to a backend and begins the handshake; `secureConnect` is emitted when it is done and verified. */
+export function connectTls(
+  { hostname, port, serverName }: { readonly hostname: string; readonly port: number; readonly serverName: string },
+  { context, verify }: BackendTls,
+  session: Buffer | null,
+  onread: ReadInto,
+  writeBufferBytesMax: number,
+): Socket {
+  const options = {
+    host: hostname,
+    port,
+    secureContext: context as SecureContext,
+    rejectUnauthorized: verify,
+    // RFC 6066 section 3: no address as a server name.
+    servername: isIP(serverName) === 0 ? serverName : '',
+    ALPNProtocols: serverProtocols,
+    allowHalfOpen: true,
+    noDelay: true,
+    writableHighWaterMark: writeBufferBytesMax,
+    onread,
+    ...(session === null ? {} : { session }),
+  };
+  const socket = connect(options as ConnectionOptions);
+  return socket;
+}
+
+/** Has a TLS socket's connection closed with a reset when it is destroyed, which Node offers for plain ones only. */
+export function resetOnDestroy(socket: Socket): void {
+  const tcp = (socket as unknown as TlsInternals)._handle?._parent;
+  if (tcp === undefined || typeof tcp.reset !== 'function') return;
+  const close = tcp.close.bind(tcp);
+  tcp.close = (done) => {
+    // Refused while the connection is being shut down: then it is closed as usual.
+    if (tcp.reset?.(done) !== 0) close(done);
+  };
+}

@@ -1,0 +1,39 @@
+/** What a key holds, by the first part of its name. */
+export type RedisRecord = 'frontend' | 'down' | 'dead' | 'tls';
+
+/** When an external checker last said that it runs, in epoch seconds. Without prefix, as in the original. */
+export const checkerKey = 'hchecker_ping';
+/** The channel on which new dead marks are told. Without prefix, as in the original. */
+export const deadChannel = 'dead';
+
+/** The names of the keys of one store. */
+export class RedisKeys {
+  readonly #prefix: string;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  /** Raised by every write of ours. */
+  get revision(): string {
+    return `${this.#prefix}hipache:revision`;
+  }
+
+  of(record: RedisRecord, pattern: string): string {
+    return `${this.#prefix}${record}:${pattern}`;
+  }
+
+  /** What a key holds of which pattern; null for a key that is not one of `of`. */
+  parse(key: string): { readonly record: RedisRecord; readonly pattern: string } | null {
+    if (!key.startsWith(this.#prefix)) return null;
+    const colon = key.indexOf(':', this.#prefix.length);
+    const record = key.slice(this.#prefix.length, colon);
+    if (record !== 'frontend' && record !== 'down' && record !== 'dead' && record !== 'tls') return null;
+    return { record, pattern: key.slice(colon + 1) };
+  }
+
+  /** What SCAN takes to find every key of a record. */
+  glob(record: RedisRecord): string {
+    return `${this.#prefix.replace(/[\\*?[\]]/g, '\\$&')}${record}:*`;
+  }
+}

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { until } from '../../test/helpers/until.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Config } from '../config/config.ts';
+import { type Plan, type RestartReason, Supervisor } from './supervisor.ts';
+
+/** A worker that obeys, and does nothing else. */
+const obedient = `
+process.on('message', (message) => {
+  if (message.kind === 'start') process.send({ kind: 'ready' });
+  if (message.kind === 'ping') process.send({ kind: 'pong', values: { answers: 1 } });
+  if (message.kind === 'drain') process.send({ kind: 'drained', clean: true, values: {} }, () => process.exit(0));
+});
+`;
+
+describe('a supervisor', () => {
+  let directory: string;
+  let lines: string[];
+  let restarts: RestartReason[];
+  let supervisor: Supervisor;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'hipache-supervisor-'));
+    lines = [];
+    restarts = [];
+  });
+
+  afterEach(async () => {
+    supervisor.killAll();
+    await until('the end of all workers', () => supervisor.all.length === 0);
+    await supervisor.stop({ forMs: 0, closeCode: 1001 });
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  function plan(workers: number): Plan {
+    const settings = { config: {} as Config, instance: 'test', tls: null };
+    const sockets = { sockets: [], descriptors: [], sharesPerPlace: 1 };
+    return { workers, settings, ...sockets, drainMs: 1000, stuckMs: 60_000 };
+  }
+
+  function supervise(program: string, workers: number): Supervisor {
+    const path = join(directory, 'worker.mjs');
+    writeFileSync(path, program);
+    const write = (message: string): void => void lines.push(message);
+    const log: Log = { debug: write, info: write, warn: write, error: write };
+    supervisor = new Supervisor({
+      program: { path, env: process.env },
+      plan: plan(workers),
+      onMarked: () => {},
+      observer: { restarted: (reason) => restarts.push(reason), values: () => {}, gone: () => {} },
+      log,
+      clock: systemClock,
+      random: () => 0,
+    });
+    return supervisor;
+  }
+
+  test('starts as many workers as it is told to, and ends them', async () => {
+    assert.equal(await supervise(obedient, 3).start(), true);
+    assert.equal(supervisor.readyCount, 3);
+    assert.equal(await supervisor.stop({ forMs: 1000, closeCode: 1001 }), true);
+    assert.deepEqual(supervisor.all, []);
+  });
+
+  test('gives up a start at which every worker dies without a word', async () => {
+    await assert.rejects(supervise('process.exit(3)', 2).start(), { code: 'WORKER_FAILED' });
+    assert.deepEqual(supervisor.all, []);
+    assert.ok(restarts.length >= 5);
+  });
+
+  test('tells what a worker says of why it cannot start', async () => {
+    const refusing = `process.send({ kind: 'failed', code: 'STORE_DAMAGED', message: 'bad file' }, () => process.exit(1))`;
+    await assert.rejects(supervise(refusing, 2).start(), { code: 'STORE_DAMAGED', message: 'bad file' });
+    assert.deepEqual(supervisor.all, []);
+  });
+
+  test('replaces a worker that is over its memory once, however often it says so', async () => {
+    const greedy = `${obedient}setInterval(() => process.send({ kind: 'overMemory', residentBytes: 1 }), 20);`;
+    await supervise(greedy, 2).start();
+    await until('the replacement', () => restarts.length > 0);
+    await until('the end of the old one', () => supervisor.all.length === 2);
+    const { length } = lines;
+    await Promise.all(supervisor.all.map((worker) => worker.refresh(20_000)));
+    assert.deepEqual(restarts, ['memory']);
+    assert.equal(lines.length, length);
+  });
+
+  test('does not follow a plan with which no worker starts', async () => {
+    const program = `${obedient}
+process.prependListener('message', (message) => {
+  if (message.kind === 'start' && message.start.instance === 'broken') process.exit(1);
+});`;
+    await supervise(program, 2).start();
+    const before = supervisor.all;
+    const broken = plan(2);
+    const settings = { ...broken.settings, instance: 'broken' };
+    assert.equal(await supervisor.reload({ ...broken, settings }), false);
+    assert.deepEqual(supervisor.all, before);
+    assert.equal(await supervisor.reload(plan(1)), true);
+    await until('one worker', () => supervisor.all.length === 1);
+    assert.ok(!before.includes(supervisor.all[0] as (typeof before)[0]));
+  });
+});

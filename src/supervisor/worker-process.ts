@@ -1,0 +1,178 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { DrainOrder, FromWorker, MarkedBackend, MetricValues, ToWorker, WorkerStart } from './messages.ts';
+
+/** Standard streams and IPC come first. */
+export const firstInheritedFd = 4;
+
+export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone';
+
+/** How a worker ended. */
+export interface WorkerEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** It was ended for not answering. */
+  readonly wasStuck: boolean;
+}
+
+export interface WorkerOwner {
+  onReady(worker: WorkerProcess): void;
+  /** It says why it cannot start, and ends. */
+  onFailed(worker: WorkerProcess, failure: WorkerFailure): void;
+  onMarked(marked: MarkedBackend): void;
+  onOverMemory(worker: WorkerProcess, residentBytes: number): void;
+  onDrained(worker: WorkerProcess, clean: boolean): void;
+  onValues(worker: WorkerProcess, values: MetricValues): void;
+  onGone(worker: WorkerProcess, end: WorkerEnd): void;
+}
+
+export type WorkerFailure = Pick<FromWorker & { kind: 'failed' }, 'code' | 'message'>;
+
+export interface WorkerProgram {
+  /** Path of the program that a worker runs. */
+  readonly path: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+let made = 0;
+
+/** One worker, as the primary sees it: from its start to its end. */
+export class WorkerProcess {
+  /** Never used again in this primary. */
+  readonly id = ++made;
+  readonly number: number;
+  /** Monotonic ms. */
+  readonly startedMs: number;
+  state: WorkerState = 'starting';
+  private readonly child: ChildProcess;
+  private readonly owner: WorkerOwner;
+  /** Heartbeats in a row that had no answer. */
+  private missed = 0;
+  private awaitsPong = false;
+  private wasStuck = false;
+  private readonly pongs: (() => void)[] = [];
+
+  constructor(
+    program: WorkerProgram,
+    start: WorkerStart,
+    descriptors: readonly number[],
+    nowMs: number,
+    owner: WorkerOwner,
+  ) {
+    this.number = start.number;
+    this.startedMs = nowMs;
+    this.owner = owner;
+    this.child = spawn(process.execPath, [...process.execArgv, program.path], {
+      env: program.env,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...descriptors],
+      serialization: 'advanced',
+    });
+    this.child.on('message', (message) => this.onMessage(message as FromWorker));
+    this.child.once('error', (error: NodeJS.ErrnoException) => {
+      if (this.child.pid !== undefined) return;
+      this.owner.onFailed(this, { code: 'WORKER_FAILED', message: `a worker cannot be started: ${error.message}` });
+      this.onExit(null, null);
+    });
+    this.child.once('exit', (code, signal) => this.onExit(code, signal));
+    this.send({ kind: 'start', start });
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  adopt(shares: readonly number[]): void {
+    this.send({ kind: 'adopt', shares });
+  }
+
+  tellTls(tls: unknown): void {
+    this.send({ kind: 'tls', tls });
+  }
+
+  reopenLogs(): void {
+    this.send({ kind: 'reopenLogs' });
+  }
+
+  /** It accepts nothing more, ends what is under way as `order` says, and then itself. Again: in less time. */
+  drain(order: DrainOrder): void {
+    if (this.state === 'gone') return;
+    this.state = 'draining';
+    this.send({ kind: 'drain', order });
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  /** Asks for a sign of life. @param missedMax heartbeats without answer after which it is ended. */
+  beat(missedMax: number): void {
+    if (this.state === 'gone') return;
+    if (!this.awaitsPong) {
+      this.missed = 0;
+      this.ask();
+      return;
+    }
+    this.missed++;
+    if (this.missed < missedMax || this.wasStuck) return;
+    this.wasStuck = true;
+    this.kill();
+  }
+
+  /** Asks for fresh numbers: they have come to the owner when this resolves with true. */
+  async refresh(timeoutMs: number): Promise<boolean> {
+    if (this.state === 'gone') return false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), timeoutMs);
+    this.pongs.push(() => resolve(true));
+    if (!this.awaitsPong) this.ask();
+    const answered = await promise;
+    clearTimeout(timer);
+    return answered;
+  }
+
+  private ask(): void {
+    this.awaitsPong = true;
+    this.send({ kind: 'ping' });
+  }
+
+  private send(message: ToWorker): void {
+    // A worker that is just ending has no channel; its end is told apart.
+    if (this.child.connected) this.child.send(message, ignore);
+  }
+
+  private onMessage(message: FromWorker): void {
+    if (this.state === 'gone') return;
+    switch (message.kind) {
+      case 'ready':
+        if (this.state !== 'starting') break;
+        this.state = 'ready';
+        this.owner.onReady(this);
+        break;
+      case 'failed':
+        this.owner.onFailed(this, message);
+        break;
+      case 'pong':
+        this.awaitsPong = false;
+        this.owner.onValues(this, message.values);
+        for (const resolve of this.pongs.splice(0)) resolve();
+        break;
+      case 'drained':
+        this.owner.onValues(this, message.values);
+        this.owner.onDrained(this, message.clean);
+        break;
+      case 'marked':
+        this.owner.onMarked(message.marked);
+        break;
+      case 'overMemory':
+        this.owner.onOverMemory(this, message.residentBytes);
+        break;
+    }
+  }
+
+  private onExit(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.state === 'gone') return;
+    this.state = 'gone';
+    this.owner.onGone(this, { code, signal, wasStuck: this.wasStuck });
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Counters } from '../proxy/counters.ts';
+import { FleetMetrics } from './fleet-metrics.ts';
+import { dataPlaneHelp, dataPlaneMetric, type Metric, primaryMetrics, workerMetrics } from './metric-table.ts';
+
+const metrics: readonly Metric[] = [
+  { name: 'requests_total', type: 'counter', help: '', label: 'class' },
+  { name: 'open', type: 'gauge', help: '' },
+  { name: 'memory', type: 'gauge', help: '', label: 'worker', perWorker: true },
+];
+
+function fleet(): FleetMetrics {
+  const made = new FleetMetrics(metrics);
+  made.update(1, 1, { 'requests_total/2xx': 5, open: 2, memory: 100 });
+  made.update(2, 2, { 'requests_total/2xx': 7, 'requests_total/5xx': 1, open: 3, memory: 200 });
+  return made;
+}
+
+describe('the numbers of several workers', () => {
+  test('are summed, but for those that each has for itself', () => {
+    assert.deepEqual(
+      fleet().sum(() => 'serving'),
+      {
+        'requests_total/2xx': 12,
+        'requests_total/5xx': 1,
+        open: 5,
+        'memory/1': 100,
+        'memory/2': 200,
+      },
+    );
+  });
+
+  test('keep the totals of one that has gone, whose replacement counts from 0', () => {
+    const made = fleet();
+    made.gone(1);
+    made.update(3, 1, { 'requests_total/2xx': 1, open: 1, memory: 50 });
+    const sums = made.sum(() => 'serving');
+    assert.equal(sums['requests_total/2xx'], 13);
+    assert.equal(sums['open'], 4);
+    assert.equal(sums['memory/1'], 50);
+    made.gone(3);
+    made.gone(3);
+    assert.equal(made.sum(() => 'serving')['requests_total/2xx'], 13);
+  });
+
+  test('of one that is silent are its totals; one that drains counts with what it has open', () => {
+    const sums = fleet().sum((id) => (id === 1 ? 'silent' : 'draining'));
+    assert.deepEqual(sums, { 'requests_total/2xx': 12, 'requests_total/5xx': 1, open: 3 });
+  });
+});
+
+describe('the table of metrics', () => {
+  test('has a text for everything that the data plane counts', () => {
+    const fields = Object.keys(new Counters());
+    assert.deepEqual(Object.keys(dataPlaneHelp).sort(), fields.sort());
+  });
+
+  test('follows the naming rules of Prometheus, and has no name twice', () => {
+    const all = [...primaryMetrics, ...Object.keys(new Counters()).map(dataPlaneMetric), ...workerMetrics];
+    for (const { name, type, help } of all) {
+      assert.match(name, /^hipache_[a-z]+(_[a-z]+)*$/);
+      assert.equal(name.endsWith('_total'), type === 'counter', name);
+      assert.match(help, /^[A-Z0-9].*\.$/, name);
+    }
+    assert.equal(new Set(all.map(({ name }) => name)).size, all.length);
+  });
+});

@@ -1,0 +1,69 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+
+/** What is answered to a scrape. */
+export interface MetricsText {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+export interface MetricsSource {
+  metrics(): Promise<MetricsText>;
+  /** Whether every worker serves. */
+  isHealthy(): boolean;
+}
+
+const connectionsMax = 64;
+
+/** `GET /metrics` and `GET /healthz`, for monitoring: of the primary, apart from the traffic. */
+export class MetricsServer {
+  private readonly server: Server;
+  /** Scrapes that come together share one answer. */
+  private scrape: Promise<MetricsText> | null = null;
+
+  constructor(source: MetricsSource) {
+    this.server = createServer({ requestTimeout: 10_000, keepAliveTimeout: 5000 }, (request, response) => {
+      request.resume();
+      this.answer(source, request, response).catch(() => response.destroy());
+    });
+    this.server.maxConnections = connectionsMax;
+  }
+
+  /** @returns the port. @throws a system error where it cannot listen. */
+  async listen(host: string, port: number): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen({ host, port }, resolve);
+    });
+    this.server.on('error', () => {});
+    const address = this.server.address();
+    return typeof address === 'object' && address !== null ? address.port : port;
+  }
+
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+
+  private async answer(source: MetricsSource, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [path] = (request.url ?? '').split('?');
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      end(response, 405, 'only GET\n');
+    } else if (path === '/metrics') {
+      this.scrape ??= source.metrics().finally(() => {
+        this.scrape = null;
+      });
+      const { contentType, text } = await this.scrape;
+      response.setHeader('content-type', contentType);
+      response.end(text);
+    } else if (path === '/healthz') {
+      const isHealthy = source.isHealthy();
+      end(response, isHealthy ? 200 : 503, isHealthy ? 'ok\n' : 'not every worker serves\n');
+    } else {
+      end(response, 404, 'there are /metrics and /healthz\n');
+    }
+  }
+}
+
+function end(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(text);
+}

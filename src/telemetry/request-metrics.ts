@@ -1,0 +1,74 @@
+import { errorKinds } from '../base/errors.ts';
+import type { EndedExchange, ProxyObserver } from '../proxy/observer.ts';
+import { durationBounds, statusClasses } from './metric-table.ts';
+
+const codes = [...errorKinds.keys()];
+const codeIndexes: Readonly<Record<string, number>> = Object.fromEntries(codes.map((code, index) => [code, index]));
+const boundsMs = Float64Array.from(durationBounds, (seconds) => seconds * 1000);
+
+/** Counts the requests of one worker: a few increments each, and nothing allocated. */
+export class RequestMetrics implements ProxyObserver {
+  private readonly classes = new Float64Array(statusClasses.length);
+  private readonly errors = new Float64Array(codes.length);
+  private readonly total = new Durations();
+  private readonly backend = new Durations();
+  private sentBytes = 0;
+  private readonly next: ProxyObserver | null;
+
+  /** @param next is told as well. */
+  constructor(next: ProxyObserver | null = null) {
+    this.next = next;
+  }
+
+  exchangeEnded(exchange: EndedExchange): void {
+    const { classes, errors } = this;
+    this.sentBytes += exchange.bytesSent;
+    if (!exchange.isPing) {
+      const statusClass = Math.min(5, Math.trunc(exchange.status / 100));
+      classes[statusClass] = (classes[statusClass] as number) + 1;
+      if (exchange.errorCode !== null) {
+        const code = codeIndexes[exchange.errorCode] as number;
+        errors[code] = (errors[code] as number) + 1;
+      }
+      if (!exchange.isTunnel) {
+        this.total.add(exchange.endMs - exchange.startMs);
+        if (exchange.sentMs !== 0) this.backend.add(exchange.endMs - exchange.sentMs);
+      }
+    }
+    this.next?.exchangeEnded(exchange);
+  }
+
+  /** Adds the totals so far to `values`. */
+  collect(values: Record<string, number>): void {
+    for (const [index, name] of statusClasses.entries()) {
+      values[`hipache_responses_total/${name}`] = this.classes[index] as number;
+    }
+    for (const [index, code] of codes.entries()) {
+      const count = this.errors[index] as number;
+      if (count > 0) values[`hipache_request_errors_total/${code}`] = count;
+    }
+    values['hipache_sent_bytes_total'] = this.sentBytes;
+    this.total.collect('hipache_request_duration_seconds', values);
+    this.backend.collect('hipache_backend_duration_seconds', values);
+  }
+}
+
+/** A histogram: how many fell into each bucket, not cumulated. */
+class Durations {
+  private readonly buckets = new Float64Array(boundsMs.length + 1);
+  private sumMs = 0;
+
+  add(ms: number): void {
+    let index = 0;
+    while (index < boundsMs.length && ms > (boundsMs[index] as number)) index++;
+    this.buckets[index] = (this.buckets[index] as number) + 1;
+    this.sumMs += ms;
+  }
+
+  collect(name: string, values: Record<string, number>): void {
+    for (const [index, count] of this.buckets.entries()) {
+      values[`${name}/${durationBounds[index] ?? '+Inf'}`] = count;
+    }
+    values[`${name}/sum`] = this.sumMs / 1000;
+  }
+}

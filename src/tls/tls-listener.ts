@@ -1,0 +1,50 @@
+import type { SecureContext } from 'node:tls';
+import type { ServerCertificates } from './server-certificates.ts';
+import { changeTicketKeys, serverContext } from './server-context.ts';
+import type { TlsBindState } from './tls-state.ts';
+
+/** What the sockets of one address need to speak TLS: the address's own certificate, and those chosen by SNI. */
+export class TlsListener {
+  /** The context that a handshake begins with; without a certificate where the configuration gives none. */
+  context: SecureContext;
+  private readonly certificates: ServerCertificates;
+  private hasCertificate: boolean;
+
+  /** @throws HipacheError CERTIFICATE_INVALID. */
+  constructor(state: TlsBindState, ticketKeys: Uint8Array, certificates: ServerCertificates) {
+    this.certificates = certificates;
+    this.context = serverContext(state.material, state.settings, ticketKeys);
+    this.hasCertificate = state.material !== null;
+  }
+
+  /** New handshakes get this certificate from now on. @throws HipacheError CERTIFICATE_INVALID, nothing being changed. */
+  update(state: TlsBindState, ticketKeys: Uint8Array): void {
+    this.context = serverContext(state.material, state.settings, ticketKeys);
+    this.hasCertificate = state.material !== null;
+  }
+
+  setTicketKeys(keys: Uint8Array): void {
+    changeTicketKeys(this.context, keys);
+  }
+
+  /**
+   * Node's `SNICallback`: calls back with the context for the name, with null for the address's own. Never throws, as
+   * what it is given comes from anybody (CVE-2026-21637).
+   */
+  readonly chooseContext = (
+    serverName: string,
+    callBack: (error: Error | null, context?: SecureContext | null) => void,
+  ): void => {
+    const answer = (context: SecureContext | null): void => {
+      if (context !== null || this.hasCertificate) callBack(null, context);
+      else callBack(new Error('no certificate for this name'));
+    };
+    try {
+      const known = this.certificates.cached(serverName);
+      if (known === undefined) this.certificates.load(serverName).then(answer).catch(callBack);
+      else answer(known);
+    } catch (error) {
+      callBack(error as Error);
+    }
+  };
+}

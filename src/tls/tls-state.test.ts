@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { Authority, type Issued } from '../../test/helpers/authority.ts';
+import type { TlsBindConfig } from './bind-options.ts';
+import { TlsKeeper } from './tls-state.ts';
+
+let authority: Authority;
+let folder: string;
+
+before(() => {
+  authority = new Authority();
+  folder = mkdtempSync(join(tmpdir(), 'hipache-tls-state-'));
+});
+
+after(() => {
+  authority.dispose();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function bind(
+  issued: Pick<Issued, 'certificateFile' | 'keyFile'> | null,
+  more: Partial<TlsBindConfig> = {},
+): TlsBindConfig {
+  return {
+    key: issued?.keyFile ?? null,
+    cert: issued?.certificateFile ?? null,
+    ca: [],
+    passphrase: null,
+    ciphers: null,
+    honorCipherOrder: null,
+    secureProtocol: null,
+    secureOptions: null,
+    ...more,
+  };
+}
+
+function keep(binds: readonly TlsBindConfig[]): { keeper: TlsKeeper; warnings: string[]; problems: string[] } {
+  const warnings: string[] = [];
+  const problems: string[] = [];
+  return { keeper: new TlsKeeper(binds, warnings, (message) => problems.push(message)), warnings, problems };
+}
+
+describe('what addresses with TLS need', () => {
+  test('is read at the start, with keys for tickets', () => {
+    const issued = authority.issue(['a.test']);
+    const { keeper } = keep([bind(issued, { ca: [authority.certificateFile] }), bind(null)]);
+    assert.equal(keeper.state.binds[0]?.material?.certificate, issued.certificate);
+    assert.deepEqual(keeper.state.binds[0]?.material?.ca, [authority.certificate]);
+    assert.equal(keeper.state.binds[1]?.material, null);
+    assert.equal(keeper.state.ticketKeys.length, 48);
+    assert.notDeepEqual(keeper.state.ticketKeys, keep([]).keeper.state.ticketKeys);
+    assert.deepEqual(structuredClone(keeper.state).binds, keeper.state.binds);
+  });
+
+  test('that cannot be used is named with its key and file', () => {
+    const [one, other] = [authority.issue(['a.test']), authority.issue(['b.test'])];
+    const encrypted = { certificateFile: one.certificateFile, keyFile: authority.encrypt(one, 'secret') };
+    const of = (config: TlsBindConfig) => () => keep([bind(other), config]);
+    assert.throws(of(bind({ ...one, keyFile: '/absent.key' })), {
+      code: 'CERTIFICATE_INVALID',
+      message: 'https.bind[1].key: /absent.key cannot be read: there is no such file',
+    });
+    assert.throws(of(bind({ ...one, keyFile: other.keyFile })), {
+      message: /^https\.bind\[1\] \(.*\.pem, .*\.key\): the key does not belong to the certificate/,
+    });
+    assert.throws(of(bind(encrypted)), { message: /the key is encrypted, and there is no passphrase for it$/ });
+    assert.throws(of(bind(encrypted, { passphrase: 'wrong' })), { message: /does not open with its passphrase$/ });
+    assert.equal(
+      keep([bind(encrypted, { passphrase: 'secret' })]).keeper.state.binds[0]?.material?.passphrase,
+      'secret',
+    );
+  });
+
+  test('that has expired is served, with a warning', () => {
+    const { warnings } = keep([bind(authority.issue(['old.test'], { days: -2 }))]);
+    assert.match(warnings.join(), /^https\.bind\[0\]: the certificate .*\.pem has expired on 20/);
+  });
+
+  test('is read again once files have changed; what is broken then leaves what was', () => {
+    const [first, second] = [authority.issue(['a.test']), authority.issue(['a.test'])];
+    const files = { certificateFile: join(folder, 'live.pem'), keyFile: join(folder, 'live.key') };
+    const write = (issued: { certificate: string; key: string }): void => {
+      for (const [file, text] of [
+        [files.certificateFile, issued.certificate],
+        [files.keyFile, issued.key],
+      ] as const) {
+        writeFileSync(`${file}.new`, text);
+        renameSync(`${file}.new`, file);
+      }
+    };
+    write(first);
+    const { keeper, problems } = keep([bind(files), bind(second)]);
+    assert.equal(keeper.readChanged(), null);
+    write({ certificate: second.certificate, key: first.key });
+    assert.equal(keeper.readChanged(), null);
+    assert.match(problems.join(), /does not belong to the certificate.*; the certificate read before is served on$/);
+    assert.equal(keeper.readChanged(), null);
+    assert.equal(problems.length, 1);
+    write(second);
+    assert.equal(keeper.readChanged()?.binds[0]?.material?.certificate, second.certificate);
+    unlinkSync(files.keyFile);
+    assert.equal(keeper.readChanged(), null);
+    assert.match(problems[1] ?? '', /live\.key cannot be read: there is no such file; the certificate/);
+  });
+});

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { HipacheHome } from '../helpers/hipache.ts';
+import { HttpBackend } from '../helpers/http-backend.ts';
+import { ask } from '../helpers/http-client.ts';
+import { RedisServer } from '../helpers/redis-server.ts';
+import { until } from '../helpers/until.ts';
+
+describe('a proxy on Redis', () => {
+  let home: HipacheHome;
+  let server: RedisServer;
+  let one: HttpBackend;
+  let two: HttpBackend;
+
+  beforeEach(async () => {
+    home = new HipacheHome();
+    server = await RedisServer.start();
+    one = await HttpBackend.start('one');
+    two = await HttpBackend.start('two');
+    // One worker: what one of several knows, another may not.
+    home.configure({ driver: `${server.url}/1` }, { workers: 1 });
+  });
+
+  afterEach(async () => {
+    await home.remove();
+    await server.remove();
+    await one.stop();
+    await two.stop();
+  });
+
+  const redis = (...args: readonly string[]) => server.cli('-n', '1', ...args);
+
+  it('serves what redis-cli writes, and what commands write, at once', async () => {
+    const { port } = await home.serve();
+    const body = async (host: string) => (await ask(port, host)).body;
+    assert.equal((await ask(port, 'a.example')).status, 400);
+    await redis('rpush', 'frontend:a.example', 'app', one.url);
+    await until('the new route', async () => (await body('a.example')) === 'one');
+    await redis('lset', 'frontend:a.example', '1', two.url);
+    await until('the other backend', async () => (await body('a.example')) === 'two');
+    await home.route('set', '*.example', one.url);
+    await until('the wildcard', async () => (await body('b.example')) === 'one');
+    await redis('del', 'frontend:a.example');
+    await until('the wildcard for the removed name', async () => (await body('a.example')) === 'one');
+    assert.equal(await redis('get', 'hipache:revision'), '1');
+    assert.match(await home.route('list'), /^\*\.example +http/);
+  });
+
+  it('shares a dead mark through Redis, and shows it', async () => {
+    await redis('rpush', 'frontend:a.example', 'app', 'http://127.0.0.1:1', one.url);
+    const { port } = await home.serve();
+    await until('the dead backend to be met', async () => {
+      assert.equal((await ask(port, 'a.example')).body, 'one');
+      return (await redis('exists', 'down:a.example')) === '1';
+    });
+    assert.match((await home.run('explain', 'a.example')).stdout, /dead until .*BACKEND_CONNECT_REFUSED, marked by /);
+  });
+
+  it('serves what it knows while Redis is gone, and starts without it', async () => {
+    await redis('rpush', 'frontend:a.example', 'app', one.url);
+    const proxy = await home.serve();
+    assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
+    await server.kill();
+    await until('the loss to be noticed', () => proxy.output.includes('the store is lost'));
+    assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
+    assert.equal((await ask(proxy.port, 'unknown.example')).status, 503);
+    const failed = await home.run('route', 'list');
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /no server runs there/);
+    const late = await home.serve();
+    assert.equal((await ask(late.port, 'a.example')).status, 503);
+    await server.start();
+    await redis('rpush', 'frontend:a.example', 'app', two.url);
+    for (const { port } of [proxy, late]) {
+      await until('the record of the new server', async () => (await ask(port, 'a.example')).body === 'two');
+    }
+  });
+});

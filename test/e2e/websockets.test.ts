@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { Server as SocketIoServer } from 'socket.io';
+import { io } from 'socket.io-client';
+import { WebSocket, WebSocketServer } from 'ws';
+import { findProgram } from '../../scripts/servers.ts';
+import { Authority } from '../helpers/authority.ts';
+import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
+import { until } from '../helpers/until.ts';
+
+/** A page that opens a WebSocket to its own host, and shows what comes back. */
+const page = `<!doctype html><title>page</title><pre id="out"></pre><script>
+const out = document.getElementById('out');
+const socket = new WebSocket((location.protocol === 'https:' ? 'wss://' : 'ws://') + location.host + '/chat', ['chat']);
+socket.onopen = () => socket.send('from the browser');
+socket.onmessage = (event) => { out.textContent += 'message ' + event.data + ' of ' + socket.protocol; socket.close(4001, 'enough'); };
+socket.onclose = (event) => { out.textContent += ' closed ' + event.code + ' clean ' + event.wasClean; };
+</script>`;
+
+describe('WebSockets through the program', () => {
+  const home = new HipacheHome();
+  let authority: Authority;
+  let http: Server;
+  let sockets: WebSocketServer;
+  let ioServer: SocketIoServer;
+  let proxy: HipacheProcess;
+  let tlsPort: number;
+
+  before(async () => {
+    authority = new Authority();
+    const issued = authority.issue(['app.localhost', 'localhost', '127.0.0.1']);
+    http = createServer((_request, response) => response.setHeader('content-type', 'text/html').end(page));
+    sockets = new WebSocketServer({ noServer: true, perMessageDeflate: true, handleProtocols: () => 'chat' });
+    sockets.on('connection', (socket) => {
+      socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+    });
+    ioServer = new SocketIoServer(http, { path: '/socket.io' });
+    ioServer.on('connection', (socket) => {
+      socket.on('ask', (question: string, reply: (text: string) => void) => reply(`${question}!`));
+    });
+    http.on('upgrade', (request, socket, head) => {
+      if (request.url?.startsWith('/socket.io')) return;
+      if (request.url === '/closed') {
+        socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nclosed');
+        return;
+      }
+      sockets.handleUpgrade(request, socket, head, (ws) => sockets.emit('connection', ws, request));
+    });
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    home.configure({
+      https: {
+        port: 0,
+        bind: ['127.0.0.1'],
+        key: issued.keyFile,
+        cert: issued.certificateFile,
+      },
+    });
+    await home.route('set', '*', `http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    proxy = await home.serve();
+    await until('the TLS port', () => /listening on https:/.test(proxy.output));
+    tlsPort = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(proxy.output)?.[1]);
+  });
+
+  after(async () => {
+    for (const socket of sockets.clients) socket.terminate();
+    await ioServer.close();
+    http.close();
+    await home.remove();
+    authority.dispose();
+  });
+
+  const urls = (): readonly [string, string, object][] => [
+    ['ws', `ws://127.0.0.1:${proxy.port}`, {}],
+    ['wss', `wss://127.0.0.1:${tlsPort}`, { ca: authority.certificate }],
+  ];
+
+  for (const scheme of ['ws', 'wss'] as const) {
+    const url = (): string => urls().find(([name]) => name === scheme)?.[1] ?? '';
+    const options = (): object => urls().find(([name]) => name === scheme)?.[2] ?? {};
+
+    it(`${scheme}: text, binary, compressed, long and fragmented messages come back as they went`, async () => {
+      const socket = new WebSocket(`${url()}/chat`, ['chat'], { ...options(), perMessageDeflate: true });
+      const received: string[] = [];
+      socket.on('message', (data: Buffer, isBinary) => received.push(`${isBinary}:${data.toString('latin1')}`));
+      await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+      assert.equal(socket.protocol, 'chat');
+      const long = 'long '.repeat(100_000);
+      socket.send('text');
+      socket.send(Buffer.from([0, 255, 10]));
+      socket.send(long);
+      socket.send('first part, ', { fin: false });
+      socket.send('last part', { fin: true });
+      await until('every message', () => received.length === 4);
+      assert.deepEqual(received, ['false:text', 'true:\0\xff\n', `false:${long}`, 'false:first part, last part']);
+      const pong = new Promise((resolve) => socket.once('pong', (data: Buffer) => resolve(data.toString())));
+      socket.ping('still there');
+      assert.equal(await pong, 'still there');
+      const closed = new Promise((resolve) => socket.once('close', (code) => resolve(code)));
+      socket.close(4000, 'done');
+      assert.equal(await closed, 4000);
+    });
+
+    it(`${scheme}: a refusal of the application reaches the client`, async () => {
+      const socket = new WebSocket(`${url()}/closed`, options());
+      const status = await new Promise((resolve, reject) => {
+        socket.once('unexpected-response', (_request, response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        socket.once('error', reject);
+      });
+      assert.equal(status, 403);
+    });
+
+    for (const transports of [['websocket'], ['polling'], ['polling', 'websocket']]) {
+      it(`${scheme}: Socket.IO by ${transports.join(', then ')}`, async () => {
+        const client = io(url().replace(/^ws/, 'http'), { transports, forceNew: true, ...options() });
+        try {
+          const answer = await client.timeout(20_000).emitWithAck('ask', 'hello');
+          assert.equal(answer, 'hello!');
+          const wanted = transports.at(-1);
+          await until(`the transport ${wanted}`, () => client.io.engine.transport.name === wanted);
+          assert.equal(await client.timeout(20_000).emitWithAck('ask', 'again'), 'again!');
+        } finally {
+          client.disconnect();
+        }
+      });
+    }
+
+    it(`${scheme}: a page in Chromium`, async () => {
+      const { text, errors } = await inChromium(`${url().replace(/^ws/, 'http')}/`);
+      assert.match(text, /message from the browser of chat closed 4001 clean true/, errors);
+    });
+  }
+
+  it('each has one line in the access log, at its end', async () => {
+    const lines = (): string[] =>
+      home
+        .read('access.log')
+        .split('\n')
+        .filter((line) => line.includes('"GET /once '));
+    const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/once`, { headers: { 'user-agent': 'e2e' } });
+    await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+    const back = new Promise((resolve) => socket.once('message', resolve));
+    socket.send('x');
+    await back;
+    assert.deepEqual(lines(), []);
+    socket.close();
+    await until('its line', () => lines().length === 1);
+    assert.match(lines()[0] ?? '', /"GET \/once HTTP\/1\.1" 101 [0-9]+ "" "e2e" "\*" [0-9.]+ [0-9.]+$/);
+  });
+
+  it('SIGTERM says goodbye with 1001 to both ends', async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/chat`);
+    await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+    const [backend] = [...sockets.clients].slice(-1);
+    const codes = [socket, backend as WebSocket].map(
+      (end) => new Promise<number>((resolve) => end.once('close', (code) => resolve(code))),
+    );
+    proxy.signal('SIGTERM');
+    assert.deepEqual(await Promise.all(codes), [1001, 1001]);
+    assert.equal(await proxy.ended(), 0);
+  });
+
+  /** The text of a page once its scripts have been idle for a while. */
+  async function inChromium(url: string): Promise<{ text: string; errors: string }> {
+    const child = spawn(
+      findProgram('chromium') as string,
+      [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-dev-shm-usage',
+        '--ignore-certificate-errors',
+        `--user-data-dir=${home.path('chromium')}`,
+        '--timeout=20000',
+        '--virtual-time-budget=10000',
+        '--dump-dom',
+        url,
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let text = '';
+    let errors = '';
+    child.stdout.on('data', (bytes: Buffer) => {
+      text += bytes.toString();
+    });
+    child.stderr.on('data', (bytes: Buffer) => {
+      errors += bytes.toString();
+    });
+    await new Promise((resolve) => child.once('close', resolve));
+    return { text, errors };
+  }
+});

@@ -1,0 +1,137 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Issued {
+  readonly certificate: string;
+  readonly key: string;
+  readonly certificateFile: string;
+  readonly keyFile: string;
+}
+
+export interface IssueOptions {
+  /** Days that it is valid from now; negative for one that has expired. Default 30. */
+  readonly days?: number;
+  /** `ec` (P-256) or `rsa` (2048). Default `ec`. */
+  readonly keyType?: 'ec' | 'rsa';
+}
+
+/** A certificate authority of a test, with OpenSSL's command line: its files are gone with `dispose`. */
+export class Authority {
+  readonly folder = mkdtempSync(join(tmpdir(), 'hipache-ca-'));
+  readonly certificateFile = join(this.folder, 'ca.pem');
+  private readonly keyFile = join(this.folder, 'ca.key');
+  private issued = 0;
+
+  constructor(name = 'Test authority') {
+    this.makeKey(this.keyFile, 'ec');
+    this.openssl(
+      'req',
+      '-new',
+      '-x509',
+      '-key',
+      this.keyFile,
+      '-out',
+      this.certificateFile,
+      '-days',
+      '30',
+      '-subj',
+      `/CN=${name}`,
+    );
+  }
+
+  get certificate(): string {
+    return readFileSync(this.certificateFile, 'latin1');
+  }
+
+  /** A certificate for these DNS names and IP addresses. */
+  issue(names: readonly string[], { days = 30, keyType = 'ec' }: IssueOptions = {}): Issued {
+    const base = join(this.folder, `issued-${this.issued++}`);
+    const [keyFile, certificateFile, request, extensions] = ['key', 'pem', 'csr', 'cnf'].map(
+      (end) => `${base}.${end}`,
+    ) as [string, string, string, string];
+    this.makeKey(keyFile, keyType);
+    this.openssl('req', '-new', '-key', keyFile, '-out', request, '-subj', `/CN=${names[0]}`);
+    const list = names.map((name) => `${/^[0-9.]+$|:/.test(name) ? 'IP' : 'DNS'}:${name}`).join(',');
+    writeFileSync(extensions, `subjectAltName=${list}\n`);
+    if (days < 0) this.issueExpired(request, certificateFile, extensions, days);
+    else {
+      const signer = ['-CA', this.certificateFile, '-CAkey', this.keyFile, '-CAcreateserial'];
+      this.openssl(
+        'x509',
+        '-req',
+        '-in',
+        request,
+        '-out',
+        certificateFile,
+        '-days',
+        String(days),
+        '-extfile',
+        extensions,
+        ...signer,
+      );
+    }
+    return {
+      certificate: readFileSync(certificateFile, 'latin1'),
+      key: readFileSync(keyFile, 'latin1'),
+      certificateFile,
+      keyFile,
+    };
+  }
+
+  /** The key in a file of its own, encrypted. */
+  encrypt(issued: Issued, passphrase: string): string {
+    const file = `${issued.keyFile}.encrypted`;
+    this.openssl('pkcs8', '-topk8', '-in', issued.keyFile, '-out', file, '-passout', `pass:${passphrase}`);
+    return file;
+  }
+
+  dispose(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Only `openssl ca` of older versions can give a certificate dates of its own. */
+  private issueExpired(request: string, certificateFile: string, extensions: string, days: number): void {
+    const config = join(this.folder, 'ca.cnf');
+    writeFileSync(
+      config,
+      `[ca]\ndefault_ca=own\n[own]\ndatabase=${this.folder}/index\nserial=${this.folder}/serial\nnew_certs_dir=${this.folder}\n` +
+        `default_md=sha256\npolicy=any\nunique_subject=no\n[any]\ncommonName=supplied\n`,
+    );
+    writeFileSync(join(this.folder, 'index'), '');
+    writeFileSync(join(this.folder, 'serial'), '1000\n');
+    const signer = ['-cert', this.certificateFile, '-keyfile', this.keyFile];
+    const dates = ['-startdate', utc(days - 1), '-enddate', utc(days)];
+    this.openssl(
+      'ca',
+      '-batch',
+      '-config',
+      config,
+      '-in',
+      request,
+      '-out',
+      certificateFile,
+      '-extfile',
+      extensions,
+      '-notext',
+      ...signer,
+      ...dates,
+    );
+  }
+
+  private makeKey(file: string, type: 'ec' | 'rsa'): void {
+    const algorithm =
+      type === 'ec' ? ['EC', '-pkeyopt', 'ec_paramgen_curve:P-256'] : ['RSA', '-pkeyopt', 'rsa_keygen_bits:2048'];
+    this.openssl('genpkey', '-out', file, '-algorithm', ...algorithm);
+  }
+
+  private openssl(...args: readonly string[]): void {
+    execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  }
+}
+
+/** The day that is `days` from now, as OpenSSL writes it. */
+function utc(days: number): string {
+  return `${new Date(Date.now() + days * 86_400_000).toISOString().replace(/[-T:]/g, '').slice(0, 14)}Z`;
+}

@@ -1,0 +1,120 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from './free-port.ts';
+import { until } from './until.ts';
+
+export interface RedisServerOptions {
+  /** Directives of redis.conf, one a line. */
+  readonly config?: readonly string[];
+  /** Arguments that redis-cli needs to come in, besides where the server is. */
+  readonly cli?: readonly string[];
+  /** Whether it is only reached by TLS, with the certificate and the key at these paths. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}
+
+/** A Redis server of its own, in a temporary directory, without persistence, on a port that stays its own. */
+export class RedisServer {
+  readonly directory = mkdtempSync(join(tmpdir(), 'hipache-redis-'));
+  readonly port: number;
+  readonly #options: RedisServerOptions;
+  #child: ChildProcess | null = null;
+  #output = '';
+
+  private constructor(port: number, options: RedisServerOptions) {
+    this.port = port;
+    this.#options = options;
+  }
+
+  static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), options);
+    await server.start();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** The path of its Unix socket. */
+  get socket(): string {
+    return join(this.directory, 'redis.sock');
+  }
+
+  /** Starts it, empty, on the same port as before. */
+  async start(): Promise<void> {
+    const { config = [], tls } = this.#options;
+    const port = tls === undefined ? [`port ${this.port}`] : ['port 0', `tls-port ${this.port}`];
+    const certificates =
+      tls === undefined ? [] : [`tls-cert-file ${tls.certificate}`, `tls-key-file ${tls.key}`, 'tls-auth-clients no'];
+    const lines = [
+      'bind 127.0.0.1',
+      ...port,
+      ...certificates,
+      `dir ${this.directory}`,
+      `unixsocket ${this.socket}`,
+      'save ""',
+      'appendonly no',
+      'repl-diskless-sync-delay 0',
+      ...config,
+    ];
+    const file = join(this.directory, 'redis.conf');
+    writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
+    this.#output = '';
+    const child = spawn('redis-server', [file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (bytes: Buffer) => {
+        this.#output += bytes.toString();
+      });
+    }
+    await until('redis to accept connections', () => {
+      if (child.exitCode !== null) throw new Error(`redis-server ended: ${this.#output}`);
+      return this.#output.includes('Ready to accept connections');
+    });
+  }
+
+  /** Runs redis-cli on it. @returns what it prints, without the last line end. @throws where the server refuses. */
+  async cli(...args: readonly string[]): Promise<string> {
+    const { cli = [], tls } = this.#options;
+    const secure = tls === undefined ? [] : ['--tls', '--insecure'];
+    const child = spawn('redis-cli', ['-p', String(this.port), '-e', ...secure, ...cli, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (bytes: Buffer) => {
+        output += bytes.toString();
+      });
+    }
+    const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+    if (code !== 0) throw new Error(`redis-cli ${args.join(' ')}: ${output}`);
+    return output.replace(/\n$/, '');
+  }
+
+  /** Stops it in its tracks (SIGSTOP), so that it takes connections and answers nothing. */
+  freeze(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  /** Ends it at once. Its data is gone. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  /** Ends it and removes its directory. */
+  async remove(): Promise<void> {
+    await this.kill();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

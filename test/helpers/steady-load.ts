@@ -1,0 +1,60 @@
+import { connect, type Socket } from 'node:net';
+
+/** Clients that ask without pause, and never ask again: what goes wrong is counted. */
+export class SteadyLoad {
+  answered = 0;
+  readonly failures: string[] = [];
+  private stopping = false;
+  private readonly port: number;
+  private readonly request: string;
+  private readonly clients: Promise<void>[];
+
+  /** @param keepAlive clients that use their connection again; `fresh` of others that make a new one each time. */
+  constructor(port: number, host: string, keepAlive: number, fresh: number) {
+    this.port = port;
+    this.request = `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+    this.clients = Array.from({ length: keepAlive + fresh }, (_, index) => this.ask(index < keepAlive));
+  }
+
+  /** Lets the requests under way end. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await Promise.all(this.clients);
+  }
+
+  private async ask(keepAlive: boolean): Promise<void> {
+    let socket: Socket | null = null;
+    while (!this.stopping) {
+      const used: Socket = socket ?? connect({ host: '127.0.0.1', port: this.port, noDelay: true });
+      const answer = await exchange(used, this.request);
+      const isWhole = /^HTTP\/1\.1 200 /.test(answer);
+      if (isWhole) this.answered++;
+      else this.failures.push(answer);
+      const goesOn = isWhole && keepAlive && !/\r\nConnection: close\r\n/i.test(answer);
+      if (!goesOn) used.destroy();
+      socket = goesOn ? used : null;
+    }
+    socket?.destroy();
+  }
+}
+
+/** One request and its answer, or what went wrong. */
+function exchange(socket: Socket, request: string): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const end = (outcome: string): void => {
+      socket.removeAllListeners();
+      socket.on('error', () => {});
+      resolve(outcome);
+    };
+    socket.on('data', (bytes: Buffer) => {
+      text += bytes.toString('latin1');
+      const [head = '', body] = text.split('\r\n\r\n');
+      const length = Number(/\r\nContent-Length: (\d+)/i.exec(head)?.[1] ?? 0);
+      if (body !== undefined && body.length >= length) end(text);
+    });
+    socket.on('error', (error) => end(error.message));
+    socket.on('close', () => end(`closed after ${JSON.stringify(text)}`));
+    socket.write(request);
+  });
+}

@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+
+/** The processes of the workers of a primary, in the order of their start. */
+export function workerPids(primary: number): number[] {
+  return read(`/proc/${primary}/task/${primary}/children`)
+    .split(' ')
+    .filter(Boolean)
+    .map(Number)
+    .filter((pid) => read(`/proc/${pid}/status`).includes('State:') && !isZombie(pid));
+}
+
+/** The user that a process runs as. */
+export function userOf(pid: number): number {
+  return Number(/Uid:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1]);
+}
+
+/** Whether a process is there. */
+export function isRunning(pid: number): boolean {
+  return read(`/proc/${pid}/status`) !== '' && !isZombie(pid);
+}
+
+function isZombie(pid: number): boolean {
+  return /State:\s+Z/.test(read(`/proc/${pid}/status`));
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // It has ended.
+    return '';
+  }
+}
