@@ -130,10 +130,10 @@ describe('the commands, each a process of its own', () => {
     const file = join(folder, 'dry.json');
     writeFileSync(file, JSON.stringify({ server: { maxSockets: 7 } }));
     assert.equal(run(hipache, ['--dry', '--config', file]).code, 0);
-    writeFileSync(file, JSON.stringify({ driver: 'redis://:hidden-word@host', server: { maxSockets: 7 } }));
+    writeFileSync(file, JSON.stringify({ driver: 'etcd://:hidden-word@host', server: { maxSockets: 7 } }));
     const { code, out, err } = run(hipache, ['--dry', '--config', file]);
     assert.equal(code, 1);
-    assert.match(err, /redis: is not supported by this version yet/);
+    assert.match(err, /etcd: is not supported by this version yet/);
     assert.equal(JSON.parse(out).server.maxSockets, 7);
     assert.doesNotMatch(out + err, /hidden-word/);
     writeFileSync(file, '{"server": {"workers": 0, "tcpTimeout": "1"}}');

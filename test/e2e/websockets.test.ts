@@ -11,13 +11,13 @@ import { Authority } from '../helpers/authority.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { until } from '../helpers/until.ts';
 
-/** A page that opens a WebSocket to its own host, and shows what comes back. */
-const page = `<!doctype html><title>page</title><pre id="out"></pre><script>
-const out = document.getElementById('out');
+/** A page that opens a WebSocket to its own host, and reports what comes of it. */
+const page = `<!doctype html><title>page</title><script>
+let text = '';
 const socket = new WebSocket((location.protocol === 'https:' ? 'wss://' : 'ws://') + location.host + '/chat', ['chat']);
 socket.onopen = () => socket.send('from the browser');
-socket.onmessage = (event) => { out.textContent += 'message ' + event.data + ' of ' + socket.protocol; socket.close(4001, 'enough'); };
-socket.onclose = (event) => { out.textContent += ' closed ' + event.code + ' clean ' + event.wasClean; };
+socket.onmessage = (event) => { text += 'message ' + event.data + ' of ' + socket.protocol; socket.close(4001, 'enough'); };
+socket.onclose = (event) => fetch('/report', { method: 'POST', body: text + ' closed ' + event.code + ' clean ' + event.wasClean });
 </script>`;
 
 describe('WebSockets through the program', () => {
@@ -28,11 +28,20 @@ describe('WebSockets through the program', () => {
   let ioServer: SocketIoServer;
   let proxy: HipacheProcess;
   let tlsPort: number;
+  const reports: string[] = [];
 
   before(async () => {
     authority = new Authority();
     const issued = authority.issue(['app.localhost', 'localhost', '127.0.0.1']);
-    http = createServer((_request, response) => response.setHeader('content-type', 'text/html').end(page));
+    http = createServer((request, response) => {
+      response.setHeader('content-type', 'text/html').end(page);
+      if (request.url !== '/report') return;
+      let text = '';
+      request.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      request.on('end', () => reports.push(text));
+    });
     sockets = new WebSocketServer({ noServer: true, perMessageDeflate: true, handleProtocols: () => 'chat' });
     sockets.on('connection', (socket) => {
       socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
@@ -131,8 +140,8 @@ describe('WebSockets through the program', () => {
     }
 
     it(`${scheme}: a page in Chromium`, async () => {
-      const { text, errors } = await inChromium(`${url().replace(/^ws/, 'http')}/`);
-      assert.match(text, /message from the browser of chat closed 4001 clean true/, errors);
+      const report = await reportOfChromium(`${url().replace(/^ws/, 'http')}/`);
+      assert.equal(report, 'message from the browser of chat closed 4001 clean true');
     });
   }
 
@@ -165,33 +174,29 @@ describe('WebSockets through the program', () => {
     assert.equal(await proxy.ended(), 0);
   });
 
-  /** The text of a page once its scripts have been idle for a while. */
-  async function inChromium(url: string): Promise<{ text: string; errors: string }> {
-    const child = spawn(
-      findProgram('chromium') as string,
-      [
-        '--headless',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-dev-shm-usage',
-        '--ignore-certificate-errors',
-        `--user-data-dir=${home.path('chromium')}`,
-        '--timeout=20000',
-        '--virtual-time-budget=10000',
-        '--dump-dom',
-        url,
-      ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    let text = '';
-    let errors = '';
-    child.stdout.on('data', (bytes: Buffer) => {
-      text += bytes.toString();
+  /** What the page of this URL reports. */
+  async function reportOfChromium(url: string): Promise<string> {
+    const options = [
+      ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--ignore-certificate-errors'],
+      ...['--remote-debugging-port=0', `--user-data-dir=${home.path(`chromium-${reports.length}`)}`],
+    ];
+    const child = spawn(findProgram('chromium') as string, [...options, url], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
     });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    let errors = '';
     child.stderr.on('data', (bytes: Buffer) => {
       errors += bytes.toString();
     });
-    await new Promise((resolve) => child.once('close', resolve));
-    return { text, errors };
+    const before = reports.length;
+    try {
+      await until('the report of the page', () => reports.length > before || child.exitCode !== null, 50_000);
+      return reports[before] ?? `nothing: ${errors}`;
+    } finally {
+      // Its many processes are one group.
+      process.kill(-(child.pid as number), 'SIGKILL');
+      await ended;
+    }
   }
 });
