@@ -3,6 +3,8 @@ export interface RouteSet {
   readonly name: string;
   /** Host names; the backend of the i-th is number `i % backendPorts.length`. */
   readonly hosts: readonly string[];
+  /** Where Hipache has them. Default: the embedded store. */
+  readonly store?: 'redis';
 }
 
 /** `count` hosts. The names are those of customers' shops in length. */

@@ -51,6 +51,46 @@ const targets: readonly Target[] = [
     measured: (result) => sum(valuesOf(result, 'changes-500', 'hipache', 'failed')),
   },
   {
+    what: 'CPU per request with TLS 1.3 on kept connections, against HAProxy',
+    atMost: 2,
+    unit: 'x',
+    measured: (result) => ratio(result, 'tls', 'cpuUsPerRequest', 'haproxy'),
+  },
+  {
+    what: 'RSS per idle tunnel, 9,000 of them',
+    atMost: 9,
+    unit: 'KB',
+    measured: (result) => toKb(hipache(result, 'tunnels', 'rssKibPerTunnel')),
+  },
+  {
+    what: 'CPU per message through a WebSocket, against HAProxy',
+    atMost: 1.5,
+    unit: 'x',
+    measured: (result) => ratio(result, 'echo', 'cpuUsPerRequest', 'haproxy'),
+  },
+  {
+    what: 'written to served on every worker of two instances, p99 at 500 changes a second in Redis',
+    atMost: 10,
+    unit: 'ms',
+    measured: (result) => hipache(result, 'fleet-changes', 'liveP99Ms'),
+  },
+  {
+    what: 'requests failed and tunnels closed on hosts that were not changed, during that',
+    atMost: 0,
+    unit: '',
+    measured: (result) =>
+      sum([
+        ...valuesOf(result, 'fleet-changes', 'hipache', 'failed'),
+        ...valuesOf(result, 'fleet-changes', 'hipache', 'closed'),
+      ]),
+  },
+  {
+    what: 'requests failed while all workers are replaced ten times',
+    atMost: 0,
+    unit: '',
+    measured: (result) => sum(valuesOf(result, 'fleet-replace', 'hipache', 'failed')),
+  },
+  {
     what: 'peak RSS, 10 GiB through one worker in each direction',
     atMost: 150,
     unit: 'MB',
@@ -82,6 +122,10 @@ function over(a: number | null, b: number | null): number | null {
 /** Whether HAProxy was measured at Hipache's rate. */
 function hasSameRate(result: Result): boolean {
   return hipache(result, 'latency', 'ratePerSecond') === medianOf(result, 'latency', 'haproxy', 'ratePerSecond');
+}
+
+function toKb(kib: number | null): number | null {
+  return kib === null ? null : (kib * 1024) / 1000;
 }
 
 function sum(values: readonly number[]): number | null {

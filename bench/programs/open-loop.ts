@@ -62,7 +62,10 @@ class Connection {
       return;
     }
     this.text = '';
-    finished(this, text.startsWith('HTTP/1.1 200 '));
+    // The server has said that it takes no more on this connection (RFC 9112 section 9.6).
+    const isLast = /\r\nconnection: close\r\n/i.test(text.slice(0, headEnd + 2));
+    if (isLast) this.destroy();
+    finished(this, text.startsWith('HTTP/1.1 200 '), isLast);
   }
 
   private onClose(): void {
@@ -71,8 +74,12 @@ class Connection {
     if (stopping) return;
     if (this.dueMs > 0) failed++;
     this.dueMs = 0;
+    this.openAgain();
+  }
+
+  openAgain(): void {
     this.open().then(
-      () => free.push(this),
+      () => giveNext(this),
       () => process.exit(1),
     );
   }
@@ -116,13 +123,19 @@ function tick(): void {
   else finish();
 }
 
-function finished(connection: Connection, good: boolean): void {
+function finished(connection: Connection, good: boolean, isLast: boolean): void {
   const { dueMs } = connection;
   connection.dueMs = 0;
   if (!good) failed++;
   dueTimes[answered] = dueMs;
   latencies[answered] = performance.now() - dueMs;
   answered++;
+  if (isLast) connection.openAgain();
+  else giveNext(connection);
+}
+
+/** The connection is free: for what waits, or for what comes. */
+function giveNext(connection: Connection): void {
   if (waitingFrom < waiting.length) connection.send(waiting[waitingFrom++] ?? 0);
   else free.push(connection);
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { root } from '../../scripts/files.ts';
 import { openStore } from '../../src/stores/open-store.ts';
+import { startRedis } from '../redis.ts';
 import type { RouteSet } from '../routes.ts';
 import type { Site } from '../site.ts';
 import type { Launch, Plan } from './proxy.ts';
@@ -8,24 +9,35 @@ import type { Launch, Plan } from './proxy.ts';
 /** Routes that are written at once: the store makes one transaction of them. */
 const batch = 256;
 
-/** This checkout, as it is started everywhere: `bin/hipache` with a configuration file and the embedded store. */
+/** This checkout, as it is started everywhere: `bin/hipache` with a configuration file, one worker. */
 export async function hipache(site: Site, plan: Plan): Promise<Launch> {
-  const store = `sqlite:${plan.path('db')}`;
-  await load(store, plan.routes, site);
-  const file = plan.write('json', JSON.stringify(configuration(site, plan, store), null, 2));
+  const store = plan.routes.store === 'redis' ? await startRedis(site, plan.label) : `sqlite:${plan.path('db')}`;
+  return hipacheWith(site, plan, { store, workers: 1 });
+}
+
+interface Particular {
+  /** URL of the store, into which the routes are written. */
+  readonly store: string;
+  readonly workers: number;
+}
+
+export async function hipacheWith(site: Site, plan: Plan, particular: Particular): Promise<Launch> {
+  await load(particular.store, plan.routes, site);
+  const file = plan.write('json', JSON.stringify(configuration(site, plan, particular), null, 2));
   return {
     command: [join(root, 'bin', 'hipache'), '--config', file],
-    store,
+    store: particular.store,
     // As a service has it: what the environment of whoever runs the benchmark says is left out.
     env: { NODE_OPTIONS: '', NODE_COMPILE_CACHE: '' },
   };
 }
 
-function configuration(site: Site, plan: Plan, store: string): unknown {
+function configuration(site: Site, plan: Plan, { store, workers }: Particular): unknown {
+  const { certificate, key } = site.certificate;
   return {
-    server: { accessLog: plan.path('log'), httpKeepAlive: true, workers: 1, maxSockets: 256 },
+    server: { accessLog: plan.path('log'), httpKeepAlive: true, workers, maxSockets: 256 },
     http: { port: plan.port, bind: ['127.0.0.1'] },
-    https: { port: plan.tlsPort, bind: ['127.0.0.1'], key: site.certificate.key, cert: site.certificate.certificate },
+    https: { port: plan.tlsPort, bind: ['127.0.0.1'], key, cert: certificate },
     driver: store,
     ...(process.getuid?.() === 0 ? { user: 'root' } : {}),
   };

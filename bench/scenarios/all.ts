@@ -1,4 +1,5 @@
 import { changesGroup } from './changes.ts';
+import { fleetGroup } from './fleet.ts';
 import { handshakesGroup } from './handshakes.ts';
 import { latencyGroup } from './latency.ts';
 import { memoryGroup } from './memory.ts';
@@ -14,6 +15,7 @@ const allGroups: readonly Group[] = [
   idleTunnelsGroup,
   latencyGroup,
   changesGroup,
+  fleetGroup,
   memoryGroup,
 ];
 

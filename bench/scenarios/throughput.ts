@@ -12,6 +12,7 @@ const MiB = 1024 * KiB;
 /** Routes of every scenario that is not about many. */
 export const fewRoutes = routeSet(10);
 const manyRoutes = routeSet(100_000);
+const manyInRedis: RouteSet = { ...manyRoutes, name: 'hosts-100k-redis', store: 'redis' };
 const oneHost = fewRoutes.hosts.slice(0, 1);
 
 /** The load of the scenario `small`. */
@@ -64,6 +65,15 @@ export const throughputGroups: readonly Group[] = [
     scenarios: [
       scenario('hosts-10', '40 bytes, over 10 hosts', fewRoutes, { hosts: fewRoutes.hosts }),
       scenario('hosts-100k', '40 bytes, over 100,000 hosts', manyRoutes, { hosts: manyRoutes.hosts }),
+    ],
+  },
+  {
+    short: false,
+    routes: manyInRedis,
+    scenarios: [
+      scenario('hosts-redis', '40 bytes, over 100,000 hosts in Redis', manyInRedis, { hosts: manyRoutes.hosts }, [
+        'hipache',
+      ]),
     ],
   },
 ];
