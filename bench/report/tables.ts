@@ -13,6 +13,22 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
     cpu: byProxy(result, 'cpuUsPerRequest', (scenario) => !scenario.includes('0m') && !isOwn(scenario)),
     bytes: byProxy(result, 'mibPerCpuSecond', (scenario) => !isOwn(scenario)),
     rate: byProxy(result, 'requestsPerSecond', (scenario) => scenario !== 'latency' && !isOwn(scenario)),
+    tls: byProxy(result, 'cpuUsPerRequest', isTls),
+    tunnels: [
+      byProxy(result, 'cpuUsPerRequest', (scenario) => scenario === 'echo'),
+      byMetric(result, ['tunnels'], ['rssKibPerTunnel', 'rssKibPerUsedTunnel', 'closed']),
+    ]
+      .filter((text) => text !== '')
+      .join('\n'),
+    fleet: byMetric(result, scenariosOf(result, 'fleet'), [
+      'p50Us',
+      'p99Us',
+      'writeP99Ms',
+      'liveP50Ms',
+      'liveP99Ms',
+      'closed',
+      'failed',
+    ]),
     latency: byMetric(result, ['latency'], ['ratePerSecond', 'p50Us', 'p99Us', 'p999Us']),
     changes: byMetric(result, scenariosOf(result, 'changes'), [
       'p50Us',
@@ -85,9 +101,13 @@ function scenariosOf(result: Result, group: string): readonly string[] {
   return Object.keys(result.scenarios).filter((scenario) => scenario.startsWith(`${group}-`));
 }
 
-/** Scenarios of Hipache alone. */
+/** Scenarios that have a table of their own. */
 function isOwn(scenario: string): boolean {
-  return scenario.startsWith('changes-') || scenario.startsWith('memory-');
+  return /^(changes|memory|fleet)-|^(tunnels|echo)$/.test(scenario) || isTls(scenario);
+}
+
+function isTls(scenario: string): boolean {
+  return scenario === 'tls' || scenario.startsWith('handshakes-');
 }
 
 function ratioText(result: Result, scenario: string, metric: Metric, other: string): string {
