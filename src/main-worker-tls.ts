@@ -42,6 +42,7 @@ export class WorkerTls {
     this.certificates.setTicketKeys(state.ticketKeys);
     for (const [index, listener] of this.listeners.entries()) {
       const bind = state.binds[index];
+      listener.setTicketKeys(state.ticketKeys);
       if (bind === undefined) continue;
       try {
         listener.update(bind, state.ticketKeys);

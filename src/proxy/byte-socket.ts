@@ -130,6 +130,7 @@ export class ByteSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
     const socket = connectTls(target, tls, session, onread, writeBufferBytesMax);
     const byteSocket = new ByteSocket(socket as OwnedSocket, owner, true, true);
+    beTlsPatient(socket as OwnedSocket);
     socket.once('secureConnect', onConnect);
     socket.on('session', onSession);
     return byteSocket;
@@ -252,7 +253,7 @@ export class ByteSocket {
   /** @internal */
   read(bytes: Buffer, length: number): void {
     if (this.closed) return;
-    if (this.writeFailed) (this.socket as PatientSocket).heard();
+    if (this.writeFailed) this.socket.heard?.();
     try {
       this.owner.onBytes(bytes, length);
     } catch (error) {
@@ -319,13 +320,7 @@ class PatientSocket extends Socket {
   }
 
   override destroy(error?: Error): this {
-    const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
-    if (
-      this.timer === null &&
-      !this.destroyed &&
-      syscall?.startsWith('write') &&
-      (code === 'EPIPE' || code === 'ECONNRESET')
-    ) {
+    if (this.timer === null && !this.destroyed && isFailedWrite(error)) {
       this.byteSocket.writingEnded();
       this.timer = setTimeout(() => super.destroy(error), lastWordsMs);
       return this;
@@ -335,8 +330,30 @@ class PatientSocket extends Socket {
   }
 }
 
+/** Has a TLS socket, which cannot be of that class, wait in the same way. */
+function beTlsPatient(socket: OwnedSocket): void {
+  const destroy = socket.destroy.bind(socket);
+  let timer: NodeJS.Timeout | null = null;
+  socket.heard = () => timer?.refresh();
+  socket.destroy = (error) => {
+    if (timer === null && !socket.destroyed && isFailedWrite(error)) {
+      socket.byteSocket.writingEnded();
+      timer = setTimeout(() => destroy(error), lastWordsMs);
+      return socket;
+    }
+    if (timer !== null) clearTimeout(timer);
+    return destroy(error);
+  };
+}
+
+function isFailedWrite(error: NodeJS.ErrnoException | undefined): boolean {
+  return error?.syscall?.startsWith('write') === true && (error.code === 'EPIPE' || error.code === 'ECONNRESET');
+}
+
 interface OwnedSocket extends Socket {
   byteSocket: ByteSocket;
+  /** Of those that wait for last words: more came. */
+  heard?: () => void;
 }
 
 function onRead(this: Socket, length: number, bytes: Uint8Array): boolean {
@@ -368,6 +385,8 @@ function onConnect(this: Socket): void {
 
 function onError(this: Socket, error: NodeJS.ErrnoException): void {
   (this as OwnedSocket).byteSocket.failed(error);
+  // Node only tells of what goes wrong with TLS behind the handshake, and leaves the connection open.
+  if (!this.destroyed) this.destroy();
 }
 
 function onClose(this: Socket): void {

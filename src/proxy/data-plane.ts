@@ -39,7 +39,12 @@ export class DataPlane {
   private readonly servers: Server[] = [];
   private readonly connections = new Set<ClientConnection>();
   private readonly timer: NodeJS.Timeout;
-  private onIdle: (() => void) | null = null;
+  /** Accepted, but the PROXY header that comes before TLS has not come. */
+  private readonly headless = new Set<Socket>();
+  private readonly whenIdle: (() => void)[] = [];
+  /** Of a drain: what ends those that take too long. */
+  private endings: (NodeJS.Timeout | undefined)[] = [];
+  private endedByItself = true;
 
   constructor(parts: DataPlaneParts) {
     this.context = {
@@ -64,7 +69,8 @@ export class DataPlane {
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(at, error)));
       const place = at.fd === undefined ? { host: at.address, port: at.port } : { fd: at.fd };
-      server.listen({ ...place, backlog }, () => {
+      // As an argument of its own: as an option it is only heeded where there is no descriptor.
+      server.listen(place, backlog, () => {
         // Accepting can fail later too, for want of descriptors; the listener goes on.
         server.removeAllListeners('error');
         server.on('error', (error) => {
@@ -79,33 +85,47 @@ export class DataPlane {
   }
 
   /**
-   * Accepts nothing more, lets what is under way end in the time it is given, then ends it.
+   * Accepts nothing more, lets what is under way end in the time it is given, then ends it. Called again, it gives
+   * other times.
    * @returns whether everything ended by itself.
    */
   async drain({ forMs, requestsForMs = forMs, closeCode }: DrainOptions): Promise<boolean> {
     const { clock, tunnels } = this.context;
     this.context.draining = true;
     for (const server of this.servers) server.close();
+    for (const socket of this.headless) socket.destroy();
     tunnels.drain(clock.monotonicMs(), forMs, closeCode);
-    for (const connection of this.connections) connection.drain();
-    const done = await this.untilIdle(forMs, requestsForMs);
+    if (this.endings.length === 0) for (const connection of this.connections) connection.drain();
+    for (const timer of this.endings) clearTimeout(timer);
+    this.endings = [
+      setLater(forMs, () => this.end(tunnels.size, () => tunnels.destroy())),
+      setLater(requestsForMs, () => this.end(this.connections.size, () => this.destroyConnections())),
+    ];
+    await new Promise<void>((resolve) => {
+      this.whenIdle.push(resolve);
+      tunnels.onEmpty = () => this.lookIfIdle();
+      this.lookIfIdle();
+    });
     this.close();
-    return done;
-  }
-
-  /** The connections to backends. */
-  get pools(): BackendPools {
-    return this.context.pools;
+    return this.endedByItself;
   }
 
   /** Ends everything at once. */
   close(): void {
     this.context.draining = true;
     clearInterval(this.timer);
+    for (const timer of this.endings) clearTimeout(timer);
     for (const server of this.servers) server.close();
-    for (const connection of this.connections) connection.destroy();
-    this.context.tunnels.destroy();
+    for (const socket of this.headless) socket.destroy();
+    const { tunnels } = this.context;
+    this.end(tunnels.size, () => tunnels.destroy());
+    this.end(this.connections.size, () => this.destroyConnections());
     this.context.pools.closeIdle();
+  }
+
+  /** The connections to backends. */
+  get pools(): BackendPools {
+    return this.context.pools;
   }
 
   private tick(): void {
@@ -114,69 +134,60 @@ export class DataPlane {
   }
 
   private accept(socket: Socket, at: ListenAddress): void {
-    const { context, counters } = this;
-    if (this.connections.size + context.tunnels.size >= context.settings.connectionsMax) {
+    const { context, counters, headless } = this;
+    if (this.connections.size + context.tunnels.size + headless.size >= context.settings.connectionsMax) {
       counters.clientConnectionsRefused++;
       socket.destroy();
       return;
     }
+    if (at.tls === undefined || !at.proxyProtocol) {
+      this.serve(socket, at, null);
+      return;
+    }
+    headless.add(socket);
+    readProxyHeader(socket, context.settings.headTimeoutMs, (address) => {
+      headless.delete(socket);
+      if (address !== null) this.serve(socket, at, address === '' ? null : address);
+    });
+  }
+
+  /** @param address that a PROXY header gives; null for that of the socket. */
+  private serve(socket: Socket, at: ListenAddress, address: string | null): void {
+    const { context, counters } = this;
+    const { writeBufferBytesMax } = context.settings;
     counters.clientConnections++;
     counters.clientConnectionsOpen++;
     const connection = new ClientConnection(context, at, this.forget);
     this.connections.add(connection);
-    const { writeBufferBytesMax } = context.settings;
-    if (at.tls === undefined) {
-      const byteSocket = ByteSocket.accepted(socket, connection, writeBufferBytesMax);
-      connection.attach(byteSocket, byteSocket.remoteAddress);
-      return;
-    }
-    const { tls } = at;
-    const address = socket.remoteAddress ?? '';
-    const begin = (from: string): void => {
-      connection.attach(ByteSocket.acceptedTls(socket, connection, writeBufferBytesMax, tls), from);
-    };
-    if (!at.proxyProtocol) begin(address);
-    else {
-      readProxyHeader(socket, context.settings.headTimeoutMs, (from) => {
-        if (from === null) this.forget(connection);
-        else begin(from === '' ? address : from);
-      });
-    }
+    const from = address ?? socket.remoteAddress ?? '';
+    connection.attach(
+      at.tls === undefined
+        ? ByteSocket.accepted(socket, connection, writeBufferBytesMax)
+        : ByteSocket.acceptedTls(socket, connection, writeBufferBytesMax, at.tls),
+      from,
+    );
   }
 
   private readonly forget = (connection: ClientConnection): void => {
     if (!this.connections.delete(connection)) return;
     this.counters.clientConnectionsOpen--;
-    this.connectionGone();
+    this.lookIfIdle();
   };
 
-  private connectionGone(): void {
-    if (this.connections.size === 0 && this.context.tunnels.size === 0) this.onIdle?.();
+  private lookIfIdle(): void {
+    if (this.connections.size > 0 || this.context.tunnels.size > 0) return;
+    for (const resolve of this.whenIdle.splice(0)) resolve();
   }
 
-  /** @returns whether all ended by itself in the times for tunnels and for requests. */
-  private untilIdle(tunnelsForMs: number, requestsForMs: number): Promise<boolean> {
-    const { tunnels } = this.context;
-    return new Promise((resolve) => {
-      let byItself = true;
-      const timers = [
-        setLater(tunnelsForMs, () => {
-          byItself &&= tunnels.size === 0;
-          tunnels.destroy();
-        }),
-        setLater(requestsForMs, () => {
-          byItself &&= this.connections.size === 0;
-          for (const connection of this.connections) connection.destroy();
-        }),
-      ];
-      this.onIdle = () => {
-        this.onIdle = null;
-        for (const timer of timers) clearTimeout(timer);
-        resolve(byItself);
-      };
-      tunnels.onEmpty = () => this.connectionGone();
-      this.connectionGone();
-    });
+  /** Ends what is left of a kind; then not everything has ended by itself. */
+  private end(count: number, destroy: () => void): void {
+    if (count === 0) return;
+    this.endedByItself = false;
+    destroy();
+  }
+
+  private destroyConnections(): void {
+    for (const connection of this.connections) connection.destroy();
   }
 }
 

@@ -342,6 +342,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
       this.answerOwn('OVERLOADED', `${frontend.pattern} has ${frontend.load.tunnels} tunnels`);
       return;
     }
+    if (this.head.webSocketKey !== null) frontend.load.tunnels++;
     frontend.load.inFlight++;
     frontend.retryBudget.countRequest(this.startMs, this.context.settings.retryBudget);
     this.attempt(frontend);
@@ -468,7 +469,10 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
     this.endMs = context.clock.monotonicMs();
     context.counters.requestsInFlight--;
     if (this.backend !== null) this.backend.inFlight--;
-    if (frontend !== null) frontend.load.inFlight--;
+    if (frontend !== null) {
+      frontend.load.inFlight--;
+      if (this.head.webSocketKey !== null) frontend.load.tunnels--;
+    }
     this.pool?.cancel(this);
     this.pool = null;
     this.connection = null;

@@ -30,7 +30,7 @@ export class TunnelExchange implements EndedExchange {
   readonly isPing = false;
   readonly isTunnel = true;
 
-  /** @param exchange of the handshake, with its load: from here on it counts as a tunnel. */
+  /** @param exchange of the handshake, with its load: it has counted as a tunnel, and does not as a request any more. */
   constructor(exchange: EndedExchange) {
     this.clientAddress = ownText(exchange.clientAddress);
     this.method = exchange.method;
@@ -46,10 +46,7 @@ export class TunnelExchange implements EndedExchange {
     this.attempts = exchange.attempts;
     this.startMs = exchange.startMs;
     this.sentMs = exchange.sentMs;
-    if (this.frontend !== null) {
-      this.frontend.load.inFlight--;
-      this.frontend.load.tunnels++;
-    }
+    if (this.frontend !== null) this.frontend.load.inFlight--;
   }
 
   /** Both connections are closed. */

@@ -65,11 +65,12 @@ export class Tunnel implements Timed {
     if (clientEnded) this.client.onEnd();
   }
 
-  /** Says goodbye at `atMs`, monotonic ms, with a Close frame of `code` to both ends. */
-  endAt(atMs: number, code: number): void {
-    if (this.state !== OPEN) return;
+  /** Says goodbye at `atMs`, monotonic ms, or now, with a Close frame of `code` to both ends. */
+  endAt(atMs: number, code: number, nowMs: number): void {
+    if (this.state !== OPEN || (this.goodbye !== null && this.goodbye.atMs <= atMs)) return;
     this.goodbye = { atMs, code };
     this.deadlineMs = Math.min(this.deadlineMs, atMs);
+    if (atMs <= nowMs) this.onDeadline(nowMs);
   }
 
   /** Ends it at once; both ends see a reset. */
@@ -156,6 +157,8 @@ class TunnelSide implements SocketOwner {
   /** It has got its Close frame: nothing may follow. */
   private isToldToClose = false;
   private isWritingEnded = false;
+  /** It is to be ended once its Close frame has left. */
+  private endsAfterClose = false;
 
   constructor(tunnel: Tunnel, socket: ByteSocket, goneCode: ErrorCode) {
     this.tunnel = tunnel;
@@ -192,6 +195,8 @@ class TunnelSide implements SocketOwner {
   }
 
   onEnd(): void {
+    // A frame that is not whole by now never will be, nor can a Close follow it.
+    this.other.pendingClose = '';
     this.other.endWriting();
     if (this.tunnel.isClosing) this.endWriting();
     this.tunnel.sideEnded();
@@ -199,6 +204,10 @@ class TunnelSide implements SocketOwner {
 
   /** Says to this end that nothing more comes. */
   endWriting(): void {
+    if (this.pendingClose !== '') {
+      this.endsAfterClose = true;
+      return;
+    }
     if (this.isWritingEnded) return;
     this.isWritingEnded = true;
     this.socket.end();
@@ -242,6 +251,7 @@ class TunnelSide implements SocketOwner {
     this.isToldToClose = true;
     this.socket.append(frame);
     this.socket.flush();
+    if (this.endsAfterClose) this.endWriting();
     // From here on its bytes are only read until its own Close.
     if (this.other.isPaused) this.onDrain();
   }

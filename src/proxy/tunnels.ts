@@ -20,7 +20,8 @@ const goodbyeShare = 0.8;
 /** The tunnels of one worker. */
 export class Tunnels {
   private readonly open = new Set<Tunnel>();
-  private goodbye: { readonly fromMs: number; readonly forMs: number; readonly closeCode: number } | null = null;
+  /** Of a drain: what tunnels that begin now are told. */
+  private closeCode: number | null = null;
   /** Called when the last one has ended. */
   onEmpty: (() => void) | null = null;
 
@@ -46,16 +47,17 @@ export class Tunnels {
     });
     this.open.add(tunnel);
     tunnel.start(connections.fromClient, connections.fromBackend, connections.clientEnded);
-    if (this.goodbye !== null) tunnel.endAt(context.clock.monotonicMs(), this.goodbye.closeCode);
+    const nowMs = context.clock.monotonicMs();
+    if (this.closeCode !== null) tunnel.endAt(nowMs, this.closeCode, nowMs);
   }
 
   /** Tells every tunnel to close, spread over most of `forMs`, so that those who come back do not come all at once. */
   drain(nowMs: number, forMs: number, closeCode: number): void {
-    this.goodbye = { fromMs: nowMs, forMs, closeCode };
+    this.closeCode = closeCode;
     const stepMs = (forMs * goodbyeShare) / Math.max(1, this.open.size);
     let atMs = nowMs;
     for (const tunnel of this.open) {
-      tunnel.endAt(atMs, closeCode);
+      tunnel.endAt(atMs, closeCode, nowMs);
       atMs += stepMs;
     }
   }

@@ -28,5 +28,6 @@ export interface Frontend {
 /** What a frontend has under way in this worker. */
 interface FrontendLoad {
   inFlight: number;
+  /** With handshakes that have not been answered. */
   tunnels: number;
 }

@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { HipacheError } from '../base/errors.ts';
 
 /** What can be said of a certificate without its key. */
@@ -26,6 +27,7 @@ export function checkCertificate(certificate: string, key: string, passphrase?: 
   if (!leaf.checkPrivateKey(privateKey)) {
     throw invalid('the key does not belong to the certificate; the first certificate of the file has to be its own');
   }
+  refuseWhatOpenSslDoes(certificate, key, passphrase);
   return {
     names: namesOf(leaf),
     notBeforeMs: Date.parse(leaf.validFrom),
@@ -44,6 +46,11 @@ export function coversPattern(names: readonly string[], pattern: string): boolea
   if (names.includes(pattern)) return true;
   const dot = pattern.indexOf('.');
   return !pattern.startsWith('*') && dot > 0 && names.includes(`*${pattern.slice(dot)}`);
+}
+
+/** Whether a PEM key needs a passphrase. */
+export function isEncrypted(key: string): boolean {
+  return key.includes('ENCRYPTED');
 }
 
 function parseChain(certificate: string): X509Certificate {
@@ -65,12 +72,22 @@ function parseChain(certificate: string): X509Certificate {
 function parseKey(key: string, passphrase: string | undefined): KeyObject {
   if (key.length > pemCharsMax) throw invalid(`the key is longer than ${pemCharsMax} characters`);
   if (!key.includes('PRIVATE KEY-----')) throw invalid('the key has no "-----BEGIN … PRIVATE KEY-----": it is not PEM');
-  const isEncrypted = key.includes('ENCRYPTED');
-  if (isEncrypted && passphrase === undefined) throw invalid('the key is encrypted, and there is no passphrase for it');
+  if (isEncrypted(key) && passphrase === undefined) {
+    throw invalid('the key is encrypted, and there is no passphrase for it; decrypt it with "openssl pkey"');
+  }
   try {
     return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) });
   } catch (cause) {
-    throw invalid(isEncrypted ? 'the key does not open with its passphrase' : 'the key does not parse', cause);
+    throw invalid(isEncrypted(key) ? 'the key does not open with its passphrase' : 'the key does not parse', cause);
+  }
+}
+
+/** What is well-formed may still be too weak: a key of 1024 bits, a signature with SHA-1. */
+function refuseWhatOpenSslDoes(cert: string, key: string, passphrase: string | undefined): void {
+  try {
+    createSecureContext({ cert, key, ca: [], ...(passphrase === undefined ? {} : { passphrase }) });
+  } catch (cause) {
+    throw invalid(`OpenSSL refuses it: ${(cause as Error).message}`, cause);
   }
 }
 

@@ -25,13 +25,23 @@ export interface ServerCertificatesOptions {
 
 /** Names remembered to have no certificate of their own. */
 const absencesMax = 10_000;
-/** Names whose certificates are looked up at once; further ones get the default meanwhile. */
+/** Names whose certificates are looked up at once; further ones wait. */
 const lookupsMax = 64;
+/** Handshakes that wait for their turn; further ones get the default at once. */
+const waitingMax = 10_000;
 /** How long a handshake waits for the store, in ms: where nothing is known, and where that is to be verified. */
 const storeWaitMs = 2000;
 const verifyWaitMs = 100;
 /** How long what files said is taken for true, in ms. */
 const fileTrustMs = 5000;
+
+/** A name whose certificate is being looked up. */
+interface Lookup {
+  readonly patterns: readonly string[];
+  /** One of them has changed in the store since it began. */
+  isStale: boolean;
+  context: Promise<SecureContext | null>;
+}
 
 /** Of an entry that has changed in the store since, and of one that was read while the store was lost. */
 const unverified = -1;
@@ -57,13 +67,13 @@ export class ServerCertificates {
   private readonly options: ServerCertificatesOptions;
   private readonly entries = new Map<string, Entry>();
   private readonly absences = new Map<string, Entry>();
-  private readonly lookups = new Map<string, Promise<SecureContext | null>>();
+  private readonly lookups = new Map<string, Lookup>();
+  /** Begin lookups that had to wait for others to end. */
+  private readonly waiting: (() => void)[] = [];
   private readonly reported = new Map<string, string>();
   private ticketKeys: Uint8Array;
   private epoch = 0;
   private isConnected = false;
-  /** How often the store has told of changes. */
-  private changes = 0;
   /** Certificates that could not be used. */
   problems = 0;
   loads = 0;
@@ -106,18 +116,23 @@ export class ServerCertificates {
     if (patterns === null || this.hasNoSource) return Promise.resolve(null);
     const name = patterns[0] as string;
     const underWay = this.lookups.get(name);
-    if (underWay !== undefined) return underWay;
-    if (this.lookups.size >= lookupsMax) return Promise.resolve(this.known(patterns));
-    const lookup = this.lookUp(patterns).finally(() => this.lookups.delete(name));
-    this.lookups.set(name, lookup);
-    return lookup;
+    if (underWay !== undefined) return underWay.context;
+    if (this.lookups.size < lookupsMax) return this.begin(name, patterns);
+    if (this.waiting.length >= waitingMax) return Promise.resolve(this.known(patterns));
+    const turn = new Promise<void>((resolve) => this.waiting.push(resolve)).then(() => this.load(serverName));
+    return within(turn, storeWaitMs).catch(() => this.known(patterns));
   }
 
   /** Routes are no matter of certificates. */
   changed(): void {}
 
   certificatesChanged(patterns: readonly string[]): void {
-    this.changes++;
+    for (const [name, lookup] of this.lookups) {
+      // Whoever asks from now on must not get what was read before.
+      if (!lookup.patterns.some((pattern) => patterns.includes(pattern))) continue;
+      lookup.isStale = true;
+      this.lookups.delete(name);
+    }
     for (const pattern of patterns) {
       const entry = this.entries.get(pattern);
       if (entry !== undefined) entry.epoch = unverified;
@@ -160,12 +175,23 @@ export class ServerCertificates {
     return null;
   }
 
-  private async lookUp(patterns: readonly string[]): Promise<SecureContext | null> {
+  private begin(name: string, patterns: readonly string[]): Promise<SecureContext | null> {
+    const lookup: Lookup = { patterns, isStale: false, context: Promise.resolve(null) };
+    this.lookups.set(name, lookup);
+    lookup.context = this.lookUp(lookup).finally(() => {
+      if (this.lookups.get(name) === lookup) this.lookups.delete(name);
+      this.waiting.shift()?.();
+    });
+    return lookup.context;
+  }
+
+  private async lookUp(lookup: Lookup): Promise<SecureContext | null> {
+    const { patterns } = lookup;
     const known = this.known(patterns);
     try {
       for (const pattern of patterns) await this.lookInDirectory(pattern);
       const missing = patterns.filter((pattern) => !this.isFromFile(pattern));
-      if (missing.length > 0) await this.lookInStore(missing, known === null ? storeWaitMs : verifyWaitMs);
+      if (missing.length > 0) await this.lookInStore(lookup, missing, known === null ? storeWaitMs : verifyWaitMs);
     } catch (error) {
       const name = patterns[0] as string;
       this.report(name, 'lookup', `the certificate of ${name} cannot be looked up: ${messageOf(error)}`);
@@ -191,7 +217,7 @@ export class ServerCertificates {
       if (entry?.stamp != null) this.entries.delete(pattern);
       return;
     }
-    const context = this.contextOf(pattern, found.material, `${found.files} (${found.stamp})`);
+    const context = this.contextOf(pattern, found.material, found.files, found.stamp);
     // A file that cannot be used leaves what it was before, or nothing, until it changes.
     if (context === null) {
       if (entry !== undefined) entry.trustedUntilMs = clock.monotonicMs() + fileTrustMs;
@@ -205,15 +231,16 @@ export class ServerCertificates {
     });
   }
 
-  private async lookInStore(patterns: readonly string[], waitMs: number): Promise<void> {
+  private async lookInStore(lookup: Lookup, patterns: readonly string[], waitMs: number): Promise<void> {
     const { store, directory, clock } = this.options;
-    const { changes } = this;
     const epochBefore = this.isConnected ? this.epoch : broken;
     const trustedUntilMs = directory === null ? Number.POSITIVE_INFINITY : clock.monotonicMs() + fileTrustMs;
     const records = store === null ? patterns.map(() => null) : await within(store.readCertificates(patterns), waitMs);
     // What changed while it was being read may be newer than what the store answered.
-    const epoch = changes === this.changes ? epochBefore : unverified;
+    const epoch = lookup.isStale ? unverified : epochBefore;
     for (const [index, pattern] of patterns.entries()) {
+      // A later lookup may have brought what is newer.
+      if (lookup.isStale && this.entries.has(pattern)) continue;
       const record = records[index] ?? null;
       let context: SecureContext | null = null;
       if (record?.problem !== undefined) {
@@ -233,12 +260,14 @@ export class ServerCertificates {
     }
   }
 
-  private contextOf(pattern: string, material: ContextMaterial, where: string): SecureContext | null {
+  /** @param stamp of the files: what is wrong with them is said again once they have changed. */
+  private contextOf(pattern: string, material: ContextMaterial, where: string, stamp = ''): SecureContext | null {
     try {
       const { notAfterMs } = checkCertificate(material.certificate, material.key);
       if (notAfterMs <= Date.now()) {
         const since = new Date(notAfterMs).toISOString();
-        this.report(pattern, `expired ${since}`, `the certificate of ${pattern}, ${where}, has expired on ${since}`);
+        const message = `the certificate of ${pattern}, ${where}, has expired on ${since}; it is served, but clients refuse it`;
+        this.report(pattern, `expired ${since}`, message);
       } else {
         this.reported.delete(pattern);
       }
@@ -246,7 +275,7 @@ export class ServerCertificates {
       return serverContext(material, {}, this.ticketKeys);
     } catch (error) {
       const message = messageOf(error);
-      this.report(pattern, `${where} ${message}`, `the certificate of ${pattern}, ${where}: ${message}`);
+      this.report(pattern, `${where} ${stamp} ${message}`, `the certificate of ${pattern}, ${where}: ${message}`);
       return null;
     }
   }

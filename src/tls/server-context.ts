@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { HipacheError } from '../base/errors.ts';
 import type { TlsSettings } from './bind-options.ts';
@@ -27,6 +28,9 @@ export function serverContext(
   try {
     return createSecureContext({
       ...settings,
+      honorCipherOrder: settings.honorCipherOrder ?? true,
+      // Of use to nobody any more but to who wants to keep the server busy with handshakes (CVE-2011-1473).
+      secureOptions: (settings.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION,
       ...(material === null ? {} : { cert: material.certificate, key: material.key }),
       ...(material?.passphrase === undefined ? {} : { passphrase: material.passphrase }),
       // Never undefined: the authorities that Node comes with have no use here, and take long to load.

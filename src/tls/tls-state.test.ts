@@ -66,7 +66,9 @@ describe('what addresses with TLS need', () => {
     assert.throws(of(bind({ ...one, keyFile: other.keyFile })), {
       message: /^https\.bind\[1\] \(.*\.pem, .*\.key\): the key does not belong to the certificate/,
     });
-    assert.throws(of(bind(encrypted)), { message: /the key is encrypted, and there is no passphrase for it$/ });
+    assert.throws(of(bind(encrypted)), {
+      message: /the key is encrypted, .*decrypt it with "openssl pkey", or set "passphrase" beside "key"$/,
+    });
     assert.throws(of(bind(encrypted, { passphrase: 'wrong' })), { message: /does not open with its passphrase$/ });
     assert.equal(
       keep([bind(encrypted, { passphrase: 'secret' })]).keeper.state.binds[0]?.material?.passphrase,

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { HipacheError } from '../base/errors.ts';
+import { Mistakes } from '../base/mistakes.ts';
 import { type TlsBindConfig, type TlsSettings, tlsSettings } from './bind-options.ts';
-import { checkCertificate } from './certificate.ts';
+import { checkCertificate, isEncrypted } from './certificate.ts';
 import type { ContextMaterial } from './server-context.ts';
 
 /** What one address needs to speak TLS. */
@@ -39,20 +40,37 @@ export class TlsKeeper {
 
   /**
    * @param onProblem told of files that cannot be used after the start; what was read before goes on being served.
-   * @throws HipacheError CERTIFICATE_INVALID, with the key of the configuration and the file.
+   * @param former of the configuration before: its ticket keys go on, and what it has read from the same files where
+   *   this process may not read them any more.
+   * @throws HipacheError CERTIFICATE_INVALID, with the key of the configuration and the file; AggregateError of several.
    */
-  constructor(binds: readonly TlsBindConfig[], warnings: string[], onProblem: (message: string) => void) {
+  constructor(
+    binds: readonly TlsBindConfig[],
+    warnings: string[],
+    onProblem: (message: string) => void,
+    former: TlsKeeper | null = null,
+  ) {
     this.binds = binds;
     this.onProblem = onProblem;
     this.settings = binds.map((bind, index) => tlsSettings(bind, `https.bind[${index}]`, warnings));
     this.stamps = binds.map(stampOf);
-    const states = binds.map((bind, index) => readBind(bind, this.settings[index] as TlsSettings, index));
-    this.state = { binds: states, ticketKeys: randomBytes(ticketKeyBytes) };
+    const mistakes = new Mistakes();
+    const states = binds.flatMap((bind, index) => {
+      try {
+        return [readOrKeep(bind, this.settings[index] as TlsSettings, index, former, warnings)];
+      } catch (error) {
+        mistakes.add(error);
+        return [];
+      }
+    });
+    mistakes.check();
+    this.state = { binds: states, ticketKeys: former?.state.ticketKeys ?? randomBytes(ticketKeyBytes) };
     for (const [index, bind] of binds.entries()) {
       const expiry = states[index]?.material == null ? null : expiryOf(states[index].material);
       if (expiry !== null && expiry <= Date.now()) {
         warnings.push(
-          `https.bind[${index}]: the certificate ${bind.cert} has expired on ${new Date(expiry).toISOString()}`,
+          `https.bind[${index}]: the certificate ${bind.cert} has expired on ${new Date(expiry).toISOString()}; ` +
+            'it is served, but clients refuse it: renew it',
         );
       }
     }
@@ -72,6 +90,13 @@ export class TlsKeeper {
       setInterval(() => change({ ...this.state, ticketKeys: randomBytes(ticketKeyBytes) }), ticketKeysMs),
     ];
     for (const timer of this.timers) timer.unref();
+  }
+
+  /** What was read from the same files as `bind` names; null where none was. */
+  materialOf(bind: TlsBindConfig): ContextMaterial | null {
+    const files = filesOf(bind);
+    const index = this.binds.findIndex((one) => filesOf(one) === files && one.passphrase === bind.passphrase);
+    return this.state.binds[index]?.material ?? null;
   }
 
   close(): void {
@@ -100,6 +125,29 @@ export class TlsKeeper {
   }
 }
 
+/** As `readBind`; what cannot be read since root was given up is taken from before, with a warning. */
+function readOrKeep(
+  bind: TlsBindConfig,
+  settings: TlsSettings,
+  index: number,
+  former: TlsKeeper | null,
+  warnings: string[],
+): TlsBindState {
+  const material = former?.materialOf(bind) ?? null;
+  try {
+    return readBind(bind, settings, index);
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    if (material === null || (code !== 'EACCES' && code !== 'EPERM')) throw error;
+    warnings.push(`${(error as Error).message}; what was read at the start is served on, until a restart`);
+    return { settings, material };
+  }
+}
+
+function filesOf({ key, cert, ca }: TlsBindConfig): string {
+  return JSON.stringify([key, cert, ca]);
+}
+
 function readBind(bind: TlsBindConfig, settings: TlsSettings, index: number): TlsBindState {
   const where = `https.bind[${index}]`;
   if (bind.key === null || bind.cert === null) return { settings, material: null };
@@ -111,7 +159,8 @@ function readBind(bind: TlsBindConfig, settings: TlsSettings, index: number): Tl
     checkCertificate(certificate, key, passphrase);
   } catch (error) {
     if (!(error instanceof HipacheError)) throw error;
-    throw new HipacheError('CERTIFICATE_INVALID', `${where} (${bind.cert}, ${bind.key}): ${error.message}`, {
+    const hint = passphrase === undefined && isEncrypted(key) ? ', or set "passphrase" beside "key"' : '';
+    throw new HipacheError('CERTIFICATE_INVALID', `${where} (${bind.cert}, ${bind.key}): ${error.message}${hint}`, {
       cause: error,
     });
   }

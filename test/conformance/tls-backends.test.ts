@@ -97,4 +97,26 @@ describe('backends with TLS', () => {
     const client = await rig.send('GET / HTTP/1.1\r\nHost: b.test\r\n\r\n');
     await client.expect(/^HTTP\/1\.1 200 /);
   });
+
+  test('that answer before they have read the body, and close: the client gets the answer (CVE-2025-4366)', async (t) => {
+    const rig = await Rig.start(t, { backendTls: backendTls([authority.certificateFile], true) });
+    const issued = authority.issue(['127.0.0.1']);
+    const server = createServer({ key: issued.key, cert: issued.certificate }, (socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        socket.pause();
+        socket.write(answer('too large').replace('200 OK', '413 Too Large'), () => socket.destroy());
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    rig.proxy.route('b.test', [`https://127.0.0.1:${(server.address() as { port: number }).port}`]);
+    const bytes = 5_000_000;
+    const client = await rig.send(
+      `POST / HTTP/1.1\r\nHost: b.test\r\nContent-Length: ${bytes}\r\n\r\n${'x'.repeat(bytes)}`,
+    );
+    await client.expect('too large');
+    assert.deepEqual(client.statuses, [413]);
+    assert.deepEqual(rig.proxy.marks, []);
+  });
 });

@@ -5,15 +5,13 @@ import { connect as connectPlain } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { systemClock } from '../../src/base/clock.ts';
 import { acceptOf } from '../../src/http1/websocket.ts';
-import type { ProxySettings } from '../../src/proxy/settings.ts';
 import { CertificateDirectory } from '../../src/tls/certificate-directory.ts';
 import { type CertificateSource, ServerCertificates } from '../../src/tls/server-certificates.ts';
-import { TlsListener } from '../../src/tls/tls-listener.ts';
 import { Authority, type Issued } from '../helpers/authority.ts';
-import { answer, get, Rig, type RigOptions } from '../helpers/rig.ts';
+import { answer, get } from '../helpers/rig.ts';
+import { TlsRig, type TlsRigOptions, ticketKeys } from '../helpers/tls-rig.ts';
 import { until } from '../helpers/until.ts';
 
 let authority: Authority;
@@ -26,97 +24,8 @@ before(() => {
 
 after(() => authority.dispose());
 
-const ticketKeys = Buffer.alloc(48, 7);
-
-interface TlsRigOptions extends RigOptions {
-  readonly store?: CertificateSource;
-  readonly directory?: string;
-  /** Whether the address has a certificate of its own. Default true. */
-  readonly hasOwn?: boolean;
-  readonly entriesMax?: number;
-  readonly settings?: Partial<ProxySettings>;
-}
-
-class TlsRig {
-  readonly rig: Rig;
-  readonly port: number;
-  readonly listener: TlsListener;
-  readonly certificates: ServerCertificates;
-  readonly problems: string[];
-  readonly sockets: TLSSocket[] = [];
-
-  private constructor(
-    rig: Rig,
-    port: number,
-    listener: TlsListener,
-    certificates: ServerCertificates,
-    problems: string[],
-  ) {
-    this.rig = rig;
-    this.port = port;
-    this.listener = listener;
-    this.certificates = certificates;
-    this.problems = problems;
-  }
-
-  static async start(t: TestContext, options: TlsRigOptions = {}): Promise<TlsRig> {
-    const rig = await Rig.start(t, { ...options, proxyProtocol: false });
-    const problems: string[] = [];
-    const certificates = new ServerCertificates({
-      store: options.store ?? null,
-      directory: options.directory === undefined ? null : new CertificateDirectory(options.directory),
-      ticketKeys,
-      entriesMax: options.entriesMax ?? 100,
-      clock: systemClock,
-      onProblem: (message) => problems.push(message),
-    });
-    const material = options.hasOwn === false ? null : own;
-    const listener = new TlsListener({ settings: {}, material }, ticketKeys, certificates);
-    const port = await rig.proxy.listenTls(listener, options.proxyProtocol ?? false);
-    const tlsRig = new TlsRig(rig, port, listener, certificates, problems);
-    t.after(() => {
-      for (const socket of tlsRig.sockets) socket.destroy();
-    });
-    return tlsRig;
-  }
-
-  async connect(options: ConnectionOptions = {}): Promise<TLSSocket> {
-    const socket = connect({
-      port: this.port,
-      host: '127.0.0.1',
-      ca: authority.certificate,
-      servername: 'a.test',
-      ...options,
-    });
-    this.sockets.push(socket);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('secureConnect', resolve);
-      socket.once('error', reject);
-    });
-    socket.on('error', () => {});
-    return socket;
-  }
-
-  /** The serial number of the certificate that a name gets. */
-  async serial(servername: string): Promise<string> {
-    const socket = await this.connect({ servername, rejectUnauthorized: false });
-    const { serialNumber } = socket.getPeerCertificate();
-    socket.destroy();
-    return serialNumber;
-  }
-
-  /** Sends a request and serves it; gives what came. */
-  async exchange(socket: TLSSocket, index = 0): Promise<string> {
-    let received = '';
-    socket.on('data', (bytes: Buffer) => {
-      received += bytes.toString('latin1');
-    });
-    socket.write(get('/path'));
-    await until('the request', () => this.rig.backend.peers[index]?.received.endsWith('\r\n\r\n') === true);
-    this.rig.backend.peers[index]?.send(answer('secret'));
-    await until('the answer', () => received.endsWith('secret'));
-    return received;
-  }
+function start(t: TestContext, options: Partial<TlsRigOptions> = {}): Promise<TlsRig> {
+  return TlsRig.start(t, { authority, own, ...options });
 }
 
 function serialOf(issued: Issued): string {
@@ -139,7 +48,7 @@ class Records implements CertificateSource {
 describe('a connection with TLS', () => {
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     test(`${version}: a request and its answer, with what the backend has to know`, async (t) => {
-      const rig = await TlsRig.start(t);
+      const rig = await start(t);
       const socket = await rig.connect({ minVersion: version, maxVersion: version });
       assert.equal(socket.getProtocol(), version);
       assert.equal(socket.alpnProtocol, false);
@@ -153,19 +62,19 @@ describe('a connection with TLS', () => {
   }
 
   test('older versions are refused', async (t) => {
-    const rig = await TlsRig.start(t);
+    const rig = await start(t);
     await assert.rejects(rig.connect({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }));
     await until('the count', () => rig.rig.proxy.dataPlane.counters.tlsHandshakesFailed === 1);
   });
 
   test('ALPN: http/1.1 is chosen', async (t) => {
-    const rig = await TlsRig.start(t);
+    const rig = await start(t);
     const socket = await rig.connect({ ALPNProtocols: ['h2', 'http/1.1'] });
     assert.equal(socket.alpnProtocol, 'http/1.1');
   });
 
   test('long bodies pass in both directions', async (t) => {
-    const rig = await TlsRig.start(t);
+    const rig = await start(t);
     const socket = await rig.connect();
     const body = 'b'.repeat(3_000_000);
     let received = '';
@@ -182,7 +91,7 @@ describe('a connection with TLS', () => {
   });
 
   test('many requests on one connection, then an end from the client', async (t) => {
-    const rig = await TlsRig.start(t);
+    const rig = await start(t);
     const socket = await rig.connect();
     for (let round = 0; round < 3; round++) {
       const head = rig.rig.backend.received.length;
@@ -195,7 +104,7 @@ describe('a connection with TLS', () => {
   });
 
   test('plain HTTP, garbage, and a handshake that stops are ended, and harm nobody', async (t) => {
-    const rig = await TlsRig.start(t, { settings: { headTimeoutMs: 300 } });
+    const rig = await start(t, { settings: { headTimeoutMs: 300 } });
     for (const bytes of ['GET / HTTP/1.1\r\nHost: a.test\r\n\r\n', '\0'.repeat(100), '\x16\x03\x01\x02\x00\x01', '']) {
       const socket = connectPlain(rig.port, '127.0.0.1');
       socket.on('error', () => {});
@@ -208,7 +117,7 @@ describe('a connection with TLS', () => {
   });
 
   test('an answer that breaks off ends without the close of TLS', async (t) => {
-    const rig = await TlsRig.start(t);
+    const rig = await start(t);
     const socket = await rig.connect();
     let ended = false;
     socket.on('end', () => {
@@ -223,7 +132,7 @@ describe('a connection with TLS', () => {
   });
 
   test('a PROXY header comes before the handshake', async (t) => {
-    const rig = await TlsRig.start(t, { proxyProtocol: true });
+    const rig = await start(t, { proxyProtocol: true });
     const plain = connectPlain(rig.port, '127.0.0.1');
     plain.write('PROXY TCP4 203.0.113.9 127.0.0.1 1000 443\r\n');
     const socket = await rig.connect({ socket: plain });
@@ -234,7 +143,7 @@ describe('a connection with TLS', () => {
   });
 
   test('a WebSocket over TLS', async (t) => {
-    const rig = await TlsRig.start(t);
+    const rig = await start(t);
     const socket = await rig.connect();
     const key = 'dGhlIHNhbXBsZSBub25jZQ==';
     let received = '';
@@ -259,8 +168,8 @@ describe('a connection with TLS', () => {
   });
 
   test('sessions are resumed, also by another worker, and not after the keys have changed', async (t) => {
-    const rig = await TlsRig.start(t, { settings: { backendKeepAlive: false } });
-    const other = await TlsRig.start(t);
+    const rig = await start(t, { settings: { backendKeepAlive: false } });
+    const other = await start(t);
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       const options = { minVersion: version, maxVersion: version } as const;
       const first = await rig.connect(options);
@@ -293,7 +202,7 @@ describe('certificates by SNI', () => {
     const wildcard = authority.issue(['*.b.test']);
     store.records.set('x.b.test', exact);
     store.records.set('*.b.test', wildcard);
-    const rig = await TlsRig.start(t, { store });
+    const rig = await start(t, { store });
     assert.equal(await rig.serial('x.b.test'), serialOf(exact));
     assert.equal(await rig.serial('X.B.test'), serialOf(exact));
     assert.equal(await rig.serial('y.b.test'), serialOf(wildcard));
@@ -308,7 +217,7 @@ describe('certificates by SNI', () => {
   test('a name without a certificate fails where the address has none of its own, and only that', async (t) => {
     const store = new Records();
     store.records.set('b.test', authority.issue(['b.test']));
-    const rig = await TlsRig.start(t, { store, hasOwn: false });
+    const rig = await start(t, { store, hasOwn: false });
     await assert.rejects(rig.connect({ servername: 'none.test' }));
     await assert.rejects(rig.connect({ servername: '' }));
     await rig.connect({ servername: 'b.test' });
@@ -318,7 +227,7 @@ describe('certificates by SNI', () => {
     const store = new Records();
     const [first, second] = [authority.issue(['b.test']), authority.issue(['b.test'])];
     store.records.set('b.test', first);
-    const rig = await TlsRig.start(t, { store });
+    const rig = await start(t, { store });
     rig.certificates.restored();
     assert.equal(await rig.serial('b.test'), serialOf(first));
     store.records.set('b.test', second);
@@ -334,7 +243,7 @@ describe('certificates by SNI', () => {
     const store = new Records();
     const [first, second] = [authority.issue(['b.test']), authority.issue(['b.test'])];
     store.records.set('b.test', first);
-    const rig = await TlsRig.start(t, { store });
+    const rig = await start(t, { store });
     rig.certificates.restored();
     await rig.serial('b.test');
     store.isDown = true;
@@ -355,7 +264,7 @@ describe('certificates by SNI', () => {
     store.records.set('mixed.test', { certificate: good.certificate, key: own.key });
     store.records.set('type.test', { certificate: '', key: '', problem: 'the record is not a hash' });
     store.records.set('old.test', authority.issue(['old.test'], { days: -1 }));
-    const rig = await TlsRig.start(t, { store });
+    const rig = await start(t, { store });
     rig.certificates.restored();
     for (let round = 0; round < 2; round++) {
       for (const name of ['odd.test', 'mixed.test', 'type.test']) assert.equal(await rig.serial(name), serialOf(own));
@@ -373,17 +282,41 @@ describe('certificates by SNI', () => {
     assert.equal(await rig.serial('good.test'), serialOf(good));
   });
 
+  test('a handshake that begins after a change was told gets what is new, whoever still waits for what was', async (t) => {
+    const store = new Records();
+    const [first, second] = [authority.issue(['b.test']), authority.issue(['b.test'])];
+    store.records.set('b.test', first);
+    const rig = await start(t, { store });
+    rig.certificates.restored();
+    const gate = Promise.withResolvers<void>();
+    const read = store.readCertificates.bind(store);
+    store.readCertificates = async (patterns) => {
+      const records = await read(patterns);
+      await gate.promise;
+      return records;
+    };
+    const early = rig.serial('b.test');
+    await until('a read', () => store.asked.length === 1);
+    store.records.set('b.test', second);
+    rig.certificates.certificatesChanged(['b.test']);
+    store.readCertificates = read;
+    assert.equal(await rig.serial('b.test'), serialOf(second));
+    gate.resolve();
+    await early;
+    assert.equal(await rig.serial('b.test'), serialOf(second));
+  });
+
   test('no more are kept than may be', async (t) => {
     const store = new Records();
     for (let i = 0; i < 6; i++) store.records.set(`b${i}.test`, own);
-    const rig = await TlsRig.start(t, { store, entriesMax: 3 });
+    const rig = await start(t, { store, entriesMax: 3 });
     for (let i = 0; i < 6; i++) await rig.serial(`b${i}.test`);
     assert.equal(rig.certificates.size, 3);
   });
 
   test('a name that is no host is no question to the store', async (t) => {
     const store = new Records();
-    const rig = await TlsRig.start(t, { store });
+    const rig = await start(t, { store });
     for (const name of ['a..test', '../etc/passwd', '__proto__.', `${'a'.repeat(64)}.test`, '*.b.test']) {
       const chosen = await new Promise((resolve) => {
         rig.listener.chooseContext(name, (error, context) => resolve(error ?? context));
@@ -417,7 +350,7 @@ describe('certificates in a directory', () => {
     symlinkSync('../archive/fullchain1.pem', join(folder, 'acme.test', 'fullchain.pem'));
     symlinkSync('../archive/privkey1.pem', join(folder, 'acme.test', 'privkey.pem'));
     writeFileSync(join(folder, '_.w.test.pem'), wildcard.certificate + wildcard.key);
-    const rig = await TlsRig.start(t, { directory: folder });
+    const rig = await start(t, { directory: folder });
     assert.equal(await rig.serial('one.test'), serialOf(one));
     assert.equal(await rig.serial('two.test'), serialOf(two));
     assert.equal(await rig.serial('acme.test'), serialOf(acme));

@@ -1,0 +1,57 @@
+// The data plane with access log and metrics, as a worker has them, in a process of its own whose work can be counted.
+//   node program.ts BACKEND_PORT LOG      (IPC: tells its port; answers every message with its counts)
+import { readFileSync } from 'node:fs';
+import { getHeapStatistics } from 'node:v8';
+import { systemClock } from '../../src/base/clock.ts';
+import { DataPlane } from '../../src/proxy/data-plane.ts';
+import { buildFrontend } from '../../src/routing/record.ts';
+import { hipacheLine } from '../../src/telemetry/access-line.ts';
+import { AccessLog } from '../../src/telemetry/access-log.ts';
+import { RequestMetrics } from '../../src/telemetry/request-metrics.ts';
+import { backendTls } from '../../src/tls/backend-tls.ts';
+import { testSettings } from '../helpers/test-proxy.ts';
+
+/** What the process has done since its start. */
+export interface Counts {
+  readonly allocatedBytes: number;
+  /** System calls that read and write, of sockets and files. */
+  readonly reads: number;
+  readonly writes: number;
+}
+
+const [, , backendPort, log = ''] = process.argv;
+const frontend = buildFrontend('a.test', {
+  frontend: ['a.test', `http://127.0.0.1:${backendPort}`],
+  down: new Map(),
+});
+const accessLog = new AccessLog({
+  path: log,
+  line: hipacheLine,
+  bufferBytesMax: 8 * 1024 * 1024,
+  epochMs: systemClock.epochMs,
+  onProblem: (message) => {
+    throw new Error(message);
+  },
+});
+const dataPlane = new DataPlane({
+  settings: testSettings,
+  routes: { cached: () => frontend, load: async () => frontend, markDown: () => {} },
+  observer: new RequestMetrics(accessLog),
+  pages: null,
+  clock: systemClock,
+  random: Math.random,
+  version: 'test',
+  backendTls: backendTls([], true),
+  onProblem: (what, error) => {
+    throw new Error(what, { cause: error });
+  },
+});
+process.on('message', () => process.send?.(counts()));
+process.on('disconnect', () => process.exit());
+process.send?.(await dataPlane.listen({ address: '127.0.0.1', port: 0, secure: false, proxyProtocol: false }));
+
+function counts(): Counts {
+  const io = readFileSync('/proc/self/io', 'latin1');
+  const of = (name: string): number => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(io)?.[1]);
+  return { allocatedBytes: getHeapStatistics().total_allocated_bytes, reads: of('syscr'), writes: of('syscw') };
+}
