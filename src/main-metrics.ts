@@ -13,15 +13,25 @@ const answerMs = 1000;
 /** Of all workers together, in the order in which they are shown. */
 const fleetMetrics: readonly Metric[] = [...Object.keys(new Counters()).map(dataPlaneMetric), ...workerMetrics];
 
+/** What the probes of marked backends tell of themselves. */
+interface RecoveryFigures {
+  readonly counters: { readonly probes: number; readonly recovered: number; readonly dropped: number };
+  readonly size: number;
+}
+
 /** The metrics of the instance: those of its workers, summed, and those of the primary. */
 export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   private readonly fleet = new FleetMetrics(fleetMetrics);
   private readonly restarts: Record<RestartReason, number> = { crash: 0, stuck: 0, memory: 0, reload: 0 };
   private readonly startSeconds: number;
+  private readonly recovery: RecoveryFigures;
   private supervisor: Supervisor | null = null;
+  /** By the id of a worker: the revision of the store that it has applied. */
+  private readonly revisions = new Map<number, number>();
 
-  constructor(epochMs: number) {
+  constructor(epochMs: number, recovery: RecoveryFigures) {
     this.startSeconds = epochMs / 1000;
+    this.recovery = recovery;
   }
 
   /** Whose workers to ask. */
@@ -35,16 +45,27 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
 
   values(worker: WorkerProcess, values: MetricValues): void {
     // One that is still starting has nothing to tell.
-    if (Object.keys(values).length > 0) this.fleet.update(worker.id, worker.number, values);
+    if (Object.keys(values).length === 0) return;
+    this.fleet.update(worker.id, worker.number, values);
+    this.revisions.set(worker.id, values['hipache_store_revision'] ?? 0);
   }
 
   gone(worker: WorkerProcess): void {
     this.fleet.gone(worker.id);
+    this.revisions.delete(worker.id);
   }
 
   isHealthy(): boolean {
     const { supervisor } = this;
     return supervisor !== null && supervisor.readyCount >= supervisor.wantedCount;
+  }
+
+  /** Asks the workers that serve: how many, and the lowest revision of the store that one of them has applied. */
+  async applied(): Promise<{ readonly workers: number; readonly revision: number }> {
+    const ready = (this.supervisor?.all ?? []).filter(({ state }) => state === 'ready');
+    await Promise.all(ready.map((worker) => worker.refresh(answerMs)));
+    const revisions = ready.map(({ id }) => this.revisions.get(id) ?? 0);
+    return { workers: ready.length, revision: revisions.length === 0 ? 0 : Math.min(...revisions) };
   }
 
   async metrics(): Promise<MetricsText> {
@@ -70,6 +91,10 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
       hipache_workers_ready: this.supervisor?.readyCount ?? 0,
       hipache_workers_draining: workers.filter(({ state }) => state === 'draining').length,
       hipache_workers_unanswered: unanswered,
+      hipache_backends_probed: this.recovery.size,
+      hipache_recovery_probes_total: this.recovery.counters.probes,
+      hipache_recovered_backends_total: this.recovery.counters.recovered,
+      hipache_recovery_marks_dropped_total: this.recovery.counters.dropped,
       ...Object.fromEntries(
         Object.entries(this.restarts).map(([reason, count]) => [`hipache_worker_restarts_total/${reason}`, count]),
       ),

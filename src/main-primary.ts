@@ -4,19 +4,21 @@ import { isIP } from 'node:net';
 import { availableParallelism, hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
-import { HipacheError } from './base/errors.ts';
 import { createLog, type Log } from './base/log.ts';
+import { Mistakes, mistakesOf } from './base/mistakes.ts';
 import type { Config } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { exitCodes } from './control/command-line.ts';
 import { packageVersion } from './control/version.ts';
+import { InstanceRecord } from './main-instance.ts';
 import { InstanceMetrics } from './main-metrics.ts';
 import { Recovery } from './main-recovery.ts';
 import { parseDriverUrl } from './stores/driver-url.ts';
 import { BoundPlaces } from './supervisor/bound-places.ts';
+import { HandOver } from './supervisor/hand-over.ts';
 import { listenFailure } from './supervisor/listen-sockets.ts';
 import type { Place } from './supervisor/messages.ts';
-import { dropPrivileges, handOver, handOverFile, type RunAs, resolveAccount } from './supervisor/privileges.ts';
+import { dropPrivileges, type RunAs, resolveAccount } from './supervisor/privileges.ts';
 import { untilStopped } from './supervisor/signals.ts';
 import { type Plan, Supervisor } from './supervisor/supervisor.ts';
 import { MetricsServer } from './telemetry/metrics-server.ts';
@@ -43,8 +45,9 @@ export async function servePrimary(loaded: LoadedConfig, reload: () => LoadedCon
     log.info('stopped');
     return exitCodes.ok;
   } catch (error) {
-    if (!(error instanceof HipacheError)) throw error;
-    log.error(error.message, { code: error.code });
+    const mistakes = mistakesOf(error);
+    if (mistakes === null) throw error;
+    for (const { code, message } of mistakes) log.error(message, { code });
     return exitCodes.failed;
   }
 }
@@ -54,9 +57,10 @@ class Primary {
   private readonly log: Log;
   private readonly readConfig: () => LoadedConfig;
   private readonly instance = `${hostname()}-${randomBytes(4).toString('hex')}`;
-  private readonly metrics = new InstanceMetrics(systemClock.epochMs());
+  private readonly metrics: InstanceMetrics;
   private readonly places: BoundPlaces;
-  private recovery: Recovery;
+  private readonly recovery: Recovery;
+  private record: InstanceRecord;
   private tls: TlsKeeper | null = null;
   private reloading = false;
 
@@ -65,20 +69,25 @@ class Primary {
     this.log = log;
     this.readConfig = readConfig;
     this.recovery = new Recovery(config, this.instance, log);
+    this.metrics = new InstanceMetrics(systemClock.epochMs(), this.recovery);
+    this.record = this.recordOf(config);
     this.places = new BoundPlaces(workersOf(config), placesOf(config).length);
   }
 
   async run(): Promise<void> {
     const { config, log, metrics } = this;
-    const account = resolveAccount(config.user, config.group);
-    // Keys may be readable by root alone.
-    this.tls = this.keepTls(config);
-    this.places.use(await this.places.bind(placesOf(config)));
-    const server = await this.serveMetrics();
+    let server: MetricsServer | null = null;
     let supervisor: Supervisor | null = null;
     try {
+      const mistakes = new Mistakes();
+      const account = await mistakes.take(() => resolveAccount(config.user, config.group));
+      // Keys may be readable by root alone.
+      this.tls = await mistakes.take(() => this.keepTls(config));
+      this.places.use((await mistakes.take(() => this.places.bind(placesOf(config)))) ?? []);
+      server = await mistakes.take(() => this.serveMetrics());
+      mistakes.check();
       if (account !== null) {
-        handOverFiles(config, account);
+        handOverFiles(config, account, log);
         dropPrivileges(account);
         log.info(`running as ${account.user}`);
       }
@@ -99,6 +108,7 @@ class Primary {
       supervisor?.killAll();
       this.tls?.close();
       await this.recovery.close();
+      await this.record.close();
       server?.close();
       this.places.close();
     }
@@ -120,6 +130,7 @@ class Primary {
     if (await supervisor.start()) {
       log.info('serving', { workers: supervisor.readyCount });
       for (const url of this.places.urls) log.info(`listening on ${url}`);
+      this.tellOfInstance();
     }
     flushCompileCache();
     await stopped;
@@ -139,8 +150,9 @@ class Primary {
       tellRemarks(loaded, log);
       await this.follow(supervisor, loaded.config);
     } catch (error) {
-      if (!(error instanceof HipacheError)) log.error('internal error in a reload; nothing is changed', { error });
-      else log.error(`nothing is changed: ${error.message}`, { code: error.code });
+      const mistakes = mistakesOf(error);
+      if (mistakes === null) log.error('internal error in a reload; nothing is changed', { error });
+      for (const { code, message } of mistakes ?? []) log.error(`nothing is changed: ${message}`, { code });
     } finally {
       this.reloading = false;
     }
@@ -150,35 +162,66 @@ class Primary {
     const { log, places } = this;
     for (const key of needRestart(this.config, config)) log.warn(`${key}: changes with a restart only`);
     const tlsBefore = this.tls;
-    this.tls = this.keepTls(config);
     const before = places.current;
     const known = places.urls;
-    const after = await places.bind(placesOf(config));
-    places.use(after);
-    if (!(await supervisor.reload(this.plan(config)))) {
-      places.use(before);
+    const mistakes = new Mistakes();
+    const tls = await mistakes.take(() => this.keepTls(config, tlsBefore));
+    const after = (await mistakes.take(() => places.bind(placesOf(config)))) ?? [];
+    try {
+      mistakes.check();
+    } catch (error) {
       places.closeAllBut(before);
-      this.tls = tlsBefore;
+      throw error;
+    }
+    // Workers would take what is told of the configuration before for that of theirs.
+    tlsBefore?.close();
+    this.tls = tls;
+    places.use(after);
+    let isFollowed = false;
+    try {
+      isFollowed = await supervisor.reload(this.plan(config));
+    } finally {
+      if (!isFollowed) {
+        places.use(before);
+        places.closeAllBut(before);
+        this.tls = tlsBefore;
+        if (!supervisor.isStopping) this.tellTlsTo(supervisor);
+      }
+    }
+    if (supervisor.isStopping) return;
+    if (!isFollowed) {
       log.error('nothing is changed: a worker with the new configuration did not start');
       return;
     }
     this.config = config;
-    tlsBefore?.close();
     this.tellTlsTo(supervisor);
-    void this.recovery.close();
-    this.recovery = new Recovery(config, this.instance, log);
+    this.recovery.follow(config);
+    await this.record.close();
+    if (supervisor.isStopping) return;
+    this.record = this.recordOf(config);
+    this.tellOfInstance();
     places.closeAllBut(after);
     for (const url of places.urls) if (!known.includes(url)) log.info(`listening on ${url}`);
     for (const url of known) if (!places.urls.includes(url)) log.info(`no longer listening on ${url}`);
     log.info('the configuration is in force', { workers: supervisor.readyCount });
   }
 
-  /** @throws HipacheError CERTIFICATE_INVALID. */
-  private keepTls(config: Config): TlsKeeper {
+  /** @throws HipacheError CERTIFICATE_INVALID, AggregateError of several. */
+  private keepTls(config: Config, former: TlsKeeper | null = null): TlsKeeper {
     const warnings: string[] = [];
-    const keeper = new TlsKeeper(config.https.bind, warnings, (message) => this.log.error(message));
+    const keeper = new TlsKeeper(config.https.bind, warnings, (message) => this.log.error(message), former);
     for (const warning of warnings) this.log.warn(warning);
     return keeper;
+  }
+
+  private recordOf(config: Config): InstanceRecord {
+    const { instance, log, metrics } = this;
+    return new InstanceRecord({ config, instance, log, ask: () => metrics.applied() });
+  }
+
+  /** Nothing waits for it: traffic does not depend on it. */
+  private tellOfInstance(): void {
+    this.record.start().catch((error: Error) => this.log.warn('the instance cannot be told of', { error }));
   }
 
   private tellTlsTo(supervisor: Supervisor): void {
@@ -246,11 +289,12 @@ function tellRemarks({ notes, warnings }: LoadedConfig, log: Log): void {
 }
 
 /** What the account will write to has to be its own before root is given up. */
-function handOverFiles(config: Config, account: RunAs): void {
-  if (config.server.accessLog !== '-') handOverFile(config.server.accessLog, account);
-  for (const url of config.driver) {
+function handOverFiles({ server, driver }: Config, account: RunAs, log: Log): void {
+  const handOver = new HandOver(account, (message) => log.warn(message));
+  if (server.accessLog !== '-') handOver.giveFile(server.accessLog);
+  for (const url of driver) {
     const { path } = parseDriverUrl(url);
     if (path === null) continue;
-    for (const suffix of ['', '-wal', '-shm']) handOver(path + suffix, account);
+    for (const suffix of ['', '-wal', '-shm']) handOver.give(path + suffix);
   }
 }

@@ -12,6 +12,7 @@ import { proxySettings } from './main-settings.ts';
 import { WorkerTls } from './main-worker-tls.ts';
 import { DataPlane } from './proxy/data-plane.ts';
 import { ErrorPages } from './proxy/error-pages.ts';
+import { AppliedRevision } from './stores/applied-revision.ts';
 import { openStore } from './stores/open-store.ts';
 import { RouteCache } from './stores/route-cache.ts';
 import { StoreWatch } from './stores/store-watch.ts';
@@ -39,6 +40,7 @@ class Worker implements WorkerTasks {
   private readonly store: Awaited<ReturnType<typeof openStore>>;
   private readonly routes: RouteCache;
   private readonly watch: StoreWatch;
+  private readonly revision: AppliedRevision | null;
   private readonly tls: WorkerTls;
   private readonly dataPlane: DataPlane;
   private readonly memory: MemoryWatch | null;
@@ -107,8 +109,14 @@ class Worker implements WorkerTasks {
     });
     this.watch = new StoreWatch({ store, log });
     this.watch.add(this.routes);
+    this.revision =
+      store.fleet === undefined
+        ? null
+        : new AppliedRevision({ fleet: store.fleet, settled: () => this.routes.settled() });
     this.tls = new WorkerTls(start, store, log);
     this.watch.add(this.tls.certificates);
+    // Last, so that the others have heard of a change before its revision is looked at.
+    if (this.revision !== null) this.watch.add(this.revision);
     this.dataPlane = new DataPlane({
       settings: proxySettings(config),
       routes: this.routes,
@@ -148,10 +156,8 @@ class Worker implements WorkerTasks {
   }
 
   async drain(order: Parameters<WorkerTasks['drain']>[0]): Promise<boolean> {
-    if (this.draining) {
-      setTimeout(() => this.dataPlane.close(), order.forMs).unref();
-      return false;
-    }
+    // A second order leaves less time; the promise of the first one tells of both.
+    if (this.draining) return this.dataPlane.drain(order);
     this.draining = true;
     // As long as anybody has a socket, the system takes connections for it.
     for (const { fd } of this.unused) closeSync(fd);
@@ -176,6 +182,7 @@ class Worker implements WorkerTasks {
     if (this.accessLog.dropped > 0) this.log.warn('access log lines were dropped', { lines: this.accessLog.dropped });
     this.pages.close();
     this.watch.close();
+    this.revision?.close();
     this.routes.close();
     await this.store.close();
   }
@@ -208,6 +215,7 @@ class Worker implements WorkerTasks {
       hipache_certificate_loads_total: this.tls.certificates.loads,
       hipache_certificate_problems_total: this.tls.certificates.problems,
       hipache_access_log_dropped_lines_total: this.accessLog.dropped,
+      hipache_store_revision: this.revision?.value ?? 0,
       hipache_store_connected: this.watch.connected ? 1 : 0,
       hipache_store_unverified_seconds: (nowMs - this.connectedMs) / 1000,
       hipache_worker_resident_bytes: process.memoryUsage.rss(),

@@ -105,7 +105,7 @@ test('what is no certificate, or has another key, is refused, and nothing is wri
     [good.cert, other.key, /does not belong/],
     [text, good.key, /not PEM/],
     [good.cert, text, /key/],
-    [join(folder, 'none'), good.key, /--cert: ENOENT/],
+    [join(folder, 'none'), good.key, /--cert: there is no file /],
     ['/dev', good.key, /--cert: /],
   ] as const) {
     const result = await run('cert', 'set', 'refused.example', '--cert', cert, '--key', key);

@@ -67,7 +67,7 @@ export function setCertificate(
   return async (store) => {
     const certificate = await readPem('--cert', files.cert);
     const key = await readPem('--key', files.key);
-    const details = checkCertificate(certificate, key);
+    const details = checkFiles(files, certificate, key);
     const [before] = await store.readCertificates([pattern]);
     await store.setCertificate(pattern, { certificate, key });
     const action = before === null || before === undefined ? 'created' : 'replaced';
@@ -92,6 +92,19 @@ export function removeCertificate(host: string): CertificateTask {
     }
     return { text: `${pattern}: certificate removed\n`, json: { pattern, removed: true }, warnings: [] };
   };
+}
+
+function checkFiles(
+  { cert, key: keyFile }: { readonly cert: string; readonly key: string },
+  certificate: string,
+  key: string,
+): CertificateDetails {
+  try {
+    return checkCertificate(certificate, key);
+  } catch (error) {
+    if (!(error instanceof HipacheError)) throw error;
+    throw new HipacheError(error.code, `${cert}, ${keyFile}: ${error.message}`, { cause: error });
+  }
 }
 
 function toRow(pattern: string, { certificate, key, problem }: StoredCertificate): Row {
@@ -140,7 +153,9 @@ async function readPem(option: string, path: string): Promise<string> {
     const { size } = await stat(path);
     if (size <= fileBytesMax) return await readFile(path, 'utf8');
   } catch (cause) {
-    throw new HipacheError('COMMAND_INVALID', `${option}: ${(cause as Error).message}`, { cause });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const problem = code === 'ENOENT' ? `there is no file ${path}` : message;
+    throw new HipacheError('COMMAND_INVALID', `${option}: ${problem}`, { cause });
   }
   throw new HipacheError('COMMAND_INVALID', `${option}: ${path} is longer than ${fileBytesMax} bytes`);
 }

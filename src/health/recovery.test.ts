@@ -11,12 +11,19 @@ import { type MarkStore, RecoveryProbes } from './recovery.ts';
 class Records implements MarkStore {
   readonly records = new Map<string, { frontend: string[]; down: Map<string, DownMark> }>();
   readonly prolonged: string[] = [];
+  /** How many patterns each reading was of. */
+  readonly pages: number[] = [];
+  writes = 0;
+  writesMost = 0;
+  isGone = false;
 
   set(pattern: string, url: string, mark: DownMark): void {
     this.records.set(pattern, { frontend: [pattern, url], down: new Map([[url, mark]]) });
   }
 
   async read(patterns: readonly string[]) {
+    this.pages.push(patterns.length);
+    if (this.isGone) throw new Error('gone');
     return patterns.map((pattern) => this.records.get(pattern) ?? null);
   }
 
@@ -26,6 +33,10 @@ class Records implements MarkStore {
   }
 
   async unmark(pattern: string, url: string): Promise<void> {
+    this.writes++;
+    this.writesMost = Math.max(this.writesMost, this.writes);
+    await new Promise((resolve) => setImmediate(resolve));
+    this.writes--;
     this.records.get(pattern)?.down.delete(url);
   }
 
@@ -62,18 +73,22 @@ function mark(reason: string, instance = 'own'): DownMark {
   return { untilMs: Date.now() + 30_000, sinceMs: Date.now(), reason, instance };
 }
 
-function probes(t: TestContext, store: MarkStore): RecoveryProbes {
+function probes(
+  t: TestContext,
+  store: MarkStore,
+  onProblem = (_what: string, error: Error): void => assert.fail(error),
+): RecoveryProbes {
   const recovery = new RecoveryProbes({
     store,
     instance: 'own',
     downMs: 30_000,
     everyMs: 5,
-    timeoutMs: 2000,
+    timeoutMs: 20_000,
     tls: backendTls([], true),
     version: 'test',
     clock: systemClock,
     log: { info: () => {} },
-    onProblem: (_what, error) => assert.fail(error),
+    onProblem,
   });
   t.after(() => recovery.close());
   return recovery;
@@ -96,11 +111,11 @@ describe('a marked backend', () => {
   test('that is still down stays marked, and the mark is prolonged before it ends', async (t) => {
     const store = new Records();
     const url = 'http://127.0.0.1:1';
-    store.set('a.test', url, { ...mark('BACKEND_CONNECT_REFUSED'), untilMs: Date.now() + 50 });
+    store.set('a.test', url, { ...mark('BACKEND_CONNECT_REFUSED'), untilMs: Date.now() + 15_000 });
     const recovery = probes(t, store);
     recovery.marked({ pattern: 'a.test', url, mark: mark('BACKEND_CONNECT_REFUSED') });
     await until('a longer mark', () => store.prolonged.length > 0);
-    assert.ok((store.records.get('a.test')?.down.get(url)?.untilMs ?? 0) > Date.now() + 10_000);
+    assert.ok((store.records.get('a.test')?.down.get(url)?.untilMs ?? 0) > Date.now() + 16_000);
   });
 
   test('that closes without an answer stays marked', async (t) => {
@@ -115,7 +130,8 @@ describe('a marked backend', () => {
   test('for a status needs good answers in a row, and is never prolonged', async (t) => {
     const store = new Records();
     const failing = await backend(t, ok.replace('200 OK', '503 Down'));
-    store.set('a.test', failing.url, { ...mark('status 503'), untilMs: Date.now() + 50 });
+    // So near its end that one which a connection has brought would be prolonged.
+    store.set('a.test', failing.url, { ...mark('status 503'), untilMs: Date.now() + 15_000 });
     const recovery = probes(t, store);
     recovery.marked({ pattern: 'a.test', url: failing.url, mark: mark('status 503') });
     await until('some probes', () => failing.requests.length >= 3);
@@ -139,5 +155,44 @@ describe('a marked backend', () => {
     await until('nothing to probe', () => recovery.size === 0);
     assert.deepEqual(requests, []);
     assert.equal(store.isDown('a.test'), true);
+  });
+
+  test('for more hosts than are minded is unmarked for as many, by one probe', async (t) => {
+    const store = new Records();
+    const { url, requests } = await backend(t, ok);
+    const recovery = probes(t, store);
+    const patterns = Array.from({ length: 12_000 }, (_, index) => `h${index}.test`);
+    for (const pattern of patterns) {
+      store.set(pattern, url, mark('BACKEND_RESET'));
+      recovery.marked({ pattern, url, mark: mark('BACKEND_RESET') });
+    }
+    assert.equal(recovery.marks.length, 10_000);
+    assert.equal(recovery.counters.dropped, 2000);
+    await until('no more to probe', () => recovery.size === 0);
+    assert.equal(recovery.counters.recovered, 10_000);
+    assert.equal(patterns.filter((pattern) => store.isDown(pattern)).length, 2000);
+    assert.equal(requests.length, 1);
+    assert.equal(Math.max(...store.pages), 256);
+    assert.equal(store.writesMost, 16);
+    recovery.marked({ pattern: 'later.test', url, mark: mark('BACKEND_RESET') });
+    assert.equal(recovery.size, 1);
+  });
+
+  test('is forgotten when its mark has ended, also while the store cannot be read', async (t) => {
+    const store = new Records();
+    const url = 'http://127.0.0.1:1';
+    const problems: string[] = [];
+    const recovery = probes(t, store, (_what, { message }) => problems.push(message));
+    store.isGone = true;
+    recovery.marked({ pattern: 'a.test', url, mark: { ...mark('BACKEND_RESET'), untilMs: Date.now() + 200 } });
+    recovery.marked({ pattern: 'b.test', url, mark: mark('BACKEND_RESET') });
+    await until('one mark', () => recovery.marks.length === 1);
+    assert.deepEqual(
+      recovery.marks.map(({ pattern }) => pattern),
+      ['b.test'],
+    );
+    await until('a reading that fails', () => problems.length > 0);
+    assert.equal(recovery.counters.probes, 0);
+    assert.equal(recovery.size, 1);
   });
 });

@@ -23,6 +23,16 @@ export interface OwnMark {
   readonly mark: DownMark;
 }
 
+/** Totals. */
+export interface RecoveryCounters {
+  /** Requests to marked backends. */
+  probes: number;
+  /** Marks that were lifted. */
+  recovered: number;
+  /** Marks that are not minded, since there are too many. */
+  dropped: number;
+}
+
 export interface RecoveryOptions {
   readonly store: MarkStore;
   /** Id of this instance, as it stands in its marks. */
@@ -35,12 +45,21 @@ export interface RecoveryOptions {
   readonly tls: BackendTls;
   readonly version: string;
   readonly clock: Clock;
+  /** Goes on with these totals; default: from 0. */
+  readonly counters?: RecoveryCounters;
   readonly log: { info(message: string, fields?: Record<string, unknown>): void };
   readonly onProblem: (what: string, error: Error) => void;
 }
 
 /** Backends that are probed; marks of further ones end by themselves. */
 const backendsMax = 10_000;
+/** Patterns of one backend, and of all together, whose marks are minded. */
+const patternsPerBackendMax = 10_000;
+const patternsMax = 100_000;
+/** Patterns read at once. */
+const pagePatterns = 256;
+/** Marks of one backend that are written at once. */
+const writesMax = 16;
 /** Probes under way at once. */
 const probesMax = 64;
 /** Answers below 500 in a row after which a mark that a status brought is lifted: one alone may be luck. */
@@ -50,8 +69,8 @@ const slowdownMax = 5;
 interface Suspect {
   /** As the record has it: with the name for TLS. */
   target: BackendTarget;
-  /** Why, by pattern. */
-  readonly reasons: Map<string, string>;
+  /** The marks by pattern, as they were last seen. */
+  readonly marks: Map<string, DownMark>;
   probes: number;
   goodAnswers: number;
   timer: NodeJS.Timeout | null;
@@ -67,17 +86,25 @@ export class RecoveryProbes {
   private readonly suspects = new Map<string, Suspect>();
   private readonly waiting: Suspect[] = [];
   private underWay = 0;
+  private patterns = 0;
   private closed = false;
-  /** Totals since the start. */
-  readonly counters = { probes: 0, recovered: 0, dropped: 0 };
+  readonly counters: RecoveryCounters;
 
   constructor(options: RecoveryOptions) {
     this.options = options;
+    this.counters = options.counters ?? { probes: 0, recovered: 0, dropped: 0 };
   }
 
   /** Backends that are probed. */
   get size(): number {
     return this.suspects.size;
+  }
+
+  /** What is minded, for who goes on with it. */
+  get marks(): readonly OwnMark[] {
+    return [...this.suspects].flatMap(([url, { marks }]) =>
+      [...marks].map(([pattern, mark]) => ({ pattern, url, mark })),
+    );
   }
 
   /** This instance has marked a backend, or marked it again. */
@@ -86,21 +113,21 @@ export class RecoveryProbes {
     if (this.closed || target === null) return;
     const key = target.url;
     const known = this.suspects.get(key);
-    if (known !== undefined) {
-      known.reasons.set(pattern, mark.reason);
+    if (known?.marks.has(pattern)) {
+      known.marks.set(pattern, mark);
       return;
     }
-    if (this.suspects.size >= backendsMax) {
+    const isFull = known === undefined ? this.suspects.size >= backendsMax : known.marks.size >= patternsPerBackendMax;
+    if (isFull || this.patterns >= patternsMax) {
       this.counters.dropped++;
       return;
     }
-    const suspect: Suspect = {
-      target,
-      reasons: new Map([[pattern, mark.reason]]),
-      probes: 0,
-      goodAnswers: 0,
-      timer: null,
-    };
+    this.patterns++;
+    if (known !== undefined) {
+      known.marks.set(pattern, mark);
+      return;
+    }
+    const suspect: Suspect = { target, marks: new Map([[pattern, mark]]), probes: 0, goodAnswers: 0, timer: null };
     this.suspects.set(key, suspect);
     this.schedule(suspect);
   }
@@ -129,11 +156,13 @@ export class RecoveryProbes {
       if (suspect === undefined) return;
       this.underWay++;
       this.examine(suspect)
-        .catch((error: Error) => this.options.onProblem('a marked backend could not be probed', error))
+        .catch((error: Error) => {
+          if (!this.closed) this.options.onProblem('a marked backend could not be probed', error);
+        })
         .finally(() => {
           this.underWay--;
           if (this.closed) return;
-          if (suspect.reasons.size === 0) this.suspects.delete(suspect.target.url);
+          if (suspect.marks.size === 0) this.suspects.delete(suspect.target.url);
           else this.schedule(suspect);
           this.pump();
         });
@@ -142,6 +171,7 @@ export class RecoveryProbes {
 
   private async examine(suspect: Suspect): Promise<void> {
     suspect.probes++;
+    this.forgetEnded(suspect);
     const marks = await this.ownMarks(suspect);
     const [first] = marks.keys();
     if (first === undefined) return;
@@ -151,28 +181,51 @@ export class RecoveryProbes {
     this.counters.probes++;
     suspect.goodAnswers = result.status > 0 && result.status < 500 ? suspect.goodAnswers + 1 : 0;
     if (this.closed) return;
-    for (const [pattern, mark] of marks) {
-      if (this.hasRecovered(suspect, mark.reason, result)) await this.lift(suspect, pattern);
-      else await this.prolong(suspect, pattern, mark);
+    const lifted: string[] = [];
+    try {
+      await eachOf(marks, writesMax, async ([pattern, mark]) => {
+        if (this.closed) return;
+        if (!this.hasRecovered(suspect, mark.reason, result)) return this.prolong(suspect, pattern, mark);
+        await this.lift(suspect, pattern);
+        lifted.push(pattern);
+      });
+    } finally {
+      const [host] = lifted;
+      const others = lifted.length > 1 ? { otherHosts: lifted.length - 1 } : {};
+      const fields = { host, backend: target.url, ...others };
+      if (host !== undefined) this.options.log.info('a backend has recovered', fields);
     }
   }
 
+  /** Marks that have ended need nobody: also where the store that they are in cannot be read. */
+  private forgetEnded(suspect: Suspect): void {
+    const nowMs = this.options.clock.epochMs();
+    for (const [pattern, { untilMs }] of suspect.marks) if (untilMs <= nowMs) this.forget(suspect, pattern);
+  }
+
+  private forget(suspect: Suspect, pattern: string): void {
+    if (suspect.marks.delete(pattern)) this.patterns--;
+  }
+
   /** The marks in the store that are still this instance's; what is not is forgotten. */
-  private async ownMarks(suspect: Suspect): Promise<Map<string, DownMark>> {
-    const { reasons } = suspect;
+  private async ownMarks(suspect: Suspect): Promise<ReadonlyMap<string, DownMark>> {
     const { url } = suspect.target;
-    const patterns = [...reasons.keys()];
-    const records = await this.options.store.read(patterns);
+    const patterns = [...suspect.marks.keys()];
     const own = new Map<string, DownMark>();
-    for (const [index, pattern] of patterns.entries()) {
-      const mark = records[index]?.down.get(url);
-      const listed = records[index]?.frontend.slice(1).map((value) => readBackendUrl(value).target) ?? [];
-      const target = listed.find((one) => one?.url === url);
-      if (mark?.instance === this.options.instance && target != null) {
-        own.set(pattern, mark);
-        suspect.target = target;
-      } else {
-        reasons.delete(pattern);
+    for (let from = 0; from < patterns.length && !this.closed; from += pagePatterns) {
+      const page = patterns.slice(from, from + pagePatterns);
+      const records = await this.options.store.read(page);
+      for (const [index, pattern] of page.entries()) {
+        const mark = records[index]?.down.get(url);
+        const listed = records[index]?.frontend.slice(1).map((value) => readBackendUrl(value).target) ?? [];
+        const target = listed.find((one) => one?.url === url);
+        if (mark?.instance === this.options.instance && target != null) {
+          own.set(pattern, mark);
+          suspect.marks.set(pattern, mark);
+          suspect.target = target;
+        } else {
+          this.forget(suspect, pattern);
+        }
       }
     }
     return own;
@@ -185,11 +238,9 @@ export class RecoveryProbes {
   }
 
   private async lift(suspect: Suspect, pattern: string): Promise<void> {
-    const { log, store } = this.options;
-    await store.unmark(pattern, suspect.target.url);
-    suspect.reasons.delete(pattern);
+    await this.options.store.unmark(pattern, suspect.target.url);
+    this.forget(suspect, pattern);
     this.counters.recovered++;
-    log.info('a backend has recovered', { host: pattern, backend: suspect.target.url });
   }
 
   /** A mark that would end before the next probe is set anew, so that no request has to find out. */
@@ -199,7 +250,9 @@ export class RecoveryProbes {
     if (mark.reason.startsWith('status ')) return;
     const nowMs = clock.epochMs();
     if (mark.untilMs - nowMs > everyMs * slowdownMax * 2 + timeoutMs) return;
-    await store.mark(pattern, suspect.target.url, { ...mark, untilMs: Math.round(nowMs + downMs) });
+    const longer = { ...mark, untilMs: Math.round(nowMs + downMs) };
+    await store.mark(pattern, suspect.target.url, longer);
+    suspect.marks.set(pattern, longer);
   }
 }
 
@@ -207,4 +260,15 @@ export class RecoveryProbes {
 function hostFor(pattern: string, { hostname, port }: BackendTarget): string {
   if (pattern === '*') return hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
   return pattern.startsWith('*.') ? pattern.slice(2) : pattern;
+}
+
+/** Does `task` for every item, `atOnce` of them at a time. @throws the first error, once nothing is under way. */
+async function eachOf<Item>(items: Iterable<Item>, atOnce: number, task: (item: Item) => Promise<void>): Promise<void> {
+  const rest = items[Symbol.iterator]();
+  const run = async (): Promise<void> => {
+    for (let next = rest.next(); next.done !== true; next = rest.next()) await task(next.value);
+  };
+  const results = await Promise.allSettled(Array.from({ length: atOnce }, run));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

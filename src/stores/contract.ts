@@ -8,6 +8,8 @@ export interface StoredHost {
   readonly down: ReadonlyMap<string, DownMark>;
   /** Why the record as a whole cannot be read, where that is so: it then counts as a record without backends. */
   readonly problem?: string;
+  /** What else of it cannot be read; the rest serves. */
+  readonly remarks?: readonly string[];
 }
 
 /** The one interface that every driver has. */
@@ -54,6 +56,8 @@ export interface ChangeListener {
   lost(error: Error): void;
   /** Told again: changes from now on will be heard. */
   restored(): void;
+  /** The revision of the store may be another one than when it was last read; told once for each reading. */
+  revised?(): void;
 }
 
 /** A store that tells of changes, by any process, to what it has been asked for. */
@@ -100,5 +104,20 @@ export interface CertificateWriter {
   listCertificates(after: string, limit: number): Promise<readonly string[]>;
 }
 
+/** What a store that instances share says of them. Every method: @throws HipacheError with source `store`. */
+export interface FleetStore {
+  /** Raised by every write of Hipache's; 0 before the first. Read after all changes up to it have been told. */
+  revision(): Promise<number>;
+  /** Makes or replaces the record of an instance, which is forgotten after `ttlMs`. Raises no revision. */
+  announce(instance: string, fields: Readonly<Record<string, string>>, ttlMs: number): Promise<void>;
+  /** Removes the record of an instance. */
+  withdraw(instance: string): Promise<void>;
+}
+
 /** What a driver makes of its URL. */
-export type Store = RouteReader & ChangeSource & RouteWriter & DownMarker & CertificateReader & CertificateWriter;
+export type Store = RouteReader &
+  ChangeSource &
+  RouteWriter &
+  DownMarker &
+  CertificateReader &
+  CertificateWriter & { readonly fleet?: FleetStore };

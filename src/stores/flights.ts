@@ -112,6 +112,15 @@ export class Flights {
     for (const flight of this.#byPattern.values()) if (flight.sent) flight.dirty = true;
   }
 
+  /** Resolves once every reading that is wanted now has ended: whether all brought something. */
+  async settled(): Promise<boolean> {
+    const flights = [...this.#byPattern.values()].map((flight) => flight.next ?? flight);
+    const errors = await Promise.all(
+      flights.map((flight) => new Promise<HipacheError | null>((resolve) => flight.waiters.push(resolve))),
+    );
+    return errors.every((error) => error === null);
+  }
+
   #enqueue(flight: Flight): void {
     if (this.#byPattern.size > waitingMax) {
       const error = new HipacheError(

@@ -4,6 +4,7 @@ import { after, before, beforeEach, describe, type TestContext, test } from 'nod
 import { RedisServer } from '../../test/helpers/redis-server.ts';
 import { until } from '../../test/helpers/until.ts';
 import { Watch } from './contract.suite.ts';
+import type { FleetStore } from './contract.ts';
 import { openRedis, type RedisStoreOptions } from './redis.ts';
 
 describe('redis, what other programs write', () => {
@@ -48,6 +49,54 @@ describe('redis, what other programs write', () => {
         return JSON.stringify(host?.frontend) === JSON.stringify(frontend);
       });
     }
+  });
+
+  test('marks of a wrong type are named, and the route serves', async (t) => {
+    const { store } = await open(t, { deadSet: true });
+    await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1');
+    await server.cli('set', 'down:a.example', 'text');
+    await server.cli('set', 'dead:a.example', 'text');
+    const [host] = await store.read(['a.example']);
+    assert.equal(host?.problem, undefined);
+    assert.match(host?.remarks?.[0] ?? '', /the key down:a\.example is not a hash/);
+    assert.match(host?.remarks?.[1] ?? '', /the key dead:a\.example is not a set/);
+    const mark = { untilMs: Date.now() + 30_000, sinceMs: Date.now(), reason: 'test', instance: 'i' };
+    await store.mark('a.example', 'http://b:1', mark);
+    assert.deepEqual([...((await store.read(['a.example']))[0]?.down.keys() ?? [])], ['http://b:1']);
+    assert.equal(await server.cli('smembers', 'dead:a.example'), '1');
+    await server.cli('set', 'dead:a.example', 'text');
+    await store.unmark('a.example', 'http://b:1');
+    assert.equal(await server.cli('exists', 'down:a.example'), '0');
+  });
+
+  test('a revision that is no number is counted anew, and the change is made', async (t) => {
+    const log: string[] = [];
+    const note = (message: string) => void log.push(message);
+    const { store } = await open(t, { log: { info: note, warn: note } });
+    for (const command of ['set hipache:revision text', 'hset hipache:revision a b']) {
+      await server.cli('del', 'hipache:revision');
+      await server.cli(...command.split(' '));
+      await store.set('a.example', command, ['http://a:1']);
+      assert.equal((await store.read(['a.example']))[0]?.frontend[0], command);
+      assert.equal(await server.cli('get', 'hipache:revision'), '1');
+    }
+    assert.ok(log.includes('the key hipache:revision is not a number: it is counted anew'));
+  });
+
+  test('an instance is told of without raising the revision, which is told when it was raised', async (t) => {
+    const { store } = await open(t);
+    const fleet = store.fleet as FleetStore;
+    assert.equal(await fleet.revision(), 0);
+    await fleet.announce('i', { revision: '0', host: 'h' }, 30_000);
+    await fleet.announce('i', { revision: '1' }, 30_000);
+    assert.equal(await server.cli('hgetall', 'hipache:instance:i'), 'revision\n1');
+    const ttl = Number(await server.cli('ttl', 'hipache:instance:i'));
+    assert.ok(ttl > 0 && ttl <= 30, `${ttl} s`);
+    assert.equal(await server.cli('exists', 'hipache:revision'), '0');
+    await store.set('a.example', null, ['http://a:1']);
+    assert.equal(await fleet.revision(), 1);
+    await fleet.withdraw('i');
+    assert.equal(await server.cli('exists', 'hipache:instance:i'), '0');
   });
 
   test('flushdb makes everything expire', async (t) => {

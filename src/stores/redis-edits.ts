@@ -105,11 +105,8 @@ export function markEdit(
   const [list, down, dead] = [keys.of('frontend', pattern), keys.of('down', pattern), keys.of('dead', pattern)];
   return {
     keys: [list, down],
-    reads: [
-      ['LRANGE', list, '0', '-1'],
-      ['HGETALL', down],
-    ],
-    decide([whole, hash]) {
+    reads: [['LRANGE', list, '0', '-1'], ['HGETALL', down], ...(ways.deadSets ? [['SMEMBERS', dead]] : [])],
+    decide([whole, hash, set]) {
       const record = toList(whole);
       // A mark of a pattern that has no record any more is not kept.
       if (record === null) return { commands: [], result: null };
@@ -130,6 +127,7 @@ export function markEdit(
       if (index !== -1) {
         if (ways.deadSets) {
           const seconds = Math.max(1, Math.ceil((mark.untilMs - ways.nowMs) / 1000));
+          if (isWrongType(set)) commands.push(['DEL', dead]);
           commands.push(['SADD', dead, String(index)], ['EXPIRE', dead, String(seconds)]);
           ways.onIndex(index);
         }
@@ -145,15 +143,12 @@ export function unmarkEdit(keys: RedisKeys, pattern: string, url: string, deadSe
   const [list, down, dead] = [keys.of('frontend', pattern), keys.of('down', pattern), keys.of('dead', pattern)];
   return {
     keys: [list, down],
-    reads: [
-      ['LRANGE', list, '0', '-1'],
-      ['HEXISTS', down, url],
-    ],
-    decide([whole, exists]) {
+    reads: [['LRANGE', list, '0', '-1'], ['HEXISTS', down, url], ...(deadSets ? [['SMEMBERS', dead]] : [])],
+    decide([whole, exists, set]) {
       const urls = (toList(whole) ?? []).slice(1);
       const index = deadSets ? urls.findIndex((written) => backendIdentity(written) === url) : -1;
       const commands = exists === 1 ? [['HDEL', down, url]] : [];
-      if (index !== -1) commands.push(['SREM', dead, String(index)]);
+      if (index !== -1 && !isWrongType(set)) commands.push(['SREM', dead, String(index)]);
       return { commands, result: null };
     },
   };

@@ -12,6 +12,11 @@ export function isWrongType(reply: unknown): boolean {
   return reply instanceof Error && reply.message.startsWith('WRONGTYPE');
 }
 
+/** Whether a reply says that what was to be counted up is no number. */
+export function isNoCounter(reply: unknown): boolean {
+  return isWrongType(reply) || (reply instanceof Error && reply.message.startsWith('ERR value is not an integer'));
+}
+
 /** Whether the server does not know the protocol or the tracking of Redis 6. */
 export function isTooOld(error: unknown): boolean {
   return error instanceof Error && /^(NOPROTO|ERR unknown (sub)?command)/i.test(error.message);

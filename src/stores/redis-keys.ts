@@ -19,6 +19,11 @@ export class RedisKeys {
     return `${this.#prefix}hipache:revision`;
   }
 
+  /** What an instance has applied. */
+  instance(id: string): string {
+    return `${this.#prefix}hipache:instance:${id}`;
+  }
+
   of(record: RedisRecord, pattern: string): string {
     return `${this.#prefix}${record}:${pattern}`;
   }

@@ -60,22 +60,33 @@ export class RedisReader {
     return patterns.map((pattern, i) => {
       const [list, hash, set, ttl] = replies.slice(i * each, (i + 1) * each);
       const down = isWrongType(hash) ? new Map<string, DownMark>() : parseMarks(hash as string[]);
-      if (isWrongType(list)) return { frontend: [null], down, problem: 'the record is not a list' };
+      const remarks: string[] = [];
+      if (isWrongType(hash)) {
+        remarks.push(`the key ${keys.of('down', pattern)} is not a hash, so marks of others are not seen; DEL it`);
+      }
+      if (isWrongType(set)) {
+        remarks.push(`the key ${keys.of('dead', pattern)} is not a set, so marks in it are not seen; DEL it`);
+      }
+      if (isWrongType(list)) {
+        const problem = `the key ${keys.of('frontend', pattern)} is not a list; DEL it, or set the route anew`;
+        return { frontend: [null], down, problem, remarks };
+      }
       const frontend = list as string[];
       if (dead !== null) addDeadSet(pattern, frontend, down, { dead, set, ttlMs: Number(ttl), nowMs });
-      return frontend.length === 0 ? null : { frontend, down };
+      return frontend.length === 0 ? null : { frontend, down, remarks };
     });
   }
 
   async readCertificates(patterns: readonly string[]): Promise<(StoredCertificate | null)[]> {
     const commands = patterns.map((pattern) => ['HMGET', this.#keys.of('tls', pattern), 'certificate', 'key']);
     const replies = await this.#send(commands);
-    return replies.map((reply) => {
-      if (isWrongType(reply)) return broken('the record is not a hash');
+    return replies.map((reply, i) => {
+      const name = this.#keys.of('tls', patterns[i] as string);
+      if (isWrongType(reply)) return broken(`the key ${name} is not a hash; "hipache cert set" replaces it`);
       const [certificate, key] = reply as [string | null, string | null];
       if (certificate === null && key === null) return null;
-      if (certificate === null) return broken('the record has no field "certificate"');
-      return key === null ? broken('the record has no field "key"') : { certificate, key };
+      if (certificate === null) return broken(`the key ${name} has no field "certificate"`);
+      return key === null ? broken(`the key ${name} has no field "key"`) : { certificate, key };
     });
   }
 

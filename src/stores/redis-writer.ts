@@ -3,7 +3,7 @@ import { HipacheError } from '../base/errors.ts';
 import { type RedisCommand, RedisConnection, type RedisTimings } from './redis-connection.ts';
 import type { RedisEdit } from './redis-edits.ts';
 import type { RedisEndpoint } from './redis-endpoint.ts';
-import { isWrongType, redisError } from './redis-errors.ts';
+import { isNoCounter, isWrongType, redisError } from './redis-errors.ts';
 
 /** Edits that wait for their turn; past this one fails at once. */
 const waitingMax = 10_000;
@@ -22,15 +22,18 @@ export class RedisWriter {
   readonly #endpoint: RedisEndpoint;
   readonly #timings: RedisTimings;
   readonly #revisionKey: string;
+  readonly #onProblem: (what: string) => void;
   #connection: RedisConnection | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   #closed = false;
 
-  constructor(endpoint: RedisEndpoint, timings: RedisTimings, revisionKey: string) {
+  /** @param onProblem told of a revision that somebody has made something else of. */
+  constructor(endpoint: RedisEndpoint, timings: RedisTimings, revisionKey: string, onProblem: (what: string) => void) {
     this.#endpoint = endpoint;
     this.#timings = timings;
     this.#revisionKey = revisionKey;
+    this.#onProblem = onProblem;
   }
 
   /**
@@ -38,20 +41,34 @@ export class RedisWriter {
    * @throws HipacheError; after STORE_UNAVAILABLE it is not known whether the change was made.
    */
   run<Result>(edit: RedisEdit<Result>): Promise<{ result: Result; revision: number | null }> {
-    if (this.#closed) return Promise.reject(this.#error('STORE_UNAVAILABLE', 'the store was closed'));
-    if (this.#waiting >= waitingMax) {
-      return Promise.reject(this.#error('STORE_BUSY', `more than ${waitingMax} changes wait to be written`));
-    }
-    this.#waiting++;
-    const run = this.#last.then(() => this.#run(edit));
-    this.#last = run.then(ignore, ignore).then(() => void this.#waiting--);
-    return run;
+    return this.#inTurn(() => this.#run(edit));
+  }
+
+  /** Writes what is no record of routes or certificates, all at once, and raises no revision. @throws HipacheError. */
+  tell(commands: readonly RedisCommand[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const answers = await this.#send(await this.#connect(), [['MULTI'], ...commands, ['EXEC']]);
+      const executed = answers.at(-1);
+      const failed = Array.isArray(executed) ? executed.find((reply) => reply instanceof Error) : undefined;
+      if (failed !== undefined) throw redisError(failed, this.#endpoint.name);
+    });
   }
 
   /** What waits or is under way fails. */
   close(): void {
     this.#closed = true;
     this.#connection?.close();
+  }
+
+  #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (this.#closed) return Promise.reject(this.#error('STORE_UNAVAILABLE', 'the store was closed'));
+    if (this.#waiting >= waitingMax) {
+      return Promise.reject(this.#error('STORE_BUSY', `more than ${waitingMax} changes wait to be written`));
+    }
+    this.#waiting++;
+    const run = this.#last.then(task);
+    this.#last = run.then(ignore, ignore).then(() => void this.#waiting--);
+    return run;
   }
 
   async #run<Result>(edit: RedisEdit<Result>): Promise<{ result: Result; revision: number | null }> {
@@ -76,9 +93,18 @@ export class RedisWriter {
     const answers = await this.#send(connection, [['MULTI'], ...commands, raise, ['EXEC']]);
     const executed = answers.at(-1);
     if (!Array.isArray(executed)) return null;
-    const failed = executed.find((reply) => reply instanceof Error);
+    const failed = executed.slice(0, -1).find((reply) => reply instanceof Error);
     if (failed !== undefined) throw redisError(failed, this.#endpoint.name);
-    return Number(executed.at(-1));
+    const revision: unknown = executed.at(-1);
+    return isNoCounter(revision) ? this.#countAnew(connection) : Number(revision);
+  }
+
+  /** The change has been made nevertheless: in a transaction of Redis the other commands are not undone. */
+  async #countAnew(connection: RedisConnection): Promise<number> {
+    this.#onProblem(`the key ${this.#revisionKey} is not a number: it is counted anew`);
+    const key = this.#revisionKey;
+    const answers = await this.#send(connection, [['MULTI'], ['DEL', key], ['INCR', key], ['EXEC']]);
+    return Number((answers.at(-1) as unknown[]).at(-1));
   }
 
   /** Of answers only a wrong type is let through; of several errors the first says why. */

@@ -4,7 +4,7 @@ import type { Log } from '../base/log.ts';
 import { RareProblems } from '../base/rare-problems.ts';
 import type { DownMark } from '../routing/backend.ts';
 import { CheckerWatch } from './checker-watch.ts';
-import type { ChangeListener, Store, StoredCertificate, StoredHost } from './contract.ts';
+import type { ChangeListener, FleetStore, Store, StoredCertificate, StoredHost } from './contract.ts';
 import { DeadSets } from './dead-sets.ts';
 import { defaultRedisTimings, RedisConnection, type RedisTimings } from './redis-connection.ts';
 import { addEdit, certificateEdit, markEdit, type RedisEdit, removeEdit, setEdit, unmarkEdit } from './redis-edits.ts';
@@ -54,6 +54,15 @@ export async function openRedis(urls: readonly string[], options: RedisStoreOpti
  * is told of every change to what was read on it (CLIENT TRACKING); writes over another one.
  */
 class RedisStore implements Store {
+  readonly fleet: FleetStore = {
+    revision: async () => Number(await this.#reader.get(this.#keys.revision)) || 0,
+    announce: (instance, fields, ttlMs) => {
+      const key = this.#keys.instance(instance);
+      const hash = ['HSET', key, ...Object.entries(fields).flat()];
+      return this.#writer.tell([['DEL', key], hash, ['EXPIRE', key, String(Math.ceil(ttlMs / 1000))]]);
+    },
+    withdraw: (instance) => this.#writer.tell([['DEL', this.#keys.instance(instance)]]),
+  };
   readonly #options: RedisStoreOptions;
   readonly #log: Pick<Log, 'info' | 'warn'>;
   readonly #rare: RareProblems;
@@ -95,7 +104,9 @@ class RedisStore implements Store {
       },
     );
     this.#reader = new RedisReader(this.#connection, this.#keys);
-    this.#writer = new RedisWriter(endpoints.writes, timings, this.#keys.revision);
+    this.#writer = new RedisWriter(endpoints.writes, timings, this.#keys.revision, (what) =>
+      this.#rare.report(what, {}),
+    );
   }
 
   /** Resolves with the outcome of the first attempt; a server that is loading gets a little longer. */
@@ -225,6 +236,10 @@ class RedisStore implements Store {
     }
     if (key === checkerKey) {
       void this.#look();
+      return;
+    }
+    if (key === this.#keys.revision) {
+      this.#listener?.revised?.();
       return;
     }
     const known = this.#keys.parse(key);

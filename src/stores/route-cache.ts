@@ -122,6 +122,11 @@ export class RouteCache implements ChangeListener {
     return count;
   }
 
+  /** Resolves once what has changed so far is read again; false where that failed, and is tried later. */
+  settled(): Promise<boolean> {
+    return this.#flights.settled();
+  }
+
   /** Ends its timers. What is cached can still be asked for; the store is its owner's to close. */
   close(): void {
     this.#closed = true;

@@ -70,16 +70,25 @@ export class StoreWatch implements ChangeListener {
     if (!this.#closed) for (const listener of this.#listeners) listener.expired();
   }
 
+  revised(): void {
+    if (!this.#closed) for (const listener of this.#listeners) listener.revised?.();
+  }
+
   lost(error: Error): void {
     if (this.#closed) return;
+    this.#log.warn(
+      this.#state === 'starting'
+        ? 'the store is not there yet: it is waited for, and until then requests get 503'
+        : 'the store is lost; what is known goes on being served',
+      { error },
+    );
     this.#state = 'lost';
-    this.#log.warn('the store is lost; what is known goes on being served', { error });
     for (const listener of this.#listeners) listener.lost(error);
   }
 
   restored(): void {
     if (this.#closed) return;
-    if (this.#state === 'lost') this.#log.info('the store is back; what is known is verified as it is used');
+    if (this.#state === 'lost') this.#log.info('the store is there; what is known is verified as it is used');
     this.#state = 'connected';
     for (const listener of this.#listeners) listener.restored();
   }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { Mistakes } from '../base/mistakes.ts';
 import { ListenSockets } from './listen-sockets.ts';
 import type { InheritedSocket, Place } from './messages.ts';
 import { firstInheritedFd } from './worker-process.ts';
@@ -32,12 +33,13 @@ export class BoundPlaces {
 
   /**
    * Binds those that are not bound yet.
-   * @throws HipacheError LISTEN_FAILED; then none is.
+   * @throws HipacheError LISTEN_FAILED, AggregateError of several; then none is.
    */
   async bind(wanted: readonly Place[]): Promise<readonly BoundPlace[]> {
     const seen = new Map<string, number>();
     const made: string[] = [];
     const places: BoundPlace[] = [];
+    const mistakes = new Mistakes();
     try {
       for (const place of wanted) {
         const where = `${place.address} ${place.port}`;
@@ -46,13 +48,15 @@ export class BoundPlaces {
         const key = `${where} ${count}`;
         const known = this.open.get(key);
         if (known === undefined) {
-          const sockets = await ListenSockets.bind(place.address, place.port, this.shares);
+          const sockets = await mistakes.take(() => ListenSockets.bind(place.address, place.port, this.shares));
+          if (sockets === null) continue;
           this.open.set(key, { key, place, sockets });
           made.push(key);
         }
         const { sockets } = this.open.get(key) as BoundPlace;
         places.push({ key, place: { ...place, port: sockets.port }, sockets });
       }
+      mistakes.check();
     } catch (error) {
       for (const key of made) this.drop(key);
       throw error;

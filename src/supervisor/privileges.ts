@@ -1,6 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { HipacheError } from '../base/errors.ts';
 
 /** Who the process becomes once every port is bound. */
@@ -24,29 +22,6 @@ export function resolveAccount(user: string, group: string | null): RunAs | null
   return { user, uid, gid: group === null ? Number(lookUp('-g', user)) : groupId(group), groups };
 }
 
-/**
- * While still root: makes what the account will write to, and gives it what is there already and still root's.
- * Directories that exist are left as they are.
- */
-export function handOver(path: string, account: RunAs): void {
-  const directory = dirname(path);
-  const first = mkdirSync(directory, { recursive: true, mode: 0o750 });
-  if (first !== undefined) {
-    for (let made = directory; made.length >= first.length; made = dirname(made)) {
-      chownSync(made, account.uid, account.gid);
-    }
-  }
-  if (existsSync(path) && statSync(path).uid === 0) chownSync(path, account.uid, account.gid);
-}
-
-/** As `handOver`, of a file that is made where it is not there: its directory may not be one that the account may write. */
-export function handOverFile(path: string, account: RunAs): void {
-  handOver(path, account);
-  if (existsSync(path)) return;
-  closeSync(openSync(path, 'a', 0o644));
-  chownSync(path, account.uid, account.gid);
-}
-
 /** Changes to the account, for good. @throws HipacheError PRIVILEGES. */
 export function dropPrivileges(account: RunAs): void {
   try {
@@ -66,7 +41,10 @@ function groupId(group: string): number {
     const line = execFileSync('getent', ['group', group], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
     return Number(line.split(':')[2]);
   } catch (error) {
-    throw new HipacheError('PRIVILEGES', `group: no group ${JSON.stringify(group)} on this machine`, { cause: error });
+    const hint = 'make it, or leave "group" out to have that of "user"';
+    throw new HipacheError('PRIVILEGES', `group: no group ${JSON.stringify(group)} on this machine; ${hint}`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -37,16 +37,16 @@ describe('a supervisor', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  function plan(workers: number): Plan {
-    const settings = { config: {} as Config, instance: 'test', tls: null };
-    const sockets = { sockets: [], descriptors: [], sharesPerPlace: 1 };
+  function plan(workers: number, instance = 'test'): Plan {
+    const settings = { config: {} as Config, instance, tls: null };
+    const sockets = { sockets: [], descriptors: [], sharesPerPlace: workers };
     return { workers, settings, ...sockets, drainMs: 1000, stuckMs: 60_000 };
   }
 
   function supervise(program: string, workers: number): Supervisor {
     const path = join(directory, 'worker.mjs');
     writeFileSync(path, program);
-    const write = (message: string): void => void lines.push(message);
+    const write: Log['info'] = (message, fields) => void lines.push(`${message} ${JSON.stringify(fields)}`);
     const log: Log = { debug: write, info: write, warn: write, error: write };
     supervisor = new Supervisor({
       program: { path, env: process.env },
@@ -97,12 +97,80 @@ process.prependListener('message', (message) => {
 });`;
     await supervise(program, 2).start();
     const before = supervisor.all;
-    const broken = plan(2);
-    const settings = { ...broken.settings, instance: 'broken' };
-    assert.equal(await supervisor.reload({ ...broken, settings }), false);
+    assert.equal(await supervisor.reload(plan(2, 'broken')), false);
     assert.deepEqual(supervisor.all, before);
     assert.equal(await supervisor.reload(plan(1)), true);
     await until('one worker', () => supervisor.all.length === 1);
     assert.ok(!before.includes(supervisor.all[0] as (typeof before)[0]));
+  });
+
+  test('starts no worker once it is told to stop, though it was to follow a plan', async () => {
+    const program = obedient.replace("=== 'start')", "=== 'start' && message.start.instance !== 'silent')");
+    await supervise(program, 1).start();
+    const reloaded = supervisor.reload(plan(3, 'silent'));
+    await until('the new worker', () => supervisor.all.length === 2);
+    await supervisor.stop({ forMs: 1000, closeCode: 1001 });
+    assert.equal(await reloaded, false);
+    assert.deepEqual(supervisor.all, []);
+    assert.equal(await supervisor.reload(plan(2)), false);
+    assert.deepEqual(supervisor.all, []);
+  });
+
+  test('tries those again that did not follow a plan, and tells them nothing that is of it', async () => {
+    const program = `import { appendFileSync, existsSync } from 'node:fs';
+${obedient.replace("=== 'start')", "=== 'start' && !isBroken(message.start))")}
+let number = 0;
+const file = (name) => new URL(name, import.meta.url);
+process.on('message', (message) => {
+  if (message.kind === 'start') number = message.start.number;
+  if (message.kind === 'tls') appendFileSync(file('told'), number + ' ' + message.tls + '\\n');
+});
+function isBroken(start) {
+  if (start.instance === 'new' && start.number === 2 && existsSync(file('broken'))) process.exit(1);
+  return false;
+}`;
+    await supervise(program, 3).start();
+    const before = supervisor.all;
+    writeFileSync(join(directory, 'broken'), '');
+    assert.equal(await supervisor.reload(plan(3, 'new')), true);
+    assert.match(lines.join('\n'), /did not start; tried again {"workers":"2"}/);
+    const behind = supervisor.all.filter((worker) => before.includes(worker) && worker.state === 'ready');
+    assert.deepEqual(
+      behind.map(({ number }) => number),
+      [2],
+    );
+    supervisor.tellTls('renewed');
+    await Promise.all(supervisor.all.map((worker) => worker.refresh(20_000)));
+    assert.deepEqual(readFileSync(join(directory, 'told'), 'utf8').split('\n').sort(), ['', '1 renewed', '3 renewed']);
+    rmSync(join(directory, 'broken'));
+    await until('the last one', () => restarts.length === 3);
+    await until('the end of the old ones', () => supervisor.all.length === 3);
+    assert.ok(supervisor.all.every((worker) => !before.includes(worker)));
+  });
+
+  test('has another worker accept for one that is waited for, when who did so dies or is replaced', async () => {
+    const program = `import { appendFileSync, existsSync } from 'node:fs';
+${obedient.replace("=== 'start')", "=== 'start' && (message.start.number < 3 || !existsSync(file('broken'))))")}
+const file = (name) => new URL(name, import.meta.url);
+process.on('message', (message) => {
+  if (message.kind === 'adopt') appendFileSync(file('adopted'), process.pid + ' ' + message.shares + '\\n');
+});
+process.on('SIGHUP', () => process.send({ kind: 'overMemory', residentBytes: 1 }));`;
+    await supervise(program, 3).start();
+    const path = join(directory, 'adopted');
+    /** Who has accepted for the third worker, in order. */
+    const standIns = (): number[] => {
+      const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+      return [...text.matchAll(/^(\d+) 2$/gm)].map(([, pid]) => Number(pid));
+    };
+    writeFileSync(join(directory, 'broken'), '');
+    supervisor.all[2]?.kill();
+    await until('another one to accept', () => standIns().length === 1);
+    process.kill(standIns()[0] as number, 'SIGKILL');
+    await until('another one after its death', () => standIns().length === 2);
+    process.kill(standIns()[1] as number, 'SIGHUP');
+    await until('another one after its replacement', () => standIns().length === 3);
+    assert.deepEqual(restarts.at(-1), 'memory');
+    assert.equal(new Set(standIns()).size, 3);
   });
 });

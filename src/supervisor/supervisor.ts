@@ -73,7 +73,12 @@ interface Slot {
   /** Is to take the place of `current` once it is ready. */
   next: WorkerProcess | null;
   earlyDeaths: number;
+  /** Replacements that failed one after the other while it was behind the plan. */
+  failures: number;
+  /** To its next attempt: at a worker at all, or at one that follows the plan. */
   timer: NodeJS.Timeout | null;
+  /** Is without a worker for a while: another one is to accept in its place. */
+  isVacant: boolean;
   /** Has been told to accept in its place. */
   standIn: WorkerProcess | null;
 }
@@ -134,34 +139,49 @@ export class Supervisor implements WorkerOwner {
     return [...this.workers];
   }
 
+  /** Whether it has been told to end. */
+  get isStopping(): boolean {
+    return this.stopping;
+  }
+
   /**
-   * Replaces every worker by one that follows `plan`, one after the other.
-   * @returns whether that was done. If not, the first new worker did not start, and nothing has changed.
+   * Replaces every worker by one that follows `plan`, one after the other. One that cannot be replaced serves on, and
+   * is tried again after growing pauses; the log says which.
+   * @returns whether the plan is followed now. If not, the first new worker did not start, or all were told to end.
    */
   reload(plan: Plan): Promise<boolean> {
     return this.exclusively(async () => {
-      const before = this.plan;
+      const slots = this.slots.slice(0, plan.workers);
+      const [first, ...others] = slots;
+      if (first !== undefined && !(await this.replace(first, 'reload', plan))) return false;
+      if (this.stopping) return false;
       this.plan = plan;
-      let done = 0;
-      for (const slot of this.slots.slice(0, plan.workers)) {
-        if (await this.replace(slot, 'reload')) {
-          done++;
-        } else if (done === 0 && !this.stopping) {
-          this.plan = before;
-          return false;
-        }
+      for (const slot of others) {
+        await this.replace(slot, 'reload');
+        if (this.stopping) return false;
       }
       for (let number = this.slots.length + 1; number <= plan.workers; number++) this.slots.push(this.begin(number));
       await this.until(() => this.stopping || this.slots.every(({ current }) => current?.state !== 'starting'));
+      if (this.stopping) return false;
       for (const slot of this.slots.splice(plan.workers)) this.retire(slot);
+      this.standIns();
+      const behind = slots.filter((slot) => this.isBehind(slot));
+      if (behind.length > 0) {
+        const workers = behind.map(({ number }) => number).join(', ');
+        this.options.log.error('workers with the new configuration did not start; tried again', { workers });
+      }
       return true;
     });
   }
 
-  /** The state for TLS has changed: for the workers that run and those to come. */
+  /**
+   * The state for TLS has changed: for the workers to come, and those that run with the configuration that it is of.
+   */
   tellTls(tls: unknown): void {
     this.plan = { ...this.plan, settings: { ...this.plan.settings, tls } };
-    for (const worker of this.workers) worker.tellTls(tls);
+    for (const worker of this.workers) {
+      if (worker.config === this.plan.settings.config) worker.tellTls(tls);
+    }
   }
 
   reopenLogs(): void {
@@ -193,8 +213,11 @@ export class Supervisor implements WorkerOwner {
 
   onReady(worker: WorkerProcess): void {
     const slot = this.slotOf(worker);
-    if (slot?.standIn?.state === 'ready')
+    if (slot?.isVacant) {
+      slot.isVacant = false;
       this.options.log.info(`worker ${worker.number} is back`, { worker: worker.number });
+    }
+    this.standIns();
     this.changed();
   }
 
@@ -239,17 +262,29 @@ export class Supervisor implements WorkerOwner {
       slot.current = null;
       if (!this.stopping) this.revive(slot, worker, end);
     }
+    this.standIns();
     this.changed();
   }
 
   private begin(number: number): Slot {
-    const slot: Slot = { number, current: null, next: null, earlyDeaths: 0, timer: null, standIn: null };
+    const slot: Slot = {
+      number,
+      current: null,
+      next: null,
+      earlyDeaths: 0,
+      failures: 0,
+      timer: null,
+      isVacant: false,
+      standIn: null,
+    };
     slot.current = this.spawn(slot);
     return slot;
   }
 
-  private spawn(slot: Slot): WorkerProcess {
-    const { plan, options } = this;
+  /** null where all are to end. */
+  private spawn(slot: Slot, plan = this.plan): WorkerProcess | null {
+    if (this.stopping) return null;
+    const { options } = this;
     const shares = sharesOf(slot.number - 1, plan.workers, plan.sharesPerPlace);
     const start = { ...plan.settings, number: slot.number, sockets: plan.sockets, shares };
     const worker = new WorkerProcess(options.program, start, plan.descriptors, options.clock.monotonicMs(), this);
@@ -258,30 +293,54 @@ export class Supervisor implements WorkerOwner {
   }
 
   /** The new worker serves before the old one stops. @returns false where it did not come to serve. */
-  private async replace(slot: Slot, reason: RestartReason): Promise<boolean> {
-    if (this.stopping) return false;
+  private async replace(slot: Slot, reason: RestartReason, plan = this.plan): Promise<boolean> {
     this.cancel(slot);
-    const next = this.spawn(slot);
+    const next = this.spawn(slot, plan);
+    if (next === null) return false;
     slot.next = next;
     await this.until(() => next.state !== 'starting' || this.stopping);
-    if (slot.next !== next || next.state !== 'ready') {
+    if (this.stopping || slot.next !== next || next.state !== 'ready') {
       // The old one may have died meanwhile, and was not revived as this one was to come.
       if (slot.current === null && !this.stopping) this.reviveLater(slot);
+      if (this.isBehind(slot) && !this.stopping) this.replaceLater(slot);
       return false;
     }
     const old = slot.current;
     slot.current = next;
     slot.next = null;
+    slot.failures = 0;
     slot.standIn = null;
-    old?.drain({ forMs: this.plan.drainMs, requestsForMs: Number.POSITIVE_INFINITY, closeCode: 1012 });
+    old?.drain({ forMs: plan.drainMs, requestsForMs: Number.POSITIVE_INFINITY, closeCode: 1012 });
+    this.standIns();
     this.options.observer.restarted(reason);
     this.options.log.info('a worker was replaced', { worker: slot.number, reason, pid: next.pid });
     this.boundDraining();
     return true;
   }
 
+  /** Whether its worker follows an earlier plan. */
+  private isBehind({ current }: Slot): boolean {
+    return current !== null && current.config !== this.plan.settings.config;
+  }
+
+  /** Whoever comes since the old one has died follows the plan as well. */
+  private replaceLater(slot: Slot): void {
+    this.cancel(slot);
+    slot.failures++;
+    slot.timer = setTimeout(
+      () => {
+        slot.timer = null;
+        void this.exclusively(
+          async () => this.isBehind(slot) && this.slots.includes(slot) && this.replace(slot, 'reload'),
+        );
+      },
+      backOffMs(slot.failures, this.options.random()),
+    );
+  }
+
   /** The worker of a slot has died unasked. */
   private revive(slot: Slot, worker: WorkerProcess, end: WorkerEnd): void {
+    this.cancel(slot);
     const { clock, observer, log } = this.options;
     const isEarly = clock.monotonicMs() - worker.startedMs < earlyMs;
     slot.earlyDeaths = isEarly ? slot.earlyDeaths + 1 : 0;
@@ -309,6 +368,7 @@ export class Supervisor implements WorkerOwner {
 
   private reviveLater(slot: Slot): number {
     const afterMs = backOffMs(Math.max(1, slot.earlyDeaths), this.options.random());
+    slot.isVacant = true;
     slot.timer = setTimeout(() => {
       slot.timer = null;
       slot.current = this.spawn(slot);
@@ -317,9 +377,14 @@ export class Supervisor implements WorkerOwner {
     return afterMs;
   }
 
+  /** Whoever stood in for a slot may have gone, before the slot has a worker again. */
+  private standIns(): void {
+    for (const slot of this.slots) if (slot.isVacant) this.standIn(slot);
+  }
+
   /** Connections in the queue of a slot without worker are accepted by another one, which goes on with it. */
   private standIn(slot: Slot): void {
-    if (slot.standIn?.state === 'ready') return;
+    if (this.stopping || slot.standIn?.state === 'ready') return;
     const other = this.slots.find(({ current }) => current?.state === 'ready')?.current ?? null;
     slot.standIn = other;
     other?.adopt(sharesOf(slot.number - 1, this.plan.workers, this.plan.sharesPerPlace));

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { Config } from '../config/config.ts';
 import type { DrainOrder, FromWorker, MarkedBackend, MetricValues, ToWorker, WorkerStart } from './messages.ts';
 
 /** Standard streams and IPC come first. */
@@ -40,6 +41,8 @@ export class WorkerProcess {
   /** Never used again in this primary. */
   readonly id = ++made;
   readonly number: number;
+  /** That it was started with. */
+  readonly config: Config;
   /** Monotonic ms. */
   readonly startedMs: number;
   state: WorkerState = 'starting';
@@ -59,9 +62,10 @@ export class WorkerProcess {
     owner: WorkerOwner,
   ) {
     this.number = start.number;
+    this.config = start.config;
     this.startedMs = nowMs;
     this.owner = owner;
-    this.child = spawn(process.execPath, [...process.execArgv, program.path], {
+    this.child = spawn(process.execPath, [...process.execArgv, '--max-semi-space-size=4', program.path], {
       env: program.env,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...descriptors],
       serialization: 'advanced',

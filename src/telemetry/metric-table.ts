@@ -91,6 +91,10 @@ export const workerMetrics: readonly Metric[] = [
   counter('hipache_certificate_loads_total', 'Certificates that were loaded.'),
   counter('hipache_certificate_problems_total', 'Certificates that could not be used or looked up.'),
   counter('hipache_access_log_dropped_lines_total', 'Lines of the access log that were dropped.'),
+  perWorker(
+    'hipache_store_revision',
+    'Revision of the store up to which this worker serves what was written; 0 where the store has none.',
+  ),
   perWorker('hipache_store_connected', '1 while the store tells this worker of changes, else 0.'),
   perWorker(
     'hipache_store_unverified_seconds',
@@ -115,6 +119,10 @@ export const primaryMetrics: readonly Metric[] = [
     'hipache_workers_unanswered',
     'Workers that did not answer this request for metrics in time; their last totals count.',
   ),
+  gauge('hipache_backends_probed', 'Marked backends that this instance asks whether they have recovered.'),
+  counter('hipache_recovery_probes_total', 'Times that a marked backend was asked.'),
+  counter('hipache_recovered_backends_total', 'Marks lifted since their backend had recovered, one a host pattern.'),
+  counter('hipache_recovery_marks_dropped_total', 'Marks that end by themselves only, since too many are probed.'),
   counter('hipache_worker_restarts_total', 'Workers that were replaced, by reason.', 'reason'),
 ];
 

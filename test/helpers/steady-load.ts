@@ -6,13 +6,17 @@ export class SteadyLoad {
   readonly failures: string[] = [];
   private stopping = false;
   private readonly port: number;
-  private readonly request: string;
+  private readonly hosts: readonly string[];
+  private asked = 0;
   private readonly clients: Promise<void>[];
 
-  /** @param keepAlive clients that use their connection again; `fresh` of others that make a new one each time. */
-  constructor(port: number, host: string, keepAlive: number, fresh: number) {
+  /**
+   * @param hosts one, or several that are asked in turn.
+   * @param keepAlive clients that use their connection again; `fresh` of others that make a new one each time.
+   */
+  constructor(port: number, hosts: string | readonly string[], keepAlive: number, fresh: number) {
     this.port = port;
-    this.request = `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+    this.hosts = typeof hosts === 'string' ? [hosts] : hosts;
     this.clients = Array.from({ length: keepAlive + fresh }, (_, index) => this.ask(index < keepAlive));
   }
 
@@ -26,7 +30,7 @@ export class SteadyLoad {
     let socket: Socket | null = null;
     while (!this.stopping) {
       const used: Socket = socket ?? connect({ host: '127.0.0.1', port: this.port, noDelay: true });
-      const answer = await exchange(used, this.request);
+      const answer = await askOn(used, this.hosts[this.asked++ % this.hosts.length] as string);
       const isWhole = /^HTTP\/1\.1 200 /.test(answer);
       if (isWhole) this.answered++;
       else this.failures.push(answer);
@@ -38,8 +42,8 @@ export class SteadyLoad {
   }
 }
 
-/** One request and its answer, or what went wrong. */
-function exchange(socket: Socket, request: string): Promise<string> {
+/** Asks for `host` on a connection. @returns the whole answer, or what went wrong. */
+export function askOn(socket: Socket, host: string): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
     const end = (outcome: string): void => {
@@ -55,6 +59,6 @@ function exchange(socket: Socket, request: string): Promise<string> {
     });
     socket.on('error', (error) => end(error.message));
     socket.on('close', () => end(`closed after ${JSON.stringify(text)}`));
-    socket.write(request);
+    socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
   });
 }

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { Authority } from '../helpers/authority.ts';
+import { EchoBackend, EchoTunnel } from '../helpers/echo-tunnels.ts';
+import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
+import { HttpBackend } from '../helpers/http-backend.ts';
+import { metricsUrl, scrape } from '../helpers/metrics.ts';
+import { RedisServer } from '../helpers/redis-server.ts';
+import { askOn, SteadyLoad } from '../helpers/steady-load.ts';
+import { until } from '../helpers/until.ts';
+import { WorkerClients } from '../helpers/worker-clients.ts';
+
+const hosts = Array.from({ length: 200 }, (_, index) => `app${index}.example`);
+const tunnelHost = 'tunnels.example';
+const secureHost = 'secure.example';
+const workers = 2;
+const tunnelsEach = 4;
+
+/** One of the instances, with what its clients keep open throughout. */
+interface Instance {
+  readonly home: HipacheHome;
+  readonly proxy: HipacheProcess;
+  readonly clients: WorkerClients;
+  readonly tunnels: readonly EchoTunnel[];
+  readonly secure: TLSSocket;
+  readonly load: SteadyLoad;
+}
+
+describe('two instances while Redis is away', () => {
+  let server: RedisServer;
+  let authority: Authority;
+  let one: HttpBackend;
+  let two: HttpBackend;
+  let echo: EchoBackend;
+  let instances: readonly Instance[] = [];
+
+  beforeEach(async () => {
+    authority = new Authority();
+    server = await RedisServer.start({
+      config: ['requirepass secret', 'appendonly yes', 'appendfsync always'],
+      cli: ['-a', 'secret', '--no-auth-warning'],
+    });
+    one = await HttpBackend.start('one');
+    two = await HttpBackend.start('two');
+    echo = await EchoBackend.start();
+    for (const host of [...hosts, secureHost]) await server.cli('rpush', `frontend:${host}`, host, one.url);
+    await server.cli('rpush', `frontend:${tunnelHost}`, 'tunnels', echo.url);
+    const { certificate, key } = authority.issue([secureHost]);
+    await server.cli('hset', `tls:${secureHost}`, 'certificate', certificate, 'key', key);
+    instances = await Promise.all([startInstance(), startInstance()]);
+  });
+
+  afterEach(async () => {
+    for (const { load, clients, tunnels, secure, home } of instances) {
+      await load.stop();
+      clients.close();
+      for (const tunnel of tunnels) tunnel.close();
+      secure.destroy();
+      await home.remove();
+    }
+    instances = [];
+    echo.stop();
+    await one.stop();
+    await two.stop();
+    await server.remove();
+    authority.dispose();
+  });
+
+  async function startInstance(): Promise<Instance> {
+    const home = new HipacheHome();
+    home.configure(
+      {
+        driver: `redis://:secret@127.0.0.1:${server.port}`,
+        https: { bind: [{ address: '127.0.0.1', port: 0 }] },
+        metrics: { port: 0 },
+      },
+      { workers },
+    );
+    const proxy = await home.serve();
+    const clients = await WorkerClients.connect(proxy, secureHost);
+    for (const host of [...hosts, tunnelHost]) await clients.bodies(host);
+    // Each handshake may meet another worker.
+    await until('the certificate in every worker', async () => {
+      (await handshake(proxy)).destroy();
+      return (await metric(proxy, 'hipache_certificates')) === workers;
+    });
+    const tunnels = await Promise.all(
+      Array.from({ length: tunnelsEach }, () => EchoTunnel.open(proxy.port, tunnelHost)),
+    );
+    const secure = await handshake(proxy);
+    const load = new SteadyLoad(proxy.port, hosts, 2, 1);
+    return { home, proxy, clients, tunnels, secure, load };
+  }
+
+  /** A connection with TLS that verifies the certificate of the store. */
+  async function handshake({ output }: HipacheProcess): Promise<TLSSocket> {
+    const port = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(output)?.[1]);
+    const socket = connectTls({ host: '127.0.0.1', port, servername: secureHost, ca: authority.certificate });
+    await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
+    return socket;
+  }
+
+  async function metric({ output }: HipacheProcess, series: string): Promise<number> {
+    return (await scrape(metricsUrl(output))).get(series) ?? Number.NaN;
+  }
+
+  async function untilConnected(wanted: 0 | 1): Promise<void> {
+    for (const { proxy } of instances) {
+      for (let worker = 1; worker <= workers; worker++) {
+        const series = `hipache_store_connected{worker="${worker}"}`;
+        await until(`${series} ${wanted}`, async () => (await metric(proxy, series)) === wanted, 30_000);
+      }
+    }
+  }
+
+  /** Everything that clients knew before is served by every worker, in every way, and the load goes on. */
+  async function assertServing(): Promise<void> {
+    for (const { proxy, clients, tunnels, secure, load } of instances) {
+      const { answered } = load;
+      for (const host of hosts) assert.deepEqual(await clients.bodies(host), Array(workers).fill('one'), host);
+      for (const tunnel of tunnels) await tunnel.echo();
+      assert.match(await askOn(secure, secureHost), /^HTTP\/1\.1 200 /);
+      const other = await handshake(proxy);
+      assert.match(await askOn(other, secureHost), /^HTTP\/1\.1 200 /);
+      other.destroy();
+      const tunnel = await EchoTunnel.open(proxy.port, tunnelHost);
+      await tunnel.echo();
+      tunnel.close();
+      await until('the load to go on', () => load.answered > answered + 20);
+    }
+  }
+
+  /** What was changed serves in every worker, and nobody has lost anything. */
+  async function assertRecovered(changed: readonly string[]): Promise<void> {
+    await untilConnected(1);
+    for (const { clients } of instances) for (const host of changed) await clients.untilAll(host, 'two');
+    // As the connections hear of changes again, so does what is written from now on.
+    await server.cli('lset', `frontend:${secureHost}`, '1', two.url);
+    for (const { clients, tunnels, secure, load } of instances) {
+      await clients.untilAll(secureHost, 'two');
+      for (const tunnel of tunnels) await tunnel.echo();
+      assert.match(await askOn(secure, secureHost), /^HTTP\/1\.1 200 [\s\S]*two$/);
+      await load.stop();
+      assert.deepEqual(load.failures, []);
+      for (const { closeCode } of tunnels) assert.equal(closeCode, null);
+    }
+  }
+
+  it('killed and started again', async () => {
+    await server.kill();
+    await untilConnected(0);
+    await assertServing();
+    await server.start();
+    await server.cli('lset', `frontend:${hosts[0]}`, '1', two.url);
+    await assertRecovered([hosts[0] as string]);
+  });
+
+  it('hung, and going on', async () => {
+    server.freeze();
+    // Made while it hangs: it is what the server finds first when it goes on.
+    const changed = server.cli('lset', `frontend:${hosts[1]}`, '1', two.url);
+    await untilConnected(0);
+    await assertServing();
+    server.thaw();
+    await changed;
+    await assertRecovered([hosts[1] as string]);
+  });
+
+  it('refusing the password, and taking it again', async () => {
+    await server.cli('config', 'set', 'requirepass', 'other');
+    await server.cli('-a', 'other', 'client', 'kill', 'type', 'normal', 'skipme', 'yes');
+    await untilConnected(0);
+    await until('the logs to say why', () =>
+      instances.every(({ proxy }) => /refuses the .*password/.test(proxy.output)),
+    );
+    await server.cli('-a', 'other', 'lset', `frontend:${hosts[2]}`, '1', two.url);
+    await assertServing();
+    await server.cli('-a', 'other', 'config', 'set', 'requirepass', 'secret');
+    await assertRecovered([hosts[2] as string]);
+  });
+});

@@ -1,0 +1,318 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { connect as connectTls } from 'node:tls';
+import { Authority, type Issued } from '../helpers/authority.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
+import { HttpBackend } from '../helpers/http-backend.ts';
+import { ask } from '../helpers/http-client.ts';
+import { RedisServer } from '../helpers/redis-server.ts';
+import { until } from '../helpers/until.ts';
+
+const somewhere = { address: '127.0.0.1', port: 0 };
+const isRoot = process.getuid?.() === 0;
+
+describe('mistakes of an operator', () => {
+  let authority: Authority;
+  let good: Issued;
+  let other: Issued;
+  let expired: Issued;
+  let encrypted: string;
+  let home: HipacheHome;
+  let backend: HttpBackend;
+  let taken: Server;
+  let takenPort: number;
+
+  before(async () => {
+    authority = new Authority();
+    good = authority.issue(['a.example']);
+    other = authority.issue(['b.example']);
+    expired = authority.issue(['old.example'], { days: -3 });
+    encrypted = authority.encrypt(good, 'open sesame');
+    backend = await HttpBackend.start('one');
+    taken = createServer();
+    takenPort = await new Promise((resolve) =>
+      taken.listen(0, '127.0.0.1', () => resolve((taken.address() as { port: number }).port)),
+    );
+  });
+
+  after(async () => {
+    authority.dispose();
+    await backend.stop();
+    taken.close();
+  });
+
+  beforeEach(() => {
+    home = new HipacheHome();
+  });
+
+  afterEach(() => home.remove());
+
+  /** What the program says of a configuration that it cannot start with: the lines that are errors. */
+  async function refusal(config: Record<string, unknown>): Promise<string[]> {
+    home.configure(config, { workers: 1 });
+    const { code, stdout } = await home.run();
+    assert.equal(code, 1, stdout);
+    assert.doesNotMatch(stdout, /listening on|internal|\n +at /);
+    return stdout.split('\n').filter((line) => / error /.test(line));
+  }
+
+  const secure = (options: Record<string, unknown>) => ({ https: { bind: [somewhere], ...options } });
+
+  describe('keep the program from starting, each named:', () => {
+    const cases: [what: string, config: () => Record<string, unknown>, says: RegExp][] = [
+      [
+        'a port in use',
+        () => ({ http: { bind: [{ address: '127.0.0.1', port: takenPort }] } }),
+        /cannot listen on 127\.0\.0\.1:\d+: another program listens there; stop it, or set another port code=LISTEN/,
+      ],
+      [
+        'a port in use, for TLS',
+        () => ({
+          https: { bind: [{ address: '127.0.0.1', port: takenPort }], key: good.keyFile, cert: good.certificateFile },
+        }),
+        /cannot listen on 127\.0\.0\.1:\d+: another program listens there; stop it, or set another port code=LISTEN/,
+      ],
+      [
+        'a certificate that is none',
+        () => secure({ key: good.keyFile, cert: home.path('config.json') }),
+        /https\.bind\[0\] \(.*config\.json, .*\.key\): the certificate has no "-----BEGIN CERTIFICATE-----": it is not PEM code=CERT/,
+      ],
+      [
+        'a certificate that is not there',
+        () => secure({ key: good.keyFile, cert: home.path('none.pem') }),
+        /https\.bind\[0\]\.cert: .*none\.pem cannot be read: there is no such file code=CERT/,
+      ],
+      [
+        'the key of another certificate',
+        () => secure({ key: other.keyFile, cert: good.certificateFile }),
+        /https\.bind\[0\] \(.*\.pem, .*\.key\): the key does not belong to the certificate; .* code=CERT/,
+      ],
+      [
+        'a passphrase that is missing',
+        () => secure({ key: encrypted, cert: good.certificateFile }),
+        /https\.bind\[0\] \(.*\): the key is encrypted, and there is no passphrase for it; decrypt it .*, or set .*passphrase.* code=CERT/,
+      ],
+      [
+        'another passphrase',
+        () => secure({ key: encrypted, cert: good.certificateFile, passphrase: 'wrong' }),
+        /https\.bind\[0\] \(.*\): the key does not open with its passphrase code=CERT/,
+      ],
+    ];
+    for (const [what, config, says] of cases) {
+      it(what, async () => {
+        const errors = await refusal(config());
+        assert.equal(errors.length, 1, errors.join('\n'));
+        assert.match(errors[0] ?? '', says);
+      });
+    }
+
+    it('a user, or a group, that does not exist', { skip: !isRoot && 'only root changes its user' }, async () => {
+      const [user] = await refusal({ user: 'nobody-at-all' });
+      assert.match(user ?? '', /user: no user .*nobody-at-all.* on this machine; make it, or set .*code=PRIVILEGES/);
+      const [group] = await refusal({ user: 'nobody', group: 'no-group' });
+      assert.match(group ?? '', /group: no group .*no-group.* on this machine; make it, or .*code=PRIVILEGES/);
+    });
+
+    it('several at once', async () => {
+      const errors = await refusal({
+        ...secure({ key: other.keyFile, cert: good.certificateFile }),
+        http: { bind: [{ address: '127.0.0.1', port: takenPort }, somewhere] },
+        metrics: { port: takenPort },
+        ...(isRoot ? { user: 'nobody-at-all' } : {}),
+      });
+      const text = errors.join('\n');
+      assert.match(text, /https\.bind\[0\] .*: the key does not belong to the certificate/);
+      assert.equal(text.split(`cannot listen on 127.0.0.1:${takenPort}`).length - 1, 2);
+      if (isRoot) assert.match(text, /no user .*nobody-at-all/);
+      assert.equal(errors.length, isRoot ? 4 : 3, text);
+    });
+  });
+
+  it('a certificate of the file that has expired is served, and named', async () => {
+    home.configure(secure({ key: expired.keyFile, cert: expired.certificateFile }), { workers: 1 });
+    const proxy = await home.serve();
+    assert.match(proxy.output, /warn +https\.bind\[0\]: the certificate \S+ has expired on 20\S+; .*renew it/);
+    assert.equal(await commonName(proxy, 'old.example'), 'old.example');
+  });
+
+  it('a store that is not there at the start is waited for, and the log says why', async () => {
+    const server = await RedisServer.start();
+    try {
+      await server.kill();
+      home.configure({ driver: server.url }, { workers: 2 });
+      const proxy = await home.serve();
+      assert.match(
+        proxy.output,
+        /warn +the store is not there yet: it is waited for, and until then requests get 503 .*no server runs there.*STORE_UNAVAILABLE/,
+      );
+      assert.deepEqual(await ask(proxy.port, '__ping__').then(({ status, body }) => [status, body]), [200, 'ok']);
+      assert.equal((await ask(proxy.port, 'a.example')).status, 503);
+      const command = await home.run('route', 'list');
+      assert.deepEqual([command.code, command.stdout], [1, '']);
+      assert.match(
+        command.stderr,
+        /^hipache: redis:\/\/127\.0\.0\.1:\d+: refuses the connection: no server runs there\n$/,
+      );
+      await server.start();
+      await server.cli('rpush', 'frontend:a.example', 'app', backend.url);
+      await until('both workers', () => proxy.output.split('the store is there').length === 3);
+      for (let count = 0; count < 20; count++) assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
+    } finally {
+      await server.remove();
+    }
+  });
+
+  describe('in the store and the directory of certificates take nothing else down:', () => {
+    let server: RedisServer;
+    let proxy: HipacheProcess;
+
+    beforeEach(async () => {
+      server = await RedisServer.start();
+      await server.cli('rpush', 'frontend:a.example', 'app', backend.url);
+      mkdirSync(home.path('certificates'));
+      home.configure(
+        {
+          driver: server.url,
+          ...secure({ key: good.keyFile, cert: good.certificateFile, certificates: home.path('certificates') }),
+        },
+        { workers: 1 },
+      );
+      proxy = await home.serve();
+    });
+
+    afterEach(() => server.remove());
+
+    /** The lines of the log that are about a name. */
+    function told(name: string): string[] {
+      return proxy.output.split('\n').filter((line) => line.includes(`${name}`) && / warn /.test(line));
+    }
+
+    async function untilTold(name: string, what: RegExp): Promise<void> {
+      await until(`the log to tell of ${name}`, () => told(name).length > 0);
+      assert.match(told(name).join('\n'), what);
+      assert.equal(told(name).length, 1, 'said once');
+    }
+
+    it('keys of another type', async () => {
+      await server.cli('set', 'frontend:text.example', 'not a list');
+      await server.cli('rpush', 'frontend:marks.example', 'app', backend.url, 'http://127.0.0.1:1#weight=0');
+      await server.cli('set', 'down:marks.example', 'not a hash');
+      await server.cli('rpush', 'hipache:revision', 'not a number');
+      for (let count = 0; count < 3; count++) {
+        assert.equal((await ask(proxy.port, 'text.example')).status, 502);
+        assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
+      }
+      await untilTold('text.example', /the key frontend:text\.example is not a list; DEL it, or set the route anew/);
+      const explained = await home.run('explain', 'text.example');
+      assert.match(explained.stdout, /problems +the key frontend:text\.example is not a list; DEL it/);
+      await home.route('set', 'text.example', backend.url);
+      await until('the route that was set anew', async () => (await ask(proxy.port, 'text.example')).body === 'one');
+      assert.match((await home.run('explain', 'marks.example')).stdout, /the key down:marks\.example is not a hash/);
+    });
+
+    it('certificates that cannot be used', async () => {
+      const { certificate } = good;
+      const encryptedKey = authority.encrypt(good, 'secret');
+      const closed = readFileSync(encryptedKey, 'latin1');
+      await server.cli('set', 'tls:type.example', 'not a hash');
+      await server.cli('hset', 'tls:half.example', 'certificate', certificate);
+      await server.cli('hset', 'tls:text.example', 'certificate', 'text', 'key', 'text');
+      await server.cli('hset', 'tls:mixed.example', 'certificate', certificate, 'key', other.key);
+      await server.cli('hset', 'tls:closed.example', 'certificate', certificate, 'key', closed);
+      const file = (name: string, text: string) => writeFileSync(home.path(`certificates/${name}.pem`), text);
+      file('text-file.example', 'text');
+      file('mixed-file.example', certificate + other.key);
+      file('closed-file.example', certificate + closed);
+      const wanted: [name: string, says: RegExp][] = [
+        ['type.example', /in the store: the key tls:type\.example is not a hash; "hipache cert set" replaces it/],
+        ['half.example', /in the store: the key tls:half\.example has no field "key"/],
+        ['text.example', /in the store: the certificate has no "-----BEGIN/],
+        ['mixed.example', /in the store: the key does not belong to the certificate/],
+        ['closed.example', /in the store: the key is encrypted, .*decrypt it with "openssl pkey"/],
+        ['text-file.example', /text-file\.example\.pem: the certificate has no "-----BEGIN/],
+        ['mixed-file.example', /mixed-file\.example\.pem: the key does not belong to the certificate/],
+        ['closed-file.example', /closed-file\.example\.pem: the key is encrypted, .*decrypt it/],
+      ];
+      for (const [name, says] of wanted) {
+        // The certificate of the address serves instead; asked twice, it is said once.
+        for (let count = 0; count < 2; count++) assert.equal(await commonName(proxy, name), 'a.example', name);
+        await untilTold(name, says);
+        assert.doesNotMatch(told(name).join(), /PRIVATE/);
+      }
+      const list = await home.run('cert', 'list');
+      assert.equal(list.code, 0);
+      assert.equal(list.stdout.match(/^\S+ +cannot be used: /gm)?.length, 5, list.stdout);
+    });
+
+    it('certificates that have expired, which are served', async () => {
+      await server.cli('hset', 'tls:stored.example', 'certificate', expired.certificate, 'key', expired.key);
+      writeFileSync(home.path('certificates/filed.example.pem'), expired.certificate + expired.key);
+      for (const name of ['stored.example', 'filed.example']) {
+        assert.equal(await commonName(proxy, name), 'old.example');
+        await untilTold(name, /has expired on 20\S+; it is served, but clients refuse it/);
+      }
+    });
+
+    it('"cert set" names the files that do not fit, and writes nothing', async () => {
+      for (const [cert, key, says] of [
+        [good.certificateFile, other.keyFile, /\.pem, .*\.key: the key does not belong to the certificate/],
+        [good.certificateFile, encrypted, /\.encrypted: the key is encrypted, .*decrypt it with "openssl pkey"/],
+        [home.path('none.pem'), good.keyFile, /--cert: there is no file .*none\.pem/],
+      ] as const) {
+        const { code, stderr } = await home.run('cert', 'set', 'a.example', '--cert', cert, '--key', key);
+        assert.equal(code, 2);
+        assert.match(stderr, says);
+      }
+      assert.equal(await server.cli('exists', 'tls:a.example'), '0');
+    });
+  });
+
+  it('in a file that is read again change nothing, and all are named', async () => {
+    const port = await freePort();
+    home.configure({ http: { bind: [{ address: '127.0.0.1', port }] } }, { workers: 1 });
+    await home.route('set', 'a.example', backend.url);
+    const proxy = await home.serve();
+    home.configure({
+      ...secure({ key: encrypted, cert: good.certificateFile }),
+      http: {
+        bind: [
+          { address: '127.0.0.1', port },
+          { address: '127.0.0.1', port: takenPort },
+        ],
+      },
+    });
+    proxy.signal('SIGHUP');
+    await until('the log to say so', () => /nothing is changed: cannot listen on/.test(proxy.output));
+    assert.match(proxy.output, /nothing is changed: https\.bind\[0\] .*the key is encrypted/);
+    // What was bound for a configuration that is refused for something else is given up again.
+    const added = await freePort();
+    home.configure({
+      ...secure({ key: other.keyFile, cert: good.certificateFile }),
+      http: {
+        bind: [
+          { address: '127.0.0.1', port },
+          { address: '127.0.0.1', port: added },
+        ],
+      },
+    });
+    proxy.signal('SIGHUP');
+    await until('the log to say so again', () => /nothing is changed: .*does not belong/.test(proxy.output));
+    const another = createServer();
+    await new Promise<void>((resolve, reject) => another.once('error', reject).listen(added, '127.0.0.1', resolve));
+    another.close();
+    assert.equal((await ask(port, 'a.example')).body, 'one');
+  });
+});
+
+/** The name of the certificate that a server name gets, whoever has signed it. */
+async function commonName({ output }: HipacheProcess, servername: string): Promise<string> {
+  const port = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(output)?.[1]);
+  const socket = connectTls({ host: '127.0.0.1', port, servername, rejectUnauthorized: false });
+  await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
+  const { subject } = socket.getPeerCertificate();
+  socket.destroy();
+  return String(subject.CN);
+}

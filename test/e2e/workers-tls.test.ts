@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { chmodSync, chownSync, copyFileSync, readFileSync } from 'node:fs';
+import { it } from 'node:test';
+import { connect } from 'node:tls';
+import { Authority } from '../helpers/authority.ts';
+import { HipacheHome } from '../helpers/hipache.ts';
+import { HttpBackend } from '../helpers/http-backend.ts';
+import { until } from '../helpers/until.ts';
+import { userOf } from '../helpers/workers.ts';
+
+it('sessions are resumed after a SIGHUP, also where root alone may read the key', async (t) => {
+  const authority = new Authority();
+  const home = new HipacheHome();
+  const backend = await HttpBackend.start('one');
+  t.after(() => backend.stop());
+  t.after(() => home.remove());
+  t.after(() => authority.dispose());
+  const issued = authority.issue(['a.example']);
+  const [cert, key] = [home.path('a.pem'), home.path('a.key')];
+  copyFileSync(issued.certificateFile, cert);
+  copyFileSync(issued.keyFile, key);
+  chmodSync(key, 0o600);
+  const isRoot = process.getuid?.() === 0;
+  const nobody = Number(/^nobody:[^:]*:(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'))?.[1]);
+  const https = { bind: [{ address: '127.0.0.1', port: 0, cert, key }] };
+  home.configure({ https, ...(isRoot ? { user: 'nobody' } : {}) }, { workers: 2 });
+  await home.route('set', 'a.example', backend.url);
+  if (isRoot) chownSync(home.directory, nobody, nobody);
+  const proxy = await home.serve();
+  if (isRoot) assert.equal(userOf(proxy.pid), nobody);
+  const port = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(proxy.output)?.[1]);
+
+  /** @returns whether the session was resumed, and the one to resume. */
+  async function visit(session?: Buffer): Promise<{ reused: boolean; session: Buffer }> {
+    const socket = connect({ host: '127.0.0.1', port, servername: 'a.example', ca: authority.certificate, session });
+    let answer = '';
+    let ticket: Buffer | null = null;
+    socket.on('session', (bytes: Buffer) => {
+      ticket = bytes;
+    });
+    socket.on('data', (bytes: Buffer) => {
+      answer += bytes.toString();
+    });
+    socket.write('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
+    await until(
+      'an answer and a ticket',
+      () => answer.endsWith('one') && (ticket !== null || socket.isSessionReused()),
+    );
+    const reused = socket.isSessionReused();
+    socket.destroy();
+    return { reused, session: ticket ?? (session as Buffer) };
+  }
+
+  const { reused, session } = await visit();
+  assert.equal(reused, false);
+  // By whichever worker.
+  for (let count = 0; count < 8; count++) assert.equal((await visit(session)).reused, true);
+  proxy.signal('SIGHUP');
+  await until('the new workers', () => /in force|nothing is changed/.test(proxy.output));
+  assert.doesNotMatch(proxy.output, /nothing is changed/);
+  for (let count = 0; count < 8; count++) assert.equal((await visit(session)).reused, true);
+});

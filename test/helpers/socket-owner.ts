@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/**
+ * Which of some processes of this machine has the end of a TCP connection over IPv4 whose own port is `port`, and whose
+ * other end has the port `peerPort`; null where none has it, for example as nobody has accepted it yet.
+ */
+export function socketOwner(pids: readonly number[], port: number, peerPort: number): number | null {
+  const inode = inodeOf(port, peerPort);
+  if (inode === null) return null;
+  return pids.find((pid) => descriptorsOf(pid).includes(`socket:[${inode}]`)) ?? null;
+}
+
+function inodeOf(port: number, peerPort: number): string | null {
+  for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n')) {
+    const [, local, remote, , , , , , , inode = '0'] = line.trim().split(/\s+/);
+    if (inode !== '0' && portOf(local) === port && portOf(remote) === peerPort) return inode;
+  }
+  return null;
+}
+
+function portOf(address: string | undefined): number {
+  return Number.parseInt(address?.split(':')[1] ?? '', 16);
+}
+
+function descriptorsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`);
+      } catch {
+        // Closed meanwhile.
+        return '';
+      }
+    });
+  } catch {
+    // It has ended.
+    return [];
+  }
+}

@@ -1,0 +1,64 @@
+import { connect, type Socket } from 'node:net';
+import type { HipacheProcess } from './hipache.ts';
+import { socketOwner } from './socket-owner.ts';
+import { askOn } from './steady-load.ts';
+import { until } from './until.ts';
+import { workerPids } from './workers.ts';
+
+/** A kept connection to one worker of a proxy. */
+export interface WorkerClient {
+  readonly pid: number;
+  readonly socket: Socket;
+}
+
+/** A client of every worker of a proxy: what one of them knows or does, another may not. */
+export class WorkerClients {
+  readonly clients: readonly WorkerClient[];
+
+  private constructor(clients: readonly WorkerClient[]) {
+    this.clients = clients;
+  }
+
+  /** Connects until each worker that runs has accepted a connection. @param host to ask for, whatever the answer. */
+  static async connect(proxy: HipacheProcess, host: string): Promise<WorkerClients> {
+    const found = new Map<number, WorkerClient>();
+    const pids = workerPids(proxy.pid);
+    await until('a connection to each worker', async () => {
+      const socket = connect({ host: '127.0.0.1', port: proxy.port, noDelay: true });
+      await askOn(socket, host);
+      const pid = workerOf(proxy, socket);
+      if (pid === null || found.has(pid)) socket.destroy();
+      else found.set(pid, { pid, socket });
+      return found.size === pids.length;
+    });
+    return new WorkerClients([...found.values()]);
+  }
+
+  /** The body that each worker answers with for a host; of what is not 200, the status. */
+  async bodies(host: string): Promise<string[]> {
+    const answers = await Promise.all(this.clients.map(({ socket }) => askOn(socket, host)));
+    return answers.map(
+      (answer) => /^HTTP\/1\.1 200 [\s\S]*?\r\n\r\n([\s\S]*)$/.exec(answer)?.[1] ?? answer.slice(0, 12),
+    );
+  }
+
+  /** Waits until every worker answers with this body. */
+  async untilAll(host: string, body: string): Promise<void> {
+    let last: string[] = [];
+    await until(`${host} to be ${body} in every worker`, async () => {
+      last = await this.bodies(host);
+      return last.every((one) => one === body);
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}; the last answers were ${last.join(', ')}`);
+    });
+  }
+
+  close(): void {
+    for (const { socket } of this.clients) socket.destroy();
+  }
+}
+
+/** The process id of the worker that has accepted the connection of a client; null where none has. */
+export function workerOf(proxy: HipacheProcess, socket: Socket): number | null {
+  return socketOwner(workerPids(proxy.pid), socket.remotePort as number, socket.localPort as number);
+}
