@@ -33,6 +33,8 @@ const ticketKeyBytes = 48;
 export class TlsKeeper {
   state: TlsState;
   private readonly binds: readonly TlsBindConfig[];
+  /** Epoch ms; a reload goes on with the keys and their age. */
+  private ticketKeysSinceMs: number;
   private readonly settings: readonly TlsSettings[];
   private readonly onProblem: (message: string) => void;
   private stamps: readonly string[];
@@ -54,6 +56,7 @@ export class TlsKeeper {
     this.onProblem = onProblem;
     this.settings = binds.map((bind, index) => tlsSettings(bind, `https.bind[${index}]`, warnings));
     this.stamps = binds.map(stampOf);
+    this.ticketKeysSinceMs = former?.ticketKeysSinceMs ?? Date.now();
     const mistakes = new Mistakes();
     const states = binds.flatMap((bind, index) => {
       try {
@@ -87,7 +90,11 @@ export class TlsKeeper {
         const state = this.readChanged();
         if (state !== null) change(state);
       }, lookMs),
-      setInterval(() => change({ ...this.state, ticketKeys: randomBytes(ticketKeyBytes) }), ticketKeysMs),
+      setInterval(() => {
+        if (Date.now() - this.ticketKeysSinceMs < ticketKeysMs) return;
+        this.ticketKeysSinceMs = Date.now();
+        change({ ...this.state, ticketKeys: randomBytes(ticketKeyBytes) });
+      }, lookMs),
     ];
     for (const timer of this.timers) timer.unref();
   }
