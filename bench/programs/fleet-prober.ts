@@ -15,6 +15,8 @@ export interface FleetProberSettings {
   readonly host: string;
   /** URLs; their answers are `a` and `b`. */
   readonly backends: readonly [string, string];
+  /** Before the times count, and while they do. */
+  readonly warmUpSeconds: number;
   readonly seconds: number;
 }
 
@@ -32,7 +34,7 @@ export interface FleetProberResult {
 
 /** Between two questions to one worker, and between two changes, in ms. */
 const askMs = 0.5;
-const changeMs = 40;
+const changeMs = 15;
 /** A change that is not served this long after its call has failed, in ms. */
 const liveMsMax = 10_000;
 /** Connections that are tried to find one to each worker. */
@@ -47,7 +49,9 @@ let failed = 0;
 await store.set(settings.host, null, [settings.backends[0]]);
 await delay(200);
 const connections = (await Promise.all(settings.instances.map(connectToEach))).flat();
-for (let i = 1, endMs = performance.now() + settings.seconds * 1000; performance.now() < endMs; i++) await probe(i % 2);
+const countFromMs = performance.now() + settings.warmUpSeconds * 1000;
+const endMs = countFromMs + settings.seconds * 1000;
+for (let i = 1; performance.now() < endMs; i++) await probe(i % 2);
 for (const connection of connections) connection.destroy();
 await store.close();
 const result: FleetProberResult = {
@@ -70,8 +74,10 @@ async function probe(to: number): Promise<void> {
   });
   const served = await Promise.all(connections.map((connection) => untilAnswer(connection, wanted, startMs)));
   await written;
-  writeMs.push(acknowledgedMs - startMs);
-  liveMs.push(Math.max(0, Math.max(...served) - acknowledgedMs));
+  if (startMs >= countFromMs) {
+    writeMs.push(acknowledgedMs - startMs);
+    liveMs.push(Math.max(0, Math.max(...served) - acknowledgedMs));
+  }
   await delay(changeMs * (0.5 + Math.random()));
 }
 

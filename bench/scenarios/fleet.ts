@@ -43,9 +43,10 @@ export const fleetGroup: Group = {
   ],
 };
 
-async function changes({ site, seconds }: Context): Promise<Sample> {
+async function changes({ site, short }: Context): Promise<Sample> {
+  const changesSeconds = short ? 5 : 20;
   const store = await startRedis(site, 'fleet');
-  const instances = [await startInstance(site, 'fleet-1', store), await startInstance(site, 'fleet-2', store)];
+  const instances = [await startInstance(site, 'fleet', store), await startInstance(site, 'fleet', store)];
   try {
     const [first, second] = site.tellingPorts;
     const backends = [`http://127.0.0.1:${first}`, `http://127.0.0.1:${second}`] as const;
@@ -55,20 +56,22 @@ async function changes({ site, seconds }: Context): Promise<Sample> {
       hosts: Array.from({ length: changedHosts }, (_, i) => `changed-${i}.bench.example`),
       backends,
       changesPerSecond,
-      seconds: warmUpSeconds + seconds + 1,
+      seconds: 2 * warmUpSeconds + changesSeconds + 1,
     };
     const prober: FleetProberSettings = {
       store,
       instances: instances.map(({ pid, port }) => ({ port, workers: workersOf(pid) })),
       host: 'probe.bench.example',
       backends,
-      seconds: warmUpSeconds + seconds - 1,
+      warmUpSeconds: 2 * warmUpSeconds,
+      seconds: changesSeconds,
     };
+    const seconds = 2 * warmUpSeconds + changesSeconds;
     const load = { path: '/', connections: 32, hosts: fewRoutes.hosts, ratePerSecond, warmUpSeconds, seconds, seed: 3 };
     const [loaded, written, probed] = await Promise.all([
       openLoop(site, { ...load, port: instances[0]?.port ?? 0 }),
       run<RouteWriterResult>(site, 'route-writer', writer, writer.seconds),
-      run<FleetProberResult>(site, 'fleet-prober', prober, prober.seconds),
+      run<FleetProberResult>(site, 'fleet-prober', prober, seconds),
     ]);
     const closed = (await Promise.all(held.map(closedOf))).reduce((sum, count) => sum + count, 0);
     const { probes, failed: probesFailed, workers: _, ...times } = probed;
@@ -117,8 +120,10 @@ async function replaceAll({ pid }: RunningProxy): Promise<void> {
   throw new Error('the workers were not replaced');
 }
 
+let started = 0;
+
 function startInstance(site: Site, label: string, store: string): Promise<RunningProxy> {
-  const routes = { ...fewRoutes, name: label };
+  const routes = { ...fewRoutes, name: `${label}-${++started}` };
   return startProxy(site, 'hipache', routes, (where, plan) => hipacheWith(where, plan, { store, workers }));
 }
 
@@ -133,7 +138,7 @@ async function hold(site: Site, { port }: RunningProxy, number: number): Promise
     ...{ port, host: site.echoHost, connections: tunnels, mode: 'hold', bytes: 64, seconds: 0 },
   };
   const command = [process.execPath, programs.tunnels, JSON.stringify(settings)];
-  const running = site.processes.start(`held-${number}`, command, { core: site.loadCore });
+  const running = site.processes.start(`held-${number}-${started}`, command, { core: site.loadCore });
   for (const endMs = performance.now() + marginMs; performance.now() < endMs; await delay(50)) {
     if (running.output().includes('"open"')) return running;
   }

@@ -19,6 +19,7 @@ const marginMs = 120_000;
 /** After what was done last, until memory is looked at: what is given back with delay is given back by then. */
 const settleMs = 3000;
 const program = fileURLToPath(import.meta.resolve('../programs/tunnels.ts'));
+let started = 0;
 const proxies: readonly ProxyName[] = ['hipache', 'nginx', 'haproxy'];
 /** Of proxies that have done nothing else. */
 const idleRoutes = { ...routeSet(10), name: 'tunnels' };
@@ -60,7 +61,7 @@ async function idle({ site, fleet }: Context, proxyName: ProxyName): Promise<Sam
   const before = memory(proxy.pid).residentBytes;
   const settings = settingsOf(site, proxy.port, idleTunnels, 'hold');
   const command = [process.execPath, program, JSON.stringify(settings)];
-  const running = site.processes.start(`tunnels-${proxyName}`, command, { core: site.loadCore });
+  const running = site.processes.start(`tunnels-${proxyName}-${++started}`, command, { core: site.loadCore });
   await reportOf(running, 'open');
   await delay(settleMs);
   const opened = memory(proxy.pid).residentBytes;
