@@ -30,7 +30,7 @@ async function main(options: Options): Promise<number> {
       process.stdout.write(compare(readResult(options.before), readResult(options.after)));
       return 0;
     case 'report':
-      writeReport(readResult(options.file));
+      writeReport(options.files.map(readResult));
       return 0;
     case 'run':
       return measureAll(options);

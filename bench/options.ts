@@ -13,7 +13,8 @@ Compares Hipache with nginx, HAProxy, Caddy and a proxy of npm, each on one core
   --json FILE          writes the result
   --list               names the scenarios
   --compare A B        says what differs between two results by more than their noise
-  --report FILE        writes docs/performance.md's tables and docs/performance.svg from a result
+  --report A [B …]     writes docs/performance.md's tables and docs/performance.svg from results; a scenario that several
+                       have is taken from the last of them that has it with every proxy of the first
   --help
 `;
 
@@ -21,7 +22,7 @@ export type Options =
   | { readonly kind: 'help' }
   | { readonly kind: 'list' }
   | { readonly kind: 'compare'; readonly before: string; readonly after: string }
-  | { readonly kind: 'report'; readonly file: string }
+  | { readonly kind: 'report'; readonly files: readonly [string, ...string[]] }
   | ({ readonly kind: 'run' } & RunOptions);
 
 export interface RunOptions {
@@ -60,8 +61,8 @@ export function readOptions(args: readonly string[]): Options {
     if (before === undefined || after === undefined || more !== undefined) throw new Error('--compare takes two files');
     return { kind: 'compare', before, after };
   }
+  if (values.report !== undefined) return { kind: 'report', files: [values.report, ...positionals] };
   if (positionals.length > 0) throw new Error(`what is "${positionals[0]}"?`);
-  if (values.report !== undefined) return { kind: 'report', file: values.report };
   const short = values.short === true;
   return {
     kind: 'run',

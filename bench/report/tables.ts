@@ -8,7 +8,6 @@ import { titles } from './titles.ts';
 /** The parts of the page that come from a result, by the name of their marker. Those that it has nothing for are left. */
 export function partsOf(result: Result): Readonly<Record<string, string>> {
   const all: Record<string, string> = {
-    run: runText(result),
     targets: targetTable(result),
     cpu: byProxy(result, 'cpuUsPerRequest', (scenario) => !scenario.includes('0m') && !isOwn(scenario)),
     bytes: byProxy(result, 'mibPerCpuSecond', (scenario) => !isOwn(scenario)),
@@ -44,7 +43,8 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(all).filter(([, text]) => text !== ''));
 }
 
-function runText(result: Result): string {
+/** What was run, where, and how far rounds lie apart. */
+export function runText(result: Result): string {
   const { machine, versions, revision, changed, date, command, rounds, seconds } = result;
   const spreads = Object.entries(result.scenarios).flatMap(([scenario, { samples }]) =>
     Object.keys(samples).map((proxy) => spreadOf(result, scenario, proxy, 'cpuUsPerRequest')),
