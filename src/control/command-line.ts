@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
 import { HipacheError } from '../base/errors.ts';
+import { Mistakes, mistakesOf } from '../base/mistakes.ts';
 import { printable } from '../base/printable.ts';
 import { censoredJson } from '../config/censor.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
@@ -8,6 +9,7 @@ import { nearestWord } from '../config/nearest.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
 import type { Store } from '../stores/contract.ts';
 import { checkDriver } from '../stores/open-store.ts';
+import { TlsKeeper } from '../tls/tls-state.ts';
 import { type CertificateTask, listCertificates, removeCertificate, setCertificate } from './certificates.ts';
 import { explainHost, explanationText, parseHost } from './explain.ts';
 import { Output } from './output.ts';
@@ -94,9 +96,11 @@ class Run {
   /** Tells what went wrong and gives the exit code of it. */
   async fail(error: unknown): Promise<number> {
     if (error instanceof CommanderError) return this.#failUsage(error);
-    if (error instanceof HipacheError) {
-      await this.complain(error.message);
-      return exitCodeOf(error);
+    const mistakes = mistakesOf(error);
+    const [first] = mistakes ?? [];
+    if (mistakes !== null && first !== undefined) {
+      for (const { message } of mistakes) await this.complain(message);
+      return exitCodeOf(first);
     }
     await this.complain(`internal error, please report it: ${messageOf(error)}`);
     return exitCodes.failed;
@@ -249,9 +253,14 @@ class Run {
       return;
     }
     for (const note of loaded.notes) await this.complain(`note: ${note}`);
-    for (const warning of loaded.warnings) await this.complain(`warning: ${warning}`);
-    await this.out.write(`${censoredJson(loaded.config)}\n`);
-    checkDriver(loaded.config.driver);
+    const { config } = loaded;
+    const warnings = [...loaded.warnings];
+    const mistakes = new Mistakes();
+    await mistakes.take(() => new TlsKeeper(config.https.bind, warnings, () => {}));
+    for (const warning of warnings) await this.complain(`warning: ${warning}`);
+    await this.out.write(`${censoredJson(config)}\n`);
+    await mistakes.take(() => checkDriver(config.driver));
+    mistakes.check();
   }
 
   async #explain(store: Store, host: string): Promise<void> {

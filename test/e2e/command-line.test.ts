@@ -136,6 +136,13 @@ describe('the commands, each a process of its own', () => {
     assert.match(err, /etcd: is not supported by this version yet/);
     assert.equal(JSON.parse(out).server.maxSockets, 7);
     assert.doesNotMatch(out + err, /hidden-word/);
+    const https = { bind: '127.0.0.1', key: '/absent.key', cert: '/absent.crt', ciphers: 'RC4' };
+    writeFileSync(file, JSON.stringify({ https, driver: 'etcd:' }));
+    const tls = run(hipache, ['--dry', '--config', file]);
+    assert.equal(tls.code, 1);
+    assert.match(tls.err, /warning: https\.bind\[0\]\.ciphers: no cipher of today's OpenSSL/);
+    assert.match(tls.err, /https\.bind\[0\]\.cert: \/absent\.crt cannot be read: there is no such file/);
+    assert.match(tls.err, /etcd: is not supported/);
     writeFileSync(file, '{"server": {"workers": 0, "tcpTimeout": "1"}}');
     const wrong = run(hipache, ['--dry', '--config', file]);
     assert.equal(wrong.code, 2);
