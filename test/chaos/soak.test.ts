@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { connect as connectPlain } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { WebSocket, WebSocketServer } from 'ws';
+import { Authority } from '../helpers/authority.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
 import { RawBackend } from '../helpers/raw-backend.ts';
 import { RawClient } from '../helpers/raw-client.ts';
 import { until } from '../helpers/until.ts';
+import { workerPids } from '../helpers/workers.ts';
 
 const rounds = 12;
 const eachPerRound = 40;
@@ -20,11 +25,21 @@ describe('a proxy under clients and backends that come and go', () => {
   let good: HttpBackend;
   let rude: RawBackend;
   let proxy: HipacheProcess;
+  let authority: Authority;
+  let sockets: WebSocketServer;
 
   beforeEach(async () => {
     home = new HipacheHome();
     // A client that has only half closed, as far as can be told, is waited for that long.
-    home.configure({}, { tcpTimeout: 1 });
+    authority = new Authority();
+    const { certificateFile: cert, keyFile: key } = authority.issue(['good.example']);
+    home.configure(
+      { https: { bind: ['127.0.0.1'], port: 0, key, cert }, limits: { headTimeoutSeconds: 1 } },
+      { tcpTimeout: 1, workers: 1 },
+    );
+    sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(data)));
+    await new Promise((resolve) => sockets.once('listening', resolve));
     good = await HttpBackend.start('good', (asked, response) => {
       if (asked.url === '/endless') response.write('x'.repeat(1000));
       else asked.resume().on('end', () => response.end('y'.repeat(2000)));
@@ -33,32 +48,43 @@ describe('a proxy under clients and backends that come and go', () => {
     rude.onBytes((peer) => peer.socket.resetAndDestroy());
     await home.route('set', 'good.example', good.url);
     await home.route('set', 'rude.example', rude.url, good.url);
+    await home.route('set', 'socket.example', `http://127.0.0.1:${(sockets.address() as { port: number }).port}`);
     proxy = await home.serve();
+    await until('the TLS port', () => tlsPortOf(proxy) > 0);
   });
 
   afterEach(async () => {
     await home.remove();
     await good.stop();
     await rude.stop();
+    for (const socket of sockets.clients) socket.terminate();
+    sockets.close();
+    authority.dispose();
   });
 
   it('gives back every descriptor, and grows no more after its first rounds', async () => {
     const { port } = proxy;
     await ask(port, 'good.example');
+    const [worker] = workerPids(proxy.pid) as [number];
     let settledBytes = 0;
     for (let round = 0; round < rounds; round++) {
       const clients = await Promise.all(Array.from({ length: eachPerRound }, (_, count) => misbehave(port, count)));
+      assert.ok(openSockets(worker, [port]) > 0, 'the worker has the clients');
       await Promise.all(
         Array.from({ length: eachPerRound }, (_, count) => ask(port, `${round}-${count}.unknown.example`)),
       );
       await Promise.all(Array.from({ length: eachPerRound }, () => ask(port, 'rude.example').catch(() => null)));
+      await Promise.all(Array.from({ length: eachPerRound }, (_, count) => leaveTls(tlsPortOf(proxy), count)));
+      await Promise.all(Array.from({ length: eachPerRound }, (_, count) => leaveTunnel(port, count)));
       for (const client of clients) client.close();
-      await until('the clients to be forgotten', () => openSockets(proxy, port) === 0);
-      if (round + 1 === warmUpRounds) settledBytes = residentBytes(proxy);
+      await until('the clients to be forgotten', () => openSockets(worker, [port, tlsPortOf(proxy)]) === 0);
+      await until('the tunnels to be forgotten', () => sockets.clients.size === 0);
+      if (round + 1 === warmUpRounds) settledBytes = residentBytes(worker);
     }
-    const growth = residentBytes(proxy) - settledBytes;
+    const growth = residentBytes(worker) - settledBytes;
     assert.ok(growth < growthBytesMax, `${growth} bytes more after ${rounds} rounds than after ${warmUpRounds}`);
     assert.equal((await ask(port, 'good.example')).status, 200);
+    assert.deepEqual(workerPids(proxy.pid), [worker]);
   });
 });
 
@@ -86,19 +112,63 @@ async function misbehave(port: number, count: number): Promise<RawClient> {
   return client;
 }
 
+/** One of the ways in which clients of TLS leave. */
+async function leaveTls(port: number, count: number): Promise<void> {
+  const plain = connectPlain(port, '127.0.0.1');
+  plain.on('error', () => {});
+  await new Promise((resolve) => plain.once('connect', resolve));
+  if (count % 4 === 0) {
+    plain.write('no handshake at all\r\n\r\n');
+    plain.end();
+  } else if (count % 4 === 1) {
+    plain.resetAndDestroy();
+  } else {
+    const socket = await handshake(plain);
+    socket.write('GET / HTTP/1.1\r\nHost: good.example\r\n\r\n');
+    await new Promise((resolve) => socket.once('data', resolve));
+    if (count % 4 === 2) socket.end();
+    else plain.resetAndDestroy();
+  }
+}
+
+async function handshake(plain: ReturnType<typeof connectPlain>): Promise<TLSSocket> {
+  const socket = connectTls({ socket: plain, servername: 'good.example', rejectUnauthorized: false });
+  socket.on('error', () => {});
+  await new Promise((resolve) => socket.once('secureConnect', resolve));
+  return socket;
+}
+
+/** One of the ways in which WebSockets end. */
+async function leaveTunnel(port: number, count: number): Promise<void> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`, { headers: { host: 'socket.example' } });
+  socket.on('error', () => {});
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  const back = new Promise((resolve) => socket.once('message', resolve));
+  socket.send('x'.repeat(10_000));
+  await back;
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  if (count % 2 === 0) socket.close();
+  else socket.terminate();
+  await closed;
+}
+
+function tlsPortOf(proxy: HipacheProcess): number {
+  return Number(/listening on https:[^\s]*:(\d+)/.exec(proxy.output)?.[1] ?? 0);
+}
+
 /** Connections of clients that the process still has, by the kernel's table. */
-function openSockets(proxy: HipacheProcess, port: number): number {
+function openSockets(pid: number, ports: readonly number[]): number {
   const inodes = new Set<string>();
   for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n')) {
     const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
     // 0A is the listener itself.
     if (local === undefined || inode === undefined || state === '0A') continue;
-    if (Number.parseInt(local.split(':')[1] ?? '', 16) === port) inodes.add(inode);
+    if (ports.includes(Number.parseInt(local.split(':')[1] ?? '', 16))) inodes.add(inode);
   }
-  return descriptors(proxy).filter((target) => inodes.has(/socket:\[(\d+)\]/.exec(target)?.[1] ?? '')).length;
+  return descriptors(pid).filter((target) => inodes.has(/socket:\[(\d+)\]/.exec(target)?.[1] ?? '')).length;
 }
 
-function descriptors({ pid }: HipacheProcess): string[] {
+function descriptors(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
     try {
       return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
@@ -108,6 +178,6 @@ function descriptors({ pid }: HipacheProcess): string[] {
   });
 }
 
-function residentBytes({ pid }: HipacheProcess): number {
+function residentBytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }
