@@ -139,7 +139,7 @@ describe('the commands, each a process of its own', () => {
     const https = { bind: '127.0.0.1', key: '/absent.key', cert: '/absent.crt', ciphers: 'RC4' };
     writeFileSync(file, JSON.stringify({ https, driver: 'etcd:' }));
     const tls = run(hipache, ['--dry', '--config', file]);
-    assert.equal(tls.code, 1);
+    assert.equal(tls.code, 2);
     assert.match(tls.err, /warning: https\.bind\[0\]\.ciphers: no cipher of today's OpenSSL/);
     assert.match(tls.err, /https\.bind\[0\]\.cert: \/absent\.crt cannot be read: there is no such file/);
     assert.match(tls.err, /etcd: is not supported/);
