@@ -60,6 +60,14 @@ describe('a certificate and its key', () => {
     }
   });
 
+  test('that are well-formed but too weak for OpenSSL are refused as well', () => {
+    const { certificate, key } = authority.issue(['weak.example.com'], { keyType: 'weak' });
+    assert.throws(() => checkCertificate(certificate, key), {
+      code: 'CERTIFICATE_INVALID',
+      message: /^OpenSSL refuses it: .*key too small/,
+    });
+  });
+
   test('an encrypted key needs its passphrase', () => {
     const encrypted = readFileSync(authority.encrypt(issued, 'open sesame'), 'latin1');
     assert.equal(checkCertificate(issued.certificate, encrypted, 'open sesame').keyType, 'ec');

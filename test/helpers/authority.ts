@@ -13,8 +13,8 @@ export interface Issued {
 export interface IssueOptions {
   /** Days that it is valid from now; negative for one that has expired. Default 30. */
   readonly days?: number;
-  /** `ec` (P-256) or `rsa` (2048). Default `ec`. */
-  readonly keyType?: 'ec' | 'rsa';
+  /** `ec` (P-256), `rsa` (2048), or `weak` (RSA, 1024). Default `ec`. */
+  readonly keyType?: 'ec' | 'rsa' | 'weak';
 }
 
 /** A certificate authority of a test, with OpenSSL's command line: its files are gone with `dispose`. */
@@ -120,9 +120,11 @@ export class Authority {
     );
   }
 
-  private makeKey(file: string, type: 'ec' | 'rsa'): void {
+  private makeKey(file: string, type: NonNullable<IssueOptions['keyType']>): void {
     const algorithm =
-      type === 'ec' ? ['EC', '-pkeyopt', 'ec_paramgen_curve:P-256'] : ['RSA', '-pkeyopt', 'rsa_keygen_bits:2048'];
+      type === 'ec'
+        ? ['EC', '-pkeyopt', 'ec_paramgen_curve:P-256']
+        : ['RSA', '-pkeyopt', `rsa_keygen_bits:${type === 'rsa' ? 2048 : 1024}`];
     this.openssl('genpkey', '-out', file, '-algorithm', ...algorithm);
   }
 
