@@ -189,7 +189,12 @@ class TunnelSide implements SocketOwner {
     if (other.isWritingEnded) return;
     this.frames.read(bytes, 0, length);
     other.socket.appendBytes(bytes, 0, length);
-    if (other.socket.flush()) return;
+    this.flushToOther();
+  }
+
+  /** Writes what is queued for the other end, and reads no more from this one while that does not keep up. */
+  private flushToOther(): void {
+    if (this.other.socket.flush()) return;
     this.isPaused = true;
     this.socket.pause();
   }
@@ -265,7 +270,7 @@ class TunnelSide implements SocketOwner {
       other.socket.appendBytes(bytes, 0, at);
       if (frames.isBroken) other.isToldToClose = true;
       if (!frames.isAtBoundary) {
-        other.socket.flush();
+        this.flushToOther();
         return;
       }
       other.writeClose(other.pendingClose);

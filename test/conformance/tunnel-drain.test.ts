@@ -4,7 +4,7 @@ import { acceptOf, closeFrame } from '../../src/http1/websocket.ts';
 import type { BackendPeer } from '../helpers/raw-backend.ts';
 import type { RawClient } from '../helpers/raw-client.ts';
 import { get, Rig } from '../helpers/rig.ts';
-import { until } from '../helpers/until.ts';
+import { until, untilStill } from '../helpers/until.ts';
 
 /** How tunnels end with their process: a Close to both ends, between frames, never inside one (design 6.6). */
 
@@ -82,6 +82,22 @@ describe('a drain', () => {
     assert.doesNotMatch(client.received + backend.received, /late/);
     client.socket.end();
     backend.socket.end();
+    await drained;
+  });
+
+  test('holds no more of a long frame than before, where its reader is slow', async (t) => {
+    const { rig, client, backend } = await open(t);
+    const bytes = 64 * 1024 * 1024;
+    const header = Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 0, 0, 0]);
+    header.writeUInt32BE(bytes, 6);
+    backend.socket.write(header);
+    await client.expect(header.toString('latin1'));
+    client.socket.pause();
+    const drained = rig.proxy.dataPlane.drain({ forMs: 30_000, closeCode: 1001 });
+    backend.socket.write(Buffer.alloc(bytes));
+    await untilStill('the writer to be held up', () => backend.socket.writableLength);
+    assert.ok(backend.socket.writableLength > bytes / 2);
+    client.close();
     await drained;
   });
 
