@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { HipacheError } from '../base/errors.ts';
+import { listenFailure } from '../base/listen-failure.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
 import { BackendPools } from './backend-pool.ts';
 import { ByteSocket } from './byte-socket.ts';
@@ -67,7 +67,9 @@ export class DataPlane {
       this.accept(socket, at);
     });
     return new Promise((resolve, reject) => {
-      server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(at, error)));
+      server.once('error', (error: NodeJS.ErrnoException) =>
+        reject(listenFailure(at.address, at.port, error.code ?? error.message)),
+      );
       const place = at.fd === undefined ? { host: at.address, port: at.port } : { fd: at.fd };
       // As an argument of its own: as an option it is only heeded where there is no descriptor.
       server.listen(place, backlog, () => {
@@ -193,15 +195,4 @@ export class DataPlane {
 
 function setLater(delayMs: number, action: () => void): NodeJS.Timeout | undefined {
   return Number.isFinite(delayMs) ? setTimeout(action, delayMs) : undefined;
-}
-
-function listenError(at: ListenAddress, error: NodeJS.ErrnoException): HipacheError {
-  const where = `${at.address}:${at.port}`;
-  const hints: Record<string, string> = {
-    EADDRINUSE: 'another program listens there; stop it, or set another port',
-    EACCES: 'ports below 1024 need root or the capability CAP_NET_BIND_SERVICE',
-    EADDRNOTAVAIL: 'this machine has no such address',
-  };
-  const hint = hints[error.code ?? ''] ?? error.message;
-  return new HipacheError('LISTEN_FAILED', `cannot listen on ${where}: ${hint}`, { cause: error });
 }

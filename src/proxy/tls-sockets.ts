@@ -105,8 +105,7 @@ export function connectTls(
     onread,
     ...(session === null ? {} : { session }),
   };
-  const socket = connect(options as ConnectionOptions);
-  return socket;
+  return connect(options as ConnectionOptions);
 }
 
 /** Has a TLS socket's connection closed with a reset when it is destroyed, which Node offers for plain ones only. */

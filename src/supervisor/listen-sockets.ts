@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import net, { isIP } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import { HipacheError } from '../base/errors.ts';
+import { listenFailure } from '../base/listen-failure.ts';
 
 /** A socket that is bound and does not accept: what `node:cluster` makes for its workers, which Node does not document. */
 interface BoundHandle {
@@ -21,12 +21,6 @@ type CreateServerHandle = (
 
 /** libuv's UV_TCP_REUSEPORT: several sockets share an address, and the kernel spreads connections over them. */
 const reusePort = 2;
-
-const hints: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program listens there; stop it, or set another port',
-  EACCES: 'ports below 1024 need root or the capability CAP_NET_BIND_SERVICE',
-  EADDRNOTAVAIL: 'this machine has no such address',
-};
 
 /** One address, bound for as long as the primary lives: workers inherit its sockets, listen on them and accept. */
 export class ListenSockets {
@@ -106,11 +100,4 @@ async function resolve(address: string, port: number): Promise<{ ip: string; fam
   } catch (error) {
     throw listenFailure(address, port, (error as NodeJS.ErrnoException).code ?? String(error));
   }
-}
-
-/** LISTEN_FAILED with what to do. @param code of the system's error. */
-export function listenFailure(address: string, port: number, code: string): HipacheError {
-  const hint = code === 'ENOTFOUND' ? 'there is no such host name' : (hints[code] ?? code);
-  const where = isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
-  return new HipacheError('LISTEN_FAILED', `cannot listen on ${where}: ${hint}`);
 }

@@ -38,7 +38,7 @@ export class TlsKeeper {
   private readonly settings: readonly TlsSettings[];
   private readonly onProblem: (message: string) => void;
   private stamps: readonly string[];
-  private timers: NodeJS.Timeout[] = [];
+  private timer: NodeJS.Timeout | null = null;
 
   /**
    * @param onProblem told of files that cannot be used after the start; what was read before goes on being served.
@@ -85,18 +85,14 @@ export class TlsKeeper {
       this.state = state;
       onChange(state);
     };
-    this.timers = [
-      setInterval(() => {
-        const state = this.readChanged();
-        if (state !== null) change(state);
-      }, lookMs),
-      setInterval(() => {
-        if (Date.now() - this.ticketKeysSinceMs < ticketKeysMs) return;
-        this.ticketKeysSinceMs = Date.now();
-        change({ ...this.state, ticketKeys: randomBytes(ticketKeyBytes) });
-      }, lookMs),
-    ];
-    for (const timer of this.timers) timer.unref();
+    this.timer = setInterval(() => {
+      const state = this.readChanged();
+      if (state !== null) change(state);
+      if (Date.now() - this.ticketKeysSinceMs < ticketKeysMs) return;
+      this.ticketKeysSinceMs = Date.now();
+      change({ ...this.state, ticketKeys: randomBytes(ticketKeyBytes) });
+    }, lookMs);
+    this.timer.unref();
   }
 
   /** What was read from the same files as `bind` names; null where none was. */
@@ -107,7 +103,7 @@ export class TlsKeeper {
   }
 
   close(): void {
-    for (const timer of this.timers) clearInterval(timer);
+    if (this.timer !== null) clearInterval(this.timer);
   }
 
   /** The state with what the files have now; null where nothing changed, or nothing of it can be used. */

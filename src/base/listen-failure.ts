@@ -1,0 +1,15 @@
+import { isIP } from 'node:net';
+import { HipacheError } from './errors.ts';
+
+const hints: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there; stop it, or set another port',
+  EACCES: 'ports below 1024 need root or the capability CAP_NET_BIND_SERVICE',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOTFOUND: 'there is no such host name',
+};
+
+/** LISTEN_FAILED with what to do. @param code of the system's error. */
+export function listenFailure(address: string, port: number, code: string): HipacheError {
+  const where = isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+  return new HipacheError('LISTEN_FAILED', `cannot listen on ${where}: ${hints[code] ?? code}`);
+}
