@@ -2,8 +2,10 @@ import type { ErrorCode } from '../base/errors.ts';
 import { AnswerHead } from '../http1/answer-head.ts';
 import { BodyReader, type BodySink } from '../http1/body.ts';
 import { Framing, NEED_MORE, REFUSED } from '../http1/head.ts';
+import type { ByteSocket, SocketOwner } from '../sockets/byte-socket.ts';
+import { PlainSocket } from '../sockets/plain-socket.ts';
+import { StreamSocket } from '../sockets/stream-socket.ts';
 import type { BackendPool, ConnectionTaker } from './backend-pool.ts';
-import { ByteSocket, type SocketOwner } from './byte-socket.ts';
 import { inactivityDeadline, type ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
 import { HeldBytes } from './held-bytes.ts';
@@ -361,9 +363,9 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
 function connectTo(pool: BackendPool, owner: SocketOwner, { backendTls, settings }: ProxyContext): ByteSocket {
   const { hostname, port, tlsName: serverName } = pool;
   const { writeBufferBytesMax } = settings;
-  if (serverName === null) return ByteSocket.connecting(hostname, port, owner, writeBufferBytesMax);
+  if (serverName === null) return PlainSocket.connecting(hostname, port, owner, writeBufferBytesMax);
   const target = { hostname, port, serverName };
-  return ByteSocket.connectingTls(target, owner, writeBufferBytesMax, backendTls, pool.tlsSession, (session) => {
+  return StreamSocket.connectingTls(target, owner, writeBufferBytesMax, backendTls, pool.tlsSession, (session) => {
     pool.tlsSession = session;
   });
 }

@@ -3,7 +3,7 @@ import type { AnswerHead } from '../http1/answer-head.ts';
 import { BodyReader, type BodySink } from '../http1/body.ts';
 import { Framing, NEED_MORE, REFUSED } from '../http1/head.ts';
 import { RequestHead } from '../http1/request-head.ts';
-import type { ByteSocket, SocketOwner } from './byte-socket.ts';
+import type { ByteSocket, SocketOwner } from '../sockets/byte-socket.ts';
 import { inactivityDeadline, type ListenerTraits, type ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
 import { Exchange, type ExchangeClient } from './exchange.ts';

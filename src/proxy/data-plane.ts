@@ -1,8 +1,11 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { listenFailure } from '../base/listen-failure.ts';
+import { createAcceptor } from '../sockets/accept.ts';
+import { PlainSocket } from '../sockets/plain-socket.ts';
+import { StreamSocket } from '../sockets/stream-socket.ts';
+import { peerAddress, socketOn, type TcpHandle, takeHandle } from '../sockets/tcp-handle.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
 import { BackendPools } from './backend-pool.ts';
-import { ByteSocket } from './byte-socket.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { DataPlaneParts, ListenerTraits, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
@@ -63,9 +66,7 @@ export class DataPlane {
    * @throws HipacheError LISTEN_FAILED.
    */
   listen(at: ListenAddress): Promise<number> {
-    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
-      this.accept(socket, at);
-    });
+    const server = createAcceptor((handle) => this.accept(handle, at));
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) =>
         reject(listenFailure(at.address, at.port, error.code ?? error.message)),
@@ -135,38 +136,42 @@ export class DataPlane {
     deadlines.tick(clock.monotonicMs(), (error) => onProblem('internal error at a deadline', error));
   }
 
-  private accept(socket: Socket, at: ListenAddress): void {
+  private accept(handle: TcpHandle, at: ListenAddress): void {
     const { context, counters, headless } = this;
     if (this.connections.size + context.tunnels.size + headless.size >= context.settings.connectionsMax) {
       counters.clientConnectionsRefused++;
-      socket.destroy();
+      handle.close();
       return;
     }
+    const from = peerAddress(handle);
     if (at.tls === undefined || !at.proxyProtocol) {
-      this.serve(socket, at, null);
+      this.serve(handle, at, from);
       return;
     }
+    const socket = socketOn(handle);
     headless.add(socket);
     readProxyHeader(socket, context.settings.headTimeoutMs, (address) => {
       headless.delete(socket);
-      if (address !== null) this.serve(socket, at, address === '' ? null : address);
+      if (address === null) return;
+      // What has been read behind the header can only be handed on by the socket that read it.
+      const rest = socket.readableLength === 0 ? takeHandle(socket) : null;
+      this.serve(rest ?? socket, at, address === '' ? from : address);
     });
   }
 
-  /** @param address that a PROXY header gives; null for that of the socket. */
-  private serve(socket: Socket, at: ListenAddress, address: string | null): void {
+  /** @param accepted a socket only where TLS is spoken and bytes of it have been read. */
+  private serve(accepted: TcpHandle | Socket, at: ListenAddress, address: string): void {
     const { context, counters } = this;
     const { writeBufferBytesMax } = context.settings;
     counters.clientConnections++;
     counters.clientConnectionsOpen++;
     const connection = new ClientConnection(context, at, this.forget);
     this.connections.add(connection);
-    const from = address ?? socket.remoteAddress ?? '';
     connection.attach(
       at.tls === undefined
-        ? ByteSocket.accepted(socket, connection, writeBufferBytesMax)
-        : ByteSocket.acceptedTls(socket, connection, writeBufferBytesMax, at.tls),
-      from,
+        ? PlainSocket.accepted(accepted as TcpHandle, connection, writeBufferBytesMax)
+        : StreamSocket.acceptedTls(accepted, connection, writeBufferBytesMax, at.tls),
+      address,
     );
   }
 

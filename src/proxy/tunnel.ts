@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../base/errors.ts';
 import { closeFrame, FrameReader } from '../http1/websocket.ts';
-import type { ByteSocket, SocketOwner } from './byte-socket.ts';
+import type { ByteSocket, SocketOwner } from '../sockets/byte-socket.ts';
 import type { ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
 

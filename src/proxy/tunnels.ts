@@ -1,4 +1,4 @@
-import type { ByteSocket } from './byte-socket.ts';
+import type { ByteSocket } from '../sockets/byte-socket.ts';
 import type { ProxyContext } from './context.ts';
 import type { EndedExchange } from './observer.ts';
 import { Tunnel } from './tunnel.ts';

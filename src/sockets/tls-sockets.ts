@@ -1,7 +1,8 @@
-import { isIP, type Socket } from 'node:net';
+import { isIP, Socket } from 'node:net';
 import { type ConnectionOptions, connect, type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
+import { socketOn, type TcpHandle } from './tcp-handle.ts';
 
 /** As of `net`: reads go into one buffer instead of one each. */
 interface ReadInto {
@@ -10,14 +11,10 @@ interface ReadInto {
 }
 
 /** What of Node's handles and sockets is used besides the public interface. */
-interface TcpHandle {
-  close(done?: () => void): void;
-  reset?(done?: () => void): number;
-}
 interface TlsInternals {
   _wrapHandle(wrap: unknown, handle: unknown, isWriting: boolean): unknown;
   _releaseControl?(): boolean;
-  _handle: { _parent?: TcpHandle } | null;
+  _handle: { _parent?: Pick<TcpHandle, 'close' | 'reset'> } | null;
 }
 
 type AcceptedOptions = TLSSocketOptions & { acceptedHandle: unknown; onread: ReadInto; allowHalfOpen: boolean };
@@ -47,10 +44,11 @@ const canUseHandle = typeof (TLSSocket.prototype as unknown as TlsInternals)._wr
 
 /**
  * Begins the server's handshake on an accepted connection. `secure` is emitted when it is done.
+ * @param accepted a socket where bytes of it have been read, which only Node's own way can hand on.
  * @returns the socket, and whether it reads through `onread`; else it emits `data`.
  */
 export function acceptTls(
-  accepted: Socket,
+  accepted: TcpHandle | Socket,
   listener: TlsListener,
   onread: ReadInto,
   writeBufferBytesMax: number,
@@ -61,26 +59,25 @@ export function acceptTls(
     SNICallback: listener.chooseContext as NonNullable<TLSSocketOptions['SNICallback']>,
     ALPNProtocols: serverProtocols,
   };
-  const carrier = accepted as unknown as { _handle: unknown };
-  const handle = carrier._handle;
-  // Bytes that have been read already, behind a PROXY header, can only be handed on by Node's own way.
-  const isFresh = accepted.readableLength === 0 && handle !== null && typeof handle === 'object';
   let socket: TLSSocket;
-  if (canUseHandle && isFresh) {
-    carrier._handle = null;
+  let readsItself = false;
+  if (accepted instanceof Socket) {
+    socket = new TLSSocket(accepted, options);
+  } else if (canUseHandle) {
+    readsItself = true;
     socket = new AcceptedTlsSocket({
       ...options,
-      acceptedHandle: handle,
+      acceptedHandle: accepted,
       onread,
       allowHalfOpen: true,
       highWaterMark: writeBufferBytesMax,
     } as AcceptedOptions);
   } else {
-    socket = new TLSSocket(accepted, options);
+    socket = new TLSSocket(socketOn(accepted), options);
   }
   // Until then Node takes an error for one of the handshake, and keeps it from us.
   socket.once('secure', () => void (socket as unknown as TlsInternals)._releaseControl?.());
-  return { socket, readsItself: canUseHandle && isFresh };
+  return { socket, readsItself };
 }
 
 /** Connects to a backend and begins the handshake; `secureConnect` is emitted when it is done and verified. */

@@ -1,75 +1,35 @@
 import { type NetConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import '../http1/bytes.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
+import { blockBytes, giveBlock } from './blocks.ts';
+import type { ByteSocket, SocketOwner } from './byte-socket.ts';
+import { socketOn, type TcpHandle } from './tcp-handle.ts';
 import { acceptTls, connectTls, resetOnDestroy } from './tls-sockets.ts';
+import { WriteQueue } from './write-queue.ts';
+
+/** As of `TcpSocket`, for connections that are read through `net.Socket`. */
+const sharedReadBuffer = Buffer.allocUnsafeSlow(blockBytes);
 
 /**
- * The one file, with that of TLS sockets, that touches `net.Socket`: bytes in as views, bytes out joined into as few writes as possible.
- *
- * Reading goes through `onread` into one buffer that all sockets of the worker share: libuv reads and hands over in
- * one step, so the view is good until the callback returns. An idle connection thus holds no read buffer at all.
+ * A connection on Node's own sockets: those with TLS, and plain ones where this Node's handles are not as `TcpSocket`
+ * expects them. Reads go through `onread` into one buffer.
  */
-
-/** Who uses a socket. Calls never overlap; `onClosed` is the last one and comes exactly once. */
-export interface SocketOwner {
-  /** `bytes[0, length)`, valid only during the call. */
-  onBytes(bytes: Buffer, length: number): void;
-  /** The peer will send nothing more. */
-  onEnd(): void;
-  /** What was written has left: go on after `flush` has returned false. */
-  onDrain(): void;
-  /** Connected, with TLS once the handshake is done. */
-  onConnected(): void;
-  /** All that was written before `end` has left. */
-  onFinished(): void;
-  /** A call of this owner threw: a defect of ours. It ends this socket, not everybody's; `onClosed` follows. */
-  onDefect(error: Error): void;
-  /** The socket is gone; `error` says why where it was not closed in order. */
-  onClosed(error: NodeJS.ErrnoException | null): void;
-}
-
-/** Bytes of one read at most; what a single view can be. */
-const readBytesMax = 64 * 1024;
-/** Up to here bytes are joined with the text around them, beyond they are copied and written as a buffer. */
-const joinBytesMax = 16 * 1024;
-
-/** Blocks for such copies, used again so that a long body leaves no garbage behind. */
-const freeBlocks: Buffer[] = [];
-const freeBlocksMax = 64;
-
-const sharedReadBuffer = Buffer.allocUnsafeSlow(readBytesMax);
-
-/** What of Node's TCP handle is used; present on every accepted socket, though not public. */
-interface HandleCarrier {
-  _handle?: unknown;
-}
-
-export class ByteSocket {
-  /** Empty where the peer is unknown (gone already). */
-  readonly remoteAddress: string;
-  /** Bytes queued for writing since the beginning. */
-  bytesQueued = 0;
+export class StreamSocket extends WriteQueue implements ByteSocket {
   private readonly socket: OwnedSocket;
   private owner: SocketOwner;
-  /** What waits for `flush`, as latin1; the usual case. */
-  private text = '';
-  /** What waits before `text`, where it is not text alone. */
-  private parts: (string | Buffer)[] | null = null;
   /** The peer takes nothing more, but may have sent something: see `PatientSocket`. */
   private writeFailed = false;
-  /** Whether a session was resumed; set when the handshake is done. */
   isResumed = false;
   private readonly isTls: boolean;
   private closed = false;
   private error: NodeJS.ErrnoException | null = null;
 
   private constructor(socket: OwnedSocket, owner: SocketOwner, readsItself: boolean, isTls = false) {
+    super();
     this.socket = socket;
     this.owner = owner;
     this.isTls = isTls;
-    this.remoteAddress = socket.remoteAddress ?? '';
     socket.byteSocket = this;
     socket.on('error', onError);
     socket.on('close', onClose);
@@ -79,38 +39,23 @@ export class ByteSocket {
     if (!readsItself) socket.on('data', onData);
   }
 
-  /**
-   * Takes over a connection from a `net.Server` made with `pauseOnConnect` and `allowHalfOpen`; reading starts with
-   * `resume`. Its handle is wrapped again in a socket with `onread`; where there is no such handle, `data` events do.
-   */
-  static accepted(accepted: Socket, owner: SocketOwner, writeBufferBytesMax: number): ByteSocket {
-    const carrier = accepted as HandleCarrier;
-    const handle = carrier._handle;
-    if (handle === undefined || handle === null || typeof handle !== 'object' || !('readStart' in handle)) {
-      return new ByteSocket(accepted as OwnedSocket, owner, false);
-    }
-    carrier._handle = null;
-    const options = {
-      handle,
-      allowHalfOpen: true,
-      pauseOnCreate: true,
-      writableHighWaterMark: writeBufferBytesMax,
-      onread: { buffer: sharedReadBuffer, callback: onRead },
-    } as unknown as SocketConstructorOpts;
-    const socket = new Socket(options) as OwnedSocket;
-    return new ByteSocket(socket, owner, true);
+  /** A plain connection that was accepted; reading starts with `resume`. */
+  static accepted(handle: TcpHandle, owner: SocketOwner, writeBufferBytesMax: number): StreamSocket {
+    const onread = { buffer: sharedReadBuffer, callback: onRead };
+    const socket = socketOn(handle, { writableHighWaterMark: writeBufferBytesMax, onread });
+    return new StreamSocket(socket as OwnedSocket, owner, true);
   }
 
   /** As `accepted`, and begins the handshake; `onConnected` follows when it is done. */
   static acceptedTls(
-    accepted: Socket,
+    accepted: TcpHandle | Socket,
     owner: SocketOwner,
     writeBufferBytesMax: number,
     listener: TlsListener,
-  ): ByteSocket {
+  ): StreamSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
     const { socket, readsItself } = acceptTls(accepted, listener, onread, writeBufferBytesMax);
-    const byteSocket = new ByteSocket(socket as OwnedSocket, owner, readsItself, true);
+    const byteSocket = new StreamSocket(socket as OwnedSocket, owner, readsItself, true);
     socket.once('secure', onConnect);
     return byteSocket;
   }
@@ -126,10 +71,10 @@ export class ByteSocket {
     tls: BackendTls,
     session: Buffer | null,
     onSession: (session: Buffer) => void,
-  ): ByteSocket {
+  ): StreamSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
     const socket = connectTls(target, tls, session, onread, writeBufferBytesMax);
-    const byteSocket = new ByteSocket(socket as OwnedSocket, owner, true, true);
+    const byteSocket = new StreamSocket(socket as OwnedSocket, owner, true, true);
     beTlsPatient(socket as OwnedSocket);
     socket.once('secureConnect', onConnect);
     socket.on('session', onSession);
@@ -137,7 +82,7 @@ export class ByteSocket {
   }
 
   /** Connects; `onConnected` or `onClosed` follows. Reading starts by itself. */
-  static connecting(hostname: string, port: number, owner: SocketOwner, writeBufferBytesMax: number): ByteSocket {
+  static connecting(hostname: string, port: number, owner: SocketOwner, writeBufferBytesMax: number): StreamSocket {
     const options: NetConnectOpts = {
       host: hostname,
       port,
@@ -147,13 +92,12 @@ export class ByteSocket {
       onread: { buffer: sharedReadBuffer, callback: onRead },
     } as NetConnectOpts;
     const socket = new PatientSocket(options as SocketConstructorOpts);
-    const byteSocket = new ByteSocket(socket, owner, true);
+    const byteSocket = new StreamSocket(socket, owner, true);
     socket.once('connect', onConnect);
     socket.connect(options);
     return byteSocket;
   }
 
-  /** Whether the peer keeps up with what is written. */
   get isFlowing(): boolean {
     return !this.socket.writableNeedDrain;
   }
@@ -162,46 +106,18 @@ export class ByteSocket {
     return this.closed || this.socket.destroyed;
   }
 
-  /** Another one takes over: it gets every further call. */
   handTo(owner: SocketOwner): void {
     this.owner = owner;
   }
 
-  /** Has the system look after a peer that is silent, so that one that vanished is noticed. @param afterMs from 1000. */
   keepAlive(afterMs: number): void {
     this.socket.setKeepAlive(true, afterMs);
   }
 
-  /** Queues latin1 text for `flush`. */
-  append(text: string): void {
-    this.text += text;
-    this.bytesQueued += text.length;
-  }
-
-  /** Queues a copy of `bytes[start, end)` for `flush`. */
-  appendBytes(bytes: Buffer, start: number, end: number): void {
-    const length = end - start;
-    this.bytesQueued += length;
-    if (length <= joinBytesMax || length > readBytesMax) {
-      this.text += bytes.latin1Slice(start, end);
-      return;
-    }
-    this.parts ??= [];
-    if (this.text !== '') {
-      this.parts.push(this.text);
-      this.text = '';
-    }
-    const block = freeBlocks.pop() ?? Buffer.allocUnsafeSlow(readBytesMax);
-    bytes.copy(block, 0, start, end);
-    this.parts.push(block.subarray(0, length));
-  }
-
-  /** Writes what is queued, in one system call. @returns false where the peer is slow: wait for `onDrain`. */
   flush(): boolean {
     const { text, parts, socket } = this;
     if (this.writeFailed) {
-      this.text = '';
-      this.parts = null;
+      this.dropQueue();
       return true;
     }
     if (parts === null) {
@@ -209,8 +125,7 @@ export class ByteSocket {
       this.text = '';
       return socket.write(text, 'latin1');
     }
-    this.parts = null;
-    this.text = '';
+    this.dropQueue();
     socket.cork();
     for (const part of parts) {
       if (typeof part === 'string') socket.write(part, 'latin1');
@@ -229,17 +144,14 @@ export class ByteSocket {
     this.socket.resume();
   }
 
-  /** Says that nothing more will be written, after what was. Reading goes on. */
   end(): void {
     this.socket.end();
   }
 
-  /** Closes at once; what is unsent is lost. */
   destroy(): void {
     this.socket.destroy();
   }
 
-  /** Closes with a reset, so that the peer cannot take what it got for the whole. */
   reset(): void {
     if (this.socket.destroyed) return;
     if (!this.isTls) {
@@ -298,9 +210,9 @@ export class ByteSocket {
   }
 }
 
-/** Gives back the block of a part that has left; after an error it may still be in use, and is left to the collector. */
+/** After an error the block of a part may still be in use, and is left to the collector. */
 function recycle(part: Buffer, error: Error | null | undefined): void {
-  if (!error && freeBlocks.length < freeBlocksMax) freeBlocks.push(Buffer.from(part.buffer as ArrayBuffer));
+  if (!error) giveBlock(part);
 }
 
 /** How long after a write has failed, or after the last bytes since, the peer's last words are waited for. */
@@ -311,7 +223,7 @@ const lastWordsMs = 250;
  * reading the rest: the write fails while the answer lies in the receive buffer (CVE-2025-4366 is about its loss).
  */
 class PatientSocket extends Socket {
-  byteSocket!: ByteSocket;
+  byteSocket!: StreamSocket;
   private timer: NodeJS.Timeout | null = null;
 
   /** More came: there may be still more. */
@@ -351,7 +263,7 @@ function isFailedWrite(error: NodeJS.ErrnoException | undefined): boolean {
 }
 
 interface OwnedSocket extends Socket {
-  byteSocket: ByteSocket;
+  byteSocket: StreamSocket;
   /** Of those that wait for last words: more came. */
   heard?: () => void;
 }

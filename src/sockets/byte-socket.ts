@@ -1,0 +1,46 @@
+/** Who uses a socket. Calls never overlap; `onClosed` is the last one and comes exactly once. */
+export interface SocketOwner {
+  /** `bytes[0, length)`, valid only during the call. */
+  onBytes(bytes: Buffer, length: number): void;
+  /** The peer will send nothing more. */
+  onEnd(): void;
+  /** What was written has left: go on after `flush` has returned false. */
+  onDrain(): void;
+  /** Connected, with TLS once the handshake is done. */
+  onConnected(): void;
+  /** All that was written before `end` has left. */
+  onFinished(): void;
+  /** A call of this owner threw: a defect of ours. It ends this socket, not everybody's; `onClosed` follows. */
+  onDefect(error: Error): void;
+  /** The socket is gone; `error` says why where it was not closed in order. */
+  onClosed(error: NodeJS.ErrnoException | null): void;
+}
+
+/** A connection: bytes in as views, bytes out joined into as few writes as possible. */
+export interface ByteSocket {
+  /** Bytes queued for writing since the beginning. */
+  readonly bytesQueued: number;
+  /** Whether a TLS session was resumed; set when the handshake is done. */
+  readonly isResumed: boolean;
+  /** Whether the peer keeps up with what is written. */
+  readonly isFlowing: boolean;
+  readonly isClosed: boolean;
+  /** Another one takes over: it gets every further call. */
+  handTo(owner: SocketOwner): void;
+  /** Has the system look after a peer that is silent, so that one that vanished is noticed. @param afterMs from 1000. */
+  keepAlive(afterMs: number): void;
+  /** Queues latin1 text for `flush`. */
+  append(text: string): void;
+  /** Queues `bytes[start, end)` for `flush`; a copy, as far as they may change before they have left. */
+  appendBytes(bytes: Buffer, start: number, end: number): void;
+  /** Writes what is queued, in one system call. @returns false where the peer is slow: wait for `onDrain`. */
+  flush(): boolean;
+  pause(): void;
+  resume(): void;
+  /** Says that nothing more will be written, after what was. Reading goes on. */
+  end(): void;
+  /** Closes at once; what is unsent is lost. */
+  destroy(): void;
+  /** Closes with a reset, so that the peer cannot take what it got for the whole. */
+  reset(): void;
+}

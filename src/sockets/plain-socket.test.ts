@@ -1,0 +1,287 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { afterEach, describe, it } from 'node:test';
+import { until } from '../../test/helpers/until.ts';
+import { createAcceptor } from './accept.ts';
+import type { ByteSocket, SocketOwner } from './byte-socket.ts';
+import { PlainSocket } from './plain-socket.ts';
+import { StreamSocket } from './stream-socket.ts';
+import { TcpSocket } from './tcp-socket.ts';
+
+const writeBufferBytesMax = 64 * 1024;
+
+/** Notes what it is told. */
+class Recorder implements SocketOwner {
+  isInBody = false;
+  readonly events: string[] = [];
+  text = '';
+  closed: NodeJS.ErrnoException | null | undefined;
+  onBytes(bytes: Buffer, length: number): void {
+    this.text += bytes.toString('latin1', 0, length);
+  }
+  onEnd(): void {
+    this.events.push('end');
+  }
+  onDrain(): void {
+    this.events.push('drain');
+  }
+  onConnected(): void {
+    this.events.push('connected');
+  }
+  onFinished(): void {
+    this.events.push('finished');
+  }
+  onDefect(error: Error): void {
+    this.events.push(`defect: ${error.message}`);
+  }
+  onClosed(error: NodeJS.ErrnoException | null): void {
+    this.events.push(`closed: ${error?.code ?? null}`);
+    this.closed = error;
+  }
+}
+
+const cleanUp: (() => void)[] = [];
+afterEach(() => {
+  for (const undo of cleanUp.splice(0)) undo();
+});
+
+it('is the direct one on the Node that this project comes with', () => {
+  assert.equal(PlainSocket, TcpSocket);
+});
+
+for (const kind of [TcpSocket, StreamSocket]) {
+  describe(`a plain connection as ${kind.name}`, () => {
+    /** A connection that is accepted, and its client. */
+    async function accepted(): Promise<{ socket: ByteSocket; owner: Recorder; client: Socket }> {
+      const owner = new Recorder();
+      let socket: ByteSocket | undefined;
+      const server = createAcceptor((handle) => {
+        socket = kind.accepted(handle, owner, writeBufferBytesMax);
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const client = connect({ port: (server.address() as AddressInfo).port, allowHalfOpen: true });
+      client.on('error', () => {});
+      cleanUp.push(
+        () => server.close(),
+        () => client.destroy(),
+        () => socket?.destroy(),
+      );
+      await until('the connection is accepted', () => socket !== undefined);
+      return { socket: socket as ByteSocket, owner, client };
+    }
+
+    /** A connection that is made, and its server's end. */
+    async function connected(): Promise<{ socket: ByteSocket; owner: Recorder; peer: Socket }> {
+      const owner = new Recorder();
+      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const socket = kind.connecting('127.0.0.1', (server.address() as AddressInfo).port, owner, writeBufferBytesMax);
+      const [peer] = (await once(server, 'connection')) as [Socket];
+      peer.on('error', () => {});
+      cleanUp.push(
+        () => server.close(),
+        () => peer.destroy(),
+        () => socket.destroy(),
+      );
+      await until('it is connected', () => owner.events.includes('connected'));
+      return { socket, owner, peer };
+    }
+
+    it('reads only once resumed, and not while paused', async () => {
+      const { socket, owner, client } = await accepted();
+      await new Promise((resolve) => client.write('one', resolve));
+      assert.equal(owner.text, '');
+      socket.resume();
+      await until('the first text', () => owner.text === 'one');
+      socket.pause();
+      client.write('two');
+      socket.append('sent meanwhile');
+      socket.flush();
+      await once(client, 'data');
+      assert.equal(owner.text, 'one');
+      socket.resume();
+      await until('the second text', () => owner.text === 'onetwo');
+    });
+
+    it('writes in the order in which it was queued, text and bytes of any length', async () => {
+      const { socket, client } = await accepted();
+      const bytes = Buffer.alloc(200_000, 'abcdefghij');
+      let expected = '';
+      let received = '';
+      client.setEncoding('latin1').on('data', (text: string) => {
+        received += text;
+      });
+      for (const length of [3, 20_000, 65_536, 100_000, 16_384, 40_000]) {
+        socket.append(`<${length}>`);
+        socket.appendBytes(bytes, 5, 5 + length);
+        expected += `<${length}>${bytes.toString('latin1', 5, 5 + length)}`;
+      }
+      // What was queued is a copy.
+      bytes.fill('!');
+      socket.append('\xff');
+      expected += '\xff';
+      assert.equal(socket.bytesQueued, expected.length);
+      socket.flush();
+      await until('all of it', () => received.length >= expected.length);
+      assert.equal(received, expected);
+    });
+
+    it('tells who writes to a slow reader to wait, and when to go on', async () => {
+      const { socket, owner, client } = await accepted();
+      const bytes = Buffer.alloc(65_536, 'x');
+      let written = 0;
+      do {
+        socket.appendBytes(bytes, 0, bytes.length);
+        written += bytes.length;
+      } while (socket.flush());
+      assert.equal(socket.isFlowing, false);
+      assert.deepEqual(owner.events, []);
+      let received = 0;
+      client.on('data', (data) => {
+        received += data.length;
+      });
+      await until('the reader has caught up', () => owner.events.includes('drain'));
+      assert.equal(socket.isFlowing, true);
+      await until('all of it', () => received === written);
+    });
+
+    it('is closed in order once both have ended, and only then', async () => {
+      const { socket, owner, client } = await accepted();
+      socket.resume();
+      client.end('question');
+      await until('the end', () => owner.events.includes('end'));
+      assert.equal(owner.text, 'question');
+      assert.equal(socket.isClosed, false);
+      socket.append('answer');
+      socket.flush();
+      socket.end();
+      let received = '';
+      client.setEncoding('latin1').on('data', (text: string) => {
+        received += text;
+      });
+      await until('closed', () => owner.closed !== undefined);
+      assert.deepEqual(owner.events, ['end', 'finished', 'closed: null']);
+      await until('the answer', () => received === 'answer');
+      assert.equal(socket.isClosed, true);
+    });
+
+    it('ends its half, and reads on', async () => {
+      const { socket, owner, client } = await accepted();
+      socket.resume();
+      socket.end();
+      client.resume();
+      await once(client, 'end');
+      await until('its half has ended', () => owner.events.includes('finished'));
+      client.end('last words');
+      await until('closed', () => owner.closed !== undefined);
+      assert.equal(owner.text, 'last words');
+      assert.deepEqual(owner.events, ['finished', 'end', 'closed: null']);
+    });
+
+    it('resets', async () => {
+      const { socket, owner, client } = await accepted();
+      let code = '';
+      client.on('error', (error: NodeJS.ErrnoException) => {
+        code = error.code ?? '';
+      });
+      client.resume();
+      socket.reset();
+      await until('the client sees it', () => code !== '');
+      assert.equal(code, 'ECONNRESET');
+      await until('closed', () => owner.closed !== undefined);
+      assert.deepEqual(owner.events, ['closed: null']);
+    });
+
+    it('says so when the peer resets', async () => {
+      const { socket, owner, client } = await accepted();
+      socket.resume();
+      client.resetAndDestroy();
+      await until('closed', () => owner.closed !== undefined);
+      assert.deepEqual(owner.events, ['closed: ECONNRESET']);
+    });
+
+    it('ends where its owner throws', async () => {
+      const { socket, owner, client } = await accepted();
+      owner.onBytes = () => {
+        throw new Error('of a test');
+      };
+      socket.resume();
+      client.write('x');
+      await until('closed', () => owner.closed !== undefined);
+      assert.deepEqual(owner.events, ['defect: of a test', 'closed: null']);
+    });
+
+    it('tells its next owner what comes', async () => {
+      const { socket, owner, client } = await accepted();
+      const next = new Recorder();
+      socket.handTo(next);
+      socket.resume();
+      client.end('x');
+      await until('the end', () => next.events.includes('end'));
+      assert.equal(next.text, 'x');
+      assert.deepEqual([owner.text, owner.events], ['', []]);
+    });
+
+    it('connects, and reads by itself', async () => {
+      const { socket, owner, peer } = await connected();
+      socket.append('to the peer');
+      socket.flush();
+      peer.write('from the peer');
+      peer.resume();
+      const [text] = (await once(peer.setEncoding('latin1'), 'data')) as [string];
+      assert.equal(text, 'to the peer');
+      await until("the peer's text", () => owner.text === 'from the peer');
+      socket.keepAlive(60_000);
+      socket.destroy();
+      await until('closed', () => owner.closed !== undefined);
+      assert.deepEqual(owner.events, ['connected', 'closed: null']);
+    });
+
+    it('says why it could not connect', async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      server.close();
+      await once(server, 'close');
+      const owner = new Recorder();
+      const socket = kind.connecting('127.0.0.1', port, owner, writeBufferBytesMax);
+      assert.equal(socket.isClosed, false);
+      await until('closed', () => owner.closed !== undefined);
+      assert.deepEqual(owner.events, ['closed: ECONNREFUSED']);
+      assert.equal(socket.isClosed, true);
+    });
+
+    it('can be given up while it connects', async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      cleanUp.push(() => server.close());
+      const owner = new Recorder();
+      const socket = kind.connecting('127.0.0.1', (server.address() as AddressInfo).port, owner, writeBufferBytesMax);
+      socket.destroy();
+      assert.equal(socket.isClosed, true);
+      await until('closed', () => owner.closed !== undefined);
+      assert.deepEqual(owner.events, ['closed: null']);
+    });
+
+    it('hears the last words of a backend that reads no more', async () => {
+      const { socket, owner, peer } = await connected();
+      const bytes = Buffer.alloc(65_536);
+      socket.pause();
+      socket.appendBytes(bytes, 0, bytes.length);
+      socket.flush();
+      await new Promise((resolve) => peer.write('no more, please', resolve));
+      // What it has not read makes a reset of its end.
+      peer.destroy();
+      await once(peer, 'close');
+      socket.appendBytes(bytes, 0, bytes.length);
+      socket.flush();
+      assert.equal(socket.isClosed, false);
+      socket.resume();
+      await until('closed', () => owner.closed !== undefined);
+      assert.equal(owner.text, 'no more, please');
+      assert.match(owner.closed?.code ?? '', /^(ECONNRESET|EPIPE)$/);
+    });
+  });
+}

@@ -1,0 +1,42 @@
+import '../http1/bytes.ts';
+import { blockBytes, takeBlock } from './blocks.ts';
+
+/** Up to here bytes are joined with the text around them, beyond they are copied and written as a buffer. */
+const joinBytesMax = 16 * 1024;
+
+/** What waits to be written: the part that all sockets have in common. */
+export abstract class WriteQueue {
+  /** Bytes queued since the beginning. */
+  bytesQueued = 0;
+  /** What waits for `flush`, as latin1; the usual case. */
+  protected text = '';
+  /** What waits before `text`, where it is not text alone. Buffers are views of blocks. */
+  protected parts: (string | Buffer)[] | null = null;
+
+  append(text: string): void {
+    this.text += text;
+    this.bytesQueued += text.length;
+  }
+
+  appendBytes(bytes: Buffer, start: number, end: number): void {
+    const length = end - start;
+    this.bytesQueued += length;
+    if (length <= joinBytesMax || length > blockBytes) {
+      this.text += bytes.latin1Slice(start, end);
+      return;
+    }
+    this.parts ??= [];
+    if (this.text !== '') {
+      this.parts.push(this.text);
+      this.text = '';
+    }
+    const block = takeBlock();
+    bytes.copy(block, 0, start, end);
+    this.parts.push(block.subarray(0, length));
+  }
+
+  protected dropQueue(): void {
+    this.text = '';
+    this.parts = null;
+  }
+}
