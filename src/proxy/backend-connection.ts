@@ -83,6 +83,10 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     return this.socket.isClosed;
   }
 
+  get isInBody(): boolean {
+    return this.state === IN_BODY && this.receiver !== null;
+  }
+
   /** While connecting: if it is for this taker, the taker is gone. The connection goes on, for the next one. */
   release(taker: ConnectionTaker): void {
     if (this.taker !== taker) return;

@@ -91,6 +91,10 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     this.socket.destroy();
   }
 
+  get isInBody(): boolean {
+    return this.exchange?.requestComplete === false;
+  }
+
   onBytes(bytes: Buffer, length: number): void {
     switch (this.state) {
       case IN_EXCHANGE:

@@ -173,6 +173,10 @@ class TunnelSide implements SocketOwner {
     return this.socket.bytesQueued - this.bytesBefore;
   }
 
+  get isInBody(): boolean {
+    return !this.frames.isAtBoundary;
+  }
+
   begin(bytes: Buffer): void {
     if (bytes.length > 0) this.onBytes(bytes, bytes.length);
     else this.other.socket.flush();

@@ -1,5 +1,7 @@
 /** Who uses a socket. Calls never overlap; `onClosed` is the last one and comes exactly once. */
 export interface SocketOwner {
+  /** Whether more of a body is to come: reads may get a block of their own. */
+  readonly isInBody: boolean;
   /** `bytes[0, length)`, valid only during the call. */
   onBytes(bytes: Buffer, length: number): void;
   /** The peer will send nothing more. */

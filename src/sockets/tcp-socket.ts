@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { blockBytes, giveBlock } from './blocks.ts';
+import { blockBytes, giveBlock, ReadBlock } from './blocks.ts';
 import type { ByteSocket, SocketOwner } from './byte-socket.ts';
 import {
   endOfStream,
@@ -10,7 +10,7 @@ import {
   takeHandle,
   type WriteRequest,
 } from './tcp-handle.ts';
-import { WriteQueue } from './write-queue.ts';
+import { copyOf, joinBytesMax, WriteQueue } from './write-queue.ts';
 
 /** How long after a write has failed, or after the last bytes since, the peer's last words are waited for. */
 const lastWordsMs = 250;
@@ -21,6 +21,13 @@ const lastWordsMs = 250;
  */
 const sharedReadBuffer = Buffer.allocUnsafeSlow(blockBytes);
 
+/** A read of as much shows that a body streams: the next is into a block of the connection's own. */
+const streamingBytesMin = blockBytes / 2;
+
+/** The block whose bytes are just handed over, where it can be lent; and who has queued views of it. */
+let handedOver: ReadBlock | null = null;
+let borrower: TcpSocket | null = null;
+
 /** Used only where there are streams: see `PlainSocket`. */
 const { ShutdownWrap, WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError } = (streams ?? {}) as Streams;
 
@@ -29,8 +36,9 @@ let spareRequest: OwnedWrite | null = null;
 
 interface OwnedWrite extends WriteRequest {
   socket?: TcpSocket;
-  /** What libuv still reads from. */
-  parts?: (string | Buffer)[];
+  /** What libuv still reads from: blocks with copies, and one that is lent. */
+  parts?: readonly (string | Buffer)[];
+  lent?: ReadBlock | null;
 }
 
 /** A handle says with each call which socket it is of. */
@@ -49,6 +57,8 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   private handle: OwnedHandle | null = null;
   /** While it connects. */
   private connector: Socket | null = null;
+  /** What it reads a body into; null for the shared buffer. */
+  private block: ReadBlock | null = null;
   private readonly writeBufferBytesMax: number;
   /** Writes that libuv has not ended. */
   private writesPending = 0;
@@ -105,6 +115,17 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.handle?.setKeepAlive(true, Math.trunc(afterMs / 1000), undefined, undefined);
   }
 
+  override appendBytes(bytes: Buffer, start: number, end: number): void {
+    if (bytes !== handedOver?.bytes || end - start <= joinBytesMax) {
+      super.appendBytes(bytes, start, end);
+      return;
+    }
+    if (borrower !== this) borrower?.keepBorrowed();
+    borrower = this;
+    this.bytesQueued += end - start;
+    this.push(bytes.subarray(start, end));
+  }
+
   flush(): boolean {
     const { handle, parts, text } = this;
     if (handle === null || this.writeFailed || this.isEnding) {
@@ -118,6 +139,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
       return this.afterWrite(handle, request, handle.writeLatin1String(request, text), null);
     }
     this.dropQueue();
+    if (borrower === this) borrower = null;
     if (text !== '') parts.push(text);
     const request = takeRequest();
     return this.afterWrite(handle, request, writeParts(handle, request, parts), parts);
@@ -181,22 +203,53 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     handle.onread = onRead as TcpHandle['onread'];
   }
 
-  /** @internal A read of so many bytes, or its error. */
-  hasRead(length: number): void {
-    if (this.handle === null || length === 0) return;
+  /** @internal A read of so many bytes, or its error. @returns what to read into from now on, if something else. */
+  hasRead(length: number): Buffer | undefined {
+    if (this.handle === null || length === 0) return undefined;
     if (length > 0) {
       this.lastWordsTimer?.refresh();
+      const { block } = this;
+      handedOver = block;
       try {
-        this.owner.onBytes(sharedReadBuffer, length);
+        this.owner.onBytes(block === null ? sharedReadBuffer : block.bytes, length);
       } catch (error) {
         this.defect(error);
       }
-    } else if (length === endOfStream) {
+      borrower?.keepBorrowed();
+      handedOver = null;
+      return block === null && length < streamingBytesMin ? undefined : this.changeBlock(length);
+    }
+    if (length === endOfStream) {
       this.hasEnded = true;
       this.tell('onEnd');
       if (this.isFinished) this.close(null, false);
     } else {
       this.close(systemError(length, 'read'), false);
+    }
+    return undefined;
+  }
+
+  /** @returns the buffer to read into from now on, if another. */
+  private changeBlock(length: number): Buffer | undefined {
+    const { block } = this;
+    const isStreaming = this.handle !== null && length >= streamingBytesMin && this.owner.isInBody;
+    if (isStreaming && block !== null && !block.isLent) return undefined;
+    this.block = isStreaming ? ReadBlock.take() : null;
+    block?.leave();
+    if (this.block === block) return undefined;
+    return this.block === null ? sharedReadBuffer : this.block.bytes;
+  }
+
+  private leaveBlock(): void {
+    this.block?.leave();
+    this.block = null;
+  }
+
+  /** What is queued of the bytes that are handed over has to outlast the call. */
+  private keepBorrowed(): void {
+    borrower = null;
+    if (this.parts !== null) {
+      this.parts = this.parts.map((part) => (isBorrowed(part) ? copyOf(part, 0, part.length) : part));
     }
   }
 
@@ -218,10 +271,16 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     }
     request.oncomplete = onWritten;
     request.socket = this;
-    if (parts !== null) request.parts = parts;
+    if (parts !== null) this.awaitBlocks(request, parts);
     this.writesPending++;
     if (handle.writeQueueSize >= this.writeBufferBytesMax) this.needsDrain = true;
     return !this.needsDrain;
+  }
+
+  private awaitBlocks(request: OwnedWrite, parts: readonly (string | Buffer)[]): void {
+    request.parts = parts.filter((part) => !isBorrowed(part));
+    request.lent = request.parts.length < parts.length ? handedOver : null;
+    request.lent?.lend();
   }
 
   /** @internal A write that could not be done at once has ended. */
@@ -266,6 +325,8 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.handle = null;
     this.error ??= error;
     this.dropQueue();
+    // While its bytes are handed over, `hasRead` leaves it.
+    if (this.block !== handedOver) this.leaveBlock();
     if (this.lastWordsTimer !== null) clearTimeout(this.lastWordsTimer);
     // A reset is refused while the connection is being shut down: then it is closed as usual.
     if (!isReset || handle.reset(onClosed as () => void) !== 0) handle.close(onClosed as () => void);
@@ -311,18 +372,24 @@ function writeParts(handle: TcpHandle, request: WriteRequest, parts: readonly (s
   return handle.writev(request, chunks, false);
 }
 
-function recycle(parts: readonly (string | Buffer)[]): void {
-  for (const part of parts) if (typeof part !== 'string') giveBlock(part);
+function isBorrowed(part: string | Buffer): part is Buffer {
+  return typeof part !== 'string' && part.buffer === handedOver?.bytes.buffer;
 }
 
-function onRead(this: OwnedHandle): undefined {
-  this.socket.hasRead(streamBaseState[kReadBytesOrError] as number);
+/** Gives back the blocks that hold copies. */
+function recycle(parts: readonly (string | Buffer)[]): void {
+  for (const part of parts) if (typeof part !== 'string' && !isBorrowed(part)) giveBlock(part);
+}
+
+function onRead(this: OwnedHandle): Buffer | undefined {
+  return this.socket.hasRead(streamBaseState[kReadBytesOrError] as number);
 }
 
 function onWritten(this: OwnedWrite, status: number): void {
-  const { parts, socket } = this;
+  const { lent, parts, socket } = this;
   // After an error a block may still be in use, and is left to the collector.
   if (parts !== undefined && status === 0) recycle(parts);
+  lent?.returned();
   socket?.hasWritten(status);
 }
 

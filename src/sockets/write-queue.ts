@@ -2,7 +2,7 @@ import '../http1/bytes.ts';
 import { blockBytes, takeBlock } from './blocks.ts';
 
 /** Up to here bytes are joined with the text around them, beyond they are copied and written as a buffer. */
-const joinBytesMax = 16 * 1024;
+export const joinBytesMax = 16 * 1024;
 
 /** What waits to be written: the part that all sockets have in common. */
 export abstract class WriteQueue {
@@ -25,18 +25,26 @@ export abstract class WriteQueue {
       this.text += bytes.latin1Slice(start, end);
       return;
     }
+    this.push(copyOf(bytes, start, end));
+  }
+
+  /** Queues a part behind the text before it. */
+  protected push(part: Buffer): void {
     this.parts ??= [];
-    if (this.text !== '') {
-      this.parts.push(this.text);
-      this.text = '';
-    }
-    const block = takeBlock();
-    bytes.copy(block, 0, start, end);
-    this.parts.push(block.subarray(0, length));
+    if (this.text !== '') this.parts.push(this.text);
+    this.text = '';
+    this.parts.push(part);
   }
 
   protected dropQueue(): void {
     this.text = '';
     this.parts = null;
   }
+}
+
+/** A copy of `bytes[start, end)`, at most a block, in a block of its own. */
+export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const block = takeBlock();
+  bytes.copy(block, 0, start, end);
+  return block.subarray(0, end - start);
 }

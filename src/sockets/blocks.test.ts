@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { afterEach, describe, it } from 'node:test';
+import { until } from '../../test/helpers/until.ts';
+import { createAcceptor } from './accept.ts';
+import { blockBytes, ReadBlock } from './blocks.ts';
+import type { ByteSocket, SocketOwner } from './byte-socket.ts';
+import { TcpSocket } from './tcp-socket.ts';
+
+const cleanUp: (() => void)[] = [];
+afterEach(() => {
+  for (const undo of cleanUp.splice(0)) undo();
+});
+
+/** Passes everything on to others, and reads no more while one of them does not keep up. */
+class Relay implements SocketOwner {
+  isInBody = true;
+  reads = 0;
+  isClosed = false;
+  socket!: ByteSocket;
+  targets: readonly ByteSocket[] = [];
+  /** Whether a target is flushed in the call, or only later. */
+  flushesAtOnce: (target: number) => boolean = () => true;
+  onBytes(bytes: Buffer, length: number): void {
+    this.reads++;
+    for (const target of this.targets) target.appendBytes(bytes, 0, length);
+    this.targets.forEach((target, i) => {
+      if (this.flushesAtOnce(i)) target.flush();
+      else setImmediate(() => target.flush());
+    });
+    if (this.targets.some(({ isFlowing }) => !isFlowing)) this.socket.pause();
+  }
+  onEnd(): void {
+    setImmediate(() => {
+      for (const target of this.targets) target.end();
+    });
+  }
+  onDrain(): void {}
+  onConnected(): void {}
+  onFinished(): void {}
+  onDefect(error: Error): void {
+    throw error;
+  }
+  onClosed(): void {
+    this.isClosed = true;
+  }
+}
+
+/** Has the relay go on when it has left. */
+class Target extends Relay {
+  readonly from: Relay;
+  constructor(from: Relay) {
+    super();
+    this.from = from;
+  }
+  override onBytes(): void {}
+  override onDrain(): void {
+    if (this.from.targets.every(({ isFlowing }) => isFlowing)) this.from.socket.resume();
+  }
+}
+
+/** A connection of each owner, with its client. */
+async function accepted(owners: readonly Relay[]): Promise<readonly Socket[]> {
+  let next: Relay | undefined;
+  const server = createAcceptor((handle) => {
+    if (next !== undefined) next.socket = TcpSocket.accepted(handle, next, blockBytes);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanUp.push(() => server.close());
+  const clients: Socket[] = [];
+  for (const owner of owners) {
+    next = owner;
+    const client = connect({ port: (server.address() as AddressInfo).port });
+    await until('accepted', () => owner.socket !== undefined);
+    client.on('error', () => {});
+    clients.push(client);
+    cleanUp.push(
+      () => client.destroy(),
+      () => owner.socket.destroy(),
+    );
+  }
+  return clients;
+}
+
+describe('a body that streams through blocks', () => {
+  for (const [what, targets, flushesAtOnce] of [
+    ['to one', 1, () => true],
+    ['to two', 2, () => true],
+    ['to three, of which two are flushed after the read', 3, (i: number) => i === 1],
+  ] as const) {
+    it(`arrives as it was sent, ${what}, whoever reads slowly`, async () => {
+      const relay = new Relay();
+      relay.flushesAtOnce = flushesAtOnce;
+      const owners = Array.from({ length: targets }, () => new Target(relay));
+      const [sender, ...readers] = (await accepted([relay, ...owners])) as [Socket, ...Socket[]];
+      relay.targets = owners.map(({ socket }) => socket);
+      const sent = randomBytes(24 * 1024 * 1024);
+      const received = readers.map((reader, i) => {
+        const hash = createHash('sha256');
+        let length = 0;
+        reader.on('data', (data) => {
+          hash.update(data);
+          length += data.length;
+          // Now and then it stops for a while.
+          if (i % 2 === 0 && length % 7 === 0) {
+            reader.pause();
+            setTimeout(() => reader.resume(), 2);
+          }
+        });
+        return once(reader, 'end').then(() => hash.digest('hex'));
+      });
+      relay.socket.resume();
+      sender.end(sent);
+      const expected = createHash('sha256').update(sent).digest('hex');
+      assert.deepEqual(
+        await Promise.all(received),
+        readers.map(() => expected),
+      );
+      assert.ok(relay.reads > 24);
+    });
+  }
+
+  it('gives back every block, also where connections are destroyed with writes under way', async () => {
+    const relays = Array.from({ length: 20 }, () => new Relay());
+    const targets = relays.map((relay) => new Target(relay));
+    const clients = await accepted([...relays, ...targets]);
+    relays.forEach((relay, i) => {
+      relay.targets = [(targets[i] as Target).socket];
+      relay.socket.resume();
+    });
+    // Nobody reads: what is sent ends in writes that wait.
+    const bytes = Buffer.alloc(8 * 1024 * 1024);
+    for (const client of clients.slice(0, relays.length)) client.write(bytes);
+    await until('all are held up', () => targets.every(({ socket }) => !socket.isFlowing));
+    for (const { socket } of [...relays, ...targets]) socket.destroy();
+    await until('all are closed', () => [...relays, ...targets].every(({ isClosed }) => isClosed));
+    const blocks = [];
+    for (let block = ReadBlock.take(); block !== null; block = ReadBlock.take()) blocks.push(block);
+    for (const block of blocks) block.leave();
+    assert.equal(blocks.length, 64);
+    assert.equal(new Set(blocks.map((block) => block.bytes.buffer)).size, 64);
+  });
+});
