@@ -115,6 +115,11 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
   }
 
   start(): void {
+    this.begin();
+    this.held?.keep();
+  }
+
+  private begin(): void {
     const { authority } = this.head;
     if (authority === null || authority === '') {
       this.answerOwn('HOST_MISSING', '');
@@ -156,6 +161,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
   /** The views of one read from the client have all been handed over. */
   onRequestFlush(): void {
     const { connection } = this;
+    this.held?.keep();
     if (connection === null || connection.flush()) return;
     this.requestBlocked = true;
     this.client.pauseBody();
@@ -193,7 +199,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
     const identity = identityLines(client.peer, head, this.clientAddress);
     const forwarded = forwardRequestHead(head, identity, client.peer.trusted, context.settings.backendKeepAlive);
     connection.send(this, forwarded, head.framing);
-    if (held?.isWhole) connection.sendText(held.text);
+    if (held?.isWhole) held.sendTo(connection);
     if (this.requestComplete && head.framing !== Framing.NONE) connection.sendEnd(this.trailerLines);
     if (!this.canBeSentAgain) held?.drop();
     else held?.dropAbove(context.settings.retryBodyBytesMax);

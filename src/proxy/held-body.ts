@@ -1,3 +1,5 @@
+import type { BackendConnection } from './backend-connection.ts';
+
 /**
  * The first bytes of a request's body, kept so that it can be sent to another backend, up to a limit. They are kept as
  * a latin1 string: short-lived buffers of this size would keep the garbage collector busy (64 KiB uploads cost twice
@@ -5,22 +7,43 @@
  */
 export class HeldBody {
   /** What is held, byte for byte as latin1. */
-  text = '';
+  private text = '';
+  /** What came last: a view that is good only during the read that brought it, and not yet in `text`. */
+  private last: Buffer | null = null;
+  private lastStart = 0;
+  private lastEnd = 0;
   /** Whether everything that came is still here. */
   isWhole = true;
 
-  /** Keeps a copy of `bytes[start, end)`. */
+  /** Holds `bytes[start, end)`; before the read that brought them is over, `keep` has to be called. */
   add(bytes: Buffer, start: number, end: number): void {
-    this.text += bytes.latin1Slice(start, end);
+    this.keep();
+    this.last = bytes;
+    this.lastStart = start;
+    this.lastEnd = end;
+  }
+
+  /** Copies what is only a view so far. */
+  keep(): void {
+    if (this.last === null) return;
+    this.text += this.last.latin1Slice(this.lastStart, this.lastEnd);
+    this.last = null;
+  }
+
+  sendTo(connection: BackendConnection): void {
+    connection.sendText(this.text);
+    if (this.last !== null) connection.sendData(this.last, this.lastStart, this.lastEnd);
   }
 
   /** Lets go of everything when it has become more than `bytesMax`: it can then not be sent again. */
   dropAbove(bytesMax: number): void {
-    if (this.text.length > bytesMax) this.drop();
+    const lastBytes = this.last === null ? 0 : this.lastEnd - this.lastStart;
+    if (this.text.length + lastBytes > bytesMax) this.drop();
   }
 
   drop(): void {
     this.text = '';
+    this.last = null;
     this.isWhole = false;
   }
 }
