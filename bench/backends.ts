@@ -1,5 +1,6 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { answerFields } from './fields.ts';
 import { untilListening } from './ports.ts';
 import type { Processes } from './processes.ts';
 
@@ -9,6 +10,8 @@ const MiB = 1024 * KiB;
 /** What the backends answer: paths and lengths in bytes. A body sent to `/upload` is read whole, then answered. */
 export const answers = {
   small: { path: '/', bytes: 40 },
+  /** As `small`, with 20 fields. */
+  headers: { path: '/headers', bytes: 40 },
   body64k: { path: '/64k', bytes: 64 * KiB },
   body10m: { path: '/10m', bytes: 10 * MiB },
   upload: { path: '/upload', bytes: 3 },
@@ -38,6 +41,7 @@ export async function startBackends(processes: Processes, directory: string, set
 
 function configuration(root: string, directory: string, settings: BackendSettings): string {
   const { ports, tellingPorts, innerPort } = settings;
+  const body = '0123456789'.repeat(answers.small.bytes / 10);
   return `
 worker_processes 1;
 daemon off;
@@ -63,7 +67,14 @@ http {
   server {
     ${ports.map((port) => `listen 127.0.0.1:${port} backlog=4096;`).join(' ')}
     root ${root};
-    location = / { default_type text/plain; return 200 "${'0123456789'.repeat(answers.small.bytes / 10)}"; }
+    location = / { default_type text/plain; return 200 "${body}"; }
+    location = ${answers.headers.path} {
+      default_type text/plain;
+      ${Object.entries(answerFields)
+        .map(([name, value]) => `add_header ${name} "${value}";`)
+        .join('\n      ')}
+      return 200 "${body}";
+    }
     location = /upload {
       proxy_pass http://inner;
       proxy_http_version 1.1;

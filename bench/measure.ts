@@ -27,7 +27,7 @@ export async function measure(site: Site, proxy: RunningProxy, load: () => Promi
     seconds,
     proxyPercent: percent(cpu),
     foreignPercent: Math.max(0, percent(after.proxyCore - before.proxyCore - cpu)),
-    loadPercent: Math.min(100, percent(after.loadCore - before.loadCore)),
+    loadPercent: result.loadPercent ?? Math.min(100, percent(after.loadCore - before.loadCore)),
   };
 }
 

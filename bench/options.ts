@@ -1,20 +1,21 @@
 import { parseArgs } from 'node:util';
-import { type ProxyName, proxyNames } from './proxies/proxy.ts';
+import { mainProxies, type ProxyName, proxyNames } from './proxies/proxy.ts';
 
 export const help = `npm run bench -- [options]
 
 Compares Hipache with nginx, HAProxy, Caddy and a proxy of npm, each on one core, the load and the backends on another.
 
-  --short              about two minutes: fewer scenarios, proxies and rounds
+  --short              fewer scenarios, proxies and rounds: 2 min 20 s
   --only a,b           only these scenarios
-  --proxies a,b        only these proxies: ${proxyNames.join(', ')}
-  --rounds N           1 to 100; default 3, with --short 2
-  --seconds N          of one measurement, 1 to 600; default 5, with --short 3
+  --proxies a,b        only these proxies: ${proxyNames.join(', ')}; the last two take
+                       part in small, body-64k, upload-64k and connections only
+  --rounds N           1 to 100; default 5, with --short 2
+  --seconds N          of one measurement, 1 to 600; default 5, with --short 2
   --json FILE          writes the result
   --list               names the scenarios
   --compare A B        says what differs between two results by more than their noise
   --report A [B …]     writes docs/performance.md's tables and docs/performance.svg from results; a scenario that several
-                       have is taken from the last of them that has it with every proxy of the first
+                       have is taken from the last of them
   --help
 `;
 
@@ -69,15 +70,15 @@ export function readOptions(args: readonly string[]): Options {
     short,
     only: values.only?.split(',') ?? null,
     proxies: readProxies(values.proxies, short),
-    rounds: readNumber('--rounds', values.rounds, 100) ?? (short ? 2 : 3),
-    seconds: readNumber('--seconds', values.seconds, 600) ?? (short ? 3 : 5),
+    rounds: readNumber('--rounds', values.rounds, 100) ?? (short ? 2 : 5),
+    seconds: readNumber('--seconds', values.seconds, 600) ?? (short ? 2 : 5),
     warmUpSeconds: 1,
     json: values.json ?? null,
   };
 }
 
 function readProxies(text: string | undefined, short: boolean): readonly ProxyName[] {
-  if (text === undefined) return short ? ['hipache', 'nginx', 'haproxy'] : proxyNames;
+  if (text === undefined) return short ? mainProxies : proxyNames;
   const names = text.split(',');
   const unknown = names.find((name) => !proxyNames.some((known) => known === name));
   if (unknown !== undefined) throw new Error(`--proxies: "${unknown}" is none of ${proxyNames.join(', ')}`);

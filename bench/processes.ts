@@ -11,8 +11,8 @@ const stopMsMax = 5000;
 const outputCharsMax = 4 * 1024 * 1024;
 
 export interface StartOptions {
-  /** The only core that it, and all that it starts, may use. */
-  readonly core: number;
+  /** The only core, or cores, that it, and all that it starts, may use. */
+  readonly core: number | readonly number[];
   /** Runs only when nothing else wants the core (SCHED_IDLE): for what waits by spinning. Default false. */
   readonly idle?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -100,7 +100,7 @@ export class Processes {
     const line = [
       'taskset',
       '-c',
-      String(options.core),
+      [options.core].flat().join(','),
       ...(options.idle ? ['chrt', '--idle', '0'] : []),
       path,
       ...args,

@@ -33,6 +33,11 @@ type Samples = Record<string, { title: string; samples: Record<string, Sample[]>
  */
 export async function run(options: RunOptions, command: string, tell: (line: string) => void): Promise<Result> {
   const groups = chooseGroups(options.only, options.short);
+  if (
+    !groups.some(({ scenarios }) => scenarios.some((one) => options.proxies.some((proxy) => takesPart(one, proxy))))
+  ) {
+    throw new Error('none of these proxies takes part in these scenarios');
+  }
   if (availableParallelism() < 2) throw new Error('two cores are needed: one for the proxy, one for the load');
   // This process is mostly idle, but not on the proxies' core.
   spawnSync(findProgram('taskset') ?? 'taskset', ['-a', '-c', '-p', String(loadCore), String(process.pid)]);
@@ -115,7 +120,7 @@ async function runGroup(
   for (let round = 1; round <= count; round++) {
     for (const scenario of group.scenarios) {
       for (const proxy of context.proxies) {
-        if (scenario.proxies?.includes(proxy) === false) continue;
+        if (!takesPart(scenario, proxy)) continue;
         const sample = await runOnce(scenario, context, proxy);
         samples[scenario.name] ??= { title: scenario.title, samples: {} };
         const ofScenario = samples[scenario.name]?.samples ?? {};
@@ -125,6 +130,10 @@ async function runGroup(
     }
   }
   if (group.routes !== undefined) await context.fleet.retire(group.routes);
+}
+
+function takesPart(scenario: Scenario, proxy: ProxyName): boolean {
+  return scenario.proxies?.includes(proxy) !== false;
 }
 
 async function runOnce(scenario: Scenario, context: Context, proxy: ProxyName): Promise<Sample> {
@@ -138,6 +147,8 @@ async function runOnce(scenario: Scenario, context: Context, proxy: ProxyName): 
 
 function line(scenario: string, proxy: string, round: number, rounds: number, sample: Sample): string {
   const { cpuUsPerRequest, requestsPerSecond, p99Us, mibPerCpuSecond, failed, peakRssMib, liveP99Ms } = sample;
+  const { rssKibPerTunnel, rssKibPerUsedTunnel, imbalancePercent, busiestConnections } = sample;
+  const { proxyPercent, foreignPercent, loadPercent } = sample;
   const parts = [
     cpuUsPerRequest === undefined ? '' : `${cpuUsPerRequest.toFixed(2)} µs CPU/request`,
     requestsPerSecond === undefined ? '' : `${Math.round(requestsPerSecond)}/s`,
@@ -145,7 +156,14 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
     mibPerCpuSecond === undefined ? '' : `${Math.round(mibPerCpuSecond)} MiB/CPU s`,
     liveP99Ms === undefined ? '' : `served after p99 ${liveP99Ms.toFixed(1)} ms`,
     peakRssMib === undefined ? '' : `peak ${Math.round(peakRssMib)} MiB`,
-    `core ${percent(sample.proxyPercent)}+${percent(sample.foreignPercent)}, load ${percent(sample.loadPercent)}`,
+    rssKibPerTunnel === undefined ? '' : `${rssKibPerTunnel.toFixed(2)} KiB/idle tunnel`,
+    rssKibPerUsedTunnel === undefined ? '' : `${rssKibPerUsedTunnel.toFixed(2)} KiB after a burst`,
+    imbalancePercent === undefined
+      ? ''
+      : `${imbalancePercent.toFixed(1)} % above an even share, ${busiestConnections} connections`,
+    proxyPercent === undefined
+      ? ''
+      : `core ${percent(proxyPercent)}+${percent(foreignPercent)}, load ${percent(loadPercent)}`,
     (failed ?? 0) > 0 ? `${failed} FAILED` : '',
   ];
   return `${`${scenario} ${round}/${rounds}`.padEnd(18)} ${proxy.padEnd(8)} ${parts.filter(Boolean).join(', ')}`;

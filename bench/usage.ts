@@ -30,6 +30,16 @@ export function memory(pid: number): { residentBytes: number; peakBytes: number 
   return { residentBytes, peakBytes };
 }
 
+/**
+ * Calls of a process that wrote something, to a file or a socket, since its start.
+ * @throws where /proc does not tell this user.
+ */
+export function writeCalls(pid: number): number {
+  const calls = /^syscw: (\d+)$/m.exec(read(`/proc/${pid}/io`))?.[1];
+  if (calls === undefined) throw new Error(`/proc/${pid}/io does not tell the write calls of the process`);
+  return Number(calls);
+}
+
 /** Starts the peak of the resident memory anew, where this user may. */
 export function resetPeak(pid: number): void {
   for (const one of processTree(pid)) {

@@ -18,6 +18,10 @@ export interface WrkLoad {
   readonly newConnections?: boolean;
   /** Bytes of the body of each request, which makes it a POST. 0 for none. */
   readonly bodyBytes?: number;
+  /** Lines of more fields of each request. Only with one host. */
+  readonly fields?: readonly string[];
+  /** What wrk may use. Default: the load's core. */
+  readonly cores?: readonly number[];
 }
 
 /** What came of a load. Latencies in microseconds. */
@@ -28,6 +32,8 @@ export interface LoadResult {
   readonly p50Us: number;
   readonly p99Us: number;
   readonly p999Us: number;
+  /** How busy the load's core was, where the load knows better than the kernel: it may wait by spinning. */
+  readonly loadPercent?: number;
 }
 
 interface WrkSummary extends Omit<LoadResult, 'seconds' | 'failed'> {
@@ -44,7 +50,7 @@ const endMsMax = 60_000;
 
 let scripts = 0;
 
-/** Runs wrk, of one thread, on the load's core. */
+/** Runs wrk, of one thread. */
 export async function wrk(site: Site, load: WrkLoad): Promise<LoadResult> {
   const script = join(site.directory, `wrk-${++scripts}.lua`);
   writeFileSync(script, scriptOf(load));
@@ -54,9 +60,11 @@ export async function wrk(site: Site, load: WrkLoad): Promise<LoadResult> {
     ...['--threads', '1', '--connections', String(load.connections), '--duration', `${load.seconds}s`],
     ...['--timeout', '30s', '--script', script, '--header', `Host: ${host}`],
     ...(load.newConnections ? ['--header', 'Connection: close'] : []),
+    ...(load.fields ?? []).flatMap((field) => ['--header', field]),
     `${load.tls ? 'https' : 'http'}://127.0.0.1:${load.port}${load.path}`,
   ];
-  const output = await site.processes.run('wrk', command, { core: site.loadCore }, load.seconds * 1000 + endMsMax);
+  const core = load.cores ?? site.loadCore;
+  const output = await site.processes.run('wrk', command, { core }, load.seconds * 1000 + endMsMax);
   const text = /^RESULT (.*)$/m.exec(output)?.[1];
   if (text === undefined) throw new Error(`wrk gave no result:\n${output}`);
   const summary: WrkSummary = JSON.parse(text);

@@ -2,10 +2,10 @@
 // two backends that tell themselves apart, and asks every worker, each on a connection of its own, until all answers
 // are the new one.
 //   node fleet-prober.ts SETTINGS      (JSON; the result goes to stdout as JSON)
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openStore } from '../../src/stores/open-store.ts';
+import { ownerOf } from '../connections.ts';
 import { percentile } from '../statistics.ts';
 
 export interface FleetProberSettings {
@@ -130,24 +130,4 @@ async function connectToEach({ port, workers }: FleetProberSettings['instances']
   }
   if (found.size < workers.length) throw new Error(`only ${found.size} of ${workers.length} workers were found`);
   return [...found.values()];
-}
-
-/** Which of the processes has the connection between these ports of 127.0.0.1, by /proc. */
-function ownerOf(localPort: number, remotePort: number, pids: readonly number[]): number | null {
-  const at = (port: number): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  const line = readFileSync('/proc/net/tcp', 'utf8')
-    .split('\n')
-    .find((one) => one.includes(`${at(localPort)} ${at(remotePort)} `));
-  const inode = line?.trim().split(/\s+/)[9];
-  return pids.find((pid) => descriptorsOf(pid).includes(`socket:[${inode}]`)) ?? null;
-}
-
-function descriptorsOf(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/fd`).map((fd) => {
-    try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`);
-    } catch {
-      return '';
-    }
-  });
 }

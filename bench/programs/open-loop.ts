@@ -19,6 +19,8 @@ export interface OpenLoopSettings {
 
 /** How long the last answers are waited for, in ms. */
 const lastAnswersMs = 5000;
+/** A turn of the loop with nothing to do takes less: what is more was taken by other processes, in ms. */
+const idleTurnMsMax = 0.005;
 
 class Connection {
   /** When the request that is under way was due, 0 where none is. */
@@ -99,6 +101,10 @@ let waitingFrom = 0;
 let answered = 0;
 let failed = 0;
 let stopping = false;
+/** Whether this turn of the loop had anything to do, when the last one began, and how long turns had nothing. */
+let isBusy = false;
+let turnMs = 0;
+let idleMs = 0;
 
 const connections = Array.from({ length: settings.connections }, () => new Connection());
 await Promise.all(connections.map((connection) => connection.open()));
@@ -113,10 +119,14 @@ tick();
 
 function tick(): void {
   const nowMs = performance.now();
+  if (!isBusy && nowMs >= countFromMs && nowMs < endMs) idleMs += Math.min(nowMs - turnMs, idleTurnMsMax);
+  turnMs = nowMs;
+  isBusy = false;
   while (nextMs <= nowMs && nextMs < endMs) {
     const connection = takeFree();
     if (connection === null) waiting.push(nextMs);
     else connection.send(nextMs);
+    isBusy = true;
     nextMs -= Math.log(1 - random()) * gapMs;
   }
   if (nowMs < endMs || (isUnderWay() && nowMs < endMs + lastAnswersMs)) setImmediate(tick);
@@ -125,6 +135,7 @@ function tick(): void {
 
 function finished(connection: Connection, good: boolean, isLast: boolean): void {
   const { dueMs } = connection;
+  isBusy = true;
   connection.dueMs = 0;
   if (!good) failed++;
   dueTimes[answered] = dueMs;
@@ -162,7 +173,8 @@ function finish(): void {
   const counted = latencies.subarray(0, answered).filter((_, i) => (dueTimes[i] ?? 0) >= countFromMs);
   const [p50Us, p99Us, p999Us] = [50, 99, 99.9].map((percent) => percentile([...counted], percent) * 1000);
   const seconds = settings.warmUpSeconds + settings.seconds;
-  process.stdout.write(JSON.stringify({ requests: answered, seconds, failed, p50Us, p99Us, p999Us }));
+  const loadPercent = Math.max(0, 100 - (idleMs / settings.seconds) * 0.1);
+  process.stdout.write(JSON.stringify({ requests: answered, seconds, failed, p50Us, p99Us, p999Us, loadPercent }));
 }
 
 function bodyLength(text: string, headEnd: number): number {

@@ -1,5 +1,5 @@
 // Opens WebSockets. With `echo` each sends a message when it has the last one back, for some seconds; with `hold` they
-// stay as they are until SIGTERM, and SIGUSR2 sends one message through each.
+// stay as they are until SIGTERM, and SIGUSR2 sends a burst of messages through each, all at once.
 //   node tunnels.ts SETTINGS      (JSON; results go to stdout as JSON, one a line)
 import { connect, type Socket } from 'node:net';
 
@@ -8,8 +8,10 @@ export interface TunnelsSettings {
   readonly host: string;
   readonly connections: number;
   readonly mode: 'echo' | 'hold';
-  /** Of each message. Up to 125. */
+  /** Of each message. Up to 65,535. */
   readonly bytes: number;
+  /** Messages through each tunnel, of `hold`. */
+  readonly burst: number;
   /** Of `echo`. */
   readonly seconds: number;
 }
@@ -27,14 +29,20 @@ export interface TunnelsReport {
 
 /** Opened at once. */
 const batch = 50;
+/** A burst that is not back after this long is reported as it is, in ms. */
+const burstMsMax = 60_000;
 
 const settings: TunnelsSettings = JSON.parse(process.argv[2] ?? '{}');
-const frame = Buffer.concat([Buffer.from([0x82, 0x80 | settings.bytes, 0, 0, 0, 0]), Buffer.alloc(settings.bytes, 97)]);
+const frame = frameOf(settings.bytes);
+/** What comes back of a message: the same without the mask. */
+const answerBytes = frame.length - 4;
 const sockets: Socket[] = [];
 let messages = 0;
 let closed = 0;
 let running = false;
-let wanted = 0;
+/** Of the burst that is under way. */
+let receivedBytes = 0;
+let wantedBytes = 0;
 let onWanted: () => void = () => {};
 
 for (let i = 0; i < settings.connections; i += batch) {
@@ -59,14 +67,24 @@ async function echo(): Promise<void> {
 
 async function burst(): Promise<void> {
   const startMs = performance.now();
-  messages = 0;
-  wanted = sockets.length - closed;
+  // One piece of memory for all: what the kernel does not take at once only refers to it.
+  const frames = Buffer.concat(Array.from({ length: settings.burst }, () => frame));
+  receivedBytes = 0;
+  wantedBytes = (sockets.length - closed) * settings.burst * answerBytes;
   const all = new Promise<void>((resolve) => {
     onWanted = resolve;
+    setTimeout(resolve, burstMsMax).unref();
   });
-  for (const socket of sockets) if (!socket.destroyed) socket.write(frame);
+  for (const socket of sockets) if (!socket.destroyed) socket.write(frames);
   await all;
+  messages = Math.floor(receivedBytes / answerBytes);
   report('burst', (performance.now() - startMs) / 1000);
+}
+
+/** A binary message of a client, masked with zeros (RFC 6455 section 5.2). */
+function frameOf(bytes: number): Buffer {
+  const length = bytes < 126 ? [0x80 | bytes] : [0x80 | 126, bytes >> 8, bytes & 0xff];
+  return Buffer.concat([Buffer.from([0x82, ...length, 0, 0, 0, 0]), Buffer.alloc(bytes, 97)]);
 }
 
 function end(): void {
@@ -95,10 +113,14 @@ function open(): Promise<Socket> {
       reject(new Error(`the handshake was answered: ${head.slice(0, 100)}`));
       return;
     }
-    socket.on('data', () => {
-      messages++;
-      if (running) socket.write(frame);
-      else if (messages === wanted) onWanted();
+    socket.on('data', (read: Buffer) => {
+      if (settings.mode === 'echo') {
+        messages++;
+        if (running) socket.write(frame);
+        return;
+      }
+      receivedBytes += read.length;
+      if (receivedBytes === wantedBytes) onWanted();
     });
     socket.once('close', () => closed++);
     resolve(socket);

@@ -4,6 +4,7 @@ import { openStore } from '../../src/stores/open-store.ts';
 import { startRedis } from '../redis.ts';
 import type { RouteSet } from '../routes.ts';
 import type { Site } from '../site.ts';
+import { processTree } from '../usage.ts';
 import type { Launch, Plan } from './proxy.ts';
 
 /** Routes that are written at once: the store makes one transaction of them. */
@@ -30,6 +31,11 @@ export async function hipacheWith(site: Site, plan: Plan, particular: Particular
     // As a service has it: what the environment of whoever runs the benchmark says is left out.
     env: { NODE_OPTIONS: '', NODE_COMPILE_CACHE: '' },
   };
+}
+
+/** The workers of an instance: what the primary has started. */
+export function workersOf(primary: number): number[] {
+  return processTree(primary).filter((pid) => pid !== primary);
 }
 
 function configuration(site: Site, plan: Plan, { store, workers }: Particular): unknown {

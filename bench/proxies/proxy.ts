@@ -7,7 +7,10 @@ import type { Site } from '../site.ts';
 export const proxyNames = ['hipache', 'nginx', 'haproxy', 'caddy', 'npm'] as const;
 export type ProxyName = (typeof proxyNames)[number];
 
-/** A proxy that runs, on the proxies' core, with all routes of its set. */
+/** Those that take part unless a scenario says otherwise. */
+export const mainProxies: readonly ProxyName[] = ['hipache', 'nginx', 'haproxy'];
+
+/** A proxy that runs with all routes of its set. */
 export interface RunningProxy {
   readonly name: ProxyName;
   readonly pid: number;
@@ -42,12 +45,16 @@ export interface Launch {
   readonly store?: string;
 }
 
-/** Starts a proxy as `launch` says, and waits until it listens. */
+/**
+ * Starts a proxy as `launch` says, and waits until it listens.
+ * @param core what it may use. Default: the proxies' core.
+ */
 export async function startProxy(
   site: Site,
   name: ProxyName,
   routes: RouteSet,
   launch: (site: Site, plan: Plan) => Launch | Promise<Launch>,
+  core: number | readonly number[] = site.proxyCore,
 ): Promise<RunningProxy> {
   const label = `${name}-${routes.name}`;
   const [port = 0, tlsPort = 0] = await freePorts(2);
@@ -57,7 +64,7 @@ export async function startProxy(
     return path(ending);
   };
   const { command, env, store } = await launch(site, { label, port, tlsPort, routes, path, write });
-  const running = site.processes.start(label, command, { core: site.proxyCore, ...(env === undefined ? {} : { env }) });
+  const running = site.processes.start(label, command, { core, ...(env === undefined ? {} : { env }) });
   await untilListening(running, port);
   return {
     ...{ name, pid: running.pid, port, tlsPort, routes, store: store ?? null },

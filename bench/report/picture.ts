@@ -15,6 +15,7 @@ const forms = { hipache: 'disc', haproxy: 'square', nginx: 'diamond', caddy: 'tr
 /** Scenarios of the lower part, where a proxy's cost over HAProxy's is shown. */
 const compared: Readonly<Record<string, string>> = {
   small: 'small answers',
+  headers: '100 header fields',
   'hosts-100k': '100,000 hosts',
   connections: 'new connections',
   'body-64k': 'answers of 64 KiB',

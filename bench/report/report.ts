@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../../scripts/files.ts';
 import type { Result } from '../result.ts';
+import { scenarioNames } from '../scenarios/all.ts';
 import { picture } from './picture.ts';
 import { partsOf, runText } from './tables.ts';
 
@@ -16,19 +17,16 @@ export function writeReport(results: readonly Result[]): void {
   if (Object.hasOwn(result.scenarios, 'small')) writeFileSync(join(root, 'docs', 'performance.svg'), picture(result));
 }
 
-/** All scenarios: of one that several results have, the last that has as many proxies as the first. */
+/** All scenarios that there are, in their order: of one that several results have, the last. */
 function merge(results: readonly Result[]): Result {
-  const [first, ...others] = results;
+  const [first] = results;
   if (first === undefined) throw new Error('--report: a result is needed');
-  const scenarios = { ...first.scenarios };
-  for (const { scenarios: more } of others) {
-    for (const [name, scenario] of Object.entries(more)) {
-      const known = scenarios[name];
-      const count = known === undefined ? 0 : Object.keys(known.samples).length;
-      if (Object.keys(scenario.samples).length >= count) scenarios[name] = scenario;
-    }
-  }
-  return { ...first, scenarios };
+  const all = new Map(results.flatMap(({ scenarios }) => Object.entries(scenarios)));
+  const scenarios = scenarioNames().flatMap((name) => {
+    const scenario = all.get(name);
+    return scenario === undefined ? [] : [[name, scenario] as const];
+  });
+  return { ...first, scenarios: Object.fromEntries(scenarios) };
 }
 
 /** @throws where the markers `<!-- bench:NAME -->` and `<!-- /bench:NAME -->` are not there. */

@@ -1,7 +1,8 @@
 import { proxyNames } from '../proxies/proxy.ts';
 import { medianOf, metricsOf, type Result, spreadOf, valuesOf } from '../result.ts';
 import { type Metric, metrics } from '../sample.ts';
-import { reachedTargets } from '../targets.ts';
+import { median } from '../statistics.ts';
+import { type Reached, reachedTargets } from '../targets.ts';
 import { table } from './table.ts';
 
 /** Shown for each scenario, where it has them. */
@@ -17,6 +18,8 @@ const shown: readonly Metric[] = [
   'peakRssMib',
   'rssKibPerTunnel',
   'rssKibPerUsedTunnel',
+  'imbalancePercent',
+  'busiestConnections',
   'closed',
   'writeP50Ms',
   'writeP99Ms',
@@ -30,8 +33,8 @@ const foreignPercentMax = 5;
 /** All of a result, to read. */
 export function summary(result: Result): string {
   const parts = Object.keys(result.scenarios).map((name) => scenarioTable(result, name));
-  const targets = targetTable(result);
-  return [...parts, ...(targets === '' ? [] : [targets]), ...noise(result)].join('\n');
+  const ends = [balanceTable(result), targetTable(result)].filter((text) => text !== '');
+  return [...parts, ...ends, ...noise(result)].join('\n');
 }
 
 /** A table of one scenario: a row for each proxy, medians. The last column is the spread of the rounds. */
@@ -51,13 +54,23 @@ function scenarioTable(result: Result, scenario: string): string {
 
 /** The figures to reach, empty where none was measured. */
 export function targetTable(result: Result): string {
-  const rows = reachedTargets(result).map(({ what, atMost, unit, value, reached }) => [
+  const rows = reachedTargets(result).map(({ what, bound, unit, value, reached }) => [
     what,
-    `${atMost} ${unit}`.trim(),
+    boundText(bound, unit),
     `${valueText(value)} ${unit}`.trim(),
-    reached ? 'reached' : 'NOT reached',
+    reached ? 'reached' : '**not reached**',
   ]);
-  return rows.length === 0 ? '' : table([['figure', 'at most', 'measured', ''], ...rows]);
+  return rows.length === 0 ? '' : table([['figure', 'to reach', 'measured', ''], ...rows]);
+}
+
+/** The balance of the workers, by the median of the rounds and by the worst of them. Empty where it was not measured. */
+export function balanceTable(result: Result): string {
+  const rows = (['imbalancePercent', 'busiestConnections'] as const).flatMap((metric) => {
+    const values = valuesOf(result, 'balance', 'hipache', metric);
+    if (values.length === 0) return [];
+    return [[titleOf(metric), valueText(median(values)), valueText(Math.max(...values))]];
+  });
+  return rows.length === 0 ? '' : table([['', 'median', 'worst'], ...rows]);
 }
 
 /** What should have been answered and was not, one line each. */
@@ -73,7 +86,9 @@ export function failures(result: Result): readonly string[] {
 /** The metrics that say most about a scenario: CPU per request, or bytes per CPU second where bodies are long. */
 export function mainMetric(result: Result, scenario: string): Metric {
   const present = metricsOf(result, scenario, 'hipache');
-  if (scenario === 'latency') return 'p99Us';
+  if (scenario.startsWith('latency-')) return 'p99Us';
+  if (scenario === 'balance') return 'imbalancePercent';
+  if (scenario === 'tunnels') return 'rssKibPerTunnel';
   return present.includes('mibPerCpuSecond') ? 'mibPerCpuSecond' : 'cpuUsPerRequest';
 }
 
@@ -81,6 +96,11 @@ export function valueText(value: number | null): string {
   if (value === null) return '';
   if (value === 0) return '0';
   return Math.abs(value) < 100 ? String(Number(value.toPrecision(3))) : Math.round(value).toLocaleString('en');
+}
+
+function boundText(bound: Reached['bound'], unit: string): string {
+  const [words, value] = 'atMost' in bound ? ['at most', bound.atMost] : ['at least', bound.atLeast];
+  return `${words} ${unit === 'x' ? value.toFixed(2) : value} ${unit}`.trim();
 }
 
 function columnsOf(result: Result, scenario: string): readonly Metric[] {

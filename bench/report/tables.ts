@@ -1,7 +1,7 @@
-import { proxyNames } from '../proxies/proxy.ts';
+import { type ProxyName, proxyNames } from '../proxies/proxy.ts';
 import { medianOf, type Result, spreadOf, valuesOf } from '../result.ts';
 import { type Metric, metrics } from '../sample.ts';
-import { targetTable, valueText } from './summary.ts';
+import { balanceTable, targetTable, valueText } from './summary.ts';
 import { table } from './table.ts';
 import { titles } from './titles.ts';
 
@@ -11,7 +11,7 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
     targets: targetTable(result),
     cpu: byProxy(result, 'cpuUsPerRequest', (scenario) => !scenario.includes('0m') && !isOwn(scenario)),
     bytes: byProxy(result, 'mibPerCpuSecond', (scenario) => !isOwn(scenario)),
-    rate: byProxy(result, 'requestsPerSecond', (scenario) => scenario !== 'latency' && !isOwn(scenario)),
+    rate: byProxy(result, 'requestsPerSecond', (scenario) => !isLatency(scenario) && !isOwn(scenario)),
     tls: byProxy(result, 'cpuUsPerRequest', isTls),
     tunnels: [
       byProxy(result, 'cpuUsPerRequest', (scenario) => scenario === 'echo'),
@@ -28,7 +28,8 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
       'closed',
       'failed',
     ]),
-    latency: byMetric(result, ['latency'], ['ratePerSecond', 'p50Us', 'p99Us', 'p999Us']),
+    latency: latencyTable(result),
+    balance: balanceTable(result),
     changes: byMetric(result, scenariosOf(result, 'changes'), [
       'p50Us',
       'p99Us',
@@ -72,14 +73,34 @@ function byProxy(result: Result, metric: Metric, chosen: (scenario: string) => b
   );
   if (names.length === 0) return '';
   const { title, unit } = metrics[metric];
-  const head = [`${title}, ${unit}`, ...proxyNames.map((proxy) => titles[proxy]), 'to HAProxy', 'to nginx'];
+  const hasValue = (proxy: ProxyName) => names.some((scenario) => medianOf(result, scenario, proxy, metric) !== null);
+  const proxies = proxyNames.filter(hasValue);
+  const others = (['haproxy', 'nginx'] as const).filter(hasValue);
+  const head = [
+    `${title}, ${unit}`,
+    ...proxies.map((proxy) => titles[proxy]),
+    ...others.map((proxy) => `to ${titles[proxy]}`),
+  ];
   const rows = names.map((scenario) => [
     `\`${scenario}\`: ${result.scenarios[scenario]?.title}`,
-    ...proxyNames.map((proxy) => valueText(medianOf(result, scenario, proxy, metric))),
-    ratioText(result, scenario, metric, 'haproxy'),
-    ratioText(result, scenario, metric, 'nginx'),
+    ...proxies.map((proxy) => valueText(medianOf(result, scenario, proxy, metric))),
+    ...others.map((proxy) => ratioText(result, scenario, metric, proxy)),
   ]);
   return table([head, ...rows]);
+}
+
+/** A row for each proxy at each share of HAProxy's peak rate. */
+function latencyTable(result: Result): string {
+  const columns = ['ratePerSecond', 'p50Us', 'p99Us', 'p999Us'] as const;
+  const rows = scenariosOf(result, 'latency').flatMap((scenario) =>
+    proxyNames
+      .filter((proxy) => result.scenarios[scenario]?.samples[proxy] !== undefined)
+      .map((proxy) => [
+        `${titles[proxy]}, ${scenario.slice('latency-'.length)} %`,
+        ...columns.map((metric) => valueText(medianOf(result, scenario, proxy, metric))),
+      ]),
+  );
+  return rows.length === 0 ? '' : table([['', ...columns.map(titleOf)], ...rows]);
 }
 
 /** A row for each proxy in each of the scenarios, a column for each metric. */
@@ -93,8 +114,11 @@ function byMetric(result: Result, scenarios: readonly string[], columns: readonl
       ]),
   );
   if (rows.length === 0) return '';
-  const titleOf = (metric: Metric) => [metrics[metric].title, metrics[metric].unit].filter(Boolean).join(', ');
   return table([['', ...columns.map(titleOf)], ...rows]);
+}
+
+function titleOf(metric: Metric): string {
+  return [metrics[metric].title, metrics[metric].unit].filter(Boolean).join(', ');
 }
 
 function scenariosOf(result: Result, group: string): readonly string[] {
@@ -103,7 +127,11 @@ function scenariosOf(result: Result, group: string): readonly string[] {
 
 /** Scenarios that have a table of their own. */
 function isOwn(scenario: string): boolean {
-  return /^(changes|memory|fleet)-|^(tunnels|echo)$/.test(scenario) || isTls(scenario);
+  return /^(changes|memory|fleet)-|^(tunnels|echo|balance)$/.test(scenario) || isTls(scenario);
+}
+
+function isLatency(scenario: string): boolean {
+  return scenario.startsWith('latency-');
 }
 
 function isTls(scenario: string): boolean {

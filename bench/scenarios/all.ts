@@ -1,3 +1,4 @@
+import { balanceGroup } from './balance.ts';
 import { changesGroup } from './changes.ts';
 import { fleetGroup } from './fleet.ts';
 import { handshakesGroup } from './handshakes.ts';
@@ -14,6 +15,7 @@ const allGroups: readonly Group[] = [
   echoGroup,
   idleTunnelsGroup,
   latencyGroup,
+  balanceGroup,
   changesGroup,
   fleetGroup,
   memoryGroup,

@@ -5,12 +5,11 @@ import type { Running } from '../processes.ts';
 import type { FleetProberResult, FleetProberSettings } from '../programs/fleet-prober.ts';
 import type { RouteWriterResult, RouteWriterSettings } from '../programs/route-writer.ts';
 import type { TunnelsReport, TunnelsSettings } from '../programs/tunnels.ts';
-import { hipacheWith } from '../proxies/hipache.ts';
+import { hipacheWith, workersOf } from '../proxies/hipache.ts';
 import { type RunningProxy, startProxy } from '../proxies/proxy.ts';
 import { startRedis } from '../redis.ts';
 import type { Sample } from '../sample.ts';
 import type { Site } from '../site.ts';
-import { processTree } from '../usage.ts';
 import type { Context, Group } from './scenario.ts';
 import { fewRoutes } from './throughput.ts';
 
@@ -127,15 +126,10 @@ function startInstance(site: Site, label: string, store: string): Promise<Runnin
   return startProxy(site, 'hipache', routes, (where, plan) => hipacheWith(where, plan, { store, workers }));
 }
 
-/** The workers of an instance: what the primary has started. */
-function workersOf(primary: number): number[] {
-  return processTree(primary).filter((pid) => pid !== primary);
-}
-
 /** Opens tunnels that are only to stay open. */
 async function hold(site: Site, { port }: RunningProxy, number: number): Promise<Running> {
   const settings: TunnelsSettings = {
-    ...{ port, host: site.echoHost, connections: tunnels, mode: 'hold', bytes: 64, seconds: 0 },
+    ...{ port, host: site.echoHost, connections: tunnels, mode: 'hold', bytes: 64, burst: 1, seconds: 0 },
   };
   const command = [process.execPath, programs.tunnels, JSON.stringify(settings)];
   const running = site.processes.start(`held-${number}-${started}`, command, { core: site.loadCore });

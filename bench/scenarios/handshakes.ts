@@ -2,10 +2,11 @@ import { fileURLToPath } from 'node:url';
 import type { LoadResult } from '../load/wrk.ts';
 import { measure } from '../measure.ts';
 import type { TlsClientSettings } from '../programs/tls-client.ts';
+import { mainProxies } from '../proxies/proxy.ts';
 import type { Sample } from '../sample.ts';
 import type { Site } from '../site.ts';
 import type { Group, Scenario } from './scenario.ts';
-import { fewRoutes, tlsProxies } from './throughput.ts';
+import { fewRoutes } from './throughput.ts';
 
 /** How long the program may take to start and end, in ms. */
 const marginMs = 30_000;
@@ -24,7 +25,7 @@ function scenario(name: string, title: string, resume: boolean): Scenario {
   return {
     name,
     title,
-    proxies: tlsProxies,
+    proxies: mainProxies,
     async run({ site, fleet, seconds, warmUpSeconds }, proxyName): Promise<Sample> {
       const proxy = await fleet.proxy(proxyName, fewRoutes);
       const [host = ''] = fewRoutes.hosts;

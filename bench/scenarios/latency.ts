@@ -1,39 +1,49 @@
 import { openLoop, warmUpSeconds } from '../load/open-loop.ts';
 import { measure } from '../measure.ts';
-import type { ProxyName } from '../proxies/proxy.ts';
+import { mainProxies, type ProxyName } from '../proxies/proxy.ts';
 import type { Sample } from '../sample.ts';
-import type { Context, Group } from './scenario.ts';
+import type { Context, Group, Scenario } from './scenario.ts';
 import { fewRoutes, peakRate, smallLoad } from './throughput.ts';
 
-/** A proxy whose own peak is less than this times the rate is measured at half of its own peak instead. */
+/** Of HAProxy's peak rate, in percent. */
+const shares = [25, 50, 75] as const;
+
+/** A proxy whose own peak is less than this times the rate is measured at that share of its own peak instead. */
 const roomMin = 1.1;
 
-const rates = new Map<ProxyName, number>();
+/** By proxy and share: every round has the same. */
+const rates = new Map<string, number>();
 
-/** Latencies of small answers at half of Hipache's peak: all proxies that can at the same rate. */
+/** Latencies of small answers at shares of HAProxy's peak: all proxies that can at the same rates. */
 export const latencyGroup: Group = {
   short: false,
-  scenarios: [
-    {
-      name: 'latency',
-      title: "40 bytes, at half of Hipache's peak rate",
-      async run(context, proxyName): Promise<Sample> {
-        const { site, fleet, seconds } = context;
-        const ratePerSecond = await rateOf(context, proxyName);
-        const proxy = await fleet.proxy(proxyName, fewRoutes);
-        const settings = { ...smallLoad, port: proxy.port, ratePerSecond, warmUpSeconds, seconds, seed: 1 };
-        return { ...(await measure(site, proxy, () => openLoop(site, settings))), ratePerSecond };
-      },
-    },
-  ],
+  scenarios: shares.map(scenario),
 };
 
-async function rateOf(context: Context, proxyName: ProxyName): Promise<number> {
-  const known = rates.get(proxyName);
+function scenario(share: number): Scenario {
+  return {
+    name: `latency-${share}`,
+    title: `40 bytes, at ${share} % of HAProxy's peak rate`,
+    proxies: mainProxies,
+    async run(context, proxyName): Promise<Sample> {
+      const { site, fleet, seconds } = context;
+      const ratePerSecond = await rateOf(context, proxyName, share);
+      const proxy = await fleet.proxy(proxyName, fewRoutes);
+      const settings = { ...smallLoad, port: proxy.port, ratePerSecond, warmUpSeconds, seconds, seed: 1 };
+      return { ...(await measure(site, proxy, () => openLoop(site, settings))), ratePerSecond };
+    },
+  };
+}
+
+/** Requests per second; a share of the proxy's own peak where HAProxy does not take part. */
+async function rateOf(context: Context, proxyName: ProxyName, share: number): Promise<number> {
+  const key = `${proxyName} ${share}`;
+  const known = rates.get(key);
   if (known !== undefined) return known;
-  const rate = (await peakRate(context, context.proxies.includes('hipache') ? 'hipache' : proxyName)) / 2;
+  const peak = await peakRate(context, context.proxies.includes('haproxy') ? 'haproxy' : proxyName);
   const own = await peakRate(context, proxyName);
-  const chosen = Math.round(own >= rate * roomMin ? rate : own / 2);
-  rates.set(proxyName, chosen);
+  const wanted = (peak * share) / 100;
+  const chosen = Math.round(own >= wanted * roomMin ? wanted : (own * share) / 100);
+  rates.set(key, chosen);
   return chosen;
 }

@@ -4,7 +4,7 @@ import type { LoadResult } from '../load/wrk.ts';
 import { measure } from '../measure.ts';
 import type { Running } from '../processes.ts';
 import type { TunnelsReport, TunnelsSettings } from '../programs/tunnels.ts';
-import type { ProxyName } from '../proxies/proxy.ts';
+import { mainProxies, type ProxyName } from '../proxies/proxy.ts';
 import { routeSet } from '../routes.ts';
 import type { Sample } from '../sample.ts';
 import type { Site } from '../site.ts';
@@ -15,12 +15,14 @@ import { fewRoutes } from './throughput.ts';
 const KiB = 1024;
 const messageBytes = 64;
 const idleTunnels = 9000;
+/** Through each of them at once: messages, and what each has. */
+const burst = 16;
+const burstBytes = 1 * KiB;
 const marginMs = 120_000;
 /** After what was done last, until memory is looked at: what is given back with delay is given back by then. */
 const settleMs = 3000;
 const program = fileURLToPath(import.meta.resolve('../programs/tunnels.ts'));
 let started = 0;
-const proxies: readonly ProxyName[] = ['hipache', 'nginx', 'haproxy'];
 /** Of proxies that have done nothing else. */
 const idleRoutes = { ...routeSet(10), name: 'tunnels' };
 
@@ -31,10 +33,10 @@ export const echoGroup: Group = {
     {
       name: 'echo',
       title: `WebSocket messages of ${messageBytes} bytes and back, 64 tunnels`,
-      proxies,
+      proxies: mainProxies,
       async run({ site, fleet, seconds, warmUpSeconds }, proxyName): Promise<Sample> {
         const proxy = await fleet.proxy(proxyName, fewRoutes);
-        const settings = settingsOf(site, proxy.port, 64, 'echo');
+        const settings = settingsOf(site, proxy.port, 'echo');
         await echo(site, { ...settings, seconds: warmUpSeconds });
         return measure(site, proxy, () => echo(site, { ...settings, seconds }));
       },
@@ -48,8 +50,8 @@ export const idleTunnelsGroup: Group = {
   scenarios: [
     {
       name: 'tunnels',
-      title: `${idleTunnels.toLocaleString('en')} idle WebSockets, then a message through each`,
-      proxies,
+      title: `${idleTunnels.toLocaleString('en')} idle WebSockets, then ${burst} messages of ${burstBytes / KiB} KiB and back through each at once`,
+      proxies: mainProxies,
       run: idle,
     },
   ],
@@ -59,7 +61,7 @@ async function idle({ site, fleet }: Context, proxyName: ProxyName): Promise<Sam
   const proxy = await fleet.proxy(proxyName, idleRoutes);
   await delay(settleMs);
   const before = memory(proxy.pid).residentBytes;
-  const settings = settingsOf(site, proxy.port, idleTunnels, 'hold');
+  const settings = settingsOf(site, proxy.port, 'hold');
   const command = [process.execPath, program, JSON.stringify(settings)];
   const running = site.processes.start(`tunnels-${proxyName}-${++started}`, command, { core: site.loadCore });
   await reportOf(running, 'open');
@@ -78,7 +80,7 @@ async function idle({ site, fleet }: Context, proxyName: ProxyName): Promise<Sam
     tunnels: idleTunnels,
     requests: messages,
     closed,
-    failed: idleTunnels - messages,
+    failed: idleTunnels * burst - messages,
   };
 }
 
@@ -110,6 +112,9 @@ async function echo(site: Site, settings: TunnelsSettings): Promise<LoadResult> 
   return { requests: messages, seconds, failed: closed, p50Us: latency, p99Us: latency, p999Us: latency };
 }
 
-function settingsOf(site: Site, port: number, connections: number, mode: TunnelsSettings['mode']): TunnelsSettings {
-  return { port, host: site.echoHost, connections, mode, bytes: messageBytes, seconds: 0 };
+function settingsOf(site: Site, port: number, mode: TunnelsSettings['mode']): TunnelsSettings {
+  const common = { port, host: site.echoHost, mode, burst, seconds: 0 };
+  return mode === 'echo'
+    ? { ...common, connections: 64, bytes: messageBytes }
+    : { ...common, connections: idleTunnels, bytes: burstBytes };
 }
