@@ -1,4 +1,5 @@
 import type { Frontend } from '../routing/frontend.ts';
+import { PatternMap } from './pattern-map.ts';
 
 /** What is known of one pattern. One shape, changed in place only in its flags. */
 export class CacheEntry {
@@ -83,7 +84,7 @@ class Ring {
  * no record, no frontend has to go for them.
  */
 export class CacheTable {
-  readonly #byPattern = new Map<string, CacheEntry>();
+  readonly #byPattern = new PatternMap<CacheEntry>();
   readonly #present: Ring;
   readonly #absent: Ring;
   readonly #bytesMax: number;
@@ -130,7 +131,7 @@ export class CacheTable {
       this.remove(victim);
     }
     ring.add(entry);
-    this.#byPattern.set(entry.pattern, entry);
+    this.#byPattern.set(entry);
   }
 
   remove(entry: CacheEntry): void {
@@ -143,7 +144,7 @@ export class CacheTable {
   }
 }
 
-/** Map slot, entry, keys: what an entry costs beside its record (measured, see cache-table.test.ts). */
+/** Slot, entry, key: what an entry costs beside its record (measured, see cache-table.test.ts). */
 const entryBytes = 250;
 const frontendBytes = 250;
 const backendBytes = 250;

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { halfSipHash, PatternMap } from './pattern-map.ts';
+
+interface Named {
+  readonly pattern: string;
+  readonly value: number;
+}
+
+test('is a map, whatever the hashes are', () => {
+  const hashes: Record<string, (pattern: string) => number> = {
+    all: () => 7,
+    few: (pattern) => pattern.length % 3,
+    negative: (pattern) => -1 - (pattern.charCodeAt(0) % 5),
+    // The last slots of every size, so that probing goes on at the first.
+    last: (pattern) => (pattern.charCodeAt(0) % 2 === 0 ? 0x7fffffff : -1),
+    keyed: (pattern) => halfSipHash(pattern, 1, 2),
+  };
+  const step = fc.record({
+    pattern: fc.integer({ min: 0, max: 200 }).map((n) => `host-${n}`.repeat(1 + (n % 3))),
+    kind: fc.constantFrom('set', 'set', 'delete'),
+  });
+  fc.assert(
+    fc.property(fc.constantFrom(...Object.keys(hashes)), fc.array(step, { maxLength: 400 }), (name, steps) => {
+      const map = new PatternMap<Named>(hashes[name]);
+      const model = new Map<string, Named>();
+      steps.forEach(({ pattern, kind }, value) => {
+        if (kind === 'set') {
+          const entry = { pattern, value };
+          map.set(entry);
+          model.set(pattern, entry);
+        } else {
+          map.delete(pattern);
+          model.delete(pattern);
+        }
+        assert.equal(map.size, model.size);
+        assert.equal(map.get(pattern), model.get(pattern));
+      });
+      for (let n = 0; n <= 200; n++) {
+        const pattern = `host-${n}`.repeat(1 + (n % 3));
+        assert.equal(map.get(pattern), model.get(pattern));
+      }
+      assert.deepEqual(new Set(map.values()), new Set(model.values()));
+    }),
+  );
+});
+
+test('grows to many and shrinks to none', () => {
+  const map = new PatternMap<Named>();
+  for (let value = 0; value < 20_000; value++) map.set({ pattern: `host-${value}.example`, value });
+  assert.equal(map.size, 20_000);
+  for (let value = 0; value < 20_000; value++) assert.equal(map.get(`host-${value}.example`)?.value, value);
+  for (let value = 0; value < 20_000; value++) map.delete(`host-${value}.example`);
+  assert.equal(map.size, 0);
+  assert.deepEqual([...map.values()], []);
+  assert.equal(map.get('host-1.example'), undefined);
+});
+
+test('HalfSipHash-1-3 gives the values of the test vectors of Linux (lib/test_siphash.c)', () => {
+  const vectors = [
+    0x5814c896, 0xe7e864ca, 0xbc4b0e30, 0x01539939, 0x7e059ea6, 0x88e3d89b, 0xa0080b65, 0x9d38d9d6, 0x577999b1,
+    0xc839caed, 0xe4fa32cf, 0x959246ee,
+  ];
+  const bytes = Buffer.from(vectors.map((_, i) => i));
+  vectors.forEach((expected, length) => {
+    assert.equal(halfSipHash(bytes.toString('latin1', 0, length), 0x03020100, 0x07060504) >>> 0, expected);
+  });
+});
