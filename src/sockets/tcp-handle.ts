@@ -1,4 +1,4 @@
-import { Socket } from 'node:net';
+import { isIPv6, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
 /**
@@ -27,6 +27,8 @@ export interface TcpHandle {
   setNoDelay(on: boolean): number;
   setKeepAlive(on: boolean, afterSeconds: number, everySeconds?: number, count?: number): number;
   getpeername(peer: { address?: string }): number;
+  connect(request: ConnectRequest, address: string, port: number): number;
+  connect6(request: ConnectRequest, address: string, port: number): number;
 }
 
 /** Is in use by libuv only where a write could not be done at once. */
@@ -35,6 +37,10 @@ export interface WriteRequest {
 }
 
 interface ShutdownRequest {
+  oncomplete: ((this: this, status: number) => void) | undefined;
+}
+
+interface ConnectRequest {
   oncomplete: ((this: this, status: number) => void) | undefined;
 }
 
@@ -47,22 +53,40 @@ export interface Streams {
   readonly kLastWriteWasAsync: number;
 }
 
+interface Connections {
+  readonly TCP: new (kind: number) => TcpHandle;
+  readonly TCPConnectWrap: new () => ConnectRequest;
+  /** Kinds of a handle. */
+  readonly constants: { readonly SOCKET: number };
+}
+
 /** The end of what the peer sends, as libuv says it. */
 export const endOfStream = -4095;
 
-export const streams: Streams | null = findStreams();
+const connections = findBinding<Connections>(
+  'tcp_wrap',
+  (found) =>
+    typeof found.TCP === 'function' &&
+    typeof found.TCPConnectWrap === 'function' &&
+    typeof found.constants?.SOCKET === 'number',
+);
 
-function findStreams(): Streams | null {
-  const { binding } = process as unknown as { binding?: (name: string) => unknown };
+export const streams: Streams | null = findBinding<Streams>(
+  'stream_wrap',
+  (found) =>
+    typeof found.WriteWrap === 'function' &&
+    typeof found.ShutdownWrap === 'function' &&
+    found.streamBaseState instanceof Int32Array &&
+    typeof found.kReadBytesOrError === 'number' &&
+    typeof found.kLastWriteWasAsync === 'number' &&
+    connections !== null,
+);
+
+function findBinding<Binding>(name: string, isAsExpected: (found: Partial<Binding>) => boolean): Binding | null {
+  const { binding } = process as unknown as { binding?: (name: string) => Binding };
   try {
-    const found = binding?.call(process, 'stream_wrap') as Partial<Streams> | undefined;
-    const isAsExpected =
-      typeof found?.WriteWrap === 'function' &&
-      typeof found.ShutdownWrap === 'function' &&
-      found.streamBaseState instanceof Int32Array &&
-      typeof found.kReadBytesOrError === 'number' &&
-      typeof found.kLastWriteWasAsync === 'number';
-    return isAsExpected ? (found as Streams) : null;
+    const found = binding?.call(process, name);
+    return found !== undefined && isAsExpected(found) ? found : null;
   } catch {
     return null;
   }
@@ -95,6 +119,22 @@ export function takeHandle(socket: Socket): TcpHandle | null {
   carrier._handle = null;
   handle.owner = null;
   return handle;
+}
+
+/**
+ * Connects to an address.
+ * @param onDone called later, with 0 or the error.
+ * @returns the handle, or the error where that is known at once.
+ */
+export function connectHandle(address: string, port: number, onDone: (status: number) => void): TcpHandle | number {
+  const { TCP, TCPConnectWrap, constants } = connections as Connections;
+  const handle = new TCP(constants.SOCKET);
+  const request = new TCPConnectWrap();
+  request.oncomplete = onDone;
+  const status = isIPv6(address) ? handle.connect6(request, address, port) : handle.connect(request, address, port);
+  if (status === 0) return handle;
+  handle.close();
+  return status;
 }
 
 /** The usual socket on a handle. */

@@ -1,7 +1,8 @@
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { blockBytes, giveBlock, ReadBlock } from './blocks.ts';
 import type { ByteSocket, SocketOwner } from './byte-socket.ts';
 import {
+  connectHandle,
   endOfStream,
   type Streams,
   streams,
@@ -53,9 +54,9 @@ interface OwnedHandle extends TcpHandle {
 export class TcpSocket extends WriteQueue implements ByteSocket {
   readonly isResumed = false;
   private owner: SocketOwner;
-  /** Null before it is connected, and once it is to be closed. */
+  /** Null before the name is resolved, and once it is to be closed. */
   private handle: OwnedHandle | null = null;
-  /** While it connects. */
+  /** While it connects to a name: Node resolves it, and tries its addresses (RFC 8305). */
   private connector: Socket | null = null;
   /** What it reads a body into; null for the shared buffer. */
   private block: ReadBlock | null = null;
@@ -95,7 +96,8 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
    */
   static connecting(hostname: string, port: number, owner: SocketOwner, writeBufferBytesMax: number): TcpSocket {
     const socket = new TcpSocket(owner, writeBufferBytesMax, true);
-    socket.connect(hostname, port);
+    if (isIP(hostname) === 0) socket.connectByName(hostname, port);
+    else socket.connectTo(hostname, port);
     return socket;
   }
 
@@ -173,7 +175,25 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.close(null, true);
   }
 
-  private connect(hostname: string, port: number): void {
+  private connectTo(address: string, port: number): void {
+    const handle = connectHandle(address, port, (status) => {
+      if (this.handle === null) return;
+      if (status === 0) {
+        this.handle.setNoDelay(true);
+        this.connected();
+      } else {
+        this.close(systemError(status, 'connect'), false);
+      }
+    });
+    if (typeof handle === 'number') {
+      this.error = systemError(handle, 'connect');
+      process.nextTick(() => this.closedNow());
+    } else {
+      this.useHandle(handle);
+    }
+  }
+
+  private connectByName(hostname: string, port: number): void {
     const connector = connect({ host: hostname, port, noDelay: true, allowHalfOpen: true });
     this.connector = connector;
     connector.once('connect', () => {
@@ -185,15 +205,19 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
       }
       connector.removeAllListeners();
       this.connector = null;
-      this.wantsToRead = true;
       this.useHandle(handle);
-      this.tell('onConnected');
-      if (this.wantsToRead) this.handle?.readStart();
+      this.connected();
     });
     connector.once('error', (error: NodeJS.ErrnoException) => {
       this.error ??= error;
     });
     connector.once('close', () => this.closedNow());
+  }
+
+  private connected(): void {
+    this.wantsToRead = true;
+    this.tell('onConnected');
+    if (this.wantsToRead) this.handle?.readStart();
   }
 
   private useHandle(handle: TcpHandle): void {
