@@ -3,6 +3,7 @@ import { closeFrame, FrameReader } from '../http1/websocket.ts';
 import type { ByteSocket, SocketOwner } from '../sockets/byte-socket.ts';
 import type { ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
+import type { TunnelExchange } from './tunnel-exchange.ts';
 
 /** How long after its Close frame an end may take to close, in ms. */
 const closingMs = 5000;
@@ -37,7 +38,9 @@ export class Tunnel implements Timed {
   readonly context: ProxyContext;
   private readonly client: TunnelSide;
   private readonly backend: TunnelSide;
-  private readonly onEnd: (end: TunnelEnd) => void;
+  /** Of the handshake; it ends with the tunnel. */
+  readonly exchange: TunnelExchange;
+  private readonly onEnd: (tunnel: Tunnel, end: TunnelEnd) => void;
   private state = OPEN;
   private sidesOpen = 2;
   private isHalfClosed = false;
@@ -46,8 +49,15 @@ export class Tunnel implements Timed {
   private goodbye: { readonly atMs: number; readonly code: number } | null = null;
 
   /** Takes over both sockets. Bytes for either may have been queued, not flushed. */
-  constructor(context: ProxyContext, client: ByteSocket, backend: ByteSocket, onEnd: (end: TunnelEnd) => void) {
+  constructor(
+    context: ProxyContext,
+    exchange: TunnelExchange,
+    client: ByteSocket,
+    backend: ByteSocket,
+    onEnd: (tunnel: Tunnel, end: TunnelEnd) => void,
+  ) {
     this.context = context;
+    this.exchange = exchange;
     this.onEnd = onEnd;
     this.client = new TunnelSide(this, client, 'CLIENT_GONE');
     this.backend = new TunnelSide(this, backend, 'BACKEND_RESET');
@@ -112,7 +122,7 @@ export class Tunnel implements Timed {
     if (--this.sidesOpen > 0) return;
     this.state = ENDED;
     this.context.deadlines.remove(this);
-    this.onEnd({
+    this.onEnd(this, {
       code: this.code,
       detail: this.detail,
       bytesToClient: this.client.bytesWritten,
@@ -192,13 +202,15 @@ class TunnelSide implements SocketOwner {
     }
     if (other.isWritingEnded) return;
     this.frames.read(bytes, 0, length);
-    other.socket.appendBytes(bytes, 0, length);
-    this.flushToOther();
+    if (!other.socket.write(bytes, 0, length)) this.pause();
   }
 
   /** Writes what is queued for the other end, and reads no more from this one while that does not keep up. */
   private flushToOther(): void {
-    if (this.other.socket.flush()) return;
+    if (!this.other.socket.flush()) this.pause();
+  }
+
+  private pause(): void {
     this.isPaused = true;
     this.socket.pause();
   }

@@ -1,7 +1,7 @@
 import type { ByteSocket } from '../sockets/byte-socket.ts';
 import type { ProxyContext } from './context.ts';
 import type { EndedExchange } from './observer.ts';
-import { Tunnel } from './tunnel.ts';
+import { Tunnel, type TunnelEnd } from './tunnel.ts';
 import { TunnelExchange } from './tunnel-exchange.ts';
 
 /** What an accepted handshake leaves behind: both connections, and what has come behind its heads. */
@@ -32,24 +32,27 @@ export class Tunnels {
   /** The exchange of a handshake goes on as a tunnel, until either end closes it. */
   begin(context: ProxyContext, handshake: EndedExchange, connections: SwitchedConnections): void {
     const { client, backend } = connections;
-    const { counters } = context;
-    counters.tunnels++;
-    counters.tunnelsOpen++;
-    const exchange = new TunnelExchange(handshake);
-    const tunnel: Tunnel = new Tunnel(context, client, backend, (end) => {
-      this.open.delete(tunnel);
-      counters.tunnelsOpen--;
-      counters.tunnelBytesFromBackends += end.bytesToClient;
-      counters.tunnelBytesFromClients += end.bytesToBackend;
-      exchange.end(end, context.clock.monotonicMs());
-      context.observer.exchangeEnded(exchange);
-      if (this.open.size === 0) this.onEmpty?.();
-    });
+    context.counters.tunnels++;
+    context.counters.tunnelsOpen++;
+    const tunnel = new Tunnel(context, new TunnelExchange(handshake), client, backend, this.ended);
     this.open.add(tunnel);
     tunnel.start(connections.fromClient, connections.fromBackend, connections.clientEnded);
     const nowMs = context.clock.monotonicMs();
     if (this.closeCode !== null) tunnel.endAt(nowMs, this.closeCode, nowMs);
   }
+
+  /** One for all of them: an idle tunnel shall take little memory. */
+  private readonly ended = (tunnel: Tunnel, end: TunnelEnd): void => {
+    const { context, exchange } = tunnel;
+    const { counters } = context;
+    this.open.delete(tunnel);
+    counters.tunnelsOpen--;
+    counters.tunnelBytesFromBackends += end.bytesToClient;
+    counters.tunnelBytesFromClients += end.bytesToBackend;
+    exchange.end(end, context.clock.monotonicMs());
+    context.observer.exchangeEnded(exchange);
+    if (this.open.size === 0) this.onEmpty?.();
+  };
 
   /** Tells every tunnel to close, spread over most of `forMs`, so that those who come back do not come all at once. */
   drain(nowMs: number, forMs: number, closeCode: number): void {

@@ -37,6 +37,8 @@ export interface ByteSocket {
   appendBytes(bytes: Buffer, start: number, end: number): void;
   /** Writes what is queued, in one system call. @returns false where the peer is slow: wait for `onDrain`. */
   flush(): boolean;
+  /** `appendBytes` and `flush` in one: cheaper where nothing is queued. */
+  write(bytes: Buffer, start: number, end: number): boolean;
   pause(): void;
   resume(): void;
   /** Says that nothing more will be written, after what was. Reading goes on. */

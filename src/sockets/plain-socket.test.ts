@@ -128,6 +128,23 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.equal(received, expected);
     });
 
+    it('writes bytes at once, behind what is queued', async () => {
+      const { socket, client } = await accepted();
+      const bytes = Buffer.alloc(40_000, 'abc');
+      let received = '';
+      client.setEncoding('latin1').on('data', (text: string) => {
+        received += text;
+      });
+      socket.append('<');
+      socket.write(bytes, 0, 2);
+      socket.write(bytes, 2, 4);
+      socket.write(bytes, 0, bytes.length);
+      const expected = `<abca${bytes.toString('latin1')}`;
+      await until('all of it', () => received.length >= expected.length);
+      assert.equal(received, expected);
+      assert.equal(socket.bytesQueued, expected.length);
+    });
+
     it('tells who writes to a slow reader to wait, and when to go on', async () => {
       const { socket, owner, client } = await accepted();
       const bytes = Buffer.alloc(65_536, 'x');

@@ -114,7 +114,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     this.socket.setKeepAlive(true, afterMs);
   }
 
-  flush(): boolean {
+  override flush(): boolean {
     const { text, parts, socket } = this;
     if (this.writeFailed) {
       this.dropQueue();

@@ -32,6 +32,19 @@ let borrower: TcpSocket | null = null;
 /** Used only where there are streams: see `PlainSocket`. */
 const { ShutdownWrap, WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError } = (streams ?? {}) as Streams;
 
+/** Who writes has been told to wait for `onDrain`. */
+const NEEDS_DRAIN = 1;
+const WANTS_TO_READ = 2;
+/** The peer sends no more. */
+const HAS_ENDED = 4;
+/** `end` was called, and what was written has left. */
+const IS_ENDING = 8;
+const IS_FINISHED = 16;
+/** Last words are waited for where a write fails; and one has. */
+const IS_PATIENT = 32;
+const WRITE_FAILED = 64;
+const CLOSED = 128;
+
 /** A request for the next write: most are done at once, and leave it unused. */
 let spareRequest: OwnedWrite | null = null;
 
@@ -52,7 +65,6 @@ interface OwnedHandle extends TcpHandle {
  * time of a small request: two streams, an event for each thing that happens, a turn of the tick queue for each write.
  */
 export class TcpSocket extends WriteQueue implements ByteSocket {
-  readonly isResumed = false;
   private owner: SocketOwner;
   /** Null before the name is resolved, and once it is to be closed. */
   private handle: OwnedHandle | null = null;
@@ -63,23 +75,16 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   private readonly writeBufferBytesMax: number;
   /** Writes that libuv has not ended. */
   private writesPending = 0;
-  private needsDrain = false;
-  private wantsToRead = false;
-  private hasEnded = false;
-  private isEnding = false;
-  private isFinished = false;
-  /** Whether last words are waited for where a write fails. */
-  private readonly isPatient: boolean;
-  private writeFailed = false;
+  /** What holds of it, one bit each: an idle tunnel is mostly its two sockets. */
+  private flags = 0;
   private lastWordsTimer: NodeJS.Timeout | null = null;
-  private closed = false;
   private error: NodeJS.ErrnoException | null = null;
 
   private constructor(owner: SocketOwner, writeBufferBytesMax: number, isPatient: boolean) {
     super();
     this.owner = owner;
     this.writeBufferBytesMax = writeBufferBytesMax;
-    this.isPatient = isPatient;
+    if (isPatient) this.set(IS_PATIENT);
   }
 
   /** A connection that was accepted; reading starts with `resume`. */
@@ -101,8 +106,12 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     return socket;
   }
 
+  get isResumed(): boolean {
+    return false;
+  }
+
   get isFlowing(): boolean {
-    return !this.needsDrain;
+    return !this.is(NEEDS_DRAIN);
   }
 
   get isClosed(): boolean {
@@ -128,14 +137,26 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.push(bytes.subarray(start, end));
   }
 
-  flush(): boolean {
+  override write(bytes: Buffer, start: number, end: number): boolean {
+    const { handle } = this;
+    const length = end - start;
+    const isQueued = this.text !== '' || this.parts !== null;
+    if (handle === null || isQueued || length > joinBytesMax || this.is(WRITE_FAILED | IS_ENDING)) {
+      return super.write(bytes, start, end);
+    }
+    this.bytesQueued += length;
+    const request = takeRequest();
+    return this.afterWrite(handle, request, handle.writeLatin1String(request, bytes.latin1Slice(start, end)), null);
+  }
+
+  override flush(): boolean {
     const { handle, parts, text } = this;
-    if (handle === null || this.writeFailed || this.isEnding) {
+    if (handle === null || this.is(WRITE_FAILED | IS_ENDING)) {
       this.dropQueue();
       return true;
     }
     if (parts === null) {
-      if (text === '') return !this.needsDrain;
+      if (text === '') return !this.is(NEEDS_DRAIN);
       this.text = '';
       const request = takeRequest();
       return this.afterWrite(handle, request, handle.writeLatin1String(request, text), null);
@@ -148,19 +169,19 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   }
 
   pause(): void {
-    this.wantsToRead = false;
+    this.unset(WANTS_TO_READ);
     this.handle?.readStop();
   }
 
   resume(): void {
-    this.wantsToRead = true;
-    if (!this.hasEnded) this.handle?.readStart();
+    this.set(WANTS_TO_READ);
+    if (!this.is(HAS_ENDED)) this.handle?.readStart();
   }
 
   end(): void {
     const { handle } = this;
-    if (handle === null || this.isEnding) return;
-    this.isEnding = true;
+    if (handle === null || this.is(IS_ENDING)) return;
+    this.set(IS_ENDING);
     const request = new ShutdownWrap();
     request.oncomplete = () => this.finished();
     // What has been reset already has nothing to shut down.
@@ -215,9 +236,9 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   }
 
   private connected(): void {
-    this.wantsToRead = true;
+    this.set(WANTS_TO_READ);
     this.tell('onConnected');
-    if (this.wantsToRead) this.handle?.readStart();
+    if (this.is(WANTS_TO_READ)) this.handle?.readStart();
   }
 
   private useHandle(handle: TcpHandle): void {
@@ -244,9 +265,9 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
       return block === null && length < streamingBytesMin ? undefined : this.changeBlock(length);
     }
     if (length === endOfStream) {
-      this.hasEnded = true;
+      this.set(HAS_ENDED);
       this.tell('onEnd');
-      if (this.isFinished) this.close(null, false);
+      if (this.is(IS_FINISHED)) this.close(null, false);
     } else {
       this.close(systemError(length, 'read'), false);
     }
@@ -291,14 +312,14 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     if (streamBaseState[kLastWriteWasAsync] === 0) {
       spareRequest = request;
       if (parts !== null) recycle(parts);
-      return !this.needsDrain;
+      return !this.is(NEEDS_DRAIN);
     }
     request.oncomplete = onWritten;
     request.socket = this;
     if (parts !== null) this.awaitBlocks(request, parts);
     this.writesPending++;
-    if (handle.writeQueueSize >= this.writeBufferBytesMax) this.needsDrain = true;
-    return !this.needsDrain;
+    if (handle.writeQueueSize >= this.writeBufferBytesMax) this.set(NEEDS_DRAIN);
+    return !this.is(NEEDS_DRAIN);
   }
 
   private awaitBlocks(request: OwnedWrite, parts: readonly (string | Buffer)[]): void {
@@ -313,29 +334,29 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     if (this.handle === null) return;
     if (status !== 0) {
       this.writingFailed(status);
-    } else if (this.writesPending === 0 && this.needsDrain) {
-      this.needsDrain = false;
+    } else if (this.writesPending === 0 && this.is(NEEDS_DRAIN)) {
+      this.unset(NEEDS_DRAIN);
       this.tell('onDrain');
     }
   }
 
   private writingFailed(status: number): void {
     const error = systemError(status, 'write');
-    if (this.writeFailed) return;
-    if (!this.isPatient || (error.code !== 'EPIPE' && error.code !== 'ECONNRESET')) {
+    if (this.is(WRITE_FAILED)) return;
+    if (!this.is(IS_PATIENT) || (error.code !== 'EPIPE' && error.code !== 'ECONNRESET')) {
       this.close(error, false);
       return;
     }
-    this.writeFailed = true;
+    this.set(WRITE_FAILED);
     this.dropQueue();
     this.lastWordsTimer = setTimeout(() => this.close(error, false), lastWordsMs);
   }
 
   private finished(): void {
-    if (this.handle === null || this.isFinished) return;
-    this.isFinished = true;
+    if (this.handle === null || this.is(IS_FINISHED)) return;
+    this.set(IS_FINISHED);
     this.tell('onFinished');
-    if (this.hasEnded) this.close(null, false);
+    if (this.is(HAS_ENDED)) this.close(null, false);
   }
 
   private close(error: NodeJS.ErrnoException | null, isReset: boolean): void {
@@ -358,14 +379,27 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
 
   /** @internal */
   closedNow(): void {
-    if (this.closed) return;
-    this.closed = true;
+    if (this.is(CLOSED)) return;
+    this.set(CLOSED);
     this.connector = null;
     try {
       this.owner.onClosed(this.error);
     } catch (error) {
       this.owner.onDefect(error as Error);
     }
+  }
+
+  /** Whether one of the flags is set. */
+  private is(flags: number): boolean {
+    return (this.flags & flags) !== 0;
+  }
+
+  private set(flag: number): void {
+    this.flags |= flag;
+  }
+
+  private unset(flag: number): void {
+    this.flags &= ~flag;
   }
 
   private tell(event: 'onEnd' | 'onDrain' | 'onConnected' | 'onFinished'): void {

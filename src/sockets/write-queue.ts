@@ -13,6 +13,13 @@ export abstract class WriteQueue {
   /** What waits before `text`, where it is not text alone. Buffers are views of blocks. */
   protected parts: (string | Buffer)[] | null = null;
 
+  abstract flush(): boolean;
+
+  write(bytes: Buffer, start: number, end: number): boolean {
+    this.appendBytes(bytes, start, end);
+    return this.flush();
+  }
+
   append(text: string): void {
     this.text += text;
     this.bytesQueued += text.length;
