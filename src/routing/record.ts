@@ -81,7 +81,8 @@ export function buildFrontend(
     pattern,
     id,
     logId: logged(id),
-    backends,
+    // A copy of just its length: what is appended to has room for many more.
+    backends: backends.slice(),
     weighted,
     problems: problems.list(),
     retryBudget: previous?.retryBudget ?? new RetryBudget(),
@@ -102,6 +103,8 @@ function mergeMark(backend: Backend, stored: DownMark | null, readAt: number): v
 
 function readId(pattern: string, source: RecordSource, problems: Problems): string {
   const id = source.frontend[0];
+  // The same text need not be kept twice.
+  if (id === pattern) return pattern;
   if (typeof id === 'string') return id.length > idCharsMax ? id.slice(0, idCharsMax) : id;
   if (source.problem === undefined) problems.add(`the identifier is not a string; ${quote(pattern)} is used`);
   return pattern;
@@ -120,6 +123,8 @@ function shown(value: unknown): string {
   return typeof value === 'string' ? ` ${quote(withoutCredentials(value))}` : '';
 }
 
+const none: readonly RecordProblem[] = [];
+
 class Problems {
   readonly #kept: RecordProblem[] = [];
   #more = 0;
@@ -130,6 +135,7 @@ class Problems {
   }
 
   list(): readonly RecordProblem[] {
+    if (this.#kept.length === 0) return none;
     return this.#more === 0 ? this.#kept : [...this.#kept, { message: `and ${this.#more} more problems` }];
   }
 }
