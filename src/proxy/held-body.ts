@@ -1,4 +1,9 @@
-import type { BackendConnection } from './backend-connection.ts';
+/** Where a held body goes. */
+interface BodyTaker {
+  /** Of latin1. */
+  sendText(text: string): void;
+  sendData(bytes: Buffer, start: number, end: number): void;
+}
 
 /**
  * The first bytes of a request's body, kept so that it can be sent to another backend, up to a limit. They are kept as
@@ -30,7 +35,7 @@ export class HeldBody {
     this.last = null;
   }
 
-  sendTo(connection: BackendConnection): void {
+  sendTo(connection: BodyTaker): void {
     connection.sendText(this.text);
     if (this.last !== null) connection.sendData(this.last, this.lastStart, this.lastEnd);
   }

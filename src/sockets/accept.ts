@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:net';
-import { isHandle, systemError, type TcpHandle, takeHandle } from './tcp-handle.ts';
+import { streams, systemError, type TcpHandle, takeHandle } from './tcp-handle.ts';
 
 /** What of Node's listening handle is used. */
 interface ListeningHandle {
-  onconnection?: (status: number, accepted: unknown) => void;
+  onconnection?: (status: number, accepted: TcpHandle) => void;
 }
 
 /**
@@ -13,21 +13,22 @@ interface ListeningHandle {
 export function createAcceptor(onAccepted: (handle: TcpHandle) => void): Server {
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
     const handle = takeHandle(socket);
-    if (handle === null) socket.destroy(new Error('the connection has no handle of the kind that is known'));
-    else onAccepted(handle);
+    if (handle === null) {
+      socket.destroy();
+      server.emit('error', new Error('an accepted connection has no handle'));
+    } else {
+      onAccepted(handle);
+    }
   });
   server.on('listening', () => {
     const listening = (server as unknown as { _handle: ListeningHandle | null })._handle;
-    if (typeof listening?.onconnection !== 'function') return;
-    const usual = listening.onconnection;
-    listening.onconnection = function (status, accepted): void {
+    if (streams === null || typeof listening?.onconnection !== 'function') return;
+    listening.onconnection = (status, accepted) => {
       if (status !== 0) {
         server.emit('error', systemError(status, 'accept'));
-      } else if (isHandle(accepted)) {
+      } else {
         accepted.setNoDelay(true);
         onAccepted(accepted);
-      } else {
-        usual.call(this, status, accepted);
       }
     };
   });

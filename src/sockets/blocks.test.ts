@@ -137,10 +137,33 @@ describe('a body that streams through blocks', () => {
     await until('all are held up', () => targets.every(({ socket }) => !socket.isFlowing));
     for (const { socket } of [...relays, ...targets]) socket.destroy();
     await until('all are closed', () => [...relays, ...targets].every(({ isClosed }) => isClosed));
+    allAreBack();
+  });
+
+  it('gives back the block of a connection that is destroyed while its bytes are handed over', async () => {
+    const relay = new Relay();
+    const target = new Target(relay);
+    const [sender] = (await accepted([relay, target])) as [Socket];
+    relay.targets = [target.socket];
+    const onBytes = relay.onBytes.bind(relay);
+    relay.onBytes = (bytes, length) => {
+      onBytes(bytes, length);
+      if (relay.reads === 8) relay.socket.destroy();
+    };
+    relay.flushesAtOnce = () => false;
+    relay.socket.resume();
+    sender.write(Buffer.alloc(4 * 1024 * 1024));
+    await until('it is closed', () => relay.isClosed);
+    target.socket.destroy();
+    await until('so is the other', () => target.isClosed);
+    allAreBack();
+  });
+
+  function allAreBack(): void {
     const blocks = [];
     for (let block = ReadBlock.take(); block !== null; block = ReadBlock.take()) blocks.push(block);
     for (const block of blocks) block.leave();
     assert.equal(blocks.length, 64);
     assert.equal(new Set(blocks.map((block) => block.bytes.buffer)).size, 64);
-  });
+  }
 });

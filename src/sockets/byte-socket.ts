@@ -18,7 +18,7 @@ export interface SocketOwner {
   onClosed(error: NodeJS.ErrnoException | null): void;
 }
 
-/** A connection: bytes in as views, bytes out joined into as few writes as possible. */
+/** A connection: bytes in as views, bytes out joined into as few writes as possible; none before `onConnected`. */
 export interface ByteSocket {
   /** Bytes queued for writing since the beginning. */
   readonly bytesQueued: number;

@@ -50,6 +50,28 @@ it('is the direct one on the Node that this project comes with', () => {
   assert.equal(PlainSocket, TcpSocket);
 });
 
+it('tells of a failure to accept, and listens on', async () => {
+  let accepted = 0;
+  const errors: NodeJS.ErrnoException[] = [];
+  const server = createAcceptor((handle) => {
+    accepted++;
+    handle.close();
+  });
+  server.on('error', (error) => errors.push(error)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanUp.push(() => server.close());
+  // As libuv calls it where there is no descriptor left.
+  const { _handle: listening } = server as unknown as { _handle: { onconnection: (status: number) => void } };
+  listening.onconnection(-24);
+  assert.deepEqual(
+    errors.map(({ code, syscall }) => [code, syscall]),
+    [['EMFILE', 'accept']],
+  );
+  const client = connect((server.address() as AddressInfo).port);
+  cleanUp.push(() => client.destroy());
+  await until('the next one', () => accepted === 1);
+});
+
 for (const kind of [TcpSocket, StreamSocket]) {
   describe(`a plain connection as ${kind.name}`, () => {
     /** A connection that is accepted, and its client. */
@@ -73,11 +95,11 @@ for (const kind of [TcpSocket, StreamSocket]) {
     }
 
     /** A connection that is made, and its server's end. */
-    async function connected(): Promise<{ socket: ByteSocket; owner: Recorder; peer: Socket }> {
+    async function connected(host = '127.0.0.1'): Promise<{ socket: ByteSocket; owner: Recorder; peer: Socket }> {
       const owner = new Recorder();
       const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(0, '127.0.0.1');
       await once(server, 'listening');
-      const socket = kind.connecting('127.0.0.1', (server.address() as AddressInfo).port, owner, writeBufferBytesMax);
+      const socket = kind.connecting(host, (server.address() as AddressInfo).port, owner, writeBufferBytesMax);
       const [peer] = (await once(server, 'connection')) as [Socket];
       peer.on('error', () => {});
       cleanUp.push(
@@ -211,6 +233,65 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.deepEqual(owner.events, ['closed: null']);
     });
 
+    it('resets, and is closed, with its end behind bytes that the peer does not read', async () => {
+      const { socket, owner, client } = await accepted();
+      const bytes = Buffer.alloc(65_536, 'x');
+      // More than the kernel takes.
+      for (let i = 0; i < 256; i++) {
+        socket.appendBytes(bytes, 0, bytes.length);
+        socket.flush();
+      }
+      socket.end();
+      socket.reset();
+      await until('closed', () => owner.closed !== undefined);
+      assert.deepEqual(owner.events, ['closed: null']);
+      let code = '';
+      client.on('error', (error: NodeJS.ErrnoException) => {
+        code = error.code ?? '';
+      });
+      client.resume();
+      await until('the client sees it', () => code === 'ECONNRESET');
+    });
+
+    it('is closed by a reset while its end is on its way', async () => {
+      const { socket, owner } = await accepted();
+      socket.end();
+      socket.reset();
+      await until('closed', () => owner.closed !== undefined);
+      assert.deepEqual(owner.events, ['closed: null']);
+    });
+
+    it('ends behind bytes that the peer reads late', async () => {
+      const { socket, owner, client } = await accepted();
+      const bytes = Buffer.alloc(65_536, 'x');
+      let written = 0;
+      do {
+        socket.appendBytes(bytes, 0, bytes.length);
+        written += bytes.length;
+      } while (socket.flush());
+      socket.end();
+      let received = 0;
+      client.on('data', (data) => {
+        received += data.length;
+      });
+      await once(client, 'end');
+      assert.equal(received, written);
+      await until('its half has ended', () => owner.events.includes('finished'));
+    });
+
+    it('may be resumed once the peer has ended', async () => {
+      const { socket, owner, client } = await accepted();
+      socket.resume();
+      client.end('x');
+      await until('the end', () => owner.events.includes('end'));
+      socket.pause();
+      socket.resume();
+      socket.end();
+      client.resume();
+      await until('closed', () => owner.closed !== undefined);
+      assert.deepEqual(owner.events, ['end', 'finished', 'closed: null']);
+    });
+
     it('says so when the peer resets', async () => {
       const { socket, owner, client } = await accepted();
       socket.resume();
@@ -241,19 +322,28 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.deepEqual([owner.text, owner.events], ['', []]);
     });
 
-    it('connects, and reads by itself', async () => {
-      const { socket, owner, peer } = await connected();
-      socket.append('to the peer');
-      socket.flush();
-      peer.write('from the peer');
-      peer.resume();
-      const [text] = (await once(peer.setEncoding('latin1'), 'data')) as [string];
-      assert.equal(text, 'to the peer');
-      await until("the peer's text", () => owner.text === 'from the peer');
-      socket.keepAlive(60_000);
-      socket.destroy();
+    for (const host of ['127.0.0.1', 'localhost']) {
+      it(`connects to ${host}, and reads by itself`, async () => {
+        const { socket, owner, peer } = await connected(host);
+        socket.append('to the peer');
+        socket.flush();
+        peer.write('from the peer');
+        peer.resume();
+        const [text] = (await once(peer.setEncoding('latin1'), 'data')) as [string];
+        assert.equal(text, 'to the peer');
+        await until("the peer's text", () => owner.text === 'from the peer');
+        socket.keepAlive(60_000);
+        socket.destroy();
+        await until('closed', () => owner.closed !== undefined);
+        assert.deepEqual(owner.events, ['connected', 'closed: null']);
+      });
+    }
+
+    it('says that a name cannot be resolved', async () => {
+      const owner = new Recorder();
+      kind.connecting('no-such-host.invalid', 80, owner, writeBufferBytesMax);
       await until('closed', () => owner.closed !== undefined);
-      assert.deepEqual(owner.events, ['connected', 'closed: null']);
+      assert.match(owner.closed?.code ?? '', /^(ENOTFOUND|EAI_AGAIN)$/);
     });
 
     it('says why it could not connect', async () => {

@@ -5,7 +5,7 @@ import type { TlsListener } from '../tls/tls-listener.ts';
 import { blockBytes, giveBlock } from './blocks.ts';
 import type { ByteSocket, SocketOwner } from './byte-socket.ts';
 import { socketOn, type TcpHandle } from './tcp-handle.ts';
-import { acceptTls, connectTls, resetOnDestroy } from './tls-sockets.ts';
+import { acceptTls, connectTls, isShuttingDown, resetOnDestroy } from './tls-sockets.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** As of `TcpSocket`, for connections that are read through `net.Socket`. */
@@ -154,11 +154,8 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
 
   reset(): void {
     if (this.socket.destroyed) return;
-    if (!this.isTls) {
-      this.socket.resetAndDestroy();
-      return;
-    }
-    resetOnDestroy(this.socket);
+    if (this.isTls) resetOnDestroy(this.socket);
+    else if (!isShuttingDown(this.socket)) this.socket.resetAndDestroy();
     this.socket.destroy();
   }
 

@@ -63,12 +63,31 @@ interface Connections {
 /** The end of what the peer sends, as libuv says it. */
 export const endOfStream = -4095;
 
+/** What of a handle is looked for before any is used. */
+const methods = [
+  'useUserBuffer',
+  'readStart',
+  'readStop',
+  'writeLatin1String',
+  'writeBuffer',
+  'writev',
+  'shutdown',
+  'close',
+  'reset',
+  'setNoDelay',
+  'setKeepAlive',
+  'getpeername',
+  'connect',
+  'connect6',
+] as const;
+
 const connections = findBinding<Connections>(
   'tcp_wrap',
-  (found) =>
-    typeof found.TCP === 'function' &&
-    typeof found.TCPConnectWrap === 'function' &&
-    typeof found.constants?.SOCKET === 'number',
+  ({ TCP, TCPConnectWrap, constants }) =>
+    typeof TCP === 'function' &&
+    methods.every((name) => typeof (TCP.prototype as Partial<TcpHandle>)[name] === 'function') &&
+    typeof TCPConnectWrap === 'function' &&
+    typeof constants?.SOCKET === 'number',
 );
 
 export const streams: Streams | null = findBinding<Streams>(
@@ -84,33 +103,22 @@ export const streams: Streams | null = findBinding<Streams>(
 
 function findBinding<Binding>(name: string, isAsExpected: (found: Partial<Binding>) => boolean): Binding | null {
   const { binding } = process as unknown as { binding?: (name: string) => Binding };
+  const { noDeprecation } = process;
   try {
+    // Where warnings of what is to be deprecated are asked for, there is one for this, which helps nobody.
+    process.noDeprecation = true;
     const found = binding?.call(process, name);
     return found !== undefined && isAsExpected(found) ? found : null;
   } catch {
     return null;
+  } finally {
+    process.noDeprecation = noDeprecation === true;
   }
 }
 
-/** What of a socket's handle is looked for before it is used. */
-const methods = [
-  'useUserBuffer',
-  'readStart',
-  'readStop',
-  'writeLatin1String',
-  'writeBuffer',
-  'writev',
-  'shutdown',
-  'close',
-  'reset',
-  'setNoDelay',
-  'setKeepAlive',
-  'getpeername',
-] as const;
-
 /**
  * Takes the handle away from a socket, which is of no use after that.
- * @returns null where the socket has none that can be used: it is left as it is.
+ * @returns null where the socket has none: it is left as it is.
  */
 export function takeHandle(socket: Socket): TcpHandle | null {
   const carrier = socket as unknown as { _handle: TcpHandle | null };
@@ -142,12 +150,9 @@ export function socketOn(handle: TcpHandle, options: object = {}): Socket {
   return new Socket({ handle, allowHalfOpen: true, pauseOnCreate: true, ...options } as object);
 }
 
-export function isHandle(handle: unknown): handle is TcpHandle {
-  return (
-    typeof handle === 'object' &&
-    handle !== null &&
-    methods.every((name) => typeof (handle as Record<string, unknown>)[name] === 'function')
-  );
+/** Whether it is what every Node's sockets have. */
+function isHandle(handle: unknown): handle is TcpHandle {
+  return typeof handle === 'object' && handle !== null && 'readStart' in handle && 'getpeername' in handle;
 }
 
 /** The address of the other end; empty where it is gone already. */

@@ -37,8 +37,9 @@ const NEEDS_DRAIN = 1;
 const WANTS_TO_READ = 2;
 /** The peer sends no more. */
 const HAS_ENDED = 4;
-/** `end` was called, and what was written has left. */
+/** `end` was called; what was written has left, and libuv has been told; so has the peer. */
 const IS_ENDING = 8;
+const IS_SHUTTING_DOWN = 256;
 const IS_FINISHED = 16;
 /** Last words are waited for where a write fails; and one has. */
 const IS_PATIENT = 32;
@@ -182,10 +183,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     const { handle } = this;
     if (handle === null || this.is(IS_ENDING)) return;
     this.set(IS_ENDING);
-    const request = new ShutdownWrap();
-    request.oncomplete = () => this.finished();
-    // What has been reset already has nothing to shut down.
-    if (handle.shutdown(request) !== 0) process.nextTick(() => this.finished());
+    if (this.writesPending === 0) this.shutDown(handle);
   }
 
   destroy(): void {
@@ -334,7 +332,11 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     if (this.handle === null) return;
     if (status !== 0) {
       this.writingFailed(status);
-    } else if (this.writesPending === 0 && this.is(NEEDS_DRAIN)) {
+      return;
+    }
+    if (this.writesPending > 0) return;
+    if (this.is(IS_ENDING)) this.shutDown(this.handle);
+    if (this.is(NEEDS_DRAIN)) {
       this.unset(NEEDS_DRAIN);
       this.tell('onDrain');
     }
@@ -350,6 +352,15 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.set(WRITE_FAILED);
     this.dropQueue();
     this.lastWordsTimer = setTimeout(() => this.close(error, false), lastWordsMs);
+  }
+
+  /** Only once what was written has left: a connection that is being shut down cannot be reset. */
+  private shutDown(handle: TcpHandle): void {
+    this.set(IS_SHUTTING_DOWN);
+    const request = new ShutdownWrap();
+    request.oncomplete = () => this.finished();
+    // What has been reset already has nothing to shut down.
+    if (handle.shutdown(request) !== 0) process.nextTick(() => this.finished());
   }
 
   private finished(): void {
@@ -373,8 +384,10 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     // While its bytes are handed over, `hasRead` leaves it.
     if (this.block !== handedOver) this.leaveBlock();
     if (this.lastWordsTimer !== null) clearTimeout(this.lastWordsTimer);
-    // A reset is refused while the connection is being shut down: then it is closed as usual.
-    if (!isReset || handle.reset(onClosed as () => void) !== 0) handle.close(onClosed as () => void);
+    // A handle whose reset is refused, as it is while the connection is being shut down, cannot be closed any more.
+    const canReset = this.is(IS_FINISHED) || !this.is(IS_SHUTTING_DOWN);
+    if (isReset && canReset) handle.reset(onClosed as () => void);
+    else handle.close(onClosed as () => void);
   }
 
   /** @internal */

@@ -105,13 +105,17 @@ export function connectTls(
   return connect(options as ConnectionOptions);
 }
 
-/** Has a TLS socket's connection closed with a reset when it is destroyed, which Node offers for plain ones only. */
+/**
+ * Has a TLS socket's connection closed with a reset when it is destroyed, which Node offers for plain ones only. Not
+ * while it is being shut down: the reset would be refused, and the handle could not be closed any more.
+ */
 export function resetOnDestroy(socket: Socket): void {
   const tcp = (socket as unknown as TlsInternals)._handle?._parent;
-  if (tcp === undefined || typeof tcp.reset !== 'function') return;
-  const close = tcp.close.bind(tcp);
-  tcp.close = (done) => {
-    // Refused while the connection is being shut down: then it is closed as usual.
-    if (tcp.reset?.(done) !== 0) close(done);
-  };
+  if (tcp === undefined || typeof tcp.reset !== 'function' || isShuttingDown(socket)) return;
+  tcp.close = (done) => void tcp.reset?.(done);
+}
+
+/** Whether all that was written before its end has been given to the system, and the end not yet. */
+export function isShuttingDown(socket: Socket): boolean {
+  return socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
 }

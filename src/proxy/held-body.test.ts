@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { answer, get, Rig, request } from '../../test/helpers/rig.ts';
+import { until } from '../../test/helpers/until.ts';
+import { HeldBody } from './held-body.ts';
+
+/** What a held body gives. */
+function given(held: HeldBody): string {
+  let all = '';
+  held.sendTo({
+    sendText: (text) => {
+      all += text;
+    },
+    sendData: (bytes, start, end) => {
+      all += bytes.latin1Slice(start, end);
+    },
+  });
+  return all;
+}
+
+describe('a held body', () => {
+  test('gives what was added, before and after it is kept, more than once', () => {
+    const held = new HeldBody();
+    const bytes = Buffer.from('-one-two-');
+    held.add(bytes, 1, 4);
+    held.add(bytes, 5, 8);
+    assert.equal(given(held), 'onetwo');
+    held.keep();
+    bytes.fill('x');
+    assert.equal(given(held), 'onetwo');
+    assert.equal(given(held), 'onetwo');
+  });
+
+  test('is dropped above its limit, whether kept or not', () => {
+    const held = new HeldBody();
+    held.add(Buffer.from('12345'), 0, 5);
+    held.dropAbove(5);
+    assert.equal(held.isWhole, true);
+    held.add(Buffer.from('6'), 0, 1);
+    held.dropAbove(5);
+    assert.equal(held.isWhole, false);
+    assert.equal(given(held), '');
+  });
+});
+
+describe('all connections are read into the same memory', () => {
+  test('bodies that wait for connections arrive each as it was sent', async (t) => {
+    const rig = await Rig.start(t);
+    rig.backend.serve(({ body }) => answer(`${body.length} ${[...new Set(body)].join('')}`));
+    const letters = [...'abcdefghijklmnopqrst'];
+    const clients = await Promise.all(letters.map(() => rig.client()));
+    // All in one turn, so that each is read before any of them has a connection.
+    clients.forEach((client, i) => {
+      client.send(request('PUT / HTTP/1.1', 'Content-Length: 1000') + (letters[i] as string).repeat(1000));
+    });
+    await Promise.all(clients.map((client, i) => client.expect(`1000 ${letters[i]}`)));
+  });
+
+  test('a body of several reads is sent again as it was, whatever others have sent since', async (t) => {
+    const rig = await Rig.start(t, { backends: 2, random: () => 0 });
+    const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
+    two.serve(({ body }) => answer(`two got ${body}`));
+    const client = await rig.send(`${request('PUT / HTTP/1.1', 'Content-Length: 15')}first`);
+    await one.receive('first');
+    client.send('secon');
+    await one.receive('secon');
+    client.send('third');
+    await one.receive('third');
+    const other = await rig.send(get(`/${'x'.repeat(1000)}`).replace('a.test', 'no-such-host.test'));
+    await until('the other is answered', () => other.statuses.length === 1);
+    (await one.peer()).socket.end();
+    await client.expect('two got firstseconthird');
+  });
+});
