@@ -62,8 +62,8 @@ interface OwnedHandle extends TcpHandle {
 }
 
 /**
- * A plain connection, directly on its handle. `net.Socket` does the same for five times the memory and half of the
- * time of a small request: two streams, an event for each thing that happens, a turn of the tick queue for each write.
+ * A plain connection, directly on its handle. `net.Socket` does the same with two streams, an event for each thing that
+ * happens, and a turn of the tick queue for each write; docs/performance.md ("What was tried") has what that costs.
  */
 export class TcpSocket extends WriteQueue implements ByteSocket {
   private owner: SocketOwner;
