@@ -41,6 +41,17 @@ class Recorder implements SocketOwner {
   }
 }
 
+/** Writes to a peer that does not read, until it is said to wait. @returns how many bytes. */
+function writeUntilSlow(socket: ByteSocket): number {
+  const bytes = Buffer.alloc(65_536, 'x');
+  let written = 0;
+  do {
+    socket.appendBytes(bytes, 0, bytes.length);
+    written += bytes.length;
+  } while (socket.flush());
+  return written;
+}
+
 const cleanUp: (() => void)[] = [];
 afterEach(() => {
   for (const undo of cleanUp.splice(0)) undo();
@@ -169,12 +180,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
 
     it('tells who writes to a slow reader to wait, and when to go on', async () => {
       const { socket, owner, client } = await accepted();
-      const bytes = Buffer.alloc(65_536, 'x');
-      let written = 0;
-      do {
-        socket.appendBytes(bytes, 0, bytes.length);
-        written += bytes.length;
-      } while (socket.flush());
+      const written = writeUntilSlow(socket);
       assert.equal(socket.isFlowing, false);
       assert.deepEqual(owner.events, []);
       let received = 0;
@@ -263,12 +269,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
 
     it('ends behind bytes that the peer reads late', async () => {
       const { socket, owner, client } = await accepted();
-      const bytes = Buffer.alloc(65_536, 'x');
-      let written = 0;
-      do {
-        socket.appendBytes(bytes, 0, bytes.length);
-        written += bytes.length;
-      } while (socket.flush());
+      const written = writeUntilSlow(socket);
       socket.end();
       let received = 0;
       client.on('data', (data) => {

@@ -4,6 +4,7 @@ import type { BackendTls } from '../tls/backend-tls.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
 import { blockBytes, giveBlock } from './blocks.ts';
 import type { ByteSocket, SocketOwner } from './byte-socket.ts';
+import { isPeerDone, lastWordsMs } from './last-words.ts';
 import { socketOn, type TcpHandle } from './tcp-handle.ts';
 import { acceptTls, connectTls, isShuttingDown, resetOnDestroy } from './tls-sockets.ts';
 import { WriteQueue } from './write-queue.ts';
@@ -212,13 +213,7 @@ function recycle(part: Buffer, error: Error | null | undefined): void {
   if (!error) giveBlock(part);
 }
 
-/** How long after a write has failed, or after the last bytes since, the peer's last words are waited for. */
-const lastWordsMs = 250;
-
-/**
- * A socket that does not end with its first failed write. A backend that refuses a body answers, and closes without
- * reading the rest: the write fails while the answer lies in the receive buffer (CVE-2025-4366 is about its loss).
- */
+/** A socket that does not end with its first failed write: see `lastWordsMs`. */
 class PatientSocket extends Socket {
   byteSocket!: StreamSocket;
   private timer: NodeJS.Timeout | null = null;
@@ -256,7 +251,7 @@ function beTlsPatient(socket: OwnedSocket): void {
 }
 
 function isFailedWrite(error: NodeJS.ErrnoException | undefined): boolean {
-  return error?.syscall?.startsWith('write') === true && (error.code === 'EPIPE' || error.code === 'ECONNRESET');
+  return error?.syscall?.startsWith('write') === true && isPeerDone(error.code);
 }
 
 interface OwnedSocket extends Socket {

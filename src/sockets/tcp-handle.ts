@@ -2,8 +2,8 @@ import { isIPv6, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
 /**
- * The one file that knows what Node has below `net.Socket`: a handle of libuv, and the requests that write to it.
- * They are not public. Where a Node does not have them as they are expected here, `streams` is null, and connections
+ * What Node has below `net.Socket`: a handle of libuv, and the requests that connect it and write to it. They are not
+ * public, and this is the one file that looks for them. Where a Node does not have them as they are expected here, `streams` is null, and connections
  * are served through `net.Socket`: the same, at a higher price.
  */
 

@@ -1,6 +1,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { blockBytes, giveBlock, ReadBlock } from './blocks.ts';
 import type { ByteSocket, SocketOwner } from './byte-socket.ts';
+import { isPeerDone, lastWordsMs } from './last-words.ts';
 import {
   connectHandle,
   endOfStream,
@@ -12,9 +13,6 @@ import {
   type WriteRequest,
 } from './tcp-handle.ts';
 import { copyOf, joinBytesMax, WriteQueue } from './write-queue.ts';
-
-/** How long after a write has failed, or after the last bytes since, the peer's last words are waited for. */
-const lastWordsMs = 250;
 
 /**
  * libuv reads and hands over in one step: the bytes are good until the callback returns, and one buffer serves all
@@ -96,9 +94,8 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   }
 
   /**
-   * Connects; `onConnected` or `onClosed` follows. Reading starts by itself.
-   * It does not end with its first failed write: a backend that refuses a body answers, and closes without reading
-   * the rest. The write fails while the answer lies in the receive buffer (CVE-2025-4366 is about its loss).
+   * Connects; `onConnected` or `onClosed` follows. Reading starts by itself. It does not end with its first failed
+   * write: see `lastWordsMs`.
    */
   static connecting(hostname: string, port: number, owner: SocketOwner, writeBufferBytesMax: number): TcpSocket {
     const socket = new TcpSocket(owner, writeBufferBytesMax, true);
@@ -345,7 +342,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   private writingFailed(status: number): void {
     const error = systemError(status, 'write');
     if (this.is(WRITE_FAILED)) return;
-    if (!this.is(IS_PATIENT) || (error.code !== 'EPIPE' && error.code !== 'ECONNRESET')) {
+    if (!this.is(IS_PATIENT) || !isPeerDone(error.code)) {
       this.close(error, false);
       return;
     }
