@@ -1,14 +1,14 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { answerFields } from './fields.ts';
+import { responseFields } from './fields.ts';
 import { untilListening } from './ports.ts';
 import type { Processes } from './processes.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** What the backends answer: paths and lengths in bytes. A body sent to `/upload` is read whole, then answered. */
-export const answers = {
+/** What the backends response: paths and lengths in bytes. A body sent to `/upload` is read whole, then answered. */
+export const responses = {
   small: { path: '/', bytes: 40 },
   /** As `small`, with 20 fields. */
   headers: { path: '/headers', bytes: 40 },
@@ -21,7 +21,7 @@ interface BackendSettings {
   readonly core: number;
   readonly ports: readonly number[];
   readonly tellingPorts: readonly [number, number];
-  /** For nginx itself: `/upload` reads the body and then asks here for the answer. */
+  /** For nginx itself: `/upload` reads the body and then asks here for the response. */
   readonly innerPort: number;
 }
 
@@ -29,7 +29,7 @@ interface BackendSettings {
 export async function startBackends(processes: Processes, directory: string, settings: BackendSettings): Promise<void> {
   const root = join(directory, 'files');
   mkdirSync(root);
-  for (const { path, bytes } of [answers.body64k, answers.body10m]) {
+  for (const { path, bytes } of [responses.body64k, responses.body10m]) {
     writeFileSync(join(root, path), '');
     truncateSync(join(root, path), bytes);
   }
@@ -41,7 +41,7 @@ export async function startBackends(processes: Processes, directory: string, set
 
 function configuration(root: string, directory: string, settings: BackendSettings): string {
   const { ports, tellingPorts, innerPort } = settings;
-  const body = '0123456789'.repeat(answers.small.bytes / 10);
+  const body = '0123456789'.repeat(responses.small.bytes / 10);
   return `
 worker_processes 1;
 daemon off;
@@ -68,9 +68,9 @@ http {
     ${ports.map((port) => `listen 127.0.0.1:${port} backlog=4096;`).join(' ')}
     root ${root};
     location = / { default_type text/plain; return 200 "${body}"; }
-    location = ${answers.headers.path} {
+    location = ${responses.headers.path} {
       default_type text/plain;
-      ${Object.entries(answerFields)
+      ${Object.entries(responseFields)
         .map(([name, value]) => `add_header ${name} "${value}";`)
         .join('\n      ')}
       return 200 "${body}";

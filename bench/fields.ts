@@ -106,8 +106,8 @@ X-Wap-Profile: none
   .trim()
   .split('\n');
 
-/** Of an answer: with Server, Date, Content-Type and Content-Length `answerFieldCount`, and Connection on the way. */
-export const answerFields: Readonly<Record<string, string>> = {
+/** Of a response: with Server, Date, Content-Type and Content-Length `responseFieldCount`, and Connection on the way. */
+export const responseFields: Readonly<Record<string, string>> = {
   'Accept-CH': 'Sec-CH-DPR, Sec-CH-Viewport-Width, Sec-CH-Prefers-Color-Scheme',
   Age: '0',
   'Cache-Control': 'private, max-age=0, must-revalidate',
@@ -126,7 +126,7 @@ export const answerFields: Readonly<Record<string, string>> = {
   'X-Trace-Id': '80f198ee56343ba864fe8b2a57d3eff7',
 };
 
-export const answerFieldCount = Object.keys(answerFields).length + 4;
+export const responseFieldCount = Object.keys(responseFields).length + 4;
 
 /** So many characters of a repeated text. */
 function filler(chars: number, text: string): string {

@@ -20,10 +20,10 @@ export const metrics = {
   /** From the call that writes a route to its acknowledgement. */
   writeP50Ms: { title: 'call to acknowledged, p50', unit: 'ms', better: 'less' },
   writeP99Ms: { title: 'call to acknowledged, p99', unit: 'ms', better: 'less' },
-  /** From the acknowledgement to the first answer by the new route. */
+  /** From the acknowledgement to the first response by the new route. */
   liveP50Ms: { title: 'acknowledged to served, p50', unit: 'ms', better: 'less' },
   liveP99Ms: { title: 'acknowledged to served, p99', unit: 'ms', better: 'less' },
-  /** Requests without an answer, with another status than 200, or with another body. */
+  /** Requests without a response, with another status than 200, or with another body. */
   failed: { title: 'failed', unit: '', better: 'less' },
   requests: { title: 'requests', unit: '', better: null },
   seconds: { title: 'duration', unit: 's', better: null },

@@ -20,25 +20,25 @@ export interface Reached extends Pick<Target, 'what' | 'bound' | 'unit'> {
 
 const targets: readonly Target[] = [
   {
-    what: 'CPU per request, small answers, against HAProxy',
+    what: 'CPU per request, small responses, against HAProxy',
     bound: { atMost: 0.95 },
     unit: 'x',
     measured: (result) => ratio(result, 'small', 'cpuUsPerRequest', 'haproxy'),
   },
   {
-    what: 'CPU per request, small answers, against nginx (the aim is 1.00 x)',
+    what: 'CPU per request, small responses, against nginx (the aim is 1.00 x)',
     bound: { atMost: 1.25 },
     unit: 'x',
     measured: (result) => ratio(result, 'small', 'cpuUsPerRequest', 'nginx'),
   },
   {
-    what: 'requests per second, small answers, against HAProxy',
+    what: 'requests per second, small responses, against HAProxy',
     bound: { atLeast: 0.9 },
     unit: 'x',
     measured: (result) => ratio(result, 'small', 'requestsPerSecond', 'haproxy'),
   },
   {
-    what: 'requests per second, small answers, against nginx',
+    what: 'requests per second, small responses, against nginx',
     bound: { atLeast: 0.9 },
     unit: 'x',
     measured: (result) => ratio(result, 'small', 'requestsPerSecond', 'nginx'),

@@ -80,14 +80,14 @@ async function runHipache(args: readonly string[]): Promise<void> {
 
 async function waitUntilServing(proxy: ChildProcess, port: number): Promise<void> {
   const deadline = Date.now() + startMs;
-  while (!(await answersPing(port))) {
+  while (!(await respondsToPing(port))) {
     if (proxy.exitCode !== null || proxy.signalCode !== null) throw new Error('the proxy did not start');
     if (Date.now() > deadline) throw new Error(`the proxy did not answer within ${startMs / 1000} s`);
     await sleep(50);
   }
 }
 
-function answersPing(port: number): Promise<boolean> {
+function respondsToPing(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const request = get({ host: '127.0.0.1', port, headers: { host: '__ping__' }, agent: false, timeout: 1000 });
     request.on('response', (response) => {

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { systemClock } from './base/clock.ts';
 import { HipacheError } from './base/errors.ts';
 import type { Log } from './base/log.ts';
-import { RareProblems } from './base/rare-problems.ts';
+import { RateLimitedLog } from './base/rate-limited-log.ts';
 import type { Config } from './config/config.ts';
 import { packageVersion } from './control/version.ts';
 import type { Store } from './stores/contract.ts';
@@ -29,7 +29,7 @@ export interface InstanceRecordOptions {
 /** Tells a shared store what this instance has applied; does nothing with a store that instances do not share. */
 export class InstanceRecord {
   private readonly options: InstanceRecordOptions;
-  private readonly problems: RareProblems;
+  private readonly problems: RateLimitedLog;
   private readonly since = new Date(systemClock.epochMs()).toISOString();
   private store: Store | null = null;
   private watch: StoreWatch | null = null;
@@ -41,7 +41,7 @@ export class InstanceRecord {
 
   constructor(options: InstanceRecordOptions) {
     this.options = options;
-    this.problems = new RareProblems(options.log.warn, systemClock);
+    this.problems = new RateLimitedLog(options.log.warn, systemClock);
   }
 
   async start(): Promise<void> {

@@ -73,13 +73,13 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     const { writePrometheus } = await import('./telemetry/prometheus.ts');
     const workers = this.supervisor?.all ?? [];
     const states = new Map<number, 'serving' | 'draining'>();
-    let unanswered = 0;
+    let unresponsive = 0;
     await Promise.all(
       workers.map(async (worker) => {
         const answered = await worker.refresh(answerMs);
         if (worker.state === 'gone') return;
         if (answered) states.set(worker.id, worker.state === 'draining' ? 'draining' : 'serving');
-        else unanswered++;
+        else unresponsive++;
       }),
     );
     return writePrometheus([...primaryMetrics, ...fleetMetrics], {
@@ -90,7 +90,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
       hipache_workers: this.supervisor?.wantedCount ?? 0,
       hipache_workers_ready: this.supervisor?.readyCount ?? 0,
       hipache_workers_draining: workers.filter(({ state }) => state === 'draining').length,
-      hipache_workers_unanswered: unanswered,
+      hipache_workers_unresponsive: unresponsive,
       hipache_backends_probed: this.recovery.size,
       hipache_recovery_probes_total: this.recovery.counters.probes,
       hipache_recovered_backends_total: this.recovery.counters.recovered,

@@ -4,9 +4,9 @@ import { isIP } from 'node:net';
 import { availableParallelism, hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
+import { ErrorCollector, operatingErrorsOf } from './base/error-collector.ts';
 import { listenFailure } from './base/listen-failure.ts';
 import { createLog, type Log } from './base/log.ts';
-import { Mistakes, mistakesOf } from './base/mistakes.ts';
 import type { Config } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { exitCodes } from './control/command-line.ts';
@@ -15,9 +15,9 @@ import { InstanceRecord } from './main-instance.ts';
 import { InstanceMetrics } from './main-metrics.ts';
 import { Recovery } from './main-recovery.ts';
 import { parseDriverUrl } from './stores/driver-url.ts';
-import { BoundPlaces } from './supervisor/bound-places.ts';
-import { HandOver } from './supervisor/hand-over.ts';
-import type { Place } from './supervisor/messages.ts';
+import { BoundAddresses } from './supervisor/bound-addresses.ts';
+import { FileOwnership } from './supervisor/file-ownership.ts';
+import type { ListenAddress } from './supervisor/messages.ts';
 import { dropPrivileges, type RunAs, resolveAccount } from './supervisor/privileges.ts';
 import { untilStopped } from './supervisor/signals.ts';
 import { type Plan, Supervisor } from './supervisor/supervisor.ts';
@@ -39,15 +39,15 @@ export async function servePrimary(loaded: LoadedConfig, reload: () => LoadedCon
     write: (line) => process.stdout.write(line),
   });
   log.info(`hipache ${packageVersion()} starts`, { pid: process.pid, config: file ?? 'none', node: process.version });
-  tellRemarks(loaded, log);
+  logDiagnostics(loaded, log);
   try {
     await new Primary(config, log, reload).run();
     log.info('stopped');
     return exitCodes.ok;
   } catch (error) {
-    const mistakes = mistakesOf(error);
-    if (mistakes === null) throw error;
-    for (const { code, message } of mistakes) log.error(message, { code });
+    const errors = operatingErrorsOf(error);
+    if (errors === null) throw error;
+    for (const { code, message } of errors) log.error(message, { code });
     return exitCodes.failed;
   }
 }
@@ -58,7 +58,7 @@ class Primary {
   private readonly readConfig: () => LoadedConfig;
   private readonly instance = `${hostname()}-${randomBytes(4).toString('hex')}`;
   private readonly metrics: InstanceMetrics;
-  private readonly places: BoundPlaces;
+  private readonly addresses: BoundAddresses;
   private readonly recovery: Recovery;
   private record: InstanceRecord;
   private tls: TlsKeeper | null = null;
@@ -71,7 +71,7 @@ class Primary {
     this.recovery = new Recovery(config, this.instance, log);
     this.metrics = new InstanceMetrics(systemClock.epochMs(), this.recovery);
     this.record = this.recordOf(config);
-    this.places = new BoundPlaces(workersOf(config), placesOf(config).length);
+    this.addresses = new BoundAddresses(workersOf(config), listenAddressesOf(config).length);
   }
 
   async run(): Promise<void> {
@@ -79,15 +79,15 @@ class Primary {
     let server: MetricsServer | null = null;
     let supervisor: Supervisor | null = null;
     try {
-      const mistakes = new Mistakes();
-      const account = await mistakes.take(() => resolveAccount(config.user, config.group));
+      const errors = new ErrorCollector();
+      const account = await errors.take(() => resolveAccount(config.user, config.group));
       // Keys may be readable by root alone.
-      this.tls = await mistakes.take(() => this.keepTls(config));
-      this.places.use((await mistakes.take(() => this.places.bind(placesOf(config)))) ?? []);
-      server = await mistakes.take(() => this.serveMetrics());
-      mistakes.check();
+      this.tls = await errors.take(() => this.keepTls(config));
+      this.addresses.use((await errors.take(() => this.addresses.bind(listenAddressesOf(config)))) ?? []);
+      server = await errors.take(() => this.serveMetrics());
+      errors.check();
       if (account !== null) {
-        handOverFiles(config, account, log);
+        transferFiles(config, account, log);
         dropPrivileges(account);
         log.info(`running as ${account.user}`);
       }
@@ -110,7 +110,7 @@ class Primary {
       await this.recovery.close();
       await this.record.close();
       server?.close();
-      this.places.close();
+      this.addresses.close();
     }
   }
 
@@ -129,7 +129,7 @@ class Primary {
     });
     if (await supervisor.start()) {
       log.info('serving', { workers: supervisor.readyCount });
-      for (const url of this.places.urls) log.info(`listening on ${url}`);
+      for (const url of this.addresses.urls) log.info(`listening on ${url}`);
       this.tellOfInstance();
     }
     flushCompileCache();
@@ -147,43 +147,43 @@ class Primary {
     try {
       log.info('SIGHUP: reading the configuration again');
       const loaded = this.readConfig();
-      tellRemarks(loaded, log);
+      logDiagnostics(loaded, log);
       await this.follow(supervisor, loaded.config);
     } catch (error) {
-      const mistakes = mistakesOf(error);
-      if (mistakes === null) log.error('internal error in a reload; nothing is changed', { error });
-      for (const { code, message } of mistakes ?? []) log.error(`nothing is changed: ${message}`, { code });
+      const errors = operatingErrorsOf(error);
+      if (errors === null) log.error('internal error in a reload; nothing is changed', { error });
+      for (const { code, message } of errors ?? []) log.error(`nothing is changed: ${message}`, { code });
     } finally {
       this.reloading = false;
     }
   }
 
   private async follow(supervisor: Supervisor, config: Config): Promise<void> {
-    const { log, places } = this;
+    const { log, addresses } = this;
     for (const key of needRestart(this.config, config)) log.warn(`${key}: changes with a restart only`);
     const tlsBefore = this.tls;
-    const before = places.current;
-    const known = places.urls;
-    const mistakes = new Mistakes();
-    const tls = await mistakes.take(() => this.keepTls(config, tlsBefore));
-    const after = (await mistakes.take(() => places.bind(placesOf(config)))) ?? [];
+    const before = addresses.current;
+    const known = addresses.urls;
+    const errors = new ErrorCollector();
+    const tls = await errors.take(() => this.keepTls(config, tlsBefore));
+    const after = (await errors.take(() => addresses.bind(listenAddressesOf(config)))) ?? [];
     try {
-      mistakes.check();
+      errors.check();
     } catch (error) {
-      places.closeAllBut(before);
+      addresses.closeAllBut(before);
       throw error;
     }
     // Workers would take what is told of the configuration before for that of theirs.
     tlsBefore?.close();
     this.tls = tls;
-    places.use(after);
+    addresses.use(after);
     let isFollowed = false;
     try {
       isFollowed = await supervisor.reload(this.plan(config));
     } finally {
       if (!isFollowed) {
-        places.use(before);
-        places.closeAllBut(before);
+        addresses.use(before);
+        addresses.closeAllBut(before);
         this.tls = tlsBefore;
         if (!supervisor.isStopping) this.tellTlsTo(supervisor);
       }
@@ -200,9 +200,9 @@ class Primary {
     if (supervisor.isStopping) return;
     this.record = this.recordOf(config);
     this.tellOfInstance();
-    places.closeAllBut(after);
-    for (const url of places.urls) if (!known.includes(url)) log.info(`listening on ${url}`);
-    for (const url of known) if (!places.urls.includes(url)) log.info(`no longer listening on ${url}`);
+    addresses.closeAllBut(after);
+    for (const url of addresses.urls) if (!known.includes(url)) log.info(`listening on ${url}`);
+    for (const url of known) if (!addresses.urls.includes(url)) log.info(`no longer listening on ${url}`);
     log.info('the configuration is in force', { workers: supervisor.readyCount });
   }
 
@@ -232,13 +232,13 @@ class Primary {
   }
 
   private plan(config: Config): Plan {
-    const { places } = this;
+    const { addresses } = this;
     return {
       workers: workersOf(config),
       settings: { config, instance: this.instance, tls: this.tls?.state },
-      sockets: places.sockets,
-      descriptors: places.descriptors,
-      sharesPerPlace: places.shares,
+      sockets: addresses.sockets,
+      descriptors: addresses.descriptors,
+      sharesPerAddress: addresses.shares,
       drainMs: config.server.drainSeconds * 1000,
       stuckMs: config.server.workerStuckSeconds * 1000,
     };
@@ -270,7 +270,7 @@ function workersOf({ server }: Config): number {
 }
 
 /** Plain HTTP first, then TLS. */
-function placesOf({ http, https }: Config): Place[] {
+function listenAddressesOf({ http, https }: Config): ListenAddress[] {
   return [
     ...http.bind.map((bind) => ({ ...bind, secure: false })),
     ...https.bind.map(({ address, port, proxyProtocol }) => ({ address, port, proxyProtocol, secure: true })),
@@ -283,18 +283,18 @@ function needRestart(before: Config, after: Config): string[] {
   return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
 }
 
-function tellRemarks({ notes, warnings }: LoadedConfig, log: Log): void {
+function logDiagnostics({ notes, warnings }: LoadedConfig, log: Log): void {
   for (const note of notes) log.info(note);
   for (const warning of warnings) log.warn(warning);
 }
 
 /** What the account will write to has to be its own before root is given up. */
-function handOverFiles({ server, driver }: Config, account: RunAs, log: Log): void {
-  const handOver = new HandOver(account, (message) => log.warn(message));
-  if (server.accessLog !== '-') handOver.giveFile(server.accessLog);
+function transferFiles({ server, driver }: Config, account: RunAs, log: Log): void {
+  const ownership = new FileOwnership(account, (message) => log.warn(message));
+  if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
   for (const url of driver) {
     const { path } = parseDriverUrl(url);
     if (path === null) continue;
-    for (const suffix of ['', '-wal', '-shm']) handOver.give(path + suffix);
+    for (const suffix of ['', '-wal', '-shm']) ownership.give(path + suffix);
   }
 }

@@ -1,12 +1,12 @@
 import { systemClock } from './base/clock.ts';
 import type { Log } from './base/log.ts';
-import { RareProblems } from './base/rare-problems.ts';
+import { RateLimitedLog } from './base/rate-limited-log.ts';
 import type { Config } from './config/config.ts';
 import { packageVersion } from './control/version.ts';
 import { type RecoveryCounters, RecoveryProbes } from './health/recovery.ts';
 import type { Store } from './stores/contract.ts';
 import { openStore } from './stores/open-store.ts';
-import type { MarkedBackend } from './supervisor/messages.ts';
+import type { MarkReport } from './supervisor/messages.ts';
 import { backendTls } from './tls/backend-tls.ts';
 
 /** A probe waits at least this long for an answer, in ms. */
@@ -23,7 +23,7 @@ export class Recovery {
   private config: Config;
   private readonly instance: string;
   private readonly log: Log;
-  private readonly problems: RareProblems;
+  private readonly problems: RateLimitedLog;
   private started: Promise<Started> | null = null;
   private probes: RecoveryProbes | null = null;
   private closed = false;
@@ -32,7 +32,7 @@ export class Recovery {
     this.config = config;
     this.instance = instance;
     this.log = log;
-    this.problems = new RareProblems(log.warn, systemClock);
+    this.problems = new RateLimitedLog(log.warn, systemClock);
   }
 
   /** Backends that are probed. */
@@ -41,7 +41,7 @@ export class Recovery {
   }
 
   /** A worker has set this mark. */
-  marked(marked: MarkedBackend): void {
+  marked(marked: MarkReport): void {
     if (this.closed || this.config.server.recoveryProbeSeconds === 0) return;
     const { pattern, url, ...mark } = marked;
     this.started ??= this.start();
@@ -62,7 +62,7 @@ export class Recovery {
     this.config = config;
     if (started === null || isSame) return;
     const isOff = config.server.recoveryProbeSeconds === 0;
-    this.started = isOff ? null : this.handOver(started);
+    this.started = isOff ? null : this.replaceProbes(started);
     if (isOff) void close(started);
     else this.started?.catch(ignore);
   }
@@ -73,7 +73,7 @@ export class Recovery {
   }
 
   /** Where the new settings do not do, the probes go on with the former ones. */
-  private async handOver(started: Promise<Started>): Promise<Started> {
+  private async replaceProbes(started: Promise<Started>): Promise<Started> {
     const former = await started;
     try {
       const next = await this.start();

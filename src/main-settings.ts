@@ -21,7 +21,7 @@ export function proxySettings({ server, limits }: Config): ProxySettings {
     retriesMax: server.retryOnError,
     retryBodyBytesMax: limits.retryBodyBytesMax,
     retryBudget: { ...defaultRetryBudget, ratio: limits.retryBudgetPercent / 100 },
-    interimAnswersMax: limits.interimAnswersMax,
+    informationalResponsesMax: limits.informationalResponsesMax,
     connectionsMax: limits.connectionsMax,
     requestsPerHostMax: limits.requestsPerHostMax,
     tunnelsPerHostMax: limits.tunnelsPerHostMax,

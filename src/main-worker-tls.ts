@@ -1,6 +1,6 @@
 import { systemClock } from './base/clock.ts';
 import type { Log } from './base/log.ts';
-import type { ListenAddress } from './proxy/data-plane.ts';
+import type { ListenOptions } from './proxy/data-plane.ts';
 import type { InheritedSocket, WorkerStart } from './supervisor/messages.ts';
 import { CertificateDirectory } from './tls/certificate-directory.ts';
 import { type CertificateSource, ServerCertificates } from './tls/server-certificates.ts';
@@ -12,15 +12,15 @@ export class WorkerTls {
   readonly certificates: ServerCertificates;
   private readonly listeners: readonly TlsListener[];
   private readonly log: Log;
-  /** Addresses without TLS, which come first among the places. */
-  private readonly plainPlaces: number;
+  /** Addresses without TLS, which come first among the addresses. */
+  private readonly plainAddresses: number;
 
   /** @throws HipacheError CERTIFICATE_INVALID. */
   constructor({ config, tls }: WorkerStart, store: CertificateSource, log: Log) {
     const { https, limits } = config;
     const state = tls as TlsState;
     this.log = log;
-    this.plainPlaces = config.http.bind.length;
+    this.plainAddresses = config.http.bind.length;
     this.certificates = new ServerCertificates({
       store: https.storeCertificates ? store : null,
       directory: https.certificates === null ? null : new CertificateDirectory(https.certificates),
@@ -32,8 +32,8 @@ export class WorkerTls {
     this.listeners = state.binds.map((bind) => new TlsListener(bind, state.ticketKeys, this.certificates));
   }
 
-  withListener(socket: InheritedSocket): ListenAddress {
-    const tls = this.listeners[socket.place - this.plainPlaces];
+  withListener(socket: InheritedSocket): ListenOptions {
+    const tls = this.listeners[socket.addressIndex - this.plainAddresses];
     return socket.secure && tls !== undefined ? { ...socket, tls } : socket;
   }
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
 import { HipacheError } from './base/errors.ts';
 import { createLog, type Log, type LogFields } from './base/log.ts';
-import { RareProblems } from './base/rare-problems.ts';
+import { RateLimitedLog } from './base/rate-limited-log.ts';
 import type { Config } from './config/config.ts';
 import { packageVersion } from './control/version.ts';
 import { proxySettings } from './main-settings.ts';
@@ -82,7 +82,7 @@ class Worker implements WorkerTasks {
   private constructor(start: WorkerStart, link: WorkerLink, log: Log, store: Awaited<ReturnType<typeof openStore>>) {
     const { config } = start;
     const { server, limits } = config;
-    const problems = new RareProblems(log.error, systemClock);
+    const problems = new RateLimitedLog(log.error, systemClock);
     this.log = log;
     this.store = store;
     this.unused = new Set(start.sockets);
@@ -101,7 +101,7 @@ class Worker implements WorkerTasks {
       limits: {
         entriesMax: limits.cacheEntriesMax,
         bytesMax: limits.cacheBytesMax,
-        absencesMax: limits.cacheAbsentMax,
+        negativeEntriesMax: limits.cacheNegativeEntriesMax,
       },
       log,
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
@@ -146,7 +146,7 @@ class Worker implements WorkerTasks {
     this.accept(shares).catch((error: Error) => this.log.error('cannot accept for another worker', { error }));
   }
 
-  /** Accepts from these shares of every place, besides those it accepts from already. */
+  /** Accepts from these shares of every address, besides those it accepts from already. */
   private async accept(shares: readonly number[]): Promise<void> {
     for (const socket of [...this.unused]) {
       if (!shares.includes(socket.share)) continue;
@@ -205,7 +205,7 @@ class Worker implements WorkerTasks {
       hipache_route_cache_store_errors_total: routes.counters.storeErrors,
       hipache_route_cache_evictions_total: routes.evictions,
       hipache_route_cache_entries: routes.entries,
-      hipache_route_cache_absences: routes.absences,
+      hipache_route_cache_negative_entries: routes.negativeEntries,
       hipache_route_cache_bytes: routes.bytes,
       hipache_route_cache_unverified: this.unverified,
       hipache_dead_marks_total: routes.counters.marks,

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Site } from '../site.ts';
 
-/** A load as hard as it can: each connection sends the next request when it has the answer. */
+/** A load as hard as it can: each connection sends the next request when it has the response. */
 export interface WrkLoad {
   readonly port: number;
   /** Whether the port speaks TLS. */

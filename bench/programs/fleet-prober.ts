@@ -1,5 +1,5 @@
 // How long it takes until a route that is written is served by every worker of several instances: moves a host between
-// two backends that tell themselves apart, and asks every worker, each on a connection of its own, until all answers
+// two backends that tell themselves apart, and asks every worker, each on a connection of its own, until all responses
 // are the new one.
 //   node fleet-prober.ts SETTINGS      (JSON; the result goes to stdout as JSON)
 import { connect, type Socket } from 'node:net';
@@ -13,7 +13,7 @@ export interface FleetProberSettings {
   readonly store: string;
   readonly instances: readonly { readonly port: number; readonly workers: readonly number[] }[];
   readonly host: string;
-  /** URLs; their answers are `a` and `b`. */
+  /** URLs; their responses are `a` and `b`. */
   readonly backends: readonly [string, string];
   /** Before the times count, and while they do. */
   readonly warmUpSeconds: number;
@@ -22,10 +22,10 @@ export interface FleetProberSettings {
 
 export interface FleetProberResult {
   readonly probes: number;
-  /** Answers that were neither, and changes that were not served within the limit. */
+  /** Responses that were neither, and changes that were not served within the limit. */
   readonly failed: number;
   readonly workers: number;
-  /** From the acknowledgement to the last worker's first new answer; 0 where that came before. */
+  /** From the acknowledgement to the last worker's first new response; 0 where that came before. */
   readonly liveP50Ms: number;
   readonly liveP99Ms: number;
   readonly writeP50Ms: number;
@@ -72,7 +72,7 @@ async function probe(to: number): Promise<void> {
   const written = store.set(settings.host, null, [settings.backends[to] ?? '']).then(() => {
     acknowledgedMs = performance.now();
   });
-  const served = await Promise.all(connections.map((connection) => untilAnswer(connection, wanted, startMs)));
+  const served = await Promise.all(connections.map((connection) => untilResponse(connection, wanted, startMs)));
   await written;
   if (startMs >= countFromMs) {
     writeMs.push(acknowledgedMs - startMs);
@@ -81,13 +81,13 @@ async function probe(to: number): Promise<void> {
   await delay(changeMs * (0.5 + Math.random()));
 }
 
-/** @returns when the first wanted answer came. */
-async function untilAnswer(connection: Socket, wanted: string, startMs: number): Promise<number> {
+/** @returns when the first wanted response came. */
+async function untilResponse(connection: Socket, wanted: string, startMs: number): Promise<number> {
   for (;;) {
-    const answer = await ask(connection);
+    const response = await ask(connection);
     const nowMs = performance.now();
-    if (answer === wanted) return nowMs;
-    if (answer !== 'a' && answer !== 'b') failed++;
+    if (response === wanted) return nowMs;
+    if (response !== 'a' && response !== 'b') failed++;
     if (nowMs > startMs + liveMsMax || connection.destroyed) {
       failed++;
       return nowMs;
@@ -96,7 +96,7 @@ async function untilAnswer(connection: Socket, wanted: string, startMs: number):
   }
 }
 
-/** The body of the answer, which is one letter; what came where there is none. */
+/** The body of the response, which is one letter; what came where there is none. */
 function ask(connection: Socket): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let text = '';

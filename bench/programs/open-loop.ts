@@ -1,5 +1,5 @@
 // A load at a fixed rate, free of coordinated omission: requests fall due at random times (a Poisson process) that do
-// not depend on the answers, and a latency counts from when the request was due, even where it had to wait for a free
+// not depend on the responses, and a latency counts from when the request was due, even where it had to wait for a free
 // connection. It waits by spinning: timers of a millisecond would send in bursts. So it is to be run at SCHED_IDLE.
 //   node open-loop.ts SETTINGS      (JSON; the result goes to stdout as JSON)
 import { connect, type Socket } from 'node:net';
@@ -18,7 +18,7 @@ export interface OpenLoopSettings {
 }
 
 /** How long the last answers are waited for, in ms. */
-const lastAnswersMs = 5000;
+const lastResponsesMs = 5000;
 /** A turn of the loop with nothing to do takes less: what is more was taken by other processes, in ms. */
 const idleTurnMsMax = 0.005;
 
@@ -129,7 +129,7 @@ function tick(): void {
     isBusy = true;
     nextMs -= Math.log(1 - random()) * gapMs;
   }
-  if (nowMs < endMs || (isUnderWay() && nowMs < endMs + lastAnswersMs)) setImmediate(tick);
+  if (nowMs < endMs || (isUnderWay() && nowMs < endMs + lastResponsesMs)) setImmediate(tick);
   else finish();
 }
 
@@ -178,7 +178,7 @@ function finish(): void {
 }
 
 function bodyLength(text: string, headEnd: number): number {
-  // No other field of the answers ends so; the case of its letters depends on the proxy.
+  // No other field of the responses ends so; the case of its letters depends on the proxy.
   const lengthAt = text.indexOf('ength: ', 15);
   return lengthAt < 0 || lengthAt > headEnd ? 0 : Number.parseInt(text.slice(lengthAt + 7, lengthAt + 20), 10);
 }

@@ -1,5 +1,5 @@
-// How long it takes until a route that is written is acknowledged, and from then to the first answer that it brings:
-// moves a host between two backends that tell themselves apart, and asks the proxy until the answer is the new one.
+// How long it takes until a route that is written is acknowledged, and from then to the first response that it brings:
+// moves a host between two backends that tell themselves apart, and asks the proxy until the response is the new one.
 //   node route-prober.ts SETTINGS      (JSON; the result goes to stdout as JSON)
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,18 +11,18 @@ export interface RouteProberSettings {
   readonly store: string;
   readonly port: number;
   readonly host: string;
-  /** URLs; their answers are `a` and `b`. */
+  /** URLs; their responses are `a` and `b`. */
   readonly backends: readonly [string, string];
   readonly seconds: number;
 }
 
 export interface RouteProberResult {
   readonly probes: number;
-  /** Answers that were neither, and changes that were not served within the limit. */
+  /** Responses that were neither, and changes that were not served within the limit. */
   readonly failed: number;
   readonly writeP50Ms: number;
   readonly writeP99Ms: number;
-  /** 0 where an answer was new before the writer heard of its acknowledgement. */
+  /** 0 where a response was new before the writer heard of its acknowledgement. */
   readonly liveP50Ms: number;
   readonly liveP99Ms: number;
 }
@@ -61,15 +61,15 @@ async function probe(to: number): Promise<void> {
   const written = store.set(settings.host, null, [settings.backends[to] ?? '']).then(() => {
     acknowledgedMs = performance.now();
   });
-  let answer = '';
-  while (answer !== wanted && performance.now() < startMs + liveMsMax) {
-    answer = await ask();
-    if (answer !== 'a' && answer !== 'b') failed++;
-    if (answer !== wanted) await delay(askMs);
+  let response = '';
+  while (response !== wanted && performance.now() < startMs + liveMsMax) {
+    response = await ask();
+    if (response !== 'a' && response !== 'b') failed++;
+    if (response !== wanted) await delay(askMs);
   }
   const servedMs = performance.now();
   await written;
-  if (answer !== wanted) failed++;
+  if (response !== wanted) failed++;
   writeMs.push(acknowledgedMs - startMs);
   liveMs.push(Math.max(0, servedMs - acknowledgedMs));
   await delay(changeMs * (0.5 + Math.random()));

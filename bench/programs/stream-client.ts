@@ -27,7 +27,7 @@ const outgoing = request({
   path: direction === 'download' ? `/${bytes}${chunked ? '?chunked' : ''}` : '/',
   headers: { host, ...(direction === 'upload' && !chunked ? { 'content-length': bytes } : {}) },
 });
-const answer = new Promise<number>((resolve, reject) => {
+const response = new Promise<number>((resolve, reject) => {
   outgoing.once('error', reject);
   outgoing.once('response', async (response) => {
     let text = '';
@@ -46,5 +46,5 @@ const answer = new Promise<number>((resolve, reject) => {
 });
 if (direction === 'upload') await pipeline(new Zeros(bytes), outgoing);
 else outgoing.end();
-const result: StreamClientResult = { bytes: await answer, seconds: (performance.now() - startMs) / 1000 };
+const result: StreamClientResult = { bytes: await response, seconds: (performance.now() - startMs) / 1000 };
 process.stdout.write(JSON.stringify(result));

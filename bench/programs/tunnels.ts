@@ -35,7 +35,7 @@ const burstMsMax = 60_000;
 const settings: TunnelsSettings = JSON.parse(process.argv[2] ?? '{}');
 const frame = frameOf(settings.bytes);
 /** What comes back of a message: the same without the mask. */
-const answerBytes = frame.length - 4;
+const responseBytes = frame.length - 4;
 const sockets: Socket[] = [];
 let messages = 0;
 let closed = 0;
@@ -70,14 +70,14 @@ async function burst(): Promise<void> {
   // One piece of memory for all: what the kernel does not take at once only refers to it.
   const frames = Buffer.concat(Array.from({ length: settings.burst }, () => frame));
   receivedBytes = 0;
-  wantedBytes = (sockets.length - closed) * settings.burst * answerBytes;
+  wantedBytes = (sockets.length - closed) * settings.burst * responseBytes;
   const all = new Promise<void>((resolve) => {
     onWanted = resolve;
     setTimeout(resolve, burstMsMax).unref();
   });
   for (const socket of sockets) if (!socket.destroyed) socket.write(frames);
   await all;
-  messages = Math.floor(receivedBytes / answerBytes);
+  messages = Math.floor(receivedBytes / responseBytes);
   report('burst', (performance.now() - startMs) / 1000);
 }
 

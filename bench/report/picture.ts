@@ -14,7 +14,7 @@ const forms = { hipache: 'disc', haproxy: 'square', nginx: 'diamond', caddy: 'tr
 
 /** Scenarios of the lower part, where a proxy's cost over HAProxy's is shown. */
 const compared: Readonly<Record<string, string>> = {
-  small: 'small answers',
+  small: 'small responses',
   headers: '100 header fields',
   'hosts-100k': '100,000 hosts',
   connections: 'new connections',
@@ -77,7 +77,7 @@ function barsOf(result: Result, top: number): Part {
       label(left + length + 8, y + 14, `${valueText(value)} µs`)
     );
   });
-  const head = label(20, top - 30, 'CPU per request, small answers', 'title');
+  const head = label(20, top - 30, 'CPU per request, small responses', 'title');
   return {
     content: head + label(20, top - 12, 'less is better', 'quiet') + rows.join(''),
     height: rows.length * rowHeight,

@@ -14,7 +14,7 @@ const roomMin = 1.1;
 /** By proxy and share: every round has the same. */
 const rates = new Map<string, number>();
 
-/** Latencies of small answers at shares of HAProxy's peak: all proxies that can at the same rates. */
+/** Latencies of small responses at shares of HAProxy's peak: all proxies that can at the same rates. */
 export const latencyGroup: Group = {
   short: false,
   scenarios: shares.map(scenario),

@@ -1,5 +1,5 @@
-import { answers } from '../backends.ts';
-import { answerFieldCount, requestFields } from '../fields.ts';
+import { responses } from '../backends.ts';
+import { requestFields, responseFieldCount } from '../fields.ts';
 import { countFields } from '../load/count-fields.ts';
 import { type WrkLoad, wrk } from '../load/wrk.ts';
 import { measure } from '../measure.ts';
@@ -19,7 +19,7 @@ const manyInRedis: RouteSet = { ...manyRoutes, name: 'hosts-100k-redis', store: 
 const oneHost = fewRoutes.hosts.slice(0, 1);
 
 /** The load of the scenario `small`. */
-export const smallLoad = { path: answers.small.path, connections: 64, hosts: oneHost } as const;
+export const smallLoad = { path: responses.small.path, connections: 64, hosts: oneHost } as const;
 
 /** How often it is tried to request every host once, before it is measured. */
 const primeTriesMax = 20;
@@ -41,9 +41,9 @@ export const throughputGroups: readonly Group[] = [
     short: true,
     scenarios: [
       scenario('headers', '40 bytes, 100 header fields in, 20 out', fewRoutes, {
-        path: answers.headers.path,
+        path: responses.headers.path,
         fields: requestFields,
-        answerFieldsMin: answerFieldCount,
+        responseFieldsMin: responseFieldCount,
       }),
     ],
   },
@@ -54,7 +54,7 @@ export const throughputGroups: readonly Group[] = [
         'body-64k',
         'answers of 64 KiB',
         fewRoutes,
-        { ...download(answers.body64k), connections: 32 },
+        { ...download(responses.body64k), connections: 32 },
         proxyNames,
       ),
       scenario('upload-64k', 'requests of 64 KiB', fewRoutes, { ...upload(64 * KiB), connections: 32 }, proxyNames),
@@ -63,7 +63,7 @@ export const throughputGroups: readonly Group[] = [
   {
     short: false,
     scenarios: [
-      scenario('body-10m', 'answers of 10 MiB', fewRoutes, { ...download(answers.body10m), connections: 8 }),
+      scenario('body-10m', 'answers of 10 MiB', fewRoutes, { ...download(responses.body10m), connections: 8 }),
       scenario('upload-10m', 'requests of 10 MiB', fewRoutes, { ...upload(10 * MiB), connections: 8 }),
     ],
   },
@@ -99,8 +99,8 @@ export const throughputGroups: readonly Group[] = [
 interface Particular extends Partial<Omit<WrkLoad, 'port' | 'seconds'>> {
   /** Of the body, either way, where it is what the scenario is about. */
   readonly payloadBytes?: number;
-  /** An answer that comes with fewer is an error. */
-  readonly answerFieldsMin?: number;
+  /** A response that comes with fewer is an error. */
+  readonly responseFieldsMin?: number;
 }
 
 function scenario(
@@ -110,7 +110,7 @@ function scenario(
   particular: Particular,
   proxies: readonly ProxyName[] = mainProxies,
 ): Scenario {
-  const { payloadBytes, answerFieldsMin = 0, ...rest } = particular;
+  const { payloadBytes, responseFieldsMin = 0, ...rest } = particular;
   const load: Omit<WrkLoad, 'port' | 'seconds'> = { ...smallLoad, ...rest };
   return {
     name,
@@ -119,7 +119,7 @@ function scenario(
     async run({ site, fleet, seconds, warmUpSeconds }, proxyName): Promise<Sample> {
       const proxy = await fleet.proxy(proxyName, routes);
       const port = load.tls ? proxy.tlsPort : proxy.port;
-      if (answerFieldsMin > 0) await expectFields();
+      if (responseFieldsMin > 0) await expectFields();
       if (proxy.store !== null && load.hosts.length === routes.hosts.length) await prime();
       await wrk(site, { ...load, port, seconds: warmUpSeconds * (warm.has(proxy.pid) ? 1 : firstWarmUp) });
       warm.add(proxy.pid);
@@ -129,7 +129,8 @@ function scenario(
 
       async function expectFields(): Promise<void> {
         const count = await countFields({ ...load, port });
-        if (count < answerFieldsMin) throw new Error(`the answer has ${count} fields in place of ${answerFieldsMin}`);
+        if (count < responseFieldsMin)
+          throw new Error(`the response has ${count} fields in place of ${responseFieldsMin}`);
       }
 
       /** Requests every host at least once: the others have read all their routes at the start. */
@@ -150,7 +151,7 @@ function download({ path, bytes }: { path: string; bytes: number }): Particular 
 }
 
 function upload(bytes: number): Particular {
-  return { path: answers.upload.path, bodyBytes: bytes, payloadBytes: bytes };
+  return { path: responses.upload.path, bodyBytes: bytes, payloadBytes: bytes };
 }
 
 const peaks = new Map<string, number>();

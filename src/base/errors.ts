@@ -60,8 +60,12 @@ const kinds = {
   BACKEND_TLS: ['backend', 'unsent', 'The TLS handshake failed: the certificate is not trusted, or of another host.'],
   BACKEND_RESET: ['backend', 'idempotent', 'The backend closed the connection before it had answered.'],
   BACKEND_TIMEOUT: ['backend', 'idempotent', 'The backend did not answer in time.'],
-  BACKEND_ANSWER_INVALID: ['backend', 'never', 'The answer of the backend breaks the grammar or framing of HTTP/1.1.'],
-  BACKEND_ANSWER_TRUNCATED: ['backend', 'never', 'The answer of the backend ended before its end.'],
+  BACKEND_RESPONSE_INVALID: [
+    'backend',
+    'never',
+    'The response of the backend breaks the grammar or framing of HTTP/1.1.',
+  ],
+  BACKEND_RESPONSE_TRUNCATED: ['backend', 'never', 'The response of the backend ended before its end.'],
   BACKEND_QUEUE_FULL: ['backend', 'unsent', 'Too many requests wait for a connection to the backend.'],
   BACKEND_QUEUE_TIMEOUT: ['backend', 'unsent', 'No connection to the backend became free in time.'],
 

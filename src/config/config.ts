@@ -59,7 +59,7 @@ const storeTtlSecondsDefault = 1;
 type OptionalInFile = 'accessLog' | 'accessLogFormat' | 'logLevel' | 'logFormat' | 'httpKeepAlive';
 
 /** What the defaults depend on besides the file. */
-export interface Surroundings {
+export interface Environment {
   /** Whether there is a configuration file: without one the defaults are those of a newcomer's first run. */
   readonly hasFile: boolean;
   /** Paths such as `limits.cacheEntriesMax` that stand in the file. */
@@ -69,26 +69,26 @@ export interface Surroundings {
 }
 
 /** What was noticed on the way: `notes` to know, `warnings` to act on, `problems` to refuse. */
-export interface Remarks {
+export interface Diagnostics {
   readonly notes: string[];
   readonly warnings: string[];
   readonly problems: string[];
 }
 
 /** Fills in the defaults that depend on other keys or on the machine, and says what this version does not do. */
-export function resolveConfig(file: FileConfig, around: Surroundings, remarks: Remarks): Config {
-  const http = httpBinds(file.http, around);
-  const https = httpsBinds(file.https, remarks);
-  checkBinds([...named('http', http), ...named('https', https)], remarks);
+export function resolveConfig(file: FileConfig, environment: Environment, diagnostics: Diagnostics): Config {
+  const http = httpBinds(file.http, environment);
+  const https = httpsBinds(file.https, diagnostics);
+  checkBinds([...named('http', http), ...named('https', https)], diagnostics);
   const { lruCache, ...server } = file.server;
   return {
     server: {
       ...server,
       logLevel: server.logLevel ?? (server.debug ? 'debug' : 'info'),
       logFormat: server.logFormat ?? 'text',
-      accessLog: server.accessLog ?? (around.hasFile ? '/var/log/hipache/access.log' : '-'),
+      accessLog: server.accessLog ?? (environment.hasFile ? '/var/log/hipache/access.log' : '-'),
       accessLogFormat: server.accessLogFormat ?? 'hipache',
-      httpKeepAlive: server.httpKeepAlive ?? !around.hasFile,
+      httpKeepAlive: server.httpKeepAlive ?? !environment.hasFile,
     },
     http: { bind: http },
     https: {
@@ -97,25 +97,25 @@ export function resolveConfig(file: FileConfig, around: Surroundings, remarks: R
       storeCertificates: file.https.storeCertificates,
     },
     backendTls: { verify: file.backendTls.verify, ca: listOf(file.backendTls.ca) },
-    driver: drivers(file, around, remarks),
+    driver: drivers(file, environment, diagnostics),
     user: file.user,
     group: file.group,
-    limits: { ...file.limits, cacheEntriesMax: cacheEntries(file, lruCache, around, remarks) },
+    limits: { ...file.limits, cacheEntriesMax: cacheEntries(file, lruCache, environment, diagnostics) },
     metrics: file.metrics,
     compat: file.compat,
     storeTtlSeconds: storeTtl(lruCache),
   };
 }
 
-function httpBinds(http: FileConfig['http'], around: Surroundings): readonly Bind[] {
-  const port = http.port ?? (around.hasFile ? 80 : 8080);
+function httpBinds(http: FileConfig['http'], environment: Environment): readonly Bind[] {
+  const port = http.port ?? (environment.hasFile ? 80 : 8080);
   return listOf(http.bind ?? '127.0.0.1').map((entry): Bind => {
     if (typeof entry === 'string') return { address: entry, port, proxyProtocol: false };
     return { address: entry.address, port: entry.port ?? port, proxyProtocol: entry.proxyProtocol };
   });
 }
 
-function httpsBinds(https: FileConfig['https'], remarks: Remarks): readonly HttpsBind[] {
+function httpsBinds(https: FileConfig['https'], diagnostics: Diagnostics): readonly HttpsBind[] {
   const binds = listOf(https.bind).map((entry): HttpsBind => {
     const own = typeof entry === 'string' ? { address: entry, proxyProtocol: false } : entry;
     const all = { ...https, ...own, port: ('port' in own ? own.port : undefined) ?? https.port };
@@ -136,17 +136,19 @@ function httpsBinds(https: FileConfig['https'], remarks: Remarks): readonly Http
   for (const [index, { key, cert }] of binds.entries()) {
     if ((key === null) !== (cert === null)) {
       const [given, missing] = key === null ? ['cert', 'key'] : ['key', 'cert'];
-      remarks.problems.push(`https.bind[${index}].${missing}: found nothing, allowed a path, as ${given} is given`);
+      diagnostics.problems.push(`https.bind[${index}].${missing}: found nothing, allowed a path, as ${given} is given`);
     } else if (key === null && https.certificates === null && !https.storeCertificates) {
-      remarks.problems.push(
+      diagnostics.problems.push(
         `https.bind[${index}].key: found nothing, allowed a path: there is neither https.certificates nor the store`,
       );
     } else if (key === null) {
-      remarks.notes.push(`https.bind[${index}]: has no key and cert; names without a certificate of their own fail`);
+      diagnostics.notes.push(
+        `https.bind[${index}]: has no key and cert; names without a certificate of their own fail`,
+      );
     }
   }
   if (binds.length === 0 && (https.key !== undefined || https.cert !== undefined)) {
-    remarks.notes.push('https.key, https.cert: not used, as no address is listened on with TLS');
+    diagnostics.notes.push('https.key, https.cert: not used, as no address is listened on with TLS');
   }
   return binds;
 }
@@ -155,14 +157,15 @@ function named(section: string, binds: readonly Bind[]): { section: string; bind
   return binds.map((bind) => ({ section, bind }));
 }
 
-function checkBinds(all: readonly { section: string; bind: Bind }[], remarks: Remarks): void {
+function checkBinds(all: readonly { section: string; bind: Bind }[], diagnostics: Diagnostics): void {
   if (all.length === 0) {
-    remarks.problems.push('http.bind: found an empty array, allowed at least one address: nothing would be served');
+    diagnostics.problems.push('http.bind: found an empty array, allowed at least one address: nothing would be served');
   }
   const seen = new Set<string>();
   for (const { section, bind } of all) {
     const name = `${bind.address} port ${bind.port}`;
-    if (bind.port !== 0 && seen.has(name)) remarks.problems.push(`${section}.bind: found ${name} twice, allowed once`);
+    if (bind.port !== 0 && seen.has(name))
+      diagnostics.problems.push(`${section}.bind: found ${name} twice, allowed once`);
     seen.add(name);
   }
 }
@@ -173,13 +176,13 @@ function listOf<Item>(value: Item | readonly Item[] | undefined): readonly Item[
   return Array.isArray(value) ? (value as readonly Item[]) : [value as Item];
 }
 
-function drivers(file: FileConfig, around: Surroundings, remarks: Remarks): readonly [string, ...string[]] {
+function drivers(file: FileConfig, environment: Environment, diagnostics: Diagnostics): readonly [string, ...string[]] {
   if (typeof file.driver === 'string') return [file.driver];
   const [first, ...more] = file.driver ?? [];
   if (first !== undefined) return [first, ...more];
-  const driver = `sqlite:${defaultStorePath(around.env, around.isRoot)}`;
-  if (around.hasFile) {
-    remarks.notes.push(`no driver is given: the embedded store is used, ${driver} (Hipache 0.4 meant redis:)`);
+  const driver = `sqlite:${defaultStorePath(environment.env, environment.isRoot)}`;
+  if (environment.hasFile) {
+    diagnostics.notes.push(`no driver is given: the embedded store is used, ${driver} (Hipache 0.4 meant redis:)`);
   }
   return [driver];
 }
@@ -192,18 +195,18 @@ function storeTtl(lruCache: FileConfig['server']['lruCache']): number {
 function cacheEntries(
   file: FileConfig,
   lruCache: FileConfig['server']['lruCache'],
-  around: Surroundings,
-  remarks: Remarks,
+  environment: Environment,
+  diagnostics: Diagnostics,
 ): number {
   if (lruCache === undefined || lruCache === null || lruCache === false) return file.limits.cacheEntriesMax;
   if (lruCache.ttl !== undefined) {
-    remarks.notes.push('server.lruCache.ttl: only used where the store cannot tell of changes (Redis before 6)');
+    diagnostics.notes.push('server.lruCache.ttl: only used where the store cannot tell of changes (Redis before 6)');
   }
   if (lruCache.size === undefined) return file.limits.cacheEntriesMax;
-  if (around.isGiven('limits.cacheEntriesMax')) {
-    remarks.notes.push('server.lruCache.size: not used, limits.cacheEntriesMax is given as well');
+  if (environment.isGiven('limits.cacheEntriesMax')) {
+    diagnostics.notes.push('server.lruCache.size: not used, limits.cacheEntriesMax is given as well');
     return file.limits.cacheEntriesMax;
   }
-  remarks.notes.push(`server.lruCache.size: used as limits.cacheEntriesMax, ${lruCache.size}`);
+  diagnostics.notes.push(`server.lruCache.size: used as limits.cacheEntriesMax, ${lruCache.size}`);
   return lruCache.size;
 }

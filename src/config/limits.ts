@@ -10,7 +10,7 @@ export const limitsSection = z.object({
   headBytesMax: wholeNumber(1 * KiB, 1 * MiB, 32 * KiB, {
     source: 'new',
     unit: 'bytes',
-    description: 'The head of a request or of an answer: its first line and fields. A longer request gets 431.',
+    description: 'The head of a request or of a response: its first line and fields. A longer request gets 431.',
   }),
   headFieldsMax: wholeNumber(8, 10_000, 100, {
     source: 'new',
@@ -28,7 +28,7 @@ export const limitsSection = z.object({
   }),
   keepAliveSeconds: seconds(0, 86_400, 75, {
     source: 'new',
-    description: 'How long a client connection may be idle between requests. 0 closes it after each answer.',
+    description: 'How long a client connection may be idle between requests. 0 closes it after each response.',
   }),
   connectTimeoutSeconds: seconds(0.1, 600, 5, {
     source: 'new',
@@ -57,10 +57,10 @@ export const limitsSection = z.object({
     unit: 'percent',
     description: 'Retries of a host are at most this share of its requests, so that an outage is not amplified.',
   }),
-  interimAnswersMax: wholeNumber(0, 1000, 16, {
+  informationalResponsesMax: wholeNumber(0, 1000, 16, {
     source: 'new',
     unit: 'answers',
-    description: 'Interim (1xx) answers that a backend may send ahead of its answer to one request.',
+    description: 'Informational (1xx) responses that a backend may send ahead of its response to one request.',
   }),
   connectionsMax: wholeNumber(1, 1_000_000, 20_000, {
     source: 'new',
@@ -96,7 +96,7 @@ export const limitsSection = z.object({
     unit: 'bytes',
     description: 'Estimated size of the route cache.',
   }),
-  cacheAbsentMax: wholeNumber(0, 10_000_000, 50_000, {
+  cacheNegativeEntriesMax: wholeNumber(0, 10_000_000, 50_000, {
     source: 'new',
     unit: 'names',
     description: 'Host names that are remembered to have no route.',

@@ -1,5 +1,5 @@
 import { HipacheError } from '../base/errors.ts';
-import { type Config, type Remarks, resolveConfig } from './config.ts';
+import { type Config, type Diagnostics, resolveConfig } from './config.ts';
 import { findConfigFile, readConfigFile } from './file.ts';
 import { translateLegacyKeys } from './legacy.ts';
 import { describeFound, describeIssues } from './problems.ts';
@@ -45,11 +45,16 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
       `${name}: found ${describeFound(parsed, false)}, allowed an object of keys`,
     );
   }
-  const remarks: Remarks = { notes: [], warnings: [], problems: [] };
-  const known = keepKnownKeys(fileSchema, translateLegacyKeys(parsed, remarks.warnings), keyPaths, remarks.warnings);
+  const diagnostics: Diagnostics = { notes: [], warnings: [], problems: [] };
+  const known = keepKnownKeys(
+    fileSchema,
+    translateLegacyKeys(parsed, diagnostics.warnings),
+    keyPaths,
+    diagnostics.warnings,
+  );
   if (options.driver !== undefined) known['driver'] = options.driver;
   const checked = fileSchema.safeParse(known);
-  if (!checked.success) remarks.problems.push(...describeIssues(checked.error.issues, known, notesByPath));
+  if (!checked.success) diagnostics.problems.push(...describeIssues(checked.error.issues, known, notesByPath));
   const config = checked.success
     ? resolveConfig(
         checked.data,
@@ -59,11 +64,11 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
           env: options.env,
           isRoot: options.isRoot ?? process.getuid?.() === 0,
         },
-        remarks,
+        diagnostics,
       )
     : null;
-  if (config === null || remarks.problems.length > 0) throw invalid(name, remarks);
-  return { config, file, notes: remarks.notes, warnings: remarks.warnings };
+  if (config === null || diagnostics.problems.length > 0) throw invalid(name, diagnostics);
+  return { config, file, notes: diagnostics.notes, warnings: diagnostics.warnings };
 }
 
 function isGiven(known: unknown, path: string): boolean {
@@ -75,7 +80,7 @@ function isGiven(known: unknown, path: string): boolean {
   return true;
 }
 
-function invalid(name: string, { problems, warnings }: Remarks): HipacheError {
+function invalid(name: string, { problems, warnings }: Diagnostics): HipacheError {
   const count = problems.length === 1 ? 'a wrong value' : `${problems.length} wrong values`;
   const lines = [`${name} has ${count}:`, ...problems.map(indent)];
   // A misspelt key is often the reason for a wrong value, so what was only a warning is told as well.

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
+import { ErrorCollector, operatingErrorsOf } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
-import { Mistakes, mistakesOf } from '../base/mistakes.ts';
 import { printable } from '../base/printable.ts';
 import { censoredJson } from '../config/censor.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
@@ -96,10 +96,10 @@ class Run {
   /** Tells what went wrong and gives the exit code of it. */
   async fail(error: unknown): Promise<number> {
     if (error instanceof CommanderError) return this.#failUsage(error);
-    const mistakes = mistakesOf(error);
-    const [first] = mistakes ?? [];
-    if (mistakes !== null && first !== undefined) {
-      for (const { message } of mistakes) await this.complain(message);
+    const errors = operatingErrorsOf(error);
+    const [first] = errors ?? [];
+    if (errors !== null && first !== undefined) {
+      for (const { message } of errors) await this.complain(message);
       return exitCodeOf(first);
     }
     await this.complain(`internal error, please report it: ${messageOf(error)}`);
@@ -107,7 +107,7 @@ class Run {
   }
 
   async complain(message: string): Promise<void> {
-    // The message may have lines of its own (a list of mistakes); each is made harmless by itself.
+    // The message may have lines of its own (a list of errors); each is made harmless by itself.
     await this.err.write(`hipache: ${message.split('\n').map(printable).join('\n')}\n`);
   }
 
@@ -255,12 +255,12 @@ class Run {
     for (const note of loaded.notes) await this.complain(`note: ${note}`);
     const { config } = loaded;
     const warnings = [...loaded.warnings];
-    const mistakes = new Mistakes();
-    await mistakes.take(() => new TlsKeeper(config.https.bind, warnings, () => {}));
+    const errors = new ErrorCollector();
+    await errors.take(() => new TlsKeeper(config.https.bind, warnings, () => {}));
     for (const warning of warnings) await this.complain(`warning: ${warning}`);
     await this.out.write(`${censoredJson(config)}\n`);
-    await mistakes.take(() => checkDriver(config.driver));
-    mistakes.check();
+    await errors.take(() => checkDriver(config.driver));
+    errors.check();
   }
 
   async #explain(store: Store, host: string): Promise<void> {

@@ -1,11 +1,11 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { AnswerHead } from '../http1/answer-head.ts';
 import { NEED_MORE, REFUSED } from '../http1/head.ts';
+import { ResponseHead } from '../http1/response-head.ts';
 import type { BackendTarget } from '../routing/backend-url.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
 
-/** What a backend showed: the status of its answer, or 0 with why there was none. */
+/** What a backend showed: the status of its response, or 0 with why there was none. */
 export interface ProbeResult {
   readonly status: number;
   readonly problem: string;
@@ -16,7 +16,7 @@ export interface ProbeOptions {
   /** Value of the Host field. */
   readonly host: string;
   readonly tls: BackendTls;
-  /** From the beginning to the end of the answer's head, in ms. */
+  /** From the beginning to the end of the response's head, in ms. */
   readonly timeoutMs: number;
   /** Of Hipache, for the User-Agent field. */
   readonly version: string;
@@ -24,13 +24,13 @@ export interface ProbeOptions {
 
 const limits = { headBytesMax: 32_768, headFieldsMax: 200, targetBytesMax: 8192 };
 
-/** Asks a backend for `/` on a connection of its own, as a client would, and reads the head of its answer. */
+/** Asks a backend for `/` on a connection of its own, as a client would, and reads the head of its response. */
 export function probe({ target, host, tls, timeoutMs, version }: ProbeOptions): Promise<ProbeResult> {
   return new Promise((resolve) => {
-    let held: Buffer = Buffer.alloc(0);
-    const head = new AnswerHead();
+    let buffered: Buffer = Buffer.alloc(0);
+    const head = new ResponseHead();
     const socket = connectTo(target, tls);
-    const timer = setTimeout(() => finish(0, 'no answer in time'), timeoutMs);
+    const timer = setTimeout(() => finish(0, 'no response in time'), timeoutMs);
     const finish = (status: number, problem: string): void => {
       clearTimeout(timer);
       socket.destroy();
@@ -43,24 +43,24 @@ export function probe({ target, host, tls, timeoutMs, version }: ProbeOptions): 
       );
     });
     socket.on('data', (bytes: Buffer) => {
-      held = Buffer.concat([held, bytes]);
+      buffered = Buffer.concat([buffered, bytes]);
       for (;;) {
-        const length = head.read(held, 0, held.length, limits);
+        const length = head.read(buffered, 0, buffered.length, limits);
         if (length === NEED_MORE) return;
         if (length === REFUSED) {
-          finish(0, `the answer is no HTTP: ${head.refusal}`);
+          finish(0, `the response is no HTTP: ${head.refusal}`);
           return;
         }
-        if (!head.isInterim || head.status === 101) {
+        if (!head.isInformational || head.status === 101) {
           finish(head.status, '');
           return;
         }
-        held = held.subarray(length);
+        buffered = buffered.subarray(length);
         head.reset();
       }
     });
     socket.on('error', (error: NodeJS.ErrnoException) => finish(0, error.code ?? error.message));
-    socket.on('close', () => finish(0, 'closed without an answer'));
+    socket.on('close', () => finish(0, 'closed without a response'));
   });
 }
 

@@ -48,22 +48,22 @@ class Records implements MarkStore {
 interface Backend {
   readonly url: string;
   readonly requests: string[];
-  answer: string;
+  response: string;
 }
 
-async function backend(t: TestContext, answer: string): Promise<Backend> {
+async function backend(t: TestContext, response: string): Promise<Backend> {
   const requests: string[] = [];
   const server: Server = createServer((socket) => {
     socket.on('error', () => {});
     socket.on('data', (bytes) => {
       requests.push(bytes.toString('latin1'));
-      if (self.answer === '') socket.destroy();
-      else socket.write(self.answer);
+      if (self.response === '') socket.destroy();
+      else socket.write(self.response);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
-  const self: Backend = { url: `http://127.0.0.1:${(server.address() as { port: number }).port}`, requests, answer };
+  const self: Backend = { url: `http://127.0.0.1:${(server.address() as { port: number }).port}`, requests, response };
   return self;
 }
 
@@ -118,7 +118,7 @@ describe('a marked backend', () => {
     assert.ok((store.records.get('a.test')?.down.get(url)?.untilMs ?? 0) > Date.now() + 16_000);
   });
 
-  test('that closes without an answer stays marked', async (t) => {
+  test('that closes without a response stays marked', async (t) => {
     const store = new Records();
     const { url, requests } = await backend(t, '');
     store.set('a.test', url, mark('BACKEND_RESET'));
@@ -127,7 +127,7 @@ describe('a marked backend', () => {
     assert.equal(store.isDown('a.test'), true);
   });
 
-  test('for a status needs good answers in a row, and is never prolonged', async (t) => {
+  test('for a status needs good responses in a row, and is never prolonged', async (t) => {
     const store = new Records();
     const failing = await backend(t, ok.replace('200 OK', '503 Down'));
     // So near its end that one which a connection has brought would be prolonged.
@@ -138,7 +138,7 @@ describe('a marked backend', () => {
     assert.equal(store.isDown('a.test'), true);
     assert.deepEqual(store.prolonged, []);
     const before = failing.requests.length;
-    failing.answer = ok;
+    failing.response = ok;
     await until('no mark', () => !store.isDown('a.test'));
     assert.ok(failing.requests.length >= before + 2);
   });

@@ -62,17 +62,17 @@ const pagePatterns = 256;
 const writesMax = 16;
 /** Probes under way at once. */
 const probesMax = 64;
-/** Answers below 500 in a row after which a mark that a status brought is lifted: one alone may be luck. */
-const goodAnswersWanted = 2;
+/** Responses below 500 in a row after which a mark that a status brought is lifted: one alone may be luck. */
+const goodResponsesWanted = 2;
 const slowdownMax = 5;
 
-interface Suspect {
+interface MarkedBackend {
   /** As the record has it: with the name for TLS. */
   target: BackendTarget;
   /** The marks by pattern, as they were last seen. */
   readonly marks: Map<string, DownMark>;
   probes: number;
-  goodAnswers: number;
+  goodResponses: number;
   timer: NodeJS.Timeout | null;
 }
 
@@ -83,8 +83,8 @@ interface Suspect {
  */
 export class RecoveryProbes {
   private readonly options: RecoveryOptions;
-  private readonly suspects = new Map<string, Suspect>();
-  private readonly waiting: Suspect[] = [];
+  private readonly markedBackends = new Map<string, MarkedBackend>();
+  private readonly waiting: MarkedBackend[] = [];
   private underWay = 0;
   private patterns = 0;
   private closed = false;
@@ -97,12 +97,12 @@ export class RecoveryProbes {
 
   /** Backends that are probed. */
   get size(): number {
-    return this.suspects.size;
+    return this.markedBackends.size;
   }
 
   /** What is minded, for who goes on with it. */
   get marks(): readonly OwnMark[] {
-    return [...this.suspects].flatMap(([url, { marks }]) =>
+    return [...this.markedBackends].flatMap(([url, { marks }]) =>
       [...marks].map(([pattern, mark]) => ({ pattern, url, mark })),
     );
   }
@@ -112,12 +112,13 @@ export class RecoveryProbes {
     const { target } = readBackendUrl(url);
     if (this.closed || target === null) return;
     const key = target.url;
-    const known = this.suspects.get(key);
+    const known = this.markedBackends.get(key);
     if (known?.marks.has(pattern)) {
       known.marks.set(pattern, mark);
       return;
     }
-    const isFull = known === undefined ? this.suspects.size >= backendsMax : known.marks.size >= patternsPerBackendMax;
+    const isFull =
+      known === undefined ? this.markedBackends.size >= backendsMax : known.marks.size >= patternsPerBackendMax;
     if (isFull || this.patterns >= patternsMax) {
       this.counters.dropped++;
       return;
@@ -127,66 +128,72 @@ export class RecoveryProbes {
       known.marks.set(pattern, mark);
       return;
     }
-    const suspect: Suspect = { target, marks: new Map([[pattern, mark]]), probes: 0, goodAnswers: 0, timer: null };
-    this.suspects.set(key, suspect);
-    this.schedule(suspect);
+    const backend: MarkedBackend = {
+      target,
+      marks: new Map([[pattern, mark]]),
+      probes: 0,
+      goodResponses: 0,
+      timer: null,
+    };
+    this.markedBackends.set(key, backend);
+    this.schedule(backend);
   }
 
   close(): void {
     this.closed = true;
-    for (const { timer } of this.suspects.values()) if (timer !== null) clearTimeout(timer);
-    this.suspects.clear();
+    for (const { timer } of this.markedBackends.values()) if (timer !== null) clearTimeout(timer);
+    this.markedBackends.clear();
     this.waiting.length = 0;
   }
 
-  private schedule(suspect: Suspect): void {
+  private schedule(backend: MarkedBackend): void {
     const { everyMs } = this.options;
-    const delayMs = everyMs * Math.min(slowdownMax, 2 ** suspect.probes) * (0.9 + Math.random() * 0.2);
-    suspect.timer = setTimeout(() => {
-      suspect.timer = null;
-      this.waiting.push(suspect);
+    const delayMs = everyMs * Math.min(slowdownMax, 2 ** backend.probes) * (0.9 + Math.random() * 0.2);
+    backend.timer = setTimeout(() => {
+      backend.timer = null;
+      this.waiting.push(backend);
       this.pump();
     }, delayMs);
-    suspect.timer.unref();
+    backend.timer.unref();
   }
 
   private pump(): void {
     while (this.underWay < probesMax) {
-      const suspect = this.waiting.shift();
-      if (suspect === undefined) return;
+      const backend = this.waiting.shift();
+      if (backend === undefined) return;
       this.underWay++;
-      this.examine(suspect)
+      this.examine(backend)
         .catch((error: Error) => {
           if (!this.closed) this.options.onProblem('a marked backend could not be probed', error);
         })
         .finally(() => {
           this.underWay--;
           if (this.closed) return;
-          if (suspect.marks.size === 0) this.suspects.delete(suspect.target.url);
-          else this.schedule(suspect);
+          if (backend.marks.size === 0) this.markedBackends.delete(backend.target.url);
+          else this.schedule(backend);
           this.pump();
         });
     }
   }
 
-  private async examine(suspect: Suspect): Promise<void> {
-    suspect.probes++;
-    this.forgetEnded(suspect);
-    const marks = await this.ownMarks(suspect);
+  private async examine(backend: MarkedBackend): Promise<void> {
+    backend.probes++;
+    this.forgetEnded(backend);
+    const marks = await this.ownMarks(backend);
     const [first] = marks.keys();
     if (first === undefined) return;
-    const { target } = suspect;
+    const { target } = backend;
     const { timeoutMs, tls, version } = this.options;
     const result = await probe({ target, host: hostFor(first, target), tls, timeoutMs, version });
     this.counters.probes++;
-    suspect.goodAnswers = result.status > 0 && result.status < 500 ? suspect.goodAnswers + 1 : 0;
+    backend.goodResponses = result.status > 0 && result.status < 500 ? backend.goodResponses + 1 : 0;
     if (this.closed) return;
     const lifted: string[] = [];
     try {
       await eachOf(marks, writesMax, async ([pattern, mark]) => {
         if (this.closed) return;
-        if (!this.hasRecovered(suspect, mark.reason, result)) return this.prolong(suspect, pattern, mark);
-        await this.lift(suspect, pattern);
+        if (!this.hasRecovered(backend, mark.reason, result)) return this.prolong(backend, pattern, mark);
+        await this.lift(backend, pattern);
         lifted.push(pattern);
       });
     } finally {
@@ -198,19 +205,19 @@ export class RecoveryProbes {
   }
 
   /** Marks that have ended need nobody: also where the store that they are in cannot be read. */
-  private forgetEnded(suspect: Suspect): void {
+  private forgetEnded(backend: MarkedBackend): void {
     const nowMs = this.options.clock.epochMs();
-    for (const [pattern, { untilMs }] of suspect.marks) if (untilMs <= nowMs) this.forget(suspect, pattern);
+    for (const [pattern, { untilMs }] of backend.marks) if (untilMs <= nowMs) this.forget(backend, pattern);
   }
 
-  private forget(suspect: Suspect, pattern: string): void {
-    if (suspect.marks.delete(pattern)) this.patterns--;
+  private forget(backend: MarkedBackend, pattern: string): void {
+    if (backend.marks.delete(pattern)) this.patterns--;
   }
 
   /** The marks in the store that are still this instance's; what is not is forgotten. */
-  private async ownMarks(suspect: Suspect): Promise<ReadonlyMap<string, DownMark>> {
-    const { url } = suspect.target;
-    const patterns = [...suspect.marks.keys()];
+  private async ownMarks(backend: MarkedBackend): Promise<ReadonlyMap<string, DownMark>> {
+    const { url } = backend.target;
+    const patterns = [...backend.marks.keys()];
     const own = new Map<string, DownMark>();
     for (let from = 0; from < patterns.length && !this.closed; from += pagePatterns) {
       const page = patterns.slice(from, from + pagePatterns);
@@ -221,38 +228,38 @@ export class RecoveryProbes {
         const target = listed.find((one) => one?.url === url);
         if (mark?.instance === this.options.instance && target != null) {
           own.set(pattern, mark);
-          suspect.marks.set(pattern, mark);
-          suspect.target = target;
+          backend.marks.set(pattern, mark);
+          backend.target = target;
         } else {
-          this.forget(suspect, pattern);
+          this.forget(backend, pattern);
         }
       }
     }
     return own;
   }
 
-  /** What brought the mark has to be over: any answer shows that of a connection, a good one that of a status. */
-  private hasRecovered(suspect: Suspect, reason: string, { status }: ProbeResult): boolean {
-    if (reason.startsWith('status ')) return suspect.goodAnswers >= goodAnswersWanted;
+  /** What brought the mark has to be over: any response shows that of a connection, a good one that of a status. */
+  private hasRecovered(backend: MarkedBackend, reason: string, { status }: ProbeResult): boolean {
+    if (reason.startsWith('status ')) return backend.goodResponses >= goodResponsesWanted;
     return status > 0;
   }
 
-  private async lift(suspect: Suspect, pattern: string): Promise<void> {
-    await this.options.store.unmark(pattern, suspect.target.url);
-    this.forget(suspect, pattern);
+  private async lift(backend: MarkedBackend, pattern: string): Promise<void> {
+    await this.options.store.unmark(pattern, backend.target.url);
+    this.forget(backend, pattern);
     this.counters.recovered++;
   }
 
   /** A mark that would end before the next probe is set anew, so that no request has to find out. */
-  private async prolong(suspect: Suspect, pattern: string, mark: DownMark): Promise<void> {
+  private async prolong(backend: MarkedBackend, pattern: string, mark: DownMark): Promise<void> {
     const { clock, downMs, everyMs, store, timeoutMs } = this.options;
     // That a status is bad again and again is for the requests to find out: the probe asks for `/` alone.
     if (mark.reason.startsWith('status ')) return;
     const nowMs = clock.epochMs();
     if (mark.untilMs - nowMs > everyMs * slowdownMax * 2 + timeoutMs) return;
     const longer = { ...mark, untilMs: Math.round(nowMs + downMs) };
-    await store.mark(pattern, suspect.target.url, longer);
-    suspect.marks.set(pattern, longer);
+    await store.mark(pattern, backend.target.url, longer);
+    backend.marks.set(pattern, longer);
   }
 }
 

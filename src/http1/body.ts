@@ -163,26 +163,26 @@ export class BodyReader {
     }
     this.trailers ??= new TrailerSection();
     this.trailerLimits ??= { headBytesMax: this.trailerBytesMax, headFieldsMax: trailerFieldsMax, targetBytesMax: 0 };
-    const held = this.trailerBytes;
-    const heldLength = held === null ? 0 : held.length;
+    const kept = this.trailerBytes;
+    const keptLength = kept === null ? 0 : kept.length;
     let from = start;
     let view = bytes;
     let viewEnd = end;
-    if (held !== null) {
-      view = Buffer.concat([held, bytes.subarray(start, end)]);
+    if (kept !== null) {
+      view = Buffer.concat([kept, bytes.subarray(start, end)]);
       from = 0;
       viewEnd = view.length;
     }
     const length = this.trailers.read(view, from, viewEnd, this.trailerLimits);
     if (length < 0) return this.refuse(`trailer: ${this.trailers.refusal}`, start);
     if (length === 0) {
-      this.trailerBytes = heldLength > 0 ? view : Buffer.from(bytes.subarray(start, end));
+      this.trailerBytes = keptLength > 0 ? view : Buffer.from(bytes.subarray(start, end));
       return end;
     }
     this.trailerBytes = null;
     this.done = true;
     if (this.trailers.fieldCount === 0) this.trailers = null;
-    return start + length - heldLength;
+    return start + length - keptLength;
   }
 
   private refuse(why: string, at: number): number {

@@ -26,7 +26,7 @@ const DONE = 7;
 const STRIDE = 5;
 
 /**
- * The fields of one message head, scanned from bytes as they come; requests and answers add their start line.
+ * The fields of one message head, scanned from bytes as they come; requests and responses add their start line.
  * All offsets count from the first byte of the head. The scan can stop at any byte and go on with more: the caller
  * then passes the same bytes again, followed by the new ones, and nothing is scanned twice.
  *

@@ -41,7 +41,7 @@ export class RequestHead extends Head {
   /** Whether the client lets the connection go on after this request. */
   keepAlive = true;
   expectContinue = false;
-  /** The client takes trailers in the answer. */
+  /** The client takes trailers in the response. */
   takesTrailers = false;
   /** Names of fields that the client declares hop-by-hop, lower-case; null for none. */
   nominated: string[] | null = null;
@@ -302,7 +302,7 @@ export class RequestHead extends Head {
     const authority = match[1] as string;
     // RFC 9112 section 3.2: HTTP/1.1 needs a Host, whatever the target.
     if (this.versionMinor === 1 && this.authority === null) return this.refuseMeaning('no host');
-    // RFC 9112 section 3.2.2 lets the target win; a Host that differs is two answers to one question, so refused.
+    // RFC 9112 section 3.2.2 lets the target win; a Host that differs is two responses to one question, so refused.
     if (this.authority !== null && this.authority.toLowerCase() !== authority.toLowerCase()) {
       return this.refuseMeaning('target and host differ');
     }

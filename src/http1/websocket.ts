@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { AnswerHead } from './answer-head.ts';
 import { Field } from './field-names.ts';
 import type { Head } from './head.ts';
+import type { ResponseHead } from './response-head.ts';
 
 /** RFC 6455 section 1.3. */
 const acceptSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -43,17 +43,17 @@ export function readHandshake(head: Head): Handshake {
   return { key };
 }
 
-/** What is wrong with a 101 as the answer to the handshake with `key` (RFC 6455 section 4.1); empty if nothing is. */
-export function switchProblem(answer: AnswerHead, key: string): string {
-  if (answer.versionMinor === 0) return 'switch on HTTP/1.0';
-  if (!namesWebSocket(answer)) return 'upgrade to websocket missing';
-  if (answer.nominated?.includes('upgrade') !== true) return 'connection: upgrade missing';
+/** What is wrong with a 101 as the response to the handshake with `key` (RFC 6455 section 4.1); empty if nothing is. */
+export function switchProblem(response: ResponseHead, key: string): string {
+  if (response.versionMinor === 0) return 'switch on HTTP/1.0';
+  if (!namesWebSocket(response)) return 'upgrade to websocket missing';
+  if (response.nominated?.includes('upgrade') !== true) return 'connection: upgrade missing';
   let accept = '';
-  for (let field = 0; field < answer.fieldCount; field++) {
-    if (answer.fieldNumber(field) !== Field.OTHER) continue;
-    if (answer.fieldName(field).toLowerCase() !== 'sec-websocket-accept') continue;
+  for (let field = 0; field < response.fieldCount; field++) {
+    if (response.fieldNumber(field) !== Field.OTHER) continue;
+    if (response.fieldName(field).toLowerCase() !== 'sec-websocket-accept') continue;
     if (accept !== '') return 'two sec-websocket-accept';
-    accept = answer.fieldValue(field);
+    accept = response.fieldValue(field);
   }
   return accept === acceptOf(key) ? '' : 'sec-websocket-accept';
 }

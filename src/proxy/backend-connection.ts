@@ -1,30 +1,30 @@
 import type { ErrorCode } from '../base/errors.ts';
-import { AnswerHead } from '../http1/answer-head.ts';
 import { BodyReader, type BodySink } from '../http1/body.ts';
 import { Framing, NEED_MORE, REFUSED } from '../http1/head.ts';
-import type { ByteSocket, SocketOwner } from '../sockets/byte-socket.ts';
+import { ResponseHead } from '../http1/response-head.ts';
+import type { ByteSocket, SocketHandler } from '../sockets/byte-socket.ts';
 import { PlainSocket } from '../sockets/plain-socket.ts';
 import { StreamSocket } from '../sockets/stream-socket.ts';
-import type { BackendPool, ConnectionTaker } from './backend-pool.ts';
+import type { BackendPool, ConnectionWaiter } from './backend-pool.ts';
 import { inactivityDeadline, type ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
-import { HeldBytes } from './held-bytes.ts';
+import { PartialHead } from './partial-head.ts';
 
 /** What a connection tells the exchange that it serves. */
-export interface AnswerReceiver {
+export interface ResponseSink {
   readonly method: string;
-  onInterim(answer: AnswerHead): void;
-  onAnswer(answer: AnswerHead): void;
-  onAnswerData(bytes: Buffer, start: number, end: number): void;
+  onInformational(response: ResponseHead): void;
+  onResponse(response: ResponseHead): void;
+  onResponseData(bytes: Buffer, start: number, end: number): void;
   /** The views of one read have all been handed over: write what came of them. */
-  onAnswerFlush(): void;
-  /** The answer is whole. The connection has let go of the exchange, and is in the pool again if it can be. */
-  onAnswerEnd(trailerLines: string): void;
-  /** What stands against a 101 as the answer; empty where the connection becomes a tunnel with it. */
-  switchProblem(answer: AnswerHead): string;
+  onResponseFlush(): void;
+  /** The response is whole. The connection has let go of the exchange, and is in the pool again if it can be. */
+  onResponseEnd(trailerLines: string): void;
+  /** What stands against a 101 as the response; empty where the connection becomes a tunnel with it. */
+  switchProblem(response: ResponseHead): string;
   /** The connection is a tunnel from here on, and no more this object's. `fromBackend` is valid during the call. */
-  onSwitch(answer: AnswerHead, backend: ByteSocket, fromBackend: Buffer): void;
-  /** No whole answer will come. @param answered whether any byte of the answer was seen. */
+  onSwitch(response: ResponseHead, backend: ByteSocket, fromBackend: Buffer): void;
+  /** No whole response will come. @param answered whether any byte of the response was seen. */
   onAttemptFailed(code: ErrorCode, detail: string, answered: boolean): void;
   onRequestDrain(): void;
 }
@@ -36,10 +36,10 @@ const IN_BODY = 3;
 const CLOSED = 4;
 
 /**
- * One connection to a backend, speaking HTTP/1.1: one exchange at a time, back to the pool only after an answer that
+ * One connection to a backend, speaking HTTP/1.1: one exchange at a time, back to the pool only after a response that
  * ended cleanly with nothing behind it (design 6.4).
  */
-export class BackendConnection implements SocketOwner, BodySink, Timed {
+export class BackendConnection implements SocketHandler, BodySink, Timed {
   deadlineMs = Number.POSITIVE_INFINITY;
   deadlineSlot = -1;
   /** Monotonic ms at which it became idle. */
@@ -49,22 +49,22 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   private readonly pool: BackendPool;
   private readonly context: ProxyContext;
   private readonly socket: ByteSocket;
-  private readonly answer = new AnswerHead();
+  private readonly response = new ResponseHead();
   private readonly body: BodyReader;
-  private readonly heldHead = new HeldBytes();
-  private taker: ConnectionTaker | null;
-  private receiver: AnswerReceiver | null = null;
+  private readonly partialHead = new PartialHead();
+  private waiter: ConnectionWaiter | null;
+  private receiver: ResponseSink | null = null;
   private state = CONNECTING;
   private requestChunked = false;
   private requestSent = false;
-  private interimAnswers = 0;
+  private informationalResponses = 0;
   private answered = false;
   private hasLeftPool = false;
 
-  private constructor(pool: BackendPool, taker: ConnectionTaker, context: ProxyContext) {
+  private constructor(pool: BackendPool, waiter: ConnectionWaiter, context: ProxyContext) {
     const { settings } = context;
     this.pool = pool;
-    this.taker = taker;
+    this.waiter = waiter;
     this.context = context;
     this.body = new BodyReader(settings.headBytesMax);
     this.socket = connectTo(pool, this, context);
@@ -74,9 +74,9 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     context.counters.backendConnectionsOpen++;
   }
 
-  /** Connects; the taker hears of it later. */
-  static open(pool: BackendPool, taker: ConnectionTaker, context: ProxyContext): BackendConnection {
-    return new BackendConnection(pool, taker, context);
+  /** Connects; the waiter hears of it later. */
+  static open(pool: BackendPool, waiter: ConnectionWaiter, context: ProxyContext): BackendConnection {
+    return new BackendConnection(pool, waiter, context);
   }
 
   get isClosed(): boolean {
@@ -87,10 +87,10 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     return this.state === IN_BODY && this.receiver !== null;
   }
 
-  /** While connecting: if it is for this taker, the taker is gone. The connection goes on, for the next one. */
-  release(taker: ConnectionTaker): void {
-    if (this.taker !== taker) return;
-    this.taker = null;
+  /** While connecting: if it is for this waiter, the waiter is gone. The connection goes on, for the next one. */
+  release(waiter: ConnectionWaiter): void {
+    if (this.waiter !== waiter) return;
+    this.waiter = null;
     if (this.context.draining) this.destroy();
   }
 
@@ -98,17 +98,17 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
    * Begins an exchange: queues the head; the caller adds what it has of the body, and flushes.
    * @param framing of the request's body; with CHUNKED, data is put into chunks here.
    */
-  send(receiver: AnswerReceiver, head: string, framing: Framing): void {
+  send(receiver: ResponseSink, head: string, framing: Framing): void {
     this.receiver = receiver;
     this.state = AWAITING;
-    this.interimAnswers = 0;
+    this.informationalResponses = 0;
     this.answered = false;
     this.requestChunked = framing === Framing.CHUNKED;
     this.requestSent = framing === Framing.NONE;
-    this.answer.reset();
-    this.answer.toHead = receiver.method === 'HEAD';
+    this.response.reset();
+    this.response.toHead = receiver.method === 'HEAD';
     this.socket.append(head);
-    this.expectAnswer();
+    this.expectResponse();
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
@@ -132,7 +132,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   sendEnd(trailerLines: string): void {
     if (this.requestChunked) this.socket.append(`0\r\n${trailerLines}\r\n`);
     this.requestSent = true;
-    this.expectAnswer();
+    this.expectResponse();
   }
 
   /** @returns false where the backend does not keep up: `onRequestDrain` follows. */
@@ -143,18 +143,18 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     return flowing;
   }
 
-  /** The client is slow: reads no more of the answer, and does not hold that against the backend. */
-  pauseAnswer(): void {
+  /** The client is slow: reads no more of the response, and does not hold that against the backend. */
+  pauseResponse(): void {
     this.socket.pause();
     this.deadlineMs = Number.POSITIVE_INFINITY;
   }
 
-  resumeAnswer(): void {
-    this.expectAnswer();
+  resumeResponse(): void {
+    this.expectResponse();
     this.socket.resume();
   }
 
-  /** The exchange does not want the answer any more. */
+  /** The exchange does not want the response any more. */
   abandon(): void {
     this.receiver = null;
     this.destroy();
@@ -172,27 +172,27 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   }
 
   onConnected(): void {
-    const { pool, taker } = this;
-    this.taker = null;
+    const { pool, waiter } = this;
+    this.waiter = null;
     pool.connected(this);
-    if (taker !== null) taker.onConnection(this);
+    if (waiter !== null) waiter.onConnection(this);
     else pool.giveBack(this);
   }
 
   onBytes(bytes: Buffer, length: number): void {
     if (this.receiver === null) {
-      // Never read as the next answer (CVE-2026-48931).
-      if (this.state === IDLE) this.context.counters.backendConnectionsPoisoned++;
+      // Never read as the next response (CVE-2026-48931).
+      if (this.state === IDLE) this.context.counters.backendConnectionsUnsolicited++;
       this.destroy();
       return;
     }
     if (this.state === AWAITING) {
       this.answered = true;
-      if (this.heldHead.isEmpty) this.readHeads(bytes, 0, length);
+      if (this.partialHead.isEmpty) this.readHeads(bytes, 0, length);
       else {
-        this.heldHead.add(bytes, 0, length);
-        const held = this.heldHead.take();
-        this.readHeads(held, 0, held.length);
+        this.partialHead.add(bytes, 0, length);
+        const kept = this.partialHead.take();
+        this.readHeads(kept, 0, kept.length);
       }
     } else {
       this.readBody(bytes, 0, length);
@@ -200,7 +200,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   }
 
   onBodyData(bytes: Buffer, start: number, end: number): void {
-    this.receiver?.onAnswerData(bytes, start, end);
+    this.receiver?.onResponseData(bytes, start, end);
   }
 
   onEnd(): void {
@@ -209,7 +209,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     } else if (this.state === IN_BODY && this.body.connectionEnded()) {
       this.complete(false);
     } else {
-      this.fail(this.state === IN_BODY ? 'BACKEND_ANSWER_TRUNCATED' : 'BACKEND_RESET', 'connection ended');
+      this.fail(this.state === IN_BODY ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_RESET', 'connection ended');
     }
   }
 
@@ -221,86 +221,86 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
 
   onFinished(): void {}
 
-  onDefect(error: Error): void {
+  onInternalError(error: Error): void {
     this.context.onProblem('internal error at a backend connection', error);
   }
 
   onClosed(error: NodeJS.ErrnoException | null): void {
-    const { state, taker } = this;
+    const { state, waiter } = this;
     this.state = CLOSED;
     this.context.deadlines.remove(this);
     this.context.counters.backendConnectionsOpen--;
-    this.taker = null;
+    this.waiter = null;
     const detail = error?.code ?? 'closed';
     if (this.receiver !== null) {
-      this.fail(state === IN_BODY ? 'BACKEND_ANSWER_TRUNCATED' : 'BACKEND_RESET', detail);
+      this.fail(state === IN_BODY ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_RESET', detail);
     }
     this.leavePool();
-    if (taker !== null) {
+    if (waiter !== null) {
       const code = connectErrorCode(detail, this.pool.tlsName !== null);
       // A session that does not fit any more is not offered again.
       this.pool.tlsSession = null;
-      taker.onNoConnection(code, `${this.pool.address}: ${detail}`);
+      waiter.onNoConnection(code, `${this.pool.address}: ${detail}`);
     }
   }
 
   onDeadline(): void {
     if (this.state === CONNECTING) {
-      const { taker } = this;
-      this.taker = null;
+      const { waiter } = this;
+      this.waiter = null;
       this.destroy();
-      taker?.onNoConnection('BACKEND_CONNECT_TIMEOUT', `${this.pool.address} did not accept the connection`);
+      waiter?.onNoConnection('BACKEND_CONNECT_TIMEOUT', `${this.pool.address} did not accept the connection`);
     } else if (this.receiver !== null) {
       const truncated = this.state === IN_BODY;
-      this.fail(truncated ? 'BACKEND_ANSWER_TRUNCATED' : 'BACKEND_TIMEOUT', `${this.pool.address} is silent`);
+      this.fail(truncated ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_TIMEOUT', `${this.pool.address} is silent`);
     } else {
       this.destroy();
     }
   }
 
   private readHeads(bytes: Buffer, start: number, end: number): void {
-    const { answer, context } = this;
+    const { response, context } = this;
     let at = start;
     for (;;) {
-      const length = answer.read(bytes, at, end, context.settings);
+      const length = response.read(bytes, at, end, context.settings);
       if (length === NEED_MORE) {
-        if (at < end) this.heldHead.add(bytes, at, end);
-        this.expectAnswer();
-        this.receiver?.onAnswerFlush();
+        if (at < end) this.partialHead.add(bytes, at, end);
+        this.expectResponse();
+        this.receiver?.onResponseFlush();
         return;
       }
       if (length === REFUSED) {
-        this.fail('BACKEND_ANSWER_INVALID', answer.refusal);
+        this.fail('BACKEND_RESPONSE_INVALID', response.refusal);
         return;
       }
       at += length;
-      if (!answer.isInterim) break;
-      if (answer.status === 101) {
+      if (!response.isInformational) break;
+      if (response.status === 101) {
         this.switchToTunnel(bytes.subarray(at, end));
         return;
       }
-      if (++this.interimAnswers > context.settings.interimAnswersMax) {
-        this.fail('BACKEND_ANSWER_INVALID', 'too many interim answers');
+      if (++this.informationalResponses > context.settings.informationalResponsesMax) {
+        this.fail('BACKEND_RESPONSE_INVALID', 'too many informational responses');
         return;
       }
-      this.receiver?.onInterim(answer);
+      this.receiver?.onInformational(response);
       if (this.receiver === null) return;
-      answer.reset();
+      response.reset();
     }
-    this.heldHead.clear();
+    this.partialHead.clear();
     this.state = IN_BODY;
-    this.body.start(answer.framing, answer.contentLength);
-    this.receiver?.onAnswer(answer);
+    this.body.start(response.framing, response.contentLength);
+    this.receiver?.onResponse(response);
     this.readBody(bytes, at, end);
   }
 
   /** Lets go of the socket: neither the pool nor the limits of requests have to do with it any more. */
   private switchToTunnel(fromBackend: Buffer): void {
-    const { answer, receiver, socket } = this;
+    const { response, receiver, socket } = this;
     if (receiver === null) return;
-    const problem = receiver.switchProblem(answer);
+    const problem = receiver.switchProblem(response);
     if (problem !== '') {
-      this.fail('BACKEND_ANSWER_INVALID', problem);
+      this.fail('BACKEND_RESPONSE_INVALID', problem);
       return;
     }
     this.receiver = null;
@@ -308,7 +308,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     this.context.deadlines.remove(this);
     this.context.counters.backendConnectionsOpen--;
     this.leavePool();
-    receiver.onSwitch(answer, socket, fromBackend);
+    receiver.onSwitch(response, socket, fromBackend);
   }
 
   private readBody(bytes: Buffer, start: number, end: number): void {
@@ -316,23 +316,23 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
     const at = body.read(bytes, start, end, this);
     if (this.receiver === null) return;
     if (body.refusal !== '') {
-      this.fail('BACKEND_ANSWER_INVALID', body.refusal);
+      this.fail('BACKEND_RESPONSE_INVALID', body.refusal);
     } else if (body.done) {
       this.complete(at === end);
     } else {
       this.deadlineMs = inactivityDeadline(this.context);
-      this.receiver.onAnswerFlush();
+      this.receiver.onResponseFlush();
     }
   }
 
-  /** @param clean whether nothing came behind the answer. */
+  /** @param clean whether nothing came behind the response. */
   private complete(clean: boolean): void {
-    const { answer, body, receiver } = this;
+    const { response, body, receiver } = this;
     if (receiver === null) return;
     this.receiver = null;
     const reusable =
       clean &&
-      answer.keepAlive &&
+      response.keepAlive &&
       this.requestSent &&
       body.framing !== Framing.CLOSE &&
       this.context.settings.backendKeepAlive &&
@@ -341,7 +341,7 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
       !this.socket.isClosed;
     if (reusable) this.pool.giveBack(this);
     else this.destroy();
-    receiver.onAnswerEnd(body.trailers === null ? '' : body.trailers.forwardable);
+    receiver.onResponseEnd(body.trailers === null ? '' : body.trailers.forwardable);
   }
 
   private fail(code: ErrorCode, detail: string): void {
@@ -359,17 +359,17 @@ export class BackendConnection implements SocketOwner, BodySink, Timed {
   }
 
   /** While the client still sends, it is the client that is waited for. */
-  private expectAnswer(): void {
+  private expectResponse(): void {
     this.deadlineMs = this.requestSent ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
   }
 }
 
-function connectTo(pool: BackendPool, owner: SocketOwner, { backendTls, settings }: ProxyContext): ByteSocket {
+function connectTo(pool: BackendPool, handler: SocketHandler, { backendTls, settings }: ProxyContext): ByteSocket {
   const { hostname, port, tlsName: serverName } = pool;
   const { writeBufferBytesMax } = settings;
-  if (serverName === null) return PlainSocket.connecting(hostname, port, owner, writeBufferBytesMax);
+  if (serverName === null) return PlainSocket.connecting(hostname, port, handler, writeBufferBytesMax);
   const target = { hostname, port, serverName };
-  return StreamSocket.connectingTls(target, owner, writeBufferBytesMax, backendTls, pool.tlsSession, (session) => {
+  return StreamSocket.connectingTls(target, handler, writeBufferBytesMax, backendTls, pool.tlsSession, (session) => {
     pool.tlsSession = session;
   });
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { BackendPeer } from '../../test/helpers/raw-backend.ts';
 import { RawBackend } from '../../test/helpers/raw-backend.ts';
-import { answer, get, Rig, request } from '../../test/helpers/rig.ts';
+import { get, Rig, request, response } from '../../test/helpers/rig.ts';
 import { testSettings } from '../../test/helpers/test-proxy.ts';
 import { until } from '../../test/helpers/until.ts';
 import { systemClock } from '../base/clock.ts';
@@ -10,7 +10,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import { Backend } from '../routing/backend.ts';
 import { backendTls } from '../tls/backend-tls.ts';
 import { BackendConnection } from './backend-connection.ts';
-import { BackendPool, type ConnectionTaker } from './backend-pool.ts';
+import { BackendPool, type ConnectionWaiter } from './backend-pool.ts';
 import type { ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
@@ -18,7 +18,7 @@ import type { ProxySettings } from './settings.ts';
 import { Tunnels } from './tunnels.ts';
 
 /** Remembers what it was given. */
-class Taker implements ConnectionTaker {
+class Waiter implements ConnectionWaiter {
   readonly connections: BackendConnection[] = [];
   readonly errors: ErrorCode[] = [];
 
@@ -70,10 +70,10 @@ describe('a pool', () => {
   }
 
   async function take(unusedMsMax = Number.POSITIVE_INFINITY): Promise<BackendConnection> {
-    const taker = new Taker();
-    pool.take(taker, unusedMsMax);
-    await until('a connection', () => taker.connections.length === 1);
-    return taker.connections[0] as BackendConnection;
+    const waiter = new Waiter();
+    pool.take(waiter, unusedMsMax);
+    await until('a connection', () => waiter.connections.length === 1);
+    return waiter.connections[0] as BackendConnection;
   }
 
   beforeEach(async () => {
@@ -96,11 +96,11 @@ describe('a pool', () => {
     assert.notEqual(first, second);
     pool.giveBack(first);
     pool.giveBack(second);
-    const taker = new Taker();
-    pool.take(taker, Number.POSITIVE_INFINITY);
-    pool.take(taker, Number.POSITIVE_INFINITY);
-    assert.deepEqual(taker.connections, [second, first]);
-    for (const connection of taker.connections) connection.destroy();
+    const waiter = new Waiter();
+    pool.take(waiter, Number.POSITIVE_INFINITY);
+    pool.take(waiter, Number.POSITIVE_INFINITY);
+    assert.deepEqual(waiter.connections, [second, first]);
+    for (const connection of waiter.connections) connection.destroy();
   });
 
   test('gives no idle connection to who wants a new one, or one used lately', async () => {
@@ -115,8 +115,8 @@ describe('a pool', () => {
     third.destroy();
   });
 
-  test('never calls a taker that has cancelled while its connection was made', async () => {
-    const gone = new Taker();
+  test('never calls a waiter that has cancelled while its connection was made', async () => {
+    const gone = new Waiter();
     pool.take(gone, Number.POSITIVE_INFINITY);
     pool.cancel(gone);
     const other = await take();
@@ -128,10 +128,10 @@ describe('a pool', () => {
     next.destroy();
   });
 
-  test('gives a connection whose taker has cancelled to the queue', async () => {
+  test('gives a connection whose waiter has cancelled to the queue', async () => {
     open({ backendConnectionsMax: 1 });
-    const gone = new Taker();
-    const waiting = new Taker();
+    const gone = new Waiter();
+    const waiting = new Waiter();
     pool.take(gone, Number.POSITIVE_INFINITY);
     pool.take(waiting, Number.POSITIVE_INFINITY);
     pool.cancel(gone);
@@ -142,7 +142,7 @@ describe('a pool', () => {
   });
 
   test('makes no connection for nobody while it drains', async () => {
-    const gone = new Taker();
+    const gone = new Waiter();
     pool.take(gone, Number.POSITIVE_INFINITY);
     context.draining = true;
     pool.cancel(gone);
@@ -155,19 +155,19 @@ describe('a pool', () => {
     const first = await take();
     pool.giveBack(first);
     first.destroy();
-    const taker = new Taker();
-    pool.take(taker, Number.POSITIVE_INFINITY);
-    assert.equal(taker.calls, 0);
-    await until('a new one', () => taker.connections.length === 1);
-    assert.notEqual(taker.connections[0], first);
-    taker.connections[0]?.destroy();
+    const waiter = new Waiter();
+    pool.take(waiter, Number.POSITIVE_INFINITY);
+    assert.equal(waiter.calls, 0);
+    await until('a new one', () => waiter.connections.length === 1);
+    assert.notEqual(waiter.connections[0], first);
+    waiter.connections[0]?.destroy();
   });
 
   test('hands a freed connection to the queue, first come first served, as one that was used', async () => {
     open({ backendConnectionsMax: 1 });
     const connection = await take();
     assert.equal(connection.reused, false);
-    const [first, second] = [new Taker(), new Taker()];
+    const [first, second] = [new Waiter(), new Waiter()];
     pool.take(first, Number.POSITIVE_INFINITY);
     pool.take(second, Number.POSITIVE_INFINITY);
     assert.equal(pool.waitingRequests, 2);
@@ -183,7 +183,7 @@ describe('a pool', () => {
   test('makes a new connection for the queue where one in use was destroyed', async () => {
     open({ backendConnectionsMax: 1 });
     const connection = await take();
-    const waiting = new Taker();
+    const waiting = new Waiter();
     pool.take(waiting, Number.POSITIVE_INFINITY);
     connection.destroy();
     await until('another', () => waiting.connections.length === 1);
@@ -194,7 +194,7 @@ describe('a pool', () => {
   test('refuses at once beyond the queue, and after its time in it', async () => {
     open({ backendConnectionsMax: 1, queueMax: 1, queueTimeoutMs: 5 });
     const connection = await take();
-    const [waiting, refused] = [new Taker(), new Taker()];
+    const [waiting, refused] = [new Waiter(), new Waiter()];
     pool.take(waiting, Number.POSITIVE_INFINITY);
     pool.take(refused, Number.POSITIVE_INFINITY);
     assert.deepEqual(refused.errors, ['BACKEND_QUEUE_FULL']);
@@ -230,10 +230,10 @@ describe('a pool', () => {
 
   test('tells of a connection that is refused, and is empty again', async () => {
     open({}, 1);
-    const taker = new Taker();
-    pool.take(taker, Number.POSITIVE_INFINITY);
-    await until('the refusal', () => taker.calls === 1);
-    assert.deepEqual(taker.errors, ['BACKEND_CONNECT_REFUSED']);
+    const waiter = new Waiter();
+    pool.take(waiter, Number.POSITIVE_INFINITY);
+    await until('the refusal', () => waiter.calls === 1);
+    assert.deepEqual(waiter.errors, ['BACKEND_CONNECT_REFUSED']);
     assert.equal(emptied, 1);
   });
 
@@ -245,16 +245,16 @@ describe('a pool', () => {
         ? 'BACKEND_CONNECT_TIMEOUT'
         : 'BACKEND_CONNECT_REFUSED';
     test(`takes ${code} on connecting for ${expected}`, async () => {
-      const taker = new Taker();
+      const waiter = new Waiter();
       const silent = { closed: () => {}, connected: () => {}, hostname: '127.0.0.1', port: 1, address: '127.0.0.1:1' };
-      const connection = BackendConnection.open(silent as unknown as BackendPool, taker, context);
+      const connection = BackendConnection.open(silent as unknown as BackendPool, waiter, context);
       connection.destroy();
       connection.onClosed(Object.assign(new Error(code), { code }));
-      assert.deepEqual(taker.errors, [expected]);
+      assert.deepEqual(waiter.errors, [expected]);
       // Its socket closes by itself and would be counted a second time.
       await until('the socket', () => context.counters.backendConnectionsOpen === -1);
       context.counters.backendConnectionsOpen = 0;
-      assert.deepEqual(taker.errors, [expected]);
+      assert.deepEqual(waiter.errors, [expected]);
     });
   }
 });
@@ -263,7 +263,7 @@ describe('connections to a backend', () => {
   test('are used again, for hosts that share it too', async (t) => {
     const rig = await Rig.start(t);
     rig.proxy.route('b.test', [rig.backend.url]);
-    rig.backend.serve(({ startLine }) => answer(`to ${startLine}`));
+    rig.backend.serve(({ startLine }) => response(`to ${startLine}`));
     const client = await rig.send(get('/1') + request('GET /2 HTTP/1.1').replace('a.test', 'b.test') + get('/3'));
     await client.expect('to GET /3');
     assert.equal(rig.backend.peers.length, 1);
@@ -272,7 +272,7 @@ describe('connections to a backend', () => {
 
   test('are not used again without keep-alive: the backend is told so', async (t) => {
     const rig = await Rig.start(t, { settings: { backendKeepAlive: false } });
-    rig.backend.serve(({ startLine }) => answer(`to ${startLine}`));
+    rig.backend.serve(({ startLine }) => response(`to ${startLine}`));
     const client = await rig.send(get('/1') + get('/2'));
     await client.expect('to GET /2');
     assert.equal(rig.backend.peers.length, 2);
@@ -281,13 +281,13 @@ describe('connections to a backend', () => {
   });
 
   const last: Record<string, string> = {
-    'Connection: close': answer('last', '200 OK', 'Connection: close'),
-    'Connection: Close among others': answer('last', '200 OK', 'Connection: x, Close'),
+    'Connection: close': response('last', '200 OK', 'Connection: close'),
+    'Connection: Close among others': response('last', '200 OK', 'Connection: x, Close'),
     'HTTP/1.0': 'HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nlast',
     'no length': 'HTTP/1.1 200 OK\r\n\r\nlast',
   };
   for (const [name, sent] of Object.entries(last)) {
-    test(`are not used again after an answer with ${name}`, async (t) => {
+    test(`are not used again after a response with ${name}`, async (t) => {
       const rig = await Rig.start(t);
       rig.backend.serve((_, peer) => {
         peer.send(sent);
@@ -300,7 +300,7 @@ describe('connections to a backend', () => {
     });
   }
 
-  test('are used again after an HTTP/1.0 answer with keep-alive', async (t) => {
+  test('are used again after an HTTP/1.0 response with keep-alive', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => 'HTTP/1.0 200 OK\r\nContent-Length: 4\r\nConnection: Keep-Alive\r\n\r\nkept');
     const client = await rig.send(get('/1') + get('/2'));
@@ -321,7 +321,7 @@ describe('connections to a backend', () => {
     await until('all requests', () => rig.proxy.dataPlane.counters.requestsInFlight === 5);
     for (let at = 0; at < 5; at++) {
       await until('a request', () => waiting.length > 0);
-      (waiting.shift() as BackendPeer).send(answer('done'));
+      (waiting.shift() as BackendPeer).send(response('done'));
     }
     for (const client of clients) await client.expect('done');
     assert.equal(rig.backend.peers.length, 2);
@@ -329,7 +329,7 @@ describe('connections to a backend', () => {
 
   test('are waited for by as many as the queue takes: the next gets 503', async (t) => {
     const rig = await Rig.start(t, { settings: { backendConnectionsMax: 1, queueMax: 1 } });
-    rig.backend.serve(({ startLine, body }) => (startLine.includes('/one') ? '' : answer(`${startLine} ${body}`)));
+    rig.backend.serve(({ startLine, body }) => (startLine.includes('/one') ? '' : response(`${startLine} ${body}`)));
     const { counters } = rig.proxy.dataPlane;
     const first = await rig.send(get('/one'));
     await until('the first', () => counters.requestsInFlight === 1);
@@ -341,7 +341,7 @@ describe('connections to a backend', () => {
     assert.match(third.received, /\r\nx-hipache-error: BACKEND_QUEUE_FULL\r\n/);
     await rig.backend.receive('/one');
     const peer = await rig.backend.peer();
-    peer.send(answer('one'));
+    peer.send(response('one'));
     await first.expect('one');
     await second.expect('POST /2 HTTP/1.1 two');
     assert.deepEqual(rig.proxy.marks, []);
@@ -366,9 +366,9 @@ describe('connections to a backend', () => {
     await until('the second', () => rig.proxy.dataPlane.counters.requestsInFlight === 2);
     second.socket.resetAndDestroy();
     await until('its end', () => rig.proxy.dataPlane.counters.requestsInFlight === 1);
-    (await rig.backend.peer()).send(answer('one'));
+    (await rig.backend.peer()).send(response('one'));
     await first.expect('one');
-    rig.backend.serve(({ startLine }) => (startLine.includes('/3') ? answer('three') : ''));
+    rig.backend.serve(({ startLine }) => (startLine.includes('/3') ? response('three') : ''));
     const third = await rig.send(get('/3'));
     await third.expect('three');
     assert.doesNotMatch(rig.backend.received, /\/2/);

@@ -5,7 +5,7 @@ import type { ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
 
 /** Who asks for a connection. Exactly one of the two is called, at once or later, unless `cancel` comes first. */
-export interface ConnectionTaker {
+export interface ConnectionWaiter {
   onConnection(connection: BackendConnection): void;
   onNoConnection(code: ErrorCode, detail: string): void;
 }
@@ -29,7 +29,7 @@ export class BackendPool {
   /** Last in, first out: what is used stays warm, what is not runs into its idle limit. */
   private readonly idle: BackendConnection[] = [];
   private readonly connecting: BackendConnection[] = [];
-  private readonly queue: Waiting[] = [];
+  private readonly queue: QueuedRequest[] = [];
   /** Connections that are being made, idle, or in use. */
   private open = 0;
 
@@ -43,10 +43,10 @@ export class BackendPool {
   }
 
   /**
-   * Gives the taker a connection: an idle one, a new one, or, past the limit, the next to become free.
+   * Gives the waiter a connection: an idle one, a new one, or, past the limit, the next to become free.
    * @param unusedMsMax an idle connection is given only if it was used within this time; 0 for a new one in any case.
    */
-  take(taker: ConnectionTaker, unusedMsMax: number): void {
+  take(waiter: ConnectionWaiter, unusedMsMax: number): void {
     const { idle, context } = this;
     if (unusedMsMax > 0) {
       let connection = idle.pop();
@@ -54,36 +54,36 @@ export class BackendPool {
       while (connection?.isClosed) connection = idle.pop();
       if (connection !== undefined) {
         if (context.clock.monotonicMs() - connection.idleSinceMs <= unusedMsMax) {
-          taker.onConnection(connection);
+          waiter.onConnection(connection);
           return;
         }
         idle.push(connection);
       }
     }
     if (this.open < context.settings.backendConnectionsMax) {
-      this.connect(taker);
+      this.connect(waiter);
       return;
     }
     const oldest = idle.shift();
     if (oldest !== undefined) {
       // All are open and one is unused, but too old to be trusted with this request: it makes room.
-      this.connect(taker);
+      this.connect(waiter);
       oldest.destroy();
       return;
     }
     if (this.queue.length >= context.settings.queueMax) {
-      taker.onNoConnection('BACKEND_QUEUE_FULL', `${this.queue.length} requests wait for ${this.address}`);
+      waiter.onNoConnection('BACKEND_QUEUE_FULL', `${this.queue.length} requests wait for ${this.address}`);
       return;
     }
     const deadlineMs = context.clock.monotonicMs() + context.settings.queueTimeoutMs;
-    this.queue.push(new Waiting(this, taker, deadlineMs, context));
+    this.queue.push(new QueuedRequest(this, waiter, deadlineMs, context));
   }
 
-  /** The taker is gone. A connection that is being made for it goes on, for the next one. */
-  cancel(taker: ConnectionTaker): void {
-    const at = this.queue.findIndex((waiting) => waiting.taker === taker);
+  /** The waiter is gone. A connection that is being made for it goes on, for the next one. */
+  cancel(waiter: ConnectionWaiter): void {
+    const at = this.queue.findIndex((waiting) => waiting.waiter === waiter);
     if (at >= 0) this.leaveQueue(at);
-    else for (const connection of this.connecting) connection.release(taker);
+    else for (const connection of this.connecting) connection.release(waiter);
   }
 
   /** A connection is there, whoever gets it. */
@@ -97,7 +97,7 @@ export class BackendPool {
     connection.reused = true;
     const next = this.leaveQueue(0);
     if (next !== null) {
-      next.taker.onConnection(connection);
+      next.waiter.onConnection(connection);
       return;
     }
     connection.becomeIdle();
@@ -112,7 +112,7 @@ export class BackendPool {
     if (at >= 0) this.idle.splice(at, 1);
     const next = this.open < this.context.settings.backendConnectionsMax ? this.leaveQueue(0) : null;
     if (next !== null) {
-      this.connect(next.taker);
+      this.connect(next.waiter);
     } else if (this.open === 0 && this.queue.length === 0) {
       this.onEmpty(this);
     }
@@ -131,19 +131,19 @@ export class BackendPool {
   }
 
   /** @internal */
-  waitedTooLong(waiting: Waiting): void {
+  waitedTooLong(waiting: QueuedRequest): void {
     const at = this.queue.indexOf(waiting);
     if (at < 0) return;
     this.leaveQueue(at);
-    waiting.taker.onNoConnection('BACKEND_QUEUE_TIMEOUT', `no connection to ${this.address} became free`);
+    waiting.waiter.onNoConnection('BACKEND_QUEUE_TIMEOUT', `no connection to ${this.address} became free`);
   }
 
-  private connect(taker: ConnectionTaker): void {
+  private connect(waiter: ConnectionWaiter): void {
     this.open++;
-    this.connecting.push(BackendConnection.open(this, taker, this.context));
+    this.connecting.push(BackendConnection.open(this, waiter, this.context));
   }
 
-  private leaveQueue(at: number): Waiting | null {
+  private leaveQueue(at: number): QueuedRequest | null {
     const [waiting] = this.queue.length === 0 ? [] : this.queue.splice(at, 1);
     if (waiting === undefined) return null;
     this.context.deadlines.remove(waiting);
@@ -152,15 +152,15 @@ export class BackendPool {
 }
 
 /** A request in the queue of a pool. */
-class Waiting implements Timed {
-  readonly taker: ConnectionTaker;
+class QueuedRequest implements Timed {
+  readonly waiter: ConnectionWaiter;
   deadlineMs: number;
   deadlineSlot = -1;
   private readonly pool: BackendPool;
 
-  constructor(pool: BackendPool, taker: ConnectionTaker, deadlineMs: number, context: ProxyContext) {
+  constructor(pool: BackendPool, waiter: ConnectionWaiter, deadlineMs: number, context: ProxyContext) {
     this.pool = pool;
-    this.taker = taker;
+    this.waiter = waiter;
     this.deadlineMs = deadlineMs;
     context.deadlines.add(this);
   }

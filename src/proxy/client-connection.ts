@@ -1,60 +1,60 @@
 import type { ErrorCode } from '../base/errors.ts';
-import type { AnswerHead } from '../http1/answer-head.ts';
 import { BodyReader, type BodySink } from '../http1/body.ts';
 import { Framing, NEED_MORE, REFUSED } from '../http1/head.ts';
 import { RequestHead } from '../http1/request-head.ts';
-import type { ByteSocket, SocketOwner } from '../sockets/byte-socket.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import type { ByteSocket, SocketHandler } from '../sockets/byte-socket.ts';
 import { inactivityDeadline, type ListenerTraits, type ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
 import { Exchange, type ExchangeClient } from './exchange.ts';
-import { clientFraming, forwardAnswerHead, forwardSwitchHead } from './forward-answer.ts';
-import { HeldBytes } from './held-bytes.ts';
+import { clientFraming, forwardResponseHead, forwardSwitchHead } from './forward-response.ts';
 import { describePeer, type Peer } from './identity.ts';
-import { type OwnAnswer, ownAnswerText, refusalCode } from './own-answer.ts';
-import { NEED_MORE_PROXY, ProxyHeader } from './proxy-protocol.ts';
+import { type LocalReply, localReplyText, refusalCode } from './local-reply.ts';
+import { PartialHead } from './partial-head.ts';
+import { NEED_MORE_PROXY, parseProxyHeader } from './proxy-protocol.ts';
 
 const PROXY_HEADER = 0;
 const BETWEEN = 1;
 const IN_HEAD = 2;
 const IN_EXCHANGE = 3;
-/** The answer has ended, but the client has not read so much of it that the next request may be looked at. */
+/** The response has ended, but the client has not read so much of it that the next request may be looked at. */
 const UNREAD = 4;
 const LINGERING = 5;
 const CLOSED = 6;
 const HANDSHAKE = 7;
 
-/** How long a connection whose last answer has left is still read from, so that no reset overtakes it. */
+/** How long a connection whose last response has left is still read from, so that no reset overtakes it. */
 const lingerMs = 5000;
-/** How long a client that sends no more waits for the next byte of its answer where inactivity has no limit. */
+/** How long a client that sends no more waits for the next byte of its response where inactivity has no limit. */
 const halfClosedMs = 60_000;
-/** How long an unused connection is kept when the proxy stops: a request may be on its way, and gets the last answer. */
+/** How long an unused connection is kept when the proxy stops: a request may be on its way, and gets the last response. */
 const drainGraceMs = 2000;
 /** Bytes that are read and dropped meanwhile. */
 const lingerBytesMax = 16 * 1024 * 1024;
 
 /** One connection of a client, speaking HTTP/1: one exchange after the other, pipelined requests in their order. */
-export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, Timed {
+export class ClientConnection implements SocketHandler, ExchangeClient, BodySink, Timed {
   deadlineMs: number;
   deadlineSlot = -1;
   peer: Peer;
   private readonly context: ProxyContext;
   private readonly traits: ListenerTraits;
   private readonly onGone: (connection: ClientConnection) => void;
-  /** Set right after the construction, by `attach`: the socket needs its owner first. */
+  /** Set right after the construction, by `attach`: the socket needs its handler first. */
   private socket!: ByteSocket;
   private readonly head = new RequestHead();
   private readonly body: BodyReader;
   /** An incomplete head, or what came behind the request that is under way. */
-  private readonly held = new HeldBytes();
+  private readonly partialHead = new PartialHead();
   private exchange: Exchange | null = null;
   private state: number;
   private paused = false;
   private clientEnded = false;
   private reading = false;
-  private answerFraming: Framing = Framing.NONE;
-  private answerKeepsAlive = true;
-  /** Whether an answer waits for the client to read. */
-  private answerBlocked = false;
+  private responseFraming: Framing = Framing.NONE;
+  private responseKeepsAlive = true;
+  /** Whether a response waits for the client to read. */
+  private responseBlocked = false;
   /** Monotonic ms by which the head that has begun must be complete; 0 while none has. */
   private headDeadlineMs = 0;
   private bytesBefore = 0;
@@ -104,13 +104,13 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
         this.readMessages(bytes, 0, length);
         break;
       case IN_HEAD: {
-        this.held.add(bytes, 0, length);
-        const held = this.held.take();
-        this.readMessages(held, 0, held.length);
+        this.partialHead.add(bytes, 0, length);
+        const kept = this.partialHead.take();
+        this.readMessages(kept, 0, kept.length);
         break;
       }
       case PROXY_HEADER:
-        this.held.add(bytes, 0, length);
+        this.partialHead.add(bytes, 0, length);
         this.readProxyHeader();
         break;
       case LINGERING:
@@ -133,7 +133,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       exchange.onClientGone('CLIENT_GONE', 'ended in the body of its request');
       this.destroy();
     }
-    // Else the client has only said that it will send no more: it gets its answer, as long as there is progress.
+    // Else the client has only said that it will send no more: it gets its response, as long as there is progress.
     this.updateDeadline();
   }
 
@@ -142,7 +142,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       this.awaitNext();
       return;
     }
-    this.answerBlocked = false;
+    this.responseBlocked = false;
     this.updateDeadline();
     this.exchange?.onClientDrain();
   }
@@ -159,7 +159,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     if (this.state === LINGERING) this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
   }
 
-  onDefect(error: Error): void {
+  onInternalError(error: Error): void {
     this.context.onProblem('internal error at a client connection', error);
   }
 
@@ -167,7 +167,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     if (this.state === HANDSHAKE) this.context.counters.tlsHandshakesFailed++;
     this.state = CLOSED;
     this.context.deadlines.remove(this);
-    this.held.clear();
+    this.partialHead.clear();
     this.onGone(this);
     this.exchange?.onClientGone('CLIENT_GONE', error?.code ?? 'closed');
   }
@@ -176,12 +176,12 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     switch (this.state) {
       case IN_HEAD:
         // An empty line is no request yet.
-        if (this.held.size > this.head.startLineOffset) this.refuse('REQUEST_TIMEOUT', 'head');
+        if (this.partialHead.size > this.head.startLineOffset) this.refuse('REQUEST_TIMEOUT', 'head');
         else this.destroy();
         break;
       case IN_EXCHANGE:
         if (this.exchange === null) break;
-        if (this.answerBlocked || this.clientEnded) {
+        if (this.responseBlocked || this.clientEnded) {
           const { exchange } = this;
           this.reset();
           exchange.onClientGone('CLIENT_GONE', this.clientEnded ? 'ended, and nothing came for it' : 'stopped reading');
@@ -194,31 +194,31 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     }
   }
 
-  sendInterim(answer: AnswerHead): void {
+  sendInformational(response: ResponseHead): void {
     // RFC 9110 section 15.2: never to a client of HTTP/1.0.
     if (this.head.versionMinor === 0) return;
     this.socket.append(
-      forwardAnswerHead(answer, { versionMinor: 1, framing: Framing.NONE, keepAlive: true, extraLines: '' }),
+      forwardResponseHead(response, { versionMinor: 1, framing: Framing.NONE, keepAlive: true, extraLines: '' }),
     );
   }
 
-  sendHead(answer: AnswerHead, extraLines: string): void {
+  sendHead(response: ResponseHead, extraLines: string): void {
     const { versionMinor } = this.head;
-    this.answerFraming = clientFraming(answer, versionMinor);
-    // An answer that comes before the end of its request may leave the body unsent (RFC 9110 section 10.1.1).
-    this.answerKeepsAlive = this.mayGoOn() && this.answerFraming !== Framing.CLOSE;
+    this.responseFraming = clientFraming(response, versionMinor);
+    // A response that comes before the end of its request may leave the body unsent (RFC 9110 section 10.1.1).
+    this.responseKeepsAlive = this.mayGoOn() && this.responseFraming !== Framing.CLOSE;
     this.socket.append(
-      forwardAnswerHead(answer, {
+      forwardResponseHead(response, {
         versionMinor,
-        framing: this.answerFraming,
-        keepAlive: this.answerKeepsAlive,
+        framing: this.responseFraming,
+        keepAlive: this.responseKeepsAlive,
         extraLines,
       }),
     );
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
-    if (this.answerFraming !== Framing.CHUNKED) {
+    if (this.responseFraming !== Framing.CHUNKED) {
       this.socket.appendBytes(bytes, start, end);
       return;
     }
@@ -228,16 +228,16 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   }
 
   sendEnd(trailerLines: string): void {
-    if (this.answerFraming === Framing.CHUNKED) this.socket.append(`0\r\n${trailerLines}\r\n`);
+    if (this.responseFraming === Framing.CHUNKED) this.socket.append(`0\r\n${trailerLines}\r\n`);
     this.socket.flush();
   }
 
-  startTunnel(answer: AnswerHead, extraLines: string, backend: ByteSocket, fromBackend: Buffer): void {
+  startTunnel(response: ResponseHead, extraLines: string, backend: ByteSocket, fromBackend: Buffer): void {
     const { context, exchange, socket } = this;
     if (exchange === null) return;
-    socket.append(forwardSwitchHead(answer, extraLines));
+    socket.append(forwardSwitchHead(response, extraLines));
     exchange.bytesSent = socket.bytesQueued - this.bytesBefore;
-    const fromClient = this.held.take();
+    const fromClient = this.partialHead.take();
     this.exchange = null;
     this.state = CLOSED;
     context.deadlines.remove(this);
@@ -249,21 +249,21 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       backend,
       fromBackend,
     });
-    this.held.clear();
+    this.partialHead.clear();
     this.onGone(this);
   }
 
-  sendOwn(answer: OwnAnswer, code: ErrorCode | null, extraLines: string): void {
+  sendLocal(response: LocalReply, code: ErrorCode | null, extraLines: string): void {
     const { head, context } = this;
     // A request that was not read whole leaves its rest in the way of the next one.
-    this.answerKeepsAlive = head.refusal === '' && this.mayGoOn();
+    this.responseKeepsAlive = head.refusal === '' && this.mayGoOn();
     this.socket.append(
-      ownAnswerText(answer, code, {
+      localReplyText(response, code, {
         versionMinor: head.versionMinor,
         isHead: head.method === 'HEAD',
         accept: head.acceptField < 0 ? '' : head.fieldValue(head.acceptField),
-        page: context.pages?.page(answer.status) ?? null,
-        keepAlive: this.answerKeepsAlive,
+        page: context.pages?.page(response.status) ?? null,
+        keepAlive: this.responseKeepsAlive,
         epochMs: context.clock.epochMs(),
         extraLines,
       }),
@@ -273,13 +273,13 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
 
   flush(): boolean {
     const flowing = this.socket.flush();
-    this.answerBlocked = !flowing;
+    this.responseBlocked = !flowing;
     this.updateDeadline();
     return flowing;
   }
 
   reset(): void {
-    this.answerKeepsAlive = false;
+    this.responseKeepsAlive = false;
     this.socket.reset();
   }
 
@@ -289,7 +289,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   }
 
   resumeBody(): void {
-    if (this.held.isEmpty) this.resume();
+    if (this.partialHead.isEmpty) this.resume();
     this.updateDeadline();
   }
 
@@ -297,26 +297,26 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     const { exchange } = this;
     if (exchange === null) return;
     this.exchange = null;
-    this.answerBlocked = false;
+    this.responseBlocked = false;
     exchange.bytesSent = this.socket.bytesQueued - this.bytesBefore;
     this.context.observer.exchangeEnded(exchange);
     this.head.reset();
     if (this.state !== IN_EXCHANGE) return;
-    if (!this.answerKeepsAlive || !exchange.requestComplete) {
+    if (!this.responseKeepsAlive || !exchange.requestComplete) {
       this.linger();
       return;
     }
     if (this.socket.isFlowing) {
       this.awaitNext();
     } else {
-      // Who sends request after request and reads no answer is not read from either.
+      // Who sends request after request and reads no response is not read from either.
       this.state = UNREAD;
       this.pause();
       this.deadlineMs = inactivityDeadline(this.context);
     }
   }
 
-  /** Whether another request may follow the answer that begins now. */
+  /** Whether another request may follow the response that begins now. */
   private mayGoOn(): boolean {
     const { context, exchange, head } = this;
     if (!head.keepAlive || context.settings.keepAliveMs === 0 || context.draining || this.clientEnded) return false;
@@ -336,7 +336,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
           this.headDeadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
         }
         this.deadlineMs = this.headDeadlineMs;
-        this.held.add(bytes, at, end);
+        this.partialHead.add(bytes, at, end);
         this.state = IN_HEAD;
         break;
       }
@@ -349,31 +349,31 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     }
     this.reading = false;
     if (this.state === BETWEEN) {
-      this.held.clear();
+      this.partialHead.clear();
       if (this.clientEnded) this.linger();
       else this.resume();
     } else if (this.state === IN_HEAD) {
       this.resume();
     } else if (at < end && (this.state === IN_EXCHANGE || this.state === UNREAD)) {
       // The next request waits its turn, and the client with it.
-      this.held.add(bytes, at, end);
+      this.partialHead.add(bytes, at, end);
       this.pause();
     }
   }
 
   private awaitNext(): void {
     const { clock, draining, settings } = this.context;
-    if (draining && !this.held.isEmpty) {
+    if (draining && !this.partialHead.isEmpty) {
       this.linger();
       return;
     }
     this.state = BETWEEN;
-    // An answer that began before the drain has told the client that it may go on.
+    // A response that began before the drain has told the client that it may go on.
     const idleMs = draining ? Math.min(drainGraceMs, settings.keepAliveMs) : settings.keepAliveMs;
     this.deadlineMs = clock.monotonicMs() + idleMs;
     if (this.reading) return;
-    const held = this.held.take();
-    this.readMessages(held, 0, held.length);
+    const kept = this.partialHead.take();
+    this.readMessages(kept, 0, kept.length);
   }
 
   /** Starts the exchange of the head just read; `bytes[start, end)` is what came behind it. @returns where it stopped. */
@@ -382,7 +382,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     const exchange = new Exchange(this, head, this.context);
     this.exchange = exchange;
     this.state = IN_EXCHANGE;
-    this.answerBlocked = false;
+    this.responseBlocked = false;
     this.bytesBefore = this.socket.bytesQueued;
     let at = start;
     if (head.framing === Framing.NONE) {
@@ -409,7 +409,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       this.updateDeadline();
     }
     if (at < length) {
-      this.held.add(bytes, at, length);
+      this.partialHead.add(bytes, at, length);
       this.pause();
     }
   }
@@ -418,7 +418,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     const { body } = this;
     const at = body.read(bytes, start, end, this);
     if (body.refusal !== '') {
-      if (exchange.isAnswered) {
+      if (exchange.isResponded) {
         this.reset();
         exchange.onClientGone('REQUEST_INVALID', body.refusal);
       } else {
@@ -431,10 +431,10 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
   }
 
   private readProxyHeader(): void {
-    const held = this.held.take();
-    const header = ProxyHeader.read(held);
+    const kept = this.partialHead.take();
+    const header = parseProxyHeader(kept);
     if (header === NEED_MORE_PROXY) {
-      this.held.add(held, 0, held.length);
+      this.partialHead.add(kept, 0, kept.length);
       return;
     }
     if (header === null) {
@@ -445,8 +445,8 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       this.peer = describePeer(header.address, this.traits.secure, this.context.settings.trustedProxies);
     }
     this.state = BETWEEN;
-    this.held.clear();
-    this.readMessages(held, header.length, held.length);
+    this.partialHead.clear();
+    this.readMessages(kept, header.length, kept.length);
   }
 
   /** Answers a request that cannot be read on, and ends the connection. */
@@ -459,11 +459,11 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     exchange.refuse(code, detail);
   }
 
-  /** Says that nothing more comes, and reads on for a while once all has left, so that no reset overtakes the answer. */
+  /** Says that nothing more comes, and reads on for a while once all has left, so that no reset overtakes the response. */
   private linger(): void {
     if (this.state !== LINGERING) {
       this.state = LINGERING;
-      this.held.clear();
+      this.partialHead.clear();
       // What is queued has to leave first, at the pace of the client: see `onFinished`.
       this.deadlineMs = this.context.clock.monotonicMs() + (this.context.settings.inactivityMs || halfClosedMs);
     }
@@ -483,7 +483,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
     this.socket.resume();
   }
 
-  /** The client is waited for while it owes the body of its request, or has an answer to read. */
+  /** The client is waited for while it owes the body of its request, or has a response to read. */
   private updateDeadline(): void {
     if (this.state !== IN_EXCHANGE) return;
     if (this.clientEnded) {
@@ -491,7 +491,7 @@ export class ClientConnection implements SocketOwner, ExchangeClient, BodySink, 
       this.deadlineMs = this.context.clock.monotonicMs() + (this.context.settings.inactivityMs || halfClosedMs);
       return;
     }
-    const isAwaited = this.answerBlocked || (this.exchange?.requestComplete === false && !this.paused);
+    const isAwaited = this.responseBlocked || (this.exchange?.requestComplete === false && !this.paused);
     this.deadlineMs = isAwaited ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
   }
 }

@@ -14,7 +14,7 @@ export class Counters {
   backendConnections = 0;
   backendConnectionsOpen = 0;
   /** Idle connections to backends that sent something unasked. */
-  backendConnectionsPoisoned = 0;
+  backendConnectionsUnsolicited = 0;
   retries = 0;
   tunnels = 0;
   tunnelsOpen = 0;

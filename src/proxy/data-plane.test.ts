@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
-import { answer, get, Rig, request } from '../../test/helpers/rig.ts';
+import { get, Rig, request, response } from '../../test/helpers/rig.ts';
 import { TestProxy } from '../../test/helpers/test-proxy.ts';
 import { until, untilStill } from '../../test/helpers/until.ts';
 
@@ -15,7 +15,7 @@ describe('draining', () => {
     const drained = rig.proxy.dataPlane.drain({ forMs: 30_000, closeCode: 1001 });
     sending.send('world');
     await rig.backend.receive('helloworld');
-    for (const peer of rig.backend.peers) peer.send(answer('done'));
+    for (const peer of rig.backend.peers) peer.send(response('done'));
     for (const client of [waiting, sending]) {
       await client.untilEnded();
       assert.match(client.received, /\r\nConnection: close\r\n\r\ndone$/);
@@ -27,7 +27,7 @@ describe('draining', () => {
 
   test('ends idle connections, of clients and to backends', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('done'));
+    rig.backend.serve(() => response('done'));
     const used = await rig.send(get('/'));
     await used.expect('done');
     const fresh = await rig.client();
@@ -41,7 +41,7 @@ describe('draining', () => {
     await (await rig.backend.peer()).untilClosed();
   });
 
-  test('ends an answer under way whose head has gone out already with the connection', async (t) => {
+  test('ends a response under way whose head has gone out already with the connection', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/1') + get('/2'));
     const peer = await rig.backend.peer();
@@ -57,15 +57,15 @@ describe('draining', () => {
     assert.doesNotMatch(rig.backend.received, /\/2/);
   });
 
-  test('ends a connection whose client had not read its answer', async (t) => {
+  test('ends a connection whose client had not read its response', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.client();
     client.socket.pause();
     const body = 'x'.repeat(500_000);
-    rig.backend.serve(() => answer(body));
+    rig.backend.serve(() => response(body));
     client.send(get('/').repeat(40));
     const { counters } = rig.proxy.dataPlane;
-    await until('the answers', () => counters.requests > 1);
+    await until('the responses', () => counters.requests > 1);
     await untilStill('the proxy to wait', () => counters.requests);
     const drained = rig.proxy.dataPlane.drain({ forMs: 30_000, closeCode: 1001 });
     client.socket.resume();

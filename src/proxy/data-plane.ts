@@ -16,7 +16,7 @@ import { Tunnels } from './tunnels.ts';
 const tickMs = 250;
 const backlog = 4096;
 
-export interface ListenAddress extends ListenerTraits {
+export interface ListenOptions extends ListenerTraits {
   readonly address: string;
   /** 0 for any free one. */
   readonly port: number;
@@ -65,7 +65,7 @@ export class DataPlane {
    * Listens; resolves with the port once connections are accepted.
    * @throws HipacheError LISTEN_FAILED.
    */
-  listen(at: ListenAddress): Promise<number> {
+  listen(at: ListenOptions): Promise<number> {
     const server = createAcceptor((handle) => this.accept(handle, at));
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) =>
@@ -136,7 +136,7 @@ export class DataPlane {
     deadlines.tick(clock.monotonicMs(), (error) => onProblem('internal error at a deadline', error));
   }
 
-  private accept(handle: TcpHandle, at: ListenAddress): void {
+  private accept(handle: TcpHandle, at: ListenOptions): void {
     const { context, counters, headless } = this;
     if (this.connections.size + context.tunnels.size + headless.size >= context.settings.connectionsMax) {
       counters.clientConnectionsRefused++;
@@ -160,7 +160,7 @@ export class DataPlane {
   }
 
   /** @param accepted a socket only where TLS is spoken and bytes of it have been read. */
-  private serve(accepted: TcpHandle | Socket, at: ListenAddress, address: string): void {
+  private serve(accepted: TcpHandle | Socket, at: ListenOptions, address: string): void {
     const { context, counters } = this;
     const { writeBufferBytesMax } = context.settings;
     counters.clientConnections++;

@@ -36,8 +36,8 @@ export class Deadlines {
     last.deadlineSlot = slot;
   }
 
-  /** Calls whoever is late. @param onDefect told of a call that threw; the others are made nonetheless. */
-  tick(nowMs: number, onDefect: (error: Error) => void): void {
+  /** Calls whoever is late. @param onInternalError told of a call that threw; the others are made nonetheless. */
+  tick(nowMs: number, onInternalError: (error: Error) => void): void {
     this.nowMs = nowMs;
     // From the end: whoever leaves is replaced by one that has been looked at.
     for (let at = this.list.length - 1; at >= 0; at--) {
@@ -46,7 +46,7 @@ export class Deadlines {
       try {
         timed.onDeadline(nowMs);
       } catch (error) {
-        onDefect(error as Error);
+        onInternalError(error as Error);
       }
     }
   }

@@ -6,7 +6,7 @@ const pageBytesMax = 1024 * 1024;
 const reloadDelayMs = 50;
 
 /**
- * The pages of the proxy's own error answers, from a directory: `error_<status>.html`, else `error_default.html`.
+ * The pages of the proxy's own error responses, from a directory: `error_<status>.html`, else `error_default.html`.
  * Loaded once and again whenever the directory changes; if that fails, what was loaded before goes on.
  */
 export class ErrorPages {

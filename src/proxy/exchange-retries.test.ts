@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { DeafBackend } from '../../test/helpers/deaf-backend.ts';
 import type { BackendPeer } from '../../test/helpers/raw-backend.ts';
-import { answer, get, Rig, request } from '../../test/helpers/rig.ts';
+import { get, Rig, request, response } from '../../test/helpers/rig.ts';
 import { until } from '../../test/helpers/until.ts';
 import type { ProxySettings } from './settings.ts';
 
@@ -21,7 +21,7 @@ async function startPair(t: TestContext, first: (peer: BackendPeer) => void, set
   one.onBytes((peer) => {
     if (peer.received.includes('\r\n\r\n')) first(peer);
   });
-  two.serve(({ body }) => answer(`two got ${body}`));
+  two.serve(({ body }) => response(`two got ${body}`));
   return { rig, one, two };
 }
 
@@ -36,7 +36,7 @@ describe('a backend that refuses the connection', () => {
   test('is marked, and the next one asked', async (t) => {
     const rig = await startRig(t, {}, 1);
     rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
-    rig.backend.serve(() => answer('second'));
+    rig.backend.serve(() => response('second'));
     const client = await rig.send(get('/1') + get('/2'));
     await client.expect(/second.*second/s);
     assert.deepEqual(rig.proxy.marks, [{ url: refusing[0], reason: 'BACKEND_CONNECT_REFUSED' }]);
@@ -58,7 +58,7 @@ describe('a backend that refuses the connection', () => {
     test(`costs a POST with ${name} nothing: its body reaches the next one whole`, async (t) => {
       const rig = await startRig(t, {}, 1);
       rig.proxy.route('a.test', [...refusing.slice(1), rig.backend.url]);
-      rig.backend.serve(({ body: arrived, trailers }) => answer(`got ${arrived} ${JSON.stringify(trailers)}`));
+      rig.backend.serve(({ body: arrived, trailers }) => response(`got ${arrived} ${JSON.stringify(trailers)}`));
       const client = await rig.send(head + body + get('/next'));
       await client.expect(/got helloworld .*got {2}\[\]/s);
     });
@@ -66,7 +66,7 @@ describe('a backend that refuses the connection', () => {
     test(`costs a POST with ${name} nothing that is still being sent`, async (t) => {
       const rig = await startRig(t, {}, 1);
       rig.proxy.route('a.test', [refusing[0], refusing[1], rig.backend.url]);
-      rig.backend.serve(({ body: arrived }) => answer(`got ${arrived}`));
+      rig.backend.serve(({ body: arrived }) => response(`got ${arrived}`));
       const client = await rig.send(head);
       for (const byte of body) {
         client.send(byte);
@@ -80,7 +80,7 @@ describe('a backend that refuses the connection', () => {
   test('costs a large body nothing: what no backend has seen is kept, whatever its limit', async (t) => {
     const rig = await startRig(t, { retryBodyBytesMax: 0 }, 1);
     rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
-    rig.backend.serve(({ body }) => answer(`got ${body.length}`));
+    rig.backend.serve(({ body }) => response(`got ${body.length}`));
     const length = 300_000;
     const client = await rig.send(`${request('POST / HTTP/1.1', `Content-Length: ${length}`)}${'x'.repeat(length)}`);
     await client.expect(`got ${length}`);
@@ -114,7 +114,7 @@ describe('a backend that refuses the connection', () => {
   test('is asked again where all are marked', async (t) => {
     const rig = await startRig(t, {}, 1);
     rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
-    rig.backend.serve(() => answer('alive'));
+    rig.backend.serve(() => response('alive'));
     for (const backend of rig.proxy.frontend('a.test').backends) {
       backend.down = { untilMs: Date.now() + 60_000, sinceMs: Date.now(), reason: 'test', instance: 'test' };
     }
@@ -135,7 +135,7 @@ describe('a further try is not made', () => {
   test('beyond their limit', async (t) => {
     const rig = await startRig(t, { retriesMax: 2 }, 1);
     rig.proxy.route('a.test', [...refusing.slice(0, 3), rig.backend.url]);
-    rig.backend.serve(() => answer('never'));
+    rig.backend.serve(() => response('never'));
     const client = await rig.send(get('/'));
     await client.expect('Reached max retries limit');
     assert.equal(rig.proxy.ended[0]?.attempts, 3);
@@ -145,7 +145,7 @@ describe('a further try is not made', () => {
   test('beyond the budget of the host', async (t) => {
     const rig = await startRig(t, { retryBudget: { ratio: 0, retriesMin: 2, bucketMs: 3_600_000 }, downMs: 0 }, 1);
     rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
-    rig.backend.serve(() => answer('second'));
+    rig.backend.serve(() => response('second'));
     const client = await rig.send(get('/').repeat(4));
     await client.expect(/(second.*){2}(Reached max.*){2}/s);
     assert.deepEqual(client.statuses, [200, 200, 502, 502]);
@@ -181,7 +181,7 @@ describe('a further try is not made', () => {
     assert.equal(two.peers.length, 0);
   });
 
-  test('after a byte of an answer', async (t) => {
+  test('after a byte of a response', async (t) => {
     const { rig, one, two } = await startPair(t, (peer) => {
       peer.send('H');
       peer.socket.end();
@@ -193,7 +193,7 @@ describe('a further try is not made', () => {
     assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_RESET' }]);
   });
 
-  test('after an interim answer', async (t) => {
+  test('after an informational response', async (t) => {
     const { rig, two } = await startPair(t, (peer) => {
       peer.send('HTTP/1.1 103 Early Hints\r\n\r\n');
       peer.socket.end();
@@ -215,7 +215,7 @@ describe('a further try is not made', () => {
   });
 });
 
-describe('an idempotent request whose connection ends before an answer is sent again', () => {
+describe('an idempotent request whose connection ends before a response is sent again', () => {
   const requests: Record<string, [string, string]> = {
     GET: [get('/'), ''],
     HEAD: [request('HEAD / HTTP/1.1'), ''],
@@ -287,7 +287,7 @@ describe('a kept connection that the backend has ended meanwhile', () => {
   async function served(t: TestContext, second: (peer: BackendPeer) => void): Promise<Rig> {
     const rig = await startRig(t, {}, 1);
     rig.backend.serve((_, peer) => {
-      if (peer !== rig.backend.peers[0] || peer.requests.length === 1) return answer('served');
+      if (peer !== rig.backend.peers[0] || peer.requests.length === 1) return response('served');
       second(peer);
       return '';
     });
@@ -331,7 +331,7 @@ describe('a kept connection that the backend has ended meanwhile', () => {
   test('is tried afresh even where retries are disabled', async (t) => {
     const rig = await Rig.start(t, { settings: { retriesMax: 0 } });
     rig.backend.serve((_, peer) => {
-      if (peer.requests.length === 1) return answer('served');
+      if (peer.requests.length === 1) return response('served');
       peer.socket.end();
       return '';
     });
@@ -343,7 +343,7 @@ describe('a kept connection that the backend has ended meanwhile', () => {
   });
 });
 
-describe('the status of an answer marks its backend', () => {
+describe('the status of a response marks its backend', () => {
   const cases: readonly [string, string[], boolean, string | null][] = [
     ['404 Not Found', [], true, null],
     ['499 Odd', [], true, null],
@@ -363,8 +363,8 @@ describe('the status of an answer marks its backend', () => {
     test(`${how}: ${reason === null ? 'no mark' : 'marked'}, and the client gets it as it is`, async (t) => {
       const rig = await startRig(t, { downOn500 });
       const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
-      one.serve(() => answer('one', status, ...lines));
-      two.serve(() => answer('two'));
+      one.serve(() => response('one', status, ...lines));
+      two.serve(() => response('two'));
       const client = await rig.send(get('/1'));
       await client.expect('one');
       client.send(get('/2'));
@@ -376,7 +376,7 @@ describe('the status of an answer marks its backend', () => {
 
   test('but never the only one', async (t) => {
     const rig = await startRig(t, {}, 1);
-    rig.backend.serve(() => answer('broken', '500 Oh'));
+    rig.backend.serve(() => response('broken', '500 Oh'));
     const client = await rig.send(get('/1') + get('/2'));
     await client.expect(/broken.*broken/s);
     assert.deepEqual(rig.proxy.marks, []);
@@ -389,7 +389,7 @@ describe('a backend that does not accept the connection in time', () => {
     t.after(() => deaf.stop());
     const rig = await startRig(t, { connectTimeoutMs: 300 }, 1);
     rig.proxy.route('a.test', [deaf.url, rig.backend.url]);
-    rig.backend.serve(({ body }) => answer(`got ${body}`));
+    rig.backend.serve(({ body }) => response(`got ${body}`));
     const client = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 5')}hello`);
     await client.expect('got hello');
     assert.deepEqual(rig.proxy.marks, [{ url: deaf.url, reason: 'BACKEND_CONNECT_TIMEOUT' }]);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { answer, get, Rig, request } from '../../test/helpers/rig.ts';
+import { get, Rig, request, response } from '../../test/helpers/rig.ts';
 import { until, untilStill } from '../../test/helpers/until.ts';
 
 describe('the body of a request', () => {
@@ -13,7 +13,7 @@ describe('the body of a request', () => {
       await rig.backend.receive(part);
     }
     assert.match(rig.backend.received, /\r\nContent-Length: 10\r\n.*\r\n\r\nhelloworld$/s);
-    (await rig.backend.peer()).send(answer('done'));
+    (await rig.backend.peer()).send(response('done'));
     await client.expect('done');
   });
 
@@ -29,7 +29,7 @@ describe('the body of a request', () => {
     client.send('56789\r\n0;end\r\nX-Sum: 1\r\nHost: evil\r\n\r\n');
     await rig.backend.receive('5\r\n56789\r\n0\r\nX-Sum: 1\r\n\r\n');
     assert.match(rig.backend.received, /\r\nTrailer: X-Sum\r\n/);
-    (await rig.backend.peer()).send(answer('done'));
+    (await rig.backend.peer()).send(response('done'));
     await client.expect('done');
   });
 
@@ -39,7 +39,7 @@ describe('the body of a request', () => {
     let received = 0;
     rig.backend.serve((message) => {
       received = message.body.length;
-      return answer(message.body === body ? 'same' : 'other');
+      return response(message.body === body ? 'same' : 'other');
     });
     const client = await rig.send(request('POST / HTTP/1.1', `Content-Length: ${body.length}`) + body + get('/'));
     await client.expect(/same.*other/s);
@@ -47,7 +47,7 @@ describe('the body of a request', () => {
   });
 });
 
-describe('the body of an answer', () => {
+describe('the body of a response', () => {
   test('of a length reaches the client as it comes', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
@@ -92,7 +92,7 @@ describe('the body of an answer', () => {
       client.received,
       'HTTP/1.1 200 OK\r\nContent-Type: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
     );
-    rig.backend.serve(() => answer('next'));
+    rig.backend.serve(() => response('next'));
     client.send(get('/next'));
     await client.expect('next');
   });
@@ -113,7 +113,7 @@ describe('the body of an answer', () => {
 
   test('for who asks to close is followed by the end', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('done'));
+    rig.backend.serve(() => response('done'));
     const client = await rig.send(get('/', 'Connection: close') + get('/never'));
     await client.untilEnded();
     assert.equal(client.received, 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone');
@@ -123,7 +123,7 @@ describe('the body of an answer', () => {
   test('loses its hop-by-hop fields, and those that Connection names', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() =>
-      answer(
+      response(
         'done',
         '200 OK',
         'X-Hop: 1',
@@ -142,13 +142,13 @@ describe('the body of an answer', () => {
 
 test('OPTIONS * reaches the backend as it is', async (t) => {
   const rig = await Rig.start(t);
-  rig.backend.serve(() => answer('done'));
+  rig.backend.serve(() => response('done'));
   const client = await rig.send(request('OPTIONS * HTTP/1.1'));
   await client.expect('done');
   assert.match(rig.backend.received, /^OPTIONS \* HTTP\/1\.1\r\nHost: a\.test\r\n/);
 });
 
-test('an answer that comes while the body is still sent is passed on as it comes, and both can go on', async (t) => {
+test('a response that comes while the body is still sent is passed on as it comes, and both can go on', async (t) => {
   const rig = await Rig.start(t);
   const client = await rig.send(`${request('POST / HTTP/1.1', 'Transfer-Encoding: chunked')}3\r\none\r\n`);
   await rig.backend.receive('one');
@@ -194,7 +194,7 @@ describe('who does not read holds up who sends', () => {
       peer.socket.write(chunk);
       written += chunk.length;
     }
-    await until('the whole answer', () => received > length);
+    await until('the whole response', () => received > length);
     assert.equal(rig.proxy.ended[0]?.errorCode, null);
   });
 
@@ -227,7 +227,7 @@ describe('who does not read holds up who sends', () => {
       written += chunk.length;
     }
     await until('the whole body', () => received >= length);
-    peer.send(answer('done'));
+    peer.send(response('done'));
     await client.expect('done');
   });
 
@@ -244,13 +244,13 @@ describe('who does not read holds up who sends', () => {
     resolve();
     const peer = await rig.backend.peer();
     await until('the whole body', () => peer.received.length > length);
-    peer.send(answer('done'));
+    peer.send(response('done'));
     await client.expect('done');
   });
 });
 
 describe('who goes away', () => {
-  test('a client in the middle of its answer: the backend connection is destroyed', async (t) => {
+  test('a client in the middle of its response: the backend connection is destroyed', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
     const peer = await rig.backend.peer();
@@ -280,7 +280,7 @@ describe('who goes away', () => {
     });
   }
 
-  test('a client before its answer: the backend connection is destroyed, and nothing asked again', async (t) => {
+  test('a client before its response: the backend connection is destroyed, and nothing asked again', async (t) => {
     const rig = await Rig.start(t, { backends: 2 });
     const client = await rig.send(get('/'));
     await until('the request', () => rig.backends.some(({ received }) => received.endsWith('\r\n\r\n')));
@@ -289,19 +289,19 @@ describe('who goes away', () => {
     assert.equal(rig.proxy.dataPlane.counters.retries, 0);
   });
 
-  test('a client that only says that it sends no more gets its answer, and the end', async (t) => {
+  test('a client that only says that it sends no more gets its response, and the end', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.client();
     client.socket.end(`${request('POST / HTTP/1.1', 'Content-Length: 5')}hello`, 'latin1');
     await rig.backend.receive('hello');
-    (await rig.backend.peer()).send(answer('done'));
+    (await rig.backend.peer()).send(response('done'));
     await client.untilEnded();
     assert.match(client.received, /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\ndone$/s);
   });
 
   test('and so does one that has sent several requests', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(({ startLine }) => answer(startLine));
+    rig.backend.serve(({ startLine }) => response(startLine));
     const client = await rig.client();
     client.socket.end(get('/1') + get('/2') + get('/3'), 'latin1');
     await client.untilEnded();
@@ -318,18 +318,18 @@ describe('who goes away', () => {
 });
 
 describe('a backend that is silent', () => {
-  test('before its answer: 504, and its connection is destroyed', async (t) => {
+  test('before its response: 504, and its connection is destroyed', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 300 } });
     const client = await rig.send(request('POST / HTTP/1.1', 'Content-Length: 0'));
     await client.expect('backend did not answer in time');
     assert.deepEqual(client.statuses, [504]);
     await (await rig.backend.peer()).untilClosed();
-    rig.backend.serve(({ startLine }) => (startLine.startsWith('GET') ? answer('next') : ''));
+    rig.backend.serve(({ startLine }) => (startLine.startsWith('GET') ? response('next') : ''));
     client.send(get('/'));
     await client.expect('next');
   });
 
-  test('within its answer: the client is reset', async (t) => {
+  test('within its response: the client is reset', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 300 } });
     const client = await rig.send(get('/'));
     const peer = await rig.backend.peer();
@@ -337,10 +337,10 @@ describe('a backend that is silent', () => {
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello');
     await until('the reset', () => client.reset);
     await peer.untilClosed();
-    assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_ANSWER_TRUNCATED');
+    assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_RESPONSE_TRUNCATED');
   });
 
-  test('within the head of its answer: 504', async (t) => {
+  test('within the head of its response: 504', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 300 } });
     const client = await rig.send(get('/'));
     const peer = await rig.backend.peer();
@@ -359,19 +359,19 @@ describe('a backend that is silent', () => {
     assert.deepEqual(client.statuses, [504]);
   });
 
-  test('for ever, where there is no limit: the answer still comes', async (t) => {
+  test('for ever, where there is no limit: the response still comes', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 0, headTimeoutMs: 200, keepAliveMs: 200 } });
     const client = await rig.send(get('/'));
     await rig.backend.receive('\r\n\r\n');
     const idle = await rig.client();
     await idle.untilEnded();
-    (await rig.backend.peer()).send(answer('late'));
+    (await rig.backend.peer()).send(response('late'));
     await client.expect('late');
   });
 
   test('an idle connection to it is closed after its time', async (t) => {
     const rig = await Rig.start(t, { settings: { backendIdleMs: 300 } });
-    rig.backend.serve(() => answer('done'));
+    rig.backend.serve(() => response('done'));
     const client = await rig.send(get('/'));
     await client.expect('done');
     await (await rig.backend.peer()).untilClosed();

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../base/errors.ts';
-import type { AnswerHead } from '../http1/answer-head.ts';
 import { Framing } from '../http1/head.ts';
 import type { RequestHead } from '../http1/request-head.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
 import { switchProblem } from '../http1/websocket.ts';
 import type { Backend } from '../routing/backend.ts';
 import { chooseBackend } from '../routing/choice.ts';
@@ -9,32 +9,32 @@ import type { Frontend } from '../routing/frontend.ts';
 import { marksDown } from '../routing/health.ts';
 import { normaliseHost } from '../routing/host.ts';
 import type { ByteSocket } from '../sockets/byte-socket.ts';
-import type { AnswerReceiver, BackendConnection } from './backend-connection.ts';
-import type { BackendPool, ConnectionTaker } from './backend-pool.ts';
+import type { BackendConnection, ResponseSink } from './backend-connection.ts';
+import type { BackendPool, ConnectionWaiter } from './backend-pool.ts';
 import type { ProxyContext } from './context.ts';
 import { debugLines } from './debug-fields.ts';
 import { forwardRequestHead } from './forward-request.ts';
-import { HeldBody } from './held-body.ts';
 import { clientAddress, identityLines, type Peer } from './identity.ts';
+import { type LocalReply, localReplyFor, retriesDisabled, retriesUsedUp } from './local-reply.ts';
 import type { EndedExchange } from './observer.ts';
-import { type OwnAnswer, ownAnswerFor, retriesDisabled, retriesUsedUp } from './own-answer.ts';
+import { ReplayBuffer } from './replay-buffer.ts';
 import { isIdempotent, isOfBackend, marksBackend } from './retry-rules.ts';
 
 /** The client's side of an exchange: implemented for each protocol that clients speak. */
 export interface ExchangeClient {
   readonly peer: Peer;
-  sendInterim(answer: AnswerHead): void;
-  /** Queues the head of a backend's answer. @param extraLines further fields. */
-  sendHead(answer: AnswerHead, extraLines: string): void;
+  sendInformational(response: ResponseHead): void;
+  /** Queues the head of a backend's response. @param extraLines further fields. */
+  sendHead(response: ResponseHead, extraLines: string): void;
   sendData(bytes: Buffer, start: number, end: number): void;
   sendEnd(trailerLines: string): void;
-  /** The answer was a 101: the connection becomes one end of a tunnel. `fromBackend` is valid during the call. */
-  startTunnel(answer: AnswerHead, extraLines: string, backend: ByteSocket, fromBackend: Buffer): void;
-  /** A whole answer of the proxy's own. */
-  sendOwn(answer: OwnAnswer, code: ErrorCode | null, extraLines: string): void;
+  /** The response was a 101: the connection becomes one end of a tunnel. `fromBackend` is valid during the call. */
+  startTunnel(response: ResponseHead, extraLines: string, backend: ByteSocket, fromBackend: Buffer): void;
+  /** A whole response of the proxy's own. */
+  sendLocal(response: LocalReply, code: ErrorCode | null, extraLines: string): void;
   /** Writes what is queued. @returns false where the client is slow: `Exchange.onClientDrain` follows. */
   flush(): boolean;
-  /** Ends the connection so that the client sees that the answer is not whole. */
+  /** Ends the connection so that the client sees that the response is not whole. */
   reset(): void;
   pauseBody(): void;
   resumeBody(): void;
@@ -49,10 +49,10 @@ const unsafeReuseMsMax = 1000;
 const pingHost = '__ping__';
 
 /**
- * One request and its answer: finds the frontend, chooses a backend, sends the request, passes the answer on, and
+ * One request and its response: finds the frontend, chooses a backend, sends the request, passes the response on, and
  * tries again where that is safe (design 6.3 and 6.5).
  */
-export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange {
+export class Exchange implements ResponseSink, ConnectionWaiter, EndedExchange {
   readonly client: ExchangeClient;
   readonly head: RequestHead;
   readonly method: string;
@@ -88,11 +88,11 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
   private tried: Backend[] | null = null;
   private pool: BackendPool | null = null;
   private connection: BackendConnection | null = null;
-  private held: HeldBody | null = null;
+  private replayBuffer: ReplayBuffer | null = null;
   private trailerLines = '';
-  private answerStarted = false;
+  private responseStarted = false;
   private requestBlocked = false;
-  private answerBlocked = false;
+  private responseBlocked = false;
   /** Set where the same backend is to be asked over a new connection. */
   private again: Backend | null = null;
   /** That is done once: the next such end counts as a failure like any other. */
@@ -109,29 +109,29 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
     context.counters.requestsInFlight++;
   }
 
-  /** Whether any byte of an answer has been given to the client. */
-  get isAnswered(): boolean {
-    return this.answerStarted;
+  /** Whether any byte of a response has been given to the client. */
+  get isResponded(): boolean {
+    return this.responseStarted;
   }
 
   start(): void {
     this.begin();
-    this.held?.keep();
+    this.replayBuffer?.keep();
   }
 
   private begin(): void {
     const { authority } = this.head;
     if (authority === null || authority === '') {
-      this.answerOwn('HOST_MISSING', '');
+      this.replyLocally('HOST_MISSING', '');
       return;
     }
     if (authority === pingHost) {
-      this.answerPing();
+      this.replyToPing();
       return;
     }
     const host = normaliseHost(authority);
     if (host === null) {
-      this.answerOwn('REQUEST_INVALID', 'host');
+      this.replyLocally('REQUEST_INVALID', 'host');
       return;
     }
     this.host = host;
@@ -142,13 +142,13 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
 
   /** The head was refused: answers for it, and the client's connection ends. */
   refuse(code: ErrorCode, detail: string): void {
-    this.answerOwn(code, detail);
+    this.replyLocally(code, detail);
   }
 
   /** Data of the request's body, in order. */
   onRequestData(bytes: Buffer, start: number, end: number): void {
     const { connection } = this;
-    if (!this.answerStarted) this.hold(bytes, start, end);
+    if (!this.responseStarted) this.hold(bytes, start, end);
     connection?.sendData(bytes, start, end);
   }
 
@@ -161,16 +161,16 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
   /** The views of one read from the client have all been handed over. */
   onRequestFlush(): void {
     const { connection } = this;
-    this.held?.keep();
+    this.replayBuffer?.keep();
     if (connection === null || connection.flush()) return;
     this.requestBlocked = true;
     this.client.pauseBody();
   }
 
   onClientDrain(): void {
-    if (!this.answerBlocked) return;
-    this.answerBlocked = false;
-    this.connection?.resumeAnswer();
+    if (!this.responseBlocked) return;
+    this.responseBlocked = false;
+    this.connection?.resumeResponse();
   }
 
   /** The client is gone, or is to be given up: nothing more can be sent to it. */
@@ -183,26 +183,26 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
 
   /** The client stopped sending its request. */
   onClientTimeout(): void {
-    if (this.answerStarted) {
+    if (this.responseStarted) {
       this.client.reset();
       this.onClientGone('REQUEST_TIMEOUT', 'body');
     } else {
-      this.answerOwn('REQUEST_TIMEOUT', 'body');
+      this.replyLocally('REQUEST_TIMEOUT', 'body');
     }
   }
 
   onConnection(connection: BackendConnection): void {
-    const { client, context, head, held } = this;
+    const { client, context, head, replayBuffer } = this;
     this.pool = null;
     this.connection = connection;
     this.sentMs = context.clock.monotonicMs();
     const identity = identityLines(client.peer, head, this.clientAddress);
     const forwarded = forwardRequestHead(head, identity, client.peer.trusted, context.settings.backendKeepAlive);
     connection.send(this, forwarded, head.framing);
-    if (held?.isWhole) held.sendTo(connection);
+    if (replayBuffer?.isWhole) replayBuffer.sendTo(connection);
     if (this.requestComplete && head.framing !== Framing.NONE) connection.sendEnd(this.trailerLines);
-    if (!this.canBeSentAgain) held?.drop();
-    else held?.dropAbove(context.settings.retryBodyBytesMax);
+    if (!this.canBeSentAgain) replayBuffer?.drop();
+    else replayBuffer?.dropAbove(context.settings.retryBodyBytesMax);
     this.requestBlocked = !connection.flush();
     if (!this.requestComplete) {
       if (this.requestBlocked) client.pauseBody();
@@ -215,61 +215,61 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
     this.attemptFailed(code, detail, true);
   }
 
-  onInterim(answer: AnswerHead): void {
-    this.client.sendInterim(answer);
+  onInformational(response: ResponseHead): void {
+    this.client.sendInformational(response);
   }
 
-  onAnswer(answer: AnswerHead): void {
+  onResponse(response: ResponseHead): void {
     const { backend, context, frontend } = this;
-    this.answerStarted = true;
-    this.status = answer.status;
-    this.held = null;
+    this.responseStarted = true;
+    this.status = response.status;
+    this.replayBuffer = null;
     if (
-      answer.status >= 500 &&
+      response.status >= 500 &&
       frontend !== null &&
       backend !== null &&
-      marksDown(answer.status, answer.hasRetryAfter, context.settings.downOn500)
+      marksDown(response.status, response.hasRetryAfter, context.settings.downOn500)
     ) {
-      this.mark(frontend, backend, `status ${answer.status}`);
+      this.mark(frontend, backend, `status ${response.status}`);
     }
-    this.client.sendHead(answer, this.shownDebugLines());
+    this.client.sendHead(response, this.shownDebugLines());
   }
 
-  onAnswerData(bytes: Buffer, start: number, end: number): void {
+  onResponseData(bytes: Buffer, start: number, end: number): void {
     this.client.sendData(bytes, start, end);
   }
 
-  onAnswerFlush(): void {
+  onResponseFlush(): void {
     if (this.client.flush() || this.connection === null) return;
-    this.answerBlocked = true;
-    this.connection.pauseAnswer();
+    this.responseBlocked = true;
+    this.connection.pauseResponse();
   }
 
-  onAnswerEnd(trailerLines: string): void {
+  onResponseEnd(trailerLines: string): void {
     this.connection = null;
     this.client.sendEnd(trailerLines);
     this.end();
   }
 
-  switchProblem(answer: AnswerHead): string {
+  switchProblem(response: ResponseHead): string {
     const { webSocketKey } = this.head;
-    return webSocketKey === null ? 'upgrade not asked for' : switchProblem(answer, webSocketKey);
+    return webSocketKey === null ? 'upgrade not asked for' : switchProblem(response, webSocketKey);
   }
 
-  onSwitch(answer: AnswerHead, backend: ByteSocket, fromBackend: Buffer): void {
+  onSwitch(response: ResponseHead, backend: ByteSocket, fromBackend: Buffer): void {
     const { context } = this;
     this.connection = null;
-    this.answerStarted = true;
-    this.status = answer.status;
+    this.responseStarted = true;
+    this.status = response.status;
     this.ended = true;
     context.counters.requestsInFlight--;
-    this.client.startTunnel(answer, this.shownDebugLines(), backend, fromBackend);
+    this.client.startTunnel(response, this.shownDebugLines(), backend, fromBackend);
   }
 
   onAttemptFailed(code: ErrorCode, detail: string, answered: boolean): void {
     const reused = this.connection?.reused === true;
     this.connection = null;
-    if (this.answerStarted) {
+    if (this.responseStarted) {
       this.errorCode = code;
       this.errorDetail = detail;
       this.client.reset();
@@ -323,7 +323,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
           if (!this.ended) this.route(frontend);
         },
         (error: Error) => {
-          if (!this.ended) this.answerOwn('STORE_UNAVAILABLE', error.message);
+          if (!this.ended) this.replyLocally('STORE_UNAVAILABLE', error.message);
         },
       )
       .catch((error: Error) => {
@@ -334,18 +334,18 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
 
   private route(frontend: Frontend | null): void {
     if (frontend === null) {
-      this.answerOwn('ROUTE_NOT_FOUND', this.host);
+      this.replyLocally('ROUTE_NOT_FOUND', this.host);
       return;
     }
     this.frontend = frontend;
     if (frontend.load.inFlight >= this.context.settings.requestsPerHostMax) {
       this.frontend = null;
-      this.answerOwn('OVERLOADED', `${frontend.pattern} has ${frontend.load.inFlight} requests in flight`);
+      this.replyLocally('OVERLOADED', `${frontend.pattern} has ${frontend.load.inFlight} requests in flight`);
       return;
     }
     if (this.head.webSocketKey !== null && frontend.load.tunnels >= this.context.settings.tunnelsPerHostMax) {
       this.frontend = null;
-      this.answerOwn('OVERLOADED', `${frontend.pattern} has ${frontend.load.tunnels} tunnels`);
+      this.replyLocally('OVERLOADED', `${frontend.pattern} has ${frontend.load.tunnels} tunnels`);
       return;
     }
     if (this.head.webSocketKey !== null) frontend.load.tunnels++;
@@ -358,7 +358,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
     const { context } = this;
     const backend = this.again ?? chooseBackend(frontend, context.clock.epochMs(), context.random, this.tried);
     if (backend === null) {
-      this.answerOwn('BACKEND_NONE', frontend.pattern);
+      this.replyLocally('BACKEND_NONE', frontend.pattern);
       return;
     }
     this.backend = backend;
@@ -375,7 +375,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
 
   /**
    * @param unsent nothing of the request has left.
-   * @param answered bytes of an answer have come, though no head.
+   * @param answered bytes of a response have come, though no head.
    * @param reused the connection had served before, so that its end may have nothing to do with this request.
    */
   private attemptFailed(code: ErrorCode, detail: string, unsent: boolean, answered = false, reused = false): void {
@@ -390,9 +390,9 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
     const isCutOff = code === 'BACKEND_RESET' && !this.requestComplete;
     if (marksBackend(code) && !isStale && !isCutOff) this.mark(frontend, backend, code);
     const isSafe = unsent ? isOfBackend(code) : !answered && isIdempotent(this.method);
-    const isWhole = this.held === null || this.held.isWhole;
+    const isWhole = this.replayBuffer === null || this.replayBuffer.isWhole;
     if (!isSafe || !isWhole) {
-      this.answerOwn(code, detail, backend);
+      this.replyLocally(code, detail, backend);
       return;
     }
     if (isStale && !this.wasStale) {
@@ -401,7 +401,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
     } else {
       const refusal = this.refuseRetry(frontend, backend);
       if (refusal !== null) {
-        this.answerOwn(code, detail, backend, marksBackend(code) ? refusal : undefined);
+        this.replyLocally(code, detail, backend, marksBackend(code) ? refusal : undefined);
         return;
       }
     }
@@ -409,7 +409,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
     this.attempt(frontend);
   }
 
-  /** The text of the answer where there is to be no further try; null where one is counted and may begin. */
+  /** The text of the response where there is to be no further try; null where one is counted and may begin. */
   private refuseRetry(frontend: Frontend, failed: Backend): string | null {
     const { clock, settings, random } = this.context;
     if (settings.retriesMax === 0) return retriesDisabled;
@@ -433,38 +433,38 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
   }
 
   private hold(bytes: Buffer, start: number, end: number): void {
-    this.held ??= new HeldBody();
-    const { held } = this;
+    this.replayBuffer ??= new ReplayBuffer();
+    const { replayBuffer } = this;
     if (this.connection === null) {
       // What no backend has seen yet must be kept; the client is paused meanwhile, so that it is one read at most.
-      held.add(bytes, start, end);
+      replayBuffer.add(bytes, start, end);
     } else if (!this.canBeSentAgain) {
-      held.drop();
-    } else if (held.isWhole) {
-      held.add(bytes, start, end);
-      held.dropAbove(this.context.settings.retryBodyBytesMax);
+      replayBuffer.drop();
+    } else if (replayBuffer.isWhole) {
+      replayBuffer.add(bytes, start, end);
+      replayBuffer.dropAbove(this.context.settings.retryBodyBytesMax);
     }
   }
 
-  private answerPing(): void {
+  private replyToPing(): void {
     this.isPing = true;
-    this.answerStarted = true;
+    this.responseStarted = true;
     this.status = 200;
-    this.client.sendOwn({ status: 200, text: 'ok' }, null, '');
+    this.client.sendLocal({ status: 200, text: 'ok' }, null, '');
     this.end();
   }
 
-  private answerOwn(code: ErrorCode, detail: string, backend: Backend | null = null, text?: string): void {
-    const answer = ownAnswerFor(code);
-    const said = text === undefined ? answer : { status: answer.status, text };
+  private replyLocally(code: ErrorCode, detail: string, backend: Backend | null = null, text?: string): void {
+    const response = localReplyFor(code);
+    const said = text === undefined ? response : { status: response.status, text };
     this.errorCode = code;
     this.errorDetail = detail;
-    this.answerStarted = true;
+    this.responseStarted = true;
     this.status = said.status;
     const shown = this.wantsDebug
       ? debugLines(this, this.context.version, this.context.clock.monotonicMs(), backend, said.text)
       : '';
-    this.client.sendOwn(said, code, shown);
+    this.client.sendLocal(said, code, shown);
     this.end();
   }
 
@@ -482,7 +482,7 @@ export class Exchange implements AnswerReceiver, ConnectionTaker, EndedExchange 
     this.pool?.cancel(this);
     this.pool = null;
     this.connection = null;
-    this.held = null;
+    this.replayBuffer = null;
     connection?.abandon();
     this.client.exchangeDone();
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { values } from '../../test/helpers/reference-parser.ts';
-import { answer, get, Rig } from '../../test/helpers/rig.ts';
+import { get, Rig, response } from '../../test/helpers/rig.ts';
 import { trusted } from '../../test/helpers/test-proxy.ts';
 import { until } from '../../test/helpers/until.ts';
 import { RequestHead } from '../http1/request-head.ts';
@@ -62,7 +62,7 @@ test('over TLS the fields say so', () => {
 describe('to the backend of a trusted peer', () => {
   test('its way is continued, and what it said of the client kept', async (t) => {
     const rig = await Rig.start(t, { settings: { trustedProxies: trusted('127.0.0.1') } });
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const kept: [string, string][] = [
       ['X-Real-IP', '6.6.6.6'],
@@ -91,7 +91,7 @@ describe('to the backend of a trusted peer', () => {
 
   test('what it did not say is made', async (t) => {
     const rig = await Rig.start(t, { settings: { trustedProxies: trusted('127.0.0.1') } });
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const client = await rig.send(get('/'));
     await client.expect('ok');
     const fields = rig.backend.requests[0]?.fields ?? [];
@@ -106,9 +106,9 @@ describe('to the backend of a trusted peer', () => {
 
 test('every request gets an id of its own', async (t) => {
   const rig = await Rig.start(t);
-  rig.backend.serve(() => answer('ok'));
+  rig.backend.serve(() => response('ok'));
   const client = await rig.send(get('/').repeat(1000));
-  await until('every answer', () => client.statuses.length === 1000);
+  await until('every response', () => client.statuses.length === 1000);
   const ids = rig.backend.requests.map(({ fields }) => values(fields, 'x-request-id').join());
   assert.equal(new Set(ids).size, 1000);
 });

@@ -26,7 +26,7 @@ export interface EndedExchange {
   /** Bytes of a tunnel written to the backend. */
   readonly tunnelBytesReceived: number;
   readonly frontend: Frontend | null;
-  /** That gave the answer; null where none did. */
+  /** That gave the response; null where none did. */
   readonly backend: Backend | null;
   /** Backends asked. */
   readonly attempts: number;

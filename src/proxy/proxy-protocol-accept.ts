@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { NEED_MORE_PROXY, ProxyHeader } from './proxy-protocol.ts';
+import { NEED_MORE_PROXY, parseProxyHeader } from './proxy-protocol.ts';
 
 /**
  * Reads the PROXY protocol header that stands before a TLS handshake; what is behind it is given back to the socket.
@@ -7,7 +7,7 @@ import { NEED_MORE_PROXY, ProxyHeader } from './proxy-protocol.ts';
  *   connection being closed, where there is no header within `forMs`.
  */
 export function readProxyHeader(socket: Socket, forMs: number, onRead: (address: string | null) => void): void {
-  let held = Buffer.alloc(0);
+  let received = Buffer.alloc(0);
   const finish = (address: string | null): void => {
     clearTimeout(timer);
     socket.off('readable', read);
@@ -19,11 +19,11 @@ export function readProxyHeader(socket: Socket, forMs: number, onRead: (address:
   const giveUp = (): void => finish(null);
   const read = (): void => {
     for (let bytes = socket.read() as Buffer | null; bytes !== null; bytes = socket.read() as Buffer | null) {
-      held = Buffer.concat([held, bytes]);
+      received = Buffer.concat([received, bytes]);
     }
-    const header = ProxyHeader.read(held);
+    const header = parseProxyHeader(received);
     if (header === NEED_MORE_PROXY) return;
-    if (header !== null && held.length > header.length) socket.unshift(held.subarray(header.length));
+    if (header !== null && received.length > header.length) socket.unshift(received.subarray(header.length));
     finish(header === null ? null : header.address);
   };
   const timer = setTimeout(giveUp, forMs);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { answer, get, Rig } from '../../test/helpers/rig.ts';
+import { get, Rig, response } from '../../test/helpers/rig.ts';
 import { trusted } from '../../test/helpers/test-proxy.ts';
-import { NEED_MORE_PROXY, ProxyHeader } from './proxy-protocol.ts';
+import { NEED_MORE_PROXY, parseProxyHeader } from './proxy-protocol.ts';
 
 const signature = '\r\n\r\n\0\r\nQUIT\n';
 
@@ -53,16 +53,16 @@ describe('a header of the PROXY protocol', () => {
   for (const [name, [text, address]] of Object.entries(valid)) {
     test(`${name}: ${address || 'no address'}`, () => {
       const bytes = Buffer.from(`${text}GET`, 'latin1');
-      assert.deepEqual(ProxyHeader.read(bytes), { length: text.length, address });
+      assert.deepEqual(parseProxyHeader(bytes), { length: text.length, address });
       for (let end = 1; end < text.length; end++) {
-        assert.equal(ProxyHeader.read(bytes.subarray(0, end)), NEED_MORE_PROXY, `${end} bytes`);
+        assert.equal(parseProxyHeader(bytes.subarray(0, end)), NEED_MORE_PROXY, `${end} bytes`);
       }
     });
   }
 
   for (const [name, text] of Object.entries(invalid)) {
     test(`${name}: none`, () => {
-      assert.equal(ProxyHeader.read(Buffer.from(text, 'latin1')), null);
+      assert.equal(parseProxyHeader(Buffer.from(text, 'latin1')), null);
     });
   }
 
@@ -72,7 +72,7 @@ describe('a header of the PROXY protocol', () => {
         fc.constantFrom('', 'PROXY ', 'PROXY TCP4 ', signature, `${signature}\x21`),
         fc.uint8Array(),
         (start, rest) => {
-          const header = ProxyHeader.read(Buffer.concat([Buffer.from(start, 'latin1'), rest, Buffer.from('x')]));
+          const header = parseProxyHeader(Buffer.concat([Buffer.from(start, 'latin1'), rest, Buffer.from('x')]));
           if (header === null || header === NEED_MORE_PROXY) return;
           assert.match(header.address, /^[0-9a-f.:]*$/);
         },
@@ -87,7 +87,7 @@ describe('a listener that takes it', () => {
   for (const [name, [text, address]] of Object.entries(valid)) {
     test(`${name}: the backend is told the client`, async (t) => {
       const rig = await Rig.start(t, { proxyProtocol: true });
-      rig.backend.serve(() => answer('ok'));
+      rig.backend.serve(() => response('ok'));
       const client = await rig.client();
       for (const byte of text + get('/1')) client.send(byte);
       await client.expect('ok');
@@ -99,7 +99,7 @@ describe('a listener that takes it', () => {
   }
 
   for (const [name, text] of Object.entries(invalid)) {
-    test(`${name}: the connection is closed without an answer`, async (t) => {
+    test(`${name}: the connection is closed without a response`, async (t) => {
       const rig = await Rig.start(t, { proxyProtocol: true });
       const client = await rig.send(text + get('/'));
       await client.untilEnded();
@@ -110,7 +110,7 @@ describe('a listener that takes it', () => {
 
   test('trusts what the header names, not who sent it', async (t) => {
     const rig = await Rig.start(t, { proxyProtocol: true, settings: { trustedProxies: trusted('127.0.0.1') } });
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const client = await rig.send(
       `${valid['version 1, TCP4']?.[0]}${get('/', 'X-Forwarded-For: 6.6.6.6', 'X-Debug: 1')}`,
     );

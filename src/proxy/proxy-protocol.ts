@@ -18,16 +18,14 @@ export interface ProxyHeader {
   readonly address: string;
 }
 
-export const ProxyHeader = {
-  /** Reads the header at the start of `bytes`; null where there is none, which ends the connection. */
-  read(bytes: Buffer): ProxyHeader | typeof NEED_MORE_PROXY | null {
-    const compared = Math.min(bytes.length, signature.length);
-    if (bytes.compare(signature, 0, compared, 0, compared) === 0) {
-      return bytes.length < fixedBytes ? NEED_MORE_PROXY : readVersionTwo(bytes);
-    }
-    return readVersionOne(bytes);
-  },
-};
+/** Reads the header at the start of `bytes`; null where there is none, which ends the connection. */
+export function parseProxyHeader(bytes: Buffer): ProxyHeader | typeof NEED_MORE_PROXY | null {
+  const compared = Math.min(bytes.length, signature.length);
+  if (bytes.compare(signature, 0, compared, 0, compared) === 0) {
+    return bytes.length < fixedBytes ? NEED_MORE_PROXY : readVersionTwo(bytes);
+  }
+  return readVersionOne(bytes);
+}
 
 function readVersionOne(bytes: Buffer): ProxyHeader | typeof NEED_MORE_PROXY | null {
   const start = bytes.latin1Slice(0, Math.min(bytes.length, versionOneBytesMax));

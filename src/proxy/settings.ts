@@ -22,7 +22,7 @@ export interface ProxySettings extends HeadLimits {
   /** Further tries of one request; 0 disables. */
   readonly retriesMax: number;
   readonly retryBodyBytesMax: number;
-  readonly interimAnswersMax: number;
+  readonly informationalResponsesMax: number;
   /** Client connections of this worker. */
   readonly connectionsMax: number;
   /** Requests under way of one frontend, by this worker. */

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../base/errors.ts';
 import { closeFrame, FrameReader } from '../http1/websocket.ts';
-import type { ByteSocket, SocketOwner } from '../sockets/byte-socket.ts';
+import type { ByteSocket, SocketHandler } from '../sockets/byte-socket.ts';
 import type { ProxyContext } from './context.ts';
 import type { Timed } from './deadlines.ts';
 import type { TunnelExchange } from './tunnel-exchange.ts';
@@ -152,7 +152,7 @@ export class Tunnel implements Timed {
 }
 
 /** One end: reads from its socket, writes to that of the other. */
-class TunnelSide implements SocketOwner {
+class TunnelSide implements SocketHandler {
   readonly socket: ByteSocket;
   readonly goneCode: ErrorCode;
   other!: TunnelSide;
@@ -245,7 +245,7 @@ class TunnelSide implements SocketOwner {
 
   onFinished(): void {}
 
-  onDefect(error: Error): void {
+  onInternalError(error: Error): void {
     this.tunnel.context.onProblem('internal error in a tunnel', error);
   }
 

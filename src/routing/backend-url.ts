@@ -42,9 +42,9 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
     return { target: null, problem: `${quote(scheme)} is not supported, only http:// and https:// are` };
   }
   const at = authority.lastIndexOf('@');
-  const place = authority.slice(at + 1);
-  const host = normaliseHost(place);
-  if (host === null) return { target: null, problem: placeProblem(place) };
+  const hostPort = authority.slice(at + 1);
+  const host = normaliseHost(hostPort);
+  if (host === null) return { target: null, problem: hostProblem(hostPort) };
   const settings = readFragment(fragment, secure);
   const ignored = [
     at === -1 ? null : 'user and password are ignored',
@@ -54,9 +54,9 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
   const hostname = host.startsWith('[') ? host.slice(1, -1) : host;
   return {
     target: {
-      url: `${scheme}://${place}${rest}`,
+      url: `${scheme}://${hostPort}${rest}`,
       hostname,
-      port: portOf(place) ?? (secure ? 443 : 80),
+      port: portOf(hostPort) ?? (secure ? 443 : 80),
       weight: settings.weight,
       secure,
       serverName: settings.serverName ?? hostname,
@@ -127,20 +127,20 @@ function readFragment(fragment: string, secure: boolean): Settings {
   return settings;
 }
 
-function placeProblem(place: string): string {
-  if (place === '') return 'it names no host';
-  const port = /^(\[.*\]|[^:[\]]*):(.*)$/.exec(place);
+function hostProblem(hostPort: string): string {
+  if (hostPort === '') return 'it names no host';
+  const port = /^(\[.*\]|[^:[\]]*):(.*)$/.exec(hostPort);
   if (port !== null && normaliseHost(port[1] ?? '') !== null)
     return `the port ${quote(port[2] ?? '')} is not 1 to 65535`;
-  if (place.split(':').length > 2 && !place.startsWith('['))
+  if (hostPort.split(':').length > 2 && !hostPort.startsWith('['))
     return 'an IPv6 address is written in brackets: http://[::1]:80';
-  return `${quote(place)} is not a host`;
+  return `${quote(hostPort)} is not a host`;
 }
 
-function portOf(place: string): number | null {
-  const colon = place.lastIndexOf(':');
-  if (colon === -1 || colon < place.lastIndexOf(']') || colon === place.length - 1) return null;
-  return Number(place.slice(colon + 1));
+function portOf(hostPort: string): number | null {
+  const colon = hostPort.lastIndexOf(':');
+  if (colon === -1 || colon < hostPort.lastIndexOf(']') || colon === hostPort.length - 1) return null;
+  return Number(hostPort.slice(colon + 1));
 }
 
 /** What the store's reader forgives, in the words of a refusal. */

@@ -51,9 +51,9 @@ export class Backend {
     this.hostname = hostname;
     this.port = port;
     this.tlsName = tlsName;
-    const place = hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-    if (tlsName === null) this.address = place;
-    else this.address = tlsName === hostname ? `https://${place}` : `https://${place} as ${tlsName}`;
+    const hostPort = hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+    if (tlsName === null) this.address = hostPort;
+    else this.address = tlsName === hostname ? `https://${hostPort}` : `https://${hostPort} as ${tlsName}`;
     this.index = index;
     this.weight = weight;
   }

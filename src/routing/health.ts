@@ -15,7 +15,7 @@ export function mayMarkDown(frontend: Frontend, backend: Backend, nowMs: number)
 }
 
 /**
- * Whether an answer with this status marks its backend dead: 501 and more, and 500 with `deadBackendOn500`; but not a
+ * Whether a response with this status marks its backend dead: 501 and more, and 500 with `deadBackendOn500`; but not a
  * 503 with `Retry-After`, which says that the application is in maintenance, not that it is broken.
  */
 export function marksDown(status: number, hasRetryAfter: boolean, deadBackendOn500: boolean): boolean {

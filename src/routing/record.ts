@@ -19,7 +19,7 @@ export interface RecordSource {
   /** Why the record as a whole could not be read, where that is so. */
   readonly problem?: string;
   /** What else of it could not be read. */
-  readonly remarks?: readonly string[];
+  readonly diagnostics?: readonly string[];
 }
 
 /**
@@ -40,7 +40,7 @@ export function buildFrontend(
 ): Frontend {
   const problems = new Problems();
   if (source.problem !== undefined) problems.add(source.problem);
-  for (const remark of source.remarks ?? []) problems.add(remark);
+  for (const remark of source.diagnostics ?? []) problems.add(remark);
   const targets = new Map<string, { target: BackendTarget; index: number; weight: number }>();
   const end = Math.min(source.frontend.length, backendsMax + 1);
   for (let i = 1; i < end; i++) {

@@ -6,7 +6,7 @@ import { afterEach, describe, it } from 'node:test';
 import { until } from '../../test/helpers/until.ts';
 import { createAcceptor } from './accept.ts';
 import { blockBytes, ReadBlock } from './blocks.ts';
-import type { ByteSocket, SocketOwner } from './byte-socket.ts';
+import type { ByteSocket, SocketHandler } from './byte-socket.ts';
 import { TcpSocket } from './tcp-socket.ts';
 
 const cleanUp: (() => void)[] = [];
@@ -15,7 +15,7 @@ afterEach(() => {
 });
 
 /** Passes everything on to others, and reads no more while one of them does not keep up. */
-class Relay implements SocketOwner {
+class Relay implements SocketHandler {
   isInBody = true;
   reads = 0;
   isClosed = false;
@@ -40,7 +40,7 @@ class Relay implements SocketOwner {
   onDrain(): void {}
   onConnected(): void {}
   onFinished(): void {}
-  onDefect(error: Error): void {
+  onInternalError(error: Error): void {
     throw error;
   }
   onClosed(): void {
@@ -61,8 +61,8 @@ class Target extends Relay {
   }
 }
 
-/** A connection of each owner, with its client. */
-async function accepted(owners: readonly Relay[]): Promise<readonly Socket[]> {
+/** A connection of each handler, with its client. */
+async function accepted(handlers: readonly Relay[]): Promise<readonly Socket[]> {
   let next: Relay | undefined;
   const server = createAcceptor((handle) => {
     if (next !== undefined) next.socket = TcpSocket.accepted(handle, next, blockBytes);
@@ -71,15 +71,15 @@ async function accepted(owners: readonly Relay[]): Promise<readonly Socket[]> {
   await once(server, 'listening');
   cleanUp.push(() => server.close());
   const clients: Socket[] = [];
-  for (const owner of owners) {
-    next = owner;
+  for (const handler of handlers) {
+    next = handler;
     const client = connect({ port: (server.address() as AddressInfo).port });
-    await until('accepted', () => owner.socket !== undefined);
+    await until('accepted', () => handler.socket !== undefined);
     client.on('error', () => {});
     clients.push(client);
     cleanUp.push(
       () => client.destroy(),
-      () => owner.socket.destroy(),
+      () => handler.socket.destroy(),
     );
   }
   return clients;
@@ -94,9 +94,9 @@ describe('a body that streams through blocks', () => {
     it(`arrives as it was sent, ${what}, whoever reads slowly`, async () => {
       const relay = new Relay();
       relay.flushesAtOnce = flushesAtOnce;
-      const owners = Array.from({ length: targets }, () => new Target(relay));
-      const [sender, ...readers] = (await accepted([relay, ...owners])) as [Socket, ...Socket[]];
-      relay.targets = owners.map(({ socket }) => socket);
+      const handlers = Array.from({ length: targets }, () => new Target(relay));
+      const [sender, ...readers] = (await accepted([relay, ...handlers])) as [Socket, ...Socket[]];
+      relay.targets = handlers.map(({ socket }) => socket);
       const sent = randomBytes(24 * 1024 * 1024);
       const received = readers.map((reader, i) => {
         const hash = createHash('sha256');

@@ -1,5 +1,5 @@
 /** Who uses a socket. Calls never overlap; `onClosed` is the last one and comes exactly once. */
-export interface SocketOwner {
+export interface SocketHandler {
   /** Whether more of a body is to come: reads may get a block of their own. */
   readonly isInBody: boolean;
   /** `bytes[0, length)`, valid only during the call. */
@@ -12,8 +12,8 @@ export interface SocketOwner {
   onConnected(): void;
   /** All that was written before `end` has left. */
   onFinished(): void;
-  /** A call of this owner threw: a defect of ours. It ends this socket, not everybody's; `onClosed` follows. */
-  onDefect(error: Error): void;
+  /** A call of this handler threw: an internal error. It ends this socket, not everybody's; `onClosed` follows. */
+  onInternalError(error: Error): void;
   /** The socket is gone; `error` says why where it was not closed in order. */
   onClosed(error: NodeJS.ErrnoException | null): void;
 }
@@ -28,7 +28,7 @@ export interface ByteSocket {
   readonly isFlowing: boolean;
   readonly isClosed: boolean;
   /** Another one takes over: it gets every further call. */
-  handTo(owner: SocketOwner): void;
+  handTo(handler: SocketHandler): void;
   /** Has the system look after a peer that is silent, so that one that vanished is noticed. @param afterMs from 1000. */
   keepAlive(afterMs: number): void;
   /** Queues latin1 text for `flush`. */

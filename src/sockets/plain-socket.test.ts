@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { until } from '../../test/helpers/until.ts';
 import { createAcceptor } from './accept.ts';
-import type { ByteSocket, SocketOwner } from './byte-socket.ts';
+import type { ByteSocket, SocketHandler } from './byte-socket.ts';
 import { PlainSocket } from './plain-socket.ts';
 import { StreamSocket } from './stream-socket.ts';
 import { TcpSocket } from './tcp-socket.ts';
@@ -12,7 +12,7 @@ import { TcpSocket } from './tcp-socket.ts';
 const writeBufferBytesMax = 64 * 1024;
 
 /** Notes what it is told. */
-class Recorder implements SocketOwner {
+class Recorder implements SocketHandler {
   isInBody = false;
   readonly events: string[] = [];
   text = '';
@@ -32,8 +32,8 @@ class Recorder implements SocketOwner {
   onFinished(): void {
     this.events.push('finished');
   }
-  onDefect(error: Error): void {
-    this.events.push(`defect: ${error.message}`);
+  onInternalError(error: Error): void {
+    this.events.push(`internal error: ${error.message}`);
   }
   onClosed(error: NodeJS.ErrnoException | null): void {
     this.events.push(`closed: ${error?.code ?? null}`);
@@ -86,11 +86,11 @@ it('tells of a failure to accept, and listens on', async () => {
 for (const kind of [TcpSocket, StreamSocket]) {
   describe(`a plain connection as ${kind.name}`, () => {
     /** A connection that is accepted, and its client. */
-    async function accepted(): Promise<{ socket: ByteSocket; owner: Recorder; client: Socket }> {
-      const owner = new Recorder();
+    async function accepted(): Promise<{ socket: ByteSocket; handler: Recorder; client: Socket }> {
+      const handler = new Recorder();
       let socket: ByteSocket | undefined;
       const server = createAcceptor((handle) => {
-        socket = kind.accepted(handle, owner, writeBufferBytesMax);
+        socket = kind.accepted(handle, handler, writeBufferBytesMax);
       });
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
@@ -102,15 +102,15 @@ for (const kind of [TcpSocket, StreamSocket]) {
         () => socket?.destroy(),
       );
       await until('the connection is accepted', () => socket !== undefined);
-      return { socket: socket as ByteSocket, owner, client };
+      return { socket: socket as ByteSocket, handler, client };
     }
 
     /** A connection that is made, and its server's end. */
-    async function connected(host = '127.0.0.1'): Promise<{ socket: ByteSocket; owner: Recorder; peer: Socket }> {
-      const owner = new Recorder();
+    async function connected(host = '127.0.0.1'): Promise<{ socket: ByteSocket; handler: Recorder; peer: Socket }> {
+      const handler = new Recorder();
       const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(0, '127.0.0.1');
       await once(server, 'listening');
-      const socket = kind.connecting(host, (server.address() as AddressInfo).port, owner, writeBufferBytesMax);
+      const socket = kind.connecting(host, (server.address() as AddressInfo).port, handler, writeBufferBytesMax);
       const [peer] = (await once(server, 'connection')) as [Socket];
       peer.on('error', () => {});
       cleanUp.push(
@@ -118,24 +118,24 @@ for (const kind of [TcpSocket, StreamSocket]) {
         () => peer.destroy(),
         () => socket.destroy(),
       );
-      await until('it is connected', () => owner.events.includes('connected'));
-      return { socket, owner, peer };
+      await until('it is connected', () => handler.events.includes('connected'));
+      return { socket, handler, peer };
     }
 
     it('reads only once resumed, and not while paused', async () => {
-      const { socket, owner, client } = await accepted();
+      const { socket, handler, client } = await accepted();
       await new Promise((resolve) => client.write('one', resolve));
-      assert.equal(owner.text, '');
+      assert.equal(handler.text, '');
       socket.resume();
-      await until('the first text', () => owner.text === 'one');
+      await until('the first text', () => handler.text === 'one');
       socket.pause();
       client.write('two');
       socket.append('sent meanwhile');
       socket.flush();
       await once(client, 'data');
-      assert.equal(owner.text, 'one');
+      assert.equal(handler.text, 'one');
       socket.resume();
-      await until('the second text', () => owner.text === 'onetwo');
+      await until('the second text', () => handler.text === 'onetwo');
     });
 
     it('writes in the order in which it was queued, text and bytes of any length', async () => {
@@ -179,54 +179,54 @@ for (const kind of [TcpSocket, StreamSocket]) {
     });
 
     it('tells who writes to a slow reader to wait, and when to go on', async () => {
-      const { socket, owner, client } = await accepted();
+      const { socket, handler, client } = await accepted();
       const written = writeUntilSlow(socket);
       assert.equal(socket.isFlowing, false);
-      assert.deepEqual(owner.events, []);
+      assert.deepEqual(handler.events, []);
       let received = 0;
       client.on('data', (data) => {
         received += data.length;
       });
-      await until('the reader has caught up', () => owner.events.includes('drain'));
+      await until('the reader has caught up', () => handler.events.includes('drain'));
       assert.equal(socket.isFlowing, true);
       await until('all of it', () => received === written);
     });
 
     it('is closed in order once both have ended, and only then', async () => {
-      const { socket, owner, client } = await accepted();
+      const { socket, handler, client } = await accepted();
       socket.resume();
       client.end('question');
-      await until('the end', () => owner.events.includes('end'));
-      assert.equal(owner.text, 'question');
+      await until('the end', () => handler.events.includes('end'));
+      assert.equal(handler.text, 'question');
       assert.equal(socket.isClosed, false);
-      socket.append('answer');
+      socket.append('response');
       socket.flush();
       socket.end();
       let received = '';
       client.setEncoding('latin1').on('data', (text: string) => {
         received += text;
       });
-      await until('closed', () => owner.closed !== undefined);
-      assert.deepEqual(owner.events, ['end', 'finished', 'closed: null']);
-      await until('the answer', () => received === 'answer');
+      await until('closed', () => handler.closed !== undefined);
+      assert.deepEqual(handler.events, ['end', 'finished', 'closed: null']);
+      await until('the response', () => received === 'response');
       assert.equal(socket.isClosed, true);
     });
 
     it('ends its half, and reads on', async () => {
-      const { socket, owner, client } = await accepted();
+      const { socket, handler, client } = await accepted();
       socket.resume();
       socket.end();
       client.resume();
       await once(client, 'end');
-      await until('its half has ended', () => owner.events.includes('finished'));
+      await until('its half has ended', () => handler.events.includes('finished'));
       client.end('last words');
-      await until('closed', () => owner.closed !== undefined);
-      assert.equal(owner.text, 'last words');
-      assert.deepEqual(owner.events, ['finished', 'end', 'closed: null']);
+      await until('closed', () => handler.closed !== undefined);
+      assert.equal(handler.text, 'last words');
+      assert.deepEqual(handler.events, ['finished', 'end', 'closed: null']);
     });
 
     it('resets', async () => {
-      const { socket, owner, client } = await accepted();
+      const { socket, handler, client } = await accepted();
       let code = '';
       client.on('error', (error: NodeJS.ErrnoException) => {
         code = error.code ?? '';
@@ -235,12 +235,12 @@ for (const kind of [TcpSocket, StreamSocket]) {
       socket.reset();
       await until('the client sees it', () => code !== '');
       assert.equal(code, 'ECONNRESET');
-      await until('closed', () => owner.closed !== undefined);
-      assert.deepEqual(owner.events, ['closed: null']);
+      await until('closed', () => handler.closed !== undefined);
+      assert.deepEqual(handler.events, ['closed: null']);
     });
 
     it('resets, and is closed, with its end behind bytes that the peer does not read', async () => {
-      const { socket, owner, client } = await accepted();
+      const { socket, handler, client } = await accepted();
       const bytes = Buffer.alloc(65_536, 'x');
       // More than the kernel takes.
       for (let i = 0; i < 256; i++) {
@@ -249,8 +249,8 @@ for (const kind of [TcpSocket, StreamSocket]) {
       }
       socket.end();
       socket.reset();
-      await until('closed', () => owner.closed !== undefined);
-      assert.deepEqual(owner.events, ['closed: null']);
+      await until('closed', () => handler.closed !== undefined);
+      assert.deepEqual(handler.events, ['closed: null']);
       let code = '';
       client.on('error', (error: NodeJS.ErrnoException) => {
         code = error.code ?? '';
@@ -260,15 +260,15 @@ for (const kind of [TcpSocket, StreamSocket]) {
     });
 
     it('is closed by a reset while its end is on its way', async () => {
-      const { socket, owner } = await accepted();
+      const { socket, handler } = await accepted();
       socket.end();
       socket.reset();
-      await until('closed', () => owner.closed !== undefined);
-      assert.deepEqual(owner.events, ['closed: null']);
+      await until('closed', () => handler.closed !== undefined);
+      assert.deepEqual(handler.events, ['closed: null']);
     });
 
     it('ends behind bytes that the peer reads late', async () => {
-      const { socket, owner, client } = await accepted();
+      const { socket, handler, client } = await accepted();
       const written = writeUntilSlow(socket);
       socket.end();
       let received = 0;
@@ -277,74 +277,74 @@ for (const kind of [TcpSocket, StreamSocket]) {
       });
       await once(client, 'end');
       assert.equal(received, written);
-      await until('its half has ended', () => owner.events.includes('finished'));
+      await until('its half has ended', () => handler.events.includes('finished'));
     });
 
     it('may be resumed once the peer has ended', async () => {
-      const { socket, owner, client } = await accepted();
+      const { socket, handler, client } = await accepted();
       socket.resume();
       client.end('x');
-      await until('the end', () => owner.events.includes('end'));
+      await until('the end', () => handler.events.includes('end'));
       socket.pause();
       socket.resume();
       socket.end();
       client.resume();
-      await until('closed', () => owner.closed !== undefined);
-      assert.deepEqual(owner.events, ['end', 'finished', 'closed: null']);
+      await until('closed', () => handler.closed !== undefined);
+      assert.deepEqual(handler.events, ['end', 'finished', 'closed: null']);
     });
 
     it('says so when the peer resets', async () => {
-      const { socket, owner, client } = await accepted();
+      const { socket, handler, client } = await accepted();
       socket.resume();
       client.resetAndDestroy();
-      await until('closed', () => owner.closed !== undefined);
-      assert.deepEqual(owner.events, ['closed: ECONNRESET']);
+      await until('closed', () => handler.closed !== undefined);
+      assert.deepEqual(handler.events, ['closed: ECONNRESET']);
     });
 
-    it('ends where its owner throws', async () => {
-      const { socket, owner, client } = await accepted();
-      owner.onBytes = () => {
+    it('ends where its handler throws', async () => {
+      const { socket, handler, client } = await accepted();
+      handler.onBytes = () => {
         throw new Error('of a test');
       };
       socket.resume();
       client.write('x');
-      await until('closed', () => owner.closed !== undefined);
-      assert.deepEqual(owner.events, ['defect: of a test', 'closed: null']);
+      await until('closed', () => handler.closed !== undefined);
+      assert.deepEqual(handler.events, ['internal error: of a test', 'closed: null']);
     });
 
-    it('tells its next owner what comes', async () => {
-      const { socket, owner, client } = await accepted();
+    it('tells its next handler what comes', async () => {
+      const { socket, handler, client } = await accepted();
       const next = new Recorder();
       socket.handTo(next);
       socket.resume();
       client.end('x');
       await until('the end', () => next.events.includes('end'));
       assert.equal(next.text, 'x');
-      assert.deepEqual([owner.text, owner.events], ['', []]);
+      assert.deepEqual([handler.text, handler.events], ['', []]);
     });
 
     for (const host of ['127.0.0.1', 'localhost']) {
       it(`connects to ${host}, and reads by itself`, async () => {
-        const { socket, owner, peer } = await connected(host);
+        const { socket, handler, peer } = await connected(host);
         socket.append('to the peer');
         socket.flush();
         peer.write('from the peer');
         peer.resume();
         const [text] = (await once(peer.setEncoding('latin1'), 'data')) as [string];
         assert.equal(text, 'to the peer');
-        await until("the peer's text", () => owner.text === 'from the peer');
+        await until("the peer's text", () => handler.text === 'from the peer');
         socket.keepAlive(60_000);
         socket.destroy();
-        await until('closed', () => owner.closed !== undefined);
-        assert.deepEqual(owner.events, ['connected', 'closed: null']);
+        await until('closed', () => handler.closed !== undefined);
+        assert.deepEqual(handler.events, ['connected', 'closed: null']);
       });
     }
 
     it('says that a name cannot be resolved', async () => {
-      const owner = new Recorder();
-      kind.connecting('no-such-host.invalid', 80, owner, writeBufferBytesMax);
-      await until('closed', () => owner.closed !== undefined);
-      assert.match(owner.closed?.code ?? '', /^(ENOTFOUND|EAI_AGAIN)$/);
+      const handler = new Recorder();
+      kind.connecting('no-such-host.invalid', 80, handler, writeBufferBytesMax);
+      await until('closed', () => handler.closed !== undefined);
+      assert.match(handler.closed?.code ?? '', /^(ENOTFOUND|EAI_AGAIN)$/);
     });
 
     it('says why it could not connect', async () => {
@@ -353,11 +353,11 @@ for (const kind of [TcpSocket, StreamSocket]) {
       const { port } = server.address() as AddressInfo;
       server.close();
       await once(server, 'close');
-      const owner = new Recorder();
-      const socket = kind.connecting('127.0.0.1', port, owner, writeBufferBytesMax);
+      const handler = new Recorder();
+      const socket = kind.connecting('127.0.0.1', port, handler, writeBufferBytesMax);
       assert.equal(socket.isClosed, false);
-      await until('closed', () => owner.closed !== undefined);
-      assert.deepEqual(owner.events, ['closed: ECONNREFUSED']);
+      await until('closed', () => handler.closed !== undefined);
+      assert.deepEqual(handler.events, ['closed: ECONNREFUSED']);
       assert.equal(socket.isClosed, true);
     });
 
@@ -365,16 +365,16 @@ for (const kind of [TcpSocket, StreamSocket]) {
       const server = createServer().listen(0, '127.0.0.1');
       await once(server, 'listening');
       cleanUp.push(() => server.close());
-      const owner = new Recorder();
-      const socket = kind.connecting('127.0.0.1', (server.address() as AddressInfo).port, owner, writeBufferBytesMax);
+      const handler = new Recorder();
+      const socket = kind.connecting('127.0.0.1', (server.address() as AddressInfo).port, handler, writeBufferBytesMax);
       socket.destroy();
       assert.equal(socket.isClosed, true);
-      await until('closed', () => owner.closed !== undefined);
-      assert.deepEqual(owner.events, ['closed: null']);
+      await until('closed', () => handler.closed !== undefined);
+      assert.deepEqual(handler.events, ['closed: null']);
     });
 
     it('hears the last words of a backend that reads no more', async () => {
-      const { socket, owner, peer } = await connected();
+      const { socket, handler, peer } = await connected();
       const bytes = Buffer.alloc(65_536);
       socket.pause();
       socket.appendBytes(bytes, 0, bytes.length);
@@ -387,9 +387,9 @@ for (const kind of [TcpSocket, StreamSocket]) {
       socket.flush();
       assert.equal(socket.isClosed, false);
       socket.resume();
-      await until('closed', () => owner.closed !== undefined);
-      assert.equal(owner.text, 'no more, please');
-      assert.match(owner.closed?.code ?? '', /^(ECONNRESET|EPIPE)$/);
+      await until('closed', () => handler.closed !== undefined);
+      assert.equal(handler.text, 'no more, please');
+      assert.match(handler.closed?.code ?? '', /^(ECONNRESET|EPIPE)$/);
     });
   });
 }

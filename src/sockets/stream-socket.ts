@@ -3,10 +3,10 @@ import { TLSSocket } from 'node:tls';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
 import { blockBytes, giveBlock } from './blocks.ts';
-import type { ByteSocket, SocketOwner } from './byte-socket.ts';
-import { isPeerDone, lastWordsMs } from './last-words.ts';
+import type { ByteSocket, SocketHandler } from './byte-socket.ts';
 import { socketOn, type TcpHandle } from './tcp-handle.ts';
 import { acceptTls, connectTls, isShuttingDown, resetOnDestroy } from './tls-sockets.ts';
+import { isPeerDone, writeFailureGraceMs } from './write-failure.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** As of `TcpSocket`, for connections that are read through `net.Socket`. */
@@ -17,8 +17,8 @@ const sharedReadBuffer = Buffer.allocUnsafeSlow(blockBytes);
  * expects them. Reads go through `onread` into one buffer.
  */
 export class StreamSocket extends WriteQueue implements ByteSocket {
-  private readonly socket: OwnedSocket;
-  private owner: SocketOwner;
+  private readonly socket: HandledSocket;
+  private handler: SocketHandler;
   /** The peer takes nothing more, but may have sent something: see `PatientSocket`. */
   private writeFailed = false;
   isResumed = false;
@@ -26,10 +26,10 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   private closed = false;
   private error: NodeJS.ErrnoException | null = null;
 
-  private constructor(socket: OwnedSocket, owner: SocketOwner, readsItself: boolean, isTls = false) {
+  private constructor(socket: HandledSocket, handler: SocketHandler, readsItself: boolean, isTls = false) {
     super();
     this.socket = socket;
-    this.owner = owner;
+    this.handler = handler;
     this.isTls = isTls;
     socket.byteSocket = this;
     socket.on('error', onError);
@@ -41,22 +41,22 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   }
 
   /** A plain connection that was accepted; reading starts with `resume`. */
-  static accepted(handle: TcpHandle, owner: SocketOwner, writeBufferBytesMax: number): StreamSocket {
+  static accepted(handle: TcpHandle, handler: SocketHandler, writeBufferBytesMax: number): StreamSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
     const socket = socketOn(handle, { writableHighWaterMark: writeBufferBytesMax, onread });
-    return new StreamSocket(socket as OwnedSocket, owner, true);
+    return new StreamSocket(socket as HandledSocket, handler, true);
   }
 
   /** As `accepted`, and begins the handshake; `onConnected` follows when it is done. */
   static acceptedTls(
     accepted: TcpHandle | Socket,
-    owner: SocketOwner,
+    handler: SocketHandler,
     writeBufferBytesMax: number,
     listener: TlsListener,
   ): StreamSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
     const { socket, readsItself } = acceptTls(accepted, listener, onread, writeBufferBytesMax);
-    const byteSocket = new StreamSocket(socket as OwnedSocket, owner, readsItself, true);
+    const byteSocket = new StreamSocket(socket as HandledSocket, handler, readsItself, true);
     socket.once('secure', onConnect);
     return byteSocket;
   }
@@ -67,7 +67,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
    */
   static connectingTls(
     target: { readonly hostname: string; readonly port: number; readonly serverName: string },
-    owner: SocketOwner,
+    handler: SocketHandler,
     writeBufferBytesMax: number,
     tls: BackendTls,
     session: Buffer | null,
@@ -75,15 +75,15 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   ): StreamSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
     const socket = connectTls(target, tls, session, onread, writeBufferBytesMax);
-    const byteSocket = new StreamSocket(socket as OwnedSocket, owner, true, true);
-    beTlsPatient(socket as OwnedSocket);
+    const byteSocket = new StreamSocket(socket as HandledSocket, handler, true, true);
+    beTlsPatient(socket as HandledSocket);
     socket.once('secureConnect', onConnect);
     socket.on('session', onSession);
     return byteSocket;
   }
 
   /** Connects; `onConnected` or `onClosed` follows. Reading starts by itself. */
-  static connecting(hostname: string, port: number, owner: SocketOwner, writeBufferBytesMax: number): StreamSocket {
+  static connecting(hostname: string, port: number, handler: SocketHandler, writeBufferBytesMax: number): StreamSocket {
     const options: NetConnectOpts = {
       host: hostname,
       port,
@@ -93,7 +93,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
       onread: { buffer: sharedReadBuffer, callback: onRead },
     } as NetConnectOpts;
     const socket = new PatientSocket(options as SocketConstructorOpts);
-    const byteSocket = new StreamSocket(socket, owner, true);
+    const byteSocket = new StreamSocket(socket, handler, true);
     socket.once('connect', onConnect);
     socket.connect(options);
     return byteSocket;
@@ -107,8 +107,8 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     return this.closed || this.socket.destroyed;
   }
 
-  handTo(owner: SocketOwner): void {
-    this.owner = owner;
+  handTo(handler: SocketHandler): void {
+    this.handler = handler;
   }
 
   keepAlive(afterMs: number): void {
@@ -165,9 +165,9 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     if (this.closed) return;
     if (this.writeFailed) this.socket.heard?.();
     try {
-      this.owner.onBytes(bytes, length);
+      this.handler.onBytes(bytes, length);
     } catch (error) {
-      this.defect(error);
+      this.internalError(error);
     }
   }
 
@@ -175,9 +175,9 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   tell(event: 'onEnd' | 'onDrain' | 'onConnected' | 'onFinished'): void {
     if (this.closed) return;
     try {
-      this.owner[event]();
+      this.handler[event]();
     } catch (error) {
-      this.defect(error);
+      this.internalError(error);
     }
   }
 
@@ -196,14 +196,14 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     if (this.closed) return;
     this.closed = true;
     try {
-      this.owner.onClosed(this.error);
+      this.handler.onClosed(this.error);
     } catch (error) {
-      this.owner.onDefect(error as Error);
+      this.handler.onInternalError(error as Error);
     }
   }
 
-  private defect(error: unknown): void {
-    this.owner.onDefect(error as Error);
+  private internalError(error: unknown): void {
+    this.handler.onInternalError(error as Error);
     this.socket.destroy();
   }
 }
@@ -213,7 +213,7 @@ function recycle(part: Buffer, error: Error | null | undefined): void {
   if (!error) giveBlock(part);
 }
 
-/** A socket that does not end with its first failed write: see `lastWordsMs`. */
+/** A socket that does not end with its first failed write: see `writeFailureGraceMs`. */
 class PatientSocket extends Socket {
   byteSocket!: StreamSocket;
   private timer: NodeJS.Timeout | null = null;
@@ -226,7 +226,7 @@ class PatientSocket extends Socket {
   override destroy(error?: Error): this {
     if (this.timer === null && !this.destroyed && isFailedWrite(error)) {
       this.byteSocket.writingEnded();
-      this.timer = setTimeout(() => super.destroy(error), lastWordsMs);
+      this.timer = setTimeout(() => super.destroy(error), writeFailureGraceMs);
       return this;
     }
     if (this.timer !== null) clearTimeout(this.timer);
@@ -235,14 +235,14 @@ class PatientSocket extends Socket {
 }
 
 /** Has a TLS socket, which cannot be of that class, wait in the same way. */
-function beTlsPatient(socket: OwnedSocket): void {
+function beTlsPatient(socket: HandledSocket): void {
   const destroy = socket.destroy.bind(socket);
   let timer: NodeJS.Timeout | null = null;
   socket.heard = () => timer?.refresh();
   socket.destroy = (error) => {
     if (timer === null && !socket.destroyed && isFailedWrite(error)) {
       socket.byteSocket.writingEnded();
-      timer = setTimeout(() => destroy(error), lastWordsMs);
+      timer = setTimeout(() => destroy(error), writeFailureGraceMs);
       return socket;
     }
     if (timer !== null) clearTimeout(timer);
@@ -254,45 +254,45 @@ function isFailedWrite(error: NodeJS.ErrnoException | undefined): boolean {
   return error?.syscall?.startsWith('write') === true && isPeerDone(error.code);
 }
 
-interface OwnedSocket extends Socket {
+interface HandledSocket extends Socket {
   byteSocket: StreamSocket;
   /** Of those that wait for last words: more came. */
   heard?: () => void;
 }
 
 function onRead(this: Socket, length: number, bytes: Uint8Array): boolean {
-  (this as OwnedSocket).byteSocket.read(bytes as Buffer, length);
+  (this as HandledSocket).byteSocket.read(bytes as Buffer, length);
   return true;
 }
 
 function onData(this: Socket, bytes: Buffer): void {
-  (this as OwnedSocket).byteSocket.read(bytes, bytes.length);
+  (this as HandledSocket).byteSocket.read(bytes, bytes.length);
 }
 
 function onEnd(this: Socket): void {
-  (this as OwnedSocket).byteSocket.tell('onEnd');
+  (this as HandledSocket).byteSocket.tell('onEnd');
 }
 
 function onDrain(this: Socket): void {
-  (this as OwnedSocket).byteSocket.tell('onDrain');
+  (this as HandledSocket).byteSocket.tell('onDrain');
 }
 
 function onFinish(this: Socket): void {
-  (this as OwnedSocket).byteSocket.tell('onFinished');
+  (this as HandledSocket).byteSocket.tell('onFinished');
 }
 
 function onConnect(this: Socket): void {
-  const { byteSocket } = this as OwnedSocket;
+  const { byteSocket } = this as HandledSocket;
   if (this instanceof TLSSocket) byteSocket.isResumed = this.isSessionReused();
   byteSocket.tell('onConnected');
 }
 
 function onError(this: Socket, error: NodeJS.ErrnoException): void {
-  (this as OwnedSocket).byteSocket.failed(error);
+  (this as HandledSocket).byteSocket.failed(error);
   // Node only tells of what goes wrong with TLS behind the handshake, and leaves the connection open.
   if (!this.destroyed) this.destroy();
 }
 
 function onClose(this: Socket): void {
-  (this as OwnedSocket).byteSocket.closedNow();
+  (this as HandledSocket).byteSocket.closedNow();
 }

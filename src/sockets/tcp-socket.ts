@@ -1,7 +1,6 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { blockBytes, giveBlock, ReadBlock } from './blocks.ts';
-import type { ByteSocket, SocketOwner } from './byte-socket.ts';
-import { isPeerDone, lastWordsMs } from './last-words.ts';
+import type { ByteSocket, SocketHandler } from './byte-socket.ts';
 import {
   connectHandle,
   endOfStream,
@@ -12,6 +11,7 @@ import {
   takeHandle,
   type WriteRequest,
 } from './tcp-handle.ts';
+import { isPeerDone, writeFailureGraceMs } from './write-failure.ts';
 import { copyOf, joinBytesMax, WriteQueue } from './write-queue.ts';
 
 /**
@@ -64,7 +64,7 @@ interface OwnedHandle extends TcpHandle {
  * happens, and a turn of the tick queue for each write; docs/performance.md ("What was tried") has what that costs.
  */
 export class TcpSocket extends WriteQueue implements ByteSocket {
-  private owner: SocketOwner;
+  private handler: SocketHandler;
   /** Null before the name is resolved, and once it is to be closed. */
   private handle: OwnedHandle | null = null;
   /** While it connects to a name: Node resolves it, and tries its addresses (RFC 8305). */
@@ -76,29 +76,29 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   private writesPending = 0;
   /** What holds of it, one bit each: an idle tunnel is mostly its two sockets. */
   private flags = 0;
-  private lastWordsTimer: NodeJS.Timeout | null = null;
+  private graceTimer: NodeJS.Timeout | null = null;
   private error: NodeJS.ErrnoException | null = null;
 
-  private constructor(owner: SocketOwner, writeBufferBytesMax: number, isPatient: boolean) {
+  private constructor(handler: SocketHandler, writeBufferBytesMax: number, isPatient: boolean) {
     super();
-    this.owner = owner;
+    this.handler = handler;
     this.writeBufferBytesMax = writeBufferBytesMax;
     if (isPatient) this.set(IS_PATIENT);
   }
 
   /** A connection that was accepted; reading starts with `resume`. */
-  static accepted(handle: TcpHandle, owner: SocketOwner, writeBufferBytesMax: number): TcpSocket {
-    const socket = new TcpSocket(owner, writeBufferBytesMax, false);
+  static accepted(handle: TcpHandle, handler: SocketHandler, writeBufferBytesMax: number): TcpSocket {
+    const socket = new TcpSocket(handler, writeBufferBytesMax, false);
     socket.useHandle(handle);
     return socket;
   }
 
   /**
    * Connects; `onConnected` or `onClosed` follows. Reading starts by itself. It does not end with its first failed
-   * write: see `lastWordsMs`.
+   * write: see `writeFailureGraceMs`.
    */
-  static connecting(hostname: string, port: number, owner: SocketOwner, writeBufferBytesMax: number): TcpSocket {
-    const socket = new TcpSocket(owner, writeBufferBytesMax, true);
+  static connecting(hostname: string, port: number, handler: SocketHandler, writeBufferBytesMax: number): TcpSocket {
+    const socket = new TcpSocket(handler, writeBufferBytesMax, true);
     if (isIP(hostname) === 0) socket.connectByName(hostname, port);
     else socket.connectTo(hostname, port);
     return socket;
@@ -116,8 +116,8 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     return this.handle === null && this.connector === null;
   }
 
-  handTo(owner: SocketOwner): void {
-    this.owner = owner;
+  handTo(handler: SocketHandler): void {
+    this.handler = handler;
   }
 
   keepAlive(afterMs: number): void {
@@ -247,13 +247,13 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   hasRead(length: number): Buffer | undefined {
     if (this.handle === null || length === 0) return undefined;
     if (length > 0) {
-      this.lastWordsTimer?.refresh();
+      this.graceTimer?.refresh();
       const { block } = this;
       handedOver = block;
       try {
-        this.owner.onBytes(block === null ? sharedReadBuffer : block.bytes, length);
+        this.handler.onBytes(block === null ? sharedReadBuffer : block.bytes, length);
       } catch (error) {
-        this.defect(error);
+        this.internalError(error);
       }
       borrower?.keepBorrowed();
       handedOver = null;
@@ -272,7 +272,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   /** @returns the buffer to read into from now on, if another. */
   private changeBlock(length: number): Buffer | undefined {
     const { block } = this;
-    const isStreaming = this.handle !== null && length >= streamingBytesMin && this.owner.isInBody;
+    const isStreaming = this.handle !== null && length >= streamingBytesMin && this.handler.isInBody;
     if (isStreaming && block !== null && !block.isLent) return undefined;
     this.block = isStreaming ? ReadBlock.take() : null;
     block?.leave();
@@ -348,7 +348,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     }
     this.set(WRITE_FAILED);
     this.dropQueue();
-    this.lastWordsTimer = setTimeout(() => this.close(error, false), lastWordsMs);
+    this.graceTimer = setTimeout(() => this.close(error, false), writeFailureGraceMs);
   }
 
   /** Only once what was written has left: a connection that is being shut down cannot be reset. */
@@ -380,7 +380,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.dropQueue();
     // While its bytes are handed over, `hasRead` leaves it.
     if (this.block !== handedOver) this.leaveBlock();
-    if (this.lastWordsTimer !== null) clearTimeout(this.lastWordsTimer);
+    if (this.graceTimer !== null) clearTimeout(this.graceTimer);
     // A handle whose reset is refused, as it is while the connection is being shut down, cannot be closed any more.
     const canReset = this.is(IS_FINISHED) || !this.is(IS_SHUTTING_DOWN);
     if (isReset && canReset) handle.reset(onClosed as () => void);
@@ -393,9 +393,9 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.set(CLOSED);
     this.connector = null;
     try {
-      this.owner.onClosed(this.error);
+      this.handler.onClosed(this.error);
     } catch (error) {
-      this.owner.onDefect(error as Error);
+      this.handler.onInternalError(error as Error);
     }
   }
 
@@ -415,14 +415,14 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   private tell(event: 'onEnd' | 'onDrain' | 'onConnected' | 'onFinished'): void {
     if (this.handle === null) return;
     try {
-      this.owner[event]();
+      this.handler[event]();
     } catch (error) {
-      this.defect(error);
+      this.internalError(error);
     }
   }
 
-  private defect(error: unknown): void {
-    this.owner.onDefect(error as Error);
+  private internalError(error: unknown): void {
+    this.handler.onInternalError(error as Error);
     this.close(null, false);
   }
 }

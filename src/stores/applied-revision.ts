@@ -1,5 +1,5 @@
 import type { FleetStore } from './contract.ts';
-import { type SetTimer, setRealTimer } from './flights.ts';
+import { type SetTimer, setRealTimer } from './read-queue.ts';
 
 /** Between two looks at the revision, in ms, however often the store is written. */
 const pauseMs = 100;

@@ -8,11 +8,11 @@ const present = (pattern: string, bytes = 1) =>
   new CacheEntry(pattern, buildFrontend(pattern, { frontend: [pattern], down: new Map() }), bytes, 0);
 const absent = (pattern: string) => new CacheEntry(pattern, null, 1, 0);
 
-test('a flood of absences evicts only absences', () => {
+test('a flood of negative entries evicts only negativeEntries', () => {
   const table = new CacheTable(10, 1000, 5);
   for (let i = 0; i < 10; i++) table.put(present(`p${i}`));
   for (let i = 0; i < 1000; i++) table.put(absent(`a${i}`));
-  assert.equal(table.absences, 5);
+  assert.equal(table.negativeEntries, 5);
   assert.equal(table.size, 15);
   for (let i = 0; i < 10; i++) assert.ok(table.get(`p${i}`));
 });
@@ -39,9 +39,9 @@ test('an entry changes sides with its record, and keeps its use', () => {
   assert.ok(entry);
   entry.used = true;
   table.put(present('x', 7));
-  assert.deepEqual([table.size, table.absences, table.bytes, table.get('x')?.used], [1, 0, 7, true]);
+  assert.deepEqual([table.size, table.negativeEntries, table.bytes, table.get('x')?.used], [1, 0, 7, true]);
   table.put(absent('x'));
-  assert.deepEqual([table.size, table.absences, table.bytes], [1, 1, 1]);
+  assert.deepEqual([table.size, table.negativeEntries, table.bytes], [1, 1, 1]);
 });
 
 test('bounds of entries and bytes hold whatever happens', () => {
@@ -67,7 +67,7 @@ test('bounds of entries and bytes hold whatever happens', () => {
           entries.reduce((sum, each) => sum + each.bytes, 0),
           table.bytes,
         );
-        assert.equal(table.absences, entries.length - kept.length);
+        assert.equal(table.negativeEntries, entries.length - kept.length);
         if (kind === 'present' && bytes <= 50) assert.equal(table.get(pattern)?.bytes, bytes);
       }
     }),

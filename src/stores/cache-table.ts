@@ -80,7 +80,7 @@ class Ring {
 }
 
 /**
- * Entries by pattern, those with a frontend and absences bounded apart: however many names are asked for that have
+ * Entries by pattern, those with a frontend and negative entries bounded apart: however many names are asked for that have
  * no record, no frontend has to go for them.
  */
 export class CacheTable {
@@ -90,17 +90,17 @@ export class CacheTable {
   readonly #bytesMax: number;
   evictions = 0;
 
-  constructor(entriesMax: number, bytesMax: number, absencesMax: number) {
+  constructor(entriesMax: number, bytesMax: number, negativeEntriesMax: number) {
     this.#bytesMax = bytesMax;
     this.#present = new Ring(entriesMax, bytesMax);
-    this.#absent = new Ring(absencesMax, Number.POSITIVE_INFINITY);
+    this.#absent = new Ring(negativeEntriesMax, Number.POSITIVE_INFINITY);
   }
 
   get size(): number {
     return this.#byPattern.size;
   }
 
-  get absences(): number {
+  get negativeEntries(): number {
     return this.#absent.size;
   }
 

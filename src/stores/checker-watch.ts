@@ -1,4 +1,4 @@
-import { type SetTimer, setRealTimer } from './flights.ts';
+import { type SetTimer, setRealTimer } from './read-queue.ts';
 import { freshMs, isFreshPing } from './redis-marks.ts';
 
 export interface CheckerWatchOptions {

@@ -4,7 +4,7 @@ import type { DownMark } from '../routing/backend.ts';
 import type { ChangeListener, Store } from './contract.ts';
 
 /** Where one run of the suite keeps its data: made once, opened as often as wanted, each time like another process. */
-export interface StorePlace {
+export interface StoreLocation {
   open(): Promise<Store>;
   /** Writes a record past the driver, as an operator or another program may have. */
   writeRaw(pattern: string, record: readonly unknown[]): Promise<void>;
@@ -20,22 +20,22 @@ export interface StorePlace {
   dispose(): Promise<void>;
 }
 
-/** What every store driver has to do. `name` is that of the driver; each run gets its own place from `make`. */
-export function describeStore(name: string, make: () => Promise<StorePlace>): void {
+/** What every store driver has to do. `name` is that of the driver; each run gets its own location from `make`. */
+export function describeStore(name: string, make: () => Promise<StoreLocation>): void {
   describe(`store contract: ${name}`, () => {
-    let place: StorePlace;
+    let location: StoreLocation;
     let store: Store;
     let other: Store;
 
     before(async () => {
-      place = await make();
-      store = await place.open();
-      other = await place.open();
+      location = await make();
+      store = await location.open();
+      other = await location.open();
     });
 
     after(async () => {
       await Promise.all([store?.close(), other?.close()]);
-      await place?.dispose();
+      await location?.dispose();
     });
 
     test('a pattern without a record is null', async () => {
@@ -142,17 +142,19 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
     });
 
     test('odd elements of a record are passed on as they are', async () => {
-      const odd = place.oddElements ? ['id', 1, null, { a: [] }, 'http://a:1'] : ['', ' ', 'htp:/x', '', 'http://a:1'];
-      await place.writeRaw('odd.example', odd);
+      const odd = location.oddElements
+        ? ['id', 1, null, { a: [] }, 'http://a:1']
+        : ['', ' ', 'htp:/x', '', 'http://a:1'];
+      await location.writeRaw('odd.example', odd);
       assert.deepEqual((await store.read(['odd.example']))[0]?.frontend, odd);
-      if (!place.oddElements) return;
-      await place.writeRaw('empty.example', []);
+      if (!location.oddElements) return;
+      await location.writeRaw('empty.example', []);
       assert.deepEqual((await store.read(['empty.example']))[0]?.frontend, []);
     });
 
     test('a record that cannot be read says so, and harms no other', async () => {
       await store.set('whole.example', null, ['http://a:1']);
-      for (const write of place.writeBroken) {
+      for (const write of location.writeBroken) {
         await write('broken.example');
         const [broken, whole] = await store.read(['broken.example', 'whole.example']);
         assert.equal(typeof broken?.problem, 'string', String(write));
@@ -161,7 +163,7 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
       }
       await store.add('broken.example', ['http://a:1']);
       assert.deepEqual((await store.read(['broken.example']))[0]?.frontend, ['broken.example', 'http://a:1']);
-      await place.writeBroken[0]?.('broken.example');
+      await location.writeBroken[0]?.('broken.example');
       assert.ok((await store.list('', 1000)).some(({ pattern }) => pattern === 'broken.example'));
       await store.set('broken.example', null, ['http://b:1']);
       assert.deepEqual((await store.read(['broken.example']))[0]?.frontend, ['broken.example', 'http://b:1']);
@@ -207,7 +209,7 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
     });
 
     test('every change by anyone is told to who watches, after it can be read', async () => {
-      const watcher = await place.open();
+      const watcher = await location.open();
       const seen = new Watch();
       await watcher.watch(seen);
       const steps: [string, () => Promise<unknown>][] = [
@@ -218,12 +220,12 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
         ['watch-b.example', () => watcher.set('watch-b.example', null, ['http://own:1'])],
         ['watch-a.example', () => other.remove('watch-a.example', ['http://c:1'])],
         ['watch-a.example', () => other.remove('watch-a.example', [])],
-        ['watch-raw.example', () => place.writeRaw('watch-raw.example', ['by hand'])],
+        ['watch-raw.example', () => location.writeRaw('watch-raw.example', ['by hand'])],
       ];
       for (const [pattern, step] of steps) {
         // A store tells of what it has been asked for.
         await watcher.read([pattern]);
-        const told = place.tells === false ? seen.event('expired') : seen.next(pattern);
+        const told = location.tells === false ? seen.event('expired') : seen.next(pattern);
         await step();
         await told;
       }
@@ -232,14 +234,14 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
     });
 
     test('a change that is told is in the next reading', async () => {
-      const watcher = await place.open();
+      const watcher = await location.open();
       const seen = new Watch();
       await watcher.watch(seen);
       await watcher.read(['coherent.example']);
       for (let i = 0; i < 20; i++) {
         const told = seen.next('coherent.example');
         const written = store.set('coherent.example', String(i), []);
-        if (place.tells === false) await Promise.all([written, seen.event('expired')]);
+        if (location.tells === false) await Promise.all([written, seen.event('expired')]);
         else await told;
         const [host] = await watcher.read(['coherent.example']);
         assert.equal(host?.frontend[0], String(i));
@@ -286,7 +288,7 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
 
     test('a certificate that cannot be read says so, and harms no other', async () => {
       await store.setCertificate('whole.example', certificateOf('whole'));
-      for (const write of place.writeBrokenCertificate ?? []) {
+      for (const write of location.writeBrokenCertificate ?? []) {
         await write('broken-tls.example');
         const [broken, whole] = await store.readCertificates(['broken-tls.example', 'whole.example']);
         assert.deepEqual([broken?.certificate, broken?.key, typeof broken?.problem], ['', '', 'string']);
@@ -297,7 +299,7 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
     });
 
     test('a change of a certificate is told as one, after it can be read', async () => {
-      const watcher = await place.open();
+      const watcher = await location.open();
       const seen = new Watch();
       await watcher.watch(seen);
       for (const step of [
@@ -306,7 +308,7 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
         () => store.removeCertificate('told.example'),
       ]) {
         await watcher.readCertificates(['told.example']);
-        const told = place.tells === false ? seen.event('expired') : seen.nextCertificate('told.example');
+        const told = location.tells === false ? seen.event('expired') : seen.nextCertificate('told.example');
         await step();
         await told;
       }
@@ -315,7 +317,7 @@ export function describeStore(name: string, make: () => Promise<StorePlace>): vo
     });
 
     test('a closed store refuses everything, and may be closed again', async () => {
-      const closed = await place.open();
+      const closed = await location.open();
       await closed.watch(new Watch());
       const late = closed.read(['late.example']).catch((error: unknown) => error);
       const lateWrite = closed.set('late.example', null, []).catch((error: unknown) => error);

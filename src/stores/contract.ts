@@ -9,7 +9,7 @@ export interface StoredHost {
   /** Why the record as a whole cannot be read, where that is so: it then counts as a record without backends. */
   readonly problem?: string;
   /** What else of it cannot be read; the rest serves. */
-  readonly remarks?: readonly string[];
+  readonly diagnostics?: readonly string[];
 }
 
 /** The one interface that every driver has. */

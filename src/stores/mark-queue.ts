@@ -6,7 +6,7 @@ const underWayMax = 8;
 /** Marks that wait; further ones are not shared. */
 const waitingMax = 1000;
 
-interface Waiting {
+interface PendingMark {
   readonly pattern: string;
   readonly backend: Backend;
 }
@@ -19,7 +19,7 @@ export class MarkQueue {
   readonly #mark: DownMarker['mark'];
   readonly #nextSequence: () => number;
   readonly #onError: (error: unknown) => void;
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new Map<string, PendingMark>();
   #underWay = 0;
   /** Marks that were not shared since too many waited. */
   dropped = 0;

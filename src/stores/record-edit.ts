@@ -20,18 +20,18 @@ export function setRecord(
  */
 export function addToRecord(old: StoredRecord | null, pattern: string, urls: readonly string[]): unknown[] {
   const record: unknown[] = old === null || old.length === 0 ? [pattern] : [...old];
-  const places = new Map<string, number>();
+  const positions = new Map<string, number>();
   for (let i = 1; i < record.length; i++) {
     const url = record[i];
     if (typeof url !== 'string') continue;
     const identity = backendIdentity(url);
-    if (!places.has(identity)) places.set(identity, i);
+    if (!positions.has(identity)) positions.set(identity, i);
   }
   for (const url of urls) {
     const identity = backendIdentity(url);
-    const place = places.get(identity);
-    if (place === undefined) places.set(identity, record.push(url) - 1);
-    else if (url.includes('#')) record[place] = url;
+    const position = positions.get(identity);
+    if (position === undefined) positions.set(identity, record.push(url) - 1);
+    else if (url.includes('#')) record[position] = url;
   }
   return record;
 }

@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { RedisServer } from '../../test/helpers/redis-server.ts';
 import { describeStore, Watch } from './contract.suite.ts';
-import { redisPlace } from './redis.suite.ts';
+import { redisLocation } from './redis.suite.ts';
 import { openRedis } from './redis.ts';
 
 /** The rights that docs/redis.md names. */
@@ -25,24 +25,24 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 describeStore('redis, with a password', async () => {
   const cli = ['-a', 'p@ss/word', '--no-auth-warning'];
   const server = await RedisServer.start({ config: ['requirepass p@ss/word'], cli });
-  return redisPlace(server, [`redis://:p%40ss%2Fword@127.0.0.1:${server.port}`]);
+  return redisLocation(server, [`redis://:p%40ss%2Fword@127.0.0.1:${server.port}`]);
 });
 
 describeStore('redis, as a user that has no more rights than needed', async () => {
   const server = await RedisServer.start({ config: [`user hipache on >secret ${writerRights}`] });
-  return redisPlace(server, [`redis://hipache:secret@127.0.0.1:${server.port}`], { store: { deadSet: true } });
+  return redisLocation(server, [`redis://hipache:secret@127.0.0.1:${server.port}`], { store: { deadSet: true } });
 });
 
 describeStore('redis, over TLS', async () => {
   const [key, certificate] = makeCertificate('localhost');
   setDefaultCACertificates([...getCACertificates('default'), readFileSync(certificate, 'utf8')]);
   const server = await RedisServer.start({ tls: { key, certificate } });
-  return redisPlace(server, [`rediss://localhost:${server.port}`]);
+  return redisLocation(server, [`rediss://localhost:${server.port}`]);
 });
 
 describeStore('redis, of a server that knows neither RESP3 nor tracking', async () => {
   const server = await RedisServer.start({ config: ['rename-command HELLO ""', 'rename-command CLIENT ""'] });
-  return { ...redisPlace(server, [server.url], { store: { ttlMs: 20 } }), tells: false };
+  return { ...redisLocation(server, [server.url], { store: { ttlMs: 20 } }), tells: false };
 });
 
 describe('redis, access', () => {

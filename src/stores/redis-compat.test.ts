@@ -58,8 +58,8 @@ describe('redis, what other programs write', () => {
     await server.cli('set', 'dead:a.example', 'text');
     const [host] = await store.read(['a.example']);
     assert.equal(host?.problem, undefined);
-    assert.match(host?.remarks?.[0] ?? '', /the key down:a\.example is not a hash/);
-    assert.match(host?.remarks?.[1] ?? '', /the key dead:a\.example is not a set/);
+    assert.match(host?.diagnostics?.[0] ?? '', /the key down:a\.example is not a hash/);
+    assert.match(host?.diagnostics?.[1] ?? '', /the key dead:a\.example is not a set/);
     const mark = { untilMs: Date.now() + 30_000, sinceMs: Date.now(), reason: 'test', instance: 'i' };
     await store.mark('a.example', 'http://b:1', mark);
     assert.deepEqual([...((await store.read(['a.example']))[0]?.down.keys() ?? [])], ['http://b:1']);

@@ -10,10 +10,10 @@ export type RedisCommand = readonly string[];
 export interface RedisTimings {
   /** From the attempt to connect to a server that takes commands. */
   readonly connectTimeoutMs: number;
-  /** Pause between two looks whether the server still answers. */
+  /** Pause between two looks whether the server still replies. */
   readonly pingEveryMs: number;
   /** After this long without an answer the connection counts as lost. */
-  readonly answerTimeoutMs: number;
+  readonly replyTimeoutMs: number;
   /** First and longest pause between two attempts to connect; each is about twice the one before. */
   readonly retryFirstMs: number;
   readonly retryMaxMs: number;
@@ -24,7 +24,7 @@ export interface RedisTimings {
 export const defaultRedisTimings: RedisTimings = {
   connectTimeoutMs: 5000,
   pingEveryMs: 1000,
-  answerTimeoutMs: 3000,
+  replyTimeoutMs: 3000,
   retryFirstMs: 100,
   retryMaxMs: 5000,
   replicaTimeoutMs: 5000,
@@ -130,24 +130,24 @@ export class RedisConnection {
   }
 
   /**
-   * Sends commands in one go. Resolves with their answers, of which each may be an error of the server.
+   * Sends commands in one go. Resolves with their replies, of which each may be an error of the server.
    * @throws HipacheError where the connection is not there, or breaks.
    */
   async send(commands: readonly RedisCommand[]): Promise<unknown[]> {
     const client = this.#client;
     if (client === null) throw this.#error;
-    const answers = await Promise.all(
+    const replies = await Promise.all(
       commands.map((command) => client.sendCommand(command).catch((error: unknown) => error)),
     );
     // The library fails what was under way with errors of its own when a connection ends.
     if (client !== this.#client) throw this.#error;
-    return answers;
+    return replies;
   }
 
   /** Gives up a connection whose server does not answer; the next one is made by itself. */
   hung(client = this.#client): void {
     if (client !== null && client === this.#client) {
-      this.#drop(this.#unavailable(`has not answered for ${this.#timings.answerTimeoutMs} ms`));
+      this.#drop(this.#unavailable(`has not answered for ${this.#timings.replyTimeoutMs} ms`));
     }
   }
 
@@ -202,7 +202,7 @@ export class RedisConnection {
     client.on('invalidate', (key) => {
       if (client === this.#client) this.#events.changed(key === null ? null : key.toString());
     });
-    // A server that is loading its data takes connections, but answers no ping.
+    // A server that is loading its data takes connections, but replies no ping.
     const connected = client.connect().then(() => client.sendCommand(['PING']));
     try {
       await within(this.#timings.connectTimeoutMs, connected, () => this.#unavailable('does not answer'));
@@ -220,7 +220,7 @@ export class RedisConnection {
 
   #pingLater(client: Client): void {
     this.#timer = setTimeout(() => {
-      this.#timer = setTimeout(() => this.hung(client), this.#timings.answerTimeoutMs);
+      this.#timer = setTimeout(() => this.hung(client), this.#timings.replyTimeoutMs);
       client.sendCommand(['PING']).then(
         () => {
           if (client !== this.#client) return;

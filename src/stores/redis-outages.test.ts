@@ -12,7 +12,7 @@ import { StoreWatch } from './store-watch.ts';
 const timings: RedisTimings = {
   connectTimeoutMs: 2000,
   pingEveryMs: 20,
-  answerTimeoutMs: 500,
+  replyTimeoutMs: 500,
   retryFirstMs: 5,
   retryMaxMs: 20,
   replicaTimeoutMs: 5000,

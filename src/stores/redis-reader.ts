@@ -28,9 +28,9 @@ export interface DeadSetReading {
 /** A listing between two of its pages. */
 interface Listing {
   readonly patterns: readonly string[];
-  /** The last pattern that was given, and its place. */
+  /** The last pattern that was given, and its position. */
   after: string;
-  place: number;
+  position: number;
 }
 
 /** Reads records over one connection. Every method: @throws HipacheError. */
@@ -60,20 +60,20 @@ export class RedisReader {
     return patterns.map((pattern, i) => {
       const [list, hash, set, ttl] = replies.slice(i * each, (i + 1) * each);
       const down = isWrongType(hash) ? new Map<string, DownMark>() : parseMarks(hash as string[]);
-      const remarks: string[] = [];
+      const diagnostics: string[] = [];
       if (isWrongType(hash)) {
-        remarks.push(`the key ${keys.of('down', pattern)} is not a hash, so marks of others are not seen; DEL it`);
+        diagnostics.push(`the key ${keys.of('down', pattern)} is not a hash, so marks of others are not seen; DEL it`);
       }
       if (isWrongType(set)) {
-        remarks.push(`the key ${keys.of('dead', pattern)} is not a set, so marks in it are not seen; DEL it`);
+        diagnostics.push(`the key ${keys.of('dead', pattern)} is not a set, so marks in it are not seen; DEL it`);
       }
       if (isWrongType(list)) {
         const problem = `the key ${keys.of('frontend', pattern)} is not a list; DEL it, or set the route anew`;
-        return { frontend: [null], down, problem, remarks };
+        return { frontend: [null], down, problem, diagnostics };
       }
       const frontend = list as string[];
       if (dead !== null) addDeadSet(pattern, frontend, down, { dead, set, ttlMs: Number(ttl), nowMs });
-      return frontend.length === 0 ? null : { frontend, down, remarks };
+      return frontend.length === 0 ? null : { frontend, down, diagnostics };
     });
   }
 
@@ -160,9 +160,9 @@ export class RedisReader {
       cursor = String(next);
     } while (cursor !== '0');
     const sorted = [...patterns].sort(compareCodePoints);
-    let place = sorted.findIndex((pattern) => compareCodePoints(pattern, after) > 0);
-    if (place === -1) place = sorted.length;
-    const listing = { patterns: sorted, after, place };
+    let position = sorted.findIndex((pattern) => compareCodePoints(pattern, after) > 0);
+    if (position === -1) position = sorted.length;
+    const listing = { patterns: sorted, after, position };
     this.#listings.set(record, listing);
     return listing;
   }
@@ -193,8 +193,8 @@ function addDeadSet(
 const none: ReadonlySet<string> = new Set();
 
 function take(listing: Listing, limit: number): string[] {
-  const page = listing.patterns.slice(listing.place, listing.place + limit);
-  listing.place += page.length;
+  const page = listing.patterns.slice(listing.position, listing.position + limit);
+  listing.position += page.length;
   listing.after = page.at(-1) ?? listing.after;
   return page;
 }

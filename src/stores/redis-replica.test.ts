@@ -3,12 +3,12 @@ import { describe, type TestContext, test } from 'node:test';
 import { RedisServer } from '../../test/helpers/redis-server.ts';
 import { until } from '../../test/helpers/until.ts';
 import { describeStore, Watch } from './contract.suite.ts';
-import { redisPlace } from './redis.suite.ts';
+import { redisLocation } from './redis.suite.ts';
 import { openRedis } from './redis.ts';
 
 describeStore('redis, the pair of a replica and its primary', async () => {
   const { primary, replica } = await startPair();
-  return redisPlace(replica, [replica.url, primary.url], { primary, dispose: () => primary.remove() });
+  return redisLocation(replica, [replica.url, primary.url], { primary, dispose: () => primary.remove() });
 });
 
 describe('redis, a replica and its primary', () => {

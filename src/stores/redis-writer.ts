@@ -47,8 +47,8 @@ export class RedisWriter {
   /** Writes what is no record of routes or certificates, all at once, and raises no revision. @throws HipacheError. */
   tell(commands: readonly RedisCommand[]): Promise<void> {
     return this.#inTurn(async () => {
-      const answers = await this.#send(await this.#connect(), [['MULTI'], ...commands, ['EXEC']]);
-      const executed = answers.at(-1);
+      const replies = await this.#send(await this.#connect(), [['MULTI'], ...commands, ['EXEC']]);
+      const executed = replies.at(-1);
       const failed = Array.isArray(executed) ? executed.find((reply) => reply instanceof Error) : undefined;
       if (failed !== undefined) throw redisError(failed, this.#endpoint.name);
     });
@@ -90,8 +90,8 @@ export class RedisWriter {
   /** @returns the revision; null where another program was faster. */
   async #commit(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<number | null> {
     const raise = ['INCR', this.#revisionKey];
-    const answers = await this.#send(connection, [['MULTI'], ...commands, raise, ['EXEC']]);
-    const executed = answers.at(-1);
+    const replies = await this.#send(connection, [['MULTI'], ...commands, raise, ['EXEC']]);
+    const executed = replies.at(-1);
     if (!Array.isArray(executed)) return null;
     const failed = executed.slice(0, -1).find((reply) => reply instanceof Error);
     if (failed !== undefined) throw redisError(failed, this.#endpoint.name);
@@ -103,17 +103,17 @@ export class RedisWriter {
   async #countAnew(connection: RedisConnection): Promise<number> {
     this.#onProblem(`the key ${this.#revisionKey} is not a number: it is counted anew`);
     const key = this.#revisionKey;
-    const answers = await this.#send(connection, [['MULTI'], ['DEL', key], ['INCR', key], ['EXEC']]);
-    return Number((answers.at(-1) as unknown[]).at(-1));
+    const replies = await this.#send(connection, [['MULTI'], ['DEL', key], ['INCR', key], ['EXEC']]);
+    return Number((replies.at(-1) as unknown[]).at(-1));
   }
 
-  /** Of answers only a wrong type is let through; of several errors the first says why. */
+  /** Of replies only a wrong type is let through; of several errors the first says why. */
   async #send(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<unknown[]> {
-    const timer = setTimeout(() => connection.hung(), this.#timings.answerTimeoutMs);
+    const timer = setTimeout(() => connection.hung(), this.#timings.replyTimeoutMs);
     try {
-      const answers = await connection.send(commands);
-      const failed = answers.find((answer) => answer instanceof Error && !isWrongType(answer));
-      if (failed === undefined) return answers;
+      const replies = await connection.send(commands);
+      const failed = replies.find((answer) => answer instanceof Error && !isWrongType(answer));
+      if (failed === undefined) return replies;
       // What was watched must not fail the next edit.
       await connection.send([['DISCARD'], ['UNWATCH']]).catch(ignore);
       throw redisError(failed, this.#endpoint.name);

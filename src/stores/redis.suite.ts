@@ -1,8 +1,8 @@
 import type { RedisServer } from '../../test/helpers/redis-server.ts';
-import type { StorePlace } from './contract.suite.ts';
+import type { StoreLocation } from './contract.suite.ts';
 import { openRedis, type RedisStoreOptions } from './redis.ts';
 
-interface PlaceOptions {
+interface LocationOptions {
   readonly prefix?: string;
   /** Arguments of redis-cli: the database, a user. */
   readonly cli?: readonly string[];
@@ -13,7 +13,11 @@ interface PlaceOptions {
 }
 
 /** A place for the contract's suite on a server that runs. */
-export function redisPlace(server: RedisServer, urls: readonly string[], options: PlaceOptions = {}): StorePlace {
+export function redisLocation(
+  server: RedisServer,
+  urls: readonly string[],
+  options: LocationOptions = {},
+): StoreLocation {
   const { prefix = '', cli = [], store, primary = server } = options;
   const key = (record: string, pattern: string) => `${prefix}${record}:${pattern}`;
   const run = async (...args: readonly string[]): Promise<void> => void (await primary.cli(...cli, ...args));

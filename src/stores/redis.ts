@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { RareProblems } from '../base/rare-problems.ts';
+import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import type { DownMark } from '../routing/backend.ts';
 import { CheckerWatch } from './checker-watch.ts';
 import type { ChangeListener, FleetStore, Store, StoredCertificate, StoredHost } from './contract.ts';
@@ -65,7 +65,7 @@ class RedisStore implements Store {
   };
   readonly #options: RedisStoreOptions;
   readonly #log: Pick<Log, 'info' | 'warn'>;
-  readonly #rare: RareProblems;
+  readonly #rare: RateLimitedLog;
   readonly #keys: RedisKeys;
   readonly #connection: RedisConnection;
   readonly #reader: RedisReader;
@@ -85,7 +85,7 @@ class RedisStore implements Store {
     this.#options = options;
     this.#deadSet = options.deadSet ?? 'auto';
     this.#log = options.log ?? silent;
-    this.#rare = new RareProblems((what, fields) => this.#log.warn(what, fields), options.clock ?? systemClock);
+    this.#rare = new RateLimitedLog((what, fields) => this.#log.warn(what, fields), options.clock ?? systemClock);
     const timings = { ...defaultRedisTimings, ...options.timings };
     this.#replicaTimeoutMs = timings.replicaTimeoutMs;
     this.#keys = new RedisKeys(endpoints.prefix);

@@ -1,4 +1,4 @@
-import type { SetTimer } from './flights.ts';
+import type { SetTimer } from './read-queue.ts';
 
 /** First and longest wait before what failed is tried again, in ms; each wait is twice the one before. */
 const delayFirstMs = 100;

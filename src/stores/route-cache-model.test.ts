@@ -23,7 +23,7 @@ const step = fc.oneof(
 test('whatever the order of changes, tellings, answers and failures, memory ends up as the store', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), fc.boolean(), async (steps, small) => {
-      const { store, time, cache } = await setUp(small ? { limits: { entriesMax: 2, absencesMax: 2 } } : {});
+      const { store, time, cache } = await setUp(small ? { limits: { entriesMax: 2, negativeEntriesMax: 2 } } : {});
       /** Tellings on their way, in order, each of a change that has been made. */
       const tellings: string[] = [];
       /** Answers that the store has made, which travel at their own speed. */

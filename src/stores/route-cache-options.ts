@@ -3,7 +3,7 @@ import type { Log } from '../base/log.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { RecordProblem } from '../routing/frontend.ts';
 import type { DownMarker, RouteReader } from './contract.ts';
-import type { SetTimer } from './flights.ts';
+import type { SetTimer } from './read-queue.ts';
 
 export interface RouteCacheLimits {
   /** Frontends kept. Default 200,000. */
@@ -11,7 +11,7 @@ export interface RouteCacheLimits {
   /** Approximate memory of the frontends kept, in bytes. Default 256 MiB. */
   readonly bytesMax: number;
   /** Patterns remembered as having no record. Default 50,000. */
-  readonly absencesMax: number;
+  readonly negativeEntriesMax: number;
   /** How long a request waits for what was known before the store was lost to be verified, in ms. Default 100. */
   readonly verifyWaitMs: number;
   /** How long a request waits for what is not known at all, and a read may take, in ms. Default 5000. */
@@ -21,7 +21,7 @@ export interface RouteCacheLimits {
 export const defaultRouteCacheLimits: RouteCacheLimits = {
   entriesMax: 200_000,
   bytesMax: 256 * 1024 * 1024,
-  absencesMax: 50_000,
+  negativeEntriesMax: 50_000,
   verifyWaitMs: 100,
   readTimeoutMs: 5000,
 };

@@ -43,7 +43,7 @@ test('absence is remembered, until the pattern gets a record', async () => {
   const { store, cache } = await setUp();
   assert.equal(await warm(store, cache, 'a.com'), null);
   assert.equal(cache.cached('a.com'), null);
-  assert.equal(cache.absences, 3);
+  assert.equal(cache.negativeEntries, 3);
   store.change('*.com', ['new']);
   assert.equal(cache.cached('a.com'), null, 'used lately: the old answer serves for the moment of the reading');
   await turn();
@@ -62,12 +62,12 @@ test('an absence that nobody uses is forgotten when its pattern changes', async 
 });
 
 test('a flood of names without a record evicts no frontend and stays bounded', async () => {
-  const { store, cache } = await setUp({ limits: { absencesMax: 100, entriesMax: 10 } });
+  const { store, cache } = await setUp({ limits: { negativeEntriesMax: 100, entriesMax: 10 } });
   store.records.set('hot.com', ['hot']);
   await warm(store, cache, 'hot.com');
   store.prompt = true;
   for (let i = 0; i < 2000; i++) assert.equal(await cache.load(`random-${i}.com`), null);
-  assert.equal(cache.absences, 100);
+  assert.equal(cache.negativeEntries, 100);
   assert.equal(idOf(cache.cached('hot.com')), 'hot');
 });
 

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { RareProblems } from '../base/rare-problems.ts';
+import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import type { Backend, DownMark } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import { mayMarkDown } from '../routing/health.ts';
@@ -9,8 +9,8 @@ import { wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import { CacheEntry, CacheTable, entrySize } from './cache-table.ts';
 import type { ChangeListener, StoredHost } from './contract.ts';
-import { type Flight, Flights, type SetTimer, setRealTimer } from './flights.ts';
 import { MarkQueue } from './mark-queue.ts';
+import { type PendingRead, ReadQueue, type SetTimer, setRealTimer } from './read-queue.ts';
 import { ReportedProblems } from './reported-problems.ts';
 import { RetryLater } from './retry-later.ts';
 import {
@@ -44,7 +44,7 @@ export class RouteCache implements ChangeListener {
   readonly #setTimer: SetTimer;
   readonly #log: Pick<Log, 'warn'>;
   readonly #table: CacheTable;
-  readonly #flights: Flights;
+  readonly #readQueue: ReadQueue;
   readonly #retries: RetryLater;
   readonly #marks: MarkQueue | null;
   readonly #onMarked: NonNullable<RouteCacheOptions['onMarked']>;
@@ -55,7 +55,7 @@ export class RouteCache implements ChangeListener {
   /** Orders readings and acknowledged marks, see `buildFrontend`. */
   #sequence = 0;
   #closed = false;
-  readonly #rare: RareProblems;
+  readonly #rare: RateLimitedLog;
 
   constructor(options: RouteCacheOptions) {
     const { store } = options;
@@ -64,12 +64,12 @@ export class RouteCache implements ChangeListener {
     this.#clock = options.clock ?? systemClock;
     this.#setTimer = options.setTimer ?? setRealTimer;
     this.#log = options.log ?? silent;
-    this.#rare = new RareProblems((what, fields) => this.#log.warn(what, fields), this.#clock);
-    this.#table = new CacheTable(this.#limits.entriesMax, this.#limits.bytesMax, this.#limits.absencesMax);
-    this.#flights = new Flights(store, this.#limits.readTimeoutMs, this.#setTimer, {
-      sent: (flight) => this.#onSent(flight),
-      landed: (flight, host) => this.#onLanded(flight, host),
-      failed: (flight, error) => this.#onFailed(flight, error),
+    this.#rare = new RateLimitedLog((what, fields) => this.#log.warn(what, fields), this.#clock);
+    this.#table = new CacheTable(this.#limits.entriesMax, this.#limits.bytesMax, this.#limits.negativeEntriesMax);
+    this.#readQueue = new ReadQueue(store, this.#limits.readTimeoutMs, this.#setTimer, {
+      sent: (read) => this.#onSent(read),
+      landed: (read, host) => this.#onLanded(read, host),
+      failed: (read, error) => this.#onFailed(read, error),
     });
     this.#retries = new RetryLater(this.#setTimer, (pattern) => this.#refreshIfKnown(pattern));
     this.#problems = new ReportedProblems(options.onProblem ?? ignore);
@@ -85,14 +85,14 @@ export class RouteCache implements ChangeListener {
           );
   }
 
-  /** Frontends and absences held. */
+  /** Frontends and negative entries held. */
   get entries(): number {
     return this.#table.size;
   }
 
   /** Of which patterns known to have no record. */
-  get absences(): number {
-    return this.#table.absences;
+  get negativeEntries(): number {
+    return this.#table.negativeEntries;
   }
 
   /** Approximate memory of what is held, in bytes. */
@@ -124,7 +124,7 @@ export class RouteCache implements ChangeListener {
 
   /** Resolves once what has changed so far is read again; false where that failed, and is tried later. */
   settled(): Promise<boolean> {
-    return this.#flights.settled();
+    return this.#readQueue.settled();
   }
 
   /** Ends its timers. What is cached can still be asked for; the store is its owner's to close. */
@@ -164,7 +164,7 @@ export class RouteCache implements ChangeListener {
       const waitMs = fallback === undefined ? this.#limits.readTimeoutMs : this.#limits.verifyWaitMs;
       const outcome = await this.#wait(step, startMs + waitMs - this.#clock.monotonicMs());
       if (outcome === null) {
-        for (const flight of step) answers.set(flight.pattern, flight.frontend);
+        for (const read of step) answers.set(read.pattern, read.frontend);
       } else {
         if (fallback === undefined) throw outcome;
         for (const pattern of patterns) this.#serveOverdue(pattern);
@@ -191,7 +191,7 @@ export class RouteCache implements ChangeListener {
 
   changed(patterns: readonly string[]): void {
     for (const pattern of patterns) {
-      this.#flights.invalidate(pattern);
+      this.#readQueue.invalidate(pattern);
       const entry = this.#table.get(pattern);
       if (entry === undefined) continue;
       if (entry.frontend === null && !entry.used) this.#table.remove(entry);
@@ -203,7 +203,7 @@ export class RouteCache implements ChangeListener {
 
   expired(): void {
     this.#epoch++;
-    this.#flights.invalidateAll();
+    this.#readQueue.invalidateAll();
   }
 
   lost(): void {
@@ -213,7 +213,7 @@ export class RouteCache implements ChangeListener {
 
   restored(): void {
     this.#connected = true;
-    this.#flights.invalidateAll();
+    this.#readQueue.invalidateAll();
     this.#retries.now();
   }
 
@@ -236,8 +236,8 @@ export class RouteCache implements ChangeListener {
    * The answer, if what is usable or was answered decides it; else the readings that will. Those of less specific
    * patterns are begun together with the others, unless a frontend that only needs to be verified comes first.
    */
-  #walk(patterns: readonly string[], answers: ReadonlyMap<string, Frontend | null>): Frontend | null | Flight[] {
-    const flights: Flight[] = [];
+  #walk(patterns: readonly string[], answers: ReadonlyMap<string, Frontend | null>): Frontend | null | PendingRead[] {
+    const reads: PendingRead[] = [];
     for (const pattern of patterns) {
       const entry = this.#table.get(pattern);
       let frontend = answers.get(pattern);
@@ -247,15 +247,15 @@ export class RouteCache implements ChangeListener {
       }
       if (frontend === undefined) {
         this.counters.loads++;
-        flights.push(this.#flights.fetch(pattern, true));
+        reads.push(this.#readQueue.fetch(pattern, true));
         if (entry !== undefined && entry.frontend !== null) break;
       } else {
         if (frontend === null) continue;
-        if (flights.length === 0) return frontend;
+        if (reads.length === 0) return frontend;
         break;
       }
     }
-    return flights.length === 0 ? null : flights;
+    return reads.length === 0 ? null : reads;
   }
 
   /** The answer from memory, verified or not; undefined where memory cannot tell. */
@@ -269,16 +269,16 @@ export class RouteCache implements ChangeListener {
   }
 
   /** @returns null once all have landed; the error of the first that failed, or of the time-out. */
-  #wait(flights: readonly Flight[], waitMs: number): Promise<HipacheError | null> {
+  #wait(reads: readonly PendingRead[], waitMs: number): Promise<HipacheError | null> {
     return new Promise((resolve) => {
-      let under = flights.length;
+      let under = reads.length;
       const cancel = this.#setTimer(Math.max(0, waitMs), () => {
         resolve(
           new HipacheError('STORE_UNAVAILABLE', `the store did not answer within ${this.#limits.readTimeoutMs} ms`),
         );
       });
-      for (const flight of flights) {
-        flight.waiters.push((error) => {
+      for (const read of reads) {
+        read.waiters.push((error) => {
           if (error === null && --under > 0) return;
           cancel();
           resolve(error);
@@ -298,39 +298,39 @@ export class RouteCache implements ChangeListener {
   #refreshIfKnown(pattern: string): boolean {
     if (this.#table.get(pattern) === undefined) return false;
     this.counters.refreshes++;
-    this.#flights.fetch(pattern, false);
+    this.#readQueue.fetch(pattern, false);
     return true;
   }
 
-  #onSent(flight: Flight): void {
-    flight.epoch = this.#connected ? this.#epoch : -1;
-    flight.sequence = ++this.#sequence;
+  #onSent(read: PendingRead): void {
+    read.epoch = this.#connected ? this.#epoch : -1;
+    read.sequence = ++this.#sequence;
   }
 
-  #onLanded(flight: Flight, host: StoredHost | null): void {
-    const { pattern } = flight;
+  #onLanded(read: PendingRead, host: StoredHost | null): void {
+    const { pattern } = read;
     const entry = this.#table.get(pattern);
     if (host !== null && (host.frontend.length > 0 || host.problem !== undefined)) {
-      flight.frontend = buildFrontend(pattern, host, entry?.frontend ?? null, flight.sequence);
-      this.#problems.reportAll(flight.frontend);
+      read.frontend = buildFrontend(pattern, host, entry?.frontend ?? null, read.sequence);
+      this.#problems.reportAll(read.frontend);
     }
     this.#retries.succeeded(pattern);
     // What is dirty is kept only in the place of something older: then `changed` has begun the next reading already.
-    if (entry === undefined && (flight.dirty || !flight.urgent)) return;
-    const bytes = entrySize(pattern, flight.frontend);
-    this.#table.put(new CacheEntry(pattern, flight.frontend, bytes, flight.epoch));
+    if (entry === undefined && (read.dirty || !read.urgent)) return;
+    const bytes = entrySize(pattern, read.frontend);
+    this.#table.put(new CacheEntry(pattern, read.frontend, bytes, read.epoch));
   }
 
-  #onFailed(flight: Flight, error: HipacheError): void {
+  #onFailed(read: PendingRead, error: HipacheError): void {
     this.counters.storeErrors++;
     this.#rare.report('the store cannot be read; what is known goes on being served', { error });
-    const entry = this.#table.get(flight.pattern);
+    const entry = this.#table.get(read.pattern);
     if (entry === undefined || this.#closed) {
-      this.#retries.forget(flight.pattern);
+      this.#retries.forget(read.pattern);
       return;
     }
     entry.overdue = true;
-    this.#retries.failed(flight.pattern);
+    this.#retries.failed(read.pattern);
   }
 
   #onMarkError(error: unknown): void {

@@ -10,7 +10,7 @@ export interface ThreadSettings {
   readonly threadMemoryMib: number;
 }
 
-export type Request =
+export type ThreadRequest =
   | { readonly kind: 'read'; readonly patterns: readonly string[] }
   | { readonly kind: 'list'; readonly after: string; readonly limit: number }
   | { readonly kind: 'readCertificates'; readonly patterns: readonly string[] }
@@ -20,7 +20,7 @@ export type Request =
   | Write;
 
 /** To the thread: everything that was asked for in one turn of the event loop. */
-export type Requests = readonly { readonly id: number; readonly request: Request }[];
+export type ThreadRequests = readonly { readonly id: number; readonly request: ThreadRequest }[];
 
 /** A HipacheError on its way between threads. */
 export interface ErrorMessage {
@@ -28,7 +28,7 @@ export interface ErrorMessage {
   readonly message: string;
 }
 
-export type Answer =
+export type ThreadReply =
   | { readonly kind: 'rows'; readonly rows: readonly (HostRow | null)[] }
   | { readonly kind: 'list'; readonly rows: readonly { pattern: string; record: string }[] }
   | { readonly kind: 'certificates'; readonly rows: readonly (CertificateRow | null)[] }
@@ -36,12 +36,12 @@ export type Answer =
   | { readonly kind: 'done'; readonly removed: readonly string[] | null }
   | { readonly kind: 'error'; readonly error: ErrorMessage };
 
-export type Event =
+export type ThreadEvent =
   | { readonly kind: 'opened' }
   | { readonly kind: 'failed'; readonly error: ErrorMessage }
   | { readonly kind: 'changed'; readonly changes: Changes }
   | { readonly kind: 'lost'; readonly error: ErrorMessage }
   | { readonly kind: 'restored' };
 
-/** From the thread: answers and events, in the order in which they came to be. */
-export type Replies = readonly ({ readonly id: number; readonly answer: Answer } | Event)[];
+/** From the thread: replies and events, in the order in which they came to be. */
+export type ThreadReplies = readonly ({ readonly id: number; readonly reply: ThreadReply } | ThreadEvent)[];

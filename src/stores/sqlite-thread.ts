@@ -2,7 +2,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { HipacheError } from '../base/errors.ts';
 import { SqliteDatabase } from './sqlite-database.ts';
 import { isBusy, storeError } from './sqlite-errors.ts';
-import type { Answer, ErrorMessage, Event, Request, Requests, ThreadSettings } from './sqlite-messages.ts';
+import type {
+  ErrorMessage,
+  ThreadEvent,
+  ThreadReply,
+  ThreadRequest,
+  ThreadRequests,
+  ThreadSettings,
+} from './sqlite-messages.ts';
 import type { Write } from './sqlite-tables.ts';
 
 /*
@@ -44,7 +51,7 @@ const port = parentPort;
 const settings = workerData as ThreadSettings;
 const routes = new Queue('routes');
 const marks = new Queue('marks');
-let outbox: (Event | { id: number; answer: Answer })[] = [];
+let outbox: (ThreadEvent | { id: number; reply: ThreadReply })[] = [];
 let watching = false;
 let lost = false;
 let polls = 0;
@@ -62,7 +69,7 @@ try {
 }
 flush();
 
-function onRequests(requests: Requests): void {
+function onRequests(requests: ThreadRequests): void {
   for (const { id, request } of requests) {
     try {
       onRequest(id, request);
@@ -73,25 +80,25 @@ function onRequests(requests: Requests): void {
   flush();
 }
 
-function onRequest(id: number, request: Request): void {
+function onRequest(id: number, request: ThreadRequest): void {
   switch (request.kind) {
     case 'read':
-      answer(id, { kind: 'rows', rows: database.reader.read(request.patterns) });
+      reply(id, { kind: 'rows', rows: database.reader.read(request.patterns) });
       return;
     case 'list':
-      answer(id, { kind: 'list', rows: database.reader.list(request.after, request.limit) });
+      reply(id, { kind: 'list', rows: database.reader.list(request.after, request.limit) });
       return;
     case 'readCertificates':
-      answer(id, { kind: 'certificates', rows: database.reader.readCertificates(request.patterns) });
+      reply(id, { kind: 'certificates', rows: database.reader.readCertificates(request.patterns) });
       return;
     case 'listCertificates':
-      answer(id, { kind: 'patterns', patterns: database.reader.listCertificates(request.after, request.limit) });
+      reply(id, { kind: 'patterns', patterns: database.reader.listCertificates(request.after, request.limit) });
       return;
     case 'watch':
       database.changes.start();
       watching = true;
       timer ??= setInterval(poll, pollMs);
-      answer(id, { kind: 'done', removed: null });
+      reply(id, { kind: 'done', removed: null });
       return;
     case 'close':
       close(id);
@@ -135,7 +142,7 @@ function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
       Date.now(),
     );
     for (let i = 0; i < group.length; i++) {
-      answer((group[i] as Queued).id, { kind: 'done', removed: results[i] ?? null });
+      reply((group[i] as Queued).id, { kind: 'done', removed: results[i] ?? null });
     }
     return [];
   } catch (error) {
@@ -224,20 +231,20 @@ function close(id: number): void {
     for (const queued of left) fail(queued.id, new Error('the store was closed'));
   }
   database.close();
-  answer(id, { kind: 'done', removed: null });
+  reply(id, { kind: 'done', removed: null });
   flush();
   port.close();
 }
 
-function answer(id: number, value: Answer): void {
-  outbox.push({ id, answer: value });
+function reply(id: number, value: ThreadReply): void {
+  outbox.push({ id, reply: value });
 }
 
 function fail(id: number, error: unknown): void {
-  answer(id, { kind: 'error', error: toMessage(error) });
+  reply(id, { kind: 'error', error: toMessage(error) });
 }
 
-function post(event: Event): void {
+function post(event: ThreadEvent): void {
   outbox.push(event);
 }
 

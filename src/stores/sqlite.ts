@@ -3,7 +3,14 @@ import { HipacheError } from '../base/errors.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { ChangeListener, Store, StoredCertificate, StoredHost } from './contract.ts';
 import type { Changes } from './sqlite-changes.ts';
-import type { Answer, ErrorMessage, Event, Replies, Request, ThreadSettings } from './sqlite-messages.ts';
+import type {
+  ErrorMessage,
+  ThreadEvent,
+  ThreadReplies,
+  ThreadReply,
+  ThreadRequest,
+  ThreadSettings,
+} from './sqlite-messages.ts';
 import { type HostRow, parseArray } from './sqlite-tables.ts';
 
 /** Changes that the log keeps: about 40 s of 500 a second. A watcher that is further behind starts anew. */
@@ -24,7 +31,7 @@ const restartMs = 500;
 const restartMsMax = 30_000;
 
 interface Pending {
-  resolve(answer: Answer): void;
+  resolve(reply: ThreadReply): void;
   reject(error: Error): void;
 }
 
@@ -50,7 +57,7 @@ class SqliteStore implements Store {
   readonly #settings: ThreadSettings;
   #thread: Worker;
   readonly #pending = new Map<number, Pending>();
-  #outbox: { id: number; request: Request }[] = [];
+  #outbox: { id: number; request: ThreadRequest }[] = [];
   #nextId = 1;
   #listener: ChangeListener | null = null;
   #ended: Error | null = null;
@@ -69,14 +76,14 @@ class SqliteStore implements Store {
   }
 
   async read(patterns: readonly string[]): Promise<readonly (StoredHost | null)[]> {
-    const answer = await this.#ask({ kind: 'read', patterns });
-    return answer.kind === 'rows' ? answer.rows.map(toStoredHost) : [];
+    const reply = await this.#ask({ kind: 'read', patterns });
+    return reply.kind === 'rows' ? reply.rows.map(toStoredHost) : [];
   }
 
   async list(after: string, limit: number): Promise<readonly { pattern: string; frontend: readonly unknown[] }[]> {
-    const answer = await this.#ask({ kind: 'list', after, limit });
-    if (answer.kind !== 'list') return [];
-    return answer.rows.map(({ pattern, record }) => ({ pattern, frontend: parseArray(record) ?? [record] }));
+    const reply = await this.#ask({ kind: 'list', after, limit });
+    if (reply.kind !== 'list') return [];
+    return reply.rows.map(({ pattern, record }) => ({ pattern, frontend: parseArray(record) ?? [record] }));
   }
 
   async watch(listener: ChangeListener): Promise<void> {
@@ -93,8 +100,8 @@ class SqliteStore implements Store {
   }
 
   async remove(pattern: string, urls: readonly string[]): Promise<readonly string[] | null> {
-    const answer = await this.#ask({ kind: 'remove', pattern, urls });
-    return answer.kind === 'done' ? answer.removed : null;
+    const reply = await this.#ask({ kind: 'remove', pattern, urls });
+    return reply.kind === 'done' ? reply.removed : null;
   }
 
   async mark(pattern: string, url: string, mark: DownMark): Promise<void> {
@@ -106,8 +113,8 @@ class SqliteStore implements Store {
   }
 
   async readCertificates(patterns: readonly string[]): Promise<readonly (StoredCertificate | null)[]> {
-    const answer = await this.#ask({ kind: 'readCertificates', patterns });
-    return answer.kind === 'certificates' ? answer.rows : [];
+    const reply = await this.#ask({ kind: 'readCertificates', patterns });
+    return reply.kind === 'certificates' ? reply.rows : [];
   }
 
   async setCertificate(
@@ -118,13 +125,13 @@ class SqliteStore implements Store {
   }
 
   async removeCertificate(pattern: string): Promise<boolean> {
-    const answer = await this.#ask({ kind: 'removeCertificate', pattern });
-    return answer.kind === 'done' && answer.removed !== null;
+    const reply = await this.#ask({ kind: 'removeCertificate', pattern });
+    return reply.kind === 'done' && reply.removed !== null;
   }
 
   async listCertificates(after: string, limit: number): Promise<readonly string[]> {
-    const answer = await this.#ask({ kind: 'listCertificates', after, limit });
-    return answer.kind === 'patterns' ? answer.patterns : [];
+    const reply = await this.#ask({ kind: 'listCertificates', after, limit });
+    return reply.kind === 'patterns' ? reply.patterns : [];
   }
 
   close(): Promise<void> {
@@ -155,18 +162,18 @@ class SqliteStore implements Store {
     const end = (error: Error): void => {
       if (thread === this.#thread) this.#end(error);
     };
-    thread.on('message', (replies: Replies) => this.#onReplies(replies));
+    thread.on('message', (replies: ThreadReplies) => this.#onReplies(replies));
     thread.on('error', end);
     thread.on('exit', () => end(new Error('its thread ended')));
     return thread;
   }
 
-  #ask(request: Request): Promise<Answer> {
+  #ask(request: ThreadRequest): Promise<ThreadReply> {
     return this.#ended === null ? this.#send(request) : Promise.reject(this.#ended);
   }
 
-  #send(request: Request): Promise<Answer> {
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  #send(request: ThreadRequest): Promise<ThreadReply> {
+    const { promise, resolve, reject } = Promise.withResolvers<ThreadReply>();
     const id = this.#nextId++;
     this.#pending.set(id, { resolve, reject });
     if (this.#outbox.push({ id, request }) === 1) queueMicrotask(() => this.#flush());
@@ -178,22 +185,22 @@ class SqliteStore implements Store {
     this.#outbox = [];
   }
 
-  #onReplies(replies: Replies): void {
+  #onReplies(replies: ThreadReplies): void {
     for (const reply of replies) {
-      if ('answer' in reply) this.#onAnswer(reply.id, reply.answer);
+      if ('reply' in reply) this.#onReply(reply.id, reply.reply);
       else this.#onEvent(reply);
     }
   }
 
-  #onAnswer(id: number, answer: Answer): void {
+  #onReply(id: number, reply: ThreadReply): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#pending.delete(id);
-    if (answer.kind === 'error') pending.reject(toError(answer.error));
-    else pending.resolve(answer);
+    if (reply.kind === 'error') pending.reject(toError(reply.error));
+    else pending.resolve(reply);
   }
 
-  #onEvent(event: Event): void {
+  #onEvent(event: ThreadEvent): void {
     switch (event.kind) {
       case 'opened':
         this.#onOpened();

@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { RareProblems } from '../base/rare-problems.ts';
+import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import type { ChangeListener, ChangeSource } from './contract.ts';
-import { type SetTimer, setRealTimer } from './flights.ts';
+import { type SetTimer, setRealTimer } from './read-queue.ts';
 
 /** First and longest wait before a store that cannot be watched is asked again, in ms; each is twice the one before. */
 const delayFirstMs = 100;
@@ -23,7 +23,7 @@ export class StoreWatch implements ChangeListener {
   readonly #store: ChangeSource;
   readonly #setTimer: SetTimer;
   readonly #log: Pick<Log, 'info' | 'warn'>;
-  readonly #rare: RareProblems;
+  readonly #rare: RateLimitedLog;
   readonly #listeners: ChangeListener[] = [];
   #state: 'starting' | 'connected' | 'lost' = 'starting';
   #closed = false;
@@ -33,7 +33,7 @@ export class StoreWatch implements ChangeListener {
     this.#store = options.store;
     this.#setTimer = options.setTimer ?? setRealTimer;
     this.#log = options.log ?? silent;
-    this.#rare = new RareProblems((what, fields) => this.#log.warn(what, fields), options.clock ?? systemClock);
+    this.#rare = new RateLimitedLog((what, fields) => this.#log.warn(what, fields), options.clock ?? systemClock);
   }
 
   /** Whether the store tells of changes at present. */

@@ -1,8 +1,8 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 
-/** A place to listen on, in the order of the configuration. */
-export interface Place {
+/** An address to listen on, in the order of the configuration. */
+export interface ListenAddress {
   /** IPv4, IPv6 without brackets, or a host name. */
   readonly address: string;
   /** As bound: never 0. */
@@ -13,11 +13,11 @@ export interface Place {
 }
 
 /** A bound socket that a worker has inherited. */
-export interface InheritedSocket extends Place {
+export interface InheritedSocket extends ListenAddress {
   readonly fd: number;
-  /** Which of the places it is of: its index in the configuration, plain HTTP first, then TLS. */
-  readonly place: number;
-  /** Which of the sockets of the place it is. */
+  /** Which of the addresses it is of: its index in the configuration, plain HTTP first, then TLS. */
+  readonly addressIndex: number;
+  /** Which of the sockets of the address it is. */
   readonly share: number;
 }
 
@@ -34,7 +34,7 @@ export interface WorkerStart extends WorkerSettings {
   /** From 1 up; its replacement gets the same. */
   readonly number: number;
   readonly sockets: readonly InheritedSocket[];
-  /** Shares of each place that this worker accepts from. */
+  /** Shares of each address that this worker accepts from. */
   readonly shares: readonly number[];
 }
 
@@ -45,7 +45,7 @@ export interface DrainOrder {
 }
 
 /** A dead mark that a worker has set. */
-export interface MarkedBackend {
+export interface MarkReport {
   readonly pattern: string;
   /** The backend's identity. */
   readonly url: string;
@@ -77,6 +77,6 @@ export type FromWorker =
   /** Its last word; `clean`: nothing had to be ended. */
   | { readonly kind: 'drained'; readonly clean: boolean; readonly values: MetricValues }
   /** It has marked a backend dead. */
-  | { readonly kind: 'marked'; readonly marked: MarkedBackend }
+  | { readonly kind: 'marked'; readonly marked: MarkReport }
   /** It needs more memory than it may. */
   | { readonly kind: 'overMemory'; readonly residentBytes: number };

@@ -39,7 +39,7 @@ describe('a supervisor', () => {
 
   function plan(workers: number, instance = 'test'): Plan {
     const settings = { config: {} as Config, instance, tls: null };
-    const sockets = { sockets: [], descriptors: [], sharesPerPlace: workers };
+    const sockets = { sockets: [], descriptors: [], sharesPerAddress: workers };
     return { workers, settings, ...sockets, drainMs: 1000, stuckMs: 60_000 };
   }
 

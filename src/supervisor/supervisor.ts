@@ -2,12 +2,12 @@ import type { Clock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { backOffMs } from './back-off.ts';
-import type { DrainOrder, InheritedSocket, MarkedBackend, MetricValues, WorkerSettings } from './messages.ts';
+import type { DrainOrder, InheritedSocket, MarkReport, MetricValues, WorkerSettings } from './messages.ts';
 import { sharesOf } from './shares.ts';
 import {
   type WorkerEnd,
   type WorkerFailure,
-  type WorkerOwner,
+  type WorkerHandler,
   WorkerProcess,
   type WorkerProgram,
 } from './worker-process.ts';
@@ -22,8 +22,8 @@ export interface Plan {
   readonly sockets: readonly InheritedSocket[];
   /** The descriptors behind `sockets`, of this process, in their order. */
   readonly descriptors: readonly number[];
-  /** Sockets of each place. */
-  readonly sharesPerPlace: number;
+  /** Sockets of each address. */
+  readonly sharesPerAddress: number;
   /** How long tunnels of a worker that is replaced may take to end. */
   readonly drainMs: number;
   readonly stuckMs: number;
@@ -41,7 +41,7 @@ export interface SupervisorOptions {
   readonly plan: Plan;
   readonly observer: SupervisorObserver;
   /** Told of every dead mark that a worker sets. */
-  readonly onMarked: (marked: MarkedBackend) => void;
+  readonly onMarked: (marked: MarkReport) => void;
   readonly log: Log;
   readonly clock: Clock;
   /** From 0 up to but not including 1. */
@@ -64,9 +64,9 @@ const memoryPauseMs = 300_000;
 /** Workers that have been replaced and still drain, per worker; the oldest beyond are ended. */
 const drainingPerWorkerMax = 8;
 /** What a worker may take beyond its drain to write its logs and end. */
-const lastWordsMs = 10_000;
+const exitGraceMs = 10_000;
 
-interface Slot {
+interface WorkerSlot {
   readonly number: number;
   /** Serves, or is the only one that starts. */
   current: WorkerProcess | null;
@@ -84,10 +84,10 @@ interface Slot {
 }
 
 /** Keeps the workers of an instance alive, and replaces them so that no connection is lost. */
-export class Supervisor implements WorkerOwner {
+export class Supervisor implements WorkerHandler {
   private plan: Plan;
   private readonly options: SupervisorOptions;
-  private readonly slots: Slot[] = [];
+  private readonly slots: WorkerSlot[] = [];
   private readonly workers = new Set<WorkerProcess>();
   private readonly timer: NodeJS.Timeout;
   /** Told when the state of any worker has changed. */
@@ -198,7 +198,7 @@ export class Supervisor implements WorkerOwner {
       if (worker.state === 'starting') worker.kill();
       else worker.drain(order);
     }
-    const timer = setTimeout(() => this.killAll(), order.forMs + lastWordsMs);
+    const timer = setTimeout(() => this.killAll(), order.forMs + exitGraceMs);
     await this.until(() => this.workers.size === 0);
     clearTimeout(timer);
     clearInterval(this.timer);
@@ -227,7 +227,7 @@ export class Supervisor implements WorkerOwner {
     this.changed();
   }
 
-  onMarked(marked: MarkedBackend): void {
+  onMarked(marked: MarkReport): void {
     this.options.onMarked(marked);
   }
 
@@ -266,8 +266,8 @@ export class Supervisor implements WorkerOwner {
     this.changed();
   }
 
-  private begin(number: number): Slot {
-    const slot: Slot = {
+  private begin(number: number): WorkerSlot {
+    const slot: WorkerSlot = {
       number,
       current: null,
       next: null,
@@ -282,10 +282,10 @@ export class Supervisor implements WorkerOwner {
   }
 
   /** null where all are to end. */
-  private spawn(slot: Slot, plan = this.plan): WorkerProcess | null {
+  private spawn(slot: WorkerSlot, plan = this.plan): WorkerProcess | null {
     if (this.stopping) return null;
     const { options } = this;
-    const shares = sharesOf(slot.number - 1, plan.workers, plan.sharesPerPlace);
+    const shares = sharesOf(slot.number - 1, plan.workers, plan.sharesPerAddress);
     const start = { ...plan.settings, number: slot.number, sockets: plan.sockets, shares };
     const worker = new WorkerProcess(options.program, start, plan.descriptors, options.clock.monotonicMs(), this);
     this.workers.add(worker);
@@ -293,7 +293,7 @@ export class Supervisor implements WorkerOwner {
   }
 
   /** The new worker serves before the old one stops. @returns false where it did not come to serve. */
-  private async replace(slot: Slot, reason: RestartReason, plan = this.plan): Promise<boolean> {
+  private async replace(slot: WorkerSlot, reason: RestartReason, plan = this.plan): Promise<boolean> {
     this.cancel(slot);
     const next = this.spawn(slot, plan);
     if (next === null) return false;
@@ -319,12 +319,12 @@ export class Supervisor implements WorkerOwner {
   }
 
   /** Whether its worker follows an earlier plan. */
-  private isBehind({ current }: Slot): boolean {
+  private isBehind({ current }: WorkerSlot): boolean {
     return current !== null && current.config !== this.plan.settings.config;
   }
 
   /** Whoever comes since the old one has died follows the plan as well. */
-  private replaceLater(slot: Slot): void {
+  private replaceLater(slot: WorkerSlot): void {
     this.cancel(slot);
     slot.failures++;
     slot.timer = setTimeout(
@@ -339,7 +339,7 @@ export class Supervisor implements WorkerOwner {
   }
 
   /** The worker of a slot has died unasked. */
-  private revive(slot: Slot, worker: WorkerProcess, end: WorkerEnd): void {
+  private revive(slot: WorkerSlot, worker: WorkerProcess, end: WorkerEnd): void {
     this.cancel(slot);
     const { clock, observer, log } = this.options;
     const isEarly = clock.monotonicMs() - worker.startedMs < earlyMs;
@@ -366,7 +366,7 @@ export class Supervisor implements WorkerOwner {
     log.error(`${what} at its start; it is started again after a pause`, { ...endFields(worker, end), afterMs });
   }
 
-  private reviveLater(slot: Slot): number {
+  private reviveLater(slot: WorkerSlot): number {
     const afterMs = backOffMs(Math.max(1, slot.earlyDeaths), this.options.random());
     slot.isVacant = true;
     slot.timer = setTimeout(() => {
@@ -383,14 +383,14 @@ export class Supervisor implements WorkerOwner {
   }
 
   /** Connections in the queue of a slot without worker are accepted by another one, which goes on with it. */
-  private standIn(slot: Slot): void {
+  private standIn(slot: WorkerSlot): void {
     if (this.stopping || slot.standIn?.state === 'ready') return;
     const other = this.slots.find(({ current }) => current?.state === 'ready')?.current ?? null;
     slot.standIn = other;
-    other?.adopt(sharesOf(slot.number - 1, this.plan.workers, this.plan.sharesPerPlace));
+    other?.adopt(sharesOf(slot.number - 1, this.plan.workers, this.plan.sharesPerAddress));
   }
 
-  private retire(slot: Slot): void {
+  private retire(slot: WorkerSlot): void {
     this.cancel(slot);
     const { current } = slot;
     if (current?.state === 'starting') current.kill();
@@ -426,13 +426,13 @@ export class Supervisor implements WorkerOwner {
   }
 
   private beat(beatMs: number): void {
-    const answersMax = Math.max(1, Math.round(this.plan.stuckMs / beatMs));
-    const startingMax = Math.max(answersMax, Math.round(startMs / beatMs));
+    const pingsMax = Math.max(1, Math.round(this.plan.stuckMs / beatMs));
+    const startingMax = Math.max(pingsMax, Math.round(startMs / beatMs));
     const nowMs = this.options.clock.monotonicMs();
     for (const worker of this.workers) {
       if (worker.state === 'starting' && nowMs - worker.startedMs > startMaxMs) worker.kill();
     }
-    for (const worker of this.workers) worker.beat(worker.state === 'starting' ? startingMax : answersMax);
+    for (const worker of this.workers) worker.beat(worker.state === 'starting' ? startingMax : pingsMax);
   }
 
   private async end(): Promise<void> {
@@ -442,12 +442,12 @@ export class Supervisor implements WorkerOwner {
     clearInterval(this.timer);
   }
 
-  private cancel(slot: Slot): void {
+  private cancel(slot: WorkerSlot): void {
     if (slot.timer !== null) clearTimeout(slot.timer);
     slot.timer = null;
   }
 
-  private slotOf(worker: WorkerProcess): Slot | undefined {
+  private slotOf(worker: WorkerProcess): WorkerSlot | undefined {
     return this.slots.find(({ current, next }) => current === worker || next === worker);
   }
 

@@ -1,5 +1,5 @@
 import { HipacheError } from '../base/errors.ts';
-import type { DrainOrder, FromWorker, MarkedBackend, MetricValues, ToWorker, WorkerStart } from './messages.ts';
+import type { DrainOrder, FromWorker, MarkReport, MetricValues, ToWorker, WorkerStart } from './messages.ts';
 
 /** A worker, as its primary orders it about. */
 export interface WorkerTasks {
@@ -33,7 +33,7 @@ export class WorkerLink {
     process.once('disconnect', () => this.onOrphaned());
   }
 
-  marked(marked: MarkedBackend): void {
+  marked(marked: MarkReport): void {
     this.send({ kind: 'marked', marked });
   }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Config } from '../config/config.ts';
-import type { DrainOrder, FromWorker, MarkedBackend, MetricValues, ToWorker, WorkerStart } from './messages.ts';
+import type { DrainOrder, FromWorker, MarkReport, MetricValues, ToWorker, WorkerStart } from './messages.ts';
 
 /** Standard streams and IPC come first. */
 export const firstInheritedFd = 4;
@@ -15,11 +15,11 @@ export interface WorkerEnd {
   readonly wasStuck: boolean;
 }
 
-export interface WorkerOwner {
+export interface WorkerHandler {
   onReady(worker: WorkerProcess): void;
   /** It says why it cannot start, and ends. */
   onFailed(worker: WorkerProcess, failure: WorkerFailure): void;
-  onMarked(marked: MarkedBackend): void;
+  onMarked(marked: MarkReport): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
   onDrained(worker: WorkerProcess, clean: boolean): void;
   onValues(worker: WorkerProcess, values: MetricValues): void;
@@ -53,7 +53,7 @@ export class WorkerProcess {
   readonly startedMs: number;
   state: WorkerState = 'starting';
   private readonly child: ChildProcess;
-  private readonly owner: WorkerOwner;
+  private readonly handler: WorkerHandler;
   /** Heartbeats in a row that had no answer. */
   private missed = 0;
   private awaitsPong = false;
@@ -65,12 +65,12 @@ export class WorkerProcess {
     start: WorkerStart,
     descriptors: readonly number[],
     nowMs: number,
-    owner: WorkerOwner,
+    handler: WorkerHandler,
   ) {
     this.number = start.number;
     this.config = start.config;
     this.startedMs = nowMs;
-    this.owner = owner;
+    this.handler = handler;
     this.child = spawn(process.execPath, [...process.execArgv, ...heapOptions, program.path], {
       env: program.env,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...descriptors],
@@ -79,7 +79,7 @@ export class WorkerProcess {
     this.child.on('message', (message) => this.onMessage(message as FromWorker));
     this.child.once('error', (error: NodeJS.ErrnoException) => {
       if (this.child.pid !== undefined) return;
-      this.owner.onFailed(this, { code: 'WORKER_FAILED', message: `a worker cannot be started: ${error.message}` });
+      this.handler.onFailed(this, { code: 'WORKER_FAILED', message: `a worker cannot be started: ${error.message}` });
       this.onExit(null, null);
     });
     this.child.once('exit', (code, signal) => this.onExit(code, signal));
@@ -127,7 +127,7 @@ export class WorkerProcess {
     this.kill();
   }
 
-  /** Asks for fresh numbers: they have come to the owner when this resolves with true. */
+  /** Asks for fresh numbers: they have come to the handler when this resolves with true. */
   async refresh(timeoutMs: number): Promise<boolean> {
     if (this.state === 'gone') return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -155,25 +155,25 @@ export class WorkerProcess {
       case 'ready':
         if (this.state !== 'starting') break;
         this.state = 'ready';
-        this.owner.onReady(this);
+        this.handler.onReady(this);
         break;
       case 'failed':
-        this.owner.onFailed(this, message);
+        this.handler.onFailed(this, message);
         break;
       case 'pong':
         this.awaitsPong = false;
-        this.owner.onValues(this, message.values);
+        this.handler.onValues(this, message.values);
         for (const resolve of this.pongs.splice(0)) resolve();
         break;
       case 'drained':
-        this.owner.onValues(this, message.values);
-        this.owner.onDrained(this, message.clean);
+        this.handler.onValues(this, message.values);
+        this.handler.onDrained(this, message.clean);
         break;
       case 'marked':
-        this.owner.onMarked(message.marked);
+        this.handler.onMarked(message.marked);
         break;
       case 'overMemory':
-        this.owner.onOverMemory(this, message.residentBytes);
+        this.handler.onOverMemory(this, message.residentBytes);
         break;
     }
   }
@@ -181,7 +181,7 @@ export class WorkerProcess {
   private onExit(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.state === 'gone') return;
     this.state = 'gone';
-    this.owner.onGone(this, { code, signal, wasStuck: this.wasStuck });
+    this.handler.onGone(this, { code, signal, wasStuck: this.wasStuck });
   }
 }
 

@@ -14,7 +14,7 @@ export interface Metric {
   readonly perWorker?: true;
 }
 
-/** Status classes of answers; `none`: the client left before there was one. */
+/** Status classes of responses; `none`: the client left before there was one. */
 export const statusClasses = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
 /** Upper bounds of the buckets of durations, in seconds. */
@@ -37,7 +37,7 @@ export const dataPlaneHelp: Readonly<Record<string, string>> = {
   requests: 'Requests begun.',
   backendConnections: 'Connections made to backends.',
   backendConnectionsOpen: 'Connections to backends that are open.',
-  backendConnectionsPoisoned: 'Idle connections to backends that were closed since something came on them unasked.',
+  backendConnectionsUnsolicited: 'Idle connections to backends that were closed since something came on them unasked.',
   retries: 'Requests that were sent again.',
   tunnels: 'Tunnels begun (WebSocket).',
   tunnelsOpen: 'Tunnels that are open.',
@@ -59,13 +59,13 @@ export const workerMetrics: readonly Metric[] = [
   {
     name: 'hipache_request_duration_seconds',
     type: 'histogram',
-    help: 'From the end of the head of a request to the end of its answer. Without tunnels.',
+    help: 'From the end of the head of a request to the end of its response. Without tunnels.',
     label: 'le',
   },
   {
     name: 'hipache_backend_duration_seconds',
     type: 'histogram',
-    help: 'From sending a request to the backend that answered to the end of its answer. Without tunnels.',
+    help: 'From sending a request to the backend that answered to the end of its response. Without tunnels.',
     label: 'le',
   },
   counter('hipache_sent_bytes_total', 'Bytes written to clients, heads included; of tunnels at their end.'),
@@ -81,7 +81,7 @@ export const workerMetrics: readonly Metric[] = [
     'hipache_route_cache_entries',
     'Patterns in memory, summed over the workers; those known to have no route too.',
   ),
-  gauge('hipache_route_cache_absences', 'Patterns in memory that are known to have no route.'),
+  gauge('hipache_route_cache_negative_entries', 'Patterns in memory that are known to have no route.'),
   gauge('hipache_route_cache_bytes', 'Estimated size of the route caches.'),
   gauge('hipache_route_cache_unverified', 'Patterns in memory that may be older than the store.'),
   counter('hipache_dead_marks_total', 'Marks set on backends.'),
@@ -116,7 +116,7 @@ export const primaryMetrics: readonly Metric[] = [
   gauge('hipache_workers_ready', 'Workers that serve.'),
   gauge('hipache_workers_draining', 'Workers that have been replaced and finish what is under way.'),
   gauge(
-    'hipache_workers_unanswered',
+    'hipache_workers_unresponsive',
     'Workers that did not answer this request for metrics in time; their last totals count.',
   ),
   gauge('hipache_backends_probed', 'Marked backends that this instance asks whether they have recovered.'),

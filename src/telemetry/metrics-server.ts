@@ -17,13 +17,13 @@ const connectionsMax = 64;
 /** `GET /metrics` and `GET /healthz`, for monitoring: of the primary, apart from the traffic. */
 export class MetricsServer {
   private readonly server: Server;
-  /** Scrapes that come together share one answer. */
+  /** Scrapes that come together share one response. */
   private scrape: Promise<MetricsText> | null = null;
 
   constructor(source: MetricsSource) {
     this.server = createServer({ requestTimeout: 10_000, keepAliveTimeout: 5000 }, (request, response) => {
       request.resume();
-      this.answer(source, request, response).catch(() => response.destroy());
+      this.response(source, request, response).catch(() => response.destroy());
     });
     this.server.maxConnections = connectionsMax;
   }
@@ -44,7 +44,7 @@ export class MetricsServer {
     this.server.closeAllConnections();
   }
 
-  private async answer(source: MetricsSource, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  private async response(source: MetricsSource, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [path] = (request.url ?? '').split('?');
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       end(response, 405, 'only GET\n');

@@ -24,7 +24,7 @@ export interface ServerCertificatesOptions {
 }
 
 /** Names remembered to have no certificate of their own. */
-const absencesMax = 10_000;
+const negativeEntriesMax = 10_000;
 /** Names whose certificates are looked up at once; further ones wait. */
 const lookupsMax = 64;
 /** Handshakes that wait for their turn; further ones get the default at once. */
@@ -66,7 +66,7 @@ interface Entry {
 export class ServerCertificates {
   private readonly options: ServerCertificatesOptions;
   private readonly entries = new Map<string, Entry>();
-  private readonly absences = new Map<string, Entry>();
+  private readonly negativeEntries = new Map<string, Entry>();
   private readonly lookups = new Map<string, Lookup>();
   /** Begin lookups that had to wait for others to end. */
   private readonly waiting: (() => void)[] = [];
@@ -99,7 +99,7 @@ export class ServerCertificates {
     if (patterns === null || this.hasNoSource) return null;
     const nowMs = this.options.clock.monotonicMs();
     for (const pattern of patterns) {
-      const entry = this.entries.get(pattern) ?? this.absences.get(pattern);
+      const entry = this.entries.get(pattern) ?? this.negativeEntries.get(pattern);
       if (entry === undefined || !this.isUsable(entry, nowMs)) return undefined;
       if (entry.context === null) continue;
       // Last in the order of the map: what is used is evicted last.
@@ -136,7 +136,7 @@ export class ServerCertificates {
     for (const pattern of patterns) {
       const entry = this.entries.get(pattern);
       if (entry !== undefined) entry.epoch = unverified;
-      this.absences.delete(pattern);
+      this.negativeEntries.delete(pattern);
     }
   }
 
@@ -282,10 +282,10 @@ export class ServerCertificates {
 
   private put(pattern: string, entry: Entry): void {
     this.entries.delete(pattern);
-    this.absences.delete(pattern);
-    const map = entry.context === null ? this.absences : this.entries;
+    this.negativeEntries.delete(pattern);
+    const map = entry.context === null ? this.negativeEntries : this.entries;
     map.set(pattern, entry);
-    const sizeMax = entry.context === null ? absencesMax : this.options.entriesMax;
+    const sizeMax = entry.context === null ? negativeEntriesMax : this.options.entriesMax;
     if (map.size <= sizeMax) return;
     const oldest = map.keys().next();
     if (!oldest.done) map.delete(oldest.value);
@@ -295,7 +295,7 @@ export class ServerCertificates {
   private report(pattern: string, what: string, message: string): void {
     this.problems++;
     if (this.reported.get(pattern) === what) return;
-    if (this.reported.size >= absencesMax) this.reported.clear();
+    if (this.reported.size >= negativeEntriesMax) this.reported.clear();
     this.reported.set(pattern, what);
     this.options.onProblem(message);
   }
@@ -313,7 +313,7 @@ function patternsOf(serverName: string): readonly string[] | null {
 
 function within<Result>(promise: Promise<Result>, waitMs: number): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${waitMs} ms`)), waitMs);
+    const timer = setTimeout(() => reject(new Error(`no response within ${waitMs} ms`)), waitMs);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

@@ -35,14 +35,14 @@ export class TlsListener {
     serverName: string,
     callBack: (error: Error | null, context?: SecureContext | null) => void,
   ): void => {
-    const answer = (context: SecureContext | null): void => {
+    const response = (context: SecureContext | null): void => {
       if (context !== null || this.hasCertificate) callBack(null, context);
       else callBack(new Error('no certificate for this name'));
     };
     try {
       const known = this.certificates.cached(serverName);
-      if (known === undefined) this.certificates.load(serverName).then(answer).catch(callBack);
-      else answer(known);
+      if (known === undefined) this.certificates.load(serverName).then(response).catch(callBack);
+      else response(known);
     } catch (error) {
       callBack(error as Error);
     }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import { ErrorCollector } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
-import { Mistakes } from '../base/mistakes.ts';
 import { type TlsBindConfig, type TlsSettings, tlsSettings } from './bind-options.ts';
 import { checkCertificate, isEncrypted } from './certificate.ts';
 import type { ContextMaterial } from './server-context.ts';
@@ -57,16 +57,16 @@ export class TlsKeeper {
     this.settings = binds.map((bind, index) => tlsSettings(bind, `https.bind[${index}]`, warnings));
     this.stamps = binds.map(stampOf);
     this.ticketKeysSinceMs = former?.ticketKeysSinceMs ?? Date.now();
-    const mistakes = new Mistakes();
+    const errors = new ErrorCollector();
     const states = binds.flatMap((bind, index) => {
       try {
         return [readOrKeep(bind, this.settings[index] as TlsSettings, index, former, warnings)];
       } catch (error) {
-        mistakes.add(error);
+        errors.add(error);
         return [];
       }
     });
-    mistakes.check();
+    errors.check();
     this.state = { binds: states, ticketKeys: former?.state.ticketKeys ?? randomBytes(ticketKeyBytes) };
     for (const [index, bind] of binds.entries()) {
       const expiry = states[index]?.material == null ? null : expiryOf(states[index].material);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { RouteCache } from '../../src/stores/route-cache.ts';
 import { type ReferenceMessage, values } from '../helpers/reference-parser.ts';
-import { answer, get, Rig, type RigOptions, request } from '../helpers/rig.ts';
+import { get, Rig, type RigOptions, request, response } from '../helpers/rig.ts';
 import { trusted } from '../helpers/test-proxy.ts';
 import { until } from '../helpers/until.ts';
 
@@ -48,7 +48,7 @@ describe('case 13: what a Connection field names is stripped before our fields a
   for (const nomination of nominations) {
     test(`Connection: ${nomination} (CVE-2024-45410, CVE-2025-48865)`, async (t) => {
       const rig = await Rig.start(t);
-      rig.backend.serve(() => answer('ok'));
+      rig.backend.serve(() => response('ok'));
       const client = await rig.send(
         get('/', 'X-Forwarded-For: 6.6.6.6', `Connection: ${nomination}`, 'X-Real-IP: 6.6.6.6'),
       );
@@ -63,7 +63,7 @@ describe('case 13: what a Connection field names is stripped before our fields a
 
     test(`Connection: ${nomination}, from a trusted peer`, async (t) => {
       const rig = await Rig.start(t, trusting);
-      rig.backend.serve(() => answer('ok'));
+      rig.backend.serve(() => response('ok'));
       const sent = ['X-Forwarded-For: 6.6.6.6', 'X-Real-IP: 6.6.6.6', 'X-Forwarded-Proto: https', 'X-Request-Id: abc'];
       const client = await rig.send(get('/', `Connection: ${nomination}`, ...sent));
       await client.expect('ok');
@@ -83,7 +83,7 @@ describe('case 13: what a Connection field names is stripped before our fields a
 
   test('the fields that it may name are gone, with the hop-by-hop ones that it need not', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const client = await rig.send(
       get(
         '/',
@@ -127,7 +127,7 @@ describe('case 14: from an untrusted peer nothing is taken of', () => {
   for (const line of forged) {
     test(line, async (t) => {
       const rig = await Rig.start(t);
-      rig.backend.serve(() => answer('ok'));
+      rig.backend.serve(() => response('ok'));
       const client = await rig.send(get('/', line, line));
       await client.expect('ok');
       const message = arrived(rig);
@@ -138,7 +138,7 @@ describe('case 14: from an untrusted peer nothing is taken of', () => {
 
   test('X-Request-Id, traceparent and tracestate: they are made anew', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const client = await rig.send(
       get('/', 'X-Request-Id: forged', 'X_Request_Id: forged', 'traceparent: forged', 'tracestate: forged=1'),
     );
@@ -152,7 +152,7 @@ describe('case 14: from an untrusted peer nothing is taken of', () => {
 
   test('aliases are dropped from trusted peers too', async (t) => {
     const rig = await Rig.start(t, trusting);
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const client = await rig.send(
       get('/', 'X_Forwarded_For: 6.6.6.6', 'X_Forwarded_Host: evil.test', 'X_Real_IP: 6.6.6.6'),
     );
@@ -172,7 +172,7 @@ describe('case 15: the Host', () => {
   for (const [name, host] of Object.entries(reaching)) {
     test(`${name} finds its route, and reaches the backend as sent`, async (t) => {
       const rig = await Rig.start(t);
-      rig.backend.serve(() => answer('ok'));
+      rig.backend.serve(() => response('ok'));
       const client = await rig.send(`GET / HTTP/1.1\r\nhOsT: ${host}\r\n\r\n`);
       await client.expect('ok');
       assert.deepEqual(rig.proxy.lookups, ['a.test']);
@@ -206,7 +206,7 @@ describe('case 15: the Host', () => {
   for (const [name, line] of Object.entries(refused)) {
     test(`${name} is refused with 400`, async (t) => {
       const rig = await Rig.start(t);
-      rig.backend.serve(() => answer('served'));
+      rig.backend.serve(() => response('served'));
       const client = await rig.send(`GET /refused HTTP/1.1\r\n${line}\r\n\r\n`);
       await client.expect('\r\n\r\n');
       assert.deepEqual(client.statuses, [400]);
@@ -219,7 +219,7 @@ describe('case 15: the Host', () => {
 
   test('that is refused leaves the connection framed', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('served'));
+    rig.backend.serve(() => response('served'));
     const client = await rig.send(`GET / HTTP/1.1\r\nHost: a@b\r\n\r\nGET / HTTP/1.1\r\nX: y\r\n\r\n${get('/after')}`);
     await client.expect('served');
     assert.deepEqual(client.statuses, [400, 400, 200]);
@@ -236,7 +236,7 @@ describe('case 15: the Host', () => {
   for (const [name, [target, host, path]] of Object.entries(absolute)) {
     test(`agrees with an absolute target ${name}, which reaches the backend in origin-form`, async (t) => {
       const rig = await Rig.start(t);
-      rig.backend.serve(() => answer('ok'));
+      rig.backend.serve(() => response('ok'));
       const client = await rig.send(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
       await client.expect('ok');
       const { startLine, fields } = arrived(rig);
@@ -267,7 +267,7 @@ describe('case 15: the Host', () => {
 
   test('is taken from an absolute target of HTTP/1.0 without the field, and given to the backend', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const client = await rig.send('GET http://a.test/x HTTP/1.0\r\n\r\n');
     await client.untilEnded();
     const { startLine, fields } = arrived(rig);
@@ -277,13 +277,13 @@ describe('case 15: the Host', () => {
 
   test('with an absolute target of no path is OPTIONS *', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const client = await rig.send(`OPTIONS http://a.test HTTP/1.1\r\nHost: a.test\r\n\r\n`);
     await client.expect('ok');
     assert.equal(arrived(rig).startLine, 'OPTIONS * HTTP/1.1');
   });
 
-  test('of 10,000 random names leaves no more absences than their limit', async (t) => {
+  test('of 10,000 random names leaves no more negativeEntries than their limit', async (t) => {
     const reads = { patterns: 0 };
     const routes = new RouteCache({
       store: {
@@ -294,7 +294,7 @@ describe('case 15: the Host', () => {
         close: async () => {},
       },
       instance: 'test',
-      limits: { absencesMax: 100 },
+      limits: { negativeEntriesMax: 100 },
     });
     const rig = await Rig.start(t, { routes });
     t.after(() => routes.close());
@@ -302,17 +302,17 @@ describe('case 15: the Host', () => {
     for (let sent = 0; sent < 10_000; sent += 500) {
       const names = Array.from({ length: 500 }, (_, at) => `x${sent + at}.${at % 7}.test`);
       client.send(names.map((name) => `HEAD / HTTP/1.1\r\nHost: ${name}\r\n\r\n`).join(''));
-      await until('the answers', () => client.statuses.length === sent + 500);
+      await until('the responses', () => client.statuses.length === sent + 500);
     }
     assert.ok(client.statuses.every((status) => status === 400));
-    assert.ok(routes.absences <= 100, `${routes.absences} absences`);
+    assert.ok(routes.negativeEntries <= 100, `${routes.negativeEntries} negativeEntries`);
     assert.ok(reads.patterns >= 10_000);
   });
 });
 
 test('case 17: fields named __proto__ and constructor are fields like any other', async (t) => {
   const rig = await Rig.start(t);
-  rig.backend.serve(() => answer('ok', '200 OK', '__proto__: a', 'constructor: b', 'toString: c'));
+  rig.backend.serve(() => response('ok', '200 OK', '__proto__: a', 'constructor: b', 'toString: c'));
   const lines = [
     '__proto__: 1',
     'constructor: 2',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { RawClient } from '../helpers/raw-client.ts';
-import { answer, get, Rig, request } from '../helpers/rig.ts';
+import { get, Rig, request, response } from '../helpers/rig.ts';
 import { until, untilStill } from '../helpers/until.ts';
 
 describe('case 29: slow clients', () => {
@@ -17,7 +17,7 @@ describe('case 29: slow clients', () => {
   test('a head that goes on drop by drop is answered with 408 all the same', async (t) => {
     const rig = await Rig.start(t, { settings: { headTimeoutMs: 600 } });
     const client = await rig.send('GET / HTTP/1.1\r\nHost: a.test\r\nX: ');
-    await until('the answer', () => {
+    await until('the response', () => {
       if (!client.ended && !client.closed) client.send('x');
       return client.ended || client.closed;
     });
@@ -26,13 +26,13 @@ describe('case 29: slow clients', () => {
 
   test('so is the head of a later request', async (t) => {
     const rig = await Rig.start(t, { settings: { headTimeoutMs: 300 } });
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const client = await rig.send(`${get('/')}GET / HTTP/1.1\r\n`);
     await client.untilEnded();
     assert.deepEqual(client.statuses, [200, 408]);
   });
 
-  test('a connection on which nothing, or an empty line, ever comes is closed without an answer', async (t) => {
+  test('a connection on which nothing, or an empty line, ever comes is closed without a response', async (t) => {
     const rig = await Rig.start(t, { settings: { headTimeoutMs: 300 } });
     const silent = await rig.client();
     const blank = await rig.send('\r\n');
@@ -43,7 +43,7 @@ describe('case 29: slow clients', () => {
 
   test('a connection that is idle between requests is closed', async (t) => {
     const rig = await Rig.start(t, { settings: { keepAliveMs: 300 } });
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const client = await rig.send(get('/'));
     await client.untilEnded();
     assert.deepEqual(client.statuses, [200]);
@@ -87,7 +87,7 @@ describe('case 29: slow clients', () => {
     peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`);
     peer.socket.write(Buffer.alloc(length, 'x'));
     const counted = slowly(client, 1024 * 1024);
-    await until('the whole answer', () => counted.bytes > length, 40_000);
+    await until('the whole response', () => counted.bytes > length, 40_000);
     assert.equal(client.reset, false);
     assert.equal(rig.proxy.ended[0]?.errorCode, null);
   });
@@ -122,7 +122,7 @@ describe('case 29: what is too large', () => {
 
   test('a head at the limit passes, one byte more gets 431', async (t) => {
     const rig = await Rig.start(t, { settings: { headBytesMax: 2000 } });
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const passing = await rig.send(head(2000));
     await passing.expect('ok');
     const refused = await rig.send(head(2001));
@@ -141,7 +141,7 @@ describe('case 29: what is too large', () => {
 
   test('as many fields as the limit pass, one more gets 431', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const passing = await rig.send(fields(100));
     await passing.expect('ok');
     const refused = await rig.send(fields(101));
@@ -151,7 +151,7 @@ describe('case 29: what is too large', () => {
 
   test('a target at the limit passes, one byte more gets 414', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const passing = await rig.send(target(8192));
     await passing.expect('ok');
     const refused = await rig.send(target(8193));
@@ -183,7 +183,7 @@ describe('case 29: what is too large', () => {
 describe('case 29: very many', () => {
   test('2000 idle connections are held while another is served, and leave nothing behind', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const { counters } = rig.proxy.dataPlane;
     for (let count = 0; count < 2000; count += 100) {
       await Promise.all(Array.from({ length: 100 }, (_, at) => (at % 2 === 0 ? rig.client() : rig.send('GET / '))));
@@ -196,7 +196,7 @@ describe('case 29: very many', () => {
 
   test('connections beyond the limit are closed at once, and accepted again when others have gone', async (t) => {
     const rig = await Rig.start(t, { settings: { connectionsMax: 2 } });
-    rig.backend.serve(() => answer('ok'));
+    rig.backend.serve(() => response('ok'));
     const { counters } = rig.proxy.dataPlane;
     const first = await rig.client();
     const second = await rig.client();
@@ -223,21 +223,21 @@ describe('case 29: very many', () => {
     assert.deepEqual(second.statuses, [503]);
     assert.match(second.received, /\r\nx-hipache-error: OVERLOADED\r\n/);
     assert.equal(rig.proxy.frontend('a.test').load.inFlight, 1);
-    peer.send(answer('first'));
+    peer.send(response('first'));
     await first.expect('first');
     second.send(get('/3'));
     await rig.backend.receive('/3');
-    peer.send(answer('third'));
+    peer.send(response('third'));
     await second.expect('third');
     assert.doesNotMatch(rig.backend.received, /\/2/);
   });
 });
 
 describe('case 11: a pipeliner that never reads', () => {
-  test('is not read from any more: neither its requests nor their answers pile up', async (t) => {
+  test('is not read from any more: neither its requests nor their responses pile up', async (t) => {
     const rig = await Rig.start(t);
     const body = 'x'.repeat(100_000);
-    rig.backend.serve(() => answer(body));
+    rig.backend.serve(() => response(body));
     const client = await rig.client();
     client.socket.pause();
     const batch = get('/').repeat(20_000);

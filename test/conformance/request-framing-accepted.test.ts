@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import type { ReferenceMessage } from '../helpers/reference-parser.ts';
 import { readRequests, values } from '../helpers/reference-parser.ts';
-import { answer, get, Rig, request } from '../helpers/rig.ts';
+import { get, Rig, request, response } from '../helpers/rig.ts';
 import { until } from '../helpers/until.ts';
 
 const next = get('/next');
@@ -10,7 +10,7 @@ const next = get('/next');
 /** Sends `text` and a second request behind it; both must arrive as two requests, and both be answered. */
 async function exchange(t: TestContext, text: string): Promise<ReferenceMessage> {
   const rig = await Rig.start(t);
-  rig.backend.serve(({ startLine }) => answer(startLine.startsWith('HEAD') ? '' : `to ${startLine}`));
+  rig.backend.serve(({ startLine }) => response(startLine.startsWith('HEAD') ? '' : `to ${startLine}`));
   const client = await rig.send(text + next);
   await client.expect('to GET /next');
   assert.deepEqual(client.statuses, [200, 200]);
@@ -66,7 +66,7 @@ describe('case 8: a body reaches the backend, and the next request is framed, wi
 
 test('case 6: one empty line before a request is passed over', async (t) => {
   const rig = await Rig.start(t);
-  rig.backend.serve(({ startLine }) => answer(`to ${startLine}`));
+  rig.backend.serve(({ startLine }) => response(`to ${startLine}`));
   const client = await rig.send(`\r\n${get('/first')}\r\n${next}`);
   await client.expect('to GET /next');
   assert.match(rig.backend.received, /^GET \/first HTTP\/1\.1\r\n/);
@@ -89,12 +89,12 @@ describe('case 9: Expect', () => {
     await client.expect('HTTP/1.1 100 Continue\r\n\r\n');
     client.send('hello');
     await rig.backend.receive('\r\n\r\nhello');
-    peer.send(answer('done', '201 Created'));
+    peer.send(response('done', '201 Created'));
     await client.expect('done');
     assert.deepEqual(client.statuses, [100, 201]);
     client.send(next);
     await rig.backend.receive('hello' + 'GET /next');
-    peer.send(answer('again'));
+    peer.send(response('again'));
     await client.expect('again');
     assert.equal(rig.backend.peers.length, 1);
   });
@@ -123,7 +123,7 @@ describe('case 9: Expect', () => {
       const client = await rig.send(expecting);
       const peer = await rig.backend.peer();
       await rig.backend.receive('\r\n\r\n');
-      peer.send(answer('early', status));
+      peer.send(response('early', status));
       await client.expect('early');
       await peer.untilClosed();
       // Bytes that follow are the body, or not: nobody may take them for a request.
@@ -131,7 +131,7 @@ describe('case 9: Expect', () => {
       await client.untilEnded();
       assert.deepEqual(client.statuses, [Number(status.slice(0, 3))]);
       assert.match(client.received, /\r\nConnection: close\r\n/);
-      rig.backend.serve(() => answer('fresh'));
+      rig.backend.serve(() => response('fresh'));
       const other = await rig.send(next);
       await other.expect('fresh');
       assert.equal(rig.backend.peers.length, 2);
@@ -144,7 +144,7 @@ describe('case 9: Expect', () => {
     const client = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 1000')}part`);
     const peer = await rig.backend.peer();
     await rig.backend.receive('\r\n\r\npart');
-    peer.send(answer('enough', '413 Content Too Large'));
+    peer.send(response('enough', '413 Content Too Large'));
     await client.expect('enough');
     await peer.untilClosed();
     client.send('x'.repeat(996) + next);
@@ -158,7 +158,7 @@ describe('case 9: Expect', () => {
     const client = await rig.send(`${request('PUT / HTTP/1.0', 'Expect: 100-continue', 'Content-Length: 5')}hello`);
     const peer = await rig.backend.peer();
     await rig.backend.receive('hello');
-    peer.send(`HTTP/1.1 100 Continue\r\n\r\n${answer('done')}`);
+    peer.send(`HTTP/1.1 100 Continue\r\n\r\n${response('done')}`);
     await client.expect('done');
     assert.doesNotMatch(peer.received, /expect/i);
     assert.deepEqual(client.statuses, [200]);
@@ -219,7 +219,7 @@ describe('case 11: pipelined requests', () => {
 
   async function check(t: TestContext, send: (rig: Rig) => Promise<string>): Promise<void> {
     const rig = await Rig.start(t);
-    rig.backend.serve(({ startLine }) => answer(`<${startLine}>`));
+    rig.backend.serve(({ startLine }) => response(`<${startLine}>`));
     const received = await send(rig);
     assert.deepEqual(
       [...received.matchAll(/<(.*?)>/g)].map(([, line]) => line),
@@ -254,7 +254,7 @@ describe('case 11: pipelined requests', () => {
 
   test('may be split at every byte', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(({ startLine }) => answer(`<${startLine}>`));
+    rig.backend.serve(({ startLine }) => response(`<${startLine}>`));
     for (let split = 1; split < pipeline.length; split++) {
       const client = await rig.send(pipeline.slice(0, split));
       // What was sent first has been taken before the rest comes.
@@ -272,7 +272,7 @@ describe('case 11: pipelined requests', () => {
     for (const peer of rig.backend.peers) readRequests(peer.received);
   });
 
-  test('a slow first answer holds up the second request, which is not sent before it', async (t) => {
+  test('a slow first response holds up the second request, which is not sent before it', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/1') + get('/2'));
     const peer = await rig.backend.peer();
@@ -282,7 +282,7 @@ describe('case 11: pipelined requests', () => {
     assert.doesNotMatch(rig.backend.received, /\/2/);
     peer.send('e!');
     await rig.backend.receive('GET /2 HTTP/1.1\r\n');
-    peer.send(answer('two!'));
+    peer.send(response('two!'));
     await client.expect('two!');
     assert.match(client.received, /one!HTTP\/1\.1 200 OK[^!]*two!$/);
   });
@@ -291,11 +291,12 @@ describe('case 11: pipelined requests', () => {
 describe('case 12: clients of HTTP/1.0', () => {
   const old = 'GET /old HTTP/1.0\r\nHost: a.test\r\n\r\n';
   const kept = 'GET /old HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\n\r\n';
-  const chunkedAnswer = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n';
+  const chunkedResponse =
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n';
 
-  test('without keep-alive get their answer as 1.0, and the end', async (t) => {
+  test('without keep-alive get their response as 1.0, and the end', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('hello'));
+    rig.backend.serve(() => response('hello'));
     const client = await rig.send(old + old);
     await client.untilEnded();
     assert.equal(client.received, 'HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello');
@@ -304,7 +305,7 @@ describe('case 12: clients of HTTP/1.0', () => {
 
   test('with keep-alive keep their connection', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('hello'));
+    rig.backend.serve(() => response('hello'));
     const client = await rig.send(kept);
     await client.expect('hello');
     assert.match(client.received, /^HTTP\/1\.0 200 OK\r\n.*\r\nConnection: keep-alive\r\n\r\nhello$/s);
@@ -315,18 +316,18 @@ describe('case 12: clients of HTTP/1.0', () => {
   });
 
   for (const [name, sent] of Object.entries({ 'without keep-alive': old, 'with keep-alive': kept })) {
-    test(`${name} get a chunked answer without its chunks and trailers, up to the end of the connection`, async (t) => {
+    test(`${name} get a chunked response without its chunks and trailers, up to the end of the connection`, async (t) => {
       const rig = await Rig.start(t);
-      rig.backend.serve(() => chunkedAnswer);
+      rig.backend.serve(() => chunkedResponse);
       const client = await rig.send(sent);
       await client.untilEnded();
       assert.equal(client.received, 'HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nabcde');
     });
   }
 
-  test('never get an interim answer', async (t) => {
+  test('never get an informational response', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => `HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${answer('hello')}`);
+    rig.backend.serve(() => `HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${response('hello')}`);
     const client = await rig.send(old);
     await client.untilEnded();
     assert.deepEqual(client.statuses, [200]);

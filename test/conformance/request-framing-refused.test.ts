@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { answer, get, Rig, request } from '../helpers/rig.ts';
+import { get, Rig, request, response } from '../helpers/rig.ts';
 
 /** What an attacker would have a backend, or the proxy, take for a request of its own. */
 const smuggled = get('/smuggled');
@@ -171,10 +171,10 @@ const connections: Cases = {
   'no token': post('Connection: a b'),
 };
 
-/** Sends `text` with a request behind it: one answer, the end, and not a byte to the backend. */
+/** Sends `text` with a request behind it: one response, the end, and not a byte to the backend. */
 async function assertRefused(t: TestContext, text: string, status = 400): Promise<void> {
   const rig = await Rig.start(t);
-  rig.backend.serve(() => answer('served'));
+  rig.backend.serve(() => response('served'));
   const client = await rig.send(text + smuggled);
   await client.untilEnded();
   assert.deepEqual(client.statuses, [status]);
@@ -231,7 +231,7 @@ describe('what comes in pieces is refused as what comes whole', () => {
   for (const [name, text] of Object.entries(cases)) {
     test(name, async (t) => {
       const rig = await Rig.start(t);
-      rig.backend.serve(() => answer('served'));
+      rig.backend.serve(() => response('served'));
       const client = await rig.client();
       for (const byte of text + smuggled) client.send(byte);
       await client.untilEnded();

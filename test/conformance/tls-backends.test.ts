@@ -3,7 +3,7 @@ import { after, before, describe, type TestContext, test } from 'node:test';
 import { createServer, type TLSSocket } from 'node:tls';
 import { backendTls } from '../../src/tls/backend-tls.ts';
 import { Authority, type Issued } from '../helpers/authority.ts';
-import { answer, Rig } from '../helpers/rig.ts';
+import { Rig, response } from '../helpers/rig.ts';
 import { until } from '../helpers/until.ts';
 
 let authority: Authority;
@@ -19,7 +19,7 @@ describe('backends with TLS', () => {
     const server = createServer({ key: issued.key, cert: issued.certificate }, (socket) => {
       seen.push(String((socket as TLSSocket & { servername: string | false }).servername));
       socket.on('error', () => {});
-      socket.on('data', () => socket.write(answer(socket.isSessionReused() ? 'resumed' : 'whole')));
+      socket.on('data', () => socket.write(response(socket.isSessionReused() ? 'resumed' : 'whole')));
     });
     server.on('tlsClientError', () => {});
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -98,14 +98,14 @@ describe('backends with TLS', () => {
     await client.expect(/^HTTP\/1\.1 200 /);
   });
 
-  test('that answer before they have read the body, and close: the client gets the answer (CVE-2025-4366)', async (t) => {
+  test('that answer before they have read the body, and close: the client gets the response (CVE-2025-4366)', async (t) => {
     const rig = await Rig.start(t, { backendTls: backendTls([authority.certificateFile], true) });
     const issued = authority.issue(['127.0.0.1']);
     const server = createServer({ key: issued.key, cert: issued.certificate }, (socket) => {
       socket.on('error', () => {});
       socket.once('data', () => {
         socket.pause();
-        socket.write(answer('too large').replace('200 OK', '413 Too Large'), () => socket.destroy());
+        socket.write(response('too large').replace('200 OK', '413 Too Large'), () => socket.destroy());
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

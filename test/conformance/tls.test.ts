@@ -10,7 +10,7 @@ import { acceptOf } from '../../src/http1/websocket.ts';
 import { CertificateDirectory } from '../../src/tls/certificate-directory.ts';
 import { type CertificateSource, ServerCertificates } from '../../src/tls/server-certificates.ts';
 import { Authority, type Issued } from '../helpers/authority.ts';
-import { answer, get } from '../helpers/rig.ts';
+import { get, response } from '../helpers/rig.ts';
 import { TlsRig, type TlsRigOptions, ticketKeys } from '../helpers/tls-rig.ts';
 import { until } from '../helpers/until.ts';
 
@@ -47,7 +47,7 @@ class Records implements CertificateSource {
 
 describe('a connection with TLS', () => {
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-    test(`${version}: a request and its answer, with what the backend has to know`, async (t) => {
+    test(`${version}: a request and its response, with what the backend has to know`, async (t) => {
       const rig = await start(t);
       const socket = await rig.connect({ minVersion: version, maxVersion: version });
       assert.equal(socket.getProtocol(), version);
@@ -86,8 +86,8 @@ describe('a connection with TLS', () => {
       'the body',
       () => rig.rig.backend.received.endsWith('bbb') && rig.rig.backend.received.length > body.length,
     );
-    rig.rig.backend.peers[0]?.send(answer(body));
-    await until('the answer', () => received.length > body.length && received.endsWith('bbb'));
+    rig.rig.backend.peers[0]?.send(response(body));
+    await until('the response', () => received.length > body.length && received.endsWith('bbb'));
   });
 
   test('many requests on one connection, then an end from the client', async (t) => {
@@ -97,7 +97,7 @@ describe('a connection with TLS', () => {
       const head = rig.rig.backend.received.length;
       socket.write(get(`/${round}`));
       await until('the request', () => rig.rig.backend.received.slice(head).endsWith('\r\n\r\n'));
-      rig.rig.backend.peers[0]?.send(answer('x'));
+      rig.rig.backend.peers[0]?.send(response('x'));
     }
     socket.end();
     await until('the end', () => rig.rig.proxy.dataPlane.counters.clientConnectionsOpen === 0);
@@ -116,7 +116,7 @@ describe('a connection with TLS', () => {
     assert.equal(rig.rig.proxy.dataPlane.counters.tlsHandshakesFailed, 4);
   });
 
-  test('an answer that breaks off ends without the close of TLS', async (t) => {
+  test('a response that breaks off ends without the close of TLS', async (t) => {
     const rig = await start(t);
     const socket = await rig.connect();
     let ended = false;

@@ -188,6 +188,6 @@ test('handshakes at once are no more than a host may have tunnels', async (t) =>
   await until('the refusals', () => clients.filter(({ statuses }) => statuses[0] === 503).length === 4);
   await until('the others at the backend', () => rig.backend.peers.length === 2);
   for (const peer of rig.backend.peers) peer.send('HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n');
-  await until('their answers', () => clients.filter(({ statuses }) => statuses[0] === 403).length === 2);
+  await until('their responses', () => clients.filter(({ statuses }) => statuses[0] === 403).length === 2);
   assert.equal(rig.proxy.frontend('a.test').load.tunnels, 0);
 });

@@ -75,7 +75,7 @@ test('the handshake reaches the backend with its fields, and the 101 the client;
   assert.equal(rig.proxy.ended[0]?.status, 101);
 });
 
-describe('21, 22: an answer that is no 101 is an ordinary answer', () => {
+describe('21, 22: a response that is no 101 is an ordinary response', () => {
   test('another protocol is not asked for, and what is behind the request waits its turn', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(`${handshake({ Upgrade: 'foo' })}GET /second HTTP/1.1\r\nHost: a.test\r\n\r\n`);
@@ -178,7 +178,7 @@ describe('24: what is no handshake', () => {
     });
   }
 
-  const badAnswers: readonly [string, string][] = [
+  const badResponses: readonly [string, string][] = [
     ['a wrong accept', switched.replace(acceptOf(key), acceptOf('AAAAAAAAAAAAAAAAAAAAAA=='))],
     ['no accept', switched.replace(/Sec-WebSocket-Accept: .*\r\n/, '')],
     ['two accepts', switched.replace('\r\n\r\n', `\r\nSec-WebSocket-Accept: ${acceptOf(key)}\r\n\r\n`)],
@@ -187,12 +187,12 @@ describe('24: what is no handshake', () => {
     ['no Connection', switched.replace('Connection: Upgrade\r\n', '')],
     ['HTTP/1.0', switched.replace('HTTP/1.1', 'HTTP/1.0')],
   ];
-  for (const [name, answer] of badAnswers) {
+  for (const [name, response] of badResponses) {
     test(`a 101 with ${name}: 502, and nothing of it is passed on`, async (t) => {
       const rig = await Rig.start(t);
       const client = await rig.send(`${handshake()}`);
       const backend = await asked(rig);
-      backend.send(`${answer}\x81\x05leaks`);
+      backend.send(`${response}\x81\x05leaks`);
       await client.expect(/^HTTP\/1\.1 502 /);
       await backend.untilClosed();
       assert.doesNotMatch(client.received, /leaks|101/);
@@ -290,7 +290,7 @@ describe('26: ends', () => {
     client.close();
   });
 
-  test('no backend left: the answer of any request, framed, and the connection goes on', async (t) => {
+  test('no backend left: the response of any request, framed, and the connection goes on', async (t) => {
     const rig = await Rig.start(t);
     rig.proxy.route('none.test', ['http://127.0.0.1:1']);
     const client = await rig.send(handshake({ Host: 'none.test' }));

@@ -80,15 +80,15 @@ function transfer(
   return new Promise((resolve, reject) => {
     const asked = request(
       { host: '127.0.0.1', port, method, headers: { host: 'big.example', ...headers } },
-      (answer) => {
+      (response) => {
         let bytes = 0;
         let text = '';
-        answer.on('data', (data: Buffer) => {
+        response.on('data', (data: Buffer) => {
           bytes += data.length;
           if (method !== 'GET') text += data.toString();
         });
-        answer.on('end', () => resolve({ bytes, text }));
-        answer.on('error', reject);
+        response.on('end', () => resolve({ bytes, text }));
+        response.on('error', reject);
       },
     );
     asked.on('error', reject);

@@ -8,10 +8,10 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Authority, type Issued } from '../helpers/authority.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
-import { type Answer, ask } from '../helpers/http-client.ts';
+import { ask, type ClientResponse } from '../helpers/http-client.ts';
 import { metricsUrl, scrape } from '../helpers/metrics.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
-import { socketOwner } from '../helpers/socket-owner.ts';
+import { socketOwner } from '../helpers/socket-handler.ts';
 import { askOn } from '../helpers/steady-load.ts';
 import { until } from '../helpers/until.ts';
 import { WorkerClients, workerOf } from '../helpers/worker-clients.ts';
@@ -170,22 +170,22 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     const { url, state, probes, held } = await flaky(t);
     await server.cli('rpush', 'frontend:a.example', 'app', url, one.url);
     state.holds = true;
-    const answers: Promise<Answer>[] = [];
+    const responses: Promise<ClientResponse>[] = [];
     for (const { proxy } of instances) {
       const before = held.length;
       await until('a request of the instance at the backend', async () => {
-        let isAnswered = false;
-        const answer = ask(proxy.port, 'a.example').finally(() => {
-          isAnswered = true;
+        let isResponded = false;
+        const response = ask(proxy.port, 'a.example').finally(() => {
+          isResponded = true;
         });
-        answers.push(answer);
-        await until('it to be answered or held', () => isAnswered || held.length > before);
+        responses.push(response);
+        await until('it to be answered or held', () => isResponded || held.length > before);
         return held.length > before;
       });
     }
     state.holds = false;
     for (const socket of held) socket.destroy();
-    for (const answer of await Promise.all(answers)) assert.equal(answer.body, 'one');
+    for (const response of await Promise.all(responses)) assert.equal(response.body, 'one');
     // By then the later one of the two marks is in the place of the other.
     await until('the first probes', () => probes.length >= 2);
     const settled = probes.length;

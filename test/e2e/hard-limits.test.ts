@@ -32,7 +32,7 @@ describe('a proxy that runs out of descriptors', () => {
     );
     assert.ok(clients.some((client) => !client.statuses.includes(200)));
     for (const client of clients) client.close();
-    await until('an answer', async () => (await ask(proxy.port, 'a.example').catch(() => null))?.body === 'fine');
+    await until('a response', async () => (await ask(proxy.port, 'a.example').catch(() => null))?.body === 'fine');
     const { stdout } = await home.run('explain', 'a.example', '--json');
     assert.doesNotMatch(stdout, /OVERLOADED|REFUSED/);
     assert.equal(proxy.child.exitCode, null);

@@ -100,14 +100,14 @@ describe('the metrics of an instance', () => {
     const [stopped = 0] = workerPids(proxy.pid);
     process.kill(stopped, 'SIGSTOP');
     try {
-      await untilSeries(url, 'hipache_workers_unanswered', (value) => value === 1);
+      await untilSeries(url, 'hipache_workers_unresponsive', (value) => value === 1);
       const series = await scrape(url);
       assert.equal(series.get('hipache_responses_total{class="2xx"}'), 20);
       assert.equal([...series.keys()].filter((name) => name.startsWith('hipache_worker_resident_bytes')).length, 1);
     } finally {
       process.kill(stopped, 'SIGCONT');
     }
-    await untilSeries(url, 'hipache_workers_unanswered', (value) => value === 0);
+    await untilSeries(url, 'hipache_workers_unresponsive', (value) => value === 0);
   });
 
   it('are all in docs/metrics.md, with their types and meaning, and no others', async () => {

@@ -53,8 +53,8 @@ describe('nginx behind Hipache, curl before it', () => {
 
   it('answers many requests over one connection', async () => {
     const urls = Array.from({ length: 20 }, (_, count) => url(`/echo/${count}`));
-    const answers = await curl(...here(), ...urls);
-    assert.equal(answers, Array.from({ length: 20 }, (_, count) => `/echo/${count}\n`).join(''));
+    const responses = await curl(...here(), ...urls);
+    assert.equal(responses, Array.from({ length: 20 }, (_, count) => `/echo/${count}\n`).join(''));
   });
 
   it('takes compressed answers in chunks, of unknown length', async () => {

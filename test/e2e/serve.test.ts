@@ -100,12 +100,12 @@ describe('a proxy on its embedded store', () => {
     });
     await home.route('set', 'slow.example', slow.url);
     const proxy = await home.serve();
-    const answer = ask(proxy.port, 'slow.example');
+    const response = ask(proxy.port, 'slow.example');
     await until('the request at the backend', () => slow.requests === 1);
     proxy.signal('SIGTERM');
     await until('the log to say so', () => proxy.output.includes('SIGTERM'));
     release();
-    assert.equal((await answer).body, 'late');
+    assert.equal((await response).body, 'late');
     assert.equal(await proxy.ended(), 0);
     await slow.stop();
   });
@@ -114,13 +114,13 @@ describe('a proxy on its embedded store', () => {
     const stuck = await HttpBackend.start('stuck', () => {});
     await home.route('set', 'stuck.example', stuck.url);
     const proxy = await home.serve();
-    const answer = ask(proxy.port, 'stuck.example').catch((error: Error) => error);
+    const response = ask(proxy.port, 'stuck.example').catch((error: Error) => error);
     await until('the request at the backend', () => stuck.requests === 1);
     proxy.signal('SIGTERM');
     await until('the log to say so', () => proxy.output.includes('SIGTERM'));
     proxy.signal('SIGTERM');
     assert.equal(await proxy.ended(), 143);
-    assert.ok((await answer) instanceof Error);
+    assert.ok((await response) instanceof Error);
     await stuck.stop();
   });
 
@@ -129,11 +129,11 @@ describe('a proxy on its embedded store', () => {
     const stuck = await HttpBackend.start('stuck', () => {});
     await home.route('set', 'stuck.example', stuck.url);
     const proxy = await home.serve();
-    const answer = ask(proxy.port, 'stuck.example', { path: '/stuck' }).catch((error: Error) => error);
+    const response = ask(proxy.port, 'stuck.example', { path: '/stuck' }).catch((error: Error) => error);
     await until('the request at the backend', () => stuck.requests === 1);
     proxy.signal('SIGTERM');
     assert.equal(await proxy.ended(), 0);
-    assert.ok((await answer) instanceof Error);
+    assert.ok((await response) instanceof Error);
     assert.match(home.read('access.log'), /"GET \/stuck HTTP\/1\.1" 499 /);
     await stuck.stop();
   });

@@ -128,8 +128,8 @@ describe('WebSockets through the program', () => {
       it(`${scheme}: Socket.IO by ${transports.join(', then ')}`, async () => {
         const client = io(url().replace(/^ws/, 'http'), { transports, forceNew: true, ...options() });
         try {
-          const answer = await client.timeout(20_000).emitWithAck('ask', 'hello');
-          assert.equal(answer, 'hello!');
+          const response = await client.timeout(20_000).emitWithAck('ask', 'hello');
+          assert.equal(response, 'hello!');
           const wanted = transports.at(-1);
           await until(`the transport ${wanted}`, () => client.io.engine.transport.name === wanted);
           assert.equal(await client.timeout(20_000).emitWithAck('ask', 'again'), 'again!');

@@ -47,5 +47,5 @@ it('marks set before a SIGHUP are lifted after it, and the metrics tell of it', 
   await until('its recovery', () => proxy.output.includes('a backend has recovered host=a.example'));
   await untilSeries(url, 'hipache_backends_probed', (value) => value === 0);
   assert.equal((await scrape(url)).get('hipache_recovered_backends_total'), 1);
-  await until('an answer of it', async () => (await ask(proxy.port, 'a.example')).body === 'two');
+  await until('a response of it', async () => (await ask(proxy.port, 'a.example')).body === 'two');
 });

@@ -63,14 +63,14 @@ describe('SIGTERM', () => {
     home.configure({}, { workers: 1, drainSeconds: 3600 });
     await home.route('set', 'a.example', stuck.url);
     const proxy = await home.serve();
-    const answer = ask(proxy.port, 'a.example').catch((error: Error) => error);
+    const response = ask(proxy.port, 'a.example').catch((error: Error) => error);
     await until('the request at the backend', () => stuck.requests === 1);
     home.configure({}, { workers: 1, drainSeconds: 1 });
     proxy.signal('SIGHUP');
     await until('a new worker', () => proxy.output.includes('the configuration is in force'));
     proxy.signal('SIGTERM');
     assert.equal(await proxy.ended(), 0);
-    assert.ok((await answer) instanceof Error);
+    assert.ok((await response) instanceof Error);
     assert.match(proxy.output, /not everything had finished/);
   });
 });

@@ -33,18 +33,18 @@ it('sessions are resumed after a SIGHUP, also where root alone may read the key'
   /** @returns whether the session was resumed, and the one to resume. */
   async function visit(session?: Buffer): Promise<{ reused: boolean; session: Buffer }> {
     const socket = connect({ host: '127.0.0.1', port, servername: 'a.example', ca: authority.certificate, session });
-    let answer = '';
+    let response = '';
     let ticket: Buffer | null = null;
     socket.on('session', (bytes: Buffer) => {
       ticket = bytes;
     });
     socket.on('data', (bytes: Buffer) => {
-      answer += bytes.toString();
+      response += bytes.toString();
     });
     socket.write('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
     await until(
-      'an answer and a ticket',
-      () => answer.endsWith('one') && (ticket !== null || socket.isSessionReused()),
+      'a response and a ticket',
+      () => response.endsWith('one') && (ticket !== null || socket.isSessionReused()),
     );
     const reused = socket.isSessionReused();
     socket.destroy();

@@ -4,7 +4,7 @@ import { EchoBackend, EchoTunnel } from '../helpers/echo-tunnels.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { RawClient } from '../helpers/raw-client.ts';
-import { socketOwner } from '../helpers/socket-owner.ts';
+import { socketOwner } from '../helpers/socket-handler.ts';
 import { until } from '../helpers/until.ts';
 import { workerOf } from '../helpers/worker-clients.ts';
 import { isRunning, workerPids } from '../helpers/workers.ts';

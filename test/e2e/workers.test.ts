@@ -51,14 +51,16 @@ describe('several workers', () => {
     const waiting: (() => void)[] = [];
     const slow = await HttpBackend.start('slow', (_, response) => void waiting.push(() => response.end('late')));
     await home.route('set', 'slow.example', slow.url);
-    const answers = Array.from({ length: 24 }, () => ask(proxy.port, 'slow.example').then(({ body }) => body, String));
+    const responses = Array.from({ length: 24 }, () =>
+      ask(proxy.port, 'slow.example').then(({ body }) => body, String),
+    );
     await until('all requests at the backend', () => slow.requests === 24);
     const [victim = 0, other] = workerPids(proxy.pid);
     process.kill(victim, 'SIGKILL');
     // Of what the other one has nothing is lost, and whoever comes now is served as well.
     for (let count = 0; count < 40; count++) assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
     for (const release of waiting) release();
-    const ended = await Promise.all(answers);
+    const ended = await Promise.all(responses);
     assert.ok(ended.includes('late'), ended.join());
     await until('the replacement', () => workerPids(proxy.pid).length === 2);
     assert.ok(workerPids(proxy.pid).includes(other as number));
@@ -89,7 +91,7 @@ describe('several workers', () => {
     process.kill(stuck, 'SIGSTOP');
     await until('its end', () => !isRunning(stuck));
     await until('its replacement', () => workerPids(proxy.pid).length === 2);
-    assert.match(proxy.output, /a worker did not answer and was ended/);
+    assert.match(proxy.output, /a worker did not response and was ended/);
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
   });
 
@@ -101,7 +103,7 @@ describe('several workers', () => {
     await home.route('set', 'slow.example', slow.url);
     const proxy = await home.serve();
     const { port } = proxy;
-    const answer = ask(port, 'slow.example');
+    const response = ask(port, 'slow.example');
     await until('the request at the backend', () => slow.requests === 1);
     const workers = workerPids(proxy.pid);
     process.kill(proxy.pid, 'SIGKILL');
@@ -112,7 +114,7 @@ describe('several workers', () => {
       ),
     );
     release();
-    assert.equal((await answer).body, 'late');
+    assert.equal((await response).body, 'late');
     for (const pid of workers) await until('the end of a worker', () => !isRunning(pid));
     await slow.stop();
   });
@@ -135,7 +137,7 @@ describe('several workers', () => {
     const stuck = await HttpBackend.start('stuck', () => {});
     await home.route('set', 'stuck.example', stuck.url);
     const proxy = await home.serve();
-    const answer = ask(proxy.port, 'stuck.example').catch((error: Error) => error);
+    const response = ask(proxy.port, 'stuck.example').catch((error: Error) => error);
     await until('the request at the backend', () => stuck.requests === 1);
     const workers = workerPids(proxy.pid);
     proxy.signal('SIGTERM');
@@ -143,7 +145,7 @@ describe('several workers', () => {
     proxy.signal('SIGTERM');
     assert.equal(await proxy.ended(), 143);
     for (const pid of workers) await until('the end of a worker', () => !isRunning(pid));
-    assert.ok((await answer) instanceof Error);
+    assert.ok((await response) instanceof Error);
     await stuck.stop();
   });
 

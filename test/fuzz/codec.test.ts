@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type Read, readAnswerPieces, readRequestPieces } from '../helpers/codec.ts';
-import { type Reference, readAnswer, readRequest } from '../helpers/reference-parser.ts';
-import { answer, chunkedBody, cut, cuts, mutate, mutation, request } from './messages.ts';
+import { type Read, readRequestPieces, readResponsePieces } from '../helpers/codec.ts';
+import { type Reference, readRequest, readResponse } from '../helpers/reference-parser.ts';
+import { chunkedBody, cut, cuts, mutate, mutation, request, response } from './messages.ts';
 
 const runs = { numRuns: 2000 };
 /** Any bytes at all; mostly such as a parser looks at. */
@@ -21,10 +21,10 @@ const requestText = fc.oneof(
   fc.tuple(request, noise).map(([text, behind]) => text + behind),
   noise,
 );
-const answerText = fc.oneof(
-  answer,
-  fc.tuple(answer, mutation).map(([text, changes]) => mutate(text, changes)),
-  fc.tuple(answer, noise).map(([text, behind]) => text + behind),
+const responseText = fc.oneof(
+  response,
+  fc.tuple(response, mutation).map(([text, changes]) => mutate(text, changes)),
+  fc.tuple(response, noise).map(([text, behind]) => text + behind),
   noise,
 );
 
@@ -107,10 +107,10 @@ describe('requests', () => {
 describe('answers', () => {
   test('mean the same however they are cut', () => {
     fc.assert(
-      fc.property(answerText, cuts, fc.boolean(), (text, positions, toHead) => {
-        const whole = readAnswerPieces([text], toHead);
-        assert.deepEqual(essence(readAnswerPieces(cut(text, positions), toHead)), essence(whole));
-        assert.deepEqual(essence(readAnswerPieces(text.split(''), toHead)), essence(whole));
+      fc.property(responseText, cuts, fc.boolean(), (text, positions, toHead) => {
+        const whole = readResponsePieces([text], toHead);
+        assert.deepEqual(essence(readResponsePieces(cut(text, positions), toHead)), essence(whole));
+        assert.deepEqual(essence(readResponsePieces(text.split(''), toHead)), essence(whole));
       }),
       runs,
     );
@@ -118,10 +118,10 @@ describe('answers', () => {
 
   test('mean what the reference says, and hold no line ends', () => {
     fc.assert(
-      fc.property(answerText, fc.boolean(), (text, toHead) => {
-        const read = readAnswerPieces([text], toHead);
+      fc.property(responseText, fc.boolean(), (text, toHead) => {
+        const read = readResponsePieces([text], toHead);
         assertClean(read);
-        assertAgrees(read, readAnswer(text, toHead), text);
+        assertAgrees(read, readResponse(text, toHead), text);
       }),
       { numRuns: 6000 },
     );

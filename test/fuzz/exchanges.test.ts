@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BackendPeer } from '../helpers/raw-backend.ts';
-import { type ReferenceMessage, readAnswer, readRequest, values } from '../helpers/reference-parser.ts';
-import { answer, Rig } from '../helpers/rig.ts';
+import { type ReferenceMessage, readRequest, readResponse, values } from '../helpers/reference-parser.ts';
+import { Rig, response } from '../helpers/rig.ts';
 import { until } from '../helpers/until.ts';
 import { cut, cuts, mutate, mutation, request } from './messages.ts';
 
@@ -27,13 +27,13 @@ const exchange = fc.record({
   body,
   sizes,
   cuts,
-  answer: fc.record({
+  response: fc.record({
     status: fc.constantFrom(200, 200, 200, 204, 304, 404, 500),
     framing: fc.constantFrom('length', 'length', 'chunked', 'close'),
     body,
     sizes,
     cuts,
-    interims: fc.constantFrom(0, 0, 0, 1, 2),
+    informationals: fc.constantFrom(0, 0, 0, 1, 2),
     trailer: fc.boolean(),
     closes: fc.constantFrom(false, false, false, true),
   }),
@@ -59,17 +59,17 @@ function requestText({ method, framing: framed, body: data, sizes: lengths }: Pl
   return head + (framed === 'length' ? data : chunks(data, lengths, 'X-Trailer: t\r\nHost: evil\r\n'));
 }
 
-function hasBody({ method, answer: { status } }: Planned): boolean {
+function hasBody({ method, response: { status } }: Planned): boolean {
   return method !== 'HEAD' && status !== 204 && status !== 304;
 }
 
-function answerText(planned: Planned, at: number): string {
-  const { status, framing: framed, body: data, sizes: lengths, interims, trailer, closes } = planned.answer;
+function responseText(planned: Planned, at: number): string {
+  const { status, framing: framed, body: data, sizes: lengths, informationals, trailer, closes } = planned.response;
   const lines = [`HTTP/1.1 ${status} Planned`, `X-Plan: ${at}`];
   if (framed === 'length') lines.push(`Content-Length: ${data.length}`);
   if (framed === 'chunked') lines.push('Transfer-Encoding: chunked');
   if (closes) lines.push('Connection: close');
-  const head = `${'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n'.repeat(interims)}${lines.join('\r\n')}\r\n\r\n`;
+  const head = `${'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n'.repeat(informationals)}${lines.join('\r\n')}\r\n\r\n`;
   if (!hasBody(planned)) return head;
   return head + (framed === 'chunked' ? chunks(data, lengths, trailer ? 'X-Trailer: t\r\n' : '') : data);
 }
@@ -82,31 +82,31 @@ async function sendPieces(socket: { write(bytes: Buffer): boolean }, pieces: rea
   }
 }
 
-async function answerAs(planned: Planned, at: number, peer: BackendPeer): Promise<void> {
-  await sendPieces(peer.socket, cut(answerText(planned, at), planned.answer.cuts));
-  const { closes, framing: framed } = planned.answer;
+async function respondAs(planned: Planned, at: number, peer: BackendPeer): Promise<void> {
+  await sendPieces(peer.socket, cut(responseText(planned, at), planned.response.cuts));
+  const { closes, framing: framed } = planned.response;
   if (closes || (framed === 'close' && hasBody(planned))) peer.socket.end();
 }
 
-type Answers = { message: ReferenceMessage; interims: number }[];
+type ReadResponses = { message: ReferenceMessage; informationals: number }[];
 
-/** All final answers to these methods, with the interim ones before them counted. */
-function readAnswers(text: string, plan: readonly Planned[]): Answers | null {
-  const answers: Answers = [];
+/** All final responses to these methods, with the informational ones before them counted. */
+function readResponses(text: string, plan: readonly Planned[]): ReadResponses | null {
+  const responses: ReadResponses = [];
   let rest = text;
   for (const { method } of plan) {
-    for (let interims = 0; ; interims++) {
-      const message = readAnswer(rest, method === 'HEAD');
-      if (message.kind === 'bad') throw new Error(`not an answer: ${JSON.stringify(rest.slice(0, 200))}`);
+    for (let informationals = 0; ; informationals++) {
+      const message = readResponse(rest, method === 'HEAD');
+      if (message.kind === 'bad') throw new Error(`not a response: ${JSON.stringify(rest.slice(0, 200))}`);
       if (message.kind === 'more') return null;
       rest = rest.slice(message.length);
       if (message.startLine.startsWith('HTTP/1.1 1')) continue;
-      answers.push({ message, interims });
+      responses.push({ message, informationals });
       break;
     }
   }
   assert.equal(rest, '');
-  return answers;
+  return responses;
 }
 
 test('valid exchanges arrive as they were sent, in both directions', async (t) => {
@@ -117,23 +117,23 @@ test('valid exchanges arrive as they were sent, in both directions', async (t) =
       rig.backend.serve((message, peer) => {
         seen.push(message);
         const at = Number(values(message.fields, 'x-plan')[0]);
-        void answerAs(plan[at] as Planned, at, peer);
+        void respondAs(plan[at] as Planned, at, peer);
         return '';
       });
       const client = await rig.client();
       const sent = sendPieces(client.socket, cut(plan.map(requestText).join(''), positions));
-      let answers: Answers | null = null;
+      let responses: ReadResponses | null = null;
       let length = -1;
-      await until('every answer', () => {
-        if (client.received.length !== length) answers = readAnswers(client.received, plan);
+      await until('every response', () => {
+        if (client.received.length !== length) responses = readResponses(client.received, plan);
         length = client.received.length;
-        return answers !== null || client.closed || client.ended;
+        return responses !== null || client.closed || client.ended;
       });
       await sent;
       assert.notEqual(
-        answers,
+        responses,
         null,
-        `closed before every answer: ${JSON.stringify(rig.proxy.ended.slice(-plan.length))}`,
+        `closed before every response: ${JSON.stringify(rig.proxy.ended.slice(-plan.length))}`,
       );
       for (const [at, planned] of plan.entries()) {
         const arrived = seen[at] as ReferenceMessage;
@@ -141,10 +141,10 @@ test('valid exchanges arrive as they were sent, in both directions', async (t) =
         assert.equal(arrived.body, planned.framing === 'none' ? '' : planned.body);
         assert.equal(arrived.chunked, planned.framing === 'chunked');
         assert.deepEqual(arrived.trailers, planned.framing === 'chunked' ? [['X-Trailer', 't']] : []);
-        const { message, interims } = (answers as unknown as Answers)[at] as Answers[number];
-        assert.equal(message.startLine, `HTTP/1.1 ${planned.answer.status} Planned`);
-        assert.equal(interims, planned.answer.interims);
-        assert.equal(message.body, hasBody(planned) ? planned.answer.body : '');
+        const { message, informationals } = (responses as unknown as ReadResponses)[at] as ReadResponses[number];
+        assert.equal(message.startLine, `HTTP/1.1 ${planned.response.status} Planned`);
+        assert.equal(informationals, planned.response.informationals);
+        assert.equal(message.body, hasBody(planned) ? planned.response.body : '');
         assert.deepEqual(values(message.fields, 'x-plan'), [String(at)]);
       }
       assert.equal(seen.length, plan.length);
@@ -157,7 +157,7 @@ test('valid exchanges arrive as they were sent, in both directions', async (t) =
 
 test('whatever clients send, a backend gets sound requests only, and nothing is left under way', async (t) => {
   const rig = await Rig.start(t);
-  rig.backend.serve(({ startLine }) => answer(startLine.startsWith('HEAD') ? '' : 'served'));
+  rig.backend.serve(({ startLine }) => response(startLine.startsWith('HEAD') ? '' : 'served'));
   await fc.assert(
     fc.asyncProperty(
       fc.array(request, { minLength: 1, maxLength: 3 }),
@@ -171,7 +171,7 @@ test('whatever clients send, a backend gets sound requests only, and nothing is 
         await until('the end', () => client.ended || client.closed);
         client.close();
         await rig.proxy.untilQuiet();
-        // Every status is one of ours or of the backend; every answer can be read.
+        // Every status is one of ours or of the backend; every response can be read.
         for (const status of client.statuses)
           assert.ok([200, 400, 405, 408, 414, 417, 431, 505].includes(status), `${status}`);
       },
@@ -200,7 +200,7 @@ test('clients that leave at any moment leave nothing behind', async (t) => {
         for (const backend of rig.backends) {
           backend.serve((message, peer) => {
             const at = Number(values(message.fields, 'x-plan')[0]);
-            void answerAs(plan[at] as Planned, at, peer);
+            void respondAs(plan[at] as Planned, at, peer);
             return '';
           });
         }

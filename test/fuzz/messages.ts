@@ -95,8 +95,8 @@ export const request = fc
     return `${method} ${asked} HTTP/1.1\r\n${all.map((line) => `${line}\r\n`).join('')}\r\n${text}`;
   });
 
-/** A valid answer of HTTP/1.1 whose end shows, interim ones among them. */
-export const answer = fc
+/** A valid response of HTTP/1.1 whose end shows, informational ones among them. */
+export const response = fc
   .record({
     status: fc.constantFrom('200 OK', '204', '304 Not Modified', '100 ', '103 Early Hints', '404 \xe4\t', '599 x'),
     fields,

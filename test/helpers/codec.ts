@@ -1,7 +1,7 @@
-import { AnswerHead } from '../../src/http1/answer-head.ts';
 import { BodyReader, type BodySink } from '../../src/http1/body.ts';
 import { type Framing, type Head, type HeadLimits, NEED_MORE, REFUSED } from '../../src/http1/head.ts';
 import { RequestHead } from '../../src/http1/request-head.ts';
+import { ResponseHead } from '../../src/http1/response-head.ts';
 
 /** What the codec made of one message, comparable by `deepEqual`. */
 export interface Read {
@@ -26,9 +26,9 @@ export function readRequestPieces(pieces: readonly string[], limits = wideLimits
   return readPieces(head, pieces, limits, () => [head.framing, head.contentLength]);
 }
 
-/** Reads the first answer of the concatenated pieces. */
-export function readAnswerPieces(pieces: readonly string[], toHead = false, limits = wideLimits): Read {
-  const head = new AnswerHead();
+/** Reads the first response of the concatenated pieces. */
+export function readResponsePieces(pieces: readonly string[], toHead = false, limits = wideLimits): Read {
+  const head = new ResponseHead();
   head.toHead = toHead;
   return readPieces(head, pieces, limits, () => [head.framing, head.contentLength]);
 }

@@ -1,24 +1,24 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
-export type Answerer = (request: IncomingMessage, response: ServerResponse) => void;
+export type Responder = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** A well-behaved HTTP backend. */
 export class HttpBackend {
   requests = 0;
   private readonly server: Server;
 
-  private constructor(answer: Answerer) {
+  private constructor(respond: Responder) {
     this.server = createServer((request, response) => {
       this.requests++;
-      answer(request, response);
+      respond(request, response);
     });
     this.server.keepAliveTimeout = 60_000;
   }
 
-  /** @param answer default: the text `name`, whatever is asked. */
-  static async start(name: string, answer?: Answerer): Promise<HttpBackend> {
+  /** @param respond default: the text `name`, whatever is asked. */
+  static async start(name: string, respond?: Responder): Promise<HttpBackend> {
     const backend = new HttpBackend(
-      answer ?? ((request, response) => request.resume().on('end', () => response.end(name))),
+      respond ?? ((request, response) => request.resume().on('end', () => response.end(name))),
     );
     await new Promise<void>((resolve) => backend.server.listen(0, '127.0.0.1', resolve));
     return backend;

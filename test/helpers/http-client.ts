@@ -1,6 +1,6 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 
-export interface Answer {
+export interface ClientResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -13,8 +13,8 @@ export interface AskOptions {
   readonly body?: string;
 }
 
-/** Asks the proxy on `port` for `host`, on a connection of its own. @throws where there is no whole answer. */
-export function ask(port: number, host: string, options: AskOptions = {}): Promise<Answer> {
+/** Asks the proxy on `port` for `host`, on a connection of its own. @throws where there is no whole response. */
+export function ask(port: number, host: string, options: AskOptions = {}): Promise<ClientResponse> {
   const { method = 'GET', path = '/', headers = {}, body } = options;
   return new Promise((resolve, reject) => {
     const agent = new Agent({ keepAlive: false });

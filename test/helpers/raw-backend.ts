@@ -80,26 +80,26 @@ export class RawBackend {
     return this.peers.flatMap(({ requests }) => requests);
   }
 
-  /** Answers every complete head without body with `answer`, on each connection. */
-  answerEach(answer: string): void {
+  /** Answers every complete head without body with `response`, on each connection. */
+  respondToEach(response: string): void {
     const answered = new Map<BackendPeer, number>();
     this.onData = (peer) => {
       const heads = peer.received.split('\r\n\r\n').length - 1;
       const done = answered.get(peer) ?? 0;
       answered.set(peer, heads);
-      for (let count = done; count < heads; count++) peer.send(answer);
+      for (let count = done; count < heads; count++) peer.send(response);
     };
   }
 
-  /** Answers every whole request, with or without body, with what `answer` makes of it; empty for no answer. */
-  serve(answer: (request: ReferenceMessage, peer: BackendPeer) => string): void {
+  /** Answers every whole request, with or without body, with what `response` makes of it; empty for no response. */
+  serve(response: (request: ReferenceMessage, peer: BackendPeer) => string): void {
     this.onData = (peer) => {
       for (;;) {
         const message = readRequest(peer.received.slice(peer.servedLength));
         if (message.kind !== 'message') return;
         peer.servedLength += message.length;
         peer.requests.push(message);
-        const text = answer(message, peer);
+        const text = response(message, peer);
         if (text !== '') peer.send(text);
       }
     };

@@ -60,7 +60,7 @@ export class RawClient {
     await until('the end of the connection', () => this.ended || this.closed);
   }
 
-  /** The statuses of all answers so far. */
+  /** The statuses of all responses so far. */
   get statuses(): number[] {
     return [...this.received.matchAll(/HTTP\/1\.[01] (\d{3})/g)].map(([, status]) => Number(status));
   }

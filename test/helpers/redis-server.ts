@@ -93,7 +93,7 @@ export class RedisServer {
     return output.replace(/\n$/, '');
   }
 
-  /** Stops it in its tracks (SIGSTOP), so that it takes connections and answers nothing. */
+  /** Stops it in its tracks (SIGSTOP), so that it takes connections and responses nothing. */
   freeze(): void {
     this.#child?.kill('SIGSTOP');
   }

@@ -41,16 +41,16 @@ export function readRequest(text: string): Reference {
   return readBody(text.slice(skipped + head.length), { ...head, length: head.length + skipped }, minor === '1', 'none');
 }
 
-/** Reads the first answer of `text`, interim ones being answers too. @param ended nothing more comes. */
-export function readAnswer(text: string, toHead: boolean, ended = false): Reference {
+/** Reads the first response of `text`, informational ones being answers too. @param ended nothing more comes. */
+export function readResponse(text: string, toHead: boolean, ended = false): Reference {
   const head = readHead(text, statusLine);
   if (head === 'more') return more;
   if (head === 'bad') return bad;
   const status = Number(head.startLine.slice(9, 12));
-  const answer = readBody(text.slice(head.length), head, head.startLine.startsWith('HTTP/1.1'), 'close', ended);
-  if (!toHead && status >= 200 && status !== 204 && status !== 304) return answer;
+  const response = readBody(text.slice(head.length), head, head.startLine.startsWith('HTTP/1.1'), 'close', ended);
+  if (!toHead && status >= 200 && status !== 204 && status !== 304) return response;
   // These have no body, but their fields are to be sound all the same.
-  if (answer.kind === 'bad' && framingOf(head.fields, head.startLine.startsWith('HTTP/1.1')) === null) return bad;
+  if (response.kind === 'bad' && framingOf(head.fields, head.startLine.startsWith('HTTP/1.1')) === null) return bad;
   return { ...bare(head), body: '', chunked: false, trailers: [], length: head.length };
 }
 

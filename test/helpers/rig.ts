@@ -75,6 +75,6 @@ export function request(startLine: string, ...lines: readonly string[]): string 
 }
 
 /** A whole answer with a length. */
-export function answer(body: string, status = '200 OK', ...lines: readonly string[]): string {
+export function response(body: string, status = '200 OK', ...lines: readonly string[]): string {
   return `${[`HTTP/1.1 ${status}`, `Content-Length: ${body.length}`, ...lines].join('\r\n')}\r\n\r\n${body}`;
 }

@@ -30,11 +30,11 @@ export class SteadyLoad {
     let socket: Socket | null = null;
     while (!this.stopping) {
       const used: Socket = socket ?? connect({ host: '127.0.0.1', port: this.port, noDelay: true });
-      const answer = await askOn(used, this.hosts[this.asked++ % this.hosts.length] as string);
-      const isWhole = /^HTTP\/1\.1 200 /.test(answer);
+      const response = await askOn(used, this.hosts[this.asked++ % this.hosts.length] as string);
+      const isWhole = /^HTTP\/1\.1 200 /.test(response);
       if (isWhole) this.answered++;
-      else this.failures.push(answer);
-      const goesOn = isWhole && keepAlive && !/\r\nConnection: close\r\n/i.test(answer);
+      else this.failures.push(response);
+      const goesOn = isWhole && keepAlive && !/\r\nConnection: close\r\n/i.test(response);
       if (!goesOn) used.destroy();
       socket = goesOn ? used : null;
     }
@@ -42,7 +42,7 @@ export class SteadyLoad {
   }
 }
 
-/** Asks for `host` on a connection. @returns the whole answer, or what went wrong. */
+/** Asks for `host` on a connection. @returns the whole response, or what went wrong. */
 export function askOn(socket: Socket, host: string): Promise<string> {
   return new Promise((resolve) => {
     let text = '';

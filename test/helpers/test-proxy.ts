@@ -28,7 +28,7 @@ export const testSettings: ProxySettings = {
   queueTimeoutMs: 5000,
   retriesMax: 3,
   retryBodyBytesMax: 65_536,
-  interimAnswersMax: 16,
+  informationalResponsesMax: 16,
   connectionsMax: 20_000,
   requestsPerHostMax: 10_000,
   tunnelsPerHostMax: 10_000,

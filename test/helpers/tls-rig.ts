@@ -6,7 +6,7 @@ import { CertificateDirectory } from '../../src/tls/certificate-directory.ts';
 import { type CertificateSource, ServerCertificates } from '../../src/tls/server-certificates.ts';
 import { TlsListener } from '../../src/tls/tls-listener.ts';
 import type { Authority, Issued } from './authority.ts';
-import { answer, get, Rig, type RigOptions } from './rig.ts';
+import { get, Rig, type RigOptions, response } from './rig.ts';
 import { until } from './until.ts';
 
 /** What tickets are sealed with in every rig: as workers of one instance have it. */
@@ -104,8 +104,8 @@ export class TlsRig {
     });
     socket.write(get('/path'));
     await until('the request', () => this.rig.backend.peers[index]?.received.endsWith('\r\n\r\n') === true);
-    this.rig.backend.peers[index]?.send(answer('secret'));
-    await until('the answer', () => received.endsWith('secret'));
+    this.rig.backend.peers[index]?.send(response('secret'));
+    await until('the response', () => received.endsWith('secret'));
     return received;
   }
 }

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import type { HipacheProcess } from './hipache.ts';
-import { socketOwner } from './socket-owner.ts';
+import { socketOwner } from './socket-handler.ts';
 import { askOn } from './steady-load.ts';
 import { until } from './until.ts';
 import { workerPids } from './workers.ts';
@@ -19,7 +19,7 @@ export class WorkerClients {
     this.clients = clients;
   }
 
-  /** Connects until each worker that runs has accepted a connection. @param host to ask for, whatever the answer. */
+  /** Connects until each worker that runs has accepted a connection. @param host to ask for, whatever the response. */
   static async connect(proxy: HipacheProcess, host: string): Promise<WorkerClients> {
     const found = new Map<number, WorkerClient>();
     const pids = workerPids(proxy.pid);
@@ -36,9 +36,9 @@ export class WorkerClients {
 
   /** The body that each worker answers with for a host; of what is not 200, the status. */
   async bodies(host: string): Promise<string[]> {
-    const answers = await Promise.all(this.clients.map(({ socket }) => askOn(socket, host)));
-    return answers.map(
-      (answer) => /^HTTP\/1\.1 200 [\s\S]*?\r\n\r\n([\s\S]*)$/.exec(answer)?.[1] ?? answer.slice(0, 12),
+    const responses = await Promise.all(this.clients.map(({ socket }) => askOn(socket, host)));
+    return responses.map(
+      (response) => /^HTTP\/1\.1 200 [\s\S]*?\r\n\r\n([\s\S]*)$/.exec(response)?.[1] ?? response.slice(0, 12),
     );
   }
 

@@ -27,7 +27,7 @@ const counted = 60_000;
 const request =
   'GET /path?query=1 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: hot-path/1.0\r\nAccept: */*\r\n' +
   'Accept-Encoding: gzip\r\nReferer: http://a.test/\r\nCookie: session=0123456789abcdef\r\n\r\n';
-const answer = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 40\r\n\r\n${'x'.repeat(40)}`;
+const response = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 40\r\n\r\n${'x'.repeat(40)}`;
 
 describe('a small request on kept connections', () => {
   const folder = mkdtempSync(join(tmpdir(), 'hipache-hot-path-'));
@@ -37,7 +37,7 @@ describe('a small request on kept connections', () => {
 
   before(async () => {
     backend = createServer({ noDelay: true }, (socket) => {
-      socket.on('data', () => socket.write(answer, 'latin1'));
+      socket.on('data', () => socket.write(response, 'latin1'));
       socket.on('error', () => {});
     });
     await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
@@ -86,7 +86,7 @@ async function open(port: number): Promise<Socket> {
   return socket;
 }
 
-/** Sends so many requests, each socket the next one when it has its answer. */
+/** Sends so many requests, each socket the next one when it has its response. */
 function ask(sockets: readonly Socket[], requests: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let asked = 0;

@@ -1,30 +1,30 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { values } from '../helpers/reference-parser.ts';
-import { answer, get, Rig, request } from '../helpers/rig.ts';
+import { get, Rig, request, response } from '../helpers/rig.ts';
 import { until } from '../helpers/until.ts';
 
 describe('case 18: bytes on an idle connection to a backend', () => {
   const surplus: Record<string, string> = {
-    'a whole answer (CVE-2026-48931)': answer('poison'),
+    'a whole response (CVE-2026-48931)': response('poison'),
     'a single byte': '\n',
     '408 as some servers send it': 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n',
   };
   for (const [name, bytes] of Object.entries(surplus)) {
-    test(`${name}: the connection is destroyed, the bytes never read as an answer`, async (t) => {
+    test(`${name}: the connection is destroyed, the bytes never read as a response`, async (t) => {
       const rig = await Rig.start(t);
-      rig.backend.serve(() => answer('first'));
+      rig.backend.serve(() => response('first'));
       const client = await rig.send(get('/1'));
       await client.expect('first');
       const peer = await rig.backend.peer();
       peer.send(bytes);
       await peer.untilClosed();
-      rig.backend.serve(() => answer('second'));
+      rig.backend.serve(() => response('second'));
       client.send(get('/2'));
       await client.expect('second');
       assert.doesNotMatch(client.received, /poison|408/);
       assert.equal(rig.backend.peers.length, 2);
-      assert.equal(rig.proxy.dataPlane.counters.backendConnectionsPoisoned, 1);
+      assert.equal(rig.proxy.dataPlane.counters.backendConnectionsUnsolicited, 1);
     });
   }
 });
@@ -37,7 +37,7 @@ async function toGet(
 ): Promise<{ rig: Rig; received: string; statuses: number[] }> {
   const rig = await Rig.start(t);
   let count = 0;
-  rig.backend.serve(() => (count++ === 0 ? sent : answer('fresh')));
+  rig.backend.serve(() => (count++ === 0 ? sent : response('fresh')));
   const client = await rig.send(request(`${method} / HTTP/1.1`));
   await client.expect(/\r\n\r\n/);
   await rig.proxy.untilQuiet();
@@ -47,7 +47,7 @@ async function toGet(
   return { rig, received, statuses };
 }
 
-describe('case 19: an answer is refused with 502, and its connection never used again, that has', () => {
+describe('case 19: a response is refused with 502, and its connection never used again, that has', () => {
   const invalid: Record<string, string> = {
     'a length and a coding': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     'a coding and a length': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n',
@@ -76,7 +76,7 @@ describe('case 19: an answer is refused with 502, and its connection never used 
     'a field without end': `HTTP/1.1 200 OK\r\nX: ${'y'.repeat(40_000)}`,
     '101 without an upgrade (case 23)':
       'HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n',
-    'interim answers without end': 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(17) + answer('late'),
+    'informational responses without end': 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(17) + response('late'),
   };
   for (const [name, sent] of Object.entries(invalid)) {
     test(name, async (t) => {
@@ -85,16 +85,16 @@ describe('case 19: an answer is refused with 502, and its connection never used 
         statuses.filter((status) => status !== 103),
         [502],
       );
-      assert.match(received, /\r\nx-hipache-error: BACKEND_ANSWER_INVALID\r\n/);
+      assert.match(received, /\r\nx-hipache-error: BACKEND_RESPONSE_INVALID\r\n/);
       assert.doesNotMatch(received, /Set-Cookie|late/);
-      // Not asked again, nor marked: it did answer.
+      // Not asked again, nor marked: it did response.
       assert.equal(rig.backend.requests.length, 2);
       assert.equal(rig.backend.peers.length, 2);
     });
   }
 });
 
-describe('case 19: interim answers', () => {
+describe('case 19: informational responses', () => {
   test('are relayed as they come, up to their limit', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
@@ -104,11 +104,11 @@ describe('case 19: interim answers', () => {
       peer.send(`HTTP/1.1 103 Early Hints\r\nLink: </${count}>\r\nConnection: x\r\nX: y\r\nContent-Length: 9\r\n\r\n`);
       await client.expect(`HTTP/1.1 103 Early Hints\r\nLink: </${count}>\r\n\r\n`);
     }
-    peer.send(answer('done'));
+    peer.send(response('done'));
     await client.expect('done');
     client.send(get('/again'));
     await rig.backend.receive('GET /again');
-    peer.send(`HTTP/1.1 103 Early Hints\r\n\r\n${answer('again')}`);
+    peer.send(`HTTP/1.1 103 Early Hints\r\n\r\n${response('again')}`);
     await client.expect('again');
     assert.equal(rig.backend.peers.length, 1);
   });
@@ -116,24 +116,24 @@ describe('case 19: interim answers', () => {
   test('102 and unknown ones are relayed too', async (t) => {
     const { statuses, received } = await toGet(
       t,
-      `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 What\r\nTransfer-Encoding: chunked\r\n\r\n${answer('done')}`,
+      `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 What\r\nTransfer-Encoding: chunked\r\n\r\n${response('done')}`,
     );
     assert.deepEqual(statuses, [102, 199, 200]);
     assert.doesNotMatch(received, /Transfer-Encoding/);
   });
 });
 
-describe('case 19: a body behind an answer that has none never reaches the client', () => {
+describe('case 19: a body behind a response that has none never reaches the client', () => {
   const bodiless: Record<string, [string, string]> = {
     '204 with a length': ['GET', 'HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\npoison'],
     '204 with chunks': ['GET', 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npoison\r\n0\r\n\r\n'],
-    '204 with an answer behind it': ['GET', `HTTP/1.1 204 No Content\r\n\r\n${answer('poison')}`],
+    '204 with a response behind it': ['GET', `HTTP/1.1 204 No Content\r\n\r\n${response('poison')}`],
     '304 with a length': ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\npoison'],
     '304 with chunks': [
       'GET',
       'HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npoison\r\n0\r\n\r\n',
     ],
-    'HEAD with a body': ['HEAD', answer('poison')],
+    'HEAD with a body': ['HEAD', response('poison')],
     'HEAD with chunks': ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npoison\r\n0\r\n\r\n'],
   };
   for (const [name, [method, sent]] of Object.entries(bodiless)) {
@@ -150,14 +150,14 @@ describe('case 19: a body behind an answer that has none never reaches the clien
     rig.backend.serve(({ startLine }) => {
       if (startLine.includes('/204')) return 'HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n';
       if (startLine.includes('/304')) return 'HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n';
-      return startLine.startsWith('HEAD') ? 'HTTP/1.1 200 OK\r\nContent-Length: 88\r\n\r\n' : answer('end');
+      return startLine.startsWith('HEAD') ? 'HTTP/1.1 200 OK\r\nContent-Length: 88\r\n\r\n' : response('end');
     });
     const client = await rig.send(get('/204') + get('/304') + request('HEAD / HTTP/1.1') + get('/end'));
     await client.expect('end');
     assert.equal(
       client.received,
       'HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n' +
-        `HTTP/1.1 200 OK\r\nContent-Length: 88\r\n\r\n${answer('end')}`,
+        `HTTP/1.1 200 OK\r\nContent-Length: 88\r\n\r\n${response('end')}`,
     );
     assert.equal(rig.backend.peers.length, 1);
   });
@@ -186,7 +186,7 @@ describe('case 19: a body that is cut short is seen by the client as a reset', (
         await until('the reset', () => client.reset);
         assert.doesNotMatch(client.received, /\r\n0\r\n/);
         assert.equal(client.ended, false);
-        assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_ANSWER_TRUNCATED');
+        assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_RESPONSE_TRUNCATED');
       });
     }
   }
@@ -224,9 +224,9 @@ describe('case 19: a body that is cut short is seen by the client as a reset', (
   });
 });
 
-describe('case 20: bytes beyond the length of an answer', () => {
+describe('case 20: bytes beyond the length of a response', () => {
   const surplus: Record<string, string> = {
-    'an answer': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison',
+    'a response': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison',
     'one byte': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello!',
     'behind the last chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\npoison!',
     'behind a length of 0': 'HTTP/1.1 200 hello\r\nContent-Length: 0\r\n\r\npoison!',
@@ -248,7 +248,7 @@ describe('case 20: bytes beyond the length of an answer', () => {
     await rig.backend.receive('\r\n\r\n');
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel');
     await client.expect('hel');
-    peer.send(`lo${answer('poison')}`);
+    peer.send(`lo${response('poison')}`);
     await client.expect('hello');
     await peer.untilClosed();
     assert.doesNotMatch(client.received, /poison/);
@@ -259,7 +259,9 @@ describe('case 23: an Upgrade to anything but websocket is not forwarded, and th
   for (const protocol of ['h2c', 'TLS/1.0', 'foo']) {
     test(protocol, async (t) => {
       const rig = await Rig.start(t);
-      rig.backend.serve(({ startLine }) => answer(`to ${startLine}`, '200 OK', 'Upgrade: h2c', 'Connection: upgrade'));
+      rig.backend.serve(({ startLine }) =>
+        response(`to ${startLine}`, '200 OK', 'Upgrade: h2c', 'Connection: upgrade'),
+      );
       const lines = [`Upgrade: ${protocol}`, 'Connection: Upgrade, HTTP2-Settings', 'HTTP2-Settings: AAMAAABkAAQAAP__'];
       const client = await rig.send(get('/1', ...lines) + get('/2'));
       await client.expect('to GET /2 HTTP/1.1');

@@ -23,7 +23,7 @@ const linksMax = 40;
  * the account could bend meanwhile (CVE-2016-1247): only what has been opened without following a link, and only on a
  * way that is root's. What is not given is told to `warn`; the account has to be able to write there without it.
  */
-export class HandOver {
+export class FileOwnership {
   private readonly account: RunAs;
   private readonly warn: (message: string) => void;
 

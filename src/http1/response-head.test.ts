@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fieldsOf } from '../../test/helpers/codec.ts';
-import { AnswerHead } from './answer-head.ts';
 import { Framing, type HeadLimits, NEED_MORE, REFUSED } from './head.ts';
+import { ResponseHead } from './response-head.ts';
 
 const limits: HeadLimits = { headBytesMax: 1000, headFieldsMax: 10, targetBytesMax: 100 };
 const lines = (...all: readonly string[]): string => `${all.join('\r\n')}\r\n\r\n`;
 
-function read(text: string, toHead = false): AnswerHead {
-  const head = new AnswerHead();
+function read(text: string, toHead = false): ResponseHead {
+  const head = new ResponseHead();
   head.toHead = toHead;
   const bytes = Buffer.from(text, 'latin1');
   assert.equal(head.read(bytes, 0, bytes.length, limits), bytes.length, head.refusal);
@@ -33,7 +33,7 @@ test('a reason may be empty, with or without the space before it', () => {
 });
 
 test('a head that comes byte by byte needs more until its last byte', () => {
-  const head = new AnswerHead();
+  const head = new ResponseHead();
   const bytes = Buffer.from(lines('HTTP/1.1 200 OK', 'X: y'), 'latin1');
   for (let end = 1; end < bytes.length; end++) assert.equal(head.read(bytes, 0, end, limits), NEED_MORE);
   assert.equal(head.read(bytes, 0, bytes.length, limits), bytes.length);
@@ -89,7 +89,7 @@ test('refusals say why, and a reset forgets them', () => {
     [lines('HTTP/1.1 200', 'Content-Length: 1', 'Content-Length: 1')]: 'two content lengths',
     [lines('HTTP/1.1 200', 'Content-Length: 1', 'Transfer-Encoding: chunked')]: 'content length with transfer encoding',
   };
-  const head = new AnswerHead();
+  const head = new ResponseHead();
   for (const [text, why] of Object.entries(cases)) {
     head.reset();
     const bytes = Buffer.from(text, 'latin1');

@@ -4,7 +4,7 @@ import type { LogFields } from './log.ts';
 const everyMs = 60_000;
 
 /** Logs what can happen with every request: each kind at most once a minute, with how often it came since. */
-export class RareProblems {
+export class RateLimitedLog {
   readonly #write: (what: string, fields: LogFields) => void;
   readonly #clock: Clock;
   readonly #kinds = new Map<string, { reportedMs: number; since: number }>();

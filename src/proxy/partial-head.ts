@@ -1,7 +1,7 @@
 const nothing = Buffer.alloc(0);
 
 /** Bytes of an incomplete head, kept until more come. Grows by doubling: a head sent byte by byte costs no more. */
-export class HeldBytes {
+export class PartialHead {
   private buffer: Buffer | null = null;
   private length = 0;
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LogFields } from './log.ts';
-import { RareProblems } from './rare-problems.ts';
+import { RateLimitedLog } from './rate-limited-log.ts';
 
 test('a kind of problem is logged once a minute, then with how many were held back', () => {
   const logged: [string, LogFields][] = [];
   let now = 0;
   const clock = { monotonicMs: () => now, epochMs: () => now };
-  const problems = new RareProblems((what, fields) => void logged.push([what, fields]), clock);
+  const problems = new RateLimitedLog((what, fields) => void logged.push([what, fields]), clock);
   for (let count = 0; count < 5; count++) problems.report('a', { count });
   problems.report('b', {});
   now = 60_000;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ErrorCollector, operatingErrorsOf } from './error-collector.ts';
 import { HipacheError } from './errors.ts';
-import { Mistakes, mistakesOf } from './mistakes.ts';
 
 const one = new HipacheError('PRIVILEGES', 'one');
 const two = new HipacheError('LISTEN_FAILED', 'two');
@@ -11,19 +11,19 @@ function fail(error: unknown): never {
 }
 
 test('no mistake is none, one is itself, several are told together', async () => {
-  const mistakes = new Mistakes();
-  assert.equal(await mistakes.take(() => 'given'), 'given');
-  mistakes.check();
-  assert.equal(await mistakes.take(() => fail(one)), null);
-  assert.throws(() => mistakes.check(), one);
-  const more = new Mistakes();
+  const errors = new ErrorCollector();
+  assert.equal(await errors.take(() => 'given'), 'given');
+  errors.check();
+  assert.equal(await errors.take(() => fail(one)), null);
+  assert.throws(() => errors.check(), one);
+  const more = new ErrorCollector();
   more.add(two);
   more.add(one);
-  await mistakes.take(() => more.check());
+  await errors.take(() => more.check());
   assert.throws(
-    () => mistakes.check(),
+    () => errors.check(),
     (error: AggregateError) => {
-      assert.deepEqual(mistakesOf(error), [one, two, one]);
+      assert.deepEqual(operatingErrorsOf(error), [one, two, one]);
       assert.equal(error.message, 'one; two; one');
       return true;
     },
@@ -33,9 +33,9 @@ test('no mistake is none, one is itself, several are told together', async () =>
 test('what is no operating error is not kept', async () => {
   const defect = new TypeError('defect');
   await assert.rejects(
-    new Mistakes().take(() => fail(defect)),
+    new ErrorCollector().take(() => fail(defect)),
     defect,
   );
-  assert.equal(mistakesOf(defect), null);
-  assert.equal(mistakesOf(new AggregateError([one, defect])), null);
+  assert.equal(operatingErrorsOf(defect), null);
+  assert.equal(operatingErrorsOf(new AggregateError([one, defect])), null);
 });

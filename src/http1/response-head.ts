@@ -6,19 +6,19 @@ import { type ConnectionOptions, Framing, Head, parseContentLength, readConnecti
 const STATUS_OFFSET = 9;
 const STATUS_END = 12;
 
-/** One answer head and what it means, by RFC 9112 sections 4 and 6.3, strict. Serves message after message. */
-export class AnswerHead extends Head {
+/** One response head and what it means, by RFC 9112 sections 4 and 6.3, strict. Serves message after message. */
+export class ResponseHead extends Head {
   /** 100 to 999. */
   status = 0;
   versionMinor = 1;
   /** NONE, LENGTH, CHUNKED or CLOSE; HEAD requests and statuses without a body are NONE whatever the fields say. */
   framing: Framing = Framing.NONE;
   contentLength = 0;
-  /** Whether the backend lets the connection go on after this answer. */
+  /** Whether the backend lets the connection go on after this response. */
   keepAlive = true;
   nominated: string[] | null = null;
   hasRetryAfter = false;
-  /** Set by the reader before `read`: the answer is to a HEAD request. */
+  /** Set by the reader before `read`: the response is to a HEAD request. */
   toHead = false;
 
   override reset(): void {
@@ -32,7 +32,7 @@ export class AnswerHead extends Head {
     this.hasRetryAfter = false;
   }
 
-  get isInterim(): boolean {
+  get isInformational(): boolean {
     return this.status < 200;
   }
 

@@ -1,12 +1,12 @@
 import { HipacheError } from './errors.ts';
 
 /** Collects operating errors of things that do not depend on each other, so that all are told at once. */
-export class Mistakes {
+export class ErrorCollector {
   private readonly errors: HipacheError[] = [];
 
   /** Keeps an error, or the errors of another collection. @throws whatever is no operating error. */
   add(error: unknown): void {
-    const errors = mistakesOf(error);
+    const errors = operatingErrorsOf(error);
     if (errors === null) throw error;
     this.errors.push(...errors);
   }
@@ -31,7 +31,7 @@ export class Mistakes {
 }
 
 /** The operating errors behind what was thrown; null where it is something else. */
-export function mistakesOf(error: unknown): readonly HipacheError[] | null {
+export function operatingErrorsOf(error: unknown): readonly HipacheError[] | null {
   const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   return errors.every((one) => one instanceof HipacheError) ? errors : null;
 }

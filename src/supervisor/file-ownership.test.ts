@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { HandOver } from './hand-over.ts';
+import { FileOwnership } from './file-ownership.ts';
 
 const uid = 65_534;
 const gid = 65_534;
@@ -24,7 +24,7 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
   /** A directory that is the account's own. */
   let own: string;
   let warnings: string[];
-  let handOver: HandOver;
+  let ownership: FileOwnership;
 
   beforeEach(() => {
     root = mkdtempSync(join(realpathSync(tmpdir()), 'hipache-hand-over-'));
@@ -33,7 +33,7 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
     chownSync(own, uid, gid);
     warnings = [];
     const account = { user: 'nobody', uid, gid, groups: [gid] };
-    handOver = new HandOver(account, (message) => warnings.push(message));
+    ownership = new FileOwnership(account, (message) => warnings.push(message));
   });
 
   afterEach(() => rmSync(root, { recursive: true, force: true }));
@@ -45,15 +45,15 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
 
   test('is a file, made where it is not there, and the directories that were made for it', () => {
     const log = join(root, 'log', 'access.log');
-    handOver.giveFile(log);
-    handOver.give(join(root, 'data', 'hipache', 'routes.sqlite'));
+    ownership.giveFile(log);
+    ownership.give(join(root, 'data', 'hipache', 'routes.sqlite'));
     for (const path of [log, join(root, 'log'), join(root, 'data'), join(root, 'data', 'hipache')]) {
       assert.equal(lstatSync(path).uid, uid, path);
       assert.equal(lstatSync(path).gid, gid, path);
     }
     assert.equal(lstatSync(join(root, 'log')).mode & 0o777, 0o750);
     const store = file(join(root, 'log', 'routes.sqlite'));
-    handOver.give(store);
+    ownership.give(store);
     assert.equal(lstatSync(store).uid, uid);
     assert.equal(lstatSync(root).uid, 0);
     assert.deepEqual(warnings, []);
@@ -61,8 +61,8 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
 
   test('is a file of root in a directory of the account', () => {
     const path = file(join(own, 'routes.sqlite'));
-    handOver.give(path);
-    handOver.give(join(own, 'routes.sqlite-wal'));
+    ownership.give(path);
+    ownership.give(join(own, 'routes.sqlite-wal'));
     assert.equal(lstatSync(path).uid, uid);
     assert.equal(existsSync(join(own, 'routes.sqlite-wal')), false);
     assert.deepEqual(warnings, []);
@@ -72,7 +72,7 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
     const secret = file(join(root, 'shadow'));
     const path = join(own, 'access.log');
     symlinkSync(secret, path);
-    handOver.giveFile(path);
+    ownership.giveFile(path);
     assert.equal(lstatSync(secret).uid, 0);
     assert.match(warnings.join(), /access\.log is no plain file/);
   });
@@ -81,7 +81,7 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
     const target = join(root, 'new');
     const path = join(own, 'access.log');
     symlinkSync(target, path);
-    handOver.giveFile(path);
+    ownership.giveFile(path);
     assert.equal(existsSync(target), false);
     assert.match(warnings.join(), /is no plain file/);
   });
@@ -90,7 +90,7 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
     const secret = file(join(root, 'shadow'));
     const path = join(own, 'access.log');
     linkSync(secret, path);
-    handOver.giveFile(path);
+    ownership.giveFile(path);
     assert.equal(lstatSync(secret).uid, 0);
     assert.match(warnings.join(), /has several names/);
   });
@@ -100,9 +100,9 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
     mkdirSync(elsewhere);
     const secret = file(join(elsewhere, 'routes.sqlite'));
     symlinkSync(elsewhere, join(own, 'data'));
-    handOver.give(join(own, 'data', 'routes.sqlite'));
-    handOver.giveFile(join(own, 'data', 'access.log'));
-    handOver.giveFile(join(own, 'logs', 'access.log'));
+    ownership.give(join(own, 'data', 'routes.sqlite'));
+    ownership.giveFile(join(own, 'data', 'access.log'));
+    ownership.giveFile(join(own, 'logs', 'access.log'));
     assert.equal(lstatSync(secret).uid, 0);
     assert.equal(existsSync(join(elsewhere, 'access.log')), false);
     // The account makes it itself.
@@ -112,14 +112,17 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
 
   test('is reached through links of root', () => {
     symlinkSync(own, join(root, 'link'));
-    handOver.giveFile(join(root, 'link', 'access.log'));
+    ownership.giveFile(join(root, 'link', 'access.log'));
     assert.equal(lstatSync(join(own, 'access.log')).uid, uid);
     assert.deepEqual(warnings, []);
   });
 
   test('needs directories that can be made', () => {
     symlinkSync(join(root, 'nowhere'), join(root, 'logs'));
-    assert.throws(() => handOver.giveFile(join(root, 'logs', 'access.log')), { code: 'PRIVILEGES', message: /EEXIST/ });
+    assert.throws(() => ownership.giveFile(join(root, 'logs', 'access.log')), {
+      code: 'PRIVILEGES',
+      message: /EEXIST/,
+    });
     assert.equal(existsSync(join(root, 'nowhere')), false);
   });
 });

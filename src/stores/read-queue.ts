@@ -19,7 +19,7 @@ export function setRealTimer(delayMs: number, action: () => void): () => void {
 }
 
 /** One reading of one pattern, shared by all who want it. */
-export class Flight {
+export class PendingRead {
   readonly pattern: string;
   /** A request waits for it, so it goes before refreshes and its result is kept. */
   urgent: boolean;
@@ -32,7 +32,7 @@ export class Flight {
   epoch = -1;
   sequence = 0;
   /** The reading after this one, wanted since it became dirty. */
-  next: Flight | null = null;
+  next: PendingRead | null = null;
   readonly waiters: ((error: HipacheError | null) => void)[] = [];
   /** What it brought, once it has landed. */
   frontend: Frontend | null = null;
@@ -43,12 +43,12 @@ export class Flight {
   }
 }
 
-export interface FlightEvents {
+export interface ReadQueueEvents {
   /** The reading begins now. */
-  sent(flight: Flight): void;
+  sent(read: PendingRead): void;
   /** Before its waiters hear of it. */
-  landed(flight: Flight, host: StoredHost | null): void;
-  failed(flight: Flight, error: HipacheError): void;
+  landed(read: PendingRead, host: StoredHost | null): void;
+  failed(read: PendingRead, error: HipacheError): void;
 }
 
 /**
@@ -56,18 +56,18 @@ export interface FlightEvents {
  * read shares that reading, unless it became dirty: then the next one, which starts when it has ended. So however
  * often one pattern changes, one reading is under way and one waits.
  */
-export class Flights {
+export class ReadQueue {
   readonly #store: RouteReader;
   readonly #readTimeoutMs: number;
   readonly #setTimer: SetTimer;
-  readonly #events: FlightEvents;
-  readonly #byPattern = new Map<string, Flight>();
-  #urgent: Flight[] = [];
-  #background: Flight[] = [];
-  #reads = 0;
+  readonly #events: ReadQueueEvents;
+  readonly #byPattern = new Map<string, PendingRead>();
+  #urgent: PendingRead[] = [];
+  #background: PendingRead[] = [];
+  #running = 0;
   #pumping = false;
 
-  constructor(store: RouteReader, readTimeoutMs: number, setTimer: SetTimer, events: FlightEvents) {
+  constructor(store: RouteReader, readTimeoutMs: number, setTimer: SetTimer, events: ReadQueueEvents) {
     this.#store = store;
     this.#readTimeoutMs = readTimeoutMs;
     this.#setTimer = setTimer;
@@ -80,16 +80,16 @@ export class Flights {
   }
 
   /** The reading that shows at least what the store has now; started if need be. */
-  fetch(pattern: string, urgent: boolean): Flight {
+  fetch(pattern: string, urgent: boolean): PendingRead {
     const current = this.#byPattern.get(pattern);
     if (current === undefined) {
-      const flight = new Flight(pattern, urgent);
-      this.#byPattern.set(pattern, flight);
-      this.#enqueue(flight);
-      return flight;
+      const read = new PendingRead(pattern, urgent);
+      this.#byPattern.set(pattern, read);
+      this.#enqueue(read);
+      return read;
     }
     if (current.dirty) {
-      current.next ??= new Flight(pattern, urgent);
+      current.next ??= new PendingRead(pattern, urgent);
       current.next.urgent ||= urgent;
       return current.next;
     }
@@ -103,34 +103,34 @@ export class Flights {
 
   /** The pattern changed in the store: a reading that is under way may show its old state. */
   invalidate(pattern: string): void {
-    const flight = this.#byPattern.get(pattern);
-    if (flight?.sent) flight.dirty = true;
+    const read = this.#byPattern.get(pattern);
+    if (read?.sent) read.dirty = true;
   }
 
   /** Any pattern may have changed. */
   invalidateAll(): void {
-    for (const flight of this.#byPattern.values()) if (flight.sent) flight.dirty = true;
+    for (const read of this.#byPattern.values()) if (read.sent) read.dirty = true;
   }
 
   /** Resolves once every reading that is wanted now has ended: whether all brought something. */
   async settled(): Promise<boolean> {
-    const flights = [...this.#byPattern.values()].map((flight) => flight.next ?? flight);
+    const reads = [...this.#byPattern.values()].map((read) => read.next ?? read);
     const errors = await Promise.all(
-      flights.map((flight) => new Promise<HipacheError | null>((resolve) => flight.waiters.push(resolve))),
+      reads.map((read) => new Promise<HipacheError | null>((resolve) => read.waiters.push(resolve))),
     );
     return errors.every((error) => error === null);
   }
 
-  #enqueue(flight: Flight): void {
+  #enqueue(read: PendingRead): void {
     if (this.#byPattern.size > waitingMax) {
       const error = new HipacheError(
         'STORE_UNAVAILABLE',
         `more than ${waitingMax} patterns wait to be read from the store`,
       );
-      queueMicrotask(() => this.#settle(flight, null, error));
+      queueMicrotask(() => this.#settle(read, null, error));
       return;
     }
-    (flight.urgent ? this.#urgent : this.#background).push(flight);
+    (read.urgent ? this.#urgent : this.#background).push(read);
     if (this.#pumping) return;
     this.#pumping = true;
     queueMicrotask(() => this.#pump());
@@ -138,35 +138,35 @@ export class Flights {
 
   #pump(): void {
     this.#pumping = false;
-    while (this.#reads < readsMax) {
+    while (this.#running < readsMax) {
       const batch = this.#takeBatch();
       if (batch.length === 0) return;
       this.#read(batch);
     }
   }
 
-  #takeBatch(): Flight[] {
-    const batch: Flight[] = [];
+  #takeBatch(): PendingRead[] {
+    const batch: PendingRead[] = [];
     this.#urgent = takeFrom(this.#urgent, batch);
     if (batch.length === 0 || !batch[0]?.alone) this.#background = takeFrom(this.#background, batch);
     return batch;
   }
 
-  #read(batch: readonly Flight[]): void {
-    this.#reads++;
-    for (const flight of batch) this.#events.sent(flight);
+  #read(batch: readonly PendingRead[]): void {
+    this.#running++;
+    for (const read of batch) this.#events.sent(read);
     let answered = false;
     const finish = (hosts: readonly (StoredHost | null)[] | null, error: HipacheError | null): void => {
       // What comes after its time-out is too late to be of use.
       if (answered) return;
       answered = true;
       cancel();
-      this.#reads--;
+      this.#running--;
       this.#land(batch, hosts, error);
       this.#pump();
     };
     const cancel = this.#setTimer(this.#readTimeoutMs, () => finish(null, this.#timedOut()));
-    Promise.try(() => this.#store.read(batch.map((flight) => flight.pattern))).then(
+    Promise.try(() => this.#store.read(batch.map((read) => read.pattern))).then(
       (hosts) =>
         hosts.length === batch.length
           ? finish(hosts, null)
@@ -175,27 +175,27 @@ export class Flights {
     );
   }
 
-  #land(batch: readonly Flight[], hosts: readonly (StoredHost | null)[] | null, error: HipacheError | null): void {
+  #land(batch: readonly PendingRead[], hosts: readonly (StoredHost | null)[] | null, error: HipacheError | null): void {
     if (error?.code === 'STORE_DAMAGED' && batch.length > 1) {
       // A damaged place in the store must not take along those that were read with it.
-      for (const flight of batch) {
-        flight.alone = true;
-        flight.sent = false;
-        flight.dirty = false;
-        this.#enqueue(flight);
+      for (const read of batch) {
+        read.alone = true;
+        read.sent = false;
+        read.dirty = false;
+        this.#enqueue(read);
       }
       return;
     }
-    for (let i = 0; i < batch.length; i++) this.#settle(batch[i] as Flight, hosts?.[i] ?? null, error);
+    for (let i = 0; i < batch.length; i++) this.#settle(batch[i] as PendingRead, hosts?.[i] ?? null, error);
   }
 
-  #settle(flight: Flight, host: StoredHost | null, error: HipacheError | null): void {
-    if (flight.next === null) this.#byPattern.delete(flight.pattern);
-    else this.#byPattern.set(flight.pattern, flight.next);
-    if (error === null) this.#events.landed(flight, host);
-    else this.#events.failed(flight, error);
-    for (const waiter of flight.waiters) waiter(error);
-    if (flight.next !== null) this.#enqueue(flight.next);
+  #settle(read: PendingRead, host: StoredHost | null, error: HipacheError | null): void {
+    if (read.next === null) this.#byPattern.delete(read.pattern);
+    else this.#byPattern.set(read.pattern, read.next);
+    if (error === null) this.#events.landed(read, host);
+    else this.#events.failed(read, error);
+    for (const waiter of read.waiters) waiter(error);
+    if (read.next !== null) this.#enqueue(read.next);
   }
 
   #timedOut(): HipacheError {
@@ -203,17 +203,17 @@ export class Flights {
   }
 }
 
-/** Moves flights that are not sent yet to `batch`, up to its bound. @returns what is left. */
-function takeFrom(queue: Flight[], batch: Flight[]): Flight[] {
+/** Moves reads that are not sent yet to `batch`, up to its bound. @returns what is left. */
+function takeFrom(queue: PendingRead[], batch: PendingRead[]): PendingRead[] {
   let taken = 0;
   while (taken < queue.length && batch.length < batchMax) {
-    const flight = queue[taken] as Flight;
-    if (flight.alone && !flight.sent && batch.length > 0) break;
+    const read = queue[taken] as PendingRead;
+    if (read.alone && !read.sent && batch.length > 0) break;
     taken++;
-    if (flight.sent) continue;
-    flight.sent = true;
-    batch.push(flight);
-    if (flight.alone) break;
+    if (read.sent) continue;
+    read.sent = true;
+    batch.push(read);
+    if (read.alone) break;
   }
   return taken === queue.length ? [] : queue.slice(taken);
 }

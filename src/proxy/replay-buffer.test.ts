@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { answer, get, Rig, request } from '../../test/helpers/rig.ts';
+import { get, Rig, request, response } from '../../test/helpers/rig.ts';
 import { until } from '../../test/helpers/until.ts';
-import { HeldBody } from './held-body.ts';
+import { ReplayBuffer } from './replay-buffer.ts';
 
-/** What a held body gives. */
-function given(held: HeldBody): string {
+/** What a replay buffer gives. */
+function given(buffer: ReplayBuffer): string {
   let all = '';
-  held.sendTo({
+  buffer.sendTo({
     sendText: (text) => {
       all += text;
     },
@@ -18,35 +18,35 @@ function given(held: HeldBody): string {
   return all;
 }
 
-describe('a held body', () => {
+describe('a replay buffer', () => {
   test('gives what was added, before and after it is kept, more than once', () => {
-    const held = new HeldBody();
+    const buffer = new ReplayBuffer();
     const bytes = Buffer.from('-one-two-');
-    held.add(bytes, 1, 4);
-    held.add(bytes, 5, 8);
-    assert.equal(given(held), 'onetwo');
-    held.keep();
+    buffer.add(bytes, 1, 4);
+    buffer.add(bytes, 5, 8);
+    assert.equal(given(buffer), 'onetwo');
+    buffer.keep();
     bytes.fill('x');
-    assert.equal(given(held), 'onetwo');
-    assert.equal(given(held), 'onetwo');
+    assert.equal(given(buffer), 'onetwo');
+    assert.equal(given(buffer), 'onetwo');
   });
 
   test('is dropped above its limit, whether kept or not', () => {
-    const held = new HeldBody();
-    held.add(Buffer.from('12345'), 0, 5);
-    held.dropAbove(5);
-    assert.equal(held.isWhole, true);
-    held.add(Buffer.from('6'), 0, 1);
-    held.dropAbove(5);
-    assert.equal(held.isWhole, false);
-    assert.equal(given(held), '');
+    const buffer = new ReplayBuffer();
+    buffer.add(Buffer.from('12345'), 0, 5);
+    buffer.dropAbove(5);
+    assert.equal(buffer.isWhole, true);
+    buffer.add(Buffer.from('6'), 0, 1);
+    buffer.dropAbove(5);
+    assert.equal(buffer.isWhole, false);
+    assert.equal(given(buffer), '');
   });
 });
 
 describe('all connections are read into the same memory', () => {
   test('bodies that wait for connections arrive each as it was sent', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(({ body }) => answer(`${body.length} ${[...new Set(body)].join('')}`));
+    rig.backend.serve(({ body }) => response(`${body.length} ${[...new Set(body)].join('')}`));
     const letters = [...'abcdefghijklmnopqrst'];
     const clients = await Promise.all(letters.map(() => rig.client()));
     // All in one turn, so that each is read before any of them has a connection.
@@ -59,7 +59,7 @@ describe('all connections are read into the same memory', () => {
   test('a body of several reads is sent again as it was, whatever others have sent since', async (t) => {
     const rig = await Rig.start(t, { backends: 2, random: () => 0 });
     const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
-    two.serve(({ body }) => answer(`two got ${body}`));
+    two.serve(({ body }) => response(`two got ${body}`));
     const client = await rig.send(`${request('PUT / HTTP/1.1', 'Content-Length: 15')}first`);
     await one.receive('first');
     client.send('secon');

@@ -1,9 +1,9 @@
-import type { AnswerHead } from '../http1/answer-head.ts';
 import { Field } from '../http1/field-names.ts';
 import { Framing, isHopByHop } from '../http1/head.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
 
-/** How an answer reaches the client. */
-export interface AnswerShape {
+/** How a response reaches the client. */
+export interface ResponseShape {
   /** The HTTP/1 minor version that the client speaks. */
   readonly versionMinor: number;
   /** Framing towards the client: CHUNKED where the length is not known and the client is of 1.1. */
@@ -13,20 +13,20 @@ export interface AnswerShape {
   readonly extraLines: string;
 }
 
-/** The framing of an answer towards a client: the backend's, but for what the client's version cannot have. */
-export function clientFraming(answer: AnswerHead, versionMinor: number): Framing {
-  if (answer.framing === Framing.CHUNKED || answer.framing === Framing.CLOSE) {
+/** The framing of a response towards a client: the backend's, but for what the client's version cannot have. */
+export function clientFraming(response: ResponseHead, versionMinor: number): Framing {
+  if (response.framing === Framing.CHUNKED || response.framing === Framing.CLOSE) {
     return versionMinor === 1 ? Framing.CHUNKED : Framing.CLOSE;
   }
-  return answer.framing;
+  return response.framing;
 }
 
 /** The head that goes to the client: unchanged runs as the backend wrote them, hop-by-hop fields taken out. */
-export function forwardAnswerHead(answer: AnswerHead, shape: AnswerShape): string {
-  const { text, fieldCount } = answer;
+export function forwardResponseHead(response: ResponseHead, shape: ResponseShape): string {
+  const { text, fieldCount } = response;
   let out: string;
   let runStart: number;
-  if (answer.versionMinor === 1 && shape.versionMinor === 1) {
+  if (response.versionMinor === 1 && shape.versionMinor === 1) {
     out = '';
     runStart = 0;
   } else {
@@ -34,14 +34,14 @@ export function forwardAnswerHead(answer: AnswerHead, shape: AnswerShape): strin
     out = shape.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
     runStart = 8;
   }
-  const isReframed = shape.framing !== answer.framing;
+  const isReframed = shape.framing !== response.framing;
   for (let field = 0; field < fieldCount; field++) {
-    const number = answer.fieldNumber(field);
-    if (number === Field.OTHER && answer.nominated === null) continue;
-    if (!isDropped(answer, field, number, shape, isReframed)) continue;
-    const lineStart = answer.lineOffset(field);
+    const number = response.fieldNumber(field);
+    if (number === Field.OTHER && response.nominated === null) continue;
+    if (!isDropped(response, field, number, shape, isReframed)) continue;
+    const lineStart = response.lineOffset(field);
     if (lineStart > runStart) out += text.slice(runStart, lineStart);
-    runStart = answer.lineEndOffset(field);
+    runStart = response.lineEndOffset(field);
   }
   const hasMore =
     shape.extraLines !== '' ||
@@ -57,22 +57,22 @@ export function forwardAnswerHead(answer: AnswerHead, shape: AnswerShape): strin
 }
 
 /** The 101 that goes to the client: its handshake was checked, and the protocol that it names is WebSocket. */
-export function forwardSwitchHead(answer: AnswerHead, extraLines: string): string {
+export function forwardSwitchHead(response: ResponseHead, extraLines: string): string {
   const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, extraLines };
-  return `${forwardAnswerHead(answer, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  return `${forwardResponseHead(response, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
 }
 
 function isDropped(
-  answer: AnswerHead,
+  response: ResponseHead,
   field: number,
   number: number,
-  shape: AnswerShape,
+  shape: ResponseShape,
   isReframed: boolean,
 ): boolean {
   if (isHopByHop(number) || number === Field.FRAMING_ALIAS) return true;
-  if (number === Field.TRANSFER_ENCODING) return isReframed || answer.framing === Framing.NONE;
+  if (number === Field.TRANSFER_ENCODING) return isReframed || response.framing === Framing.NONE;
   // RFC 9110 section 8.6: no Content-Length in a 1xx or 204.
-  if (number === Field.CONTENT_LENGTH) return answer.status < 200 || answer.status === 204;
+  if (number === Field.CONTENT_LENGTH) return response.status < 200 || response.status === 204;
   if (number === Field.TRAILER) return shape.framing !== Framing.CHUNKED;
-  return answer.nominated?.includes(answer.fieldName(field).toLowerCase()) === true;
+  return response.nominated?.includes(response.fieldName(field).toLowerCase()) === true;
 }

@@ -11,7 +11,7 @@ describe('a backend that answers before it has read the body', () => {
     ['and closes with the rest unread, so that writing to it fails', 'close'],
     ['and says that it will send no more', 'end'],
   ] as const) {
-    test(`${how}: the client gets the answer, and nobody is marked (case 9, CVE-2025-4366)`, async (t) => {
+    test(`${how}: the client gets the response, and nobody is marked (case 9, CVE-2025-4366)`, async (t) => {
       const { proxy, backends } = await start(t);
       for (const one of backends) {
         one.onBytes((peer) => {

@@ -3,14 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { answer, get, Rig, request } from '../../test/helpers/rig.ts';
+import { get, Rig, request, response } from '../../test/helpers/rig.ts';
 import { trusted } from '../../test/helpers/test-proxy.ts';
 import { until } from '../../test/helpers/until.ts';
 import { type ErrorCode, errorKinds } from '../base/errors.ts';
 import { ErrorPages } from './error-pages.ts';
-import { type OwnAnswerShape, ownAnswerFor, ownAnswerText } from './own-answer.ts';
+import { type LocalReplyShape, localReplyFor, localReplyText } from './local-reply.ts';
 
-const shape: OwnAnswerShape = {
+const shape: LocalReplyShape = {
   versionMinor: 1,
   isHead: false,
   accept: '',
@@ -30,14 +30,14 @@ function directory(t: TestContext, files: Readonly<Record<string, string>>): str
   return path;
 }
 
-/** The head's lines and the body of an answer. */
+/** The head's lines and the body of a response. */
 function parse(received: string): { status: string; lines: string[]; body: string } {
   const [head = '', ...rest] = received.split('\r\n\r\n');
   const [status = '', ...lines] = head.split('\r\n');
   return { status, lines, body: rest.join('\r\n\r\n') };
 }
 
-describe('the answers of the proxy itself', () => {
+describe('the responses of the proxy itself', () => {
   const texts: [string, string, string, ErrorCode][] = [
     ['GET / HTTP/1.1\r\n\r\n', '400 Bad Request', 'no host header', 'HOST_MISSING'],
     ['GET / HTTP/1.1\r\nHost:\r\n\r\n', '400 Bad Request', 'no host header', 'HOST_MISSING'],
@@ -68,7 +68,7 @@ describe('the answers of the proxy itself', () => {
 
   test('keep the connection where the request was whole', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('served'));
+    rig.backend.serve(() => response('served'));
     const client = await rig.send(`${unknown}Content-Length: 5\r\n\r\nhello${get('/')}`);
     await client.expect('served');
     assert.deepEqual(client.statuses, [400, 200]);
@@ -121,9 +121,9 @@ describe('the answers of the proxy itself', () => {
   test('every code of a request has a status with a phrase', () => {
     for (const [code, { source }] of errorKinds) {
       if (source === 'operator') continue;
-      const { status, text } = ownAnswerFor(code);
+      const { status, text } = localReplyFor(code);
       assert.ok(status >= 400 && status <= 505);
-      assert.match(ownAnswerText(ownAnswerFor(code), code, shape), /^HTTP\/1\.1 \d{3} (?!Unknown)[A-Z]/);
+      assert.match(localReplyText(localReplyFor(code), code, shape), /^HTTP\/1\.1 \d{3} (?!Unknown)[A-Z]/);
       assert.match(text, /^[A-Za-z ]+$/);
     }
   });
@@ -148,7 +148,7 @@ describe('the body of an error is as the client accepts it', () => {
   ];
   for (const [accept, given, contentType, body] of cases) {
     test(`${accept || 'nothing said'}${given === null ? ', no page' : ''}: ${contentType}`, () => {
-      const got = parse(ownAnswerText(shown, 'BACKEND_NONE', { ...shape, accept, page: given }));
+      const got = parse(localReplyText(shown, 'BACKEND_NONE', { ...shape, accept, page: given }));
       assert.equal(got.body, body);
       assert.ok(got.lines.includes(`content-type: ${contentType}`));
     });
@@ -215,9 +215,9 @@ describe('error pages', () => {
 describe('debug fields', () => {
   const settings = { trustedProxies: trusted('127.0.0.1') };
 
-  test('go to trusted peers that ask for them, with an answer of a backend', async (t) => {
+  test('go to trusted peers that ask for them, with a response of a backend', async (t) => {
     const rig = await Rig.start(t, { settings });
-    rig.backend.serve(() => answer('hello'));
+    rig.backend.serve(() => response('hello'));
     const client = await rig.send(get('/', 'X-Debug: 1'));
     await client.expect('hello');
     const { lines } = parse(client.received);
@@ -253,7 +253,7 @@ describe('debug fields', () => {
 
   test('go to nobody else', async (t) => {
     const rig = await Rig.start(t);
-    rig.backend.serve(() => answer('hello'));
+    rig.backend.serve(() => response('hello'));
     const client = await rig.send(`${get('/', 'X-Debug: 1')}${unknown}X-Debug: 1\r\n\r\n`);
     await client.expect('frontend not found');
     assert.doesNotMatch(client.received, /x-debug/i);
@@ -261,7 +261,7 @@ describe('debug fields', () => {
 
   test('show a record that has line ends or other alphabets without them', async (t) => {
     const rig = await Rig.start(t, { settings });
-    rig.backend.serve(() => answer('hello'));
+    rig.backend.serve(() => response('hello'));
     rig.proxy.route('a.test', [rig.backend.url], 'x\r\nset-cookie: \u4e2d');
     const client = await rig.send(get('/', 'X-Debug: 1'));
     await client.expect('hello');

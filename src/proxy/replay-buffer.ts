@@ -1,4 +1,4 @@
-/** Where a held body goes. */
+/** Where a kept body goes. */
 interface BodyTaker {
   /** Of latin1. */
   sendText(text: string): void;
@@ -10,7 +10,7 @@ interface BodyTaker {
  * a latin1 string: short-lived buffers of this size would keep the garbage collector busy (64 KiB uploads cost twice
  * as much with them).
  */
-export class HeldBody {
+export class ReplayBuffer {
   /** What is held, byte for byte as latin1. */
   private text = '';
   /** What came last: a view that is good only during the read that brought it, and not yet in `text`. */

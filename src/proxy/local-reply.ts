@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../base/errors.ts';
 
-/** Answers that the proxy gives itself: Hipache's statuses and texts, and those of limits that it did not have. */
-export interface OwnAnswer {
+/** Responses that the proxy gives itself: Hipache's statuses and texts, and those of limits that it did not have. */
+export interface LocalReply {
   readonly status: number;
   /** The body where there is no page, and the debug header `x-debug-error`. */
   readonly text: string;
@@ -22,7 +22,7 @@ const reasonPhrases: Readonly<Record<number, string>> = {
   505: 'HTTP Version Not Supported',
 };
 
-const byCode: Partial<Record<ErrorCode, OwnAnswer>> = {
+const byCode: Partial<Record<ErrorCode, LocalReply>> = {
   HOST_MISSING: { status: 400, text: 'no host header' },
   ROUTE_NOT_FOUND: { status: 400, text: 'frontend not found' },
   REQUEST_INVALID: { status: 400, text: 'bad request' },
@@ -37,8 +37,8 @@ const byCode: Partial<Record<ErrorCode, OwnAnswer>> = {
   BACKEND_CONNECT_REFUSED: { status: 502, text: 'backend refused the connection' },
   BACKEND_TLS: { status: 502, text: 'backend cannot be trusted' },
   BACKEND_RESET: { status: 502, text: 'backend closed the connection' },
-  BACKEND_ANSWER_INVALID: { status: 502, text: 'backend is invalid' },
-  BACKEND_ANSWER_TRUNCATED: { status: 502, text: 'backend closed the connection' },
+  BACKEND_RESPONSE_INVALID: { status: 502, text: 'backend is invalid' },
+  BACKEND_RESPONSE_TRUNCATED: { status: 502, text: 'backend closed the connection' },
   BACKEND_CONNECT_TIMEOUT: { status: 504, text: 'backend did not accept the connection in time' },
   BACKEND_TIMEOUT: { status: 504, text: 'backend did not answer in time' },
   BACKEND_QUEUE_FULL: { status: 503, text: 'too many requests wait for the backend' },
@@ -47,13 +47,13 @@ const byCode: Partial<Record<ErrorCode, OwnAnswer>> = {
 };
 
 /** For what only the store can have to say. */
-const routesUnavailable: OwnAnswer = { status: 503, text: 'routes are not available' };
+const routesUnavailable: LocalReply = { status: 503, text: 'routes are not available' };
 
 /** Hipache's texts for a request that ran out of tries. */
 export const retriesUsedUp = 'Reached max retries limit';
 export const retriesDisabled = 'Retry on error is disabled';
 
-export function ownAnswerFor(code: ErrorCode): OwnAnswer {
+export function localReplyFor(code: ErrorCode): LocalReply {
   return byCode[code] ?? routesUnavailable;
 }
 
@@ -77,8 +77,8 @@ export function refusalCode(status: number): ErrorCode {
   }
 }
 
-/** What an answer's text depends on besides itself. */
-export interface OwnAnswerShape {
+/** What a response's text depends on besides itself. */
+export interface LocalReplyShape {
   /** Of the request. */
   readonly versionMinor: number;
   readonly isHead: boolean;
@@ -92,39 +92,41 @@ export interface OwnAnswerShape {
   readonly extraLines: string;
 }
 
-/** The whole answer, head and body. @param code null for one that is no error. */
-export function ownAnswerText(answer: OwnAnswer, code: ErrorCode | null, shape: OwnAnswerShape): string {
+/** The whole response, head and body. @param code null for one that is no error. */
+export function localReplyText(response: LocalReply, code: ErrorCode | null, shape: LocalReplyShape): string {
   const { contentType, body } =
-    code === null ? { contentType: 'text/plain', body: answer.text } : ownBody(answer, code, shape.accept, shape.page);
+    code === null
+      ? { contentType: 'text/plain', body: response.text }
+      : localBody(response, code, shape.accept, shape.page);
   let text =
-    `HTTP/1.${shape.versionMinor} ${answer.status} ${reasonPhrases[answer.status] ?? 'Unknown'}\r\n` +
+    `HTTP/1.${shape.versionMinor} ${response.status} ${reasonPhrases[response.status] ?? 'Unknown'}\r\n` +
     `content-type: ${contentType}\r\ncache-control: no-cache\r\npragma: no-cache\r\nexpires: -1\r\n` +
     `date: ${new Date(shape.epochMs).toUTCString()}\r\ncontent-length: ${body.length}\r\n`;
   if (code !== null) text += `x-hipache-error: ${code}\r\n`;
-  if (answer.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
+  if (response.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
   // RFC 6455 section 4.4, RFC 9110 section 15.5.22.
-  if (answer.status === 426) text += 'sec-websocket-version: 13\r\nupgrade: websocket\r\n';
+  if (response.status === 426) text += 'sec-websocket-version: 13\r\nupgrade: websocket\r\n';
   text += shape.extraLines;
   if (!shape.keepAlive) text += 'connection: close\r\n';
   else if (shape.versionMinor === 0) text += 'connection: keep-alive\r\n';
   return `${text}\r\n${shape.isHead ? '' : body}`;
 }
 
-/** The body of an error answer and its type, as the client asks for it: a page, JSON where it wants that, or text. */
-interface OwnBody {
+/** The body of an error response and its type, as the client asks for it: a page, JSON where it wants that, or text. */
+interface LocalBody {
   readonly contentType: string;
   readonly body: string;
 }
 
 /** @param accept the value of the Accept field, or an empty string. */
-function ownBody(answer: OwnAnswer, code: ErrorCode, accept: string, page: string | null): OwnBody {
+function localBody(response: LocalReply, code: ErrorCode, accept: string, page: string | null): LocalBody {
   const wanted = accept.toLowerCase();
   if (!wanted.includes('text/html')) {
     if (/\bapplication\/([a-z.+-]+\+)?json\b/.test(wanted)) {
-      const body = JSON.stringify({ status: answer.status, error: code, message: answer.text });
+      const body = JSON.stringify({ status: response.status, error: code, message: response.text });
       return { contentType: 'application/json', body: `${body}\n` };
     }
-    if (wanted.includes('text/plain')) return { contentType: 'text/plain', body: `${answer.text}\n` };
+    if (wanted.includes('text/plain')) return { contentType: 'text/plain', body: `${response.text}\n` };
   }
-  return { contentType: 'text/html', body: page ?? answer.text };
+  return { contentType: 'text/html', body: page ?? response.text };
 }
