@@ -3,8 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { errorKinds } from '../src/base/errors.ts';
 import { configurationKeys } from '../src/config/schema.ts';
-import { Counters } from '../src/proxy/counters.ts';
-import { dataPlaneMetric, primaryMetrics, workerMetrics } from '../src/telemetry/metric-table.ts';
+import { fleetMetrics, primaryMetrics } from '../src/telemetry/metric-table.ts';
 import { readFiles, root, type SourceFile } from './files.ts';
 
 /** A part of a page that is written by this script, between two comments that carry its name. */
@@ -83,7 +82,7 @@ function errorTable(): string {
 }
 
 function metricsTable(): string {
-  const metrics = [...primaryMetrics, ...Object.keys(new Counters()).map(dataPlaneMetric), ...workerMetrics];
+  const metrics = [...Object.values(primaryMetrics), ...fleetMetrics];
   const rows = metrics.map(({ name, type, label, help }) => [`\`${name}\``, type, label ?? '', help]);
   return table(['metric', 'type', 'label', 'meaning'], rows);
 }

@@ -1,9 +1,10 @@
 import { posix } from 'node:path';
 import type { SourceFile } from './files.ts';
 
-/** A room of src/: what it may import, and from outside the repository. */
+/** A room of src/: what it may import, from the repository and from outside. */
 interface Room {
-  readonly rooms: readonly string[];
+  /** Rooms, or single files of them: `stores/contract.ts`. */
+  readonly imports: readonly string[];
   /** Rooms of which only types may be imported. */
   readonly types?: readonly string[];
   readonly packages?: readonly string[];
@@ -11,21 +12,45 @@ interface Room {
   readonly pure?: boolean;
 }
 
-/** Who may import whom; the composition, src/main.ts and src/main-*.ts, may import every room. */
+/** Room by room, who may import whom. The folders inside a room (`stores/redis`) are rooms of their own as well. */
 const rooms: Readonly<Record<string, Room>> = {
-  base: { rooms: [], packages: ['pino'] },
-  config: { rooms: ['base'], packages: ['zod', 'yaml'] },
-  http1: { rooms: ['base'], pure: true },
-  routing: { rooms: ['base'], pure: true },
-  stores: { rooms: ['base', 'routing'] },
-  tls: { rooms: ['base'] },
-  sockets: { rooms: ['base', 'http1', 'tls'] },
-  proxy: { rooms: ['base', 'http1', 'routing', 'sockets', 'tls'] },
-  health: { rooms: ['base', 'http1', 'routing', 'tls'] },
-  telemetry: { rooms: ['base'], types: ['proxy'], packages: ['prom-client'] },
-  supervisor: { rooms: ['base', 'config'] },
-  control: { rooms: ['base', 'config', 'routing', 'stores', 'telemetry', 'tls'], packages: ['commander'] },
+  base: { imports: [], packages: ['pino'] },
+  config: { imports: ['base'], packages: ['zod', 'yaml'] },
+  http: { imports: ['base'], pure: true },
+  http1: { imports: ['base', 'http'], pure: true },
+  websocket: { imports: ['base', 'http'], pure: true },
+  routing: { imports: ['base', 'http'], types: ['policy'], pure: true },
+  policy: { imports: ['base', 'http', 'routing'], pure: true },
+  tls: { imports: ['base'] },
+  sockets: { imports: ['base', 'tls'] },
+  proxy: { imports: ['base', 'http', 'http1', 'websocket', 'routing', 'policy', 'sockets', 'tls'] },
+  stores: { imports: ['base', 'routing'] },
+  'stores/redis': { imports: ['base', 'routing', 'stores'], packages: ['@redis/client'] },
+  'stores/sqlite': { imports: ['base', 'routing', 'stores'] },
+  'route-cache': { imports: ['base', 'routing', 'policy', 'stores/contract.ts'] },
+  health: { imports: ['base', 'http', 'http1', 'routing', 'tls'] },
+  telemetry: { imports: ['base'], types: ['proxy'], packages: ['prom-client'] },
+  processes: { imports: ['base', 'config'] },
+  operations: { imports: ['base', 'config', 'routing', 'policy', 'stores', 'tls'] },
+  cli: { imports: ['base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
+  primary: {
+    imports: ['base', 'config', 'health', 'processes', 'route-cache', 'stores', 'telemetry', 'tls'],
+    types: ['proxy'],
+  },
+  worker: {
+    imports: ['base', 'config', 'policy', 'processes', 'proxy', 'route-cache', 'routing', 'stores', 'telemetry', 'tls'],
+  },
+  'main.ts': { imports: ['cli', 'primary', 'stores'] },
 };
+
+/** Rooms that know bytes, but no socket. */
+const codecs: readonly string[] = ['http', 'http1', 'websocket'];
+
+/** Folders of one room that must not know each other: what they share lies in the room itself. */
+const apart: readonly (readonly [room: string, folders: readonly string[]])[] = [
+  ['proxy', ['server', 'backend', 'tunnel']],
+  ['stores', ['sqlite', 'redis']],
+];
 
 const impure = [
   'child_process',
@@ -66,31 +91,49 @@ function isTest(path: string): boolean {
 
 function problemOf(path: string, { specifier, typeOnly }: Import): string | null {
   const from = roomOf(path);
-  const room = /^main(?:-[a-z]+)*\.ts$/.test(from) ? null : rooms[from];
+  const room = rooms[from];
   if (room === undefined) return `src/${from} is not a room that scripts/imports.ts knows`;
   if (specifier.startsWith('node:')) return nodeProblem(from, room, specifier);
   if (!specifier.startsWith('.')) {
-    if (room === null || from === 'stores' || room.packages?.includes(packageOf(specifier))) return null;
+    if (room.packages?.includes(packageOf(specifier))) return null;
     return `${from}/ may not import the package ${packageOf(specifier)}`;
   }
   const target = posix.join(posix.dirname(path), specifier);
   if (!target.startsWith('src/')) return `imports ${target}, which is not in src/`;
   if (isTest(target)) return `imports the test ${target}`;
-  const to = roomOf(target);
-  if (room === null || to === from || room.rooms.includes(to)) return null;
-  if (room.types?.includes(to)) return typeOnly ? null : `${from}/ may import only types of ${to}/ (import type)`;
-  return `${from}/ may not import ${to}/`;
+  return directionProblem(path, target, room, typeOnly);
 }
 
-function nodeProblem(from: string, room: Room | null, specifier: string): string | null {
+function directionProblem(path: string, target: string, room: Room, typeOnly: boolean): string | null {
+  const from = roomOf(path);
+  const to = roomOf(target);
+  const [outerFrom] = from.split('/');
+  const [outerTo = ''] = to.split('/');
+  const parts = apart.find(([name]) => name === outerFrom && name === outerTo)?.[1] ?? [];
+  const [, , folderFrom = ''] = path.split('/');
+  const [, , folderTo = ''] = target.split('/');
+  if (folderFrom !== folderTo && parts.includes(folderFrom) && parts.includes(folderTo)) {
+    return `${outerFrom}/${folderFrom}/ may not import ${outerTo}/${folderTo}/`;
+  }
+  if (outerTo === outerFrom || room.imports.includes(outerTo)) return null;
+  if (room.imports.includes(target.slice('src/'.length))) return null;
+  if (room.types?.includes(outerTo)) {
+    return typeOnly ? null : `${from}/ may import only types of ${outerTo}/ (import type)`;
+  }
+  return `${from}/ may not import ${target.slice('src/'.length)}`;
+}
+
+function nodeProblem(from: string, room: Room, specifier: string): string | null {
   const name = specifier.slice('node:'.length).split('/')[0] ?? '';
-  if (room?.pure === true && impure.includes(name)) return `${from}/ is pure: it may not import ${specifier}`;
-  if (from === 'http1' && name === 'net') return 'http1/ never touches a socket: it may not import node:net';
+  if (room.pure === true && impure.includes(name)) return `${from}/ is pure: it may not import ${specifier}`;
+  if (codecs.includes(from) && name === 'net') return `${from}/ never touches a socket: it may not import node:net`;
   return null;
 }
 
+/** The innermost room that a path lies in: `stores/redis` for a driver, `proxy` for what lies below it. */
 function roomOf(path: string): string {
-  return path.split('/')[1] ?? '';
+  const [, outer = '', inner = ''] = path.split('/');
+  return `${outer}/${inner}` in rooms ? `${outer}/${inner}` : outer;
 }
 
 function packageOf(specifier: string): string {

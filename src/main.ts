@@ -1,5 +1,5 @@
-import { runCommandLine } from './control/command-line.ts';
-import { servePrimary } from './main-primary.ts';
+import { runCommandLine } from './cli/command-line.ts';
+import { servePrimary } from './primary/primary.ts';
 import { openStore } from './stores/open-store.ts';
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {

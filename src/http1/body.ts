@@ -1,4 +1,4 @@
-import { CR, classOf, hexValue, LF, SEMICOLON, VALUE } from './bytes.ts';
+import { CR, classOf, hexValue, LF, SEMICOLON, VALUE } from '../http/bytes.ts';
 import { Framing, type HeadLimits } from './head.ts';
 import { TrailerSection } from './trailers.ts';
 

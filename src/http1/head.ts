@@ -1,5 +1,5 @@
-import { COLON, CR, classOf, HTAB, LF, SP, TOKEN, VALUE } from './bytes.ts';
-import { Field, fieldNumber } from './field-names.ts';
+import { COLON, CR, classOf, HTAB, LF, SP, TOKEN, VALUE } from '../http/bytes.ts';
+import { Field, fieldNumber } from '../http/field-names.ts';
 
 /** Limits of one head; every one is inclusive. */
 export interface HeadLimits {

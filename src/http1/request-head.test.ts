@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fieldsOf } from '../../test/helpers/codec.ts';
-import { Field } from './field-names.ts';
+import { Field } from '../http/field-names.ts';
 import { Framing, type HeadLimits, NEED_MORE, REFUSED } from './head.ts';
 import { RequestHead } from './request-head.ts';
 

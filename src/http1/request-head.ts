@@ -1,5 +1,5 @@
-import { CR, classOf, LF, SP, TARGET, TOKEN } from './bytes.ts';
-import { Field } from './field-names.ts';
+import { CR, classOf, LF, SP, TARGET, TOKEN } from '../http/bytes.ts';
+import { Field } from '../http/field-names.ts';
 import {
   type ConnectionOptions,
   Framing,

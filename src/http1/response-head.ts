@@ -1,5 +1,5 @@
-import { CR, classOf, HEX, LF, SP, VALUE } from './bytes.ts';
-import { Field } from './field-names.ts';
+import { CR, classOf, HEX, LF, SP, VALUE } from '../http/bytes.ts';
+import { Field } from '../http/field-names.ts';
 import { type ConnectionOptions, Framing, Head, parseContentLength, readConnectionOptions } from './head.ts';
 
 /** Offset of the status code in `HTTP/1.x nnn`. */

@@ -1,4 +1,4 @@
-import { Field } from './field-names.ts';
+import { Field } from '../http/field-names.ts';
 import { Head } from './head.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Field } from './field-names.ts';
+import { Field } from '../http/field-names.ts';
 import type { Head } from './head.ts';
 import type { ResponseHead } from './response-head.ts';
 

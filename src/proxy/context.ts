@@ -1,13 +1,13 @@
 import type { Clock } from '../base/clock.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
-import type { BackendPools } from './backend-pool.ts';
+import type { BackendPools } from './backend/pool.ts';
 import type { Counters } from './counters.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { ErrorPages } from './error-pages.ts';
 import type { ProxyObserver } from './observer.ts';
 import type { RouteSource } from './route-source.ts';
 import type { ProxySettings } from './settings.ts';
-import type { Tunnels } from './tunnels.ts';
+import type { Tunnels } from './tunnel/tunnels.ts';
 
 /** What the data plane is made of from outside. */
 export interface DataPlaneParts {

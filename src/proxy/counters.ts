@@ -21,4 +21,6 @@ export class Counters {
   /** Bytes through tunnels that have ended. */
   tunnelBytesFromClients = 0;
   tunnelBytesFromBackends = 0;
+  /** Exceptions and failed assertions of ours; each ended one connection. */
+  internalErrors = 0;
 }

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../base/errors.ts';
+import { forwardRequestHead } from '../http1/forward-request.ts';
 import { Framing } from '../http1/head.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
@@ -9,16 +10,15 @@ import type { Frontend } from '../routing/frontend.ts';
 import { marksDown } from '../routing/health.ts';
 import { normaliseHost } from '../routing/host.ts';
 import type { ByteSocket } from '../sockets/byte-socket.ts';
-import type { BackendConnection, ResponseSink } from './backend-connection.ts';
-import type { BackendPool, ConnectionWaiter } from './backend-pool.ts';
+import type { BackendConnection, ResponseSink } from './backend/http1-connection.ts';
+import type { BackendPool, ConnectionWaiter } from './backend/pool.ts';
 import type { ProxyContext } from './context.ts';
 import { debugLines } from './debug-fields.ts';
-import { forwardRequestHead } from './forward-request.ts';
-import { clientAddress, identityLines, type Peer } from './identity.ts';
+import { isIdempotent, isOfBackend, marksBackend } from './failure.ts';
 import { type LocalReply, localReplyFor, retriesDisabled, retriesUsedUp } from './local-reply.ts';
 import type { EndedExchange } from './observer.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
-import { isIdempotent, isOfBackend, marksBackend } from './retry-rules.ts';
+import { clientAddress, identityLines, type Peer, replacedFields } from './server/client-identity.ts';
 
 /** The client's side of an exchange: implemented for each protocol that clients speak. */
 export interface ExchangeClient {
@@ -197,7 +197,12 @@ export class Exchange implements ResponseSink, ConnectionWaiter, EndedExchange {
     this.connection = connection;
     this.sentMs = context.clock.monotonicMs();
     const identity = identityLines(client.peer, head, this.clientAddress);
-    const forwarded = forwardRequestHead(head, identity, client.peer.trusted, context.settings.backendKeepAlive);
+    const forwarded = forwardRequestHead(
+      head,
+      identity,
+      replacedFields(client.peer),
+      context.settings.backendKeepAlive,
+    );
     connection.send(this, forwarded, head.framing);
     if (replayBuffer?.isWhole) replayBuffer.sendTo(connection);
     if (this.requestComplete && head.framing !== Framing.NONE) connection.sendEnd(this.trailerLines);

@@ -1,4 +1,3 @@
-import '../http1/bytes.ts';
 import { blockBytes, takeBlock } from './blocks.ts';
 
 /** Up to here bytes are joined with the text around them, beyond they are copied and written as a buffer. */

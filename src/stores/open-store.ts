@@ -2,7 +2,7 @@ import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Store } from './contract.ts';
 import { type DriverUrlContext, parseDriverUrl } from './driver-url.ts';
-import { parseRedisUrls } from './redis-endpoint.ts';
+import { parseRedisUrls } from './redis/endpoint.ts';
 
 export interface OpenStoreOptions extends DriverUrlContext {
   /** Whether a store file that is not there is made. Default true. */
@@ -36,10 +36,10 @@ const notYet = new Set(['etcd', 'memcached', 'zookeeper', 'file']);
 export async function openStore(driver: string | readonly string[], options: OpenStoreOptions = {}): Promise<Store> {
   const place = findPlace(driver, options);
   if (place.kind === 'sqlite') {
-    const { openSqlite } = await import('./sqlite.ts');
+    const { openSqlite } = await import('./sqlite/sqlite-store.ts');
     return openSqlite(place.path, { create: options.create ?? true });
   }
-  const { openRedis } = await import('./redis.ts');
+  const { openRedis } = await import('./redis/redis-store.ts');
   return openRedis(place.urls, options);
 }
 

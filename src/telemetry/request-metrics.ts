@@ -1,6 +1,6 @@
 import { errorKinds } from '../base/errors.ts';
 import type { EndedExchange, ProxyObserver } from '../proxy/observer.ts';
-import { durationBounds, statusClasses } from './metric-table.ts';
+import { durationBounds, requestMetrics, statusClasses } from './metric-table.ts';
 
 const codes = [...errorKinds.keys()];
 const codeIndexes: Readonly<Record<string, number>> = Object.fromEntries(codes.map((code, index) => [code, index]));
@@ -41,15 +41,15 @@ export class RequestMetrics implements ProxyObserver {
   /** Adds the totals so far to `values`. */
   collect(values: Record<string, number>): void {
     for (const [index, name] of statusClasses.entries()) {
-      values[`hipache_responses_total/${name}`] = this.classes[index] as number;
+      values[`${requestMetrics.responses.name}/${name}`] = this.classes[index] as number;
     }
     for (const [index, code] of codes.entries()) {
       const count = this.errors[index] as number;
-      if (count > 0) values[`hipache_request_errors_total/${code}`] = count;
+      if (count > 0) values[`${requestMetrics.requestErrors.name}/${code}`] = count;
     }
-    values['hipache_sent_bytes_total'] = this.sentBytes;
-    this.total.collect('hipache_request_duration_seconds', values);
-    this.backend.collect('hipache_backend_duration_seconds', values);
+    values[requestMetrics.sentBytes.name] = this.sentBytes;
+    this.total.collect(requestMetrics.requestDurationSeconds.name, values);
+    this.backend.collect(requestMetrics.backendDurationSeconds.name, values);
   }
 }
 

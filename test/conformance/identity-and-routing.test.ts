@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { RouteCache } from '../../src/stores/route-cache.ts';
+import { RouteCache } from '../../src/route-cache/route-cache.ts';
 import { type ReferenceMessage, values } from '../helpers/reference-parser.ts';
 import { get, Rig, type RigOptions, request, response } from '../helpers/rig.ts';
 import { trusted } from '../helpers/test-proxy.ts';

@@ -1,0 +1,347 @@
+import type { Writable } from 'node:stream';
+import { Command, CommanderError } from 'commander';
+import { operatingErrorsOf } from '../base/error-collector.ts';
+import { HipacheError } from '../base/errors.ts';
+import { exitCodes } from '../base/exit-codes.ts';
+import { printable } from '../base/printable.ts';
+import { packageVersion } from '../base/version.ts';
+import { censoredJson } from '../config/censor.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { nearestWord } from '../config/nearest.ts';
+import { driverAllowed, isDriverUrl } from '../config/schema.ts';
+import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
+import { checkConfiguration } from '../operations/check-configuration.ts';
+import { explainHost, parseHost } from '../operations/explain.ts';
+import type { Operation } from '../operations/operation.ts';
+import { addBackends, listRoutes, removeBackends, setRoute, showRoute } from '../operations/routes.ts';
+import { type OpenStore, type StoreLocator, withStore } from '../operations/store-access.ts';
+import { removedCertificateReport, writeCertificates, writtenCertificateReport } from './certificates.ts';
+import { explanationText } from './explain.ts';
+import { Output, type Report } from './output.ts';
+import {
+  addedBackendsReport,
+  removedBackendsReport,
+  shownRouteReport,
+  writeRoutes,
+  writtenRouteReport,
+} from './routes.ts';
+
+type OpenedStore = Awaited<ReturnType<OpenStore>>;
+
+/** What the command line needs from outside. */
+export interface CommandLineHost {
+  /**
+   * Serves until it is told to stop; resolves with the exit code.
+   * @param reload reads the same configuration again. @throws as `loadConfig`.
+   */
+  serve(loaded: LoadedConfig, reload: () => LoadedConfig): Promise<number>;
+  readonly openStore: OpenStore;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  /** Epoch milliseconds. Default: the system's clock. */
+  readonly now?: () => number;
+}
+
+interface Options {
+  readonly config?: string;
+  readonly driver?: string;
+  readonly dry?: boolean;
+  readonly json?: boolean;
+  readonly id?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/**
+ * Runs one command.
+ * @param args the arguments after the program's name.
+ * @returns the exit code, once everything is written. Never rejects.
+ */
+export async function runCommandLine(args: readonly string[], host: CommandLineHost): Promise<number> {
+  const run = new Run(host);
+  let code: number;
+  try {
+    await run.program.parseAsync(args, { from: 'user' });
+    code = run.exitCode;
+  } catch (error) {
+    code = await run.fail(error);
+  }
+  try {
+    await run.out.flush();
+  } catch (error) {
+    await run.complain(`the output cannot be written: ${messageOf(error)}`);
+    code = exitCodes.failed;
+  }
+  await run.err.flush().catch(() => {});
+  return code;
+}
+
+class Run {
+  readonly program: Command;
+  readonly out: Output;
+  readonly err: Output;
+  exitCode: number = exitCodes.ok;
+  readonly #host: CommandLineHost;
+  /** What commander would have written to the standard error: help where a subcommand is missing. */
+  #complaint = '';
+  /** The names of the command that is parsed: `route`, `set`. */
+  readonly #commands: string[] = [];
+  /** Of the command that runs, with those that stood before it. */
+  #options: Options = {};
+
+  constructor(host: CommandLineHost) {
+    this.#host = host;
+    this.out = new Output(host.stdout);
+    this.err = new Output(host.stderr);
+    this.program = this.#describeProgram();
+  }
+
+  /** Tells what went wrong and gives the exit code of it. */
+  async fail(error: unknown): Promise<number> {
+    if (error instanceof CommanderError) return this.#failUsage(error);
+    const errors = operatingErrorsOf(error);
+    const [first] = errors ?? [];
+    if (errors !== null && first !== undefined) {
+      for (const { message } of errors) await this.complain(message);
+      return exitCodeOf(first);
+    }
+    await this.complain(`internal error, please report it: ${messageOf(error)}`);
+    return exitCodes.failed;
+  }
+
+  async complain(message: string): Promise<void> {
+    // The message may have lines of its own (a list of errors); each is made harmless by itself.
+    await this.err.write(`hipache: ${message.split('\n').map(printable).join('\n')}\n`);
+  }
+
+  async #failUsage(error: CommanderError): Promise<number> {
+    if (error.exitCode === 0) return exitCodes.ok;
+    if (error.code === 'commander.help') {
+      await this.err.write(this.#complaint);
+      return exitCodes.wrongInput;
+    }
+    const command = ['hipache', ...this.#commands].join(' ');
+    await this.complain(`${this.#usageMessage(error)}; see "${command} --help"`);
+    return exitCodes.wrongInput;
+  }
+
+  #usageMessage(error: CommanderError): string {
+    const word = this.program.args[0];
+    const commands = this.program.commands.map((command) => command.name());
+    if (error.code === 'commander.excessArguments' && word !== undefined && !commands.includes(word)) {
+      const near = nearestWord(word, commands);
+      return `there is no command ${JSON.stringify(word)}${near === null ? '' : ` (did you mean ${near}?)`}`;
+    }
+    return error.message
+      .replace(/^error: /, '')
+      .replace(/\.?\s*\n\s*/g, ' ')
+      .replace(/\.$/, '');
+  }
+
+  #describeProgram(): Command {
+    const program = new Command('hipache')
+      .description('A distributed HTTP and WebSocket proxy for very many virtual hosts. Without a command it serves.')
+      .exitOverride()
+      .configureOutput({
+        writeOut: (text) => void this.out.write(text),
+        writeErr: (text) => {
+          this.#complaint += text;
+        },
+      })
+      .configureHelp({ showGlobalOptions: true })
+      .option('-c, --config <file>', 'configuration file, .json, .yaml or .yml')
+      .option('--driver <url>', 'store of the routes, in place of the one configured: sqlite:PATH or redis://HOST:PORT')
+      .option('-d, --dry', 'check the configuration, print it without its secrets, and exit')
+      .version(packageVersion(), '-V, --version', 'print the version')
+      .helpOption('-h, --help', 'print this help')
+      .helpCommand(false)
+      .addHelpText('after', helpAfter)
+      .action(() => this.#serve())
+      .hook('preSubcommand', (_program, command) => void this.#commands.push(command.name()))
+      .hook('preAction', (_program, command) => {
+        this.#options = command.optsWithGlobals<Options>();
+      });
+    const route = program.command('route').description('read and write routes').helpCommand(false);
+    this.#describeRoute(route.hook('preSubcommand', (_route, command) => void this.#commands.push(command.name())));
+    const cert = program.command('cert').description('read and write certificates in the store').helpCommand(false);
+    this.#describeCertificate(cert.hook('preSubcommand', (_cert, command) => void this.#commands.push(command.name())));
+    program
+      .command('explain')
+      .description('show which route a host takes, what was tried, and which backends are marked dead')
+      .argument('<host>', 'a host as a request names it')
+      .option('--json', 'write one JSON object')
+      .action((name: string) => {
+        const host = parseHost(name);
+        return this.#withStore((store) => this.#explain(store, host));
+      });
+    return program;
+  }
+
+  #describeRoute(route: Command): void {
+    const json = ['--json', 'write one JSON object'] as const;
+    route
+      .command('list')
+      .description('list every route')
+      .option('--json', 'write one JSON object a line')
+      .action(() => this.#withStore((store) => writeRoutes(listRoutes(store), this.out, this.#options.json ?? false)));
+    route
+      .command('show')
+      .description('show the route of exactly this pattern')
+      .argument('<host>', 'a host, *.domain or *')
+      .option(...json)
+      .action((name: string) => this.#run(showRoute(name), shownRouteReport));
+    route
+      .command('set')
+      .description('make a route, or replace its backends')
+      .argument('<host>', 'a host, *.domain or *')
+      .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
+      .option('--id <name>', 'name of the virtual host, for logs; default: the one it has, else the host')
+      .option(...json)
+      .action((name: string, urls: string[]) =>
+        this.#run(setRoute(name, urls, this.#options.id ?? null), writtenRouteReport, true),
+      );
+    route
+      .command('add')
+      .description('add backends to a route, making it where there is none')
+      .argument('<host>', 'a host, *.domain or *')
+      .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
+      .option(...json)
+      .action((name: string, urls: string[]) => this.#run(addBackends(name, urls), addedBackendsReport, true));
+    route
+      .command('remove')
+      .description('take backends from a route, or the whole route where no URL is given')
+      .argument('<host>', 'a host, *.domain or *')
+      .argument('[url...]', 'backends, with or without their weight')
+      .option(...json)
+      .action((name: string, urls: string[]) => this.#run(removeBackends(name, urls), removedBackendsReport));
+  }
+
+  #describeCertificate(cert: Command): void {
+    cert
+      .command('list')
+      .description('list every certificate in the store, without its key')
+      .option('--json', 'write one JSON object a line')
+      .action(() =>
+        this.#withStore((store) => writeCertificates(listCertificates(store), this.out, this.#options.json ?? false)),
+      );
+    cert
+      .command('set')
+      .description('put a certificate and its key into the store, in the place of the one that is there')
+      .argument('<host>', 'a host, *.domain or *')
+      .requiredOption('--cert <file>', 'the certificate, PEM, followed by its chain')
+      .requiredOption('--key <file>', 'its private key, PEM')
+      .option('--json', 'write one JSON object')
+      .action((name: string) => {
+        const { cert: file = '', key = '' } = this.#options;
+        return this.#setCertificate(name, file, key);
+      });
+    cert
+      .command('remove')
+      .description('take a certificate and its key out of the store')
+      .argument('<host>', 'a host, *.domain or *')
+      .option('--json', 'write one JSON object')
+      .action((name: string) => this.#run(removeCertificate(name), removedCertificateReport));
+  }
+
+  #setCertificate(name: string, cert: string, key: string): Promise<void> {
+    const operation = setCertificate(name, { cert, key }, this.#host.now ?? Date.now);
+    return this.#withStore(async (store) => {
+      const written = await operation(store);
+      for (const warning of written.warnings) await this.complain(`warning: ${warning}`);
+      await this.#print(writtenCertificateReport(written));
+    }, true);
+  }
+
+  async #serve(): Promise<void> {
+    // Defaults depend on it, and must not change with the user that the proxy becomes.
+    const isRoot = process.getuid?.() === 0;
+    const loaded = this.#load(isRoot);
+    if (this.#options.dry !== true) {
+      this.exitCode = await this.#host.serve(loaded, () => this.#load(isRoot));
+      return;
+    }
+    for (const note of loaded.notes) await this.complain(`note: ${note}`);
+    const { warnings, errors } = await checkConfiguration(loaded);
+    for (const warning of warnings) await this.complain(`warning: ${warning}`);
+    await this.out.write(`${censoredJson(loaded.config)}\n`);
+    errors.check();
+  }
+
+  async #explain(store: OpenedStore, host: string): Promise<void> {
+    const explanation = await explainHost(host, store, (this.#host.now ?? Date.now)());
+    await this.#print({ text: explanationText(explanation), json: explanation });
+    if (explanation.matched === null) this.exitCode = exitCodes.notFound;
+  }
+
+  #run<Result>(
+    operation: Operation<OpenedStore, Result>,
+    report: (result: Result) => Report,
+    create = false,
+  ): Promise<void> {
+    return this.#withStore(async (store) => this.#print(report(await operation(store))), create);
+  }
+
+  async #print(report: Report): Promise<void> {
+    await this.out.write(this.#options.json === true ? `${JSON.stringify(report.json)}\n` : report.text);
+  }
+
+  async #withStore(use: (store: OpenedStore) => Promise<void>, create = false): Promise<void> {
+    if (this.#options.dry === true) {
+      throw new HipacheError(
+        'COMMAND_INVALID',
+        '--dry goes without a command: it checks what "hipache" would serve with',
+      );
+    }
+    await withStore(this.#host.openStore, this.#locateStore(), create, use);
+  }
+
+  /** With --driver alone no configuration is read: it would say nothing that a command needs. */
+  #locateStore(): StoreLocator {
+    const { config, driver } = this.#options;
+    if (driver !== undefined && config === undefined) return { driver: [checkedDriver(driver)], deadSet: 'auto' };
+    const loaded = this.#load().config;
+    return { driver: loaded.driver, deadSet: loaded.compat.deadSet };
+  }
+
+  #load(isRoot = process.getuid?.() === 0): LoadedConfig {
+    const { config } = this.#options;
+    const driver = this.#options.driver === undefined ? undefined : checkedDriver(this.#options.driver);
+    const { env, cwd } = this.#host;
+    return loadConfig({ file: config, driver, env, cwd, isRoot });
+  }
+}
+
+const helpAfter = `
+Examples:
+  hipache -c /etc/hipache/config.json
+  hipache route set app.example.com http://10.0.0.1:8000 http://10.0.0.2:8000
+  hipache route list | head
+  hipache explain app.example.com
+  hipache cert set app.example.com --cert fullchain.pem --key privkey.pem
+
+Exit codes: 0 done; 1 it failed (the store, an address, a file); 2 wrong arguments or configuration; 3 not found.`;
+
+function exitCodeOf(error: HipacheError): number {
+  switch (error.code) {
+    case 'NOT_FOUND':
+      return exitCodes.notFound;
+    case 'COMMAND_INVALID':
+    case 'CERTIFICATE_INVALID':
+    case 'CONFIG_INVALID':
+    case 'CONFIG_UNREADABLE':
+      return exitCodes.wrongInput;
+    default:
+      return exitCodes.failed;
+  }
+}
+
+function checkedDriver(driver: string): string {
+  if (isDriverUrl(driver)) return driver;
+  throw new HipacheError('COMMAND_INVALID', `--driver: found ${JSON.stringify(driver)}, allowed ${driverAllowed}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

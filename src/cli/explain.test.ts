@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { explainHost, parseHost } from '../operations/explain.ts';
+import type { DownMark } from '../routing/backend.ts';
+import type { RouteReader, StoredHost } from '../stores/contract.ts';
+import { explanationText } from './explain.ts';
+
+const nowMs = Date.UTC(2026, 10, 22, 10, 0, 0);
+
+function storeOf(records: Readonly<Record<string, StoredHost>>): RouteReader {
+  return {
+    read: async (patterns) => patterns.map((pattern) => records[pattern] ?? null),
+    close: async () => {},
+  };
+}
+
+function host(urls: readonly unknown[], down: Readonly<Record<string, DownMark>> = {}): StoredHost {
+  return { frontend: urls, down: new Map(Object.entries(down)) };
+}
+
+function mark(untilMs: number): DownMark {
+  return { untilMs, sinceMs: nowMs - 18_000, reason: 'BACKEND_CONNECT_REFUSED', instance: 'web-1' };
+}
+
+test('the patterns are those of the lookup, in its order, to the one that matches', async () => {
+  const store = storeOf({ '*.example.com': host(['shop', 'http://x']), '*': host(['all', 'http://y']) });
+  const explanation = await explainHost(parseHost('WWW.App.Example.com:8080'), store, nowMs);
+  assert.equal(explanation.host, 'www.app.example.com');
+  assert.deepEqual(explanation.tried, [
+    { pattern: 'www.app.example.com', matched: false },
+    { pattern: '*.app.example.com', matched: false },
+    { pattern: '*.example.com', matched: true },
+  ]);
+  assert.equal(explanation.id, 'shop');
+});
+
+test('a backend that is marked dead is told with the end, the reason and the instance', async () => {
+  const store = storeOf({
+    'a.com': host(['a', 'http://x:1', 'http://y:22#weight=3', 'http://z'], {
+      'http://y:22': mark(nowMs + 12_000),
+      'http://z': mark(nowMs - 1),
+    }),
+  });
+  const explanation = await explainHost('a.com', store, nowMs);
+  assert.deepEqual(
+    explanation.backends.map(({ url, dead }) => [url, dead?.remainingMs ?? 0]),
+    [
+      ['http://x:1', 0],
+      ['http://y:22', 12_000],
+      ['http://z', 0],
+    ],
+  );
+  const text = explanationText(explanation);
+  assert.match(
+    text,
+    /^ {10}1 {2}http:\/\/y:22 {2}weight 3 {2}dead until 2026-11-2\dT\S+ \(in 12 s\): BACKEND_CONNECT_REFUSED, marked by web-1$/m,
+  );
+  assert.match(text, /^ {10}2 {2}http:\/\/z {5}weight 1 {2}up$/m);
+});
+
+test('what is wrong with the record, and that nothing is left, is told', async () => {
+  const text = async (record: StoredHost) =>
+    explanationText(await explainHost('a.com', storeOf({ 'a.com': record }), nowMs));
+  assert.match(await text(host(['a', 'ftp://x', 5])), /none that can be used[\s\S]*problems {2}backend 0 "ftp:\/\/x"/);
+  const all = await text(
+    host(['a', 'http://x', 'http://y'], { 'http://x': mark(nowMs + 1), 'http://y': mark(nowMs + 9) }),
+  );
+  assert.match(all, /Every backend is marked dead/);
+  assert.match(await text(host(['a', 'http://x'], { 'http://x': mark(Number.MAX_VALUE) })), /The only backend/);
+});
+
+test('an empty record is passed over, one that cannot be read is not', async () => {
+  const others = { '*.com': host(['id', 'http://x']) };
+  const empty = await explainHost('a.com', storeOf({ ...others, 'a.com': host([]) }), nowMs);
+  assert.equal(empty.matched, '*.com');
+  const damaged = { ...host([]), problem: 'the record is not JSON' };
+  const explanation = await explainHost('a.com', storeOf({ ...others, 'a.com': damaged }), nowMs);
+  assert.equal(explanation.matched, 'a.com');
+  assert.deepEqual(explanation.problems, ['the record is not JSON']);
+});
+
+test('no match is told', async () => {
+  const explanation = await explainHost('a.com', storeOf({}), nowMs);
+  assert.equal(explanation.matched, null);
+  assert.match(explanationText(explanation), /\*\.com {2}no route\n {7}\* {6}no route\nNo route matches/);
+});

@@ -1,0 +1,40 @@
+import { printable } from '../base/printable.ts';
+import type { ExplainedBackend, ExplainedMark, Explanation } from '../operations/explain.ts';
+import { alignColumns, alignedLines } from './output.ts';
+import { duration, localTime } from './when.ts';
+
+/** The explanation for a person. */
+export function explanationText(explanation: Explanation): string {
+  const { host, tried, matched, id, backends, problems } = explanation;
+  const rows: string[][] = [['host', host]];
+  const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
+  for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
+  if (matched === null) return `${alignColumns(rows)}No route matches: the proxy answers 400.\n`;
+  rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
+  const lines = backendLines(backends);
+  if (lines.length === 0) lines.push('none that can be used: the proxy answers 502');
+  for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
+  for (const [index, problem] of problems.entries()) rows.push([index === 0 ? 'problems' : '', printable(problem)]);
+  const allDead = backends.length > 0 && backends.every((backend) => backend.dead !== null);
+  return alignColumns(rows) + (allDead ? `${whenAllDead(backends)}\n` : '');
+}
+
+function backendLines(backends: readonly ExplainedBackend[]): string[] {
+  const rows = backends.map(({ index, url, weight, dead }) => [
+    String(index),
+    printable(url),
+    `weight ${weight}`,
+    dead === null ? 'up' : deadText(dead),
+  ]);
+  return alignedLines(rows);
+}
+
+function deadText({ until, remainingMs, reason, instance }: ExplainedMark): string {
+  const end = `${localTime(Date.parse(until))} (in ${duration(remainingMs)})`;
+  return `dead until ${end}: ${printable(reason)}, marked by ${printable(instance)}`;
+}
+
+function whenAllDead(backends: readonly ExplainedBackend[]): string {
+  if (backends.length === 1) return 'The only backend is marked dead: it is tried nevertheless.';
+  return 'Every backend is marked dead: the one marked longest ago is tried nevertheless.';
+}

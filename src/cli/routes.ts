@@ -1,0 +1,75 @@
+import { printable } from '../base/printable.ts';
+import {
+  type AddedBackends,
+  type ListedRoute,
+  type RemovedBackends,
+  type ShownRoute,
+  shownUrls,
+  type WrittenRoute,
+} from '../operations/routes.ts';
+import { alignColumns, alignedLines, type Output, type Report } from './output.ts';
+
+/** Writes routes: aligned lines, or one JSON object a line. Stops early once nobody reads any more. */
+export async function writeRoutes(
+  pages: AsyncIterable<readonly ListedRoute[]>,
+  output: Output,
+  asJson: boolean,
+): Promise<void> {
+  let hostWidth = 0;
+  for await (const rows of pages) {
+    if (asJson) {
+      await output.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    } else {
+      // Grows only, so that the pages of a long list stay aligned with each other.
+      hostWidth = Math.max(hostWidth, ...rows.map(({ pattern }) => Math.min(pattern.length, 60)));
+      const lines = rows.map(({ pattern, backends }) => [printable(pattern).padEnd(hostWidth), shownUrls(backends)]);
+      await output.write(alignColumns(lines));
+    }
+    if (output.closed) return;
+  }
+}
+
+export function shownRouteReport(route: ShownRoute): Report {
+  const { pattern, id, backends, problems } = route;
+  const lines = alignedLines(
+    backends.map(({ index, url, weight }) => [String(index), printable(url), `weight ${weight}`]),
+  );
+  const rows = [
+    ['host', pattern],
+    ['id', printable(id)],
+    ...lines.map((line, row) => [row === 0 ? 'backends' : '', line]),
+    ...problems.map((message, row) => [row === 0 ? 'problems' : '', printable(message)]),
+  ];
+  if (backends.length === 0) rows.push(['backends', 'none that can be used']);
+  return { text: alignColumns(rows), json: route };
+}
+
+export function writtenRouteReport(route: WrittenRoute): Report {
+  const { pattern, action, backends } = route;
+  return {
+    text: `${pattern}: route ${action}, ${countBackends(backends.length)}: ${backends.join(' ')}\n`,
+    json: route,
+  };
+}
+
+export function addedBackendsReport({ pattern, isNew, added, changed, already }: AddedBackends): Report {
+  const parts = [
+    added.length > 0 ? `added ${added.join(' ')}${isNew ? ' (new route)' : ''}` : '',
+    changed.length > 0 ? `new weight: ${changed.join(' ')}` : '',
+    already.length > 0 ? `there already: ${already.join(' ')}` : '',
+  ].filter((part) => part !== '');
+  return { text: `${pattern}: ${parts.join('; ')}\n`, json: { pattern, added, changed, already } };
+}
+
+export function removedBackendsReport({ pattern, removed, absent, left }: RemovedBackends): Report {
+  const parts = [
+    removed.length > 0 ? `removed ${shownUrls(removed)}` : 'removed',
+    absent.length > 0 ? `not there: ${shownUrls(absent)}` : '',
+    left === null ? 'the route is gone' : `${countBackends(left)} left`,
+  ].filter((part) => part !== '');
+  return { text: `${pattern}: ${parts.join('; ')}\n`, json: { pattern, removed, absent, left: left ?? 0 } };
+}
+
+function countBackends(count: number): string {
+  return count === 1 ? '1 backend' : `${count} backends`;
+}

@@ -1,0 +1,78 @@
+import { Field } from '../http/field-names.ts';
+import { Framing, isHopByHop } from './head.ts';
+import type { ResponseHead } from './response-head.ts';
+
+/** How a response reaches the client. */
+export interface ResponseShape {
+  /** The HTTP/1 minor version that the client speaks. */
+  readonly versionMinor: number;
+  /** Framing towards the client: CHUNKED where the length is not known and the client is of 1.1. */
+  readonly framing: Framing;
+  readonly keepAlive: boolean;
+  /** Further lines, as the debug fields; often empty. */
+  readonly extraLines: string;
+}
+
+/** The framing of a response towards a client: the backend's, but for what the client's version cannot have. */
+export function clientFraming(response: ResponseHead, versionMinor: number): Framing {
+  if (response.framing === Framing.CHUNKED || response.framing === Framing.CLOSE) {
+    return versionMinor === 1 ? Framing.CHUNKED : Framing.CLOSE;
+  }
+  return response.framing;
+}
+
+/** The head that goes to the client: unchanged runs as the backend wrote them, hop-by-hop fields taken out. */
+export function forwardResponseHead(response: ResponseHead, shape: ResponseShape): string {
+  const { text, fieldCount } = response;
+  let out: string;
+  let runStart: number;
+  if (response.versionMinor === 1 && shape.versionMinor === 1) {
+    out = '';
+    runStart = 0;
+  } else {
+    // The version is ours (RFC 9110 section 2.5), and 1.0 to who speaks 1.0.
+    out = shape.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
+    runStart = 8;
+  }
+  const isReframed = shape.framing !== response.framing;
+  for (let field = 0; field < fieldCount; field++) {
+    const number = response.fieldNumber(field);
+    if (number === Field.OTHER && response.nominated === null) continue;
+    if (!isDropped(response, field, number, shape, isReframed)) continue;
+    const lineStart = response.lineOffset(field);
+    if (lineStart > runStart) out += text.slice(runStart, lineStart);
+    runStart = response.lineEndOffset(field);
+  }
+  const hasMore =
+    shape.extraLines !== '' ||
+    !shape.keepAlive ||
+    shape.versionMinor === 0 ||
+    (isReframed && shape.framing === Framing.CHUNKED);
+  if (!hasMore) return out + text.slice(runStart);
+  out += text.slice(runStart, text.length - 2) + shape.extraLines;
+  if (isReframed && shape.framing === Framing.CHUNKED) out += 'Transfer-Encoding: chunked\r\n';
+  if (!shape.keepAlive) out += 'Connection: close\r\n';
+  else if (shape.versionMinor === 0) out += 'Connection: keep-alive\r\n';
+  return `${out}\r\n`;
+}
+
+/** The 101 that goes to the client: its handshake was checked, and the protocol that it names is WebSocket. */
+export function forwardSwitchHead(response: ResponseHead, extraLines: string): string {
+  const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, extraLines };
+  return `${forwardResponseHead(response, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+}
+
+function isDropped(
+  response: ResponseHead,
+  field: number,
+  number: number,
+  shape: ResponseShape,
+  isReframed: boolean,
+): boolean {
+  if (isHopByHop(number) || number === Field.FRAMING_ALIAS) return true;
+  if (number === Field.TRANSFER_ENCODING) return isReframed || response.framing === Framing.NONE;
+  // RFC 9110 section 8.6: no Content-Length in a 1xx or 204.
+  if (number === Field.CONTENT_LENGTH) return response.status < 200 || response.status === 204;
+  if (number === Field.TRAILER) return shape.framing !== Framing.CHUNKED;
+  return response.nominated?.includes(response.fieldName(field).toLowerCase()) === true;
+}

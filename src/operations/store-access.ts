@@ -1,0 +1,30 @@
+import type { Store } from '../stores/contract.ts';
+
+/** Where the store is, and how its dead sets are read. */
+export interface StoreLocator {
+  /** One driver URL, or Hipache's array of several. */
+  readonly driver: readonly [string, ...string[]];
+  /** `compat.deadSet` of the configuration. */
+  readonly deadSet: boolean | 'auto';
+}
+
+/** Opens a store. If `create` is false and the store does not exist, it is not made. */
+export type OpenStore = (
+  driver: StoreLocator['driver'],
+  options: { readonly create: boolean; readonly deadSet: boolean | 'auto' },
+) => Promise<Store>;
+
+/** Opens the store, works on it, and closes it, also after a failure. */
+export async function withStore<Result>(
+  open: OpenStore,
+  { driver, deadSet }: StoreLocator,
+  create: boolean,
+  use: (store: Store) => Promise<Result>,
+): Promise<Result> {
+  const store = await open(driver, { create, deadSet });
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+  }
+}

@@ -1,0 +1,102 @@
+import { packageVersion } from '../base/version.ts';
+import type { MetricValues } from '../processes/messages.ts';
+import type { RestartReason, Supervisor, SupervisorObserver } from '../processes/supervisor.ts';
+import type { WorkerProcess } from '../processes/worker-process.ts';
+import { FleetMetrics } from '../telemetry/fleet-metrics.ts';
+import { fleetMetrics, namedValues, primaryMetrics, workerMetrics } from '../telemetry/metric-table.ts';
+import type { MetricsSource, MetricsText } from '../telemetry/metrics-server.ts';
+
+/** How long a worker may take to tell its numbers, in ms. */
+const answerMs = 1000;
+
+/** What the probes of marked backends tell of themselves. */
+interface RecoveryFigures {
+  readonly counters: { readonly probes: number; readonly recovered: number; readonly dropped: number };
+  readonly size: number;
+}
+
+/** The metrics of the instance: those of its workers, summed, and those of the primary. */
+export class InstanceMetrics implements SupervisorObserver, MetricsSource {
+  private readonly fleet = new FleetMetrics(fleetMetrics);
+  private readonly restarts: Record<RestartReason, number> = { crash: 0, stuck: 0, memory: 0, reload: 0 };
+  private readonly startSeconds: number;
+  private readonly recovery: RecoveryFigures;
+  private supervisor: Supervisor | null = null;
+  /** By the id of a worker: the revision of the store that it has applied. */
+  private readonly revisions = new Map<number, number>();
+
+  constructor(epochMs: number, recovery: RecoveryFigures) {
+    this.startSeconds = epochMs / 1000;
+    this.recovery = recovery;
+  }
+
+  /** Whose workers to ask. */
+  attach(supervisor: Supervisor): void {
+    this.supervisor = supervisor;
+  }
+
+  restarted(reason: RestartReason): void {
+    this.restarts[reason]++;
+  }
+
+  values(worker: WorkerProcess, values: MetricValues): void {
+    // One that is still starting has nothing to tell.
+    if (Object.keys(values).length === 0) return;
+    this.fleet.update(worker.id, worker.number, values);
+    this.revisions.set(worker.id, values[workerMetrics.storeRevision.name] ?? 0);
+  }
+
+  gone(worker: WorkerProcess): void {
+    this.fleet.gone(worker.id);
+    this.revisions.delete(worker.id);
+  }
+
+  isHealthy(): boolean {
+    const { supervisor } = this;
+    return supervisor !== null && supervisor.readyCount >= supervisor.wantedCount;
+  }
+
+  /** Asks the workers that serve: how many, and the lowest revision of the store that one of them has applied. */
+  async applied(): Promise<{ readonly workers: number; readonly revision: number }> {
+    const ready = (this.supervisor?.all ?? []).filter(({ state }) => state === 'ready');
+    await Promise.all(ready.map((worker) => worker.refresh(answerMs)));
+    const revisions = ready.map(({ id }) => this.revisions.get(id) ?? 0);
+    return { workers: ready.length, revision: revisions.length === 0 ? 0 : Math.min(...revisions) };
+  }
+
+  async metrics(): Promise<MetricsText> {
+    // Loaded only where metrics are asked for.
+    const { writePrometheus } = await import('../telemetry/prometheus.ts');
+    const workers = this.supervisor?.all ?? [];
+    const states = new Map<number, 'serving' | 'draining'>();
+    let unresponsive = 0;
+    await Promise.all(
+      workers.map(async (worker) => {
+        const answered = await worker.refresh(answerMs);
+        if (worker.state === 'gone') return;
+        if (answered) states.set(worker.id, worker.state === 'draining' ? 'draining' : 'serving');
+        else unresponsive++;
+      }),
+    );
+    const { buildInfo, workerRestarts, ...plain } = primaryMetrics;
+    return writePrometheus([...Object.values(primaryMetrics), ...fleetMetrics], {
+      ...this.fleet.sum((id) => states.get(id) ?? 'silent'),
+      ...namedValues(plain, {
+        startTimeSeconds: this.startSeconds,
+        primaryResidentBytes: process.memoryUsage.rss(),
+        workers: this.supervisor?.wantedCount ?? 0,
+        workersReady: this.supervisor?.readyCount ?? 0,
+        workersDraining: workers.filter(({ state }) => state === 'draining').length,
+        workersUnresponsive: unresponsive,
+        backendsProbed: this.recovery.size,
+        recoveryProbes: this.recovery.counters.probes,
+        recoveredBackends: this.recovery.counters.recovered,
+        recoveryMarksDropped: this.recovery.counters.dropped,
+      }),
+      [`${buildInfo.name}/${packageVersion()}`]: 1,
+      ...Object.fromEntries(
+        Object.entries(this.restarts).map(([reason, count]) => [`${workerRestarts.name}/${reason}`, count]),
+      ),
+    });
+  }
+}

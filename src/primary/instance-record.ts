@@ -1,0 +1,126 @@
+import { hostname } from 'node:os';
+import { systemClock } from '../base/clock.ts';
+import { HipacheError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { RateLimitedLog } from '../base/rate-limited-log.ts';
+import { packageVersion } from '../base/version.ts';
+import type { Config } from '../config/config.ts';
+import { StoreWatch } from '../route-cache/store-watch.ts';
+import type { Store } from '../stores/contract.ts';
+import { parseDriverUrl } from '../stores/driver-url.ts';
+import { openStore } from '../stores/open-store.ts';
+
+/** How long an instance is remembered after it was last heard of, and how often it says that it is there, in ms. */
+const rememberedMs = 30_000;
+const everyMs = 10_000;
+/** Until the workers are asked again, where they have not applied everything yet, in ms: at first; then ever longer. */
+const againMs = 250;
+/** How long the end of the program may wait for the store, in ms. */
+const withdrawMs = 500;
+
+export interface InstanceRecordOptions {
+  readonly config: Config;
+  readonly instance: string;
+  readonly log: Log;
+  /** Asks the workers that serve. @returns how many, and the lowest revision that they have applied. */
+  readonly ask: () => Promise<{ readonly workers: number; readonly revision: number }>;
+}
+
+/** Tells a shared store what this instance has applied; does nothing with a store that instances do not share. */
+export class InstanceRecord {
+  private readonly options: InstanceRecordOptions;
+  private readonly problems: RateLimitedLog;
+  private readonly since = new Date(systemClock.epochMs()).toISOString();
+  private store: Store | null = null;
+  private watch: StoreWatch | null = null;
+  private timer: NodeJS.Timeout | null = null;
+  private telling: Promise<void> | null = null;
+  private again = false;
+  private behind = 0;
+  private closed = false;
+
+  constructor(options: InstanceRecordOptions) {
+    this.options = options;
+    this.problems = new RateLimitedLog(options.log.warn, systemClock);
+  }
+
+  async start(): Promise<void> {
+    const { config, log } = this.options;
+    if (config.driver.some((url) => parseDriverUrl(url).path !== null)) return;
+    // What goes wrong with the store is said by the workers.
+    const store = await openStore(config.driver, { serving: true, deadSet: false });
+    if (store.fleet === undefined || this.closed) {
+      await store.close();
+      return;
+    }
+    this.store = store;
+    this.watch = new StoreWatch({ store });
+    const tell = (): void => this.tell();
+    this.watch.add({
+      changed: ignore,
+      certificatesChanged: ignore,
+      expired: ignore,
+      lost: ignore,
+      restored: tell,
+      revised: tell,
+    });
+    await this.watch.start().catch((error: Error) => log.warn('the instance cannot be told of', { error }));
+    this.tell();
+  }
+
+  /** The record goes at once where the store is there, else by itself. */
+  async close(): Promise<void> {
+    this.closed = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.watch?.close();
+    const { store, telling } = this;
+    if (store === null) return;
+    const withdrawn = Promise.resolve(telling).then(() => store.fleet?.withdraw(this.options.instance));
+    const timer = new Promise((resolve) => setTimeout(resolve, withdrawMs));
+    await Promise.race([withdrawn.catch(ignore), timer]);
+    await store.close();
+  }
+
+  private tell(): void {
+    if (this.closed) return;
+    if (this.telling !== null) {
+      this.again = true;
+      return;
+    }
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.again = false;
+    this.telling = this.write().then((isCurrent) => {
+      this.telling = null;
+      if (this.closed) return;
+      this.behind = isCurrent ? 0 : this.behind + 1;
+      const soonMs = Math.min(everyMs, againMs * 2 ** this.behind);
+      this.timer = setTimeout(() => this.tell(), this.again || !isCurrent ? soonMs : everyMs);
+      this.timer.unref();
+    });
+  }
+
+  /** @returns whether the workers have applied what the store has. */
+  private async write(): Promise<boolean> {
+    const { fleet } = this.store as Store & Required<Pick<Store, 'fleet'>>;
+    try {
+      const wanted = await fleet.revision();
+      const { workers, revision } = await this.options.ask();
+      const fields = {
+        revision: String(revision),
+        workers: String(workers),
+        version: packageVersion(),
+        host: hostname(),
+        since: this.since,
+      };
+      await fleet.announce(this.options.instance, fields, rememberedMs);
+      return revision >= wanted;
+    } catch (error) {
+      // A store that is lost is told of by the workers; an account that may only read keeps its instance to itself.
+      const isKnown = error instanceof HipacheError && ['STORE_UNAVAILABLE', 'STORE_DENIED'].includes(error.code);
+      if (!isKnown) this.problems.report('the record of this instance cannot be written', { error: error as Error });
+      return true;
+    }
+  }
+}
+
+function ignore(): void {}

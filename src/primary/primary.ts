@@ -1,0 +1,300 @@
+import { randomBytes } from 'node:crypto';
+import { flushCompileCache } from 'node:module';
+import { isIP } from 'node:net';
+import { availableParallelism, hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../base/clock.ts';
+import { ErrorCollector, operatingErrorsOf } from '../base/error-collector.ts';
+import { exitCodes } from '../base/exit-codes.ts';
+import { listenFailure } from '../base/listen-failure.ts';
+import { createLog, type Log } from '../base/log.ts';
+import { packageVersion } from '../base/version.ts';
+import type { Config } from '../config/config.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { BoundAddresses } from '../processes/bound-addresses.ts';
+import { FileOwnership } from '../processes/file-ownership.ts';
+import type { ListenAddress } from '../processes/messages.ts';
+import { dropPrivileges, type RunAs, resolveAccount } from '../processes/privileges.ts';
+import { untilStopped } from '../processes/signals.ts';
+import { type Plan, Supervisor } from '../processes/supervisor.ts';
+import { parseDriverUrl } from '../stores/driver-url.ts';
+import { MetricsServer } from '../telemetry/metrics-server.ts';
+import { TlsKeeper } from '../tls/tls-state.ts';
+import { InstanceMetrics } from './instance-metrics.ts';
+import { InstanceRecord } from './instance-record.ts';
+import { Recovery } from './recovery.ts';
+
+/**
+ * The primary: binds what is listened on, gives up root, and keeps workers that serve, until it is told to stop.
+ * @param reload reads the configuration again.
+ * @returns the exit code.
+ */
+export async function servePrimary(loaded: LoadedConfig, reload: () => LoadedConfig): Promise<number> {
+  const { config, file } = loaded;
+  // The reader of the log may go away (a closed pipe); the proxy goes on.
+  process.stdout.on('error', () => {});
+  const log = createLog({
+    level: config.server.logLevel,
+    format: config.server.logFormat,
+    write: (line) => process.stdout.write(line),
+  });
+  log.info(`hipache ${packageVersion()} starts`, { pid: process.pid, config: file ?? 'none', node: process.version });
+  logDiagnostics(loaded, log);
+  try {
+    await new Primary(config, log, reload).run();
+    log.info('stopped');
+    return exitCodes.ok;
+  } catch (error) {
+    const errors = operatingErrorsOf(error);
+    if (errors === null) throw error;
+    for (const { code, message } of errors) log.error(message, { code });
+    return exitCodes.failed;
+  }
+}
+
+class Primary {
+  private config: Config;
+  private readonly log: Log;
+  private readonly readConfig: () => LoadedConfig;
+  private readonly instance = `${hostname()}-${randomBytes(4).toString('hex')}`;
+  private readonly metrics: InstanceMetrics;
+  private readonly addresses: BoundAddresses;
+  private readonly recovery: Recovery;
+  private record: InstanceRecord;
+  private tls: TlsKeeper | null = null;
+  private reloading = false;
+
+  constructor(config: Config, log: Log, readConfig: () => LoadedConfig) {
+    this.config = config;
+    this.log = log;
+    this.readConfig = readConfig;
+    this.recovery = new Recovery(config, this.instance, log);
+    this.metrics = new InstanceMetrics(systemClock.epochMs(), this.recovery);
+    this.record = this.recordOf(config);
+    this.addresses = new BoundAddresses(workersOf(config), listenAddressesOf(config).length);
+  }
+
+  async run(): Promise<void> {
+    const { config, log, metrics } = this;
+    let server: MetricsServer | null = null;
+    let supervisor: Supervisor | null = null;
+    try {
+      const errors = new ErrorCollector();
+      const account = await errors.take(() => resolveAccount(config.user, config.group));
+      // Keys may be readable by root alone.
+      this.tls = await errors.take(() => this.keepTls(config));
+      this.addresses.use((await errors.take(() => this.addresses.bind(listenAddressesOf(config)))) ?? []);
+      server = await errors.take(() => this.serveMetrics());
+      errors.check();
+      if (account !== null) {
+        transferFiles(config, account, log);
+        dropPrivileges(account);
+        log.info(`running as ${account.user}`);
+      }
+      supervisor = new Supervisor({
+        program: { path: workerProgram(), env: process.env },
+        plan: this.plan(config),
+        observer: metrics,
+        onMarked: (marked) => this.recovery.marked(marked),
+        log,
+        clock: systemClock,
+        random: Math.random,
+      });
+      metrics.attach(supervisor);
+      this.tellTlsTo(supervisor);
+      await this.serve(supervisor);
+    } finally {
+      // Nobody else would end them where something of this process went wrong.
+      supervisor?.killAll();
+      this.tls?.close();
+      await this.recovery.close();
+      await this.record.close();
+      server?.close();
+      this.addresses.close();
+    }
+  }
+
+  private async serve(supervisor: Supervisor): Promise<void> {
+    const { log } = this;
+    const stopped = untilStopped({
+      stop: async (signal) => {
+        const { drainSeconds } = this.config.server;
+        log.info(`${signal}: finishing what is under way, for up to ${drainSeconds} s`);
+        const clean = await supervisor.stop({ forMs: drainSeconds * 1000, closeCode: 1001 });
+        if (!clean) log.warn('not everything had finished');
+      },
+      abort: () => supervisor.killAll(),
+      reload: () => void this.reload(supervisor),
+      reopenLogs: () => supervisor.reopenLogs(),
+    });
+    if (await supervisor.start()) {
+      log.info('serving', { workers: supervisor.readyCount });
+      for (const url of this.addresses.urls) log.info(`listening on ${url}`);
+      this.tellOfInstance();
+    }
+    flushCompileCache();
+    await stopped;
+  }
+
+  /** What the file says now, where that is right and possible; else all stays as it is, and the log says why. */
+  private async reload(supervisor: Supervisor): Promise<void> {
+    const { log } = this;
+    if (this.reloading) {
+      log.warn('SIGHUP: a reload is under way; send it again once that is done');
+      return;
+    }
+    this.reloading = true;
+    try {
+      log.info('SIGHUP: reading the configuration again');
+      const loaded = this.readConfig();
+      logDiagnostics(loaded, log);
+      await this.follow(supervisor, loaded.config);
+    } catch (error) {
+      const errors = operatingErrorsOf(error);
+      if (errors === null) log.error('internal error in a reload; nothing is changed', { error });
+      for (const { code, message } of errors ?? []) log.error(`nothing is changed: ${message}`, { code });
+    } finally {
+      this.reloading = false;
+    }
+  }
+
+  private async follow(supervisor: Supervisor, config: Config): Promise<void> {
+    const { log, addresses } = this;
+    for (const key of needRestart(this.config, config)) log.warn(`${key}: changes with a restart only`);
+    const tlsBefore = this.tls;
+    const before = addresses.current;
+    const known = addresses.urls;
+    const errors = new ErrorCollector();
+    const tls = await errors.take(() => this.keepTls(config, tlsBefore));
+    const after = (await errors.take(() => addresses.bind(listenAddressesOf(config)))) ?? [];
+    try {
+      errors.check();
+    } catch (error) {
+      addresses.closeAllBut(before);
+      throw error;
+    }
+    // Workers would take what is told of the configuration before for that of theirs.
+    tlsBefore?.close();
+    this.tls = tls;
+    addresses.use(after);
+    let isFollowed = false;
+    try {
+      isFollowed = await supervisor.reload(this.plan(config));
+    } finally {
+      if (!isFollowed) {
+        addresses.use(before);
+        addresses.closeAllBut(before);
+        this.tls = tlsBefore;
+        if (!supervisor.isStopping) this.tellTlsTo(supervisor);
+      }
+    }
+    if (supervisor.isStopping) return;
+    if (!isFollowed) {
+      log.error('nothing is changed: a worker with the new configuration did not start');
+      return;
+    }
+    this.config = config;
+    this.tellTlsTo(supervisor);
+    this.recovery.follow(config);
+    await this.record.close();
+    if (supervisor.isStopping) return;
+    this.record = this.recordOf(config);
+    this.tellOfInstance();
+    addresses.closeAllBut(after);
+    for (const url of addresses.urls) if (!known.includes(url)) log.info(`listening on ${url}`);
+    for (const url of known) if (!addresses.urls.includes(url)) log.info(`no longer listening on ${url}`);
+    log.info('the configuration is in force', { workers: supervisor.readyCount });
+  }
+
+  /** @throws HipacheError CERTIFICATE_INVALID, AggregateError of several. */
+  private keepTls(config: Config, former: TlsKeeper | null = null): TlsKeeper {
+    const warnings: string[] = [];
+    const keeper = new TlsKeeper(config.https.bind, warnings, (message) => this.log.error(message), former);
+    for (const warning of warnings) this.log.warn(warning);
+    return keeper;
+  }
+
+  private recordOf(config: Config): InstanceRecord {
+    const { instance, log, metrics } = this;
+    return new InstanceRecord({ config, instance, log, ask: () => metrics.applied() });
+  }
+
+  /** Nothing waits for it: traffic does not depend on it. */
+  private tellOfInstance(): void {
+    this.record.start().catch((error: Error) => this.log.warn('the instance cannot be told of', { error }));
+  }
+
+  private tellTlsTo(supervisor: Supervisor): void {
+    this.tls?.watch((state) => {
+      this.log.info('certificates or ticket keys have been renewed');
+      supervisor.tellTls(state);
+    });
+  }
+
+  private plan(config: Config): Plan {
+    const { addresses } = this;
+    return {
+      workers: workersOf(config),
+      settings: { config, instance: this.instance, tls: this.tls?.state },
+      sockets: addresses.sockets,
+      descriptors: addresses.descriptors,
+      sharesPerAddress: addresses.shares,
+      drainMs: config.server.drainSeconds * 1000,
+      stuckMs: config.server.workerStuckSeconds * 1000,
+    };
+  }
+
+  private async serveMetrics(): Promise<MetricsServer | null> {
+    const { bind, port } = this.config.metrics;
+    if (port === null) return null;
+    const server = new MetricsServer(this.metrics);
+    try {
+      const bound = await server.listen(bind, port);
+      this.log.info(`metrics on http://${isIP(bind) === 6 ? `[${bind}]` : bind}:${bound}/metrics`);
+    } catch (error) {
+      throw listenFailure(bind, port, (error as NodeJS.ErrnoException).code ?? String(error));
+    }
+    return server;
+  }
+}
+
+/** From a checkout the sources run as they are; in the package they are compiled. */
+function workerProgram(): string {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return fileURLToPath(new URL(`../worker/main.${extension}`, import.meta.url));
+}
+
+function workersOf({ server }: Config): number {
+  // What libuv counts minds the affinity of the process and the CPU quota of its control group.
+  return server.workers === 'auto' ? availableParallelism() : server.workers;
+}
+
+/** Plain HTTP first, then TLS. */
+function listenAddressesOf({ http, https }: Config): ListenAddress[] {
+  return [
+    ...http.bind.map((bind) => ({ ...bind, secure: false })),
+    ...https.bind.map(({ address, port, proxyProtocol }) => ({ address, port, proxyProtocol, secure: true })),
+  ];
+}
+
+/** Keys that have changed and that workers cannot follow. */
+function needRestart(before: Config, after: Config): string[] {
+  const keys = ['user', 'group', 'metrics'] as const;
+  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+}
+
+function logDiagnostics({ notes, warnings }: LoadedConfig, log: Log): void {
+  for (const note of notes) log.info(note);
+  for (const warning of warnings) log.warn(warning);
+}
+
+/** What the account will write to has to be its own before root is given up. */
+function transferFiles({ server, driver }: Config, account: RunAs, log: Log): void {
+  const ownership = new FileOwnership(account, (message) => log.warn(message));
+  if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
+  for (const url of driver) {
+    const { path } = parseDriverUrl(url);
+    if (path === null) continue;
+    for (const suffix of ['', '-wal', '-shm']) ownership.give(path + suffix);
+  }
+}

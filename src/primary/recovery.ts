@@ -1,0 +1,131 @@
+import { systemClock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { RateLimitedLog } from '../base/rate-limited-log.ts';
+import { packageVersion } from '../base/version.ts';
+import type { Config } from '../config/config.ts';
+import { type RecoveryCounters, RecoveryProbes } from '../health/recovery.ts';
+import type { MarkReport } from '../processes/messages.ts';
+import type { Store } from '../stores/contract.ts';
+import { openStore } from '../stores/open-store.ts';
+import { backendTls } from '../tls/backend-tls.ts';
+
+/** A probe waits at least this long for an answer, in ms. */
+const timeoutMsMin = 5000;
+
+interface Started {
+  readonly store: Store;
+  readonly probes: RecoveryProbes;
+}
+
+/** The probes of an instance, with a connection to the store of their own, which is made with the first mark. */
+export class Recovery {
+  readonly counters: RecoveryCounters = { probes: 0, recovered: 0, dropped: 0 };
+  private config: Config;
+  private readonly instance: string;
+  private readonly log: Log;
+  private readonly problems: RateLimitedLog;
+  private started: Promise<Started> | null = null;
+  private probes: RecoveryProbes | null = null;
+  private closed = false;
+
+  constructor(config: Config, instance: string, log: Log) {
+    this.config = config;
+    this.instance = instance;
+    this.log = log;
+    this.problems = new RateLimitedLog(log.warn, systemClock);
+  }
+
+  /** Backends that are probed. */
+  get size(): number {
+    return this.probes?.size ?? 0;
+  }
+
+  /** A worker has set this mark. */
+  marked(marked: MarkReport): void {
+    if (this.closed || this.config.server.recoveryProbeSeconds === 0) return;
+    const { pattern, url, ...mark } = marked;
+    this.started ??= this.start();
+    const { started } = this;
+    started
+      .then(({ probes }) => probes.marked({ pattern, url, mark: { ...mark, instance: this.instance } }))
+      .catch((error: Error) => {
+        if (this.started === started) this.started = null;
+        this.problems.report('marked backends cannot be probed', { error });
+      });
+  }
+
+  /** Another configuration: the marks of this instance go on to be minded where they are not left to end. */
+  follow(config: Config): void {
+    const { started } = this;
+    // Files of authorities may have other contents.
+    const isSame = settingsOf(config) === settingsOf(this.config) && config.backendTls.ca.length === 0;
+    this.config = config;
+    if (started === null || isSame) return;
+    const isOff = config.server.recoveryProbeSeconds === 0;
+    this.started = isOff ? null : this.replaceProbes(started);
+    if (isOff) void close(started);
+    else this.started?.catch(ignore);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    if (this.started !== null) await close(this.started);
+  }
+
+  /** Where the new settings do not do, the probes go on with the former ones. */
+  private async replaceProbes(started: Promise<Started>): Promise<Started> {
+    const former = await started;
+    try {
+      const next = await this.start();
+      for (const mark of former.probes.marks) next.probes.marked(mark);
+      await close(started);
+      return next;
+    } catch (error) {
+      this.problems.report('marked backends are probed with the configuration before', { error: error as Error });
+      this.probes = former.probes;
+      return former;
+    }
+  }
+
+  private async start(): Promise<Started> {
+    const { config, instance, log } = this;
+    const tls = backendTls(config.backendTls.ca, config.backendTls.verify);
+    const store = await openStore(config.driver, { serving: true, log, deadSet: config.compat.deadSet });
+    const probes = new RecoveryProbes({
+      store,
+      instance,
+      downMs: config.server.deadBackendTTL * 1000,
+      everyMs: config.server.recoveryProbeSeconds * 1000,
+      timeoutMs: Math.max(timeoutMsMin, config.limits.connectTimeoutSeconds * 1000),
+      tls,
+      version: packageVersion(),
+      clock: systemClock,
+      counters: this.counters,
+      log,
+      onProblem: (what, error) => this.problems.report(what, { error }),
+    });
+    this.probes = probes;
+    return { store, probes };
+  }
+}
+
+/** Of the configuration, what the probes depend on. */
+function settingsOf({ driver, compat, server, limits, backendTls }: Config): string {
+  const { deadBackendTTL, recoveryProbeSeconds } = server;
+  return JSON.stringify([
+    driver,
+    compat.deadSet,
+    deadBackendTTL,
+    recoveryProbeSeconds,
+    limits.connectTimeoutSeconds,
+    backendTls,
+  ]);
+}
+
+async function close(started: Promise<Started>): Promise<void> {
+  const running = await started.catch(() => null);
+  running?.probes.close();
+  await running?.store.close();
+}
+
+function ignore(): void {}

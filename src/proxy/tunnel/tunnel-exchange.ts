@@ -1,0 +1,67 @@
+import type { ErrorCode } from '../../base/errors.ts';
+import type { Backend } from '../../routing/backend.ts';
+import type { Frontend } from '../../routing/frontend.ts';
+import type { EndedExchange } from '../observer.ts';
+import type { TunnelEnd } from './tunnel.ts';
+
+/**
+ * What is kept of an exchange while it is a tunnel: only what its end has to tell. The heads, the connections' readers
+ * and the texts that these are cut from are let go of, since a tunnel may live for days.
+ */
+export class TunnelExchange implements EndedExchange {
+  readonly clientAddress: string;
+  readonly method: string;
+  readonly target: string;
+  readonly versionMinor: number;
+  readonly referer: string | null;
+  readonly userAgent: string | null;
+  readonly host: string;
+  readonly status: number;
+  errorCode: ErrorCode | null = null;
+  errorDetail = '';
+  bytesSent: number;
+  tunnelBytesReceived = 0;
+  readonly frontend: Frontend | null;
+  readonly backend: Backend | null;
+  readonly attempts: number;
+  readonly startMs: number;
+  readonly sentMs: number;
+  endMs = 0;
+  readonly isPing = false;
+  readonly isTunnel = true;
+
+  /** @param exchange of the handshake, with its load: it has counted as a tunnel, and does not as a request any more. */
+  constructor(exchange: EndedExchange) {
+    this.clientAddress = ownText(exchange.clientAddress);
+    this.method = exchange.method;
+    this.target = ownText(exchange.target);
+    this.versionMinor = exchange.versionMinor;
+    this.referer = exchange.referer === null ? null : ownText(exchange.referer);
+    this.userAgent = exchange.userAgent === null ? null : ownText(exchange.userAgent);
+    this.host = ownText(exchange.host);
+    this.status = exchange.status;
+    this.bytesSent = exchange.bytesSent;
+    this.frontend = exchange.frontend;
+    this.backend = exchange.backend;
+    this.attempts = exchange.attempts;
+    this.startMs = exchange.startMs;
+    this.sentMs = exchange.sentMs;
+    if (this.frontend !== null) this.frontend.load.inFlight--;
+  }
+
+  /** Both connections are closed. */
+  end({ code, detail, bytesToClient, bytesToBackend }: TunnelEnd, nowMs: number): void {
+    this.errorCode = code;
+    this.errorDetail = detail;
+    this.bytesSent += bytesToClient;
+    this.tunnelBytesReceived = bytesToBackend;
+    this.endMs = nowMs;
+    if (this.backend !== null) this.backend.inFlight--;
+    if (this.frontend !== null) this.frontend.load.tunnels--;
+  }
+}
+
+/** A copy: what is cut from a text keeps the whole of it in memory. */
+function ownText(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}

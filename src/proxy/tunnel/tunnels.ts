@@ -1,0 +1,72 @@
+import type { ByteSocket } from '../../sockets/byte-socket.ts';
+import type { ProxyContext } from '../context.ts';
+import type { EndedExchange } from '../observer.ts';
+import { Tunnel, type TunnelEnd } from './tunnel.ts';
+import { TunnelExchange } from './tunnel-exchange.ts';
+
+/** What an accepted handshake leaves behind: both connections, and what has come behind its heads. */
+export interface SwitchedConnections {
+  readonly client: ByteSocket;
+  readonly fromClient: Buffer;
+  /** The client has said that it will send no more. */
+  readonly clientEnded: boolean;
+  readonly backend: ByteSocket;
+  readonly fromBackend: Buffer;
+}
+
+/** The share of the time to drain in which tunnels are told to close, one after the other. */
+const goodbyeShare = 0.8;
+
+/** The tunnels of one worker. */
+export class Tunnels {
+  private readonly open = new Set<Tunnel>();
+  /** Of a drain: what tunnels that begin now are told. */
+  private closeCode: number | null = null;
+  /** Called when the last one has ended. */
+  onEmpty: (() => void) | null = null;
+
+  get size(): number {
+    return this.open.size;
+  }
+
+  /** The exchange of a handshake goes on as a tunnel, until either end closes it. */
+  begin(context: ProxyContext, handshake: EndedExchange, connections: SwitchedConnections): void {
+    const { client, backend } = connections;
+    context.counters.tunnels++;
+    context.counters.tunnelsOpen++;
+    const tunnel = new Tunnel(context, new TunnelExchange(handshake), client, backend, this.ended);
+    this.open.add(tunnel);
+    tunnel.start(connections.fromClient, connections.fromBackend, connections.clientEnded);
+    const nowMs = context.clock.monotonicMs();
+    if (this.closeCode !== null) tunnel.endAt(nowMs, this.closeCode, nowMs);
+  }
+
+  /** One for all of them: an idle tunnel shall take little memory. */
+  private readonly ended = (tunnel: Tunnel, end: TunnelEnd): void => {
+    const { context, exchange } = tunnel;
+    const { counters } = context;
+    this.open.delete(tunnel);
+    counters.tunnelsOpen--;
+    counters.tunnelBytesFromBackends += end.bytesToClient;
+    counters.tunnelBytesFromClients += end.bytesToBackend;
+    exchange.end(end, context.clock.monotonicMs());
+    context.observer.exchangeEnded(exchange);
+    if (this.open.size === 0) this.onEmpty?.();
+  };
+
+  /** Tells every tunnel to close, spread over most of `forMs`, so that those who come back do not come all at once. */
+  drain(nowMs: number, forMs: number, closeCode: number): void {
+    this.closeCode = closeCode;
+    const stepMs = (forMs * goodbyeShare) / Math.max(1, this.open.size);
+    let atMs = nowMs;
+    for (const tunnel of this.open) {
+      tunnel.endAt(atMs, closeCode, nowMs);
+      atMs += stepMs;
+    }
+  }
+
+  /** Ends every tunnel at once. */
+  destroy(): void {
+    for (const tunnel of this.open) tunnel.destroy('TUNNEL_DRAINED', 'the time to close was over');
+  }
+}

@@ -1,0 +1,217 @@
+import { HipacheError } from '../base/errors.ts';
+import type { SetTimer } from '../base/timer.ts';
+import type { Frontend } from '../routing/frontend.ts';
+import type { RouteReader, StoredHost } from '../stores/contract.ts';
+
+/** Patterns in one read of the store. */
+const batchMax = 256;
+/** Reads of the store under way at once: a slow one does not hold up the next. */
+const readsMax = 4;
+/** Patterns that wait to be read; past this a read fails at once. */
+const waitingMax = 100_000;
+
+/** One reading of one pattern, shared by all who want it. */
+export class PendingRead {
+  readonly pattern: string;
+  /** A request waits for it, so it goes before refreshes and its result is kept. */
+  urgent: boolean;
+  /** Read by itself, since reading it with others failed. */
+  alone = false;
+  sent = false;
+  /** Changed in the store after it was sent: what it brings may be old. */
+  dirty = false;
+  /** Numbers of the cache as it was sent. */
+  epoch = -1;
+  sequence = 0;
+  /** The reading after this one, wanted since it became dirty. */
+  next: PendingRead | null = null;
+  readonly waiters: ((error: HipacheError | null) => void)[] = [];
+  /** What it brought, once it has landed. */
+  frontend: Frontend | null = null;
+
+  constructor(pattern: string, urgent: boolean) {
+    this.pattern = pattern;
+    this.urgent = urgent;
+  }
+}
+
+export interface ReadQueueEvents {
+  /** The reading begins now. */
+  sent(read: PendingRead): void;
+  /** Before its waiters hear of it. */
+  landed(read: PendingRead, host: StoredHost | null): void;
+  failed(read: PendingRead, error: HipacheError): void;
+}
+
+/**
+ * Reads patterns from a store in batches, one reading of a pattern at a time. Whoever asks for a pattern that is being
+ * read shares that reading, unless it became dirty: then the next one, which starts when it has ended. So however
+ * often one pattern changes, one reading is under way and one waits.
+ */
+export class ReadQueue {
+  readonly #store: RouteReader;
+  readonly #readTimeoutMs: number;
+  readonly #setTimer: SetTimer;
+  readonly #events: ReadQueueEvents;
+  readonly #byPattern = new Map<string, PendingRead>();
+  #urgent: PendingRead[] = [];
+  #background: PendingRead[] = [];
+  #running = 0;
+  #pumping = false;
+
+  constructor(store: RouteReader, readTimeoutMs: number, setTimer: SetTimer, events: ReadQueueEvents) {
+    this.#store = store;
+    this.#readTimeoutMs = readTimeoutMs;
+    this.#setTimer = setTimer;
+    this.#events = events;
+  }
+
+  /** Patterns being read or about to be. */
+  get size(): number {
+    return this.#byPattern.size;
+  }
+
+  /** The reading that shows at least what the store has now; started if need be. */
+  fetch(pattern: string, urgent: boolean): PendingRead {
+    const current = this.#byPattern.get(pattern);
+    if (current === undefined) {
+      const read = new PendingRead(pattern, urgent);
+      this.#byPattern.set(pattern, read);
+      this.#enqueue(read);
+      return read;
+    }
+    if (current.dirty) {
+      current.next ??= new PendingRead(pattern, urgent);
+      current.next.urgent ||= urgent;
+      return current.next;
+    }
+    if (urgent && !current.urgent) {
+      current.urgent = true;
+      // It stays in the other queue too, and is skipped there once it is sent.
+      if (!current.sent) this.#urgent.push(current);
+    }
+    return current;
+  }
+
+  /** The pattern changed in the store: a reading that is under way may show its old state. */
+  invalidate(pattern: string): void {
+    const read = this.#byPattern.get(pattern);
+    if (read?.sent) read.dirty = true;
+  }
+
+  /** Any pattern may have changed. */
+  invalidateAll(): void {
+    for (const read of this.#byPattern.values()) if (read.sent) read.dirty = true;
+  }
+
+  /** Resolves once every reading that is wanted now has ended: whether all brought something. */
+  async settled(): Promise<boolean> {
+    const reads = [...this.#byPattern.values()].map((read) => read.next ?? read);
+    const errors = await Promise.all(
+      reads.map((read) => new Promise<HipacheError | null>((resolve) => read.waiters.push(resolve))),
+    );
+    return errors.every((error) => error === null);
+  }
+
+  #enqueue(read: PendingRead): void {
+    if (this.#byPattern.size > waitingMax) {
+      const error = new HipacheError(
+        'STORE_UNAVAILABLE',
+        `more than ${waitingMax} patterns wait to be read from the store`,
+      );
+      queueMicrotask(() => this.#settle(read, null, error));
+      return;
+    }
+    (read.urgent ? this.#urgent : this.#background).push(read);
+    if (this.#pumping) return;
+    this.#pumping = true;
+    queueMicrotask(() => this.#pump());
+  }
+
+  #pump(): void {
+    this.#pumping = false;
+    while (this.#running < readsMax) {
+      const batch = this.#takeBatch();
+      if (batch.length === 0) return;
+      this.#read(batch);
+    }
+  }
+
+  #takeBatch(): PendingRead[] {
+    const batch: PendingRead[] = [];
+    this.#urgent = takeFrom(this.#urgent, batch);
+    if (batch.length === 0 || !batch[0]?.alone) this.#background = takeFrom(this.#background, batch);
+    return batch;
+  }
+
+  #read(batch: readonly PendingRead[]): void {
+    this.#running++;
+    for (const read of batch) this.#events.sent(read);
+    let answered = false;
+    const finish = (hosts: readonly (StoredHost | null)[] | null, error: HipacheError | null): void => {
+      // What comes after its time-out is too late to be of use.
+      if (answered) return;
+      answered = true;
+      cancel();
+      this.#running--;
+      this.#land(batch, hosts, error);
+      this.#pump();
+    };
+    const cancel = this.#setTimer(this.#readTimeoutMs, () => finish(null, this.#timedOut()));
+    Promise.try(() => this.#store.read(batch.map((read) => read.pattern))).then(
+      (hosts) =>
+        hosts.length === batch.length
+          ? finish(hosts, null)
+          : finish(null, new HipacheError('STORE_UNAVAILABLE', 'the store gave fewer answers than it was asked for')),
+      (cause: unknown) => finish(null, toStoreError(cause)),
+    );
+  }
+
+  #land(batch: readonly PendingRead[], hosts: readonly (StoredHost | null)[] | null, error: HipacheError | null): void {
+    if (error?.code === 'STORE_DAMAGED' && batch.length > 1) {
+      // A damaged place in the store must not take along those that were read with it.
+      for (const read of batch) {
+        read.alone = true;
+        read.sent = false;
+        read.dirty = false;
+        this.#enqueue(read);
+      }
+      return;
+    }
+    for (let i = 0; i < batch.length; i++) this.#settle(batch[i] as PendingRead, hosts?.[i] ?? null, error);
+  }
+
+  #settle(read: PendingRead, host: StoredHost | null, error: HipacheError | null): void {
+    if (read.next === null) this.#byPattern.delete(read.pattern);
+    else this.#byPattern.set(read.pattern, read.next);
+    if (error === null) this.#events.landed(read, host);
+    else this.#events.failed(read, error);
+    for (const waiter of read.waiters) waiter(error);
+    if (read.next !== null) this.#enqueue(read.next);
+  }
+
+  #timedOut(): HipacheError {
+    return new HipacheError('STORE_UNAVAILABLE', `the store did not answer within ${this.#readTimeoutMs} ms`);
+  }
+}
+
+/** Moves reads that are not sent yet to `batch`, up to its bound. @returns what is left. */
+function takeFrom(queue: PendingRead[], batch: PendingRead[]): PendingRead[] {
+  let taken = 0;
+  while (taken < queue.length && batch.length < batchMax) {
+    const read = queue[taken] as PendingRead;
+    if (read.alone && !read.sent && batch.length > 0) break;
+    taken++;
+    if (read.sent) continue;
+    read.sent = true;
+    batch.push(read);
+    if (read.alone) break;
+  }
+  return taken === queue.length ? [] : queue.slice(taken);
+}
+
+function toStoreError(cause: unknown): HipacheError {
+  if (cause instanceof HipacheError) return cause;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new HipacheError('STORE_UNAVAILABLE', `the store cannot be read: ${message}`, { cause });
+}

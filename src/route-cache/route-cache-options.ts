@@ -1,0 +1,59 @@
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { SetTimer } from '../base/timer.ts';
+import type { DownMark } from '../routing/backend.ts';
+import type { RecordProblem } from '../routing/frontend.ts';
+import type { DownMarker, RouteReader } from '../stores/contract.ts';
+
+export interface RouteCacheLimits {
+  /** Frontends kept. Default 200,000. */
+  readonly entriesMax: number;
+  /** Approximate memory of the frontends kept, in bytes. Default 256 MiB. */
+  readonly bytesMax: number;
+  /** Patterns remembered as having no record. Default 50,000. */
+  readonly negativeEntriesMax: number;
+  /** How long a request waits for what was known before the store was lost to be verified, in ms. Default 100. */
+  readonly verifyWaitMs: number;
+  /** How long a request waits for what is not known at all, and a read may take, in ms. Default 5000. */
+  readonly readTimeoutMs: number;
+}
+
+export const defaultRouteCacheLimits: RouteCacheLimits = {
+  entriesMax: 200_000,
+  bytesMax: 256 * 1024 * 1024,
+  negativeEntriesMax: 50_000,
+  verifyWaitMs: 100,
+  readTimeoutMs: 5000,
+};
+
+export interface RouteCacheOptions {
+  readonly store: RouteReader & Partial<DownMarker>;
+  /** Id of this instance, written into marks. */
+  readonly instance: string;
+  readonly limits?: Partial<RouteCacheLimits>;
+  readonly clock?: Clock;
+  readonly setTimer?: SetTimer;
+  readonly log?: Pick<Log, 'warn'>;
+  /** Told of each mark that this worker sets, before the store has it. */
+  readonly onMarked?: (pattern: string, url: string, mark: DownMark) => void;
+  /** Told of each unusable part of a record once. */
+  readonly onProblem?: (pattern: string, problem: RecordProblem) => void;
+}
+
+/** Totals since the start, for metrics. */
+export interface RouteCacheCounters {
+  /** Requests answered from memory. */
+  hits: number;
+  /** Requests that had to ask the store. */
+  misses: number;
+  /** Patterns read for requests. */
+  loads: number;
+  /** Patterns read again since they changed. */
+  refreshes: number;
+  /** Patterns whose reading failed. */
+  storeErrors: number;
+  /** Marks set by this worker. */
+  marks: number;
+  /** Marks that the store did not take. */
+  markErrors: number;
+}

@@ -1,0 +1,129 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { DownMark } from '../routing/backend.ts';
+import type { Frontend } from '../routing/frontend.ts';
+import type { ChangeListener, StoredHost } from '../stores/contract.ts';
+import { RouteCache } from './route-cache.ts';
+import type { RouteCacheOptions } from './route-cache-options.ts';
+import { StoreWatch } from './store-watch.ts';
+
+export interface Read {
+  readonly patterns: readonly string[];
+  /** Takes the answer that the store has now, and delivers it. */
+  answer(): void;
+  /** Takes the answer that the store has now; what is returned delivers it. */
+  take(): () => void;
+  fail(error: Error): void;
+}
+
+/** A store whose every answer comes when the test says so. */
+export class FakeStore {
+  readonly records = new Map<string, readonly unknown[]>();
+  readonly down = new Map<string, Map<string, DownMark>>();
+  readonly reads: Read[] = [];
+  readonly marks: { pattern: string; url: string; mark: DownMark; done: () => void; fail: (error: Error) => void }[] =
+    [];
+  listener: ChangeListener | null = null;
+  /** Answers by itself, in the same turn. */
+  prompt = false;
+
+  read(patterns: readonly string[]): Promise<readonly (StoredHost | null)[]> {
+    if (this.prompt) return Promise.resolve(this.#snapshot(patterns));
+    const { promise, resolve, reject } = Promise.withResolvers<readonly (StoredHost | null)[]>();
+    const done = () => void this.reads.splice(this.reads.indexOf(read), 1);
+    const take = () => {
+      const snapshot = this.#snapshot(patterns);
+      return () => {
+        done();
+        resolve(snapshot);
+      };
+    };
+    const read: Read = {
+      patterns,
+      take,
+      answer: () => take()(),
+      fail: (error) => {
+        done();
+        reject(error);
+      },
+    };
+    this.reads.push(read);
+    return promise;
+  }
+
+  async watch(listener: ChangeListener): Promise<void> {
+    this.listener = listener;
+  }
+
+  mark(pattern: string, url: string, mark: DownMark): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.marks.push({ pattern, url, mark, done: resolve, fail: reject });
+    });
+  }
+
+  async close(): Promise<void> {}
+
+  /** Changes a record and tells of it at once. */
+  change(pattern: string, record: readonly unknown[] | null): void {
+    if (record === null) this.records.delete(pattern);
+    else this.records.set(pattern, record);
+    this.listener?.changed([pattern]);
+  }
+
+  #snapshot(patterns: readonly string[]): (StoredHost | null)[] {
+    return patterns.map((pattern) => {
+      const frontend = this.records.get(pattern);
+      return frontend === undefined ? null : { frontend, down: new Map(this.down.get(pattern)) };
+    });
+  }
+}
+
+/** Time that the test moves. */
+export class FakeTime {
+  nowMs = 1_000_000;
+  readonly #timers = new Set<{ atMs: number; action: () => void }>();
+
+  readonly clock = { epochMs: () => this.nowMs, monotonicMs: () => this.nowMs };
+
+  readonly setTimer = (delayMs: number, action: () => void) => {
+    const timer = { atMs: this.nowMs + delayMs, action };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  };
+
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  async pass(durationMs: number): Promise<void> {
+    const endMs = this.nowMs + durationMs;
+    for (;;) {
+      await turn();
+      const next = [...this.#timers].toSorted((a, b) => a.atMs - b.atMs)[0];
+      if (next === undefined || next.atMs > endMs) break;
+      this.#timers.delete(next);
+      this.nowMs = next.atMs;
+      next.action();
+    }
+    this.nowMs = endMs;
+  }
+}
+
+export async function setUp(options: Partial<RouteCacheOptions> = {}) {
+  const store = new FakeStore();
+  const time = new FakeTime();
+  const cache = new RouteCache({ store, instance: 'test', clock: time.clock, setTimer: time.setTimer, ...options });
+  const watch = new StoreWatch({ store, clock: time.clock, setTimer: time.setTimer });
+  watch.add(cache);
+  await watch.start();
+  return { store, time, cache };
+}
+
+/** Has `host` loaded and in memory. */
+export async function warm(store: FakeStore, cache: RouteCache, host: string): Promise<Frontend | null> {
+  store.prompt = true;
+  const frontend = await cache.load(host);
+  store.prompt = false;
+  return frontend;
+}
+
+export const idOf = (frontend: Frontend | null | undefined) => (frontend ? frontend.id : frontend);

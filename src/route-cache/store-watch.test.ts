@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ChangeListener, ChangeSource } from '../stores/contract.ts';
+import { FakeTime } from './route-cache.suite.ts';
+import { StoreWatch } from './store-watch.ts';
+
+/** Notes down what it hears. */
+class Notes implements ChangeListener {
+  readonly heard: string[] = [];
+
+  changed(patterns: readonly string[]): void {
+    this.heard.push(`changed ${patterns}`);
+  }
+
+  certificatesChanged(patterns: readonly string[]): void {
+    this.heard.push(`certificates ${patterns}`);
+  }
+
+  expired(): void {
+    this.heard.push('expired');
+  }
+
+  lost(error: Error): void {
+    this.heard.push(`lost: ${error.message}`);
+  }
+
+  restored(): void {
+    this.heard.push('restored');
+  }
+}
+
+function setUp(store: ChangeSource) {
+  const time = new FakeTime();
+  const log: string[] = [];
+  const write = (message: string) => void log.push(message);
+  const options = { store, clock: time.clock, setTimer: time.setTimer, log: { info: write, warn: write } };
+  return { time, log, watch: new StoreWatch(options) };
+}
+
+test('every listener hears everything, one that comes later that the store is there', async () => {
+  const { watch, log } = setUp({ watch: async () => {} });
+  const first = new Notes();
+  watch.add(first);
+  await watch.start();
+  const second = new Notes();
+  watch.add(second);
+  watch.changed(['a', 'b']);
+  watch.certificatesChanged(['c']);
+  watch.expired();
+  watch.lost(new Error('gone'));
+  watch.restored();
+  assert.deepEqual(first.heard, ['restored', 'changed a,b', 'certificates c', 'expired', 'lost: gone', 'restored']);
+  assert.deepEqual(second.heard, first.heard);
+  assert.deepEqual(log.length, 2);
+});
+
+test('a store that cannot be watched yet is asked again, with growing waits', async () => {
+  const attemptsMs: number[] = [];
+  const { watch, time, log } = setUp({
+    watch: async () => {
+      attemptsMs.push(time.nowMs);
+      if (attemptsMs.length < 4) throw new Error('not yet');
+    },
+  });
+  const startMs = time.nowMs;
+  await watch.start();
+  assert.equal(watch.connected, false);
+  await time.pass(10_000);
+  assert.deepEqual(
+    attemptsMs.map((ms) => ms - startMs),
+    [0, 100, 300, 700],
+  );
+  assert.equal(watch.connected, true);
+  assert.equal(log.length, 1);
+});
+
+test('a store that is not there yet is not taken for connected', async () => {
+  const { watch } = setUp({ watch: async (listener) => listener.lost(new Error('refused')) });
+  const notes = new Notes();
+  watch.add(notes);
+  await watch.start();
+  assert.equal(watch.connected, false);
+  watch.restored();
+  assert.equal(watch.connected, true);
+  assert.deepEqual(notes.heard, ['lost: refused', 'restored']);
+});
+
+test('once closed it passes nothing on, and asks no more', async () => {
+  let attempts = 0;
+  const { watch, time } = setUp({
+    watch: async () => {
+      attempts++;
+      throw new Error('not yet');
+    },
+  });
+  const notes = new Notes();
+  watch.add(notes);
+  await watch.start();
+  watch.close();
+  watch.lost(new Error('gone'));
+  await time.pass(60_000);
+  assert.deepEqual([attempts, notes.heard.length, time.pending], [1, 0, 0]);
+});

@@ -1,0 +1,305 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
+import { RedisServer } from '../../../test/helpers/redis-server.ts';
+import { until } from '../../../test/helpers/until.ts';
+import { Watch } from '../contract.suite.ts';
+import type { FleetStore } from '../contract.ts';
+import { openRedis, type RedisStoreOptions } from './redis-store.ts';
+
+describe('redis, what other programs write', () => {
+  let server: RedisServer;
+
+  before(async () => {
+    server = await RedisServer.start();
+  });
+  after(() => server.remove());
+  beforeEach(() => server.cli('flushall'));
+
+  async function open(t: TestContext, options: RedisStoreOptions = {}) {
+    const store = await openRedis([server.url], { serving: true, ...options });
+    t.after(() => store.close());
+    const seen = new Watch();
+    await store.watch(seen);
+    const urlsDown = async (pattern: string) => [...((await store.read([pattern]))[0]?.down.keys() ?? [])];
+    return { store, seen, urlsDown };
+  }
+
+  test('routes made and changed by redis-cli are told and read as they are', async (t) => {
+    const { store, seen } = await open(t);
+    const steps: readonly (readonly [command: string, frontend: readonly string[] | undefined])[] = [
+      ['rpush frontend:www.a.example app', ['app']],
+      ['rpush frontend:www.a.example http://10.0.0.1:80', ['app', 'http://10.0.0.1:80']],
+      ['rpush frontend:www.a.example http://10.0.0.2:80', ['app', 'http://10.0.0.1:80', 'http://10.0.0.2:80']],
+      ['lset frontend:www.a.example 1 http://10.0.0.3:80', ['app', 'http://10.0.0.3:80', 'http://10.0.0.2:80']],
+      ['lrem frontend:www.a.example 0 http://10.0.0.2:80', ['app', 'http://10.0.0.3:80']],
+      ['rename frontend:www.a.example frontend:b.example', undefined],
+      ['rename frontend:b.example frontend:www.a.example', ['app', 'http://10.0.0.3:80']],
+      ['del frontend:www.a.example', undefined],
+      ['rpush frontend:www.a.example again', ['again']],
+      ['pexpire frontend:www.a.example 1', undefined],
+    ];
+    for (const [command, frontend] of steps) {
+      await store.read(['www.a.example']);
+      const told = seen.next('www.a.example');
+      await server.cli(...command.split(' '));
+      await told;
+      await until(command, async () => {
+        const [host] = await store.read(['www.a.example']);
+        return JSON.stringify(host?.frontend) === JSON.stringify(frontend);
+      });
+    }
+  });
+
+  test('marks of a wrong type are named, and the route serves', async (t) => {
+    const { store } = await open(t, { deadSet: true });
+    await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1');
+    await server.cli('set', 'down:a.example', 'text');
+    await server.cli('set', 'dead:a.example', 'text');
+    const [host] = await store.read(['a.example']);
+    assert.equal(host?.problem, undefined);
+    assert.match(host?.diagnostics?.[0] ?? '', /the key down:a\.example is not a hash/);
+    assert.match(host?.diagnostics?.[1] ?? '', /the key dead:a\.example is not a set/);
+    const mark = { untilMs: Date.now() + 30_000, sinceMs: Date.now(), reason: 'test', instance: 'i' };
+    await store.mark('a.example', 'http://b:1', mark);
+    assert.deepEqual([...((await store.read(['a.example']))[0]?.down.keys() ?? [])], ['http://b:1']);
+    assert.equal(await server.cli('smembers', 'dead:a.example'), '1');
+    await server.cli('set', 'dead:a.example', 'text');
+    await store.unmark('a.example', 'http://b:1');
+    assert.equal(await server.cli('exists', 'down:a.example'), '0');
+  });
+
+  test('a revision that is no number is counted anew, and the change is made', async (t) => {
+    const log: string[] = [];
+    const note = (message: string) => void log.push(message);
+    const { store } = await open(t, { log: { info: note, warn: note } });
+    for (const command of ['set hipache:revision text', 'hset hipache:revision a b']) {
+      await server.cli('del', 'hipache:revision');
+      await server.cli(...command.split(' '));
+      await store.set('a.example', command, ['http://a:1']);
+      assert.equal((await store.read(['a.example']))[0]?.frontend[0], command);
+      assert.equal(await server.cli('get', 'hipache:revision'), '1');
+    }
+    assert.ok(log.includes('the key hipache:revision is not a number: it is counted anew'));
+  });
+
+  test('an instance is told of without raising the revision, which is told when it was raised', async (t) => {
+    const { store } = await open(t);
+    const fleet = store.fleet as FleetStore;
+    assert.equal(await fleet.revision(), 0);
+    await fleet.announce('i', { revision: '0', host: 'h' }, 30_000);
+    await fleet.announce('i', { revision: '1' }, 30_000);
+    assert.equal(await server.cli('hgetall', 'hipache:instance:i'), 'revision\n1');
+    const ttl = Number(await server.cli('ttl', 'hipache:instance:i'));
+    assert.ok(ttl > 0 && ttl <= 30, `${ttl} s`);
+    assert.equal(await server.cli('exists', 'hipache:revision'), '0');
+    await store.set('a.example', null, ['http://a:1']);
+    assert.equal(await fleet.revision(), 1);
+    await fleet.withdraw('i');
+    assert.equal(await server.cli('exists', 'hipache:instance:i'), '0');
+  });
+
+  test('flushdb makes everything expire', async (t) => {
+    const { store, seen } = await open(t);
+    await server.cli('rpush', 'frontend:a.example', 'id');
+    await store.read(['a.example']);
+    const expired = seen.event('expired');
+    await server.cli('flushdb');
+    await expired;
+    assert.deepEqual(await store.read(['a.example']), [null]);
+  });
+
+  test('editing keeps the time to live that another program gave a record', async (t) => {
+    const { store } = await open(t);
+    await server.cli('rpush', 'frontend:a.example', 'http://a:1', 'http://a:1', 'http://b:1');
+    await server.cli('expire', 'frontend:a.example', '1000');
+    await store.add('a.example', ['http://c:1', 'http://b:1#weight=3']);
+    await store.remove('a.example', ['http://a:1']);
+    assert.deepEqual((await store.read(['a.example']))[0]?.frontend, [
+      'http://a:1',
+      'http://b:1#weight=3',
+      'http://c:1',
+    ]);
+    assert.ok(Number(await server.cli('ttl', 'frontend:a.example')) > 900);
+  });
+
+  test('an edit that another program crosses is made on what that has written', async (t) => {
+    const { store } = await open(t);
+    const own: Promise<void>[] = [];
+    const foreign: Promise<string>[] = [];
+    for (let i = 0; i < 20; i++) {
+      own.push(store.add('a.example', [`http://own-${i}:1`]));
+      foreign.push(server.cli('rpush', 'frontend:a.example', `http://foreign-${i}:1`));
+    }
+    await Promise.all([...own, ...foreign]);
+    const [host] = await store.read(['a.example']);
+    assert.equal(new Set(host?.frontend.filter((url) => String(url).startsWith('http://'))).size, 40);
+  });
+
+  test('every write of ours raises the revision, what changes nothing does not', async (t) => {
+    const { store } = await open(t);
+    await store.set('a.example', null, ['http://a:1', 'http://b:1']);
+    await store.mark('a.example', 'http://a:1', markFor(60_000));
+    await store.setCertificate('a.example', { certificate: 'c', key: 'k' });
+    assert.equal(await server.cli('get', 'hipache:revision'), '3');
+    await store.unmark('a.example', 'http://b:1');
+    await store.remove('none.example', []);
+    assert.equal(await server.cli('get', 'hipache:revision'), '3');
+  });
+
+  test('a certificate of PlanB is read, and one of ours is in its form', async (t) => {
+    const { store, seen } = await open(t);
+    await store.readCertificates(['*.a.example']);
+    const told = seen.nextCertificate('*.a.example');
+    await server.cli('hset', 'tls:*.a.example', 'certificate', 'PEM 1', 'key', 'PEM 2');
+    await told;
+    assert.deepEqual(await store.readCertificates(['*.a.example']), [{ certificate: 'PEM 1', key: 'PEM 2' }]);
+    await store.setCertificate('*.a.example', { certificate: 'PEM 3', key: 'PEM 4' });
+    assert.equal(await server.cli('hget', 'tls:*.a.example', 'key'), 'PEM 4');
+  });
+
+  test('a mark written by hand holds, and one of ours reads as documented', async (t) => {
+    const { store } = await open(t);
+    const untilMs = Date.now() + 60_000;
+    await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1');
+    await server.cli('hset', 'down:a.example', 'http://a:1', `${untilMs};by hand;me`, 'http://b:1', 'nonsense');
+    const mark = { untilMs, sinceMs: untilMs, reason: 'by hand', instance: 'me' };
+    assert.deepEqual((await store.read(['a.example']))[0]?.down, new Map([['http://a:1', mark]]));
+    await store.mark('a.example', 'http://b:1', {
+      untilMs,
+      sinceMs: untilMs - 5,
+      reason: 'status 502',
+      instance: 'x;y',
+    });
+    assert.equal(await server.cli('hget', 'down:a.example', 'http://b:1'), `${untilMs};status 502;x,y;${untilMs - 5}`);
+    await server.cli('set', 'down:b.example', 'no hash');
+    await server.cli('rpush', 'frontend:b.example', 'id', 'http://a:1', 'http://b:1');
+    assert.equal((await store.read(['b.example']))[0]?.down.size, 0);
+    await store.mark('b.example', 'http://b:1', mark);
+    assert.deepEqual((await store.read(['b.example']))[0]?.down, new Map([['http://b:1', mark]]));
+  });
+
+  test('the marks of a route go by themselves with the last of them, and that is told', async (t) => {
+    const { store, seen } = await open(t);
+    await store.set('a.example', null, ['http://a:1', 'http://b:1']);
+    await store.mark('a.example', 'http://a:1', markFor(300));
+    await store.read(['a.example']);
+    await seen.next('a.example');
+    await until('the marks to go', async () => (await server.cli('exists', 'down:a.example')) === '0');
+  });
+
+  test('a new mark is told on the channel dead, with the index of its backend', async (t) => {
+    const { store } = await open(t);
+    const listener = await subscribe(t, server);
+    await store.set('a.example', null, ['http://a:1', 'http://b:1#weight=2', 'http://c:1']);
+    await store.mark('a.example', 'http://b:1', markFor(60_000));
+    await until('the message', () => listener.lines().includes('a.example;http://b:1;1;3'));
+    assert.equal(await server.cli('exists', 'dead:a.example'), '0', 'by default no dead set is written');
+  });
+
+  test('compat.deadSet: a mark is in the dead set too, and one there marks the backend that it named', async (t) => {
+    const { store, urlsDown, seen } = await open(t, { deadSet: true });
+    await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1', 'http://c:1', 'http://d:1');
+    await store.mark('a.example', 'http://b:1', markFor(20_000));
+    assert.equal(await server.cli('smembers', 'dead:a.example'), '1');
+    assert.ok(Number(await server.cli('ttl', 'dead:a.example')) > 10);
+    assert.deepEqual(await urlsDown('a.example'), ['http://b:1']);
+    const told = seen.next('a.example');
+    await server.cli('sadd', 'dead:a.example', '2', 'x', '77');
+    await told;
+    assert.deepEqual(await urlsDown('a.example'), ['http://b:1', 'http://c:1']);
+    await server.cli('lrem', 'frontend:a.example', '1', 'http://a:1');
+    assert.deepEqual(await urlsDown('a.example'), ['http://b:1', 'http://c:1'], 'an edit of the list moves no mark');
+    await server.cli('srem', 'dead:a.example', '2');
+    assert.deepEqual(await urlsDown('a.example'), ['http://b:1']);
+    await server.cli('sadd', 'dead:a.example', '2');
+    assert.deepEqual(await urlsDown('a.example'), ['http://b:1', 'http://d:1'], 'a new mark is of the list of now');
+    await store.unmark('a.example', 'http://b:1');
+    await server.cli('del', 'dead:a.example');
+    assert.deepEqual(await urlsDown('a.example'), []);
+  });
+
+  test('compat.deadSet: another mark that prolongs the set does not prolong one of ours', async (t) => {
+    const { store } = await open(t, { deadSet: true });
+    await store.set('a.example', null, ['http://a:1', 'http://b:1']);
+    const mark = markFor(30_000);
+    await store.mark('a.example', 'http://a:1', mark);
+    await server.cli('expire', 'dead:a.example', '1000');
+    assert.deepEqual((await store.read(['a.example']))[0]?.down, new Map([['http://a:1', mark]]));
+  });
+
+  test('while an external checker runs it alone marks, and its set is honoured', async (t) => {
+    const { store, urlsDown, seen } = await open(t);
+    const listener = await subscribe(t, server);
+    await store.set('a.example', null, ['http://a:1', 'http://b:1', 'http://c:1']);
+    await store.mark('a.example', 'http://b:1', markFor(20_000));
+    await server.cli('sadd', 'dead:a.example', '0');
+    assert.deepEqual(await urlsDown('a.example'), ['http://b:1'], 'without a checker its set is not read');
+    const begins = seen.event('expired');
+    await server.cli('set', 'hchecker_ping', String(Math.floor(Date.now() / 1000)));
+    await begins;
+    assert.deepEqual(new Set(await urlsDown('a.example')), new Set(['http://a:1', 'http://b:1']));
+    const refreshed = seen.next('a.example');
+    await store.mark('a.example', 'http://c:1', markFor(20_000));
+    await refreshed;
+    await until('the message', () => listener.lines().includes('a.example;http://c:1;2;3'));
+    assert.equal(await server.cli('hexists', 'down:a.example', 'http://c:1'), '0');
+    assert.deepEqual(new Set(await urlsDown('a.example')), new Set(['http://a:1', 'http://b:1']));
+    const ends = seen.event('expired');
+    await server.cli('set', 'hchecker_ping', String(Math.floor(Date.now() / 1000) - 31));
+    await ends;
+    assert.deepEqual(await urlsDown('a.example'), ['http://b:1']);
+  });
+
+  test('compat.deadSet false: neither a checker nor its set is looked at', async (t) => {
+    const { store, urlsDown } = await open(t, { deadSet: false });
+    await server.cli('set', 'hchecker_ping', String(Math.floor(Date.now() / 1000)));
+    await store.set('a.example', null, ['http://a:1', 'http://b:1', 'http://c:1']);
+    await server.cli('sadd', 'dead:a.example', '0');
+    await store.mark('a.example', 'http://b:1', markFor(20_000));
+    assert.deepEqual(await urlsDown('a.example'), ['http://b:1']);
+  });
+
+  test('a command sees a checker too', async (t) => {
+    await server.cli('set', 'hchecker_ping', String(Math.floor(Date.now() / 1000)));
+    await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1');
+    await server.cli('sadd', 'dead:a.example', '1');
+    const { urlsDown } = await open(t, { serving: false });
+    assert.deepEqual(await urlsDown('a.example'), ['http://b:1']);
+  });
+
+  test('pages of a list look at all keys once, whoever writes meanwhile', async (t) => {
+    const { store } = await open(t);
+    for (let i = 0; i < 25; i++) await store.set(`h${String(i).padStart(2, '0')}.example`, null, ['http://a:1']);
+    await server.cli('config', 'resetstat');
+    const seen: string[] = [];
+    for (;;) {
+      const page = await store.list(seen.at(-1) ?? '', 4);
+      if (page.length === 0) break;
+      if (seen.length === 0) await server.cli('del', 'frontend:h05.example', 'frontend:h24.example');
+      seen.push(...page.map(({ pattern }) => pattern));
+    }
+    assert.equal(seen.length, 23);
+    const stats = await server.cli('info', 'commandstats');
+    assert.match(stats, /cmdstat_scan:calls=[12],/);
+  });
+});
+
+function markFor(ttlMs: number) {
+  const nowMs = Date.now();
+  return { untilMs: nowMs + ttlMs, sinceMs: nowMs, reason: 'status 502', instance: 'test' };
+}
+
+/** What is published on the channel dead from now on. */
+async function subscribe(t: TestContext, server: RedisServer): Promise<{ lines(): readonly string[] }> {
+  const child = spawn('redis-cli', ['-p', String(server.port), 'subscribe', 'dead'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => void child.kill());
+  let output = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    output += bytes.toString();
+  });
+  await until('the subscription', () => output.includes('subscribe'));
+  return { lines: () => output.split('\n') };
+}

@@ -1,0 +1,295 @@
+import { createClient, RESP_TYPES } from '@redis/client';
+import { HipacheError } from '../../base/errors.ts';
+import type { RedisEndpoint } from './endpoint.ts';
+import { isTooOld, redisError } from './errors.ts';
+
+/** A command with its arguments. */
+export type RedisCommand = readonly string[];
+
+/** What a connection waits for, in ms. */
+export interface RedisTimings {
+  /** From the attempt to connect to a server that takes commands. */
+  readonly connectTimeoutMs: number;
+  /** Pause between two looks whether the server still replies. */
+  readonly pingEveryMs: number;
+  /** After this long without an answer the connection counts as lost. */
+  readonly replyTimeoutMs: number;
+  /** First and longest pause between two attempts to connect; each is about twice the one before. */
+  readonly retryFirstMs: number;
+  readonly retryMaxMs: number;
+  /** How long a replica may take to have what was written to its primary. */
+  readonly replicaTimeoutMs: number;
+}
+
+export const defaultRedisTimings: RedisTimings = {
+  connectTimeoutMs: 5000,
+  pingEveryMs: 1000,
+  replyTimeoutMs: 3000,
+  retryFirstMs: 100,
+  retryMaxMs: 5000,
+  replicaTimeoutMs: 5000,
+};
+
+/** Commands that wait to be sent or answered; past this one fails at once. */
+const commandsMax = 50_000;
+
+export interface RedisConnectionOptions {
+  readonly endpoint: RedisEndpoint;
+  readonly timings: RedisTimings;
+  /** Whether the server shall tell when a key changes that was read here. */
+  readonly tracking: boolean;
+}
+
+export interface RedisConnectionEvents {
+  /** It takes commands. */
+  ready(): void;
+  /** It was ready, and is no more. */
+  lost(error: HipacheError): void;
+  /** An attempt failed; the next one is made by itself. */
+  failed(error: HipacheError): void;
+  /** A key that was read has another value by now; null: any key. */
+  changed(key: string | null): void;
+}
+
+interface Client {
+  connect(): Promise<unknown>;
+  destroy(): void;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'invalidate', listener: (key: Buffer | string | null) => void): unknown;
+  sendCommand(command: readonly string[]): Promise<unknown>;
+}
+
+/**
+ * One connection to a Redis server, made again for as long as it takes, each time from nothing: what a former one had
+ * read is not tracked by the next. A server that hangs is noticed by a ping, and its connection given up.
+ */
+export class RedisConnection {
+  readonly endpoint: RedisEndpoint;
+  readonly #timings: RedisTimings;
+  readonly #events: RedisConnectionEvents;
+  #tracking: boolean;
+  #tracked = false;
+  #client: Client | null = null;
+  #error: HipacheError;
+  #timer: NodeJS.Timeout | null = null;
+  #retryMs: number;
+  #closed = false;
+  /** Settled with the outcome of the attempt that is under way, or was the last. */
+  #attempt: Promise<HipacheError | null>;
+
+  /** Begins to connect at once. */
+  constructor(options: RedisConnectionOptions, events: RedisConnectionEvents) {
+    this.endpoint = options.endpoint;
+    this.#timings = options.timings;
+    this.#tracking = options.tracking;
+    this.#events = events;
+    this.#retryMs = options.timings.retryFirstMs;
+    this.#error = this.#unavailable('is not connected yet');
+    this.#attempt = this.#connect();
+  }
+
+  get ready(): boolean {
+    return this.#client !== null;
+  }
+
+  /** Whether what is read now is tracked. */
+  get tracked(): boolean {
+    return this.ready && this.#tracked;
+  }
+
+  /** Why it is not ready. */
+  get error(): HipacheError {
+    return this.#error;
+  }
+
+  /** Resolves with the outcome of the attempt to connect that is under way, or was the last: null is success. */
+  attempted(): Promise<HipacheError | null> {
+    return this.#attempt;
+  }
+
+  /** Tries at once, unless an attempt is under way. */
+  retryNow(): Promise<HipacheError | null> {
+    if (this.#timer !== null && this.#client === null && !this.#closed) {
+      clearTimeout(this.#timer);
+      this.#timer = null;
+      this.#attempt = this.#connect();
+    }
+    return this.#attempt;
+  }
+
+  /** Has the server tell of changes from now on, by a new connection if need be. */
+  async track(): Promise<void> {
+    if (!this.#tracking) {
+      this.#tracking = true;
+      await this.#attempt;
+      if (this.#client !== null) this.#drop(this.#unavailable('is connected again, to hear of changes'));
+      await this.retryNow();
+      return;
+    }
+    await this.#attempt;
+  }
+
+  /**
+   * Sends commands in one go. Resolves with their replies, of which each may be an error of the server.
+   * @throws HipacheError where the connection is not there, or breaks.
+   */
+  async send(commands: readonly RedisCommand[]): Promise<unknown[]> {
+    const client = this.#client;
+    if (client === null) throw this.#error;
+    const replies = await Promise.all(
+      commands.map((command) => client.sendCommand(command).catch((error: unknown) => error)),
+    );
+    // The library fails what was under way with errors of its own when a connection ends.
+    if (client !== this.#client) throw this.#error;
+    return replies;
+  }
+
+  /** Gives up a connection whose server does not answer; the next one is made by itself. */
+  hung(client = this.#client): void {
+    if (client !== null && client === this.#client) {
+      this.#drop(this.#unavailable(`has not answered for ${this.#timings.replyTimeoutMs} ms`));
+    }
+  }
+
+  /** Idempotent. What is under way fails. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#error = this.#unavailable('the store was closed');
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const client = this.#client;
+    this.#client = null;
+    client?.destroy();
+  }
+
+  async #connect(): Promise<HipacheError | null> {
+    try {
+      const [client, tracked] = await this.#open();
+      if (this.#closed) {
+        client.destroy();
+        return this.#error;
+      }
+      this.#client = client;
+      this.#retryMs = this.#timings.retryFirstMs;
+      this.#pingLater(client);
+      this.#tracked = tracked;
+      this.#events.ready();
+      return null;
+    } catch (cause) {
+      if (this.#closed) return this.#error;
+      this.#error = redisError(cause, this.endpoint.name);
+      this.#retryLater();
+      this.#events.failed(this.#error);
+      return this.#error;
+    }
+  }
+
+  /** A client that takes commands, and whether it is told of changes: servers before Redis 6 cannot. */
+  async #open(): Promise<[client: Client, tracked: boolean]> {
+    try {
+      return [await this.#openWith(3, this.#tracking), this.#tracking];
+    } catch (error) {
+      if (!isTooOld(error)) throw error;
+      return [await this.#openWith(2, false), false];
+    }
+  }
+
+  async #openWith(protocol: 2 | 3, tracked: boolean): Promise<Client> {
+    const client = makeClient(this.endpoint, this.#timings, protocol, tracked);
+    client.on('error', (error) => {
+      if (client === this.#client) this.#drop(redisError(error, this.endpoint.name));
+    });
+    client.on('invalidate', (key) => {
+      if (client === this.#client) this.#events.changed(key === null ? null : key.toString());
+    });
+    // A server that is loading its data takes connections, but replies no ping.
+    const connected = client.connect().then(() => client.sendCommand(['PING']));
+    try {
+      await within(this.#timings.connectTimeoutMs, connected, () => this.#unavailable('does not answer'));
+      return client;
+    } catch (error) {
+      client.destroy();
+      // One that is given up while it connects would go on to connect.
+      connected.then(
+        () => client.destroy(),
+        () => {},
+      );
+      throw error;
+    }
+  }
+
+  #pingLater(client: Client): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = setTimeout(() => this.hung(client), this.#timings.replyTimeoutMs);
+      client.sendCommand(['PING']).then(
+        () => {
+          if (client !== this.#client) return;
+          if (this.#timer !== null) clearTimeout(this.#timer);
+          this.#pingLater(client);
+        },
+        (error: unknown) => {
+          if (client === this.#client) this.#drop(redisError(error, this.endpoint.name));
+        },
+      );
+    }, this.#timings.pingEveryMs);
+  }
+
+  #drop(error: HipacheError): void {
+    const client = this.#client;
+    if (client === null) return;
+    this.#client = null;
+    this.#error = error;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#retryLater();
+    client.destroy();
+    this.#events.lost(error);
+  }
+
+  #retryLater(): void {
+    // Half of the pause is left to chance: the workers of a fleet do not come back all at once.
+    const delayMs = this.#retryMs * (0.5 + Math.random());
+    this.#retryMs = Math.min(this.#retryMs * 2, this.#timings.retryMaxMs);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#attempt = this.#connect();
+    }, delayMs);
+  }
+
+  #unavailable(problem: string): HipacheError {
+    return new HipacheError('STORE_UNAVAILABLE', `${this.endpoint.name}: ${problem}`);
+  }
+}
+
+/** A client that connects once, and keeps nothing for later. */
+function makeClient(endpoint: RedisEndpoint, timings: RedisTimings, protocol: 2 | 3, tracked: boolean): Client {
+  const { host, port, path, tls } = endpoint;
+  const shared = { connectTimeout: timings.connectTimeoutMs, reconnectStrategy: false as const };
+  const tcp = host === null ? {} : { host, port };
+  const socket = path !== null ? { ...shared, path } : tls ? { ...shared, ...tcp, tls } : { ...shared, ...tcp };
+  const client: unknown = createClient({
+    socket,
+    RESP: protocol,
+    ...(endpoint.user === null ? {} : { username: endpoint.user }),
+    ...(endpoint.password === null ? {} : { password: endpoint.password }),
+    ...(protocol === 3 ? { name: 'hipache' } : {}),
+    ...(tracked ? { emitInvalidate: true } : {}),
+    database: endpoint.database,
+    commandsQueueMaxLength: commandsMax,
+    disableOfflineQueue: true,
+    disableClientInfo: true,
+    maintNotifications: 'disabled',
+    // A hash as [field, value, …]: an object would lose a field that is called __proto__.
+    commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.MAP]: Array } },
+  });
+  return client as Client;
+}
+
+async function within<T>(limitMs: number, promise: Promise<T>, late: () => Error): Promise<T> {
+  const { promise: timeout, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(late()), limitMs);
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

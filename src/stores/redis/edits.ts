@@ -1,0 +1,199 @@
+import type { DownMark } from '../../routing/backend.ts';
+import { backendIdentity } from '../../routing/backend-url.ts';
+import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
+import type { RedisCommand } from './connection.ts';
+import { isWrongType } from './errors.ts';
+import { deadChannel, type RedisKeys } from './keys.ts';
+import { formatMark, parseMark } from './marks.ts';
+
+/** One change: what it depends on, and what it makes of that. Decided anew when another program was faster. */
+export interface RedisEdit<Result> {
+  /** Keys whose change by others, between reading and writing, makes it start over. */
+  readonly keys: readonly string[];
+  readonly reads: readonly RedisCommand[];
+  /** `replies` are those of `reads`, in which an error is only ever a wrong type. */
+  decide(replies: readonly unknown[]): { readonly commands: readonly RedisCommand[]; readonly result: Result };
+}
+
+/** Elements in one RPUSH. */
+const chunkMax = 10_000;
+
+export function setEdit(keys: RedisKeys, pattern: string, id: string | null, urls: readonly string[]): RedisEdit<null> {
+  const [list, down] = [keys.of('frontend', pattern), keys.of('down', pattern)];
+  return {
+    keys: [list, down],
+    reads: [
+      ['LRANGE', list, '0', '0'],
+      ['HKEYS', down],
+    ],
+    decide([head, marked]) {
+      const record = setRecord(toList(head), pattern, id, urls) as string[];
+      return {
+        commands: [['DEL', list], ...pushes(list, record), ...dropMarks(down, marked, identitiesOf(record))],
+        result: null,
+      };
+    },
+  };
+}
+
+/** Appends and changes in place, so that a time to live that someone gave the record stays. */
+export function addEdit(keys: RedisKeys, pattern: string, urls: readonly string[]): RedisEdit<null> {
+  const list = keys.of('frontend', pattern);
+  return {
+    keys: [list],
+    reads: [['LRANGE', list, '0', '-1']],
+    decide([whole]) {
+      const old = toList(whole);
+      const record = addToRecord(old, pattern, urls) as string[];
+      const kept = old ?? [];
+      const changed = kept.flatMap((url, i) =>
+        record[i] === url ? [] : [['LSET', list, String(i), String(record[i])]],
+      );
+      const clear = isWrongType(whole) ? [['DEL', list]] : [];
+      return { commands: [...clear, ...changed, ...pushes(list, record.slice(kept.length))], result: null };
+    },
+  };
+}
+
+export function removeEdit(
+  keys: RedisKeys,
+  pattern: string,
+  urls: readonly string[],
+): RedisEdit<readonly string[] | null> {
+  const [list, down] = [keys.of('frontend', pattern), keys.of('down', pattern)];
+  return {
+    keys: [list, down],
+    reads: [
+      ['LRANGE', list, '0', '-1'],
+      ['HKEYS', down],
+    ],
+    decide([whole, marked]) {
+      const old = toList(whole);
+      const wholly = { commands: [['DEL', list, down, keys.of('dead', pattern)]], result: [] };
+      // A key of another type has no URLs to take out; it goes only as a whole.
+      if (old === null && isWrongType(whole)) return urls.length > 0 ? { commands: [], result: [] } : wholly;
+      if (old === null) return { commands: [], result: null };
+      const { remaining, removed } = removeFromRecord(old, urls);
+      if (remaining === null) return { ...wholly, result: removed };
+      const counts = new Map<string, number>();
+      for (const url of removed) counts.set(url, (counts.get(url) ?? 0) + 1);
+      // Counted from the end: the identifier, which may read the same, stays.
+      const commands = [...counts].map(([url, count]) => ['LREM', list, String(-count), url]);
+      return { commands: [...commands, ...dropMarks(down, marked, identitiesOf(remaining))], result: removed };
+    },
+  };
+}
+
+/** What marking does besides the hash of marks, see docs/backends.md. */
+export interface MarkWays {
+  /** Whether an external checker runs: then it alone marks, and is only told. */
+  readonly checker: boolean;
+  /** Whether Hipache's own dead sets are written. */
+  readonly deadSets: boolean;
+  readonly nowMs: number;
+  /** Told of the index that is written to the dead set. */
+  onIndex(index: number): void;
+}
+
+export function markEdit(
+  keys: RedisKeys,
+  pattern: string,
+  url: string,
+  mark: DownMark,
+  ways: MarkWays,
+): RedisEdit<null> {
+  const [list, down, dead] = [keys.of('frontend', pattern), keys.of('down', pattern), keys.of('dead', pattern)];
+  return {
+    keys: [list, down],
+    reads: [['LRANGE', list, '0', '-1'], ['HGETALL', down], ...(ways.deadSets ? [['SMEMBERS', dead]] : [])],
+    decide([whole, hash, set]) {
+      const record = toList(whole);
+      // A mark of a pattern that has no record any more is not kept.
+      if (record === null) return { commands: [], result: null };
+      const urls = record.slice(1);
+      const index = urls.findIndex((written) => backendIdentity(written) === url);
+      const told = ['PUBLISH', deadChannel, `${pattern};${url};${index};${urls.length}`];
+      if (ways.checker) return { commands: index === -1 ? [] : [told], result: null };
+      const old = isWrongType(hash) ? [] : (hash as string[]);
+      const commands: RedisCommand[] = isWrongType(hash) ? [['DEL', down]] : [];
+      let lastMs = Math.round(mark.untilMs);
+      for (let i = 0; i + 1 < old.length; i += 2) {
+        const [other, value] = [old[i] as string, parseMark(old[i + 1] as string)];
+        if (other === url && value !== null && value.untilMs >= mark.untilMs) return { commands: [], result: null };
+        if (other !== url && (value === null || value.untilMs <= ways.nowMs)) commands.push(['HDEL', down, other]);
+        else if (other !== url && value !== null) lastMs = Math.max(lastMs, value.untilMs);
+      }
+      commands.push(['HSET', down, url, formatMark(mark)], ['PEXPIREAT', down, String(lastMs)]);
+      if (index !== -1) {
+        if (ways.deadSets) {
+          const seconds = Math.max(1, Math.ceil((mark.untilMs - ways.nowMs) / 1000));
+          if (isWrongType(set)) commands.push(['DEL', dead]);
+          commands.push(['SADD', dead, String(index)], ['EXPIRE', dead, String(seconds)]);
+          ways.onIndex(index);
+        }
+        commands.push(told);
+      }
+      return { commands, result: null };
+    },
+  };
+}
+
+/** @param deadSets whether the backend is taken out of Hipache's own dead set as well. */
+export function unmarkEdit(keys: RedisKeys, pattern: string, url: string, deadSets: boolean): RedisEdit<null> {
+  const [list, down, dead] = [keys.of('frontend', pattern), keys.of('down', pattern), keys.of('dead', pattern)];
+  return {
+    keys: [list, down],
+    reads: [['LRANGE', list, '0', '-1'], ['HEXISTS', down, url], ...(deadSets ? [['SMEMBERS', dead]] : [])],
+    decide([whole, exists, set]) {
+      const urls = (toList(whole) ?? []).slice(1);
+      const index = deadSets ? urls.findIndex((written) => backendIdentity(written) === url) : -1;
+      const commands = exists === 1 ? [['HDEL', down, url]] : [];
+      if (index !== -1 && !isWrongType(set)) commands.push(['SREM', dead, String(index)]);
+      return { commands, result: null };
+    },
+  };
+}
+
+/** @param record null removes it. */
+export function certificateEdit(
+  keys: RedisKeys,
+  pattern: string,
+  record: { readonly certificate: string; readonly key: string } | null,
+): RedisEdit<boolean> {
+  const name = keys.of('tls', pattern);
+  return {
+    keys: [name],
+    reads: [['EXISTS', name]],
+    decide([exists]) {
+      const there = exists === 1;
+      if (record === null) return { commands: there ? [['DEL', name]] : [], result: there };
+      const fields = ['certificate', record.certificate, 'key', record.key];
+      return {
+        commands: [
+          ['DEL', name],
+          ['HSET', name, ...fields],
+        ],
+        result: there,
+      };
+    },
+  };
+}
+
+/** A list that was read; null where there is none, or not a list. */
+function toList(reply: unknown): string[] | null {
+  return Array.isArray(reply) && reply.length > 0 ? (reply as string[]) : null;
+}
+
+function pushes(list: string, elements: readonly string[]): RedisCommand[] {
+  const commands: RedisCommand[] = [];
+  for (let i = 0; i < elements.length; i += chunkMax) {
+    commands.push(['RPUSH', list, ...elements.slice(i, i + chunkMax)]);
+  }
+  return commands;
+}
+
+function dropMarks(down: string, marked: unknown, kept: ReadonlySet<string>): RedisCommand[] {
+  if (!Array.isArray(marked)) return [];
+  const gone = (marked as string[]).filter((url) => !kept.has(url));
+  return gone.length === 0 ? [] : [['HDEL', down, ...gone]];
+}

@@ -1,0 +1,96 @@
+import { HipacheError } from '../../base/errors.ts';
+import { censorDriverUrl, type DriverUrl, parseDriverUrl } from '../driver-url.ts';
+
+/** Where a Redis server is, and as whom to go there. */
+export interface RedisEndpoint {
+  /** A name or an address; null where `path` is given. */
+  readonly host: string | null;
+  readonly port: number;
+  /** A Unix socket; null for TCP. */
+  readonly path: string | null;
+  readonly tls: boolean;
+  /** A user of Redis' ACL; null: the default user. */
+  readonly user: string | null;
+  readonly password: string | null;
+  /** 0 and up. */
+  readonly database: number;
+  /** What messages call it. */
+  readonly name: string;
+}
+
+/** The servers of one store. */
+export interface RedisEndpoints {
+  /** Where records are read, and changes are heard of. */
+  readonly reads: RedisEndpoint;
+  /** Where is written: the primary of `reads`, or the very same. */
+  readonly writes: RedisEndpoint;
+  /** Put before every key. */
+  readonly prefix: string;
+}
+
+const portDefault = 6379;
+
+/**
+ * The servers of one URL, or of the pair of a replica that is read and a primary that is written to.
+ * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED.
+ */
+export function parseRedisUrls(values: readonly string[]): RedisEndpoints {
+  const [first, last, ...more] = values;
+  if (first === undefined || more.length > 0) {
+    throw new HipacheError(
+      'STORE_UNSUPPORTED',
+      `driver: ${values.length} URLs of redis; one is supported, or a pair: the replica to read, the primary to write`,
+    );
+  }
+  const reads = parseDriverUrl(first);
+  const writes = last === undefined ? reads : parseDriverUrl(last);
+  if (writes.prefix !== '' && writes.prefix !== reads.prefix) {
+    throw invalid(last ?? first, 'its prefix differs from that of the other URL; both name the same keys');
+  }
+  const from = toEndpoint(first, reads);
+  return { reads: from, writes: last === undefined ? from : toEndpoint(last, writes), prefix: reads.prefix };
+}
+
+function toEndpoint(value: string, url: DriverUrl): RedisEndpoint {
+  // A lone word before the "@" is a password, as in the original.
+  const [user, password] = url.password === null ? [null, url.user] : [url.user, url.password];
+  const shared = { tls: url.tls, user, password };
+  if (url.protocol !== 'redis+unix') {
+    const { host, port } = { host: url.host ?? '127.0.0.1', port: url.port ?? portDefault };
+    const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    return {
+      ...shared,
+      host,
+      port,
+      path: null,
+      database: parseDatabase(value, url.database),
+      name: `${url.tls ? 'rediss' : 'redis'}://${authority}`,
+    };
+  }
+  const [path = '', query] = (url.database ?? '').split('?');
+  if (url.host !== null || url.port !== null || path === '') {
+    throw invalid(value, 'a socket is written with its whole path: redis+unix:///run/redis.sock?db=0');
+  }
+  if (query !== undefined && !/^db=[0-9]+$/.test(query)) throw invalid(value, 'after "?" only db=NUMBER is known');
+  return {
+    ...shared,
+    host: null,
+    port: portDefault,
+    path: `/${path}`,
+    database: parseDatabase(value, query?.slice('db='.length) ?? null),
+    name: `redis+unix:///${path}`,
+  };
+}
+
+function parseDatabase(value: string, text: string | null): number {
+  if (text === null) return 0;
+  if (!/^[0-9]{1,9}$/.test(text)) throw invalid(value, `the database ${JSON.stringify(text)} is not a number`);
+  return Number(text);
+}
+
+function invalid(value: string, problem: string): HipacheError {
+  return new HipacheError(
+    'COMMAND_INVALID',
+    `driver ${JSON.stringify(censorDriverUrl(value))}: ${problem}; for example redis://127.0.0.1:6379/0`,
+  );
+}

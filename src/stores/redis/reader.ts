@@ -1,0 +1,220 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { HipacheError } from '../../base/errors.ts';
+import type { DownMark } from '../../routing/backend.ts';
+import type { StoredCertificate, StoredHost } from '../contract.ts';
+import { identitiesOf } from '../record-edit.ts';
+import type { RedisCommand, RedisConnection } from './connection.ts';
+import type { DeadSets } from './dead-sets.ts';
+import { isWrongType, redisError } from './errors.ts';
+import type { RedisKeys, RedisRecord } from './keys.ts';
+import { markOfDeadSet, parseMarks } from './marks.ts';
+
+/** Elements of a record that are read; further ones are left out. */
+const elementsMax = 100_000;
+/** Keys that one SCAN looks at. */
+const scanCount = 1000;
+/** Patterns that a listing remembers between its pages; of more there is no listing. */
+const listedMax = 5_000_000;
+/** Longest pause between two looks whether a replica has a write, in ms. */
+const replicaPauseMaxMs = 50;
+
+/** How Hipache's own dead sets are read; null: not at all. */
+export interface DeadSetReading {
+  readonly sets: DeadSets;
+  /** Whether an external checker runs: then its word counts more than how long our own marks hold. */
+  readonly checker: boolean;
+}
+
+/** A listing between two of its pages. */
+interface Listing {
+  readonly patterns: readonly string[];
+  /** The last pattern that was given, and its position. */
+  after: string;
+  position: number;
+}
+
+/** Reads records over one connection. Every method: @throws HipacheError. */
+export class RedisReader {
+  readonly #connection: RedisConnection;
+  readonly #keys: RedisKeys;
+  readonly #listings = new Map<RedisRecord, Listing>();
+
+  constructor(connection: RedisConnection, keys: RedisKeys) {
+    this.#connection = connection;
+    this.#keys = keys;
+  }
+
+  async read(patterns: readonly string[], dead: DeadSetReading | null): Promise<(StoredHost | null)[]> {
+    const keys = this.#keys;
+    const each = dead === null ? 2 : 4;
+    const commands: RedisCommand[] = [];
+    for (const pattern of patterns) {
+      commands.push(['LRANGE', keys.of('frontend', pattern), '0', String(elementsMax)]);
+      commands.push(['HGETALL', keys.of('down', pattern)]);
+      if (dead === null) continue;
+      const set = keys.of('dead', pattern);
+      commands.push(['SMEMBERS', set], ['PTTL', set]);
+    }
+    const replies = await this.#send(commands);
+    const nowMs = Date.now();
+    return patterns.map((pattern, i) => {
+      const [list, hash, set, ttl] = replies.slice(i * each, (i + 1) * each);
+      const down = isWrongType(hash) ? new Map<string, DownMark>() : parseMarks(hash as string[]);
+      const diagnostics: string[] = [];
+      if (isWrongType(hash)) {
+        diagnostics.push(`the key ${keys.of('down', pattern)} is not a hash, so marks of others are not seen; DEL it`);
+      }
+      if (isWrongType(set)) {
+        diagnostics.push(`the key ${keys.of('dead', pattern)} is not a set, so marks in it are not seen; DEL it`);
+      }
+      if (isWrongType(list)) {
+        const problem = `the key ${keys.of('frontend', pattern)} is not a list; DEL it, or set the route anew`;
+        return { frontend: [null], down, problem, diagnostics };
+      }
+      const frontend = list as string[];
+      if (dead !== null) addDeadSet(pattern, frontend, down, { dead, set, ttlMs: Number(ttl), nowMs });
+      return frontend.length === 0 ? null : { frontend, down, diagnostics };
+    });
+  }
+
+  async readCertificates(patterns: readonly string[]): Promise<(StoredCertificate | null)[]> {
+    const commands = patterns.map((pattern) => ['HMGET', this.#keys.of('tls', pattern), 'certificate', 'key']);
+    const replies = await this.#send(commands);
+    return replies.map((reply, i) => {
+      const name = this.#keys.of('tls', patterns[i] as string);
+      if (isWrongType(reply)) return broken(`the key ${name} is not a hash; "hipache cert set" replaces it`);
+      const [certificate, key] = reply as [string | null, string | null];
+      if (certificate === null && key === null) return null;
+      if (certificate === null) return broken(`the key ${name} has no field "certificate"`);
+      return key === null ? broken(`the key ${name} has no field "key"`) : { certificate, key };
+    });
+  }
+
+  /** The records of the patterns after `after`: what is there of them now. */
+  async list(after: string, limit: number): Promise<{ pattern: string; frontend: readonly unknown[] }[]> {
+    const listing = await this.#listing('frontend', after);
+    const found: { pattern: string; frontend: readonly unknown[] }[] = [];
+    while (found.length < limit) {
+      const page = take(listing, limit - found.length);
+      if (page.length === 0) break;
+      const keys = page.map((pattern) => this.#keys.of('frontend', pattern));
+      const replies = await this.#send(keys.map((key) => ['LRANGE', key, '0', String(elementsMax)]));
+      for (const [i, pattern] of page.entries()) {
+        const frontend = isWrongType(replies[i]) ? [null] : (replies[i] as string[]);
+        if (frontend.length > 0) found.push({ pattern, frontend });
+      }
+    }
+    if (found.length === 0) this.#listings.delete('frontend');
+    return found;
+  }
+
+  async listCertificates(after: string, limit: number): Promise<string[]> {
+    const page = take(await this.#listing('tls', after), limit);
+    if (page.length === 0) this.#listings.delete('tls');
+    return page;
+  }
+
+  /** One value. */
+  async get(key: string): Promise<unknown> {
+    const [value] = await this.#send([['GET', key]]);
+    return isWrongType(value) ? null : value;
+  }
+
+  /**
+   * Resolves once this server, a replica, has the write that made `revision`: too early after a primary has lost its
+   * data, and counts anew, until the replica has noticed.
+   */
+  async reached(revision: number, timeoutMs: number): Promise<void> {
+    const endMs = performance.now() + timeoutMs;
+    for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, replicaPauseMaxMs)) {
+      if (Number(await this.get(this.#keys.revision)) >= revision) return;
+      if (performance.now() > endMs) {
+        throw new HipacheError(
+          'STORE_UNAVAILABLE',
+          `${this.#connection.endpoint.name}: the change was made at the primary, but is not at this replica after ` +
+            `${timeoutMs} ms; see its replication`,
+        );
+      }
+      await delay(pauseMs);
+    }
+  }
+
+  /**
+   * The listing that goes on after `after`, else a new one. Redis keeps no order and the keys are written by anyone, so
+   * all of them are looked at once, for the first page; those that follow only read their own records.
+   */
+  async #listing(record: RedisRecord, after: string): Promise<Listing> {
+    const known = this.#listings.get(record);
+    if (known !== undefined && after !== '' && known.after === after) return known;
+    const patterns = new Set<string>();
+    let cursor = '0';
+    do {
+      const [reply] = await this.#send([
+        ['SCAN', cursor, 'MATCH', this.#keys.glob(record), 'COUNT', String(scanCount)],
+      ]);
+      const [next, keys] = reply as [string, string[]];
+      for (const key of keys) patterns.add(this.#keys.parse(key)?.pattern ?? '');
+      if (patterns.size > listedMax) {
+        throw new HipacheError('STORE_UNSUPPORTED', `there are more than ${listedMax} records; use redis-cli --scan`);
+      }
+      cursor = String(next);
+    } while (cursor !== '0');
+    const sorted = [...patterns].sort(compareCodePoints);
+    let position = sorted.findIndex((pattern) => compareCodePoints(pattern, after) > 0);
+    if (position === -1) position = sorted.length;
+    const listing = { patterns: sorted, after, position };
+    this.#listings.set(record, listing);
+    return listing;
+  }
+
+  async #send(commands: readonly RedisCommand[]): Promise<unknown[]> {
+    const replies = await this.#connection.send(commands);
+    const failed = replies.find((reply) => reply instanceof Error && !isWrongType(reply));
+    if (failed !== undefined) throw redisError(failed, this.#connection.endpoint.name);
+    return replies;
+  }
+}
+
+function addDeadSet(
+  pattern: string,
+  frontend: readonly string[],
+  down: Map<string, DownMark>,
+  { dead, set, ttlMs, nowMs }: { dead: DeadSetReading; set: unknown; ttlMs: number; nowMs: number },
+): void {
+  if (!Array.isArray(set) || frontend.length === 0) return;
+  const identities = set.length === 0 ? none : identitiesOf(frontend);
+  for (const url of dead.sets.resolve(pattern, frontend, set as string[])) {
+    // Each mark prolongs the whole set: a backend that was marked by URL as well has an end of its own.
+    if (!identities.has(url) || (down.has(url) && !dead.checker)) continue;
+    down.set(url, markOfDeadSet(nowMs, ttlMs));
+  }
+}
+
+const none: ReadonlySet<string> = new Set();
+
+function take(listing: Listing, limit: number): string[] {
+  const page = listing.patterns.slice(listing.position, listing.position + limit);
+  listing.position += page.length;
+  listing.after = page.at(-1) ?? listing.after;
+  return page;
+}
+
+function broken(problem: string): StoredCertificate {
+  return { certificate: '', key: '', problem };
+}
+
+/** Order by code point, where that of JavaScript goes by UTF-16. */
+function compareCodePoints(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const [left, right] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (left === right) continue;
+    const surrogates = Number(isSurrogate(left)) - Number(isSurrogate(right));
+    return surrogates === 0 ? left - right : surrogates;
+  }
+  return a.length - b.length;
+}
+
+function isSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdfff;
+}

@@ -1,0 +1,142 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { HipacheError } from '../../base/errors.ts';
+import { type RedisCommand, RedisConnection, type RedisTimings } from './connection.ts';
+import type { RedisEdit } from './edits.ts';
+import type { RedisEndpoint } from './endpoint.ts';
+import { isNoCounter, isWrongType, redisError } from './errors.ts';
+
+/** Edits that wait for their turn; past this one fails at once. */
+const waitingMax = 10_000;
+/** How often an edit starts over since other programs changed the same record, and from when on it pauses before. */
+const startsMax = 100;
+const startsWithoutPause = 3;
+/** Longest pause, in ms; how long it is, is left to chance. */
+const pauseMaxMs = 20;
+
+/**
+ * Changes records, one after another, on a connection of its own that is made with the first: WATCH, what is to be
+ * known, then MULTI … EXEC, which the server refuses where another program has changed the record in between. Every
+ * change raises the revision.
+ */
+export class RedisWriter {
+  readonly #endpoint: RedisEndpoint;
+  readonly #timings: RedisTimings;
+  readonly #revisionKey: string;
+  readonly #onProblem: (what: string) => void;
+  #connection: RedisConnection | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+  #closed = false;
+
+  /** @param onProblem told of a revision that somebody has made something else of. */
+  constructor(endpoint: RedisEndpoint, timings: RedisTimings, revisionKey: string, onProblem: (what: string) => void) {
+    this.#endpoint = endpoint;
+    this.#timings = timings;
+    this.#revisionKey = revisionKey;
+    this.#onProblem = onProblem;
+  }
+
+  /**
+   * Makes a change. @returns what it decided, and the revision that it made: null where nothing had to be written.
+   * @throws HipacheError; after STORE_UNAVAILABLE it is not known whether the change was made.
+   */
+  run<Result>(edit: RedisEdit<Result>): Promise<{ result: Result; revision: number | null }> {
+    return this.#inTurn(() => this.#run(edit));
+  }
+
+  /** Writes what is no record of routes or certificates, all at once, and raises no revision. @throws HipacheError. */
+  tell(commands: readonly RedisCommand[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const replies = await this.#send(await this.#connect(), [['MULTI'], ...commands, ['EXEC']]);
+      const executed = replies.at(-1);
+      const failed = Array.isArray(executed) ? executed.find((reply) => reply instanceof Error) : undefined;
+      if (failed !== undefined) throw redisError(failed, this.#endpoint.name);
+    });
+  }
+
+  /** What waits or is under way fails. */
+  close(): void {
+    this.#closed = true;
+    this.#connection?.close();
+  }
+
+  #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (this.#closed) return Promise.reject(this.#error('STORE_UNAVAILABLE', 'the store was closed'));
+    if (this.#waiting >= waitingMax) {
+      return Promise.reject(this.#error('STORE_BUSY', `more than ${waitingMax} changes wait to be written`));
+    }
+    this.#waiting++;
+    const run = this.#last.then(task);
+    this.#last = run.then(ignore, ignore).then(() => void this.#waiting--);
+    return run;
+  }
+
+  async #run<Result>(edit: RedisEdit<Result>): Promise<{ result: Result; revision: number | null }> {
+    const connection = await this.#connect();
+    for (let starts = 1; starts <= startsMax; starts++) {
+      const [, ...replies] = await this.#send(connection, [['WATCH', ...edit.keys], ...edit.reads]);
+      const { commands, result } = edit.decide(replies);
+      if (commands.length === 0) {
+        await this.#send(connection, [['UNWATCH']]);
+        return { result, revision: null };
+      }
+      const revision = await this.#commit(connection, commands);
+      if (revision !== null) return { result, revision };
+      if (starts > startsWithoutPause) await delay(Math.random() * pauseMaxMs);
+    }
+    throw this.#error('STORE_BUSY', `other programs changed the same record ${startsMax} times while it was edited`);
+  }
+
+  /** @returns the revision; null where another program was faster. */
+  async #commit(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<number | null> {
+    const raise = ['INCR', this.#revisionKey];
+    const replies = await this.#send(connection, [['MULTI'], ...commands, raise, ['EXEC']]);
+    const executed = replies.at(-1);
+    if (!Array.isArray(executed)) return null;
+    const failed = executed.slice(0, -1).find((reply) => reply instanceof Error);
+    if (failed !== undefined) throw redisError(failed, this.#endpoint.name);
+    const revision: unknown = executed.at(-1);
+    return isNoCounter(revision) ? this.#countAnew(connection) : Number(revision);
+  }
+
+  /** The change has been made nevertheless: in a transaction of Redis the other commands are not undone. */
+  async #countAnew(connection: RedisConnection): Promise<number> {
+    this.#onProblem(`the key ${this.#revisionKey} is not a number: it is counted anew`);
+    const key = this.#revisionKey;
+    const replies = await this.#send(connection, [['MULTI'], ['DEL', key], ['INCR', key], ['EXEC']]);
+    return Number((replies.at(-1) as unknown[]).at(-1));
+  }
+
+  /** Of replies only a wrong type is let through; of several errors the first says why. */
+  async #send(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<unknown[]> {
+    const timer = setTimeout(() => connection.hung(), this.#timings.replyTimeoutMs);
+    try {
+      const replies = await connection.send(commands);
+      const failed = replies.find((answer) => answer instanceof Error && !isWrongType(answer));
+      if (failed === undefined) return replies;
+      // What was watched must not fail the next edit.
+      await connection.send([['DISCARD'], ['UNWATCH']]).catch(ignore);
+      throw redisError(failed, this.#endpoint.name);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #connect(): Promise<RedisConnection> {
+    this.#connection ??= new RedisConnection(
+      { endpoint: this.#endpoint, timings: this.#timings, tracking: false },
+      { ready: ignore, lost: ignore, failed: ignore, changed: ignore },
+    );
+    if (this.#connection.ready) return this.#connection;
+    const error = await this.#connection.retryNow();
+    if (this.#closed) throw this.#error('STORE_UNAVAILABLE', 'the store was closed');
+    if (error !== null) throw error;
+    return this.#connection;
+  }
+
+  #error(code: 'STORE_BUSY' | 'STORE_UNAVAILABLE', problem: string): HipacheError {
+    return new HipacheError(code, `${this.#endpoint.name}: ${problem}`);
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,47 @@
+import type { ErrorCode } from '../../base/errors.ts';
+import type { Changes } from './changes.ts';
+import type { CertificateRow, HostRow, Write } from './tables.ts';
+
+/** What the thread is started with. */
+export interface ThreadSettings {
+  readonly path: string;
+  readonly create: boolean;
+  readonly changesKept: number;
+  readonly threadMemoryMib: number;
+}
+
+export type ThreadRequest =
+  | { readonly kind: 'read'; readonly patterns: readonly string[] }
+  | { readonly kind: 'list'; readonly after: string; readonly limit: number }
+  | { readonly kind: 'readCertificates'; readonly patterns: readonly string[] }
+  | { readonly kind: 'listCertificates'; readonly after: string; readonly limit: number }
+  | { readonly kind: 'watch' }
+  | { readonly kind: 'close' }
+  | Write;
+
+/** To the thread: everything that was asked for in one turn of the event loop. */
+export type ThreadRequests = readonly { readonly id: number; readonly request: ThreadRequest }[];
+
+/** A HipacheError on its way between threads. */
+export interface ErrorMessage {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export type ThreadReply =
+  | { readonly kind: 'rows'; readonly rows: readonly (HostRow | null)[] }
+  | { readonly kind: 'list'; readonly rows: readonly { pattern: string; record: string }[] }
+  | { readonly kind: 'certificates'; readonly rows: readonly (CertificateRow | null)[] }
+  | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
+  | { readonly kind: 'done'; readonly removed: readonly string[] | null }
+  | { readonly kind: 'error'; readonly error: ErrorMessage };
+
+export type ThreadEvent =
+  | { readonly kind: 'opened' }
+  | { readonly kind: 'failed'; readonly error: ErrorMessage }
+  | { readonly kind: 'changed'; readonly changes: Changes }
+  | { readonly kind: 'lost'; readonly error: ErrorMessage }
+  | { readonly kind: 'restored' };
+
+/** From the thread: replies and events, in the order in which they came to be. */
+export type ThreadReplies = readonly ({ readonly id: number; readonly reply: ThreadReply } | ThreadEvent)[];

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import { Watch } from '../contract.suite.ts';
+import { applicationId } from './schema.ts';
+import { child, firstLine, newPath } from './sqlite.suite.ts';
+import { openSqlite } from './sqlite-store.ts';
+
+/** A store file as version 1 of the format had it, with one route, one mark and a log of changes. */
+function makeVersion1(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const database = new DatabaseSync(path);
+  database.exec(`
+    PRAGMA journal_mode = WAL;
+    CREATE TABLE frontends (pattern TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE down (
+      pattern TEXT NOT NULL, url TEXT NOT NULL, until_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL,
+      reason TEXT NOT NULL, instance TEXT NOT NULL, PRIMARY KEY (pattern, url)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX down_until ON down (until_ms);
+    CREATE TABLE changes (
+      revision INTEGER PRIMARY KEY AUTOINCREMENT, pattern TEXT NOT NULL,
+      at_ms INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000 AS INTEGER))
+    ) STRICT;
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+    INSERT INTO meta VALUES ('trimmed_to', 0);
+    CREATE TRIGGER frontends_insert AFTER INSERT ON frontends
+      BEGIN INSERT INTO changes (pattern) VALUES (NEW.pattern); END;
+    CREATE TRIGGER frontends_update AFTER UPDATE ON frontends BEGIN
+      INSERT INTO changes (pattern) VALUES (NEW.pattern);
+      INSERT INTO changes (pattern) SELECT OLD.pattern WHERE OLD.pattern <> NEW.pattern;
+    END;
+    CREATE TRIGGER frontends_delete AFTER DELETE ON frontends
+      BEGIN INSERT INTO changes (pattern) VALUES (OLD.pattern); END;
+    INSERT INTO frontends VALUES ('a.example', '["id", "http://a:1"]');
+    PRAGMA application_id = ${applicationId};
+    PRAGMA user_version = 1;`);
+  database.close();
+}
+
+test('a store file of version 1 keeps its routes, and takes certificates', async () => {
+  const path = newPath();
+  makeVersion1(path);
+  const stores = await Promise.all([openSqlite(path), openSqlite(path), openSqlite(path, { create: false })]);
+  const [store, other] = stores;
+  assert.ok(store && other);
+  assert.deepEqual((await store.read(['a.example']))[0]?.frontend, ['id', 'http://a:1']);
+  const seen = new Watch();
+  await other.watch(seen);
+  const [told, toldCertificate] = [seen.next('a.example'), seen.nextCertificate('a.example')];
+  await store.add('a.example', ['http://b:1']);
+  await store.setCertificate('a.example', { certificate: 'c', key: 'k' });
+  await Promise.all([told, toldCertificate]);
+  assert.deepEqual(await other.readCertificates(['a.example']), [{ certificate: 'c', key: 'k' }]);
+  await Promise.all(stores.map((each) => each.close()));
+});
+
+test('a store file of version 1 that cannot be written is served as it is, without certificates', async () => {
+  const path = newPath();
+  makeVersion1(path);
+  chmodSync(path, 0o444);
+  chmodSync(dirname(path), 0o555);
+  // Another user, since root may write whatever the mode says.
+  const reader = child(
+    `const store = await openSqlite(${JSON.stringify(path)});
+    await store.watch({ changed() {}, certificatesChanged() {}, expired() {}, lost() {}, restored() {} });
+    const [host] = await store.read(['a.example']);
+    say(JSON.stringify([host.frontend, await store.readCertificates(['a.example']), await store.listCertificates('', 9)]));
+    await store.close();`,
+    process.getuid?.() === 0 ? { uid: 65_534 } : {},
+  );
+  assert.deepEqual(JSON.parse(await firstLine(reader)), [['id', 'http://a:1'], [null], []]);
+});

@@ -1,0 +1,123 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { HipacheError } from '../../base/errors.ts';
+import { damaged } from './errors.ts';
+
+/** `HPCH`: says in the file's header whose database it is (the pragma `application_id`). */
+export const applicationId = 0x48_50_43_48;
+/** Of the tables below, kept in the pragma `user_version`; raised with every change that an older version cannot read. */
+const schemaVersion = 2;
+
+/*
+ * `record` is Hipache's own, a JSON array. Changes are logged by triggers, so that a route edited by hand with the
+ * sqlite3 shell is live at once as well. Ended marks that are cleared away change nothing and are not logged.
+ */
+const schema = `
+  CREATE TABLE frontends (pattern TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE down (
+    pattern TEXT NOT NULL, url TEXT NOT NULL, until_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL, instance TEXT NOT NULL, PRIMARY KEY (pattern, url)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX down_until ON down (until_ms);
+  CREATE TABLE changes (
+    revision INTEGER PRIMARY KEY AUTOINCREMENT, pattern TEXT NOT NULL,
+    at_ms INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000 AS INTEGER))
+  ) STRICT;
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+  INSERT INTO meta VALUES ('trimmed_to', 0);
+  CREATE TRIGGER frontends_insert AFTER INSERT ON frontends
+    BEGIN INSERT INTO changes (pattern) VALUES (NEW.pattern); END;
+  CREATE TRIGGER frontends_update AFTER UPDATE ON frontends BEGIN
+    INSERT INTO changes (pattern) VALUES (NEW.pattern);
+    INSERT INTO changes (pattern) SELECT OLD.pattern WHERE OLD.pattern <> NEW.pattern;
+  END;
+  CREATE TRIGGER frontends_delete AFTER DELETE ON frontends
+    BEGIN INSERT INTO changes (pattern) VALUES (OLD.pattern); END;
+  CREATE TRIGGER down_insert AFTER INSERT ON down
+    BEGIN INSERT INTO changes (pattern) VALUES (NEW.pattern); END;
+  CREATE TRIGGER down_update AFTER UPDATE ON down
+    BEGIN INSERT INTO changes (pattern) VALUES (NEW.pattern); END;
+  CREATE TRIGGER down_delete AFTER DELETE ON down WHEN OLD.until_ms > unixepoch('subsec') * 1000
+    BEGIN INSERT INTO changes (pattern) VALUES (OLD.pattern); END;
+`;
+
+/** What version 2 has more than version 1, also where the file is new. */
+const certificateSchema = `
+  CREATE TABLE certificates (
+    pattern TEXT PRIMARY KEY, certificate TEXT NOT NULL, key TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE changes ADD COLUMN kind TEXT NOT NULL DEFAULT 'route';
+  CREATE TRIGGER certificates_insert AFTER INSERT ON certificates
+    BEGIN INSERT INTO changes (pattern, kind) VALUES (NEW.pattern, 'certificate'); END;
+  CREATE TRIGGER certificates_update AFTER UPDATE ON certificates BEGIN
+    INSERT INTO changes (pattern, kind) VALUES (NEW.pattern, 'certificate');
+    INSERT INTO changes (pattern, kind) SELECT OLD.pattern, 'certificate' WHERE OLD.pattern <> NEW.pattern;
+  END;
+  CREATE TRIGGER certificates_delete AFTER DELETE ON certificates
+    BEGIN INSERT INTO changes (pattern, kind) VALUES (OLD.pattern, 'certificate'); END;
+`;
+
+/** Whether the database has certificates: one of version 1 that cannot be written has none. */
+export function hasCertificates(database: DatabaseSync): boolean {
+  return readNumber(database, 'PRAGMA user_version') >= 2;
+}
+
+/**
+ * Whose database this is: `ours`, `older`: of an earlier version of ours, or `empty`, so that it may be made ours.
+ * Changes nothing.
+ * @throws HipacheError STORE_DAMAGED for another program's, STORE_NEWER for a later version's; errors of SQLite.
+ */
+export function identify(database: DatabaseSync, path: string): 'ours' | 'older' | 'empty' {
+  const { id, version, tables } = readHeader(database);
+  if (id === applicationId) {
+    if (version > schemaVersion) {
+      throw new HipacheError(
+        'STORE_NEWER',
+        `${path} was written by a newer version of Hipache (its format is ${version}, this version knows up to ` +
+          `${schemaVersion}); nothing was changed in it. Upgrade, or name another file`,
+      );
+    }
+    return version < schemaVersion ? 'older' : 'ours';
+  }
+  if (id === 0 && version === 0 && tables === 0) return 'empty';
+  throw damaged(path, 'is a SQLite database of another program');
+}
+
+/**
+ * Makes an empty database ours, or brings an older one up to date, in one transaction; leaves one that is ours as it
+ * is. Several processes may try.
+ */
+export function initialise(database: DatabaseSync, path: string): void {
+  database.exec('PRAGMA journal_mode = WAL');
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    const found = identify(database, path);
+    if (found !== 'ours') {
+      if (found === 'empty') database.exec(`${schema}; PRAGMA application_id = ${applicationId}`);
+      database.exec(`${certificateSchema}; PRAGMA user_version = ${schemaVersion}`);
+    }
+    database.exec('COMMIT');
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+/** All of it from one snapshot: another process may be making the database ours at this moment. */
+function readHeader(database: DatabaseSync): { id: number; version: number; tables: number } {
+  const own = !database.isTransaction;
+  if (own) database.exec('BEGIN');
+  try {
+    return {
+      id: readNumber(database, 'PRAGMA application_id'),
+      version: readNumber(database, 'PRAGMA user_version'),
+      tables: readNumber(database, 'SELECT count(*) FROM sqlite_schema'),
+    };
+  } finally {
+    if (own && database.isTransaction) database.exec('COMMIT');
+  }
+}
+
+function readNumber(database: DatabaseSync, sql: string): number {
+  const [value] = Object.values(database.prepare(sql).get() ?? {});
+  return Number(value);
+}

@@ -1,0 +1,287 @@
+import { Worker } from 'node:worker_threads';
+import { HipacheError } from '../../base/errors.ts';
+import type { DownMark } from '../../routing/backend.ts';
+import type { ChangeListener, Store, StoredCertificate, StoredHost } from '../contract.ts';
+import type { Changes } from './changes.ts';
+import type {
+  ErrorMessage,
+  ThreadEvent,
+  ThreadReplies,
+  ThreadReply,
+  ThreadRequest,
+  ThreadSettings,
+} from './messages.ts';
+import { type HostRow, parseArray } from './tables.ts';
+
+/** Changes that the log keeps: about 40 s of 500 a second. A watcher that is further behind starts anew. */
+const changesKeptDefault = 20_000;
+
+export interface SqliteStoreOptions {
+  /** Whether a file that is not there is made, with its directory. Default true. */
+  readonly create?: boolean;
+  /** Changes that the log keeps for watchers that fall behind, 1 to 1,000,000. Default 20,000. */
+  readonly changesKept?: number;
+  /** Memory that the store's thread may use, in MiB. Default 256. A thread that needs more ends, and is replaced. */
+  readonly threadMemoryMib?: number;
+}
+
+const threadMemoryMibDefault = 256;
+/** Pause before a thread that ended is replaced, growing with each in a row. */
+const restartMs = 500;
+const restartMsMax = 30_000;
+
+interface Pending {
+  resolve(reply: ThreadReply): void;
+  reject(error: Error): void;
+}
+
+/** Opens the store in the file `path`. @throws HipacheError with source `store`. */
+export async function openSqlite(path: string, options: SqliteStoreOptions = {}): Promise<Store> {
+  const store = new SqliteStore({
+    path,
+    create: options.create ?? true,
+    changesKept: options.changesKept ?? changesKeptDefault,
+    threadMemoryMib: options.threadMemoryMib ?? threadMemoryMibDefault,
+  });
+  await store.opened;
+  return store;
+}
+
+/**
+ * Routes in a SQLite file, read and written by any number of processes. This side only passes messages to the thread
+ * (`thread.ts`) that has the connections: what is asked for in one turn of the event loop goes over in one.
+ * A thread that ends by itself is replaced; what happened meanwhile is told as `lost` and `restored`.
+ */
+class SqliteStore implements Store {
+  readonly opened: Promise<void>;
+  readonly #settings: ThreadSettings;
+  #thread: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #outbox: { id: number; request: ThreadRequest }[] = [];
+  #nextId = 1;
+  #listener: ChangeListener | null = null;
+  #ended: Error | null = null;
+  #closing: Promise<void> | null = null;
+  #wasOpened = false;
+  #restartTimer: NodeJS.Timeout | null = null;
+  #nextRestartMs = restartMs;
+  readonly #settleOpened: { resolve(): void; reject(error: Error): void };
+
+  constructor(settings: ThreadSettings) {
+    this.#settings = settings;
+    const opened = Promise.withResolvers<void>();
+    this.opened = opened.promise;
+    this.#settleOpened = opened;
+    this.#thread = this.#startThread(settings);
+  }
+
+  async read(patterns: readonly string[]): Promise<readonly (StoredHost | null)[]> {
+    const reply = await this.#ask({ kind: 'read', patterns });
+    return reply.kind === 'rows' ? reply.rows.map(toStoredHost) : [];
+  }
+
+  async list(after: string, limit: number): Promise<readonly { pattern: string; frontend: readonly unknown[] }[]> {
+    const reply = await this.#ask({ kind: 'list', after, limit });
+    if (reply.kind !== 'list') return [];
+    return reply.rows.map(({ pattern, record }) => ({ pattern, frontend: parseArray(record) ?? [record] }));
+  }
+
+  async watch(listener: ChangeListener): Promise<void> {
+    this.#listener = listener;
+    await this.#ask({ kind: 'watch' });
+  }
+
+  async set(pattern: string, id: string | null, urls: readonly string[]): Promise<void> {
+    await this.#ask({ kind: 'set', pattern, id, urls });
+  }
+
+  async add(pattern: string, urls: readonly string[]): Promise<void> {
+    await this.#ask({ kind: 'add', pattern, urls });
+  }
+
+  async remove(pattern: string, urls: readonly string[]): Promise<readonly string[] | null> {
+    const reply = await this.#ask({ kind: 'remove', pattern, urls });
+    return reply.kind === 'done' ? reply.removed : null;
+  }
+
+  async mark(pattern: string, url: string, mark: DownMark): Promise<void> {
+    await this.#ask({ kind: 'mark', pattern, url, mark });
+  }
+
+  async unmark(pattern: string, url: string): Promise<void> {
+    await this.#ask({ kind: 'unmark', pattern, url });
+  }
+
+  async readCertificates(patterns: readonly string[]): Promise<readonly (StoredCertificate | null)[]> {
+    const reply = await this.#ask({ kind: 'readCertificates', patterns });
+    return reply.kind === 'certificates' ? reply.rows : [];
+  }
+
+  async setCertificate(
+    pattern: string,
+    { certificate, key }: { readonly certificate: string; readonly key: string },
+  ): Promise<void> {
+    await this.#ask({ kind: 'setCertificate', pattern, record: { certificate, key } });
+  }
+
+  async removeCertificate(pattern: string): Promise<boolean> {
+    const reply = await this.#ask({ kind: 'removeCertificate', pattern });
+    return reply.kind === 'done' && reply.removed !== null;
+  }
+
+  async listCertificates(after: string, limit: number): Promise<readonly string[]> {
+    const reply = await this.#ask({ kind: 'listCertificates', after, limit });
+    return reply.kind === 'patterns' ? reply.patterns : [];
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#listener = null;
+    if (this.#restartTimer !== null) clearTimeout(this.#restartTimer);
+    if (this.#ended === null) {
+      const closed = this.#send({ kind: 'close' }).catch(ignore);
+      this.#ended = this.#unavailable('the store was closed');
+      await closed;
+    }
+    await this.#thread.terminate();
+  }
+
+  #startThread(settings: ThreadSettings): Worker {
+    // From a checkout the sources run as they are; in the package they are compiled.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const thread = new Worker(new URL(`./thread.${extension}`, import.meta.url), {
+      workerData: settings,
+      execArgv: [],
+      name: 'hipache-sqlite',
+      resourceLimits: { maxOldGenerationSizeMb: settings.threadMemoryMib },
+    });
+    const end = (error: Error): void => {
+      if (thread === this.#thread) this.#end(error);
+    };
+    thread.on('message', (replies: ThreadReplies) => this.#onReplies(replies));
+    thread.on('error', end);
+    thread.on('exit', () => end(new Error('its thread ended')));
+    return thread;
+  }
+
+  #ask(request: ThreadRequest): Promise<ThreadReply> {
+    return this.#ended === null ? this.#send(request) : Promise.reject(this.#ended);
+  }
+
+  #send(request: ThreadRequest): Promise<ThreadReply> {
+    const { promise, resolve, reject } = Promise.withResolvers<ThreadReply>();
+    const id = this.#nextId++;
+    this.#pending.set(id, { resolve, reject });
+    if (this.#outbox.push({ id, request }) === 1) queueMicrotask(() => this.#flush());
+    return promise;
+  }
+
+  #flush(): void {
+    this.#thread.postMessage(this.#outbox);
+    this.#outbox = [];
+  }
+
+  #onReplies(replies: ThreadReplies): void {
+    for (const reply of replies) {
+      if ('reply' in reply) this.#onReply(reply.id, reply.reply);
+      else this.#onEvent(reply);
+    }
+  }
+
+  #onReply(id: number, reply: ThreadReply): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    if (reply.kind === 'error') pending.reject(toError(reply.error));
+    else pending.resolve(reply);
+  }
+
+  #onEvent(event: ThreadEvent): void {
+    switch (event.kind) {
+      case 'opened':
+        this.#onOpened();
+        return;
+      case 'failed':
+        this.#end(toError(event.error));
+        return;
+      case 'changed':
+        this.#onChanged(event.changes);
+        return;
+      case 'lost':
+        this.#listener?.lost(toError(event.error));
+        return;
+      case 'restored':
+        this.#listener?.restored();
+    }
+  }
+
+  #onChanged({ routes, certificates }: Changes): void {
+    if (routes.length > 0) this.#listener?.changed(routes);
+    if (certificates.length > 0) this.#listener?.certificatesChanged(certificates);
+  }
+
+  #onOpened(): void {
+    const isAnother = this.#wasOpened;
+    this.#wasOpened = true;
+    this.#settleOpened.resolve();
+    if (!isAnother) return;
+    this.#ended = null;
+    this.#nextRestartMs = restartMs;
+    if (this.#listener === null) return;
+    this.#ask({ kind: 'watch' }).then(
+      () => this.#listener?.restored(),
+      (error: Error) => this.#end(error),
+    );
+  }
+
+  /** The thread is gone, or has no database: nothing more will be answered, until there is another one. */
+  #end(cause: Error): void {
+    const error = cause instanceof HipacheError ? cause : this.#unavailable(cause.message, cause);
+    if (this.#ended === null) {
+      this.#ended = error;
+      this.#settleOpened.reject(error);
+      this.#listener?.lost(error);
+    }
+    if (this.#wasOpened && this.#closing === null) this.#restartLater();
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(this.#ended);
+  }
+
+  #restartLater(): void {
+    if (this.#restartTimer !== null) return;
+    this.#restartTimer = setTimeout(() => {
+      this.#restartTimer = null;
+      void this.#thread.terminate();
+      this.#thread = this.#startThread({ ...this.#settings, create: false });
+    }, this.#nextRestartMs);
+    this.#nextRestartMs = Math.min(restartMsMax, this.#nextRestartMs * 2);
+  }
+
+  #unavailable(problem: string, cause?: Error): HipacheError {
+    return new HipacheError('STORE_UNAVAILABLE', `${this.#settings.path}: ${problem}`, { cause });
+  }
+}
+
+function toStoredHost(row: HostRow | null): StoredHost | null {
+  if (row === null) return null;
+  const down = row.marks === null ? noMarks : new Map<string, DownMark>();
+  for (const [url, untilMs, sinceMs, reason, instance] of row.marks ?? []) {
+    (down as Map<string, DownMark>).set(url, { untilMs, sinceMs, reason, instance });
+  }
+  const frontend = parseArray(row.record);
+  if (frontend !== null) return { frontend, down };
+  return { frontend: [null], down, problem: 'the record is not a JSON array' };
+}
+
+function toError(error: ErrorMessage): HipacheError {
+  return new HipacheError(error.code, error.message);
+}
+
+function ignore(): void {}
+
+const noMarks: ReadonlyMap<string, DownMark> = new Map();

@@ -1,0 +1,236 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DownMark } from '../../routing/backend.ts';
+import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
+import { hasCertificates } from './schema.ts';
+
+/** A dead mark as it goes between threads. */
+type MarkRow = readonly [url: string, untilMs: number, sinceMs: number, reason: string, instance: string];
+
+/** A record and its marks, as they go between threads: unparsed, null for the usual case of no marks. */
+export interface HostRow {
+  readonly record: string;
+  readonly marks: readonly MarkRow[] | null;
+}
+
+/** A certificate and its key, as they go between threads. */
+export interface CertificateRow {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** A change of the tables. */
+export type Write =
+  | { readonly kind: 'set'; readonly pattern: string; readonly id: string | null; readonly urls: readonly string[] }
+  | { readonly kind: 'add'; readonly pattern: string; readonly urls: readonly string[] }
+  | { readonly kind: 'remove'; readonly pattern: string; readonly urls: readonly string[] }
+  | { readonly kind: 'mark'; readonly pattern: string; readonly url: string; readonly mark: DownMark }
+  | { readonly kind: 'unmark'; readonly pattern: string; readonly url: string }
+  | { readonly kind: 'setCertificate'; readonly pattern: string; readonly record: CertificateRow }
+  | { readonly kind: 'removeCertificate'; readonly pattern: string };
+
+/** Changes past those that are kept, before they are trimmed: so that not every write has to. */
+const trimStep = 500;
+
+/** The statements of one connection: reading and editing routes and marks. Throws SQLite's own errors. */
+export class SqliteTables {
+  readonly #database: DatabaseSync;
+  readonly #changesKept: number;
+  readonly #hasCertificates: boolean;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync, changesKept = 0) {
+    this.#database = database;
+    this.#changesKept = changesKept;
+    this.#hasCertificates = hasCertificates(database);
+    database.prepare('SELECT 1 FROM frontends, down, changes, meta LIMIT 0').all();
+  }
+
+  /** The rows of `patterns`, in their order, in one snapshot. */
+  read(patterns: readonly string[]): (HostRow | null)[] {
+    if (patterns.length === 1) return [this.#readOne(patterns[0] as string)];
+    this.#database.exec('BEGIN');
+    try {
+      return patterns.map((pattern) => this.#readOne(pattern));
+    } finally {
+      if (this.#database.isTransaction) this.#database.exec('COMMIT');
+    }
+  }
+
+  list(after: string, limit: number): { pattern: string; record: string }[] {
+    const rows = this.#statement('SELECT pattern, record FROM frontends WHERE pattern > ? ORDER BY pattern LIMIT ?');
+    return rows.all(after, limit).map(({ pattern, record }) => ({ pattern: String(pattern), record: String(record) }));
+  }
+
+  readCertificates(patterns: readonly string[]): (CertificateRow | null)[] {
+    if (!this.#hasCertificates) return patterns.map(() => null);
+    const statement = this.#statement('SELECT certificate, key FROM certificates WHERE pattern = ?');
+    return patterns.map((pattern) => {
+      const { certificate, key } = statement.get(pattern) ?? {};
+      return certificate === undefined ? null : { certificate: String(certificate), key: String(key) };
+    });
+  }
+
+  listCertificates(after: string, limit: number): string[] {
+    if (!this.#hasCertificates) return [];
+    const statement = this.#statement('SELECT pattern FROM certificates WHERE pattern > ? ORDER BY pattern LIMIT ?');
+    return statement.all(after, limit).map(({ pattern }) => String(pattern));
+  }
+
+  /** Makes the changes in one transaction: all of them or, if it throws, none. @returns what each has to say. */
+  write(writes: readonly Write[], nowMs: number): (readonly string[] | null)[] {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const results = writes.map((write) => this.#apply(write));
+      this.#trim(nowMs);
+      this.#database.exec('COMMIT');
+      return results;
+    } catch (error) {
+      // A full disk or a damaged page may have ended the transaction already.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #apply(write: Write): readonly string[] | null {
+    const { pattern } = write;
+    switch (write.kind) {
+      case 'set':
+        this.#put(pattern, setRecord(this.#record(pattern), pattern, write.id, write.urls));
+        return null;
+      case 'add':
+        this.#put(pattern, addToRecord(this.#record(pattern), pattern, write.urls));
+        return null;
+      case 'remove':
+        return this.#remove(pattern, write.urls);
+      case 'mark':
+        this.#mark(pattern, write.url, write.mark);
+        return null;
+      case 'unmark':
+        this.#statement('DELETE FROM down WHERE pattern = ? AND url = ?').run(pattern, write.url);
+        return null;
+      case 'setCertificate':
+        this.#setCertificate(pattern, write.record);
+        return null;
+      case 'removeCertificate': {
+        const { changes } = this.#statement('DELETE FROM certificates WHERE pattern = ?').run(pattern);
+        return Number(changes) > 0 ? [pattern] : null;
+      }
+    }
+  }
+
+  #put(pattern: string, record: readonly unknown[]): void {
+    this.#statement(
+      'INSERT INTO frontends VALUES (?, ?) ON CONFLICT (pattern) DO UPDATE SET record = excluded.record',
+    ).run(pattern, JSON.stringify(record));
+    this.#dropMarksBut(pattern, identitiesOf(record));
+  }
+
+  #remove(pattern: string, urls: readonly string[]): readonly string[] | null {
+    const text = this.#recordText(pattern);
+    if (text === null) return null;
+    const record = parseArray(text);
+    // A record that is no array has no URLs to take out; it goes only as a whole.
+    if (record === null && urls.length > 0) return [];
+    const { remaining, removed } = removeFromRecord(record ?? [], urls);
+    if (remaining === null) {
+      this.#statement('DELETE FROM frontends WHERE pattern = ?').run(pattern);
+      this.#dropMarksBut(pattern, new Set());
+    } else if (removed.length > 0) {
+      this.#put(pattern, remaining);
+    }
+    return removed;
+  }
+
+  #setCertificate(pattern: string, { certificate, key }: CertificateRow): void {
+    this.#statement(`
+      INSERT INTO certificates VALUES (?, ?, ?)
+      ON CONFLICT (pattern) DO UPDATE SET certificate = excluded.certificate, key = excluded.key`).run(
+      pattern,
+      certificate,
+      key,
+    );
+  }
+
+  /** The mark that ends later wins. One of a pattern that has no record any more is not kept. */
+  #mark(pattern: string, url: string, mark: DownMark): void {
+    this.#statement(`
+      INSERT INTO down SELECT ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM frontends WHERE pattern = ?)
+      ON CONFLICT (pattern, url) DO UPDATE SET until_ms = excluded.until_ms, since_ms = excluded.since_ms,
+        reason = excluded.reason, instance = excluded.instance WHERE excluded.until_ms > down.until_ms`).run(
+      pattern,
+      url,
+      Math.round(mark.untilMs),
+      Math.round(mark.sinceMs),
+      mark.reason,
+      mark.instance,
+      pattern,
+    );
+  }
+
+  #dropMarksBut(pattern: string, urls: ReadonlySet<string>): void {
+    for (const { url } of this.#statement('SELECT url FROM down WHERE pattern = ?').all(pattern)) {
+      if (urls.has(String(url))) continue;
+      this.#statement('DELETE FROM down WHERE pattern = ? AND url = ?').run(pattern, String(url));
+    }
+  }
+
+  /** Bounds the change log, and clears ended marks away. Two look-ups where there is nothing to do. */
+  #trim(nowMs: number): void {
+    const bounds = this.#statement(
+      'SELECT (SELECT min(revision) FROM changes) AS first, (SELECT max(revision) FROM changes) AS last',
+    );
+    const { first = 0, last: lastValue = 0 } = bounds.get() ?? {};
+    const last = Number(lastValue);
+    if (last - Number(first) < this.#changesKept + Math.min(trimStep, this.#changesKept)) return;
+    const trimmedTo = last - this.#changesKept;
+    this.#statement('DELETE FROM changes WHERE revision <= ?').run(trimmedTo);
+    this.#statement("UPDATE meta SET value = ? WHERE key = 'trimmed_to'").run(trimmedTo);
+    this.#statement('DELETE FROM down WHERE until_ms <= ?').run(nowMs);
+  }
+
+  #readOne(pattern: string): HostRow | null {
+    const record = this.#recordText(pattern);
+    if (record === null) return null;
+    const rows = this.#statement('SELECT url, until_ms, since_ms, reason, instance FROM down WHERE pattern = ?').all(
+      pattern,
+    );
+    return { record, marks: rows.length === 0 ? null : rows.map(toMark) };
+  }
+
+  /** The record, to be edited; one that cannot be read counts as none, and is replaced by what is written. */
+  #record(pattern: string): readonly unknown[] | null {
+    const text = this.#recordText(pattern);
+    return text === null ? null : parseArray(text);
+  }
+
+  #recordText(pattern: string): string | null {
+    const row = this.#statement('SELECT record FROM frontends WHERE pattern = ?').get(pattern);
+    if (row === undefined) return null;
+    const { record } = row;
+    return String(record);
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+function toMark(row: Record<string, unknown>): MarkRow {
+  const { url, until_ms: untilMs, since_ms: sinceMs, reason, instance } = row;
+  return [String(url), Number(untilMs), Number(sinceMs), String(reason), String(instance)];
+}
+
+/** The elements of a record's JSON text, null where it is not an array. */
+export function parseArray(text: string): readonly unknown[] | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}

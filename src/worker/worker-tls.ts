@@ -1,0 +1,54 @@
+import { systemClock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { InheritedSocket, WorkerStart } from '../processes/messages.ts';
+import type { ListenOptions } from '../proxy/data-plane.ts';
+import { CertificateDirectory } from '../tls/certificate-directory.ts';
+import { type CertificateSource, ServerCertificates } from '../tls/server-certificates.ts';
+import { TlsListener } from '../tls/tls-listener.ts';
+import type { TlsState } from '../tls/tls-state.ts';
+
+/** What a worker has to speak TLS: a listener for each address of the section `https`, and the certificates of all. */
+export class WorkerTls {
+  readonly certificates: ServerCertificates;
+  private readonly listeners: readonly TlsListener[];
+  private readonly log: Log;
+  /** Addresses without TLS, which come first among the addresses. */
+  private readonly plainAddresses: number;
+
+  /** @throws HipacheError CERTIFICATE_INVALID. */
+  constructor({ config, tls }: WorkerStart, store: CertificateSource, log: Log) {
+    const { https, limits } = config;
+    const state = tls as TlsState;
+    this.log = log;
+    this.plainAddresses = config.http.bind.length;
+    this.certificates = new ServerCertificates({
+      store: https.storeCertificates ? store : null,
+      directory: https.certificates === null ? null : new CertificateDirectory(https.certificates),
+      ticketKeys: state.ticketKeys,
+      entriesMax: limits.certificatesMax,
+      clock: systemClock,
+      onProblem: (message) => log.warn(message),
+    });
+    this.listeners = state.binds.map((bind) => new TlsListener(bind, state.ticketKeys, this.certificates));
+  }
+
+  withListener(socket: InheritedSocket): ListenOptions {
+    const tls = this.listeners[socket.addressIndex - this.plainAddresses];
+    return socket.secure && tls !== undefined ? { ...socket, tls } : socket;
+  }
+
+  /** Files have been renewed, or ticket keys rotated. */
+  change(state: TlsState): void {
+    this.certificates.setTicketKeys(state.ticketKeys);
+    for (const [index, listener] of this.listeners.entries()) {
+      const bind = state.binds[index];
+      listener.setTicketKeys(state.ticketKeys);
+      if (bind === undefined) continue;
+      try {
+        listener.update(bind, state.ticketKeys);
+      } catch (error) {
+        this.log.error(`https.bind[${index}]: ${(error as Error).message}; the certificate read before is served on`);
+      }
+    }
+  }
+}

@@ -1,0 +1,251 @@
+import { closeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../base/clock.ts';
+import { HipacheError } from '../base/errors.ts';
+import { createLog, type Log, type LogFields } from '../base/log.ts';
+import { RateLimitedLog } from '../base/rate-limited-log.ts';
+import { packageVersion } from '../base/version.ts';
+import type { Config } from '../config/config.ts';
+import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
+import type { InheritedSocket, MetricValues, WorkerStart } from '../processes/messages.ts';
+import type { WorkerLink, WorkerTasks } from '../processes/worker-link.ts';
+import { DataPlane } from '../proxy/data-plane.ts';
+import { ErrorPages } from '../proxy/error-pages.ts';
+import { AppliedRevision } from '../route-cache/applied-revision.ts';
+import { RouteCache } from '../route-cache/route-cache.ts';
+import { StoreWatch } from '../route-cache/store-watch.ts';
+import { openStore } from '../stores/open-store.ts';
+import { hipacheLine, jsonLine } from '../telemetry/access-line.ts';
+import { AccessLog } from '../telemetry/access-log.ts';
+import { dataPlaneMetrics, namedValues, workerMetrics } from '../telemetry/metric-table.ts';
+import { RequestMetrics } from '../telemetry/request-metrics.ts';
+import { backendTls } from '../tls/backend-tls.ts';
+import type { TlsState } from '../tls/tls-state.ts';
+import { proxySettings } from './proxy-settings.ts';
+import { WorkerTls } from './worker-tls.ts';
+
+/** How long the access log may take to write its rest when the worker stops. */
+const lastLinesMs = 2000;
+/** Between two looks that cost more: at every entry of the cache, and at the longest delay since the last one. */
+const slowLookMs = 5000;
+
+/** The composition root of a worker: builds every room's part from the configuration, serves, and takes it down again. */
+export class Worker implements WorkerTasks {
+  private readonly log: Log;
+  private readonly accessLog: AccessLog;
+  private readonly requests: RequestMetrics;
+  private readonly pages: ErrorPages;
+  private readonly store: Awaited<ReturnType<typeof openStore>>;
+  private readonly routes: RouteCache;
+  private readonly watch: StoreWatch;
+  private readonly revision: AppliedRevision | null;
+  private readonly tls: WorkerTls;
+  private readonly dataPlane: DataPlane;
+  private readonly memory: MemoryWatch | null;
+  private readonly loopDelay = monitorEventLoopDelay({ resolution: 50 });
+  /** Inherited sockets that this worker does not accept from. */
+  private readonly unused: Set<InheritedSocket>;
+  private draining = false;
+  private connectedMs = systemClock.monotonicMs();
+  private slowLookedMs = Number.NEGATIVE_INFINITY;
+  private unverified = 0;
+  private longestDelaySeconds = 0;
+
+  static async start(start: WorkerStart, link: WorkerLink): Promise<Worker> {
+    const { config } = start;
+    // The reader of the log may go away (a closed pipe); the proxy goes on.
+    process.stdout.on('error', () => {});
+    process.title = `hipache worker ${start.number}`;
+    const log = ofWorker(
+      createLog({
+        level: config.server.logLevel,
+        format: config.server.logFormat,
+        write: (line) => process.stdout.write(line),
+      }),
+      start.number,
+    );
+    const store = await openStore(config.driver, {
+      serving: true,
+      log,
+      deadSet: config.compat.deadSet,
+      ttlMs: config.storeTtlSeconds * 1000,
+    });
+    const worker = new Worker(start, link, log, store);
+    await worker.watch.start();
+    await worker.accept(start.shares);
+    flushCompileCache();
+    return worker;
+  }
+
+  private constructor(start: WorkerStart, link: WorkerLink, log: Log, store: Awaited<ReturnType<typeof openStore>>) {
+    const { config } = start;
+    const { server, limits } = config;
+    const problems = new RateLimitedLog(log.error, systemClock);
+    this.log = log;
+    this.store = store;
+    this.unused = new Set(start.sockets);
+    this.accessLog = new AccessLog({
+      path: server.accessLog,
+      line: server.accessLogFormat === 'json' ? jsonLine : hipacheLine,
+      bufferBytesMax: limits.accessLogBufferBytesMax,
+      epochMs: systemClock.epochMs,
+      onProblem: (message) => log.error(message),
+    });
+    this.requests = new RequestMetrics(this.accessLog);
+    this.pages = errorPages(config, log);
+    this.routes = new RouteCache({
+      store,
+      instance: start.instance,
+      limits: {
+        entriesMax: limits.cacheEntriesMax,
+        bytesMax: limits.cacheBytesMax,
+        negativeEntriesMax: limits.cacheNegativeEntriesMax,
+      },
+      log,
+      onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
+      onMarked: (pattern, url, { untilMs, sinceMs, reason }) => link.marked({ pattern, url, untilMs, sinceMs, reason }),
+    });
+    this.watch = new StoreWatch({ store, log });
+    this.watch.add(this.routes);
+    this.revision =
+      store.fleet === undefined
+        ? null
+        : new AppliedRevision({ fleet: store.fleet, settled: () => this.routes.settled() });
+    this.tls = new WorkerTls(start, store, log);
+    this.watch.add(this.tls.certificates);
+    // Last, so that the others have heard of a change before its revision is looked at.
+    if (this.revision !== null) this.watch.add(this.revision);
+    this.dataPlane = new DataPlane({
+      settings: proxySettings(config),
+      routes: this.routes,
+      observer: this.requests,
+      pages: this.pages,
+      clock: systemClock,
+      random: Math.random,
+      version: packageVersion(),
+      backendTls: backendTls(config.backendTls.ca, config.backendTls.verify),
+      onProblem: (what, error) => problems.report(what, { error }),
+    });
+    this.memory =
+      limits.workerMemoryBytesMax === 0
+        ? null
+        : new MemoryWatch({
+            bytesMax: limits.workerMemoryBytesMax,
+            everyMs: server.memoryCheckSeconds * 1000,
+            residentBytes: process.memoryUsage.rss,
+            collectGarbage,
+            onOver: (bytes) => link.overMemory(bytes),
+          });
+    this.loopDelay.enable();
+  }
+
+  adopt(shares: readonly number[]): void {
+    if (this.draining) return;
+    this.accept(shares).catch((error: Error) => this.log.error('cannot accept for another worker', { error }));
+  }
+
+  /** Accepts from these shares of every address, besides those it accepts from already. */
+  private async accept(shares: readonly number[]): Promise<void> {
+    for (const socket of [...this.unused]) {
+      if (!shares.includes(socket.share)) continue;
+      this.unused.delete(socket);
+      await this.dataPlane.listen(this.tls.withListener(socket));
+    }
+  }
+
+  async drain(order: Parameters<WorkerTasks['drain']>[0]): Promise<boolean> {
+    // A second order leaves less time; the promise of the first one tells of both.
+    if (this.draining) return this.dataPlane.drain(order);
+    this.draining = true;
+    // As long as anybody has a socket, the system takes connections for it.
+    for (const { fd } of this.unused) closeSync(fd);
+    this.unused.clear();
+    const clean = await this.dataPlane.drain(order);
+    if (!clean) this.log.warn('some requests had not finished, and were ended');
+    return clean;
+  }
+
+  reopenLogs(): void {
+    this.accessLog.reopen();
+  }
+
+  tlsChanged(state: unknown): void {
+    this.tls.change(state as TlsState);
+  }
+
+  async close(): Promise<void> {
+    this.memory?.close();
+    this.dataPlane.close();
+    await this.accessLog.close(lastLinesMs);
+    if (this.accessLog.dropped > 0) this.log.warn('access log lines were dropped', { lines: this.accessLog.dropped });
+    this.pages.close();
+    this.watch.close();
+    this.revision?.close();
+    this.routes.close();
+    await this.store.close();
+  }
+
+  values(): MetricValues {
+    const { dataPlane, routes } = this;
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs - this.slowLookedMs >= slowLookMs) this.lookSlowly(nowMs);
+    if (this.watch.connected) this.connectedMs = nowMs;
+    const values = namedValues(dataPlaneMetrics, dataPlane.counters);
+    this.requests.collect(values);
+    return Object.assign(
+      values,
+      namedValues(workerMetrics, {
+        backendPools: dataPlane.pools.size,
+        backendQueueRequests: dataPlane.pools.waitingRequests,
+        routeCacheHits: routes.counters.hits,
+        routeCacheMisses: routes.counters.misses,
+        routeCacheLoads: routes.counters.loads,
+        routeCacheRefreshes: routes.counters.refreshes,
+        routeCacheStoreErrors: routes.counters.storeErrors,
+        routeCacheEvictions: routes.evictions,
+        routeCacheEntries: routes.entries,
+        routeCacheNegativeEntries: routes.negativeEntries,
+        routeCacheBytes: routes.bytes,
+        routeCacheUnverified: this.unverified,
+        deadMarks: routes.counters.marks,
+        deadMarkErrors: routes.counters.markErrors,
+        deadMarksDropped: routes.marksDropped,
+        certificates: this.tls.certificates.size,
+        certificateLoads: this.tls.certificates.loads,
+        certificateProblems: this.tls.certificates.problems,
+        accessLogDroppedLines: this.accessLog.dropped,
+        storeRevision: this.revision?.value ?? 0,
+        storeConnected: this.watch.connected ? 1 : 0,
+        storeUnverifiedSeconds: (nowMs - this.connectedMs) / 1000,
+        workerResidentBytes: process.memoryUsage.rss(),
+        workerEventLoopDelaySeconds: this.longestDelaySeconds,
+      }),
+    );
+  }
+
+  private lookSlowly(nowMs: number): void {
+    this.slowLookedMs = nowMs;
+    this.unverified = this.routes.countUnverified();
+    this.longestDelaySeconds = this.loopDelay.max / 1e9;
+    this.loopDelay.reset();
+  }
+}
+
+function errorPages(config: Config, log: Log): ErrorPages {
+  const directory = config.server.staticDir ?? fileURLToPath(new URL('../../pages', import.meta.url));
+  try {
+    const pages = new ErrorPages(directory, (message) => log.warn(message));
+    if (config.server.staticDir !== null) pages.watch();
+    return pages;
+  } catch (error) {
+    throw new HipacheError('CONFIG_INVALID', `server.staticDir: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** A log whose lines say which worker they are of. */
+function ofWorker(log: Log, worker: number): Log {
+  const at = (level: keyof Log) => (message: string, fields?: LogFields) => log[level](message, { worker, ...fields });
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
