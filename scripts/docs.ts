@@ -45,6 +45,7 @@ function generatedParts(): readonly GeneratedPart[] {
   return [
     { page: 'docs/configuration.md', name: 'keys', text: keyTables() },
     { page: 'docs/errors.md', name: 'codes', text: errorTable() },
+    { page: 'docs/local-replies.md', name: 'replies', text: replyTable() },
     { page: 'docs/metrics.md', name: 'metrics', text: metricsTable() },
   ];
 }
@@ -77,8 +78,23 @@ function code(text: string): string {
 }
 
 function errorTable(): string {
-  const rows = [...errorKinds].map(([name, { source, retry, summary }]) => [`\`${name}\``, source, retry, summary]);
-  return table(['code', 'source', 'sent again', 'meaning'], rows);
+  const rows = [...errorKinds].map(([name, { source, resend, marks, summary }]) => [
+    `\`${name}\``,
+    source,
+    resend,
+    marks ? 'yes' : '',
+    summary,
+  ]);
+  return table(['code', 'source', 'sent again', 'marks', 'meaning'], rows);
+}
+
+/** The local replies, by status. */
+function replyTable(): string {
+  const rows = [...errorKinds]
+    .filter(([, { status }]) => status !== null)
+    .sort(([, a], [, b]) => (a.status ?? 0) - (b.status ?? 0))
+    .map(([name, { status, text, summary }]) => [String(status), `\`${name}\``, text, summary]);
+  return table(['status', '`x-hipache-error`', 'text', 'when'], rows);
 }
 
 function metricsTable(): string {

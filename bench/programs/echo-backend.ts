@@ -2,7 +2,7 @@
 // masked with zeros.
 //   node echo-backend.ts PORT
 import { createServer, type Socket } from 'node:net';
-import { acceptOf } from '../../src/http1/websocket.ts';
+import { acceptOf } from '../../src/websocket/handshake.ts';
 
 const maskBytes = 4;
 /** Of a client's frame before the payload: two bytes and the mask, and two more for a length above 125. */

@@ -1,89 +1,171 @@
+import { exitCodes } from './exit-codes.ts';
+
 /** Where an error came from: who has to act on it. */
-export type ErrorSource = 'client' | 'backend' | 'store' | 'operator' | 'internal';
+type ErrorSource = 'client' | 'backend' | 'store' | 'operator' | 'internal';
 
 /**
- * Whether the same request may be tried again after this error:
- * `never`; `unsent`: nothing of it left the proxy, so always; `idempotent`: only where the method allows it.
+ * Whether the same request may be sent again after this error. `never`. `unsent`: nothing of it has left, so always.
+ * `idempotent`: only if its method is idempotent (RFC 9110 section 9.2.2) and no byte of a response has come.
  */
-export type ErrorRetry = 'never' | 'unsent' | 'idempotent';
+type Resend = 'never' | 'unsent' | 'idempotent';
 
+/** What the program does after an error of this code. It is said here and nowhere else. */
 interface ErrorKind {
   readonly source: ErrorSource;
-  readonly retry: ErrorRetry;
-  /** One sentence for the reference page (docs/errors.md, tested against this table). */
+  /** Whether a request can end with it: then metrics and logs count it. */
+  readonly endsRequests: boolean;
+  /** Status of the local reply; null if none is sent. */
+  readonly status: number | null;
+  /** Body of the local reply if there is no page, and the debug field `x-debug-error`. Hipache's text where it had one. */
+  readonly text: string;
+  readonly resend: Resend;
+  /** Whether it can mark the backend dead; see `marksBackend` in proxy/failure.ts. */
+  readonly marks: boolean;
+  /** Exit code of a command or of the program. */
+  readonly exitCode: number;
+  /** One sentence for the reference page. */
   readonly summary: string;
 }
 
+type BackendRule = Partial<Pick<ErrorKind, 'resend' | 'marks'>>;
+
+/** Every code, in the order of the reference page docs/errors.md, which is made from this table. */
 const kinds = {
-  CONFIG_INVALID: ['operator', 'never', 'The configuration has wrong values; each is named.'],
-  CONFIG_UNREADABLE: ['operator', 'never', 'The configuration file cannot be read or is not JSON or YAML.'],
-  LISTEN_FAILED: [
-    'operator',
-    'never',
-    'An address cannot be listened on: in use, not allowed, or not of this machine.',
-  ],
-  WORKER_FAILED: ['internal', 'never', 'A worker process cannot be started.'],
-  PRIVILEGES: ['operator', 'never', 'The user or group to run as does not exist or cannot be changed to.'],
-  COMMAND_INVALID: ['operator', 'never', 'An argument of a command is wrong: a host pattern, a backend URL, a store.'],
-  NOT_FOUND: ['operator', 'never', 'The host or backend that a command names has no record in the store.'],
+  CONFIG_INVALID: operator('The configuration has wrong values; the message names each.', exitCodes.wrongInput),
+  CONFIG_UNREADABLE: operator(
+    'The configuration file cannot be read, or is neither JSON nor YAML.',
+    exitCodes.wrongInput,
+  ),
+  LISTEN_FAILED: operator('Hipache cannot listen on an address: it is in use, not permitted, or not of this machine.'),
+  WORKER_FAILED: ofProcess('internal', 'A worker process cannot be started.'),
+  PRIVILEGES: operator('The user or group to run as does not exist, or the process cannot change to it.'),
+  COMMAND_INVALID: operator(
+    'An argument of a command is wrong: a host pattern, a backend URL, a store.',
+    exitCodes.wrongInput,
+  ),
+  NOT_FOUND: operator('The host or backend that a command names has no record in the store.', exitCodes.notFound),
 
-  CERTIFICATE_INVALID: [
-    'operator',
-    'never',
-    'A certificate or its key does not parse, they do not belong together, or a passphrase is missing.',
-  ],
+  CERTIFICATE_INVALID: operator(
+    'A certificate or its key cannot be parsed, they do not belong together, or a passphrase is missing.',
+    exitCodes.wrongInput,
+  ),
 
-  STORE_UNSUPPORTED: ['store', 'never', 'No driver of that name, or the driver cannot do what was asked.'],
-  STORE_UNAVAILABLE: ['store', 'never', 'The store cannot be opened or reached.'],
-  STORE_DAMAGED: ['store', 'never', 'The store file is not a database, is damaged, or belongs to another program.'],
-  STORE_NEWER: ['store', 'never', 'The store file was written by a newer version of Hipache.'],
-  STORE_READ_ONLY: ['store', 'never', 'The store cannot be written: its file or its directory is read-only.'],
-  STORE_FULL: ['store', 'never', 'The disk of the store is full.'],
-  STORE_DENIED: ['store', 'never', 'The store refuses the user, the password, or a command to this user.'],
-  STORE_BUSY: ['store', 'never', 'Another process held the write lock of the store for too long.'],
+  STORE_UNSUPPORTED: ofProcess('store', 'There is no driver of that name, or the driver cannot do what was asked.'),
+  STORE_UNAVAILABLE: ofRequest(
+    'store',
+    503,
+    'routes are not available',
+    'The store cannot be opened or reached. A request gets it if its route is not known either.',
+  ),
+  STORE_DAMAGED: ofProcess('store', 'The store file is not a database, is damaged, or belongs to another program.'),
+  STORE_NEWER: ofProcess('store', 'A newer version of Hipache wrote the store file.'),
+  STORE_READ_ONLY: ofProcess('store', 'The store cannot be written: its file or its directory is read-only.'),
+  STORE_FULL: ofProcess('store', 'The disk of the store is full.'),
+  STORE_DENIED: ofProcess('store', 'The store refuses the user, the password, or a command to this user.'),
+  STORE_BUSY: ofProcess('store', 'Another process held the write lock of the store for too long.'),
 
-  REQUEST_INVALID: ['client', 'never', 'The request breaks the grammar or framing of HTTP/1.1; the reason says how.'],
-  REQUEST_HEAD_TOO_LARGE: ['client', 'never', 'The head of the request passes its limit of bytes or fields.'],
-  REQUEST_TARGET_TOO_LONG: ['client', 'never', 'The target of the request passes its limit.'],
-  REQUEST_VERSION: ['client', 'never', 'The request is of an HTTP version that is not served.'],
-  REQUEST_METHOD: ['client', 'never', 'The method of the request is not served: CONNECT.'],
-  REQUEST_EXPECTATION: ['client', 'never', 'The request expects something other than 100-continue.'],
-  REQUEST_UPGRADE: ['client', 'never', 'The WebSocket handshake is of another version than 13.'],
-  REQUEST_TIMEOUT: ['client', 'never', 'The client stopped sending its request.'],
-  CLIENT_GONE: ['client', 'never', 'The client closed its connection, or stopped reading.'],
-  HOST_MISSING: ['client', 'never', 'The request names no host.'],
-  ROUTE_NOT_FOUND: ['client', 'never', 'No frontend matches the host.'],
+  REQUEST_INVALID: client(
+    400,
+    'bad request',
+    'The request is not well-formed HTTP/1.1, could be read in two ways, or names a host that is no host name.',
+  ),
+  REQUEST_HEAD_TOO_LARGE: client(
+    431,
+    'request head too large',
+    'The head of the request exceeds `limits.headBytesMax` or `limits.headFieldsMax`.',
+  ),
+  REQUEST_TARGET_TOO_LONG: client(
+    414,
+    'request target too long',
+    'The target of the request exceeds `limits.targetBytesMax`.',
+  ),
+  REQUEST_VERSION: client(505, 'HTTP version not supported', 'The request has another HTTP version than 1.0 or 1.1.'),
+  REQUEST_METHOD: client(405, 'method not allowed', 'The method of the request is CONNECT, which is not served.'),
+  REQUEST_EXPECTATION: client(417, 'expectation failed', 'The request expects something other than `100-continue`.'),
+  REQUEST_UPGRADE: client(
+    426,
+    'WebSocket version not supported',
+    'The WebSocket handshake asks for another version than 13.',
+  ),
+  REQUEST_TIMEOUT: client(408, 'request timed out', 'The client stopped sending the head or the body of its request.'),
+  CLIENT_GONE: client(null, '', 'The client closed its connection, or stopped reading.'),
+  HOST_MISSING: client(400, 'no host header', 'The request names no host.'),
+  ROUTE_NOT_FOUND: client(400, 'frontend not found', 'No frontend matches the host.'),
 
-  BACKEND_NONE: ['backend', 'never', 'The frontend has no backend that can be used.'],
-  BACKEND_CONNECT_REFUSED: ['backend', 'unsent', 'The backend refused the connection or cannot be reached.'],
-  BACKEND_CONNECT_TIMEOUT: ['backend', 'unsent', 'The backend did not accept the connection in time.'],
-  BACKEND_TLS: ['backend', 'unsent', 'The TLS handshake failed: the certificate is not trusted, or of another host.'],
-  BACKEND_RESET: ['backend', 'idempotent', 'The backend closed the connection before it had answered.'],
-  BACKEND_TIMEOUT: ['backend', 'idempotent', 'The backend did not answer in time.'],
-  BACKEND_RESPONSE_INVALID: [
-    'backend',
-    'never',
-    'The response of the backend breaks the grammar or framing of HTTP/1.1.',
-  ],
-  BACKEND_RESPONSE_TRUNCATED: ['backend', 'never', 'The response of the backend ended before its end.'],
-  BACKEND_QUEUE_FULL: ['backend', 'unsent', 'Too many requests wait for a connection to the backend.'],
-  BACKEND_QUEUE_TIMEOUT: ['backend', 'unsent', 'No connection to the backend became free in time.'],
+  BACKEND_NONE: backend(502, 'Cannot find a valid backend', 'The frontend has no backend that can be used.'),
+  BACKEND_CONNECT_REFUSED: backend(
+    502,
+    'backend refused the connection',
+    'The backend refused the connection or cannot be reached.',
+    { resend: 'unsent', marks: true },
+  ),
+  BACKEND_CONNECT_TIMEOUT: backend(
+    504,
+    'backend did not accept the connection in time',
+    'The backend did not accept the connection within `limits.connectTimeoutSeconds`.',
+    { resend: 'unsent', marks: true },
+  ),
+  BACKEND_TLS: backend(
+    502,
+    'backend cannot be trusted',
+    'The TLS handshake with the backend failed: its certificate is not trusted, or names another host.',
+    { resend: 'unsent', marks: true },
+  ),
+  BACKEND_RESET: backend(
+    502,
+    'backend closed the connection',
+    'The backend closed the connection before it had responded.',
+    { resend: 'idempotent', marks: true },
+  ),
+  BACKEND_TIMEOUT: backend(
+    504,
+    'backend did not answer in time',
+    'The backend sent nothing for `server.tcpTimeout` while a response was due.',
+    { resend: 'idempotent', marks: true },
+  ),
+  BACKEND_RESPONSE_INVALID: backend(
+    502,
+    'backend is invalid',
+    'The response of the backend is not well-formed HTTP/1.1.',
+  ),
+  BACKEND_RESPONSE_TRUNCATED: backend(
+    null,
+    '',
+    'The response of the backend ended in its middle. The client already has a part, so its connection is reset.',
+  ),
+  BACKEND_QUEUE_FULL: backend(
+    503,
+    'too many requests wait for the backend',
+    'More than `limits.queueMax` requests wait for a connection to the backend.',
+    { resend: 'unsent' },
+  ),
+  BACKEND_QUEUE_TIMEOUT: backend(
+    503,
+    'no connection to the backend became free in time',
+    'No connection to the backend became free within `limits.queueTimeoutSeconds`.',
+    { resend: 'unsent' },
+  ),
 
-  TUNNEL_IDLE: ['client', 'never', 'No byte went through the tunnel for as long as it may be idle.'],
-  TUNNEL_DRAINED: ['internal', 'never', 'The tunnel was told to end, since the process that had it stops.'],
+  TUNNEL_IDLE: client(null, '', 'No byte passed through the tunnel for `limits.tunnelIdleSeconds`.'),
+  TUNNEL_DRAINED: ofRequest('internal', null, '', 'The process that held the tunnel stopped, and closed the tunnel.'),
 
-  OVERLOADED: ['internal', 'never', 'A limit of this process is reached: descriptors, ports or memory.'],
-} as const satisfies Record<string, readonly [ErrorSource, ErrorRetry, string]>;
+  OVERLOADED: ofRequest(
+    'internal',
+    503,
+    'overloaded',
+    'A limit of this process is reached: requests or tunnels of the host, descriptors, ports or memory.',
+  ),
+} satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof kinds;
 
 /** Every code with its kind, in the order of the reference page. */
-export const errorKinds: ReadonlyMap<ErrorCode, ErrorKind> = new Map(
-  (Object.keys(kinds) as ErrorCode[]).map((code) => {
-    const [source, retry, summary] = kinds[code];
-    return [code, { source, retry, summary }];
-  }),
-);
+export const errorKinds: ReadonlyMap<ErrorCode, ErrorKind> = new Map(Object.entries(kinds) as [ErrorCode, ErrorKind][]);
+
+/** What the program does after an error of this code. */
+export function errorKind(code: ErrorCode): ErrorKind {
+  return kinds[code];
+}
 
 /**
  * The one error class for operating errors. `code` is stable and documented in docs/errors.md; `message` says
@@ -91,14 +173,36 @@ export const errorKinds: ReadonlyMap<ErrorCode, ErrorKind> = new Map(
  */
 export class HipacheError extends Error {
   readonly code: ErrorCode;
-  readonly source: ErrorSource;
-  readonly retry: ErrorRetry;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'HipacheError';
     this.code = code;
-    this.source = kinds[code][0];
-    this.retry = kinds[code][1];
   }
+}
+
+function ofProcess(source: ErrorSource, summary: string, exitCode: number = exitCodes.failed): ErrorKind {
+  return { source, endsRequests: false, status: null, text: '', resend: 'never', marks: false, exitCode, summary };
+}
+
+function operator(summary: string, exitCode?: number): ErrorKind {
+  return ofProcess('operator', summary, exitCode);
+}
+
+function ofRequest(
+  source: ErrorSource,
+  status: number | null,
+  text: string,
+  summary: string,
+  { resend = 'never', marks = false }: BackendRule = {},
+): ErrorKind {
+  return { source, endsRequests: true, status, text, resend, marks, exitCode: exitCodes.failed, summary };
+}
+
+function client(status: number | null, text: string, summary: string): ErrorKind {
+  return ofRequest('client', status, text, summary);
+}
+
+function backend(status: number | null, text: string, summary: string, rule?: BackendRule): ErrorKind {
+  return ofRequest('backend', status, text, summary, rule);
 }

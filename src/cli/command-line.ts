@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
 import { operatingErrorsOf } from '../base/error-collector.ts';
-import { HipacheError } from '../base/errors.ts';
+import { errorKind, HipacheError } from '../base/errors.ts';
 import { exitCodes } from '../base/exit-codes.ts';
 import { printable } from '../base/printable.ts';
 import { packageVersion } from '../base/version.ts';
@@ -105,7 +105,7 @@ class Run {
     const [first] = errors ?? [];
     if (errors !== null && first !== undefined) {
       for (const { message } of errors) await this.complain(message);
-      return exitCodeOf(first);
+      return errorKind(first.code).exitCode;
     }
     await this.complain(`internal error, please report it: ${messageOf(error)}`);
     return exitCodes.failed;
@@ -322,20 +322,6 @@ Examples:
   hipache cert set app.example.com --cert fullchain.pem --key privkey.pem
 
 Exit codes: 0 done; 1 it failed (the store, an address, a file); 2 wrong arguments or configuration; 3 not found.`;
-
-function exitCodeOf(error: HipacheError): number {
-  switch (error.code) {
-    case 'NOT_FOUND':
-      return exitCodes.notFound;
-    case 'COMMAND_INVALID':
-    case 'CERTIFICATE_INVALID':
-    case 'CONFIG_INVALID':
-    case 'CONFIG_UNREADABLE':
-      return exitCodes.wrongInput;
-    default:
-      return exitCodes.failed;
-  }
-}
 
 function checkedDriver(driver: string): string {
   if (isDriverUrl(driver)) return driver;

@@ -1,21 +1,27 @@
+import { invariant } from '../base/invariant.ts';
+import type { FieldEdits } from '../http/field-lines.ts';
 import { Field, identityFields } from '../http/field-names.ts';
+import type { RequestView } from '../http/message.ts';
 import { isHopByHop } from './head.ts';
-import type { RequestHead } from './request-head.ts';
+import { RequestHead } from './request-head.ts';
 
 /**
- * The head that goes to the backend: what is unchanged is taken over in runs, as the client wrote it; hop-by-hop
- * fields go first (RFC 9110 section 7.6.1), what is ours is added afterwards, so that no client can strip it
- * (CVE-2024-45410, CVE-2025-48865).
- * @param identity fields that say who the client is, as lines.
- * @param replaced the set of fields that `identity` replaces.
+ * The head of a request to a backend of HTTP/1.1.
+ * @param backendKeepAlive whether the backend is asked to keep the connection.
  */
-export function forwardRequestHead(
-  head: RequestHead,
-  identity: string,
-  replaced: number,
-  backendKeepAlive: boolean,
-): string {
+export function requestHeadText(request: RequestView, edits: FieldEdits, backendKeepAlive: boolean): string {
+  return request instanceof RequestHead
+    ? forwardRequestHead(request, edits, backendKeepAlive)
+    : writeRequestHead(request, edits, backendKeepAlive);
+}
+
+/**
+ * From HTTP/1: what is unchanged is taken over in runs, as the client wrote it. Hop-by-hop fields go first (RFC 9110
+ * section 7.6.1), our own are added after that, so that no client can strip them (CVE-2024-45410, CVE-2025-48865).
+ */
+function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAlive: boolean): string {
   const { text, nominated, fieldCount } = head;
+  const { dropped } = edits;
   let out: string;
   let runStart: number;
   if (head.plainStartLine) {
@@ -33,7 +39,7 @@ export function forwardRequestHead(
       hasHost = true;
       continue;
     }
-    if (isDropped(head, field, number, replaced)) {
+    if (isDropped(head, field, number, dropped)) {
       const lineStart = head.lineOffset(field);
       if (lineStart > runStart) out += text.slice(runStart, lineStart);
       runStart = head.lineEndOffset(field);
@@ -42,20 +48,35 @@ export function forwardRequestHead(
   const fieldsEnd = text.length - 2;
   if (fieldsEnd > runStart) out += text.slice(runStart, fieldsEnd);
   if (!hasHost) out += `Host: ${head.authority}\r\n`;
-  out += identity;
-  if (head.webSocketKey !== null) return `${out}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  out += edits.added.text;
+  if (head.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
   if (head.takesTrailers) {
     return `${out}TE: trailers\r\nConnection: ${backendKeepAlive ? 'TE' : 'TE, close'}\r\n\r\n`;
   }
   return backendKeepAlive ? `${out}\r\n` : `${out}Connection: close\r\n\r\n`;
 }
 
-function isDropped(head: RequestHead, field: number, number: number, replaced: number): boolean {
-  if (isHopByHop(number) || number === Field.ALIAS || ((replaced >>> number) & 1) !== 0) return true;
+function isDropped(head: RequestHead, field: number, number: number, dropped: number): boolean {
+  if (isHopByHop(number) || number === Field.ALIAS || ((dropped >>> number) & 1) !== 0) return true;
   // On HTTP/1.0 an Expect means nothing (RFC 9110 section 10.1.1).
   if (number === Field.EXPECT) return !head.expectContinue;
   if (head.nominated === null || number === Field.CONTENT_LENGTH || number === Field.TRANSFER_ENCODING) return false;
   // What a trusted peer says of the client cannot be taken away by the client that it speaks for (CVE-2024-45410).
   if (((identityFields >>> number) & 1) !== 0) return false;
   return head.nominated.includes(head.fieldName(field).toLowerCase());
+}
+
+/** From any other protocol. */
+function writeRequestHead(request: RequestView, { dropped, added }: FieldEdits, backendKeepAlive: boolean): string {
+  invariant(request.protocol === null, 'only HTTP/1 asks to switch protocols in a way that can be copied');
+  let out = `${request.method} ${request.path} HTTP/1.1\r\nHost: ${request.authority ?? ''}\r\n`;
+  for (let field = 0; field < request.fieldCount; field++) {
+    const number = request.fieldNumber(field);
+    if (number === Field.HOST || number === Field.ALIAS || number === Field.TRANSFER_ENCODING) continue;
+    if (isHopByHop(number) || ((dropped >>> number) & 1) !== 0) continue;
+    out += `${request.fieldName(field)}: ${request.fieldValue(field)}\r\n`;
+  }
+  if (request.bodyLength < 0) out += 'Transfer-Encoding: chunked\r\n';
+  out += added.text;
+  return backendKeepAlive ? `${out}\r\n` : `${out}Connection: close\r\n\r\n`;
 }

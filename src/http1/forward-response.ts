@@ -1,6 +1,8 @@
+import type { FieldLines } from '../http/field-lines.ts';
 import { Field } from '../http/field-names.ts';
+import type { ResponseView } from '../http/message.ts';
 import { Framing, isHopByHop } from './head.ts';
-import type { ResponseHead } from './response-head.ts';
+import { ResponseHead } from './response-head.ts';
 
 /** How a response reaches the client. */
 export interface ResponseShape {
@@ -9,20 +11,23 @@ export interface ResponseShape {
   /** Framing towards the client: CHUNKED where the length is not known and the client is of 1.1. */
   readonly framing: Framing;
   readonly keepAlive: boolean;
-  /** Further lines, as the debug fields; often empty. */
-  readonly extraLines: string;
+  /** Further fields, such as the debug fields; null for none. */
+  readonly added: FieldLines | null;
 }
 
-/** The framing of a response towards a client: the backend's, but for what the client's version cannot have. */
-export function clientFraming(response: ResponseHead, versionMinor: number): Framing {
-  if (response.framing === Framing.CHUNKED || response.framing === Framing.CLOSE) {
-    return versionMinor === 1 ? Framing.CHUNKED : Framing.CLOSE;
-  }
-  return response.framing;
+/** The framing of a response towards a client of HTTP/1: the backend's, unless the client's version cannot have it. */
+export function clientFraming(response: ResponseView, versionMinor: number): Framing {
+  if (response.bodyLength < 0) return versionMinor === 1 ? Framing.CHUNKED : Framing.CLOSE;
+  return response.bodyLength > 0 ? Framing.LENGTH : Framing.NONE;
 }
 
-/** The head that goes to the client: unchanged runs as the backend wrote them, hop-by-hop fields taken out. */
-export function forwardResponseHead(response: ResponseHead, shape: ResponseShape): string {
+/** The head of a response to a client of HTTP/1. */
+export function responseHeadText(response: ResponseView, shape: ResponseShape): string {
+  return response instanceof ResponseHead ? forwardResponseHead(response, shape) : writeResponseHead(response, shape);
+}
+
+/** From HTTP/1: unchanged runs as the backend wrote them, hop-by-hop fields taken out. */
+function forwardResponseHead(response: ResponseHead, shape: ResponseShape): string {
   const { text, fieldCount } = response;
   let out: string;
   let runStart: number;
@@ -30,7 +35,7 @@ export function forwardResponseHead(response: ResponseHead, shape: ResponseShape
     out = '';
     runStart = 0;
   } else {
-    // The version is ours (RFC 9110 section 2.5), and 1.0 to who speaks 1.0.
+    // The version is ours (RFC 9110 section 2.5), and 1.0 for a client of 1.0.
     out = shape.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
     runStart = 8;
   }
@@ -44,22 +49,39 @@ export function forwardResponseHead(response: ResponseHead, shape: ResponseShape
     runStart = response.lineEndOffset(field);
   }
   const hasMore =
-    shape.extraLines !== '' ||
+    shape.added !== null ||
     !shape.keepAlive ||
     shape.versionMinor === 0 ||
     (isReframed && shape.framing === Framing.CHUNKED);
   if (!hasMore) return out + text.slice(runStart);
-  out += text.slice(runStart, text.length - 2) + shape.extraLines;
+  out += text.slice(runStart, text.length - 2);
+  if (shape.added !== null) out += shape.added.text;
   if (isReframed && shape.framing === Framing.CHUNKED) out += 'Transfer-Encoding: chunked\r\n';
   if (!shape.keepAlive) out += 'Connection: close\r\n';
   else if (shape.versionMinor === 0) out += 'Connection: keep-alive\r\n';
   return `${out}\r\n`;
 }
 
+/** From any other protocol, whose responses have no reason phrase and no framing fields but a length. */
+function writeResponseHead(response: ResponseView, shape: ResponseShape): string {
+  let out = `HTTP/1.${shape.versionMinor} ${response.status} \r\n`;
+  for (let field = 0; field < response.fieldCount; field++) {
+    const number = response.fieldNumber(field);
+    if (isHopByHop(number) || number === Field.FRAMING_ALIAS || number === Field.TRANSFER_ENCODING) continue;
+    if (number === Field.CONTENT_LENGTH && (response.status < 200 || response.status === 204)) continue;
+    out += `${response.fieldName(field)}: ${response.fieldValue(field)}\r\n`;
+  }
+  if (shape.added !== null) out += shape.added.text;
+  if (shape.framing === Framing.CHUNKED) out += 'Transfer-Encoding: chunked\r\n';
+  if (!shape.keepAlive) out += 'Connection: close\r\n';
+  else if (shape.versionMinor === 0) out += 'Connection: keep-alive\r\n';
+  return `${out}\r\n`;
+}
+
 /** The 101 that goes to the client: its handshake was checked, and the protocol that it names is WebSocket. */
-export function forwardSwitchHead(response: ResponseHead, extraLines: string): string {
-  const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, extraLines };
-  return `${forwardResponseHead(response, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+export function switchHeadText(response: ResponseView, added: FieldLines | null): string {
+  const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added };
+  return `${responseHeadText(response, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
 }
 
 function isDropped(

@@ -1,5 +1,6 @@
 import { COLON, CR, classOf, HTAB, LF, SP, TOKEN, VALUE } from '../http/bytes.ts';
 import { Field, fieldNumber } from '../http/field-names.ts';
+import type { FieldView } from '../http/message.ts';
 
 /** Limits of one head; every one is inclusive. */
 export interface HeadLimits {
@@ -33,7 +34,7 @@ const STRIDE = 5;
  * Strict (RFC 9112 sections 2.2 and 5): lines end with CR LF, a name is a token directly before its colon, no folded
  * lines, no control bytes in a value.
  */
-export abstract class Head {
+export abstract class Head implements FieldView {
   /** The whole head, byte for byte as latin1; set when it is complete. */
   text = '';
   fieldCount = 0;

@@ -1,5 +1,7 @@
+import type { ErrorCode } from '../base/errors.ts';
 import { CR, classOf, LF, SP, TARGET, TOKEN } from '../http/bytes.ts';
 import { Field } from '../http/field-names.ts';
+import { type HttpVersion, namesProtocol, type RequestView } from '../http/message.ts';
 import {
   type ConnectionOptions,
   Framing,
@@ -8,7 +10,6 @@ import {
   parseContentLength,
   readConnectionOptions,
 } from './head.ts';
-import { namesWebSocket, readHandshake } from './websocket.ts';
 
 const METHOD = 0;
 const TARGET_PART = 1;
@@ -16,14 +17,11 @@ const VERSION = 2;
 const END = 3;
 const VERSION_LENGTH = 8;
 
-/** The status that answers a refused request. */
-export type RefusalStatus = 400 | 405 | 414 | 417 | 426 | 431 | 505;
-
 /**
  * One request head, and what it means: RFC 9112 section 3 and 6, strict. One object serves one connection, message
  * after message; what it says holds until the next `reset`.
  */
-export class RequestHead extends Head {
+export class RequestHead extends Head implements RequestView {
   method = '';
   /** As the client sent it: origin-form, absolute-form or `*`. */
   target = '';
@@ -45,14 +43,15 @@ export class RequestHead extends Head {
   takesTrailers = false;
   /** Names of fields that the client declares hop-by-hop, lower-case; null for none. */
   nominated: string[] | null = null;
-  /** The key of a WebSocket handshake; null for any other request. */
-  webSocketKey: string | null = null;
+  /** The protocol that the client asks to switch to, if it is one that is served; the handshake is not checked yet. */
+  protocol: 'websocket' | null = null;
   /** Positions of fields for the log and for debugging, -1 where absent. */
   refererField = -1;
   userAgentField = -1;
   debugField = -1;
   acceptField = -1;
-  refusalStatus: RefusalStatus = 400;
+  /** Of a head that was refused. */
+  refusalCode: ErrorCode = 'REQUEST_INVALID';
 
   private part = METHOD;
   private skipped = 0;
@@ -73,12 +72,12 @@ export class RequestHead extends Head {
     this.expectContinue = false;
     this.takesTrailers = false;
     this.nominated = null;
-    this.webSocketKey = null;
+    this.protocol = null;
     this.refererField = -1;
     this.userAgentField = -1;
     this.debugField = -1;
     this.acceptField = -1;
-    this.refusalStatus = 400;
+    this.refusalCode = 'REQUEST_INVALID';
     this.part = METHOD;
     this.skipped = 0;
   }
@@ -108,7 +107,7 @@ export class RequestHead extends Head {
       } else if (this.part === TARGET_PART) {
         while (at < end && ((classes[bytes[at] as number] as number) & TARGET) !== 0) at++;
         if (at - start - this.methodEnd - 1 > limits.targetBytesMax) {
-          this.refusalStatus = 414;
+          this.refusalCode = 'REQUEST_TARGET_TOO_LONG';
           return this.refuseStartLine('target too long');
         }
         if (at === end) break;
@@ -140,6 +139,35 @@ export class RequestHead extends Head {
     return false;
   }
 
+  get version(): HttpVersion {
+    return this.versionMinor === 1 ? '1.1' : '1.0';
+  }
+
+  get bodyLength(): number {
+    return this.framing === Framing.CHUNKED ? -1 : this.framing === Framing.LENGTH ? this.contentLength : 0;
+  }
+
+  value(number: number): string | null {
+    const field = this.fieldOf(number);
+    return field < 0 ? null : this.fieldValue(field);
+  }
+
+  /** Position of the last field with this number, -1 without one. */
+  private fieldOf(number: number): number {
+    switch (number) {
+      case Field.REFERER:
+        return this.refererField;
+      case Field.USER_AGENT:
+        return this.userAgentField;
+      case Field.X_DEBUG:
+        return this.debugField;
+      case Field.ACCEPT:
+        return this.acceptField;
+    }
+    for (let field = this.fieldCount - 1; field >= 0; field--) if (this.fieldNumber(field) === number) return field;
+    return -1;
+  }
+
   /** Offset of the first byte of the start line: behind an empty line that was skipped. */
   get startLineOffset(): number {
     return this.skipped;
@@ -147,7 +175,7 @@ export class RequestHead extends Head {
 
   protected override refuse(why: string): -1 {
     if (why === 'head too large' || why === 'too many fields') {
-      this.refusalStatus = this.part === TARGET_PART ? 414 : 431;
+      this.refusalCode = this.part === TARGET_PART ? 'REQUEST_TARGET_TOO_LONG' : 'REQUEST_HEAD_TOO_LARGE';
     }
     return super.refuse(why);
   }
@@ -171,7 +199,7 @@ export class RequestHead extends Head {
       return this.refuseStartLine('request line');
     }
     if (major !== 1 || minor > 1) {
-      this.refusalStatus = 505;
+      this.refusalCode = 'REQUEST_VERSION';
       return this.refuseStartLine('version');
     }
     this.versionMinor = minor;
@@ -219,7 +247,7 @@ export class RequestHead extends Head {
           break;
         case Field.EXPECT:
           if (this.fieldValue(field).toLowerCase() !== '100-continue') {
-            this.refusalStatus = 417;
+            this.refusalCode = 'REQUEST_EXPECTATION';
             return this.refuseMeaning('expectation');
           }
           this.expectContinue = this.versionMinor === 1;
@@ -261,25 +289,14 @@ export class RequestHead extends Head {
     }
     // On HTTP/1.0, or where Connection does not name it, an Upgrade means nothing (RFC 9110 section 7.8).
     if (!upgrades || this.versionMinor === 0 || this.nominated?.includes('upgrade') !== true) return true;
-    return !namesWebSocket(this) || this.readUpgrade(lengths > 0 || codings > 0);
-  }
-
-  private readUpgrade(hasBody: boolean): boolean {
-    if (this.method !== 'GET') return this.refuseMeaning('websocket method');
-    if (hasBody) return this.refuseMeaning('websocket with a body');
-    const handshake = readHandshake(this);
-    if (handshake.key === null) {
-      if (handshake.isVersion) this.refusalStatus = 426;
-      return this.refuseMeaning(handshake.problem);
-    }
-    this.webSocketKey = handshake.key;
+    if (namesProtocol(this, 'websocket')) this.protocol = 'websocket';
     return true;
   }
 
   private readTarget(): boolean {
     const { target, method } = this;
     if (method === 'CONNECT') {
-      this.refusalStatus = 405;
+      this.refusalCode = 'REQUEST_METHOD';
       return this.refuseMeaning('method');
     }
     if (target.charCodeAt(0) === 47) {

@@ -1,5 +1,6 @@
 import { CR, classOf, HEX, LF, SP, VALUE } from '../http/bytes.ts';
 import { Field } from '../http/field-names.ts';
+import type { HttpVersion, ResponseView } from '../http/message.ts';
 import { type ConnectionOptions, Framing, Head, parseContentLength, readConnectionOptions } from './head.ts';
 
 /** Offset of the status code in `HTTP/1.x nnn`. */
@@ -7,7 +8,7 @@ const STATUS_OFFSET = 9;
 const STATUS_END = 12;
 
 /** One response head and what it means, by RFC 9112 sections 4 and 6.3, strict. Serves message after message. */
-export class ResponseHead extends Head {
+export class ResponseHead extends Head implements ResponseView {
   /** 100 to 999. */
   status = 0;
   versionMinor = 1;
@@ -30,6 +31,15 @@ export class ResponseHead extends Head {
     this.keepAlive = true;
     this.nominated = null;
     this.hasRetryAfter = false;
+  }
+
+  get version(): HttpVersion {
+    return this.versionMinor === 1 ? '1.1' : '1.0';
+  }
+
+  get bodyLength(): number {
+    if (this.framing === Framing.NONE) return 0;
+    return this.framing === Framing.LENGTH ? this.contentLength : -1;
   }
 
   get isInformational(): boolean {

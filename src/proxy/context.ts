@@ -1,9 +1,11 @@
 import type { Clock } from '../base/clock.ts';
+import type { HostPolicy } from '../policy/host-policy.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
-import type { BackendPools } from './backend/pool.ts';
+import type { Origins } from './backend/origins.ts';
 import type { Counters } from './counters.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { ErrorPages } from './error-pages.ts';
+import type { LocalResponder } from './local-responder.ts';
 import type { ProxyObserver } from './observer.ts';
 import type { RouteSource } from './route-source.ts';
 import type { ProxySettings } from './settings.ts';
@@ -12,6 +14,8 @@ import type { Tunnels } from './tunnel/tunnels.ts';
 /** What the data plane is made of from outside. */
 export interface DataPlaneParts {
   readonly settings: ProxySettings;
+  /** Of hosts that have none of their own. */
+  readonly policy: HostPolicy;
   readonly routes: RouteSource;
   readonly observer: ProxyObserver;
   readonly pages: ErrorPages | null;
@@ -28,10 +32,14 @@ export interface DataPlaneParts {
 
 /** What everything in one worker's data plane shares. */
 export interface ProxyContext extends DataPlaneParts {
-  readonly pools: BackendPools;
+  readonly origins: Origins;
+  /** They are asked in this order. */
+  readonly responders: readonly LocalResponder[];
   readonly deadlines: Deadlines;
   readonly counters: Counters;
   readonly tunnels: Tunnels;
+  /** Something of ours threw; it ended what it concerned. @param where `a client connection`. */
+  readonly onInternalError: (where: string, error: Error) => void;
   /** Set when the proxy is to stop: connections end with the exchange under way. */
   draining: boolean;
 }
@@ -41,9 +49,8 @@ export function inactivityDeadline({ clock, settings }: ProxyContext): number {
   return settings.inactivityMs === 0 ? Number.POSITIVE_INFINITY : clock.monotonicMs() + settings.inactivityMs;
 }
 
-/** Where a connection came in. */
-export interface ListenerTraits {
-  readonly secure: boolean;
-  /** Whether every connection begins with a PROXY protocol header, before TLS where that is spoken too. */
-  readonly proxyProtocol: boolean;
-}
+/**
+ * How long an unused connection is kept when the proxy stops, in ms: a request may be on its way, and gets the last
+ * response.
+ */
+export const drainGraceMs = 2000;

@@ -1,26 +1,27 @@
-import type { Server, Socket } from 'node:net';
+import type { Server } from 'node:net';
 import { listenFailure } from '../base/listen-failure.ts';
 import { createAcceptor } from '../sockets/accept.ts';
-import { PlainSocket } from '../sockets/plain-socket.ts';
-import { readProxyHeader } from '../sockets/proxy-protocol-accept.ts';
-import { StreamSocket } from '../sockets/stream-socket.ts';
-import { peerAddress, socketOn, type TcpHandle, takeHandle } from '../sockets/tcp-handle.ts';
+import type { TcpHandle } from '../sockets/tcp-handle.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
-import { BackendPools } from './backend/pool.ts';
-import type { DataPlaneParts, ListenerTraits, ProxyContext } from './context.ts';
+import { Origins } from './backend/origins.ts';
+import type { DataPlaneParts, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
-import { ClientConnection } from './server/http1-connection.ts';
+import { pingResponder } from './local-responder.ts';
+import { ServerConnections } from './server/connections.ts';
+import { type ListenerTraits, negotiate } from './server/negotiation.ts';
 import { Tunnels } from './tunnel/tunnels.ts';
 
 const tickMs = 250;
 const backlog = 4096;
 
-export interface ListenOptions extends ListenerTraits {
+export interface ListenOptions {
   readonly address: string;
   /** 0 for any free one. */
   readonly port: number;
-  /** Given where `secure` is. */
+  /** Whether every connection begins with a PROXY protocol header, before TLS if that is spoken too. */
+  readonly proxyProtocol: boolean;
+  /** Default: plain connections. */
   readonly tls?: TlsListener;
   /** A descriptor bound to them already, which this process has inherited. Default: binds itself. */
   readonly fd?: number;
@@ -40,10 +41,8 @@ export class DataPlane {
   readonly counters = new Counters();
   private readonly context: ProxyContext;
   private readonly servers: Server[] = [];
-  private readonly connections = new Set<ClientConnection>();
+  private readonly connections: ServerConnections;
   private readonly timer: NodeJS.Timeout;
-  /** Accepted, but the PROXY header that comes before TLS has not come. */
-  private readonly headless = new Set<Socket>();
   private readonly whenIdle: (() => void)[] = [];
   /** Of a drain: what ends those that take too long. */
   private endings: (NodeJS.Timeout | undefined)[] = [];
@@ -52,12 +51,18 @@ export class DataPlane {
   constructor(parts: DataPlaneParts) {
     this.context = {
       ...parts,
-      pools: new BackendPools(),
+      origins: new Origins(),
+      responders: [pingResponder],
       deadlines: new Deadlines(parts.clock.monotonicMs()),
       tunnels: new Tunnels(),
       counters: this.counters,
+      onInternalError: (where, error) => {
+        this.counters.internalErrors++;
+        parts.onProblem(`internal error in ${where}`, error);
+      },
       draining: false,
     };
+    this.connections = new ServerConnections(this.counters, () => this.lookIfIdle());
     this.timer = setInterval(() => this.tick(), tickMs);
   }
 
@@ -66,14 +71,15 @@ export class DataPlane {
    * @throws HipacheError LISTEN_FAILED.
    */
   listen(at: ListenOptions): Promise<number> {
-    const server = createAcceptor((handle) => this.accept(handle, at));
+    const traits: ListenerTraits = { tls: at.tls ?? null, proxyProtocol: at.proxyProtocol };
+    const server = createAcceptor((handle) => this.accept(handle, traits));
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) =>
         reject(listenFailure(at.address, at.port, error.code ?? error.message)),
       );
-      const place = at.fd === undefined ? { host: at.address, port: at.port } : { fd: at.fd };
+      const where = at.fd === undefined ? { host: at.address, port: at.port } : { fd: at.fd };
       // As an argument of its own: as an option it is only heeded where there is no descriptor.
-      server.listen(place, backlog, () => {
+      server.listen(where, backlog, () => {
         // Accepting can fail later too, for want of descriptors; the listener goes on.
         server.removeAllListeners('error');
         server.on('error', (error) => {
@@ -96,13 +102,12 @@ export class DataPlane {
     const { clock, tunnels } = this.context;
     this.context.draining = true;
     for (const server of this.servers) server.close();
-    for (const socket of this.headless) socket.destroy();
     tunnels.drain(clock.monotonicMs(), forMs, closeCode);
-    if (this.endings.length === 0) for (const connection of this.connections) connection.drain();
+    if (this.endings.length === 0) this.connections.drain();
     for (const timer of this.endings) clearTimeout(timer);
     this.endings = [
       setLater(forMs, () => this.end(tunnels.size, () => tunnels.destroy())),
-      setLater(requestsForMs, () => this.end(this.connections.size, () => this.destroyConnections())),
+      setLater(requestsForMs, () => this.end(this.connections.size, () => this.connections.destroy())),
     ];
     await new Promise<void>((resolve) => {
       this.whenIdle.push(resolve);
@@ -119,67 +124,31 @@ export class DataPlane {
     clearInterval(this.timer);
     for (const timer of this.endings) clearTimeout(timer);
     for (const server of this.servers) server.close();
-    for (const socket of this.headless) socket.destroy();
     const { tunnels } = this.context;
     this.end(tunnels.size, () => tunnels.destroy());
-    this.end(this.connections.size, () => this.destroyConnections());
-    this.context.pools.closeIdle();
+    this.end(this.connections.size, () => this.connections.destroy());
+    this.context.origins.closeIdle();
   }
 
   /** The connections to backends. */
-  get pools(): BackendPools {
-    return this.context.pools;
+  get origins(): Origins {
+    return this.context.origins;
   }
 
   private tick(): void {
-    const { clock, deadlines, onProblem } = this.context;
-    deadlines.tick(clock.monotonicMs(), (error) => onProblem('internal error at a deadline', error));
+    const { clock, deadlines, onInternalError } = this.context;
+    deadlines.tick(clock.monotonicMs(), (error) => onInternalError('a deadline', error));
   }
 
-  private accept(handle: TcpHandle, at: ListenOptions): void {
-    const { context, counters, headless } = this;
-    if (this.connections.size + context.tunnels.size + headless.size >= context.settings.connectionsMax) {
-      counters.clientConnectionsRefused++;
+  private accept(handle: TcpHandle, traits: ListenerTraits): void {
+    const { connections, context } = this;
+    if (connections.size + context.tunnels.size >= context.settings.connectionsMax) {
+      this.counters.clientConnectionsRefused++;
       handle.close();
       return;
     }
-    const from = peerAddress(handle);
-    if (at.tls === undefined || !at.proxyProtocol) {
-      this.serve(handle, at, from);
-      return;
-    }
-    const socket = socketOn(handle);
-    headless.add(socket);
-    readProxyHeader(socket, context.settings.headTimeoutMs, (address) => {
-      headless.delete(socket);
-      if (address === null) return;
-      // What has been read behind the header can only be handed on by the socket that read it.
-      const rest = socket.readableLength === 0 ? takeHandle(socket) : null;
-      this.serve(rest ?? socket, at, address === '' ? from : address);
-    });
+    negotiate(handle, traits, connections, context);
   }
-
-  /** @param accepted a socket only where TLS is spoken and bytes of it have been read. */
-  private serve(accepted: TcpHandle | Socket, at: ListenOptions, address: string): void {
-    const { context, counters } = this;
-    const { writeBufferBytesMax } = context.settings;
-    counters.clientConnections++;
-    counters.clientConnectionsOpen++;
-    const connection = new ClientConnection(context, at, this.forget);
-    this.connections.add(connection);
-    connection.attach(
-      at.tls === undefined
-        ? PlainSocket.accepted(accepted as TcpHandle, connection, writeBufferBytesMax)
-        : StreamSocket.acceptedTls(accepted, connection, writeBufferBytesMax, at.tls),
-      address,
-    );
-  }
-
-  private readonly forget = (connection: ClientConnection): void => {
-    if (!this.connections.delete(connection)) return;
-    this.counters.clientConnectionsOpen--;
-    this.lookIfIdle();
-  };
 
   private lookIfIdle(): void {
     if (this.connections.size > 0 || this.context.tunnels.size > 0) return;
@@ -191,10 +160,6 @@ export class DataPlane {
     if (count === 0) return;
     this.endedByItself = false;
     destroy();
-  }
-
-  private destroyConnections(): void {
-    for (const connection of this.connections) connection.destroy();
   }
 }
 

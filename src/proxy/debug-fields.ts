@@ -1,25 +1,31 @@
+import { FieldLines } from '../http/field-lines.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { Exchange } from './exchange.ts';
 
-/** Hipache's debug fields, for a trusted peer that sent `X-Debug`. */
-export function debugLines(
+/**
+ * Hipache's debug fields, for a trusted peer that sent `X-Debug`.
+ * @param backend that responded, or failed last; null for none.
+ * @param error text of a local reply, null for a response of a backend.
+ */
+export function debugFields(
   exchange: Exchange,
   version: string,
   nowMs: number,
-  failed: Backend | null = null,
-  error: string | null = null,
-): string {
-  const backend = exchange.backend ?? failed;
-  let lines = `x-debug-version-hipache: ${version}\r\n`;
+  backend: Backend | null,
+  error: string | null,
+): FieldLines {
+  const fields = new FieldLines();
+  fields.add('x-debug-version-hipache', version);
   if (backend !== null) {
-    lines += `x-debug-backend-url: ${printable(backend.url)}\r\nx-debug-backend-id: ${backend.index}\r\n`;
+    fields.add('x-debug-backend-url', printable(backend.url));
+    fields.add('x-debug-backend-id', String(backend.index));
   }
-  if (exchange.frontend !== null) lines += `x-debug-vhost: ${printable(exchange.frontend.id)}\r\n`;
-  if (exchange.host !== '') lines += `x-debug-frontend-key: ${exchange.host}\r\n`;
-  lines += `x-debug-time-total: ${Math.round(nowMs - exchange.startMs)}\r\n`;
-  if (exchange.sentMs > 0) lines += `x-debug-time-backend: ${Math.round(nowMs - exchange.sentMs)}\r\n`;
-  if (error !== null) lines += `x-debug-error: ${error}\r\n`;
-  return lines;
+  if (exchange.frontend !== null) fields.add('x-debug-vhost', printable(exchange.frontend.id));
+  if (exchange.host !== '') fields.add('x-debug-frontend-key', exchange.host);
+  fields.add('x-debug-time-total', String(Math.round(nowMs - exchange.startMs)));
+  if (exchange.sentMs > 0) fields.add('x-debug-time-backend', String(Math.round(nowMs - exchange.sentMs)));
+  if (error !== null) fields.add('x-debug-error', error);
+  return fields;
 }
 
 /** A record's text as a field value: what could end the line, or is not latin1, becomes a question mark. */

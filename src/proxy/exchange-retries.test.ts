@@ -3,19 +3,19 @@ import { describe, type TestContext, test } from 'node:test';
 import { DeafBackend } from '../../test/helpers/deaf-backend.ts';
 import type { BackendPeer } from '../../test/helpers/raw-backend.ts';
 import { get, Rig, request, response } from '../../test/helpers/rig.ts';
+import type { TestSettings } from '../../test/helpers/test-proxy.ts';
 import { until } from '../../test/helpers/until.ts';
-import type { ProxySettings } from './settings.ts';
 
 /** Nothing listens on these, ever. */
 const refusing = ['http://127.0.0.1:1', 'http://127.0.0.2:1', 'http://127.0.0.3:1', 'http://127.0.0.4:1'] as const;
 
 /** A rig whose choice is the first backend that is free and not tried. */
-function startRig(t: TestContext, settings: Partial<ProxySettings> = {}, backends = 2): Promise<Rig> {
+function startRig(t: TestContext, settings: Partial<TestSettings> = {}, backends = 2): Promise<Rig> {
   return Rig.start(t, { settings, backends, random: () => 0 });
 }
 
 /** Two backends: the first does what `first` says with the connection once a head has come; the second serves. */
-async function startPair(t: TestContext, first: (peer: BackendPeer) => void, settings: Partial<ProxySettings> = {}) {
+async function startPair(t: TestContext, first: (peer: BackendPeer) => void, settings: Partial<TestSettings> = {}) {
   const rig = await startRig(t, settings);
   const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
   one.onBytes((peer) => {

@@ -17,7 +17,7 @@ const shape: LocalReplyShape = {
   page: null,
   keepAlive: true,
   epochMs: 0,
-  extraLines: '',
+  added: null,
 };
 
 const unknown = 'GET / HTTP/1.1\r\nHost: unknown.test\r\n';
@@ -119,8 +119,8 @@ describe('the responses of the proxy itself', () => {
   });
 
   test('every code of a request has a status with a phrase', () => {
-    for (const [code, { source }] of errorKinds) {
-      if (source === 'operator') continue;
+    for (const [code, kind] of errorKinds) {
+      if (kind.status === null) continue;
       const { status, text } = localReplyFor(code);
       assert.ok(status >= 400 && status <= 505);
       assert.match(localReplyText(localReplyFor(code), code, shape), /^HTTP\/1\.1 \d{3} (?!Unknown)[A-Z]/);

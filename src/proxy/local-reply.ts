@@ -1,4 +1,6 @@
-import type { ErrorCode } from '../base/errors.ts';
+import { type ErrorCode, errorKind } from '../base/errors.ts';
+import { invariant } from '../base/invariant.ts';
+import type { FieldLines } from '../http/field-lines.ts';
 
 /** Responses that the proxy gives itself: Hipache's statuses and texts, and those of limits that it did not have. */
 export interface LocalReply {
@@ -22,59 +24,15 @@ const reasonPhrases: Readonly<Record<number, string>> = {
   505: 'HTTP Version Not Supported',
 };
 
-const byCode: Partial<Record<ErrorCode, LocalReply>> = {
-  HOST_MISSING: { status: 400, text: 'no host header' },
-  ROUTE_NOT_FOUND: { status: 400, text: 'frontend not found' },
-  REQUEST_INVALID: { status: 400, text: 'bad request' },
-  REQUEST_METHOD: { status: 405, text: 'method not allowed' },
-  REQUEST_TIMEOUT: { status: 408, text: 'request timed out' },
-  REQUEST_TARGET_TOO_LONG: { status: 414, text: 'request target too long' },
-  REQUEST_EXPECTATION: { status: 417, text: 'expectation failed' },
-  REQUEST_UPGRADE: { status: 426, text: 'WebSocket version not supported' },
-  REQUEST_HEAD_TOO_LARGE: { status: 431, text: 'request head too large' },
-  REQUEST_VERSION: { status: 505, text: 'HTTP version not supported' },
-  BACKEND_NONE: { status: 502, text: 'Cannot find a valid backend' },
-  BACKEND_CONNECT_REFUSED: { status: 502, text: 'backend refused the connection' },
-  BACKEND_TLS: { status: 502, text: 'backend cannot be trusted' },
-  BACKEND_RESET: { status: 502, text: 'backend closed the connection' },
-  BACKEND_RESPONSE_INVALID: { status: 502, text: 'backend is invalid' },
-  BACKEND_RESPONSE_TRUNCATED: { status: 502, text: 'backend closed the connection' },
-  BACKEND_CONNECT_TIMEOUT: { status: 504, text: 'backend did not accept the connection in time' },
-  BACKEND_TIMEOUT: { status: 504, text: 'backend did not answer in time' },
-  BACKEND_QUEUE_FULL: { status: 503, text: 'too many requests wait for the backend' },
-  BACKEND_QUEUE_TIMEOUT: { status: 503, text: 'no connection to the backend became free in time' },
-  OVERLOADED: { status: 503, text: 'overloaded' },
-};
-
-/** For what only the store can have to say. */
-const routesUnavailable: LocalReply = { status: 503, text: 'routes are not available' };
-
 /** Hipache's texts for a request that ran out of tries. */
 export const retriesUsedUp = 'Reached max retries limit';
 export const retriesDisabled = 'Retry on error is disabled';
 
-export function localReplyFor(code: ErrorCode): LocalReply {
-  return byCode[code] ?? routesUnavailable;
-}
-
-/** The code of a request whose head was refused with this status. */
-export function refusalCode(status: number): ErrorCode {
-  switch (status) {
-    case 405:
-      return 'REQUEST_METHOD';
-    case 414:
-      return 'REQUEST_TARGET_TOO_LONG';
-    case 417:
-      return 'REQUEST_EXPECTATION';
-    case 426:
-      return 'REQUEST_UPGRADE';
-    case 431:
-      return 'REQUEST_HEAD_TOO_LARGE';
-    case 505:
-      return 'REQUEST_VERSION';
-    default:
-      return 'REQUEST_INVALID';
-  }
+/** The local reply of an error. @param text in place of the usual one. */
+export function localReplyFor(code: ErrorCode, text?: string): LocalReply {
+  const kind = errorKind(code);
+  invariant(kind.status !== null, `a local reply for ${code}, which has no status`);
+  return { status: kind.status, text: text ?? kind.text };
 }
 
 /** What a response's text depends on besides itself. */
@@ -88,8 +46,8 @@ export interface LocalReplyShape {
   readonly page: string | null;
   readonly keepAlive: boolean;
   readonly epochMs: number;
-  /** Further lines, as the debug fields; often empty. */
-  readonly extraLines: string;
+  /** Further fields, such as the debug fields; null for none. */
+  readonly added: FieldLines | null;
 }
 
 /** The whole response, head and body. @param code null for one that is no error. */
@@ -106,7 +64,7 @@ export function localReplyText(response: LocalReply, code: ErrorCode | null, sha
   if (response.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
   // RFC 6455 section 4.4, RFC 9110 section 15.5.22.
   if (response.status === 426) text += 'sec-websocket-version: 13\r\nupgrade: websocket\r\n';
-  text += shape.extraLines;
+  if (shape.added !== null) text += shape.added.text;
   if (!shape.keepAlive) text += 'connection: close\r\n';
   else if (shape.versionMinor === 0) text += 'connection: keep-alive\r\n';
   return `${text}\r\n${shape.isHead ? '' : body}`;

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../base/errors.ts';
+import type { HttpVersion } from '../http/message.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
 
@@ -10,7 +11,7 @@ export interface EndedExchange {
   readonly method: string;
   /** As the client sent it. */
   readonly target: string;
-  readonly versionMinor: number;
+  readonly version: HttpVersion;
   /** Values of these fields; null where the request had none. */
   readonly referer: string | null;
   readonly userAgent: string | null;
@@ -35,8 +36,8 @@ export interface EndedExchange {
   /** Monotonic ms at which it was sent to the backend that answered; 0 where it never was. */
   readonly sentMs: number;
   readonly endMs: number;
-  /** Whether it asked for the health of the proxy itself. */
-  readonly isPing: boolean;
+  /** Whether it only asked for the health of the proxy itself. */
+  readonly isHealthCheck: boolean;
   /** Whether it was a tunnel, whose end this is. */
   readonly isTunnel: boolean;
 }

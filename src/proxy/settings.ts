@@ -1,8 +1,7 @@
 import type { BlockList } from 'node:net';
 import type { HeadLimits } from '../http1/head.ts';
-import type { RetryBudgetLimits } from '../routing/retry-budget.ts';
 
-/** What the data plane is told; times in milliseconds, 0 for no limit only where it says so. */
+/** Settings of the data plane that are the same for every host. Times in milliseconds; 0 means no limit only where it says so. */
 export interface ProxySettings extends HeadLimits {
   /** Connections to one backend, by this worker. */
   readonly backendConnectionsMax: number;
@@ -19,24 +18,12 @@ export interface ProxySettings extends HeadLimits {
   /** Requests that wait for a connection to one backend. */
   readonly queueMax: number;
   readonly queueTimeoutMs: number;
-  /** Further tries of one request; 0 disables. */
-  readonly retriesMax: number;
-  readonly retryBodyBytesMax: number;
   readonly informationalResponsesMax: number;
   /** Client connections of this worker. */
   readonly connectionsMax: number;
-  /** Requests under way of one frontend, by this worker. */
-  readonly requestsPerHostMax: number;
-  /** Tunnels of one frontend, by this worker. */
-  readonly tunnelsPerHostMax: number;
   /** Time without any byte through a tunnel; 0: for ever. */
   readonly tunnelIdleMs: number;
   readonly writeBufferBytesMax: number;
-  readonly retryBudget: RetryBudgetLimits;
-  /** How long a dead mark lasts. */
-  readonly downMs: number;
-  /** Whether a 500 marks its backend. */
-  readonly downOn500: boolean;
   /** Peers that may say who the client is. */
   readonly trustedProxies: BlockList;
 }

@@ -1,3 +1,4 @@
+import type { HostPolicy } from '../policy/host-policy.ts';
 import type { Backend } from './backend.ts';
 import type { RetryBudget } from './retry-budget.ts';
 
@@ -19,6 +20,8 @@ export interface Frontend {
   /** Whether the backends have different weights, so that the draw has to look at them. */
   readonly weighted: boolean;
   readonly problems: readonly RecordProblem[];
+  /** Settings of this host; null: those of the data plane. */
+  readonly policy: HostPolicy | null;
   /** Of the pattern: carried from one record to the next. */
   readonly retryBudget: RetryBudget;
   /** Of the pattern, like `retryBudget`. */
@@ -26,7 +29,7 @@ export interface Frontend {
 }
 
 /** What a frontend has under way in this worker. */
-interface FrontendLoad {
+export interface FrontendLoad {
   inFlight: number;
   /** With handshakes that have not been answered. */
   tunnels: number;

@@ -1,3 +1,4 @@
+import type { HostPolicy } from '../policy/host-policy.ts';
 import { Backend, type DownMark } from './backend.ts';
 import { type BackendTarget, quote, readBackendUrl, weightMax, withoutCredentials } from './backend-url.ts';
 import type { Frontend, RecordProblem } from './frontend.ts';
@@ -31,12 +32,14 @@ export interface RecordSource {
  * @param readAt the cache's sequence number at which the reading of `source` began: a mark that this worker shared
  *   later than that, or has not shared yet, is not undone by the store's not having it. By default the store's view
  *   wins over every mark that has been shared.
+ * @param policy of this host; null: that of the data plane.
  */
 export function buildFrontend(
   pattern: string,
   source: RecordSource,
   previous: Frontend | null = null,
   readAt = Number.MAX_SAFE_INTEGER,
+  policy: HostPolicy | null = null,
 ): Frontend {
   const problems = new Problems();
   if (source.problem !== undefined) problems.add(source.problem);
@@ -85,6 +88,7 @@ export function buildFrontend(
     backends: backends.slice(),
     weighted,
     problems: problems.list(),
+    policy,
     retryBudget: previous?.retryBudget ?? new RetryBudget(),
     load: previous?.load ?? { inFlight: 0, tunnels: 0 },
   };

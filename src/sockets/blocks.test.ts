@@ -16,7 +16,7 @@ afterEach(() => {
 
 /** Passes everything on to others, and reads no more while one of them does not keep up. */
 class Relay implements SocketHandler {
-  isInBody = true;
+  isStreaming = true;
   reads = 0;
   isClosed = false;
   socket!: ByteSocket;

@@ -1,7 +1,7 @@
 /** Who uses a socket. Calls never overlap; `onClosed` is the last one and comes exactly once. */
 export interface SocketHandler {
-  /** Whether more of a body is to come: reads may get a block of their own. */
-  readonly isInBody: boolean;
+  /** Whether many bytes are expected one after the other: reads may get a block of their own. */
+  readonly isStreaming: boolean;
   /** `bytes[0, length)`, valid only during the call. */
   onBytes(bytes: Buffer, length: number): void;
   /** The peer will send nothing more. */
@@ -18,16 +18,11 @@ export interface SocketHandler {
   onClosed(error: NodeJS.ErrnoException | null): void;
 }
 
-/** A connection: bytes in as views, bytes out joined into as few writes as possible; none before `onConnected`. */
-export interface ByteSocket {
+/** One end of a tunnel: bytes in as views, bytes out joined into as few writes as possible. */
+export interface ByteStream {
   /** Bytes queued for writing since the beginning. */
   readonly bytesQueued: number;
-  /** Whether a TLS session was resumed; set when the handshake is done. */
-  readonly isResumed: boolean;
-  /** Whether the peer keeps up with what is written. */
-  readonly isFlowing: boolean;
-  readonly isClosed: boolean;
-  /** Another one takes over: it gets every further call. */
+  /** Another handler takes over: it gets every further call. */
   handTo(handler: SocketHandler): void;
   /** Has the system look after a peer that is silent, so that one that vanished is noticed. @param afterMs from 1000. */
   keepAlive(afterMs: number): void;
@@ -35,16 +30,27 @@ export interface ByteSocket {
   append(text: string): void;
   /** Queues `bytes[start, end)` for `flush`; a copy, as far as they may change before they have left. */
   appendBytes(bytes: Buffer, start: number, end: number): void;
-  /** Writes what is queued, in one system call. @returns false where the peer is slow: wait for `onDrain`. */
+  /** Writes what is queued, in one system call. @returns false if the peer is slow: wait for `onDrain`. */
   flush(): boolean;
-  /** `appendBytes` and `flush` in one: cheaper where nothing is queued. */
+  /** `appendBytes` and `flush` in one: cheaper if nothing is queued. */
   write(bytes: Buffer, start: number, end: number): boolean;
   pause(): void;
   resume(): void;
   /** Says that nothing more will be written, after what was. Reading goes on. */
   end(): void;
-  /** Closes at once; what is unsent is lost. */
-  destroy(): void;
   /** Closes with a reset, so that the peer cannot take what it got for the whole. */
   reset(): void;
+}
+
+/** A connection. Nothing is written before `onConnected`. */
+export interface ByteSocket extends ByteStream {
+  /** Whether a TLS session was resumed; set when the handshake is done. */
+  readonly isResumed: boolean;
+  /** The protocol that both ends agreed on (RFC 7301), set when the handshake is done; empty without one. */
+  readonly alpnProtocol: string;
+  /** Whether the peer keeps up with what is written. */
+  readonly isFlowing: boolean;
+  readonly isClosed: boolean;
+  /** Closes at once; what is unsent is lost. */
+  destroy(): void;
 }

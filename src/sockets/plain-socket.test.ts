@@ -13,7 +13,7 @@ const writeBufferBytesMax = 64 * 1024;
 
 /** Notes what it is told. */
 class Recorder implements SocketHandler {
-  isInBody = false;
+  isStreaming = false;
   readonly events: string[] = [];
   text = '';
   closed: NodeJS.ErrnoException | null | undefined;

@@ -5,7 +5,7 @@ import type { TlsListener } from '../tls/tls-listener.ts';
 import { blockBytes, giveBlock } from './blocks.ts';
 import type { ByteSocket, SocketHandler } from './byte-socket.ts';
 import { socketOn, type TcpHandle } from './tcp-handle.ts';
-import { acceptTls, connectTls, isShuttingDown, resetOnDestroy } from './tls-sockets.ts';
+import { acceptTls, connectTls, isShuttingDown, resetOnDestroy, type TlsTarget } from './tls-sockets.ts';
 import { isPeerDone, writeFailureGraceMs } from './write-failure.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -22,6 +22,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   /** The peer takes nothing more, but may have sent something: see `PatientSocket`. */
   private writeFailed = false;
   isResumed = false;
+  alpnProtocol = '';
   private readonly isTls: boolean;
   private closed = false;
   private error: NodeJS.ErrnoException | null = null;
@@ -53,9 +54,10 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     handler: SocketHandler,
     writeBufferBytesMax: number,
     listener: TlsListener,
+    alpnProtocols: readonly string[],
   ): StreamSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
-    const { socket, readsItself } = acceptTls(accepted, listener, onread, writeBufferBytesMax);
+    const { socket, readsItself } = acceptTls(accepted, listener, alpnProtocols, onread, writeBufferBytesMax);
     const byteSocket = new StreamSocket(socket as HandledSocket, handler, readsItself, true);
     socket.once('secure', onConnect);
     return byteSocket;
@@ -66,7 +68,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
    * @param onSession told of the sessions that later connections can resume.
    */
   static connectingTls(
-    target: { readonly hostname: string; readonly port: number; readonly serverName: string },
+    target: TlsTarget,
     handler: SocketHandler,
     writeBufferBytesMax: number,
     tls: BackendTls,
@@ -283,7 +285,10 @@ function onFinish(this: Socket): void {
 
 function onConnect(this: Socket): void {
   const { byteSocket } = this as HandledSocket;
-  if (this instanceof TLSSocket) byteSocket.isResumed = this.isSessionReused();
+  if (this instanceof TLSSocket) {
+    byteSocket.isResumed = this.isSessionReused();
+    byteSocket.alpnProtocol = this.alpnProtocol || '';
+  }
   byteSocket.tell('onConnected');
 }
 

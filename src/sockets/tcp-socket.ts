@@ -108,6 +108,10 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     return false;
   }
 
+  get alpnProtocol(): string {
+    return '';
+  }
+
   get isFlowing(): boolean {
     return !this.is(NEEDS_DRAIN);
   }
@@ -272,7 +276,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   /** @returns the buffer to read into from now on, if another. */
   private changeBlock(length: number): Buffer | undefined {
     const { block } = this;
-    const isStreaming = this.handle !== null && length >= streamingBytesMin && this.handler.isInBody;
+    const isStreaming = this.handle !== null && length >= streamingBytesMin && this.handler.isStreaming;
     if (isStreaming && block !== null && !block.isLent) return undefined;
     this.block = isStreaming ? ReadBlock.take() : null;
     block?.leave();

@@ -19,7 +19,15 @@ interface TlsInternals {
 
 type AcceptedOptions = TLSSocketOptions & { acceptedHandle: unknown; onread: ReadInto; allowHalfOpen: boolean };
 
-const serverProtocols = ['http/1.1'];
+/** What is connected to with TLS. */
+export interface TlsTarget {
+  readonly hostname: string;
+  readonly port: number;
+  /** For SNI, and the name that its certificate has to have. */
+  readonly serverName: string;
+  /** Offered in this order (RFC 7301). */
+  readonly alpnProtocols: readonly string[];
+}
 
 /**
  * The server's side of a TLS connection, directly on the handle of an accepted one. Node makes such a socket only on
@@ -44,12 +52,14 @@ const canUseHandle = typeof (TLSSocket.prototype as unknown as TlsInternals)._wr
 
 /**
  * Begins the server's handshake on an accepted connection. `secure` is emitted when it is done.
+ * @param alpnProtocols in the order of preference (RFC 7301); a client that offers none of them is served without.
  * @param accepted a socket where bytes of it have been read, which only Node's own way can hand on.
  * @returns the socket, and whether it reads through `onread`; else it emits `data`.
  */
 export function acceptTls(
   accepted: TcpHandle | Socket,
   listener: TlsListener,
+  alpnProtocols: readonly string[],
   onread: ReadInto,
   writeBufferBytesMax: number,
 ): { readonly socket: Socket; readonly readsItself: boolean } {
@@ -57,7 +67,7 @@ export function acceptTls(
     isServer: true,
     secureContext: listener.context,
     SNICallback: listener.chooseContext as NonNullable<TLSSocketOptions['SNICallback']>,
-    ALPNProtocols: serverProtocols,
+    ALPNProtocols: [...alpnProtocols],
   };
   let socket: TLSSocket;
   let readsItself = false;
@@ -82,7 +92,7 @@ export function acceptTls(
 
 /** Connects to a backend and begins the handshake; `secureConnect` is emitted when it is done and verified. */
 export function connectTls(
-  { hostname, port, serverName }: { readonly hostname: string; readonly port: number; readonly serverName: string },
+  { hostname, port, serverName, alpnProtocols }: TlsTarget,
   { context, verify }: BackendTls,
   session: Buffer | null,
   onread: ReadInto,
@@ -95,7 +105,7 @@ export function connectTls(
     rejectUnauthorized: verify,
     // RFC 6066 section 3: no address as a server name.
     servername: isIP(serverName) === 0 ? serverName : '',
-    ALPNProtocols: serverProtocols,
+    ALPNProtocols: [...alpnProtocols],
     allowHalfOpen: true,
     noDelay: true,
     writableHighWaterMark: writeBufferBytesMax,

@@ -24,7 +24,7 @@ function lineOf(
     referer: head.refererField < 0 ? null : head.fieldValue(head.refererField),
     userAgent: head.userAgentField < 0 ? null : head.fieldValue(head.userAgentField),
     tunnelBytesReceived: 0,
-    isPing: false,
+    isHealthCheck: false,
     isTunnel: false,
     clientAddress: '::ffff:203.0.113.9',
     frontend: buildFrontend('a.example', { frontend: ['my app'], down: new Map() }),

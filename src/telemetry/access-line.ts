@@ -38,7 +38,7 @@ export function jsonLine(exchange: EndedExchange, epochMs: number, textCharsMax 
     method: cut(exchange.method, textCharsMax),
     host: cut(exchange.host, textCharsMax),
     target: cut(exchange.target, textCharsMax),
-    version: `1.${exchange.versionMinor}`,
+    version: exchange.version,
     status: loggedStatus(exchange),
     bytes: exchange.bytesSent,
     bytesReceived: exchange.isTunnel ? exchange.tunnelBytesReceived : undefined,
@@ -65,7 +65,7 @@ function loggedStatus(exchange: EndedExchange): number {
 function requestLine(exchange: EndedExchange, charsMax: number): string {
   const method = cut(exchange.method, charsMax);
   if (method === '') return '-';
-  return quotable(`${method} ${cut(exchange.target, charsMax)} HTTP/1.${exchange.versionMinor}`);
+  return quotable(`${method} ${cut(exchange.target, charsMax)} HTTP/${exchange.version}`);
 }
 
 /** What was cut off can be seen to be missing. */

@@ -25,7 +25,7 @@ describe('the access log', () => {
     const line = (): string => `line ${String(count++ % 100).padStart(2, '0')}\n`;
     const onProblem = (message: string): void => void problems.push(message);
     const log = new AccessLog({ path, line, bufferBytesMax, epochMs: Date.now, onProblem });
-    return { log, request: () => log.exchangeEnded({ isPing: false } as EndedExchange) };
+    return { log, request: () => log.exchangeEnded({ isHealthCheck: false } as EndedExchange) };
   }
 
   it('makes its directory, and writes every line in order, without being told to', async () => {
@@ -49,7 +49,7 @@ describe('the access log', () => {
   it('leaves out health checks of the proxy', async () => {
     const path = join(directory, 'access.log');
     const { log } = open(path);
-    log.exchangeEnded({ isPing: true } as EndedExchange);
+    log.exchangeEnded({ isHealthCheck: true } as EndedExchange);
     await log.close(1000);
     assert.equal(readFileSync(path, 'utf8'), '');
   });

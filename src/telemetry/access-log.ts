@@ -63,7 +63,7 @@ export class AccessLog implements ProxyObserver {
 
   exchangeEnded(exchange: EndedExchange): void {
     // A balancer that asks every second would fill the log; Hipache left these out too.
-    if (exchange.isPing) return;
+    if (exchange.isHealthCheck) return;
     if (this.closed) {
       this.dropped++;
       return;

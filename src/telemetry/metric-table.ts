@@ -1,4 +1,4 @@
-import { type ErrorCode, type ErrorSource, errorKinds } from '../base/errors.ts';
+import { errorKinds } from '../base/errors.ts';
 import type { Counters } from '../proxy/counters.ts';
 
 type MetricType = 'counter' | 'gauge' | 'histogram';
@@ -199,21 +199,10 @@ export const labelValues: ReadonlyMap<string, readonly string[]> = new Map<strin
   [requestMetrics.responses.name, statusClasses],
   [
     requestMetrics.requestErrors.name,
-    [...errorKinds].filter(([code, { source }]) => isOfRequests(code, source)).map(([code]) => code),
+    [...errorKinds].filter(([, { endsRequests }]) => endsRequests).map(([code]) => code),
   ],
   [primaryMetrics.workerRestarts.name, restartReasons],
 ]);
-
-/** Codes that a request can end with. */
-function isOfRequests(code: ErrorCode, source: ErrorSource): boolean {
-  return (
-    source === 'client' ||
-    source === 'backend' ||
-    code === 'STORE_UNAVAILABLE' ||
-    code === 'OVERLOADED' ||
-    code === 'TUNNEL_DRAINED'
-  );
-}
 
 function counter(name: string, help: string, label?: string): Metric {
   return label === undefined ? { name, type: 'counter', help } : { name, type: 'counter', help, label };

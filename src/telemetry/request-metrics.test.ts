@@ -11,7 +11,7 @@ function ended(changes: Partial<EndedExchange>): EndedExchange {
     startMs: 1000,
     sentMs: 1001,
     endMs: 1004,
-    isPing: false,
+    isHealthCheck: false,
     isTunnel: false,
   };
   return { ...usual, ...changes } as EndedExchange;
@@ -49,7 +49,7 @@ test('a time that is exactly a bound is within its bucket', () => {
 });
 
 test('pings are no requests; a tunnel has a status but no duration', () => {
-  const values = collected(ended({ isPing: true }), ended({ status: 101, isTunnel: true }));
+  const values = collected(ended({ isHealthCheck: true }), ended({ status: 101, isTunnel: true }));
   assert.equal(values['hipache_responses_total/2xx'], 0);
   assert.equal(values['hipache_responses_total/1xx'], 1);
   assert.equal(values['hipache_request_duration_seconds/0.005'], 0);
@@ -59,6 +59,6 @@ test('the next observer hears of every exchange', () => {
   let heard = 0;
   const metrics = new RequestMetrics({ exchangeEnded: () => void heard++ });
   metrics.exchangeEnded(ended({}));
-  metrics.exchangeEnded(ended({ isPing: true }));
+  metrics.exchangeEnded(ended({ isHealthCheck: true }));
   assert.equal(heard, 2);
 });

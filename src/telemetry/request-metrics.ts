@@ -23,7 +23,7 @@ export class RequestMetrics implements ProxyObserver {
   exchangeEnded(exchange: EndedExchange): void {
     const { classes, errors } = this;
     this.sentBytes += exchange.bytesSent;
-    if (!exchange.isPing) {
+    if (!exchange.isHealthCheck) {
       const statusClass = Math.min(5, Math.trunc(exchange.status / 100));
       classes[statusClass] = (classes[statusClass] as number) + 1;
       if (exchange.errorCode !== null) {

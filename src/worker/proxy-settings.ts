@@ -1,9 +1,11 @@
 import { BlockList, isIP } from 'node:net';
 import type { Config } from '../config/config.ts';
+import type { HostPolicy } from '../policy/host-policy.ts';
 import type { ProxySettings } from '../proxy/settings.ts';
 import { defaultRetryBudget } from '../routing/retry-budget.ts';
+import { TwoRandomChoices } from '../routing/selector.ts';
 
-/** What the data plane of a worker is told. */
+/** The settings of a worker's data plane. */
 export function proxySettings({ server, limits }: Config): ProxySettings {
   return {
     headBytesMax: limits.headBytesMax,
@@ -18,18 +20,25 @@ export function proxySettings({ server, limits }: Config): ProxySettings {
     keepAliveMs: limits.keepAliveSeconds * 1000,
     queueMax: limits.queueMax,
     queueTimeoutMs: limits.queueTimeoutSeconds * 1000,
-    retriesMax: server.retryOnError,
-    retryBodyBytesMax: limits.retryBodyBytesMax,
-    retryBudget: { ...defaultRetryBudget, ratio: limits.retryBudgetPercent / 100 },
     informationalResponsesMax: limits.informationalResponsesMax,
     connectionsMax: limits.connectionsMax,
-    requestsPerHostMax: limits.requestsPerHostMax,
-    tunnelsPerHostMax: limits.tunnelsPerHostMax,
     tunnelIdleMs: limits.tunnelIdleSeconds * 1000,
     writeBufferBytesMax: limits.writeBufferBytesMax,
+    trustedProxies: trustedProxies(server.trustedProxies),
+  };
+}
+
+/** What holds for every host that has no options of its own. */
+export function hostPolicy({ server, limits }: Config): HostPolicy {
+  return {
+    selector: new TwoRandomChoices(Math.random),
+    requestsMax: limits.requestsPerHostMax,
+    tunnelsMax: limits.tunnelsPerHostMax,
+    retriesMax: server.retryOnError,
+    retryBudget: { ...defaultRetryBudget, ratio: limits.retryBudgetPercent / 100 },
+    retryBodyBytesMax: limits.retryBodyBytesMax,
     downMs: server.deadBackendTTL * 1000,
     downOn500: server.deadBackendOn500,
-    trustedProxies: trustedProxies(server.trustedProxies),
   };
 }
 

@@ -23,7 +23,7 @@ import { dataPlaneMetrics, namedValues, workerMetrics } from '../telemetry/metri
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
 import { backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
-import { proxySettings } from './proxy-settings.ts';
+import { hostPolicy, proxySettings } from './proxy-settings.ts';
 import { WorkerTls } from './worker-tls.ts';
 
 /** How long the access log may take to write its rest when the worker stops. */
@@ -119,6 +119,7 @@ export class Worker implements WorkerTasks {
     if (this.revision !== null) this.watch.add(this.revision);
     this.dataPlane = new DataPlane({
       settings: proxySettings(config),
+      policy: hostPolicy(config),
       routes: this.routes,
       observer: this.requests,
       pages: this.pages,
@@ -197,8 +198,8 @@ export class Worker implements WorkerTasks {
     return Object.assign(
       values,
       namedValues(workerMetrics, {
-        backendPools: dataPlane.pools.size,
-        backendQueueRequests: dataPlane.pools.waitingRequests,
+        backendPools: dataPlane.origins.size,
+        backendQueueRequests: dataPlane.origins.waitingRequests,
         routeCacheHits: routes.counters.hits,
         routeCacheMisses: routes.counters.misses,
         routeCacheLoads: routes.counters.loads,

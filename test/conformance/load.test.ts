@@ -214,7 +214,7 @@ describe('case 29: very many', () => {
   });
 
   test('requests of a host beyond its limit get 503 and reach no backend', async (t) => {
-    const rig = await Rig.start(t, { settings: { requestsPerHostMax: 1 } });
+    const rig = await Rig.start(t, { settings: { requestsMax: 1 } });
     const first = await rig.send(get('/1'));
     const peer = await rig.backend.peer();
     await rig.backend.receive('\r\n\r\n');
@@ -229,6 +229,20 @@ describe('case 29: very many', () => {
     await rig.backend.receive('/3');
     peer.send(response('third'));
     await second.expect('third');
+    assert.doesNotMatch(rig.backend.received, /\/2/);
+  });
+
+  test('a host with a policy of its own is held to that, and no other host', async (t) => {
+    const rig = await Rig.start(t);
+    const urls = [`http://127.0.0.1:${rig.backend.port}`];
+    rig.proxy.route('small.test', urls, 'small', { requestsMax: 1 });
+    await rig.send(get('/1').replace('a.test', 'small.test'));
+    await rig.backend.receive('/1');
+    const second = await rig.send(get('/2').replace('a.test', 'small.test'));
+    await second.expect('overloaded');
+    await rig.send(get('/3'));
+    await rig.send(get('/4'));
+    await rig.backend.receive('/4');
     assert.doesNotMatch(rig.backend.received, /\/2/);
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { acceptOf, closeFrame } from '../../src/http1/websocket.ts';
+import { closeFrame } from '../../src/websocket/frames.ts';
+import { acceptOf } from '../../src/websocket/handshake.ts';
 import type { BackendPeer } from '../helpers/raw-backend.ts';
 import type { RawClient } from '../helpers/raw-client.ts';
 import { get, Rig } from '../helpers/rig.ts';
@@ -183,7 +184,7 @@ describe('a drain', () => {
 });
 
 test('handshakes at once are no more than a host may have tunnels', async (t) => {
-  const rig = await Rig.start(t, { settings: { tunnelsPerHostMax: 2 } });
+  const rig = await Rig.start(t, { settings: { tunnelsMax: 2 } });
   const clients = await Promise.all(Array.from({ length: 6 }, () => rig.send(handshake)));
   await until('the refusals', () => clients.filter(({ statuses }) => statuses[0] === 503).length === 4);
   await until('the others at the backend', () => rig.backend.peers.length === 2);

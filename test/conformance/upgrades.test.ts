@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { acceptOf, closeFrame } from '../../src/http1/websocket.ts';
+import { closeFrame } from '../../src/websocket/frames.ts';
+import { acceptOf } from '../../src/websocket/handshake.ts';
 import type { BackendPeer } from '../helpers/raw-backend.ts';
 import type { RawClient } from '../helpers/raw-client.ts';
 import { Rig } from '../helpers/rig.ts';
@@ -357,7 +358,7 @@ describe('limits of tunnels', () => {
   });
 
   test('more than a host may have get 503', async (t) => {
-    const rig = await Rig.start(t, { settings: { tunnelsPerHostMax: 1 } });
+    const rig = await Rig.start(t, { settings: { tunnelsMax: 1 } });
     const { client } = await openTunnel(rig);
     const second = await rig.send(handshake());
     await second.expect(/^HTTP\/1\.1 503 /);

@@ -1,11 +1,10 @@
 import type { TestContext } from 'node:test';
-import type { ProxySettings } from '../../src/proxy/settings.ts';
 import { RawBackend } from './raw-backend.ts';
 import { RawClient } from './raw-client.ts';
-import { TestProxy, type TestProxyParts } from './test-proxy.ts';
+import { TestProxy, type TestProxyParts, type TestSettings } from './test-proxy.ts';
 
 export interface RigOptions extends TestProxyParts {
-  readonly settings?: Partial<ProxySettings>;
+  readonly settings?: Partial<TestSettings>;
   /** Raw backends of the host `a.test`; default 1. */
   readonly backends?: number;
   /** Whether every connection begins with a PROXY protocol header. */

@@ -1,5 +1,7 @@
 import { BlockList } from 'node:net';
 import { systemClock } from '../../src/base/clock.ts';
+import { InvariantViolation } from '../../src/base/invariant.ts';
+import type { HostPolicy } from '../../src/policy/host-policy.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
 import type { ErrorPages } from '../../src/proxy/error-pages.ts';
 import type { EndedExchange as Reported } from '../../src/proxy/observer.ts';
@@ -9,11 +11,15 @@ import type { Frontend } from '../../src/routing/frontend.ts';
 import { mayMarkDown } from '../../src/routing/health.ts';
 import { buildFrontend } from '../../src/routing/record.ts';
 import { defaultRetryBudget } from '../../src/routing/retry-budget.ts';
+import { TwoRandomChoices } from '../../src/routing/selector.ts';
 import { type BackendTls, backendTls } from '../../src/tls/backend-tls.ts';
 import type { TlsListener } from '../../src/tls/tls-listener.ts';
 import { until } from './until.ts';
 
-export const testSettings: ProxySettings = {
+/** Settings of the data plane, and of every host. */
+export type TestSettings = ProxySettings & Omit<HostPolicy, 'selector'>;
+
+export const testSettings: TestSettings = {
   headBytesMax: 32_768,
   headFieldsMax: 100,
   targetBytesMax: 8192,
@@ -30,8 +36,8 @@ export const testSettings: ProxySettings = {
   retryBodyBytesMax: 65_536,
   informationalResponsesMax: 16,
   connectionsMax: 20_000,
-  requestsPerHostMax: 10_000,
-  tunnelsPerHostMax: 10_000,
+  requestsMax: 10_000,
+  tunnelsMax: 10_000,
   tunnelIdleMs: 3_600_000,
   writeBufferBytesMax: 65_536,
   retryBudget: defaultRetryBudget,
@@ -71,12 +77,15 @@ export class TestProxy {
   readonly marks: { url: string; reason: string }[] = [];
   /** What the data plane had to tell its operator. */
   readonly problems: string[] = [];
+  /** Rules of the program that did not hold. */
+  private readonly violations: InvariantViolation[] = [];
   /** Every host that was asked for, in order. */
   readonly lookups: string[] = [];
   port = 0;
+  private readonly policy: HostPolicy;
   private readonly frontends = new Map<string, Frontend>();
 
-  constructor(settings: Partial<ProxySettings> = {}, parts: TestProxyParts = {}) {
+  constructor(settings: Partial<TestSettings> = {}, parts: TestProxyParts = {}) {
     const { beforeLoad } = parts;
     const routes: RouteSource = {
       cached: (host) => {
@@ -94,8 +103,11 @@ export class TestProxy {
         backend.down = { untilMs: now + ttlMs, sinceMs: now, reason, instance: 'test' };
       },
     };
+    const all = { ...testSettings, ...settings };
+    this.policy = { ...all, selector: new TwoRandomChoices(parts.random ?? Math.random) };
     this.dataPlane = new DataPlane({
-      settings: { ...testSettings, ...settings },
+      settings: all,
+      policy: this.policy,
       routes: parts.routes ?? routes,
       observer: { exchangeEnded: (exchange) => this.ended.push(summary(exchange)) },
       pages: parts.pages ?? null,
@@ -103,14 +115,17 @@ export class TestProxy {
       clock: systemClock,
       random: parts.random ?? Math.random,
       version: 'test',
-      onProblem: (what, error) => this.problems.push(`${what}: ${error.stack}`),
+      onProblem: (what, error) => {
+        this.problems.push(`${what}: ${error.stack}`);
+        if (error instanceof InvariantViolation) this.violations.push(error);
+      },
     });
   }
 
   /** Starts one with the routes `host` to `urls`. */
   static async start(
     routes: Readonly<Record<string, readonly string[]>>,
-    settings: Partial<ProxySettings> = {},
+    settings: Partial<TestSettings> = {},
   ): Promise<TestProxy> {
     const proxy = new TestProxy(settings);
     for (const [host, urls] of Object.entries(routes)) proxy.route(host, urls);
@@ -118,19 +133,21 @@ export class TestProxy {
     return proxy;
   }
 
-  route(host: string, urls: readonly string[], id = host): void {
+  route(host: string, urls: readonly string[], id = host, policy: Partial<HostPolicy> | null = null): void {
     const previous = this.frontends.get(host) ?? null;
-    this.frontends.set(host, buildFrontend(host, { frontend: [id, ...urls], down: new Map() }, previous));
+    const source = { frontend: [id, ...urls], down: new Map() };
+    const own = policy === null ? null : { ...this.policy, ...policy };
+    this.frontends.set(host, buildFrontend(host, source, previous, undefined, own));
   }
 
   async listen(proxyProtocol: boolean): Promise<number> {
-    this.port = await this.dataPlane.listen({ address: '127.0.0.1', port: 0, secure: false, proxyProtocol });
+    this.port = await this.dataPlane.listen({ address: '127.0.0.1', port: 0, proxyProtocol });
     return this.port;
   }
 
   /** Listens with TLS too. @returns the port. */
   listenTls(tls: TlsListener, proxyProtocol = false): Promise<number> {
-    return this.dataPlane.listen({ address: '127.0.0.1', port: 0, secure: true, proxyProtocol, tls });
+    return this.dataPlane.listen({ address: '127.0.0.1', port: 0, proxyProtocol, tls });
   }
 
   frontend(host: string): Frontend {
@@ -142,12 +159,14 @@ export class TestProxy {
     await until('the end of every request', () => this.dataPlane.counters.requestsInFlight === 0);
   }
 
-  /** Ends everything. @throws where a connection stays open, or something is still counted as under way. */
+  /** Ends everything. @throws if a connection stays open, something still counts as under way, or an invariant broke. */
   async stop(): Promise<void> {
     this.dataPlane.close();
     await until('no gauge above 0 after the end', () => this.underWay().length === 0, 10_000).catch(() => {
       throw new Error(`left under way: ${this.underWay().join(', ')}`);
     });
+    if (this.violations.length > 0)
+      throw new AggregateError(this.violations, 'invariants of the data plane were violated');
   }
 
   private underWay(): string[] {

@@ -1,12 +1,12 @@
 import type { TestContext } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { systemClock } from '../../src/base/clock.ts';
-import type { ProxySettings } from '../../src/proxy/settings.ts';
 import { CertificateDirectory } from '../../src/tls/certificate-directory.ts';
 import { type CertificateSource, ServerCertificates } from '../../src/tls/server-certificates.ts';
 import { TlsListener } from '../../src/tls/tls-listener.ts';
 import type { Authority, Issued } from './authority.ts';
 import { get, Rig, type RigOptions, response } from './rig.ts';
+import type { TestSettings } from './test-proxy.ts';
 import { until } from './until.ts';
 
 /** What tickets are sealed with in every rig: as workers of one instance have it. */
@@ -18,7 +18,7 @@ export interface TlsRigOptions extends RigOptions {
   /** Whether the address has a certificate of its own. Default true. */
   readonly hasOwn?: boolean;
   readonly entriesMax?: number;
-  readonly settings?: Partial<ProxySettings>;
+  readonly settings?: Partial<TestSettings>;
   readonly authority: Authority;
   /** The address's own certificate. */
   readonly own: Issued;

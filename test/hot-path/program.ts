@@ -5,6 +5,7 @@ import { getHeapStatistics } from 'node:v8';
 import { systemClock } from '../../src/base/clock.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
 import { buildFrontend } from '../../src/routing/record.ts';
+import { TwoRandomChoices } from '../../src/routing/selector.ts';
 import { hipacheLine } from '../../src/telemetry/access-line.ts';
 import { AccessLog } from '../../src/telemetry/access-log.ts';
 import { RequestMetrics } from '../../src/telemetry/request-metrics.ts';
@@ -35,6 +36,7 @@ const accessLog = new AccessLog({
 });
 const dataPlane = new DataPlane({
   settings: testSettings,
+  policy: { ...testSettings, selector: new TwoRandomChoices(Math.random) },
   routes: { cached: () => frontend, load: async () => frontend, markDown: () => {} },
   observer: new RequestMetrics(accessLog),
   pages: null,
@@ -48,7 +50,7 @@ const dataPlane = new DataPlane({
 });
 process.on('message', () => process.send?.(counts()));
 process.on('disconnect', () => process.exit());
-process.send?.(await dataPlane.listen({ address: '127.0.0.1', port: 0, secure: false, proxyProtocol: false }));
+process.send?.(await dataPlane.listen({ address: '127.0.0.1', port: 0, proxyProtocol: false }));
 
 function counts(): Counts {
   const io = readFileSync('/proc/self/io', 'latin1');

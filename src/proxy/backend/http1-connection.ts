@@ -1,33 +1,19 @@
 import type { ErrorCode } from '../../base/errors.ts';
+import { invariant } from '../../base/invariant.ts';
+import { type FieldEdits, FieldLines } from '../../http/field-lines.ts';
+import type { RequestView } from '../../http/message.ts';
 import { BodyReader, type BodySink } from '../../http1/body.ts';
+import { requestHeadText } from '../../http1/forward-request.ts';
 import { Framing, NEED_MORE, REFUSED } from '../../http1/head.ts';
 import { PartialHead } from '../../http1/partial-head.ts';
 import { ResponseHead } from '../../http1/response-head.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
-import { PlainSocket } from '../../sockets/plain-socket.ts';
-import { StreamSocket } from '../../sockets/stream-socket.ts';
+import { keyOf, switchProblem } from '../../websocket/handshake.ts';
+import type { BackendStream, ResponseSink, StreamWaiter } from '../backend-stream.ts';
 import { inactivityDeadline, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
-import type { BackendPool, ConnectionWaiter } from './pool.ts';
-
-/** What a connection tells the exchange that it serves. */
-export interface ResponseSink {
-  readonly method: string;
-  onInformational(response: ResponseHead): void;
-  onResponse(response: ResponseHead): void;
-  onResponseData(bytes: Buffer, start: number, end: number): void;
-  /** The views of one read have all been handed over: write what came of them. */
-  onResponseFlush(): void;
-  /** The response is whole. The connection has let go of the exchange, and is in the pool again if it can be. */
-  onResponseEnd(trailerLines: string): void;
-  /** What stands against a 101 as the response; empty where the connection becomes a tunnel with it. */
-  switchProblem(response: ResponseHead): string;
-  /** The connection is a tunnel from here on, and no more this object's. `fromBackend` is valid during the call. */
-  onSwitch(response: ResponseHead, backend: ByteSocket, fromBackend: Buffer): void;
-  /** No whole response will come. @param answered whether any byte of the response was seen. */
-  onAttemptFailed(code: ErrorCode, detail: string, answered: boolean): void;
-  onRequestDrain(): void;
-}
+import { dial, dialErrorCode } from './dial.ts';
+import type { Http1Pool } from './http1-pool.ts';
 
 const CONNECTING = 0;
 const IDLE = 1;
@@ -37,23 +23,25 @@ const CLOSED = 4;
 
 /**
  * One connection to a backend, speaking HTTP/1.1: one exchange at a time, back to the pool only after a response that
- * ended cleanly with nothing behind it (design 6.4).
+ * ended cleanly with nothing behind it.
  */
-export class BackendConnection implements SocketHandler, BodySink, Timed {
+export class Http1BackendConnection implements BackendStream, SocketHandler, BodySink, Timed {
   deadlineMs = Number.POSITIVE_INFINITY;
   deadlineSlot = -1;
   /** Monotonic ms at which it became idle. */
   idleSinceMs = 0;
   /** Whether it has been kept before the exchange it serves now, so that its end may have nothing to do with that. */
   reused = false;
-  private readonly pool: BackendPool;
+  private readonly pool: Http1Pool;
   private readonly context: ProxyContext;
   private readonly socket: ByteSocket;
   private readonly response = new ResponseHead();
   private readonly body: BodyReader;
   private readonly partialHead = new PartialHead();
-  private waiter: ConnectionWaiter | null;
-  private receiver: ResponseSink | null = null;
+  private waiter: StreamWaiter | null;
+  private sink: ResponseSink | null = null;
+  /** Of a handshake that is under way. */
+  private webSocketKey: string | null = null;
   private state = CONNECTING;
   private requestChunked = false;
   private requestSent = false;
@@ -61,13 +49,13 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
   private answered = false;
   private hasLeftPool = false;
 
-  private constructor(pool: BackendPool, waiter: ConnectionWaiter, context: ProxyContext) {
+  private constructor(pool: Http1Pool, waiter: StreamWaiter, context: ProxyContext) {
     const { settings } = context;
     this.pool = pool;
     this.waiter = waiter;
     this.context = context;
     this.body = new BodyReader(settings.headBytesMax);
-    this.socket = connectTo(pool, this, context);
+    this.socket = dial(pool, this, context);
     this.deadlineMs = context.clock.monotonicMs() + settings.connectTimeoutMs;
     context.deadlines.add(this);
     context.counters.backendConnections++;
@@ -75,39 +63,37 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
   }
 
   /** Connects; the waiter hears of it later. */
-  static open(pool: BackendPool, waiter: ConnectionWaiter, context: ProxyContext): BackendConnection {
-    return new BackendConnection(pool, waiter, context);
+  static open(pool: Http1Pool, waiter: StreamWaiter, context: ProxyContext): Http1BackendConnection {
+    return new Http1BackendConnection(pool, waiter, context);
   }
 
   get isClosed(): boolean {
     return this.socket.isClosed;
   }
 
-  get isInBody(): boolean {
-    return this.state === IN_BODY && this.receiver !== null;
+  get isStreaming(): boolean {
+    return this.state === IN_BODY && this.sink !== null;
   }
 
   /** While connecting: if it is for this waiter, the waiter is gone. The connection goes on, for the next one. */
-  release(waiter: ConnectionWaiter): void {
+  release(waiter: StreamWaiter): void {
     if (this.waiter !== waiter) return;
     this.waiter = null;
     if (this.context.draining) this.destroy();
   }
 
-  /**
-   * Begins an exchange: queues the head; the caller adds what it has of the body, and flushes.
-   * @param framing of the request's body; with CHUNKED, data is put into chunks here.
-   */
-  send(receiver: ResponseSink, head: string, framing: Framing): void {
-    this.receiver = receiver;
+  start(sink: ResponseSink, request: RequestView, edits: FieldEdits): void {
+    invariant(this.sink === null && this.state !== CLOSED, 'a stream starts on a connection that is free');
+    this.sink = sink;
     this.state = AWAITING;
     this.informationalResponses = 0;
     this.answered = false;
-    this.requestChunked = framing === Framing.CHUNKED;
-    this.requestSent = framing === Framing.NONE;
+    this.requestChunked = request.bodyLength < 0;
+    this.requestSent = request.bodyLength === 0;
+    this.webSocketKey = request.protocol === 'websocket' ? keyOf(request) : null;
     this.response.reset();
-    this.response.toHead = receiver.method === 'HEAD';
-    this.socket.append(head);
+    this.response.toHead = request.method === 'HEAD';
+    this.socket.append(requestHeadText(request, edits, this.context.settings.backendKeepAlive));
     this.expectResponse();
   }
 
@@ -123,19 +109,17 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
     this.socket.append('\r\n');
   }
 
-  /** As `sendData`, of latin1 text. */
   sendText(text: string): void {
     if (text === '') return;
     this.socket.append(this.requestChunked ? `${text.length.toString(16)}\r\n${text}\r\n` : text);
   }
 
-  sendEnd(trailerLines: string): void {
-    if (this.requestChunked) this.socket.append(`0\r\n${trailerLines}\r\n`);
+  sendEnd(trailers: FieldLines | null): void {
+    if (this.requestChunked) this.socket.append(`0\r\n${trailers === null ? '' : trailers.text}\r\n`);
     this.requestSent = true;
     this.expectResponse();
   }
 
-  /** @returns false where the backend does not keep up: `onRequestDrain` follows. */
   flush(): boolean {
     const flowing = this.socket.flush();
     // While the backend does not take the request, it is the one that is waited for.
@@ -143,7 +127,6 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
     return flowing;
   }
 
-  /** The client is slow: reads no more of the response, and does not hold that against the backend. */
   pauseResponse(): void {
     this.socket.pause();
     this.deadlineMs = Number.POSITIVE_INFINITY;
@@ -154,9 +137,8 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
     this.socket.resume();
   }
 
-  /** The exchange does not want the response any more. */
-  abandon(): void {
-    this.receiver = null;
+  cancel(): void {
+    this.sink = null;
     this.destroy();
   }
 
@@ -175,12 +157,12 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
     const { pool, waiter } = this;
     this.waiter = null;
     pool.connected(this);
-    if (waiter !== null) waiter.onConnection(this);
+    if (waiter !== null) waiter.onStream(this);
     else pool.giveBack(this);
   }
 
   onBytes(bytes: Buffer, length: number): void {
-    if (this.receiver === null) {
+    if (this.sink === null) {
       // Never read as the next response (CVE-2026-48931).
       if (this.state === IDLE) this.context.counters.backendConnectionsUnsolicited++;
       this.destroy();
@@ -200,11 +182,11 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
   }
 
   onBodyData(bytes: Buffer, start: number, end: number): void {
-    this.receiver?.onResponseData(bytes, start, end);
+    this.sink?.onData(bytes, start, end);
   }
 
   onEnd(): void {
-    if (this.receiver === null) {
+    if (this.sink === null) {
       this.destroy();
     } else if (this.state === IN_BODY && this.body.connectionEnded()) {
       this.complete(false);
@@ -214,15 +196,15 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
   }
 
   onDrain(): void {
-    if (this.receiver === null) return;
+    if (this.sink === null) return;
     if (!this.requestSent) this.deadlineMs = Number.POSITIVE_INFINITY;
-    this.receiver.onRequestDrain();
+    this.sink.onDrain();
   }
 
   onFinished(): void {}
 
   onInternalError(error: Error): void {
-    this.context.onProblem('internal error at a backend connection', error);
+    this.context.onInternalError('a connection to a backend', error);
   }
 
   onClosed(error: NodeJS.ErrnoException | null): void {
@@ -232,15 +214,15 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
     this.context.counters.backendConnectionsOpen--;
     this.waiter = null;
     const detail = error?.code ?? 'closed';
-    if (this.receiver !== null) {
+    if (this.sink !== null) {
       this.fail(state === IN_BODY ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_RESET', detail);
     }
     this.leavePool();
     if (waiter !== null) {
-      const code = connectErrorCode(detail, this.pool.tlsName !== null);
+      const code = dialErrorCode(detail, this.pool.tlsName !== null);
       // A session that does not fit any more is not offered again.
       this.pool.tlsSession = null;
-      waiter.onNoConnection(code, `${this.pool.address}: ${detail}`);
+      waiter.onNoStream(code, `${this.pool.address}: ${detail}`);
     }
   }
 
@@ -249,8 +231,8 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
       const { waiter } = this;
       this.waiter = null;
       this.destroy();
-      waiter?.onNoConnection('BACKEND_CONNECT_TIMEOUT', `${this.pool.address} did not accept the connection`);
-    } else if (this.receiver !== null) {
+      waiter?.onNoStream('BACKEND_CONNECT_TIMEOUT', `${this.pool.address} did not accept the connection`);
+    } else if (this.sink !== null) {
       const truncated = this.state === IN_BODY;
       this.fail(truncated ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_TIMEOUT', `${this.pool.address} is silent`);
     } else {
@@ -266,7 +248,7 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
       if (length === NEED_MORE) {
         if (at < end) this.partialHead.add(bytes, at, end);
         this.expectResponse();
-        this.receiver?.onResponseFlush();
+        this.sink?.onFlush();
         return;
       }
       if (length === REFUSED) {
@@ -283,53 +265,53 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
         this.fail('BACKEND_RESPONSE_INVALID', 'too many informational responses');
         return;
       }
-      this.receiver?.onInformational(response);
-      if (this.receiver === null) return;
+      this.sink?.onInformational(response);
+      if (this.sink === null) return;
       response.reset();
     }
     this.partialHead.clear();
     this.state = IN_BODY;
     this.body.start(response.framing, response.contentLength);
-    this.receiver?.onResponse(response);
+    this.sink?.onHead(response);
     this.readBody(bytes, at, end);
   }
 
   /** Lets go of the socket: neither the pool nor the limits of requests have to do with it any more. */
   private switchToTunnel(fromBackend: Buffer): void {
-    const { response, receiver, socket } = this;
-    if (receiver === null) return;
-    const problem = receiver.switchProblem(response);
+    const { response, sink, socket, webSocketKey } = this;
+    if (sink === null) return;
+    const problem = webSocketKey === null ? 'upgrade not asked for' : switchProblem(response, webSocketKey);
     if (problem !== '') {
       this.fail('BACKEND_RESPONSE_INVALID', problem);
       return;
     }
-    this.receiver = null;
+    this.sink = null;
     this.state = CLOSED;
     this.context.deadlines.remove(this);
     this.context.counters.backendConnectionsOpen--;
     this.leavePool();
-    receiver.onSwitch(response, socket, fromBackend);
+    sink.onSwitch(response, { stream: socket, received: fromBackend, hasEnded: false });
   }
 
   private readBody(bytes: Buffer, start: number, end: number): void {
     const { body } = this;
     const at = body.read(bytes, start, end, this);
-    if (this.receiver === null) return;
+    if (this.sink === null) return;
     if (body.refusal !== '') {
       this.fail('BACKEND_RESPONSE_INVALID', body.refusal);
     } else if (body.done) {
       this.complete(at === end);
     } else {
       this.deadlineMs = inactivityDeadline(this.context);
-      this.receiver.onResponseFlush();
+      this.sink.onFlush();
     }
   }
 
   /** @param clean whether nothing came behind the response. */
   private complete(clean: boolean): void {
-    const { response, body, receiver } = this;
-    if (receiver === null) return;
-    this.receiver = null;
+    const { response, body, sink } = this;
+    if (sink === null) return;
+    this.sink = null;
     const reusable =
       clean &&
       response.keepAlive &&
@@ -341,14 +323,15 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
       !this.socket.isClosed;
     if (reusable) this.pool.giveBack(this);
     else this.destroy();
-    receiver.onResponseEnd(body.trailers === null ? '' : body.trailers.forwardable);
+    sink.onEnd(body.trailers === null ? null : new FieldLines(body.trailers.forwardable));
   }
 
   private fail(code: ErrorCode, detail: string): void {
-    const { receiver } = this;
-    this.receiver = null;
+    const { sink } = this;
+    this.sink = null;
     this.destroy();
-    receiver?.onAttemptFailed(code, detail, this.answered);
+    const progress = this.answered ? 'answered' : 'sent';
+    sink?.onFailed({ code, detail, reused: this.reused, progress });
   }
 
   /** Its place is free for another one, at once rather than when the socket has closed. */
@@ -361,41 +344,5 @@ export class BackendConnection implements SocketHandler, BodySink, Timed {
   /** While the client still sends, it is the client that is waited for. */
   private expectResponse(): void {
     this.deadlineMs = this.requestSent ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
-  }
-}
-
-function connectTo(pool: BackendPool, handler: SocketHandler, { backendTls, settings }: ProxyContext): ByteSocket {
-  const { hostname, port, tlsName: serverName } = pool;
-  const { writeBufferBytesMax } = settings;
-  if (serverName === null) return PlainSocket.connecting(hostname, port, handler, writeBufferBytesMax);
-  const target = { hostname, port, serverName };
-  return StreamSocket.connectingTls(target, handler, writeBufferBytesMax, backendTls, pool.tlsSession, (session) => {
-    pool.tlsSession = session;
-  });
-}
-
-/** What stands in the way of a connection: the backend, its certificate, or this machine. */
-function connectErrorCode(detail: string, isTls: boolean): ErrorCode {
-  switch (detail) {
-    case 'EMFILE':
-    case 'ENFILE':
-    case 'ENOBUFS':
-    case 'ENOMEM':
-    case 'EADDRNOTAVAIL':
-      return 'OVERLOADED';
-    case 'ETIMEDOUT':
-      return 'BACKEND_CONNECT_TIMEOUT';
-    case 'ECONNREFUSED':
-    case 'ECONNRESET':
-    case 'EPIPE':
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-    case 'closed':
-      return 'BACKEND_CONNECT_REFUSED';
-    default:
-      // Of TLS and of certificates there are too many to name.
-      return isTls ? 'BACKEND_TLS' : 'BACKEND_CONNECT_REFUSED';
   }
 }

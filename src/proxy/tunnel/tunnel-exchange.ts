@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../base/errors.ts';
+import type { HttpVersion } from '../../http/message.ts';
 import type { Backend } from '../../routing/backend.ts';
 import type { Frontend } from '../../routing/frontend.ts';
 import type { EndedExchange } from '../observer.ts';
@@ -12,7 +13,7 @@ export class TunnelExchange implements EndedExchange {
   readonly clientAddress: string;
   readonly method: string;
   readonly target: string;
-  readonly versionMinor: number;
+  readonly version: HttpVersion;
   readonly referer: string | null;
   readonly userAgent: string | null;
   readonly host: string;
@@ -27,7 +28,7 @@ export class TunnelExchange implements EndedExchange {
   readonly startMs: number;
   readonly sentMs: number;
   endMs = 0;
-  readonly isPing = false;
+  readonly isHealthCheck = false;
   readonly isTunnel = true;
 
   /** @param exchange of the handshake, with its load: it has counted as a tunnel, and does not as a request any more. */
@@ -35,7 +36,7 @@ export class TunnelExchange implements EndedExchange {
     this.clientAddress = ownText(exchange.clientAddress);
     this.method = exchange.method;
     this.target = ownText(exchange.target);
-    this.versionMinor = exchange.versionMinor;
+    this.version = exchange.version;
     this.referer = exchange.referer === null ? null : ownText(exchange.referer);
     this.userAgent = exchange.userAgent === null ? null : ownText(exchange.userAgent);
     this.host = ownText(exchange.host);

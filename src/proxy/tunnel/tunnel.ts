@@ -1,8 +1,9 @@
 import type { ErrorCode } from '../../base/errors.ts';
-import { closeFrame, FrameReader } from '../../http1/websocket.ts';
-import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
+import type { ByteStream, SocketHandler } from '../../sockets/byte-socket.ts';
+import { closeFrame, FrameReader } from '../../websocket/frames.ts';
 import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
+import type { TunnelOpening } from '../server-stream.ts';
 import type { TunnelExchange } from './tunnel-exchange.ts';
 
 /** How long after its Close frame an end may take to close, in ms. */
@@ -27,7 +28,7 @@ const ENDED = 2;
 
 /**
  * The two connections of a WebSocket after its 101: bytes flow both ways as they come, each side paused while the
- * other does not keep up, a half-close passed on, a reset too (design 6.6). Frames are followed by their headers alone.
+ * other does not keep up, a half-close passed on, a reset too. Frames are followed by their headers alone.
  */
 export class Tunnel implements Timed {
   deadlineMs: number;
@@ -52,8 +53,8 @@ export class Tunnel implements Timed {
   constructor(
     context: ProxyContext,
     exchange: TunnelExchange,
-    client: ByteSocket,
-    backend: ByteSocket,
+    client: ByteStream,
+    backend: ByteStream,
     onEnd: (tunnel: Tunnel, end: TunnelEnd) => void,
   ) {
     this.context = context;
@@ -69,10 +70,11 @@ export class Tunnel implements Timed {
   }
 
   /** Begins to pass on bytes, first those that came with the handshake. */
-  start(fromClient: Buffer, fromBackend: Buffer, clientEnded: boolean): void {
-    this.client.begin(fromClient);
-    this.backend.begin(fromBackend);
-    if (clientEnded) this.client.onEnd();
+  start(client: TunnelOpening, backend: TunnelOpening): void {
+    this.client.begin(client.received);
+    this.backend.begin(backend.received);
+    if (client.hasEnded) this.client.onEnd();
+    if (backend.hasEnded) this.backend.onEnd();
   }
 
   /** Says goodbye at `atMs`, monotonic ms, or now, with a Close frame of `code` to both ends. */
@@ -153,7 +155,7 @@ export class Tunnel implements Timed {
 
 /** One end: reads from its socket, writes to that of the other. */
 class TunnelSide implements SocketHandler {
-  readonly socket: ByteSocket;
+  readonly socket: ByteStream;
   readonly goneCode: ErrorCode;
   other!: TunnelSide;
   private readonly tunnel: Tunnel;
@@ -170,7 +172,7 @@ class TunnelSide implements SocketHandler {
   /** It is to be ended once its Close frame has left. */
   private endsAfterClose = false;
 
-  constructor(tunnel: Tunnel, socket: ByteSocket, goneCode: ErrorCode) {
+  constructor(tunnel: Tunnel, socket: ByteStream, goneCode: ErrorCode) {
     this.tunnel = tunnel;
     this.socket = socket;
     this.goneCode = goneCode;
@@ -183,7 +185,7 @@ class TunnelSide implements SocketHandler {
     return this.socket.bytesQueued - this.bytesBefore;
   }
 
-  get isInBody(): boolean {
+  get isStreaming(): boolean {
     return !this.frames.isAtBoundary;
   }
 
@@ -246,7 +248,7 @@ class TunnelSide implements SocketHandler {
   onFinished(): void {}
 
   onInternalError(error: Error): void {
-    this.tunnel.context.onProblem('internal error in a tunnel', error);
+    this.tunnel.context.onInternalError('a tunnel', error);
   }
 
   onClosed(error: NodeJS.ErrnoException | null): void {

@@ -1,18 +1,9 @@
-import type { ByteSocket } from '../../sockets/byte-socket.ts';
+import { invariant } from '../../base/invariant.ts';
 import type { ProxyContext } from '../context.ts';
 import type { EndedExchange } from '../observer.ts';
+import type { TunnelOpening } from '../server-stream.ts';
 import { Tunnel, type TunnelEnd } from './tunnel.ts';
 import { TunnelExchange } from './tunnel-exchange.ts';
-
-/** What an accepted handshake leaves behind: both connections, and what has come behind its heads. */
-export interface SwitchedConnections {
-  readonly client: ByteSocket;
-  readonly fromClient: Buffer;
-  /** The client has said that it will send no more. */
-  readonly clientEnded: boolean;
-  readonly backend: ByteSocket;
-  readonly fromBackend: Buffer;
-}
 
 /** The share of the time to drain in which tunnels are told to close, one after the other. */
 const goodbyeShare = 0.8;
@@ -30,20 +21,20 @@ export class Tunnels {
   }
 
   /** The exchange of a handshake goes on as a tunnel, until either end closes it. */
-  begin(context: ProxyContext, handshake: EndedExchange, connections: SwitchedConnections): void {
-    const { client, backend } = connections;
+  begin(context: ProxyContext, handshake: EndedExchange, client: TunnelOpening, backend: TunnelOpening): void {
     context.counters.tunnels++;
     context.counters.tunnelsOpen++;
-    const tunnel = new Tunnel(context, new TunnelExchange(handshake), client, backend, this.ended);
+    const tunnel = new Tunnel(context, new TunnelExchange(handshake), client.stream, backend.stream, this.ended);
     this.open.add(tunnel);
-    tunnel.start(connections.fromClient, connections.fromBackend, connections.clientEnded);
+    tunnel.start(client, backend);
     const nowMs = context.clock.monotonicMs();
     if (this.closeCode !== null) tunnel.endAt(nowMs, this.closeCode, nowMs);
   }
 
-  /** One for all of them: an idle tunnel shall take little memory. */
+  /** One function for all of them, since an idle tunnel is to take little memory. */
   private readonly ended = (tunnel: Tunnel, end: TunnelEnd): void => {
     const { context, exchange } = tunnel;
+    invariant(this.open.has(tunnel), 'a tunnel ends once');
     const { counters } = context;
     this.open.delete(tunnel);
     counters.tunnelsOpen--;

@@ -1,20 +1,12 @@
-import type { ErrorCode } from '../../base/errors.ts';
+import { invariant } from '../../base/invariant.ts';
 import type { Backend } from '../../routing/backend.ts';
+import type { Origin, StreamWaiter } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
-import { BackendConnection } from './http1-connection.ts';
+import { Http1BackendConnection } from './http1-connection.ts';
 
-/** Who asks for a connection. Exactly one of the two is called, at once or later, unless `cancel` comes first. */
-export interface ConnectionWaiter {
-  onConnection(connection: BackendConnection): void;
-  onNoConnection(code: ErrorCode, detail: string): void;
-}
-
-/** TLS sessions kept of backends without a connection, some 2 KB each. */
-const tlsSessionsMax = 1000;
-
-/** The connections of this worker to one address. */
-export class BackendPool {
+/** The connections of this worker to one address, each speaking HTTP/1.1. */
+export class Http1Pool implements Origin {
   readonly address: string;
   readonly hostname: string;
   readonly port: number;
@@ -25,15 +17,15 @@ export class BackendPool {
   /** It had no connection left, and another one has its address now. */
   isForgotten = false;
   private readonly context: ProxyContext;
-  private readonly onEmpty: (pool: BackendPool) => void;
+  private readonly onEmpty: (pool: Http1Pool) => void;
   /** Last in, first out: what is used stays warm, what is not runs into its idle limit. */
-  private readonly idle: BackendConnection[] = [];
-  private readonly connecting: BackendConnection[] = [];
+  private readonly idle: Http1BackendConnection[] = [];
+  private readonly connecting: Http1BackendConnection[] = [];
   private readonly queue: QueuedRequest[] = [];
   /** Connections that are being made, idle, or in use. */
   private open = 0;
 
-  constructor(backend: Backend, context: ProxyContext, onEmpty: (pool: BackendPool) => void) {
+  constructor(backend: Backend, context: ProxyContext, onEmpty: (pool: Http1Pool) => void) {
     this.address = backend.address;
     this.hostname = backend.hostname;
     this.port = backend.port;
@@ -42,11 +34,7 @@ export class BackendPool {
     this.onEmpty = onEmpty;
   }
 
-  /**
-   * Gives the waiter a connection: an idle one, a new one, or, past the limit, the next to become free.
-   * @param unusedMsMax an idle connection is given only if it was used within this time; 0 for a new one in any case.
-   */
-  take(waiter: ConnectionWaiter, unusedMsMax: number): void {
+  acquire(waiter: StreamWaiter, unusedMsMax: number): void {
     const { idle, context } = this;
     if (unusedMsMax > 0) {
       let connection = idle.pop();
@@ -54,7 +42,7 @@ export class BackendPool {
       while (connection?.isClosed) connection = idle.pop();
       if (connection !== undefined) {
         if (context.clock.monotonicMs() - connection.idleSinceMs <= unusedMsMax) {
-          waiter.onConnection(connection);
+          waiter.onStream(connection);
           return;
         }
         idle.push(connection);
@@ -72,32 +60,32 @@ export class BackendPool {
       return;
     }
     if (this.queue.length >= context.settings.queueMax) {
-      waiter.onNoConnection('BACKEND_QUEUE_FULL', `${this.queue.length} requests wait for ${this.address}`);
+      waiter.onNoStream('BACKEND_QUEUE_FULL', `${this.queue.length} requests wait for ${this.address}`);
       return;
     }
     const deadlineMs = context.clock.monotonicMs() + context.settings.queueTimeoutMs;
     this.queue.push(new QueuedRequest(this, waiter, deadlineMs, context));
   }
 
-  /** The waiter is gone. A connection that is being made for it goes on, for the next one. */
-  cancel(waiter: ConnectionWaiter): void {
+  cancel(waiter: StreamWaiter): void {
     const at = this.queue.findIndex((waiting) => waiting.waiter === waiter);
     if (at >= 0) this.leaveQueue(at);
     else for (const connection of this.connecting) connection.release(waiter);
   }
 
   /** A connection is there, whoever gets it. */
-  connected(connection: BackendConnection): void {
+  connected(connection: Http1BackendConnection): void {
     const at = this.connecting.indexOf(connection);
     if (at >= 0) this.connecting.splice(at, 1);
   }
 
   /** The connection has ended an exchange cleanly, or was made for nobody: the next in the queue, or idle. */
-  giveBack(connection: BackendConnection): void {
+  giveBack(connection: Http1BackendConnection): void {
+    invariant(!connection.isClosed, 'only an open connection goes back to its pool');
     connection.reused = true;
     const next = this.leaveQueue(0);
     if (next !== null) {
-      next.waiter.onConnection(connection);
+      next.waiter.onStream(connection);
       return;
     }
     connection.becomeIdle();
@@ -105,8 +93,9 @@ export class BackendPool {
   }
 
   /** The connection is closed, or about to be, in whatever state; told once. */
-  closed(connection: BackendConnection): void {
+  closed(connection: Http1BackendConnection): void {
     this.open--;
+    invariant(this.open >= 0, 'a pool counts each connection once');
     this.connected(connection);
     const at = this.idle.lastIndexOf(connection);
     if (at >= 0) this.idle.splice(at, 1);
@@ -135,12 +124,12 @@ export class BackendPool {
     const at = this.queue.indexOf(waiting);
     if (at < 0) return;
     this.leaveQueue(at);
-    waiting.waiter.onNoConnection('BACKEND_QUEUE_TIMEOUT', `no connection to ${this.address} became free`);
+    waiting.waiter.onNoStream('BACKEND_QUEUE_TIMEOUT', `no connection to ${this.address} became free`);
   }
 
-  private connect(waiter: ConnectionWaiter): void {
+  private connect(waiter: StreamWaiter): void {
     this.open++;
-    this.connecting.push(BackendConnection.open(this, waiter, this.context));
+    this.connecting.push(Http1BackendConnection.open(this, waiter, this.context));
   }
 
   private leaveQueue(at: number): QueuedRequest | null {
@@ -153,12 +142,12 @@ export class BackendPool {
 
 /** A request in the queue of a pool. */
 class QueuedRequest implements Timed {
-  readonly waiter: ConnectionWaiter;
+  readonly waiter: StreamWaiter;
   deadlineMs: number;
   deadlineSlot = -1;
-  private readonly pool: BackendPool;
+  private readonly pool: Http1Pool;
 
-  constructor(pool: BackendPool, waiter: ConnectionWaiter, deadlineMs: number, context: ProxyContext) {
+  constructor(pool: Http1Pool, waiter: StreamWaiter, deadlineMs: number, context: ProxyContext) {
     this.pool = pool;
     this.waiter = waiter;
     this.deadlineMs = deadlineMs;
@@ -167,55 +156,5 @@ class QueuedRequest implements Timed {
 
   onDeadline(): void {
     this.pool.waitedTooLong(this);
-  }
-}
-
-/** The pools of this worker, by address: hosts that share a backend share its connections. */
-export class BackendPools {
-  private readonly pools = new Map<string, BackendPool>();
-  /** TLS sessions of backends that have no connection now, to be resumed by their next one. */
-  private readonly tlsSessions = new Map<string, Buffer>();
-  private readonly forget = (pool: BackendPool): void => {
-    this.pools.delete(pool.address);
-    pool.isForgotten = true;
-    this.keepSession(pool);
-  };
-
-  of(backend: Backend, context: ProxyContext): BackendPool {
-    const { attachment } = backend;
-    if (attachment instanceof BackendPool && !attachment.isForgotten) return attachment;
-    let pool = this.pools.get(backend.address);
-    if (pool === undefined) {
-      pool = new BackendPool(backend, context, this.forget);
-      pool.tlsSession = this.tlsSessions.get(backend.address) ?? null;
-      this.pools.set(backend.address, pool);
-    }
-    backend.attachment = pool;
-    return pool;
-  }
-
-  private keepSession({ address, tlsName, tlsSession }: BackendPool): void {
-    if (tlsName === null) return;
-    this.tlsSessions.delete(address);
-    if (tlsSession === null) return;
-    this.tlsSessions.set(address, tlsSession);
-    if (this.tlsSessions.size <= tlsSessionsMax) return;
-    const oldest = this.tlsSessions.keys().next();
-    if (!oldest.done) this.tlsSessions.delete(oldest.value);
-  }
-
-  closeIdle(): void {
-    for (const pool of this.pools.values()) pool.closeIdle();
-  }
-
-  get size(): number {
-    return this.pools.size;
-  }
-
-  /** Requests that wait for a connection, of all pools. */
-  get waitingRequests(): number {
-    let count = 0;
-    for (const pool of this.pools.values()) count += pool.waitingRequests;
-    return count;
   }
 }

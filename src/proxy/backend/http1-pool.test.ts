@@ -8,25 +8,28 @@ import { until } from '../../../test/helpers/until.ts';
 import { systemClock } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { Backend } from '../../routing/backend.ts';
+import { TwoRandomChoices } from '../../routing/selector.ts';
 import { backendTls } from '../../tls/backend-tls.ts';
+import type { BackendStream, StreamWaiter } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
 import { Counters } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
 import type { ProxySettings } from '../settings.ts';
 import { Tunnels } from '../tunnel/tunnels.ts';
-import { BackendConnection } from './http1-connection.ts';
-import { BackendPool, type ConnectionWaiter } from './pool.ts';
+import { Http1BackendConnection } from './http1-connection.ts';
+import { Http1Pool } from './http1-pool.ts';
+import { Origins } from './origins.ts';
 
 /** Remembers what it was given. */
-class Waiter implements ConnectionWaiter {
-  readonly connections: BackendConnection[] = [];
+class Waiter implements StreamWaiter {
+  readonly connections: Http1BackendConnection[] = [];
   readonly errors: ErrorCode[] = [];
 
-  onConnection(connection: BackendConnection): void {
-    this.connections.push(connection);
+  onStream(stream: BackendStream): void {
+    this.connections.push(stream as Http1BackendConnection);
   }
 
-  onNoConnection(code: ErrorCode): void {
+  onNoStream(code: ErrorCode): void {
     this.errors.push(code);
   }
 
@@ -42,7 +45,10 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
   return {
     settings: { ...testSettings, ...settings },
     routes: { cached: unused, load: unused, markDown: unused },
-    pools: null as unknown as ProxyContext['pools'],
+    policy: { ...testSettings, selector: new TwoRandomChoices(Math.random) },
+    origins: new Origins(),
+    responders: [],
+    onInternalError: unused,
     deadlines: new Deadlines(systemClock.monotonicMs()),
     tunnels: new Tunnels(),
     observer: { exchangeEnded: unused },
@@ -60,20 +66,20 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
 describe('a pool', () => {
   let server: RawBackend;
   let context: ProxyContext;
-  let pool: BackendPool;
+  let pool: Http1Pool;
   let emptied: number;
 
   function open(settings: Partial<ProxySettings> = {}, port = server.port): void {
     context = contextWith(settings);
     emptied = 0;
-    pool = new BackendPool(new Backend(`http://127.0.0.1:${port}`, '127.0.0.1', port, 0, 1), context, () => emptied++);
+    pool = new Http1Pool(new Backend(`http://127.0.0.1:${port}`, '127.0.0.1', port, 0, 1), context, () => emptied++);
   }
 
-  async function take(unusedMsMax = Number.POSITIVE_INFINITY): Promise<BackendConnection> {
+  async function take(unusedMsMax = Number.POSITIVE_INFINITY): Promise<Http1BackendConnection> {
     const waiter = new Waiter();
-    pool.take(waiter, unusedMsMax);
+    pool.acquire(waiter, unusedMsMax);
     await until('a connection', () => waiter.connections.length === 1);
-    return waiter.connections[0] as BackendConnection;
+    return waiter.connections[0] as Http1BackendConnection;
   }
 
   beforeEach(async () => {
@@ -97,8 +103,8 @@ describe('a pool', () => {
     pool.giveBack(first);
     pool.giveBack(second);
     const waiter = new Waiter();
-    pool.take(waiter, Number.POSITIVE_INFINITY);
-    pool.take(waiter, Number.POSITIVE_INFINITY);
+    pool.acquire(waiter, Number.POSITIVE_INFINITY);
+    pool.acquire(waiter, Number.POSITIVE_INFINITY);
     assert.deepEqual(waiter.connections, [second, first]);
     for (const connection of waiter.connections) connection.destroy();
   });
@@ -117,7 +123,7 @@ describe('a pool', () => {
 
   test('never calls a waiter that has cancelled while its connection was made', async () => {
     const gone = new Waiter();
-    pool.take(gone, Number.POSITIVE_INFINITY);
+    pool.acquire(gone, Number.POSITIVE_INFINITY);
     pool.cancel(gone);
     const other = await take();
     await until('both', () => server.peers.length === 2);
@@ -132,8 +138,8 @@ describe('a pool', () => {
     open({ backendConnectionsMax: 1 });
     const gone = new Waiter();
     const waiting = new Waiter();
-    pool.take(gone, Number.POSITIVE_INFINITY);
-    pool.take(waiting, Number.POSITIVE_INFINITY);
+    pool.acquire(gone, Number.POSITIVE_INFINITY);
+    pool.acquire(waiting, Number.POSITIVE_INFINITY);
     pool.cancel(gone);
     await until('the connection', () => waiting.connections.length === 1);
     assert.equal(gone.calls, 0);
@@ -143,7 +149,7 @@ describe('a pool', () => {
 
   test('makes no connection for nobody while it drains', async () => {
     const gone = new Waiter();
-    pool.take(gone, Number.POSITIVE_INFINITY);
+    pool.acquire(gone, Number.POSITIVE_INFINITY);
     context.draining = true;
     pool.cancel(gone);
     await until('its end', () => pool.openConnections === 0);
@@ -156,7 +162,7 @@ describe('a pool', () => {
     pool.giveBack(first);
     first.destroy();
     const waiter = new Waiter();
-    pool.take(waiter, Number.POSITIVE_INFINITY);
+    pool.acquire(waiter, Number.POSITIVE_INFINITY);
     assert.equal(waiter.calls, 0);
     await until('a new one', () => waiter.connections.length === 1);
     assert.notEqual(waiter.connections[0], first);
@@ -168,8 +174,8 @@ describe('a pool', () => {
     const connection = await take();
     assert.equal(connection.reused, false);
     const [first, second] = [new Waiter(), new Waiter()];
-    pool.take(first, Number.POSITIVE_INFINITY);
-    pool.take(second, Number.POSITIVE_INFINITY);
+    pool.acquire(first, Number.POSITIVE_INFINITY);
+    pool.acquire(second, Number.POSITIVE_INFINITY);
     assert.equal(pool.waitingRequests, 2);
     pool.giveBack(connection);
     assert.deepEqual(first.connections, [connection]);
@@ -184,7 +190,7 @@ describe('a pool', () => {
     open({ backendConnectionsMax: 1 });
     const connection = await take();
     const waiting = new Waiter();
-    pool.take(waiting, Number.POSITIVE_INFINITY);
+    pool.acquire(waiting, Number.POSITIVE_INFINITY);
     connection.destroy();
     await until('another', () => waiting.connections.length === 1);
     assert.equal(server.peers.length, 2);
@@ -195,8 +201,8 @@ describe('a pool', () => {
     open({ backendConnectionsMax: 1, queueMax: 1, queueTimeoutMs: 5 });
     const connection = await take();
     const [waiting, refused] = [new Waiter(), new Waiter()];
-    pool.take(waiting, Number.POSITIVE_INFINITY);
-    pool.take(refused, Number.POSITIVE_INFINITY);
+    pool.acquire(waiting, Number.POSITIVE_INFINITY);
+    pool.acquire(refused, Number.POSITIVE_INFINITY);
     assert.deepEqual(refused.errors, ['BACKEND_QUEUE_FULL']);
     assert.equal(waiting.calls, 0);
     await until('the deadline', () => {
@@ -231,7 +237,7 @@ describe('a pool', () => {
   test('tells of a connection that is refused, and is empty again', async () => {
     open({}, 1);
     const waiter = new Waiter();
-    pool.take(waiter, Number.POSITIVE_INFINITY);
+    pool.acquire(waiter, Number.POSITIVE_INFINITY);
     await until('the refusal', () => waiter.calls === 1);
     assert.deepEqual(waiter.errors, ['BACKEND_CONNECT_REFUSED']);
     assert.equal(emptied, 1);
@@ -247,7 +253,7 @@ describe('a pool', () => {
     test(`takes ${code} on connecting for ${expected}`, async () => {
       const waiter = new Waiter();
       const silent = { closed: () => {}, connected: () => {}, hostname: '127.0.0.1', port: 1, address: '127.0.0.1:1' };
-      const connection = BackendConnection.open(silent as unknown as BackendPool, waiter, context);
+      const connection = Http1BackendConnection.open(silent as unknown as Http1Pool, waiter, context);
       connection.destroy();
       connection.onClosed(Object.assign(new Error(code), { code }));
       assert.deepEqual(waiter.errors, [expected]);

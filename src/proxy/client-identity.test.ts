@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { values } from '../../../test/helpers/reference-parser.ts';
-import { get, Rig, response } from '../../../test/helpers/rig.ts';
-import { trusted } from '../../../test/helpers/test-proxy.ts';
-import { until } from '../../../test/helpers/until.ts';
-import { RequestHead } from '../../http1/request-head.ts';
-import { clientAddress, describePeer, identityLines } from './client-identity.ts';
+import { values } from '../../test/helpers/reference-parser.ts';
+import { get, Rig, response } from '../../test/helpers/rig.ts';
+import { trusted } from '../../test/helpers/test-proxy.ts';
+import { until } from '../../test/helpers/until.ts';
+import { RequestHead } from '../http1/request-head.ts';
+import { clientAddress, describePeer, identityEdits } from './client-identity.ts';
 
 const proxies = trusted('10.0.0.1', '10.0.0.2', '2001:db8::1');
 
@@ -52,9 +52,9 @@ describe('the client is', () => {
 
 test('over TLS the fields say so', () => {
   const peer = describePeer('192.0.2.1', true, proxies);
-  const lines = identityLines(peer, head(), peer.address);
+  const { added } = identityEdits(peer, head(), peer.address);
   assert.match(
-    lines,
+    added.text,
     /^X-Forwarded-For: .*\r\nX-Real-IP: .*\r\nX-Forwarded-Protocol: https\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n/,
   );
 });

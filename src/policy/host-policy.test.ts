@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { defaultRetryBudget } from '../routing/retry-budget.ts';
+import { TwoRandomChoices } from '../routing/selector.ts';
+import { type HostPolicy, whyNotAdmitted } from './host-policy.ts';
+
+const policy: HostPolicy = {
+  selector: new TwoRandomChoices(Math.random),
+  requestsMax: 2,
+  tunnelsMax: 1,
+  retriesMax: 0,
+  retryBudget: defaultRetryBudget,
+  retryBodyBytesMax: 0,
+  downMs: 0,
+  downOn500: false,
+};
+
+test('a host is admitted up to its limits; tunnels have one of their own', () => {
+  assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 1 }, false), '');
+  assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 0 }, true), '');
+  assert.equal(whyNotAdmitted(policy, { inFlight: 2, tunnels: 0 }, false), '2 requests in flight');
+  assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 1 }, true), '1 tunnels');
+});

@@ -1,0 +1,121 @@
+import type { ErrorCode } from '../base/errors.ts';
+import { invariant } from '../base/invariant.ts';
+import type { FieldLines } from '../http/field-lines.ts';
+import type { ResponseView } from '../http/message.ts';
+import { isIdempotent } from '../http/methods.ts';
+import type { Backend } from '../routing/backend.ts';
+import type { BackendStream, Origin, ResponseSink, StreamWaiter } from './backend-stream.ts';
+import type { Exchange } from './exchange.ts';
+import type { Failure } from './failure.ts';
+import type { TunnelOpening } from './server-stream.ts';
+
+/** A connection used longer ago than this may be closed by the backend just now: not for a request sent only once. */
+const unsafeReuseMsMax = 1000;
+
+/** One attempt of an exchange: its request on the way to one backend, and the response on its way back. */
+export class Attempt implements StreamWaiter, ResponseSink {
+  readonly backend: Backend;
+  private readonly exchange: Exchange;
+  private readonly origin: Origin;
+  /** Null while it is waited for, and once it has ended. */
+  private stream: BackendStream | null = null;
+  private isWaiting = true;
+
+  /** Counts on the backend until it ends. */
+  constructor(exchange: Exchange, backend: Backend, origin: Origin) {
+    this.exchange = exchange;
+    this.backend = backend;
+    this.origin = origin;
+    backend.inFlight++;
+  }
+
+  /** Whether the backend is being sent the request. */
+  get isSending(): boolean {
+    return this.stream !== null;
+  }
+
+  /** Asks for a stream. @param afresh on a new connection, since a kept one had just been closed. */
+  start(afresh: boolean): void {
+    const isSafe = isIdempotent(this.exchange.method);
+    this.origin.acquire(this, afresh ? 0 : isSafe ? Number.POSITIVE_INFINITY : unsafeReuseMsMax);
+  }
+
+  sendData(bytes: Buffer, start: number, end: number): void {
+    this.stream?.sendData(bytes, start, end);
+  }
+
+  sendEnd(trailers: FieldLines | null): void {
+    this.stream?.sendEnd(trailers);
+  }
+
+  /** @returns false if the backend does not keep up. */
+  flush(): boolean {
+    return this.stream === null || this.stream.flush();
+  }
+
+  resumeResponse(): void {
+    this.stream?.resumeResponse();
+  }
+
+  /** The exchange has ended: what is still under way is given up. */
+  end(): void {
+    const { stream } = this;
+    this.stream = null;
+    this.backend.inFlight--;
+    if (this.isWaiting) this.origin.cancel(this);
+    this.isWaiting = false;
+    stream?.cancel();
+  }
+
+  onStream(stream: BackendStream): void {
+    invariant(this.isWaiting, 'an attempt gets a stream only while it waits for one');
+    this.isWaiting = false;
+    this.stream = stream;
+    this.exchange.onStream(stream, this);
+  }
+
+  onNoStream(code: ErrorCode, detail: string): void {
+    this.isWaiting = false;
+    this.fail({ code, detail, reused: false, progress: 'unsent' });
+  }
+
+  onInformational(response: ResponseView): void {
+    this.exchange.stream.sendInformational(response);
+  }
+
+  onHead(response: ResponseView): void {
+    this.exchange.onResponseHead(response, this.backend);
+  }
+
+  onData(bytes: Buffer, start: number, end: number): void {
+    this.exchange.stream.sendData(bytes, start, end);
+  }
+
+  onFlush(): void {
+    if (!this.exchange.flushResponse()) this.stream?.pauseResponse();
+  }
+
+  onEnd(trailers: FieldLines | null): void {
+    this.stream = null;
+    this.exchange.onResponseEnd(trailers);
+  }
+
+  onSwitch(response: ResponseView, opening: TunnelOpening): void {
+    this.stream = null;
+    this.exchange.onSwitch(response, opening);
+  }
+
+  onFailed(failure: Failure): void {
+    this.stream = null;
+    this.fail(failure);
+  }
+
+  onDrain(): void {
+    this.exchange.onRequestDrain();
+  }
+
+  private fail(failure: Failure): void {
+    this.backend.inFlight--;
+    this.exchange.onAttemptFailed(failure, this.backend);
+  }
+}

@@ -1,0 +1,56 @@
+import type { Backend } from '../../routing/backend.ts';
+import type { ProxyContext } from '../context.ts';
+import { Http1Pool } from './http1-pool.ts';
+
+/** TLS sessions kept of backends without a connection, some 2 KB each. */
+const tlsSessionsMax = 1000;
+
+/** The origins of this worker, by address: hosts that share a backend share its connections. */
+export class Origins {
+  private readonly pools = new Map<string, Http1Pool>();
+  /** TLS sessions of backends that have no connection now, to be resumed by their next one. */
+  private readonly tlsSessions = new Map<string, Buffer>();
+  private readonly forget = (pool: Http1Pool): void => {
+    this.pools.delete(pool.address);
+    pool.isForgotten = true;
+    this.keepSession(pool);
+  };
+
+  of(backend: Backend, context: ProxyContext): Http1Pool {
+    const { attachment } = backend;
+    if (attachment instanceof Http1Pool && !attachment.isForgotten) return attachment;
+    let pool = this.pools.get(backend.address);
+    if (pool === undefined) {
+      pool = new Http1Pool(backend, context, this.forget);
+      pool.tlsSession = this.tlsSessions.get(backend.address) ?? null;
+      this.pools.set(backend.address, pool);
+    }
+    backend.attachment = pool;
+    return pool;
+  }
+
+  private keepSession({ address, tlsName, tlsSession }: Http1Pool): void {
+    if (tlsName === null) return;
+    this.tlsSessions.delete(address);
+    if (tlsSession === null) return;
+    this.tlsSessions.set(address, tlsSession);
+    if (this.tlsSessions.size <= tlsSessionsMax) return;
+    const oldest = this.tlsSessions.keys().next();
+    if (!oldest.done) this.tlsSessions.delete(oldest.value);
+  }
+
+  closeIdle(): void {
+    for (const pool of this.pools.values()) pool.closeIdle();
+  }
+
+  get size(): number {
+    return this.pools.size;
+  }
+
+  /** Requests that wait for a connection, of all pools. */
+  get waitingRequests(): number {
+    let count = 0;
+    for (const pool of this.pools.values()) count += pool.waitingRequests;
+    return count;
+  }
+}

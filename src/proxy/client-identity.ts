@@ -1,0 +1,120 @@
+import { randomFillSync } from 'node:crypto';
+import { type BlockList, isIP } from 'node:net';
+import { type FieldEdits, FieldLines } from '../http/field-lines.ts';
+import { Field, fieldSet, identityFields } from '../http/field-names.ts';
+import { hasField, joinedValues, type RequestView } from '../http/message.ts';
+
+/**
+ * Who the client is, as the backend is told (docs/client-identity.md). A peer that is not trusted tells us nothing:
+ * every such field of its is dropped, and set from the connection. A trusted one is another proxy: what it says is
+ * kept, and it is itself appended to the way that the request came.
+ */
+
+/** The peer of one connection. */
+export interface Peer {
+  /** As logs and fields show it: IPv4 as `::ffff:a.b.c.d`, like Hipache. */
+  readonly address: string;
+  readonly trusted: boolean;
+  readonly secure: boolean;
+  /** The fields for every request of an untrusted peer. */
+  readonly fields: FieldLines;
+}
+
+export function describePeer(address: string, secure: boolean, trustedProxies: BlockList): Peer {
+  const shown = shownAddress(address);
+  return {
+    address: shown,
+    trusted: isTrusted(address, trustedProxies),
+    secure,
+    fields: peerFields(shown, secure),
+  };
+}
+
+/** The address of the client: that of the peer, or what a trusted peer says, as far as trusted peers vouch for it. */
+export function clientAddress(peer: Peer, request: RequestView, trustedProxies: BlockList): string {
+  if (!peer.trusted) return peer.address;
+  const forwardedFor = joinedValues(request, Field.X_FORWARDED_FOR);
+  if (forwardedFor === null) return peer.address;
+  let client = peer.address;
+  for (const part of forwardedFor.split(',').reverse()) {
+    const address = part.trim();
+    if (isIP(address) === 0) break;
+    client = shownAddress(address);
+    if (!isTrusted(address, trustedProxies)) break;
+  }
+  return client;
+}
+
+/** The fields that tell the backend who the client is, for one request, and those of the client that they replace. */
+export function identityEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
+  return peer.trusted
+    ? { dropped: replacedOfTrusted, added: vouchedFields(peer, request, client) }
+    : { dropped: identityFields, added: new FieldLines(peer.fields.text + newTraceLines()) };
+}
+
+const replacedOfTrusted = fieldSet(Field.X_FORWARDED_FOR);
+
+/** A trusted peer's own fields stay; what it does not say is added. */
+function vouchedFields(peer: Peer, request: RequestView, client: string): FieldLines {
+  const has = (number: number): boolean => hasField(request, number);
+  const fields = new FieldLines();
+  const forwardedFor = joinedValues(request, Field.X_FORWARDED_FOR);
+  fields.add('X-Forwarded-For', forwardedFor === null ? peer.address : `${forwardedFor}, ${peer.address}`);
+  if (!has(Field.X_REAL_IP)) fields.add('X-Real-IP', client);
+  const protocol =
+    joinedValues(request, Field.X_FORWARDED_PROTO) ??
+    joinedValues(request, Field.X_FORWARDED_PROTOCOL) ??
+    (peer.secure ? 'https' : 'http');
+  if (!has(Field.X_FORWARDED_PROTOCOL)) fields.add('X-Forwarded-Protocol', protocol);
+  if (!has(Field.X_FORWARDED_PROTO)) fields.add('X-Forwarded-Proto', protocol);
+  if (!has(Field.X_FORWARDED_PORT)) fields.add('X-Forwarded-Port', protocol === 'https' ? '443' : '80');
+  const id = newTraceId();
+  if (!has(Field.X_REQUEST_ID)) fields.add('X-Request-Id', id.slice(0, 32));
+  if (!has(Field.TRACEPARENT)) fields.add('traceparent', `00-${id.slice(0, 32)}-${id.slice(32)}-00`);
+  return fields;
+}
+
+function peerFields(address: string, secure: boolean): FieldLines {
+  const fields = new FieldLines();
+  const protocol = secure ? 'https' : 'http';
+  fields.add('X-Forwarded-For', address);
+  fields.add('X-Real-IP', address);
+  fields.add('X-Forwarded-Protocol', protocol);
+  fields.add('X-Forwarded-Proto', protocol);
+  fields.add('X-Forwarded-Port', secure ? '443' : '80');
+  return fields;
+}
+
+function shownAddress(address: string): string {
+  return address.includes(':') ? address : `::ffff:${address}`;
+}
+
+function isTrusted(address: string, trustedProxies: BlockList): boolean {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  const plain = mapped === null ? address : (mapped[1] as string);
+  const family = isIP(plain);
+  if (family === 0) return false;
+  return trustedProxies.check(plain, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+function newTraceLines(): string {
+  const id = newTraceId();
+  const traceId = id.slice(0, 32);
+  return `X-Request-Id: ${traceId}\r\ntraceparent: 00-${traceId}-${id.slice(32)}-00\r\n`;
+}
+
+/** Random bytes are drawn for many ids at once: a call per request would cost more than the rest of its head. */
+const idBytes = 24;
+const drawn = Buffer.allocUnsafeSlow(idBytes * 341);
+let drawnAt = drawn.length;
+
+/** 48 hexadecimal digits: 32 of a trace id, 16 of a parent id (W3C Trace Context, section 3.2.2). */
+function newTraceId(): string {
+  if (drawnAt === drawn.length) {
+    randomFillSync(drawn);
+    drawnAt = 0;
+  }
+  const id = drawn.toString('hex', drawnAt, drawnAt + idBytes);
+  drawnAt += idBytes;
+  return id;
+}

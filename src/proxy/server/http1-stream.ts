@@ -1,0 +1,145 @@
+import type { ErrorCode } from '../../base/errors.ts';
+import { invariant } from '../../base/invariant.ts';
+import type { FieldLines } from '../../http/field-lines.ts';
+import type { ResponseView } from '../../http/message.ts';
+import { clientFraming, responseHeadText, switchHeadText } from '../../http1/forward-response.ts';
+import { Framing } from '../../http1/head.ts';
+import type { RequestHead } from '../../http1/request-head.ts';
+import type { ByteSocket } from '../../sockets/byte-socket.ts';
+import type { Peer } from '../client-identity.ts';
+import type { ProxyContext } from '../context.ts';
+import { type LocalReply, localReplyText } from '../local-reply.ts';
+import type { ServerStream, TunnelOpening } from '../server-stream.ts';
+
+/** What a stream needs of the connection that it belongs to. */
+interface StreamConnection {
+  /** Whether another request may follow the response that begins now. */
+  mayGoOn(): boolean;
+  pauseRequest(): void;
+  resumeRequest(): void;
+  /** What is waited for may be something else now. */
+  updateDeadline(): void;
+  /** Gives the socket away. */
+  openTunnel(): TunnelOpening;
+  /** The exchange is over. @param keepsAlive its response lets another request follow. */
+  released(keepsAlive: boolean): void;
+}
+
+/** The responses on one connection of a client of HTTP/1: one object serves exchange after exchange. */
+export class Http1Stream implements ServerStream {
+  readonly request: RequestHead;
+  readonly peer: Peer;
+  /** Whether a response waits for the client to read. */
+  isBlocked = false;
+  private readonly context: ProxyContext;
+  private readonly connection: StreamConnection;
+  private readonly socket: ByteSocket;
+  private framing: Framing = Framing.NONE;
+  private keepsAlive = true;
+  private bytesBefore = 0;
+
+  constructor(
+    connection: StreamConnection,
+    request: RequestHead,
+    socket: ByteSocket,
+    peer: Peer,
+    context: ProxyContext,
+  ) {
+    this.connection = connection;
+    this.request = request;
+    this.socket = socket;
+    this.peer = peer;
+    this.context = context;
+  }
+
+  /** Ready for the exchange of the request that was read. */
+  begin(): void {
+    this.isBlocked = false;
+    this.bytesBefore = this.socket.bytesQueued;
+  }
+
+  get bytesSent(): number {
+    return this.socket.bytesQueued - this.bytesBefore;
+  }
+
+  sendInformational(response: ResponseView): void {
+    // RFC 9110 section 15.2: never to a client of HTTP/1.0.
+    if (this.request.versionMinor === 0) return;
+    this.socket.append(
+      responseHeadText(response, { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added: null }),
+    );
+  }
+
+  sendHead(response: ResponseView, added: FieldLines | null): void {
+    const { versionMinor } = this.request;
+    this.framing = clientFraming(response, versionMinor);
+    // A response that comes before the end of its request may leave the body unsent (RFC 9110 section 10.1.1).
+    this.keepsAlive = this.connection.mayGoOn() && this.framing !== Framing.CLOSE;
+    this.socket.append(
+      responseHeadText(response, { versionMinor, framing: this.framing, keepAlive: this.keepsAlive, added }),
+    );
+  }
+
+  sendData(bytes: Buffer, start: number, end: number): void {
+    if (this.framing !== Framing.CHUNKED) {
+      this.socket.appendBytes(bytes, start, end);
+      return;
+    }
+    invariant(end > start, 'an empty chunk would end the body');
+    this.socket.append(`${(end - start).toString(16)}\r\n`);
+    this.socket.appendBytes(bytes, start, end);
+    this.socket.append('\r\n');
+  }
+
+  sendEnd(trailers: FieldLines | null): void {
+    if (this.framing === Framing.CHUNKED) this.socket.append(`0\r\n${trailers === null ? '' : trailers.text}\r\n`);
+    this.socket.flush();
+  }
+
+  sendLocal(reply: LocalReply, code: ErrorCode | null, added: FieldLines | null): void {
+    const { context, request } = this;
+    // A request that was not read whole leaves its rest in the way of the next one.
+    this.keepsAlive = request.refusal === '' && this.connection.mayGoOn();
+    this.socket.append(
+      localReplyText(reply, code, {
+        versionMinor: request.versionMinor,
+        isHead: request.method === 'HEAD',
+        accept: request.acceptField < 0 ? '' : request.fieldValue(request.acceptField),
+        page: context.pages?.page(reply.status) ?? null,
+        keepAlive: this.keepsAlive,
+        epochMs: context.clock.epochMs(),
+        added,
+      }),
+    );
+    this.socket.flush();
+  }
+
+  flush(): boolean {
+    const flowing = this.socket.flush();
+    this.isBlocked = !flowing;
+    this.connection.updateDeadline();
+    return flowing;
+  }
+
+  pauseRequest(): void {
+    this.connection.pauseRequest();
+  }
+
+  resumeRequest(): void {
+    this.connection.resumeRequest();
+  }
+
+  abort(): void {
+    this.keepsAlive = false;
+    this.socket.reset();
+  }
+
+  openTunnel(response: ResponseView, added: FieldLines | null): TunnelOpening {
+    this.socket.append(switchHeadText(response, added));
+    return this.connection.openTunnel();
+  }
+
+  release(): void {
+    this.connection.released(this.keepsAlive);
+  }
+}

@@ -1,0 +1,203 @@
+import type { Socket } from 'node:net';
+import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
+import { PlainSocket } from '../../sockets/plain-socket.ts';
+import { NEED_MORE_PROXY, parseProxyHeader } from '../../sockets/proxy-protocol.ts';
+import { readProxyHeader } from '../../sockets/proxy-protocol-accept.ts';
+import { StreamSocket } from '../../sockets/stream-socket.ts';
+import { peerAddress, socketOn, type TcpHandle, takeHandle } from '../../sockets/tcp-handle.ts';
+import type { TlsListener } from '../../tls/tls-listener.ts';
+import { describePeer, type Peer } from '../client-identity.ts';
+import { drainGraceMs, type ProxyContext } from '../context.ts';
+import type { Timed } from '../deadlines.ts';
+import type { ServerConnection, ServerConnections } from './connections.ts';
+import { Http1Connection } from './http1-connection.ts';
+
+/** What serves a connection once its protocol is known. */
+interface NegotiatedConnection extends ServerConnection, SocketHandler {
+  /** Begins to serve the socket, whose handler it is by now. */
+  attach(socket: ByteSocket): void;
+}
+
+type ConnectionClass = new (peer: Peer, connections: ServerConnections, context: ProxyContext) => NegotiatedConnection;
+
+/** Protocols that clients may choose from by ALPN, in the order of our preference (RFC 7301). */
+const protocols: Readonly<Record<string, ConnectionClass>> = { 'http/1.1': Http1Connection };
+const alpnProtocols = Object.keys(protocols);
+
+/** What is spoken on the connections of one listen address. */
+export interface ListenerTraits {
+  /** Null for plain connections. */
+  readonly tls: TlsListener | null;
+  /** Whether every connection begins with a PROXY protocol header, before TLS if that is spoken too. */
+  readonly proxyProtocol: boolean;
+}
+
+/** Serves an accepted connection: finds out who the client is and what it speaks, then hands it on. */
+export function negotiate(
+  handle: TcpHandle,
+  traits: ListenerTraits,
+  connections: ServerConnections,
+  context: ProxyContext,
+): void {
+  const address = peerAddress(handle);
+  if (traits.tls === null && !traits.proxyProtocol) {
+    serveHttp1(handle, address, connections, context);
+    return;
+  }
+  if (traits.tls !== null && traits.proxyProtocol) {
+    new ProxyHeaderBeforeTls(socketOn(handle), address, traits.tls, connections, context);
+    return;
+  }
+  const negotiation = new Negotiation(address, traits.tls !== null, connections, context);
+  connections.add(negotiation);
+  negotiation.attach(
+    traits.tls === null
+      ? PlainSocket.accepted(handle, negotiation, context.settings.writeBufferBytesMax)
+      : acceptTls(handle, negotiation, traits.tls, context),
+  );
+}
+
+/** Plain connections without a PROXY header have nothing to negotiate. */
+function serveHttp1(handle: TcpHandle, address: string, connections: ServerConnections, context: ProxyContext): void {
+  const { settings } = context;
+  const connection = new Http1Connection(describePeer(address, false, settings.trustedProxies), connections, context);
+  connections.add(connection);
+  const socket = PlainSocket.accepted(handle, connection, settings.writeBufferBytesMax);
+  connection.attach(socket);
+  socket.resume();
+}
+
+function acceptTls(
+  accepted: TcpHandle | Socket,
+  handler: SocketHandler,
+  listener: TlsListener,
+  { settings }: ProxyContext,
+): ByteSocket {
+  return StreamSocket.acceptedTls(accepted, handler, settings.writeBufferBytesMax, listener, alpnProtocols);
+}
+
+/** A connection before its protocol is known: while its PROXY header or its TLS handshake is awaited. */
+class Negotiation implements ServerConnection, SocketHandler, Timed {
+  deadlineMs: number;
+  deadlineSlot = -1;
+  readonly isStreaming = false;
+  private readonly context: ProxyContext;
+  private readonly connections: ServerConnections;
+  private readonly isTls: boolean;
+  private readonly address: string;
+  private socket!: ByteSocket;
+  private received: Buffer = Buffer.alloc(0);
+  private isOver = false;
+
+  constructor(address: string, isTls: boolean, connections: ServerConnections, context: ProxyContext) {
+    this.address = address;
+    this.isTls = isTls;
+    this.connections = connections;
+    this.context = context;
+    this.deadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
+    context.deadlines.add(this);
+  }
+
+  /** The socket needs its handler first. */
+  attach(socket: ByteSocket): void {
+    this.socket = socket;
+    socket.resume();
+  }
+
+  drain(): void {
+    if (this.isTls) return;
+    this.deadlineMs = Math.min(this.deadlineMs, this.context.clock.monotonicMs() + drainGraceMs);
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  onConnected(): void {
+    const { counters } = this.context;
+    counters.tlsHandshakes++;
+    if (this.socket.isResumed) counters.tlsHandshakesResumed++;
+    this.finish(this.address, null);
+  }
+
+  onBytes(bytes: Buffer, length: number): void {
+    this.received = Buffer.concat([this.received, bytes.subarray(0, length)]);
+    const header = parseProxyHeader(this.received);
+    if (header === NEED_MORE_PROXY) return;
+    if (header === null) this.destroy();
+    else this.finish(header.address === '' ? this.address : header.address, this.received.subarray(header.length));
+  }
+
+  onEnd(): void {
+    this.destroy();
+  }
+
+  onDrain(): void {}
+
+  onFinished(): void {}
+
+  onInternalError(error: Error): void {
+    this.context.onInternalError('a client connection', error);
+  }
+
+  onDeadline(): void {
+    this.destroy();
+  }
+
+  onClosed(): void {
+    if (this.isTls) this.context.counters.tlsHandshakesFailed++;
+    this.context.deadlines.remove(this);
+    this.connections.delete(this);
+  }
+
+  /** Both ends know what is spoken: hands the socket to that. @param rest bytes behind the PROXY header. */
+  private finish(address: string, rest: Buffer | null): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    const { connections, context, socket } = this;
+    const peer = describePeer(address, this.isTls, context.settings.trustedProxies);
+    context.deadlines.remove(this);
+    // A client that offers no protocol by ALPN speaks HTTP/1.
+    const Connection = protocols[socket.alpnProtocol] ?? Http1Connection;
+    const connection = new Connection(peer, connections, context);
+    connections.replace(this, connection);
+    socket.handTo(connection);
+    connection.attach(socket);
+    if (rest !== null && rest.length > 0) connection.onBytes(rest, rest.length);
+  }
+}
+
+/** A connection that begins with a PROXY header and goes on with TLS: only Node's own socket can stop between the two. */
+class ProxyHeaderBeforeTls implements ServerConnection {
+  private readonly socket: Socket;
+
+  constructor(
+    socket: Socket,
+    from: string,
+    listener: TlsListener,
+    connections: ServerConnections,
+    context: ProxyContext,
+  ) {
+    this.socket = socket;
+    connections.add(this);
+    readProxyHeader(socket, context.settings.headTimeoutMs, (address) => {
+      if (address === null) {
+        connections.delete(this);
+        return;
+      }
+      const negotiation = new Negotiation(address === '' ? from : address, true, connections, context);
+      connections.replace(this, negotiation);
+      // What has been read behind the header can only be handed on by the socket that read it.
+      const rest = socket.readableLength === 0 ? takeHandle(socket) : null;
+      negotiation.attach(acceptTls(rest ?? socket, negotiation, listener, context));
+    });
+  }
+
+  drain(): void {
+    this.socket.destroy();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}

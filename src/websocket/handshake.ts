@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import type { ErrorCode } from '../base/errors.ts';
+import { Field } from '../http/field-names.ts';
+import { type FieldView, type HttpVersion, hasField, namesProtocol, type RequestView } from '../http/message.ts';
+
+/** RFC 6455 section 1.3. */
+const acceptSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+/** Why a request that asks for `websocket` is not a handshake. */
+export interface HandshakeRefusal {
+  readonly code: ErrorCode;
+  readonly problem: string;
+}
+
+/** Checks the handshake of a client of HTTP/1 by RFC 6455 section 4.2.1; null if nothing is wrong with it. */
+export function checkHandshake(request: RequestView): HandshakeRefusal | null {
+  if (request.method !== 'GET') return malformed('websocket method');
+  if (hasField(request, Field.CONTENT_LENGTH) || hasField(request, Field.TRANSFER_ENCODING)) {
+    return malformed('websocket with a body');
+  }
+  let key = '';
+  let version = '';
+  for (let field = 0; field < request.fieldCount; field++) {
+    if (request.fieldNumber(field) !== Field.OTHER) continue;
+    const name = request.fieldName(field).toLowerCase();
+    if (name === 'sec-websocket-key') {
+      if (key !== '') return malformed('two websocket keys');
+      key = request.fieldValue(field);
+    } else if (name === 'sec-websocket-version') {
+      if (version !== '') return malformed('two websocket versions');
+      version = request.fieldValue(field);
+    }
+  }
+  // Sixteen bytes in base64.
+  if (!/^[A-Za-z0-9+/]{22}==$/.test(key)) return malformed('websocket key');
+  return version === '13' ? null : { code: 'REQUEST_UPGRADE', problem: 'websocket version' };
+}
+
+/** The 101 of a server of HTTP/1. */
+export interface SwitchingResponse extends FieldView {
+  readonly version: HttpVersion;
+  /** Names that its Connection fields nominate, lower case. */
+  readonly nominated: readonly string[] | null;
+}
+
+/** What is wrong with a 101 as the response to the handshake with `key` (RFC 6455 section 4.1); empty if nothing is. */
+export function switchProblem(response: SwitchingResponse, key: string): string {
+  if (response.version === '1.0') return 'switch on HTTP/1.0';
+  if (!namesProtocol(response, 'websocket')) return 'upgrade to websocket missing';
+  if (response.nominated?.includes('upgrade') !== true) return 'connection: upgrade missing';
+  let accept = '';
+  for (let field = 0; field < response.fieldCount; field++) {
+    if (response.fieldNumber(field) !== Field.OTHER) continue;
+    if (response.fieldName(field).toLowerCase() !== 'sec-websocket-accept') continue;
+    if (accept !== '') return 'two sec-websocket-accept';
+    accept = response.fieldValue(field);
+  }
+  return accept === acceptOf(key) ? '' : 'sec-websocket-accept';
+}
+
+/** The key of a handshake that `checkHandshake` has passed. */
+export function keyOf(request: FieldView): string {
+  for (let field = 0; field < request.fieldCount; field++) {
+    if (request.fieldNumber(field) !== Field.OTHER) continue;
+    if (request.fieldName(field).toLowerCase() === 'sec-websocket-key') return request.fieldValue(field);
+  }
+  return '';
+}
+
+/** The `Sec-WebSocket-Accept` for a key. */
+export function acceptOf(key: string): string {
+  return createHash('sha1').update(`${key}${acceptSuffix}`, 'latin1').digest('base64');
+}
+
+function malformed(problem: string): HandshakeRefusal {
+  return { code: 'REQUEST_INVALID', problem };
+}
