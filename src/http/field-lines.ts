@@ -31,9 +31,13 @@ export class FieldLines {
   }
 }
 
-/** What is changed in the fields of a message on its way: some are left out, some are added behind the others. */
-export interface FieldEdits {
+/** What is changed in the fields of a message on its way: some are left out, these lines are added behind the others. */
+export class FieldEdits extends FieldLines {
   /** Fields to leave out, as a set of numbers of `Field`. */
   readonly dropped: number;
-  readonly added: FieldLines;
+
+  constructor(dropped: number, text = '') {
+    super(text);
+    this.dropped = dropped;
+  }
 }

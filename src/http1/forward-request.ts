@@ -48,7 +48,7 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
   const fieldsEnd = text.length - 2;
   if (fieldsEnd > runStart) out += text.slice(runStart, fieldsEnd);
   if (!hasHost) out += `Host: ${head.authority}\r\n`;
-  out += edits.added.text;
+  out += edits.text;
   if (head.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
   if (head.takesTrailers) {
     return `${out}TE: trailers\r\nConnection: ${backendKeepAlive ? 'TE' : 'TE, close'}\r\n\r\n`;
@@ -67,7 +67,7 @@ function isDropped(head: RequestHead, field: number, number: number, dropped: nu
 }
 
 /** From any other protocol. */
-function writeRequestHead(request: RequestView, { dropped, added }: FieldEdits, backendKeepAlive: boolean): string {
+function writeRequestHead(request: RequestView, { dropped, text }: FieldEdits, backendKeepAlive: boolean): string {
   invariant(request.protocol === null, 'only HTTP/1 asks to switch protocols in a way that can be copied');
   let out = `${request.method} ${request.path} HTTP/1.1\r\nHost: ${request.authority ?? ''}\r\n`;
   for (let field = 0; field < request.fieldCount; field++) {
@@ -77,6 +77,6 @@ function writeRequestHead(request: RequestView, { dropped, added }: FieldEdits, 
     out += `${request.fieldName(field)}: ${request.fieldValue(field)}\r\n`;
   }
   if (request.bodyLength < 0) out += 'Transfer-Encoding: chunked\r\n';
-  out += added.text;
+  out += text;
   return backendKeepAlive ? `${out}\r\n` : `${out}Connection: close\r\n\r\n`;
 }

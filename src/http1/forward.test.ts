@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FieldLines } from '../http/field-lines.ts';
+import { FieldEdits } from '../http/field-lines.ts';
 import { Field, fieldSet } from '../http/field-names.ts';
 import type { FieldView, RequestView, ResponseView } from '../http/message.ts';
 import { requestHeadText } from './forward-request.ts';
@@ -33,10 +33,7 @@ function linesOf(text: string): string[] {
   return [start.replace(/^(HTTP\/1\.[01] \d{3}) .*/, '$1 '), ...fields.sort()];
 }
 
-const edits = {
-  dropped: fieldSet(Field.X_FORWARDED_FOR),
-  added: new FieldLines('X-Forwarded-For: 192.0.2.1\r\n'),
-};
+const edits = new FieldEdits(fieldSet(Field.X_FORWARDED_FOR), 'X-Forwarded-For: 192.0.2.1\r\n');
 
 test('a request of another protocol gives the head that the same request of HTTP/1 gives', () => {
   const cases: readonly (readonly string[])[] = [
@@ -75,7 +72,7 @@ test('a response of another protocol gives the head that the same response of HT
     for (const versionMinor of [0, 1]) {
       const framing = clientFraming(head, versionMinor);
       assert.equal(clientFraming(view, versionMinor), framing);
-      const shape = { versionMinor, framing, keepAlive: framing !== Framing.CLOSE, added: edits.added };
+      const shape = { versionMinor, framing, keepAlive: framing !== Framing.CLOSE, added: edits };
       assert.deepEqual(linesOf(responseHeadText(view, shape)), linesOf(responseHeadText(head, shape)));
     }
   }

@@ -16,10 +16,10 @@ const unsafeReuseMsMax = 1000;
 export class Attempt implements StreamWaiter, ResponseSink {
   readonly backend: Backend;
   private readonly exchange: Exchange;
-  private readonly origin: Origin;
+  /** That it waits for; null once it has a stream, or gets none. */
+  private origin: Origin | null;
   /** Null while it is waited for, and once it has ended. */
   private stream: BackendStream | null = null;
-  private isWaiting = true;
 
   /** Counts on the backend until it ends. */
   constructor(exchange: Exchange, backend: Backend, origin: Origin) {
@@ -37,7 +37,7 @@ export class Attempt implements StreamWaiter, ResponseSink {
   /** Asks for a stream. @param afresh on a new connection, since a kept one had just been closed. */
   start(afresh: boolean): void {
     const isSafe = isIdempotent(this.exchange.method);
-    this.origin.acquire(this, afresh ? 0 : isSafe ? Number.POSITIVE_INFINITY : unsafeReuseMsMax);
+    this.origin?.acquire(this, afresh ? 0 : isSafe ? Number.POSITIVE_INFINITY : unsafeReuseMsMax);
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
@@ -62,20 +62,20 @@ export class Attempt implements StreamWaiter, ResponseSink {
     const { stream } = this;
     this.stream = null;
     this.backend.inFlight--;
-    if (this.isWaiting) this.origin.cancel(this);
-    this.isWaiting = false;
+    this.origin?.cancel(this);
+    this.origin = null;
     stream?.cancel();
   }
 
   onStream(stream: BackendStream): void {
-    invariant(this.isWaiting, 'an attempt gets a stream only while it waits for one');
-    this.isWaiting = false;
+    invariant(this.origin !== null, 'an attempt gets a stream only while it waits for one');
+    this.origin = null;
     this.stream = stream;
     this.exchange.onStream(stream, this);
   }
 
   onNoStream(code: ErrorCode, detail: string): void {
-    this.isWaiting = false;
+    this.origin = null;
     this.fail({ code, detail, reused: false, progress: 'unsent' });
   }
 

@@ -52,9 +52,9 @@ describe('the client is', () => {
 
 test('over TLS the fields say so', () => {
   const peer = describePeer('192.0.2.1', true, proxies);
-  const { added } = identityEdits(peer, head(), peer.address);
+  const edits = identityEdits(peer, head(), peer.address);
   assert.match(
-    added.text,
+    edits.text,
     /^X-Forwarded-For: .*\r\nX-Real-IP: .*\r\nX-Forwarded-Protocol: https\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n/,
   );
 });

@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import { type BlockList, isIP } from 'node:net';
-import { type FieldEdits, FieldLines } from '../http/field-lines.ts';
+import { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import { Field, fieldSet, identityFields } from '../http/field-names.ts';
 import { hasField, joinedValues, type RequestView } from '../http/message.ts';
 
@@ -48,16 +48,16 @@ export function clientAddress(peer: Peer, request: RequestView, trustedProxies: 
 /** The fields that tell the backend who the client is, for one request, and those of the client that they replace. */
 export function identityEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
   return peer.trusted
-    ? { dropped: replacedOfTrusted, added: vouchedFields(peer, request, client) }
-    : { dropped: identityFields, added: new FieldLines(peer.fields.text + newTraceLines()) };
+    ? vouchedEdits(peer, request, client)
+    : new FieldEdits(identityFields, peer.fields.text + newTraceLines());
 }
 
 const replacedOfTrusted = fieldSet(Field.X_FORWARDED_FOR);
 
 /** A trusted peer's own fields stay; what it does not say is added. */
-function vouchedFields(peer: Peer, request: RequestView, client: string): FieldLines {
+function vouchedEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
   const has = (number: number): boolean => hasField(request, number);
-  const fields = new FieldLines();
+  const fields = new FieldEdits(replacedOfTrusted);
   const forwardedFor = joinedValues(request, Field.X_FORWARDED_FOR);
   fields.add('X-Forwarded-For', forwardedFor === null ? peer.address : `${forwardedFor}, ${peer.address}`);
   if (!has(Field.X_REAL_IP)) fields.add('X-Real-IP', client);

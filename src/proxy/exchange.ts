@@ -27,8 +27,6 @@ import type { RequestSink, ServerStream, TunnelOpening } from './server-stream.t
  */
 export class Exchange implements RequestSink, EndedExchange {
   readonly stream: ServerStream;
-  readonly request: RequestView;
-  readonly method: string;
   /** Monotonic ms at which the head was complete. */
   readonly startMs: number;
   frontend: Frontend | null = null;
@@ -43,7 +41,6 @@ export class Exchange implements RequestSink, EndedExchange {
   errorDetail = '';
   /** Bytes written to the client; set at the end. */
   bytesSent = 0;
-  readonly tunnelBytesReceived = 0;
   /** Attempts made. */
   attempts = 0;
   /** Monotonic ms of the last attempt that got as far as a connection; 0 before. */
@@ -54,8 +51,6 @@ export class Exchange implements RequestSink, EndedExchange {
   requestComplete: boolean;
   ended = false;
   isHealthCheck = false;
-  /** If it becomes one, it goes on as a `TunnelExchange`. */
-  readonly isTunnel = false;
 
   private readonly context: ProxyContext;
   private attempt: Attempt | null = null;
@@ -70,12 +65,9 @@ export class Exchange implements RequestSink, EndedExchange {
   private wasStale = false;
 
   constructor(stream: ServerStream, context: ProxyContext) {
-    const { request } = stream;
     this.stream = stream;
-    this.request = request;
     this.context = context;
-    this.method = request.method;
-    this.requestComplete = request.bodyLength === 0;
+    this.requestComplete = stream.request.bodyLength === 0;
     this.startMs = context.clock.monotonicMs();
     context.counters.requests++;
     context.counters.requestsInFlight++;
@@ -217,6 +209,23 @@ export class Exchange implements RequestSink, EndedExchange {
     if (!this.requestBlocked) return;
     this.requestBlocked = false;
     if (!this.requestComplete) this.stream.resumeRequest();
+  }
+
+  get request(): RequestView {
+    return this.stream.request;
+  }
+
+  get method(): string {
+    return this.request.method;
+  }
+
+  /** If it becomes one, it goes on as a `TunnelExchange`. */
+  get isTunnel(): boolean {
+    return false;
+  }
+
+  get tunnelBytesReceived(): number {
+    return 0;
   }
 
   /** The client, as the log shows it. */
