@@ -1,7 +1,8 @@
 import { packageVersion } from '../base/version.ts';
 import type { MetricValues } from '../processes/messages.ts';
-import type { RestartReason, Supervisor, SupervisorObserver } from '../processes/supervisor.ts';
+import type { Supervisor, SupervisorObserver } from '../processes/supervisor.ts';
 import type { WorkerProcess } from '../processes/worker-process.ts';
+import type { RestartReason } from '../processes/worker-slot.ts';
 import { FleetMetrics } from '../telemetry/fleet-metrics.ts';
 import { fleetMetrics, namedValues, primaryMetrics, workerMetrics } from '../telemetry/metric-table.ts';
 import type { MetricsSource, MetricsText } from '../telemetry/metrics-server.ts';

@@ -7,7 +7,9 @@ import { until } from '../../test/helpers/until.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from '../config/config.ts';
-import { type Plan, type RestartReason, Supervisor } from './supervisor.ts';
+import type { Plan } from './plan.ts';
+import { Supervisor } from './supervisor.ts';
+import type { RestartReason } from './worker-slot.ts';
 
 /** A worker that obeys, and does nothing else. */
 const obedient = `

@@ -1,0 +1,191 @@
+import { backOffMs } from '../base/back-off.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Plan } from './plan.ts';
+import type { WorkerEnd, WorkerProcess } from './worker-process.ts';
+
+/** Why workers are replaced: a label of the metrics. */
+export type RestartReason = 'crash' | 'stuck' | 'memory' | 'reload';
+
+/** What a slot needs of the supervisor that it belongs to. */
+export interface SlotSupervisor {
+  readonly plan: Plan;
+  readonly isStopping: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** From 0 up to but not including 1. */
+  readonly random: () => number;
+  /** Starts a worker; null if all are to end. */
+  spawn(slot: number, plan: Plan): WorkerProcess | null;
+  /** Resolves once the condition holds; it is looked at whenever a worker changes its state. */
+  until(condition: () => boolean): Promise<void>;
+  /** The slot has been without success at following the plan: `replace` is due when its turn comes. */
+  replaceInTurn(slot: WorkerSlot): void;
+  /** Whether so many early deaths in a row end the start of the program. */
+  givesUpStart(earlyDeaths: number): boolean;
+  /** The slot is without a worker for a while: others accept in its place. */
+  slotVacant(slot: WorkerSlot): void;
+  restarted(reason: RestartReason): void;
+}
+
+/** A worker that dies younger than this is started again with a pause, in ms. */
+const earlyMs = 10_000;
+
+/** The place of one worker: the one that serves, the one that is to replace it, and what comes when they die. */
+export class WorkerSlot {
+  /** From 1 up. */
+  readonly number: number;
+  /** Serves, or is the only one that starts. */
+  current: WorkerProcess | null;
+  /** Is without a worker for a while: another one is to accept in its place. */
+  isVacant = false;
+  /** Accepts in its place. */
+  standIn: WorkerProcess | null = null;
+  private readonly supervisor: SlotSupervisor;
+  /** Is to take the place of `current` once it is ready. */
+  private next: WorkerProcess | null = null;
+  private earlyDeaths = 0;
+  /** Replacements that failed in a row while the slot was behind the plan. */
+  private failures = 0;
+  /** To its next attempt: at a worker at all, or at one that follows the plan. */
+  private timer: NodeJS.Timeout | null = null;
+
+  /** Starts its worker. */
+  constructor(number: number, supervisor: SlotSupervisor) {
+    this.number = number;
+    this.supervisor = supervisor;
+    this.current = supervisor.spawn(number, supervisor.plan);
+  }
+
+  get isReady(): boolean {
+    return this.current?.state === 'ready';
+  }
+
+  /** Whether its worker follows an earlier plan. */
+  get isBehind(): boolean {
+    return this.current !== null && this.current.config !== this.supervisor.plan.settings.config;
+  }
+
+  has(worker: WorkerProcess): boolean {
+    return this.current === worker || this.next === worker;
+  }
+
+  /**
+   * Puts a new worker in the place of the current one: the new one serves before the old one stops.
+   * @returns false if it did not come to serve.
+   */
+  async replace(reason: RestartReason, plan = this.supervisor.plan): Promise<boolean> {
+    const { supervisor } = this;
+    this.cancel();
+    const next = supervisor.spawn(this.number, plan);
+    if (next === null) return false;
+    this.next = next;
+    await supervisor.until(() => next.state !== 'starting' || supervisor.isStopping);
+    if (supervisor.isStopping || this.next !== next || next.state !== 'ready') {
+      // The old one may have died meanwhile, and was not revived because this one was on the way.
+      if (this.current === null && !supervisor.isStopping) this.reviveLater();
+      if (this.isBehind && !supervisor.isStopping) this.replaceLater();
+      return false;
+    }
+    const old = this.current;
+    this.current = next;
+    this.next = null;
+    this.failures = 0;
+    this.standIn = null;
+    old?.drain({ forMs: plan.drainMs, requestsForMs: Number.POSITIVE_INFINITY, closeCode: 1012 });
+    supervisor.log.info('a worker was replaced', { worker: this.number, reason, pid: next.pid });
+    supervisor.restarted(reason);
+    return true;
+  }
+
+  /** One of its workers serves. */
+  onReady(): void {
+    if (!this.isVacant) return;
+    this.isVacant = false;
+    this.supervisor.log.info(`worker ${this.number} is back`, { worker: this.number });
+  }
+
+  /** One of its workers has ended. */
+  onGone(worker: WorkerProcess, end: WorkerEnd): void {
+    const { supervisor } = this;
+    if (this.next === worker) {
+      this.next = null;
+      if (supervisor.isStopping) return;
+      supervisor.log.error('a worker that was to replace another one has ended', endFields(worker, end));
+    } else {
+      this.current = null;
+      if (!supervisor.isStopping) this.revive(worker, end);
+    }
+  }
+
+  /** The plan has fewer workers: its worker drains and is not replaced. */
+  retire(): void {
+    this.cancel();
+    const { current } = this;
+    if (current?.state === 'starting') current.kill();
+    current?.drain({
+      forMs: this.supervisor.plan.drainMs,
+      requestsForMs: Number.POSITIVE_INFINITY,
+      closeCode: 1012,
+    });
+  }
+
+  /** Makes no further attempt by itself. */
+  cancel(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+  }
+
+  /** A worker that comes because the old one has died follows the plan as well. */
+  private replaceLater(): void {
+    this.cancel();
+    this.failures++;
+    this.timer = setTimeout(
+      () => {
+        this.timer = null;
+        this.supervisor.replaceInTurn(this);
+      },
+      backOffMs(this.failures, this.supervisor.random()),
+    );
+  }
+
+  /** Its worker has died unasked. */
+  private revive(worker: WorkerProcess, end: WorkerEnd): void {
+    this.cancel();
+    const { supervisor } = this;
+    const { log } = supervisor;
+    const isEarly = supervisor.clock.monotonicMs() - worker.startedMs < earlyMs;
+    this.earlyDeaths = isEarly ? this.earlyDeaths + 1 : 0;
+    supervisor.restarted(end.wasStuck ? 'stuck' : 'crash');
+    const what = end.wasStuck ? 'a worker did not answer and was ended' : 'a worker has died';
+    if (this.next !== null) {
+      log.error(`${what}; its replacement is on the way`, endFields(worker, end));
+      return;
+    }
+    if (!isEarly) {
+      log.error(`${what}; it is started again`, endFields(worker, end));
+      this.current = supervisor.spawn(this.number, supervisor.plan);
+      return;
+    }
+    if (supervisor.givesUpStart(this.earlyDeaths)) return;
+    const afterMs = this.reviveLater();
+    log.error(`${what} at its start; it is started again after a pause`, { ...endFields(worker, end), afterMs });
+  }
+
+  private reviveLater(): number {
+    const { supervisor } = this;
+    const afterMs = backOffMs(Math.max(1, this.earlyDeaths), supervisor.random());
+    this.isVacant = true;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.current = supervisor.spawn(this.number, supervisor.plan);
+    }, afterMs);
+    supervisor.slotVacant(this);
+    return afterMs;
+  }
+}
+
+function endFields(worker: WorkerProcess, { code, signal }: WorkerEnd): Record<string, unknown> {
+  const how = signal === null ? { exitCode: code } : { signal };
+  return { worker: worker.number, pid: worker.pid, ...how };
+}
