@@ -24,6 +24,7 @@ import { TlsKeeper } from '../tls/tls-state.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
 import { Recovery } from './recovery.ts';
+import { Reload } from './reload.ts';
 
 /**
  * The primary: binds what is listened on, gives up root, and keeps workers that serve, until it is told to stop.
@@ -94,7 +95,7 @@ class Primary {
       }
       supervisor = new Supervisor({
         program: { path: workerProgram(), env: process.env },
-        plan: this.plan(config),
+        plan: this.plan(config, this.tls),
         observer: metrics,
         onMarked: (marked) => this.recovery.marked(marked),
         log,
@@ -102,7 +103,7 @@ class Primary {
         random: Math.random,
       });
       metrics.attach(supervisor);
-      this.tellTlsTo(supervisor);
+      if (this.tls !== null) this.tellTlsTo(supervisor, this.tls);
       await this.serve(supervisor);
     } finally {
       // Nobody else would end them where something of this process went wrong.
@@ -162,46 +163,25 @@ class Primary {
   private async follow(supervisor: Supervisor, config: Config): Promise<void> {
     const { log, addresses } = this;
     for (const key of needRestart(this.config, config)) log.warn(`${key}: changes with a restart only`);
-    const tlsBefore = this.tls;
-    const before = addresses.current;
     const known = addresses.urls;
-    const errors = new ErrorCollector();
-    const tls = await errors.take(() => this.keepTls(config, tlsBefore));
-    const after = (await errors.take(() => addresses.bind(listenAddressesOf(config)))) ?? [];
-    try {
-      errors.check();
-    } catch (error) {
-      addresses.closeAllBut(before);
-      throw error;
-    }
-    // Workers would take what is told of the configuration before for that of theirs.
-    tlsBefore?.close();
+    const reload = new Reload<TlsKeeper>({
+      addresses,
+      workers: supervisor,
+      listenAddresses: listenAddressesOf,
+      readTls: (next, former) => this.keepTls(next, former),
+      plan: (next, tls) => this.plan(next, tls),
+      watchTls: (tls) => this.tellTlsTo(supervisor, tls),
+    });
+    const { outcome, tls } = await reload.run(config, this.tls);
     this.tls = tls;
-    addresses.use(after);
-    let isFollowed = false;
-    try {
-      isFollowed = await supervisor.reload(this.plan(config));
-    } finally {
-      if (!isFollowed) {
-        addresses.use(before);
-        addresses.closeAllBut(before);
-        this.tls = tlsBefore;
-        if (!supervisor.isStopping) this.tellTlsTo(supervisor);
-      }
-    }
-    if (supervisor.isStopping) return;
-    if (!isFollowed) {
-      log.error('nothing is changed: a worker with the new configuration did not start');
-      return;
-    }
+    if (outcome === 'refused') log.error('nothing is changed: a worker with the new configuration did not start');
+    if (outcome !== 'done') return;
     this.config = config;
-    this.tellTlsTo(supervisor);
     this.recovery.follow(config);
     await this.record.close();
     if (supervisor.isStopping) return;
     this.record = this.recordOf(config);
     this.tellOfInstance();
-    addresses.closeAllBut(after);
     for (const url of addresses.urls) if (!known.includes(url)) log.info(`listening on ${url}`);
     for (const url of known) if (!addresses.urls.includes(url)) log.info(`no longer listening on ${url}`);
     log.info('the configuration is in force', { workers: supervisor.readyCount });
@@ -225,18 +205,18 @@ class Primary {
     this.record.start().catch((error: Error) => this.log.warn('the instance cannot be told of', { error }));
   }
 
-  private tellTlsTo(supervisor: Supervisor): void {
-    this.tls?.watch((state) => {
+  private tellTlsTo(supervisor: Supervisor, tls: TlsKeeper): void {
+    tls.watch((state) => {
       this.log.info('certificates or ticket keys have been renewed');
       supervisor.tellTls(state);
     });
   }
 
-  private plan(config: Config): Plan {
+  private plan(config: Config, tls: TlsKeeper | null): Plan {
     const { addresses } = this;
     return {
       workers: workersOf(config),
-      settings: { config, instance: this.instance, tls: this.tls?.state },
+      settings: { config, instance: this.instance, tls: tls?.state },
       sockets: addresses.sockets,
       descriptors: addresses.descriptors,
       sharesPerAddress: addresses.shares,
