@@ -1,15 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ContextMaterial } from './server-context.ts';
-
-/** A certificate as it lies in a directory. */
-export interface FoundCertificate {
-  readonly material: ContextMaterial;
-  /** Changes when one of its files does. */
-  readonly stamp: string;
-  /** Its files, for messages. */
-  readonly files: string;
-}
+import type { CertificateSource, FoundCertificate } from './certificate-source.ts';
 
 /** Larger files are not read. */
 const fileBytesMax = 256 * 1024;
@@ -19,30 +10,32 @@ const fileBytesMax = 256 * 1024;
  * `<name>.crt` with `<name>.key`, or `<name>/fullchain.pem` with `<name>/privkey.pem`, as ACME clients leave them.
  * `*.domain` may be written `_.domain`, and `*`, for any other name, `_` or `default`.
  */
-export class CertificateDirectory {
+export class CertificateDirectory implements CertificateSource {
+  readonly isWatched = false;
   private readonly path: string;
 
   constructor(path: string) {
     this.path = path;
   }
 
-  /** The certificate of a pattern, null where there is none. @throws Error of the file system. */
-  async read(pattern: string): Promise<FoundCertificate | null> {
-    for (const files of this.candidates(pattern)) {
-      const stamp = await stampOf(files);
-      if (stamp === null) continue;
-      const texts = await Promise.all(files.map((file) => readFile(file, 'latin1')));
-      const certificate = texts[0] as string;
-      return { material: { certificate, key: texts[1] ?? certificate }, stamp, files: files.join(', ') };
-    }
-    return null;
+  async find(
+    patterns: readonly string[],
+    stampOf: (pattern: string) => string | null,
+  ): Promise<readonly (FoundCertificate | null)[]> {
+    const found: (FoundCertificate | null)[] = [];
+    for (const pattern of patterns) found.push(await this.findOne(pattern, stampOf(pattern)));
+    return found;
   }
 
-  /** The stamp of what `read` would give; null where it would give nothing. */
-  async stamp(pattern: string): Promise<string | null> {
+  private async findOne(pattern: string, known: string | null): Promise<FoundCertificate | null> {
     for (const files of this.candidates(pattern)) {
-      const stamp = await stampOf(files);
-      if (stamp !== null) return stamp;
+      const stamp = await stampOfFiles(files);
+      if (stamp === null) continue;
+      if (stamp === known) return { kind: 'same' };
+      const texts = await Promise.all(files.map((file) => readFile(file, 'latin1')));
+      const certificate = texts[0] as string;
+      const material = { certificate, key: texts[1] ?? certificate };
+      return { kind: 'certificate', material, stamp, where: files.join(', ') };
     }
     return null;
   }
@@ -61,8 +54,8 @@ export class CertificateDirectory {
   }
 }
 
-/** Null where one of the files is not there. */
-async function stampOf(files: readonly string[]): Promise<string | null> {
+/** Null if one of the files does not exist. */
+async function stampOfFiles(files: readonly string[]): Promise<string | null> {
   const parts: string[] = [];
   for (const file of files) {
     try {

@@ -1,25 +1,18 @@
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
+import { within } from '../base/timer.ts';
 import { checkCertificate } from './certificate.ts';
-import type { CertificateDirectory } from './certificate-directory.ts';
+import type { CertificateSource, FoundCertificate } from './certificate-source.ts';
 import { type ContextMaterial, changeTicketKeys, serverContext } from './server-context.ts';
 
-/** Where certificates come from besides files: declared here, implemented by the drivers of `stores/`. */
-export interface CertificateSource {
-  /** Those of `patterns`, in their order, null where there is none. `problem` says why a record cannot be read. */
-  readCertificates(
-    patterns: readonly string[],
-  ): Promise<readonly ({ readonly certificate: string; readonly key: string; readonly problem?: string } | null)[]>;
-}
-
 export interface ServerCertificatesOptions {
-  readonly store: CertificateSource | null;
-  readonly directory: CertificateDirectory | null;
+  /** They are asked in this order; the first that has a certificate for a pattern wins. */
+  readonly sources: readonly CertificateSource[];
   readonly ticketKeys: Uint8Array;
   /** Contexts kept, about 40 KB each. */
   readonly entriesMax: number;
   readonly clock: Clock;
-  /** Told of each certificate that cannot be used, and of one that has expired. */
+  /** Called for each certificate that cannot be used, and for one that has expired. */
   readonly onProblem: (message: string) => void;
 }
 
@@ -29,11 +22,11 @@ const negativeEntriesMax = 10_000;
 const lookupsMax = 64;
 /** Handshakes that wait for their turn; further ones get the default at once. */
 const waitingMax = 10_000;
-/** How long a handshake waits for the store, in ms: where nothing is known, and where that is to be verified. */
-const storeWaitMs = 2000;
+/** How long a handshake waits for a source, in ms: if nothing is known, and if that is only to be verified. */
+const findWaitMs = 2000;
 const verifyWaitMs = 100;
-/** How long what files said is taken for true, in ms. */
-const fileTrustMs = 5000;
+/** How long what a source says is taken for true if no change of it is heard of, in ms. */
+const unwatchedTrustMs = 5000;
 
 /** A name whose certificate is being looked up. */
 interface Lookup {
@@ -43,25 +36,27 @@ interface Lookup {
   context: Promise<SecureContext | null>;
 }
 
-/** Of an entry that has changed in the store since, and of one that was read while the store was lost. */
+/** Of an entry that has changed in its source since, and of one that was read while changes could not be heard of. */
 const unverified = -1;
 const broken = -2;
 
 interface Entry {
   /** Null: there is none. */
   readonly context: SecureContext | null;
-  /** Of the files that it came from; null where it did not. */
-  readonly stamp: string | null;
-  /** The store's number of breaks when it was read. */
+  /** That it came from; null if there is none. */
+  readonly source: CertificateSource | null;
+  /** Of the source. */
+  readonly stamp: string;
+  /** The number of breaks in hearing of changes when it was read. */
   epoch: number;
-  /** Monotonic ms until which it need not be looked at; Infinity where the store tells of changes. */
+  /** Monotonic ms until which it need not be looked at; Infinity if changes of it are heard of. */
   trustedUntilMs: number;
 }
 
 /**
- * The certificates that are chosen by SNI: exact name before `*.parent`, a directory before the store. Each is loaded
- * with the first handshake that asks for it; a bounded number is kept, coherent with the store as routes are, and
- * files are looked at again as they are used. What cannot be read anew is served as it was.
+ * The certificates that are chosen by SNI: exact name before `*.parent`, one source before the next. Each is loaded with
+ * the first handshake that asks for it; a bounded number is kept, coherent with watched sources as routes are with the
+ * store. Others are looked at again as they are used. A certificate that cannot be read anew is served as it was.
  */
 export class ServerCertificates {
   private readonly options: ServerCertificatesOptions;
@@ -74,6 +69,8 @@ export class ServerCertificates {
   private ticketKeys: Uint8Array;
   private epoch = 0;
   private isConnected = false;
+  /** Whether changes are heard of by which names without a certificate could get one. */
+  private readonly isAnyWatched: boolean;
   /** Certificates that could not be used. */
   problems = 0;
   loads = 0;
@@ -81,6 +78,7 @@ export class ServerCertificates {
   constructor(options: ServerCertificatesOptions) {
     this.options = options;
     this.ticketKeys = options.ticketKeys;
+    this.isAnyWatched = options.sources.some(({ isWatched }) => isWatched);
   }
 
   /** Contexts held. */
@@ -120,7 +118,7 @@ export class ServerCertificates {
     if (this.lookups.size < lookupsMax) return this.begin(name, patterns);
     if (this.waiting.length >= waitingMax) return Promise.resolve(this.known(patterns));
     const turn = new Promise<void>((resolve) => this.waiting.push(resolve)).then(() => this.load(serverName));
-    return within(turn, storeWaitMs).catch(() => this.known(patterns));
+    return within(turn, findWaitMs).catch(() => this.known(patterns));
   }
 
   /** Routes are no matter of certificates. */
@@ -154,17 +152,13 @@ export class ServerCertificates {
   }
 
   private get hasNoSource(): boolean {
-    return this.options.store === null && this.options.directory === null;
+    return this.options.sources.length === 0;
   }
 
   private isUsable(entry: Entry, nowMs: number): boolean {
     if (nowMs >= entry.trustedUntilMs) return false;
-    return (
-      this.options.store === null ||
-      entry.stamp !== null ||
-      entry.epoch === this.epoch ||
-      (!this.isConnected && entry.epoch !== unverified)
-    );
+    const isWatched = entry.source === null ? this.isAnyWatched : entry.source.isWatched;
+    return !isWatched || entry.epoch === this.epoch || (!this.isConnected && entry.epoch !== unverified);
   }
 
   private known(patterns: readonly string[]): SecureContext | null {
@@ -188,80 +182,82 @@ export class ServerCertificates {
   private async lookUp(lookup: Lookup): Promise<SecureContext | null> {
     const { patterns } = lookup;
     const known = this.known(patterns);
+    const waitMs = known === null ? findWaitMs : verifyWaitMs;
+    const epochBefore = this.isConnected ? this.epoch : broken;
+    let missing = patterns;
+    let isWatched = true;
     try {
-      for (const pattern of patterns) await this.lookInDirectory(pattern);
-      const missing = patterns.filter((pattern) => !this.isFromFile(pattern));
-      if (missing.length > 0) await this.lookInStore(lookup, missing, known === null ? storeWaitMs : verifyWaitMs);
+      for (const source of this.options.sources) {
+        isWatched &&= source.isWatched;
+        const stampOf = (pattern: string): string | null => this.stampOf(pattern, source);
+        const found = await source.find(missing, stampOf, waitMs);
+        // What changed while it was being read may be newer than what the source has said.
+        const epoch = lookup.isStale ? unverified : epochBefore;
+        const trustedUntilMs = this.trustedUntilMs(isWatched);
+        missing = missing.filter((pattern, i) => {
+          return !this.take(pattern, found[i] ?? null, { source, epoch, trustedUntilMs }, lookup);
+        });
+      }
     } catch (error) {
       const name = patterns[0] as string;
       this.report(name, 'lookup', `the certificate of ${name} cannot be looked up: ${messageOf(error)}`);
       return known;
     }
+    const epoch = lookup.isStale ? unverified : epochBefore;
+    for (const pattern of missing) this.putAbsent(pattern, epoch, this.trustedUntilMs(isWatched), lookup);
     return this.known(patterns);
   }
 
-  private isFromFile(pattern: string): boolean {
-    return this.entries.get(pattern)?.stamp != null;
+  private trustedUntilMs(isWatched: boolean): number {
+    return isWatched ? Number.POSITIVE_INFINITY : this.options.clock.monotonicMs() + unwatchedTrustMs;
   }
 
-  private async lookInDirectory(pattern: string): Promise<void> {
-    const { directory, clock } = this.options;
-    if (directory === null) return;
+  private stampOf(pattern: string, source: CertificateSource): string | null {
     const entry = this.entries.get(pattern);
-    if (entry?.stamp != null && entry.stamp === (await directory.stamp(pattern))) {
-      entry.trustedUntilMs = clock.monotonicMs() + fileTrustMs;
-      return;
-    }
-    const found = await directory.read(pattern);
+    return entry?.source === source ? entry.stamp : null;
+  }
+
+  /** Takes up what a source has for a pattern. @returns whether no further source needs to be asked. */
+  private take(
+    pattern: string,
+    found: FoundCertificate | null,
+    { source, epoch, trustedUntilMs }: Pick<Entry, 'epoch' | 'trustedUntilMs'> & { source: CertificateSource },
+    lookup: Lookup,
+  ): boolean {
+    const before = this.entries.get(pattern);
+    // A later lookup may have brought what is newer.
+    if (source.isWatched && lookup.isStale && before !== undefined) return true;
     if (found === null) {
-      if (entry?.stamp != null) this.entries.delete(pattern);
-      return;
+      if (before?.source === source) this.entries.delete(pattern);
+      return false;
     }
-    const context = this.contextOf(pattern, found.material, found.files, found.stamp);
-    // A file that cannot be used leaves what it was before, or nothing, until it changes.
-    if (context === null) {
-      if (entry !== undefined) entry.trustedUntilMs = clock.monotonicMs() + fileTrustMs;
-      return;
+    if (found.kind === 'same') {
+      if (before !== undefined) before.trustedUntilMs = trustedUntilMs;
+      return true;
     }
-    this.put(pattern, {
-      context,
-      stamp: found.stamp,
-      epoch: this.epoch,
-      trustedUntilMs: clock.monotonicMs() + fileTrustMs,
-    });
+    const context =
+      found.kind === 'certificate' ? this.contextOf(pattern, found.material, found.where, found.stamp) : null;
+    if (found.kind === 'problem') {
+      this.report(pattern, found.what, `the certificate of ${pattern} ${found.where}: ${found.what}`);
+    }
+    if (context !== null && found.kind === 'certificate') {
+      this.put(pattern, { context, source, stamp: found.stamp, epoch, trustedUntilMs });
+      return true;
+    }
+    // One that cannot be used leaves what was there before, or nothing, until it changes.
+    if (before?.source !== source) return false;
+    before.epoch = epoch;
+    before.trustedUntilMs = trustedUntilMs;
+    return true;
   }
 
-  private async lookInStore(lookup: Lookup, patterns: readonly string[], waitMs: number): Promise<void> {
-    const { store, directory, clock } = this.options;
-    const epochBefore = this.isConnected ? this.epoch : broken;
-    const trustedUntilMs = directory === null ? Number.POSITIVE_INFINITY : clock.monotonicMs() + fileTrustMs;
-    const records = store === null ? patterns.map(() => null) : await within(store.readCertificates(patterns), waitMs);
-    // What changed while it was being read may be newer than what the store answered.
-    const epoch = lookup.isStale ? unverified : epochBefore;
-    for (const [index, pattern] of patterns.entries()) {
-      // A later lookup may have brought what is newer.
-      if (lookup.isStale && this.entries.has(pattern)) continue;
-      const record = records[index] ?? null;
-      let context: SecureContext | null = null;
-      if (record?.problem !== undefined) {
-        this.report(pattern, record.problem, `the certificate of ${pattern} in the store: ${record.problem}`);
-      } else if (record !== null) {
-        context = this.contextOf(pattern, record, 'in the store');
-      }
-      if (record !== null && context === null) {
-        const before = this.entries.get(pattern);
-        if (before !== undefined) {
-          before.epoch = epoch;
-          before.trustedUntilMs = trustedUntilMs;
-          continue;
-        }
-      }
-      this.put(pattern, { context, stamp: null, epoch, trustedUntilMs });
-    }
+  private putAbsent(pattern: string, epoch: number, trustedUntilMs: number, lookup: Lookup): void {
+    if (lookup.isStale && this.entries.has(pattern)) return;
+    this.put(pattern, { context: null, source: null, stamp: '', epoch, trustedUntilMs });
   }
 
-  /** @param stamp of the files: what is wrong with them is said again once they have changed. */
-  private contextOf(pattern: string, material: ContextMaterial, where: string, stamp = ''): SecureContext | null {
+  /** @param stamp of the source: a problem is reported again once it has changed. */
+  private contextOf(pattern: string, material: ContextMaterial, where: string, stamp: string): SecureContext | null {
     try {
       const { notAfterMs } = checkCertificate(material.certificate, material.key);
       if (notAfterMs <= Date.now()) {
@@ -309,13 +305,6 @@ function patternsOf(serverName: string): readonly string[] | null {
   if (match === null) return null;
   const own = name.endsWith('.') ? name.slice(0, -1) : name;
   return match[1] === '' ? [own, '*'] : [own, `*${match[1]}`, '*'];
-}
-
-function within<Result>(promise: Promise<Result>, waitMs: number): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no response within ${waitMs} ms`)), waitMs);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }
 
 function messageOf(error: unknown): string {

@@ -3,7 +3,8 @@ import type { Log } from '../base/log.ts';
 import type { InheritedSocket, WorkerStart } from '../processes/messages.ts';
 import type { ListenOptions } from '../proxy/data-plane.ts';
 import { CertificateDirectory } from '../tls/certificate-directory.ts';
-import { type CertificateSource, ServerCertificates } from '../tls/server-certificates.ts';
+import { ServerCertificates } from '../tls/server-certificates.ts';
+import { type CertificateRecords, StoreCertificates } from '../tls/store-certificates.ts';
 import { TlsListener } from '../tls/tls-listener.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 
@@ -16,14 +17,16 @@ export class WorkerTls {
   private readonly plainAddresses: number;
 
   /** @throws HipacheError CERTIFICATE_INVALID. */
-  constructor({ config, tls }: WorkerStart, store: CertificateSource, log: Log) {
+  constructor({ config, tls }: WorkerStart, store: CertificateRecords, log: Log) {
     const { https, limits } = config;
     const state = tls as TlsState;
     this.log = log;
     this.plainAddresses = config.http.bind.length;
     this.certificates = new ServerCertificates({
-      store: https.storeCertificates ? store : null,
-      directory: https.certificates === null ? null : new CertificateDirectory(https.certificates),
+      sources: [
+        ...(https.certificates === null ? [] : [new CertificateDirectory(https.certificates)]),
+        ...(https.storeCertificates ? [new StoreCertificates(store)] : []),
+      ],
       ticketKeys: state.ticketKeys,
       entriesMax: limits.certificatesMax,
       clock: systemClock,

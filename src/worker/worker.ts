@@ -113,7 +113,7 @@ export class Worker implements WorkerTasks {
       store.fleet === undefined
         ? null
         : new AppliedRevision({ fleet: store.fleet, settled: () => this.routes.settled() });
-    this.tls = new WorkerTls(start, store, log);
+    this.tls = new WorkerTls(start, { read: (patterns) => store.readCertificates(patterns) }, log);
     this.watch.add(this.tls.certificates);
     // Last, so that the others have heard of a change before its revision is looked at.
     if (this.revision !== null) this.watch.add(this.revision);

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
 import { CertificateDirectory } from '../../src/tls/certificate-directory.ts';
-import { type CertificateSource, ServerCertificates } from '../../src/tls/server-certificates.ts';
+import { ServerCertificates } from '../../src/tls/server-certificates.ts';
+import type { CertificateRecords } from '../../src/tls/store-certificates.ts';
 import { acceptOf } from '../../src/websocket/handshake.ts';
 import { Authority, type Issued } from '../helpers/authority.ts';
 import { get, response } from '../helpers/rig.ts';
@@ -33,12 +34,12 @@ function serialOf(issued: Issued): string {
 }
 
 /** A store of certificates that a test fills. */
-class Records implements CertificateSource {
+class Records implements CertificateRecords {
   readonly records = new Map<string, { certificate: string; key: string; problem?: string }>();
   readonly asked: string[][] = [];
   isDown = false;
 
-  async readCertificates(patterns: readonly string[]) {
+  async read(patterns: readonly string[]) {
     this.asked.push([...patterns]);
     if (this.isDown) throw new Error('the store is down');
     return patterns.map((pattern) => this.records.get(pattern) ?? null);
@@ -289,8 +290,8 @@ describe('certificates by SNI', () => {
     const rig = await start(t, { store });
     rig.certificates.restored();
     const gate = Promise.withResolvers<void>();
-    const read = store.readCertificates.bind(store);
-    store.readCertificates = async (patterns) => {
+    const read = store.read.bind(store);
+    store.read = async (patterns) => {
       const records = await read(patterns);
       await gate.promise;
       return records;
@@ -299,7 +300,7 @@ describe('certificates by SNI', () => {
     await until('a read', () => store.asked.length === 1);
     store.records.set('b.test', second);
     rig.certificates.certificatesChanged(['b.test']);
-    store.readCertificates = read;
+    store.read = read;
     assert.equal(await rig.serial('b.test'), serialOf(second));
     gate.resolve();
     await early;
@@ -365,8 +366,7 @@ describe('certificates in a directory', () => {
     let nowMs = 0;
     const problems: string[] = [];
     const certificates = new ServerCertificates({
-      store: null,
-      directory: new CertificateDirectory(folder),
+      sources: [new CertificateDirectory(folder)],
       ticketKeys,
       entriesMax: 10,
       clock: { ...systemClock, monotonicMs: () => nowMs },

@@ -2,7 +2,8 @@ import type { TestContext } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { systemClock } from '../../src/base/clock.ts';
 import { CertificateDirectory } from '../../src/tls/certificate-directory.ts';
-import { type CertificateSource, ServerCertificates } from '../../src/tls/server-certificates.ts';
+import { ServerCertificates } from '../../src/tls/server-certificates.ts';
+import { type CertificateRecords, StoreCertificates } from '../../src/tls/store-certificates.ts';
 import { TlsListener } from '../../src/tls/tls-listener.ts';
 import type { Authority, Issued } from './authority.ts';
 import { get, Rig, type RigOptions, response } from './rig.ts';
@@ -13,7 +14,7 @@ import { until } from './until.ts';
 export const ticketKeys = Buffer.alloc(48, 7);
 
 export interface TlsRigOptions extends RigOptions {
-  readonly store?: CertificateSource;
+  readonly store?: CertificateRecords;
   readonly directory?: string;
   /** Whether the address has a certificate of its own. Default true. */
   readonly hasOwn?: boolean;
@@ -54,8 +55,10 @@ export class TlsRig {
     const rig = await Rig.start(t, { ...options, proxyProtocol: false });
     const problems: string[] = [];
     const certificates = new ServerCertificates({
-      store: options.store ?? null,
-      directory: options.directory === undefined ? null : new CertificateDirectory(options.directory),
+      sources: [
+        ...(options.directory === undefined ? [] : [new CertificateDirectory(options.directory)]),
+        ...(options.store === undefined ? [] : [new StoreCertificates(options.store)]),
+      ],
       ticketKeys,
       entriesMax: options.entriesMax ?? 100,
       clock: systemClock,
