@@ -179,6 +179,10 @@ export class HipacheError extends Error {
     this.name = 'HipacheError';
     this.code = code;
   }
+
+  get source(): ErrorSource {
+    return kinds[this.code].source;
+  }
 }
 
 function ofProcess(source: ErrorSource, summary: string, exitCode: number = exitCodes.failed): ErrorKind {

@@ -98,6 +98,19 @@ describe('routes', () => {
     });
   });
 
+  test('keep the name for TLS of their backends, and the weight beside it', async () => {
+    const driver = freshDriver();
+    const on = runnerOn(driver);
+    const written = async () => (await on('route', 'list', '--json')).out;
+    await on('route', 'set', 'a.com', 'https://x#servername=one.test&weight=2', 'https://y#servername=y.test');
+    assert.match(await written(), /"https:\/\/x#servername=one\.test&weight=2","https:\/\/y#servername=y\.test"/);
+    assert.match((await on('route', 'add', 'a.com', 'https://x#servername=one.test')).out, /there already/);
+    assert.match((await on('route', 'add', 'a.com', 'https://x#servername=two.test')).out, /changed: https:\/\/x#/);
+    assert.match(await written(), /"https:\/\/x#servername=two\.test&weight=2"/);
+    await on('route', 'add', 'a.com', 'https://y#weight=5', 'https://z#servername=z.test');
+    assert.match(await written(), /"https:\/\/y#servername=y\.test&weight=5","https:\/\/z#servername=z\.test"/);
+  });
+
   test('are made by add where there is none', async () => {
     const on = runnerOn(freshDriver());
     assert.equal((await on('route', 'add', '*.a.com', 'http://x')).out, '*.a.com: added http://x (new route)\n');

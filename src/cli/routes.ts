@@ -55,7 +55,7 @@ export function writtenRouteReport(route: WrittenRoute): Report {
 export function addedBackendsReport({ pattern, isNew, added, changed, already }: AddedBackends): Report {
   const parts = [
     added.length > 0 ? `added ${added.join(' ')}${isNew ? ' (new route)' : ''}` : '',
-    changed.length > 0 ? `new weight: ${changed.join(' ')}` : '',
+    changed.length > 0 ? `${changed.some(hasServerName) ? 'changed' : 'new weight'}: ${changed.join(' ')}` : '',
     already.length > 0 ? `there already: ${already.join(' ')}` : '',
   ].filter((part) => part !== '');
   return { text: `${pattern}: ${parts.join('; ')}\n`, json: { pattern, added, changed, already } };
@@ -72,4 +72,8 @@ export function removedBackendsReport({ pattern, removed, absent, left }: Remove
 
 function countBackends(count: number): string {
   return count === 1 ? '1 backend' : `${count} backends`;
+}
+
+function hasServerName(url: string): boolean {
+  return url.includes('servername=');
 }

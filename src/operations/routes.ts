@@ -38,7 +38,7 @@ export interface AddedBackends {
   /** The record did not exist before. */
   readonly isNew: boolean;
   readonly added: readonly string[];
-  /** Backends that got another weight. */
+  /** Backends that got another weight, or name for TLS, as they are written now. */
   readonly changed: readonly string[];
   readonly already: readonly string[];
 }
@@ -101,7 +101,7 @@ export function setRoute(host: string, urls: readonly string[], id: string | nul
 
 /**
  * Adds backends to a record, and makes the record if it does not exist. A backend that the record has with another
- * weight gets the new weight.
+ * weight or name for TLS gets the new one; the setting that is not given stays.
  * @throws HipacheError COMMAND_INVALID.
  */
 export function addBackends(host: string, urls: readonly string[]): Operation<Routes, AddedBackends> {
@@ -116,8 +116,8 @@ export function addBackends(host: string, urls: readonly string[]): Operation<Ro
     for (const url of checked) {
       const known = present.get(backendIdentity(url));
       if (known === undefined) added.push(url);
-      else if (hasWeight(known, url)) already.push(url);
-      else changed.push(url);
+      else if (isAlready(known, url)) already.push(url);
+      else changed.push(mergeSettings(known, url));
     }
     if (added.length + changed.length > 0) await routes.add(pattern, [...added, ...changed]);
     return { pattern, isNew: before === null || before === undefined, added, changed, already };
@@ -155,16 +155,16 @@ export function shownUrls(urls: readonly unknown[]): string {
   return urls.map((url) => printable(typeof url === 'string' ? url : JSON.stringify(url))).join(' ');
 }
 
-/** Each URL in the form in which it is stored; a weight that is not given is not written. */
+/** Each URL in the form in which it is stored: with the settings that it was given, and no others. */
 function checkUrls(urls: readonly string[]): string[] {
   const seen = new Set<string>();
   return urls.map((value) => {
-    const { url, weight } = parseBackendUrl(value);
+    const { url, fragment } = parseBackendUrl(value);
     if (seen.has(url)) {
       throw new HipacheError('COMMAND_INVALID', `${url} is given twice; a larger share is written ${url}#weight=2`);
     }
     seen.add(url);
-    return value.includes('#weight=') ? `${url}#weight=${weight}` : url;
+    return `${url}${fragment}`;
   });
 }
 
@@ -176,9 +176,20 @@ function sameBackend(written: string, given: string): boolean {
   return written === given || backendIdentity(written) === backendIdentity(given);
 }
 
-/** Whether the backend already has the weight that is asked for, if any. */
-function hasWeight(written: string, given: string): boolean {
-  return !given.includes('#') || parseBackendUrl(given).weight === (readBackendUrl(written).target?.weight ?? 1);
+/** Whether the backend already has the settings that it is given, if any. */
+function isAlready(written: string, given: string): boolean {
+  const [before, asked] = [settingsOf(written), settingsOf(given)];
+  return [...asked].every(([name, value]) => (before.get(name) ?? (name === 'weight' ? '1' : '')) === value);
+}
+
+/** A backend of the record with the settings that it is given anew; those that are not given stay. */
+function mergeSettings(written: string, given: string): string {
+  const settings = new Map([...settingsOf(written), ...settingsOf(given)]);
+  return `${backendIdentity(given)}#${[...settings].map(([name, value]) => `${name}=${value}`).join('&')}`;
+}
+
+function settingsOf(url: string): ReadonlyMap<string, string> {
+  return new Map(new URLSearchParams(readBackendUrl(url).target?.fragment.slice(1) ?? ''));
 }
 
 function noRoute(pattern: string): HipacheError {

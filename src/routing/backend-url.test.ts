@@ -11,6 +11,7 @@ test('a backend URL gives host, port and weight', () => {
     weight: 1,
     secure: false,
     serverName: '10.0.0.1',
+    fragment: '',
   });
   assert.deepEqual(parseBackendUrl('HTTP://App_1.Internal/#weight=1000'), {
     url: 'HTTP://App_1.Internal/',
@@ -19,6 +20,7 @@ test('a backend URL gives host, port and weight', () => {
     weight: 1000,
     secure: false,
     serverName: 'app_1.internal',
+    fragment: '#weight=1000',
   });
   assert.deepEqual(parseBackendUrl('http://[::1]:3000#weight=2'), {
     url: 'http://[::1]:3000',
@@ -27,6 +29,7 @@ test('a backend URL gives host, port and weight', () => {
     weight: 2,
     secure: false,
     serverName: '::1',
+    fragment: '#weight=2',
   });
   assert.equal(parseBackendUrl('http://[::1]').port, 80);
 });
@@ -39,6 +42,7 @@ test('https gives port 443 and the name of the certificate', () => {
     weight: 1,
     secure: true,
     serverName: 'app.internal',
+    fragment: '',
   });
   const { hostname, serverName, weight } = parseBackendUrl('https://10.0.0.1:8443#weight=3&servername=App.Internal');
   assert.deepEqual([hostname, serverName, weight], ['10.0.0.1', 'app.internal', 3]);

@@ -20,6 +20,8 @@ export interface BackendTarget {
   readonly serverName: string;
   /** 1 to 1000. */
   readonly weight: number;
+  /** The settings that it was given, as they are written behind it: `#weight=2&servername=a.test`; empty for none. */
+  readonly fragment: string;
 }
 
 export type BackendUrlReading =
@@ -60,6 +62,7 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
       weight: settings.weight,
       secure,
       serverName: settings.serverName ?? hostname,
+      fragment: settings.fragment,
     },
     ignored: ignored.length === 0 ? null : ignored.join('; '),
   };
@@ -101,23 +104,28 @@ export function withoutCredentials(value: string): string {
 interface Settings {
   weight: number;
   serverName: string | null;
+  fragment: string;
   readonly ignored: string[];
 }
 
 /** `#name=value&name=value`: what is no setting, or has a value that it cannot have, is listed as ignored. */
 function readFragment(fragment: string, secure: boolean): Settings {
-  const settings: Settings = { weight: 1, serverName: null, ignored: [] };
+  const settings: Settings = { weight: 1, serverName: null, fragment: '', ignored: [] };
   if (fragment === '' || fragment === '#') return settings;
   for (const part of fragment.slice(1).split('&')) {
     const [, name = '', value = ''] = /^([a-z]+)=(.*)$/s.exec(part) ?? [];
     if (name === 'weight') {
       const weight = /^[1-9][0-9]{0,3}$/.test(value) ? Number(value) : 0;
-      if (weight >= 1 && weight <= weightMax) settings.weight = weight;
-      else settings.ignored.push(`${quote(`#${part}`)} is not #weight=1 to #weight=${weightMax}; the weight is 1`);
+      if (weight >= 1 && weight <= weightMax) {
+        settings.weight = weight;
+        keep(settings, `weight=${weight}`);
+      } else settings.ignored.push(`${quote(`#${part}`)} is not #weight=1 to #weight=${weightMax}; the weight is 1`);
     } else if (name === 'servername' && secure) {
       const host = value.includes(':') ? null : normaliseHost(value);
-      if (host !== null) settings.serverName = host;
-      else settings.ignored.push(`${quote(`#${part}`)} is not a host name; the one of the URL is used`);
+      if (host !== null) {
+        settings.serverName = host;
+        keep(settings, `servername=${host}`);
+      } else settings.ignored.push(`${quote(`#${part}`)} is not a host name; the one of the URL is used`);
     } else if (name === 'servername') {
       settings.ignored.push('#servername is ignored without https://');
     } else {
@@ -125,6 +133,10 @@ function readFragment(fragment: string, secure: boolean): Settings {
     }
   }
   return settings;
+}
+
+function keep(settings: Settings, setting: string): void {
+  settings.fragment += `${settings.fragment === '' ? '#' : '&'}${setting}`;
 }
 
 function hostProblem(hostPort: string): string {

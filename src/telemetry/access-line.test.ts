@@ -20,7 +20,7 @@ function lineOf(
   const exchange = {
     method: head.method,
     target: head.target,
-    versionMinor: head.versionMinor,
+    version: head.version,
     referer: head.refererField < 0 ? null : head.fieldValue(head.refererField),
     userAgent: head.userAgentField < 0 ? null : head.fieldValue(head.userAgentField),
     tunnelBytesReceived: 0,
