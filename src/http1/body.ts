@@ -36,7 +36,7 @@ export class BodyReader {
   done = true;
   /** Why the framing is broken; empty while it is fine. */
   refusal = '';
-  /** The trailer fields of a chunked body, complete once `done`; null where there are none. */
+  /** The trailer fields of a chunked body, complete once `done`; null without any. */
   trailers: TrailerSection | null = null;
   private remaining = 0;
   private state = SIZE_FIRST;

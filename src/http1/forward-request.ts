@@ -61,7 +61,7 @@ function isDropped(head: RequestHead, field: number, number: number, dropped: nu
   // On HTTP/1.0 an Expect means nothing (RFC 9110 section 10.1.1).
   if (number === Field.EXPECT) return !head.expectContinue;
   if (head.nominated === null || number === Field.CONTENT_LENGTH || number === Field.TRANSFER_ENCODING) return false;
-  // What a trusted peer says of the client cannot be taken away by the client that it speaks for (CVE-2024-45410).
+  // A client cannot remove what a trusted peer says of it (CVE-2024-45410).
   if (((identityFields >>> number) & 1) !== 0) return false;
   return head.nominated.includes(head.fieldName(field).toLowerCase());
 }

@@ -10,7 +10,7 @@ export interface HeadLimits {
   readonly targetBytesMax: number;
 }
 
-/** What `read` says of the bytes it was given; a positive number is the length of the complete head. */
+/** Results of `read`; a positive number is the length of the complete head. */
 export const NEED_MORE = 0;
 export const REFUSED = -1;
 
@@ -253,7 +253,7 @@ export function parseContentLength(value: string): number {
   return number <= Number.MAX_SAFE_INTEGER ? number : -1;
 }
 
-/** What the Connection fields of a head say. */
+/** The content of a head's Connection fields. */
 export interface ConnectionOptions {
   close: boolean;
   keepAlive: boolean;

@@ -3,7 +3,7 @@ import { Head } from './head.ts';
 
 /**
  * Names that must not be taken from a trailer: framing, routing, authentication, conditions, and how to read the
- * content (RFC 9110 section 6.5.1). What says who the client is, is found by its field number.
+ * content (RFC 9110 section 6.5.1). Fields that identify the client are found by their number.
  */
 const forbidden = new Set([
   'age',

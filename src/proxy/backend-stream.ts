@@ -40,7 +40,7 @@ export interface BackendStream {
   cancel(): void;
 }
 
-/** What a stream tells the attempt that it serves. Views of bytes are valid only during the call. */
+/** The attempt that a stream serves. Views of bytes are valid only during the call. */
 export interface ResponseSink {
   onInformational(response: ResponseView): void;
   onHead(response: ResponseView): void;

@@ -5,7 +5,7 @@ import { Field, fieldSet, identityFields } from '../http/field-names.ts';
 import { hasField, joinedValues, type RequestView } from '../http/message.ts';
 
 /**
- * Who the client is, as the backend is told (docs/client-identity.md). A peer that is not trusted tells us nothing:
+ * The identity of the client, as backends see it (docs/client-identity.md). A peer that is not trusted tells us nothing:
  * every such field of its is dropped, and set from the connection. A trusted one is another proxy: what it says is
  * kept, and it is itself appended to the way that the request came.
  */

@@ -11,7 +11,7 @@ import type { RouteSource } from './route-source.ts';
 import type { ProxySettings } from './settings.ts';
 import type { Tunnels } from './tunnel/tunnels.ts';
 
-/** What the data plane is made of from outside. */
+/** The parts of the data plane that come from outside. */
 export interface DataPlaneParts {
   readonly settings: ProxySettings;
   /** Of hosts that have none of their own. */
@@ -26,11 +26,11 @@ export interface DataPlaneParts {
   readonly version: string;
   /** How connections to `https://` backends are made. */
   readonly backendTls: BackendTls;
-  /** Told of what an operator should know; `what` is the same for the same cause, so that repeats can be held back. */
+  /** Reports a problem to the operator; `what` is the same for the same cause, so that repeats can be held back. */
   readonly onProblem: (what: string, error: Error) => void;
 }
 
-/** What everything in one worker's data plane shares. */
+/** Shared by everything in one worker's data plane. */
 export interface ProxyContext extends DataPlaneParts {
   readonly origins: Origins;
   /** They are asked in this order. */

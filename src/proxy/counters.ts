@@ -1,9 +1,9 @@
-/** What the data plane counts, as plain numbers; gauges go down again. */
+/** The counters of the data plane, as plain numbers; gauges go down again. */
 export class Counters {
   clientConnections = 0;
   clientConnectionsOpen = 0;
   clientConnectionsRefused = 0;
-  /** Connections that the system would not give us, as a rule for want of descriptors. */
+  /** Connections that the system did not hand over, usually because descriptors ran out. */
   acceptErrors = 0;
   tlsHandshakes = 0;
   /** Of `tlsHandshakes`, those that resumed a session. */

@@ -28,11 +28,11 @@ export interface ListenOptions {
 }
 
 export interface DrainOptions {
-  /** Time over which tunnels are told to end, and after which those left are ended. */
+  /** Time over which tunnels get their Close, and after which those left are ended, in ms. */
   readonly forMs: number;
   /** Time after which requests under way are ended; Infinity for never. Default `forMs`. */
   readonly requestsForMs?: number;
-  /** What tunnels are told (RFC 6455 section 7.4.1): 1001 where the instance goes away, 1012 where it serves on. */
+  /** Code of that Close (RFC 6455 section 7.4.1): 1001 if the instance goes away, 1012 if it continues to serve. */
   readonly closeCode: 1001 | 1012;
 }
 

@@ -36,10 +36,10 @@ export class Deadlines {
     last.deadlineSlot = slot;
   }
 
-  /** Calls whoever is late. @param onInternalError told of a call that threw; the others are made nonetheless. */
+  /** Calls everything that is late. @param onInternalError called if one of the calls threw; the others are made anyway. */
   tick(nowMs: number, onInternalError: (error: Error) => void): void {
     this.nowMs = nowMs;
-    // From the end: whoever leaves is replaced by one that has been looked at.
+    // From the end: one that leaves is replaced by one that has been looked at.
     for (let at = this.list.length - 1; at >= 0; at--) {
       const timed = this.list[at];
       if (timed === undefined || timed.deadlineMs > nowMs) continue;

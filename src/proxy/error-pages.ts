@@ -17,7 +17,7 @@ export class ErrorPages {
   private timer: NodeJS.Timeout | null = null;
 
   /**
-   * @param onProblem told of a page that cannot be read or is too large, and of a directory that cannot be watched.
+   * @param onProblem reports a page that cannot be read or is too large, and a directory that cannot be watched.
    * @throws where the directory cannot be listed.
    */
   constructor(directory: string, onProblem: (message: string) => void) {
@@ -26,7 +26,7 @@ export class ErrorPages {
     this.pages = this.load();
   }
 
-  /** The page for a status as latin1 text of its bytes, or null where there is none. */
+  /** The page for a status as latin1 text of its bytes; null without one. */
   page(status: number): string | null {
     return this.pages.get(String(status)) ?? this.pages.get('default') ?? null;
   }

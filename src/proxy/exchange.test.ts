@@ -111,7 +111,7 @@ describe('the body of a response', () => {
     );
   });
 
-  test('for who asks to close is followed by the end', async (t) => {
+  test('to a request that asks to close is followed by the end', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('done'));
     const client = await rig.send(get('/', 'Connection: close') + get('/never'));
@@ -181,7 +181,7 @@ describe('who does not read holds up who sends', () => {
       }
       return taken();
     });
-    // What the kernel holds on both sides, and a little of our own.
+    // The kernel's buffers on both sides, and a little of our own.
     assert.ok(taken() < 64 * chunk.length, `${taken()} bytes were taken`);
     let received = 0;
     client.socket.removeAllListeners('data');
@@ -359,7 +359,7 @@ describe('a backend that is silent', () => {
     assert.deepEqual(client.statuses, [504]);
   });
 
-  test('for ever, where there is no limit: the response still comes', async (t) => {
+  test('without an end, if there is no limit: the response still comes', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 0, headTimeoutMs: 200, keepAliveMs: 200 } });
     const client = await rig.send(get('/'));
     await rig.backend.receive('\r\n\r\n');

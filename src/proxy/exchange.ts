@@ -358,7 +358,7 @@ export class Exchange implements RequestSink, EndedExchange {
     this.replayBuffer ??= new ReplayBuffer();
     const { replayBuffer } = this;
     if (this.attempt?.isSending !== true) {
-      // What no backend has seen yet must be kept; the client is paused meanwhile, so that it is one read at most.
+      // No backend has seen it yet, so it must be kept. The client is paused meanwhile: it is one read at most.
       replayBuffer.add(bytes, start, end);
     } else if (!this.canBeSentAgain) {
       replayBuffer.drop();

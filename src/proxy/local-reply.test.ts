@@ -159,7 +159,7 @@ describe('the body of an error is as the client accepts it', () => {
     const client = await rig.send(`${unknown}Accept: application/json\r\n\r\n${unknown}\r\n`);
     await client.expect('frontend not found"}\n');
     assert.match(client.received, /content-type: application\/json\r\n.*\{"status":400,"error":"ROUTE_NOT_FOUND"/s);
-    // What one request accepts is not what the next does.
+    // Each request accepts something else.
     await client.expect(/text\/html\r\n.*\r\n\r\nfrontend not found$/s);
   });
 });

@@ -2,7 +2,7 @@ import { type ErrorCode, errorKind } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 
-/** Responses that the proxy gives itself: Hipache's statuses and texts, and those of limits that it did not have. */
+/** A response of the proxy's own. */
 export interface LocalReply {
   readonly status: number;
   /** The body where there is no page, and the debug header `x-debug-error`. */
@@ -35,7 +35,7 @@ export function localReplyFor(code: ErrorCode, text?: string): LocalReply {
   return { status: kind.status, text: text ?? kind.text };
 }
 
-/** What a response's text depends on besides itself. */
+/** How a local reply is written. */
 export interface LocalReplyShape {
   /** Of the request. */
   readonly versionMinor: number;

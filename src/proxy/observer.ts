@@ -15,7 +15,7 @@ export interface EndedExchange {
   /** Values of these fields; null where the request had none. */
   readonly referer: string | null;
   readonly userAgent: string | null;
-  /** Normalised; empty before routing or where there is none. */
+  /** Normalised; empty before routing or without one. */
   readonly host: string;
   /** Given to the client; 0 where none was. */
   readonly status: number;

@@ -4,7 +4,7 @@ import { get, Rig, request, response } from '../../test/helpers/rig.ts';
 import { until } from '../../test/helpers/until.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
 
-/** What a replay buffer gives. */
+/** The content of a replay buffer. */
 function given(buffer: ReplayBuffer): string {
   let all = '';
   buffer.sendTo({

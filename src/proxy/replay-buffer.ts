@@ -11,7 +11,7 @@ interface BodyTaker {
  * as much with them).
  */
 export class ReplayBuffer {
-  /** What is held, byte for byte as latin1. */
+  /** The content, byte for byte as latin1. */
   private text = '';
   /** What came last: a view that is good only during the read that brought it, and not yet in `text`. */
   private last: Buffer | null = null;

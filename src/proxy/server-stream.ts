@@ -34,16 +34,16 @@ export interface ServerStream {
   release(): void;
 }
 
-/** What a stream hands to the tunnel that it becomes. */
+/** One end of a tunnel, as a stream hands it over. */
 export interface TunnelOpening {
   readonly stream: ByteStream;
-  /** What came behind the head; valid until `release`. */
+  /** Bytes that came behind the head; valid until `release`. */
   readonly received: Buffer;
   /** The peer has said that it sends nothing more. */
   readonly hasEnded: boolean;
 }
 
-/** What a stream tells its exchange. Views of bytes are valid only during the call. */
+/** The exchange that a stream serves. Views of bytes are valid only during the call. */
 export interface RequestSink {
   onData(bytes: Buffer, start: number, end: number): void;
   onEnd(trailers: FieldLines | null): void;

@@ -10,7 +10,7 @@ export interface ProxySettings extends HeadLimits {
   /** How long an unused connection to a backend is kept. */
   readonly backendIdleMs: number;
   readonly connectTimeoutMs: number;
-  /** Time without any byte while one is due, from client or backend; 0: for ever. */
+  /** Time without any byte while one is due, from client or backend; 0: no limit. */
   readonly inactivityMs: number;
   readonly headTimeoutMs: number;
   /** How long a client may keep an unused connection. */
@@ -21,7 +21,7 @@ export interface ProxySettings extends HeadLimits {
   readonly informationalResponsesMax: number;
   /** Client connections of this worker. */
   readonly connectionsMax: number;
-  /** Time without any byte through a tunnel; 0: for ever. */
+  /** Time without any byte through a tunnel; 0: no limit. */
   readonly tunnelIdleMs: number;
   readonly writeBufferBytesMax: number;
   /** Peers that may say who the client is. */

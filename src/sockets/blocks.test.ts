@@ -91,7 +91,7 @@ describe('a body that streams through blocks', () => {
     ['to two', 2, () => true],
     ['to three, of which two are flushed after the read', 3, (i: number) => i === 1],
   ] as const) {
-    it(`arrives as it was sent, ${what}, whoever reads slowly`, async () => {
+    it(`arrives as it was sent, ${what}, also if readers are slow`, async () => {
       const relay = new Relay();
       relay.flushesAtOnce = flushesAtOnce;
       const handlers = Array.from({ length: targets }, () => new Target(relay));

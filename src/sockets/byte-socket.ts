@@ -1,4 +1,4 @@
-/** Who uses a socket. Calls never overlap; `onClosed` is the last one and comes exactly once. */
+/** The user of a socket. Calls never overlap; `onClosed` is the last one and comes exactly once. */
 export interface SocketHandler {
   /** Whether many bytes are expected one after the other: reads may get a block of their own. */
   readonly isStreaming: boolean;

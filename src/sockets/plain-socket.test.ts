@@ -11,7 +11,7 @@ import { TcpSocket } from './tcp-socket.ts';
 
 const writeBufferBytesMax = 64 * 1024;
 
-/** Notes what it is told. */
+/** Records every call. */
 class Recorder implements SocketHandler {
   isStreaming = false;
   readonly events: string[] = [];
@@ -151,7 +151,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
         socket.appendBytes(bytes, 5, 5 + length);
         expected += `<${length}>${bytes.toString('latin1', 5, 5 + length)}`;
       }
-      // What was queued is a copy.
+      // The queue has a copy.
       bytes.fill('!');
       socket.append('\xff');
       expected += '\xff';
@@ -219,9 +219,9 @@ for (const kind of [TcpSocket, StreamSocket]) {
       client.resume();
       await once(client, 'end');
       await until('its half has ended', () => handler.events.includes('finished'));
-      client.end('last words');
+      client.end('the last bytes');
       await until('closed', () => handler.closed !== undefined);
-      assert.equal(handler.text, 'last words');
+      assert.equal(handler.text, 'the last bytes');
       assert.deepEqual(handler.events, ['finished', 'end', 'closed: null']);
     });
 
@@ -373,14 +373,14 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.deepEqual(handler.events, ['closed: null']);
     });
 
-    it('hears the last words of a backend that reads no more', async () => {
+    it('still reads from a backend that reads nothing more', async () => {
       const { socket, handler, peer } = await connected();
       const bytes = Buffer.alloc(65_536);
       socket.pause();
       socket.appendBytes(bytes, 0, bytes.length);
       socket.flush();
       await new Promise((resolve) => peer.write('no more, please', resolve));
-      // What it has not read makes a reset of its end.
+      // Unread bytes turn its end into a reset.
       peer.destroy();
       await once(peer, 'close');
       socket.appendBytes(bytes, 0, bytes.length);

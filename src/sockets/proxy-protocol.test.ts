@@ -85,7 +85,7 @@ describe('a listener that takes it', () => {
   const client10 = '::ffff:10.1.2.3';
 
   for (const [name, [text, address]] of Object.entries(valid)) {
-    test(`${name}: the backend is told the client`, async (t) => {
+    test(`${name}: the backend learns the client`, async (t) => {
       const rig = await Rig.start(t, { proxyProtocol: true });
       rig.backend.serve(() => response('ok'));
       const client = await rig.client();

@@ -18,7 +18,7 @@ export interface ProxyHeader {
   readonly address: string;
 }
 
-/** Reads the header at the start of `bytes`; null where there is none, which ends the connection. */
+/** Reads the header at the start of `bytes`; null if they begin with something else, which ends the connection. */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader | typeof NEED_MORE_PROXY | null {
   const compared = Math.min(bytes.length, signature.length);
   if (bytes.compare(signature, 0, compared, 0, compared) === 0) {

@@ -65,7 +65,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
 
   /**
    * As `connecting`, with a handshake that offers `session` where there is one.
-   * @param onSession told of the sessions that later connections can resume.
+   * @param onSession gets the sessions that later connections can resume.
    */
   static connectingTls(
     target: TlsTarget,
@@ -258,7 +258,7 @@ function isFailedWrite(error: NodeJS.ErrnoException | undefined): boolean {
 
 interface HandledSocket extends Socket {
   byteSocket: StreamSocket;
-  /** Of those that wait for last words: more came. */
+  /** During the write-failure grace: more came. */
   heard?: () => void;
 }
 

@@ -47,7 +47,7 @@ interface ConnectRequest {
 export interface Streams {
   readonly WriteWrap: new () => WriteRequest;
   readonly ShutdownWrap: new () => ShutdownRequest;
-  /** What the last call of a handle, or to `onread`, has to say besides its result. */
+  /** Further results of the last call of a handle, or to `onread`. */
   readonly streamBaseState: Int32Array;
   readonly kReadBytesOrError: number;
   readonly kLastWriteWasAsync: number;
@@ -63,7 +63,7 @@ interface Connections {
 /** The end of what the peer sends, as libuv says it. */
 export const endOfStream = -4095;
 
-/** What of a handle is looked for before any is used. */
+/** Methods that a handle has to have. They are looked for before any is used. */
 const methods = [
   'useUserBuffer',
   'readStart',

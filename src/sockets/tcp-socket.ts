@@ -30,16 +30,16 @@ let borrower: TcpSocket | null = null;
 /** Used only where there are streams: see `PlainSocket`. */
 const { ShutdownWrap, WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError } = (streams ?? {}) as Streams;
 
-/** Who writes has been told to wait for `onDrain`. */
+/** `flush` has returned false: `onDrain` is due. */
 const NEEDS_DRAIN = 1;
 const WANTS_TO_READ = 2;
 /** The peer sends no more. */
 const HAS_ENDED = 4;
-/** `end` was called; what was written has left, and libuv has been told; so has the peer. */
+/** `end` was called; everything written has left and libuv shuts down; the peer has got the end. */
 const IS_ENDING = 8;
 const IS_SHUTTING_DOWN = 256;
 const IS_FINISHED = 16;
-/** Last words are waited for where a write fails; and one has. */
+/** A failed write begins a grace (`writeFailureGraceMs`); one has failed. */
 const IS_PATIENT = 32;
 const WRITE_FAILED = 64;
 const CLOSED = 128;
@@ -69,7 +69,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   private handle: OwnedHandle | null = null;
   /** While it connects to a name: Node resolves it, and tries its addresses (RFC 8305). */
   private connector: Socket | null = null;
-  /** What it reads a body into; null for the shared buffer. */
+  /** The block that it reads a body into; null for the shared buffer. */
   private block: ReadBlock | null = null;
   private readonly writeBufferBytesMax: number;
   /** Writes that libuv has not ended. */
@@ -289,7 +289,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.block = null;
   }
 
-  /** What is queued of the bytes that are handed over has to outlast the call. */
+  /** Queued views of the bytes that are handed over have to outlast the call. */
   private keepBorrowed(): void {
     borrower = null;
     if (this.parts !== null) {
@@ -360,7 +360,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.set(IS_SHUTTING_DOWN);
     const request = new ShutdownWrap();
     request.oncomplete = () => this.finished();
-    // What has been reset already has nothing to shut down.
+    // A connection that has been reset already has nothing to shut down.
     if (handle.shutdown(request) !== 0) process.nextTick(() => this.finished());
   }
 

@@ -10,7 +10,7 @@ interface ReadInto {
   readonly callback: (this: Socket, length: number, bytes: Uint8Array) => boolean;
 }
 
-/** What of Node's handles and sockets is used besides the public interface. */
+/** The parts of Node's handles and sockets that are used besides the public interface. */
 interface TlsInternals {
   _wrapHandle(wrap: unknown, handle: unknown, isWriting: boolean): unknown;
   _releaseControl?(): boolean;
@@ -19,7 +19,7 @@ interface TlsInternals {
 
 type AcceptedOptions = TLSSocketOptions & { acceptedHandle: unknown; onread: ReadInto; allowHalfOpen: boolean };
 
-/** What is connected to with TLS. */
+/** The peer of a TLS connection that we make. */
 export interface TlsTarget {
   readonly hostname: string;
   readonly port: number;

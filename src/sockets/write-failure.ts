@@ -1,6 +1,6 @@
 /**
- * How long after a write to a backend has failed, or after the last bytes since, its last words are waited for. A
- * backend that refuses a body answers, and closes without reading the rest: the write fails while the response lies in
+ * How long a backend is read from after a write to it has failed, or after the last bytes that came since, in ms. A
+ * backend that refuses a body responds and closes without reading the rest: the write fails while the response lies in
  * the receive buffer (CVE-2025-4366 is about its loss).
  */
 export const writeFailureGraceMs = 250;

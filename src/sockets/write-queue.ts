@@ -7,9 +7,9 @@ export const joinBytesMax = 16 * 1024;
 export abstract class WriteQueue {
   /** Bytes queued since the beginning. */
   bytesQueued = 0;
-  /** What waits for `flush`, as latin1; the usual case. */
+  /** Waits for `flush`, as latin1; the usual case. */
   protected text = '';
-  /** What waits before `text`, where it is not text alone. Buffers are views of blocks. */
+  /** Waits before `text`, if it is not text alone. Buffers are views of blocks. */
   protected parts: (string | Buffer)[] | null = null;
 
   abstract flush(): boolean;

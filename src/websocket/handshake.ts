@@ -43,7 +43,7 @@ export interface SwitchingResponse extends FieldView {
   readonly nominated: readonly string[] | null;
 }
 
-/** What is wrong with a 101 as the response to the handshake with `key` (RFC 6455 section 4.1); empty if nothing is. */
+/** The fault of a 101 as the response to the handshake with `key` (RFC 6455 section 4.1); empty if nothing is. */
 export function switchProblem(response: SwitchingResponse, key: string): string {
   if (response.version === '1.0') return 'switch on HTTP/1.0';
   if (!namesProtocol(response, 'websocket')) return 'upgrade to websocket missing';

@@ -17,7 +17,7 @@ export interface DialTarget {
   tlsSession: Buffer | null;
 }
 
-/** Connects to a backend; the handler is told of the outcome. */
+/** Connects to a backend; `onConnected` or `onClosed` of the handler follows. */
 export function dial(target: DialTarget, handler: SocketHandler, { backendTls, settings }: ProxyContext): ByteSocket {
   const { hostname, port, tlsName: serverName } = target;
   const { writeBufferBytesMax } = settings;

@@ -276,7 +276,7 @@ describe('connections to a backend', () => {
     assert.equal(rig.proxy.dataPlane.counters.backendConnectionsOpen, 1);
   });
 
-  test('are not used again without keep-alive: the backend is told so', async (t) => {
+  test('are not used again without keep-alive, and the request says so', async (t) => {
     const rig = await Rig.start(t, { settings: { backendKeepAlive: false } });
     rig.backend.serve(({ startLine }) => response(`to ${startLine}`));
     const client = await rig.send(get('/1') + get('/2'));

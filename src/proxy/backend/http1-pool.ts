@@ -73,7 +73,7 @@ export class Http1Pool implements Origin {
     else for (const connection of this.connecting) connection.release(waiter);
   }
 
-  /** A connection is there, whoever gets it. */
+  /** A connection is made. */
   connected(connection: Http1BackendConnection): void {
     const at = this.connecting.indexOf(connection);
     if (at >= 0) this.connecting.splice(at, 1);

@@ -11,13 +11,13 @@ import type { ProxyContext } from '../context.ts';
 import { type LocalReply, localReplyText } from '../local-reply.ts';
 import type { ServerStream, TunnelOpening } from '../server-stream.ts';
 
-/** What a stream needs of the connection that it belongs to. */
+/** The connection that a stream belongs to. */
 interface StreamConnection {
   /** Whether another request may follow the response that begins now. */
   mayGoOn(): boolean;
   pauseRequest(): void;
   resumeRequest(): void;
-  /** What is waited for may be something else now. */
+  /** The connection may wait for something else now. */
   updateDeadline(): void;
   /** Gives the socket away. */
   openTunnel(): TunnelOpening;

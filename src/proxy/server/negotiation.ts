@@ -12,7 +12,7 @@ import type { Timed } from '../deadlines.ts';
 import type { ServerConnection, ServerConnections } from './connections.ts';
 import { Http1Connection } from './http1-connection.ts';
 
-/** What serves a connection once its protocol is known. */
+/** Serves a connection once its protocol is known. */
 interface NegotiatedConnection extends ServerConnection, SocketHandler {
   /** Begins to serve the socket, whose handler it is by now. */
   attach(socket: ByteSocket): void;
@@ -24,7 +24,7 @@ type ConnectionClass = new (peer: Peer, connections: ServerConnections, context:
 const protocols: Readonly<Record<string, ConnectionClass>> = { 'http/1.1': Http1Connection };
 const alpnProtocols = Object.keys(protocols);
 
-/** What is spoken on the connections of one listen address. */
+/** How connections of one listen address begin. */
 export interface ListenerTraits {
   /** Null for plain connections. */
   readonly tls: TlsListener | null;
@@ -187,7 +187,7 @@ class ProxyHeaderBeforeTls implements ServerConnection {
       }
       const negotiation = new Negotiation(address === '' ? from : address, true, connections, context);
       connections.replace(this, negotiation);
-      // What has been read behind the header can only be handed on by the socket that read it.
+      // Only the socket that has read bytes behind the header can hand them on.
       const rest = socket.readableLength === 0 ? takeHandle(socket) : null;
       negotiation.attach(acceptTls(rest ?? socket, negotiation, listener, context));
     });

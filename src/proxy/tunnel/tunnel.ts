@@ -11,7 +11,7 @@ const closingMs = 5000;
 /** After how long a silence the system asks whether a peer is still there, in ms. */
 const keepAliveMs = 60_000;
 
-/** What a tunnel tells of its end. */
+/** How a tunnel ended. */
 export interface TunnelEnd {
   /** Null where one end closed it, and the other followed. */
   readonly code: ErrorCode | null;
@@ -167,7 +167,7 @@ class TunnelSide implements SocketHandler {
   /** The Close frame for this end, while a frame to it has not ended. */
   private pendingClose = '';
   /** It has got its Close frame: nothing may follow. */
-  private isToldToClose = false;
+  private hasGotClose = false;
   private isWritingEnded = false;
   /** It is to be ended once its Close frame has left. */
   private endsAfterClose = false;
@@ -198,7 +198,7 @@ class TunnelSide implements SocketHandler {
   onBytes(bytes: Buffer, length: number): void {
     const { other, tunnel } = this;
     tunnel.activeMs = tunnel.context.deadlines.nowMs;
-    if (other.pendingClose !== '' || other.isToldToClose) {
+    if (other.pendingClose !== '' || other.hasGotClose) {
       this.finishFrames(bytes, length);
       return;
     }
@@ -260,8 +260,8 @@ class TunnelSide implements SocketHandler {
     const towards = this.other.frames;
     if (towards.hasClosed || this.isWritingEnded) return;
     if (towards.isBroken) {
-      // It cannot be told; what follows is no use to it.
-      this.isToldToClose = true;
+      // A Close cannot be put between frames any more; further bytes are no use to it.
+      this.hasGotClose = true;
     } else if (towards.isAtBoundary) {
       this.writeClose(frame);
     } else {
@@ -271,7 +271,7 @@ class TunnelSide implements SocketHandler {
 
   private writeClose(frame: string): void {
     this.pendingClose = '';
-    this.isToldToClose = true;
+    this.hasGotClose = true;
     this.socket.append(frame);
     this.socket.flush();
     if (this.endsAfterClose) this.endWriting();
@@ -279,14 +279,14 @@ class TunnelSide implements SocketHandler {
     if (this.other.isPaused) this.onDrain();
   }
 
-  /** The other end is to be told to close: passes on the frame that is under way, and drops what follows. */
+  /** The other end gets a Close: passes on the frame that is under way, and drops everything after it. */
   private finishFrames(bytes: Buffer, length: number): void {
     const { frames, other } = this;
     let at = 0;
     if (other.pendingClose !== '') {
       at = frames.read(bytes, 0, length, true);
       other.socket.appendBytes(bytes, 0, at);
-      if (frames.isBroken) other.isToldToClose = true;
+      if (frames.isBroken) other.hasGotClose = true;
       if (!frames.isAtBoundary) {
         this.flushToOther();
         return;

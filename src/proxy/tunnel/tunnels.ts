@@ -5,13 +5,13 @@ import type { TunnelOpening } from '../server-stream.ts';
 import { Tunnel, type TunnelEnd } from './tunnel.ts';
 import { TunnelExchange } from './tunnel-exchange.ts';
 
-/** The share of the time to drain in which tunnels are told to close, one after the other. */
+/** The share of the time to drain in which tunnels get their Close, one after the other. */
 const goodbyeShare = 0.8;
 
 /** The tunnels of one worker. */
 export class Tunnels {
   private readonly open = new Set<Tunnel>();
-  /** Of a drain: what tunnels that begin now are told. */
+  /** Of a drain: the code of the Close that tunnels get which begin now. */
   private closeCode: number | null = null;
   /** Called when the last one has ended. */
   onEmpty: (() => void) | null = null;
@@ -45,7 +45,7 @@ export class Tunnels {
     if (this.open.size === 0) this.onEmpty?.();
   };
 
-  /** Tells every tunnel to close, spread over most of `forMs`, so that those who come back do not come all at once. */
+  /** Sends every tunnel its Close, spread over most of `forMs`, so that clients do not all reconnect at once. */
   drain(nowMs: number, forMs: number, closeCode: number): void {
     this.closeCode = closeCode;
     const stepMs = (forMs * goodbyeShare) / Math.max(1, this.open.size);
