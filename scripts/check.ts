@@ -1,14 +1,16 @@
 // npm run check: everything that can be said of the repository without running it. Reports all, then fails.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { documentationProblems } from './docs.ts';
 import { readFiles, root, type SourceFile, sourceFolders } from './files.ts';
 import { importProblems } from './imports.ts';
 import { run } from './run.ts';
+import { wordProblems } from './words.ts';
 
 const linesMax = 500;
 const linesAim = 250;
+const functionLinesMax = 70;
 
 interface Check {
   readonly name: string;
@@ -18,6 +20,7 @@ interface Check {
 
 const verbose = process.argv.includes('--verbose');
 const files = readFiles(sourceFolders, '.ts');
+const readme = { path: 'README.md', text: readFileSync(join(root, 'README.md'), 'utf8') };
 const bin = join(root, 'node_modules', '.bin');
 
 const checks = await Promise.all([
@@ -38,6 +41,8 @@ const checks = await Promise.all([
   program('dead files, exports, dependencies', join(bin, 'knip'), ['--no-progress']),
   list('import directions', importProblems(files)),
   list('file length', files.flatMap(tooLong)),
+  list('function length', files.flatMap(tooLongFunctions)),
+  list('words', wordProblems([...files, ...readFiles(['docs'], '.md'), readme])),
   list('unfinished work', files.flatMap(unfinished)),
   list('documentation', documentationProblems()),
 ]);
@@ -72,6 +77,23 @@ function list(name: string, problems: readonly string[]): Check {
 function tooLong({ path, text }: SourceFile): string[] {
   const lines = lineCount(text);
   return lines > linesMax ? [`${path}: ${lines} lines, at most ${linesMax} are allowed`] : [];
+}
+
+/** Functions of src/ that are too long, unless the comment above gives the reason: "In one piece: …". */
+function tooLongFunctions({ path, text }: SourceFile): string[] {
+  if (!path.startsWith('src/') || /\.(test|suite)\.ts$/.test(path)) return [];
+  const lines = text.split('\n');
+  return lines.flatMap((line, start) => {
+    // As the formatter leaves them: functions at the margin, methods one step in, the brace at the end of the line.
+    const [, indent] =
+      /^( {0,2})(?! |if |for |while |switch |class |export (?:abstract )?class |\}).*\) *(?::.*)?\{$/.exec(line) ?? [];
+    if (indent === undefined) return [];
+    const length = lines.slice(start).findIndex((other) => other === `${indent}}`) + 1;
+    const reason = lines.slice(Math.max(0, start - 4), start).some((other) => other.includes('In one piece: '));
+    return length > functionLinesMax && !reason
+      ? [`${path}:${start + 1}: a function of ${length} lines, at most ${functionLinesMax} are allowed`]
+      : [];
+  });
 }
 
 function unfinished({ path, text }: SourceFile): string[] {

@@ -129,6 +129,7 @@ export abstract class Head implements FieldView {
     return REFUSED;
   }
 
+  /** In one piece: each state is a few lines, and a call for each would cost more than it does. */
   private readFields(bytes: Buffer, start: number, end: number, limits: HeadLimits): boolean {
     const classes = classOf;
     let at = start + this.position;

@@ -272,6 +272,21 @@ export class RequestHead extends Head implements RequestView {
       }
     }
     if (hosts > 1) return this.refuseMeaning('two hosts');
+    if (options === null) {
+      this.keepAlive = this.versionMinor === 1;
+    } else {
+      this.keepAlive = !options.close && (this.versionMinor === 1 || options.keepAlive);
+      this.nominated = options.nominated;
+    }
+    // On HTTP/1.0, or if Connection does not name it, an Upgrade means nothing (RFC 9110 section 7.8).
+    if (upgrades && this.versionMinor === 1 && this.nominated?.includes('upgrade') === true) {
+      if (namesProtocol(this, 'websocket')) this.protocol = 'websocket';
+    }
+    return this.readFraming(lengths, codings);
+  }
+
+  /** How the body ends: RFC 9112 section 6.3, without a choice where fields contradict each other. */
+  private readFraming(lengths: number, codings: number): boolean {
     if (lengths > 1) return this.refuseMeaning('two content lengths');
     if (codings > 1) return this.refuseMeaning('two transfer encodings');
     if (codings > 0) {
@@ -281,15 +296,6 @@ export class RequestHead extends Head implements RequestView {
     } else if (lengths > 0) {
       this.framing = this.contentLength > 0 ? Framing.LENGTH : Framing.NONE;
     }
-    if (options === null) {
-      this.keepAlive = this.versionMinor === 1;
-    } else {
-      this.keepAlive = !options.close && (this.versionMinor === 1 || options.keepAlive);
-      this.nominated = options.nominated;
-    }
-    // On HTTP/1.0, or where Connection does not name it, an Upgrade means nothing (RFC 9110 section 7.8).
-    if (!upgrades || this.versionMinor === 0 || this.nominated?.includes('upgrade') !== true) return true;
-    if (namesProtocol(this, 'websocket')) this.protocol = 'websocket';
     return true;
   }
 
