@@ -10,7 +10,7 @@ function fail(error: unknown): never {
   throw error;
 }
 
-test('no mistake is none, one is itself, several are told together', async () => {
+test('no error is none, one is itself, several are thrown together', async () => {
   const errors = new ErrorCollector();
   assert.equal(await errors.take(() => 'given'), 'given');
   errors.check();

@@ -1,6 +1,6 @@
 import { HipacheError } from './errors.ts';
 
-/** Collects operating errors of things that do not depend on each other, so that all are told at once. */
+/** Collects operating errors of things that do not depend on each other, so that all are reported at once. */
 export class ErrorCollector {
   private readonly errors: HipacheError[] = [];
 
@@ -11,7 +11,7 @@ export class ErrorCollector {
     this.errors.push(...errors);
   }
 
-  /** What `task` gives; null where it makes a mistake, which is kept. */
+  /** The result of `task`; null if it throws an operating error, which is kept. */
   async take<Result>(task: () => Result | Promise<Result>): Promise<Result | null> {
     try {
       return await task();

@@ -9,7 +9,7 @@ type ErrorSource = 'client' | 'backend' | 'store' | 'operator' | 'internal';
  */
 type Resend = 'never' | 'unsent' | 'idempotent';
 
-/** What the program does after an error of this code. It is said here and nowhere else. */
+/** Everything that the program knows of an error code. It stands here and nowhere else. */
 interface ErrorKind {
   readonly source: ErrorSource;
   /** Whether a request can end with it: then metrics and logs count it. */
@@ -162,7 +162,7 @@ export type ErrorCode = keyof typeof kinds;
 /** Every code with its kind, in the order of the reference page. */
 export const errorKinds: ReadonlyMap<ErrorCode, ErrorKind> = new Map(Object.entries(kinds) as [ErrorCode, ErrorKind][]);
 
-/** What the program does after an error of this code. */
+/** Everything that the program knows of an error code. */
 export function errorKind(code: ErrorCode): ErrorKind {
   return kinds[code];
 }

@@ -3,7 +3,7 @@ import { printable } from './printable.ts';
 
 type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
-/** What goes with a message. An Error becomes its message and, where it has one, its code. */
+/** Named values beside a message. An Error becomes its message and, if it has one, its code. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** The operational log, as the rooms see it. Never for something that happens on every request. */

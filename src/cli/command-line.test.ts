@@ -111,7 +111,7 @@ describe('routes', () => {
     assert.match(await written(), /"https:\/\/y#servername=y\.test&weight=5","https:\/\/z#servername=z\.test"/);
   });
 
-  test('are made by add where there is none', async () => {
+  test('are made by add if they do not exist', async () => {
     const on = runnerOn(freshDriver());
     assert.equal((await on('route', 'add', '*.a.com', 'http://x')).out, '*.a.com: added http://x (new route)\n');
   });

@@ -28,10 +28,10 @@ import {
 
 type OpenedStore = Awaited<ReturnType<OpenStore>>;
 
-/** What the command line needs from outside. */
+/** The environment of the command line. */
 export interface CommandLineHost {
   /**
-   * Serves until it is told to stop; resolves with the exit code.
+   * Serves until a signal stops it; resolves with the exit code.
    * @param reload reads the same configuration again. @throws as `loadConfig`.
    */
   serve(loaded: LoadedConfig, reload: () => LoadedConfig): Promise<number>;
@@ -204,7 +204,7 @@ class Run {
       );
     route
       .command('add')
-      .description('add backends to a route, making it where there is none')
+      .description('add backends to a route, and make the route if it does not exist')
       .argument('<host>', 'a host, *.domain or *')
       .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
       .option(...json)

@@ -34,7 +34,7 @@ test('the patterns are those of the lookup, in its order, to the one that matche
   assert.equal(explanation.id, 'shop');
 });
 
-test('a backend that is marked dead is told with the end, the reason and the instance', async () => {
+test('a dead mark is shown with its end, its reason and its instance', async () => {
   const store = storeOf({
     'a.com': host(['a', 'http://x:1', 'http://y:22#weight=3', 'http://z'], {
       'http://y:22': mark(nowMs + 12_000),
@@ -58,7 +58,7 @@ test('a backend that is marked dead is told with the end, the reason and the ins
   assert.match(text, /^ {10}2 {2}http:\/\/z {5}weight 1 {2}up$/m);
 });
 
-test('what is wrong with the record, and that nothing is left, is told', async () => {
+test('problems of the record are shown, and that no backend is left', async () => {
   const text = async (record: StoredHost) =>
     explanationText(await explainHost('a.com', storeOf({ 'a.com': record }), nowMs));
   assert.match(await text(host(['a', 'ftp://x', 5])), /none that can be used[\s\S]*problems {2}backend 0 "ftp:\/\/x"/);
@@ -79,7 +79,7 @@ test('an empty record is passed over, one that cannot be read is not', async () 
   assert.deepEqual(explanation.problems, ['the record is not JSON']);
 });
 
-test('no match is told', async () => {
+test('a host without a match is shown as such', async () => {
   const explanation = await explainHost('a.com', storeOf({}), nowMs);
   assert.equal(explanation.matched, null);
   assert.match(explanationText(explanation), /\*\.com {2}no route\n {7}\* {6}no route\nNo route matches/);

@@ -7,7 +7,7 @@ export interface Report {
 }
 
 /**
- * What a command writes. A reader that goes away (`| head`) is not an error: from then on nothing is written and
+ * The output of a command. A reader that goes away (`| head`) is not an error: from then on nothing is written and
  * `closed` is true. Waits while the reader is slow, so that a million lines are never held in memory.
  */
 export class Output {
@@ -29,7 +29,7 @@ export class Output {
     return this.#closed;
   }
 
-  /** Writes, and resolves once more may be written. A failure is told by `flush`. */
+  /** Writes, and resolves once more may be written. `flush` throws if it failed. */
   async write(text: string): Promise<void> {
     if (!this.#closed && !this.#stream.write(text)) await this.#written();
   }
@@ -44,7 +44,7 @@ export class Output {
   }
 
   #written(): Promise<void> {
-    // The callback is called on failure as well, once the error has been told.
+    // The callback is called on failure as well, after the `error` event.
     return new Promise((resolve) => {
       this.#stream.write('', () => resolve());
     });

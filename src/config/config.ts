@@ -58,7 +58,7 @@ const storeTtlSecondsDefault = 1;
 
 type OptionalInFile = 'accessLog' | 'accessLogFormat' | 'logLevel' | 'logFormat' | 'httpKeepAlive';
 
-/** What the defaults depend on besides the file. */
+/** Facts besides the file that defaults depend on. */
 export interface Environment {
   /** Whether there is a configuration file: without one the defaults are those of a newcomer's first run. */
   readonly hasFile: boolean;
@@ -170,7 +170,7 @@ function checkBinds(all: readonly { section: string; bind: Bind }[], diagnostics
   }
 }
 
-/** What may be written alone or as an array. */
+/** A value that may be written alone or in an array, as an array. */
 function listOf<Item>(value: Item | readonly Item[] | undefined): readonly Item[] {
   if (value === undefined) return [];
   return Array.isArray(value) ? (value as readonly Item[]) : [value as Item];

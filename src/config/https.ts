@@ -34,7 +34,7 @@ const tls = {
   }),
   honorCipherOrder: key(z.boolean().optional(), {
     source: '0.4',
-    description: "The server's order of ciphers goes before the client's.",
+    description: "The server's order of ciphers takes precedence over the client's.",
     allowed: 'true or false',
   }),
   secureProtocol: key(z.string().min(1).optional(), {
@@ -44,7 +44,7 @@ const tls = {
   }),
   secureOptions: key(z.union([z.int(), z.string()]).optional(), {
     source: '0.4',
-    description: 'Options of OpenSSL: their sum, or their names. What means nothing any more gets a warning.',
+    description: 'Options of OpenSSL: their sum, or their names. Options without a meaning today get a warning.',
     allowed: 'a whole number, or names such as "SSL_OP_NO_TICKET"',
   }),
 };

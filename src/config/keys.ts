@@ -3,7 +3,7 @@ import { z } from 'zod';
 /** Where a key comes from: kept from Hipache 0.4, kept from 0.3, or added by this version. */
 type KeySource = '0.4' | '0.3' | 'new';
 
-/** What the reference page and the error messages say of one key. */
+/** The description of a key, for the reference page and for error messages. */
 export interface KeyNotes {
   readonly description: string;
   readonly source: KeySource;

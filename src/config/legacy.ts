@@ -2,7 +2,7 @@ import { isPlain, type Plain } from './shape.ts';
 
 /**
  * A parsed file with the keys of Hipache 0.3 moved to their new names, one warning each. A new key that is there as
- * well goes before the old one.
+ * well takes precedence.
  */
 export function translateLegacyKeys(file: Plain, warnings: string[]): Plain {
   const translated: Plain = { ...file };

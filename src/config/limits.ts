@@ -74,7 +74,7 @@ export const limitsSection = z.object({
   }),
   tunnelIdleSeconds: seconds(0, 31_536_000, 3600, {
     source: 'new',
-    description: 'How long a WebSocket may be open without a byte in either direction. 0: for ever.',
+    description: 'How long a WebSocket may be open without a byte in either direction. 0: no limit.',
   }),
   tunnelsPerHostMax: wholeNumber(1, 1_000_000, 10_000, {
     source: 'new',

@@ -20,7 +20,7 @@ function load(content: unknown, extension = 'json'): LoadedConfig {
 }
 
 /** The lines of the message of the error that `content` gives, less the first. */
-function mistakes(content: unknown, extension = 'json', code = 'CONFIG_INVALID'): readonly string[] {
+function errorsOf(content: unknown, extension = 'json', code = 'CONFIG_INVALID'): readonly string[] {
   let caught: unknown;
   try {
     load(content, extension);
@@ -56,7 +56,7 @@ describe('without a file', () => {
     assert.throws(() => loadConfig({ env: {}, cwd: folder, isRoot: false }), /HOME/);
   });
 
-  test('a driver that is given goes before every other', () => {
+  test('a driver that is given takes precedence', () => {
     const { config } = loadConfig({ env: {}, cwd: folder, isRoot: false, driver: 'sqlite:x' });
     assert.deepEqual(config.driver, ['sqlite:x']);
   });
@@ -136,8 +136,8 @@ describe('the file', () => {
 });
 
 describe('text that cannot be read', () => {
-  test('is told with line and column', () => {
-    const of = (text: string, extension?: string) => mistakes(text, extension, 'CONFIG_UNREADABLE');
+  test('is reported with line and column', () => {
+    const of = (text: string, extension?: string) => errorsOf(text, extension, 'CONFIG_UNREADABLE');
     assert.deepEqual(of('{\n  "server": {\n    "debug": tru\n'), [
       'line 3, column 14: a value is expected here (a string is written in double quotes)',
     ]);
@@ -147,7 +147,7 @@ describe('text that cannot be read', () => {
   });
 
   test('names every key that is given twice', () => {
-    const of = (text: string, extension?: string) => mistakes(text, extension, 'CONFIG_UNREADABLE');
+    const of = (text: string, extension?: string) => errorsOf(text, extension, 'CONFIG_UNREADABLE');
     assert.deepEqual(of('{"http":{"port":1,\n"port":2},"http":{}}'), [
       'line 2, column 1: the key "port" is given twice',
       'line 2, column 11: the key "http" is given twice',
@@ -169,7 +169,7 @@ describe('text that cannot be read', () => {
 
 describe('wrong values', () => {
   test('are reported together, each with its key, what was found and what is allowed', () => {
-    const lines = mistakes({
+    const lines = errorsOf({
       server: { tcpTimeout: '30', workers: 0, logLevel: 'loud', trustedProxies: ['10.0.0.0/8', '10.0.0.0/33'] },
       http: { bind: ['::1', { address: 'a b', port: 70_000 }, 5, { port: 3 }] },
       driver: [],
@@ -191,32 +191,32 @@ describe('wrong values', () => {
     ]);
   });
 
-  test('of the file as a whole and of sections are told too', () => {
+  test('of the file as a whole and of sections are reported too', () => {
     assert.throws(() => load('[]'), { code: 'CONFIG_INVALID', message: /found an empty array, allowed an object/ });
-    assert.deepEqual(mistakes({ server: 5, http: [] }), [
+    assert.deepEqual(errorsOf({ server: 5, http: [] }), [
       'server: found 5, allowed an object of keys',
       'http: found an empty array, allowed an object of keys',
     ]);
   });
 
   test('never show a secret', () => {
-    const text = mistakes({ https: { passphrase: 4711 }, driver: [5, 'redis-//u:pw@h'], group: 'g', user: '' }).join();
+    const text = errorsOf({ https: { passphrase: 4711 }, driver: [5, 'redis-//u:pw@h'], group: 'g', user: '' }).join();
     assert.match(text, /https\.passphrase: found a number/);
     assert.doesNotMatch(text, /4711/);
-    const url = mistakes({ http: { bind: 'redis://user:pa/ss@host' } }).join();
+    const url = errorsOf({ http: { bind: 'redis://user:pa/ss@host' } }).join();
     assert.match(url, /found "redis:\/\/user:\*+@host"/);
   });
 
   test('tell of a misspelt key beside them', () => {
-    const lines = mistakes({ server: { tcpTimout: 3, tcpTimeout: -1 } });
+    const lines = errorsOf({ server: { tcpTimout: 3, tcpTimeout: -1 } });
     assert.ok(lines.includes('server.tcpTimout: unknown key, not used; did you mean server.tcpTimeout?'));
   });
 
-  test('a listener twice and no listener are mistakes', () => {
-    assert.deepEqual(mistakes({ http: { port: 81, bind: ['::1', { address: '::1', port: 81 }] } }), [
+  test('a listener twice and no listener are errorsOf', () => {
+    assert.deepEqual(errorsOf({ http: { port: 81, bind: ['::1', { address: '::1', port: 81 }] } }), [
       'http.bind: found ::1 port 81 twice, allowed once',
     ]);
-    assert.match(mistakes({ http: { bind: [] } }).join(), /http\.bind: found an empty array/);
+    assert.match(errorsOf({ http: { bind: [] } }).join(), /http\.bind: found an empty array/);
   });
 });
 
@@ -251,7 +251,7 @@ describe('addresses with TLS', () => {
   });
 
   test('need a key for a certificate, and certificates from somewhere', () => {
-    const of = (https: object) => mistakes({ https: { bind: '::1', ...https } });
+    const of = (https: object) => errorsOf({ https: { bind: '::1', ...https } });
     assert.match(of({ cert: 'c' })[0] ?? '', /^https\.bind\[0\]\.key: found nothing, allowed a path, as cert is given/);
     assert.match(of({ key: 'k' })[0] ?? '', /^https\.bind\[0\]\.cert: found nothing/);
     assert.match(of({ storeCertificates: false })[0] ?? '', /neither https\.certificates nor the store/);
@@ -261,7 +261,7 @@ describe('addresses with TLS', () => {
   test('may be the only ones, and differ from those without', () => {
     assert.deepEqual(load({ http: { bind: [] }, https: { bind: '::1' } }).config.http.bind, []);
     assert.deepEqual(
-      mistakes({ http: { port: 1, bind: '::1' }, https: { port: 1, bind: '::1', key: 'k', cert: 'c' } }),
+      errorsOf({ http: { port: 1, bind: '::1' }, https: { port: 1, bind: '::1', key: 'k', cert: 'c' } }),
       ['https.bind: found ::1 port 1 twice, allowed once'],
     );
   });
@@ -332,7 +332,7 @@ describe('keys of Hipache 0.3', () => {
     assert.doesNotMatch(warnings.join(), /p@/);
   });
 
-  test('do not go before new ones', () => {
+  test('do not take precedence over new ones', () => {
     const { config, warnings } = load({ server: { port: 81 }, http: { port: 82 }, redisPort: 1, driver: 'sqlite:x' });
     assert.equal(config.http.bind[0]?.port, 82);
     assert.deepEqual(config.driver, ['sqlite:x']);
@@ -344,19 +344,19 @@ describe('keys of Hipache 0.3', () => {
 
   test('with wrong values are reported under the new name', () => {
     assert.deepEqual(
-      mistakes({ server: { port: '80' } })[0],
+      errorsOf({ server: { port: '80' } })[0],
       'http.port: found "80" (a string), allowed a whole number from 0 to 65535',
     );
   });
 });
 
-test('debug is the level debug, which a level goes before', () => {
+test('debug is the level debug, unless a level is given', () => {
   assert.equal(load({ server: { debug: true } }).config.server.logLevel, 'debug');
   assert.equal(load({ server: { debug: true, logLevel: 'warn' } }).config.server.logLevel, 'warn');
   assert.equal(load({}).config.server.logLevel, 'info');
 });
 
-test('limits.cacheEntriesMax goes before lruCache.size', () => {
+test('limits.cacheEntriesMax takes precedence over lruCache.size', () => {
   const { config, notes } = load({
     server: { lruCache: { size: 5 } },
     limits: { cacheEntriesMax: 10 },

@@ -9,7 +9,7 @@ import { isPlain, keepKnownKeys, type Plain } from './shape.ts';
 export interface LoadOptions {
   /** The file of `--config`, relative to `cwd`. */
   readonly file?: string | undefined;
-  /** Goes before the driver of the file. */
+  /** Takes precedence over the driver of the file. */
   readonly driver?: string | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
@@ -19,7 +19,7 @@ export interface LoadOptions {
 
 export interface LoadedConfig {
   readonly config: Config;
-  /** Absolute path of the file, null where there is none. */
+  /** Absolute path of the file; null without one. */
   readonly file: string | null;
   /** To know: one line each. */
   readonly notes: readonly string[];
@@ -83,7 +83,7 @@ function isGiven(known: unknown, path: string): boolean {
 function invalid(name: string, { problems, warnings }: Diagnostics): HipacheError {
   const count = problems.length === 1 ? 'a wrong value' : `${problems.length} wrong values`;
   const lines = [`${name} has ${count}:`, ...problems.map(indent)];
-  // A misspelt key is often the reason for a wrong value, so what was only a warning is told as well.
+  // A misspelt key is often the reason for a wrong value, so the warnings are shown as well.
   if (warnings.length > 0) lines.push('and besides:', ...warnings.map(indent));
   return new HipacheError('CONFIG_INVALID', lines.join('\n'));
 }

@@ -6,7 +6,7 @@ import { key } from './keys.ts';
 export const metricsSection = z.object({
   bind: key(z.string().refine(isListenAddress).default('127.0.0.1'), {
     source: 'new',
-    description: 'The address of `GET /metrics` and `GET /healthz`. Whoever reaches it can read them.',
+    description: 'The address of `GET /metrics` and `GET /healthz`. Everyone who reaches it can read them.',
     allowed: 'an IP address or a host name',
     default: '"127.0.0.1"',
   }),

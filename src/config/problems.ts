@@ -20,7 +20,7 @@ export function describeIssues(
 
 /**
  * The paths that an issue is about. Of alternatives (an address, or an array of them) the one that has the kind of
- * the value is meant: its issues lie deeper than the value itself. Where there is none, the value is wrong as a whole.
+ * the value is meant: its issues lie deeper than the value itself. Without one, the value is wrong as a whole.
  */
 function leaves(issue: z.core.$ZodIssue, prefix: Path): readonly Path[] {
   const path = [...prefix, ...issue.path];

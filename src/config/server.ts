@@ -121,7 +121,7 @@ function lruCache() {
     size: key(z.int().min(1).max(10_000_000).optional(), {
       source: '0.4',
       unit: 'hosts',
-      description: 'The same as `limits.cacheEntriesMax`, which goes before it.',
+      description: 'The same as `limits.cacheEntriesMax`, which takes precedence.',
       allowed: 'a whole number from 1 to 10000000',
     }),
     ttl: key(z.number().min(0).max(31_536_000).optional(), {

@@ -11,7 +11,7 @@ export function isPlain(value: unknown): value is Plain {
 
 /**
  * A copy of `value` with only the keys that `schema` knows, at every depth; each other one is a line in `warnings`.
- * What is empty in YAML (null) where a section belongs is left out.
+ * A section that is empty in YAML (null) is left out.
  * @param known every key path, for suggestions across sections.
  */
 export function keepKnownKeys(schema: z.ZodObject, value: Plain, known: readonly string[], warnings: string[]): Plain {

@@ -143,7 +143,7 @@ describe('a marked backend', () => {
     assert.ok(failing.requests.length >= before + 2);
   });
 
-  test('of another instance, or that is no more in the record, is not probed', async (t) => {
+  test('of another instance, or of a backend that has left the record, is not probed', async (t) => {
     const store = new Records();
     const { url, requests } = await backend(t, ok);
     store.set('a.test', url, mark('BACKEND_RESET', 'other'));
@@ -157,7 +157,7 @@ describe('a marked backend', () => {
     assert.equal(store.isDown('a.test'), true);
   });
 
-  test('for more hosts than are minded is unmarked for as many, by one probe', async (t) => {
+  test('for more hosts than are tracked is unmarked for as many, by one probe', async (t) => {
     const store = new Records();
     const { url, requests } = await backend(t, ok);
     const recovery = probes(t, store);

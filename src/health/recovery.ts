@@ -29,7 +29,7 @@ export interface RecoveryCounters {
   probes: number;
   /** Marks that were lifted. */
   recovered: number;
-  /** Marks that are not minded, since there are too many. */
+  /** Marks that are not tracked, since there are too many. */
   dropped: number;
 }
 
@@ -53,7 +53,7 @@ export interface RecoveryOptions {
 
 /** Backends that are probed; marks of further ones end by themselves. */
 const backendsMax = 10_000;
-/** Patterns of one backend, and of all together, whose marks are minded. */
+/** Patterns of one backend, and of all together, whose marks are tracked. */
 const patternsPerBackendMax = 10_000;
 const patternsMax = 100_000;
 /** Patterns read at once. */
@@ -77,7 +77,7 @@ interface MarkedBackend {
 }
 
 /**
- * Probes the backends that this instance has marked, and lifts the marks of those that have recovered (design 7.2).
+ * Probes the backends that this instance has marked, and lifts the marks of those that have recovered.
  * Of a fleet each mark is probed by one: the instance whose id the mark in the store has. So nobody has to be elected,
  * and marks of an instance that has gone end by themselves.
  */
@@ -100,7 +100,7 @@ export class RecoveryProbes {
     return this.markedBackends.size;
   }
 
-  /** What is minded, for who goes on with it. */
+  /** The marks that are tracked, for another object that takes over. */
   get marks(): readonly OwnMark[] {
     return [...this.markedBackends].flatMap(([url, { marks }]) =>
       [...marks].map(([pattern, mark]) => ({ pattern, url, mark })),

@@ -83,6 +83,7 @@ export class BodyReader {
     return this.done;
   }
 
+  /** In one piece, as `Head.readFields`. */
   private readChunked(bytes: Buffer, start: number, end: number, sink: BodySink): number {
     let at = start;
     while (at < end) {

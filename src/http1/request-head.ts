@@ -272,17 +272,21 @@ export class RequestHead extends Head implements RequestView {
       }
     }
     if (hosts > 1) return this.refuseMeaning('two hosts');
+    this.readConnection(options);
+    // On HTTP/1.0, or if Connection does not name it, an Upgrade means nothing (RFC 9110 section 7.8).
+    if (upgrades && this.versionMinor === 1 && this.nominated?.includes('upgrade') === true) {
+      if (namesProtocol(this, 'websocket')) this.protocol = 'websocket';
+    }
+    return this.readFraming(lengths, codings);
+  }
+
+  private readConnection(options: ConnectionOptions | null): void {
     if (options === null) {
       this.keepAlive = this.versionMinor === 1;
     } else {
       this.keepAlive = !options.close && (this.versionMinor === 1 || options.keepAlive);
       this.nominated = options.nominated;
     }
-    // On HTTP/1.0, or if Connection does not name it, an Upgrade means nothing (RFC 9110 section 7.8).
-    if (upgrades && this.versionMinor === 1 && this.nominated?.includes('upgrade') === true) {
-      if (namesProtocol(this, 'websocket')) this.protocol = 'websocket';
-    }
-    return this.readFraming(lengths, codings);
   }
 
   /** How the body ends: RFC 9112 section 6.3, without a choice where fields contradict each other. */

@@ -13,7 +13,7 @@ const pageSize = 100;
 /** A certificate with its chain, or a key, in a file. */
 const fileBytesMax = 256 * 1024;
 
-/** What can be shown of a certificate in the store. Never its key. */
+/** A certificate in the store as it may be shown: never its key. */
 export interface ListedCertificate {
   readonly pattern: string;
   readonly names: readonly string[];
@@ -25,7 +25,7 @@ export interface ListedCertificate {
   readonly problem: string | null;
 }
 
-/** What can be shown of a certificate that can be used; times are ISO 8601, UTC. */
+/** Details of a certificate that can be used; times are ISO 8601, UTC. */
 interface ShownDetails {
   readonly names: readonly string[];
   readonly notBefore: string;
@@ -37,7 +37,7 @@ interface ShownDetails {
 export interface WrittenCertificate extends ShownDetails {
   readonly pattern: string;
   readonly action: 'created' | 'replaced';
-  /** What the operator should know; nothing is refused for it. */
+  /** Notices for the operator; nothing is refused for them. */
   readonly warnings: readonly string[];
 }
 
@@ -84,7 +84,7 @@ export function setCertificate(
   };
 }
 
-/** @throws HipacheError COMMAND_INVALID; NOT_FOUND where there is none. */
+/** @throws HipacheError COMMAND_INVALID; NOT_FOUND. */
 export function removeCertificate(host: string): Operation<Certificates, RemovedCertificate> {
   const pattern = parsePattern(host);
   return async (store) => {

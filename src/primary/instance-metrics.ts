@@ -10,7 +10,7 @@ import type { MetricsSource, MetricsText } from '../telemetry/metrics-server.ts'
 /** How long a worker may take to tell its numbers, in ms. */
 const answerMs = 1000;
 
-/** What the probes of marked backends tell of themselves. */
+/** Figures of the probes of marked backends. */
 interface RecoveryFigures {
   readonly counters: { readonly probes: number; readonly recovered: number; readonly dropped: number };
   readonly size: number;

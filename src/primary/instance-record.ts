@@ -47,7 +47,7 @@ export class InstanceRecord {
   async start(): Promise<void> {
     const { config, log } = this.options;
     if (config.driver.some((url) => parseDriverUrl(url).path !== null)) return;
-    // What goes wrong with the store is said by the workers.
+    // The workers log problems of the store.
     const store = await openStore(config.driver, { serving: true, deadSet: false });
     if (store.fleet === undefined || this.closed) {
       await store.close();
@@ -64,7 +64,9 @@ export class InstanceRecord {
       restored: tell,
       revised: tell,
     });
-    await this.watch.start().catch((error: Error) => log.warn('the instance cannot be told of', { error }));
+    await this.watch
+      .start()
+      .catch((error: Error) => log.warn('the record of this instance cannot be written', { error }));
     this.tell();
   }
 
@@ -115,7 +117,7 @@ export class InstanceRecord {
       await fleet.announce(this.options.instance, fields, rememberedMs);
       return revision >= wanted;
     } catch (error) {
-      // A store that is lost is told of by the workers; an account that may only read keeps its instance to itself.
+      // The workers log a store that is lost; an account that may only read keeps its instance to itself.
       const isKnown = error instanceof HipacheError && ['STORE_UNAVAILABLE', 'STORE_DENIED'].includes(error.code);
       if (!isKnown) this.problems.report('the record of this instance cannot be written', { error: error as Error });
       return true;

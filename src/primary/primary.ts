@@ -27,7 +27,7 @@ import { Recovery } from './recovery.ts';
 import { Reload } from './reload.ts';
 
 /**
- * The primary: binds what is listened on, gives up root, and keeps workers that serve, until it is told to stop.
+ * The primary: binds the listen addresses, gives up root, and keeps workers that serve, until a signal stops it.
  * @param reload reads the configuration again.
  * @returns the exit code.
  */
@@ -138,7 +138,7 @@ class Primary {
     await stopped;
   }
 
-  /** What the file says now, where that is right and possible; else all stays as it is, and the log says why. */
+  /** Follows the file as it is now, if that is valid and possible; otherwise nothing changes, and the log says why. */
   private async reload(supervisor: Supervisor): Promise<void> {
     const { log } = this;
     if (this.reloading) {
@@ -202,7 +202,9 @@ class Primary {
 
   /** Nothing waits for it: traffic does not depend on it. */
   private tellOfInstance(): void {
-    this.record.start().catch((error: Error) => this.log.warn('the instance cannot be told of', { error }));
+    this.record
+      .start()
+      .catch((error: Error) => this.log.warn('the record of this instance cannot be written', { error }));
   }
 
   private tellTlsTo(supervisor: Supervisor, tls: TlsKeeper): void {
@@ -246,7 +248,7 @@ function workerProgram(): string {
 }
 
 function workersOf({ server }: Config): number {
-  // What libuv counts minds the affinity of the process and the CPU quota of its control group.
+  // libuv's count respects the affinity of the process and the CPU quota of its control group.
   return server.workers === 'auto' ? availableParallelism() : server.workers;
 }
 
@@ -269,7 +271,7 @@ function logDiagnostics({ notes, warnings }: LoadedConfig, log: Log): void {
   for (const warning of warnings) log.warn(warning);
 }
 
-/** What the account will write to has to be its own before root is given up. */
+/** Files that the account writes to have to be its own before root is given up. */
 function transferFiles({ server, driver }: Config, account: RunAs, log: Log): void {
   const ownership = new FileOwnership(account, (message) => log.warn(message));
   if (server.accessLog !== '-') ownership.giveFile(server.accessLog);

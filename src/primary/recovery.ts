@@ -54,7 +54,7 @@ export class Recovery {
       });
   }
 
-  /** Another configuration: the marks of this instance go on to be minded where they are not left to end. */
+  /** Another configuration: tracks the marks of this instance further, unless it says that marks end by themselves. */
   follow(config: Config): void {
     const { started } = this;
     // Files of authorities may have other contents.

@@ -5,7 +5,7 @@ import type { ListenAddress } from '../processes/messages.ts';
 import type { Plan } from '../processes/plan.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
 
-/** What holds keys and certificates of one configuration. */
+/** Holds keys and certificates of one configuration. */
 interface TlsHolder {
   close(): void;
 }

@@ -26,7 +26,7 @@ export class BoundAddresses {
     this.shares = Math.max(1, Math.min(workers, Math.floor(socketsMax / Math.max(1, addresses))));
   }
 
-  /** What the workers are given at present. */
+  /** The addresses that workers get at present. */
   get current(): readonly BoundAddress[] {
     return this.addresses;
   }

@@ -27,7 +27,7 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
   let ownership: FileOwnership;
 
   beforeEach(() => {
-    root = mkdtempSync(join(realpathSync(tmpdir()), 'hipache-hand-over-'));
+    root = mkdtempSync(join(realpathSync(tmpdir()), 'hipache-ownership-'));
     own = join(root, 'own');
     mkdirSync(own);
     chownSync(own, uid, gid);

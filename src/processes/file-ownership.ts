@@ -21,7 +21,7 @@ const linksMax = 40;
 /**
  * Gives an account, while this process is still root, what it is to write to. Nothing is changed through a path that
  * the account could bend meanwhile (CVE-2016-1247): only what has been opened without following a link, and only on a
- * way that is root's. What is not given is told to `warn`; the account has to be able to write there without it.
+ * way that is root's. A file that is not given is reported to `warn`; the account has to be able to write to it anyway.
  */
 export class FileOwnership {
   private readonly account: RunAs;
@@ -93,8 +93,8 @@ export class FileOwnership {
   }
 
   /**
-   * Whether nobody but root can change where a directory leads, nor take away what root makes there. Who could put
-   * what into the directory itself does not matter with 'but for itself'.
+   * Whether nobody but root can change where a directory leads, nor take away what root makes there. With 'but for
+   * itself' anybody may be able to write to the directory itself.
    */
   private isRoots(directory: string, how: 'with itself' | 'but for itself'): boolean {
     let at = parse(directory).root;
@@ -145,7 +145,7 @@ function openOnly(path: string, flags: number): number | null {
   }
 }
 
-/** Of the name itself; null where there is none. */
+/** Of the name itself; null if it does not exist. */
 function statOf(path: string): Stats | null {
   return lstatSync(path, { throwIfNoEntry: false }) ?? null;
 }

@@ -68,7 +68,7 @@ export class ListenSockets {
     return this.handles.map(({ fd }) => fd);
   }
 
-  /** What waits to be accepted is reset, unless workers have the sockets still. */
+  /** Connections that wait to be accepted are reset, unless workers still have the sockets. */
   close(): void {
     for (const handle of this.handles) handle.close();
   }

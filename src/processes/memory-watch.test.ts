@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { until } from '../../test/helpers/until.ts';
 import { collectGarbage, MemoryWatch } from './memory-watch.ts';
 
-test('only memory that is left after collecting garbage is told of', async () => {
+test('only memory that is left after collecting garbage is reported', async () => {
   let bytes = 200;
   let looks = 0;
   let collected = 0;
@@ -25,7 +25,7 @@ test('only memory that is left after collecting garbage is told of', async () =>
   assert.equal(collected, 1);
   assert.deepEqual(told, []);
   bytes = 300;
-  await until('it to be told', () => told.length > 0);
+  await until('the report', () => told.length > 0);
   assert.equal(told[0], 300);
   watch.close();
 });

@@ -21,7 +21,7 @@ export interface InheritedSocket extends ListenAddress {
   readonly share: number;
 }
 
-/** What every worker of an instance is told at its start, by structured clone over IPC. Holds secrets. */
+/** Settings of every worker of an instance, sent at its start by structured clone over IPC. Holds secrets. */
 export interface WorkerSettings {
   readonly config: Config;
   /** Id of this instance of Hipache, of all its workers. */

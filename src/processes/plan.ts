@@ -1,6 +1,6 @@
 import type { InheritedSocket, WorkerSettings } from './messages.ts';
 
-/** What all workers are to be from now on. */
+/** How many workers there are to be, and with which settings. */
 export interface Plan {
   readonly workers: number;
   readonly settings: WorkerSettings;

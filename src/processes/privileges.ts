@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { HipacheError } from '../base/errors.ts';
 
-/** Who the process becomes once every port is bound. */
+/** The account that the process changes to once every port is bound. */
 export interface RunAs {
   readonly user: string;
   readonly uid: number;

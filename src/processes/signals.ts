@@ -1,7 +1,7 @@
 /** Exit codes of a process that a signal ended, as shells count them. */
 const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
 
-/** What the signals of an operator are to do. */
+/** Tasks that an operator starts by a signal. */
 export interface SignalTasks {
   /** The first SIGTERM or SIGINT. */
   stop(signal: NodeJS.Signals): Promise<void>;

@@ -62,7 +62,7 @@ describe('a supervisor', () => {
     return supervisor;
   }
 
-  test('starts as many workers as it is told to, and ends them', async () => {
+  test('starts as many workers as the plan has, and ends them', async () => {
     assert.equal(await supervise(obedient, 3).start(), true);
     assert.equal(supervisor.readyCount, 3);
     assert.equal(await supervisor.stop({ forMs: 1000, closeCode: 1001 }), true);
@@ -106,7 +106,7 @@ process.prependListener('message', (message) => {
     assert.ok(!before.includes(supervisor.all[0] as (typeof before)[0]));
   });
 
-  test('starts no worker once it is told to stop, though it was to follow a plan', async () => {
+  test('starts no worker once it has to stop, though it was to follow a plan', async () => {
     const program = obedient.replace("=== 'start')", "=== 'start' && message.start.instance !== 'silent')");
     await supervise(program, 1).start();
     const reloaded = supervisor.reload(plan(3, 'silent'));
@@ -160,7 +160,7 @@ process.on('message', (message) => {
 process.on('SIGHUP', () => process.send({ kind: 'overMemory', residentBytes: 1 }));`;
     await supervise(program, 3).start();
     const path = join(directory, 'adopted');
-    /** Who has accepted for the third worker, in order. */
+    /** Workers that have accepted for the third one, in order. */
     const standIns = (): number[] => {
       const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
       return [...text.matchAll(/^(\d+) 2$/gm)].map(([, pid]) => Number(pid));

@@ -45,7 +45,7 @@ const missedMax = 8;
 const memoryPauseMs = 300_000;
 /** Workers that have been replaced and still drain, per worker; the oldest beyond are ended. */
 const drainingPerWorkerMax = 8;
-/** What a worker may take beyond its drain to write its logs and end. */
+/** Time that a worker may take beyond its drain to write its logs and end. */
 const exitGraceMs = 10_000;
 
 /** Keeps the workers of an instance alive, and replaces them so that no connection is lost. */
@@ -110,7 +110,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     return [...this.workers];
   }
 
-  /** Whether it has been told to end. */
+  /** Whether all workers are to end. */
   get isStopping(): boolean {
     return this.stopping;
   }
@@ -118,7 +118,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   /**
    * Replaces every worker by one that follows `plan`, one after the other. One that cannot be replaced serves on, and
    * is tried again after growing pauses; the log says which.
-   * @returns whether the plan is followed now. If not, the first new worker did not start, or all were told to end.
+   * @returns whether the plan is followed now. If not, the first new worker did not start, or all are to end.
    */
   reload(plan: Plan): Promise<boolean> {
     return this.exclusively(async () => {

@@ -20,7 +20,7 @@ export class WorkerLink {
   private drainMs = 0;
   private ending: Promise<void> | null = null;
 
-  /** @param build makes the worker; it serves when that resolves. HipacheErrors are told to the primary. */
+  /** @param build makes the worker; it serves when that resolves. HipacheErrors go to the primary. */
   constructor(build: (start: WorkerStart, link: WorkerLink) => Promise<WorkerTasks>) {
     this.build = build;
   }

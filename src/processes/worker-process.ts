@@ -145,7 +145,7 @@ export class WorkerProcess {
   }
 
   private send(message: ToWorker): void {
-    // A worker that is just ending has no channel; its end is told apart.
+    // A worker that is just ending has no channel; its end is noticed separately.
     if (this.child.connected) this.child.send(message, ignore);
   }
 

@@ -7,7 +7,7 @@ import type { WorkerEnd, WorkerProcess } from './worker-process.ts';
 /** Why workers are replaced: a label of the metrics. */
 export type RestartReason = 'crash' | 'stuck' | 'memory' | 'reload';
 
-/** What a slot needs of the supervisor that it belongs to. */
+/** The supervisor that a slot belongs to. */
 export interface SlotSupervisor {
   readonly plan: Plan;
   readonly isStopping: boolean;

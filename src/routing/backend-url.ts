@@ -155,7 +155,7 @@ function portOf(hostPort: string): number | null {
   return Number(hostPort.slice(colon + 1));
 }
 
-/** What the store's reader forgives, in the words of a refusal. */
+/** Problems that the store's reader forgives, in the words of a refusal. */
 function strictly(ignored: string | null): string {
   return (ignored ?? '').replaceAll(' is ignored', ' would be ignored').replaceAll(' are ignored', ' would be ignored');
 }

@@ -4,7 +4,7 @@ import type { RetryBudget } from './retry-budget.ts';
 
 /** A part of a record that cannot be used: skipped, logged once, shown by `hipache explain`. */
 export interface RecordProblem {
-  /** What and where, for example `backend 2 "htp://x": …`. */
+  /** The problem and its position, for example `backend 2 "htp://x": …`. */
   readonly message: string;
 }
 
@@ -28,7 +28,7 @@ export interface Frontend {
   readonly load: FrontendLoad;
 }
 
-/** What a frontend has under way in this worker. */
+/** Requests and tunnels of a frontend in this worker. */
 export interface FrontendLoad {
   inFlight: number;
   /** With handshakes that have not been answered. */

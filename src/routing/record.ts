@@ -11,7 +11,7 @@ const problemsMax = 20;
 /** Characters of an identifier; a longer one is cut. */
 const idCharsMax = 1024;
 
-/** What a store gives for a pattern, as far as a record is concerned. */
+/** The record of a pattern as a store gives it. */
 export interface RecordSource {
   /** `[identifier, url, url, …]`, of which nothing is certain. */
   readonly frontend: readonly unknown[];
@@ -19,7 +19,7 @@ export interface RecordSource {
   readonly down: ReadonlyMap<string, DownMark>;
   /** Why the record as a whole could not be read, where that is so. */
   readonly problem?: string;
-  /** What else of it could not be read. */
+  /** Other parts that could not be read. */
   readonly diagnostics?: readonly string[];
 }
 

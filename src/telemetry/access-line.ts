@@ -10,8 +10,8 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 
 /**
  * Hipache's line: client, date of the request's beginning (UTC), request line, status, bytes, referer, user agent,
- * identifier of the virtual host, total and backend time in seconds. What could be mistaken for the end of a quoted
- * part is escaped as `\xHH`, which the original did not do.
+ * identifier of the virtual host, total and backend time in seconds. Characters that look like the end of a quoted
+ * part are escaped as `\xHH`, which the original did not do.
  * @param epochMs when the exchange ended.
  */
 export function hipacheLine(exchange: EndedExchange, epochMs: number, textCharsMax = Number.POSITIVE_INFINITY): string {
@@ -68,7 +68,7 @@ function requestLine(exchange: EndedExchange, charsMax: number): string {
   return quotable(`${method} ${cut(exchange.target, charsMax)} HTTP/${exchange.version}`);
 }
 
-/** What was cut off can be seen to be missing. */
+/** Shows that something was cut off. */
 function cut(text: string, charsMax: number): string {
   return text.length > charsMax ? `${text.slice(0, charsMax)}...` : text;
 }

@@ -28,7 +28,7 @@ describe('the access log', () => {
     return { log, request: () => log.exchangeEnded({ isHealthCheck: false } as EndedExchange) };
   }
 
-  it('makes its directory, and writes every line in order, without being told to', async () => {
+  it('makes its directory, and writes every line in order, by itself', async () => {
     const path = join(directory, 'deep', 'er', 'access.log');
     const { log, request } = open(path);
     for (let count = 0; count < 50; count++) request();

@@ -11,7 +11,7 @@ export interface AccessLogOptions {
   /** Bytes that may wait to be written; lines beyond are dropped and counted. */
   readonly bufferBytesMax: number;
   readonly epochMs: () => number;
-  /** Told of a file that cannot be written, once until it works again, and of one that cannot be opened again. */
+  /** Reports a file that cannot be written, once until it works again, and one that cannot be opened again. */
   readonly onProblem: (message: string) => void;
 }
 
@@ -22,7 +22,7 @@ const flushMs = 200;
 const retryMs = 250;
 const standardOutput = 1;
 /**
- * What goes into a pipe at once or not at all, whoever else writes to it: PIPE_BUF of Linux. Workers share the standard
+ * As much goes into a pipe at once or not at all, with any number of writers: PIPE_BUF of Linux. Workers share the standard
  * output, and no line may end inside another one.
  */
 const pipeBytesMax = 4096;

@@ -3,7 +3,7 @@ import { labelValues, type Metric } from './metric-table.ts';
 /** Numbers by the name of their metric, with its label's value after a slash where it has one. */
 type Values = Readonly<Record<string, number>>;
 
-/** What a worker last said of itself. */
+/** The last values of a worker. */
 interface Member {
   readonly number: number;
   values: Values;

@@ -26,7 +26,7 @@ export const durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 
 const restartReasons = ['crash', 'stuck', 'memory', 'reload'] as const;
 
-/** What the data plane counts: the metric of each field of its `Counters`. */
+/** Metrics of the data plane, by the field of its `Counters`. */
 export const dataPlaneMetrics = {
   clientConnections: counter('hipache_client_connections_total', 'Connections accepted from clients.'),
   clientConnectionsOpen: gauge('hipache_client_connections_open', 'Open connections of clients.'),
@@ -69,7 +69,7 @@ export const dataPlaneMetrics = {
   ),
 } as const satisfies Readonly<Record<keyof Counters, Metric>>;
 
-/** What a worker counts of its requests. */
+/** Metrics of a worker's requests. */
 export const requestMetrics = {
   responses: counter(
     'hipache_responses_total',
@@ -96,7 +96,7 @@ export const requestMetrics = {
   sentBytes: counter('hipache_sent_bytes_total', 'Bytes written to clients, heads included; of tunnels at their end.'),
 } as const satisfies MetricTable;
 
-/** What else a worker tells of. */
+/** Other metrics of a worker. */
 export const workerMetrics = {
   backendPools: gauge('hipache_backend_pools', 'Addresses of backends to which there are connections.'),
   backendQueueRequests: gauge(
@@ -156,7 +156,7 @@ export const fleetMetrics: readonly Metric[] = [dataPlaneMetrics, requestMetrics
   (table: MetricTable) => Object.values(table),
 );
 
-/** What the primary knows by itself. */
+/** Metrics of the primary. */
 export const primaryMetrics = {
   buildInfo: gauge('hipache_build_info', 'Always 1; the version is in the label.', 'version'),
   startTimeSeconds: gauge('hipache_start_time_seconds', 'When the primary started, in seconds since the epoch.'),

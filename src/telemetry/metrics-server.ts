@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
-/** What is answered to a scrape. */
+/** The response to a scrape. */
 export interface MetricsText {
   readonly contentType: string;
   readonly text: string;

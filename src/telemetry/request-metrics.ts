@@ -15,7 +15,7 @@ export class RequestMetrics implements ProxyObserver {
   private sentBytes = 0;
   private readonly next: ProxyObserver | null;
 
-  /** @param next is told as well. */
+  /** @param next gets every exchange as well. */
   constructor(next: ProxyObserver | null = null) {
     this.next = next;
   }

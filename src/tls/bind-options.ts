@@ -14,7 +14,7 @@ export interface TlsBindConfig {
   readonly secureOptions: number | string | null;
 }
 
-/** What OpenSSL is told, plain data: it goes from process to process. */
+/** Settings for OpenSSL; plain data, since it goes from process to process. */
 export interface TlsSettings {
   readonly ciphers?: string;
   readonly honorCipherOrder?: boolean;
@@ -45,7 +45,7 @@ const always: Readonly<Record<string, number>> = {
 };
 
 /**
- * Maps the options of the original to what OpenSSL takes today: TLS 1.2 and 1.3. What it refuses gives a warning and
+ * Maps the options of the original to what OpenSSL takes today: TLS 1.2 and 1.3. A value that it refuses gives a warning and
  * today's default, so that an old file serves.
  * @param where the key, for the warnings: `https` or `https.bind[0]`.
  */

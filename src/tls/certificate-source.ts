@@ -1,6 +1,6 @@
 import type { ContextMaterial } from './server-context.ts';
 
-/** What a source has for a host pattern. */
+/** The certificate of a host pattern, as a source gives it. */
 export type FoundCertificate =
   /** As the stamp that was passed in says: nothing needs to be read again. */
   | { readonly kind: 'same' }
@@ -26,7 +26,7 @@ export interface CertificateSource {
    * Looks for the certificates of `patterns`: exact hosts, `*.domain`, `*`.
    * @param stampOf what was found before by this source, null for nothing.
    * @param waitMs how long a handshake can wait for it.
-   * @returns in the order of the patterns, null where there is none.
+   * @returns in the order of the patterns, null for those without a certificate.
    * @throws Error: the source cannot be read, or not in time.
    */
   find(

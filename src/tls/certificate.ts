@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { HipacheError } from '../base/errors.ts';
 
-/** What can be said of a certificate without its key. */
+/** Details of a certificate that can be shown. */
 export interface CertificateDetails {
   /** DNS names and IP addresses of the subject alternative name, lower case; the common name where it has none. */
   readonly names: readonly string[];

@@ -126,7 +126,7 @@ export class ServerCertificates {
 
   certificatesChanged(patterns: readonly string[]): void {
     for (const [name, lookup] of this.lookups) {
-      // Whoever asks from now on must not get what was read before.
+      // Handshakes from now on must not get what was read before.
       if (!lookup.patterns.some((pattern) => patterns.includes(pattern))) continue;
       lookup.isStale = true;
       this.lookups.delete(name);
@@ -191,7 +191,7 @@ export class ServerCertificates {
         isWatched &&= source.isWatched;
         const stampOf = (pattern: string): string | null => this.stampOf(pattern, source);
         const found = await source.find(missing, stampOf, waitMs);
-        // What changed while it was being read may be newer than what the source has said.
+        // A record that changed while it was being read may be newer than what the source has said.
         const epoch = lookup.isStale ? unverified : epochBefore;
         const trustedUntilMs = this.trustedUntilMs(isWatched);
         missing = missing.filter((pattern, i) => {

@@ -3,7 +3,7 @@ import type { CertificateSource, FoundCertificate } from './certificate-source.t
 
 /** What is used of a store: declared here, implemented by the drivers of `stores/`. */
 export interface CertificateRecords {
-  /** Those of `patterns`, in their order, null where there is none. `problem` says why a record cannot be read. */
+  /** Those of `patterns`, in their order, null for those without one. `problem` says why a record cannot be read. */
   read(
     patterns: readonly string[],
   ): Promise<readonly ({ readonly certificate: string; readonly key: string; readonly problem?: string } | null)[]>;

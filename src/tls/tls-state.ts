@@ -6,7 +6,7 @@ import { type TlsBindConfig, type TlsSettings, tlsSettings } from './bind-option
 import { checkCertificate, isEncrypted } from './certificate.ts';
 import type { ContextMaterial } from './server-context.ts';
 
-/** What one address needs to speak TLS. */
+/** Settings and certificate of one address with TLS. */
 export interface TlsBindState {
   readonly settings: TlsSettings;
   /** The certificate for names that have none of their own; null where the configuration gives none. */
@@ -14,7 +14,7 @@ export interface TlsBindState {
 }
 
 /**
- * What every worker has to have in common to speak TLS; plain data, sent from process to process. It holds private
+ * State that all workers share to speak TLS; plain data, sent from process to process. It holds private
  * keys: never to be shown or logged.
  */
 export interface TlsState {
@@ -41,7 +41,7 @@ export class TlsKeeper {
   private timer: NodeJS.Timeout | null = null;
 
   /**
-   * @param onProblem told of files that cannot be used after the start; what was read before goes on being served.
+   * @param onProblem reports files that cannot be used after the start; what was read before is still served.
    * @param former of the configuration before: its ticket keys go on, and what it has read from the same files where
    *   this process may not read them any more.
    * @throws HipacheError CERTIFICATE_INVALID, with the key of the configuration and the file; AggregateError of several.
@@ -95,7 +95,7 @@ export class TlsKeeper {
     this.timer.unref();
   }
 
-  /** What was read from the same files as `bind` names; null where none was. */
+  /** The certificate and key that were read from the same files as `bind` names; null if none were. */
   materialOf(bind: TlsBindConfig): ContextMaterial | null {
     const files = filesOf(bind);
     const index = this.binds.findIndex((one) => filesOf(one) === files && one.passphrase === bind.passphrase);

@@ -28,7 +28,7 @@ export function proxySettings({ server, limits }: Config): ProxySettings {
   };
 }
 
-/** What holds for every host that has no options of its own. */
+/** The policy of every host that has no options of its own. */
 export function hostPolicy({ server, limits }: Config): HostPolicy {
   return {
     selector: new TwoRandomChoices(Math.random),
