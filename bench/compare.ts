@@ -1,5 +1,5 @@
-import { valueText } from './report/summary.ts';
 import { table } from './report/table.ts';
+import { valueText } from './report/text.ts';
 import { medianOf, metricsOf, type Result, spreadOf } from './result.ts';
 import { type Metric, metrics } from './sample.ts';
 
@@ -36,9 +36,12 @@ export function compare(before: Result, after: Result): string {
 
 function differencesOf(before: Result, after: Result): readonly Difference[] {
   return Object.entries(before.scenarios).flatMap(([scenario, { samples }]) =>
-    Object.keys(samples).flatMap((proxy) =>
-      metricsOf(before, scenario, proxy).flatMap((metric) => differenceOf(before, after, scenario, proxy, metric)),
-    ),
+    // Another checkout is another one each time.
+    Object.keys(samples)
+      .filter((proxy) => proxy !== 'against')
+      .flatMap((proxy) =>
+        metricsOf(before, scenario, proxy).flatMap((metric) => differenceOf(before, after, scenario, proxy, metric)),
+      ),
   );
 }
 

@@ -35,12 +35,19 @@ export function describeVersions(): Readonly<Record<string, string>> {
   };
 }
 
-/** The commit that is measured, and whether the files differ from it. */
-export function describeRevision(): { revision: string; changed: boolean } {
-  const git = (...args: string[]) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? '';
+export interface Revision {
+  readonly revision: string;
+  /** Whether the files differ from the revision. */
+  readonly changed: boolean;
+}
+
+/** The commit of a checkout, and whether the files that matter differ from it. Writes nothing there. */
+export function describeRevision(checkout: string): Revision {
+  const git = (...args: string[]) =>
+    spawnSync('git', ['--no-optional-locks', ...args], { cwd: checkout, encoding: 'utf8' }).stdout?.trim() ?? '';
   return {
     revision: git('rev-parse', '--short=12', 'HEAD'),
-    changed: git('status', '--porcelain', '--', 'src', 'bench', 'package-lock.json') !== '',
+    changed: git('status', '--porcelain', '--', 'bin', 'src', 'bench', 'package-lock.json') !== '',
   };
 }
 

@@ -1,5 +1,4 @@
 // npm run bench: compares Hipache with other proxies. What it measures, and how, is in docs/performance.md.
-import { basename, isAbsolute } from 'node:path';
 import { benchServers, ensureServers } from '../scripts/servers.ts';
 import { compare } from './compare.ts';
 import { help, type Options, type RunOptions, readOptions } from './options.ts';
@@ -40,10 +39,7 @@ async function main(options: Options): Promise<number> {
 /** @returns 1 where something failed that should have been answered, whatever the figures are. */
 async function measureAll(options: RunOptions): Promise<number> {
   if (!(await ensureServers(benchServers))) return 1;
-  // The name of a file says enough: a result has no paths of the machine in it.
-  const shown = args.map((arg) => (isAbsolute(arg) ? basename(arg) : arg));
-  const command = ['npm run bench', ...(args.length > 0 ? ['--', ...shown] : [])].join(' ');
-  const result = await run(options, command, (line) => process.stdout.write(`${line}\n`));
+  const result = await run(options, args, (line) => process.stdout.write(`${line}\n`));
   if (options.json !== null) writeResult(options.json, result);
   process.stdout.write(`\n${summary(result)}`);
   const failed = failures(result);

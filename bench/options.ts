@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { mainProxies, type ProxyName, proxyNames } from './proxies/proxy.ts';
+import { checkoutNames, mainProxies, type ProxyName, productNames, proxyNames } from './proxies/proxy.ts';
 
 export const help = `npm run bench -- [options]
 
@@ -7,8 +7,10 @@ Compares Hipache with nginx, HAProxy, Caddy and a proxy of npm, each on one core
 
   --short              fewer scenarios, proxies and rounds: 2 min 20 s
   --only a,b           only these scenarios
-  --proxies a,b        only these proxies: ${proxyNames.join(', ')}; the last two take
+  --proxies a,b        only these proxies: ${productNames.join(', ')}; the last two take
                        part in small, body-64k, upload-64k and connections only
+  --against DIR|REV    measures another checkout in the same rounds, and shows the ratios of the pairs: a directory with
+                       its own node_modules, or a revision with the same packages; other proxies only where named
   --rounds N           1 to 100; default 5, with --short 2
   --seconds N          of one measurement, 1 to 600; default 5, with --short 2
   --json FILE          writes the result
@@ -31,6 +33,8 @@ export interface RunOptions {
   /** Names of scenarios, null for all of the form. */
   readonly only: readonly string[] | null;
   readonly proxies: readonly ProxyName[];
+  /** Another checkout: a directory, or a revision. */
+  readonly against: string | null;
   readonly rounds: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
@@ -50,6 +54,7 @@ export function readOptions(args: readonly string[]): Options {
       report: { type: 'string' },
       only: { type: 'string' },
       proxies: { type: 'string' },
+      against: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       json: { type: 'string' },
@@ -63,13 +68,15 @@ export function readOptions(args: readonly string[]): Options {
     return { kind: 'compare', before, after };
   }
   if (values.report !== undefined) return { kind: 'report', files: [values.report, ...positionals] };
+  if (values.against === '') throw new Error('--against takes a directory or a revision');
   if (positionals.length > 0) throw new Error(`what is "${positionals[0]}"?`);
   const short = values.short === true;
   return {
     kind: 'run',
     short,
     only: values.only?.split(',') ?? null,
-    proxies: readProxies(values.proxies, short),
+    proxies: chooseProxies(readProxies(values.proxies), values.against !== undefined, short),
+    against: values.against ?? null,
     rounds: readNumber('--rounds', values.rounds, 100) ?? (short ? 2 : 5),
     seconds: readNumber('--seconds', values.seconds, 600) ?? (short ? 2 : 5),
     warmUpSeconds: 1,
@@ -77,12 +84,18 @@ export function readOptions(args: readonly string[]): Options {
   };
 }
 
-function readProxies(text: string | undefined, short: boolean): readonly ProxyName[] {
-  if (text === undefined) return short ? mainProxies : proxyNames;
-  const names = text.split(',');
-  const unknown = names.find((name) => !proxyNames.some((known) => known === name));
-  if (unknown !== undefined) throw new Error(`--proxies: "${unknown}" is none of ${proxyNames.join(', ')}`);
-  return proxyNames.filter((name) => names.includes(name));
+function readProxies(text: string | undefined): readonly string[] | null {
+  const names = text?.split(',') ?? null;
+  const unknown = names?.find((name) => !productNames.some((known) => known === name));
+  if (unknown !== undefined) throw new Error(`--proxies: "${unknown}" is none of ${productNames.join(', ')}`);
+  return names;
+}
+
+/** In the order of their turns. */
+function chooseProxies(named: readonly string[] | null, hasAgainst: boolean, short: boolean): readonly ProxyName[] {
+  if (hasAgainst) return proxyNames.filter((name) => checkoutNames.includes(name) || named?.includes(name));
+  const chosen = named ?? (short ? mainProxies : productNames);
+  return productNames.filter((name) => chosen.includes(name));
 }
 
 function readNumber(option: string, text: string | undefined, max: number): number | null {

@@ -1,17 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Machine } from './machine.ts';
+import type { Machine, Revision } from './machine.ts';
+import type { PairedFigure } from './pairs.ts';
 import { isMetric, type Metric, type Sample } from './sample.ts';
 import { median, spread } from './statistics.ts';
 
 /** A run, as it is kept: without anything that is of one machine only, such as paths. */
-export interface Result {
+export interface Result extends Revision {
   readonly format: 1;
   /** When it began, ISO 8601. */
   readonly date: string;
   readonly command: string;
-  readonly revision: string;
-  /** Whether the files differed from the revision. */
-  readonly changed: boolean;
   readonly short: boolean;
   readonly rounds: number;
   /** Of one measurement. */
@@ -19,6 +17,8 @@ export interface Result {
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
   readonly scenarios: Readonly<Record<string, ScenarioResult>>;
+  /** The other checkout, where `--against` named one. */
+  readonly against?: Revision & { readonly figures: readonly PairedFigure[] };
 }
 
 interface ScenarioResult {

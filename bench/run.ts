@@ -2,16 +2,21 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { root } from '../scripts/files.ts';
 import { findProgram } from '../scripts/servers.ts';
 import { startBackends } from './backends.ts';
 import { makeCertificate } from './certificate.ts';
+import { type Checkout, openCheckout } from './checkout.ts';
+import { commandOf } from './command.ts';
 import { startEcho } from './echo.ts';
 import { describeMachine, describeRevision, describeVersions } from './machine.ts';
 import type { RunOptions } from './options.ts';
+import { pairedFigures, turnsOf } from './pairs.ts';
 import { freePorts } from './ports.ts';
 import { Processes } from './processes.ts';
 import { Fleet } from './proxies/fleet.ts';
-import type { ProxyName } from './proxies/proxy.ts';
+import { startFirst } from './proxies/hipache.ts';
+import { checkoutNames, type ProxyName } from './proxies/proxy.ts';
 import type { Result } from './result.ts';
 import type { Sample } from './sample.ts';
 import { chooseGroups } from './scenarios/all.ts';
@@ -22,16 +27,18 @@ import { startSyslogSink } from './syslog-sink.ts';
 const proxyCore = 0;
 const loadCore = 1;
 const backendCount = 4;
+/** They end the run, which then takes away what it made. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 type Samples = Record<string, { title: string; samples: Record<string, Sample[]> }>;
 
 /**
  * Measures.
- * @param command how it was started, to be kept with the result.
+ * @param args how it was started, to be kept with the result.
  * @param tell is told of every measurement.
  * @throws where something could not be started or measured; every process has ended by then.
  */
-export async function run(options: RunOptions, command: string, tell: (line: string) => void): Promise<Result> {
+export async function run(options: RunOptions, args: readonly string[], tell: (line: string) => void): Promise<Result> {
   const groups = chooseGroups(options.only, options.short);
   if (
     !groups.some(({ scenarios }) => scenarios.some((one) => options.proxies.some((proxy) => takesPart(one, proxy))))
@@ -42,28 +49,43 @@ export async function run(options: RunOptions, command: string, tell: (line: str
   // This process is mostly idle, but not on the proxies' core.
   spawnSync(findProgram('taskset') ?? 'taskset', ['-a', '-c', '-p', String(loadCore), String(process.pid)]);
   const date = new Date().toISOString();
-  const { scenarios, seconds } = await onSite(async (site) => {
+  const { checkout, samples } = await onSite(options.against, async (site, checkout) => {
     const samples: Samples = {};
     const context = contextOf(site, options, samples);
+    for (const name of options.proxies.filter((one) => checkoutNames.includes(one))) await startFirst(site, name);
     for (const group of groups) await runGroup(group, context, options.rounds, samples, tell);
-    return { scenarios: samples, seconds: context.seconds };
+    return { checkout, samples };
   });
   return {
     format: 1,
     date,
-    command,
-    ...describeRevision(),
+    command: commandOf(args, checkout?.revision ?? null),
+    ...describeRevision(root),
     short: options.short,
     rounds: options.rounds,
-    seconds,
+    seconds: options.seconds,
     machine: describeMachine(),
     versions: describeVersions(),
-    scenarios,
+    scenarios: samples,
+    ...(checkout === null ? {} : { against: comparison(checkout, samples) }),
   };
 }
 
-/** Gives the work a temporary directory and running backends, and takes all away after it, also after a signal. */
-async function onSite<T>(work: (site: Site) => Promise<T>): Promise<T> {
+function comparison({ revision, changed }: Checkout, all: Samples): NonNullable<Result['against']> {
+  const figures = Object.entries(all).flatMap(([scenario, { samples }]) =>
+    pairedFigures(scenario, samples['hipache'] ?? [], samples['against'] ?? []),
+  );
+  return { revision, changed, figures };
+}
+
+/**
+ * Gives the work a temporary directory, running backends and the other checkout, and takes all away after it, also after
+ * a signal.
+ */
+async function onSite<T>(
+  against: string | null,
+  work: (site: Site, checkout: Checkout | null) => Promise<T>,
+): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), 'hipache-bench-'));
   const processes = new Processes(directory);
   let stopping: NodeJS.Signals | null = null;
@@ -71,21 +93,23 @@ async function onSite<T>(work: (site: Site) => Promise<T>): Promise<T> {
     stopping ??= signal;
     void processes.stopAll();
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const signal of signals) process.on(signal, onSignal);
+  let checkout: Checkout | null = null;
   try {
-    return await work(await prepare(processes, directory));
+    if (against !== null) checkout = openCheckout(against, directory);
+    const roots = { hipache: root, ...(checkout === null ? {} : { against: checkout.root }) };
+    return await work({ ...(await prepare(processes, directory)), roots }, checkout);
   } catch (error) {
     throw stopping === null ? error : new Error(`stopped by ${stopping}`);
   } finally {
     await processes.stopAll();
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
+    for (const signal of signals) process.off(signal, onSignal);
+    checkout?.remove();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function prepare(processes: Processes, directory: string): Promise<Site> {
+async function prepare(processes: Processes, directory: string): Promise<Omit<Site, 'roots'>> {
   const ports = await freePorts(backendCount + 5);
   const backendPorts = ports.slice(0, backendCount);
   const [tellingA = 0, tellingB = 0, innerPort = 0, syslogPort = 0, echoPort = 0] = ports.slice(backendCount);
@@ -108,7 +132,10 @@ function contextOf(site: Site, options: RunOptions, samples: Samples): Context {
   };
 }
 
-/** Every scenario of the group with every proxy, in turn, as often as there are rounds. */
+/**
+ * Every scenario of the group with every proxy, in turn, as often as there are rounds. Two checkouts are started anew for
+ * each round: what a process happens to have from its start, such as where its memory lies, is then in one pair only.
+ */
 async function runGroup(
   group: Group,
   context: Context,
@@ -119,7 +146,7 @@ async function runGroup(
   const count = group.once === true ? 1 : rounds;
   for (let round = 1; round <= count; round++) {
     for (const scenario of group.scenarios) {
-      for (const proxy of context.proxies) {
+      for (const proxy of turnsOf(context.proxies, round)) {
         if (!takesPart(scenario, proxy)) continue;
         const sample = await runOnce(scenario, context, proxy);
         samples[scenario.name] ??= { title: scenario.title, samples: {} };
@@ -128,6 +155,7 @@ async function runGroup(
         tell(line(scenario.name, proxy, round, count, sample));
       }
     }
+    if (context.proxies.includes('against')) await context.fleet.retireNamed(checkoutNames);
   }
   if (group.routes !== undefined) await context.fleet.retire(group.routes);
 }

@@ -1,10 +1,13 @@
 import type { Processes } from './processes.ts';
+import type { ProxyName } from './proxies/proxy.ts';
 
 /** Where a benchmark takes place: what every proxy and every load is given. */
 export interface Site {
   readonly processes: Processes;
   /** A temporary directory of its own. */
   readonly directory: string;
+  /** Where the checkouts of Hipache are that take part. */
+  readonly roots: Readonly<Partial<Record<ProxyName, string>>>;
   /** The core of the proxy that is measured. */
   readonly proxyCore: number;
   /** The core of the load, the backends and the syslog sink. */

@@ -7,7 +7,7 @@ import { nginx } from './nginx.ts';
 import { npm } from './npm.ts';
 import { type ProxyName, type RunningProxy, startProxy } from './proxy.ts';
 
-const launches = { hipache, nginx, haproxy, caddy, npm };
+const launches = { hipache, against: hipache, nginx, haproxy, caddy, npm };
 
 /** The proxies of a run, one for each name and route set, started when first asked for. */
 export class Fleet {
@@ -35,9 +35,18 @@ export class Fleet {
   }
 
   /** Ends the proxies with these routes: an idle one takes memory, and a little of the core. */
-  async retire(routes: RouteSet): Promise<void> {
+  retire(routes: RouteSet): Promise<void> {
+    return this.#end((key) => key.endsWith(` ${routes.name}`));
+  }
+
+  /** Ends the proxies with these names: the next measurement starts them anew. */
+  retireNamed(names: readonly ProxyName[]): Promise<void> {
+    return this.#end((key) => names.some((name) => key.startsWith(`${name} `)));
+  }
+
+  async #end(isMeant: (key: string) => boolean): Promise<void> {
     for (const [key, started] of this.#started) {
-      if (!key.endsWith(` ${routes.name}`)) continue;
+      if (!isMeant(key)) continue;
       this.#started.delete(key);
       await (await started).stop();
     }

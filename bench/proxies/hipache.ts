@@ -1,19 +1,27 @@
 import { join } from 'node:path';
-import { root } from '../../scripts/files.ts';
 import { openStore } from '../../src/stores/open-store.ts';
 import { startRedis } from '../redis.ts';
 import type { RouteSet } from '../routes.ts';
 import type { Site } from '../site.ts';
 import { processTree } from '../usage.ts';
-import type { Launch, Plan } from './proxy.ts';
+import { type Launch, type Plan, type ProxyName, startProxy } from './proxy.ts';
 
 /** Routes that are written at once: the store makes one transaction of them. */
 const batch = 256;
 
-/** This checkout, as it is started everywhere: `bin/hipache` with a configuration file, one worker. */
+/** URLs by the label of the proxy: one that is started anew finds its routes in the same. */
+const redis = new Map<string, Promise<string>>();
+
+/** A checkout, as it is started everywhere: its `bin/hipache` with a configuration file, one worker. */
 export async function hipache(site: Site, plan: Plan): Promise<Launch> {
-  const store = plan.routes.store === 'redis' ? await startRedis(site, plan.label) : `sqlite:${plan.path('db')}`;
+  const store = plan.routes.store === 'redis' ? await redisOf(site, plan.label) : `sqlite:${plan.path('db')}`;
   return hipacheWith(site, plan, { store, workers: 1 });
+}
+
+function redisOf(site: Site, label: string): Promise<string> {
+  const started = redis.get(label) ?? startRedis(site, label);
+  redis.set(label, started);
+  return started;
 }
 
 interface Particular {
@@ -23,14 +31,27 @@ interface Particular {
 }
 
 export async function hipacheWith(site: Site, plan: Plan, particular: Particular): Promise<Launch> {
+  const root = site.roots[plan.name];
+  if (root === undefined) throw new Error(`there is no checkout "${plan.name}"`);
   await load(particular.store, plan.routes, site);
   const file = plan.write('json', JSON.stringify(configuration(site, plan, particular), null, 2));
   return {
     command: [join(root, 'bin', 'hipache'), '--config', file],
     store: particular.store,
     // As a service has it: what the environment of whoever runs the benchmark says is left out.
-    env: { NODE_OPTIONS: '', NODE_COMPILE_CACHE: '' },
+    env: { NODE_OPTIONS: '', NODE_COMPILE_CACHE: join(site.directory, 'compiled') },
   };
+}
+
+/**
+ * Starts a checkout once and ends it, for what it compiles to be kept: the first start loads a compiler, which takes
+ * 25 to 45 MiB more of each process.
+ */
+export async function startFirst(site: Site, name: ProxyName): Promise<void> {
+  const proxy = await startProxy(site, name, { name: 'first', hosts: [] }, hipache);
+  // The port is open before the worker has loaded: only it can answer, be it that there is no such host.
+  await (await fetch(`http://127.0.0.1:${proxy.port}/`)).arrayBuffer();
+  await proxy.stop();
 }
 
 /** The workers of an instance: what the primary has started. */

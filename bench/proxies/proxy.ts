@@ -4,11 +4,21 @@ import { freePorts, untilListening } from '../ports.ts';
 import type { RouteSet } from '../routes.ts';
 import type { Site } from '../site.ts';
 
-export const proxyNames = ['hipache', 'nginx', 'haproxy', 'caddy', 'npm'] as const;
-export type ProxyName = (typeof proxyNames)[number];
+/** What is compared in docs/performance.md: this checkout of Hipache, and proxies of others. */
+export const productNames = ['hipache', 'nginx', 'haproxy', 'caddy', 'npm'] as const;
+export type ProductName = (typeof productNames)[number];
+
+/** `against` is another checkout of Hipache, that of `--against`. */
+export type ProxyName = ProductName | 'against';
+
+/** The checkouts of Hipache. */
+export const checkoutNames: readonly ProxyName[] = ['hipache', 'against'];
 
 /** Those that take part unless a scenario says otherwise. */
-export const mainProxies: readonly ProxyName[] = ['hipache', 'nginx', 'haproxy'];
+export const mainProxies: readonly ProxyName[] = [...checkoutNames, 'nginx', 'haproxy'];
+
+/** All, in the order of their turns. */
+export const proxyNames: readonly ProxyName[] = [...mainProxies, 'caddy', 'npm'];
 
 /** A proxy that runs with all routes of its set. */
 export interface RunningProxy {
@@ -27,6 +37,7 @@ export interface RunningProxy {
 
 /** How one is started: on these ports, with these routes. */
 export interface Plan {
+  readonly name: ProxyName;
   /** Of processes and files: no other proxy of this run has it. */
   readonly label: string;
   readonly port: number;
@@ -63,7 +74,7 @@ export async function startProxy(
     writeFileSync(path(ending), text);
     return path(ending);
   };
-  const { command, env, store } = await launch(site, { label, port, tlsPort, routes, path, write });
+  const { command, env, store } = await launch(site, { name, label, port, tlsPort, routes, path, write });
   const running = site.processes.start(label, command, { core, ...(env === undefined ? {} : { env }) });
   await untilListening(running, port);
   return {

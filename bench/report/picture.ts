@@ -1,7 +1,8 @@
-import { type ProxyName, proxyNames } from '../proxies/proxy.ts';
+import { type ProductName, productNames } from '../proxies/proxy.ts';
 import { medianOf, type Result } from '../result.ts';
-import { mainMetric, valueText } from './summary.ts';
+import { mainMetric } from './summary.ts';
 import { element, escapeText, label, mark } from './svg.ts';
+import { valueText } from './text.ts';
 import { titles } from './titles.ts';
 
 const width = 760;
@@ -63,9 +64,9 @@ interface Part {
 }
 
 function barsOf(result: Result, top: number): Part {
-  const values = proxyNames
+  const values = productNames
     .map((proxy) => ({ proxy, value: medianOf(result, 'small', proxy, 'cpuUsPerRequest') }))
-    .filter((one): one is { proxy: ProxyName; value: number } => one.value !== null)
+    .filter((one): one is { proxy: ProductName; value: number } => one.value !== null)
     .sort((a, b) => a.value - b.value);
   const most = Math.max(...values.map(({ value }) => value));
   const rows = values.map(({ proxy, value }, i) => {
@@ -86,7 +87,7 @@ function barsOf(result: Result, top: number): Part {
 
 function ratiosOf(result: Result, top: number): Part {
   const rows = Object.entries(compared).flatMap(([scenario, title]) => {
-    const ratios = proxyNames.flatMap((proxy) => {
+    const ratios = productNames.flatMap((proxy) => {
       const ratio = costRatio(result, scenario, proxy);
       return ratio === null ? [] : [{ proxy, ratio }];
     });
@@ -113,7 +114,7 @@ function ratiosOf(result: Result, top: number): Part {
       inOrder.map(({ proxy, ratio }) => mark(forms[proxy], xOf(ratio), y, proxy)).join('')
     );
   });
-  const legend = proxyNames.map((proxy, i) => {
+  const legend = productNames.map((proxy, i) => {
     const x = left + i * 108;
     return mark(forms[proxy], x + 6, top - 4, proxy) + label(x + 18, top, titles[proxy], 'text');
   });
@@ -124,7 +125,7 @@ function ratiosOf(result: Result, top: number): Part {
 }
 
 /** What a proxy costs over what HAProxy costs. */
-function costRatio(result: Result, scenario: string, proxy: ProxyName): number | null {
+function costRatio(result: Result, scenario: string, proxy: ProductName): number | null {
   const metric = mainMetric(result, scenario);
   const own = medianOf(result, scenario, proxy, metric);
   const other = medianOf(result, scenario, 'haproxy', metric);

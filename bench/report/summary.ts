@@ -1,9 +1,11 @@
 import { proxyNames } from '../proxies/proxy.ts';
 import { medianOf, metricsOf, type Result, spreadOf, valuesOf } from '../result.ts';
-import { type Metric, metrics } from '../sample.ts';
+import type { Metric } from '../sample.ts';
 import { median } from '../statistics.ts';
 import { type Reached, reachedTargets } from '../targets.ts';
+import { pairedTable } from './paired.ts';
 import { table } from './table.ts';
+import { titleOf, valueText } from './text.ts';
 
 /** Shown for each scenario, where it has them. */
 const shown: readonly Metric[] = [
@@ -33,7 +35,7 @@ const foreignPercentMax = 5;
 /** All of a result, to read. */
 export function summary(result: Result): string {
   const parts = Object.keys(result.scenarios).map((name) => scenarioTable(result, name));
-  const ends = [balanceTable(result), targetTable(result)].filter((text) => text !== '');
+  const ends = [balanceTable(result), targetTable(result), pairedTable(result)].filter((text) => text !== '');
   return [...parts, ...ends, ...noise(result)].join('\n');
 }
 
@@ -92,12 +94,6 @@ export function mainMetric(result: Result, scenario: string): Metric {
   return present.includes('mibPerCpuSecond') ? 'mibPerCpuSecond' : 'cpuUsPerRequest';
 }
 
-export function valueText(value: number | null): string {
-  if (value === null) return '';
-  if (value === 0) return '0';
-  return Math.abs(value) < 100 ? String(Number(value.toPrecision(3))) : Math.round(value).toLocaleString('en');
-}
-
 function boundText(bound: Reached['bound'], unit: string): string {
   const [words, value] = 'atMost' in bound ? ['at most', bound.atMost] : ['at least', bound.atLeast];
   return `${words} ${unit === 'x' ? value.toFixed(2) : value} ${unit}`.trim();
@@ -106,11 +102,6 @@ function boundText(bound: Reached['bound'], unit: string): string {
 function columnsOf(result: Result, scenario: string): readonly Metric[] {
   const present = new Set(proxyNames.flatMap((proxy) => metricsOf(result, scenario, proxy)));
   return shown.filter((metric) => present.has(metric));
-}
-
-function titleOf(metric: Metric): string {
-  const { title, unit } = metrics[metric];
-  return unit === '' ? title : `${title}, ${unit}`;
 }
 
 function spreadText(result: Result, scenario: string, proxy: string): string {

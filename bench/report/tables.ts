@@ -1,8 +1,9 @@
-import { type ProxyName, proxyNames } from '../proxies/proxy.ts';
+import { type ProductName, productNames } from '../proxies/proxy.ts';
 import { medianOf, type Result, spreadOf, valuesOf } from '../result.ts';
-import { type Metric, metrics } from '../sample.ts';
-import { balanceTable, targetTable, valueText } from './summary.ts';
+import type { Metric } from '../sample.ts';
+import { balanceTable, targetTable } from './summary.ts';
 import { table } from './table.ts';
+import { titleOf, valueText } from './text.ts';
 import { titles } from './titles.ts';
 
 /** The parts of the page that come from a result, by the name of their marker. Those that it has nothing for are left. */
@@ -72,12 +73,11 @@ function byProxy(result: Result, metric: Metric, chosen: (scenario: string) => b
     (scenario) => chosen(scenario) && medianOf(result, scenario, 'hipache', metric) !== null,
   );
   if (names.length === 0) return '';
-  const { title, unit } = metrics[metric];
-  const hasValue = (proxy: ProxyName) => names.some((scenario) => medianOf(result, scenario, proxy, metric) !== null);
-  const proxies = proxyNames.filter(hasValue);
+  const hasValue = (proxy: ProductName) => names.some((scenario) => medianOf(result, scenario, proxy, metric) !== null);
+  const proxies = productNames.filter(hasValue);
   const others = (['haproxy', 'nginx'] as const).filter(hasValue);
   const head = [
-    `${title}, ${unit}`,
+    titleOf(metric),
     ...proxies.map((proxy) => titles[proxy]),
     ...others.map((proxy) => `to ${titles[proxy]}`),
   ];
@@ -93,7 +93,7 @@ function byProxy(result: Result, metric: Metric, chosen: (scenario: string) => b
 function latencyTable(result: Result): string {
   const columns = ['ratePerSecond', 'p50Us', 'p99Us', 'p999Us'] as const;
   const rows = scenariosOf(result, 'latency').flatMap((scenario) =>
-    proxyNames
+    productNames
       .filter((proxy) => result.scenarios[scenario]?.samples[proxy] !== undefined)
       .map((proxy) => [
         `${titles[proxy]}, ${scenario.slice('latency-'.length)} %`,
@@ -106,7 +106,7 @@ function latencyTable(result: Result): string {
 /** A row for each proxy in each of the scenarios, a column for each metric. */
 function byMetric(result: Result, scenarios: readonly string[], columns: readonly Metric[]): string {
   const rows = scenarios.flatMap((scenario) =>
-    proxyNames
+    productNames
       .filter((proxy) => result.scenarios[scenario]?.samples[proxy] !== undefined)
       .map((proxy) => [
         scenarios.length === 1 ? titles[proxy] : `\`${scenario}\`: ${result.scenarios[scenario]?.title}`,
@@ -115,10 +115,6 @@ function byMetric(result: Result, scenarios: readonly string[], columns: readonl
   );
   if (rows.length === 0) return '';
   return table([['', ...columns.map(titleOf)], ...rows]);
-}
-
-function titleOf(metric: Metric): string {
-  return [metrics[metric].title, metrics[metric].unit].filter(Boolean).join(', ');
 }
 
 function scenariosOf(result: Result, group: string): readonly string[] {

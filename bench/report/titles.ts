@@ -1,7 +1,7 @@
-import type { ProxyName } from '../proxies/proxy.ts';
+import type { ProductName } from '../proxies/proxy.ts';
 
 /** The proxies' names as their makers write them. */
-export const titles: Readonly<Record<ProxyName, string>> = {
+export const titles: Readonly<Record<ProductName, string>> = {
   hipache: 'Hipache',
   nginx: 'nginx',
   haproxy: 'HAProxy',

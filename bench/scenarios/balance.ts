@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connectionsOf } from '../connections.ts';
 import { wrk } from '../load/wrk.ts';
 import { hipacheWith, workersOf } from '../proxies/hipache.ts';
-import { startProxy } from '../proxies/proxy.ts';
+import { checkoutNames, type ProxyName, startProxy } from '../proxies/proxy.ts';
 import type { Sample } from '../sample.ts';
 import { writeCalls } from '../usage.ts';
 import type { Context, Group } from './scenario.ts';
@@ -23,19 +23,19 @@ export const balanceGroup: Group = {
     {
       name: 'balance',
       title: `40 bytes, ${smallLoad.connections} connections kept, ${workers} workers on two cores`,
-      proxies: ['hipache'],
+      proxies: checkoutNames,
       run: balance,
     },
   ],
 };
 
-async function balance({ site, seconds, warmUpSeconds }: Context): Promise<Sample> {
+async function balance({ site, seconds, warmUpSeconds }: Context, proxyName: ProxyName): Promise<Sample> {
   const cores = [site.proxyCore, site.loadCore];
   const routes = { ...fewRoutes, name: `balance-${++started}` };
   const store = `sqlite:${site.directory}/${routes.name}.db`;
   const proxy = await startProxy(
     site,
-    'hipache',
+    proxyName,
     routes,
     (where, plan) => hipacheWith(where, plan, { store, workers }),
     cores,

@@ -4,7 +4,7 @@ import { openLoop, warmUpSeconds } from '../load/open-loop.ts';
 import { measure } from '../measure.ts';
 import type { RouteProberResult, RouteProberSettings } from '../programs/route-prober.ts';
 import type { RouteWriterResult, RouteWriterSettings } from '../programs/route-writer.ts';
-import type { ProxyName } from '../proxies/proxy.ts';
+import { checkoutNames, type ProxyName } from '../proxies/proxy.ts';
 import type { Sample } from '../sample.ts';
 import type { Site } from '../site.ts';
 import type { Context, Group } from './scenario.ts';
@@ -28,13 +28,13 @@ export const changesGroup: Group = {
     {
       name: 'changes-0',
       title: `${ratePerSecond} requests/s, no changes but the prober's`,
-      proxies: ['hipache'],
+      proxies: checkoutNames,
       run: (context, proxy) => run(context, proxy, false),
     },
     {
       name: 'changes-500',
       title: `${ratePerSecond} requests/s, ${changesPerSecond} route changes/s on other hosts`,
-      proxies: ['hipache'],
+      proxies: checkoutNames,
       run: (context, proxy) => run(context, proxy, true),
     },
   ],

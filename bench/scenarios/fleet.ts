@@ -6,7 +6,7 @@ import type { FleetProberResult, FleetProberSettings } from '../programs/fleet-p
 import type { RouteWriterResult, RouteWriterSettings } from '../programs/route-writer.ts';
 import type { TunnelsReport, TunnelsSettings } from '../programs/tunnels.ts';
 import { hipacheWith, workersOf } from '../proxies/hipache.ts';
-import { type RunningProxy, startProxy } from '../proxies/proxy.ts';
+import { checkoutNames, type ProxyName, type RunningProxy, startProxy } from '../proxies/proxy.ts';
 import { startRedis } from '../redis.ts';
 import type { Sample } from '../sample.ts';
 import type { Site } from '../site.ts';
@@ -30,22 +30,23 @@ export const fleetGroup: Group = {
     {
       name: 'fleet-changes',
       title: `two instances of ${workers} workers on one Redis, ${changesPerSecond} route changes/s`,
-      proxies: ['hipache'],
+      proxies: checkoutNames,
       run: changes,
     },
     {
       name: 'fleet-replace',
       title: `${workers} workers, all replaced ${replacements} times under ${ratePerSecond} requests/s`,
-      proxies: ['hipache'],
+      proxies: checkoutNames,
       run: replace,
     },
   ],
 };
 
-async function changes({ site, short }: Context): Promise<Sample> {
+async function changes({ site, short }: Context, proxyName: ProxyName): Promise<Sample> {
   const changesSeconds = short ? 5 : 20;
   const store = await startRedis(site, 'fleet');
-  const instances = [await startInstance(site, 'fleet', store), await startInstance(site, 'fleet', store)];
+  const start = () => startInstance(site, proxyName, 'fleet', store);
+  const instances = [await start(), await start()];
   try {
     const [first, second] = site.tellingPorts;
     const backends = [`http://127.0.0.1:${first}`, `http://127.0.0.1:${second}`] as const;
@@ -90,9 +91,9 @@ async function changes({ site, short }: Context): Promise<Sample> {
   }
 }
 
-async function replace({ site, short }: Context): Promise<Sample> {
+async function replace({ site, short }: Context, proxyName: ProxyName): Promise<Sample> {
   const store = await startRedis(site, 'replace');
-  const instance = await startInstance(site, 'fleet-replace', store);
+  const instance = await startInstance(site, proxyName, 'fleet-replace', store);
   try {
     const seconds = (short ? 3 : 4) * replacements;
     const load = { path: '/', connections: 64, hosts: fewRoutes.hosts, port: instance.port, ratePerSecond, seed: 4 };
@@ -121,9 +122,9 @@ async function replaceAll({ pid }: RunningProxy): Promise<void> {
 
 let started = 0;
 
-function startInstance(site: Site, label: string, store: string): Promise<RunningProxy> {
+function startInstance(site: Site, name: ProxyName, label: string, store: string): Promise<RunningProxy> {
   const routes = { ...fewRoutes, name: `${label}-${++started}` };
-  return startProxy(site, 'hipache', routes, (where, plan) => hipacheWith(where, plan, { store, workers }));
+  return startProxy(site, name, routes, (where, plan) => hipacheWith(where, plan, { store, workers }));
 }
 
 /** Opens tunnels that are only to stay open. */

@@ -8,6 +8,9 @@ import { fewRoutes, peakRate, smallLoad } from './throughput.ts';
 /** Of HAProxy's peak rate, in percent. */
 const shares = [25, 50, 75] as const;
 
+/** Whose peak it is: the first of them that takes part. */
+const references: readonly ProxyName[] = ['haproxy', 'hipache'];
+
 /** A proxy whose own peak is less than this times the rate is measured at that share of its own peak instead. */
 const roomMin = 1.1;
 
@@ -35,12 +38,13 @@ function scenario(share: number): Scenario {
   };
 }
 
-/** Requests per second; a share of the proxy's own peak where HAProxy does not take part. */
+/** Requests per second. Where HAProxy does not take part, a share of Hipache's peak, else of the proxy's own. */
 async function rateOf(context: Context, proxyName: ProxyName, share: number): Promise<number> {
   const key = `${proxyName} ${share}`;
   const known = rates.get(key);
   if (known !== undefined) return known;
-  const peak = await peakRate(context, context.proxies.includes('haproxy') ? 'haproxy' : proxyName);
+  const reference = references.find((name) => context.proxies.includes(name)) ?? proxyName;
+  const peak = await peakRate(context, reference);
   const own = await peakRate(context, proxyName);
   const wanted = (peak * share) / 100;
   const chosen = Math.round(own >= wanted * roomMin ? wanted : (own * share) / 100);

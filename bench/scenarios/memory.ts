@@ -4,7 +4,7 @@ import { openStore } from '../../src/stores/open-store.ts';
 import { freePorts, untilListening } from '../ports.ts';
 import type { StreamClientResult, StreamClientSettings } from '../programs/stream-client.ts';
 import { workersOf } from '../proxies/hipache.ts';
-import type { RunningProxy } from '../proxies/proxy.ts';
+import { checkoutNames } from '../proxies/proxy.ts';
 import { routeSet } from '../routes.ts';
 import type { Sample } from '../sample.ts';
 import type { Site } from '../site.ts';
@@ -36,11 +36,11 @@ function scenario(direction: 'download' | 'upload', chunked: boolean): Scenario 
   return {
     name: `memory-${direction}-${framing}`,
     title: `10 GiB ${direction}, ${chunked ? 'chunked' : 'by length'} (1 GiB in the short form)`,
-    proxies: ['hipache'],
+    proxies: checkoutNames,
     async run({ site, fleet, short }: Context, proxyName): Promise<Sample> {
       const proxy = await fleet.proxy(proxyName, routes);
-      backendPort ??= startBackend(site, proxy);
-      await backendPort;
+      backendPort ??= startBackend(site);
+      await setRoute(proxy.store ?? '', await backendPort);
       const bytes = short ? GiB : 10 * GiB;
       // Bodies go through the worker; the primary beside it has nothing to do with them.
       const [worker = proxy.pid] = workersOf(proxy.pid);
@@ -60,18 +60,21 @@ function scenario(direction: 'download' | 'upload', chunked: boolean): Scenario 
   };
 }
 
-async function startBackend(site: Site, proxy: RunningProxy): Promise<number> {
+async function startBackend(site: Site): Promise<number> {
   const [port = 0] = await freePorts(1);
   const program = fileURLToPath(import.meta.resolve('../programs/stream-backend.ts'));
   const running = site.processes.start('stream-backend', [process.execPath, program, String(port)], {
     core: site.loadCore,
   });
   await untilListening(running, port);
-  const store = await openStore(proxy.store ?? '');
+  return port;
+}
+
+async function setRoute(url: string, port: number): Promise<void> {
+  const store = await openStore(url);
   await store.set(host, null, [`http://127.0.0.1:${port}`]);
   await store.close();
   await delay(200);
-  return port;
 }
 
 async function transfer(site: Site, settings: StreamClientSettings): Promise<StreamClientResult> {

@@ -3,7 +3,7 @@ import { requestFields, responseFieldCount } from '../fields.ts';
 import { countFields } from '../load/count-fields.ts';
 import { type WrkLoad, wrk } from '../load/wrk.ts';
 import { measure } from '../measure.ts';
-import { mainProxies, type ProxyName, proxyNames } from '../proxies/proxy.ts';
+import { checkoutNames, mainProxies, type ProxyName, proxyNames } from '../proxies/proxy.ts';
 import { type RouteSet, routeSet } from '../routes.ts';
 import type { Sample } from '../sample.ts';
 import { median } from '../statistics.ts';
@@ -89,9 +89,13 @@ export const throughputGroups: readonly Group[] = [
     short: false,
     routes: manyInRedis,
     scenarios: [
-      scenario('hosts-redis', '40 bytes, over 100,000 hosts in Redis', manyInRedis, { hosts: manyRoutes.hosts }, [
-        'hipache',
-      ]),
+      scenario(
+        'hosts-redis',
+        '40 bytes, over 100,000 hosts in Redis',
+        manyInRedis,
+        { hosts: manyRoutes.hosts },
+        checkoutNames,
+      ),
     ],
   },
 ];
