@@ -175,7 +175,7 @@ async function runOnce(scenario: Scenario, context: Context, proxy: ProxyName): 
 
 function line(scenario: string, proxy: string, round: number, rounds: number, sample: Sample): string {
   const { cpuUsPerRequest, requestsPerSecond, p99Us, mibPerCpuSecond, failed, peakRssMib, liveP99Ms } = sample;
-  const { rssKibPerTunnel, rssKibPerUsedTunnel, imbalancePercent, busiestConnections } = sample;
+  const { rssKibPerTunnel, rssKibPerUsedTunnel, rssKibPerRoute, imbalancePercent, busiestConnections } = sample;
   const { proxyPercent, foreignPercent, loadPercent } = sample;
   const parts = [
     cpuUsPerRequest === undefined ? '' : `${cpuUsPerRequest.toFixed(2)} µs CPU/request`,
@@ -186,6 +186,7 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
     peakRssMib === undefined ? '' : `peak ${Math.round(peakRssMib)} MiB`,
     rssKibPerTunnel === undefined ? '' : `${rssKibPerTunnel.toFixed(2)} KiB/idle tunnel`,
     rssKibPerUsedTunnel === undefined ? '' : `${rssKibPerUsedTunnel.toFixed(2)} KiB after a burst`,
+    rssKibPerRoute === undefined ? '' : `${rssKibPerRoute.toFixed(2)} KiB/route`,
     imbalancePercent === undefined
       ? ''
       : `${imbalancePercent.toFixed(1)} % above an even share, ${busiestConnections} connections`,

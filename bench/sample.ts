@@ -11,10 +11,13 @@ export const metrics = {
   /** Of an open tunnel, beyond the proxy without any: idle, and after a burst through each. */
   rssKibPerTunnel: { title: 'RSS per idle tunnel', unit: 'KiB', better: 'less' },
   rssKibPerUsedTunnel: { title: 'RSS per tunnel after a burst', unit: 'KiB', better: 'less' },
+  /** Of a worker with all routes in its cache, beyond the same with one. */
+  rssKibPerRoute: { title: 'RSS per cached route', unit: 'KiB', better: 'less' },
   /** How much more than an even share of the requests the busiest worker had, in percent of that share. */
   imbalancePercent: { title: 'requests of the busiest worker above an even share', unit: '%', better: 'less' },
   /** Of the load's connections, those of the worker that has most of them. */
   busiestConnections: { title: 'connections of the worker with most', unit: '', better: null },
+  routes: { title: 'routes', unit: '', better: null },
   tunnels: { title: 'tunnels', unit: '', better: null },
   closed: { title: 'tunnels closed', unit: '', better: 'less' },
   /** From the call that writes a route to its acknowledgement. */

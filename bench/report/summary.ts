@@ -20,6 +20,7 @@ const shown: readonly Metric[] = [
   'peakRssMib',
   'rssKibPerTunnel',
   'rssKibPerUsedTunnel',
+  'rssKibPerRoute',
   'imbalancePercent',
   'busiestConnections',
   'closed',
@@ -91,6 +92,7 @@ export function mainMetric(result: Result, scenario: string): Metric {
   if (scenario.startsWith('latency-')) return 'p99Us';
   if (scenario === 'balance') return 'imbalancePercent';
   if (scenario === 'tunnels') return 'rssKibPerTunnel';
+  if (scenario === 'routes-memory') return 'rssKibPerRoute';
   return present.includes('mibPerCpuSecond') ? 'mibPerCpuSecond' : 'cpuUsPerRequest';
 }
 

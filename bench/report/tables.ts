@@ -39,7 +39,12 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
       'liveP99Ms',
       'failed',
     ]),
-    memory: byMetric(result, scenariosOf(result, 'memory'), ['peakRssMib', 'mibPerCpuSecond']),
+    memory: [
+      byMetric(result, scenariosOf(result, 'memory'), ['peakRssMib', 'mibPerCpuSecond']),
+      byMetric(result, ['routes-memory'], ['rssKibPerRoute']),
+    ]
+      .filter((text) => text !== '')
+      .join('\n'),
     rss: byMetric(result, ['small'], ['rssMib']),
   };
   return Object.fromEntries(Object.entries(all).filter(([, text]) => text !== ''));
@@ -123,7 +128,7 @@ function scenariosOf(result: Result, group: string): readonly string[] {
 
 /** Scenarios that have a table of their own. */
 function isOwn(scenario: string): boolean {
-  return /^(changes|memory|fleet)-|^(tunnels|echo|balance)$/.test(scenario) || isTls(scenario);
+  return /^(changes|memory|fleet)-|^(tunnels|echo|balance|routes-memory)$/.test(scenario) || isTls(scenario);
 }
 
 function isLatency(scenario: string): boolean {

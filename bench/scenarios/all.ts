@@ -4,6 +4,7 @@ import { fleetGroup } from './fleet.ts';
 import { handshakesGroup } from './handshakes.ts';
 import { latencyGroup } from './latency.ts';
 import { memoryGroup } from './memory.ts';
+import { routesMemoryGroup } from './routes-memory.ts';
 import type { Group } from './scenario.ts';
 import { throughputGroups } from './throughput.ts';
 import { echoGroup, idleTunnelsGroup } from './tunnels.ts';
@@ -19,6 +20,7 @@ const allGroups: readonly Group[] = [
   changesGroup,
   fleetGroup,
   memoryGroup,
+  routesMemoryGroup,
 ];
 
 export function scenarioNames(): readonly string[] {

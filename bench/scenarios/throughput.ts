@@ -1,6 +1,7 @@
 import { responses } from '../backends.ts';
 import { requestFields, responseFieldCount } from '../fields.ts';
 import { countFields } from '../load/count-fields.ts';
+import { requestEachHost } from '../load/each-host.ts';
 import { type WrkLoad, wrk } from '../load/wrk.ts';
 import { measure } from '../measure.ts';
 import { checkoutNames, mainProxies, type ProxyName, proxyNames } from '../proxies/proxy.ts';
@@ -20,9 +21,6 @@ const oneHost = fewRoutes.hosts.slice(0, 1);
 
 /** The load of the scenario `small`. */
 export const smallLoad = { path: responses.small.path, connections: 64, hosts: oneHost } as const;
-
-/** How often it is tried to request every host once, before it is measured. */
-const primeTriesMax = 20;
 
 /** How much longer the load before its first measurement takes: what compiles itself while it runs gets time to. */
 export const firstWarmUp = 4;
@@ -140,10 +138,7 @@ function scenario(
       /** Requests every host at least once: the others have read all their routes at the start. */
       async function prime(): Promise<void> {
         if (primed.has(proxy.pid)) return;
-        for (let left = load.hosts.length, tries = 0; left > 0 && tries < primeTriesMax; tries++) {
-          const hosts = load.hosts.slice(-left);
-          left -= (await wrk(site, { ...load, hosts, port, seconds: 2, inTurn: true })).requests;
-        }
+        await requestEachHost(site, { ...load, port });
         primed.add(proxy.pid);
       }
     },
