@@ -7,7 +7,7 @@ import type { Processes } from './processes.ts';
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** What the backends response: paths and lengths in bytes. A body sent to `/upload` is read whole, then answered. */
+/** What the backends respond with: paths and lengths in bytes. A body sent to `/upload` is read whole, then answered. */
 export const responses = {
   small: { path: '/', bytes: 40 },
   /** As `small`, with 20 fields. */

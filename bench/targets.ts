@@ -49,9 +49,9 @@ const targets: readonly Target[] = [
     unit: 'x',
     measured: (result) => ratio(result, 'headers', 'cpuUsPerRequest', 'haproxy'),
   },
-  bytesTarget('body-64k', 'answers of 64 KiB'),
+  bytesTarget('body-64k', 'responses of 64 KiB'),
   bytesTarget('upload-64k', 'requests of 64 KiB'),
-  bytesTarget('body-10m', 'answers of 10 MiB'),
+  bytesTarget('body-10m', 'responses of 10 MiB'),
   bytesTarget('upload-10m', 'requests of 10 MiB'),
   {
     what: 'requests per second, a new connection for each, against HAProxy',

@@ -19,9 +19,9 @@ const compared: Readonly<Record<string, string>> = {
   headers: '100 header fields',
   'hosts-100k': '100,000 hosts',
   connections: 'new connections',
-  'body-64k': 'answers of 64 KiB',
+  'body-64k': 'responses of 64 KiB',
   'upload-64k': 'requests of 64 KiB',
-  'body-10m': 'answers of 10 MiB',
+  'body-10m': 'responses of 10 MiB',
   'upload-10m': 'requests of 10 MiB',
 };
 
@@ -42,7 +42,7 @@ text { fill: #e6edf3 } .page { fill: #0d1117 } .quiet { fill: #9198a1 }
 }
 `;
 
-/** The picture of a result: CPU per small answer for each proxy, and the cost of every scenario over HAProxy's. */
+/** The picture of a result: CPU per small response for each proxy, and the cost of every scenario over HAProxy's. */
 export function picture(result: Result): string {
   const bars = barsOf(result, 60);
   const ratios = ratiosOf(result, bars.height + 126);

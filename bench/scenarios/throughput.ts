@@ -50,7 +50,7 @@ export const throughputGroups: readonly Group[] = [
     scenarios: [
       scenario(
         'body-64k',
-        'answers of 64 KiB',
+        'responses of 64 KiB',
         fewRoutes,
         { ...download(responses.body64k), connections: 32 },
         proxyNames,
@@ -61,7 +61,7 @@ export const throughputGroups: readonly Group[] = [
   {
     short: false,
     scenarios: [
-      scenario('body-10m', 'answers of 10 MiB', fewRoutes, { ...download(responses.body10m), connections: 8 }),
+      scenario('body-10m', 'responses of 10 MiB', fewRoutes, { ...download(responses.body10m), connections: 8 }),
       scenario('upload-10m', 'requests of 10 MiB', fewRoutes, { ...upload(10 * MiB), connections: 8 }),
     ],
   },

@@ -59,7 +59,7 @@ export const limitsSection = z.object({
   }),
   informationalResponsesMax: wholeNumber(0, 1000, 16, {
     source: 'new',
-    unit: 'answers',
+    unit: 'responses',
     description: 'Informational (1xx) responses that a backend may send ahead of its response to one request.',
   }),
   connectionsMax: wholeNumber(1, 1_000_000, 20_000, {
