@@ -1,14 +1,21 @@
 import { packageVersion } from '../base/version.ts';
 import type { MetricValues } from '../processes/messages.ts';
-import type { Supervisor, SupervisorObserver } from '../processes/supervisor.ts';
+import type { SupervisorObserver } from '../processes/supervisor.ts';
 import type { WorkerProcess } from '../processes/worker-process.ts';
 import type { RestartReason } from '../processes/worker-slot.ts';
 import { FleetMetrics } from '../telemetry/fleet-metrics.ts';
 import { fleetMetrics, namedValues, primaryMetrics, workerMetrics } from '../telemetry/metric-table.ts';
 import type { MetricsSource, MetricsText } from '../telemetry/metrics-server.ts';
 
-/** How long a worker may take to tell its numbers, in ms. */
-const answerMs = 1000;
+/** How long a worker may take to give its numbers, in ms. */
+const refreshMs = 1000;
+
+/** The workers of the instance, as far as metrics need them. */
+interface MeasuredWorkers {
+  readonly readyCount: number;
+  readonly wantedCount: number;
+  readonly all: readonly Pick<WorkerProcess, 'id' | 'state' | 'refresh'>[];
+}
 
 /** Figures of the probes of marked backends. */
 interface RecoveryFigures {
@@ -22,7 +29,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   private readonly restarts: Record<RestartReason, number> = { crash: 0, stuck: 0, memory: 0, reload: 0 };
   private readonly startSeconds: number;
   private readonly recovery: RecoveryFigures;
-  private supervisor: Supervisor | null = null;
+  private supervisor: MeasuredWorkers | null = null;
   /** By the id of a worker: the revision of the store that it has applied. */
   private readonly revisions = new Map<number, number>();
 
@@ -31,8 +38,8 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     this.recovery = recovery;
   }
 
-  /** Whose workers to ask. */
-  attach(supervisor: Supervisor): void {
+  /** From now on its workers are asked. */
+  attach(supervisor: MeasuredWorkers): void {
     this.supervisor = supervisor;
   }
 
@@ -40,14 +47,14 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     this.restarts[reason]++;
   }
 
-  values(worker: WorkerProcess, values: MetricValues): void {
+  values(worker: Pick<WorkerProcess, 'id' | 'number'>, values: MetricValues): void {
     // One that is still starting has nothing to tell.
     if (Object.keys(values).length === 0) return;
     this.fleet.update(worker.id, worker.number, values);
     this.revisions.set(worker.id, values[workerMetrics.storeRevision.name] ?? 0);
   }
 
-  gone(worker: WorkerProcess): void {
+  gone(worker: Pick<WorkerProcess, 'id'>): void {
     this.fleet.gone(worker.id);
     this.revisions.delete(worker.id);
   }
@@ -60,7 +67,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   /** Asks the workers that serve: how many, and the lowest revision of the store that one of them has applied. */
   async applied(): Promise<{ readonly workers: number; readonly revision: number }> {
     const ready = (this.supervisor?.all ?? []).filter(({ state }) => state === 'ready');
-    await Promise.all(ready.map((worker) => worker.refresh(answerMs)));
+    await Promise.all(ready.map((worker) => worker.refresh(refreshMs)));
     const revisions = ready.map(({ id }) => this.revisions.get(id) ?? 0);
     return { workers: ready.length, revision: revisions.length === 0 ? 0 : Math.min(...revisions) };
   }
@@ -73,9 +80,9 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     let unresponsive = 0;
     await Promise.all(
       workers.map(async (worker) => {
-        const answered = await worker.refresh(answerMs);
+        const responded = await worker.refresh(refreshMs);
         if (worker.state === 'gone') return;
-        if (answered) states.set(worker.id, worker.state === 'draining' ? 'draining' : 'serving');
+        if (responded) states.set(worker.id, worker.state === 'draining' ? 'draining' : 'serving');
         else unresponsive++;
       }),
     );

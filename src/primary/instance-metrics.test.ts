@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import type { WorkerState } from '../processes/worker-process.ts';
+import { workerMetrics } from '../telemetry/metric-table.ts';
+import { InstanceMetrics } from './instance-metrics.ts';
+
+interface FakeWorker {
+  readonly id: number;
+  readonly number: number;
+  state: WorkerState;
+  /** Its next values; null: it does not respond. */
+  values: Record<string, number> | null;
+  refresh(timeoutMs: number): Promise<boolean>;
+}
+
+describe('the metrics of an instance', () => {
+  let metrics: InstanceMetrics;
+  let workers: FakeWorker[];
+
+  function add(id: number, state: WorkerState, values: Record<string, number> | null): FakeWorker {
+    const worker: FakeWorker = {
+      ...{ id, number: id, state, values },
+      refresh: async () => {
+        if (worker.values === null) return false;
+        metrics.values(worker, worker.values);
+        return true;
+      },
+    };
+    workers.push(worker);
+    return worker;
+  }
+
+  const revisionOf = (revision: number) => ({ [workerMetrics.storeRevision.name]: revision });
+
+  beforeEach(() => {
+    workers = [];
+    metrics = new InstanceMetrics(5000, { counters: { probes: 3, recovered: 2, dropped: 1 }, size: 4 });
+  });
+
+  function attach(wantedCount: number): void {
+    metrics.attach({
+      wantedCount,
+      get all() {
+        return workers;
+      },
+      get readyCount() {
+        return workers.filter(({ state }) => state === 'ready').length;
+      },
+    });
+  }
+
+  async function series(name: string): Promise<string> {
+    const { text } = await metrics.metrics();
+    return text
+      .split('\n')
+      .filter((line) => line.startsWith(name))
+      .join('\n');
+  }
+
+  test('are healthy once every worker serves', () => {
+    assert.equal(metrics.isHealthy(), false);
+    attach(2);
+    add(1, 'ready', {});
+    const second = add(2, 'starting', {});
+    assert.equal(metrics.isHealthy(), false);
+    second.state = 'ready';
+    assert.equal(metrics.isHealthy(), true);
+  });
+
+  test('say up to which revision every serving worker is', async () => {
+    attach(2);
+    assert.deepEqual(await metrics.applied(), { workers: 0, revision: 0 });
+    add(1, 'ready', revisionOf(7));
+    const second = add(2, 'ready', revisionOf(5));
+    add(3, 'draining', revisionOf(1));
+    assert.deepEqual(await metrics.applied(), { workers: 2, revision: 5 });
+    second.values = revisionOf(8);
+    assert.deepEqual(await metrics.applied(), { workers: 2, revision: 7 });
+  });
+
+  test('sum the workers, keep the totals of those that are gone, and count those that do not respond', async () => {
+    attach(2);
+    const first = add(1, 'ready', { hipache_requests_total: 5, hipache_requests_in_flight: 1 });
+    add(2, 'ready', { hipache_requests_total: 7, hipache_requests_in_flight: 2 });
+    assert.equal(await series('hipache_requests_total'), 'hipache_requests_total 12');
+    assert.equal(await series('hipache_requests_in_flight'), 'hipache_requests_in_flight 3');
+    first.values = null;
+    assert.equal(await series('hipache_workers_unresponsive'), 'hipache_workers_unresponsive 1');
+    assert.equal(await series('hipache_requests_in_flight'), 'hipache_requests_in_flight 2');
+    first.state = 'gone';
+    workers.shift();
+    metrics.gone(first);
+    assert.equal(await series('hipache_requests_total'), 'hipache_requests_total 12');
+  });
+
+  test('have those of the primary', async () => {
+    attach(1);
+    metrics.restarted('crash');
+    assert.match(await series('hipache_worker_restarts_total'), /reason="crash"\} 1\n.*reason="stuck"\} 0/);
+    assert.equal(await series('hipache_start_time_seconds'), 'hipache_start_time_seconds 5');
+    assert.equal(await series('hipache_backends_probed'), 'hipache_backends_probed 4');
+    assert.equal(await series('hipache_recovery_probes_total'), 'hipache_recovery_probes_total 3');
+  });
+});
