@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +8,7 @@ import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
-import type { InheritedSocket, MetricValues, WorkerStart } from '../processes/messages.ts';
+import type { MetricValues, WorkerStart } from '../processes/messages.ts';
 import type { WorkerLink, WorkerTasks } from '../processes/worker-link.ts';
 import { DataPlane } from '../proxy/data-plane.ts';
 import { ErrorPages } from '../proxy/error-pages.ts';
@@ -23,13 +22,13 @@ import { dataPlaneMetrics, namedValues, workerMetrics } from '../telemetry/metri
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
 import { backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
+import { InheritedSockets } from './inherited-sockets.ts';
 import { hostPolicy, proxySettings } from './proxy-settings.ts';
+import { SlowGauges } from './slow-gauges.ts';
 import { WorkerTls } from './worker-tls.ts';
 
 /** How long the access log may take to write its rest when the worker stops. */
-const lastLinesMs = 2000;
-/** Between two looks that cost more: at every entry of the cache, and at the longest delay since the last one. */
-const slowLookMs = 5000;
+const accessLogCloseMs = 2000;
 
 /** The composition root of a worker: builds every room's part from the configuration, serves, and takes it down again. */
 export class Worker implements WorkerTasks {
@@ -45,13 +44,10 @@ export class Worker implements WorkerTasks {
   private readonly dataPlane: DataPlane;
   private readonly memory: MemoryWatch | null;
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 50 });
-  /** Inherited sockets that this worker does not accept from. */
-  private readonly unused: Set<InheritedSocket>;
+  private readonly sockets: InheritedSockets;
+  private readonly slowGauges: SlowGauges;
   private draining = false;
   private connectedMs = systemClock.monotonicMs();
-  private slowLookedMs = Number.NEGATIVE_INFINITY;
-  private unverified = 0;
-  private longestDelaySeconds = 0;
 
   static async start(start: WorkerStart, link: WorkerLink): Promise<Worker> {
     const { config } = start;
@@ -74,7 +70,7 @@ export class Worker implements WorkerTasks {
     });
     const worker = new Worker(start, link, log, store);
     await worker.watch.start();
-    await worker.accept(start.shares);
+    await worker.sockets.accept(start.shares);
     flushCompileCache();
     return worker;
   }
@@ -85,7 +81,6 @@ export class Worker implements WorkerTasks {
     const problems = new RateLimitedLog(log.error, systemClock);
     this.log = log;
     this.store = store;
-    this.unused = new Set(start.sockets);
     this.accessLog = new AccessLog({
       path: server.accessLog,
       line: server.accessLogFormat === 'json' ? jsonLine : hipacheLine,
@@ -129,6 +124,10 @@ export class Worker implements WorkerTasks {
       backendTls: backendTls(config.backendTls.ca, config.backendTls.verify),
       onProblem: (what, error) => problems.report(what, { error }),
     });
+    this.sockets = new InheritedSockets(start.sockets, (socket) =>
+      this.dataPlane.listen(this.tls.withListener(socket)),
+    );
+    this.slowGauges = new SlowGauges(systemClock, () => this.routes.countUnverified(), this.loopDelay);
     this.memory =
       limits.workerMemoryBytesMax === 0
         ? null
@@ -144,25 +143,14 @@ export class Worker implements WorkerTasks {
 
   adopt(shares: readonly number[]): void {
     if (this.draining) return;
-    this.accept(shares).catch((error: Error) => this.log.error('cannot accept for another worker', { error }));
-  }
-
-  /** Accepts from these shares of every address, besides those it accepts from already. */
-  private async accept(shares: readonly number[]): Promise<void> {
-    for (const socket of [...this.unused]) {
-      if (!shares.includes(socket.share)) continue;
-      this.unused.delete(socket);
-      await this.dataPlane.listen(this.tls.withListener(socket));
-    }
+    this.sockets.accept(shares).catch((error: Error) => this.log.error('cannot accept for another worker', { error }));
   }
 
   async drain(order: Parameters<WorkerTasks['drain']>[0]): Promise<boolean> {
     // A second order leaves less time; the promise of the first one tells of both.
     if (this.draining) return this.dataPlane.drain(order);
     this.draining = true;
-    // As long as anybody has a socket, the system takes connections for it.
-    for (const { fd } of this.unused) closeSync(fd);
-    this.unused.clear();
+    this.sockets.closeUnused();
     const clean = await this.dataPlane.drain(order);
     if (!clean) this.log.warn('some requests had not finished, and were ended');
     return clean;
@@ -179,7 +167,7 @@ export class Worker implements WorkerTasks {
   async close(): Promise<void> {
     this.memory?.close();
     this.dataPlane.close();
-    await this.accessLog.close(lastLinesMs);
+    await this.accessLog.close(accessLogCloseMs);
     if (this.accessLog.dropped > 0) this.log.warn('access log lines were dropped', { lines: this.accessLog.dropped });
     this.pages.close();
     this.watch.close();
@@ -191,7 +179,7 @@ export class Worker implements WorkerTasks {
   values(): MetricValues {
     const { dataPlane, routes } = this;
     const nowMs = systemClock.monotonicMs();
-    if (nowMs - this.slowLookedMs >= slowLookMs) this.lookSlowly(nowMs);
+    this.slowGauges.refresh();
     if (this.watch.connected) this.connectedMs = nowMs;
     const values = namedValues(dataPlaneMetrics, dataPlane.counters);
     this.requests.collect(values);
@@ -209,7 +197,7 @@ export class Worker implements WorkerTasks {
         routeCacheEntries: routes.entries,
         routeCacheNegativeEntries: routes.negativeEntries,
         routeCacheBytes: routes.bytes,
-        routeCacheUnverified: this.unverified,
+        routeCacheUnverified: this.slowGauges.unverified,
         deadMarks: routes.counters.marks,
         deadMarkErrors: routes.counters.markErrors,
         deadMarksDropped: routes.marksDropped,
@@ -221,16 +209,9 @@ export class Worker implements WorkerTasks {
         storeConnected: this.watch.connected ? 1 : 0,
         storeUnverifiedSeconds: (nowMs - this.connectedMs) / 1000,
         workerResidentBytes: process.memoryUsage.rss(),
-        workerEventLoopDelaySeconds: this.longestDelaySeconds,
+        workerEventLoopDelaySeconds: this.slowGauges.longestDelaySeconds,
       }),
     );
-  }
-
-  private lookSlowly(nowMs: number): void {
-    this.slowLookedMs = nowMs;
-    this.unverified = this.routes.countUnverified();
-    this.longestDelaySeconds = this.loopDelay.max / 1e9;
-    this.loopDelay.reset();
   }
 }
 

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SlowGauges } from './slow-gauges.ts';
+
+test('a scrape looks at most every five seconds, and measures the delay since the look before', () => {
+  let nowMs = 1000;
+  let looks = 0;
+  const delay = {
+    max: 2e9,
+    reset: () => {
+      delay.max = 0;
+    },
+  };
+  const gauges = new SlowGauges({ monotonicMs: () => nowMs, epochMs: () => 0 }, () => ++looks, delay);
+  gauges.refresh();
+  assert.deepEqual([gauges.unverified, gauges.longestDelaySeconds], [1, 2]);
+  delay.max = 1e9;
+  nowMs += 4999;
+  gauges.refresh();
+  assert.deepEqual([gauges.unverified, gauges.longestDelaySeconds], [1, 2]);
+  nowMs += 1;
+  gauges.refresh();
+  assert.deepEqual([gauges.unverified, gauges.longestDelaySeconds], [2, 1]);
+});
