@@ -43,6 +43,7 @@ const checks = await Promise.all([
   list('file length', files.flatMap(tooLong)),
   list('function length', files.flatMap(tooLongFunctions)),
   list('words', wordProblems([...files, ...readFiles(['docs'], '.md'), readme])),
+  list('names of types', repeatedTypeNames(files)),
   list('unfinished work', files.flatMap(unfinished)),
   list('documentation', documentationProblems()),
 ]);
@@ -94,6 +95,20 @@ function tooLongFunctions({ path, text }: SourceFile): string[] {
       ? [`${path}:${start + 1}: a function of ${length} lines, at most ${functionLinesMax} are allowed`]
       : [];
   });
+}
+
+/** Names that two types of src/ have: a reader takes one for the other. */
+function repeatedTypeNames(all: readonly SourceFile[]): string[] {
+  const paths = new Map<string, string[]>();
+  for (const { path, text } of all) {
+    if (!path.startsWith('src/') || /\.(test|suite)\.ts$/.test(path)) continue;
+    for (const [, name = ''] of text.matchAll(/^(?:export )?(?:abstract )?(?:interface|type|class) (\w+)/gm)) {
+      // A value and its type may share a name in one file.
+      const known = paths.get(name) ?? [];
+      if (!known.includes(path)) paths.set(name, [...known, path]);
+    }
+  }
+  return [...paths].filter(([, at]) => at.length > 1).map(([name, at]) => `${name}: a type in ${at.join(' and in ')}`);
 }
 
 function unfinished({ path, text }: SourceFile): string[] {
