@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import { HipacheError } from './errors.ts';
+import { hostPort } from './host-port.ts';
 
 const hints: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program listens there; stop it, or set another port',
@@ -10,6 +10,5 @@ const hints: Readonly<Record<string, string>> = {
 
 /** LISTEN_FAILED with what to do. @param code of the system's error. */
 export function listenFailure(address: string, port: number, code: string): HipacheError {
-  const where = isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
-  return new HipacheError('LISTEN_FAILED', `cannot listen on ${where}: ${hints[code] ?? code}`);
+  return new HipacheError('LISTEN_FAILED', `cannot listen on ${hostPort(address, port)}: ${hints[code] ?? code}`);
 }

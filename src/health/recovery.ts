@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import { hostPort } from '../base/host-port.ts';
 import type { DownMark } from '../routing/backend.ts';
 import { type BackendTarget, readBackendUrl } from '../routing/backend-url.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
@@ -265,7 +266,7 @@ export class RecoveryProbes {
 
 /** A host that the backend knows: that of the pattern, of a wildcard its domain. */
 function hostFor(pattern: string, { hostname, port }: BackendTarget): string {
-  if (pattern === '*') return hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+  if (pattern === '*') return hostPort(hostname, port);
   return pattern.startsWith('*.') ? pattern.slice(2) : pattern;
 }
 

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { flushCompileCache } from 'node:module';
-import { isIP } from 'node:net';
 import { availableParallelism, hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import { ErrorCollector, operatingErrorsOf } from '../base/error-collector.ts';
 import { exitCodes } from '../base/exit-codes.ts';
+import { hostPort } from '../base/host-port.ts';
 import { listenFailure } from '../base/listen-failure.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { packageVersion } from '../base/version.ts';
@@ -233,7 +233,7 @@ class Primary {
     const server = new MetricsServer(this.metrics);
     try {
       const bound = await server.listen(bind, port);
-      this.log.info(`metrics on http://${isIP(bind) === 6 ? `[${bind}]` : bind}:${bound}/metrics`);
+      this.log.info(`metrics on http://${hostPort(bind, bound)}/metrics`);
     } catch (error) {
       throw listenFailure(bind, port, (error as NodeJS.ErrnoException).code ?? String(error));
     }

@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import { ErrorCollector } from '../base/error-collector.ts';
+import { hostPort } from '../base/host-port.ts';
 import { ListenSockets } from './listen-sockets.ts';
 import type { InheritedSocket, ListenAddress } from './messages.ts';
 import { firstInheritedFd } from './worker-process.ts';
@@ -94,8 +94,8 @@ export class BoundAddresses {
 
   get urls(): readonly string[] {
     return this.addresses.map(({ listen: { address, port, secure, proxyProtocol } }) => {
-      const host = isIP(address) === 6 ? `[${address}]` : address;
-      return `${secure ? 'https' : 'http'}://${host}:${port}${proxyProtocol ? ' (PROXY protocol)' : ''}`;
+      const scheme = secure ? 'https' : 'http';
+      return `${scheme}://${hostPort(address, port)}${proxyProtocol ? ' (PROXY protocol)' : ''}`;
     });
   }
 

@@ -1,3 +1,5 @@
+import { hostPort } from '../base/host-port.ts';
+
 /** A dead mark: why a backend gets no requests, and until when. */
 export interface DownMark {
   /** Epoch milliseconds at which the mark ends by itself. */
@@ -51,9 +53,9 @@ export class Backend {
     this.hostname = hostname;
     this.port = port;
     this.tlsName = tlsName;
-    const hostPort = hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-    if (tlsName === null) this.address = hostPort;
-    else this.address = tlsName === hostname ? `https://${hostPort}` : `https://${hostPort} as ${tlsName}`;
+    const authority = hostPort(hostname, port);
+    if (tlsName === null) this.address = authority;
+    else this.address = tlsName === hostname ? `https://${authority}` : `https://${authority} as ${tlsName}`;
     this.index = index;
     this.weight = weight;
   }

@@ -1,4 +1,5 @@
 import { HipacheError } from '../../base/errors.ts';
+import { hostPort } from '../../base/host-port.ts';
 import { censorDriverUrl, type DriverUrl, parseDriverUrl } from '../driver-url.ts';
 
 /** Where a Redis server is, and as whom to go there. */
@@ -57,14 +58,13 @@ function toEndpoint(value: string, url: DriverUrl): RedisEndpoint {
   const shared = { tls: url.tls, user, password };
   if (url.protocol !== 'redis+unix') {
     const { host, port } = { host: url.host ?? '127.0.0.1', port: url.port ?? portDefault };
-    const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
     return {
       ...shared,
       host,
       port,
       path: null,
       database: parseDatabase(value, url.database),
-      name: `${url.tls ? 'rediss' : 'redis'}://${authority}`,
+      name: `${url.tls ? 'rediss' : 'redis'}://${hostPort(host, port)}`,
     };
   }
   const [path = '', query] = (url.database ?? '').split('?');
