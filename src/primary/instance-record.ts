@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { backOffMs } from '../base/back-off.ts';
 import { systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -13,8 +14,8 @@ import { openStore } from '../stores/open-store.ts';
 /** How long an instance is remembered after it was last heard of, and how often it says that it is there, in ms. */
 const rememberedMs = 30_000;
 const everyMs = 10_000;
-/** Until the workers are asked again, where they have not applied everything yet, in ms: at first; then ever longer. */
-const againMs = 250;
+/** Pauses until the workers are asked again, when they have not applied everything yet. */
+const againPauses = { firstMs: 250, longestMs: everyMs };
 /** How long the end of the program may wait for the store, in ms. */
 const withdrawMs = 500;
 
@@ -95,7 +96,7 @@ export class InstanceRecord {
       this.telling = null;
       if (this.closed) return;
       this.behind = isCurrent ? 0 : this.behind + 1;
-      const soonMs = Math.min(everyMs, againMs * 2 ** this.behind);
+      const soonMs = backOffMs(againPauses, this.behind + 1);
       this.timer = setTimeout(() => this.tell(), this.again || !isCurrent ? soonMs : everyMs);
       this.timer.unref();
     });

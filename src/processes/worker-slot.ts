@@ -1,4 +1,4 @@
-import { backOffMs } from '../base/back-off.ts';
+import { type BackOffFigures, backOffMs } from '../base/back-off.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Plan } from './plan.ts';
@@ -30,6 +30,8 @@ export interface SlotSupervisor {
 
 /** A worker that dies younger than this is started again with a pause, in ms. */
 const earlyMs = 10_000;
+/** These pauses. Workers that die of the same cause do not come back all at once. */
+const pauses: BackOffFigures = { firstMs: 500, longestMs: 30_000, spread: [0.5, 1] };
 
 /** The place of one worker: the one that serves, the one that is to replace it, and what comes when they die. */
 export class WorkerSlot {
@@ -145,7 +147,7 @@ export class WorkerSlot {
         this.timer = null;
         this.supervisor.replaceInTurn(this);
       },
-      backOffMs(this.failures, this.supervisor.random()),
+      backOffMs(pauses, this.failures, this.supervisor.random()),
     );
   }
 
@@ -174,7 +176,7 @@ export class WorkerSlot {
 
   private reviveLater(): number {
     const { supervisor } = this;
-    const afterMs = backOffMs(Math.max(1, this.earlyDeaths), supervisor.random());
+    const afterMs = backOffMs(pauses, Math.max(1, this.earlyDeaths), supervisor.random());
     this.isVacant = true;
     this.timer = setTimeout(() => {
       this.timer = null;

@@ -1,8 +1,8 @@
+import { BackOff } from '../base/back-off.ts';
 import type { SetTimer } from '../base/timer.ts';
 
-/** First and longest wait before what failed is tried again, in ms; each wait is twice the one before. */
-const delayFirstMs = 100;
-const delayMaxMs = 5000;
+/** Pauses before what failed is tried again. */
+const pauses = { firstMs: 100, longestMs: 5000 };
 /** Patterns that are tried at once. */
 const triesMax = 1000;
 
@@ -13,7 +13,7 @@ export class RetryLater {
   readonly #failed = new Set<string>();
   /** Those that are being tried. */
   readonly #trying = new Set<string>();
-  #delayMs = delayFirstMs;
+  readonly #pauses = new BackOff(pauses);
   #cancel: (() => void) | null = null;
 
   /** @param retry begins to read a pattern; false where nobody wants it any more. */
@@ -31,7 +31,7 @@ export class RetryLater {
   succeeded(pattern: string): void {
     const failed = this.#failed.delete(pattern);
     // The success of something that never failed says nothing about what did.
-    if (this.#trying.delete(pattern) || failed) this.#delayMs = delayFirstMs;
+    if (this.#trying.delete(pattern) || failed) this.#pauses.reset();
   }
 
   /** It failed, and nobody wants it any more. */
@@ -42,7 +42,7 @@ export class RetryLater {
 
   /** There is reason to believe that it would succeed now. */
   now(): void {
-    this.#delayMs = delayFirstMs;
+    this.#pauses.reset();
     this.#stop();
     this.#run();
   }
@@ -55,9 +55,8 @@ export class RetryLater {
 
   #schedule(): void {
     if (this.#cancel !== null) return;
-    this.#cancel = this.#setTimer(this.#delayMs, () => {
+    this.#cancel = this.#setTimer(this.#pauses.next(), () => {
       this.#cancel = null;
-      this.#delayMs = Math.min(this.#delayMs * 2, delayMaxMs);
       this.#run();
     });
   }

@@ -1,12 +1,12 @@
+import { BackOff } from '../base/back-off.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
 import type { ChangeListener, ChangeSource } from '../stores/contract.ts';
 
-/** First and longest wait before a store that cannot be watched is asked again, in ms; each is twice the one before. */
-const delayFirstMs = 100;
-const delayMaxMs = 5000;
+/** Pauses before a store that cannot be watched is asked again. */
+const pauses = { firstMs: 100, longestMs: 5000 };
 
 export interface StoreWatchOptions {
   readonly store: ChangeSource;
@@ -27,6 +27,7 @@ export class StoreWatch implements ChangeListener {
   readonly #listeners: ChangeListener[] = [];
   #state: 'starting' | 'connected' | 'lost' = 'starting';
   #closed = false;
+  readonly #pauses = new BackOff(pauses);
   #cancel: (() => void) | null = null;
 
   constructor(options: StoreWatchOptions) {
@@ -49,7 +50,7 @@ export class StoreWatch implements ChangeListener {
 
   /** Begins to listen. Resolves after the first attempt; one that fails is made again, with growing waits. */
   async start(): Promise<void> {
-    await this.#attempt(delayFirstMs);
+    await this.#attempt();
   }
 
   /** Nothing is passed on any more. The store is its owner's to close. */
@@ -93,7 +94,7 @@ export class StoreWatch implements ChangeListener {
     for (const listener of this.#listeners) listener.restored();
   }
 
-  async #attempt(delayMs: number): Promise<void> {
+  async #attempt(): Promise<void> {
     this.#cancel = null;
     if (this.#closed) return;
     try {
@@ -102,7 +103,7 @@ export class StoreWatch implements ChangeListener {
       if (this.#state === 'starting') this.restored();
     } catch (error) {
       this.#rare.report('the store does not tell of changes; trying again', { error });
-      this.#cancel = this.#setTimer(delayMs, () => void this.#attempt(Math.min(delayMs * 2, delayMaxMs)));
+      this.#cancel = this.#setTimer(this.#pauses.next(), () => void this.#attempt());
     }
   }
 }

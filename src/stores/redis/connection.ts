@@ -1,4 +1,5 @@
 import { createClient, RESP_TYPES } from '@redis/client';
+import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import type { RedisEndpoint } from './endpoint.ts';
 import { isTooOld, redisError } from './errors.ts';
@@ -30,6 +31,8 @@ export const defaultRedisTimings: RedisTimings = {
   replicaTimeoutMs: 5000,
 };
 
+/** Multiples of a pause between two attempts: the workers of a fleet do not come back all at once. */
+const retrySpread = [0.5, 1.5] as const;
 /** Commands that wait to be sent or answered; past this one fails at once. */
 const commandsMax = 50_000;
 
@@ -72,7 +75,7 @@ export class RedisConnection {
   #client: Client | null = null;
   #error: HipacheError;
   #timer: NodeJS.Timeout | null = null;
-  #retryMs: number;
+  readonly #pauses: BackOff;
   #closed = false;
   /** Settled with the outcome of the attempt that is under way, or was the last. */
   #attempt: Promise<HipacheError | null>;
@@ -83,7 +86,8 @@ export class RedisConnection {
     this.#timings = options.timings;
     this.#tracking = options.tracking;
     this.#events = events;
-    this.#retryMs = options.timings.retryFirstMs;
+    const { retryFirstMs: firstMs, retryMaxMs: longestMs } = options.timings;
+    this.#pauses = new BackOff({ firstMs, longestMs, spread: retrySpread });
     this.#error = this.#unavailable('is not connected yet');
     this.#attempt = this.#connect();
   }
@@ -170,7 +174,7 @@ export class RedisConnection {
         return this.#error;
       }
       this.#client = client;
-      this.#retryMs = this.#timings.retryFirstMs;
+      this.#pauses.reset();
       this.#pingLater(client);
       this.#tracked = tracked;
       this.#events.ready();
@@ -246,13 +250,10 @@ export class RedisConnection {
   }
 
   #retryLater(): void {
-    // Half of the pause is left to chance: the workers of a fleet do not come back all at once.
-    const delayMs = this.#retryMs * (0.5 + Math.random());
-    this.#retryMs = Math.min(this.#retryMs * 2, this.#timings.retryMaxMs);
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#attempt = this.#connect();
-    }, delayMs);
+    }, this.#pauses.next());
   }
 
   #unavailable(problem: string): HipacheError {

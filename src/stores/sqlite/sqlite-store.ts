@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
 import type { ChangeListener, Store, StoredCertificate, StoredHost } from '../contract.ts';
@@ -26,9 +27,8 @@ export interface SqliteStoreOptions {
 }
 
 const threadMemoryMibDefault = 256;
-/** Pause before a thread that ended is replaced, growing with each in a row. */
-const restartMs = 500;
-const restartMsMax = 30_000;
+/** Pauses before a thread that ended is replaced. */
+const restartPauses = { firstMs: 500, longestMs: 30_000 };
 
 interface Pending {
   resolve(reply: ThreadReply): void;
@@ -64,7 +64,7 @@ class SqliteStore implements Store {
   #closing: Promise<void> | null = null;
   #wasOpened = false;
   #restartTimer: NodeJS.Timeout | null = null;
-  #nextRestartMs = restartMs;
+  readonly #restartPauses = new BackOff(restartPauses);
   readonly #settleOpened: { resolve(): void; reject(error: Error): void };
 
   constructor(settings: ThreadSettings) {
@@ -230,7 +230,7 @@ class SqliteStore implements Store {
     this.#settleOpened.resolve();
     if (!isAnother) return;
     this.#ended = null;
-    this.#nextRestartMs = restartMs;
+    this.#restartPauses.reset();
     if (this.#listener === null) return;
     this.#ask({ kind: 'watch' }).then(
       () => this.#listener?.restored(),
@@ -258,8 +258,7 @@ class SqliteStore implements Store {
       this.#restartTimer = null;
       void this.#thread.terminate();
       this.#thread = this.#startThread({ ...this.#settings, create: false });
-    }, this.#nextRestartMs);
-    this.#nextRestartMs = Math.min(restartMsMax, this.#nextRestartMs * 2);
+    }, this.#restartPauses.next());
   }
 
   #unavailable(problem: string, cause?: Error): HipacheError {

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { BackOff } from '../../base/back-off.ts';
 import type { HipacheError } from '../../base/errors.ts';
 import { SqliteDatabase } from './database.ts';
 import { isBusy, storeError } from './errors.ts';
@@ -22,8 +23,8 @@ import type { Write } from './tables.ts';
 const pollMs = 10;
 /** How often it is checked that the path still names the open file, in polls. */
 const checkPolls = 10;
-/** Longest wait between two attempts to open the file again, in polls. */
-const reopenPollsMax = 500;
+/** Pauses between attempts to open the file again; after the longest without trouble they begin anew. */
+const reopenFigures = { firstMs: 200, longestMs: 5000 };
 /** How often a file that could only be read is tried again, in polls. */
 const improvePolls = 200;
 /** How long a write waits for the lock of another process, in ms. */
@@ -55,8 +56,10 @@ let outbox: (ThreadEvent | { id: number; reply: ThreadReply })[] = [];
 let watching = false;
 let lost = false;
 let polls = 0;
-let reopenedAt = -checkPolls;
-let reopenPolls = checkPolls;
+const reopenPauses = new BackOff(reopenFigures);
+let reopenedAt = 0;
+/** The poll from which on the file may be opened again. */
+let reopenAt = 0;
 let timer: NodeJS.Timeout | null = null;
 let database: SqliteDatabase;
 
@@ -183,7 +186,7 @@ function tellChanges(): void {
   } else if (changed.routes.length + changed.certificates.length > 0) {
     post({ kind: 'changed', changes: changed });
   }
-  if (polls - reopenedAt > reopenPollsMax) reopenPolls = checkPolls;
+  if ((polls - reopenedAt) * pollMs > reopenFigures.longestMs) reopenPauses.reset();
 }
 
 /**
@@ -192,9 +195,9 @@ function tellChanges(): void {
  */
 function reopen(): void {
   tellLost(database.movedError());
-  if (polls - reopenedAt < reopenPolls) return;
+  if (polls < reopenAt) return;
   reopenedAt = polls;
-  reopenPolls = Math.min(reopenPolls * 2, reopenPollsMax);
+  reopenAt = polls + reopenPauses.next() / pollMs;
   replace(new SqliteDatabase(settings.path, { ...settings, create: false }));
 }
 
