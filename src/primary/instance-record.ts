@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { backOffMs } from '../base/back-off.ts';
 import { systemClock } from '../base/clock.ts';
+import { CoalescedTask } from '../base/coalesced-task.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
@@ -35,10 +36,8 @@ export class InstanceRecord {
   private store: Store | null = null;
   private watch: StoreWatch | null = null;
   private timer: NodeJS.Timeout | null = null;
-  private telling: Promise<void> | null = null;
-  private again = false;
+  private readonly telling = new CoalescedTask(() => this.tell());
   private behind = 0;
-  private closed = false;
 
   constructor(options: InstanceRecordOptions) {
     this.options = options;
@@ -50,13 +49,13 @@ export class InstanceRecord {
     if (config.driver.some((url) => parseDriverUrl(url).path !== null)) return;
     // The workers log problems of the store.
     const store = await openStore(config.driver, { serving: true, deadSet: false });
-    if (store.fleet === undefined || this.closed) {
+    if (store.fleet === undefined || this.telling.isClosed) {
       await store.close();
       return;
     }
     this.store = store;
     this.watch = new StoreWatch({ store });
-    const tell = (): void => this.tell();
+    const tell = (): void => void this.telling.request();
     this.watch.add({
       changed: ignore,
       certificatesChanged: ignore,
@@ -68,38 +67,32 @@ export class InstanceRecord {
     await this.watch
       .start()
       .catch((error: Error) => log.warn('the record of this instance cannot be written', { error }));
-    this.tell();
+    tell();
   }
 
   /** The record goes at once where the store is there, else by itself. */
   async close(): Promise<void> {
-    this.closed = true;
     if (this.timer !== null) clearTimeout(this.timer);
     this.watch?.close();
-    const { store, telling } = this;
+    const { store } = this;
+    const told = this.telling.close();
     if (store === null) return;
-    const withdrawn = Promise.resolve(telling).then(() => store.fleet?.withdraw(this.options.instance));
+    const withdrawn = told.then(() => store.fleet?.withdraw(this.options.instance));
     const timer = new Promise((resolve) => setTimeout(resolve, withdrawMs));
     await Promise.race([withdrawn.catch(ignore), timer]);
     await store.close();
   }
 
-  private tell(): void {
-    if (this.closed) return;
-    if (this.telling !== null) {
-      this.again = true;
-      return;
-    }
+  /** A request that comes meanwhile waits for the pause as well: the revision may be raised with every write. */
+  private async tell(): Promise<void> {
     if (this.timer !== null) clearTimeout(this.timer);
-    this.again = false;
-    this.telling = this.write().then((isCurrent) => {
-      this.telling = null;
-      if (this.closed) return;
-      this.behind = isCurrent ? 0 : this.behind + 1;
-      const soonMs = backOffMs(againPauses, this.behind + 1);
-      this.timer = setTimeout(() => this.tell(), this.again || !isCurrent ? soonMs : everyMs);
-      this.timer.unref();
-    });
+    const isCurrent = await this.write();
+    if (this.telling.isClosed) return;
+    this.behind = isCurrent ? 0 : this.behind + 1;
+    const isSoon = this.telling.takeRequest() || !isCurrent;
+    const delayMs = isSoon ? backOffMs(againPauses, this.behind + 1) : everyMs;
+    this.timer = setTimeout(() => void this.telling.request(), delayMs);
+    this.timer.unref();
   }
 
   /** @returns whether the workers have applied what the store has. */

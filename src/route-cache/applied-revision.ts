@@ -1,3 +1,4 @@
+import { CoalescedTask } from '../base/coalesced-task.ts';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
 import type { FleetStore } from '../stores/contract.ts';
 
@@ -20,9 +21,8 @@ export class AppliedRevision {
   readonly #options: AppliedRevisionOptions;
   readonly #setTimer: SetTimer;
   #cancel: (() => void) | null = null;
-  #looking = false;
-  #again = false;
-  #closed = false;
+  /** A look and the pause after it. */
+  readonly #looking = new CoalescedTask(() => this.#look());
   /** 0 until it is known. */
   value = 0;
 
@@ -47,30 +47,25 @@ export class AppliedRevision {
 
   /** The revision may be another one by now. */
   revised(): void {
-    if (this.#looking || this.#cancel !== null) this.#again = true;
-    else void this.#look();
+    void this.#looking.request();
   }
 
   close(): void {
-    this.#closed = true;
+    void this.#looking.close();
     this.#cancel?.();
   }
 
   async #look(): Promise<void> {
-    this.#looking = true;
-    this.#again = false;
     try {
       const revision = await this.#options.fleet.revision();
       if (await this.#options.settled()) this.value = revision;
-      else this.#again = true;
+      else this.revised();
     } catch {
       // A store that is lost comes back, and is looked at then.
     }
-    this.#looking = false;
-    if (this.#closed) return;
-    this.#cancel = this.#setTimer(pauseMs, () => {
-      this.#cancel = null;
-      if (this.#again) void this.#look();
+    if (this.#looking.isClosed) return;
+    await new Promise<void>((resolve) => {
+      this.#cancel = this.#setTimer(pauseMs, resolve);
     });
   }
 }

@@ -1,3 +1,4 @@
+import { CoalescedTask } from '../../base/coalesced-task.ts';
 import { type SetTimer, setRealTimer } from '../../base/timer.ts';
 import { freshMs, isFreshPing } from './marks.ts';
 
@@ -16,9 +17,7 @@ export class CheckerWatch {
   readonly #options: CheckerWatchOptions;
   readonly #setTimer: SetTimer;
   #cancel: (() => void) | null = null;
-  #closed = false;
-  #looking: Promise<void> | null = null;
-  #again = false;
+  readonly #looking = new CoalescedTask(() => this.#look());
   running = false;
 
   constructor(options: CheckerWatchOptions) {
@@ -28,34 +27,24 @@ export class CheckerWatch {
 
   /** Looks: the key may have changed. Resolves once that is known, or cannot be. */
   look(): Promise<void> {
-    if (this.#looking === null) {
-      this.#looking = this.#look().finally(() => {
-        this.#looking = null;
-      });
-    } else {
-      this.#again = true;
-    }
-    return this.#looking;
+    return this.#looking.request();
   }
 
   close(): void {
-    this.#closed = true;
+    void this.#looking.close();
     this.#cancel?.();
   }
 
   async #look(): Promise<void> {
-    do {
-      this.#again = false;
-      try {
-        this.#seen(await this.#options.read());
-      } catch {
-        // A store that is lost comes back, and is looked at then.
-      }
-    } while (this.#again && !this.#closed);
+    try {
+      this.#seen(await this.#options.read());
+    } catch {
+      // A store that is lost comes back, and is looked at then.
+    }
   }
 
   #seen(value: unknown): void {
-    if (this.#closed) return;
+    if (this.#looking.isClosed) return;
     const nowMs = (this.#options.now ?? Date.now)();
     this.#turn(isFreshPing(value, nowMs));
     this.#cancel?.();
