@@ -14,7 +14,7 @@ import { checkConfiguration } from '../operations/check-configuration.ts';
 import { explainHost, parseHost } from '../operations/explain.ts';
 import type { Operation } from '../operations/operation.ts';
 import { addBackends, listRoutes, removeBackends, setRoute, showRoute } from '../operations/routes.ts';
-import { type OpenStore, type StoreLocator, withStore } from '../operations/store-access.ts';
+import { driverForms, type OpenStore, type StoreLocator, withStore } from '../operations/store-access.ts';
 import { removedCertificateReport, writeCertificates, writtenCertificateReport } from './certificates.ts';
 import { explanationText } from './explain.ts';
 import { Output, type Report } from './output.ts';
@@ -152,7 +152,7 @@ class Run {
       })
       .configureHelp({ showGlobalOptions: true })
       .option('-c, --config <file>', 'configuration file, .json, .yaml or .yml')
-      .option('--driver <url>', 'store of the routes, in place of the one configured: sqlite:PATH or redis://HOST:PORT')
+      .option('--driver <url>', `store of the routes, in place of the one configured: ${driverForms.join(' or ')}`)
       .option('-d, --dry', 'check the configuration, print it without its secrets, and exit')
       .version(packageVersion(), '-V, --version', 'print the version')
       .helpOption('-h, --help', 'print this help')

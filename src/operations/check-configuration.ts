@@ -1,6 +1,6 @@
 import { ErrorCollector } from '../base/error-collector.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { checkDriver } from '../stores/open-store.ts';
+import { describeDriver } from '../stores/open-store.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
 
 export interface ConfigurationCheck {
@@ -14,6 +14,6 @@ export async function checkConfiguration({ config, warnings }: LoadedConfig): Pr
   const found = [...warnings];
   const errors = new ErrorCollector();
   await errors.take(() => new TlsKeeper(config.https.bind, found, () => {}));
-  await errors.take(() => checkDriver(config.driver));
+  await errors.take(() => describeDriver(config.driver));
   return { warnings: found, errors };
 }

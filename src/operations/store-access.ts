@@ -1,5 +1,7 @@
 import type { Store } from '../stores/contract.ts';
 
+export { driverForms } from '../stores/drivers.ts';
+
 /** Where the store is, and how its dead sets are read. */
 export interface StoreLocator {
   /** One driver URL, or Hipache's array of several. */

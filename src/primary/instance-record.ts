@@ -9,8 +9,7 @@ import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
 import type { Store } from '../stores/contract.ts';
-import { parseDriverUrl } from '../stores/driver-url.ts';
-import { openStore } from '../stores/open-store.ts';
+import { describeDriver, openStore } from '../stores/open-store.ts';
 
 /** How long an instance is remembered after it was last heard of, and how often it says that it is there, in ms. */
 const rememberedMs = 30_000;
@@ -46,7 +45,7 @@ export class InstanceRecord {
 
   async start(): Promise<void> {
     const { config, log } = this.options;
-    if (config.driver.some((url) => parseDriverUrl(url).path !== null)) return;
+    if (!describeDriver(config.driver).shared) return;
     // The workers log problems of the store.
     const store = await openStore(config.driver, { serving: true, deadSet: false });
     if (store.fleet === undefined || this.telling.isClosed) {

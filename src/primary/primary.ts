@@ -18,7 +18,7 @@ import type { Plan } from '../processes/plan.ts';
 import { dropPrivileges, type RunAs, resolveAccount } from '../processes/privileges.ts';
 import { untilStopped } from '../processes/signals.ts';
 import { Supervisor } from '../processes/supervisor.ts';
-import { parseDriverUrl } from '../stores/driver-url.ts';
+import { describeDriver } from '../stores/open-store.ts';
 import { MetricsServer } from '../telemetry/metrics-server.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
@@ -275,9 +275,5 @@ function logDiagnostics({ notes, warnings }: LoadedConfig, log: Log): void {
 function transferFiles({ server, driver }: Config, account: RunAs, log: Log): void {
   const ownership = new FileOwnership(account, (message) => log.warn(message));
   if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
-  for (const url of driver) {
-    const { path } = parseDriverUrl(url);
-    if (path === null) continue;
-    for (const suffix of ['', '-wal', '-shm']) ownership.give(path + suffix);
-  }
+  for (const file of describeDriver(driver).files) ownership.give(file);
 }

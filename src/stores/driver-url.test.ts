@@ -3,11 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { HipacheError } from '../base/errors.ts';
 import { censorDriverUrl, parseDriverUrl } from './driver-url.ts';
-import { openStore } from './open-store.ts';
 
-const context = { directory: '/etc/hipache', environment: {}, userId: 0 };
 const parts = (value: string) => {
-  const { protocol, tls, user, password, host, port, database, prefix } = parseDriverUrl(value, context);
+  const { protocol, tls, user, password, host, port, database, prefix } = parseDriverUrl(value);
   return [protocol, tls, user, password, host, port, database, prefix];
 };
 
@@ -30,15 +28,6 @@ test("Hipache's URLs are understood, with any part left out", () => {
   assert.deepEqual(parts('redis:#p'), ['redis', false, null, null, null, null, null, 'p']);
 });
 
-test('sqlite names a file: absolute, relative to the directory given, or the default', () => {
-  const path = (value: string) => parseDriverUrl(value, context).path;
-  assert.equal(path('sqlite:/var/lib/x.db'), '/var/lib/x.db');
-  assert.equal(path('sqlite:///var/lib/x.db'), '/var/lib/x.db');
-  assert.equal(path('sqlite:data/x.db'), '/etc/hipache/data/x.db');
-  assert.equal(path('sqlite:./a b#c%20.db'), '/etc/hipache/a b#c%20.db');
-  assert.equal(path('sqlite:'), '/var/lib/hipache/routes.sqlite');
-});
-
 test('a wrong URL is refused with what is wrong, without its password', () => {
   for (const [value, problem] of [
     ['', /no protocol/],
@@ -48,11 +37,9 @@ test('a wrong URL is refused with what is wrong, without its password', () => {
     ['redis:h', /protocol:\/\//],
     ['redis://u:%zz@h', /%25/],
     ['redis://u:hunter2@h:0', /port 0/],
-    ['sqlite://host/path', /no host/],
-    ['sqlite::memory:', /every process/],
   ] as const) {
     assert.throws(
-      () => parseDriverUrl(value, context),
+      () => parseDriverUrl(value),
       (error: HipacheError) => {
         assert.equal(error.code, 'COMMAND_INVALID');
         assert.match(error.message, problem);
@@ -79,20 +66,11 @@ test('no text makes the parser fail otherwise', () => {
       ),
       (value) => {
         try {
-          parseDriverUrl(value, context);
+          parseDriverUrl(value);
         } catch (error) {
           assert.ok(error instanceof HipacheError, String(error));
         }
       },
     ),
   );
-});
-
-test('a store that this version has no driver for is refused with those that it has', async () => {
-  for (const driver of ['etcds://a', ['memcached://a', 'memcached://b'], 'zookeeper:', 'mongodb://x']) {
-    await assert.rejects(openStore(driver), { code: 'STORE_UNSUPPORTED', message: /supported are sqlite:PATH/ });
-  }
-  await assert.rejects(openStore(['sqlite:a', 'sqlite:b']), { code: 'STORE_UNSUPPORTED', message: /one file/ });
-  await assert.rejects(openStore(['redis:', 'sqlite:b']), { code: 'STORE_UNSUPPORTED', message: /one store/ });
-  await assert.rejects(openStore([]), { code: 'COMMAND_INVALID' });
 });

@@ -1,6 +1,6 @@
 import { HipacheError } from '../../base/errors.ts';
 import { hostPort } from '../../base/host-port.ts';
-import { censorDriverUrl, type DriverUrl, parseDriverUrl } from '../driver-url.ts';
+import { type DriverUrl, invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
 
 /** Where a Redis server is, and as whom to go there. */
 export interface RedisEndpoint {
@@ -89,8 +89,5 @@ function parseDatabase(value: string, text: string | null): number {
 }
 
 function invalid(value: string, problem: string): HipacheError {
-  return new HipacheError(
-    'COMMAND_INVALID',
-    `driver ${JSON.stringify(censorDriverUrl(value))}: ${problem}; for example redis://127.0.0.1:6379/0`,
-  );
+  return invalidDriverUrl(value, problem, 'redis://127.0.0.1:6379/0');
 }

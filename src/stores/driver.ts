@@ -1,0 +1,54 @@
+import type { Log } from '../base/log.ts';
+import type { Store } from './contract.ts';
+
+/** The URLs of one store: Hipache's array. */
+export type DriverUrls = readonly [string, ...string[]];
+
+/** A kind of store. Its code is loaded when the first store of the kind is opened. */
+export interface StoreDriver {
+  /** The schemes of its URLs, in lower case. */
+  readonly schemes: readonly string[];
+  /** How to write one of its URLs, for messages: `sqlite:PATH`. */
+  readonly form: string;
+  /**
+   * Describes a store without opening it.
+   * @param urls all with one of `schemes`.
+   * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED.
+   */
+  describe(urls: DriverUrls, context: DriverContext): StoreDescription;
+  /** @throws HipacheError as `describe`; with source `store` where the store cannot be opened. */
+  open(urls: DriverUrls, options: OpenStoreOptions): Promise<Store>;
+}
+
+export interface StoreDescription {
+  /** What messages call the store; it holds no password. */
+  readonly name: string;
+  /** The files that the process has to own to use the store. A server needs none. */
+  readonly files: readonly string[];
+  /** Whether instances on other machines can use the store as well. */
+  readonly shared: boolean;
+}
+
+/** The defaults of a driver URL depend on these. What is left out is that of the process. */
+export interface DriverContext {
+  /** Relative paths start here. */
+  readonly directory?: string;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly userId?: number;
+}
+
+export interface OpenStoreOptions extends DriverContext {
+  /** Whether to make a store file that does not exist. Default true. */
+  readonly create?: boolean;
+  /**
+   * Whether the proxy serves from the store. Opening then waits for a server that cannot be reached, without end, and
+   * reads fail meanwhile; otherwise opening fails. A file that cannot be opened always fails. Default false.
+   */
+  readonly serving?: boolean;
+  /** Receives the problems of a server while it is open. */
+  readonly log?: Pick<Log, 'info' | 'warn'>;
+  /** `compat.deadSet` of the configuration. Default `auto`. */
+  readonly deadSet?: boolean | 'auto';
+  /** How long a reading holds if the store cannot tell of changes, in ms. Default 1000. */
+  readonly ttlMs?: number;
+}

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { describeDriver, openStore } from './open-store.ts';
+
+test('a store that this version has no driver for is refused with those that it has', async () => {
+  for (const driver of ['etcds://a', ['memcached://a', 'memcached://b'], 'zookeeper:', 'mongodb://x']) {
+    await assert.rejects(openStore(driver), { code: 'STORE_UNSUPPORTED', message: /supported are sqlite:PATH/ });
+  }
+  await assert.rejects(openStore(['sqlite:a', 'sqlite:b']), { code: 'STORE_UNSUPPORTED', message: /one file/ });
+  await assert.rejects(openStore(['redis:', 'sqlite:b']), { code: 'STORE_UNSUPPORTED', message: /one store/ });
+  await assert.rejects(openStore([]), { code: 'COMMAND_INVALID' });
+});
+
+test('a store is described without being opened: its name, its files, and whether instances share it', () => {
+  assert.deepEqual(describeDriver('sqlite:x.db', { directory: '/data' }), {
+    name: '/data/x.db',
+    files: ['/data/x.db', '/data/x.db-wal', '/data/x.db-shm'],
+    shared: false,
+  });
+  const server = { files: [], shared: true };
+  assert.deepEqual(describeDriver('Rediss://u:secret@h'), { ...server, name: 'rediss://h:6379' });
+  assert.deepEqual(describeDriver(['redis:', 'redis://:secret@[::1]:7']), {
+    ...server,
+    name: 'redis://127.0.0.1:6379, redis://[::1]:7',
+  });
+  assert.deepEqual(describeDriver('redis+unix:///run/r.sock'), { ...server, name: 'redis+unix:///run/r.sock' });
+});
+
+test('a description refuses what opening would refuse, before it opens anything', () => {
+  const unsupported = { code: 'STORE_UNSUPPORTED' };
+  assert.throws(() => describeDriver('etcds://a'), {
+    ...unsupported,
+    message: 'driver: etcd: is not supported by this version yet; supported are sqlite:PATH and redis://HOST:PORT',
+  });
+  assert.throws(() => describeDriver('mongodb://a'), { ...unsupported, message: /mongodb: is not a known store/ });
+  assert.throws(() => describeDriver(['redis:', 'etcd:']), { ...unsupported, message: /etcd/ });
+  assert.throws(() => describeDriver(['sqlite:a', 'redis:']), { ...unsupported, message: /one store/ });
+  assert.throws(() => describeDriver(['redis:', 'redis:', 'redis:']), { ...unsupported, message: /3 URLs/ });
+  for (const driver of ['routes.db', 'redis://h/name', 'sqlite::memory:', 'etcd://h:99999']) {
+    assert.throws(() => describeDriver(driver), { code: 'COMMAND_INVALID' });
+  }
+});

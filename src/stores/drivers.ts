@@ -1,0 +1,46 @@
+import { HipacheError } from '../base/errors.ts';
+import type { DriverUrls, StoreDriver } from './driver.ts';
+import { parseDriverUrl, splitDriverUrl } from './driver-url.ts';
+import { redisDriver } from './redis/driver.ts';
+import { sqliteDriver } from './sqlite/driver.ts';
+
+/** Every driver of this version. */
+const drivers: readonly StoreDriver[] = [sqliteDriver, redisDriver];
+
+/** Protocols of Hipache's configuration files that have no driver yet. */
+const notYet = new Set(['etcd', 'memcached', 'zookeeper', 'file']);
+
+/** How to write the URL of each store, for messages. */
+export const driverForms: readonly string[] = drivers.map(({ form }) => form);
+
+/**
+ * Finds the driver of one store.
+ * @param value a URL, or Hipache's array of one or several.
+ * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED.
+ */
+export function findDriver(value: string | readonly string[]): {
+  readonly driver: StoreDriver;
+  readonly urls: DriverUrls;
+} {
+  const [first, ...others] = typeof value === 'string' ? [value] : value;
+  if (first === undefined) {
+    throw new HipacheError('COMMAND_INVALID', 'driver: an empty array; at least one URL is needed');
+  }
+  const driver = driverOf(first);
+  if (others.some((url) => driverOf(url) !== driver)) {
+    throw new HipacheError('STORE_UNSUPPORTED', 'driver: several URLs of different stores; one store is supported');
+  }
+  return { driver, urls: [first, ...others] };
+}
+
+function driverOf(url: string): StoreDriver {
+  const { scheme } = splitDriverUrl(url);
+  const driver = drivers.find(({ schemes }) => schemes.includes(scheme));
+  if (driver !== undefined) return driver;
+  const { protocol } = parseDriverUrl(url);
+  const problem = notYet.has(protocol) ? 'is not supported by this version yet' : 'is not a known store';
+  throw new HipacheError(
+    'STORE_UNSUPPORTED',
+    `driver: ${protocol}: ${problem}; supported are ${new Intl.ListFormat('en').format(driverForms)}`,
+  );
+}
