@@ -46,7 +46,7 @@ const store = await openStore(settings.store);
 const writeMs: number[] = [];
 const liveMs: number[] = [];
 let failed = 0;
-await store.set(settings.host, null, [settings.backends[0]]);
+await store.routes.set(settings.host, null, [settings.backends[0]]);
 await delay(200);
 const connections = (await Promise.all(settings.instances.map(connectToEach))).flat();
 const countFromMs = performance.now() + settings.warmUpSeconds * 1000;
@@ -69,7 +69,7 @@ async function probe(to: number): Promise<void> {
   const wanted = 'ab'[to] ?? '';
   const startMs = performance.now();
   let acknowledgedMs = 0;
-  const written = store.set(settings.host, null, [settings.backends[to] ?? '']).then(() => {
+  const written = store.routes.set(settings.host, null, [settings.backends[to] ?? '']).then(() => {
     acknowledgedMs = performance.now();
   });
   const served = await Promise.all(connections.map((connection) => untilResponse(connection, wanted, startMs)));

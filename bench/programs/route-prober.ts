@@ -39,7 +39,7 @@ const store = await openStore(settings.store);
 const writeMs: number[] = [];
 const liveMs: number[] = [];
 let failed = 0;
-await store.set(settings.host, null, [settings.backends[0]]);
+await store.routes.set(settings.host, null, [settings.backends[0]]);
 await delay(200);
 for (let i = 1, endMs = performance.now() + settings.seconds * 1000; performance.now() < endMs; i++) await probe(i % 2);
 await store.close();
@@ -58,7 +58,7 @@ async function probe(to: number): Promise<void> {
   const wanted = 'ab'[to];
   const startMs = performance.now();
   let acknowledgedMs = 0;
-  const written = store.set(settings.host, null, [settings.backends[to] ?? '']).then(() => {
+  const written = store.routes.set(settings.host, null, [settings.backends[to] ?? '']).then(() => {
     acknowledgedMs = performance.now();
   });
   let response = '';

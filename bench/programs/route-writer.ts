@@ -37,7 +37,7 @@ function onTick(): void {
 function change(number: number): void {
   const host = hosts[number % hosts.length] ?? '';
   const backend = backends[Math.floor(number / hosts.length) % 2] ?? '';
-  store.set(host, null, [backend]).then(
+  store.routes.set(host, null, [backend]).then(
     () => done++,
     () => failed++,
   );

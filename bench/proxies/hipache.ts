@@ -73,11 +73,11 @@ function configuration(site: Site, plan: Plan, { store, workers }: Particular): 
 async function load(url: string, routes: RouteSet, { backendPorts: ports, echoHost, echoPort }: Site): Promise<void> {
   const store = await openStore(url);
   try {
-    await store.set(echoHost, null, [`http://127.0.0.1:${echoPort}`]);
+    await store.routes.set(echoHost, null, [`http://127.0.0.1:${echoPort}`]);
     for (let start = 0; start < routes.hosts.length; start += batch) {
       const hosts = routes.hosts.slice(start, start + batch);
       await Promise.all(
-        hosts.map((host, i) => store.set(host, null, [`http://127.0.0.1:${ports[(start + i) % ports.length]}`])),
+        hosts.map((host, i) => store.routes.set(host, null, [`http://127.0.0.1:${ports[(start + i) % ports.length]}`])),
       );
     }
   } finally {

@@ -72,7 +72,7 @@ async function startBackend(site: Site): Promise<number> {
 
 async function setRoute(url: string, port: number): Promise<void> {
   const store = await openStore(url);
-  await store.set(host, null, [`http://127.0.0.1:${port}`]);
+  await store.routes.set(host, null, [`http://127.0.0.1:${port}`]);
   await store.close();
   await delay(200);
 }

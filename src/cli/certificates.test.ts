@@ -70,10 +70,10 @@ test('cert set, list and remove, as text and as JSON', async () => {
     ['*.app.example', 'created', ['app.example', '*.app.example'], 'ec'],
   );
   const store = await openStore(driver);
-  assert.deepEqual(await store.readCertificates(['app.example']), [
+  assert.deepEqual(await store.certificates.read(['app.example']), [
     { certificate: readFileSync(good.cert, 'utf8'), key: readFileSync(good.key, 'utf8') },
   ]);
-  await store.setCertificate('bad.example', { certificate: 'x', key: 'MIGsecret' });
+  await store.certificates.write('bad.example', { certificate: 'x', key: 'MIGsecret' });
   await store.close();
   const list = await run('cert', 'list');
   assert.equal(list.stdout.split('\n').length, 4);

@@ -270,7 +270,7 @@ class Run {
   }
 
   async #explain(store: OpenedStore, host: string): Promise<void> {
-    const explanation = await explainHost(host, store, (this.#host.now ?? Date.now)());
+    const explanation = await explainHost(host, store.routes, (this.#host.now ?? Date.now)());
     await this.#print({ text: explanationText(explanation), json: explanation });
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
   }

@@ -2,19 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explainHost, parseHost } from '../operations/explain.ts';
 import type { DownMark } from '../routing/backend.ts';
-import type { RouteReader, StoredHost } from '../stores/contract.ts';
+import type { RouteReader, StoredRoute } from '../stores/contract.ts';
 import { explanationText } from './explain.ts';
 
 const nowMs = Date.UTC(2026, 10, 22, 10, 0, 0);
 
-function storeOf(records: Readonly<Record<string, StoredHost>>): RouteReader {
-  return {
-    read: async (patterns) => patterns.map((pattern) => records[pattern] ?? null),
-    close: async () => {},
-  };
+function routesOf(records: Readonly<Record<string, StoredRoute>>): RouteReader {
+  return { read: async (patterns) => patterns.map((pattern) => records[pattern] ?? null) };
 }
 
-function host(urls: readonly unknown[], down: Readonly<Record<string, DownMark>> = {}): StoredHost {
+function host(urls: readonly unknown[], down: Readonly<Record<string, DownMark>> = {}): StoredRoute {
   return { frontend: urls, down: new Map(Object.entries(down)) };
 }
 
@@ -23,8 +20,8 @@ function mark(untilMs: number): DownMark {
 }
 
 test('the patterns are those of the lookup, in its order, to the one that matches', async () => {
-  const store = storeOf({ '*.example.com': host(['shop', 'http://x']), '*': host(['all', 'http://y']) });
-  const explanation = await explainHost(parseHost('WWW.App.Example.com:8080'), store, nowMs);
+  const routes = routesOf({ '*.example.com': host(['shop', 'http://x']), '*': host(['all', 'http://y']) });
+  const explanation = await explainHost(parseHost('WWW.App.Example.com:8080'), routes, nowMs);
   assert.equal(explanation.host, 'www.app.example.com');
   assert.deepEqual(explanation.tried, [
     { pattern: 'www.app.example.com', matched: false },
@@ -35,13 +32,13 @@ test('the patterns are those of the lookup, in its order, to the one that matche
 });
 
 test('a dead mark is shown with its end, its reason and its instance', async () => {
-  const store = storeOf({
+  const routes = routesOf({
     'a.com': host(['a', 'http://x:1', 'http://y:22#weight=3', 'http://z'], {
       'http://y:22': mark(nowMs + 12_000),
       'http://z': mark(nowMs - 1),
     }),
   });
-  const explanation = await explainHost('a.com', store, nowMs);
+  const explanation = await explainHost('a.com', routes, nowMs);
   assert.deepEqual(
     explanation.backends.map(({ url, dead }) => [url, dead?.remainingMs ?? 0]),
     [
@@ -59,8 +56,8 @@ test('a dead mark is shown with its end, its reason and its instance', async () 
 });
 
 test('problems of the record are shown, and that no backend is left', async () => {
-  const text = async (record: StoredHost) =>
-    explanationText(await explainHost('a.com', storeOf({ 'a.com': record }), nowMs));
+  const text = async (record: StoredRoute) =>
+    explanationText(await explainHost('a.com', routesOf({ 'a.com': record }), nowMs));
   assert.match(await text(host(['a', 'ftp://x', 5])), /none that can be used[\s\S]*problems {2}backend 0 "ftp:\/\/x"/);
   const all = await text(
     host(['a', 'http://x', 'http://y'], { 'http://x': mark(nowMs + 1), 'http://y': mark(nowMs + 9) }),
@@ -71,16 +68,16 @@ test('problems of the record are shown, and that no backend is left', async () =
 
 test('an empty record is passed over, one that cannot be read is not', async () => {
   const others = { '*.com': host(['id', 'http://x']) };
-  const empty = await explainHost('a.com', storeOf({ ...others, 'a.com': host([]) }), nowMs);
+  const empty = await explainHost('a.com', routesOf({ ...others, 'a.com': host([]) }), nowMs);
   assert.equal(empty.matched, '*.com');
   const damaged = { ...host([]), problem: 'the record is not JSON' };
-  const explanation = await explainHost('a.com', storeOf({ ...others, 'a.com': damaged }), nowMs);
+  const explanation = await explainHost('a.com', routesOf({ ...others, 'a.com': damaged }), nowMs);
   assert.equal(explanation.matched, 'a.com');
   assert.deepEqual(explanation.problems, ['the record is not JSON']);
 });
 
 test('a host without a match is shown as such', async () => {
-  const explanation = await explainHost('a.com', storeOf({}), nowMs);
+  const explanation = await explainHost('a.com', routesOf({}), nowMs);
   assert.equal(explanation.matched, null);
   assert.match(explanationText(explanation), /\*\.com {2}no route\n {7}\* {6}no route\nNo route matches/);
 });

@@ -21,24 +21,27 @@ class Records implements MarkStore {
     this.records.set(pattern, { frontend: [pattern, url], down: new Map([[url, mark]]) });
   }
 
-  async read(patterns: readonly string[]) {
-    this.pages.push(patterns.length);
-    if (this.isGone) throw new Error('gone');
-    return patterns.map((pattern) => this.records.get(pattern) ?? null);
-  }
+  readonly routes = {
+    read: async (patterns: readonly string[]) => {
+      this.pages.push(patterns.length);
+      if (this.isGone) throw new Error('gone');
+      return patterns.map((pattern) => this.records.get(pattern) ?? null);
+    },
+  };
 
-  async mark(pattern: string, url: string, mark: DownMark): Promise<void> {
-    this.prolonged.push(pattern);
-    this.records.get(pattern)?.down.set(url, mark);
-  }
-
-  async unmark(pattern: string, url: string): Promise<void> {
-    this.writes++;
-    this.writesMost = Math.max(this.writesMost, this.writes);
-    await new Promise((resolve) => setImmediate(resolve));
-    this.writes--;
-    this.records.get(pattern)?.down.delete(url);
-  }
+  readonly marks = {
+    write: async (pattern: string, url: string, mark: DownMark) => {
+      this.prolonged.push(pattern);
+      this.records.get(pattern)?.down.set(url, mark);
+    },
+    remove: async (pattern: string, url: string) => {
+      this.writes++;
+      this.writesMost = Math.max(this.writesMost, this.writes);
+      await new Promise((resolve) => setImmediate(resolve));
+      this.writes--;
+      this.records.get(pattern)?.down.delete(url);
+    },
+  };
 
   isDown(pattern: string): boolean {
     return (this.records.get(pattern)?.down.size ?? 0) > 0;

@@ -7,13 +7,16 @@ import { type ProbeResult, probe } from './probe.ts';
 
 /** What of the store is used: declared here, implemented by the drivers of `stores/`. */
 export interface MarkStore {
-  read(
-    patterns: readonly string[],
-  ): Promise<
-    readonly ({ readonly frontend: readonly unknown[]; readonly down: ReadonlyMap<string, DownMark> } | null)[]
-  >;
-  mark(pattern: string, url: string, mark: DownMark): Promise<void>;
-  unmark(pattern: string, url: string): Promise<void>;
+  readonly routes: { read(patterns: readonly string[]): Promise<readonly (MarkedRoute | null)[]> };
+  readonly marks: {
+    write(pattern: string, url: string, mark: DownMark): Promise<void>;
+    remove(pattern: string, url: string): Promise<void>;
+  };
+}
+
+interface MarkedRoute {
+  readonly frontend: readonly unknown[];
+  readonly down: ReadonlyMap<string, DownMark>;
 }
 
 /** A mark that this instance has set. */
@@ -222,7 +225,7 @@ export class RecoveryProbes {
     const own = new Map<string, DownMark>();
     for (let from = 0; from < patterns.length && !this.closed; from += pagePatterns) {
       const page = patterns.slice(from, from + pagePatterns);
-      const records = await this.options.store.read(page);
+      const records = await this.options.store.routes.read(page);
       for (const [index, pattern] of page.entries()) {
         const mark = records[index]?.down.get(url);
         const listed = records[index]?.frontend.slice(1).map((value) => readBackendUrl(value).target) ?? [];
@@ -246,7 +249,7 @@ export class RecoveryProbes {
   }
 
   private async lift(backend: MarkedBackend, pattern: string): Promise<void> {
-    await this.options.store.unmark(pattern, backend.target.url);
+    await this.options.store.marks.remove(pattern, backend.target.url);
     this.forget(backend, pattern);
     this.counters.recovered++;
   }
@@ -259,7 +262,7 @@ export class RecoveryProbes {
     const nowMs = clock.epochMs();
     if (mark.untilMs - nowMs > everyMs * slowdownMax * 2 + timeoutMs) return;
     const longer = { ...mark, untilMs: Math.round(nowMs + downMs) };
-    await store.mark(pattern, backend.target.url, longer);
+    await store.marks.write(pattern, backend.target.url, longer);
     backend.marks.set(pattern, longer);
   }
 }

@@ -2,12 +2,12 @@ import { readFile, stat } from 'node:fs/promises';
 import { HipacheError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
 import { parsePattern } from '../routing/host.ts';
-import type { CertificateReader, CertificateWriter, StoredCertificate } from '../stores/contract.ts';
+import type { Store, StoredCertificate } from '../stores/contract.ts';
 import { type CertificateDetails, checkCertificate, coversPattern } from '../tls/certificate.ts';
 import type { Operation } from './operation.ts';
 
-/** The certificates of a store, as operators read and write them. */
-type Certificates = CertificateReader & CertificateWriter;
+/** The part of a store that these operations work on. */
+type Certificates = Pick<Store, 'certificates'>;
 
 const pageSize = 100;
 /** A certificate with its chain, or a key, in a file. */
@@ -47,13 +47,13 @@ export interface RemovedCertificate {
 }
 
 /** Every certificate of a store, page by page, in code point order of the patterns. */
-export async function* listCertificates(store: Certificates): AsyncGenerator<readonly ListedCertificate[]> {
+export async function* listCertificates({ certificates }: Certificates): AsyncGenerator<readonly ListedCertificate[]> {
   let after = '';
   for (;;) {
-    const page = await store.listCertificates(after, pageSize);
+    const page = await certificates.list(after, pageSize);
     const last = page.at(-1);
     if (last === undefined) return;
-    const records = await store.readCertificates(page);
+    const records = await certificates.read(page);
     yield page.flatMap((pattern, i) => {
       const record = records[i];
       return record === null || record === undefined ? [] : [toListed(pattern, record)];
@@ -73,12 +73,12 @@ export function setCertificate(
   now: () => number,
 ): Operation<Certificates, WrittenCertificate> {
   const pattern = parsePattern(host);
-  return async (store) => {
+  return async ({ certificates }) => {
     const certificate = await readPem('--cert', files.cert);
     const key = await readPem('--key', files.key);
     const details = checkFiles(files, certificate, key);
-    const [before] = await store.readCertificates([pattern]);
-    await store.setCertificate(pattern, { certificate, key });
+    const [before] = await certificates.read([pattern]);
+    await certificates.write(pattern, { certificate, key });
     const action = before === null || before === undefined ? 'created' : 'replaced';
     return { pattern, action, ...toDetails(details), warnings: warningsOf(pattern, details, now()) };
   };
@@ -87,8 +87,8 @@ export function setCertificate(
 /** @throws HipacheError COMMAND_INVALID; NOT_FOUND. */
 export function removeCertificate(host: string): Operation<Certificates, RemovedCertificate> {
   const pattern = parsePattern(host);
-  return async (store) => {
-    if (!(await store.removeCertificate(pattern))) {
+  return async ({ certificates }) => {
+    if (!(await certificates.remove(pattern))) {
       throw new HipacheError(
         'NOT_FOUND',
         `${pattern} has no certificate; "hipache cert list" shows those that there are`,

@@ -3,7 +3,7 @@ import { printable } from '../base/printable.ts';
 import type { Backend } from '../routing/backend.ts';
 import { normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
-import type { RouteReader, StoredHost } from '../stores/contract.ts';
+import type { RouteReader, StoredRoute } from '../stores/contract.ts';
 
 /** A backend of a matching record, and whether requests go to it. */
 export interface ExplainedBackend {
@@ -50,9 +50,9 @@ export function parseHost(host: string): string {
  * @param host as `parseHost` gives it.
  * @throws what the store throws.
  */
-export async function explainHost(host: string, store: RouteReader, nowMs: number): Promise<Explanation> {
+export async function explainHost(host: string, routes: RouteReader, nowMs: number): Promise<Explanation> {
   const patterns = [host, ...wildcardPatterns(host)];
-  const records = await store.read(patterns);
+  const records = await routes.read(patterns);
   const at = records.findIndex(isServed);
   const record = records[at];
   const pattern = patterns[at];
@@ -75,7 +75,7 @@ export async function explainHost(host: string, store: RouteReader, nowMs: numbe
 }
 
 /** As in the route cache: Hipache passes over an empty list; a record that cannot be read is one without backends. */
-function isServed(record: StoredHost | null): boolean {
+function isServed(record: StoredRoute | null): boolean {
   return record !== null && (record.frontend.length > 0 || record.problem !== undefined);
 }
 

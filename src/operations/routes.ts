@@ -3,11 +3,11 @@ import { printable } from '../base/printable.ts';
 import { backendIdentity, parseBackendUrl, readBackendUrl } from '../routing/backend-url.ts';
 import { parsePattern } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
-import type { RouteReader, RouteWriter } from '../stores/contract.ts';
+import type { Store } from '../stores/contract.ts';
 import type { Operation } from './operation.ts';
 
-/** The routes of a store, as operators read and write them. */
-type Routes = Pick<RouteReader, 'read'> & RouteWriter;
+/** The part of a store that these operations work on. */
+type Routes = Pick<Store, 'routes'>;
 
 const pageSize = 1000;
 
@@ -53,7 +53,7 @@ export interface RemovedBackends {
 }
 
 /** Every route of a store, page by page, in code point order. */
-export async function* listRoutes(routes: Routes): AsyncGenerator<readonly ListedRoute[]> {
+export async function* listRoutes({ routes }: Routes): AsyncGenerator<readonly ListedRoute[]> {
   let after = '';
   for (;;) {
     const page = await routes.list(after, pageSize);
@@ -70,7 +70,7 @@ export async function* listRoutes(routes: Routes): AsyncGenerator<readonly Liste
  */
 export function showRoute(host: string): Operation<Routes, ShownRoute> {
   const pattern = parsePattern(host);
-  return async (routes) => {
+  return async ({ routes }) => {
     const [record] = await routes.read([pattern]);
     if (record === null || record === undefined) throw noRoute(pattern);
     const { id, backends, problems } = buildFrontend(pattern, record);
@@ -92,7 +92,7 @@ export function setRoute(host: string, urls: readonly string[], id: string | nul
   const pattern = parsePattern(host);
   const backends = checkUrls(urls);
   if (id === '') throw new HipacheError('COMMAND_INVALID', 'the id is empty; leave --id out to keep or derive it');
-  return async (routes) => {
+  return async ({ routes }) => {
     const [before] = await routes.read([pattern]);
     await routes.set(pattern, id, backends);
     return { pattern, action: before === null || before === undefined ? 'created' : 'replaced', backends };
@@ -107,7 +107,7 @@ export function setRoute(host: string, urls: readonly string[], id: string | nul
 export function addBackends(host: string, urls: readonly string[]): Operation<Routes, AddedBackends> {
   const pattern = parsePattern(host);
   const checked = checkUrls(urls);
-  return async (routes) => {
+  return async ({ routes }) => {
     const [before] = await routes.read([pattern]);
     const present = new Map(urlsOf(before?.frontend).map((url) => [backendIdentity(url), url]));
     const added: string[] = [];
@@ -131,7 +131,7 @@ export function addBackends(host: string, urls: readonly string[]): Operation<Ro
  */
 export function removeBackends(host: string, urls: readonly string[]): Operation<Routes, RemovedBackends> {
   const pattern = parsePattern(host);
-  return async (routes) => {
+  return async ({ routes }) => {
     const [before] = await routes.read([pattern]);
     if (before === null || before === undefined) throw noRoute(pattern);
     const written = urlsOf(before.frontend);

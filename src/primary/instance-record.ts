@@ -8,7 +8,7 @@ import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
-import type { Store } from '../stores/contract.ts';
+import type { InstanceCollection, Store } from '../stores/contract.ts';
 import { describeDriver, openStore } from '../stores/open-store.ts';
 
 /** How long an instance is remembered after it was last heard of, and how often it says that it is there, in ms. */
@@ -48,21 +48,14 @@ export class InstanceRecord {
     if (!describeDriver(config.driver).shared) return;
     // The workers log problems of the store.
     const store = await openStore(config.driver, { serving: true, deadSet: false });
-    if (store.fleet === undefined || this.telling.isClosed) {
+    if (store.instances === null || this.telling.isClosed) {
       await store.close();
       return;
     }
     this.store = store;
     this.watch = new StoreWatch({ store });
     const tell = (): void => void this.telling.request();
-    this.watch.add({
-      changed: ignore,
-      certificatesChanged: ignore,
-      expired: ignore,
-      lost: ignore,
-      restored: tell,
-      revised: tell,
-    });
+    this.watch.add({ restored: tell, revised: tell });
     await this.watch
       .start()
       .catch((error: Error) => log.warn('the record of this instance cannot be written', { error }));
@@ -76,7 +69,7 @@ export class InstanceRecord {
     const { store } = this;
     const told = this.telling.close();
     if (store === null) return;
-    const withdrawn = told.then(() => store.fleet?.withdraw(this.options.instance));
+    const withdrawn = told.then(() => store.instances?.remove(this.options.instance));
     const timer = new Promise((resolve) => setTimeout(resolve, withdrawMs));
     await Promise.race([withdrawn.catch(ignore), timer]);
     await store.close();
@@ -85,7 +78,9 @@ export class InstanceRecord {
   /** A request that comes meanwhile waits for the pause as well: the revision may be raised with every write. */
   private async tell(): Promise<void> {
     if (this.timer !== null) clearTimeout(this.timer);
-    const isCurrent = await this.write();
+    const instances = this.store?.instances;
+    if (instances == null) return;
+    const isCurrent = await this.write(instances);
     if (this.telling.isClosed) return;
     this.behind = isCurrent ? 0 : this.behind + 1;
     const isSoon = this.telling.takeRequest() || !isCurrent;
@@ -95,10 +90,9 @@ export class InstanceRecord {
   }
 
   /** @returns whether the workers have applied what the store has. */
-  private async write(): Promise<boolean> {
-    const { fleet } = this.store as Store & Required<Pick<Store, 'fleet'>>;
+  private async write(instances: InstanceCollection): Promise<boolean> {
     try {
-      const wanted = await fleet.revision();
+      const wanted = await instances.revision();
       const { workers, revision } = await this.options.ask();
       const fields = {
         revision: String(revision),
@@ -107,7 +101,7 @@ export class InstanceRecord {
         host: hostname(),
         since: this.since,
       };
-      await fleet.announce(this.options.instance, fields, rememberedMs);
+      await instances.write(this.options.instance, fields, rememberedMs);
       return revision >= wanted;
     } catch (error) {
       // The workers log a store that is lost; an account that may only read keeps its instance to itself.

@@ -8,7 +8,7 @@ function setUp() {
   const state = { revision: 1, reads: 0, isLost: false, settle: [] as ((all: boolean) => void)[] };
   const timers: (() => void)[] = [];
   const applied = new AppliedRevision({
-    fleet: {
+    instances: {
       revision: async () => {
         state.reads++;
         if (state.isLost) throw new Error('lost');

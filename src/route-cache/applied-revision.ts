@@ -1,12 +1,12 @@
 import { CoalescedTask } from '../base/coalesced-task.ts';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
-import type { FleetStore } from '../stores/contract.ts';
+import type { InstanceCollection } from '../stores/contract.ts';
 
 /** Between two looks at the revision, in ms, however often the store is written. */
 const pauseMs = 100;
 
 export interface AppliedRevisionOptions {
-  readonly fleet: Pick<FleetStore, 'revision'>;
+  readonly instances: Pick<InstanceCollection, 'revision'>;
   /** Resolves once what had changed so far is read again; false where that failed. */
   settled(): Promise<boolean>;
   readonly setTimer?: SetTimer;
@@ -31,15 +31,9 @@ export class AppliedRevision {
     this.#setTimer = options.setTimer ?? setRealTimer;
   }
 
-  changed(): void {}
-
-  certificatesChanged(): void {}
-
   expired(): void {
     this.revised();
   }
-
-  lost(): void {}
 
   restored(): void {
     this.revised();
@@ -57,7 +51,7 @@ export class AppliedRevision {
 
   async #look(): Promise<void> {
     try {
-      const revision = await this.#options.fleet.revision();
+      const revision = await this.#options.instances.revision();
       if (await this.#options.settled()) this.value = revision;
       else this.revised();
     } catch {

@@ -1,5 +1,5 @@
 import type { Backend, DownMark } from '../routing/backend.ts';
-import type { DownMarker } from '../stores/contract.ts';
+import type { MarkCollection } from '../stores/contract.ts';
 
 /** Marks on their way to the store at once. */
 const underWayMax = 8;
@@ -16,7 +16,7 @@ interface PendingMark {
  * mark that cannot be shared stays in this worker until it ends.
  */
 export class MarkQueue {
-  readonly #mark: DownMarker['mark'];
+  readonly #marks: Pick<MarkCollection, 'write'>;
   readonly #nextSequence: () => number;
   readonly #onError: (error: unknown) => void;
   readonly #waiting = new Map<string, PendingMark>();
@@ -25,8 +25,8 @@ export class MarkQueue {
   dropped = 0;
 
   /** @param nextSequence numbers the moment of an acknowledgement among the readings of the cache. */
-  constructor(mark: DownMarker['mark'], nextSequence: () => number, onError: (error: unknown) => void) {
-    this.#mark = mark;
+  constructor(marks: Pick<MarkCollection, 'write'>, nextSequence: () => number, onError: (error: unknown) => void) {
+    this.#marks = marks;
     this.#nextSequence = nextSequence;
     this.#onError = onError;
   }
@@ -53,7 +53,7 @@ export class MarkQueue {
 
   #write(pattern: string, backend: Backend, mark: DownMark): void {
     this.#underWay++;
-    Promise.try(() => this.#mark(pattern, backend.url, mark))
+    Promise.try(() => this.#marks.write(pattern, backend.url, mark))
       .then(() => {
         // Only if it is still this mark: a later one has its own acknowledgement.
         if (backend.down === mark) backend.markSharedAt = this.#nextSequence();

@@ -1,7 +1,7 @@
 import { HipacheError } from '../base/errors.ts';
 import type { SetTimer } from '../base/timer.ts';
 import type { Frontend } from '../routing/frontend.ts';
-import type { RouteReader, StoredHost } from '../stores/contract.ts';
+import type { RouteReader, StoredRoute } from '../stores/contract.ts';
 
 /** Patterns in one read of the store. */
 const batchMax = 256;
@@ -39,7 +39,7 @@ export interface ReadQueueEvents {
   /** The reading begins now. */
   sent(read: PendingRead): void;
   /** Before its waiters hear of it. */
-  landed(read: PendingRead, host: StoredHost | null): void;
+  landed(read: PendingRead, host: StoredRoute | null): void;
   failed(read: PendingRead, error: HipacheError): void;
 }
 
@@ -49,7 +49,7 @@ export interface ReadQueueEvents {
  * often one pattern changes, one reading is under way and one waits.
  */
 export class ReadQueue {
-  readonly #store: RouteReader;
+  readonly #routes: RouteReader;
   readonly #readTimeoutMs: number;
   readonly #setTimer: SetTimer;
   readonly #events: ReadQueueEvents;
@@ -59,8 +59,8 @@ export class ReadQueue {
   #running = 0;
   #pumping = false;
 
-  constructor(store: RouteReader, readTimeoutMs: number, setTimer: SetTimer, events: ReadQueueEvents) {
-    this.#store = store;
+  constructor(routes: RouteReader, readTimeoutMs: number, setTimer: SetTimer, events: ReadQueueEvents) {
+    this.#routes = routes;
     this.#readTimeoutMs = readTimeoutMs;
     this.#setTimer = setTimer;
     this.#events = events;
@@ -148,7 +148,7 @@ export class ReadQueue {
     this.#running++;
     for (const read of batch) this.#events.sent(read);
     let answered = false;
-    const finish = (hosts: readonly (StoredHost | null)[] | null, error: HipacheError | null): void => {
+    const finish = (hosts: readonly (StoredRoute | null)[] | null, error: HipacheError | null): void => {
       // What comes after its time-out is too late to be of use.
       if (answered) return;
       answered = true;
@@ -158,7 +158,7 @@ export class ReadQueue {
       this.#pump();
     };
     const cancel = this.#setTimer(this.#readTimeoutMs, () => finish(null, this.#timedOut()));
-    Promise.try(() => this.#store.read(batch.map((read) => read.pattern))).then(
+    Promise.try(() => this.#routes.read(batch.map((read) => read.pattern))).then(
       (hosts) =>
         hosts.length === batch.length
           ? finish(hosts, null)
@@ -167,7 +167,11 @@ export class ReadQueue {
     );
   }
 
-  #land(batch: readonly PendingRead[], hosts: readonly (StoredHost | null)[] | null, error: HipacheError | null): void {
+  #land(
+    batch: readonly PendingRead[],
+    hosts: readonly (StoredRoute | null)[] | null,
+    error: HipacheError | null,
+  ): void {
     if (error?.code === 'STORE_DAMAGED' && batch.length > 1) {
       // A damaged place in the store must not take along those that were read with it.
       for (const read of batch) {
@@ -181,7 +185,7 @@ export class ReadQueue {
     for (let i = 0; i < batch.length; i++) this.#settle(batch[i] as PendingRead, hosts?.[i] ?? null, error);
   }
 
-  #settle(read: PendingRead, host: StoredHost | null, error: HipacheError | null): void {
+  #settle(read: PendingRead, host: StoredRoute | null, error: HipacheError | null): void {
     if (read.next === null) this.#byPattern.delete(read.pattern);
     else this.#byPattern.set(read.pattern, read.next);
     if (error === null) this.#events.landed(read, host);

@@ -18,7 +18,7 @@ test('a mark holds at once, is shared, and is not undone by a reading that was u
   await turn();
   assert.equal(idOf(cache.cached('a.com')), 'y');
   assert.equal(cache.cached('a.com')?.backends[0]?.isDown(time.nowMs + 29_999), true);
-  const shared = store.marks[0];
+  const shared = store.markWrites[0];
   assert.deepEqual(shared && { ...shared.mark, pattern: shared.pattern, url: shared.url }, {
     pattern: 'a.com',
     url: 'http://1:1',
@@ -36,10 +36,10 @@ test("once shared, a mark goes when the store's does", async () => {
   const backend = frontend?.backends[0];
   assert.ok(frontend && backend);
   cache.markDown(frontend, backend, 'x', 30_000);
-  store.marks[0]?.done();
+  store.markWrites[0]?.done();
   await turn();
   store.prompt = true;
-  store.listener?.changed(['a.com']);
+  store.listener?.changed('routes', ['a.com']);
   await turn();
   assert.equal(backend.isDown(time.nowMs), false);
 });
@@ -51,11 +51,11 @@ test('a mark that the store refuses holds in this worker until it ends', async (
   const backend = frontend?.backends[0];
   assert.ok(frontend && backend);
   cache.markDown(frontend, backend, 'x', 30_000);
-  store.marks[0]?.fail(new Error('read-only'));
+  store.markWrites[0]?.fail(new Error('read-only'));
   await turn();
   assert.equal(cache.counters.markErrors, 1);
   store.prompt = true;
-  store.listener?.changed(['a.com']);
+  store.listener?.changed('routes', ['a.com']);
   await turn();
   assert.equal(backend.isDown(time.nowMs), true);
   assert.equal(backend.isDown(time.nowMs + 30_000), false);
@@ -67,7 +67,7 @@ test('failing together, requests mark once; the last backend is never marked', a
   const frontend = await warm(store, cache, 'a.com');
   assert.ok(frontend);
   for (let i = 0; i < 10; i++) for (const backend of frontend.backends) cache.markDown(frontend, backend, 'x', 1000);
-  assert.equal(store.marks.length, 1);
+  assert.equal(store.markWrites.length, 1);
   assert.deepEqual(
     frontend.backends.map((backend) => backend.isDown(time.nowMs)),
     [true, false],
@@ -85,7 +85,7 @@ test('a mark set on an old frontend counts for the record of now', async () => {
   await turn();
   cache.markDown(old, second, 'x', 1000);
   cache.markDown(old, first, 'x', 1000);
-  assert.deepEqual([first.isDown(time.nowMs), second.isDown(time.nowMs), store.marks.length], [false, false, 0]);
+  assert.deepEqual([first.isDown(time.nowMs), second.isDown(time.nowMs), store.markWrites.length], [false, false, 0]);
 });
 
 test('marks that wait are bounded', async () => {
@@ -96,6 +96,6 @@ test('marks that wait are bounded', async () => {
     const backend = frontend?.backends[0];
     if (frontend && backend) cache.markDown(frontend, backend, 'x', 1000);
   }
-  assert.equal(store.marks.length, 8);
+  assert.equal(store.markWrites.length, 8);
   assert.equal(cache.marksDropped, 1100 - 1000 - 8);
 });

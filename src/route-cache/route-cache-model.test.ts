@@ -38,7 +38,7 @@ test('whatever the order of changes, tellings, answers and failures, memory ends
           if (to === 0) store.records.delete(pattern);
           else store.records.set(pattern, to === 1 ? [] : [`${pattern} ${++version}`, 'http://1:1', 'http://2:1']);
           tellings.push(pattern);
-          if (tell && !lost) store.listener?.changed(tellings.splice(0));
+          if (tell && !lost) store.listener?.changed('routes', tellings.splice(0));
         } else if (action === 'load') {
           cache.load(hosts[at % hosts.length] as string).catch(() => {});
         } else if (action === 'take' || action === 'fail') {
@@ -54,7 +54,7 @@ test('whatever the order of changes, tellings, answers and failures, memory ends
           travelling.splice(at % Math.max(1, travelling.length), 1)[0]?.();
         } else if (action === 'tell') {
           const told = tellings.shift();
-          if (told !== undefined) store.listener?.changed([told]);
+          if (told !== undefined) store.listener?.changed('routes', [told]);
         } else if (action === 'lose') {
           // Everything on its way is lost with the connection, and what changes until it is back is not told.
           if (lost) store.listener?.restored();
@@ -69,7 +69,7 @@ test('whatever the order of changes, tellings, answers and failures, memory ends
       if (lost) store.listener?.restored();
       // Quiet: everything arrives, the store answers again.
       while (travelling.length > 0) travelling.pop()?.();
-      store.listener?.changed(tellings.splice(0));
+      store.listener?.changed('routes', tellings.splice(0));
       store.prompt = true;
       while (store.reads.length > 0) store.reads[0]?.answer();
       await time.pass(60_000);

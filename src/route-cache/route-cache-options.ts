@@ -3,7 +3,7 @@ import type { Log } from '../base/log.ts';
 import type { SetTimer } from '../base/timer.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { RecordProblem } from '../routing/frontend.ts';
-import type { DownMarker, RouteReader } from '../stores/contract.ts';
+import type { MarkCollection, RouteReader } from '../stores/contract.ts';
 
 export interface RouteCacheLimits {
   /** Frontends kept. Default 200,000. */
@@ -26,8 +26,14 @@ export const defaultRouteCacheLimits: RouteCacheLimits = {
   readTimeoutMs: 5000,
 };
 
+/** The collections of a store that the cache uses. */
+interface RouteCacheStore {
+  readonly routes: RouteReader;
+  readonly marks: Pick<MarkCollection, 'write'>;
+}
+
 export interface RouteCacheOptions {
-  readonly store: RouteReader & Partial<DownMarker>;
+  readonly store: RouteCacheStore;
   /** Id of this instance, written into marks. */
   readonly instance: string;
   readonly limits?: Partial<RouteCacheLimits>;

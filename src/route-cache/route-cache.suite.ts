@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { DownMark } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
-import type { ChangeListener, StoredHost } from '../stores/contract.ts';
+import type { ChangeListener, StoredRoute } from '../stores/contract.ts';
 import { RouteCache } from './route-cache.ts';
 import type { RouteCacheOptions } from './route-cache-options.ts';
 import { StoreWatch } from './store-watch.ts';
@@ -15,20 +15,34 @@ export interface Read {
   fail(error: Error): void;
 }
 
+interface MarkWrite {
+  readonly pattern: string;
+  readonly url: string;
+  readonly mark: DownMark;
+  done(): void;
+  fail(error: Error): void;
+}
+
 /** A store whose every answer comes when the test says so. */
 export class FakeStore {
   readonly records = new Map<string, readonly unknown[]>();
   readonly down = new Map<string, Map<string, DownMark>>();
   readonly reads: Read[] = [];
-  readonly marks: { pattern: string; url: string; mark: DownMark; done: () => void; fail: (error: Error) => void }[] =
-    [];
+  readonly markWrites: MarkWrite[] = [];
+  readonly routes = { read: (patterns: readonly string[]) => this.#read(patterns) };
+  readonly marks = {
+    write: (pattern: string, url: string, mark: DownMark): Promise<void> =>
+      new Promise((resolve, reject) => {
+        this.markWrites.push({ pattern, url, mark, done: resolve, fail: reject });
+      }),
+  };
   listener: ChangeListener | null = null;
   /** Answers by itself, in the same turn. */
   prompt = false;
 
-  read(patterns: readonly string[]): Promise<readonly (StoredHost | null)[]> {
+  #read(patterns: readonly string[]): Promise<readonly (StoredRoute | null)[]> {
     if (this.prompt) return Promise.resolve(this.#snapshot(patterns));
-    const { promise, resolve, reject } = Promise.withResolvers<readonly (StoredHost | null)[]>();
+    const { promise, resolve, reject } = Promise.withResolvers<readonly (StoredRoute | null)[]>();
     const done = () => void this.reads.splice(this.reads.indexOf(read), 1);
     const take = () => {
       const snapshot = this.#snapshot(patterns);
@@ -54,22 +68,14 @@ export class FakeStore {
     this.listener = listener;
   }
 
-  mark(pattern: string, url: string, mark: DownMark): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.marks.push({ pattern, url, mark, done: resolve, fail: reject });
-    });
-  }
-
-  async close(): Promise<void> {}
-
   /** Changes a record and tells of it at once. */
   change(pattern: string, record: readonly unknown[] | null): void {
     if (record === null) this.records.delete(pattern);
     else this.records.set(pattern, record);
-    this.listener?.changed([pattern]);
+    this.listener?.changed('routes', [pattern]);
   }
 
-  #snapshot(patterns: readonly string[]): (StoredHost | null)[] {
+  #snapshot(patterns: readonly string[]): (StoredRoute | null)[] {
     return patterns.map((pattern) => {
       const frontend = this.records.get(pattern);
       return frontend === undefined ? null : { frontend, down: new Map(this.down.get(pattern)) };

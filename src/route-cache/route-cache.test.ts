@@ -158,7 +158,7 @@ test('a host that changes without a pause still gets its newer records', async (
     store.change('a.com', [String(i)]);
     await turn();
     const deliver = store.reads[0]?.take();
-    store.listener?.changed(['a.com']);
+    store.listener?.changed('routes', ['a.com']);
     deliver?.();
     await turn();
     assert.equal(idOf(cache.cached('a.com')), String(i));
@@ -169,7 +169,10 @@ test('many changes are read together', async () => {
   const { store, cache } = await setUp();
   for (let i = 0; i < 100; i++) store.records.set(`h${i}.com`, ['x']);
   for (let i = 0; i < 100; i++) await warm(store, cache, `h${i}.com`);
-  store.listener?.changed(Array.from({ length: 100 }, (_, i) => `h${i}.com`));
+  store.listener?.changed(
+    'routes',
+    Array.from({ length: 100 }, (_, i) => `h${i}.com`),
+  );
   await turn();
   assert.deepEqual(
     store.reads.map((read) => read.patterns.length),
@@ -417,7 +420,7 @@ test('problems of a record are reported once', async () => {
   store.records.set('a.com', ['x', 'nonsense', 'http://1:1']);
   await warm(store, cache, 'a.com');
   store.prompt = true;
-  store.listener?.changed(['a.com']);
+  store.listener?.changed('routes', ['a.com']);
   await turn();
   store.change('a.com', ['x', 'http://1:1', 'other nonsense']);
   await turn();
@@ -429,7 +432,7 @@ test('no timer is left once nothing is under way', async () => {
   store.records.set('a.com', ['x']);
   await warm(store, cache, 'a.com');
   store.prompt = true;
-  store.listener?.changed(['a.com']);
+  store.listener?.changed('routes', ['a.com']);
   await turn();
   assert.equal(time.pending, 0);
   cache.close();

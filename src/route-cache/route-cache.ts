@@ -8,7 +8,7 @@ import type { Frontend } from '../routing/frontend.ts';
 import { mayMarkDown } from '../routing/health.ts';
 import { wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
-import type { ChangeListener, StoredHost } from '../stores/contract.ts';
+import type { ChangeListener, CollectionName, StoredRoute } from '../stores/contract.ts';
 import { CacheEntry, CacheTable, entrySize } from './cache-table.ts';
 import { MarkQueue } from './mark-queue.ts';
 import { type PendingRead, ReadQueue } from './read-queue.ts';
@@ -47,7 +47,7 @@ export class RouteCache implements ChangeListener {
   readonly #table: CacheTable;
   readonly #readQueue: ReadQueue;
   readonly #retries: RetryLater;
-  readonly #marks: MarkQueue | null;
+  readonly #marks: MarkQueue;
   readonly #onMarked: NonNullable<RouteCacheOptions['onMarked']>;
   readonly #problems: ReportedProblems;
   /** Raised with every break; entries that were read before it are not verified. */
@@ -67,7 +67,7 @@ export class RouteCache implements ChangeListener {
     this.#log = options.log ?? silent;
     this.#rare = new RateLimitedLog((what, fields) => this.#log.warn(what, fields), this.#clock);
     this.#table = new CacheTable(this.#limits.entriesMax, this.#limits.bytesMax, this.#limits.negativeEntriesMax);
-    this.#readQueue = new ReadQueue(store, this.#limits.readTimeoutMs, this.#setTimer, {
+    this.#readQueue = new ReadQueue(store.routes, this.#limits.readTimeoutMs, this.#setTimer, {
       sent: (read) => this.#onSent(read),
       landed: (read, host) => this.#onLanded(read, host),
       failed: (read, error) => this.#onFailed(read, error),
@@ -75,15 +75,11 @@ export class RouteCache implements ChangeListener {
     this.#retries = new RetryLater(this.#setTimer, (pattern) => this.#refreshIfKnown(pattern));
     this.#problems = new ReportedProblems(options.onProblem ?? ignore);
     this.#onMarked = options.onMarked ?? ignore;
-    const { mark } = store;
-    this.#marks =
-      mark === undefined
-        ? null
-        : new MarkQueue(
-            mark.bind(store),
-            () => ++this.#sequence,
-            (error) => this.#onMarkError(error),
-          );
+    this.#marks = new MarkQueue(
+      store.marks,
+      () => ++this.#sequence,
+      (error) => this.#onMarkError(error),
+    );
   }
 
   /** Frontends and negative entries held. */
@@ -107,7 +103,7 @@ export class RouteCache implements ChangeListener {
 
   /** Marks that were not shared since too many waited. */
   get marksDropped(): number {
-    return this.#marks?.dropped ?? 0;
+    return this.#marks.dropped;
   }
 
   /** Whether the store tells of changes at present. */
@@ -186,11 +182,12 @@ export class RouteCache implements ChangeListener {
     setMark(target, mark);
     if (backend !== target) setMark(backend, mark);
     this.counters.marks++;
-    this.#marks?.share(frontend.pattern, target);
+    this.#marks.share(frontend.pattern, target);
     this.#onMarked(frontend.pattern, target.url, mark);
   }
 
-  changed(patterns: readonly string[]): void {
+  changed(collection: CollectionName, patterns: readonly string[]): void {
+    if (collection !== 'routes') return;
     for (const pattern of patterns) {
       this.#readQueue.invalidate(pattern);
       const entry = this.#table.get(pattern);
@@ -199,8 +196,6 @@ export class RouteCache implements ChangeListener {
       else this.#refreshIfKnown(pattern);
     }
   }
-
-  certificatesChanged(): void {}
 
   expired(): void {
     this.#epoch++;
@@ -308,7 +303,7 @@ export class RouteCache implements ChangeListener {
     read.sequence = ++this.#sequence;
   }
 
-  #onLanded(read: PendingRead, host: StoredHost | null): void {
+  #onLanded(read: PendingRead, host: StoredRoute | null): void {
     const { pattern } = read;
     const entry = this.#table.get(pattern);
     if (host !== null && (host.frontend.length > 0 || host.problem !== undefined)) {

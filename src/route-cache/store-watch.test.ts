@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ChangeListener, ChangeSource } from '../stores/contract.ts';
+import type { ChangeListener, CollectionName, Store } from '../stores/contract.ts';
 import { FakeTime } from './route-cache.suite.ts';
 import { StoreWatch } from './store-watch.ts';
 
@@ -8,12 +8,8 @@ import { StoreWatch } from './store-watch.ts';
 class Notes implements ChangeListener {
   readonly heard: string[] = [];
 
-  changed(patterns: readonly string[]): void {
-    this.heard.push(`changed ${patterns}`);
-  }
-
-  certificatesChanged(patterns: readonly string[]): void {
-    this.heard.push(`certificates ${patterns}`);
+  changed(collection: CollectionName, keys: readonly string[]): void {
+    this.heard.push(`${collection} ${keys}`);
   }
 
   expired(): void {
@@ -29,7 +25,7 @@ class Notes implements ChangeListener {
   }
 }
 
-function setUp(store: ChangeSource) {
+function setUp(store: Pick<Store, 'watch'>) {
   const time = new FakeTime();
   const log: string[] = [];
   const write = (message: string) => void log.push(message);
@@ -44,14 +40,33 @@ test('every listener hears everything, one that comes later that the store is th
   await watch.start();
   const second = new Notes();
   watch.add(second);
-  watch.changed(['a', 'b']);
-  watch.certificatesChanged(['c']);
+  watch.changed('routes', ['a', 'b']);
+  watch.changed('certificates', ['c']);
   watch.expired();
   watch.lost(new Error('gone'));
   watch.restored();
-  assert.deepEqual(first.heard, ['restored', 'changed a,b', 'certificates c', 'expired', 'lost: gone', 'restored']);
+  assert.deepEqual(first.heard, ['restored', 'routes a,b', 'certificates c', 'expired', 'lost: gone', 'restored']);
   assert.deepEqual(second.heard, first.heard);
   assert.deepEqual(log.length, 2);
+});
+
+test('a listener hears only what it has methods for', async () => {
+  const { watch } = setUp({ watch: async () => {} });
+  const certificates: string[] = [];
+  watch.add({
+    changed: (collection, keys) => {
+      if (collection === 'certificates') certificates.push(...keys);
+    },
+  });
+  let restorations = 0;
+  watch.add({ restored: () => restorations++ });
+  await watch.start();
+  watch.changed('routes', ['a']);
+  watch.changed('certificates', ['b']);
+  watch.expired();
+  watch.revised();
+  watch.lost(new Error('gone'));
+  assert.deepEqual([certificates, restorations], [['b'], 1]);
 });
 
 test('a store that cannot be watched yet is asked again, with growing waits', async () => {

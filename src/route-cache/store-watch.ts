@@ -3,13 +3,13 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
-import type { ChangeListener, ChangeSource } from '../stores/contract.ts';
+import type { ChangeListener, CollectionName, Store } from '../stores/contract.ts';
 
 /** Pauses before a store that cannot be watched is asked again. */
 const pauses = { firstMs: 100, longestMs: 5000 };
 
 export interface StoreWatchOptions {
-  readonly store: ChangeSource;
+  readonly store: Pick<Store, 'watch'>;
   readonly clock?: Clock;
   readonly setTimer?: SetTimer;
   readonly log?: Pick<Log, 'info' | 'warn'>;
@@ -20,11 +20,11 @@ export interface StoreWatchOptions {
  * what it hears to all of them. Listeners begin as if the store were lost; the first they hear is `restored`.
  */
 export class StoreWatch implements ChangeListener {
-  readonly #store: ChangeSource;
+  readonly #store: Pick<Store, 'watch'>;
   readonly #setTimer: SetTimer;
   readonly #log: Pick<Log, 'info' | 'warn'>;
   readonly #rare: RateLimitedLog;
-  readonly #listeners: ChangeListener[] = [];
+  readonly #listeners: Partial<ChangeListener>[] = [];
   #state: 'starting' | 'connected' | 'lost' = 'starting';
   #closed = false;
   readonly #pauses = new BackOff(pauses);
@@ -42,10 +42,10 @@ export class StoreWatch implements ChangeListener {
     return this.#state === 'connected';
   }
 
-  /** From now on `listener` hears what the store tells. */
-  add(listener: ChangeListener): void {
+  /** From now on `listener` hears what the store tells, as far as it has methods for it. */
+  add(listener: Partial<ChangeListener>): void {
     this.#listeners.push(listener);
-    if (this.connected) listener.restored();
+    if (this.connected) listener.restored?.();
   }
 
   /** Begins to listen. Resolves after the first attempt; one that fails is made again, with growing waits. */
@@ -59,16 +59,12 @@ export class StoreWatch implements ChangeListener {
     this.#cancel?.();
   }
 
-  changed(patterns: readonly string[]): void {
-    if (!this.#closed) for (const listener of this.#listeners) listener.changed(patterns);
-  }
-
-  certificatesChanged(patterns: readonly string[]): void {
-    if (!this.#closed) for (const listener of this.#listeners) listener.certificatesChanged(patterns);
+  changed(collection: CollectionName, keys: readonly string[]): void {
+    if (!this.#closed) for (const listener of this.#listeners) listener.changed?.(collection, keys);
   }
 
   expired(): void {
-    if (!this.#closed) for (const listener of this.#listeners) listener.expired();
+    if (!this.#closed) for (const listener of this.#listeners) listener.expired?.();
   }
 
   revised(): void {
@@ -84,14 +80,14 @@ export class StoreWatch implements ChangeListener {
       { error },
     );
     this.#state = 'lost';
-    for (const listener of this.#listeners) listener.lost(error);
+    for (const listener of this.#listeners) listener.lost?.(error);
   }
 
   restored(): void {
     if (this.#closed) return;
     if (this.#state === 'lost') this.#log.info('the store is there; what is known is verified as it is used');
     this.#state = 'connected';
-    for (const listener of this.#listeners) listener.restored();
+    for (const listener of this.#listeners) listener.restored?.();
   }
 
   async #attempt(): Promise<void> {

@@ -1,123 +1,124 @@
 import type { DownMark } from '../routing/backend.ts';
 
-/** What a store holds for one host pattern, unparsed. */
-export interface StoredHost {
-  /** `[identifier, url, url, …]`, Hipache's record; what is not a string in the store is passed as it was found. */
-  readonly frontend: readonly unknown[];
-  /** Dead marks by backend URL; ended ones may be included. */
-  readonly down: ReadonlyMap<string, DownMark>;
-  /** Why the record as a whole cannot be read, where that is so: it then counts as a record without backends. */
-  readonly problem?: string;
-  /** What else of it cannot be read; the rest serves. */
-  readonly diagnostics?: readonly string[];
-}
-
-/** The one interface that every driver has. */
-export interface RouteReader {
+/**
+ * An open store: collections of records, and word of their changes. A method that fails rejects with a HipacheError of
+ * source `store`. A write resolves once it is durable and every process can read it.
+ */
+export interface Store {
+  readonly capabilities: StoreCapabilities;
+  readonly routes: RouteCollection;
+  readonly marks: MarkCollection;
+  readonly certificates: CertificateCollection;
+  /** Null if instances do not share the store. */
+  readonly instances: InstanceCollection | null;
   /**
-   * The records of `patterns`, in their order, null where there is none: one round trip.
-   * @throws HipacheError with source `store`.
+   * Calls `listener`, the only one, for every change by any process to what was read here. Resolves when no later
+   * change can be missed; if the store cannot be reached yet, after `lost`, and `restored` follows once it can.
    */
-  read(patterns: readonly string[]): Promise<readonly (StoredHost | null)[]>;
+  watch(listener: ChangeListener): Promise<void>;
   /** Gives back every resource; pending reads fail. Idempotent. */
   close(): Promise<void>;
 }
 
-/** A certificate and its private key as a store holds them, unchecked. */
-export interface StoredCertificate {
-  /** PEM, the leaf first, then what leads to its root. */
-  readonly certificate: string;
-  /** PEM. Never to be shown. */
-  readonly key: string;
-  /** Why the record cannot be read, where that is so; both texts are empty then. */
-  readonly problem?: string;
+/** How drivers differ, beyond their collections. */
+export interface StoreCapabilities {
+  /**
+   * How a watched store finds changes. `push`: the store reports them; `poll`: the driver looks for them;
+   * `expiry`: they cannot be found, so `expired` comes regularly and every record is read again.
+   */
+  readonly changes: 'push' | 'poll' | 'expiry';
 }
 
-/** Reading certificates by host pattern: an exact host, `*.domain`, or `*`. */
-export interface CertificateReader {
-  /**
-   * The certificates of `patterns`, in their order, null where there is none: one round trip.
-   * @throws HipacheError with source `store`.
-   */
-  readCertificates(patterns: readonly string[]): Promise<readonly (StoredCertificate | null)[]>;
-}
+/** Collections that report their changes. A changed mark is reported as a change of its route. */
+export type CollectionName = 'routes' | 'certificates';
 
 export interface ChangeListener {
-  /** These patterns may have other records now than when they were last read. */
-  changed(patterns: readonly string[]): void;
-  /** The same of certificates. */
-  certificatesChanged(patterns: readonly string[]): void;
-  /**
-   * Everything that has been read may be older than the store by now, which cannot tell what is; it goes on telling
-   * of changes as well as it can. Every record is to be verified at its next use.
-   */
+  /** These records may differ from what was last read. */
+  changed(collection: CollectionName, keys: readonly string[]): void;
+  /** Any record may differ from what was last read, and the store cannot say which. It goes on reporting changes. */
   expired(): void;
-  /** Changes may have been missed, or the way they are told is lost: nothing that was read is verified any more. */
+  /** Changes may have been missed, or will be: nothing that was read is verified any more. */
   lost(error: Error): void;
-  /** Told again: changes from now on will be heard. */
+  /** Changes are reported again from now on. */
   restored(): void;
-  /** The revision of the store may be another one than when it was last read; told once for each reading. */
+  /** `InstanceCollection.revision` may differ from what was last read; called once for each reading. */
   revised?(): void;
 }
 
-/** A store that tells of changes, by any process, to what it has been asked for. */
-export interface ChangeSource {
-  /**
-   * At most one listener. Resolves when every later change will be told; where the store is not there yet, having told
-   * `lost`, and tells `restored` once it is.
-   */
-  watch(listener: ChangeListener): Promise<void>;
+/** The record of one route, unparsed. */
+export interface StoredRoute {
+  /** `[identifier, url, url, …]`, Hipache's record; elements that are not strings are passed on unchanged. */
+  readonly frontend: readonly unknown[];
+  /** Dead marks by backend URL, possibly with some that have ended. */
+  readonly down: ReadonlyMap<string, DownMark>;
+  /** Why the record as a whole cannot be read, if so. It then counts as a record without backends. */
+  readonly problem?: string;
+  /** Problems with parts of the record; the other parts are used. */
+  readonly diagnostics?: readonly string[];
 }
 
-/** Writing routes. Every method resolves once the change is durable and readable by every process. */
-export interface RouteWriter {
-  /** Makes or replaces the record; `id` null keeps that of an existing record, else the pattern is the id. */
+/** Reading routes: all that serving needs. */
+export interface RouteReader {
+  /** The records of `patterns`, in their order; null for a pattern without record. One round trip. */
+  read(patterns: readonly string[]): Promise<readonly (StoredRoute | null)[]>;
+}
+
+/** Routes by host pattern: an exact host, `*.domain`, or `*`. */
+export interface RouteCollection extends RouteReader {
+  /** Creates or replaces a record. If `id` is null, an existing record keeps its id, and a new one gets the pattern. */
   set(pattern: string, id: string | null, urls: readonly string[]): Promise<void>;
   /**
-   * Appends the URLs that the record does not have yet, in one transaction; makes the record where there is none. One
-   * that it has with another `#weight=` gets the new weight.
+   * Appends the URLs that the record does not have, in one transaction; creates the record if necessary. A URL that it
+   * has with another `#weight=` gets the new weight.
    */
   add(pattern: string, urls: readonly string[]): Promise<void>;
   /**
-   * Takes the URLs from the record, the whole record where none are given or none remain. Weights do not matter: a
-   * URL is found whatever `#weight=` either has. The marks of what is removed are removed with it.
-   * @returns what was removed: the URLs, or null where the pattern has no record.
+   * Removes URLs from a record, with any weight, together with their marks. Removes the record if `urls` is empty or if
+   * no URL remains.
+   * @returns the removed URLs; null if the pattern has no record.
    */
   remove(pattern: string, urls: readonly string[]): Promise<readonly string[] | null>;
-  /** Every pattern that starts after `after` in code point order, at most `limit` of them. */
+  /** Up to `limit` records whose patterns follow `after`, in code point order. */
   list(after: string, limit: number): Promise<readonly { pattern: string; frontend: readonly unknown[] }[]>;
 }
 
-/** Sharing dead marks. `url` is a backend's identity, without weight. A mark is a change of its pattern. */
-export interface DownMarker {
-  mark(pattern: string, url: string, mark: DownMark): Promise<void>;
-  unmark(pattern: string, url: string): Promise<void>;
+/** Dead marks, which instances share. `url` is a backend's identity: its URL without weight. */
+export interface MarkCollection {
+  /** Marks a backend of a route. Of two marks the one that ends later holds. */
+  write(pattern: string, url: string, mark: DownMark): Promise<void>;
+  remove(pattern: string, url: string): Promise<void>;
 }
 
-/** Writing certificates. Every method resolves once the change is durable and readable by every process. */
-export interface CertificateWriter {
-  /** Makes or replaces the record, both texts at once. They are not checked. */
-  setCertificate(pattern: string, record: Pick<StoredCertificate, 'certificate' | 'key'>): Promise<void>;
+/** A certificate and its private key, unchecked. */
+export interface CertificatePair {
+  /** PEM: the leaf, then its chain. */
+  readonly certificate: string;
+  /** PEM. Must never be shown. */
+  readonly key: string;
+}
+
+export interface StoredCertificate extends CertificatePair {
+  /** Why the record cannot be read, if so. Both texts are then empty. */
+  readonly problem?: string;
+}
+
+/** Certificates by host pattern: an exact host, `*.domain`, or `*`. */
+export interface CertificateCollection {
+  /** The certificates of `patterns`, in their order; null for a pattern without certificate. One round trip. */
+  read(patterns: readonly string[]): Promise<readonly (StoredCertificate | null)[]>;
+  /** Creates or replaces a record, both texts at once. */
+  write(pattern: string, pair: CertificatePair): Promise<void>;
   /** @returns whether there was one. */
-  removeCertificate(pattern: string): Promise<boolean>;
-  /** Every pattern with a certificate that starts after `after` in code point order, at most `limit` of them. */
-  listCertificates(after: string, limit: number): Promise<readonly string[]>;
+  remove(pattern: string): Promise<boolean>;
+  /** Up to `limit` patterns with a certificate that follow `after`, in code point order. */
+  list(after: string, limit: number): Promise<readonly string[]>;
 }
 
-/** What a store that instances share says of them. Every method: @throws HipacheError with source `store`. */
-export interface FleetStore {
-  /** Raised by every write of Hipache's; 0 before the first. Read after all changes up to it have been told. */
+/** The instances that share the store, and what each of them has applied. */
+export interface InstanceCollection {
+  /** Rises with every write of Hipache's to another collection; 0 before the first. Changes are reported before it. */
   revision(): Promise<number>;
-  /** Makes or replaces the record of an instance, which is forgotten after `ttlMs`. Raises no revision. */
-  announce(instance: string, fields: Readonly<Record<string, string>>, ttlMs: number): Promise<void>;
-  /** Removes the record of an instance. */
-  withdraw(instance: string): Promise<void>;
+  /** Creates or replaces the record of an instance. The store forgets it after `ttlMs`. */
+  write(instance: string, fields: Readonly<Record<string, string>>, ttlMs: number): Promise<void>;
+  remove(instance: string): Promise<void>;
 }
-
-/** What a driver makes of its URL. */
-export type Store = RouteReader &
-  ChangeSource &
-  RouteWriter &
-  DownMarker &
-  CertificateReader &
-  CertificateWriter & { readonly fleet?: FleetStore };

@@ -121,10 +121,8 @@ export class ServerCertificates {
     return within(turn, findWaitMs).catch(() => this.known(patterns));
   }
 
-  /** Routes are no matter of certificates. */
-  changed(): void {}
-
-  certificatesChanged(patterns: readonly string[]): void {
+  changed(collection: string, patterns: readonly string[]): void {
+    if (collection !== 'certificates') return;
     for (const [name, lookup] of this.lookups) {
       // Handshakes from now on must not get what was read before.
       if (!lookup.patterns.some((pattern) => patterns.includes(pattern))) continue;

@@ -2,9 +2,10 @@ import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { InheritedSocket, WorkerStart } from '../processes/messages.ts';
 import type { ListenOptions } from '../proxy/data-plane.ts';
+import type { Store } from '../stores/contract.ts';
 import { CertificateDirectory } from '../tls/certificate-directory.ts';
 import { ServerCertificates } from '../tls/server-certificates.ts';
-import { type CertificateRecords, StoreCertificates } from '../tls/store-certificates.ts';
+import { StoreCertificates } from '../tls/store-certificates.ts';
 import { TlsListener } from '../tls/tls-listener.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 
@@ -17,7 +18,7 @@ export class WorkerTls {
   private readonly plainAddresses: number;
 
   /** @throws HipacheError CERTIFICATE_INVALID. */
-  constructor({ config, tls }: WorkerStart, store: CertificateRecords, log: Log) {
+  constructor({ config, tls }: WorkerStart, store: Pick<Store, 'certificates'>, log: Log) {
     const { https, limits } = config;
     const state = tls as TlsState;
     this.log = log;
@@ -25,7 +26,7 @@ export class WorkerTls {
     this.certificates = new ServerCertificates({
       sources: [
         ...(https.certificates === null ? [] : [new CertificateDirectory(https.certificates)]),
-        ...(https.storeCertificates ? [new StoreCertificates(store)] : []),
+        ...(https.storeCertificates ? [new StoreCertificates(store.certificates)] : []),
       ],
       ticketKeys: state.ticketKeys,
       entriesMax: limits.certificatesMax,

@@ -15,6 +15,7 @@ import { ErrorPages } from '../proxy/error-pages.ts';
 import { AppliedRevision } from '../route-cache/applied-revision.ts';
 import { RouteCache } from '../route-cache/route-cache.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
+import type { Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
 import { hipacheLine, jsonLine } from '../telemetry/access-line.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
@@ -36,7 +37,7 @@ export class Worker implements WorkerTasks {
   private readonly accessLog: AccessLog;
   private readonly requests: RequestMetrics;
   private readonly pages: ErrorPages;
-  private readonly store: Awaited<ReturnType<typeof openStore>>;
+  private readonly store: Store;
   private readonly routes: RouteCache;
   private readonly watch: StoreWatch;
   private readonly revision: AppliedRevision | null;
@@ -75,7 +76,7 @@ export class Worker implements WorkerTasks {
     return worker;
   }
 
-  private constructor(start: WorkerStart, link: WorkerLink, log: Log, store: Awaited<ReturnType<typeof openStore>>) {
+  private constructor(start: WorkerStart, link: WorkerLink, log: Log, store: Store) {
     const { config } = start;
     const { server, limits } = config;
     const problems = new RateLimitedLog(log.error, systemClock);
@@ -105,10 +106,10 @@ export class Worker implements WorkerTasks {
     this.watch = new StoreWatch({ store, log });
     this.watch.add(this.routes);
     this.revision =
-      store.fleet === undefined
+      store.instances === null
         ? null
-        : new AppliedRevision({ fleet: store.fleet, settled: () => this.routes.settled() });
-    this.tls = new WorkerTls(start, { read: (patterns) => store.readCertificates(patterns) }, log);
+        : new AppliedRevision({ instances: store.instances, settled: () => this.routes.settled() });
+    this.tls = new WorkerTls(start, store, log);
     this.watch.add(this.tls.certificates);
     // Last, so that the others have heard of a change before its revision is looked at.
     if (this.revision !== null) this.watch.add(this.revision);

@@ -287,11 +287,13 @@ describe('case 15: the Host', () => {
     const reads = { patterns: 0 };
     const routes = new RouteCache({
       store: {
-        read: async (patterns) => {
-          reads.patterns += patterns.length;
-          return patterns.map(() => null);
+        routes: {
+          read: async (patterns) => {
+            reads.patterns += patterns.length;
+            return patterns.map(() => null);
+          },
         },
-        close: async () => {},
+        marks: { write: async () => {} },
       },
       instance: 'test',
       limits: { negativeEntriesMax: 100 },

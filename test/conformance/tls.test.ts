@@ -233,10 +233,10 @@ describe('certificates by SNI', () => {
     assert.equal(await rig.serial('b.test'), serialOf(first));
     store.records.set('b.test', second);
     assert.equal(await rig.serial('b.test'), serialOf(first));
-    rig.certificates.certificatesChanged(['b.test']);
+    rig.certificates.changed('certificates', ['b.test']);
     assert.equal(await rig.serial('b.test'), serialOf(second));
     store.records.delete('b.test');
-    rig.certificates.certificatesChanged(['b.test']);
+    rig.certificates.changed('certificates', ['b.test']);
     assert.equal(await rig.serial('b.test'), serialOf(own));
   });
 
@@ -279,7 +279,7 @@ describe('certificates by SNI', () => {
     assert.match(rig.problems.join('\n'), /old\.test, in the store, has expired on 20/);
     assert.doesNotMatch(rig.problems.join('\n'), /PRIVATE KEY-----\n/);
     store.records.set('good.test', { certificate: 'broken', key: 'broken' });
-    rig.certificates.certificatesChanged(['good.test']);
+    rig.certificates.changed('certificates', ['good.test']);
     assert.equal(await rig.serial('good.test'), serialOf(good));
   });
 
@@ -299,7 +299,7 @@ describe('certificates by SNI', () => {
     const early = rig.serial('b.test');
     await until('a read', () => store.asked.length === 1);
     store.records.set('b.test', second);
-    rig.certificates.certificatesChanged(['b.test']);
+    rig.certificates.changed('certificates', ['b.test']);
     store.read = read;
     assert.equal(await rig.serial('b.test'), serialOf(second));
     gate.resolve();

@@ -42,7 +42,7 @@ describeStore('redis, over TLS', async () => {
 
 describeStore('redis, of a server that knows neither RESP3 nor tracking', async () => {
   const server = await RedisServer.start({ config: ['rename-command HELLO ""', 'rename-command CLIENT ""'] });
-  return { ...redisLocation(server, [server.url], { store: { ttlMs: 20 } }), tells: false };
+  return { ...redisLocation(server, [server.url], { store: { ttlMs: 20 } }), changes: 'expiry' };
 });
 
 describe('redis, access', () => {
@@ -52,11 +52,14 @@ describe('redis, access', () => {
     await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1');
     const store = await openRedis([`redis://reader:secret@127.0.0.1:${server.port}`], { serving: true });
     t.after(() => store.close());
-    await store.watch({ changed() {}, certificatesChanged() {}, expired() {}, lost() {}, restored() {} });
-    assert.deepEqual((await store.read(['a.example']))[0]?.frontend, ['id', 'http://a:1', 'http://b:1']);
-    assert.deepEqual(await store.readCertificates(['a.example']), [null]);
-    assert.equal((await store.list('', 10)).length, 1);
-    await assert.rejects(store.set('a.example', null, []), { code: 'STORE_DENIED', message: /lacks a right.*NOPERM/ });
+    await store.watch({ changed() {}, expired() {}, lost() {}, restored() {} });
+    assert.deepEqual((await store.routes.read(['a.example']))[0]?.frontend, ['id', 'http://a:1', 'http://b:1']);
+    assert.deepEqual(await store.certificates.read(['a.example']), [null]);
+    assert.equal((await store.routes.list('', 10)).length, 1);
+    await assert.rejects(store.routes.set('a.example', null, []), {
+      code: 'STORE_DENIED',
+      message: /lacks a right.*NOPERM/,
+    });
   });
 
   const refusals: readonly (readonly [what: string, config: string, user: string, code: string, message: RegExp])[] = [
@@ -103,16 +106,25 @@ describe('redis, access', () => {
     t.after(() => replica.remove());
     const store = await openRedis([replica.url]);
     t.after(() => store.close());
-    await assert.rejects(store.set('a.example', null, []), { code: 'STORE_READ_ONLY', message: /primary.*READONLY/ });
+    await assert.rejects(store.routes.set('a.example', null, []), {
+      code: 'STORE_READ_ONLY',
+      message: /primary.*READONLY/,
+    });
     const full = await openRedis([primary.url]);
     t.after(() => full.close());
     await primary.cli('config', 'set', 'maxmemory', '1');
-    await assert.rejects(full.set('a.example', null, ['http://a:1']), { code: 'STORE_FULL', message: /maxmemory/ });
+    await assert.rejects(full.routes.set('a.example', null, ['http://a:1']), {
+      code: 'STORE_FULL',
+      message: /maxmemory/,
+    });
     await primary.cli('config', 'set', 'maxmemory', '0');
     await primary.cli('config', 'set', 'min-replicas-to-write', '3');
-    await assert.rejects(full.set('a.example', null, []), { code: 'STORE_READ_ONLY', message: /too few replicas/ });
+    await assert.rejects(full.routes.set('a.example', null, []), {
+      code: 'STORE_READ_ONLY',
+      message: /too few replicas/,
+    });
     await primary.cli('config', 'set', 'min-replicas-to-write', '0');
-    await full.set('a.example', null, ['http://a:1']);
+    await full.routes.set('a.example', null, ['http://a:1']);
   });
 
   test('a server that is not there, or has a certificate of nobody, is said as such', async (t) => {

@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, type TestContext, test } from 'nod
 import { RedisServer } from '../../../test/helpers/redis-server.ts';
 import { until } from '../../../test/helpers/until.ts';
 import { Watch } from '../contract.suite.ts';
-import type { FleetStore } from '../contract.ts';
+import type { InstanceCollection } from '../contract.ts';
 import { openRedis, type RedisStoreOptions } from './redis-store.ts';
 
 describe('redis, what other programs write', () => {
@@ -21,7 +21,7 @@ describe('redis, what other programs write', () => {
     t.after(() => store.close());
     const seen = new Watch();
     await store.watch(seen);
-    const urlsDown = async (pattern: string) => [...((await store.read([pattern]))[0]?.down.keys() ?? [])];
+    const urlsDown = async (pattern: string) => [...((await store.routes.read([pattern]))[0]?.down.keys() ?? [])];
     return { store, seen, urlsDown };
   }
 
@@ -40,12 +40,12 @@ describe('redis, what other programs write', () => {
       ['pexpire frontend:www.a.example 1', undefined],
     ];
     for (const [command, frontend] of steps) {
-      await store.read(['www.a.example']);
-      const told = seen.next('www.a.example');
+      await store.routes.read(['www.a.example']);
+      const told = seen.next('routes', 'www.a.example');
       await server.cli(...command.split(' '));
       await told;
       await until(command, async () => {
-        const [host] = await store.read(['www.a.example']);
+        const [host] = await store.routes.read(['www.a.example']);
         return JSON.stringify(host?.frontend) === JSON.stringify(frontend);
       });
     }
@@ -56,16 +56,16 @@ describe('redis, what other programs write', () => {
     await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1');
     await server.cli('set', 'down:a.example', 'text');
     await server.cli('set', 'dead:a.example', 'text');
-    const [host] = await store.read(['a.example']);
+    const [host] = await store.routes.read(['a.example']);
     assert.equal(host?.problem, undefined);
     assert.match(host?.diagnostics?.[0] ?? '', /the key down:a\.example is not a hash/);
     assert.match(host?.diagnostics?.[1] ?? '', /the key dead:a\.example is not a set/);
     const mark = { untilMs: Date.now() + 30_000, sinceMs: Date.now(), reason: 'test', instance: 'i' };
-    await store.mark('a.example', 'http://b:1', mark);
-    assert.deepEqual([...((await store.read(['a.example']))[0]?.down.keys() ?? [])], ['http://b:1']);
+    await store.marks.write('a.example', 'http://b:1', mark);
+    assert.deepEqual([...((await store.routes.read(['a.example']))[0]?.down.keys() ?? [])], ['http://b:1']);
     assert.equal(await server.cli('smembers', 'dead:a.example'), '1');
     await server.cli('set', 'dead:a.example', 'text');
-    await store.unmark('a.example', 'http://b:1');
+    await store.marks.remove('a.example', 'http://b:1');
     assert.equal(await server.cli('exists', 'down:a.example'), '0');
   });
 
@@ -76,8 +76,8 @@ describe('redis, what other programs write', () => {
     for (const command of ['set hipache:revision text', 'hset hipache:revision a b']) {
       await server.cli('del', 'hipache:revision');
       await server.cli(...command.split(' '));
-      await store.set('a.example', command, ['http://a:1']);
-      assert.equal((await store.read(['a.example']))[0]?.frontend[0], command);
+      await store.routes.set('a.example', command, ['http://a:1']);
+      assert.equal((await store.routes.read(['a.example']))[0]?.frontend[0], command);
       assert.equal(await server.cli('get', 'hipache:revision'), '1');
     }
     assert.ok(log.includes('the key hipache:revision is not a number: it is counted anew'));
@@ -85,37 +85,37 @@ describe('redis, what other programs write', () => {
 
   test('an instance is told of without raising the revision, which is told when it was raised', async (t) => {
     const { store } = await open(t);
-    const fleet = store.fleet as FleetStore;
-    assert.equal(await fleet.revision(), 0);
-    await fleet.announce('i', { revision: '0', host: 'h' }, 30_000);
-    await fleet.announce('i', { revision: '1' }, 30_000);
+    const instances = store.instances as InstanceCollection;
+    assert.equal(await instances.revision(), 0);
+    await instances.write('i', { revision: '0', host: 'h' }, 30_000);
+    await instances.write('i', { revision: '1' }, 30_000);
     assert.equal(await server.cli('hgetall', 'hipache:instance:i'), 'revision\n1');
     const ttl = Number(await server.cli('ttl', 'hipache:instance:i'));
     assert.ok(ttl > 0 && ttl <= 30, `${ttl} s`);
     assert.equal(await server.cli('exists', 'hipache:revision'), '0');
-    await store.set('a.example', null, ['http://a:1']);
-    assert.equal(await fleet.revision(), 1);
-    await fleet.withdraw('i');
+    await store.routes.set('a.example', null, ['http://a:1']);
+    assert.equal(await instances.revision(), 1);
+    await instances.remove('i');
     assert.equal(await server.cli('exists', 'hipache:instance:i'), '0');
   });
 
   test('flushdb makes everything expire', async (t) => {
     const { store, seen } = await open(t);
     await server.cli('rpush', 'frontend:a.example', 'id');
-    await store.read(['a.example']);
+    await store.routes.read(['a.example']);
     const expired = seen.event('expired');
     await server.cli('flushdb');
     await expired;
-    assert.deepEqual(await store.read(['a.example']), [null]);
+    assert.deepEqual(await store.routes.read(['a.example']), [null]);
   });
 
   test('editing keeps the time to live that another program gave a record', async (t) => {
     const { store } = await open(t);
     await server.cli('rpush', 'frontend:a.example', 'http://a:1', 'http://a:1', 'http://b:1');
     await server.cli('expire', 'frontend:a.example', '1000');
-    await store.add('a.example', ['http://c:1', 'http://b:1#weight=3']);
-    await store.remove('a.example', ['http://a:1']);
-    assert.deepEqual((await store.read(['a.example']))[0]?.frontend, [
+    await store.routes.add('a.example', ['http://c:1', 'http://b:1#weight=3']);
+    await store.routes.remove('a.example', ['http://a:1']);
+    assert.deepEqual((await store.routes.read(['a.example']))[0]?.frontend, [
       'http://a:1',
       'http://b:1#weight=3',
       'http://c:1',
@@ -128,33 +128,33 @@ describe('redis, what other programs write', () => {
     const own: Promise<void>[] = [];
     const foreign: Promise<string>[] = [];
     for (let i = 0; i < 20; i++) {
-      own.push(store.add('a.example', [`http://own-${i}:1`]));
+      own.push(store.routes.add('a.example', [`http://own-${i}:1`]));
       foreign.push(server.cli('rpush', 'frontend:a.example', `http://foreign-${i}:1`));
     }
     await Promise.all([...own, ...foreign]);
-    const [host] = await store.read(['a.example']);
+    const [host] = await store.routes.read(['a.example']);
     assert.equal(new Set(host?.frontend.filter((url) => String(url).startsWith('http://'))).size, 40);
   });
 
   test('every write of ours raises the revision, what changes nothing does not', async (t) => {
     const { store } = await open(t);
-    await store.set('a.example', null, ['http://a:1', 'http://b:1']);
-    await store.mark('a.example', 'http://a:1', markFor(60_000));
-    await store.setCertificate('a.example', { certificate: 'c', key: 'k' });
+    await store.routes.set('a.example', null, ['http://a:1', 'http://b:1']);
+    await store.marks.write('a.example', 'http://a:1', markFor(60_000));
+    await store.certificates.write('a.example', { certificate: 'c', key: 'k' });
     assert.equal(await server.cli('get', 'hipache:revision'), '3');
-    await store.unmark('a.example', 'http://b:1');
-    await store.remove('none.example', []);
+    await store.marks.remove('a.example', 'http://b:1');
+    await store.routes.remove('none.example', []);
     assert.equal(await server.cli('get', 'hipache:revision'), '3');
   });
 
   test('a certificate of PlanB is read, and one of ours is in its form', async (t) => {
     const { store, seen } = await open(t);
-    await store.readCertificates(['*.a.example']);
-    const told = seen.nextCertificate('*.a.example');
+    await store.certificates.read(['*.a.example']);
+    const told = seen.next('certificates', '*.a.example');
     await server.cli('hset', 'tls:*.a.example', 'certificate', 'PEM 1', 'key', 'PEM 2');
     await told;
-    assert.deepEqual(await store.readCertificates(['*.a.example']), [{ certificate: 'PEM 1', key: 'PEM 2' }]);
-    await store.setCertificate('*.a.example', { certificate: 'PEM 3', key: 'PEM 4' });
+    assert.deepEqual(await store.certificates.read(['*.a.example']), [{ certificate: 'PEM 1', key: 'PEM 2' }]);
+    await store.certificates.write('*.a.example', { certificate: 'PEM 3', key: 'PEM 4' });
     assert.equal(await server.cli('hget', 'tls:*.a.example', 'key'), 'PEM 4');
   });
 
@@ -164,8 +164,8 @@ describe('redis, what other programs write', () => {
     await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1');
     await server.cli('hset', 'down:a.example', 'http://a:1', `${untilMs};by hand;me`, 'http://b:1', 'nonsense');
     const mark = { untilMs, sinceMs: untilMs, reason: 'by hand', instance: 'me' };
-    assert.deepEqual((await store.read(['a.example']))[0]?.down, new Map([['http://a:1', mark]]));
-    await store.mark('a.example', 'http://b:1', {
+    assert.deepEqual((await store.routes.read(['a.example']))[0]?.down, new Map([['http://a:1', mark]]));
+    await store.marks.write('a.example', 'http://b:1', {
       untilMs,
       sinceMs: untilMs - 5,
       reason: 'status 502',
@@ -174,25 +174,25 @@ describe('redis, what other programs write', () => {
     assert.equal(await server.cli('hget', 'down:a.example', 'http://b:1'), `${untilMs};status 502;x,y;${untilMs - 5}`);
     await server.cli('set', 'down:b.example', 'no hash');
     await server.cli('rpush', 'frontend:b.example', 'id', 'http://a:1', 'http://b:1');
-    assert.equal((await store.read(['b.example']))[0]?.down.size, 0);
-    await store.mark('b.example', 'http://b:1', mark);
-    assert.deepEqual((await store.read(['b.example']))[0]?.down, new Map([['http://b:1', mark]]));
+    assert.equal((await store.routes.read(['b.example']))[0]?.down.size, 0);
+    await store.marks.write('b.example', 'http://b:1', mark);
+    assert.deepEqual((await store.routes.read(['b.example']))[0]?.down, new Map([['http://b:1', mark]]));
   });
 
   test('the marks of a route go by themselves with the last of them, and that is told', async (t) => {
     const { store, seen } = await open(t);
-    await store.set('a.example', null, ['http://a:1', 'http://b:1']);
-    await store.mark('a.example', 'http://a:1', markFor(300));
-    await store.read(['a.example']);
-    await seen.next('a.example');
+    await store.routes.set('a.example', null, ['http://a:1', 'http://b:1']);
+    await store.marks.write('a.example', 'http://a:1', markFor(300));
+    await store.routes.read(['a.example']);
+    await seen.next('routes', 'a.example');
     await until('the marks to go', async () => (await server.cli('exists', 'down:a.example')) === '0');
   });
 
   test('a new mark is told on the channel dead, with the index of its backend', async (t) => {
     const { store } = await open(t);
     const listener = await subscribe(t, server);
-    await store.set('a.example', null, ['http://a:1', 'http://b:1#weight=2', 'http://c:1']);
-    await store.mark('a.example', 'http://b:1', markFor(60_000));
+    await store.routes.set('a.example', null, ['http://a:1', 'http://b:1#weight=2', 'http://c:1']);
+    await store.marks.write('a.example', 'http://b:1', markFor(60_000));
     await until('the message', () => listener.lines().includes('a.example;http://b:1;1;3'));
     assert.equal(await server.cli('exists', 'dead:a.example'), '0', 'by default no dead set is written');
   });
@@ -200,11 +200,11 @@ describe('redis, what other programs write', () => {
   test('compat.deadSet: a mark is in the dead set too, and one there marks the backend that it named', async (t) => {
     const { store, urlsDown, seen } = await open(t, { deadSet: true });
     await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1', 'http://c:1', 'http://d:1');
-    await store.mark('a.example', 'http://b:1', markFor(20_000));
+    await store.marks.write('a.example', 'http://b:1', markFor(20_000));
     assert.equal(await server.cli('smembers', 'dead:a.example'), '1');
     assert.ok(Number(await server.cli('ttl', 'dead:a.example')) > 10);
     assert.deepEqual(await urlsDown('a.example'), ['http://b:1']);
-    const told = seen.next('a.example');
+    const told = seen.next('routes', 'a.example');
     await server.cli('sadd', 'dead:a.example', '2', 'x', '77');
     await told;
     assert.deepEqual(await urlsDown('a.example'), ['http://b:1', 'http://c:1']);
@@ -214,33 +214,33 @@ describe('redis, what other programs write', () => {
     assert.deepEqual(await urlsDown('a.example'), ['http://b:1']);
     await server.cli('sadd', 'dead:a.example', '2');
     assert.deepEqual(await urlsDown('a.example'), ['http://b:1', 'http://d:1'], 'a new mark is of the list of now');
-    await store.unmark('a.example', 'http://b:1');
+    await store.marks.remove('a.example', 'http://b:1');
     await server.cli('del', 'dead:a.example');
     assert.deepEqual(await urlsDown('a.example'), []);
   });
 
   test('compat.deadSet: another mark that prolongs the set does not prolong one of ours', async (t) => {
     const { store } = await open(t, { deadSet: true });
-    await store.set('a.example', null, ['http://a:1', 'http://b:1']);
+    await store.routes.set('a.example', null, ['http://a:1', 'http://b:1']);
     const mark = markFor(30_000);
-    await store.mark('a.example', 'http://a:1', mark);
+    await store.marks.write('a.example', 'http://a:1', mark);
     await server.cli('expire', 'dead:a.example', '1000');
-    assert.deepEqual((await store.read(['a.example']))[0]?.down, new Map([['http://a:1', mark]]));
+    assert.deepEqual((await store.routes.read(['a.example']))[0]?.down, new Map([['http://a:1', mark]]));
   });
 
   test('while an external checker runs it alone marks, and its set is honoured', async (t) => {
     const { store, urlsDown, seen } = await open(t);
     const listener = await subscribe(t, server);
-    await store.set('a.example', null, ['http://a:1', 'http://b:1', 'http://c:1']);
-    await store.mark('a.example', 'http://b:1', markFor(20_000));
+    await store.routes.set('a.example', null, ['http://a:1', 'http://b:1', 'http://c:1']);
+    await store.marks.write('a.example', 'http://b:1', markFor(20_000));
     await server.cli('sadd', 'dead:a.example', '0');
     assert.deepEqual(await urlsDown('a.example'), ['http://b:1'], 'without a checker its set is not read');
     const begins = seen.event('expired');
     await server.cli('set', 'hchecker_ping', String(Math.floor(Date.now() / 1000)));
     await begins;
     assert.deepEqual(new Set(await urlsDown('a.example')), new Set(['http://a:1', 'http://b:1']));
-    const refreshed = seen.next('a.example');
-    await store.mark('a.example', 'http://c:1', markFor(20_000));
+    const refreshed = seen.next('routes', 'a.example');
+    await store.marks.write('a.example', 'http://c:1', markFor(20_000));
     await refreshed;
     await until('the message', () => listener.lines().includes('a.example;http://c:1;2;3'));
     assert.equal(await server.cli('hexists', 'down:a.example', 'http://c:1'), '0');
@@ -254,9 +254,9 @@ describe('redis, what other programs write', () => {
   test('compat.deadSet false: neither a checker nor its set is looked at', async (t) => {
     const { store, urlsDown } = await open(t, { deadSet: false });
     await server.cli('set', 'hchecker_ping', String(Math.floor(Date.now() / 1000)));
-    await store.set('a.example', null, ['http://a:1', 'http://b:1', 'http://c:1']);
+    await store.routes.set('a.example', null, ['http://a:1', 'http://b:1', 'http://c:1']);
     await server.cli('sadd', 'dead:a.example', '0');
-    await store.mark('a.example', 'http://b:1', markFor(20_000));
+    await store.marks.write('a.example', 'http://b:1', markFor(20_000));
     assert.deepEqual(await urlsDown('a.example'), ['http://b:1']);
   });
 
@@ -270,11 +270,11 @@ describe('redis, what other programs write', () => {
 
   test('pages of a list look at all keys once, whoever writes meanwhile', async (t) => {
     const { store } = await open(t);
-    for (let i = 0; i < 25; i++) await store.set(`h${String(i).padStart(2, '0')}.example`, null, ['http://a:1']);
+    for (let i = 0; i < 25; i++) await store.routes.set(`h${String(i).padStart(2, '0')}.example`, null, ['http://a:1']);
     await server.cli('config', 'resetstat');
     const seen: string[] = [];
     for (;;) {
-      const page = await store.list(seen.at(-1) ?? '', 4);
+      const page = await store.routes.list(seen.at(-1) ?? '', 4);
       if (page.length === 0) break;
       if (seen.length === 0) await server.cli('del', 'frontend:h05.example', 'frontend:h24.example');
       seen.push(...page.map(({ pattern }) => pattern));

@@ -1,5 +1,6 @@
 import type { DownMark } from '../../routing/backend.ts';
 import { backendIdentity } from '../../routing/backend-url.ts';
+import type { CertificatePair } from '../contract.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
 import type { RedisCommand } from './connection.ts';
 import { isWrongType } from './errors.ts';
@@ -18,7 +19,7 @@ export interface RedisEdit<Result> {
 /** Elements in one RPUSH. */
 const chunkMax = 10_000;
 
-export function setEdit(keys: RedisKeys, pattern: string, id: string | null, urls: readonly string[]): RedisEdit<null> {
+export function setEdit(keys: RedisKeys, pattern: string, id: string | null, urls: readonly string[]): RedisEdit<void> {
   const [list, down] = [keys.of('frontend', pattern), keys.of('down', pattern)];
   return {
     keys: [list, down],
@@ -30,14 +31,14 @@ export function setEdit(keys: RedisKeys, pattern: string, id: string | null, url
       const record = setRecord(toList(head), pattern, id, urls) as string[];
       return {
         commands: [['DEL', list], ...pushes(list, record), ...dropMarks(down, marked, identitiesOf(record))],
-        result: null,
+        result: undefined,
       };
     },
   };
 }
 
 /** Appends and changes in place, so that a time to live that someone gave the record stays. */
-export function addEdit(keys: RedisKeys, pattern: string, urls: readonly string[]): RedisEdit<null> {
+export function addEdit(keys: RedisKeys, pattern: string, urls: readonly string[]): RedisEdit<void> {
   const list = keys.of('frontend', pattern);
   return {
     keys: [list],
@@ -50,7 +51,7 @@ export function addEdit(keys: RedisKeys, pattern: string, urls: readonly string[
         record[i] === url ? [] : [['LSET', list, String(i), String(record[i])]],
       );
       const clear = isWrongType(whole) ? [['DEL', list]] : [];
-      return { commands: [...clear, ...changed, ...pushes(list, record.slice(kept.length))], result: null };
+      return { commands: [...clear, ...changed, ...pushes(list, record.slice(kept.length))], result: undefined };
     },
   };
 }
@@ -95,13 +96,13 @@ export interface MarkWays {
   onIndex(index: number): void;
 }
 
-export function markEdit(
+export function writeMarkEdit(
   keys: RedisKeys,
   pattern: string,
   url: string,
   mark: DownMark,
   ways: MarkWays,
-): RedisEdit<null> {
+): RedisEdit<void> {
   const [list, down, dead] = [keys.of('frontend', pattern), keys.of('down', pattern), keys.of('dead', pattern)];
   return {
     keys: [list, down],
@@ -109,17 +110,18 @@ export function markEdit(
     decide([whole, hash, set]) {
       const record = toList(whole);
       // A mark of a pattern that has no record any more is not kept.
-      if (record === null) return { commands: [], result: null };
+      if (record === null) return { commands: [], result: undefined };
       const urls = record.slice(1);
       const index = urls.findIndex((written) => backendIdentity(written) === url);
       const told = ['PUBLISH', deadChannel, `${pattern};${url};${index};${urls.length}`];
-      if (ways.checker) return { commands: index === -1 ? [] : [told], result: null };
+      if (ways.checker) return { commands: index === -1 ? [] : [told], result: undefined };
       const old = isWrongType(hash) ? [] : (hash as string[]);
       const commands: RedisCommand[] = isWrongType(hash) ? [['DEL', down]] : [];
       let lastMs = Math.round(mark.untilMs);
       for (let i = 0; i + 1 < old.length; i += 2) {
         const [other, value] = [old[i] as string, parseMark(old[i + 1] as string)];
-        if (other === url && value !== null && value.untilMs >= mark.untilMs) return { commands: [], result: null };
+        if (other === url && value !== null && value.untilMs >= mark.untilMs)
+          return { commands: [], result: undefined };
         if (other !== url && (value === null || value.untilMs <= ways.nowMs)) commands.push(['HDEL', down, other]);
         else if (other !== url && value !== null) lastMs = Math.max(lastMs, value.untilMs);
       }
@@ -133,13 +135,13 @@ export function markEdit(
         }
         commands.push(told);
       }
-      return { commands, result: null };
+      return { commands, result: undefined };
     },
   };
 }
 
 /** @param deadSets whether the backend is taken out of Hipache's own dead set as well. */
-export function unmarkEdit(keys: RedisKeys, pattern: string, url: string, deadSets: boolean): RedisEdit<null> {
+export function removeMarkEdit(keys: RedisKeys, pattern: string, url: string, deadSets: boolean): RedisEdit<void> {
   const [list, down, dead] = [keys.of('frontend', pattern), keys.of('down', pattern), keys.of('dead', pattern)];
   return {
     keys: [list, down],
@@ -149,32 +151,39 @@ export function unmarkEdit(keys: RedisKeys, pattern: string, url: string, deadSe
       const index = deadSets ? urls.findIndex((written) => backendIdentity(written) === url) : -1;
       const commands = exists === 1 ? [['HDEL', down, url]] : [];
       if (index !== -1 && !isWrongType(set)) commands.push(['SREM', dead, String(index)]);
-      return { commands, result: null };
+      return { commands, result: undefined };
     },
   };
 }
 
-/** @param record null removes it. */
-export function certificateEdit(
+export function writeCertificateEdit(
   keys: RedisKeys,
   pattern: string,
-  record: { readonly certificate: string; readonly key: string } | null,
-): RedisEdit<boolean> {
+  { certificate, key }: CertificatePair,
+): RedisEdit<void> {
+  const name = keys.of('tls', pattern);
+  return {
+    keys: [name],
+    reads: [],
+    decide: () => ({
+      commands: [
+        ['DEL', name],
+        ['HSET', name, 'certificate', certificate, 'key', key],
+      ],
+      result: undefined,
+    }),
+  };
+}
+
+/** The result says whether there was a certificate. */
+export function removeCertificateEdit(keys: RedisKeys, pattern: string): RedisEdit<boolean> {
   const name = keys.of('tls', pattern);
   return {
     keys: [name],
     reads: [['EXISTS', name]],
     decide([exists]) {
-      const there = exists === 1;
-      if (record === null) return { commands: there ? [['DEL', name]] : [], result: there };
-      const fields = ['certificate', record.certificate, 'key', record.key];
-      return {
-        commands: [
-          ['DEL', name],
-          ['HSET', name, ...fields],
-        ],
-        result: there,
-      };
+      const isThere = exists === 1;
+      return { commands: isThere ? [['DEL', name]] : [], result: isThere };
     },
   };
 }

@@ -1,5 +1,15 @@
+import type { CollectionName } from '../contract.ts';
+
 /** What a key holds, by the first part of its name. */
 export type RedisRecord = 'frontend' | 'down' | 'dead' | 'tls';
+
+/** The collection that a change of a key is reported for. */
+export const collectionOf: Readonly<Record<RedisRecord, CollectionName>> = {
+  frontend: 'routes',
+  down: 'routes',
+  dead: 'routes',
+  tls: 'certificates',
+};
 
 /** When an external checker last said that it runs, in epoch seconds. Without prefix, as in the original. */
 export const checkerKey = 'hchecker_ping';
@@ -33,7 +43,7 @@ export class RedisKeys {
     if (!key.startsWith(this.#prefix)) return null;
     const colon = key.indexOf(':', this.#prefix.length);
     const record = key.slice(this.#prefix.length, colon);
-    if (record !== 'frontend' && record !== 'down' && record !== 'dead' && record !== 'tls') return null;
+    if (!isRecord(record)) return null;
     return { record, pattern: key.slice(colon + 1) };
   }
 
@@ -41,4 +51,8 @@ export class RedisKeys {
   glob(record: RedisRecord): string {
     return `${this.#prefix.replace(/[\\*?[\]]/g, '\\$&')}${record}:*`;
   }
+}
+
+function isRecord(text: string): text is RedisRecord {
+  return Object.hasOwn(collectionOf, text);
 }

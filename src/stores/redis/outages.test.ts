@@ -97,7 +97,7 @@ describe('redis, outages', () => {
     await lost;
     await until('the log to say why', () => log.some((line) => /wants a password/.test(line)));
     assert.equal(idOf(cache.cached('a.example')), 'old');
-    await assert.rejects(store.set('b.example', null, []), { code: 'STORE_DENIED' });
+    await assert.rejects(store.routes.set('b.example', null, []), { code: 'STORE_DENIED' });
     await server.cli('-a', 'changed', '--no-auth-warning', 'lset', 'frontend:a.example', '0', 'new');
     const restored = seen.event('restored');
     await server.cli('-a', 'changed', '--no-auth-warning', 'config', 'set', 'requirepass', '');
@@ -145,20 +145,20 @@ describe('redis, outages', () => {
     const server = await RedisServer.start();
     t.after(() => server.remove());
     const { store } = await serve(t, server);
-    await store.set('a.example', null, ['http://a:1']);
+    await store.routes.set('a.example', null, ['http://a:1']);
     server.freeze();
-    await assert.rejects(store.set('a.example', null, ['http://b:1']), { code: 'STORE_UNAVAILABLE' });
+    await assert.rejects(store.routes.set('a.example', null, ['http://b:1']), { code: 'STORE_UNAVAILABLE' });
     server.thaw();
     await until('writes to succeed', async () => {
       try {
-        await store.add('a.example', ['http://c:1']);
+        await store.routes.add('a.example', ['http://c:1']);
         return true;
       } catch {
         return false;
       }
     });
     const [host] = await openRedis([server.url]).then(async (other) => {
-      const hosts = await other.read(['a.example']);
+      const hosts = await other.routes.read(['a.example']);
       await other.close();
       return hosts;
     });

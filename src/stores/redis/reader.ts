@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
-import type { StoredCertificate, StoredHost } from '../contract.ts';
+import type { StoredCertificate, StoredRoute } from '../contract.ts';
 import { identitiesOf } from '../record-edit.ts';
 import type { RedisCommand, RedisConnection } from './connection.ts';
 import type { DeadSets } from './dead-sets.ts';
@@ -44,7 +44,7 @@ export class RedisReader {
     this.#keys = keys;
   }
 
-  async read(patterns: readonly string[], dead: DeadSetReading | null): Promise<(StoredHost | null)[]> {
+  async readRoutes(patterns: readonly string[], dead: DeadSetReading | null): Promise<(StoredRoute | null)[]> {
     const keys = this.#keys;
     const each = dead === null ? 2 : 4;
     const commands: RedisCommand[] = [];
@@ -91,7 +91,7 @@ export class RedisReader {
   }
 
   /** The records of the patterns after `after`: what is there of them now. */
-  async list(after: string, limit: number): Promise<{ pattern: string; frontend: readonly unknown[] }[]> {
+  async listRoutes(after: string, limit: number): Promise<{ pattern: string; frontend: readonly unknown[] }[]> {
     const listing = await this.#listing('frontend', after);
     const found: { pattern: string; frontend: readonly unknown[] }[] = [];
     while (found.length < limit) {

@@ -3,14 +3,31 @@ import type { HipacheError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { RateLimitedLog } from '../../base/rate-limited-log.ts';
 import type { DownMark } from '../../routing/backend.ts';
-import type { ChangeListener, FleetStore, Store, StoredCertificate, StoredHost } from '../contract.ts';
+import type {
+  CertificateCollection,
+  ChangeListener,
+  InstanceCollection,
+  MarkCollection,
+  RouteCollection,
+  Store,
+  StoreCapabilities,
+} from '../contract.ts';
 import { CheckerWatch } from './checker-watch.ts';
 import { defaultRedisTimings, RedisConnection, type RedisTimings } from './connection.ts';
 import { DeadSets } from './dead-sets.ts';
-import { addEdit, certificateEdit, markEdit, type RedisEdit, removeEdit, setEdit, unmarkEdit } from './edits.ts';
+import {
+  addEdit,
+  type RedisEdit,
+  removeCertificateEdit,
+  removeEdit,
+  removeMarkEdit,
+  setEdit,
+  writeCertificateEdit,
+  writeMarkEdit,
+} from './edits.ts';
 import { parseRedisUrls, type RedisEndpoints } from './endpoint.ts';
 import { errorKind, isStarting } from './errors.ts';
-import { checkerKey, RedisKeys } from './keys.ts';
+import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
 import { RedisWriter } from './writer.ts';
 
@@ -54,14 +71,31 @@ export async function openRedis(urls: readonly string[], options: RedisStoreOpti
  * is told of every change to what was read on it (CLIENT TRACKING); writes over another one.
  */
 class RedisStore implements Store {
-  readonly fleet: FleetStore = {
+  readonly routes: RouteCollection = {
+    read: (patterns) => this.#reader.readRoutes(patterns, this.#deadSetReading()),
+    set: (pattern, id, urls) => this.#write(setEdit(this.#keys, pattern, id, urls)),
+    add: (pattern, urls) => this.#write(addEdit(this.#keys, pattern, urls)),
+    remove: (pattern, urls) => this.#write(removeEdit(this.#keys, pattern, urls)),
+    list: (after, limit) => this.#reader.listRoutes(after, limit),
+  };
+  readonly marks: MarkCollection = {
+    write: (pattern, url, mark) => this.#writeMark(pattern, url, mark),
+    remove: (pattern, url) => this.#write(removeMarkEdit(this.#keys, pattern, url, this.#deadSet === true)),
+  };
+  readonly certificates: CertificateCollection = {
+    read: (patterns) => this.#reader.readCertificates(patterns),
+    write: (pattern, pair) => this.#write(writeCertificateEdit(this.#keys, pattern, pair)),
+    remove: (pattern) => this.#write(removeCertificateEdit(this.#keys, pattern)),
+    list: (after, limit) => this.#reader.listCertificates(after, limit),
+  };
+  readonly instances: InstanceCollection = {
     revision: async () => Number(await this.#reader.get(this.#keys.revision)) || 0,
-    announce: (instance, fields, ttlMs) => {
+    write: (instance, fields, ttlMs) => {
       const key = this.#keys.instance(instance);
       const hash = ['HSET', key, ...Object.entries(fields).flat()];
       return this.#writer.tell([['DEL', key], hash, ['EXPIRE', key, String(Math.ceil(ttlMs / 1000))]]);
     },
-    withdraw: (instance) => this.#writer.tell([['DEL', this.#keys.instance(instance)]]),
+    remove: (instance) => this.#writer.tell([['DEL', this.#keys.instance(instance)]]),
   };
   readonly #options: RedisStoreOptions;
   readonly #log: Pick<Log, 'info' | 'warn'>;
@@ -109,6 +143,10 @@ class RedisStore implements Store {
     );
   }
 
+  get capabilities(): StoreCapabilities {
+    return { changes: this.#expiry === null ? 'push' : 'expiry' };
+  }
+
   /** Resolves with the outcome of the first attempt; a server that is loading gets a little longer. */
   async opened(): Promise<HipacheError | null> {
     const endMs = performance.now() + startingMs;
@@ -120,66 +158,12 @@ class RedisStore implements Store {
     }
   }
 
-  async read(patterns: readonly string[]): Promise<readonly (StoredHost | null)[]> {
-    return this.#reader.read(patterns, this.#deadSetReading());
-  }
-
-  readCertificates(patterns: readonly string[]): Promise<readonly (StoredCertificate | null)[]> {
-    return this.#reader.readCertificates(patterns);
-  }
-
-  list(after: string, limit: number): Promise<readonly { pattern: string; frontend: readonly unknown[] }[]> {
-    return this.#reader.list(after, limit);
-  }
-
-  listCertificates(after: string, limit: number): Promise<readonly string[]> {
-    return this.#reader.listCertificates(after, limit);
-  }
-
   async watch(listener: ChangeListener): Promise<void> {
     await this.#connection.track();
     if (this.#closed) throw this.#connection.error;
     this.#listener = listener;
     if (!this.#connection.ready) listener.lost(this.#connection.error);
     else if (!this.#connection.tracked) this.#expireRegularly();
-  }
-
-  async set(pattern: string, id: string | null, urls: readonly string[]): Promise<void> {
-    await this.#write(setEdit(this.#keys, pattern, id, urls));
-  }
-
-  async add(pattern: string, urls: readonly string[]): Promise<void> {
-    await this.#write(addEdit(this.#keys, pattern, urls));
-  }
-
-  remove(pattern: string, urls: readonly string[]): Promise<readonly string[] | null> {
-    return this.#write(removeEdit(this.#keys, pattern, urls));
-  }
-
-  async mark(pattern: string, url: string, mark: DownMark): Promise<void> {
-    const checker = this.#checker.running;
-    await this.#write(
-      markEdit(this.#keys, pattern, url, mark, {
-        checker,
-        deadSets: this.#deadSet === true,
-        nowMs: Date.now(),
-        onIndex: (index) => this.#deadSets.bind(pattern, index, url),
-      }),
-    );
-    // The checker decides: who has asked for the mark is to see what it has decided.
-    if (checker) setImmediate(() => this.#listener?.changed([pattern]));
-  }
-
-  async unmark(pattern: string, url: string): Promise<void> {
-    await this.#write(unmarkEdit(this.#keys, pattern, url, this.#deadSet === true));
-  }
-
-  async setCertificate(pattern: string, record: { readonly certificate: string; readonly key: string }): Promise<void> {
-    await this.#write(certificateEdit(this.#keys, pattern, record));
-  }
-
-  removeCertificate(pattern: string): Promise<boolean> {
-    return this.#write(certificateEdit(this.#keys, pattern, null));
   }
 
   async close(): Promise<void> {
@@ -189,6 +173,20 @@ class RedisStore implements Store {
     this.#checker.close();
     this.#writer.close();
     this.#connection.close();
+  }
+
+  async #writeMark(pattern: string, url: string, mark: DownMark): Promise<void> {
+    const checker = this.#checker.running;
+    await this.#write(
+      writeMarkEdit(this.#keys, pattern, url, mark, {
+        checker,
+        deadSets: this.#deadSet === true,
+        nowMs: Date.now(),
+        onIndex: (index) => this.#deadSets.bind(pattern, index, url),
+      }),
+    );
+    // The checker decides: who has asked for the mark is to see what it has decided.
+    if (checker) setImmediate(() => this.#listener?.changed('routes', [pattern]));
   }
 
   async #write<Result>(edit: RedisEdit<Result>): Promise<Result> {
@@ -243,8 +241,7 @@ class RedisStore implements Store {
       return;
     }
     const known = this.#keys.parse(key);
-    if (known?.record === 'tls') this.#listener?.certificatesChanged([known.pattern]);
-    else if (known !== null) this.#listener?.changed([known.pattern]);
+    if (known !== null) this.#listener?.changed(collectionOf[known.record], [known.pattern]);
   }
 
   #onChecker(running: boolean): void {

@@ -32,6 +32,7 @@ export function redisLocation(
       await seen();
     },
     oddElements: false,
+    changes: 'push',
     writeBroken: [
       async (pattern) => {
         await run('del', key('frontend', pattern));

@@ -20,20 +20,20 @@ describe('redis, a replica and its primary', () => {
     t.after(() => store.close());
     const seen = new Watch();
     await store.watch(seen);
-    const idOf = async (pattern: string) => (await store.read([pattern]))[0]?.frontend[0];
+    const idOf = async (pattern: string) => (await store.routes.read([pattern]))[0]?.frontend[0];
     return { primary, replica, store, seen, idOf };
   }
 
   test('without the primary records are read, and writing says what is wrong', async (t) => {
     const { primary, store, seen, idOf } = await setUp(t);
-    await store.set('a.example', 'id', ['http://a:1']);
+    await store.routes.set('a.example', 'id', ['http://a:1']);
     await primary.kill();
     assert.equal(await idOf('a.example'), 'id');
-    await assert.rejects(store.set('a.example', 'other', []), { code: 'STORE_UNAVAILABLE' });
+    await assert.rejects(store.routes.set('a.example', 'other', []), { code: 'STORE_UNAVAILABLE' });
     assert.equal(seen.losses, 0);
     await primary.start();
     await until('writing to succeed', () =>
-      store.set('b.example', 'back', ['http://b:1']).then(
+      store.routes.set('b.example', 'back', ['http://b:1']).then(
         () => true,
         () => false,
       ),
@@ -44,7 +44,7 @@ describe('redis, a replica and its primary', () => {
   test('a write that does not come to the replica says so', async (t) => {
     const { primary, replica, store, idOf } = await setUp(t, 200);
     await replica.cli('replicaof', 'no', 'one');
-    await assert.rejects(store.set('a.example', 'id', []), {
+    await assert.rejects(store.routes.set('a.example', 'id', []), {
       code: 'STORE_UNAVAILABLE',
       message: /not at this replica/,
     });
@@ -54,7 +54,7 @@ describe('redis, a replica and its primary', () => {
 
   test('a replica that begins anew with another primary makes everything expire', async (t) => {
     const { primary, replica, store, seen, idOf } = await setUp(t);
-    await store.set('a.example', 'old', []);
+    await store.routes.set('a.example', 'old', []);
     assert.equal(await idOf('a.example'), 'old');
     const other = await RedisServer.start();
     t.after(() => other.remove());

@@ -1,14 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { CollectionName } from '../contract.ts';
 import { hasCertificates } from './schema.ts';
 
 /** Changes that are read at once; a poll goes on until there are none left. */
 const changesPerRead = 1000;
 
-/** Patterns whose records changed, each once. */
-export interface Changes {
-  readonly routes: readonly string[];
-  readonly certificates: readonly string[];
-}
+/** The keys of changed records, each once. */
+export type Changes = ReadonlyMap<CollectionName, ReadonlySet<string>>;
 
 /**
  * What changed in the database since the last look, by any connection of any process but the reader's own, which
@@ -48,18 +46,19 @@ export class SqliteChanges {
       this.start();
       return 'lost';
     }
-    const routes = new Set<string>();
-    const certificates = new Set<string>();
+    const changes = new Map<CollectionName, Set<string>>();
     for (;;) {
       const rows = this.#since.all(this.#revision, changesPerRead);
       for (const { revision, pattern, kind } of rows) {
-        (kind === 'certificate' ? certificates : routes).add(String(pattern));
+        const collection = kind === 'certificate' ? 'certificates' : 'routes';
+        const keys = changes.get(collection) ?? new Set();
+        changes.set(collection, keys.add(String(pattern)));
         this.#revision = Number(revision);
       }
       if (rows.length < changesPerRead) break;
     }
     this.#version = version;
-    return { routes: [...routes], certificates: [...certificates] };
+    return changes;
   }
 
   #readVersion(): number {
@@ -73,4 +72,4 @@ export class SqliteChanges {
   }
 }
 
-const none: Changes = { routes: [], certificates: [] };
+const none: Changes = new Map();

@@ -68,7 +68,7 @@ test('an empty file is taken over', async () => {
   mkdirSync(join(path, '..'));
   writeFileSync(path, '');
   const store = await openSqlite(path);
-  await store.set('a.example', null, []);
+  await store.routes.set('a.example', null, []);
   await store.close();
 });
 
@@ -76,14 +76,16 @@ test('a damaged file is said to be, and what of it can be read is served', async
   const path = newPath();
   const store = await openSqlite(path);
   const urls = Array.from({ length: 50 }, (_, i) => `http://backend-${i}:1`);
-  await Promise.all(Array.from({ length: 500 }, (_, i) => store.set(`host-${i}.example`, null, urls)));
+  await Promise.all(Array.from({ length: 500 }, (_, i) => store.routes.set(`host-${i}.example`, null, urls)));
   await store.close();
   const bytes = readFileSync(path);
   // Pages in the middle; the first ones hold the schema.
   bytes.fill(0xff, 4096 * 40, 4096 * 80);
   writeFileSync(path, bytes);
   const damaged = await openSqlite(path);
-  const results = await Promise.allSettled(Array.from({ length: 500 }, (_, i) => damaged.read([`host-${i}.example`])));
+  const results = await Promise.allSettled(
+    Array.from({ length: 500 }, (_, i) => damaged.routes.read([`host-${i}.example`])),
+  );
   const errors = results.filter((result) => result.status === 'rejected');
   assert.ok(errors.length > 0 && errors.length < 500, `${errors.length} of 500 failed`);
   for (const { reason } of errors) {
@@ -115,7 +117,7 @@ for (const [what, restrict, release] of [
     test(`a read-only ${what} is served and not written${running ? ', also beside a process that writes' : ''}`, async () => {
       const path = newPath();
       const store = await openSqlite(path);
-      await store.set('a.example', null, ['http://a:1']);
+      await store.routes.set('a.example', null, ['http://a:1']);
       chmodSync(path, 0o644);
       chmodSync(join(path, '..'), 0o755);
       if (running) for (const suffix of ['-wal', '-shm']) chmodSync(`${path}${suffix}`, 0o644);
@@ -125,8 +127,8 @@ for (const [what, restrict, release] of [
         const lines = await linesOf(
           child(
             `const store = await openSqlite(${JSON.stringify(path)});
-            say(JSON.stringify((await store.read(['a.example']))[0].frontend));
-            for (const write of [store.set('b', null, []), store.mark('a.example', 'http://a:1', { untilMs: 1, sinceMs: 0, reason: '', instance: '' })])
+            say(JSON.stringify((await store.routes.read(['a.example']))[0].frontend));
+            for (const write of [store.routes.set('b', null, []), store.marks.write('a.example', 'http://a:1', { untilMs: 1, sinceMs: 0, reason: '', instance: '' })])
               await write.then(() => say('written'), (error) => say(error.code + ' ' + error.message.includes(${JSON.stringify(path)})));
             await store.close();`,
             unprivileged,
@@ -144,7 +146,7 @@ for (const [what, restrict, release] of [
 test('a read-only store is written once it may be, without a restart', async () => {
   const path = newPath();
   const store = await openSqlite(path);
-  await store.set('a.example', null, ['http://a:1']);
+  await store.routes.set('a.example', null, ['http://a:1']);
   await store.close();
   const place = join(path, '..');
   if (unprivileged.uid !== undefined) for (const each of [path, place]) chownSync(each, unprivileged.uid, 0);
@@ -154,11 +156,11 @@ test('a read-only store is written once it may be, without a restart', async () 
     const store = await openSqlite(${JSON.stringify(path)});
     const restored = Promise.withResolvers();
     await store.watch({ changed() {}, lost() {}, restored: restored.resolve });
-    await store.set('b.example', null, []).catch((error) => say(error.code));
+    await store.routes.set('b.example', null, []).catch((error) => say(error.code));
     chmodSync(${JSON.stringify(place)}, 0o755);
     await restored.promise;
-    await store.set('b.example', null, []);
-    say((await store.read(['b.example']))[0].frontend[0]);
+    await store.routes.set('b.example', null, []);
+    say((await store.routes.read(['b.example']))[0].frontend[0]);
     await store.close();`,
     unprivileged,
   );
@@ -184,23 +186,23 @@ test('a write past the room that there is fails whole, and the store goes on', a
   connection.exec('PRAGMA max_page_count = 40');
   const tables = new SqliteTables(connection, 100);
   const urls = Array.from({ length: 20_000 }, (_, i) => `http://backend-${i}.internal.example:80`);
-  tables.write([{ kind: 'set', pattern: 'a.example', id: null, urls: ['http://a:1'] }], 0);
+  tables.write([{ kind: 'setRoute', pattern: 'a.example', id: null, urls: ['http://a:1'] }], 0);
   assert.throws(
     () =>
       tables.write(
         [
-          { kind: 'set', pattern: 'b.example', id: null, urls: [] },
-          { kind: 'set', pattern: 'big.example', id: null, urls },
+          { kind: 'setRoute', pattern: 'b.example', id: null, urls: [] },
+          { kind: 'setRoute', pattern: 'big.example', id: null, urls },
         ],
         0,
       ),
     (error) => storeError(error, path).code === 'STORE_FULL' && storeError(error, path).message.includes(path),
   );
   assert.deepEqual(
-    tables.read(['a.example', 'b.example', 'big.example']).map((row) => row?.record ?? null),
+    tables.readRoutes(['a.example', 'b.example', 'big.example']).map((row) => row?.record ?? null),
     ['["a.example","http://a:1"]', null, null],
   );
-  tables.write([{ kind: 'set', pattern: 'c.example', id: null, urls: [] }], 0);
+  tables.write([{ kind: 'setRoute', pattern: 'c.example', id: null, urls: [] }], 0);
   connection.close();
 });
 
@@ -217,11 +219,11 @@ if (mayMount) {
       import { rmSync, writeFileSync, writeSync } from 'node:fs';
       const { openSqlite } = await import(${module});
       const say = (text) => writeSync(1, text + '\\n');
-      const write = (store) => store.set('big.example', null, Array.from({ length: 5000 }, (_, i) => 'http://b' + i + ':80'))
+      const write = (store) => store.routes.set('big.example', null, Array.from({ length: 5000 }, (_, i) => 'http://b' + i + ':80'))
         .then(() => say('written'), (error) => say(error.code + ' ' + error.message.includes(${path})));
-      const read = async (store) => say(JSON.stringify((await store.read(['a.example', 'big.example'])).map((host) => host?.frontend.length)));
+      const read = async (store) => say(JSON.stringify((await store.routes.read(['a.example', 'big.example'])).map((host) => host?.frontend.length)));
       let store = await openSqlite(${path});
-      await store.set('a.example', null, ['http://a:1']);
+      await store.routes.set('a.example', null, ['http://a:1']);
       const fill = () => { try { writeFileSync(${JSON.stringify(join(mount, 'other'))}, Buffer.alloc(4 << 20), { flag: 'a' }) } catch {} };
       fill();
       await write(store); await read(store);
@@ -254,30 +256,33 @@ if (mayMount) {
 test('a file that is deleted while open is not written any more, is told, and goes on being read', async () => {
   const path = newPath();
   const store = await openSqlite(path);
-  await store.set('a.example', null, ['http://a:1']);
+  await store.routes.set('a.example', null, ['http://a:1']);
   const watch = new Watch();
   await store.watch(watch);
   const lost = watch.event('lost');
   for (const suffix of ['', '-wal', '-shm']) renameSync(`${path}${suffix}`, `${path}.away${suffix}`);
   await lost;
-  await assert.rejects(store.set('b.example', null, []), { code: 'STORE_UNAVAILABLE', message: /deleted or replaced/ });
-  assert.ok((await store.read(['a.example']))[0]);
+  await assert.rejects(store.routes.set('b.example', null, []), {
+    code: 'STORE_UNAVAILABLE',
+    message: /deleted or replaced/,
+  });
+  assert.ok((await store.routes.read(['a.example']))[0]);
   assert.equal(existsSync(path), false);
   const restored = watch.event('restored');
   for (const suffix of ['-wal', '-shm', '']) renameSync(`${path}.away${suffix}`, `${path}${suffix}`);
   await restored;
-  await store.set('b.example', null, []);
+  await store.routes.set('b.example', null, []);
   await store.close();
 });
 
 test('a file that is replaced by a backup is taken up, with everything unverified', async () => {
   const path = newPath();
   const store = await openSqlite(path);
-  await store.set('a.example', 'old', ['http://a:1']);
+  await store.routes.set('a.example', 'old', ['http://a:1']);
   await store.close();
   copyFileSync(path, `${path}.backup`);
   const current = await openSqlite(path);
-  await current.set('a.example', 'new', ['http://a:1']);
+  await current.routes.set('a.example', 'new', ['http://a:1']);
   const watch = new Watch();
   await current.watch(watch);
   const restored = watch.event('restored');
@@ -286,44 +291,44 @@ test('a file that is replaced by a backup is taken up, with everything unverifie
   renameSync(`${path}.backup`, path);
   await restored;
   assert.equal(watch.losses, 1);
-  assert.equal((await current.read(['a.example']))[0]?.frontend[0], 'old');
-  await current.set('a.example', 'newer', []);
+  assert.equal((await current.routes.read(['a.example']))[0]?.frontend[0], 'old');
+  await current.routes.set('a.example', 'newer', []);
   await current.close();
   const again = await openSqlite(path);
-  assert.equal((await again.read(['a.example']))[0]?.frontend[0], 'newer');
+  assert.equal((await again.routes.read(['a.example']))[0]?.frontend[0], 'newer');
   await again.close();
 });
 
 test('what is left of a killed process is no obstacle to reading alone', async () => {
   const path = newPath();
   const writer = child(`const store = await openSqlite(${JSON.stringify(path)});
-    await store.set('a.example', null, ['http://a:1']); say('ready');`);
+    await store.routes.set('a.example', null, ['http://a:1']); say('ready');`);
   await firstLine(writer);
   const ended = once(writer, 'exit');
   writer.kill('SIGKILL');
   await ended;
   const store = await openSqlite(path, { create: false });
-  assert.ok((await store.read(['a.example']))[0]);
+  assert.ok((await store.routes.read(['a.example']))[0]);
   await store.close();
 });
 
 test('a store whose thread ends is opened again, and says what happened meanwhile', async () => {
   const path = newPath();
   const large = await openSqlite(path);
-  await large.set('a.example', null, ['http://127.0.0.1:1']);
+  await large.routes.set('a.example', null, ['http://127.0.0.1:1']);
   const longUrl = `http://127.0.0.1:1/${'x'.repeat(1_000_000)}`;
-  for (let count = 0; count < 60; count++) await large.set(`${count}.example`, null, [longUrl]);
+  for (let count = 0; count < 60; count++) await large.routes.set(`${count}.example`, null, [longUrl]);
   const small = await openSqlite(path, { threadMemoryMib: 16 });
   const watch = new Watch();
   await small.watch(watch);
   const lost = watch.event('lost');
   const restored = watch.event('restored');
-  await assert.rejects(small.list('', 1000), { code: 'STORE_UNAVAILABLE' });
+  await assert.rejects(small.routes.list('', 1000), { code: 'STORE_UNAVAILABLE' });
   await lost;
   await restored;
-  assert.deepEqual((await small.read(['a.example']))[0]?.frontend, ['a.example', 'http://127.0.0.1:1']);
-  const told = watch.next('b.example');
-  await large.set('b.example', null, ['http://127.0.0.1:2']);
+  assert.deepEqual((await small.routes.read(['a.example']))[0]?.frontend, ['a.example', 'http://127.0.0.1:1']);
+  const told = watch.next('routes', 'b.example');
+  await large.routes.set('b.example', null, ['http://127.0.0.1:2']);
   await told;
   await small.close();
   await large.close();

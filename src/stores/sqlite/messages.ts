@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../base/errors.ts';
+import type { CertificatePair } from '../contract.ts';
 import type { Changes } from './changes.ts';
-import type { CertificateRow, HostRow, Write } from './tables.ts';
+import type { RouteRow, Write } from './tables.ts';
 
 /** What the thread is started with. */
 export interface ThreadSettings {
@@ -11,8 +12,8 @@ export interface ThreadSettings {
 }
 
 export type ThreadRequest =
-  | { readonly kind: 'read'; readonly patterns: readonly string[] }
-  | { readonly kind: 'list'; readonly after: string; readonly limit: number }
+  | { readonly kind: 'readRoutes'; readonly patterns: readonly string[] }
+  | { readonly kind: 'listRoutes'; readonly after: string; readonly limit: number }
   | { readonly kind: 'readCertificates'; readonly patterns: readonly string[] }
   | { readonly kind: 'listCertificates'; readonly after: string; readonly limit: number }
   | { readonly kind: 'watch' }
@@ -29,9 +30,9 @@ export interface ErrorMessage {
 }
 
 export type ThreadReply =
-  | { readonly kind: 'rows'; readonly rows: readonly (HostRow | null)[] }
+  | { readonly kind: 'routes'; readonly rows: readonly (RouteRow | null)[] }
   | { readonly kind: 'list'; readonly rows: readonly { pattern: string; record: string }[] }
-  | { readonly kind: 'certificates'; readonly rows: readonly (CertificateRow | null)[] }
+  | { readonly kind: 'certificates'; readonly rows: readonly (CertificatePair | null)[] }
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
   | { readonly kind: 'done'; readonly removed: readonly string[] | null }
   | { readonly kind: 'error'; readonly error: ErrorMessage };

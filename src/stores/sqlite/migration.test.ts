@@ -46,14 +46,14 @@ test('a store file of version 1 keeps its routes, and takes certificates', async
   const stores = await Promise.all([openSqlite(path), openSqlite(path), openSqlite(path, { create: false })]);
   const [store, other] = stores;
   assert.ok(store && other);
-  assert.deepEqual((await store.read(['a.example']))[0]?.frontend, ['id', 'http://a:1']);
+  assert.deepEqual((await store.routes.read(['a.example']))[0]?.frontend, ['id', 'http://a:1']);
   const seen = new Watch();
   await other.watch(seen);
-  const [told, toldCertificate] = [seen.next('a.example'), seen.nextCertificate('a.example')];
-  await store.add('a.example', ['http://b:1']);
-  await store.setCertificate('a.example', { certificate: 'c', key: 'k' });
+  const [told, toldCertificate] = [seen.next('routes', 'a.example'), seen.next('certificates', 'a.example')];
+  await store.routes.add('a.example', ['http://b:1']);
+  await store.certificates.write('a.example', { certificate: 'c', key: 'k' });
   await Promise.all([told, toldCertificate]);
-  assert.deepEqual(await other.readCertificates(['a.example']), [{ certificate: 'c', key: 'k' }]);
+  assert.deepEqual(await other.certificates.read(['a.example']), [{ certificate: 'c', key: 'k' }]);
   await Promise.all(stores.map((each) => each.close()));
 });
 
@@ -65,9 +65,9 @@ test('a store file of version 1 that cannot be written is served as it is, witho
   // Another user, since root may write whatever the mode says.
   const reader = child(
     `const store = await openSqlite(${JSON.stringify(path)});
-    await store.watch({ changed() {}, certificatesChanged() {}, expired() {}, lost() {}, restored() {} });
-    const [host] = await store.read(['a.example']);
-    say(JSON.stringify([host.frontend, await store.readCertificates(['a.example']), await store.listCertificates('', 9)]));
+    await store.watch({ changed() {}, expired() {}, lost() {}, restored() {} });
+    const [host] = await store.routes.read(['a.example']);
+    say(JSON.stringify([host.frontend, await store.certificates.read(['a.example']), await store.certificates.list('', 9)]));
     await store.close();`,
     process.getuid?.() === 0 ? { uid: 65_534 } : {},
   );

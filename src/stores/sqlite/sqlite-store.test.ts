@@ -22,6 +22,7 @@ describeStore('sqlite', async () => {
     open: () => openSqlite(path),
     writeRaw: (pattern, record) => write(pattern, JSON.stringify(record)),
     oddElements: true,
+    changes: 'poll',
     writeBroken: ['not json', '{"a": 1}', '"text"', ''].map((text) => (pattern: string) => write(pattern, text)),
     async dispose() {},
   };
@@ -30,7 +31,7 @@ describeStore('sqlite', async () => {
 test('a new store is made with its directory, for its user alone', async () => {
   const path = newPath();
   const store = await openSqlite(path);
-  await store.set('a.example', null, ['http://a:1']);
+  await store.routes.set('a.example', null, ['http://a:1']);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(statSync(`${path}-wal`).mode & 0o777, 0o600);
   assert.equal(statSync(join(path, '..')).mode & 0o027, 0);
@@ -53,7 +54,7 @@ test('many processes may make the same store at once', async () => {
   const children = Array.from({ length: 4 }, (_, i) =>
     linesOf(
       child(`const store = await openSqlite(${JSON.stringify(path)});
-        for (let i = 0; i < 20; i++) await store.add('all.example', ['http://h${i}-' + i + ':1']);
+        for (let i = 0; i < 20; i++) await store.routes.add('all.example', ['http://h${i}-' + i + ':1']);
         await store.close(); say('done');`),
     ),
   );
@@ -62,7 +63,7 @@ test('many processes may make the same store at once', async () => {
     Array.from({ length: 4 }, () => ['done']),
   );
   const store = await openSqlite(path);
-  assert.equal((await store.read(['all.example']))[0]?.frontend.length, 81);
+  assert.equal((await store.routes.read(['all.example']))[0]?.frontend.length, 81);
   await store.close();
 });
 
@@ -75,7 +76,7 @@ test('every acknowledged write outlives kill -9 of every process at any moment',
         for (let i = 0; ; i++) {
           await Promise.all([0, 1, 2].map(async (j) => {
             const host = '${writer}-' + ((i * 3 + j) % 50) + '.example';
-            await store.set(host, '${round}-' + i, ['http://a:1']);
+            await store.routes.set(host, '${round}-' + i, ['http://a:1']);
             say(host + ' ${round}-' + i);
           }));
         }`),
@@ -94,7 +95,7 @@ test('every acknowledged write outlives kill -9 of every process at any moment',
     await Promise.all(output);
     const store = await openSqlite(path);
     const hosts = [...acknowledged.keys()];
-    const read = await store.read(hosts);
+    const read = await store.routes.read(hosts);
     for (const [i, host] of hosts.entries()) {
       const [wantedRound = 0, wanted = 0] = (acknowledged.get(host) ?? '').split('-').map(Number);
       const [foundRound = -1, found = -1] = String(read[i]?.frontend[0]).split('-').map(Number);
@@ -112,11 +113,11 @@ test('every acknowledged write outlives kill -9 of every process at any moment',
 test('what was asked for before closing is still written', async () => {
   const path = newPath();
   const store = await openSqlite(path);
-  const writes = Array.from({ length: 600 }, (_, i) => store.set(`h${i}.example`, null, []));
+  const writes = Array.from({ length: 600 }, (_, i) => store.routes.set(`h${i}.example`, null, []));
   await store.close();
   await Promise.all(writes);
   const again = await openSqlite(path);
-  assert.equal((await again.list('', 1000)).length, 600);
+  assert.equal((await again.routes.list('', 1000)).length, 600);
   await again.close();
 });
 
@@ -125,10 +126,10 @@ test('a change by another process is told', async () => {
   const store = await openSqlite(path);
   const watch = new Watch();
   await store.watch(watch);
-  const told = watch.next('other.example');
+  const told = watch.next('routes', 'other.example');
   await linesOf(
     child(`const store = await openSqlite(${JSON.stringify(path)});
-    await store.set('other.example', null, ['http://a:1']); await store.close();`),
+    await store.routes.set('other.example', null, ['http://a:1']); await store.close();`),
   );
   await told;
   await store.close();
@@ -137,15 +138,15 @@ test('a change by another process is told', async () => {
 test('while another process holds the write lock, reads are answered, writes wait for it', async () => {
   const path = newPath();
   const store = await openSqlite(path);
-  await store.set('a.example', null, ['http://a:1']);
+  await store.routes.set('a.example', null, ['http://a:1']);
   const holder = new DatabaseSync(path);
   holder.exec('BEGIN IMMEDIATE');
   let written = false;
-  const write = store.set('b.example', null, ['http://b:1']).then(() => {
+  const write = store.routes.set('b.example', null, ['http://b:1']).then(() => {
     written = true;
   });
-  const mark = store.mark('a.example', 'http://a:1', { untilMs: 1, sinceMs: 0, reason: 'x', instance: 'i' });
-  for (let i = 0; i < 20; i++) assert.ok((await store.read(['a.example']))[0]);
+  const mark = store.marks.write('a.example', 'http://a:1', { untilMs: 1, sinceMs: 0, reason: 'x', instance: 'i' });
+  for (let i = 0; i < 20; i++) assert.ok((await store.routes.read(['a.example']))[0]);
   assert.equal(written, false);
   holder.exec('COMMIT');
   holder.close();
@@ -158,14 +159,14 @@ test('a write lock that is held for too long is said to be', async () => {
   const store = await openSqlite(path);
   const holder = new DatabaseSync(path);
   holder.exec('BEGIN IMMEDIATE');
-  await assert.rejects(store.set('a.example', null, []), (error: Error & { code?: string }) => {
+  await assert.rejects(store.routes.set('a.example', null, []), (error: Error & { code?: string }) => {
     assert.equal(error.code, 'STORE_BUSY');
     assert.ok(error.message.includes(path));
     return true;
   });
   holder.exec('ROLLBACK');
   holder.close();
-  await store.set('a.example', null, []);
+  await store.routes.set('a.example', null, []);
   await store.close();
 });
 
@@ -186,8 +187,8 @@ test('a watcher that falls behind the log of changes is told that it did', async
   raw.close();
   await restored;
   assert.equal(watch.losses, 1);
-  const told = watch.next('after.example');
-  await watcher.set('after.example', null, []);
+  const told = watch.next('routes', 'after.example');
+  await watcher.routes.set('after.example', null, []);
   await told;
   await watcher.close();
 });
@@ -195,9 +196,14 @@ test('a watcher that falls behind the log of changes is told that it did', async
 test('the log of changes is bounded, and ended marks are cleared away', async () => {
   const path = newPath();
   const store = await openSqlite(path, { changesKept: 50 });
-  await store.set('a.example', null, ['http://a:1', 'http://b:1']);
-  await store.mark('a.example', 'http://a:1', { untilMs: Date.now() - 1, sinceMs: 0, reason: 'x', instance: 'i' });
-  for (let i = 0; i < 200; i++) await store.set('b.example', String(i), []);
+  await store.routes.set('a.example', null, ['http://a:1', 'http://b:1']);
+  await store.marks.write('a.example', 'http://a:1', {
+    untilMs: Date.now() - 1,
+    sinceMs: 0,
+    reason: 'x',
+    instance: 'i',
+  });
+  for (let i = 0; i < 200; i++) await store.routes.set('b.example', String(i), []);
   await store.close();
   const raw = new DatabaseSync(path);
   const { changes, marks } = raw

@@ -2,7 +2,15 @@ import { Worker } from 'node:worker_threads';
 import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
-import type { ChangeListener, Store, StoredCertificate, StoredHost } from '../contract.ts';
+import type {
+  CertificateCollection,
+  ChangeListener,
+  MarkCollection,
+  RouteCollection,
+  Store,
+  StoreCapabilities,
+  StoredRoute,
+} from '../contract.ts';
 import type { Changes } from './changes.ts';
 import type {
   ErrorMessage,
@@ -12,7 +20,7 @@ import type {
   ThreadRequest,
   ThreadSettings,
 } from './messages.ts';
-import { type HostRow, parseArray } from './tables.ts';
+import { parseArray, type RouteRow } from './tables.ts';
 
 /** Changes that the log keeps: about 40 s of 500 a second. A watcher that is further behind starts anew. */
 const changesKeptDefault = 20_000;
@@ -53,6 +61,45 @@ export async function openSqlite(path: string, options: SqliteStoreOptions = {})
  * A thread that ends by itself is replaced; what happened meanwhile is told as `lost` and `restored`.
  */
 class SqliteStore implements Store {
+  readonly capabilities: StoreCapabilities = { changes: 'poll' };
+  readonly routes: RouteCollection = {
+    read: async (patterns) => {
+      const reply = await this.#ask({ kind: 'readRoutes', patterns });
+      return reply.kind === 'routes' ? reply.rows.map(toStoredRoute) : [];
+    },
+    set: (pattern, id, urls) => this.#done({ kind: 'setRoute', pattern, id, urls }),
+    add: (pattern, urls) => this.#done({ kind: 'addToRoute', pattern, urls }),
+    remove: async (pattern, urls) => {
+      const reply = await this.#ask({ kind: 'removeFromRoute', pattern, urls });
+      return reply.kind === 'done' ? reply.removed : null;
+    },
+    list: async (after, limit) => {
+      const reply = await this.#ask({ kind: 'listRoutes', after, limit });
+      if (reply.kind !== 'list') return [];
+      return reply.rows.map(({ pattern, record }) => ({ pattern, frontend: parseArray(record) ?? [record] }));
+    },
+  };
+  readonly marks: MarkCollection = {
+    write: (pattern, url, mark) => this.#done({ kind: 'writeMark', pattern, url, mark }),
+    remove: (pattern, url) => this.#done({ kind: 'removeMark', pattern, url }),
+  };
+  readonly certificates: CertificateCollection = {
+    read: async (patterns) => {
+      const reply = await this.#ask({ kind: 'readCertificates', patterns });
+      return reply.kind === 'certificates' ? reply.rows : [];
+    },
+    write: (pattern, { certificate, key }) =>
+      this.#done({ kind: 'writeCertificate', pattern, pair: { certificate, key } }),
+    remove: async (pattern) => {
+      const reply = await this.#ask({ kind: 'removeCertificate', pattern });
+      return reply.kind === 'done' && reply.removed !== null;
+    },
+    list: async (after, limit) => {
+      const reply = await this.#ask({ kind: 'listCertificates', after, limit });
+      return reply.kind === 'patterns' ? reply.patterns : [];
+    },
+  };
+  readonly instances = null;
   readonly opened: Promise<void>;
   readonly #settings: ThreadSettings;
   #thread: Worker;
@@ -75,63 +122,9 @@ class SqliteStore implements Store {
     this.#thread = this.#startThread(settings);
   }
 
-  async read(patterns: readonly string[]): Promise<readonly (StoredHost | null)[]> {
-    const reply = await this.#ask({ kind: 'read', patterns });
-    return reply.kind === 'rows' ? reply.rows.map(toStoredHost) : [];
-  }
-
-  async list(after: string, limit: number): Promise<readonly { pattern: string; frontend: readonly unknown[] }[]> {
-    const reply = await this.#ask({ kind: 'list', after, limit });
-    if (reply.kind !== 'list') return [];
-    return reply.rows.map(({ pattern, record }) => ({ pattern, frontend: parseArray(record) ?? [record] }));
-  }
-
   async watch(listener: ChangeListener): Promise<void> {
     this.#listener = listener;
     await this.#ask({ kind: 'watch' });
-  }
-
-  async set(pattern: string, id: string | null, urls: readonly string[]): Promise<void> {
-    await this.#ask({ kind: 'set', pattern, id, urls });
-  }
-
-  async add(pattern: string, urls: readonly string[]): Promise<void> {
-    await this.#ask({ kind: 'add', pattern, urls });
-  }
-
-  async remove(pattern: string, urls: readonly string[]): Promise<readonly string[] | null> {
-    const reply = await this.#ask({ kind: 'remove', pattern, urls });
-    return reply.kind === 'done' ? reply.removed : null;
-  }
-
-  async mark(pattern: string, url: string, mark: DownMark): Promise<void> {
-    await this.#ask({ kind: 'mark', pattern, url, mark });
-  }
-
-  async unmark(pattern: string, url: string): Promise<void> {
-    await this.#ask({ kind: 'unmark', pattern, url });
-  }
-
-  async readCertificates(patterns: readonly string[]): Promise<readonly (StoredCertificate | null)[]> {
-    const reply = await this.#ask({ kind: 'readCertificates', patterns });
-    return reply.kind === 'certificates' ? reply.rows : [];
-  }
-
-  async setCertificate(
-    pattern: string,
-    { certificate, key }: { readonly certificate: string; readonly key: string },
-  ): Promise<void> {
-    await this.#ask({ kind: 'setCertificate', pattern, record: { certificate, key } });
-  }
-
-  async removeCertificate(pattern: string): Promise<boolean> {
-    const reply = await this.#ask({ kind: 'removeCertificate', pattern });
-    return reply.kind === 'done' && reply.removed !== null;
-  }
-
-  async listCertificates(after: string, limit: number): Promise<readonly string[]> {
-    const reply = await this.#ask({ kind: 'listCertificates', after, limit });
-    return reply.kind === 'patterns' ? reply.patterns : [];
   }
 
   close(): Promise<void> {
@@ -166,6 +159,10 @@ class SqliteStore implements Store {
     thread.on('error', end);
     thread.on('exit', () => end(new Error('its thread ended')));
     return thread;
+  }
+
+  async #done(request: ThreadRequest): Promise<void> {
+    await this.#ask(request);
   }
 
   #ask(request: ThreadRequest): Promise<ThreadReply> {
@@ -219,9 +216,8 @@ class SqliteStore implements Store {
     }
   }
 
-  #onChanged({ routes, certificates }: Changes): void {
-    if (routes.length > 0) this.#listener?.changed(routes);
-    if (certificates.length > 0) this.#listener?.certificatesChanged(certificates);
+  #onChanged(changes: Changes): void {
+    for (const [collection, keys] of changes) this.#listener?.changed(collection, [...keys]);
   }
 
   #onOpened(): void {
@@ -266,7 +262,7 @@ class SqliteStore implements Store {
   }
 }
 
-function toStoredHost(row: HostRow | null): StoredHost | null {
+function toStoredRoute(row: RouteRow | null): StoredRoute | null {
   if (row === null) return null;
   const down = row.marks === null ? noMarks : new Map<string, DownMark>();
   for (const [url, untilMs, sinceMs, reason, instance] of row.marks ?? []) {

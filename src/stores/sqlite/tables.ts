@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { DownMark } from '../../routing/backend.ts';
+import type { CertificatePair } from '../contract.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
 import { hasCertificates } from './schema.ts';
 
@@ -7,25 +8,24 @@ import { hasCertificates } from './schema.ts';
 type MarkRow = readonly [url: string, untilMs: number, sinceMs: number, reason: string, instance: string];
 
 /** A record and its marks, as they go between threads: unparsed, null for the usual case of no marks. */
-export interface HostRow {
+export interface RouteRow {
   readonly record: string;
   readonly marks: readonly MarkRow[] | null;
 }
 
-/** A certificate and its key, as they go between threads. */
-export interface CertificateRow {
-  readonly certificate: string;
-  readonly key: string;
-}
-
 /** A change of the tables. */
 export type Write =
-  | { readonly kind: 'set'; readonly pattern: string; readonly id: string | null; readonly urls: readonly string[] }
-  | { readonly kind: 'add'; readonly pattern: string; readonly urls: readonly string[] }
-  | { readonly kind: 'remove'; readonly pattern: string; readonly urls: readonly string[] }
-  | { readonly kind: 'mark'; readonly pattern: string; readonly url: string; readonly mark: DownMark }
-  | { readonly kind: 'unmark'; readonly pattern: string; readonly url: string }
-  | { readonly kind: 'setCertificate'; readonly pattern: string; readonly record: CertificateRow }
+  | {
+      readonly kind: 'setRoute';
+      readonly pattern: string;
+      readonly id: string | null;
+      readonly urls: readonly string[];
+    }
+  | { readonly kind: 'addToRoute'; readonly pattern: string; readonly urls: readonly string[] }
+  | { readonly kind: 'removeFromRoute'; readonly pattern: string; readonly urls: readonly string[] }
+  | { readonly kind: 'writeMark'; readonly pattern: string; readonly url: string; readonly mark: DownMark }
+  | { readonly kind: 'removeMark'; readonly pattern: string; readonly url: string }
+  | { readonly kind: 'writeCertificate'; readonly pattern: string; readonly pair: CertificatePair }
   | { readonly kind: 'removeCertificate'; readonly pattern: string };
 
 /** Changes past those that are kept, before they are trimmed: so that not every write has to. */
@@ -46,7 +46,7 @@ export class SqliteTables {
   }
 
   /** The rows of `patterns`, in their order, in one snapshot. */
-  read(patterns: readonly string[]): (HostRow | null)[] {
+  readRoutes(patterns: readonly string[]): (RouteRow | null)[] {
     if (patterns.length === 1) return [this.#readOne(patterns[0] as string)];
     this.#database.exec('BEGIN');
     try {
@@ -56,12 +56,12 @@ export class SqliteTables {
     }
   }
 
-  list(after: string, limit: number): { pattern: string; record: string }[] {
+  listRoutes(after: string, limit: number): { pattern: string; record: string }[] {
     const rows = this.#statement('SELECT pattern, record FROM frontends WHERE pattern > ? ORDER BY pattern LIMIT ?');
     return rows.all(after, limit).map(({ pattern, record }) => ({ pattern: String(pattern), record: String(record) }));
   }
 
-  readCertificates(patterns: readonly string[]): (CertificateRow | null)[] {
+  readCertificates(patterns: readonly string[]): (CertificatePair | null)[] {
     if (!this.#hasCertificates) return patterns.map(() => null);
     const statement = this.#statement('SELECT certificate, key FROM certificates WHERE pattern = ?');
     return patterns.map((pattern) => {
@@ -94,22 +94,22 @@ export class SqliteTables {
   #apply(write: Write): readonly string[] | null {
     const { pattern } = write;
     switch (write.kind) {
-      case 'set':
+      case 'setRoute':
         this.#put(pattern, setRecord(this.#record(pattern), pattern, write.id, write.urls));
         return null;
-      case 'add':
+      case 'addToRoute':
         this.#put(pattern, addToRecord(this.#record(pattern), pattern, write.urls));
         return null;
-      case 'remove':
+      case 'removeFromRoute':
         return this.#remove(pattern, write.urls);
-      case 'mark':
+      case 'writeMark':
         this.#mark(pattern, write.url, write.mark);
         return null;
-      case 'unmark':
+      case 'removeMark':
         this.#statement('DELETE FROM down WHERE pattern = ? AND url = ?').run(pattern, write.url);
         return null;
-      case 'setCertificate':
-        this.#setCertificate(pattern, write.record);
+      case 'writeCertificate':
+        this.#writeCertificate(pattern, write.pair);
         return null;
       case 'removeCertificate': {
         const { changes } = this.#statement('DELETE FROM certificates WHERE pattern = ?').run(pattern);
@@ -141,7 +141,7 @@ export class SqliteTables {
     return removed;
   }
 
-  #setCertificate(pattern: string, { certificate, key }: CertificateRow): void {
+  #writeCertificate(pattern: string, { certificate, key }: CertificatePair): void {
     this.#statement(`
       INSERT INTO certificates VALUES (?, ?, ?)
       ON CONFLICT (pattern) DO UPDATE SET certificate = excluded.certificate, key = excluded.key`).run(
@@ -188,7 +188,7 @@ export class SqliteTables {
     this.#statement('DELETE FROM down WHERE until_ms <= ?').run(nowMs);
   }
 
-  #readOne(pattern: string): HostRow | null {
+  #readOne(pattern: string): RouteRow | null {
     const record = this.#recordText(pattern);
     if (record === null) return null;
     const rows = this.#statement('SELECT url, until_ms, since_ms, reason, instance FROM down WHERE pattern = ?').all(

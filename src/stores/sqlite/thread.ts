@@ -85,11 +85,11 @@ function onRequests(requests: ThreadRequests): void {
 
 function onRequest(id: number, request: ThreadRequest): void {
   switch (request.kind) {
-    case 'read':
-      reply(id, { kind: 'rows', rows: database.reader.read(request.patterns) });
+    case 'readRoutes':
+      reply(id, { kind: 'routes', rows: database.reader.readRoutes(request.patterns) });
       return;
-    case 'list':
-      reply(id, { kind: 'list', rows: database.reader.list(request.after, request.limit) });
+    case 'listRoutes':
+      reply(id, { kind: 'list', rows: database.reader.listRoutes(request.after, request.limit) });
       return;
     case 'readCertificates':
       reply(id, { kind: 'certificates', rows: database.reader.readCertificates(request.patterns) });
@@ -106,8 +106,8 @@ function onRequest(id: number, request: ThreadRequest): void {
     case 'close':
       close(id);
       return;
-    case 'mark':
-    case 'unmark':
+    case 'writeMark':
+    case 'removeMark':
       enqueue(marks, id, request);
       return;
     default:
@@ -183,7 +183,7 @@ function tellChanges(): void {
       error: { code: 'STORE_UNAVAILABLE', message: `${settings.path}: its log of changes was overrun` },
     });
     post({ kind: 'restored' });
-  } else if (changed.routes.length + changed.certificates.length > 0) {
+  } else if (changed.size > 0) {
     post({ kind: 'changed', changes: changed });
   }
   if ((polls - reopenedAt) * pollMs > reopenFigures.longestMs) reopenPauses.reset();
