@@ -5,7 +5,7 @@ import { type BackendTarget, readBackendUrl } from '../routing/backend-url.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import { type ProbeResult, probe } from './probe.ts';
 
-/** What of the store is used: declared here, implemented by the drivers of `stores/`. */
+/** The collections of a store that probes use: declared here, implemented by the drivers of `stores/`. */
 export interface MarkStore {
   readonly routes: { read(patterns: readonly string[]): Promise<readonly (MarkedRoute | null)[]> };
   readonly marks: {

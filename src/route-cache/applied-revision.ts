@@ -2,28 +2,28 @@ import { CoalescedTask } from '../base/coalesced-task.ts';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
 import type { InstanceCollection } from '../stores/contract.ts';
 
-/** Between two looks at the revision, in ms, however often the store is written. */
+/** Between two readings of the revision, in ms, however often the store is written. */
 const pauseMs = 100;
 
 export interface AppliedRevisionOptions {
   readonly instances: Pick<InstanceCollection, 'revision'>;
-  /** Resolves once what had changed so far is read again; false where that failed. */
+  /** Resolves once everything that has changed so far is read again; false if that failed. */
   settled(): Promise<boolean>;
   readonly setTimer?: SetTimer;
 }
 
 /**
- * Up to which revision of the store this process serves what was written. A revision is read after the changes that
- * belong to it have been told, and counts once what these made out of date has been read again. After a break, what is
- * known counts as soon as it is verified with its next use.
+ * The revision of the store up to which this process serves all writes. A store reports changes before the revision
+ * that they belong to, so a revision is applied once the records that had changed when it was read are read again.
+ * After a break, known records are verified with their next use and do not hold the revision back.
  */
 export class AppliedRevision {
   readonly #options: AppliedRevisionOptions;
   readonly #setTimer: SetTimer;
   #cancel: (() => void) | null = null;
-  /** A look and the pause after it. */
-  readonly #looking = new CoalescedTask(() => this.#look());
-  /** 0 until it is known. */
+  /** Reads the revision, then pauses. */
+  readonly #applying = new CoalescedTask(() => this.#apply());
+  /** 0: not known yet. */
   value = 0;
 
   constructor(options: AppliedRevisionOptions) {
@@ -39,25 +39,25 @@ export class AppliedRevision {
     this.revised();
   }
 
-  /** The revision may be another one by now. */
+  /** The revision may have risen. */
   revised(): void {
-    void this.#looking.request();
+    void this.#applying.request();
   }
 
   close(): void {
-    void this.#looking.close();
+    void this.#applying.close();
     this.#cancel?.();
   }
 
-  async #look(): Promise<void> {
+  async #apply(): Promise<void> {
     try {
       const revision = await this.#options.instances.revision();
       if (await this.#options.settled()) this.value = revision;
       else this.revised();
     } catch {
-      // A store that is lost comes back, and is looked at then.
+      // A lost store comes back; the revision is read again then.
     }
-    if (this.#looking.isClosed) return;
+    if (this.#applying.isClosed) return;
     await new Promise<void>((resolve) => {
       this.#cancel = this.#setTimer(pauseMs, resolve);
     });

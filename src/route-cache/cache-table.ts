@@ -1,22 +1,22 @@
 import type { Frontend } from '../routing/frontend.ts';
 import { PatternMap } from './pattern-map.ts';
 
-/** What is known of one pattern. One shape, changed in place only in its flags. */
+/** The cached record of one pattern. Every entry has the same shape; only its flags change in place. */
 export class CacheEntry {
   readonly pattern: string;
-  /** Null: the store has no record, or one without any element. */
+  /** Null if the store has no record, or one without any element. */
   readonly frontend: Frontend | null;
   /** Approximate memory, in bytes. */
   readonly bytes: number;
-  /** The epoch of the cache at which it was read; it is verified while that is the cache's own. */
+  /** The epoch of the cache at the reading. The entry is verified while it is the current one. */
   readonly epoch: number;
-  /** Used since the clock's hand last passed. */
+  /** Whether it was used since the clock's hand last passed. */
   used = false;
-  /** Its verification takes too long or failed: it is served as it is until a read succeeds. */
+  /** Whether its verification failed or takes too long. It is then served as it is until a read succeeds. */
   overdue = false;
-  /** The patterns to try after this one, made once for a host that falls through to them. */
+  /** The patterns to try after this one, once a host has fallen through to them. */
   wildcards: readonly string[] | null = null;
-  /** Place in its ring. */
+  /** Its place in its ring. */
   slot = -1;
 
   constructor(pattern: string, frontend: Frontend | null, bytes: number, epoch: number) {
@@ -28,8 +28,8 @@ export class CacheEntry {
 }
 
 /**
- * A bounded set of entries with second-chance eviction: a use sets a flag, nothing is moved. An entry that was used
- * since the hand last passed is passed over once. A new entry starts unused, so that a flood evicts itself first.
+ * A bounded set of entries with second-chance eviction: using an entry sets a flag and moves nothing. An entry that was
+ * used since the hand last passed is spared once. A new entry starts unused, so that a flood evicts itself first.
  */
 class Ring {
   readonly #entriesMax: number;
@@ -47,7 +47,7 @@ class Ring {
     return this.#entries.length;
   }
 
-  /** The entry that has to go before one of `bytes` more can come, null where there is room. */
+  /** The entry to evict before `bytes` more can be added; null if there is room. */
   victim(bytes: number): CacheEntry | null {
     const entries = this.#entries;
     if (entries.length < this.#entriesMax && this.bytes + bytes <= this.#bytesMax) return null;
@@ -67,7 +67,7 @@ class Ring {
     this.bytes += entry.bytes;
   }
 
-  /** The last entry takes the freed place. */
+  /** The last entry moves to the freed place. */
   remove(entry: CacheEntry): void {
     const last = this.#entries.pop();
     if (last !== undefined && last !== entry) {
@@ -80,8 +80,8 @@ class Ring {
 }
 
 /**
- * Entries by pattern, those with a frontend and negative entries bounded apart: however many names are asked for that have
- * no record, no frontend has to go for them.
+ * Entries by pattern. Negative entries have their own bound, so that requests for any number of unknown names evict no
+ * frontend.
  */
 export class CacheTable {
   readonly #byPattern = new PatternMap<CacheEntry>();
@@ -116,7 +116,7 @@ export class CacheTable {
     return this.#byPattern.values();
   }
 
-  /** Puts an entry in the place of the one of its pattern, if there is one; it keeps that one's use. */
+  /** Adds an entry or replaces the one of the same pattern, whose use it takes over. */
   put(entry: CacheEntry): void {
     const old = this.#byPattern.get(entry.pattern);
     if (old !== undefined) {
@@ -144,12 +144,12 @@ export class CacheTable {
   }
 }
 
-/** Slot, entry, key: what an entry costs beside its record (measured, see cache-table.test.ts). */
+/** The cost of an entry beside its record: slot, entry, key (measured, see cache-table.test.ts). */
 const entryBytes = 250;
 const frontendBytes = 250;
 const backendBytes = 250;
 
-/** About what an entry of this frontend takes, in bytes. */
+/** The approximate memory of an entry with this frontend, in bytes. */
 export function entrySize(pattern: string, frontend: Frontend | null): number {
   let bytes = entryBytes + pattern.length;
   if (frontend === null) return bytes;

@@ -1,9 +1,9 @@
 import type { Backend, DownMark } from '../routing/backend.ts';
 import type { MarkCollection } from '../stores/contract.ts';
 
-/** Marks on their way to the store at once. */
+/** Marks that are written at the same time. */
 const underWayMax = 8;
-/** Marks that wait; further ones are not shared. */
+/** Marks that wait. Further ones are not shared. */
 const waitingMax = 1000;
 
 interface PendingMark {
@@ -12,8 +12,8 @@ interface PendingMark {
 }
 
 /**
- * Shares this worker's marks through the store, behind the requests that set them. Never throws, waits for nobody: a
- * mark that cannot be shared stays in this worker until it ends.
+ * Shares this worker's marks through the store, after the requests that set them. It never throws and makes no request
+ * wait. A mark that cannot be shared holds in this worker until it ends.
  */
 export class MarkQueue {
   readonly #marks: Pick<MarkCollection, 'write'>;
@@ -21,17 +21,17 @@ export class MarkQueue {
   readonly #onError: (error: unknown) => void;
   readonly #waiting = new Map<string, PendingMark>();
   #underWay = 0;
-  /** Marks that were not shared since too many waited. */
+  /** Marks that were not shared because too many were waiting. */
   dropped = 0;
 
-  /** @param nextSequence numbers the moment of an acknowledgement among the readings of the cache. */
+  /** @param nextSequence the next sequence number of the cache: it orders acknowledgements and readings. */
   constructor(marks: Pick<MarkCollection, 'write'>, nextSequence: () => number, onError: (error: unknown) => void) {
     this.#marks = marks;
     this.#nextSequence = nextSequence;
     this.#onError = onError;
   }
 
-  /** Shares the mark that `backend` has when its turn comes; asking again meanwhile costs nothing. */
+  /** Queues the mark of `backend`. The mark that it has when its turn comes is shared. */
   share(pattern: string, backend: Backend): void {
     const key = `${pattern} ${backend.url}`;
     if (!this.#waiting.has(key) && this.#waiting.size >= waitingMax) {
@@ -55,7 +55,7 @@ export class MarkQueue {
     this.#underWay++;
     Promise.try(() => this.#marks.write(pattern, backend.url, mark))
       .then(() => {
-        // Only if it is still this mark: a later one has its own acknowledgement.
+        // A later mark has its own acknowledgement.
         if (backend.down === mark) backend.markSharedAt = this.#nextSequence();
       })
       .catch(this.#onError)

@@ -3,9 +3,9 @@ import { getRandomValues } from 'node:crypto';
 const capacityMin = 64;
 
 /**
- * What is kept by pattern, as in a `Map`. That makes every new string known to the engine first, which for the name
- * of a random one of many hosts costs more than all the rest of a lookup (docs/performance.md, "What was tried").
- * Open addressing with linear probing; at most half full. The hash has a secret key, as clients choose the names.
+ * Entries by pattern. A `Map` would first intern every new string in the engine, which for a random name out of many
+ * hosts costs more than the rest of the lookup (docs/performance.md, "What was tried"). Open addressing with linear
+ * probing, at most half full. The hash has a secret key because clients choose the names.
  */
 export class PatternMap<Entry extends { readonly pattern: string }> {
   #hashes = new Int32Array(capacityMin);
@@ -13,7 +13,7 @@ export class PatternMap<Entry extends { readonly pattern: string }> {
   #size = 0;
   readonly #hash: (pattern: string) => number;
 
-  /** @param hash to 32 bits; for tests. */
+  /** @param hash gives 32 bits; tests replace it. */
   constructor(hash: (pattern: string) => number = keyedHash) {
     this.#hash = hash;
   }
@@ -27,7 +27,7 @@ export class PatternMap<Entry extends { readonly pattern: string }> {
     return entry ?? undefined;
   }
 
-  /** Puts an entry in, in the place of the one of its pattern, if there is one. */
+  /** Adds an entry or replaces the one of the same pattern. */
   set(entry: Entry): void {
     const hash = this.#hash(entry.pattern);
     let slot = this.#find(entry.pattern, hash);
@@ -49,7 +49,7 @@ export class PatternMap<Entry extends { readonly pattern: string }> {
     let hole = this.#find(pattern, this.#hash(pattern));
     if (entries[hole] === null) return;
     this.#size--;
-    // Those behind move up, as far as they would else not be found any more.
+    // Entries behind the hole move up if a search would otherwise end at the hole before it reaches them.
     for (let slot = (hole + 1) & mask; entries[slot] !== null; slot = (slot + 1) & mask) {
       const home = (hashes[slot] as number) & mask;
       if (((slot - home) & mask) < ((slot - hole) & mask)) continue;
@@ -61,12 +61,12 @@ export class PatternMap<Entry extends { readonly pattern: string }> {
     if (this.#size * 8 < entries.length && entries.length > capacityMin) this.#resize(entries.length / 2);
   }
 
-  /** Nothing may be set or deleted meanwhile. */
+  /** The map must not change during the iteration. */
   *values(): IterableIterator<Entry> {
     for (const entry of this.#entries) if (entry !== null) yield entry;
   }
 
-  /** The slot of the pattern, or the free one where it belongs. */
+  /** The slot of the pattern, or the free slot for it. */
   #find(pattern: string, hash: number): number {
     const entries = this.#entries;
     const hashes = this.#hashes;

@@ -5,28 +5,28 @@ import type { RouteReader, StoredRoute } from '../stores/contract.ts';
 
 /** Patterns in one read of the store. */
 const batchMax = 256;
-/** Reads of the store under way at once: a slow one does not hold up the next. */
+/** Reads of the store at the same time, so that a slow one does not block the next. */
 const readsMax = 4;
-/** Patterns that wait to be read; past this a read fails at once. */
+/** Patterns that wait to be read. A further one fails at once. */
 const waitingMax = 100_000;
 
-/** One reading of one pattern, shared by all who want it. */
+/** One reading of one pattern, shared by all requests for it. */
 export class PendingRead {
   readonly pattern: string;
-  /** A request waits for it, so it goes before refreshes and its result is kept. */
+  /** A request waits for it: it precedes refreshes, and its result is kept. */
   urgent: boolean;
-  /** Read by itself, since reading it with others failed. */
+  /** It is read alone because a batch with it failed. */
   alone = false;
   sent = false;
-  /** Changed in the store after it was sent: what it brings may be old. */
+  /** The record changed after the reading was sent, so the result may be old. */
   dirty = false;
-  /** Numbers of the cache as it was sent. */
+  /** The epoch and the sequence number of the cache when it was sent. */
   epoch = -1;
   sequence = 0;
-  /** The reading after this one, wanted since it became dirty. */
+  /** The reading after this one, requested since this one became dirty. */
   next: PendingRead | null = null;
   readonly waiters: ((error: HipacheError | null) => void)[] = [];
-  /** What it brought, once it has landed. */
+  /** The result, once it has landed. */
   frontend: Frontend | null = null;
 
   constructor(pattern: string, urgent: boolean) {
@@ -36,17 +36,17 @@ export class PendingRead {
 }
 
 export interface ReadQueueEvents {
-  /** The reading begins now. */
+  /** The reading starts now. */
   sent(read: PendingRead): void;
-  /** Before its waiters hear of it. */
+  /** Called before the waiters. */
   landed(read: PendingRead, host: StoredRoute | null): void;
   failed(read: PendingRead, error: HipacheError): void;
 }
 
 /**
- * Reads patterns from a store in batches, one reading of a pattern at a time. Whoever asks for a pattern that is being
- * read shares that reading, unless it became dirty: then the next one, which starts when it has ended. So however
- * often one pattern changes, one reading is under way and one waits.
+ * Reads patterns from a store in batches, one reading of a pattern at a time. A request for a pattern that is being read
+ * shares that reading. If it is dirty, the request shares the next one, which starts when this one ends. So however
+ * often a pattern changes, one reading is under way and one waits.
  */
 export class ReadQueue {
   readonly #routes: RouteReader;
@@ -66,12 +66,12 @@ export class ReadQueue {
     this.#events = events;
   }
 
-  /** Patterns being read or about to be. */
+  /** Patterns that are being read or wait for it. */
   get size(): number {
     return this.#byPattern.size;
   }
 
-  /** The reading that shows at least what the store has now; started if need be. */
+  /** A reading that is at least as recent as this call. Starts one if necessary. */
   fetch(pattern: string, urgent: boolean): PendingRead {
     const current = this.#byPattern.get(pattern);
     if (current === undefined) {
@@ -87,24 +87,24 @@ export class ReadQueue {
     }
     if (urgent && !current.urgent) {
       current.urgent = true;
-      // It stays in the other queue too, and is skipped there once it is sent.
+      // It stays in the other queue as well, which skips it once it is sent.
       if (!current.sent) this.#urgent.push(current);
     }
     return current;
   }
 
-  /** The pattern changed in the store: a reading that is under way may show its old state. */
+  /** The record has changed: a reading that is under way may bring its old state. */
   invalidate(pattern: string): void {
     const read = this.#byPattern.get(pattern);
     if (read?.sent) read.dirty = true;
   }
 
-  /** Any pattern may have changed. */
+  /** Any record may have changed. */
   invalidateAll(): void {
     for (const read of this.#byPattern.values()) if (read.sent) read.dirty = true;
   }
 
-  /** Resolves once every reading that is wanted now has ended: whether all brought something. */
+  /** Resolves once every reading requested so far has ended. @returns whether all of them succeeded. */
   async settled(): Promise<boolean> {
     const reads = [...this.#byPattern.values()].map((read) => read.next ?? read);
     const errors = await Promise.all(
@@ -117,7 +117,7 @@ export class ReadQueue {
     if (this.#byPattern.size > waitingMax) {
       const error = new HipacheError(
         'STORE_UNAVAILABLE',
-        `more than ${waitingMax} patterns wait to be read from the store`,
+        `more than ${waitingMax} patterns are waiting to be read from the store`,
       );
       queueMicrotask(() => this.#settle(read, null, error));
       return;
@@ -149,7 +149,7 @@ export class ReadQueue {
     for (const read of batch) this.#events.sent(read);
     let answered = false;
     const finish = (hosts: readonly (StoredRoute | null)[] | null, error: HipacheError | null): void => {
-      // What comes after its time-out is too late to be of use.
+      // An answer after the time-out is of no use.
       if (answered) return;
       answered = true;
       cancel();
@@ -162,7 +162,7 @@ export class ReadQueue {
       (hosts) =>
         hosts.length === batch.length
           ? finish(hosts, null)
-          : finish(null, new HipacheError('STORE_UNAVAILABLE', 'the store gave fewer answers than it was asked for')),
+          : finish(null, new HipacheError('STORE_UNAVAILABLE', 'the store gave fewer answers than requested')),
       (cause: unknown) => finish(null, toStoreError(cause)),
     );
   }
@@ -173,7 +173,7 @@ export class ReadQueue {
     error: HipacheError | null,
   ): void {
     if (error?.code === 'STORE_DAMAGED' && batch.length > 1) {
-      // A damaged place in the store must not take along those that were read with it.
+      // A damaged place in the store must not fail the other patterns of the batch.
       for (const read of batch) {
         read.alone = true;
         read.sent = false;
@@ -199,7 +199,7 @@ export class ReadQueue {
   }
 }
 
-/** Moves reads that are not sent yet to `batch`, up to its bound. @returns what is left. */
+/** Moves reads that are not sent yet to `batch`, up to its bound. @returns the rest of the queue. */
 function takeFrom(queue: PendingRead[], batch: PendingRead[]): PendingRead[] {
   let taken = 0;
   while (taken < queue.length && batch.length < batchMax) {

@@ -1,9 +1,9 @@
 import type { Frontend, RecordProblem } from '../routing/frontend.ts';
 
-/** Problems that are remembered as reported; past this the oldest may be reported again. */
+/** Problems that are remembered as reported. When there are more, the oldest may be reported again. */
 const rememberedMax = 10_000;
 
-/** Passes on the problems of records, each of a pattern once, however often the record is read. */
+/** Reports the problems of records, each problem of a pattern once, however often the record is read. */
 export class ReportedProblems {
   readonly #report: (pattern: string, problem: RecordProblem) => void;
   readonly #remembered = new Set<string>();

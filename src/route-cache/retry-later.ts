@@ -1,22 +1,22 @@
 import { BackOff } from '../base/back-off.ts';
 import type { SetTimer } from '../base/timer.ts';
 
-/** Pauses before what failed is tried again. */
+/** Pauses before failed patterns are read again. */
 const pauses = { firstMs: 100, longestMs: 5000 };
-/** Patterns that are tried at once. */
+/** Patterns that are read again at the same time. */
 const triesMax = 1000;
 
-/** Patterns whose reading failed, tried again with growing waits until it succeeds. Bounded by the cache's entries. */
+/** Patterns whose reading failed. They are read again with growing pauses. The cache's entries bound their number. */
 export class RetryLater {
   readonly #setTimer: SetTimer;
   readonly #retry: (pattern: string) => boolean;
   readonly #failed = new Set<string>();
-  /** Those that are being tried. */
+  /** Patterns that are being read again. */
   readonly #trying = new Set<string>();
   readonly #pauses = new BackOff(pauses);
   #cancel: (() => void) | null = null;
 
-  /** @param retry begins to read a pattern; false where nobody wants it any more. */
+  /** @param retry starts to read a pattern; false if it is not needed any more. */
   constructor(setTimer: SetTimer, retry: (pattern: string) => boolean) {
     this.#setTimer = setTimer;
     this.#retry = retry;
@@ -30,17 +30,17 @@ export class RetryLater {
 
   succeeded(pattern: string): void {
     const failed = this.#failed.delete(pattern);
-    // The success of something that never failed says nothing about what did.
+    // The success of a pattern that never failed says nothing about those that did.
     if (this.#trying.delete(pattern) || failed) this.#pauses.reset();
   }
 
-  /** It failed, and nobody wants it any more. */
+  /** The pattern failed and is not needed any more. */
   forget(pattern: string): void {
     this.#trying.delete(pattern);
     this.#failed.delete(pattern);
   }
 
-  /** There is reason to believe that it would succeed now. */
+  /** Tries all failed patterns now: the store is likely to answer. */
   now(): void {
     this.#pauses.reset();
     this.#stop();

@@ -10,11 +10,11 @@ export interface RouteCacheLimits {
   readonly entriesMax: number;
   /** Approximate memory of the frontends kept, in bytes. Default 256 MiB. */
   readonly bytesMax: number;
-  /** Patterns remembered as having no record. Default 50,000. */
+  /** Patterns known to have no record. Default 50,000. */
   readonly negativeEntriesMax: number;
-  /** How long a request waits for what was known before the store was lost to be verified, in ms. Default 100. */
+  /** How long a request waits until a known record is verified after a break, in ms. Default 100. */
   readonly verifyWaitMs: number;
-  /** How long a request waits for what is not known at all, and a read may take, in ms. Default 5000. */
+  /** How long a request waits for an unknown record, and how long a read may take, in ms. Default 5000. */
   readonly readTimeoutMs: number;
 }
 
@@ -34,15 +34,15 @@ interface RouteCacheStore {
 
 export interface RouteCacheOptions {
   readonly store: RouteCacheStore;
-  /** Id of this instance, written into marks. */
+  /** The id of this instance, as its marks have it. */
   readonly instance: string;
   readonly limits?: Partial<RouteCacheLimits>;
   readonly clock?: Clock;
   readonly setTimer?: SetTimer;
   readonly log?: Pick<Log, 'warn'>;
-  /** Told of each mark that this worker sets, before the store has it. */
+  /** Called for each mark that this worker sets, before the store has it. */
   readonly onMarked?: (pattern: string, url: string, mark: DownMark) => void;
-  /** Told of each unusable part of a record once. */
+  /** Called once for each unusable part of a record. */
   readonly onProblem?: (pattern: string, problem: RecordProblem) => void;
 }
 
@@ -54,12 +54,12 @@ export interface RouteCacheCounters {
   misses: number;
   /** Patterns read for requests. */
   loads: number;
-  /** Patterns read again since they changed. */
+  /** Patterns read again because they changed. */
   refreshes: number;
   /** Patterns whose reading failed. */
   storeErrors: number;
   /** Marks set by this worker. */
   marks: number;
-  /** Marks that the store did not take. */
+  /** Marks that the store did not accept. */
   markErrors: number;
 }

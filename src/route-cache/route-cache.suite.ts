@@ -8,9 +8,9 @@ import { StoreWatch } from './store-watch.ts';
 
 export interface Read {
   readonly patterns: readonly string[];
-  /** Takes the answer that the store has now, and delivers it. */
+  /** Takes the store's present answer, and delivers it. */
   answer(): void;
-  /** Takes the answer that the store has now; what is returned delivers it. */
+  /** Takes the store's present answer; the returned function delivers it. */
   take(): () => void;
   fail(error: Error): void;
 }
@@ -23,7 +23,7 @@ interface MarkWrite {
   fail(error: Error): void;
 }
 
-/** A store whose every answer comes when the test says so. */
+/** A store that answers when the test says so. */
 export class FakeStore {
   readonly records = new Map<string, readonly unknown[]>();
   readonly down = new Map<string, Map<string, DownMark>>();
@@ -37,7 +37,7 @@ export class FakeStore {
       }),
   };
   listener: ChangeListener | null = null;
-  /** Answers by itself, in the same turn. */
+  /** Whether it answers by itself, in the same turn. */
   prompt = false;
 
   #read(patterns: readonly string[]): Promise<readonly (StoredRoute | null)[]> {
@@ -68,7 +68,7 @@ export class FakeStore {
     this.listener = listener;
   }
 
-  /** Changes a record and tells of it at once. */
+  /** Changes a record and reports that at once. */
   change(pattern: string, record: readonly unknown[] | null): void {
     if (record === null) this.records.delete(pattern);
     else this.records.set(pattern, record);
@@ -83,7 +83,7 @@ export class FakeStore {
   }
 }
 
-/** Time that the test moves. */
+/** A clock that the test moves. */
 export class FakeTime {
   nowMs = 1_000_000;
   readonly #timers = new Set<{ atMs: number; action: () => void }>();
@@ -124,7 +124,7 @@ export async function setUp(options: Partial<RouteCacheOptions> = {}) {
   return { store, time, cache };
 }
 
-/** Has `host` loaded and in memory. */
+/** Loads `host` into memory. */
 export async function warm(store: FakeStore, cache: RouteCache, host: string): Promise<Frontend | null> {
   store.prompt = true;
   const frontend = await cache.load(host);

@@ -22,12 +22,12 @@ import {
 } from './route-cache-options.ts';
 
 /**
- * The routes as one worker sees them: what the store holds, as far as it has been asked for, kept coherent by what a
- * `StoreWatch` passes on. Implements the proxy's `RouteSource`.
+ * The routes as one worker sees them: the records of the store that requests have asked for, kept coherent by the
+ * changes that a `StoreWatch` passes on. Implements the proxy's `RouteSource`.
  *
- * An entry is verified while it was read, and the store has told of changes without a break since then. When the break
- * comes everything stays and is served; once it is over, each entry is read again before its next use, which waits for
- * that only a moment. Nothing here ever waits for the store on behalf of a pattern that is known and verified.
+ * An entry is verified if the store has reported changes without a break since it was read. During a break every entry
+ * is served as it is. After the break each entry is read again before its next use, which waits for that only a moment.
+ * A request for a pattern that is known and verified never waits for the store.
  */
 export class RouteCache implements ChangeListener {
   readonly counters: RouteCacheCounters = {
@@ -50,7 +50,7 @@ export class RouteCache implements ChangeListener {
   readonly #marks: MarkQueue;
   readonly #onMarked: NonNullable<RouteCacheOptions['onMarked']>;
   readonly #problems: ReportedProblems;
-  /** Raised with every break; entries that were read before it are not verified. */
+  /** Rises with every break. Entries that were read in an earlier epoch are not verified. */
   #epoch = 0;
   #connected = false;
   /** Orders readings and acknowledged marks, see `buildFrontend`. */
@@ -82,17 +82,17 @@ export class RouteCache implements ChangeListener {
     );
   }
 
-  /** Frontends and negative entries held. */
+  /** Entries, with a frontend and negative. */
   get entries(): number {
     return this.#table.size;
   }
 
-  /** Of which patterns known to have no record. */
+  /** Entries of patterns known to have no record. */
   get negativeEntries(): number {
     return this.#table.negativeEntries;
   }
 
-  /** Approximate memory of what is held, in bytes. */
+  /** Approximate memory of the entries, in bytes. */
   get bytes(): number {
     return this.#table.bytes;
   }
@@ -101,17 +101,17 @@ export class RouteCache implements ChangeListener {
     return this.#table.evictions;
   }
 
-  /** Marks that were not shared since too many waited. */
+  /** Marks that were not shared because too many were waiting. */
   get marksDropped(): number {
     return this.#marks.dropped;
   }
 
-  /** Whether the store tells of changes at present. */
+  /** Whether the store reports changes at present. */
   get connected(): boolean {
     return this.#connected;
   }
 
-  /** Entries that may be older than the store. Looks at every entry. */
+  /** Counts the entries that may be older than the store. Looks at every entry. */
   countUnverified(): number {
     if (!this.#connected) return this.#table.size;
     let count = 0;
@@ -119,18 +119,18 @@ export class RouteCache implements ChangeListener {
     return count;
   }
 
-  /** Resolves once what has changed so far is read again; false where that failed, and is tried later. */
+  /** Resolves once everything that has changed so far is read again; false if that failed and is tried later. */
   settled(): Promise<boolean> {
     return this.#readQueue.settled();
   }
 
-  /** Ends its timers. What is cached can still be asked for; the store is its owner's to close. */
+  /** Ends the timers. `cached` still answers, and the owner of the store closes it. */
   close(): void {
     this.#closed = true;
     this.#retries.close();
   }
 
-  /** The frontend of a normalised host, null where none matches, undefined where only `load` can tell. */
+  /** The frontend of a normalised host; null if none matches; undefined if `load` has to ask the store. */
   cached(host: string): Frontend | null | undefined {
     const entry = this.#table.get(host);
     if (entry === undefined || !this.#isUsable(entry)) return undefined;
@@ -141,15 +141,15 @@ export class RouteCache implements ChangeListener {
   }
 
   /**
-   * As `cached`, asking the store for what is not known or not verified, all of it at once. What was known before serves
-   * where the store fails or takes too long.
-   * @throws HipacheError with source `store`, where neither memory nor the store can tell.
+   * Like `cached`, but reads all missing or unverified records from the store, in one read. If the store fails or takes
+   * too long, known records are used.
+   * @throws HipacheError with source `store` if neither memory nor the store can answer.
    */
   async load(host: string): Promise<Frontend | null> {
     const known = this.cached(host);
     if (known !== undefined) return known;
     this.counters.misses++;
-    // A host is cut out of the text of a request head, which must not stay in memory for as long as the host does.
+    // The host is a slice of the text of a request head, which must not stay in memory as long as the host does.
     const own = Buffer.from(host, 'latin1').toString('latin1');
     const patterns = [own, ...wildcardPatterns(own)];
     const answers = new Map<string, Frontend | null>();
@@ -170,12 +170,12 @@ export class RouteCache implements ChangeListener {
     }
   }
 
-  /** Marks a backend dead for `ttlMs`, if the rules of `health.ts` allow: here at once, for others through the store. */
+  /** Marks a backend dead for `ttlMs`, if `health.ts` allows it: here at once, and elsewhere through the store. */
   markDown(frontend: Frontend, backend: Backend, reason: string, ttlMs: number): void {
     const nowMs = this.#clock.epochMs();
     const current = this.#table.get(frontend.pattern)?.frontend ?? frontend;
     const target = current.backends.find((candidate) => candidate.url === backend.url);
-    // Requests that were under way together fail together: the first one's mark is enough.
+    // Requests that were under way at the same time fail together; one mark is enough.
     if (target === undefined || target.isDown(nowMs) || !(ttlMs > 0)) return;
     if (!mayMarkDown(current, target, nowMs)) return;
     const mark: DownMark = { untilMs: Math.round(nowMs + ttlMs), sinceMs: nowMs, reason, instance: this.#instance };
@@ -229,8 +229,8 @@ export class RouteCache implements ChangeListener {
   }
 
   /**
-   * The answer, if what is usable or was answered decides it; else the readings that will. Those of less specific
-   * patterns are begun together with the others, unless a frontend that only needs to be verified comes first.
+   * The answer, if usable entries and earlier answers decide it; otherwise the readings that will. Readings of less
+   * specific patterns start together with the others, unless a frontend comes first that only has to be verified.
    */
   #walk(patterns: readonly string[], answers: ReadonlyMap<string, Frontend | null>): Frontend | null | PendingRead[] {
     const reads: PendingRead[] = [];
@@ -254,7 +254,7 @@ export class RouteCache implements ChangeListener {
     return reads.length === 0 ? null : reads;
   }
 
-  /** The answer from memory, verified or not; undefined where memory cannot tell. */
+  /** The answer from memory, verified or not; undefined if memory does not have it. */
   #known(patterns: readonly string[], answers: ReadonlyMap<string, Frontend | null>): Frontend | null | undefined {
     for (const pattern of patterns) {
       const answer = answers.get(pattern);
@@ -264,7 +264,7 @@ export class RouteCache implements ChangeListener {
     return null;
   }
 
-  /** @returns null once all have landed; the error of the first that failed, or of the time-out. */
+  /** @returns null once all reads have landed; the error of the first that failed, or of the time-out. */
   #wait(reads: readonly PendingRead[], waitMs: number): Promise<HipacheError | null> {
     return new Promise((resolve) => {
       let under = reads.length;
@@ -283,7 +283,7 @@ export class RouteCache implements ChangeListener {
     });
   }
 
-  /** Lets what is known serve until its reading, which goes on or is begun, has brought something newer. */
+  /** Lets a known entry serve until a reading, which is started if necessary, brings a newer one. */
   #serveOverdue(pattern: string): void {
     const entry = this.#table.get(pattern);
     if (entry === undefined || this.#isUsable(entry)) return;
@@ -311,7 +311,7 @@ export class RouteCache implements ChangeListener {
       this.#problems.reportAll(read.frontend);
     }
     this.#retries.succeeded(pattern);
-    // What is dirty is kept only in the place of something older: then `changed` has begun the next reading already.
+    // A dirty result may only replace an older entry: then `changed` has already started the next reading.
     if (entry === undefined && (read.dirty || !read.urgent)) return;
     const bytes = entrySize(pattern, read.frontend);
     this.#table.put(new CacheEntry(pattern, read.frontend, bytes, read.epoch));
@@ -319,7 +319,7 @@ export class RouteCache implements ChangeListener {
 
   #onFailed(read: PendingRead, error: HipacheError): void {
     this.counters.storeErrors++;
-    this.#rare.report('the store cannot be read; what is known goes on being served', { error });
+    this.#rare.report('the store cannot be read; known routes are still served', { error });
     const entry = this.#table.get(read.pattern);
     if (entry === undefined || this.#closed) {
       this.#retries.forget(read.pattern);
@@ -331,7 +331,7 @@ export class RouteCache implements ChangeListener {
 
   #onMarkError(error: unknown): void {
     this.counters.markErrors++;
-    this.#rare.report('a dead mark could not be shared; it holds in this worker', { error });
+    this.#rare.report('a dead mark could not be shared; it holds in this worker only', { error });
   }
 }
 

@@ -5,7 +5,7 @@ import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
 import type { ChangeListener, CollectionName, Store } from '../stores/contract.ts';
 
-/** Pauses before a store that cannot be watched is asked again. */
+/** Pauses between attempts to watch the store. */
 const pauses = { firstMs: 100, longestMs: 5000 };
 
 export interface StoreWatchOptions {
@@ -16,8 +16,8 @@ export interface StoreWatchOptions {
 }
 
 /**
- * The one listener of a store, for the caches of this process: asks to be told, for as long as it takes, and passes on
- * what it hears to all of them. Listeners begin as if the store were lost; the first they hear is `restored`.
+ * The one listener of a store, for all caches of this process. It keeps trying until it watches the store, and passes
+ * every call on. To listeners the store is lost at first: the first call that they get is `restored`.
  */
 export class StoreWatch implements ChangeListener {
   readonly #store: Pick<Store, 'watch'>;
@@ -37,23 +37,23 @@ export class StoreWatch implements ChangeListener {
     this.#rare = new RateLimitedLog((what, fields) => this.#log.warn(what, fields), options.clock ?? systemClock);
   }
 
-  /** Whether the store tells of changes at present. */
+  /** Whether the store reports changes at present. */
   get connected(): boolean {
     return this.#state === 'connected';
   }
 
-  /** From now on `listener` hears what the store tells, as far as it has methods for it. */
+  /** Passes calls on to `listener` from now on, as far as it has methods for them. */
   add(listener: Partial<ChangeListener>): void {
     this.#listeners.push(listener);
     if (this.connected) listener.restored?.();
   }
 
-  /** Begins to listen. Resolves after the first attempt; one that fails is made again, with growing waits. */
+  /** Starts to watch. Resolves after the first attempt; failed attempts are repeated with growing pauses. */
   async start(): Promise<void> {
     await this.#attempt();
   }
 
-  /** Nothing is passed on any more. The store is its owner's to close. */
+  /** Passes nothing on any more. The owner of the store closes it. */
   close(): void {
     this.#closed = true;
     this.#cancel?.();
@@ -75,8 +75,8 @@ export class StoreWatch implements ChangeListener {
     if (this.#closed) return;
     this.#log.warn(
       this.#state === 'starting'
-        ? 'the store is not there yet: it is waited for, and until then requests get 503'
-        : 'the store is lost; what is known goes on being served',
+        ? 'the store is not there yet; requests get 503 until it is'
+        : 'the store is lost; known routes are still served',
       { error },
     );
     this.#state = 'lost';
@@ -85,7 +85,7 @@ export class StoreWatch implements ChangeListener {
 
   restored(): void {
     if (this.#closed) return;
-    if (this.#state === 'lost') this.#log.info('the store is there; what is known is verified as it is used');
+    if (this.#state === 'lost') this.#log.info('the store is there; known routes are verified as they are used');
     this.#state = 'connected';
     for (const listener of this.#listeners) listener.restored?.();
   }
@@ -95,10 +95,10 @@ export class StoreWatch implements ChangeListener {
     if (this.#closed) return;
     try {
       await this.#store.watch(this);
-      // A store that was not there has said so, and will tell when it is.
+      // A store that is not there yet has called `lost`, and will call `restored`.
       if (this.#state === 'starting') this.restored();
     } catch (error) {
-      this.#rare.report('the store does not tell of changes; trying again', { error });
+      this.#rare.report('the store does not report changes; trying again', { error });
       this.#cancel = this.#setTimer(this.#pauses.next(), () => void this.#attempt());
     }
   }

@@ -3,24 +3,24 @@ import { after, before, describe, test } from 'node:test';
 import type { DownMark } from '../routing/backend.ts';
 import type { ChangeListener, CollectionName, Store, StoreCapabilities } from './contract.ts';
 
-/** Where one run of the suite keeps its data: made once, opened as often as wanted, each time like another process. */
+/** The place where one run of the suite keeps its data. Each store that it opens stands for another process. */
 export interface StoreLocation {
   open(): Promise<Store>;
-  /** Writes a record past the driver, as an operator or another program may have. */
+  /** Writes a record without the driver, as an operator or another program may do. */
   writeRaw(pattern: string, record: readonly unknown[]): Promise<void>;
-  /** Whether an element of a record may be something other than a text, and a record be empty. */
+  /** Whether elements of a record may be other than strings, and whether a record may be empty. */
   readonly oddElements: boolean;
   /** How the store finds changes, once it is watched. */
   readonly changes: StoreCapabilities['changes'];
-  /** Ways to write what is no record at all. */
+  /** Ways to write something that is not a record. */
   readonly writeBroken: readonly ((pattern: string) => Promise<void>)[];
-  /** The same of certificates, none where the store cannot hold any. */
+  /** The same for certificates; none if the store cannot hold such a thing. */
   readonly writeBrokenCertificate?: readonly ((pattern: string) => Promise<void>)[];
   /** Removes everything. */
   dispose(): Promise<void>;
 }
 
-/** What every store driver has to do. `name` is that of the driver; each run gets its own location from `make`. */
+/** The behaviour of every driver. @param name of the driver. @param make a location for one run. */
 export function describeStore(name: string, make: () => Promise<StoreLocation>): void {
   describe(`store contract: ${name}`, () => {
     let location: StoreLocation;
@@ -74,7 +74,7 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       assert.deepEqual((await store.routes.read(['shared.example']))[0]?.frontend, ['two']);
     });
 
-    test('set without an identifier keeps the one that is there, else takes the pattern', async () => {
+    test('set without an identifier keeps the one of the record, or takes the pattern', async () => {
       await store.routes.set('id.example', null, ['http://a:1']);
       assert.deepEqual((await store.routes.read(['id.example']))[0]?.frontend, ['id.example', 'http://a:1']);
       await store.routes.set('id.example', 'named', ['http://a:1']);
@@ -82,7 +82,7 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       assert.deepEqual((await store.routes.read(['id.example']))[0]?.frontend, ['named', 'http://b:1']);
     });
 
-    test('add appends what is missing, once, and makes the record where there is none', async () => {
+    test('add appends what is missing, once, and creates the record if necessary', async () => {
       await store.routes.add('add.example', ['http://a:1']);
       await store.routes.add('add.example', ['http://a:1', 'http://b:1', 'http://b:1']);
       assert.deepEqual((await store.routes.read(['add.example']))[0]?.frontend, [
@@ -220,7 +220,7 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       assert.equal((await store.routes.read(['edit.example']))[0]?.down.size, 0);
     });
 
-    test('every change by anyone is told to who watches, after it can be read', async () => {
+    test('every change by any process is reported to a watcher, after it can be read', async () => {
       const watcher = await location.open();
       const seen = new Watch();
       await watcher.watch(seen);
@@ -236,7 +236,7 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
         ['watch-raw.example', () => location.writeRaw('watch-raw.example', ['by hand'])],
       ];
       for (const [pattern, step] of steps) {
-        // A store tells of what it has been asked for.
+        // A store only has to report changes of what was read.
         await watcher.routes.read([pattern]);
         const told = location.changes === 'expiry' ? seen.event('expired') : seen.next('routes', pattern);
         await step();
@@ -246,7 +246,7 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       await watcher.close();
     });
 
-    test('a change that is told is in the next reading', async () => {
+    test('a reported change is in the next reading', async () => {
       const watcher = await location.open();
       const seen = new Watch();
       await watcher.watch(seen);
@@ -311,7 +311,7 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       assert.deepEqual(await store.certificates.read(['broken-tls.example']), [certificateOf('mended')]);
     });
 
-    test('a change of a certificate is told as one, after it can be read', async () => {
+    test('a change of a certificate is reported as one, after it can be read', async () => {
       const watcher = await location.open();
       const seen = new Watch();
       await watcher.watch(seen);
@@ -363,19 +363,19 @@ export class Watch implements ChangeListener {
   losses = 0;
   restorations = 0;
   expirations = 0;
-  /** Every pattern of a route that was told. */
+  /** Every reported pattern of a route. */
   readonly routes: string[] = [];
   readonly #waiting: Waiting[] = [];
   readonly #events: { name: EventName; resolve: () => void }[] = [];
 
-  /** Resolves with the next change of this record that is told. */
+  /** Resolves with the next reported change of this record. */
   next(collection: CollectionName, key: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.push({ collection, key, resolve });
     return promise;
   }
 
-  /** Resolves when this happens for the first time from now on. */
+  /** Resolves with the next call of this method. */
   event(name: EventName): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#events.push({ name, resolve });
@@ -392,20 +392,20 @@ export class Watch implements ChangeListener {
 
   expired(): void {
     this.expirations++;
-    this.#tell('expired');
+    this.#call('expired');
   }
 
   lost(_error?: Error): void {
     this.losses++;
-    this.#tell('lost');
+    this.#call('lost');
   }
 
   restored(): void {
     this.restorations++;
-    this.#tell('restored');
+    this.#call('restored');
   }
 
-  #tell(name: EventName): void {
+  #call(name: EventName): void {
     for (const event of this.#events.splice(0)) {
       if (event.name === name) event.resolve();
       else this.#events.push(event);

@@ -116,7 +116,10 @@ export interface CertificateCollection {
 
 /** The instances that share the store, and what each of them has applied. */
 export interface InstanceCollection {
-  /** Rises with every write of Hipache's to another collection; 0 before the first. Changes are reported before it. */
+  /**
+   * Rises with every write of Hipache's to another collection; 0 before the first. A change is reported before the
+   * revision that it made can be read.
+   */
   revision(): Promise<number>;
   /** Creates or replaces the record of an instance. The store forgets it after `ttlMs`. */
   write(instance: string, fields: Readonly<Record<string, string>>, ttlMs: number): Promise<void>;

@@ -41,14 +41,14 @@ export interface OpenStoreOptions extends DriverContext {
   /** Whether to make a store file that does not exist. Default true. */
   readonly create?: boolean;
   /**
-   * Whether the proxy serves from the store. Opening then waits for a server that cannot be reached, without end, and
-   * reads fail meanwhile; otherwise opening fails. A file that cannot be opened always fails. Default false.
+   * Whether the proxy serves from the store. It then opens even if a server cannot be reached yet; the driver keeps
+   * trying, and reads fail meanwhile. Otherwise opening fails, as it always does for a file. Default false.
    */
   readonly serving?: boolean;
   /** Receives the problems of a server while it is open. */
   readonly log?: Pick<Log, 'info' | 'warn'>;
   /** `compat.deadSet` of the configuration. Default `auto`. */
   readonly deadSet?: boolean | 'auto';
-  /** How long a reading holds if the store cannot tell of changes, in ms. Default 1000. */
+  /** How long a reading holds if the store cannot report changes, in ms. Default 1000. */
   readonly ttlMs?: number;
 }

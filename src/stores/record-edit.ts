@@ -1,9 +1,9 @@
 import { backendIdentity } from '../routing/backend-url.ts';
 
-/** A record as a store holds it, `[identifier, url, url, …]`; elements that are not strings are carried along. */
+/** A record as a store holds it, `[identifier, url, url, …]`; elements that are not strings stay in place. */
 export type StoredRecord = readonly unknown[];
 
-/** The record that `set` makes: `id` null keeps the identifier of `old`, else the pattern is the identifier. */
+/** The record that `set` writes. If `id` is null, it keeps the identifier of `old`; without one it gets the pattern. */
 export function setRecord(
   old: StoredRecord | null,
   pattern: string,
@@ -14,9 +14,8 @@ export function setRecord(
 }
 
 /**
- * The record with the URLs that it does not have yet at its end. One that it has is left as it is, unless it is given
- * with another `#weight=`, which then replaces the old one in place. Duplicates count as weight in Hipache's records,
- * so those that are in the record already stay.
+ * Appends the URLs that the record does not have. A URL that it has keeps its place; if the new one has a `#weight=`,
+ * it replaces the old one. Duplicates that are in the record stay: they count as weight in Hipache's records.
  */
 export function addToRecord(old: StoredRecord | null, pattern: string, urls: readonly string[]): unknown[] {
   const record: unknown[] = old === null || old.length === 0 ? [pattern] : [...old];
@@ -37,8 +36,8 @@ export function addToRecord(old: StoredRecord | null, pattern: string, urls: rea
 }
 
 /**
- * Takes URLs out of a record, whatever weight they are written with, all of it where none are given.
- * @returns the record that remains, null where no URL does, and the URLs that were removed, as they stood in it.
+ * Removes URLs from a record, whatever their weights. If `urls` is empty, removes all of it.
+ * @returns the remaining record, null if it has no URL left, and the removed URLs as the record had them.
  */
 export function removeFromRecord(
   old: StoredRecord,
@@ -55,7 +54,7 @@ export function removeFromRecord(
   return { remaining: keeps ? remaining : null, removed };
 }
 
-/** The identities of the record's URLs: those whose dead marks have a meaning. */
+/** The identities of the record's URLs. Only their dead marks have a meaning. */
 export function identitiesOf(record: StoredRecord): Set<string> {
   const identities = new Set<string>();
   for (const url of record.slice(1)) if (typeof url === 'string') identities.add(backendIdentity(url));

@@ -146,7 +146,7 @@ describe('mistakes of an operator', () => {
       const proxy = await home.serve();
       assert.match(
         proxy.output,
-        /warn +the store is not there yet: it is waited for, and until then requests get 503 .*no server runs there.*STORE_UNAVAILABLE/,
+        /warn +the store is not there yet; requests get 503 until it is .*no server runs there.*STORE_UNAVAILABLE/,
       );
       assert.deepEqual(await ask(proxy.port, '__ping__').then(({ status, body }) => [status, body]), [200, 'ok']);
       assert.equal((await ask(proxy.port, 'a.example')).status, 503);

@@ -5,19 +5,19 @@ import { freshMs, isFreshPing } from './marks.ts';
 export interface CheckerWatchOptions {
   /** Reads the checker's key. */
   read(): Promise<unknown>;
-  /** A checker has begun to run, or is not heard of any more. */
+  /** Called when a checker starts, and when its pings stop. */
   turned(running: boolean): void;
   readonly setTimer?: SetTimer;
   /** Epoch milliseconds. */
   readonly now?: () => number;
 }
 
-/** Whether an external checker (hipache-hchecker, hipcheck) runs: it says so in a key, every few seconds. */
+/** Observes whether an external checker (hipache-hchecker, hipcheck) runs. It writes a ping to a key every few seconds. */
 export class CheckerWatch {
   readonly #options: CheckerWatchOptions;
   readonly #setTimer: SetTimer;
   #cancel: (() => void) | null = null;
-  readonly #looking = new CoalescedTask(() => this.#look());
+  readonly #reading = new CoalescedTask(() => this.#read());
   running = false;
 
   constructor(options: CheckerWatchOptions) {
@@ -25,26 +25,26 @@ export class CheckerWatch {
     this.#setTimer = options.setTimer ?? setRealTimer;
   }
 
-  /** Looks: the key may have changed. Resolves once that is known, or cannot be. */
+  /** Reads the key again. Resolves when `running` is up to date, or when the store cannot be read. */
   look(): Promise<void> {
-    return this.#looking.request();
+    return this.#reading.request();
   }
 
   close(): void {
-    void this.#looking.close();
+    void this.#reading.close();
     this.#cancel?.();
   }
 
-  async #look(): Promise<void> {
+  async #read(): Promise<void> {
     try {
       this.#seen(await this.#options.read());
     } catch {
-      // A store that is lost comes back, and is looked at then.
+      // A lost store comes back; the key is read again then.
     }
   }
 
   #seen(value: unknown): void {
-    if (this.#looking.isClosed) return;
+    if (this.#reading.isClosed) return;
     const nowMs = (this.#options.now ?? Date.now)();
     this.#turn(isFreshPing(value, nowMs));
     this.#cancel?.();

@@ -80,7 +80,7 @@ describe('redis, what other programs write', () => {
       assert.equal((await store.routes.read(['a.example']))[0]?.frontend[0], command);
       assert.equal(await server.cli('get', 'hipache:revision'), '1');
     }
-    assert.ok(log.includes('the key hipache:revision is not a number: it is counted anew'));
+    assert.ok(log.includes('the key hipache:revision is not a number: counting starts again at 1'));
   });
 
   test('an instance is told of without raising the revision, which is told when it was raised', async (t) => {

@@ -7,18 +7,18 @@ import { isTooOld, redisError } from './errors.ts';
 /** A command with its arguments. */
 export type RedisCommand = readonly string[];
 
-/** What a connection waits for, in ms. */
+/** The time-outs and pauses of a connection, in ms. */
 export interface RedisTimings {
-  /** From the attempt to connect to a server that takes commands. */
+  /** For one attempt, until the server accepts commands. */
   readonly connectTimeoutMs: number;
-  /** Pause between two looks whether the server still replies. */
+  /** Pause between two pings. */
   readonly pingEveryMs: number;
-  /** After this long without an answer the connection counts as lost. */
+  /** A connection without a reply for this long counts as lost. */
   readonly replyTimeoutMs: number;
-  /** First and longest pause between two attempts to connect; each is about twice the one before. */
+  /** First and longest pause between two attempts to connect; see `BackOff`. */
   readonly retryFirstMs: number;
   readonly retryMaxMs: number;
-  /** How long a replica may take to have what was written to its primary. */
+  /** How long a replica may take to receive a write from its primary. */
   readonly replicaTimeoutMs: number;
 }
 
@@ -31,26 +31,26 @@ export const defaultRedisTimings: RedisTimings = {
   replicaTimeoutMs: 5000,
 };
 
-/** Multiples of a pause between two attempts: the workers of a fleet do not come back all at once. */
+/** The spread of the pauses: the workers of a fleet must not come back all at once. */
 const retrySpread = [0.5, 1.5] as const;
-/** Commands that wait to be sent or answered; past this one fails at once. */
+/** Commands that wait to be sent or answered. A further one fails at once. */
 const commandsMax = 50_000;
 
 export interface RedisConnectionOptions {
   readonly endpoint: RedisEndpoint;
   readonly timings: RedisTimings;
-  /** Whether the server shall tell when a key changes that was read here. */
+  /** Whether the server reports changes of the keys that were read here. */
   readonly tracking: boolean;
 }
 
 export interface RedisConnectionEvents {
-  /** It takes commands. */
+  /** The connection accepts commands. */
   ready(): void;
-  /** It was ready, and is no more. */
+  /** The connection was ready and has broken. */
   lost(error: HipacheError): void;
-  /** An attempt failed; the next one is made by itself. */
+  /** An attempt to connect failed; the next one follows after a pause. */
   failed(error: HipacheError): void;
-  /** A key that was read has another value by now; null: any key. */
+  /** The value of a key that was read has changed; null: of any key. */
   changed(key: string | null): void;
 }
 
@@ -63,8 +63,8 @@ interface Client {
 }
 
 /**
- * One connection to a Redis server, made again for as long as it takes, each time from nothing: what a former one had
- * read is not tracked by the next. A server that hangs is noticed by a ping, and its connection given up.
+ * One connection to a Redis server. When it breaks, a new one is opened, with a new client of the library, so that
+ * nothing an earlier one had read counts as tracked. Pings detect a server that hangs; its connection is dropped.
  */
 export class RedisConnection {
   readonly endpoint: RedisEndpoint;
@@ -77,10 +77,10 @@ export class RedisConnection {
   #timer: NodeJS.Timeout | null = null;
   readonly #pauses: BackOff;
   #closed = false;
-  /** Settled with the outcome of the attempt that is under way, or was the last. */
+  /** The outcome of the current or the last attempt. */
   #attempt: Promise<HipacheError | null>;
 
-  /** Begins to connect at once. */
+  /** Starts to connect at once. */
   constructor(options: RedisConnectionOptions, events: RedisConnectionEvents) {
     this.endpoint = options.endpoint;
     this.#timings = options.timings;
@@ -96,7 +96,7 @@ export class RedisConnection {
     return this.#client !== null;
   }
 
-  /** Whether what is read now is tracked. */
+  /** Whether the server tracks what is read now. */
   get tracked(): boolean {
     return this.ready && this.#tracked;
   }
@@ -106,12 +106,12 @@ export class RedisConnection {
     return this.#error;
   }
 
-  /** Resolves with the outcome of the attempt to connect that is under way, or was the last: null is success. */
+  /** The outcome of the current or the last attempt to connect: an error, or null for success. */
   attempted(): Promise<HipacheError | null> {
     return this.#attempt;
   }
 
-  /** Tries at once, unless an attempt is under way. */
+  /** Tries to connect at once, unless an attempt is under way. */
   retryNow(): Promise<HipacheError | null> {
     if (this.#timer !== null && this.#client === null && !this.#closed) {
       clearTimeout(this.#timer);
@@ -121,12 +121,12 @@ export class RedisConnection {
     return this.#attempt;
   }
 
-  /** Has the server tell of changes from now on, by a new connection if need be. */
+  /** Makes the server report changes from now on, with a new connection if necessary. */
   async track(): Promise<void> {
     if (!this.#tracking) {
       this.#tracking = true;
       await this.#attempt;
-      if (this.#client !== null) this.#drop(this.#unavailable('is connected again, to hear of changes'));
+      if (this.#client !== null) this.#drop(this.#unavailable('is reconnecting in order to track changes'));
       await this.retryNow();
       return;
     }
@@ -134,8 +134,8 @@ export class RedisConnection {
   }
 
   /**
-   * Sends commands in one go. Resolves with their replies, of which each may be an error of the server.
-   * @throws HipacheError where the connection is not there, or breaks.
+   * Sends commands together. Resolves with their replies, each of which may be an error of the server.
+   * @throws HipacheError if there is no connection, or if it breaks.
    */
   async send(commands: readonly RedisCommand[]): Promise<unknown[]> {
     const client = this.#client;
@@ -143,19 +143,19 @@ export class RedisConnection {
     const replies = await Promise.all(
       commands.map((command) => client.sendCommand(command).catch((error: unknown) => error)),
     );
-    // The library fails what was under way with errors of its own when a connection ends.
+    // When a connection ends, the library rejects pending commands with its own errors.
     if (client !== this.#client) throw this.#error;
     return replies;
   }
 
-  /** Gives up a connection whose server does not answer; the next one is made by itself. */
+  /** Drops a connection whose server does not answer; a new one is opened after a pause. */
   hung(client = this.#client): void {
     if (client !== null && client === this.#client) {
       this.#drop(this.#unavailable(`has not answered for ${this.#timings.replyTimeoutMs} ms`));
     }
   }
 
-  /** Idempotent. What is under way fails. */
+  /** Pending commands fail. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -188,7 +188,7 @@ export class RedisConnection {
     }
   }
 
-  /** A client that takes commands, and whether it is told of changes: servers before Redis 6 cannot. */
+  /** A client that accepts commands, and whether its server tracks changes, which Redis can do since version 6. */
   async #open(): Promise<[client: Client, tracked: boolean]> {
     try {
       return [await this.#openWith(3, this.#tracking), this.#tracking];
@@ -206,14 +206,14 @@ export class RedisConnection {
     client.on('invalidate', (key) => {
       if (client === this.#client) this.#events.changed(key === null ? null : key.toString());
     });
-    // A server that is loading its data takes connections, but replies no ping.
+    // A server that is loading its data accepts connections but answers no ping.
     const connected = client.connect().then(() => client.sendCommand(['PING']));
     try {
       await within(this.#timings.connectTimeoutMs, connected, () => this.#unavailable('does not answer'));
       return client;
     } catch (error) {
       client.destroy();
-      // One that is given up while it connects would go on to connect.
+      // A client that is destroyed while it connects goes on connecting.
       connected.then(
         () => client.destroy(),
         () => {},
@@ -261,7 +261,7 @@ export class RedisConnection {
   }
 }
 
-/** A client that connects once, and keeps nothing for later. */
+/** A client that connects once and queues no command while it is offline. */
 function makeClient(endpoint: RedisEndpoint, timings: RedisTimings, protocol: 2 | 3, tracked: boolean): Client {
   const { host, port, path, tls } = endpoint;
   const shared = { connectTimeout: timings.connectTimeoutMs, reconnectStrategy: false as const };
@@ -279,7 +279,7 @@ function makeClient(endpoint: RedisEndpoint, timings: RedisTimings, protocol: 2 
     disableOfflineQueue: true,
     disableClientInfo: true,
     maintNotifications: 'disabled',
-    // A hash as [field, value, …]: an object would lose a field that is called __proto__.
+    // A hash as [field, value, …]: an object would lose a field named __proto__.
     commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.MAP]: Array } },
   });
   return client as Client;

@@ -1,18 +1,19 @@
 import { backendIdentity } from '../../routing/backend-url.ts';
 
-/** Patterns whose bindings are kept; past this the oldest are bound anew. */
+/** Patterns whose bindings are kept. When there are more, the oldest bindings are dropped. */
 const patternsMax = 100_000;
 
 /**
- * Hipache's dead sets name backends by their index in the list. An index is bound here to the backend that it named
- * when it was first seen, for as long as it stays in the set: an edit of the list does not make it another one's.
+ * Hipache's dead sets name backends by their index in the list. Each index is bound to the backend that it named when
+ * it was first seen, and stays bound while it is in the set: an edit of the list does not move it to another backend.
  */
 export class DeadSets {
   readonly #bound = new Map<string, ReadonlyMap<number, string>>();
 
   /**
-   * The backends that a pattern's set names.
-   * @param members the set, as it was read together with `record`, `[identifier, url, url, …]`.
+   * The backends that the set of a pattern names.
+   * @param record `[identifier, url, url, …]`.
+   * @param members the set, read together with `record`.
    */
   resolve(pattern: string, record: readonly unknown[], members: readonly string[]): readonly string[] {
     const old = this.#bound.get(pattern);
@@ -28,7 +29,7 @@ export class DeadSets {
     return [...bound.values()];
   }
 
-  /** An index that is about to be put into the set of a pattern, by us. */
+  /** Binds an index that this process is about to add to the set. */
   bind(pattern: string, index: number, url: string): void {
     const bound = new Map(this.#bound.get(pattern));
     bound.set(index, url);
@@ -36,7 +37,7 @@ export class DeadSets {
     this.#keep(pattern, bound);
   }
 
-  /** What was bound was read from a store that may be another one now. */
+  /** Forgets all bindings: the store may be another one now. */
   clear(): void {
     this.#bound.clear();
   }

@@ -7,12 +7,12 @@ import { isWrongType } from './errors.ts';
 import { deadChannel, type RedisKeys } from './keys.ts';
 import { formatMark, parseMark } from './marks.ts';
 
-/** One change: what it depends on, and what it makes of that. Decided anew when another program was faster. */
+/** One change: the records that it depends on, and its decision. It decides again if another program was faster. */
 export interface RedisEdit<Result> {
-  /** Keys whose change by others, between reading and writing, makes it start over. */
+  /** If another program changes one of these keys between reading and writing, the edit starts over. */
   readonly keys: readonly string[];
   readonly reads: readonly RedisCommand[];
-  /** `replies` are those of `reads`, in which an error is only ever a wrong type. */
+  /** @param replies those of `reads`; the only possible error in them is a wrong type. */
   decide(replies: readonly unknown[]): { readonly commands: readonly RedisCommand[]; readonly result: Result };
 }
 
@@ -37,7 +37,7 @@ export function setEdit(keys: RedisKeys, pattern: string, id: string | null, url
   };
 }
 
-/** Appends and changes in place, so that a time to live that someone gave the record stays. */
+/** Appends and replaces in place, so that the record keeps its time to live. */
 export function addEdit(keys: RedisKeys, pattern: string, urls: readonly string[]): RedisEdit<void> {
   const list = keys.of('frontend', pattern);
   return {
@@ -71,28 +71,28 @@ export function removeEdit(
     decide([whole, marked]) {
       const old = toList(whole);
       const wholly = { commands: [['DEL', list, down, keys.of('dead', pattern)]], result: [] };
-      // A key of another type has no URLs to take out; it goes only as a whole.
+      // A key of another type has no URLs to remove; it can only go as a whole.
       if (old === null && isWrongType(whole)) return urls.length > 0 ? { commands: [], result: [] } : wholly;
       if (old === null) return { commands: [], result: null };
       const { remaining, removed } = removeFromRecord(old, urls);
       if (remaining === null) return { ...wholly, result: removed };
       const counts = new Map<string, number>();
       for (const url of removed) counts.set(url, (counts.get(url) ?? 0) + 1);
-      // Counted from the end: the identifier, which may read the same, stays.
+      // Counted from the end, so that an identifier with the same text stays.
       const commands = [...counts].map(([url, count]) => ['LREM', list, String(-count), url]);
       return { commands: [...commands, ...dropMarks(down, marked, identitiesOf(remaining))], result: removed };
     },
   };
 }
 
-/** What marking does besides the hash of marks, see docs/backends.md. */
+/** What marking changes besides the hash of marks; see docs/backends.md. */
 export interface MarkWays {
-  /** Whether an external checker runs: then it alone marks, and is only told. */
+  /** Whether an external checker runs. Then only the checker marks, and the failure is published for it. */
   readonly checker: boolean;
-  /** Whether Hipache's own dead sets are written. */
+  /** Whether to write the dead sets of Hipache 0.4. */
   readonly deadSets: boolean;
   readonly nowMs: number;
-  /** Told of the index that is written to the dead set. */
+  /** Called with the index that is added to the dead set. */
   onIndex(index: number): void;
 }
 
@@ -109,12 +109,12 @@ export function writeMarkEdit(
     reads: [['LRANGE', list, '0', '-1'], ['HGETALL', down], ...(ways.deadSets ? [['SMEMBERS', dead]] : [])],
     decide([whole, hash, set]) {
       const record = toList(whole);
-      // A mark of a pattern that has no record any more is not kept.
+      // A pattern without a record keeps no marks.
       if (record === null) return { commands: [], result: undefined };
       const urls = record.slice(1);
       const index = urls.findIndex((written) => backendIdentity(written) === url);
-      const told = ['PUBLISH', deadChannel, `${pattern};${url};${index};${urls.length}`];
-      if (ways.checker) return { commands: index === -1 ? [] : [told], result: undefined };
+      const report = ['PUBLISH', deadChannel, `${pattern};${url};${index};${urls.length}`];
+      if (ways.checker) return { commands: index === -1 ? [] : [report], result: undefined };
       const old = isWrongType(hash) ? [] : (hash as string[]);
       const commands: RedisCommand[] = isWrongType(hash) ? [['DEL', down]] : [];
       let lastMs = Math.round(mark.untilMs);
@@ -133,14 +133,14 @@ export function writeMarkEdit(
           commands.push(['SADD', dead, String(index)], ['EXPIRE', dead, String(seconds)]);
           ways.onIndex(index);
         }
-        commands.push(told);
+        commands.push(report);
       }
       return { commands, result: undefined };
     },
   };
 }
 
-/** @param deadSets whether the backend is taken out of Hipache's own dead set as well. */
+/** @param deadSets whether to remove the backend from the dead set of Hipache 0.4 as well. */
 export function removeMarkEdit(keys: RedisKeys, pattern: string, url: string, deadSets: boolean): RedisEdit<void> {
   const [list, down, dead] = [keys.of('frontend', pattern), keys.of('down', pattern), keys.of('dead', pattern)];
   return {
@@ -188,7 +188,7 @@ export function removeCertificateEdit(keys: RedisKeys, pattern: string): RedisEd
   };
 }
 
-/** A list that was read; null where there is none, or not a list. */
+/** The list that was read; null if the key does not exist or is not a list. */
 function toList(reply: unknown): string[] | null {
   return Array.isArray(reply) && reply.length > 0 ? (reply as string[]) : null;
 }

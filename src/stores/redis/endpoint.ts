@@ -2,37 +2,37 @@ import { HipacheError } from '../../base/errors.ts';
 import { hostPort } from '../../base/host-port.ts';
 import { type DriverUrl, invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
 
-/** Where a Redis server is, and as whom to go there. */
+/** The address of a Redis server, and the account to use there. */
 export interface RedisEndpoint {
-  /** A name or an address; null where `path` is given. */
+  /** A name or an address; null if `path` is set. */
   readonly host: string | null;
   readonly port: number;
   /** A Unix socket; null for TCP. */
   readonly path: string | null;
   readonly tls: boolean;
-  /** A user of Redis' ACL; null: the default user. */
+  /** A user of Redis's access control list; null for the default user. */
   readonly user: string | null;
   readonly password: string | null;
   /** 0 and up. */
   readonly database: number;
-  /** What messages call it. */
+  /** What messages call the server. */
   readonly name: string;
 }
 
 /** The servers of one store. */
 export interface RedisEndpoints {
-  /** Where records are read, and changes are heard of. */
+  /** The server to read records from. It also reports changes. */
   readonly reads: RedisEndpoint;
-  /** Where is written: the primary of `reads`, or the very same. */
+  /** The server to write to: the primary of `reads`, or the same object. */
   readonly writes: RedisEndpoint;
-  /** Put before every key. */
+  /** Stands before every key. */
   readonly prefix: string;
 }
 
 const portDefault = 6379;
 
 /**
- * The servers of one URL, or of the pair of a replica that is read and a primary that is written to.
+ * Parses one URL, or a pair of URLs: the replica to read, the primary to write.
  * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED.
  */
 export function parseRedisUrls(values: readonly string[]): RedisEndpoints {

@@ -11,9 +11,9 @@ export const collectionOf: Readonly<Record<RedisRecord, CollectionName>> = {
   tls: 'certificates',
 };
 
-/** When an external checker last said that it runs, in epoch seconds. Without prefix, as in the original. */
+/** The time of an external checker's last ping, in epoch seconds. Without prefix, as in the original. */
 export const checkerKey = 'hchecker_ping';
-/** The channel on which new dead marks are told. Without prefix, as in the original. */
+/** The channel on which new dead marks are published. Without prefix, as in the original. */
 export const deadChannel = 'dead';
 
 /** The names of the keys of one store. */
@@ -24,12 +24,12 @@ export class RedisKeys {
     this.#prefix = prefix;
   }
 
-  /** Raised by every write of ours. */
+  /** The counter that every write of Hipache's raises. */
   get revision(): string {
     return `${this.#prefix}hipache:revision`;
   }
 
-  /** What an instance has applied. */
+  /** The record of an instance. */
   instance(id: string): string {
     return `${this.#prefix}hipache:instance:${id}`;
   }
@@ -38,7 +38,7 @@ export class RedisKeys {
     return `${this.#prefix}${record}:${pattern}`;
   }
 
-  /** What a key holds of which pattern; null for a key that is not one of `of`. */
+  /** The record and the pattern of a key that `of` makes; null for any other key. */
   parse(key: string): { readonly record: RedisRecord; readonly pattern: string } | null {
     if (!key.startsWith(this.#prefix)) return null;
     const colon = key.indexOf(':', this.#prefix.length);
@@ -47,7 +47,7 @@ export class RedisKeys {
     return { record, pattern: key.slice(colon + 1) };
   }
 
-  /** What SCAN takes to find every key of a record. */
+  /** The pattern for SCAN that matches every key of a record. */
   glob(record: RedisRecord): string {
     return `${this.#prefix.replace(/[\\*?[\]]/g, '\\$&')}${record}:*`;
   }

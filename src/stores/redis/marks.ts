@@ -1,17 +1,17 @@
 import type { DownMark } from '../../routing/backend.ts';
 
-/** Marks of one pattern that are read; further ones are passed over. */
+/** Marks of one pattern that are read. Further ones are ignored. */
 const marksMax = 10_000;
-/** How long a mark holds that is kept in a set without an end of its own, in ms. */
+/** How long a mark in a set without expiry holds, in ms. */
 const endlessMs = 365 * 24 * 3600 * 1000;
 
-/** A mark as a value of the hash `down:<pattern>`: `<until ms>;<reason>;<instance>;<since ms>`. */
+/** A mark as the hash `down:<pattern>` holds it: `<until ms>;<reason>;<instance>;<since ms>`. */
 export function formatMark(mark: DownMark): string {
   const [reason, instance] = [mark.reason, mark.instance].map((text) => text.replaceAll(';', ','));
   return `${Math.round(mark.untilMs)};${reason};${instance};${Math.round(mark.sinceMs)}`;
 }
 
-/** The mark of a value; who writes one by hand may leave out all but the end. Null for what is none. */
+/** Parses a value of the hash. A value written by hand may end after `<until ms>`. Null if it is no mark. */
 export function parseMark(value: string): DownMark | null {
   const [until = '', reason = '', instance = '', since = ''] = value.split(';');
   if (!/^[0-9]{1,15}$/.test(until)) return null;
@@ -31,7 +31,7 @@ export function parseMarks(fields: readonly string[]): Map<string, DownMark> {
   return marks;
 }
 
-/** The mark that an index of a set `dead:<host>` stands for. @param ttlMs what PTTL says of the set. */
+/** The mark of an index in a set `dead:<host>`. @param ttlMs the answer of PTTL for the set. */
 export function markOfDeadSet(nowMs: number, ttlMs: number): DownMark {
   return {
     untilMs: nowMs + (ttlMs >= 0 ? ttlMs : endlessMs),
@@ -41,10 +41,10 @@ export function markOfDeadSet(nowMs: number, ttlMs: number): DownMark {
   };
 }
 
-/** Whether the value of `hchecker_ping` is that of a checker that runs. */
+/** Whether the value of `hchecker_ping` is recent enough: the checker runs. */
 export function isFreshPing(value: unknown, nowMs: number): boolean {
   return typeof value === 'string' && /^[0-9]{1,12}(\.[0-9]*)?$/.test(value) && nowMs - Number(value) * 1000 <= freshMs;
 }
 
-/** How long a checker's word holds, in ms: as in the original. */
+/** How long a ping of the checker holds, in ms, as in the original. */
 export const freshMs = 30_000;

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
 import type { StoredCertificate, StoredRoute } from '../contract.ts';
@@ -9,31 +10,31 @@ import { isWrongType, redisError } from './errors.ts';
 import type { RedisKeys, RedisRecord } from './keys.ts';
 import { markOfDeadSet, parseMarks } from './marks.ts';
 
-/** Elements of a record that are read; further ones are left out. */
+/** Elements of a record that are read. Further ones are left out. */
 const elementsMax = 100_000;
-/** Keys that one SCAN looks at. */
+/** Keys that one SCAN examines. */
 const scanCount = 1000;
-/** Patterns that a listing remembers between its pages; of more there is no listing. */
+/** Patterns that a listing remembers between its pages. With more, listing fails. */
 const listedMax = 5_000_000;
-/** Longest pause between two looks whether a replica has a write, in ms. */
-const replicaPauseMaxMs = 50;
+/** Pauses between two checks whether a replica has received a write. */
+const replicaPauses = { firstMs: 1, longestMs: 50 };
 
-/** How Hipache's own dead sets are read; null: not at all. */
+/** How to read the dead sets of Hipache 0.4. */
 export interface DeadSetReading {
   readonly sets: DeadSets;
-  /** Whether an external checker runs: then its word counts more than how long our own marks hold. */
+  /** Whether an external checker runs. Its marks then take precedence over the others. */
   readonly checker: boolean;
 }
 
 /** A listing between two of its pages. */
 interface Listing {
   readonly patterns: readonly string[];
-  /** The last pattern that was given, and its position. */
+  /** The last pattern of the previous page, and the position of the next one. */
   after: string;
   position: number;
 }
 
-/** Reads records over one connection. Every method: @throws HipacheError. */
+/** Reads records over one connection. Every method throws HipacheErrors. */
 export class RedisReader {
   readonly #connection: RedisConnection;
   readonly #keys: RedisKeys;
@@ -62,7 +63,9 @@ export class RedisReader {
       const down = isWrongType(hash) ? new Map<string, DownMark>() : parseMarks(hash as string[]);
       const diagnostics: string[] = [];
       if (isWrongType(hash)) {
-        diagnostics.push(`the key ${keys.of('down', pattern)} is not a hash, so marks of others are not seen; DEL it`);
+        diagnostics.push(
+          `the key ${keys.of('down', pattern)} is not a hash, so marks of other processes are not seen; DEL it`,
+        );
       }
       if (isWrongType(set)) {
         diagnostics.push(`the key ${keys.of('dead', pattern)} is not a set, so marks in it are not seen; DEL it`);
@@ -90,7 +93,7 @@ export class RedisReader {
     });
   }
 
-  /** The records of the patterns after `after`: what is there of them now. */
+  /** The current records of the patterns that follow `after`. */
   async listRoutes(after: string, limit: number): Promise<{ pattern: string; frontend: readonly unknown[] }[]> {
     const listing = await this.#listing('frontend', after);
     const found: { pattern: string; frontend: readonly unknown[] }[] = [];
@@ -114,19 +117,20 @@ export class RedisReader {
     return page;
   }
 
-  /** One value. */
+  /** The value of one key; null if it is not a string. */
   async get(key: string): Promise<unknown> {
     const [value] = await this.#send([['GET', key]]);
     return isWrongType(value) ? null : value;
   }
 
   /**
-   * Resolves once this server, a replica, has the write that made `revision`: too early after a primary has lost its
-   * data, and counts anew, until the replica has noticed.
+   * Resolves once this server, a replica, has the write that made `revision`. If the primary has lost its data and
+   * counts from the start, that is too early until the replica has followed.
    */
   async reached(revision: number, timeoutMs: number): Promise<void> {
     const endMs = performance.now() + timeoutMs;
-    for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, replicaPauseMaxMs)) {
+    const pauses = new BackOff(replicaPauses);
+    for (;;) {
       if (Number(await this.get(this.#keys.revision)) >= revision) return;
       if (performance.now() > endMs) {
         throw new HipacheError(
@@ -135,13 +139,13 @@ export class RedisReader {
             `${timeoutMs} ms; see its replication`,
         );
       }
-      await delay(pauseMs);
+      await delay(pauses.next());
     }
   }
 
   /**
-   * The listing that goes on after `after`, else a new one. Redis keeps no order and the keys are written by anyone, so
-   * all of them are looked at once, for the first page; those that follow only read their own records.
+   * The listing that continues after `after`, or a new one. Redis keeps keys in no order, and any program may write
+   * them, so the first page examines all of them; each later page only reads its own records.
    */
   async #listing(record: RedisRecord, after: string): Promise<Listing> {
     const known = this.#listings.get(record);
@@ -184,7 +188,7 @@ function addDeadSet(
   if (!Array.isArray(set) || frontend.length === 0) return;
   const identities = set.length === 0 ? none : identitiesOf(frontend);
   for (const url of dead.sets.resolve(pattern, frontend, set as string[])) {
-    // Each mark prolongs the whole set: a backend that was marked by URL as well has an end of its own.
+    // Each mark prolongs the whole set. A backend that is also marked by URL has its own end.
     if (!identities.has(url) || (down.has(url) && !dead.checker)) continue;
     down.set(url, markOfDeadSet(nowMs, ttlMs));
   }
@@ -203,7 +207,7 @@ function broken(problem: string): StoredCertificate {
   return { certificate: '', key: '', problem };
 }
 
-/** Order by code point, where that of JavaScript goes by UTF-16. */
+/** Compares by code points; JavaScript itself compares UTF-16 units. */
 function compareCodePoints(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {

@@ -33,30 +33,30 @@ import { RedisWriter } from './writer.ts';
 
 export interface RedisStoreOptions {
   /**
-   * Whether the store is one to serve from: one that is not there is waited for, for ever, and asked to tell of
-   * changes from the start. Else opening fails where it cannot be reached. Default false.
+   * Whether the proxy serves from the store. It then opens even if the server cannot be reached yet, keeps trying, and
+   * tracks changes from the start. Otherwise opening fails. Default false.
    */
   readonly serving?: boolean;
-  /** Whether Hipache's own dead sets are read and written; `auto`: while an external checker runs. Default `auto`. */
+  /** Whether to read and write the dead sets of Hipache 0.4. `auto`: while an external checker runs. Default `auto`. */
   readonly deadSet?: boolean | 'auto';
-  /** How long what was read holds where the server cannot tell of changes, in ms, at least 10. Default 1000. */
+  /** How long a reading holds if the server cannot report changes, in ms, at least 10. Default 1000. */
   readonly ttlMs?: number;
   readonly log?: Pick<Log, 'info' | 'warn'>;
   readonly clock?: Clock;
   readonly timings?: Partial<RedisTimings>;
 }
 
-/** How long what was read holds where the server cannot tell of changes, in ms. */
+/** How long a reading holds if the server cannot report changes, in ms. */
 const ttlDefaultMs = 1000;
 const ttlMinMs = 10;
-/** Longest time that a timer of Node can wait, in ms. */
+/** The longest delay of a timer in Node, in ms. */
 const timerMaxMs = 2 ** 31 - 1;
 /** How long opening waits for a server that is still loading, in ms. */
 const startingMs = 3000;
 
 /**
  * Opens the store of one Redis URL, or of the pair of a replica and its primary.
- * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED; unless `serving`, what keeps from reaching it.
+ * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED; unless `serving`, why the server cannot be used.
  */
 export async function openRedis(urls: readonly string[], options: RedisStoreOptions = {}): Promise<Store> {
   const store = new RedisStore(parseRedisUrls(urls), options);
@@ -67,8 +67,8 @@ export async function openRedis(urls: readonly string[], options: RedisStoreOpti
 }
 
 /**
- * Routes, marks and certificates in Redis, in the records of Hipache 0.4 and PlanB. Reads over one connection, which
- * is told of every change to what was read on it (CLIENT TRACKING); writes over another one.
+ * Routes, marks and certificates in Redis, in the records of Hipache 0.4 and PlanB. It reads over one connection, on
+ * which Redis reports every change to what was read there (CLIENT TRACKING), and writes over another one.
  */
 class RedisStore implements Store {
   readonly routes: RouteCollection = {
@@ -93,9 +93,9 @@ class RedisStore implements Store {
     write: (instance, fields, ttlMs) => {
       const key = this.#keys.instance(instance);
       const hash = ['HSET', key, ...Object.entries(fields).flat()];
-      return this.#writer.tell([['DEL', key], hash, ['EXPIRE', key, String(Math.ceil(ttlMs / 1000))]]);
+      return this.#writer.writeUncounted([['DEL', key], hash, ['EXPIRE', key, String(Math.ceil(ttlMs / 1000))]]);
     },
-    remove: (instance) => this.#writer.tell([['DEL', this.#keys.instance(instance)]]),
+    remove: (instance) => this.#writer.writeUncounted([['DEL', this.#keys.instance(instance)]]),
   };
   readonly #options: RedisStoreOptions;
   readonly #log: Pick<Log, 'info' | 'warn'>;
@@ -104,7 +104,7 @@ class RedisStore implements Store {
   readonly #connection: RedisConnection;
   readonly #reader: RedisReader;
   readonly #writer: RedisWriter;
-  /** Whether what is written has to come to the server that is read. */
+  /** Whether a write has to reach another server, the one that is read. */
   readonly #replicated: boolean;
   readonly #replicaTimeoutMs: number;
   readonly #deadSet: boolean | 'auto';
@@ -112,7 +112,7 @@ class RedisStore implements Store {
   readonly #checker: CheckerWatch;
   #listener: ChangeListener | null = null;
   #expiry: NodeJS.Timeout | null = null;
-  #saidUntracked = false;
+  #hasWarned = false;
   #closed = false;
 
   constructor(endpoints: RedisEndpoints, options: RedisStoreOptions) {
@@ -147,7 +147,7 @@ class RedisStore implements Store {
     return { changes: this.#expiry === null ? 'push' : 'expiry' };
   }
 
-  /** Resolves with the outcome of the first attempt; a server that is loading gets a little longer. */
+  /** The outcome of the first attempt to connect. A server that is still loading gets a little longer. */
   async opened(): Promise<HipacheError | null> {
     const endMs = performance.now() + startingMs;
     for (;;) {
@@ -185,7 +185,7 @@ class RedisStore implements Store {
         onIndex: (index) => this.#deadSets.bind(pattern, index, url),
       }),
     );
-    // The checker decides: who has asked for the mark is to see what it has decided.
+    // The checker decides: the caller has to read what it decided.
     if (checker) setImmediate(() => this.#listener?.changed('routes', [pattern]));
   }
 
@@ -195,7 +195,7 @@ class RedisStore implements Store {
     return result;
   }
 
-  /** Whether the dead sets are of any interest at present. */
+  /** How to read dead sets at present; null: not at all. */
   #deadSetReading(): DeadSetReading | null {
     const checker = this.#checker.running;
     return this.#deadSet === true || checker ? { sets: this.#deadSets, checker } : null;
@@ -206,11 +206,11 @@ class RedisStore implements Store {
     void this.#look();
     if (this.#listener === null) return;
     if (!this.#connection.tracked) this.#expireRegularly();
-    // Here belongs the guard against a store that comes back empty: before what is known counts as out of date.
+    // A guard against a store that comes back empty belongs here, before known records count as out of date.
     this.#listener.restored();
   }
 
-  /** Whether a checker runs is only of interest where its set is honoured. */
+  /** A checker only matters if its dead sets are read. */
   async #look(): Promise<void> {
     if (this.#deadSet !== false) await this.#checker.look();
   }
@@ -222,12 +222,12 @@ class RedisStore implements Store {
 
   #onFailed(error: HipacheError): void {
     if (this.#options.serving !== true) return;
-    this.#rare.report(`the store cannot be used, and is tried again (${errorKind(error)})`, { error });
+    this.#rare.report(`the store cannot be used; trying again (${errorKind(error)})`, { error });
   }
 
   #onChanged(key: string | null): void {
     if (key === null) {
-      // Everything was removed, or a replica has begun anew.
+      // Everything was removed, or a replica has synchronised from the start.
       void this.#look();
       this.#listener?.expired();
       return;
@@ -247,19 +247,19 @@ class RedisStore implements Store {
   #onChecker(running: boolean): void {
     this.#log.info(
       running
-        ? 'an external checker runs: it alone marks backends dead, and is told of failures'
-        : 'no external checker runs: backends are marked dead by those that meet their failures',
+        ? 'an external checker runs: only it marks backends dead, and failures are reported to it'
+        : 'no external checker runs: proxies mark backends dead themselves',
     );
     this.#listener?.expired();
   }
 
   #expireRegularly(): void {
     const ttlMs = Math.min(timerMaxMs, Math.max(ttlMinMs, this.#options.ttlMs ?? ttlDefaultMs));
-    if (!this.#saidUntracked) {
-      this.#saidUntracked = true;
+    if (!this.#hasWarned) {
+      this.#hasWarned = true;
       this.#log.warn(
-        `the store cannot tell of changes, being older than Redis 6 or without HELLO and CLIENT: ` +
-          `what is known is verified every ${ttlMs} ms`,
+        `the store cannot report changes, because it is older than Redis 6 or does not allow HELLO and CLIENT: ` +
+          `known records are verified every ${ttlMs} ms`,
       );
     }
     this.#stopExpiry();

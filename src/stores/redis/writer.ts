@@ -5,17 +5,17 @@ import type { RedisEdit } from './edits.ts';
 import type { RedisEndpoint } from './endpoint.ts';
 import { isNoCounter, isWrongType, redisError } from './errors.ts';
 
-/** Edits that wait for their turn; past this one fails at once. */
+/** Edits that wait for their turn. A further one fails at once. */
 const waitingMax = 10_000;
-/** How often an edit starts over since other programs changed the same record, and from when on it pauses before. */
+/** How often an edit starts over because other programs changed the same record, and how often without a pause. */
 const startsMax = 100;
 const startsWithoutPause = 3;
-/** Longest pause, in ms; how long it is, is left to chance. */
+/** Longest pause, in ms. Each pause has a random length. */
 const pauseMaxMs = 20;
 
 /**
- * Changes records, one after another, on a connection of its own that is made with the first: WATCH, what is to be
- * known, then MULTI … EXEC, which the server refuses where another program has changed the record in between. Every
+ * Changes records, one after another, on its own connection, which it opens for the first change: WATCH, the reads of
+ * the edit, then MULTI … EXEC. The server refuses EXEC if another program has changed the record in between. Every
  * change raises the revision.
  */
 export class RedisWriter {
@@ -28,7 +28,7 @@ export class RedisWriter {
   #waiting = 0;
   #closed = false;
 
-  /** @param onProblem told of a revision that somebody has made something else of. */
+  /** @param onProblem called when the revision is not a number. */
   constructor(endpoint: RedisEndpoint, timings: RedisTimings, revisionKey: string, onProblem: (what: string) => void) {
     this.#endpoint = endpoint;
     this.#timings = timings;
@@ -37,15 +37,16 @@ export class RedisWriter {
   }
 
   /**
-   * Makes a change. @returns what it decided, and the revision that it made: null where nothing had to be written.
-   * @throws HipacheError; after STORE_UNAVAILABLE it is not known whether the change was made.
+   * Makes a change.
+   * @returns the result of the edit, and the new revision, null if there was nothing to write.
+   * @throws HipacheError; after STORE_UNAVAILABLE the change may have been made or not.
    */
   run<Result>(edit: RedisEdit<Result>): Promise<{ result: Result; revision: number | null }> {
     return this.#inTurn(() => this.#run(edit));
   }
 
-  /** Writes what is no record of routes or certificates, all at once, and raises no revision. @throws HipacheError. */
-  tell(commands: readonly RedisCommand[]): Promise<void> {
+  /** Sends commands in one transaction and does not raise the revision. @throws HipacheError. */
+  writeUncounted(commands: readonly RedisCommand[]): Promise<void> {
     return this.#inTurn(async () => {
       const replies = await this.#send(await this.#connect(), [['MULTI'], ...commands, ['EXEC']]);
       const executed = replies.at(-1);
@@ -54,7 +55,7 @@ export class RedisWriter {
     });
   }
 
-  /** What waits or is under way fails. */
+  /** Pending edits fail. */
   close(): void {
     this.#closed = true;
     this.#connection?.close();
@@ -63,7 +64,7 @@ export class RedisWriter {
   #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
     if (this.#closed) return Promise.reject(this.#error('STORE_UNAVAILABLE', 'the store was closed'));
     if (this.#waiting >= waitingMax) {
-      return Promise.reject(this.#error('STORE_BUSY', `more than ${waitingMax} changes wait to be written`));
+      return Promise.reject(this.#error('STORE_BUSY', `more than ${waitingMax} changes are waiting to be written`));
     }
     this.#waiting++;
     const run = this.#last.then(task);
@@ -84,10 +85,10 @@ export class RedisWriter {
       if (revision !== null) return { result, revision };
       if (starts > startsWithoutPause) await delay(Math.random() * pauseMaxMs);
     }
-    throw this.#error('STORE_BUSY', `other programs changed the same record ${startsMax} times while it was edited`);
+    throw this.#error('STORE_BUSY', `other programs changed the same record ${startsMax} times during the edit`);
   }
 
-  /** @returns the revision; null where another program was faster. */
+  /** @returns the revision; null if another program was faster. */
   async #commit(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<number | null> {
     const raise = ['INCR', this.#revisionKey];
     const replies = await this.#send(connection, [['MULTI'], ...commands, raise, ['EXEC']]);
@@ -96,25 +97,25 @@ export class RedisWriter {
     const failed = executed.slice(0, -1).find((reply) => reply instanceof Error);
     if (failed !== undefined) throw redisError(failed, this.#endpoint.name);
     const revision: unknown = executed.at(-1);
-    return isNoCounter(revision) ? this.#countAnew(connection) : Number(revision);
+    return isNoCounter(revision) ? this.#resetRevision(connection) : Number(revision);
   }
 
-  /** The change has been made nevertheless: in a transaction of Redis the other commands are not undone. */
-  async #countAnew(connection: RedisConnection): Promise<number> {
-    this.#onProblem(`the key ${this.#revisionKey} is not a number: it is counted anew`);
+  /** The change has been made all the same: Redis does not undo the other commands of a transaction. */
+  async #resetRevision(connection: RedisConnection): Promise<number> {
+    this.#onProblem(`the key ${this.#revisionKey} is not a number: counting starts again at 1`);
     const key = this.#revisionKey;
     const replies = await this.#send(connection, [['MULTI'], ['DEL', key], ['INCR', key], ['EXEC']]);
     return Number((replies.at(-1) as unknown[]).at(-1));
   }
 
-  /** Of replies only a wrong type is let through; of several errors the first says why. */
+  /** Throws the first error among the replies; only a wrong type is passed on. */
   async #send(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<unknown[]> {
     const timer = setTimeout(() => connection.hung(), this.#timings.replyTimeoutMs);
     try {
       const replies = await connection.send(commands);
       const failed = replies.find((answer) => answer instanceof Error && !isWrongType(answer));
       if (failed === undefined) return replies;
-      // What was watched must not fail the next edit.
+      // The next edit must not fail because of the keys that this one watches.
       await connection.send([['DISCARD'], ['UNWATCH']]).catch(ignore);
       throw redisError(failed, this.#endpoint.name);
     } finally {

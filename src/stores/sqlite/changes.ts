@@ -2,15 +2,15 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { CollectionName } from '../contract.ts';
 import { hasCertificates } from './schema.ts';
 
-/** Changes that are read at once; a poll goes on until there are none left. */
+/** Changes in one read. A poll reads until none are left. */
 const changesPerRead = 1000;
 
 /** The keys of changed records, each once. */
 export type Changes = ReadonlyMap<CollectionName, ReadonlySet<string>>;
 
 /**
- * What changed in the database since the last look, by any connection of any process but the reader's own, which
- * never writes. A look that finds nothing costs about 1.5 us. Throws SQLite's own errors.
+ * Finds what any connection of any process has changed in the database, except the reader's own connection, which never
+ * writes. A poll without changes costs about 1.5 us. Throws SQLite's own errors.
  */
 export class SqliteChanges {
   readonly #dataVersion: StatementSync;
@@ -30,18 +30,18 @@ export class SqliteChanges {
         max((SELECT coalesce(max(revision), 0) FROM changes), (SELECT value FROM meta WHERE key = 'trimmed_to')) AS last`);
   }
 
-  /** From now on `poll` tells what changes later than this. */
+  /** `poll` reports changes from this moment on. */
   start(): void {
     this.#version = this.#readVersion();
     this.#revision = this.#readBounds().last;
   }
 
-  /** What changed since the last call; `lost` where that is no longer known. */
+  /** The changes since the last call; `lost` if the log does not reach back that far. */
   poll(): Changes | 'lost' {
     const version = this.#readVersion();
     if (version === this.#version) return none;
     const { trimmedTo, last } = this.#readBounds();
-    // Behind the log's beginning, or ahead of its end: an older copy of the database was put into the file.
+    // Before the start of the log, or past its end: then an older copy of the database has replaced the file.
     if (this.#revision < trimmedTo || this.#revision > last) {
       this.start();
       return 'lost';

@@ -8,56 +8,56 @@ import { isPassingAtOpen, storeError } from './errors.ts';
 import { identify, initialise } from './schema.ts';
 import { SqliteTables } from './tables.ts';
 
-/** How long opening waits for another process's lock, in ms. Later waits are the thread's, which must go on reading. */
+/** How long opening waits for the lock of another process, in ms. Later the thread waits, which keeps reading. */
 const openBusyMs = 5000;
-/** How long opening is tried again where SQLite itself does not wait, and the pause between, in ms. */
+/** How long opening keeps trying if SQLite itself does not wait, and the pause between attempts, in ms. */
 const openRetryMs = 500;
 const openPauseMs = 20;
-/** How long a read waits for a lock: only while another process recovers or removes the log, in ms. */
+/** How long a read waits for a lock, in ms. It meets one only while another process recovers or removes the log. */
 const readBusyMs = 200;
-/** The write-ahead log is cut back to this after a checkpoint. */
+/** A checkpoint cuts the write-ahead log back to this size. */
 const logBytesMax = 64 * 1024 * 1024;
 
 export interface SqliteOptions {
-  /** Whether a file that is not there is made. */
+  /** Whether to create a missing file. */
   readonly create: boolean;
-  /** Changes that the log keeps for readers that fall behind. */
+  /** Changes that the log keeps for watchers that fall behind. */
   readonly changesKept: number;
 }
 
 /**
- * The connections to one database file, synchronous: one to read, one to write routes (every commit is on the disk),
- * one to write marks (which a power cut may lose, a kill may not). Opened read-only where the file or its directory
- * cannot be written; `unwritable` then says why.
+ * The synchronous connections to one database file: one to read, one to write records (every commit reaches the disk),
+ * one to write marks (a power cut may lose them, a kill cannot). If the file or its directory cannot be written, the
+ * file is opened read-only, and `unwritable` says why.
  *
- * A new file has mode 0600, a new directory 0750: records will hold private keys, and a reader needs to write beside
- * the file anyway. To share a store with a group, make the file 0660 in a directory with the set-group-id bit.
+ * A new file has mode 0600 and a new directory 0750: records hold private keys, and a reader has to write beside the
+ * file anyway. To share a store with a group, give the file mode 0660 in a directory with the set-group-id bit.
  */
 export class SqliteDatabase {
   readonly path: string;
   readonly reader: SqliteTables;
   readonly changes: SqliteChanges;
   readonly unwritable: HipacheError | null;
-  readonly #routeWriter: SqliteTables | null;
+  readonly #recordWriter: SqliteTables | null;
   readonly #markWriter: SqliteTables | null;
   readonly #connections: readonly DatabaseSync[];
   readonly #identity: string;
   readonly #immutable: boolean;
 
-  /** @throws HipacheError with source `store`; a file that is not ours, or is damaged, is left as it is. */
+  /** @throws HipacheError with source `store`. A damaged file, or one of another program, stays as it is. */
   constructor(path: string, options: SqliteOptions) {
     this.path = path;
     const opened = guard(path, () => open(path, options));
     this.unwritable = opened.unwritable;
     this.#immutable = opened.immutable;
     this.#connections = opened.connections;
-    const [reader, routes, marks] = opened.connections;
+    const [reader, records, marks] = opened.connections;
     if (reader === undefined) throw new Error('no connection');
     this.#identity = fileIdentity(path, this.#immutable);
     try {
       this.reader = new SqliteTables(reader);
       this.changes = new SqliteChanges(reader);
-      this.#routeWriter = routes === undefined ? null : new SqliteTables(routes, options.changesKept);
+      this.#recordWriter = records === undefined ? null : new SqliteTables(records, options.changesKept);
       this.#markWriter = marks === undefined ? null : new SqliteTables(marks, options.changesKept);
     } catch (error) {
       this.close();
@@ -65,15 +65,15 @@ export class SqliteDatabase {
     }
   }
 
-  /** The writing connection. @throws HipacheError STORE_READ_ONLY, STORE_UNAVAILABLE where the file is gone. */
-  writer(kind: 'routes' | 'marks'): SqliteTables {
-    const writer = kind === 'routes' ? this.#routeWriter : this.#markWriter;
+  /** The connection that writes. @throws HipacheError STORE_READ_ONLY; STORE_UNAVAILABLE if the file is gone. */
+  writer(kind: 'records' | 'marks'): SqliteTables {
+    const writer = kind === 'records' ? this.#recordWriter : this.#markWriter;
     if (writer === null) throw this.unwritable ?? new Error('no writer');
     if (!this.inPlace()) throw this.movedError();
     return writer;
   }
 
-  /** Whether the path still names the file that was opened (of one opened immutable: and it has not changed). */
+  /** Whether the path still names the file that was opened. A file opened as immutable must be unchanged as well. */
   inPlace(): boolean {
     try {
       return fileIdentity(this.path, this.#immutable) === this.#identity;
@@ -85,7 +85,7 @@ export class SqliteDatabase {
   movedError(): HipacheError {
     return new HipacheError(
       'STORE_UNAVAILABLE',
-      `${this.path} was deleted or replaced while it was open; what was read from it goes on being served. ` +
+      `${this.path} was deleted or replaced while it was open; what was read from it is still served. ` +
         'Put the file back (with its -wal, if it has one)',
     );
   }
@@ -108,14 +108,14 @@ function open(path: string, options: SqliteOptions): Opened {
   try {
     return openWhenFree(path);
   } catch (error) {
-    // Without room even for the log's index: what the file itself has can be read.
+    // The disk has no room even for the index of the log, but the file itself can be read.
     const full = storeError(error, path);
     if (full.code !== 'STORE_FULL') throw error;
     return openReadOnly(path, full);
   }
 }
 
-/** Tries again for a while where others are in the way. Blocks, as everything of this thread may. */
+/** Keeps trying for a while if other processes are in the way. It may block, like everything in this thread. */
 function openWhenFree(path: string): Opened {
   for (let waitedMs = 0; ; waitedMs += openPauseMs) {
     try {
@@ -135,9 +135,9 @@ function openWritable(path: string): Opened {
     if (identify(reader, path) !== 'ours') initialise(reader, path);
     else reader.exec('PRAGMA journal_mode = WAL');
     reader.exec(`PRAGMA query_only = ON; PRAGMA busy_timeout = ${readBusyMs}`);
-    const routes = connect(path);
-    connections.push(routes);
-    routes.exec(`PRAGMA synchronous = FULL; PRAGMA busy_timeout = 0; PRAGMA journal_size_limit = ${logBytesMax}`);
+    const records = connect(path);
+    connections.push(records);
+    records.exec(`PRAGMA synchronous = FULL; PRAGMA busy_timeout = 0; PRAGMA journal_size_limit = ${logBytesMax}`);
     const marks = connect(path);
     connections.push(marks);
     marks.exec(`PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 0; PRAGMA journal_size_limit = ${logBytesMax}`);
@@ -149,8 +149,8 @@ function openWritable(path: string): Opened {
 }
 
 /**
- * Reading without the right to write. SQLite can share a log that is there; without one, and without the right to
- * make one, the file is read as immutable, and `inPlace` notices when someone changes it after all.
+ * Opens a file without the right to write it. SQLite can share an existing log. Without one, and without the right to
+ * create one, the file is opened as immutable; `inPlace` notices if it changes all the same.
  */
 function openReadOnly(path: string, unwritable: HipacheError): Opened {
   try {
@@ -160,7 +160,7 @@ function openReadOnly(path: string, unwritable: HipacheError): Opened {
       immutable: false,
     };
   } catch (error) {
-    // Cannot be opened or written, or no room: anything else would be wrong with the file itself.
+    // These errors concern access and space; any other one concerns the file itself.
     const code = storeError(error, path).code;
     if (
       (code !== 'STORE_UNAVAILABLE' && code !== 'STORE_READ_ONLY' && code !== 'STORE_FULL') ||
@@ -189,13 +189,13 @@ function connect(path: string): DatabaseSync {
   return connection;
 }
 
-/** Makes the file, empty, so that it has its mode from the start; never opens one that is there (see `fileIdentity`). */
+/** Creates an empty file, which has its mode from the start. Never opens an existing one (see `fileIdentity`). */
 function ensureFile(path: string, create: boolean): void {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
   if (!create) {
     throw new HipacheError(
       'STORE_UNAVAILABLE',
-      `${path} does not exist; a route that is set, or a proxy that runs, makes it`,
+      `${path} does not exist; setting a route or running a proxy creates it`,
     );
   }
   mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
@@ -218,7 +218,7 @@ function whyUnwritable(path: string): HipacheError | null {
     } catch (cause) {
       return new HipacheError(
         'STORE_READ_ONLY',
-        `${path} cannot be written: ${what} is read-only for this user. Its routes are served, but not changed; ` +
+        `${path} cannot be written: ${what} is read-only for this user. Its routes are served but cannot be changed; ` +
           'make both writable (a write-ahead log is kept beside the file)',
         { cause },
       );
@@ -227,7 +227,7 @@ function whyUnwritable(path: string): HipacheError | null {
   return null;
 }
 
-/** By stat alone: closing any descriptor of a file drops the locks that SQLite holds on it in this process. */
+/** Uses stat alone: closing any descriptor of the file would drop the locks that SQLite holds in this process. */
 function fileIdentity(path: string, withContent: boolean): string {
   const stat = statSync(path, { bigint: true });
   const file = `${stat.dev}:${stat.ino}`;

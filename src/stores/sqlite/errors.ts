@@ -1,6 +1,6 @@
 import { type ErrorCode, HipacheError } from '../../base/errors.ts';
 
-/** Result codes of SQLite (sqlite.org/rescode.html) that mean something to an operator. */
+/** Result codes of SQLite (sqlite.org/rescode.html) that an operator can act on. */
 const busy = 5;
 const locked = 6;
 const noMemory = 7;
@@ -11,31 +11,31 @@ const full = 13;
 const cannotOpen = 14;
 const protocol = 15;
 const notADatabase = 26;
-/** SQLITE_IOERR_SHMSIZE: the shared memory beside the file could not grow, which is how a full disk shows in a read. */
+/** SQLITE_IOERR_SHMSIZE: the shared memory beside the file could not grow. A read on a full disk fails with it. */
 const sharedMemorySize = 4874;
 
-/** The primary result code of an error of node:sqlite, null for another error. */
+/** The primary result code of an error of node:sqlite; null for any other error. */
 function sqliteCode(error: unknown): number | null {
   const extended = extendedCode(error);
   return extended === null ? null : extended & 0xff;
 }
 
-/** Whether another connection held a lock: worth trying again. */
+/** Whether another connection held a lock, so that another attempt may succeed. */
 export function isBusy(error: unknown): boolean {
   const code = sqliteCode(error);
   return code === busy || code === locked;
 }
 
 /**
- * Whether opening may succeed a moment later: other processes make the file, or are the last to close it, just now.
- * SQLite does not wait for all of these by itself, whatever the busy time-out.
+ * Whether opening may succeed a moment later, because another process is creating the file or is the last to close it.
+ * SQLite does not wait for all of these cases, whatever the busy time-out.
  */
 export function isPassingAtOpen(error: unknown): boolean {
   const code = sqliteCode(error);
   return code === busy || code === locked || code === protocol || code === cannotOpen;
 }
 
-/** What an operator is told for an error of SQLite or of the file system at `path`. */
+/** The error for operators that stands for one of SQLite or of the file system at `path`. */
 export function storeError(error: unknown, path: string): HipacheError {
   if (error instanceof HipacheError) return error;
   const [code, message] = explain(error, path);
@@ -59,7 +59,7 @@ function explain(error: unknown, path: string): [ErrorCode, string] {
     case locked:
       return [
         'STORE_BUSY',
-        `${path}: another process held the write lock for too long; try again, and see what writes to it`,
+        `${path}: another process held the write lock for too long; try again, and find out which process writes to it`,
       ];
     case readOnly:
       return [
@@ -81,10 +81,10 @@ function explain(error: unknown, path: string): [ErrorCode, string] {
     case cannotOpen:
       return [
         'STORE_UNAVAILABLE',
-        `${path} cannot be opened (${text}): see that the file and its directory are there and readable for this user`,
+        `${path} cannot be opened (${text}): check that the file and its directory exist and that this user may read them`,
       ];
     case inputOutput:
-      return ['STORE_UNAVAILABLE', `${path}: reading or writing failed (${text}); see the disk and the kernel's log`];
+      return ['STORE_UNAVAILABLE', `${path}: reading or writing failed (${text}); check the disk and the kernel's log`];
     case noMemory:
       return ['STORE_UNAVAILABLE', `${path}: out of memory`];
     default:
@@ -95,11 +95,11 @@ function explain(error: unknown, path: string): [ErrorCode, string] {
 function fileSystemError(error: unknown, text: string, path: string): [ErrorCode, string] {
   const code = error instanceof Error && 'code' in error ? error.code : null;
   if (code === 'ENOSPC' || code === 'EDQUOT') return ['STORE_FULL', fullMessage(path)];
-  if (code === 'EROFS') return ['STORE_READ_ONLY', `${path} cannot be made: its file system is read-only`];
+  if (code === 'EROFS') return ['STORE_READ_ONLY', `${path} cannot be created: its file system is read-only`];
   if (code === 'EACCES' || code === 'EPERM') {
     return [
       'STORE_UNAVAILABLE',
-      `${path} cannot be opened or made: this user has no permission for the file or its directory`,
+      `${path} cannot be opened or created: this user has no permission for the file or its directory`,
     ];
   }
   if (code === 'EISDIR') return ['STORE_UNAVAILABLE', `${path} is a directory; name a file in it`];
@@ -108,7 +108,7 @@ function fileSystemError(error: unknown, text: string, path: string): [ErrorCode
 }
 
 function fullMessage(path: string): string {
-  return `${path}: the disk is full; the change was not made. Routes go on being served; free space and try again`;
+  return `${path}: the disk is full; the change was not made. Routes are still served; free space and try again`;
 }
 
 function extendedCode(error: unknown): number | null {

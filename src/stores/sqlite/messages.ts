@@ -3,7 +3,7 @@ import type { CertificatePair } from '../contract.ts';
 import type { Changes } from './changes.ts';
 import type { RouteRow, Write } from './tables.ts';
 
-/** What the thread is started with. */
+/** The settings that the thread starts with. */
 export interface ThreadSettings {
   readonly path: string;
   readonly create: boolean;
@@ -20,7 +20,7 @@ export type ThreadRequest =
   | { readonly kind: 'close' }
   | Write;
 
-/** To the thread: everything that was asked for in one turn of the event loop. */
+/** To the thread: all requests of one turn of the event loop. */
 export type ThreadRequests = readonly { readonly id: number; readonly request: ThreadRequest }[];
 
 /** A HipacheError on its way between threads. */
@@ -44,5 +44,5 @@ export type ThreadEvent =
   | { readonly kind: 'lost'; readonly error: ErrorMessage }
   | { readonly kind: 'restored' };
 
-/** From the thread: replies and events, in the order in which they came to be. */
+/** From the thread: replies and events, in the order in which they happened. */
 export type ThreadReplies = readonly ({ readonly id: number; readonly reply: ThreadReply } | ThreadEvent)[];

@@ -2,14 +2,14 @@ import type { DatabaseSync } from 'node:sqlite';
 import { HipacheError } from '../../base/errors.ts';
 import { damaged } from './errors.ts';
 
-/** `HPCH`: says in the file's header whose database it is (the pragma `application_id`). */
+/** `HPCH`: marks the file as a store of Hipache's (the pragma `application_id`). */
 export const applicationId = 0x48_50_43_48;
-/** Of the tables below, kept in the pragma `user_version`; raised with every change that an older version cannot read. */
+/** The version of the tables below (the pragma `user_version`). Every change that an older version cannot read raises it. */
 const schemaVersion = 2;
 
 /*
- * `record` is Hipache's own, a JSON array. Changes are logged by triggers, so that a route edited by hand with the
- * sqlite3 shell is live at once as well. Ended marks that are cleared away change nothing and are not logged.
+ * `record` is Hipache's record as a JSON array. Triggers log the changes, so that a route edited with the sqlite3 shell
+ * is live at once as well. Removing an ended mark changes nothing and is not logged.
  */
 const schema = `
   CREATE TABLE frontends (pattern TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -40,7 +40,7 @@ const schema = `
     BEGIN INSERT INTO changes (pattern) VALUES (OLD.pattern); END;
 `;
 
-/** What version 2 has more than version 1, also where the file is new. */
+/** The additions of version 2; a new file gets them as well. */
 const certificateSchema = `
   CREATE TABLE certificates (
     pattern TEXT PRIMARY KEY, certificate TEXT NOT NULL, key TEXT NOT NULL
@@ -56,15 +56,16 @@ const certificateSchema = `
     BEGIN INSERT INTO changes (pattern, kind) VALUES (OLD.pattern, 'certificate'); END;
 `;
 
-/** Whether the database has certificates: one of version 1 that cannot be written has none. */
+/** Whether the database has the table of certificates. A file of version 1 that cannot be written has none. */
 export function hasCertificates(database: DatabaseSync): boolean {
   return readNumber(database, 'PRAGMA user_version') >= 2;
 }
 
 /**
- * Whose database this is: `ours`, `older`: of an earlier version of ours, or `empty`, so that it may be made ours.
- * Changes nothing.
- * @throws HipacheError STORE_DAMAGED for another program's, STORE_NEWER for a later version's; errors of SQLite.
+ * Finds out whose database this is, and changes nothing. `ours`: of this version of Hipache; `older`: of an earlier one;
+ * `empty`: free to use.
+ * @throws HipacheError STORE_DAMAGED if it belongs to another program, STORE_NEWER if to a later version; errors of
+ *   SQLite.
  */
 export function identify(database: DatabaseSync, path: string): 'ours' | 'older' | 'empty' {
   const { id, version, tables } = readHeader(database);
@@ -83,8 +84,8 @@ export function identify(database: DatabaseSync, path: string): 'ours' | 'older'
 }
 
 /**
- * Makes an empty database ours, or brings an older one up to date, in one transaction; leaves one that is ours as it
- * is. Several processes may try.
+ * Creates the tables in an empty database, or upgrades an older one, in one transaction. A database of this version
+ * stays as it is. Several processes may try at once.
  */
 export function initialise(database: DatabaseSync, path: string): void {
   database.exec('PRAGMA journal_mode = WAL');
@@ -102,7 +103,7 @@ export function initialise(database: DatabaseSync, path: string): void {
   }
 }
 
-/** All of it from one snapshot: another process may be making the database ours at this moment. */
+/** Reads from one snapshot: another process may be creating the tables at this moment. */
 function readHeader(database: DatabaseSync): { id: number; version: number; tables: number } {
   const own = !database.isTransaction;
   if (own) database.exec('BEGIN');

@@ -22,15 +22,15 @@ import type {
 } from './messages.ts';
 import { parseArray, type RouteRow } from './tables.ts';
 
-/** Changes that the log keeps: about 40 s of 500 a second. A watcher that is further behind starts anew. */
+/** Changes that the log keeps: 40 s at 500 changes a second. A watcher further behind has to start over. */
 const changesKeptDefault = 20_000;
 
 export interface SqliteStoreOptions {
-  /** Whether a file that is not there is made, with its directory. Default true. */
+  /** Whether to create a missing file and its directory. Default true. */
   readonly create?: boolean;
   /** Changes that the log keeps for watchers that fall behind, 1 to 1,000,000. Default 20,000. */
   readonly changesKept?: number;
-  /** Memory that the store's thread may use, in MiB. Default 256. A thread that needs more ends, and is replaced. */
+  /** Memory of the store's thread, in MiB. Default 256. A thread that needs more ends and is replaced. */
   readonly threadMemoryMib?: number;
 }
 
@@ -43,7 +43,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** Opens the store in the file `path`. @throws HipacheError with source `store`. */
+/** Opens the store in the file at `path`. @throws HipacheError with source `store`. */
 export async function openSqlite(path: string, options: SqliteStoreOptions = {}): Promise<Store> {
   const store = new SqliteStore({
     path,
@@ -56,9 +56,9 @@ export async function openSqlite(path: string, options: SqliteStoreOptions = {})
 }
 
 /**
- * Routes in a SQLite file, read and written by any number of processes. This side only passes messages to the thread
- * (`thread.ts`) that has the connections: what is asked for in one turn of the event loop goes over in one.
- * A thread that ends by itself is replaced; what happened meanwhile is told as `lost` and `restored`.
+ * Routes, marks and certificates in a SQLite file, which any number of processes can read and write. This side only
+ * exchanges messages with the thread (`thread.ts`) that has the connections; all requests of one turn of the event loop
+ * go into one message. A thread that ends by itself is replaced; listeners hear `lost` and then `restored`.
  */
 class SqliteStore implements Store {
   readonly capabilities: StoreCapabilities = { changes: 'poll' };
@@ -221,10 +221,10 @@ class SqliteStore implements Store {
   }
 
   #onOpened(): void {
-    const isAnother = this.#wasOpened;
+    const isReplacement = this.#wasOpened;
     this.#wasOpened = true;
     this.#settleOpened.resolve();
-    if (!isAnother) return;
+    if (!isReplacement) return;
     this.#ended = null;
     this.#restartPauses.reset();
     if (this.#listener === null) return;
@@ -234,7 +234,7 @@ class SqliteStore implements Store {
     );
   }
 
-  /** The thread is gone, or has no database: nothing more will be answered, until there is another one. */
+  /** The thread has ended or has no database. Requests fail until another thread has opened it. */
   #end(cause: Error): void {
     const error = cause instanceof HipacheError ? cause : this.#unavailable(cause.message, cause);
     if (this.#ended === null) {

@@ -4,10 +4,10 @@ import type { CertificatePair } from '../contract.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
 import { hasCertificates } from './schema.ts';
 
-/** A dead mark as it goes between threads. */
+/** A dead mark, in the form in which threads exchange it. */
 type MarkRow = readonly [url: string, untilMs: number, sinceMs: number, reason: string, instance: string];
 
-/** A record and its marks, as they go between threads: unparsed, null for the usual case of no marks. */
+/** A record and its marks, in the form in which threads exchange them: unparsed, and null for no marks. */
 export interface RouteRow {
   readonly record: string;
   readonly marks: readonly MarkRow[] | null;
@@ -28,10 +28,10 @@ export type Write =
   | { readonly kind: 'writeCertificate'; readonly pattern: string; readonly pair: CertificatePair }
   | { readonly kind: 'removeCertificate'; readonly pattern: string };
 
-/** Changes past those that are kept, before they are trimmed: so that not every write has to. */
+/** Surplus changes that the log collects before it is trimmed, so that not every write has to trim it. */
 const trimStep = 500;
 
-/** The statements of one connection: reading and editing routes and marks. Throws SQLite's own errors. */
+/** The statements of one connection, which read and edit all records. Throws SQLite's own errors. */
 export class SqliteTables {
   readonly #database: DatabaseSync;
   readonly #changesKept: number;
@@ -45,7 +45,7 @@ export class SqliteTables {
     database.prepare('SELECT 1 FROM frontends, down, changes, meta LIMIT 0').all();
   }
 
-  /** The rows of `patterns`, in their order, in one snapshot. */
+  /** The rows of `patterns`, in their order, from one snapshot. */
   readRoutes(patterns: readonly string[]): (RouteRow | null)[] {
     if (patterns.length === 1) return [this.#readOne(patterns[0] as string)];
     this.#database.exec('BEGIN');
@@ -76,7 +76,7 @@ export class SqliteTables {
     return statement.all(after, limit).map(({ pattern }) => String(pattern));
   }
 
-  /** Makes the changes in one transaction: all of them or, if it throws, none. @returns what each has to say. */
+  /** Makes the changes in one transaction: all of them or, if it throws, none. @returns the result of each. */
   write(writes: readonly Write[], nowMs: number): (readonly string[] | null)[] {
     this.#database.exec('BEGIN IMMEDIATE');
     try {
@@ -129,7 +129,7 @@ export class SqliteTables {
     const text = this.#recordText(pattern);
     if (text === null) return null;
     const record = parseArray(text);
-    // A record that is no array has no URLs to take out; it goes only as a whole.
+    // A record that is not an array has no URLs to remove; it can only go as a whole.
     if (record === null && urls.length > 0) return [];
     const { remaining, removed } = removeFromRecord(record ?? [], urls);
     if (remaining === null) {
@@ -151,7 +151,7 @@ export class SqliteTables {
     );
   }
 
-  /** The mark that ends later wins. One of a pattern that has no record any more is not kept. */
+  /** Of two marks the one that ends later wins. A pattern without a record keeps no marks. */
   #mark(pattern: string, url: string, mark: DownMark): void {
     this.#statement(`
       INSERT INTO down SELECT ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM frontends WHERE pattern = ?)
@@ -174,7 +174,7 @@ export class SqliteTables {
     }
   }
 
-  /** Bounds the change log, and clears ended marks away. Two look-ups where there is nothing to do. */
+  /** Bounds the log of changes and removes ended marks. Costs two look-ups if there is nothing to do. */
   #trim(nowMs: number): void {
     const bounds = this.#statement(
       'SELECT (SELECT min(revision) FROM changes) AS first, (SELECT max(revision) FROM changes) AS last',
@@ -197,7 +197,7 @@ export class SqliteTables {
     return { record, marks: rows.length === 0 ? null : rows.map(toMark) };
   }
 
-  /** The record, to be edited; one that cannot be read counts as none, and is replaced by what is written. */
+  /** The record before an edit. One that cannot be read counts as none, so that the edit replaces it. */
   #record(pattern: string): readonly unknown[] | null {
     const text = this.#recordText(pattern);
     return text === null ? null : parseArray(text);
@@ -225,7 +225,7 @@ function toMark(row: Record<string, unknown>): MarkRow {
   return [String(url), Number(untilMs), Number(sinceMs), String(reason), String(instance)];
 }
 
-/** The elements of a record's JSON text, null where it is not an array. */
+/** The elements of a record's JSON text; null if it is not an array. */
 export function parseArray(text: string): readonly unknown[] | null {
   try {
     const value: unknown = JSON.parse(text);

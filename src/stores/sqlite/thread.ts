@@ -14,18 +14,18 @@ import type {
 import type { Write } from './tables.ts';
 
 /*
- * The thread of a SQLite store: all that can block (locks, fsync, a stalled disk) happens here. Reads are answered as
- * they come. Writes wait in two queues, each written in groups of one transaction; one that meets another process's
- * lock is tried again by a timer, so that reading goes on meanwhile.
+ * The thread of a SQLite store. Everything that can block (locks, fsync, a stalled disk) happens here. Reads are
+ * answered in the order of their requests. Writes wait in two queues and are written in groups, one transaction each. A
+ * group that meets the lock of another process is tried again by a timer, so that reading continues meanwhile.
  */
 
-/** How often it is looked for changes while someone watches, in ms. */
+/** Between two polls for changes while the store is watched, in ms. */
 const pollMs = 10;
-/** How often it is checked that the path still names the open file, in polls. */
+/** Between two checks whether the path still names the open file, in polls. */
 const checkPolls = 10;
-/** Pauses between attempts to open the file again; after the longest without trouble they begin anew. */
+/** Pauses between attempts to open the file again. After the longest one without trouble they start over. */
 const reopenFigures = { firstMs: 200, longestMs: 5000 };
-/** How often a file that could only be read is tried again, in polls. */
+/** Between two attempts to open a read-only file for writing, in polls. */
 const improvePolls = 200;
 /** How long a write waits for the lock of another process, in ms. */
 const busyMs = 5000;
@@ -39,10 +39,10 @@ interface Queued {
 }
 
 class Queue {
-  readonly kind: 'routes' | 'marks';
+  readonly kind: 'records' | 'marks';
   readonly waiting: Queued[] = [];
   scheduled = false;
-  constructor(kind: 'routes' | 'marks') {
+  constructor(kind: 'records' | 'marks') {
     this.kind = kind;
   }
 }
@@ -50,7 +50,7 @@ class Queue {
 if (parentPort === null) throw new Error('this module runs only as a worker thread');
 const port = parentPort;
 const settings = workerData as ThreadSettings;
-const routes = new Queue('routes');
+const records = new Queue('records');
 const marks = new Queue('marks');
 let outbox: (ThreadEvent | { id: number; reply: ThreadReply })[] = [];
 let watching = false;
@@ -58,7 +58,7 @@ let lost = false;
 let polls = 0;
 const reopenPauses = new BackOff(reopenFigures);
 let reopenedAt = 0;
-/** The poll from which on the file may be opened again. */
+/** The first poll that may open the file again. */
 let reopenAt = 0;
 let timer: NodeJS.Timeout | null = null;
 let database: SqliteDatabase;
@@ -111,7 +111,7 @@ function onRequest(id: number, request: ThreadRequest): void {
       enqueue(marks, id, request);
       return;
     default:
-      enqueue(routes, id, request);
+      enqueue(records, id, request);
   }
 }
 
@@ -136,7 +136,7 @@ function writeQueued(queue: Queue): void {
   flush();
 }
 
-/** @returns the writes that met a lock and may wait for it longer. */
+/** @returns the writes that met a lock and may still wait for it. */
 function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
   if (group.length === 0) return group;
   try {
@@ -158,7 +158,7 @@ function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
       fail((group[0] as Queued).id, error);
       return [];
     }
-    // One write that cannot be made must not fail those beside it.
+    // One write that cannot be made must not fail the others of its group.
     return group.flatMap((queued) => writeGroup(queue, [queued]));
   }
 }
@@ -168,19 +168,19 @@ function poll(): void {
   try {
     if (lost || (polls % checkPolls === 0 && !database.inPlace())) reopen();
     else if (database.unwritable !== null && polls % improvePolls === 0) improve();
-    else tellChanges();
+    else reportChanges();
   } catch (error) {
-    if (!isBusy(error)) tellLost(error);
+    if (!isBusy(error)) reportLost(error);
   }
   flush();
 }
 
-function tellChanges(): void {
+function reportChanges(): void {
   const changed = database.changes.poll();
   if (changed === 'lost') {
     post({
       kind: 'lost',
-      error: { code: 'STORE_UNAVAILABLE', message: `${settings.path}: its log of changes was overrun` },
+      error: { code: 'STORE_UNAVAILABLE', message: `${settings.path}: the log of changes was overrun` },
     });
     post({ kind: 'restored' });
   } else if (changed.size > 0) {
@@ -190,22 +190,22 @@ function tellChanges(): void {
 }
 
 /**
- * Takes up the file that is at the path now, with growing waits; until there is a good one, the old one goes on
- * answering reads.
+ * Opens the file that is at the path now, with growing pauses between attempts. The old file answers reads until the
+ * new one can be used.
  */
 function reopen(): void {
-  tellLost(database.movedError());
+  reportLost(database.movedError());
   if (polls < reopenAt) return;
   reopenedAt = polls;
   reopenAt = polls + reopenPauses.next() / pollMs;
   replace(new SqliteDatabase(settings.path, { ...settings, create: false }));
 }
 
-/** Where the file could only be read, it may be writable by now. */
+/** Opens a read-only file for writing, if that has become possible. */
 function improve(): void {
   const next = new SqliteDatabase(settings.path, { ...settings, create: false });
   if (next.unwritable === null) {
-    tellLost(new Error('opened again, to be written'));
+    reportLost(new Error('it is reopened for writing'));
     replace(next);
   } else {
     next.close();
@@ -220,7 +220,7 @@ function replace(next: SqliteDatabase): void {
   post({ kind: 'restored' });
 }
 
-function tellLost(error: unknown): void {
+function reportLost(error: unknown): void {
   if (lost) return;
   lost = true;
   post({ kind: 'lost', error: toMessage(error) });
@@ -228,8 +228,8 @@ function tellLost(error: unknown): void {
 
 function close(id: number): void {
   if (timer !== null) clearInterval(timer);
-  for (const queue of [routes, marks]) {
-    // What was asked for before is still written, unless another process holds the lock just now.
+  for (const queue of [records, marks]) {
+    // Earlier requests are still written, unless another process holds the lock at this moment.
     const left = writeGroup(queue, queue.waiting.splice(0));
     for (const queued of left) fail(queued.id, new Error('the store was closed'));
   }
