@@ -5,24 +5,24 @@ const everyMs = 60_000;
 
 /** Logs what can happen with every request: each kind at most once a minute, with how often it came since. */
 export class RateLimitedLog {
-  readonly #write: (what: string, fields: LogFields) => void;
-  readonly #clock: Clock;
-  readonly #kinds = new Map<string, { reportedMs: number; since: number }>();
+  private readonly write: (what: string, fields: LogFields) => void;
+  private readonly clock: Clock;
+  private readonly kinds = new Map<string, { reportedMs: number; since: number }>();
 
   constructor(write: (what: string, fields: LogFields) => void, clock: Clock) {
-    this.#write = write;
-    this.#clock = clock;
+    this.write = write;
+    this.clock = clock;
   }
 
   /** @param what one of a few fixed sentences: what is counted apart. */
   report(what: string, fields: LogFields): void {
-    const nowMs = this.#clock.monotonicMs();
-    const kind = this.#kinds.get(what);
+    const nowMs = this.clock.monotonicMs();
+    const kind = this.kinds.get(what);
     if (kind !== undefined && nowMs - kind.reportedMs < everyMs) {
       kind.since++;
       return;
     }
-    this.#write(what, kind === undefined || kind.since === 0 ? fields : { ...fields, unreported: kind.since });
-    this.#kinds.set(what, { reportedMs: nowMs, since: 0 });
+    this.write(what, kind === undefined || kind.since === 0 ? fields : { ...fields, unreported: kind.since });
+    this.kinds.set(what, { reportedMs: nowMs, since: 0 });
   }
 }

@@ -83,24 +83,24 @@ class Run {
   readonly out: Output;
   readonly err: Output;
   exitCode: number = exitCodes.ok;
-  readonly #host: CommandLineHost;
+  private readonly host: CommandLineHost;
   /** What commander would have written to the standard error: help where a subcommand is missing. */
-  #complaint = '';
+  private complaint = '';
   /** The names of the command that is parsed: `route`, `set`. */
-  readonly #commands: string[] = [];
+  private readonly commands: string[] = [];
   /** Of the command that runs, with those that stood before it. */
-  #options: Options = {};
+  private options: Options = {};
 
   constructor(host: CommandLineHost) {
-    this.#host = host;
+    this.host = host;
     this.out = new Output(host.stdout);
     this.err = new Output(host.stderr);
-    this.program = this.#describeProgram();
+    this.program = this.describeProgram();
   }
 
   /** Tells what went wrong and gives the exit code of it. */
   async fail(error: unknown): Promise<number> {
-    if (error instanceof CommanderError) return this.#failUsage(error);
+    if (error instanceof CommanderError) return this.failUsage(error);
     const errors = operatingErrorsOf(error);
     const [first] = errors ?? [];
     if (errors !== null && first !== undefined) {
@@ -116,18 +116,18 @@ class Run {
     await this.err.write(`hipache: ${message.split('\n').map(printable).join('\n')}\n`);
   }
 
-  async #failUsage(error: CommanderError): Promise<number> {
+  private async failUsage(error: CommanderError): Promise<number> {
     if (error.exitCode === 0) return exitCodes.ok;
     if (error.code === 'commander.help') {
-      await this.err.write(this.#complaint);
+      await this.err.write(this.complaint);
       return exitCodes.wrongInput;
     }
-    const command = ['hipache', ...this.#commands].join(' ');
-    await this.complain(`${this.#usageMessage(error)}; see "${command} --help"`);
+    const command = ['hipache', ...this.commands].join(' ');
+    await this.complain(`${this.usageMessage(error)}; see "${command} --help"`);
     return exitCodes.wrongInput;
   }
 
-  #usageMessage(error: CommanderError): string {
+  private usageMessage(error: CommanderError): string {
     const word = this.program.args[0];
     const commands = this.program.commands.map((command) => command.name());
     if (error.code === 'commander.excessArguments' && word !== undefined && !commands.includes(word)) {
@@ -140,14 +140,14 @@ class Run {
       .replace(/\.$/, '');
   }
 
-  #describeProgram(): Command {
+  private describeProgram(): Command {
     const program = new Command('hipache')
       .description('A distributed HTTP and WebSocket proxy for very many virtual hosts. Without a command it serves.')
       .exitOverride()
       .configureOutput({
         writeOut: (text) => void this.out.write(text),
         writeErr: (text) => {
-          this.#complaint += text;
+          this.complaint += text;
         },
       })
       .configureHelp({ showGlobalOptions: true })
@@ -158,15 +158,15 @@ class Run {
       .helpOption('-h, --help', 'print this help')
       .helpCommand(false)
       .addHelpText('after', helpAfter)
-      .action(() => this.#serve())
-      .hook('preSubcommand', (_program, command) => void this.#commands.push(command.name()))
+      .action(() => this.serve())
+      .hook('preSubcommand', (_program, command) => void this.commands.push(command.name()))
       .hook('preAction', (_program, command) => {
-        this.#options = command.optsWithGlobals<Options>();
+        this.options = command.optsWithGlobals<Options>();
       });
     const route = program.command('route').description('read and write routes').helpCommand(false);
-    this.#describeRoute(route.hook('preSubcommand', (_route, command) => void this.#commands.push(command.name())));
+    this.describeRoute(route.hook('preSubcommand', (_route, command) => void this.commands.push(command.name())));
     const cert = program.command('cert').description('read and write certificates in the store').helpCommand(false);
-    this.#describeCertificate(cert.hook('preSubcommand', (_cert, command) => void this.#commands.push(command.name())));
+    this.describeCertificate(cert.hook('preSubcommand', (_cert, command) => void this.commands.push(command.name())));
     program
       .command('explain')
       .description('show which route a host takes, what was tried, and which backends are marked dead')
@@ -174,24 +174,24 @@ class Run {
       .option('--json', 'write one JSON object')
       .action((name: string) => {
         const host = parseHost(name);
-        return this.#withStore((store) => this.#explain(store, host));
+        return this.withStore((store) => this.explain(store, host));
       });
     return program;
   }
 
-  #describeRoute(route: Command): void {
+  private describeRoute(route: Command): void {
     const json = ['--json', 'write one JSON object'] as const;
     route
       .command('list')
       .description('list every route')
       .option('--json', 'write one JSON object a line')
-      .action(() => this.#withStore((store) => writeRoutes(listRoutes(store), this.out, this.#options.json ?? false)));
+      .action(() => this.withStore((store) => writeRoutes(listRoutes(store), this.out, this.options.json ?? false)));
     route
       .command('show')
       .description('show the route of exactly this pattern')
       .argument('<host>', 'a host, *.domain or *')
       .option(...json)
-      .action((name: string) => this.#run(showRoute(name), shownRouteReport));
+      .action((name: string) => this.run(showRoute(name), shownRouteReport));
     route
       .command('set')
       .description('make a route, or replace its backends')
@@ -200,7 +200,7 @@ class Run {
       .option('--id <name>', 'name of the virtual host, for logs; default: the one it has, else the host')
       .option(...json)
       .action((name: string, urls: string[]) =>
-        this.#run(setRoute(name, urls, this.#options.id ?? null), writtenRouteReport, true),
+        this.run(setRoute(name, urls, this.options.id ?? null), writtenRouteReport, true),
       );
     route
       .command('add')
@@ -208,23 +208,23 @@ class Run {
       .argument('<host>', 'a host, *.domain or *')
       .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
       .option(...json)
-      .action((name: string, urls: string[]) => this.#run(addBackends(name, urls), addedBackendsReport, true));
+      .action((name: string, urls: string[]) => this.run(addBackends(name, urls), addedBackendsReport, true));
     route
       .command('remove')
       .description('take backends from a route, or the whole route where no URL is given')
       .argument('<host>', 'a host, *.domain or *')
       .argument('[url...]', 'backends, with or without their weight')
       .option(...json)
-      .action((name: string, urls: string[]) => this.#run(removeBackends(name, urls), removedBackendsReport));
+      .action((name: string, urls: string[]) => this.run(removeBackends(name, urls), removedBackendsReport));
   }
 
-  #describeCertificate(cert: Command): void {
+  private describeCertificate(cert: Command): void {
     cert
       .command('list')
       .description('list every certificate in the store, without its key')
       .option('--json', 'write one JSON object a line')
       .action(() =>
-        this.#withStore((store) => writeCertificates(listCertificates(store), this.out, this.#options.json ?? false)),
+        this.withStore((store) => writeCertificates(listCertificates(store), this.out, this.options.json ?? false)),
       );
     cert
       .command('set')
@@ -234,32 +234,32 @@ class Run {
       .requiredOption('--key <file>', 'its private key, PEM')
       .option('--json', 'write one JSON object')
       .action((name: string) => {
-        const { cert: file = '', key = '' } = this.#options;
-        return this.#setCertificate(name, file, key);
+        const { cert: file = '', key = '' } = this.options;
+        return this.setCertificate(name, file, key);
       });
     cert
       .command('remove')
       .description('take a certificate and its key out of the store')
       .argument('<host>', 'a host, *.domain or *')
       .option('--json', 'write one JSON object')
-      .action((name: string) => this.#run(removeCertificate(name), removedCertificateReport));
+      .action((name: string) => this.run(removeCertificate(name), removedCertificateReport));
   }
 
-  #setCertificate(name: string, cert: string, key: string): Promise<void> {
-    const operation = setCertificate(name, { cert, key }, this.#host.now ?? Date.now);
-    return this.#withStore(async (store) => {
+  private setCertificate(name: string, cert: string, key: string): Promise<void> {
+    const operation = setCertificate(name, { cert, key }, this.host.now ?? Date.now);
+    return this.withStore(async (store) => {
       const written = await operation(store);
       for (const warning of written.warnings) await this.complain(`warning: ${warning}`);
-      await this.#print(writtenCertificateReport(written));
+      await this.print(writtenCertificateReport(written));
     }, true);
   }
 
-  async #serve(): Promise<void> {
+  private async serve(): Promise<void> {
     // Defaults depend on it, and must not change with the user that the proxy becomes.
     const isRoot = process.getuid?.() === 0;
-    const loaded = this.#load(isRoot);
-    if (this.#options.dry !== true) {
-      this.exitCode = await this.#host.serve(loaded, () => this.#load(isRoot));
+    const loaded = this.load(isRoot);
+    if (this.options.dry !== true) {
+      this.exitCode = await this.host.serve(loaded, () => this.load(isRoot));
       return;
     }
     for (const note of loaded.notes) await this.complain(`note: ${note}`);
@@ -269,46 +269,46 @@ class Run {
     errors.check();
   }
 
-  async #explain(store: OpenedStore, host: string): Promise<void> {
-    const explanation = await explainHost(host, store.routes, (this.#host.now ?? Date.now)());
-    await this.#print({ text: explanationText(explanation), json: explanation });
+  private async explain(store: OpenedStore, host: string): Promise<void> {
+    const explanation = await explainHost(host, store.routes, (this.host.now ?? Date.now)());
+    await this.print({ text: explanationText(explanation), json: explanation });
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
   }
 
-  #run<Result>(
+  private run<Result>(
     operation: Operation<OpenedStore, Result>,
     report: (result: Result) => Report,
     create = false,
   ): Promise<void> {
-    return this.#withStore(async (store) => this.#print(report(await operation(store))), create);
+    return this.withStore(async (store) => this.print(report(await operation(store))), create);
   }
 
-  async #print(report: Report): Promise<void> {
-    await this.out.write(this.#options.json === true ? `${JSON.stringify(report.json)}\n` : report.text);
+  private async print(report: Report): Promise<void> {
+    await this.out.write(this.options.json === true ? `${JSON.stringify(report.json)}\n` : report.text);
   }
 
-  async #withStore(use: (store: OpenedStore) => Promise<void>, create = false): Promise<void> {
-    if (this.#options.dry === true) {
+  private async withStore(use: (store: OpenedStore) => Promise<void>, create = false): Promise<void> {
+    if (this.options.dry === true) {
       throw new HipacheError(
         'COMMAND_INVALID',
         '--dry goes without a command: it checks what "hipache" would serve with',
       );
     }
-    await withStore(this.#host.openStore, this.#locateStore(), create, use);
+    await withStore(this.host.openStore, this.locateStore(), create, use);
   }
 
   /** With --driver alone no configuration is read: it would say nothing that a command needs. */
-  #locateStore(): StoreLocator {
-    const { config, driver } = this.#options;
+  private locateStore(): StoreLocator {
+    const { config, driver } = this.options;
     if (driver !== undefined && config === undefined) return { driver: [checkedDriver(driver)], deadSet: 'auto' };
-    const loaded = this.#load().config;
+    const loaded = this.load().config;
     return { driver: loaded.driver, deadSet: loaded.compat.deadSet };
   }
 
-  #load(isRoot = process.getuid?.() === 0): LoadedConfig {
-    const { config } = this.#options;
-    const driver = this.#options.driver === undefined ? undefined : checkedDriver(this.#options.driver);
-    const { env, cwd } = this.#host;
+  private load(isRoot = process.getuid?.() === 0): LoadedConfig {
+    const { config } = this.options;
+    const driver = this.options.driver === undefined ? undefined : checkedDriver(this.options.driver);
+    const { env, cwd } = this.host;
     return loadConfig({ file: config, driver, env, cwd, isRoot });
   }
 }

@@ -11,27 +11,27 @@ export interface Report {
  * `closed` is true. Waits while the reader is slow, so that a million lines are never held in memory.
  */
 export class Output {
-  readonly #stream: Writable;
-  #closed = false;
-  #failure: Error | null = null;
+  private readonly stream: Writable;
+  private hasEnded = false;
+  private failure: Error | null = null;
 
   /** Listens for errors of `stream` from now on, for as long as the stream lives. */
   constructor(stream: Writable) {
-    this.#stream = stream;
+    this.stream = stream;
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') this.#failure = error;
-      this.#closed = true;
+      if (error.code !== 'EPIPE') this.failure = error;
+      this.hasEnded = true;
     });
   }
 
   /** Whether nobody reads any more, so that there is no sense in going on. */
   get closed(): boolean {
-    return this.#closed;
+    return this.hasEnded;
   }
 
   /** Writes, and resolves once more may be written. `flush` throws if it failed. */
   async write(text: string): Promise<void> {
-    if (!this.#closed && !this.#stream.write(text)) await this.#written();
+    if (!this.hasEnded && !this.stream.write(text)) await this.written();
   }
 
   /**
@@ -39,14 +39,14 @@ export class Output {
    * @throws the error of the stream, such as a full disk; a reader that has gone is none.
    */
   async flush(): Promise<void> {
-    if (!this.#closed) await this.#written();
-    if (this.#failure !== null) throw this.#failure;
+    if (!this.hasEnded) await this.written();
+    if (this.failure !== null) throw this.failure;
   }
 
-  #written(): Promise<void> {
+  private written(): Promise<void> {
     // The callback is called on failure as well, after the `error` event.
     return new Promise((resolve) => {
-      this.#stream.write('', () => resolve());
+      this.stream.write('', () => resolve());
     });
   }
 }

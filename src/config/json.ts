@@ -35,108 +35,108 @@ class Stop extends Error {}
 
 class JsonReader {
   readonly problems: SyntaxProblem[] = [];
-  readonly #source: string;
-  #at = 0;
+  private readonly source: string;
+  private at = 0;
 
   constructor(source: string) {
-    this.#source = source;
+    this.source = source;
   }
 
   document(): JsonValue {
-    const value = this.#value(0);
-    if (this.#at < this.#source.length) this.#stop('nothing more is expected here');
+    const value = this.value(0);
+    if (this.at < this.source.length) this.stop('nothing more is expected here');
     return value;
   }
 
   /** A value and the blanks on both its sides. */
-  #value(depth: number): JsonValue {
-    if (depth > depthMax) this.#stop(`more than ${depthMax} levels`);
-    this.#skipBlanks();
-    const value = this.#bareValue(depth);
-    this.#skipBlanks();
+  private value(depth: number): JsonValue {
+    if (depth > depthMax) this.stop(`more than ${depthMax} levels`);
+    this.skipBlanks();
+    const value = this.bareValue(depth);
+    this.skipBlanks();
     return value;
   }
 
-  #bareValue(depth: number): JsonValue {
-    const first = this.#source[this.#at];
-    if (first === '{') return this.#object(depth);
-    if (first === '[') return this.#array(depth);
-    if (first === '"') return this.#string();
-    const number = this.#take(numberToken);
+  private bareValue(depth: number): JsonValue {
+    const first = this.source[this.at];
+    if (first === '{') return this.object(depth);
+    if (first === '[') return this.array(depth);
+    if (first === '"') return this.string();
+    const number = this.take(numberToken);
     if (number !== null) return Number(number);
     for (const [word, value] of Object.entries(words)) {
-      if (!this.#source.startsWith(word, this.#at)) continue;
-      this.#at += word.length;
+      if (!this.source.startsWith(word, this.at)) continue;
+      this.at += word.length;
       return value;
     }
-    return this.#stop('a value is expected here (a string is written in double quotes)');
+    return this.stop('a value is expected here (a string is written in double quotes)');
   }
 
-  #object(depth: number): JsonValue {
+  private object(depth: number): JsonValue {
     const object: { [name: string]: JsonValue } = {};
-    this.#at++;
-    this.#skipBlanks();
-    if (this.#takeOne('}')) return object;
+    this.at++;
+    this.skipBlanks();
+    if (this.takeOne('}')) return object;
     for (;;) {
-      const start = this.#at;
-      if (this.#source[this.#at] !== '"') this.#stop('a key in double quotes is expected here');
-      const name = this.#string();
-      if (Object.hasOwn(object, name)) this.#report(`the key ${JSON.stringify(name)} is given twice`, start);
-      this.#skipBlanks();
-      if (!this.#takeOne(':')) this.#stop('a colon is expected here');
-      const value = this.#value(depth + 1);
+      const start = this.at;
+      if (this.source[this.at] !== '"') this.stop('a key in double quotes is expected here');
+      const name = this.string();
+      if (Object.hasOwn(object, name)) this.report(`the key ${JSON.stringify(name)} is given twice`, start);
+      this.skipBlanks();
+      if (!this.takeOne(':')) this.stop('a colon is expected here');
+      const value = this.value(depth + 1);
       // An assignment would set the prototype instead where the key is "__proto__".
       Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true });
-      if (this.#takeOne('}')) return object;
-      if (!this.#takeOne(',')) this.#stop('a comma or } is expected here');
-      this.#skipBlanks();
+      if (this.takeOne('}')) return object;
+      if (!this.takeOne(',')) this.stop('a comma or } is expected here');
+      this.skipBlanks();
     }
   }
 
-  #array(depth: number): JsonValue {
+  private array(depth: number): JsonValue {
     const array: JsonValue[] = [];
-    this.#at++;
-    this.#skipBlanks();
-    if (this.#takeOne(']')) return array;
+    this.at++;
+    this.skipBlanks();
+    if (this.takeOne(']')) return array;
     for (;;) {
-      array.push(this.#value(depth + 1));
-      if (this.#takeOne(']')) return array;
-      if (!this.#takeOne(',')) this.#stop('a comma or ] is expected here');
+      array.push(this.value(depth + 1));
+      if (this.takeOne(']')) return array;
+      if (!this.takeOne(',')) this.stop('a comma or ] is expected here');
     }
   }
 
-  #string(): string {
-    const token = this.#take(stringToken);
-    if (token === null) this.#stop('this string has a wrong escape or does not end on its line');
+  private string(): string {
+    const token = this.take(stringToken);
+    if (token === null) this.stop('this string has a wrong escape or does not end on its line');
     return JSON.parse(token) as string;
   }
 
-  #skipBlanks(): void {
-    this.#take(blank);
+  private skipBlanks(): void {
+    this.take(blank);
   }
 
-  #take(token: RegExp): string | null {
-    token.lastIndex = this.#at;
-    const match = token.exec(this.#source);
+  private take(token: RegExp): string | null {
+    token.lastIndex = this.at;
+    const match = token.exec(this.source);
     if (match === null) return null;
-    this.#at += match[0].length;
+    this.at += match[0].length;
     return match[0];
   }
 
-  #takeOne(character: string): boolean {
-    if (this.#source[this.#at] !== character) return false;
-    this.#at++;
+  private takeOne(character: string): boolean {
+    if (this.source[this.at] !== character) return false;
+    this.at++;
     return true;
   }
 
-  #stop(message: string): never {
-    const ended = this.#at >= this.#source.length;
-    this.#report(ended ? 'the file ends too early' : message, this.#at);
+  private stop(message: string): never {
+    const ended = this.at >= this.source.length;
+    this.report(ended ? 'the file ends too early' : message, this.at);
     throw new Stop(message);
   }
 
-  #report(message: string, at: number): void {
-    const before = this.#source.slice(0, at);
+  private report(message: string, at: number): void {
+    const before = this.source.slice(0, at);
     const lineStart = before.lastIndexOf('\n') + 1;
     this.problems.push({ line: before.split('\n').length, column: at - lineStart + 1, message });
     if (this.problems.length >= problemsMax) throw new Stop(message);

@@ -18,17 +18,17 @@ export interface AppliedRevisionOptions {
  * After a break, known records are verified with their next use and do not hold the revision back.
  */
 export class AppliedRevision {
-  readonly #options: AppliedRevisionOptions;
-  readonly #setTimer: SetTimer;
-  #cancel: (() => void) | null = null;
+  private readonly options: AppliedRevisionOptions;
+  private readonly setTimer: SetTimer;
+  private cancel: (() => void) | null = null;
   /** Reads the revision, then pauses. */
-  readonly #applying = new CoalescedTask(() => this.#apply());
+  private readonly applying = new CoalescedTask(() => this.apply());
   /** 0: not known yet. */
   value = 0;
 
   constructor(options: AppliedRevisionOptions) {
-    this.#options = options;
-    this.#setTimer = options.setTimer ?? setRealTimer;
+    this.options = options;
+    this.setTimer = options.setTimer ?? setRealTimer;
   }
 
   expired(): void {
@@ -41,25 +41,25 @@ export class AppliedRevision {
 
   /** The revision may have risen. */
   revised(): void {
-    void this.#applying.request();
+    void this.applying.request();
   }
 
   close(): void {
-    void this.#applying.close();
-    this.#cancel?.();
+    void this.applying.close();
+    this.cancel?.();
   }
 
-  async #apply(): Promise<void> {
+  private async apply(): Promise<void> {
     try {
-      const revision = await this.#options.instances.revision();
-      if (await this.#options.settled()) this.value = revision;
+      const revision = await this.options.instances.revision();
+      if (await this.options.settled()) this.value = revision;
       else this.revised();
     } catch {
       // A lost store comes back; the revision is read again then.
     }
-    if (this.#applying.isClosed) return;
+    if (this.applying.isClosed) return;
     await new Promise<void>((resolve) => {
-      this.#cancel = this.#setTimer(pauseMs, resolve);
+      this.cancel = this.setTimer(pauseMs, resolve);
     });
   }
 }

@@ -32,46 +32,46 @@ export class CacheEntry {
  * used since the hand last passed is spared once. A new entry starts unused, so that a flood evicts itself first.
  */
 class Ring {
-  readonly #entriesMax: number;
-  readonly #bytesMax: number;
-  readonly #entries: CacheEntry[] = [];
-  #hand = 0;
+  private readonly entriesMax: number;
+  private readonly bytesMax: number;
+  private readonly entries: CacheEntry[] = [];
+  private hand = 0;
   bytes = 0;
 
   constructor(entriesMax: number, bytesMax: number) {
-    this.#entriesMax = entriesMax;
-    this.#bytesMax = bytesMax;
+    this.entriesMax = entriesMax;
+    this.bytesMax = bytesMax;
   }
 
   get size(): number {
-    return this.#entries.length;
+    return this.entries.length;
   }
 
   /** The entry to evict before `bytes` more can be added; null if there is room. */
   victim(bytes: number): CacheEntry | null {
-    const entries = this.#entries;
-    if (entries.length < this.#entriesMax && this.bytes + bytes <= this.#bytesMax) return null;
+    const entries = this.entries;
+    if (entries.length < this.entriesMax && this.bytes + bytes <= this.bytesMax) return null;
     for (let steps = entries.length * 2; steps > 0; steps--) {
-      if (this.#hand >= entries.length) this.#hand = 0;
-      const entry = entries[this.#hand];
+      if (this.hand >= entries.length) this.hand = 0;
+      const entry = entries[this.hand];
       if (entry === undefined) return null;
       if (!entry.used) return entry;
       entry.used = false;
-      this.#hand++;
+      this.hand++;
     }
     return null;
   }
 
   add(entry: CacheEntry): void {
-    entry.slot = this.#entries.push(entry) - 1;
+    entry.slot = this.entries.push(entry) - 1;
     this.bytes += entry.bytes;
   }
 
   /** The last entry moves to the freed place. */
   remove(entry: CacheEntry): void {
-    const last = this.#entries.pop();
+    const last = this.entries.pop();
     if (last !== undefined && last !== entry) {
-      this.#entries[entry.slot] = last;
+      this.entries[entry.slot] = last;
       last.slot = entry.slot;
     }
     entry.slot = -1;
@@ -84,63 +84,63 @@ class Ring {
  * frontend.
  */
 export class CacheTable {
-  readonly #byPattern = new PatternMap<CacheEntry>();
-  readonly #present: Ring;
-  readonly #absent: Ring;
-  readonly #bytesMax: number;
+  private readonly byPattern = new PatternMap<CacheEntry>();
+  private readonly present: Ring;
+  private readonly absent: Ring;
+  private readonly bytesMax: number;
   evictions = 0;
 
   constructor(entriesMax: number, bytesMax: number, negativeEntriesMax: number) {
-    this.#bytesMax = bytesMax;
-    this.#present = new Ring(entriesMax, bytesMax);
-    this.#absent = new Ring(negativeEntriesMax, Number.POSITIVE_INFINITY);
+    this.bytesMax = bytesMax;
+    this.present = new Ring(entriesMax, bytesMax);
+    this.absent = new Ring(negativeEntriesMax, Number.POSITIVE_INFINITY);
   }
 
   get size(): number {
-    return this.#byPattern.size;
+    return this.byPattern.size;
   }
 
   get negativeEntries(): number {
-    return this.#absent.size;
+    return this.absent.size;
   }
 
   get bytes(): number {
-    return this.#present.bytes + this.#absent.bytes;
+    return this.present.bytes + this.absent.bytes;
   }
 
   get(pattern: string): CacheEntry | undefined {
-    return this.#byPattern.get(pattern);
+    return this.byPattern.get(pattern);
   }
 
   entries(): IterableIterator<CacheEntry> {
-    return this.#byPattern.values();
+    return this.byPattern.values();
   }
 
   /** Adds an entry or replaces the one of the same pattern, whose use it takes over. */
   put(entry: CacheEntry): void {
-    const old = this.#byPattern.get(entry.pattern);
+    const old = this.byPattern.get(entry.pattern);
     if (old !== undefined) {
       entry.used = old.used;
       entry.wildcards = old.wildcards;
       this.remove(old);
     }
-    if (entry.bytes > this.#bytesMax) return;
-    const ring = this.#ringOf(entry);
+    if (entry.bytes > this.bytesMax) return;
+    const ring = this.ringOf(entry);
     for (let victim = ring.victim(entry.bytes); victim !== null; victim = ring.victim(entry.bytes)) {
       this.evictions++;
       this.remove(victim);
     }
     ring.add(entry);
-    this.#byPattern.set(entry);
+    this.byPattern.set(entry);
   }
 
   remove(entry: CacheEntry): void {
-    this.#ringOf(entry).remove(entry);
-    this.#byPattern.delete(entry.pattern);
+    this.ringOf(entry).remove(entry);
+    this.byPattern.delete(entry.pattern);
   }
 
-  #ringOf(entry: CacheEntry): Ring {
-    return entry.frontend === null ? this.#absent : this.#present;
+  private ringOf(entry: CacheEntry): Ring {
+    return entry.frontend === null ? this.absent : this.present;
   }
 }
 

@@ -16,52 +16,52 @@ interface PendingMark {
  * wait. A mark that cannot be shared holds in this worker until it ends.
  */
 export class MarkQueue {
-  readonly #marks: Pick<MarkCollection, 'write'>;
-  readonly #nextSequence: () => number;
-  readonly #onError: (error: unknown) => void;
-  readonly #waiting = new Map<string, PendingMark>();
-  #underWay = 0;
+  private readonly marks: Pick<MarkCollection, 'write'>;
+  private readonly nextSequence: () => number;
+  private readonly onError: (error: unknown) => void;
+  private readonly waiting = new Map<string, PendingMark>();
+  private underWay = 0;
   /** Marks that were not shared because too many were waiting. */
   dropped = 0;
 
   /** @param nextSequence the next sequence number of the cache: it orders acknowledgements and readings. */
   constructor(marks: Pick<MarkCollection, 'write'>, nextSequence: () => number, onError: (error: unknown) => void) {
-    this.#marks = marks;
-    this.#nextSequence = nextSequence;
-    this.#onError = onError;
+    this.marks = marks;
+    this.nextSequence = nextSequence;
+    this.onError = onError;
   }
 
   /** Queues the mark of `backend`. The mark that it has when its turn comes is shared. */
   share(pattern: string, backend: Backend): void {
     const key = `${pattern} ${backend.url}`;
-    if (!this.#waiting.has(key) && this.#waiting.size >= waitingMax) {
+    if (!this.waiting.has(key) && this.waiting.size >= waitingMax) {
       this.dropped++;
       return;
     }
-    this.#waiting.set(key, { pattern, backend });
-    this.#pump();
+    this.waiting.set(key, { pattern, backend });
+    this.pump();
   }
 
-  #pump(): void {
-    for (const [key, { pattern, backend }] of this.#waiting) {
-      if (this.#underWay >= underWayMax) return;
-      this.#waiting.delete(key);
+  private pump(): void {
+    for (const [key, { pattern, backend }] of this.waiting) {
+      if (this.underWay >= underWayMax) return;
+      this.waiting.delete(key);
       const mark = backend.down;
-      if (mark !== null) this.#write(pattern, backend, mark);
+      if (mark !== null) this.write(pattern, backend, mark);
     }
   }
 
-  #write(pattern: string, backend: Backend, mark: DownMark): void {
-    this.#underWay++;
-    Promise.try(() => this.#marks.write(pattern, backend.url, mark))
+  private write(pattern: string, backend: Backend, mark: DownMark): void {
+    this.underWay++;
+    Promise.try(() => this.marks.write(pattern, backend.url, mark))
       .then(() => {
         // A later mark has its own acknowledgement.
-        if (backend.down === mark) backend.markSharedAt = this.#nextSequence();
+        if (backend.down === mark) backend.markSharedAt = this.nextSequence();
       })
-      .catch(this.#onError)
+      .catch(this.onError)
       .finally(() => {
-        this.#underWay--;
-        this.#pump();
+        this.underWay--;
+        this.pump();
       });
   }
 }

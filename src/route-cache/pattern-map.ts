@@ -8,47 +8,47 @@ const capacityMin = 64;
  * probing, at most half full. The hash has a secret key because clients choose the names.
  */
 export class PatternMap<Entry extends { readonly pattern: string }> {
-  #hashes = new Int32Array(capacityMin);
-  #entries: (Entry | null)[] = new Array<Entry | null>(capacityMin).fill(null);
-  #size = 0;
-  readonly #hash: (pattern: string) => number;
+  private hashes = new Int32Array(capacityMin);
+  private entries: (Entry | null)[] = new Array<Entry | null>(capacityMin).fill(null);
+  private count = 0;
+  private readonly hash: (pattern: string) => number;
 
   /** @param hash gives 32 bits; tests replace it. */
   constructor(hash: (pattern: string) => number = keyedHash) {
-    this.#hash = hash;
+    this.hash = hash;
   }
 
   get size(): number {
-    return this.#size;
+    return this.count;
   }
 
   get(pattern: string): Entry | undefined {
-    const entry = this.#entries[this.#find(pattern, this.#hash(pattern))];
+    const entry = this.entries[this.find(pattern, this.hash(pattern))];
     return entry ?? undefined;
   }
 
   /** Adds an entry or replaces the one of the same pattern. */
   set(entry: Entry): void {
-    const hash = this.#hash(entry.pattern);
-    let slot = this.#find(entry.pattern, hash);
-    if (this.#entries[slot] === null) {
-      if ((this.#size + 1) * 2 > this.#entries.length) {
-        this.#resize(this.#entries.length * 2);
-        slot = this.#find(entry.pattern, hash);
+    const hash = this.hash(entry.pattern);
+    let slot = this.find(entry.pattern, hash);
+    if (this.entries[slot] === null) {
+      if ((this.count + 1) * 2 > this.entries.length) {
+        this.resize(this.entries.length * 2);
+        slot = this.find(entry.pattern, hash);
       }
-      this.#size++;
+      this.count++;
     }
-    this.#hashes[slot] = hash;
-    this.#entries[slot] = entry;
+    this.hashes[slot] = hash;
+    this.entries[slot] = entry;
   }
 
   delete(pattern: string): void {
-    const entries = this.#entries;
-    const hashes = this.#hashes;
+    const entries = this.entries;
+    const hashes = this.hashes;
     const mask = entries.length - 1;
-    let hole = this.#find(pattern, this.#hash(pattern));
+    let hole = this.find(pattern, this.hash(pattern));
     if (entries[hole] === null) return;
-    this.#size--;
+    this.count--;
     // Entries behind the hole move up if a search would otherwise end at the hole before it reaches them.
     for (let slot = (hole + 1) & mask; entries[slot] !== null; slot = (slot + 1) & mask) {
       const home = (hashes[slot] as number) & mask;
@@ -58,18 +58,18 @@ export class PatternMap<Entry extends { readonly pattern: string }> {
       hole = slot;
     }
     entries[hole] = null;
-    if (this.#size * 8 < entries.length && entries.length > capacityMin) this.#resize(entries.length / 2);
+    if (this.count * 8 < entries.length && entries.length > capacityMin) this.resize(entries.length / 2);
   }
 
   /** The map must not change during the iteration. */
   *values(): IterableIterator<Entry> {
-    for (const entry of this.#entries) if (entry !== null) yield entry;
+    for (const entry of this.entries) if (entry !== null) yield entry;
   }
 
   /** The slot of the pattern, or the free slot for it. */
-  #find(pattern: string, hash: number): number {
-    const entries = this.#entries;
-    const hashes = this.#hashes;
+  private find(pattern: string, hash: number): number {
+    const entries = this.entries;
+    const hashes = this.hashes;
     const mask = entries.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const entry = entries[slot] as Entry | null;
@@ -77,19 +77,19 @@ export class PatternMap<Entry extends { readonly pattern: string }> {
     }
   }
 
-  #resize(capacity: number): void {
-    const entries = this.#entries;
-    const hashes = this.#hashes;
+  private resize(capacity: number): void {
+    const entries = this.entries;
+    const hashes = this.hashes;
     const mask = capacity - 1;
-    this.#entries = new Array<Entry | null>(capacity).fill(null);
-    this.#hashes = new Int32Array(capacity);
+    this.entries = new Array<Entry | null>(capacity).fill(null);
+    this.hashes = new Int32Array(capacity);
     entries.forEach((entry, i) => {
       if (entry === null) return;
       const hash = hashes[i] as number;
       let slot = hash & mask;
-      while (this.#entries[slot] !== null) slot = (slot + 1) & mask;
-      this.#entries[slot] = entry;
-      this.#hashes[slot] = hash;
+      while (this.entries[slot] !== null) slot = (slot + 1) & mask;
+      this.entries[slot] = entry;
+      this.hashes[slot] = hash;
     });
   }
 }

@@ -49,35 +49,35 @@ export interface ReadQueueEvents {
  * often a pattern changes, one reading is under way and one waits.
  */
 export class ReadQueue {
-  readonly #routes: RouteReader;
-  readonly #readTimeoutMs: number;
-  readonly #setTimer: SetTimer;
-  readonly #events: ReadQueueEvents;
-  readonly #byPattern = new Map<string, PendingRead>();
-  #urgent: PendingRead[] = [];
-  #background: PendingRead[] = [];
-  #running = 0;
-  #pumping = false;
+  private readonly routes: RouteReader;
+  private readonly readTimeoutMs: number;
+  private readonly setTimer: SetTimer;
+  private readonly events: ReadQueueEvents;
+  private readonly byPattern = new Map<string, PendingRead>();
+  private urgent: PendingRead[] = [];
+  private background: PendingRead[] = [];
+  private running = 0;
+  private pumping = false;
 
   constructor(routes: RouteReader, readTimeoutMs: number, setTimer: SetTimer, events: ReadQueueEvents) {
-    this.#routes = routes;
-    this.#readTimeoutMs = readTimeoutMs;
-    this.#setTimer = setTimer;
-    this.#events = events;
+    this.routes = routes;
+    this.readTimeoutMs = readTimeoutMs;
+    this.setTimer = setTimer;
+    this.events = events;
   }
 
   /** Patterns that are being read or wait for it. */
   get size(): number {
-    return this.#byPattern.size;
+    return this.byPattern.size;
   }
 
   /** A reading that is at least as recent as this call. Starts one if necessary. */
   fetch(pattern: string, urgent: boolean): PendingRead {
-    const current = this.#byPattern.get(pattern);
+    const current = this.byPattern.get(pattern);
     if (current === undefined) {
       const read = new PendingRead(pattern, urgent);
-      this.#byPattern.set(pattern, read);
-      this.#enqueue(read);
+      this.byPattern.set(pattern, read);
+      this.enqueue(read);
       return read;
     }
     if (current.dirty) {
@@ -88,77 +88,77 @@ export class ReadQueue {
     if (urgent && !current.urgent) {
       current.urgent = true;
       // It stays in the other queue as well, which skips it once it is sent.
-      if (!current.sent) this.#urgent.push(current);
+      if (!current.sent) this.urgent.push(current);
     }
     return current;
   }
 
   /** The record has changed: a reading that is under way may bring its old state. */
   invalidate(pattern: string): void {
-    const read = this.#byPattern.get(pattern);
+    const read = this.byPattern.get(pattern);
     if (read?.sent) read.dirty = true;
   }
 
   /** Any record may have changed. */
   invalidateAll(): void {
-    for (const read of this.#byPattern.values()) if (read.sent) read.dirty = true;
+    for (const read of this.byPattern.values()) if (read.sent) read.dirty = true;
   }
 
   /** Resolves once every reading requested so far has ended. @returns whether all of them succeeded. */
   async settled(): Promise<boolean> {
-    const reads = [...this.#byPattern.values()].map((read) => read.next ?? read);
+    const reads = [...this.byPattern.values()].map((read) => read.next ?? read);
     const errors = await Promise.all(
       reads.map((read) => new Promise<HipacheError | null>((resolve) => read.waiters.push(resolve))),
     );
     return errors.every((error) => error === null);
   }
 
-  #enqueue(read: PendingRead): void {
-    if (this.#byPattern.size > waitingMax) {
+  private enqueue(read: PendingRead): void {
+    if (this.byPattern.size > waitingMax) {
       const error = new HipacheError(
         'STORE_UNAVAILABLE',
         `more than ${waitingMax} patterns are waiting to be read from the store`,
       );
-      queueMicrotask(() => this.#settle(read, null, error));
+      queueMicrotask(() => this.settle(read, null, error));
       return;
     }
-    (read.urgent ? this.#urgent : this.#background).push(read);
-    if (this.#pumping) return;
-    this.#pumping = true;
-    queueMicrotask(() => this.#pump());
+    (read.urgent ? this.urgent : this.background).push(read);
+    if (this.pumping) return;
+    this.pumping = true;
+    queueMicrotask(() => this.pump());
   }
 
-  #pump(): void {
-    this.#pumping = false;
-    while (this.#running < readsMax) {
-      const batch = this.#takeBatch();
+  private pump(): void {
+    this.pumping = false;
+    while (this.running < readsMax) {
+      const batch = this.takeBatch();
       if (batch.length === 0) return;
-      this.#read(batch);
+      this.read(batch);
     }
   }
 
-  #takeBatch(): PendingRead[] {
+  private takeBatch(): PendingRead[] {
     const batch: PendingRead[] = [];
-    this.#urgent = takeFrom(this.#urgent, batch);
-    if (batch.length === 0 || !batch[0]?.alone) this.#background = takeFrom(this.#background, batch);
+    this.urgent = takeFrom(this.urgent, batch);
+    if (batch.length === 0 || !batch[0]?.alone) this.background = takeFrom(this.background, batch);
     return batch;
   }
 
-  #read(batch: readonly PendingRead[]): void {
-    this.#running++;
-    for (const read of batch) this.#events.sent(read);
+  private read(batch: readonly PendingRead[]): void {
+    this.running++;
+    for (const read of batch) this.events.sent(read);
     let answered = false;
     const finish = (hosts: readonly (StoredRoute | null)[] | null, error: HipacheError | null): void => {
       // An answer after the time-out is of no use.
       if (answered) return;
       answered = true;
       cancel();
-      this.#running--;
-      this.#land(batch, hosts, error);
-      this.#pump();
+      this.running--;
+      this.land(batch, hosts, error);
+      this.pump();
     };
-    const cancel = this.#setTimer(this.#readTimeoutMs, () => finish(null, this.#timedOut()));
-    Promise.try(() => this.#routes.read(batch.map((read) => read.pattern))).then(
+    const cancel = this.setTimer(this.readTimeoutMs, () => finish(null, this.timedOut()));
+    Promise.try(() => this.routes.read(batch.map((read) => read.pattern))).then(
       (hosts) =>
         hosts.length === batch.length
           ? finish(hosts, null)
@@ -167,7 +167,7 @@ export class ReadQueue {
     );
   }
 
-  #land(
+  private land(
     batch: readonly PendingRead[],
     hosts: readonly (StoredRoute | null)[] | null,
     error: HipacheError | null,
@@ -178,24 +178,24 @@ export class ReadQueue {
         read.alone = true;
         read.sent = false;
         read.dirty = false;
-        this.#enqueue(read);
+        this.enqueue(read);
       }
       return;
     }
-    for (let i = 0; i < batch.length; i++) this.#settle(batch[i] as PendingRead, hosts?.[i] ?? null, error);
+    for (let i = 0; i < batch.length; i++) this.settle(batch[i] as PendingRead, hosts?.[i] ?? null, error);
   }
 
-  #settle(read: PendingRead, host: StoredRoute | null, error: HipacheError | null): void {
-    if (read.next === null) this.#byPattern.delete(read.pattern);
-    else this.#byPattern.set(read.pattern, read.next);
-    if (error === null) this.#events.landed(read, host);
-    else this.#events.failed(read, error);
+  private settle(read: PendingRead, host: StoredRoute | null, error: HipacheError | null): void {
+    if (read.next === null) this.byPattern.delete(read.pattern);
+    else this.byPattern.set(read.pattern, read.next);
+    if (error === null) this.events.landed(read, host);
+    else this.events.failed(read, error);
     for (const waiter of read.waiters) waiter(error);
-    if (read.next !== null) this.#enqueue(read.next);
+    if (read.next !== null) this.enqueue(read.next);
   }
 
-  #timedOut(): HipacheError {
-    return new HipacheError('STORE_UNAVAILABLE', `the store did not answer within ${this.#readTimeoutMs} ms`);
+  private timedOut(): HipacheError {
+    return new HipacheError('STORE_UNAVAILABLE', `the store did not answer within ${this.readTimeoutMs} ms`);
   }
 }
 

@@ -8,71 +8,71 @@ const triesMax = 1000;
 
 /** Patterns whose reading failed. They are read again with growing pauses. The cache's entries bound their number. */
 export class RetryLater {
-  readonly #setTimer: SetTimer;
-  readonly #retry: (pattern: string) => boolean;
-  readonly #failed = new Set<string>();
+  private readonly setTimer: SetTimer;
+  private readonly retry: (pattern: string) => boolean;
+  private readonly failures = new Set<string>();
   /** Patterns that are being read again. */
-  readonly #trying = new Set<string>();
-  readonly #pauses = new BackOff(pauses);
-  #cancel: (() => void) | null = null;
+  private readonly trying = new Set<string>();
+  private readonly pauses = new BackOff(pauses);
+  private cancel: (() => void) | null = null;
 
   /** @param retry starts to read a pattern; false if it is not needed any more. */
   constructor(setTimer: SetTimer, retry: (pattern: string) => boolean) {
-    this.#setTimer = setTimer;
-    this.#retry = retry;
+    this.setTimer = setTimer;
+    this.retry = retry;
   }
 
   failed(pattern: string): void {
-    this.#trying.delete(pattern);
-    this.#failed.add(pattern);
-    this.#schedule();
+    this.trying.delete(pattern);
+    this.failures.add(pattern);
+    this.schedule();
   }
 
   succeeded(pattern: string): void {
-    const failed = this.#failed.delete(pattern);
+    const failed = this.failures.delete(pattern);
     // The success of a pattern that never failed says nothing about those that did.
-    if (this.#trying.delete(pattern) || failed) this.#pauses.reset();
+    if (this.trying.delete(pattern) || failed) this.pauses.reset();
   }
 
   /** The pattern failed and is not needed any more. */
   forget(pattern: string): void {
-    this.#trying.delete(pattern);
-    this.#failed.delete(pattern);
+    this.trying.delete(pattern);
+    this.failures.delete(pattern);
   }
 
   /** Tries all failed patterns now: the store is likely to answer. */
   now(): void {
-    this.#pauses.reset();
-    this.#stop();
-    this.#run();
+    this.pauses.reset();
+    this.stop();
+    this.run();
   }
 
   close(): void {
-    this.#failed.clear();
-    this.#trying.clear();
-    this.#stop();
+    this.failures.clear();
+    this.trying.clear();
+    this.stop();
   }
 
-  #schedule(): void {
-    if (this.#cancel !== null) return;
-    this.#cancel = this.#setTimer(this.#pauses.next(), () => {
-      this.#cancel = null;
-      this.#run();
+  private schedule(): void {
+    if (this.cancel !== null) return;
+    this.cancel = this.setTimer(this.pauses.next(), () => {
+      this.cancel = null;
+      this.run();
     });
   }
 
-  #run(): void {
+  private run(): void {
     let tries = 0;
-    for (const pattern of this.#failed) {
+    for (const pattern of this.failures) {
       if (tries++ >= triesMax) break;
-      this.#failed.delete(pattern);
-      if (this.#retry(pattern)) this.#trying.add(pattern);
+      this.failures.delete(pattern);
+      if (this.retry(pattern)) this.trying.add(pattern);
     }
-    if (this.#failed.size > 0) this.#schedule();
+    if (this.failures.size > 0) this.schedule();
   }
 
-  #stop(): void {
-    this.#cancel?.();
-    this.#cancel = null;
+  private stop(): void {
+    this.cancel?.();
+    this.cancel = null;
   }
 }

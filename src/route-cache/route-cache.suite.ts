@@ -29,7 +29,7 @@ export class FakeStore {
   readonly down = new Map<string, Map<string, DownMark>>();
   readonly reads: Read[] = [];
   readonly markWrites: MarkWrite[] = [];
-  readonly routes = { read: (patterns: readonly string[]) => this.#read(patterns) };
+  readonly routes = { read: (patterns: readonly string[]) => this.read(patterns) };
   readonly marks = {
     write: (pattern: string, url: string, mark: DownMark): Promise<void> =>
       new Promise((resolve, reject) => {
@@ -40,12 +40,12 @@ export class FakeStore {
   /** Whether it answers by itself, in the same turn. */
   prompt = false;
 
-  #read(patterns: readonly string[]): Promise<readonly (StoredRoute | null)[]> {
-    if (this.prompt) return Promise.resolve(this.#snapshot(patterns));
+  private read(patterns: readonly string[]): Promise<readonly (StoredRoute | null)[]> {
+    if (this.prompt) return Promise.resolve(this.snapshot(patterns));
     const { promise, resolve, reject } = Promise.withResolvers<readonly (StoredRoute | null)[]>();
     const done = () => void this.reads.splice(this.reads.indexOf(read), 1);
     const take = () => {
-      const snapshot = this.#snapshot(patterns);
+      const snapshot = this.snapshot(patterns);
       return () => {
         done();
         resolve(snapshot);
@@ -75,7 +75,7 @@ export class FakeStore {
     this.listener?.changed('routes', [pattern]);
   }
 
-  #snapshot(patterns: readonly string[]): (StoredRoute | null)[] {
+  private snapshot(patterns: readonly string[]): (StoredRoute | null)[] {
     return patterns.map((pattern) => {
       const frontend = this.records.get(pattern);
       return frontend === undefined ? null : { frontend, down: new Map(this.down.get(pattern)) };
@@ -86,27 +86,27 @@ export class FakeStore {
 /** A clock that the test moves. */
 export class FakeTime {
   nowMs = 1_000_000;
-  readonly #timers = new Set<{ atMs: number; action: () => void }>();
+  private readonly timers = new Set<{ atMs: number; action: () => void }>();
 
   readonly clock = { epochMs: () => this.nowMs, monotonicMs: () => this.nowMs };
 
   readonly setTimer = (delayMs: number, action: () => void) => {
     const timer = { atMs: this.nowMs + delayMs, action };
-    this.#timers.add(timer);
-    return () => void this.#timers.delete(timer);
+    this.timers.add(timer);
+    return () => void this.timers.delete(timer);
   };
 
   get pending(): number {
-    return this.#timers.size;
+    return this.timers.size;
   }
 
   async pass(durationMs: number): Promise<void> {
     const endMs = this.nowMs + durationMs;
     for (;;) {
       await turn();
-      const next = [...this.#timers].toSorted((a, b) => a.atMs - b.atMs)[0];
+      const next = [...this.timers].toSorted((a, b) => a.atMs - b.atMs)[0];
       if (next === undefined || next.atMs > endMs) break;
-      this.#timers.delete(next);
+      this.timers.delete(next);
       this.nowMs = next.atMs;
       next.action();
     }

@@ -39,103 +39,103 @@ export class RouteCache implements ChangeListener {
     marks: 0,
     markErrors: 0,
   };
-  readonly #instance: string;
-  readonly #limits: RouteCacheLimits;
-  readonly #clock: Clock;
-  readonly #setTimer: SetTimer;
-  readonly #log: Pick<Log, 'warn'>;
-  readonly #table: CacheTable;
-  readonly #readQueue: ReadQueue;
-  readonly #retries: RetryLater;
-  readonly #marks: MarkQueue;
-  readonly #onMarked: NonNullable<RouteCacheOptions['onMarked']>;
-  readonly #problems: ReportedProblems;
+  private readonly instance: string;
+  private readonly limits: RouteCacheLimits;
+  private readonly clock: Clock;
+  private readonly setTimer: SetTimer;
+  private readonly log: Pick<Log, 'warn'>;
+  private readonly table: CacheTable;
+  private readonly readQueue: ReadQueue;
+  private readonly retries: RetryLater;
+  private readonly marks: MarkQueue;
+  private readonly onMarked: NonNullable<RouteCacheOptions['onMarked']>;
+  private readonly problems: ReportedProblems;
   /** Rises with every break. Entries that were read in an earlier epoch are not verified. */
-  #epoch = 0;
-  #connected = false;
+  private epoch = 0;
+  private isConnected = false;
   /** Orders readings and acknowledged marks, see `buildFrontend`. */
-  #sequence = 0;
-  #closed = false;
-  readonly #rare: RateLimitedLog;
+  private sequence = 0;
+  private closed = false;
+  private readonly rare: RateLimitedLog;
 
   constructor(options: RouteCacheOptions) {
     const { store } = options;
-    this.#instance = options.instance;
-    this.#limits = { ...defaultRouteCacheLimits, ...options.limits };
-    this.#clock = options.clock ?? systemClock;
-    this.#setTimer = options.setTimer ?? setRealTimer;
-    this.#log = options.log ?? silent;
-    this.#rare = new RateLimitedLog((what, fields) => this.#log.warn(what, fields), this.#clock);
-    this.#table = new CacheTable(this.#limits.entriesMax, this.#limits.bytesMax, this.#limits.negativeEntriesMax);
-    this.#readQueue = new ReadQueue(store.routes, this.#limits.readTimeoutMs, this.#setTimer, {
-      sent: (read) => this.#onSent(read),
-      landed: (read, host) => this.#onLanded(read, host),
-      failed: (read, error) => this.#onFailed(read, error),
+    this.instance = options.instance;
+    this.limits = { ...defaultRouteCacheLimits, ...options.limits };
+    this.clock = options.clock ?? systemClock;
+    this.setTimer = options.setTimer ?? setRealTimer;
+    this.log = options.log ?? silent;
+    this.rare = new RateLimitedLog((what, fields) => this.log.warn(what, fields), this.clock);
+    this.table = new CacheTable(this.limits.entriesMax, this.limits.bytesMax, this.limits.negativeEntriesMax);
+    this.readQueue = new ReadQueue(store.routes, this.limits.readTimeoutMs, this.setTimer, {
+      sent: (read) => this.onSent(read),
+      landed: (read, host) => this.onLanded(read, host),
+      failed: (read, error) => this.onFailed(read, error),
     });
-    this.#retries = new RetryLater(this.#setTimer, (pattern) => this.#refreshIfKnown(pattern));
-    this.#problems = new ReportedProblems(options.onProblem ?? ignore);
-    this.#onMarked = options.onMarked ?? ignore;
-    this.#marks = new MarkQueue(
+    this.retries = new RetryLater(this.setTimer, (pattern) => this.refreshIfKnown(pattern));
+    this.problems = new ReportedProblems(options.onProblem ?? ignore);
+    this.onMarked = options.onMarked ?? ignore;
+    this.marks = new MarkQueue(
       store.marks,
-      () => ++this.#sequence,
-      (error) => this.#onMarkError(error),
+      () => ++this.sequence,
+      (error) => this.onMarkError(error),
     );
   }
 
   /** Entries, with a frontend and negative. */
   get entries(): number {
-    return this.#table.size;
+    return this.table.size;
   }
 
   /** Entries of patterns known to have no record. */
   get negativeEntries(): number {
-    return this.#table.negativeEntries;
+    return this.table.negativeEntries;
   }
 
   /** Approximate memory of the entries, in bytes. */
   get bytes(): number {
-    return this.#table.bytes;
+    return this.table.bytes;
   }
 
   get evictions(): number {
-    return this.#table.evictions;
+    return this.table.evictions;
   }
 
   /** Marks that were not shared because too many were waiting. */
   get marksDropped(): number {
-    return this.#marks.dropped;
+    return this.marks.dropped;
   }
 
   /** Whether the store reports changes at present. */
   get connected(): boolean {
-    return this.#connected;
+    return this.isConnected;
   }
 
   /** Counts the entries that may be older than the store. Looks at every entry. */
   countUnverified(): number {
-    if (!this.#connected) return this.#table.size;
+    if (!this.isConnected) return this.table.size;
     let count = 0;
-    for (const entry of this.#table.entries()) if (entry.epoch !== this.#epoch) count++;
+    for (const entry of this.table.entries()) if (entry.epoch !== this.epoch) count++;
     return count;
   }
 
   /** Resolves once everything that has changed so far is read again; false if that failed and is tried later. */
   settled(): Promise<boolean> {
-    return this.#readQueue.settled();
+    return this.readQueue.settled();
   }
 
   /** Ends the timers. `cached` still answers, and the owner of the store closes it. */
   close(): void {
-    this.#closed = true;
-    this.#retries.close();
+    this.closed = true;
+    this.retries.close();
   }
 
   /** The frontend of a normalised host; null if none matches; undefined if `load` has to ask the store. */
   cached(host: string): Frontend | null | undefined {
-    const entry = this.#table.get(host);
-    if (entry === undefined || !this.#isUsable(entry)) return undefined;
+    const entry = this.table.get(host);
+    if (entry === undefined || !this.isUsable(entry)) return undefined;
     if (!entry.used) entry.used = true;
-    const frontend = entry.frontend ?? this.#cachedWildcard(entry);
+    const frontend = entry.frontend ?? this.cachedWildcard(entry);
     if (frontend !== undefined) this.counters.hits++;
     return frontend;
   }
@@ -153,75 +153,75 @@ export class RouteCache implements ChangeListener {
     const own = Buffer.from(host, 'latin1').toString('latin1');
     const patterns = [own, ...wildcardPatterns(own)];
     const answers = new Map<string, Frontend | null>();
-    const startMs = this.#clock.monotonicMs();
+    const startMs = this.clock.monotonicMs();
     for (;;) {
-      const step = this.#walk(patterns, answers);
+      const step = this.walk(patterns, answers);
       if (!Array.isArray(step)) return step;
-      const fallback = this.#known(patterns, answers);
-      const waitMs = fallback === undefined ? this.#limits.readTimeoutMs : this.#limits.verifyWaitMs;
-      const outcome = await this.#wait(step, startMs + waitMs - this.#clock.monotonicMs());
+      const fallback = this.known(patterns, answers);
+      const waitMs = fallback === undefined ? this.limits.readTimeoutMs : this.limits.verifyWaitMs;
+      const outcome = await this.wait(step, startMs + waitMs - this.clock.monotonicMs());
       if (outcome === null) {
         for (const read of step) answers.set(read.pattern, read.frontend);
       } else {
         if (fallback === undefined) throw outcome;
-        for (const pattern of patterns) this.#serveOverdue(pattern);
-        return this.#known(patterns, answers) ?? fallback;
+        for (const pattern of patterns) this.serveOverdue(pattern);
+        return this.known(patterns, answers) ?? fallback;
       }
     }
   }
 
   /** Marks a backend dead for `ttlMs`, if `health.ts` allows it: here at once, and elsewhere through the store. */
   markDown(frontend: Frontend, backend: Backend, reason: string, ttlMs: number): void {
-    const nowMs = this.#clock.epochMs();
-    const current = this.#table.get(frontend.pattern)?.frontend ?? frontend;
+    const nowMs = this.clock.epochMs();
+    const current = this.table.get(frontend.pattern)?.frontend ?? frontend;
     const target = current.backends.find((candidate) => candidate.url === backend.url);
     // Requests that were under way at the same time fail together; one mark is enough.
     if (target === undefined || target.isDown(nowMs) || !(ttlMs > 0)) return;
     if (!mayMarkDown(current, target, nowMs)) return;
-    const mark: DownMark = { untilMs: Math.round(nowMs + ttlMs), sinceMs: nowMs, reason, instance: this.#instance };
+    const mark: DownMark = { untilMs: Math.round(nowMs + ttlMs), sinceMs: nowMs, reason, instance: this.instance };
     setMark(target, mark);
     if (backend !== target) setMark(backend, mark);
     this.counters.marks++;
-    this.#marks.share(frontend.pattern, target);
-    this.#onMarked(frontend.pattern, target.url, mark);
+    this.marks.share(frontend.pattern, target);
+    this.onMarked(frontend.pattern, target.url, mark);
   }
 
   changed(collection: CollectionName, patterns: readonly string[]): void {
     if (collection !== 'routes') return;
     for (const pattern of patterns) {
-      this.#readQueue.invalidate(pattern);
-      const entry = this.#table.get(pattern);
+      this.readQueue.invalidate(pattern);
+      const entry = this.table.get(pattern);
       if (entry === undefined) continue;
-      if (entry.frontend === null && !entry.used) this.#table.remove(entry);
-      else this.#refreshIfKnown(pattern);
+      if (entry.frontend === null && !entry.used) this.table.remove(entry);
+      else this.refreshIfKnown(pattern);
     }
   }
 
   expired(): void {
-    this.#epoch++;
-    this.#readQueue.invalidateAll();
+    this.epoch++;
+    this.readQueue.invalidateAll();
   }
 
   lost(): void {
-    this.#connected = false;
-    this.#epoch++;
+    this.isConnected = false;
+    this.epoch++;
   }
 
   restored(): void {
-    this.#connected = true;
-    this.#readQueue.invalidateAll();
-    this.#retries.now();
+    this.isConnected = true;
+    this.readQueue.invalidateAll();
+    this.retries.now();
   }
 
-  #isUsable(entry: CacheEntry): boolean {
-    return entry.epoch === this.#epoch || entry.overdue || !this.#connected;
+  private isUsable(entry: CacheEntry): boolean {
+    return entry.epoch === this.epoch || entry.overdue || !this.isConnected;
   }
 
-  #cachedWildcard(exact: CacheEntry): Frontend | null | undefined {
+  private cachedWildcard(exact: CacheEntry): Frontend | null | undefined {
     exact.wildcards ??= wildcardPatterns(exact.pattern);
     for (const pattern of exact.wildcards) {
-      const entry = this.#table.get(pattern);
-      if (entry === undefined || !this.#isUsable(entry)) return undefined;
+      const entry = this.table.get(pattern);
+      if (entry === undefined || !this.isUsable(entry)) return undefined;
       if (!entry.used) entry.used = true;
       if (entry.frontend !== null) return entry.frontend;
     }
@@ -232,18 +232,21 @@ export class RouteCache implements ChangeListener {
    * The answer, if usable entries and earlier answers decide it; otherwise the readings that will. Readings of less
    * specific patterns start together with the others, unless a frontend comes first that only has to be verified.
    */
-  #walk(patterns: readonly string[], answers: ReadonlyMap<string, Frontend | null>): Frontend | null | PendingRead[] {
+  private walk(
+    patterns: readonly string[],
+    answers: ReadonlyMap<string, Frontend | null>,
+  ): Frontend | null | PendingRead[] {
     const reads: PendingRead[] = [];
     for (const pattern of patterns) {
-      const entry = this.#table.get(pattern);
+      const entry = this.table.get(pattern);
       let frontend = answers.get(pattern);
-      if (frontend === undefined && entry !== undefined && this.#isUsable(entry)) {
+      if (frontend === undefined && entry !== undefined && this.isUsable(entry)) {
         frontend = entry.frontend;
         entry.used = true;
       }
       if (frontend === undefined) {
         this.counters.loads++;
-        reads.push(this.#readQueue.fetch(pattern, true));
+        reads.push(this.readQueue.fetch(pattern, true));
         if (entry !== undefined && entry.frontend !== null) break;
       } else {
         if (frontend === null) continue;
@@ -255,22 +258,25 @@ export class RouteCache implements ChangeListener {
   }
 
   /** The answer from memory, verified or not; undefined if memory does not have it. */
-  #known(patterns: readonly string[], answers: ReadonlyMap<string, Frontend | null>): Frontend | null | undefined {
+  private known(
+    patterns: readonly string[],
+    answers: ReadonlyMap<string, Frontend | null>,
+  ): Frontend | null | undefined {
     for (const pattern of patterns) {
       const answer = answers.get(pattern);
-      const frontend = answer === undefined ? this.#table.get(pattern)?.frontend : answer;
+      const frontend = answer === undefined ? this.table.get(pattern)?.frontend : answer;
       if (frontend !== null) return frontend;
     }
     return null;
   }
 
   /** @returns null once all reads have landed; the error of the first that failed, or of the time-out. */
-  #wait(reads: readonly PendingRead[], waitMs: number): Promise<HipacheError | null> {
+  private wait(reads: readonly PendingRead[], waitMs: number): Promise<HipacheError | null> {
     return new Promise((resolve) => {
       let under = reads.length;
-      const cancel = this.#setTimer(Math.max(0, waitMs), () => {
+      const cancel = this.setTimer(Math.max(0, waitMs), () => {
         resolve(
-          new HipacheError('STORE_UNAVAILABLE', `the store did not answer within ${this.#limits.readTimeoutMs} ms`),
+          new HipacheError('STORE_UNAVAILABLE', `the store did not answer within ${this.limits.readTimeoutMs} ms`),
         );
       });
       for (const read of reads) {
@@ -284,54 +290,54 @@ export class RouteCache implements ChangeListener {
   }
 
   /** Lets a known entry serve until a reading, which is started if necessary, brings a newer one. */
-  #serveOverdue(pattern: string): void {
-    const entry = this.#table.get(pattern);
-    if (entry === undefined || this.#isUsable(entry)) return;
+  private serveOverdue(pattern: string): void {
+    const entry = this.table.get(pattern);
+    if (entry === undefined || this.isUsable(entry)) return;
     entry.overdue = true;
-    this.#refreshIfKnown(pattern);
+    this.refreshIfKnown(pattern);
   }
 
-  #refreshIfKnown(pattern: string): boolean {
-    if (this.#table.get(pattern) === undefined) return false;
+  private refreshIfKnown(pattern: string): boolean {
+    if (this.table.get(pattern) === undefined) return false;
     this.counters.refreshes++;
-    this.#readQueue.fetch(pattern, false);
+    this.readQueue.fetch(pattern, false);
     return true;
   }
 
-  #onSent(read: PendingRead): void {
-    read.epoch = this.#connected ? this.#epoch : -1;
-    read.sequence = ++this.#sequence;
+  private onSent(read: PendingRead): void {
+    read.epoch = this.isConnected ? this.epoch : -1;
+    read.sequence = ++this.sequence;
   }
 
-  #onLanded(read: PendingRead, host: StoredRoute | null): void {
+  private onLanded(read: PendingRead, host: StoredRoute | null): void {
     const { pattern } = read;
-    const entry = this.#table.get(pattern);
+    const entry = this.table.get(pattern);
     if (host !== null && (host.frontend.length > 0 || host.problem !== undefined)) {
       read.frontend = buildFrontend(pattern, host, entry?.frontend ?? null, read.sequence);
-      this.#problems.reportAll(read.frontend);
+      this.problems.reportAll(read.frontend);
     }
-    this.#retries.succeeded(pattern);
+    this.retries.succeeded(pattern);
     // A dirty result may only replace an older entry: then `changed` has already started the next reading.
     if (entry === undefined && (read.dirty || !read.urgent)) return;
     const bytes = entrySize(pattern, read.frontend);
-    this.#table.put(new CacheEntry(pattern, read.frontend, bytes, read.epoch));
+    this.table.put(new CacheEntry(pattern, read.frontend, bytes, read.epoch));
   }
 
-  #onFailed(read: PendingRead, error: HipacheError): void {
+  private onFailed(read: PendingRead, error: HipacheError): void {
     this.counters.storeErrors++;
-    this.#rare.report('the store cannot be read; known routes are still served', { error });
-    const entry = this.#table.get(read.pattern);
-    if (entry === undefined || this.#closed) {
-      this.#retries.forget(read.pattern);
+    this.rare.report('the store cannot be read; known routes are still served', { error });
+    const entry = this.table.get(read.pattern);
+    if (entry === undefined || this.closed) {
+      this.retries.forget(read.pattern);
       return;
     }
     entry.overdue = true;
-    this.#retries.failed(read.pattern);
+    this.retries.failed(read.pattern);
   }
 
-  #onMarkError(error: unknown): void {
+  private onMarkError(error: unknown): void {
     this.counters.markErrors++;
-    this.#rare.report('a dead mark could not be shared; it holds in this worker only', { error });
+    this.rare.report('a dead mark could not be shared; it holds in this worker only', { error });
   }
 }
 

@@ -20,86 +20,86 @@ export interface StoreWatchOptions {
  * every call on. To listeners the store is lost at first: the first call that they get is `restored`.
  */
 export class StoreWatch implements ChangeListener {
-  readonly #store: Pick<Store, 'watch'>;
-  readonly #setTimer: SetTimer;
-  readonly #log: Pick<Log, 'info' | 'warn'>;
-  readonly #rare: RateLimitedLog;
-  readonly #listeners: Partial<ChangeListener>[] = [];
-  #state: 'starting' | 'connected' | 'lost' = 'starting';
-  #closed = false;
-  readonly #pauses = new BackOff(pauses);
-  #cancel: (() => void) | null = null;
+  private readonly store: Pick<Store, 'watch'>;
+  private readonly setTimer: SetTimer;
+  private readonly log: Pick<Log, 'info' | 'warn'>;
+  private readonly rare: RateLimitedLog;
+  private readonly listeners: Partial<ChangeListener>[] = [];
+  private state: 'starting' | 'connected' | 'lost' = 'starting';
+  private closed = false;
+  private readonly pauses = new BackOff(pauses);
+  private cancel: (() => void) | null = null;
 
   constructor(options: StoreWatchOptions) {
-    this.#store = options.store;
-    this.#setTimer = options.setTimer ?? setRealTimer;
-    this.#log = options.log ?? silent;
-    this.#rare = new RateLimitedLog((what, fields) => this.#log.warn(what, fields), options.clock ?? systemClock);
+    this.store = options.store;
+    this.setTimer = options.setTimer ?? setRealTimer;
+    this.log = options.log ?? silent;
+    this.rare = new RateLimitedLog((what, fields) => this.log.warn(what, fields), options.clock ?? systemClock);
   }
 
   /** Whether the store reports changes at present. */
   get connected(): boolean {
-    return this.#state === 'connected';
+    return this.state === 'connected';
   }
 
   /** Passes calls on to `listener` from now on, as far as it has methods for them. */
   add(listener: Partial<ChangeListener>): void {
-    this.#listeners.push(listener);
+    this.listeners.push(listener);
     if (this.connected) listener.restored?.();
   }
 
   /** Starts to watch. Resolves after the first attempt; failed attempts are repeated with growing pauses. */
   async start(): Promise<void> {
-    await this.#attempt();
+    await this.attempt();
   }
 
   /** Passes nothing on any more. The owner of the store closes it. */
   close(): void {
-    this.#closed = true;
-    this.#cancel?.();
+    this.closed = true;
+    this.cancel?.();
   }
 
   changed(collection: CollectionName, keys: readonly string[]): void {
-    if (!this.#closed) for (const listener of this.#listeners) listener.changed?.(collection, keys);
+    if (!this.closed) for (const listener of this.listeners) listener.changed?.(collection, keys);
   }
 
   expired(): void {
-    if (!this.#closed) for (const listener of this.#listeners) listener.expired?.();
+    if (!this.closed) for (const listener of this.listeners) listener.expired?.();
   }
 
   revised(): void {
-    if (!this.#closed) for (const listener of this.#listeners) listener.revised?.();
+    if (!this.closed) for (const listener of this.listeners) listener.revised?.();
   }
 
   lost(error: Error): void {
-    if (this.#closed) return;
-    this.#log.warn(
-      this.#state === 'starting'
+    if (this.closed) return;
+    this.log.warn(
+      this.state === 'starting'
         ? 'the store is not there yet; requests get 503 until it is'
         : 'the store is lost; known routes are still served',
       { error },
     );
-    this.#state = 'lost';
-    for (const listener of this.#listeners) listener.lost?.(error);
+    this.state = 'lost';
+    for (const listener of this.listeners) listener.lost?.(error);
   }
 
   restored(): void {
-    if (this.#closed) return;
-    if (this.#state === 'lost') this.#log.info('the store is there; known routes are verified as they are used');
-    this.#state = 'connected';
-    for (const listener of this.#listeners) listener.restored?.();
+    if (this.closed) return;
+    if (this.state === 'lost') this.log.info('the store is there; known routes are verified as they are used');
+    this.state = 'connected';
+    for (const listener of this.listeners) listener.restored?.();
   }
 
-  async #attempt(): Promise<void> {
-    this.#cancel = null;
-    if (this.#closed) return;
+  private async attempt(): Promise<void> {
+    this.cancel = null;
+    if (this.closed) return;
     try {
-      await this.#store.watch(this);
+      await this.store.watch(this);
       // A store that is not there yet has called `lost`, and will call `restored`.
-      if (this.#state === 'starting') this.restored();
+      if (this.state === 'starting') this.restored();
     } catch (error) {
-      this.#rare.report('the store does not report changes; trying again', { error });
-      this.#cancel = this.#setTimer(this.#pauses.next(), () => void this.#attempt());
+      this.rare.report('the store does not report changes; trying again', { error });
+      this.cancel = this.setTimer(this.pauses.next(), () => void this.attempt());
     }
   }
 }

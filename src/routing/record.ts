@@ -130,16 +130,16 @@ function shown(value: unknown): string {
 const none: readonly RecordProblem[] = [];
 
 class Problems {
-  readonly #kept: RecordProblem[] = [];
-  #more = 0;
+  private readonly kept: RecordProblem[] = [];
+  private more = 0;
 
   add(message: string): void {
-    if (this.#kept.length < problemsMax) this.#kept.push({ message });
-    else this.#more++;
+    if (this.kept.length < problemsMax) this.kept.push({ message });
+    else this.more++;
   }
 
   list(): readonly RecordProblem[] {
-    if (this.#kept.length === 0) return none;
-    return this.#more === 0 ? this.#kept : [...this.#kept, { message: `and ${this.#more} more problems` }];
+    if (this.kept.length === 0) return none;
+    return this.more === 0 ? this.kept : [...this.kept, { message: `and ${this.more} more problems` }];
   }
 }

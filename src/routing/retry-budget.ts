@@ -18,35 +18,35 @@ export const defaultRetryBudget: RetryBudgetLimits = { ratio: 0.2, retriesMin: 1
  * anew.
  */
 export class RetryBudget {
-  #bucket = 0;
-  #requests = 0;
-  #retries = 0;
-  #requestsBefore = 0;
-  #retriesBefore = 0;
+  private bucket = 0;
+  private requests = 0;
+  private retries = 0;
+  private requestsBefore = 0;
+  private retriesBefore = 0;
 
   /** Counts a request as it arrives; a retry is not one. */
   countRequest(nowMs: number, limits: RetryBudgetLimits = defaultRetryBudget): void {
-    this.#turn(nowMs, limits.bucketMs);
-    this.#requests++;
+    this.turn(nowMs, limits.bucketMs);
+    this.requests++;
   }
 
   /** Whether one more retry is within the budget; if so it is counted. */
   takeRetry(nowMs: number, limits: RetryBudgetLimits = defaultRetryBudget): boolean {
-    this.#turn(nowMs, limits.bucketMs);
-    const allowed = Math.max(limits.retriesMin, limits.ratio * (this.#requests + this.#requestsBefore));
-    if (this.#retries + this.#retriesBefore + 1 > allowed) return false;
-    this.#retries++;
+    this.turn(nowMs, limits.bucketMs);
+    const allowed = Math.max(limits.retriesMin, limits.ratio * (this.requests + this.requestsBefore));
+    if (this.retries + this.retriesBefore + 1 > allowed) return false;
+    this.retries++;
     return true;
   }
 
-  #turn(nowMs: number, bucketMs: number): void {
+  private turn(nowMs: number, bucketMs: number): void {
     const bucket = Math.floor(nowMs / bucketMs);
-    if (bucket === this.#bucket) return;
-    const next = bucket === this.#bucket + 1;
-    this.#requestsBefore = next ? this.#requests : 0;
-    this.#retriesBefore = next ? this.#retries : 0;
-    this.#requests = 0;
-    this.#retries = 0;
-    this.#bucket = bucket;
+    if (bucket === this.bucket) return;
+    const next = bucket === this.bucket + 1;
+    this.requestsBefore = next ? this.requests : 0;
+    this.retriesBefore = next ? this.retries : 0;
+    this.requests = 0;
+    this.retries = 0;
+    this.bucket = bucket;
   }
 }

@@ -365,50 +365,50 @@ export class Watch implements ChangeListener {
   expirations = 0;
   /** Every reported pattern of a route. */
   readonly routes: string[] = [];
-  readonly #waiting: Waiting[] = [];
-  readonly #events: { name: EventName; resolve: () => void }[] = [];
+  private readonly waiting: Waiting[] = [];
+  private readonly events: { name: EventName; resolve: () => void }[] = [];
 
   /** Resolves with the next reported change of this record. */
   next(collection: CollectionName, key: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.push({ collection, key, resolve });
+    this.waiting.push({ collection, key, resolve });
     return promise;
   }
 
   /** Resolves with the next call of this method. */
   event(name: EventName): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#events.push({ name, resolve });
+    this.events.push({ name, resolve });
     return promise;
   }
 
   changed(collection: CollectionName, keys: readonly string[]): void {
     if (collection === 'routes') this.routes.push(...keys);
-    for (const waiting of this.#waiting.splice(0)) {
+    for (const waiting of this.waiting.splice(0)) {
       if (waiting.collection === collection && keys.includes(waiting.key)) waiting.resolve();
-      else this.#waiting.push(waiting);
+      else this.waiting.push(waiting);
     }
   }
 
   expired(): void {
     this.expirations++;
-    this.#call('expired');
+    this.call('expired');
   }
 
   lost(_error?: Error): void {
     this.losses++;
-    this.#call('lost');
+    this.call('lost');
   }
 
   restored(): void {
     this.restorations++;
-    this.#call('restored');
+    this.call('restored');
   }
 
-  #call(name: EventName): void {
-    for (const event of this.#events.splice(0)) {
+  private call(name: EventName): void {
+    for (const event of this.events.splice(0)) {
       if (event.name === name) event.resolve();
-      else this.#events.push(event);
+      else this.events.push(event);
     }
   }
 }

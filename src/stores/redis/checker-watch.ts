@@ -14,47 +14,47 @@ export interface CheckerWatchOptions {
 
 /** Observes whether an external checker (hipache-hchecker, hipcheck) runs. It writes a ping to a key every few seconds. */
 export class CheckerWatch {
-  readonly #options: CheckerWatchOptions;
-  readonly #setTimer: SetTimer;
-  #cancel: (() => void) | null = null;
-  readonly #reading = new CoalescedTask(() => this.#read());
+  private readonly options: CheckerWatchOptions;
+  private readonly setTimer: SetTimer;
+  private cancel: (() => void) | null = null;
+  private readonly reading = new CoalescedTask(() => this.read());
   running = false;
 
   constructor(options: CheckerWatchOptions) {
-    this.#options = options;
-    this.#setTimer = options.setTimer ?? setRealTimer;
+    this.options = options;
+    this.setTimer = options.setTimer ?? setRealTimer;
   }
 
   /** Reads the key again. Resolves when `running` is up to date, or when the store cannot be read. */
   look(): Promise<void> {
-    return this.#reading.request();
+    return this.reading.request();
   }
 
   close(): void {
-    void this.#reading.close();
-    this.#cancel?.();
+    void this.reading.close();
+    this.cancel?.();
   }
 
-  async #read(): Promise<void> {
+  private async read(): Promise<void> {
     try {
-      this.#seen(await this.#options.read());
+      this.seen(await this.options.read());
     } catch {
       // A lost store comes back; the key is read again then.
     }
   }
 
-  #seen(value: unknown): void {
-    if (this.#reading.isClosed) return;
-    const nowMs = (this.#options.now ?? Date.now)();
-    this.#turn(isFreshPing(value, nowMs));
-    this.#cancel?.();
+  private seen(value: unknown): void {
+    if (this.reading.isClosed) return;
+    const nowMs = (this.options.now ?? Date.now)();
+    this.turn(isFreshPing(value, nowMs));
+    this.cancel?.();
     const staleMs = Number(value) * 1000 + freshMs + 1;
-    this.#cancel = this.running ? this.#setTimer(staleMs - nowMs, () => void this.look()) : null;
+    this.cancel = this.running ? this.setTimer(staleMs - nowMs, () => void this.look()) : null;
   }
 
-  #turn(running: boolean): void {
+  private turn(running: boolean): void {
     if (running === this.running) return;
     this.running = running;
-    this.#options.turned(running);
+    this.options.turned(running);
   }
 }

@@ -68,69 +68,69 @@ interface Client {
  */
 export class RedisConnection {
   readonly endpoint: RedisEndpoint;
-  readonly #timings: RedisTimings;
-  readonly #events: RedisConnectionEvents;
-  #tracking: boolean;
-  #tracked = false;
-  #client: Client | null = null;
-  #error: HipacheError;
-  #timer: NodeJS.Timeout | null = null;
-  readonly #pauses: BackOff;
-  #closed = false;
+  private readonly timings: RedisTimings;
+  private readonly events: RedisConnectionEvents;
+  private tracking: boolean;
+  private isTracked = false;
+  private client: Client | null = null;
+  private lastError: HipacheError;
+  private timer: NodeJS.Timeout | null = null;
+  private readonly pauses: BackOff;
+  private closed = false;
   /** The outcome of the current or the last attempt. */
-  #attempt: Promise<HipacheError | null>;
+  private attempt: Promise<HipacheError | null>;
 
   /** Starts to connect at once. */
   constructor(options: RedisConnectionOptions, events: RedisConnectionEvents) {
     this.endpoint = options.endpoint;
-    this.#timings = options.timings;
-    this.#tracking = options.tracking;
-    this.#events = events;
+    this.timings = options.timings;
+    this.tracking = options.tracking;
+    this.events = events;
     const { retryFirstMs: firstMs, retryMaxMs: longestMs } = options.timings;
-    this.#pauses = new BackOff({ firstMs, longestMs, spread: retrySpread });
-    this.#error = this.#unavailable('is not connected yet');
-    this.#attempt = this.#connect();
+    this.pauses = new BackOff({ firstMs, longestMs, spread: retrySpread });
+    this.lastError = this.unavailable('is not connected yet');
+    this.attempt = this.connect();
   }
 
   get ready(): boolean {
-    return this.#client !== null;
+    return this.client !== null;
   }
 
   /** Whether the server tracks what is read now. */
   get tracked(): boolean {
-    return this.ready && this.#tracked;
+    return this.ready && this.isTracked;
   }
 
   /** Why it is not ready. */
   get error(): HipacheError {
-    return this.#error;
+    return this.lastError;
   }
 
   /** The outcome of the current or the last attempt to connect: an error, or null for success. */
   attempted(): Promise<HipacheError | null> {
-    return this.#attempt;
+    return this.attempt;
   }
 
   /** Tries to connect at once, unless an attempt is under way. */
   retryNow(): Promise<HipacheError | null> {
-    if (this.#timer !== null && this.#client === null && !this.#closed) {
-      clearTimeout(this.#timer);
-      this.#timer = null;
-      this.#attempt = this.#connect();
+    if (this.timer !== null && this.client === null && !this.closed) {
+      clearTimeout(this.timer);
+      this.timer = null;
+      this.attempt = this.connect();
     }
-    return this.#attempt;
+    return this.attempt;
   }
 
   /** Makes the server report changes from now on, with a new connection if necessary. */
   async track(): Promise<void> {
-    if (!this.#tracking) {
-      this.#tracking = true;
-      await this.#attempt;
-      if (this.#client !== null) this.#drop(this.#unavailable('is reconnecting in order to track changes'));
+    if (!this.tracking) {
+      this.tracking = true;
+      await this.attempt;
+      if (this.client !== null) this.drop(this.unavailable('is reconnecting in order to track changes'));
       await this.retryNow();
       return;
     }
-    await this.#attempt;
+    await this.attempt;
   }
 
   /**
@@ -138,78 +138,78 @@ export class RedisConnection {
    * @throws HipacheError if there is no connection, or if it breaks.
    */
   async send(commands: readonly RedisCommand[]): Promise<unknown[]> {
-    const client = this.#client;
-    if (client === null) throw this.#error;
+    const client = this.client;
+    if (client === null) throw this.lastError;
     const replies = await Promise.all(
       commands.map((command) => client.sendCommand(command).catch((error: unknown) => error)),
     );
     // When a connection ends, the library rejects pending commands with its own errors.
-    if (client !== this.#client) throw this.#error;
+    if (client !== this.client) throw this.lastError;
     return replies;
   }
 
   /** Drops a connection whose server does not answer; a new one is opened after a pause. */
-  hung(client = this.#client): void {
-    if (client !== null && client === this.#client) {
-      this.#drop(this.#unavailable(`has not answered for ${this.#timings.replyTimeoutMs} ms`));
+  hung(client = this.client): void {
+    if (client !== null && client === this.client) {
+      this.drop(this.unavailable(`has not answered for ${this.timings.replyTimeoutMs} ms`));
     }
   }
 
   /** Pending commands fail. Idempotent. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#error = this.#unavailable('the store was closed');
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    const client = this.#client;
-    this.#client = null;
+    if (this.closed) return;
+    this.closed = true;
+    this.lastError = this.unavailable('the store was closed');
+    if (this.timer !== null) clearTimeout(this.timer);
+    const client = this.client;
+    this.client = null;
     client?.destroy();
   }
 
-  async #connect(): Promise<HipacheError | null> {
+  private async connect(): Promise<HipacheError | null> {
     try {
-      const [client, tracked] = await this.#open();
-      if (this.#closed) {
+      const [client, tracked] = await this.open();
+      if (this.closed) {
         client.destroy();
-        return this.#error;
+        return this.lastError;
       }
-      this.#client = client;
-      this.#pauses.reset();
-      this.#pingLater(client);
-      this.#tracked = tracked;
-      this.#events.ready();
+      this.client = client;
+      this.pauses.reset();
+      this.pingLater(client);
+      this.isTracked = tracked;
+      this.events.ready();
       return null;
     } catch (cause) {
-      if (this.#closed) return this.#error;
-      this.#error = redisError(cause, this.endpoint.name);
-      this.#retryLater();
-      this.#events.failed(this.#error);
-      return this.#error;
+      if (this.closed) return this.lastError;
+      this.lastError = redisError(cause, this.endpoint.name);
+      this.retryLater();
+      this.events.failed(this.lastError);
+      return this.lastError;
     }
   }
 
   /** A client that accepts commands, and whether its server tracks changes, which Redis can do since version 6. */
-  async #open(): Promise<[client: Client, tracked: boolean]> {
+  private async open(): Promise<[client: Client, tracked: boolean]> {
     try {
-      return [await this.#openWith(3, this.#tracking), this.#tracking];
+      return [await this.openWith(3, this.tracking), this.tracking];
     } catch (error) {
       if (!isTooOld(error)) throw error;
-      return [await this.#openWith(2, false), false];
+      return [await this.openWith(2, false), false];
     }
   }
 
-  async #openWith(protocol: 2 | 3, tracked: boolean): Promise<Client> {
-    const client = makeClient(this.endpoint, this.#timings, protocol, tracked);
+  private async openWith(protocol: 2 | 3, tracked: boolean): Promise<Client> {
+    const client = makeClient(this.endpoint, this.timings, protocol, tracked);
     client.on('error', (error) => {
-      if (client === this.#client) this.#drop(redisError(error, this.endpoint.name));
+      if (client === this.client) this.drop(redisError(error, this.endpoint.name));
     });
     client.on('invalidate', (key) => {
-      if (client === this.#client) this.#events.changed(key === null ? null : key.toString());
+      if (client === this.client) this.events.changed(key === null ? null : key.toString());
     });
     // A server that is loading its data accepts connections but answers no ping.
     const connected = client.connect().then(() => client.sendCommand(['PING']));
     try {
-      await within(this.#timings.connectTimeoutMs, connected, () => this.#unavailable('does not answer'));
+      await within(this.timings.connectTimeoutMs, connected, () => this.unavailable('does not answer'));
       return client;
     } catch (error) {
       client.destroy();
@@ -222,41 +222,41 @@ export class RedisConnection {
     }
   }
 
-  #pingLater(client: Client): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = setTimeout(() => this.hung(client), this.#timings.replyTimeoutMs);
+  private pingLater(client: Client): void {
+    this.timer = setTimeout(() => {
+      this.timer = setTimeout(() => this.hung(client), this.timings.replyTimeoutMs);
       client.sendCommand(['PING']).then(
         () => {
-          if (client !== this.#client) return;
-          if (this.#timer !== null) clearTimeout(this.#timer);
-          this.#pingLater(client);
+          if (client !== this.client) return;
+          if (this.timer !== null) clearTimeout(this.timer);
+          this.pingLater(client);
         },
         (error: unknown) => {
-          if (client === this.#client) this.#drop(redisError(error, this.endpoint.name));
+          if (client === this.client) this.drop(redisError(error, this.endpoint.name));
         },
       );
-    }, this.#timings.pingEveryMs);
+    }, this.timings.pingEveryMs);
   }
 
-  #drop(error: HipacheError): void {
-    const client = this.#client;
+  private drop(error: HipacheError): void {
+    const client = this.client;
     if (client === null) return;
-    this.#client = null;
-    this.#error = error;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#retryLater();
+    this.client = null;
+    this.lastError = error;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.retryLater();
     client.destroy();
-    this.#events.lost(error);
+    this.events.lost(error);
   }
 
-  #retryLater(): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.#attempt = this.#connect();
-    }, this.#pauses.next());
+  private retryLater(): void {
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.attempt = this.connect();
+    }, this.pauses.next());
   }
 
-  #unavailable(problem: string): HipacheError {
+  private unavailable(problem: string): HipacheError {
     return new HipacheError('STORE_UNAVAILABLE', `${this.endpoint.name}: ${problem}`);
   }
 }

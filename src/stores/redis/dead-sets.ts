@@ -8,7 +8,7 @@ const patternsMax = 100_000;
  * it was first seen, and stays bound while it is in the set: an edit of the list does not move it to another backend.
  */
 export class DeadSets {
-  readonly #bound = new Map<string, ReadonlyMap<number, string>>();
+  private readonly bound = new Map<string, ReadonlyMap<number, string>>();
 
   /**
    * The backends that the set of a pattern names.
@@ -16,8 +16,8 @@ export class DeadSets {
    * @param members the set, read together with `record`.
    */
   resolve(pattern: string, record: readonly unknown[], members: readonly string[]): readonly string[] {
-    const old = this.#bound.get(pattern);
-    this.#bound.delete(pattern);
+    const old = this.bound.get(pattern);
+    this.bound.delete(pattern);
     if (members.length === 0) return [];
     const bound = new Map<number, string>();
     for (const member of members) {
@@ -25,29 +25,29 @@ export class DeadSets {
       const url = old?.get(index) ?? identityAt(record, index);
       if (url !== null) bound.set(index, url);
     }
-    if (bound.size > 0) this.#keep(pattern, bound);
+    if (bound.size > 0) this.keep(pattern, bound);
     return [...bound.values()];
   }
 
   /** Binds an index that this process is about to add to the set. */
   bind(pattern: string, index: number, url: string): void {
-    const bound = new Map(this.#bound.get(pattern));
+    const bound = new Map(this.bound.get(pattern));
     bound.set(index, url);
-    this.#bound.delete(pattern);
-    this.#keep(pattern, bound);
+    this.bound.delete(pattern);
+    this.keep(pattern, bound);
   }
 
   /** Forgets all bindings: the store may be another one now. */
   clear(): void {
-    this.#bound.clear();
+    this.bound.clear();
   }
 
-  #keep(pattern: string, bound: ReadonlyMap<number, string>): void {
-    if (this.#bound.size >= patternsMax) {
-      const [oldest = ''] = this.#bound.keys();
-      this.#bound.delete(oldest);
+  private keep(pattern: string, bound: ReadonlyMap<number, string>): void {
+    if (this.bound.size >= patternsMax) {
+      const [oldest = ''] = this.bound.keys();
+      this.bound.delete(oldest);
     }
-    this.#bound.set(pattern, bound);
+    this.bound.set(pattern, bound);
   }
 }
 

@@ -18,38 +18,38 @@ export const deadChannel = 'dead';
 
 /** The names of the keys of one store. */
 export class RedisKeys {
-  readonly #prefix: string;
+  private readonly prefix: string;
 
   constructor(prefix: string) {
-    this.#prefix = prefix;
+    this.prefix = prefix;
   }
 
   /** The counter that every write of Hipache's raises. */
   get revision(): string {
-    return `${this.#prefix}hipache:revision`;
+    return `${this.prefix}hipache:revision`;
   }
 
   /** The record of an instance. */
   instance(id: string): string {
-    return `${this.#prefix}hipache:instance:${id}`;
+    return `${this.prefix}hipache:instance:${id}`;
   }
 
   of(record: RedisRecord, pattern: string): string {
-    return `${this.#prefix}${record}:${pattern}`;
+    return `${this.prefix}${record}:${pattern}`;
   }
 
   /** The record and the pattern of a key that `of` makes; null for any other key. */
   parse(key: string): { readonly record: RedisRecord; readonly pattern: string } | null {
-    if (!key.startsWith(this.#prefix)) return null;
-    const colon = key.indexOf(':', this.#prefix.length);
-    const record = key.slice(this.#prefix.length, colon);
+    if (!key.startsWith(this.prefix)) return null;
+    const colon = key.indexOf(':', this.prefix.length);
+    const record = key.slice(this.prefix.length, colon);
     if (!isRecord(record)) return null;
     return { record, pattern: key.slice(colon + 1) };
   }
 
   /** The pattern for SCAN that matches every key of a record. */
   glob(record: RedisRecord): string {
-    return `${this.#prefix.replace(/[\\*?[\]]/g, '\\$&')}${record}:*`;
+    return `${this.prefix.replace(/[\\*?[\]]/g, '\\$&')}${record}:*`;
   }
 }
 

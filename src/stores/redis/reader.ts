@@ -36,17 +36,17 @@ interface Listing {
 
 /** Reads records over one connection. Every method throws HipacheErrors. */
 export class RedisReader {
-  readonly #connection: RedisConnection;
-  readonly #keys: RedisKeys;
-  readonly #listings = new Map<RedisRecord, Listing>();
+  private readonly connection: RedisConnection;
+  private readonly keys: RedisKeys;
+  private readonly listings = new Map<RedisRecord, Listing>();
 
   constructor(connection: RedisConnection, keys: RedisKeys) {
-    this.#connection = connection;
-    this.#keys = keys;
+    this.connection = connection;
+    this.keys = keys;
   }
 
   async readRoutes(patterns: readonly string[], dead: DeadSetReading | null): Promise<(StoredRoute | null)[]> {
-    const keys = this.#keys;
+    const keys = this.keys;
     const each = dead === null ? 2 : 4;
     const commands: RedisCommand[] = [];
     for (const pattern of patterns) {
@@ -56,7 +56,7 @@ export class RedisReader {
       const set = keys.of('dead', pattern);
       commands.push(['SMEMBERS', set], ['PTTL', set]);
     }
-    const replies = await this.#send(commands);
+    const replies = await this.send(commands);
     const nowMs = Date.now();
     return patterns.map((pattern, i) => {
       const [list, hash, set, ttl] = replies.slice(i * each, (i + 1) * each);
@@ -81,10 +81,10 @@ export class RedisReader {
   }
 
   async readCertificates(patterns: readonly string[]): Promise<(StoredCertificate | null)[]> {
-    const commands = patterns.map((pattern) => ['HMGET', this.#keys.of('tls', pattern), 'certificate', 'key']);
-    const replies = await this.#send(commands);
+    const commands = patterns.map((pattern) => ['HMGET', this.keys.of('tls', pattern), 'certificate', 'key']);
+    const replies = await this.send(commands);
     return replies.map((reply, i) => {
-      const name = this.#keys.of('tls', patterns[i] as string);
+      const name = this.keys.of('tls', patterns[i] as string);
       if (isWrongType(reply)) return broken(`the key ${name} is not a hash; "hipache cert set" replaces it`);
       const [certificate, key] = reply as [string | null, string | null];
       if (certificate === null && key === null) return null;
@@ -95,31 +95,31 @@ export class RedisReader {
 
   /** The current records of the patterns that follow `after`. */
   async listRoutes(after: string, limit: number): Promise<{ pattern: string; frontend: readonly unknown[] }[]> {
-    const listing = await this.#listing('frontend', after);
+    const listing = await this.listing('frontend', after);
     const found: { pattern: string; frontend: readonly unknown[] }[] = [];
     while (found.length < limit) {
       const page = take(listing, limit - found.length);
       if (page.length === 0) break;
-      const keys = page.map((pattern) => this.#keys.of('frontend', pattern));
-      const replies = await this.#send(keys.map((key) => ['LRANGE', key, '0', String(elementsMax)]));
+      const keys = page.map((pattern) => this.keys.of('frontend', pattern));
+      const replies = await this.send(keys.map((key) => ['LRANGE', key, '0', String(elementsMax)]));
       for (const [i, pattern] of page.entries()) {
         const frontend = isWrongType(replies[i]) ? [null] : (replies[i] as string[]);
         if (frontend.length > 0) found.push({ pattern, frontend });
       }
     }
-    if (found.length === 0) this.#listings.delete('frontend');
+    if (found.length === 0) this.listings.delete('frontend');
     return found;
   }
 
   async listCertificates(after: string, limit: number): Promise<string[]> {
-    const page = take(await this.#listing('tls', after), limit);
-    if (page.length === 0) this.#listings.delete('tls');
+    const page = take(await this.listing('tls', after), limit);
+    if (page.length === 0) this.listings.delete('tls');
     return page;
   }
 
   /** The value of one key; null if it is not a string. */
   async get(key: string): Promise<unknown> {
-    const [value] = await this.#send([['GET', key]]);
+    const [value] = await this.send([['GET', key]]);
     return isWrongType(value) ? null : value;
   }
 
@@ -131,11 +131,11 @@ export class RedisReader {
     const endMs = performance.now() + timeoutMs;
     const pauses = new BackOff(replicaPauses);
     for (;;) {
-      if (Number(await this.get(this.#keys.revision)) >= revision) return;
+      if (Number(await this.get(this.keys.revision)) >= revision) return;
       if (performance.now() > endMs) {
         throw new HipacheError(
           'STORE_UNAVAILABLE',
-          `${this.#connection.endpoint.name}: the change was made at the primary, but is not at this replica after ` +
+          `${this.connection.endpoint.name}: the change was made at the primary, but is not at this replica after ` +
             `${timeoutMs} ms; see its replication`,
         );
       }
@@ -147,17 +147,15 @@ export class RedisReader {
    * The listing that continues after `after`, or a new one. Redis keeps keys in no order, and any program may write
    * them, so the first page examines all of them; each later page only reads its own records.
    */
-  async #listing(record: RedisRecord, after: string): Promise<Listing> {
-    const known = this.#listings.get(record);
+  private async listing(record: RedisRecord, after: string): Promise<Listing> {
+    const known = this.listings.get(record);
     if (known !== undefined && after !== '' && known.after === after) return known;
     const patterns = new Set<string>();
     let cursor = '0';
     do {
-      const [reply] = await this.#send([
-        ['SCAN', cursor, 'MATCH', this.#keys.glob(record), 'COUNT', String(scanCount)],
-      ]);
+      const [reply] = await this.send([['SCAN', cursor, 'MATCH', this.keys.glob(record), 'COUNT', String(scanCount)]]);
       const [next, keys] = reply as [string, string[]];
-      for (const key of keys) patterns.add(this.#keys.parse(key)?.pattern ?? '');
+      for (const key of keys) patterns.add(this.keys.parse(key)?.pattern ?? '');
       if (patterns.size > listedMax) {
         throw new HipacheError('STORE_UNSUPPORTED', `there are more than ${listedMax} records; use redis-cli --scan`);
       }
@@ -167,14 +165,14 @@ export class RedisReader {
     let position = sorted.findIndex((pattern) => compareCodePoints(pattern, after) > 0);
     if (position === -1) position = sorted.length;
     const listing = { patterns: sorted, after, position };
-    this.#listings.set(record, listing);
+    this.listings.set(record, listing);
     return listing;
   }
 
-  async #send(commands: readonly RedisCommand[]): Promise<unknown[]> {
-    const replies = await this.#connection.send(commands);
+  private async send(commands: readonly RedisCommand[]): Promise<unknown[]> {
+    const replies = await this.connection.send(commands);
     const failed = replies.find((reply) => reply instanceof Error && !isWrongType(reply));
-    if (failed !== undefined) throw redisError(failed, this.#connection.endpoint.name);
+    if (failed !== undefined) throw redisError(failed, this.connection.endpoint.name);
     return replies;
   }
 }

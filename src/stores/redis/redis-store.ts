@@ -72,206 +72,204 @@ export async function openRedis(urls: readonly string[], options: RedisStoreOpti
  */
 class RedisStore implements Store {
   readonly routes: RouteCollection = {
-    read: (patterns) => this.#reader.readRoutes(patterns, this.#deadSetReading()),
-    set: (pattern, id, urls) => this.#write(setEdit(this.#keys, pattern, id, urls)),
-    add: (pattern, urls) => this.#write(addEdit(this.#keys, pattern, urls)),
-    remove: (pattern, urls) => this.#write(removeEdit(this.#keys, pattern, urls)),
-    list: (after, limit) => this.#reader.listRoutes(after, limit),
+    read: (patterns) => this.reader.readRoutes(patterns, this.deadSetReading()),
+    set: (pattern, id, urls) => this.write(setEdit(this.keys, pattern, id, urls)),
+    add: (pattern, urls) => this.write(addEdit(this.keys, pattern, urls)),
+    remove: (pattern, urls) => this.write(removeEdit(this.keys, pattern, urls)),
+    list: (after, limit) => this.reader.listRoutes(after, limit),
   };
   readonly marks: MarkCollection = {
-    write: (pattern, url, mark) => this.#writeMark(pattern, url, mark),
-    remove: (pattern, url) => this.#write(removeMarkEdit(this.#keys, pattern, url, this.#deadSet === true)),
+    write: (pattern, url, mark) => this.writeMark(pattern, url, mark),
+    remove: (pattern, url) => this.write(removeMarkEdit(this.keys, pattern, url, this.deadSet === true)),
   };
   readonly certificates: CertificateCollection = {
-    read: (patterns) => this.#reader.readCertificates(patterns),
-    write: (pattern, pair) => this.#write(writeCertificateEdit(this.#keys, pattern, pair)),
-    remove: (pattern) => this.#write(removeCertificateEdit(this.#keys, pattern)),
-    list: (after, limit) => this.#reader.listCertificates(after, limit),
+    read: (patterns) => this.reader.readCertificates(patterns),
+    write: (pattern, pair) => this.write(writeCertificateEdit(this.keys, pattern, pair)),
+    remove: (pattern) => this.write(removeCertificateEdit(this.keys, pattern)),
+    list: (after, limit) => this.reader.listCertificates(after, limit),
   };
   readonly instances: InstanceCollection = {
-    revision: async () => Number(await this.#reader.get(this.#keys.revision)) || 0,
+    revision: async () => Number(await this.reader.get(this.keys.revision)) || 0,
     write: (instance, fields, ttlMs) => {
-      const key = this.#keys.instance(instance);
+      const key = this.keys.instance(instance);
       const hash = ['HSET', key, ...Object.entries(fields).flat()];
-      return this.#writer.writeUncounted([['DEL', key], hash, ['EXPIRE', key, String(Math.ceil(ttlMs / 1000))]]);
+      return this.writer.writeUncounted([['DEL', key], hash, ['EXPIRE', key, String(Math.ceil(ttlMs / 1000))]]);
     },
-    remove: (instance) => this.#writer.writeUncounted([['DEL', this.#keys.instance(instance)]]),
+    remove: (instance) => this.writer.writeUncounted([['DEL', this.keys.instance(instance)]]),
   };
-  readonly #options: RedisStoreOptions;
-  readonly #log: Pick<Log, 'info' | 'warn'>;
-  readonly #rare: RateLimitedLog;
-  readonly #keys: RedisKeys;
-  readonly #connection: RedisConnection;
-  readonly #reader: RedisReader;
-  readonly #writer: RedisWriter;
+  private readonly options: RedisStoreOptions;
+  private readonly log: Pick<Log, 'info' | 'warn'>;
+  private readonly rare: RateLimitedLog;
+  private readonly keys: RedisKeys;
+  private readonly connection: RedisConnection;
+  private readonly reader: RedisReader;
+  private readonly writer: RedisWriter;
   /** Whether a write has to reach another server, the one that is read. */
-  readonly #replicated: boolean;
-  readonly #replicaTimeoutMs: number;
-  readonly #deadSet: boolean | 'auto';
-  readonly #deadSets = new DeadSets();
-  readonly #checker: CheckerWatch;
-  #listener: ChangeListener | null = null;
-  #expiry: NodeJS.Timeout | null = null;
-  #hasWarned = false;
-  #closed = false;
+  private readonly replicated: boolean;
+  private readonly replicaTimeoutMs: number;
+  private readonly deadSet: boolean | 'auto';
+  private readonly deadSets = new DeadSets();
+  private readonly checker: CheckerWatch;
+  private listener: ChangeListener | null = null;
+  private expiry: NodeJS.Timeout | null = null;
+  private hasWarned = false;
+  private closed = false;
 
   constructor(endpoints: RedisEndpoints, options: RedisStoreOptions) {
-    this.#options = options;
-    this.#deadSet = options.deadSet ?? 'auto';
-    this.#log = options.log ?? silent;
-    this.#rare = new RateLimitedLog((what, fields) => this.#log.warn(what, fields), options.clock ?? systemClock);
+    this.options = options;
+    this.deadSet = options.deadSet ?? 'auto';
+    this.log = options.log ?? silent;
+    this.rare = new RateLimitedLog((what, fields) => this.log.warn(what, fields), options.clock ?? systemClock);
     const timings = { ...defaultRedisTimings, ...options.timings };
-    this.#replicaTimeoutMs = timings.replicaTimeoutMs;
-    this.#keys = new RedisKeys(endpoints.prefix);
-    this.#replicated = endpoints.reads !== endpoints.writes;
-    this.#checker = new CheckerWatch({
-      read: () => this.#reader.get(checkerKey),
-      turned: (running) => this.#onChecker(running),
+    this.replicaTimeoutMs = timings.replicaTimeoutMs;
+    this.keys = new RedisKeys(endpoints.prefix);
+    this.replicated = endpoints.reads !== endpoints.writes;
+    this.checker = new CheckerWatch({
+      read: () => this.reader.get(checkerKey),
+      turned: (running) => this.onChecker(running),
     });
-    this.#connection = new RedisConnection(
+    this.connection = new RedisConnection(
       { endpoint: endpoints.reads, timings, tracking: options.serving ?? false },
       {
-        ready: () => this.#onReady(),
-        lost: (error) => this.#onLost(error),
-        failed: (error) => this.#onFailed(error),
-        changed: (key) => this.#onChanged(key),
+        ready: () => this.onReady(),
+        lost: (error) => this.onLost(error),
+        failed: (error) => this.onFailed(error),
+        changed: (key) => this.onChanged(key),
       },
     );
-    this.#reader = new RedisReader(this.#connection, this.#keys);
-    this.#writer = new RedisWriter(endpoints.writes, timings, this.#keys.revision, (what) =>
-      this.#rare.report(what, {}),
-    );
+    this.reader = new RedisReader(this.connection, this.keys);
+    this.writer = new RedisWriter(endpoints.writes, timings, this.keys.revision, (what) => this.rare.report(what, {}));
   }
 
   get capabilities(): StoreCapabilities {
-    return { changes: this.#expiry === null ? 'push' : 'expiry' };
+    return { changes: this.expiry === null ? 'push' : 'expiry' };
   }
 
   /** The outcome of the first attempt to connect. A server that is still loading gets a little longer. */
   async opened(): Promise<HipacheError | null> {
     const endMs = performance.now() + startingMs;
     for (;;) {
-      const error = await this.#connection.attempted();
-      if (error === null) await this.#look();
+      const error = await this.connection.attempted();
+      if (error === null) await this.look();
       if (error === null || !isStarting(error.cause) || performance.now() > endMs) return error;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 
   async watch(listener: ChangeListener): Promise<void> {
-    await this.#connection.track();
-    if (this.#closed) throw this.#connection.error;
-    this.#listener = listener;
-    if (!this.#connection.ready) listener.lost(this.#connection.error);
-    else if (!this.#connection.tracked) this.#expireRegularly();
+    await this.connection.track();
+    if (this.closed) throw this.connection.error;
+    this.listener = listener;
+    if (!this.connection.ready) listener.lost(this.connection.error);
+    else if (!this.connection.tracked) this.expireRegularly();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#listener = null;
-    this.#stopExpiry();
-    this.#checker.close();
-    this.#writer.close();
-    this.#connection.close();
+    this.closed = true;
+    this.listener = null;
+    this.stopExpiry();
+    this.checker.close();
+    this.writer.close();
+    this.connection.close();
   }
 
-  async #writeMark(pattern: string, url: string, mark: DownMark): Promise<void> {
-    const checker = this.#checker.running;
-    await this.#write(
-      writeMarkEdit(this.#keys, pattern, url, mark, {
+  private async writeMark(pattern: string, url: string, mark: DownMark): Promise<void> {
+    const checker = this.checker.running;
+    await this.write(
+      writeMarkEdit(this.keys, pattern, url, mark, {
         checker,
-        deadSets: this.#deadSet === true,
+        deadSets: this.deadSet === true,
         nowMs: Date.now(),
-        onIndex: (index) => this.#deadSets.bind(pattern, index, url),
+        onIndex: (index) => this.deadSets.bind(pattern, index, url),
       }),
     );
     // The checker decides: the caller has to read what it decided.
-    if (checker) setImmediate(() => this.#listener?.changed('routes', [pattern]));
+    if (checker) setImmediate(() => this.listener?.changed('routes', [pattern]));
   }
 
-  async #write<Result>(edit: RedisEdit<Result>): Promise<Result> {
-    const { result, revision } = await this.#writer.run(edit);
-    if (this.#replicated && revision !== null) await this.#reader.reached(revision, this.#replicaTimeoutMs);
+  private async write<Result>(edit: RedisEdit<Result>): Promise<Result> {
+    const { result, revision } = await this.writer.run(edit);
+    if (this.replicated && revision !== null) await this.reader.reached(revision, this.replicaTimeoutMs);
     return result;
   }
 
   /** How to read dead sets at present; null: not at all. */
-  #deadSetReading(): DeadSetReading | null {
-    const checker = this.#checker.running;
-    return this.#deadSet === true || checker ? { sets: this.#deadSets, checker } : null;
+  private deadSetReading(): DeadSetReading | null {
+    const checker = this.checker.running;
+    return this.deadSet === true || checker ? { sets: this.deadSets, checker } : null;
   }
 
-  #onReady(): void {
-    this.#deadSets.clear();
-    void this.#look();
-    if (this.#listener === null) return;
-    if (!this.#connection.tracked) this.#expireRegularly();
+  private onReady(): void {
+    this.deadSets.clear();
+    void this.look();
+    if (this.listener === null) return;
+    if (!this.connection.tracked) this.expireRegularly();
     // A guard against a store that comes back empty belongs here, before known records count as out of date.
-    this.#listener.restored();
+    this.listener.restored();
   }
 
   /** A checker only matters if its dead sets are read. */
-  async #look(): Promise<void> {
-    if (this.#deadSet !== false) await this.#checker.look();
+  private async look(): Promise<void> {
+    if (this.deadSet !== false) await this.checker.look();
   }
 
-  #onLost(error: HipacheError): void {
-    this.#stopExpiry();
-    this.#listener?.lost(error);
+  private onLost(error: HipacheError): void {
+    this.stopExpiry();
+    this.listener?.lost(error);
   }
 
-  #onFailed(error: HipacheError): void {
-    if (this.#options.serving !== true) return;
-    this.#rare.report(`the store cannot be used; trying again (${errorKind(error)})`, { error });
+  private onFailed(error: HipacheError): void {
+    if (this.options.serving !== true) return;
+    this.rare.report(`the store cannot be used; trying again (${errorKind(error)})`, { error });
   }
 
-  #onChanged(key: string | null): void {
+  private onChanged(key: string | null): void {
     if (key === null) {
       // Everything was removed, or a replica has synchronised from the start.
-      void this.#look();
-      this.#listener?.expired();
+      void this.look();
+      this.listener?.expired();
       return;
     }
     if (key === checkerKey) {
-      void this.#look();
+      void this.look();
       return;
     }
-    if (key === this.#keys.revision) {
-      this.#listener?.revised?.();
+    if (key === this.keys.revision) {
+      this.listener?.revised?.();
       return;
     }
-    const known = this.#keys.parse(key);
-    if (known !== null) this.#listener?.changed(collectionOf[known.record], [known.pattern]);
+    const known = this.keys.parse(key);
+    if (known !== null) this.listener?.changed(collectionOf[known.record], [known.pattern]);
   }
 
-  #onChecker(running: boolean): void {
-    this.#log.info(
+  private onChecker(running: boolean): void {
+    this.log.info(
       running
         ? 'an external checker runs: only it marks backends dead, and failures are reported to it'
         : 'no external checker runs: proxies mark backends dead themselves',
     );
-    this.#listener?.expired();
+    this.listener?.expired();
   }
 
-  #expireRegularly(): void {
-    const ttlMs = Math.min(timerMaxMs, Math.max(ttlMinMs, this.#options.ttlMs ?? ttlDefaultMs));
-    if (!this.#hasWarned) {
-      this.#hasWarned = true;
-      this.#log.warn(
+  private expireRegularly(): void {
+    const ttlMs = Math.min(timerMaxMs, Math.max(ttlMinMs, this.options.ttlMs ?? ttlDefaultMs));
+    if (!this.hasWarned) {
+      this.hasWarned = true;
+      this.log.warn(
         `the store cannot report changes, because it is older than Redis 6 or does not allow HELLO and CLIENT: ` +
           `known records are verified every ${ttlMs} ms`,
       );
     }
-    this.#stopExpiry();
-    this.#expiry = setInterval(() => {
-      void this.#look();
-      this.#listener?.expired();
+    this.stopExpiry();
+    this.expiry = setInterval(() => {
+      void this.look();
+      this.listener?.expired();
     }, ttlMs);
   }
 
-  #stopExpiry(): void {
-    if (this.#expiry !== null) clearInterval(this.#expiry);
-    this.#expiry = null;
+  private stopExpiry(): void {
+    if (this.expiry !== null) clearInterval(this.expiry);
+    this.expiry = null;
   }
 }
 

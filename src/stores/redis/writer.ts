@@ -19,21 +19,21 @@ const pauseMaxMs = 20;
  * change raises the revision.
  */
 export class RedisWriter {
-  readonly #endpoint: RedisEndpoint;
-  readonly #timings: RedisTimings;
-  readonly #revisionKey: string;
-  readonly #onProblem: (what: string) => void;
-  #connection: RedisConnection | null = null;
-  #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
-  #closed = false;
+  private readonly endpoint: RedisEndpoint;
+  private readonly timings: RedisTimings;
+  private readonly revisionKey: string;
+  private readonly onProblem: (what: string) => void;
+  private connection: RedisConnection | null = null;
+  private last: Promise<unknown> = Promise.resolve();
+  private waiting = 0;
+  private closed = false;
 
   /** @param onProblem called when the revision is not a number. */
   constructor(endpoint: RedisEndpoint, timings: RedisTimings, revisionKey: string, onProblem: (what: string) => void) {
-    this.#endpoint = endpoint;
-    this.#timings = timings;
-    this.#revisionKey = revisionKey;
-    this.#onProblem = onProblem;
+    this.endpoint = endpoint;
+    this.timings = timings;
+    this.revisionKey = revisionKey;
+    this.onProblem = onProblem;
   }
 
   /**
@@ -42,101 +42,101 @@ export class RedisWriter {
    * @throws HipacheError; after STORE_UNAVAILABLE the change may have been made or not.
    */
   run<Result>(edit: RedisEdit<Result>): Promise<{ result: Result; revision: number | null }> {
-    return this.#inTurn(() => this.#run(edit));
+    return this.inTurn(() => this.runEdit(edit));
   }
 
   /** Sends commands in one transaction and does not raise the revision. @throws HipacheError. */
   writeUncounted(commands: readonly RedisCommand[]): Promise<void> {
-    return this.#inTurn(async () => {
-      const replies = await this.#send(await this.#connect(), [['MULTI'], ...commands, ['EXEC']]);
+    return this.inTurn(async () => {
+      const replies = await this.send(await this.connect(), [['MULTI'], ...commands, ['EXEC']]);
       const executed = replies.at(-1);
       const failed = Array.isArray(executed) ? executed.find((reply) => reply instanceof Error) : undefined;
-      if (failed !== undefined) throw redisError(failed, this.#endpoint.name);
+      if (failed !== undefined) throw redisError(failed, this.endpoint.name);
     });
   }
 
   /** Pending edits fail. */
   close(): void {
-    this.#closed = true;
-    this.#connection?.close();
+    this.closed = true;
+    this.connection?.close();
   }
 
-  #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
-    if (this.#closed) return Promise.reject(this.#error('STORE_UNAVAILABLE', 'the store was closed'));
-    if (this.#waiting >= waitingMax) {
-      return Promise.reject(this.#error('STORE_BUSY', `more than ${waitingMax} changes are waiting to be written`));
+  private inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
+    if (this.closed) return Promise.reject(this.error('STORE_UNAVAILABLE', 'the store was closed'));
+    if (this.waiting >= waitingMax) {
+      return Promise.reject(this.error('STORE_BUSY', `more than ${waitingMax} changes are waiting to be written`));
     }
-    this.#waiting++;
-    const run = this.#last.then(task);
-    this.#last = run.then(ignore, ignore).then(() => void this.#waiting--);
+    this.waiting++;
+    const run = this.last.then(task);
+    this.last = run.then(ignore, ignore).then(() => void this.waiting--);
     return run;
   }
 
-  async #run<Result>(edit: RedisEdit<Result>): Promise<{ result: Result; revision: number | null }> {
-    const connection = await this.#connect();
+  private async runEdit<Result>(edit: RedisEdit<Result>): Promise<{ result: Result; revision: number | null }> {
+    const connection = await this.connect();
     for (let starts = 1; starts <= startsMax; starts++) {
-      const [, ...replies] = await this.#send(connection, [['WATCH', ...edit.keys], ...edit.reads]);
+      const [, ...replies] = await this.send(connection, [['WATCH', ...edit.keys], ...edit.reads]);
       const { commands, result } = edit.decide(replies);
       if (commands.length === 0) {
-        await this.#send(connection, [['UNWATCH']]);
+        await this.send(connection, [['UNWATCH']]);
         return { result, revision: null };
       }
-      const revision = await this.#commit(connection, commands);
+      const revision = await this.commit(connection, commands);
       if (revision !== null) return { result, revision };
       if (starts > startsWithoutPause) await delay(Math.random() * pauseMaxMs);
     }
-    throw this.#error('STORE_BUSY', `other programs changed the same record ${startsMax} times during the edit`);
+    throw this.error('STORE_BUSY', `other programs changed the same record ${startsMax} times during the edit`);
   }
 
   /** @returns the revision; null if another program was faster. */
-  async #commit(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<number | null> {
-    const raise = ['INCR', this.#revisionKey];
-    const replies = await this.#send(connection, [['MULTI'], ...commands, raise, ['EXEC']]);
+  private async commit(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<number | null> {
+    const raise = ['INCR', this.revisionKey];
+    const replies = await this.send(connection, [['MULTI'], ...commands, raise, ['EXEC']]);
     const executed = replies.at(-1);
     if (!Array.isArray(executed)) return null;
     const failed = executed.slice(0, -1).find((reply) => reply instanceof Error);
-    if (failed !== undefined) throw redisError(failed, this.#endpoint.name);
+    if (failed !== undefined) throw redisError(failed, this.endpoint.name);
     const revision: unknown = executed.at(-1);
-    return isNoCounter(revision) ? this.#resetRevision(connection) : Number(revision);
+    return isNoCounter(revision) ? this.resetRevision(connection) : Number(revision);
   }
 
   /** The change has been made all the same: Redis does not undo the other commands of a transaction. */
-  async #resetRevision(connection: RedisConnection): Promise<number> {
-    this.#onProblem(`the key ${this.#revisionKey} is not a number: counting starts again at 1`);
-    const key = this.#revisionKey;
-    const replies = await this.#send(connection, [['MULTI'], ['DEL', key], ['INCR', key], ['EXEC']]);
+  private async resetRevision(connection: RedisConnection): Promise<number> {
+    this.onProblem(`the key ${this.revisionKey} is not a number: counting starts again at 1`);
+    const key = this.revisionKey;
+    const replies = await this.send(connection, [['MULTI'], ['DEL', key], ['INCR', key], ['EXEC']]);
     return Number((replies.at(-1) as unknown[]).at(-1));
   }
 
   /** Throws the first error among the replies; only a wrong type is passed on. */
-  async #send(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<unknown[]> {
-    const timer = setTimeout(() => connection.hung(), this.#timings.replyTimeoutMs);
+  private async send(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<unknown[]> {
+    const timer = setTimeout(() => connection.hung(), this.timings.replyTimeoutMs);
     try {
       const replies = await connection.send(commands);
       const failed = replies.find((answer) => answer instanceof Error && !isWrongType(answer));
       if (failed === undefined) return replies;
       // The next edit must not fail because of the keys that this one watches.
       await connection.send([['DISCARD'], ['UNWATCH']]).catch(ignore);
-      throw redisError(failed, this.#endpoint.name);
+      throw redisError(failed, this.endpoint.name);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async #connect(): Promise<RedisConnection> {
-    this.#connection ??= new RedisConnection(
-      { endpoint: this.#endpoint, timings: this.#timings, tracking: false },
+  private async connect(): Promise<RedisConnection> {
+    this.connection ??= new RedisConnection(
+      { endpoint: this.endpoint, timings: this.timings, tracking: false },
       { ready: ignore, lost: ignore, failed: ignore, changed: ignore },
     );
-    if (this.#connection.ready) return this.#connection;
-    const error = await this.#connection.retryNow();
-    if (this.#closed) throw this.#error('STORE_UNAVAILABLE', 'the store was closed');
+    if (this.connection.ready) return this.connection;
+    const error = await this.connection.retryNow();
+    if (this.closed) throw this.error('STORE_UNAVAILABLE', 'the store was closed');
     if (error !== null) throw error;
-    return this.#connection;
+    return this.connection;
   }
 
-  #error(code: 'STORE_BUSY' | 'STORE_UNAVAILABLE', problem: string): HipacheError {
-    return new HipacheError(code, `${this.#endpoint.name}: ${problem}`);
+  private error(code: 'STORE_BUSY' | 'STORE_UNAVAILABLE', problem: string): HipacheError {
+    return new HipacheError(code, `${this.endpoint.name}: ${problem}`);
   }
 }
 

@@ -13,61 +13,61 @@ export type Changes = ReadonlyMap<CollectionName, ReadonlySet<string>>;
  * writes. A poll without changes costs about 1.5 us. Throws SQLite's own errors.
  */
 export class SqliteChanges {
-  readonly #dataVersion: StatementSync;
-  readonly #since: StatementSync;
-  readonly #bounds: StatementSync;
-  #version = -1;
-  #revision = 0;
+  private readonly dataVersion: StatementSync;
+  private readonly since: StatementSync;
+  private readonly bounds: StatementSync;
+  private version = -1;
+  private revision = 0;
 
   constructor(database: DatabaseSync) {
-    this.#dataVersion = database.prepare('PRAGMA data_version');
+    this.dataVersion = database.prepare('PRAGMA data_version');
     const kind = hasCertificates(database) ? 'kind' : "'route' AS kind";
-    this.#since = database.prepare(
+    this.since = database.prepare(
       `SELECT revision, pattern, ${kind} FROM changes WHERE revision > ? ORDER BY revision LIMIT ?`,
     );
-    this.#bounds = database.prepare(`
+    this.bounds = database.prepare(`
       SELECT (SELECT value FROM meta WHERE key = 'trimmed_to') AS trimmed_to,
         max((SELECT coalesce(max(revision), 0) FROM changes), (SELECT value FROM meta WHERE key = 'trimmed_to')) AS last`);
   }
 
   /** `poll` reports changes from this moment on. */
   start(): void {
-    this.#version = this.#readVersion();
-    this.#revision = this.#readBounds().last;
+    this.version = this.readVersion();
+    this.revision = this.readBounds().last;
   }
 
   /** The changes since the last call; `lost` if the log does not reach back that far. */
   poll(): Changes | 'lost' {
-    const version = this.#readVersion();
-    if (version === this.#version) return none;
-    const { trimmedTo, last } = this.#readBounds();
+    const version = this.readVersion();
+    if (version === this.version) return none;
+    const { trimmedTo, last } = this.readBounds();
     // Before the start of the log, or past its end: then an older copy of the database has replaced the file.
-    if (this.#revision < trimmedTo || this.#revision > last) {
+    if (this.revision < trimmedTo || this.revision > last) {
       this.start();
       return 'lost';
     }
     const changes = new Map<CollectionName, Set<string>>();
     for (;;) {
-      const rows = this.#since.all(this.#revision, changesPerRead);
+      const rows = this.since.all(this.revision, changesPerRead);
       for (const { revision, pattern, kind } of rows) {
         const collection = kind === 'certificate' ? 'certificates' : 'routes';
         const keys = changes.get(collection) ?? new Set();
         changes.set(collection, keys.add(String(pattern)));
-        this.#revision = Number(revision);
+        this.revision = Number(revision);
       }
       if (rows.length < changesPerRead) break;
     }
-    this.#version = version;
+    this.version = version;
     return changes;
   }
 
-  #readVersion(): number {
-    const { data_version: version } = this.#dataVersion.get() ?? {};
+  private readVersion(): number {
+    const { data_version: version } = this.dataVersion.get() ?? {};
     return Number(version);
   }
 
-  #readBounds(): { trimmedTo: number; last: number } {
-    const { trimmed_to: trimmedTo, last } = this.#bounds.get() ?? {};
+  private readBounds(): { trimmedTo: number; last: number } {
+    const { trimmed_to: trimmedTo, last } = this.bounds.get() ?? {};
     return { trimmedTo: Number(trimmedTo), last: Number(last) };
   }
 }

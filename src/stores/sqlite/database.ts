@@ -38,27 +38,27 @@ export class SqliteDatabase {
   readonly reader: SqliteTables;
   readonly changes: SqliteChanges;
   readonly unwritable: HipacheError | null;
-  readonly #recordWriter: SqliteTables | null;
-  readonly #markWriter: SqliteTables | null;
-  readonly #connections: readonly DatabaseSync[];
-  readonly #identity: string;
-  readonly #immutable: boolean;
+  private readonly recordWriter: SqliteTables | null;
+  private readonly markWriter: SqliteTables | null;
+  private readonly connections: readonly DatabaseSync[];
+  private readonly identity: string;
+  private readonly immutable: boolean;
 
   /** @throws HipacheError with source `store`. A damaged file, or one of another program, stays as it is. */
   constructor(path: string, options: SqliteOptions) {
     this.path = path;
     const opened = guard(path, () => open(path, options));
     this.unwritable = opened.unwritable;
-    this.#immutable = opened.immutable;
-    this.#connections = opened.connections;
+    this.immutable = opened.immutable;
+    this.connections = opened.connections;
     const [reader, records, marks] = opened.connections;
     if (reader === undefined) throw new Error('no connection');
-    this.#identity = fileIdentity(path, this.#immutable);
+    this.identity = fileIdentity(path, this.immutable);
     try {
       this.reader = new SqliteTables(reader);
       this.changes = new SqliteChanges(reader);
-      this.#recordWriter = records === undefined ? null : new SqliteTables(records, options.changesKept);
-      this.#markWriter = marks === undefined ? null : new SqliteTables(marks, options.changesKept);
+      this.recordWriter = records === undefined ? null : new SqliteTables(records, options.changesKept);
+      this.markWriter = marks === undefined ? null : new SqliteTables(marks, options.changesKept);
     } catch (error) {
       this.close();
       throw storeError(error, path);
@@ -67,7 +67,7 @@ export class SqliteDatabase {
 
   /** The connection that writes. @throws HipacheError STORE_READ_ONLY; STORE_UNAVAILABLE if the file is gone. */
   writer(kind: 'records' | 'marks'): SqliteTables {
-    const writer = kind === 'records' ? this.#recordWriter : this.#markWriter;
+    const writer = kind === 'records' ? this.recordWriter : this.markWriter;
     if (writer === null) throw this.unwritable ?? new Error('no writer');
     if (!this.inPlace()) throw this.movedError();
     return writer;
@@ -76,7 +76,7 @@ export class SqliteDatabase {
   /** Whether the path still names the file that was opened. A file opened as immutable must be unchanged as well. */
   inPlace(): boolean {
     try {
-      return fileIdentity(this.path, this.#immutable) === this.#identity;
+      return fileIdentity(this.path, this.immutable) === this.identity;
     } catch {
       return false;
     }
@@ -91,7 +91,7 @@ export class SqliteDatabase {
   }
 
   close(): void {
-    for (const connection of this.#connections) if (connection.isOpen) connection.close();
+    for (const connection of this.connections) if (connection.isOpen) connection.close();
   }
 }
 

@@ -64,86 +64,86 @@ class SqliteStore implements Store {
   readonly capabilities: StoreCapabilities = { changes: 'poll' };
   readonly routes: RouteCollection = {
     read: async (patterns) => {
-      const reply = await this.#ask({ kind: 'readRoutes', patterns });
+      const reply = await this.ask({ kind: 'readRoutes', patterns });
       return reply.kind === 'routes' ? reply.rows.map(toStoredRoute) : [];
     },
-    set: (pattern, id, urls) => this.#done({ kind: 'setRoute', pattern, id, urls }),
-    add: (pattern, urls) => this.#done({ kind: 'addToRoute', pattern, urls }),
+    set: (pattern, id, urls) => this.done({ kind: 'setRoute', pattern, id, urls }),
+    add: (pattern, urls) => this.done({ kind: 'addToRoute', pattern, urls }),
     remove: async (pattern, urls) => {
-      const reply = await this.#ask({ kind: 'removeFromRoute', pattern, urls });
+      const reply = await this.ask({ kind: 'removeFromRoute', pattern, urls });
       return reply.kind === 'done' ? reply.removed : null;
     },
     list: async (after, limit) => {
-      const reply = await this.#ask({ kind: 'listRoutes', after, limit });
+      const reply = await this.ask({ kind: 'listRoutes', after, limit });
       if (reply.kind !== 'list') return [];
       return reply.rows.map(({ pattern, record }) => ({ pattern, frontend: parseArray(record) ?? [record] }));
     },
   };
   readonly marks: MarkCollection = {
-    write: (pattern, url, mark) => this.#done({ kind: 'writeMark', pattern, url, mark }),
-    remove: (pattern, url) => this.#done({ kind: 'removeMark', pattern, url }),
+    write: (pattern, url, mark) => this.done({ kind: 'writeMark', pattern, url, mark }),
+    remove: (pattern, url) => this.done({ kind: 'removeMark', pattern, url }),
   };
   readonly certificates: CertificateCollection = {
     read: async (patterns) => {
-      const reply = await this.#ask({ kind: 'readCertificates', patterns });
+      const reply = await this.ask({ kind: 'readCertificates', patterns });
       return reply.kind === 'certificates' ? reply.rows : [];
     },
     write: (pattern, { certificate, key }) =>
-      this.#done({ kind: 'writeCertificate', pattern, pair: { certificate, key } }),
+      this.done({ kind: 'writeCertificate', pattern, pair: { certificate, key } }),
     remove: async (pattern) => {
-      const reply = await this.#ask({ kind: 'removeCertificate', pattern });
+      const reply = await this.ask({ kind: 'removeCertificate', pattern });
       return reply.kind === 'done' && reply.removed !== null;
     },
     list: async (after, limit) => {
-      const reply = await this.#ask({ kind: 'listCertificates', after, limit });
+      const reply = await this.ask({ kind: 'listCertificates', after, limit });
       return reply.kind === 'patterns' ? reply.patterns : [];
     },
   };
   readonly instances = null;
   readonly opened: Promise<void>;
-  readonly #settings: ThreadSettings;
-  #thread: Worker;
-  readonly #pending = new Map<number, Pending>();
-  #outbox: { id: number; request: ThreadRequest }[] = [];
-  #nextId = 1;
-  #listener: ChangeListener | null = null;
-  #ended: Error | null = null;
-  #closing: Promise<void> | null = null;
-  #wasOpened = false;
-  #restartTimer: NodeJS.Timeout | null = null;
-  readonly #restartPauses = new BackOff(restartPauses);
-  readonly #settleOpened: { resolve(): void; reject(error: Error): void };
+  private readonly settings: ThreadSettings;
+  private thread: Worker;
+  private readonly pending = new Map<number, Pending>();
+  private outbox: { id: number; request: ThreadRequest }[] = [];
+  private nextId = 1;
+  private listener: ChangeListener | null = null;
+  private ended: Error | null = null;
+  private closing: Promise<void> | null = null;
+  private wasOpened = false;
+  private restartTimer: NodeJS.Timeout | null = null;
+  private readonly restartPauses = new BackOff(restartPauses);
+  private readonly settleOpened: { resolve(): void; reject(error: Error): void };
 
   constructor(settings: ThreadSettings) {
-    this.#settings = settings;
+    this.settings = settings;
     const opened = Promise.withResolvers<void>();
     this.opened = opened.promise;
-    this.#settleOpened = opened;
-    this.#thread = this.#startThread(settings);
+    this.settleOpened = opened;
+    this.thread = this.startThread(settings);
   }
 
   async watch(listener: ChangeListener): Promise<void> {
-    this.#listener = listener;
-    await this.#ask({ kind: 'watch' });
+    this.listener = listener;
+    await this.ask({ kind: 'watch' });
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    this.closing ??= this.closeThread();
+    return this.closing;
   }
 
-  async #close(): Promise<void> {
-    this.#listener = null;
-    if (this.#restartTimer !== null) clearTimeout(this.#restartTimer);
-    if (this.#ended === null) {
-      const closed = this.#send({ kind: 'close' }).catch(ignore);
-      this.#ended = this.#unavailable('the store was closed');
+  private async closeThread(): Promise<void> {
+    this.listener = null;
+    if (this.restartTimer !== null) clearTimeout(this.restartTimer);
+    if (this.ended === null) {
+      const closed = this.send({ kind: 'close' }).catch(ignore);
+      this.ended = this.unavailable('the store was closed');
       await closed;
     }
-    await this.#thread.terminate();
+    await this.thread.terminate();
   }
 
-  #startThread(settings: ThreadSettings): Worker {
+  private startThread(settings: ThreadSettings): Worker {
     // From a checkout the sources run as they are; in the package they are compiled.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const thread = new Worker(new URL(`./thread.${extension}`, import.meta.url), {
@@ -153,112 +153,112 @@ class SqliteStore implements Store {
       resourceLimits: { maxOldGenerationSizeMb: settings.threadMemoryMib },
     });
     const end = (error: Error): void => {
-      if (thread === this.#thread) this.#end(error);
+      if (thread === this.thread) this.end(error);
     };
-    thread.on('message', (replies: ThreadReplies) => this.#onReplies(replies));
+    thread.on('message', (replies: ThreadReplies) => this.onReplies(replies));
     thread.on('error', end);
     thread.on('exit', () => end(new Error('its thread ended')));
     return thread;
   }
 
-  async #done(request: ThreadRequest): Promise<void> {
-    await this.#ask(request);
+  private async done(request: ThreadRequest): Promise<void> {
+    await this.ask(request);
   }
 
-  #ask(request: ThreadRequest): Promise<ThreadReply> {
-    return this.#ended === null ? this.#send(request) : Promise.reject(this.#ended);
+  private ask(request: ThreadRequest): Promise<ThreadReply> {
+    return this.ended === null ? this.send(request) : Promise.reject(this.ended);
   }
 
-  #send(request: ThreadRequest): Promise<ThreadReply> {
+  private send(request: ThreadRequest): Promise<ThreadReply> {
     const { promise, resolve, reject } = Promise.withResolvers<ThreadReply>();
-    const id = this.#nextId++;
-    this.#pending.set(id, { resolve, reject });
-    if (this.#outbox.push({ id, request }) === 1) queueMicrotask(() => this.#flush());
+    const id = this.nextId++;
+    this.pending.set(id, { resolve, reject });
+    if (this.outbox.push({ id, request }) === 1) queueMicrotask(() => this.flush());
     return promise;
   }
 
-  #flush(): void {
-    this.#thread.postMessage(this.#outbox);
-    this.#outbox = [];
+  private flush(): void {
+    this.thread.postMessage(this.outbox);
+    this.outbox = [];
   }
 
-  #onReplies(replies: ThreadReplies): void {
+  private onReplies(replies: ThreadReplies): void {
     for (const reply of replies) {
-      if ('reply' in reply) this.#onReply(reply.id, reply.reply);
-      else this.#onEvent(reply);
+      if ('reply' in reply) this.onReply(reply.id, reply.reply);
+      else this.onEvent(reply);
     }
   }
 
-  #onReply(id: number, reply: ThreadReply): void {
-    const pending = this.#pending.get(id);
+  private onReply(id: number, reply: ThreadReply): void {
+    const pending = this.pending.get(id);
     if (pending === undefined) return;
-    this.#pending.delete(id);
+    this.pending.delete(id);
     if (reply.kind === 'error') pending.reject(toError(reply.error));
     else pending.resolve(reply);
   }
 
-  #onEvent(event: ThreadEvent): void {
+  private onEvent(event: ThreadEvent): void {
     switch (event.kind) {
       case 'opened':
-        this.#onOpened();
+        this.onOpened();
         return;
       case 'failed':
-        this.#end(toError(event.error));
+        this.end(toError(event.error));
         return;
       case 'changed':
-        this.#onChanged(event.changes);
+        this.onChanged(event.changes);
         return;
       case 'lost':
-        this.#listener?.lost(toError(event.error));
+        this.listener?.lost(toError(event.error));
         return;
       case 'restored':
-        this.#listener?.restored();
+        this.listener?.restored();
     }
   }
 
-  #onChanged(changes: Changes): void {
-    for (const [collection, keys] of changes) this.#listener?.changed(collection, [...keys]);
+  private onChanged(changes: Changes): void {
+    for (const [collection, keys] of changes) this.listener?.changed(collection, [...keys]);
   }
 
-  #onOpened(): void {
-    const isReplacement = this.#wasOpened;
-    this.#wasOpened = true;
-    this.#settleOpened.resolve();
+  private onOpened(): void {
+    const isReplacement = this.wasOpened;
+    this.wasOpened = true;
+    this.settleOpened.resolve();
     if (!isReplacement) return;
-    this.#ended = null;
-    this.#restartPauses.reset();
-    if (this.#listener === null) return;
-    this.#ask({ kind: 'watch' }).then(
-      () => this.#listener?.restored(),
-      (error: Error) => this.#end(error),
+    this.ended = null;
+    this.restartPauses.reset();
+    if (this.listener === null) return;
+    this.ask({ kind: 'watch' }).then(
+      () => this.listener?.restored(),
+      (error: Error) => this.end(error),
     );
   }
 
   /** The thread has ended or has no database. Requests fail until another thread has opened it. */
-  #end(cause: Error): void {
-    const error = cause instanceof HipacheError ? cause : this.#unavailable(cause.message, cause);
-    if (this.#ended === null) {
-      this.#ended = error;
-      this.#settleOpened.reject(error);
-      this.#listener?.lost(error);
+  private end(cause: Error): void {
+    const error = cause instanceof HipacheError ? cause : this.unavailable(cause.message, cause);
+    if (this.ended === null) {
+      this.ended = error;
+      this.settleOpened.reject(error);
+      this.listener?.lost(error);
     }
-    if (this.#wasOpened && this.#closing === null) this.#restartLater();
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const { reject } of pending) reject(this.#ended);
+    if (this.wasOpened && this.closing === null) this.restartLater();
+    const pending = [...this.pending.values()];
+    this.pending.clear();
+    for (const { reject } of pending) reject(this.ended);
   }
 
-  #restartLater(): void {
-    if (this.#restartTimer !== null) return;
-    this.#restartTimer = setTimeout(() => {
-      this.#restartTimer = null;
-      void this.#thread.terminate();
-      this.#thread = this.#startThread({ ...this.#settings, create: false });
-    }, this.#restartPauses.next());
+  private restartLater(): void {
+    if (this.restartTimer !== null) return;
+    this.restartTimer = setTimeout(() => {
+      this.restartTimer = null;
+      void this.thread.terminate();
+      this.thread = this.startThread({ ...this.settings, create: false });
+    }, this.restartPauses.next());
   }
 
-  #unavailable(problem: string, cause?: Error): HipacheError {
-    return new HipacheError('STORE_UNAVAILABLE', `${this.#settings.path}: ${problem}`, { cause });
+  private unavailable(problem: string, cause?: Error): HipacheError {
+    return new HipacheError('STORE_UNAVAILABLE', `${this.settings.path}: ${problem}`, { cause });
   }
 }
 

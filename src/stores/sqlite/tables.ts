@@ -33,37 +33,37 @@ const trimStep = 500;
 
 /** The statements of one connection, which read and edit all records. Throws SQLite's own errors. */
 export class SqliteTables {
-  readonly #database: DatabaseSync;
-  readonly #changesKept: number;
-  readonly #hasCertificates: boolean;
-  readonly #statements = new Map<string, StatementSync>();
+  private readonly database: DatabaseSync;
+  private readonly changesKept: number;
+  private readonly hasCertificates: boolean;
+  private readonly statements = new Map<string, StatementSync>();
 
   constructor(database: DatabaseSync, changesKept = 0) {
-    this.#database = database;
-    this.#changesKept = changesKept;
-    this.#hasCertificates = hasCertificates(database);
+    this.database = database;
+    this.changesKept = changesKept;
+    this.hasCertificates = hasCertificates(database);
     database.prepare('SELECT 1 FROM frontends, down, changes, meta LIMIT 0').all();
   }
 
   /** The rows of `patterns`, in their order, from one snapshot. */
   readRoutes(patterns: readonly string[]): (RouteRow | null)[] {
-    if (patterns.length === 1) return [this.#readOne(patterns[0] as string)];
-    this.#database.exec('BEGIN');
+    if (patterns.length === 1) return [this.readOne(patterns[0] as string)];
+    this.database.exec('BEGIN');
     try {
-      return patterns.map((pattern) => this.#readOne(pattern));
+      return patterns.map((pattern) => this.readOne(pattern));
     } finally {
-      if (this.#database.isTransaction) this.#database.exec('COMMIT');
+      if (this.database.isTransaction) this.database.exec('COMMIT');
     }
   }
 
   listRoutes(after: string, limit: number): { pattern: string; record: string }[] {
-    const rows = this.#statement('SELECT pattern, record FROM frontends WHERE pattern > ? ORDER BY pattern LIMIT ?');
+    const rows = this.statement('SELECT pattern, record FROM frontends WHERE pattern > ? ORDER BY pattern LIMIT ?');
     return rows.all(after, limit).map(({ pattern, record }) => ({ pattern: String(pattern), record: String(record) }));
   }
 
   readCertificates(patterns: readonly string[]): (CertificatePair | null)[] {
-    if (!this.#hasCertificates) return patterns.map(() => null);
-    const statement = this.#statement('SELECT certificate, key FROM certificates WHERE pattern = ?');
+    if (!this.hasCertificates) return patterns.map(() => null);
+    const statement = this.statement('SELECT certificate, key FROM certificates WHERE pattern = ?');
     return patterns.map((pattern) => {
       const { certificate, key } = statement.get(pattern) ?? {};
       return certificate === undefined ? null : { certificate: String(certificate), key: String(key) };
@@ -71,78 +71,78 @@ export class SqliteTables {
   }
 
   listCertificates(after: string, limit: number): string[] {
-    if (!this.#hasCertificates) return [];
-    const statement = this.#statement('SELECT pattern FROM certificates WHERE pattern > ? ORDER BY pattern LIMIT ?');
+    if (!this.hasCertificates) return [];
+    const statement = this.statement('SELECT pattern FROM certificates WHERE pattern > ? ORDER BY pattern LIMIT ?');
     return statement.all(after, limit).map(({ pattern }) => String(pattern));
   }
 
   /** Makes the changes in one transaction: all of them or, if it throws, none. @returns the result of each. */
   write(writes: readonly Write[], nowMs: number): (readonly string[] | null)[] {
-    this.#database.exec('BEGIN IMMEDIATE');
+    this.database.exec('BEGIN IMMEDIATE');
     try {
-      const results = writes.map((write) => this.#apply(write));
-      this.#trim(nowMs);
-      this.#database.exec('COMMIT');
+      const results = writes.map((write) => this.apply(write));
+      this.trim(nowMs);
+      this.database.exec('COMMIT');
       return results;
     } catch (error) {
       // A full disk or a damaged page may have ended the transaction already.
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      if (this.database.isTransaction) this.database.exec('ROLLBACK');
       throw error;
     }
   }
 
-  #apply(write: Write): readonly string[] | null {
+  private apply(write: Write): readonly string[] | null {
     const { pattern } = write;
     switch (write.kind) {
       case 'setRoute':
-        this.#put(pattern, setRecord(this.#record(pattern), pattern, write.id, write.urls));
+        this.put(pattern, setRecord(this.record(pattern), pattern, write.id, write.urls));
         return null;
       case 'addToRoute':
-        this.#put(pattern, addToRecord(this.#record(pattern), pattern, write.urls));
+        this.put(pattern, addToRecord(this.record(pattern), pattern, write.urls));
         return null;
       case 'removeFromRoute':
-        return this.#remove(pattern, write.urls);
+        return this.remove(pattern, write.urls);
       case 'writeMark':
-        this.#mark(pattern, write.url, write.mark);
+        this.mark(pattern, write.url, write.mark);
         return null;
       case 'removeMark':
-        this.#statement('DELETE FROM down WHERE pattern = ? AND url = ?').run(pattern, write.url);
+        this.statement('DELETE FROM down WHERE pattern = ? AND url = ?').run(pattern, write.url);
         return null;
       case 'writeCertificate':
-        this.#writeCertificate(pattern, write.pair);
+        this.writeCertificate(pattern, write.pair);
         return null;
       case 'removeCertificate': {
-        const { changes } = this.#statement('DELETE FROM certificates WHERE pattern = ?').run(pattern);
+        const { changes } = this.statement('DELETE FROM certificates WHERE pattern = ?').run(pattern);
         return Number(changes) > 0 ? [pattern] : null;
       }
     }
   }
 
-  #put(pattern: string, record: readonly unknown[]): void {
-    this.#statement(
+  private put(pattern: string, record: readonly unknown[]): void {
+    this.statement(
       'INSERT INTO frontends VALUES (?, ?) ON CONFLICT (pattern) DO UPDATE SET record = excluded.record',
     ).run(pattern, JSON.stringify(record));
-    this.#dropMarksBut(pattern, identitiesOf(record));
+    this.dropMarksBut(pattern, identitiesOf(record));
   }
 
-  #remove(pattern: string, urls: readonly string[]): readonly string[] | null {
-    const text = this.#recordText(pattern);
+  private remove(pattern: string, urls: readonly string[]): readonly string[] | null {
+    const text = this.recordText(pattern);
     if (text === null) return null;
     const record = parseArray(text);
     // A record that is not an array has no URLs to remove; it can only go as a whole.
     if (record === null && urls.length > 0) return [];
     const { remaining, removed } = removeFromRecord(record ?? [], urls);
     if (remaining === null) {
-      this.#statement('DELETE FROM frontends WHERE pattern = ?').run(pattern);
-      this.#dropMarksBut(pattern, new Set());
+      this.statement('DELETE FROM frontends WHERE pattern = ?').run(pattern);
+      this.dropMarksBut(pattern, new Set());
     } else if (removed.length > 0) {
-      this.#put(pattern, remaining);
+      this.put(pattern, remaining);
     }
     return removed;
   }
 
-  #writeCertificate(pattern: string, { certificate, key }: CertificatePair): void {
-    this.#statement(`
+  private writeCertificate(pattern: string, { certificate, key }: CertificatePair): void {
+    this.statement(`
       INSERT INTO certificates VALUES (?, ?, ?)
       ON CONFLICT (pattern) DO UPDATE SET certificate = excluded.certificate, key = excluded.key`).run(
       pattern,
@@ -152,8 +152,8 @@ export class SqliteTables {
   }
 
   /** Of two marks the one that ends later wins. A pattern without a record keeps no marks. */
-  #mark(pattern: string, url: string, mark: DownMark): void {
-    this.#statement(`
+  private mark(pattern: string, url: string, mark: DownMark): void {
+    this.statement(`
       INSERT INTO down SELECT ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM frontends WHERE pattern = ?)
       ON CONFLICT (pattern, url) DO UPDATE SET until_ms = excluded.until_ms, since_ms = excluded.since_ms,
         reason = excluded.reason, instance = excluded.instance WHERE excluded.until_ms > down.until_ms`).run(
@@ -167,54 +167,54 @@ export class SqliteTables {
     );
   }
 
-  #dropMarksBut(pattern: string, urls: ReadonlySet<string>): void {
-    for (const { url } of this.#statement('SELECT url FROM down WHERE pattern = ?').all(pattern)) {
+  private dropMarksBut(pattern: string, urls: ReadonlySet<string>): void {
+    for (const { url } of this.statement('SELECT url FROM down WHERE pattern = ?').all(pattern)) {
       if (urls.has(String(url))) continue;
-      this.#statement('DELETE FROM down WHERE pattern = ? AND url = ?').run(pattern, String(url));
+      this.statement('DELETE FROM down WHERE pattern = ? AND url = ?').run(pattern, String(url));
     }
   }
 
   /** Bounds the log of changes and removes ended marks. Costs two look-ups if there is nothing to do. */
-  #trim(nowMs: number): void {
-    const bounds = this.#statement(
+  private trim(nowMs: number): void {
+    const bounds = this.statement(
       'SELECT (SELECT min(revision) FROM changes) AS first, (SELECT max(revision) FROM changes) AS last',
     );
     const { first = 0, last: lastValue = 0 } = bounds.get() ?? {};
     const last = Number(lastValue);
-    if (last - Number(first) < this.#changesKept + Math.min(trimStep, this.#changesKept)) return;
-    const trimmedTo = last - this.#changesKept;
-    this.#statement('DELETE FROM changes WHERE revision <= ?').run(trimmedTo);
-    this.#statement("UPDATE meta SET value = ? WHERE key = 'trimmed_to'").run(trimmedTo);
-    this.#statement('DELETE FROM down WHERE until_ms <= ?').run(nowMs);
+    if (last - Number(first) < this.changesKept + Math.min(trimStep, this.changesKept)) return;
+    const trimmedTo = last - this.changesKept;
+    this.statement('DELETE FROM changes WHERE revision <= ?').run(trimmedTo);
+    this.statement("UPDATE meta SET value = ? WHERE key = 'trimmed_to'").run(trimmedTo);
+    this.statement('DELETE FROM down WHERE until_ms <= ?').run(nowMs);
   }
 
-  #readOne(pattern: string): RouteRow | null {
-    const record = this.#recordText(pattern);
+  private readOne(pattern: string): RouteRow | null {
+    const record = this.recordText(pattern);
     if (record === null) return null;
-    const rows = this.#statement('SELECT url, until_ms, since_ms, reason, instance FROM down WHERE pattern = ?').all(
+    const rows = this.statement('SELECT url, until_ms, since_ms, reason, instance FROM down WHERE pattern = ?').all(
       pattern,
     );
     return { record, marks: rows.length === 0 ? null : rows.map(toMark) };
   }
 
   /** The record before an edit. One that cannot be read counts as none, so that the edit replaces it. */
-  #record(pattern: string): readonly unknown[] | null {
-    const text = this.#recordText(pattern);
+  private record(pattern: string): readonly unknown[] | null {
+    const text = this.recordText(pattern);
     return text === null ? null : parseArray(text);
   }
 
-  #recordText(pattern: string): string | null {
-    const row = this.#statement('SELECT record FROM frontends WHERE pattern = ?').get(pattern);
+  private recordText(pattern: string): string | null {
+    const row = this.statement('SELECT record FROM frontends WHERE pattern = ?').get(pattern);
     if (row === undefined) return null;
     const { record } = row;
     return String(record);
   }
 
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
+  private statement(sql: string): StatementSync {
+    let statement = this.statements.get(sql);
     if (statement === undefined) {
-      statement = this.#database.prepare(sql);
-      this.#statements.set(sql, statement);
+      statement = this.database.prepare(sql);
+      this.statements.set(sql, statement);
     }
     return statement;
   }
