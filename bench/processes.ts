@@ -31,21 +31,21 @@ export interface Running {
 
 /** Every process of a benchmark: started on a core, and ended by its id, whatever happens. */
 export class Processes {
-  readonly #directory: string;
-  readonly #children = new Set<ChildProcess>();
-  #stopped = false;
+  private readonly directory: string;
+  private readonly children = new Set<ChildProcess>();
+  private stopped = false;
 
   /** @param directory where the output of the servers is kept. */
   constructor(directory: string) {
-    this.#directory = directory;
-    process.once('exit', () => this.#killAll());
+    this.directory = directory;
+    process.once('exit', () => this.killAll());
   }
 
   /** Starts a server; its output goes to a file. */
   start(name: string, command: readonly string[], options: StartOptions): Running {
-    const path = join(this.#directory, `${name}.out`);
+    const path = join(this.directory, `${name}.out`);
     const file = openSync(path, 'a');
-    const child = this.#spawn(command, options, ['ignore', file, file]);
+    const child = this.spawn(command, options, ['ignore', file, file]);
     closeSync(file);
     return {
       pid: pidOf(child, name),
@@ -64,7 +64,7 @@ export class Processes {
    * @throws where it fails, with what it wrote, or takes longer than `msMax`.
    */
   async run(name: string, command: readonly string[], options: StartOptions, msMax: number): Promise<string> {
-    const child = this.#spawn(command, options, ['ignore', 'pipe', 'pipe']);
+    const child = this.spawn(command, options, ['ignore', 'pipe', 'pipe']);
     pidOf(child, name);
     let output = '';
     let errors = '';
@@ -89,12 +89,16 @@ export class Processes {
 
   /** Ends all, the last one first. Nothing is started after it. */
   async stopAll(): Promise<void> {
-    this.#stopped = true;
-    await Promise.all([...this.#children].reverse().map(stop));
+    this.stopped = true;
+    await Promise.all([...this.children].reverse().map(stop));
   }
 
-  #spawn(command: readonly string[], options: StartOptions, stdio: ('ignore' | 'pipe' | number)[]): ChildProcess {
-    if (this.#stopped) throw new Error('the benchmark was stopped');
+  private spawn(
+    command: readonly string[],
+    options: StartOptions,
+    stdio: ('ignore' | 'pipe' | number)[],
+  ): ChildProcess {
+    if (this.stopped) throw new Error('the benchmark was stopped');
     const [program = '', ...args] = command;
     const path = program.includes('/') ? program : (findProgram(program) ?? program);
     const line = [
@@ -107,13 +111,13 @@ export class Processes {
     ];
     const child = spawn(line[0] ?? '', line.slice(1), { stdio, env: { ...process.env, ...options.env } });
     child.on('error', () => {});
-    this.#children.add(child);
-    child.once('close', () => this.#children.delete(child));
+    this.children.add(child);
+    child.once('close', () => this.children.delete(child));
     return child;
   }
 
-  #killAll(): void {
-    for (const child of this.#children) {
+  private killAll(): void {
+    for (const child of this.children) {
       for (const pid of child.pid === undefined ? [] : processTree(child.pid)) kill(pid, 'SIGKILL');
     }
   }

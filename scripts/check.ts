@@ -44,6 +44,7 @@ const checks = await Promise.all([
   list('function length', files.flatMap(tooLongFunctions)),
   list('words', wordProblems([...files, ...readFiles(['docs'], '.md'), readme])),
   list('names of types', repeatedTypeNames(files)),
+  list('private members', files.flatMap(hashMembers)),
   list('unfinished work', files.flatMap(unfinished)),
   list('documentation', documentationProblems()),
 ]);
@@ -109,6 +110,14 @@ function repeatedTypeNames(all: readonly SourceFile[]): string[] {
     }
   }
   return [...paths].filter(([, at]) => at.length > 1).map(([name, at]) => `${name}: a type in ${at.join(' and in ')}`);
+}
+
+/** The whole tree has one way of private members: the keyword. */
+function hashMembers({ path, text }: SourceFile): string[] {
+  return text.split('\n').flatMap((line, index) => {
+    const isMember = /^ +(?:(?:static|readonly|async|get|set) )*#\w+ *[(:=;!?<]|\bthis\.#\w/.test(line);
+    return isMember ? [`${path}:${index + 1}: a member with \`#\`; write \`private\``] : [];
+  });
 }
 
 function unfinished({ path, text }: SourceFile): string[] {

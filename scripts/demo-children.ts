@@ -11,32 +11,32 @@ const running = new Set<ChildProcess>();
 /** One of the two applications: a process of its own, so that it can really die. Keeps its port. */
 export class SampleApplication {
   readonly name: string;
-  #port = 0;
-  #child: ChildProcess | null = null;
+  private port = 0;
+  private child: ChildProcess | null = null;
 
   constructor(name: string) {
     this.name = name;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://127.0.0.1:${this.port}`;
   }
 
   get isRunning(): boolean {
-    return this.#child !== null;
+    return this.child !== null;
   }
 
   /** Resolves once it listens. */
   async start(): Promise<void> {
     const script = join(import.meta.dirname, 'demo-app.ts');
-    const child = startChild(process.execPath, [script, this.name, String(this.#port)], ['pipe', 'pipe', 'inherit']);
-    this.#child = child;
-    this.#port = Number(await firstLine(child));
+    const child = startChild(process.execPath, [script, this.name, String(this.port)], ['pipe', 'pipe', 'inherit']);
+    this.child = child;
+    this.port = Number(await firstLine(child));
   }
 
   async kill(): Promise<void> {
-    const child = this.#child;
-    this.#child = null;
+    const child = this.child;
+    this.child = null;
     if (child === null) return;
     const ended = once(child, 'exit');
     child.kill('SIGKILL');

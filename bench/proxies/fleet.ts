@@ -11,43 +11,43 @@ const launches = { hipache, against: hipache, nginx, haproxy, caddy, npm };
 
 /** The proxies of a run, one for each name and route set, started when first asked for. */
 export class Fleet {
-  readonly #site: Site;
-  readonly #started = new Map<string, Promise<RunningProxy>>();
+  private readonly site: Site;
+  private readonly started = new Map<string, Promise<RunningProxy>>();
 
   constructor(site: Site) {
-    this.#site = site;
+    this.site = site;
   }
 
   proxy(name: ProxyName, routes: RouteSet): Promise<RunningProxy> {
     const key = `${name} ${routes.name}`;
-    const known = this.#started.get(key);
+    const known = this.started.get(key);
     if (known !== undefined) return known;
-    const started = startProxy(this.#site, name, routes, launches[name]);
-    this.#started.set(key, started);
+    const started = startProxy(this.site, name, routes, launches[name]);
+    this.started.set(key, started);
     return started;
   }
 
   /** What the proxies say that ended by themselves. */
   async problems(): Promise<readonly string[]> {
-    const settled = await Promise.allSettled(this.#started.values());
+    const settled = await Promise.allSettled(this.started.values());
     const proxies = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     return proxies.map((proxy) => proxy.problem()).filter((problem) => problem !== null);
   }
 
   /** Ends the proxies with these routes: an idle one takes memory, and a little of the core. */
   retire(routes: RouteSet): Promise<void> {
-    return this.#end((key) => key.endsWith(` ${routes.name}`));
+    return this.end((key) => key.endsWith(` ${routes.name}`));
   }
 
   /** Ends the proxies with these names: the next measurement starts them anew. */
   retireNamed(names: readonly ProxyName[]): Promise<void> {
-    return this.#end((key) => names.some((name) => key.startsWith(`${name} `)));
+    return this.end((key) => names.some((name) => key.startsWith(`${name} `)));
   }
 
-  async #end(isMeant: (key: string) => boolean): Promise<void> {
-    for (const [key, started] of this.#started) {
+  private async end(isMeant: (key: string) => boolean): Promise<void> {
+    for (const [key, started] of this.started) {
       if (!isMeant(key)) continue;
-      this.#started.delete(key);
+      this.started.delete(key);
       await (await started).stop();
     }
   }

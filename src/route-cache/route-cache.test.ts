@@ -84,7 +84,7 @@ test('a change while the reading is under way wins over what it brings', async (
   assert.equal(idOf(await warm(store, cache, 'a.com')), 'new');
 });
 
-test('who asks after the change does not get what was read before it', async () => {
+test('a lookup after the change does not get the record that was read before it', async () => {
   const { store, cache } = await setUp();
   store.records.set('a.com', ['old']);
   const early = cache.load('a.com');

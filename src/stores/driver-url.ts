@@ -11,9 +11,9 @@ export interface DriverUrl {
   readonly host: string | null;
   /** 1 to 65535. */
   readonly port: number | null;
-  /** What follows the first `/`. */
+  /** The part after the first `/`. */
   readonly database: string | null;
-  /** Stands before every key; may be empty. */
+  /** The beginning of every key; may be empty. */
   readonly prefix: string;
 }
 

@@ -21,7 +21,7 @@ export interface StoreDriver {
 }
 
 export interface StoreDescription {
-  /** What messages call the store; it holds no password. */
+  /** The name of the store in messages, without a password. */
   readonly name: string;
   /** The files that the process has to own to use the store. A server needs none. */
   readonly files: readonly string[];
@@ -29,7 +29,7 @@ export interface StoreDescription {
   readonly shared: boolean;
 }
 
-/** The defaults of a driver URL depend on these. What is left out is that of the process. */
+/** The defaults of a driver URL depend on these. An omitted field is that of the process. */
 export interface DriverContext {
   /** Relative paths start here. */
   readonly directory?: string;

@@ -18,13 +18,13 @@ export interface RedisServerOptions {
 export class RedisServer {
   readonly directory = mkdtempSync(join(tmpdir(), 'hipache-redis-'));
   readonly port: number;
-  readonly #options: RedisServerOptions;
-  #child: ChildProcess | null = null;
-  #output = '';
+  private readonly options: RedisServerOptions;
+  private child: ChildProcess | null = null;
+  private output = '';
 
   private constructor(port: number, options: RedisServerOptions) {
     this.port = port;
-    this.#options = options;
+    this.options = options;
   }
 
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
@@ -44,7 +44,7 @@ export class RedisServer {
 
   /** Starts it, empty, on the same port as before. */
   async start(): Promise<void> {
-    const { config = [], tls } = this.#options;
+    const { config = [], tls } = this.options;
     const port = tls === undefined ? [`port ${this.port}`] : ['port 0', `tls-port ${this.port}`];
     const certificates =
       tls === undefined ? [] : [`tls-cert-file ${tls.certificate}`, `tls-key-file ${tls.key}`, 'tls-auth-clients no'];
@@ -61,23 +61,23 @@ export class RedisServer {
     ];
     const file = join(this.directory, 'redis.conf');
     writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
-    this.#output = '';
+    this.output = '';
     const child = spawn('redis-server', [file], { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.#child = child;
+    this.child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (bytes: Buffer) => {
-        this.#output += bytes.toString();
+        this.output += bytes.toString();
       });
     }
     await until('redis to accept connections', () => {
-      if (child.exitCode !== null) throw new Error(`redis-server ended: ${this.#output}`);
-      return this.#output.includes('Ready to accept connections');
+      if (child.exitCode !== null) throw new Error(`redis-server ended: ${this.output}`);
+      return this.output.includes('Ready to accept connections');
     });
   }
 
   /** Runs redis-cli on it. @returns what it prints, without the last line end. @throws where the server refuses. */
   async cli(...args: readonly string[]): Promise<string> {
-    const { cli = [], tls } = this.#options;
+    const { cli = [], tls } = this.options;
     const secure = tls === undefined ? [] : ['--tls', '--insecure'];
     const child = spawn('redis-cli', ['-p', String(this.port), '-e', ...secure, ...cli, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -95,17 +95,17 @@ export class RedisServer {
 
   /** Stops it in its tracks (SIGSTOP), so that it takes connections and responses nothing. */
   freeze(): void {
-    this.#child?.kill('SIGSTOP');
+    this.child?.kill('SIGSTOP');
   }
 
   thaw(): void {
-    this.#child?.kill('SIGCONT');
+    this.child?.kill('SIGCONT');
   }
 
   /** Ends it at once. Its data is gone. */
   async kill(): Promise<void> {
-    const child = this.#child;
-    this.#child = null;
+    const child = this.child;
+    this.child = null;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once('close', resolve));
     child.kill('SIGKILL');

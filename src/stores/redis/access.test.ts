@@ -46,7 +46,7 @@ describeStore('redis, of a server that knows neither RESP3 nor tracking', async 
 });
 
 describe('redis, access', () => {
-  test('a user that may only read can serve, and is told what it may not', async (t) => {
+  test('a user that may only read can serve, and gets an error for what it may not do', async (t) => {
     const server = await RedisServer.start({ config: [`user reader on >secret ${readerRights}`] });
     t.after(() => server.remove());
     await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1');
@@ -83,7 +83,7 @@ describe('redis, access', () => {
     });
   }
 
-  test('a user that may not be told of changes is said as such, again and again', async (t) => {
+  test('a user that may not subscribe to changes is reported as such, again and again', async (t) => {
     const server = await RedisServer.start({ config: ['user poor on >secret ~* +@all -client'] });
     t.after(() => server.remove());
     const timings = { retryFirstMs: 5, retryMaxMs: 10 };

@@ -25,7 +25,7 @@ describe('redis, what other programs write', () => {
     return { store, seen, urlsDown };
   }
 
-  test('routes made and changed by redis-cli are told and read as they are', async (t) => {
+  test('routes made and changed by redis-cli are reported and read as they are', async (t) => {
     const { store, seen } = await open(t);
     const steps: readonly (readonly [command: string, frontend: readonly string[] | undefined])[] = [
       ['rpush frontend:www.a.example app', ['app']],
@@ -83,7 +83,7 @@ describe('redis, what other programs write', () => {
     assert.ok(log.includes('the key hipache:revision is not a number: counting starts again at 1'));
   });
 
-  test('an instance is told of without raising the revision, which is told when it was raised', async (t) => {
+  test('the record of an instance does not raise the revision, and a raised revision is reported', async (t) => {
     const { store } = await open(t);
     const instances = store.instances as InstanceCollection;
     assert.equal(await instances.revision(), 0);
@@ -179,7 +179,7 @@ describe('redis, what other programs write', () => {
     assert.deepEqual((await store.routes.read(['b.example']))[0]?.down, new Map([['http://b:1', mark]]));
   });
 
-  test('the marks of a route go by themselves with the last of them, and that is told', async (t) => {
+  test('the marks of a route end with the last of them, and their end is reported', async (t) => {
     const { store, seen } = await open(t);
     await store.routes.set('a.example', null, ['http://a:1', 'http://b:1']);
     await store.marks.write('a.example', 'http://a:1', markFor(300));
@@ -188,7 +188,7 @@ describe('redis, what other programs write', () => {
     await until('the marks to go', async () => (await server.cli('exists', 'down:a.example')) === '0');
   });
 
-  test('a new mark is told on the channel dead, with the index of its backend', async (t) => {
+  test('a new mark is published on the channel dead, with the index of its backend', async (t) => {
     const { store } = await open(t);
     const listener = await subscribe(t, server);
     await store.routes.set('a.example', null, ['http://a:1', 'http://b:1#weight=2', 'http://c:1']);
@@ -268,7 +268,7 @@ describe('redis, what other programs write', () => {
     assert.deepEqual(await urlsDown('a.example'), ['http://b:1']);
   });
 
-  test('pages of a list look at all keys once, whoever writes meanwhile', async (t) => {
+  test('pages of a list visit every key once while other processes write', async (t) => {
     const { store } = await open(t);
     for (let i = 0; i < 25; i++) await store.routes.set(`h${String(i).padStart(2, '0')}.example`, null, ['http://a:1']);
     await server.cli('config', 'resetstat');
@@ -290,7 +290,7 @@ function markFor(ttlMs: number) {
   return { untilMs: nowMs + ttlMs, sinceMs: nowMs, reason: 'status 502', instance: 'test' };
 }
 
-/** What is published on the channel dead from now on. */
+/** Collects everything published on the channel dead from now on. */
 async function subscribe(t: TestContext, server: RedisServer): Promise<{ lines(): readonly string[] }> {
   const child = spawn('redis-cli', ['-p', String(server.port), 'subscribe', 'dead'], {
     stdio: ['ignore', 'pipe', 'inherit'],

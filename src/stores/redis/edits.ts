@@ -85,7 +85,7 @@ export function removeEdit(
   };
 }
 
-/** What marking changes besides the hash of marks; see docs/backends.md. */
+/** The effects of a mark besides the hash of marks; see docs/backends.md. */
 export interface MarkWays {
   /** Whether an external checker runs. Then only the checker marks, and the failure is published for it. */
   readonly checker: boolean;

@@ -15,7 +15,7 @@ export interface RedisEndpoint {
   readonly password: string | null;
   /** 0 and up. */
   readonly database: number;
-  /** What messages call the server. */
+  /** The name of the server in messages. */
   readonly name: string;
 }
 

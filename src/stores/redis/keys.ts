@@ -1,6 +1,6 @@
 import type { CollectionName } from '../contract.ts';
 
-/** What a key holds, by the first part of its name. */
+/** The kind of a key, by the first part of its name. */
 export type RedisRecord = 'frontend' | 'down' | 'dead' | 'tls';
 
 /** The collection that a change of a key is reported for. */

@@ -253,7 +253,7 @@ if (mayMount) {
   });
 }
 
-test('a file that is deleted while open is not written any more, is told, and goes on being read', async () => {
+test('a file that is deleted while open is reported, no longer written, and still read', async () => {
   const path = newPath();
   const store = await openSqlite(path);
   await store.routes.set('a.example', null, ['http://a:1']);

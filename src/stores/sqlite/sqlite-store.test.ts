@@ -121,7 +121,7 @@ test('what was asked for before closing is still written', async () => {
   await again.close();
 });
 
-test('a change by another process is told', async () => {
+test('a change by another process is reported', async () => {
   const path = newPath();
   const store = await openSqlite(path);
   const watch = new Watch();
@@ -170,7 +170,7 @@ test('a write lock that is held for too long is said to be', async () => {
   await store.close();
 });
 
-test('a watcher that falls behind the log of changes is told that it did', async () => {
+test('a watcher that falls behind the log of changes learns that it did', async () => {
   const path = newPath();
   const watcher = await openSqlite(path, { changesKept: 10 });
   const watch = new Watch();
