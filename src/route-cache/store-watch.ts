@@ -17,7 +17,7 @@ export interface StoreWatchOptions {
 
 /**
  * The one listener of a store, for all caches of this process. It keeps trying until it watches the store, and passes
- * every call on. To listeners the store is lost at first: the first call that they get is `restored`.
+ * every call on. To its listeners the store is lost until they get `restored`.
  */
 export class StoreWatch implements ChangeListener {
   private readonly store: Pick<Store, 'watch'>;
