@@ -130,7 +130,7 @@ class Primary {
       reopenLogs: () => supervisor.reopenLogs(),
     });
     if (await supervisor.start()) {
-      log.info('serving', { workers: supervisor.readyCount });
+      log.info('serving', { workers: supervisor.readyCount, store: describeDriver(this.config.driver).name });
       for (const url of this.addresses.urls) log.info(`listening on ${url}`);
       this.tellOfInstance();
     }

@@ -25,7 +25,8 @@ class Notes implements ChangeListener {
   }
 }
 
-function setUp(store: Pick<Store, 'watch'>) {
+function setUp(watching: Pick<Store, 'watch'>) {
+  const store = { ...watching, capabilities: { changes: 'push' } } as const;
   const time = new FakeTime();
   const log: string[] = [];
   const write = (message: string) => void log.push(message);

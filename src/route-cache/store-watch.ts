@@ -9,7 +9,7 @@ import type { ChangeListener, CollectionName, Store } from '../stores/contract.t
 const pauses = { firstMs: 100, longestMs: 5000 };
 
 export interface StoreWatchOptions {
-  readonly store: Pick<Store, 'watch'>;
+  readonly store: Pick<Store, 'watch' | 'capabilities'>;
   readonly clock?: Clock;
   readonly setTimer?: SetTimer;
   readonly log?: Pick<Log, 'info' | 'warn'>;
@@ -20,7 +20,7 @@ export interface StoreWatchOptions {
  * every call on. To its listeners the store is lost until they get `restored`.
  */
 export class StoreWatch implements ChangeListener {
-  private readonly store: Pick<Store, 'watch'>;
+  private readonly store: Pick<Store, 'watch' | 'capabilities'>;
   private readonly setTimer: SetTimer;
   private readonly log: Pick<Log, 'info' | 'warn'>;
   private readonly rare: RateLimitedLog;
@@ -85,7 +85,10 @@ export class StoreWatch implements ChangeListener {
 
   restored(): void {
     if (this.closed) return;
-    if (this.state === 'lost') this.log.info('the store is there; known routes are verified as they are used');
+    if (this.state === 'lost') {
+      const { changes } = this.store.capabilities;
+      this.log.info('the store is there; known routes are verified as they are used', { changes });
+    }
     this.state = 'connected';
     for (const listener of this.listeners) listener.restored?.();
   }
