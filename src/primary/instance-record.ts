@@ -5,16 +5,17 @@ import { CoalescedTask } from '../base/coalesced-task.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
+import { type SetTimer, setRealTimer, within } from '../base/timer.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
 import type { InstanceCollection, Store } from '../stores/contract.ts';
 import { describeDriver, openStore } from '../stores/open-store.ts';
 
-/** How long an instance is remembered after it was last heard of, and how often it says that it is there, in ms. */
+/** How long the store keeps the record of an instance, and how often an instance writes it, in ms. */
 const rememberedMs = 30_000;
 const everyMs = 10_000;
-/** Pauses until the workers are asked again, when they have not applied everything yet. */
+/** Pauses between questions to the workers while they have not applied everything yet. */
 const againPauses = { firstMs: 250, longestMs: everyMs };
 /** How long the end of the program may wait for the store, in ms. */
 const withdrawMs = 500;
@@ -25,16 +26,19 @@ export interface InstanceRecordOptions {
   readonly log: Log;
   /** Asks the workers that serve. @returns how many, and the lowest revision that they have applied. */
   readonly ask: () => Promise<{ readonly workers: number; readonly revision: number }>;
+  /** Default: `openStore`. */
+  readonly open?: typeof openStore;
+  readonly setTimer?: SetTimer;
 }
 
-/** Tells a shared store what this instance has applied; does nothing with a store that instances do not share. */
+/** Writes to a shared store which revision this instance has applied. Does nothing if instances do not share the store. */
 export class InstanceRecord {
   private readonly options: InstanceRecordOptions;
   private readonly problems: RateLimitedLog;
   private readonly since = new Date(systemClock.epochMs()).toISOString();
   private store: Store | null = null;
   private watch: StoreWatch | null = null;
-  private timer: NodeJS.Timeout | null = null;
+  private cancelTimer: (() => void) | null = null;
   private readonly telling = new CoalescedTask(() => this.tell());
   private behind = 0;
 
@@ -44,10 +48,11 @@ export class InstanceRecord {
   }
 
   async start(): Promise<void> {
-    const { config, log } = this.options;
+    const { config } = this.options;
     if (!describeDriver(config.driver).shared) return;
     // The workers log problems of the store.
-    const store = await openStore(config.driver, { serving: true, deadSet: false });
+    const open = this.options.open ?? openStore;
+    const store = await open(config.driver, { serving: true, deadSet: false });
     if (store.instances === null || this.telling.isClosed) {
       await store.close();
       return;
@@ -56,28 +61,26 @@ export class InstanceRecord {
     this.watch = new StoreWatch({ store });
     const tell = (): void => void this.telling.request();
     this.watch.add({ restored: tell, revised: tell });
-    await this.watch
-      .start()
-      .catch((error: Error) => log.warn('the record of this instance cannot be written', { error }));
-    tell();
+    await this.watch.start();
+    // Without word of changes as well, though later.
+    if (!this.watch.connected) tell();
   }
 
-  /** The record goes at once where the store is there, else by itself. */
+  /** Removes the record. If the store cannot be reached, the record expires there. */
   async close(): Promise<void> {
-    if (this.timer !== null) clearTimeout(this.timer);
+    this.cancelTimer?.();
     this.watch?.close();
     const { store } = this;
     const told = this.telling.close();
     if (store === null) return;
     const withdrawn = told.then(() => store.instances?.remove(this.options.instance));
-    const timer = new Promise((resolve) => setTimeout(resolve, withdrawMs));
-    await Promise.race([withdrawn.catch(ignore), timer]);
+    await within(withdrawn, withdrawMs).catch(ignore);
     await store.close();
   }
 
   /** A request that comes meanwhile waits for the pause as well: the revision may be raised with every write. */
   private async tell(): Promise<void> {
-    if (this.timer !== null) clearTimeout(this.timer);
+    this.cancelTimer?.();
     const instances = this.store?.instances;
     if (instances == null) return;
     const isCurrent = await this.write(instances);
@@ -85,8 +88,8 @@ export class InstanceRecord {
     this.behind = isCurrent ? 0 : this.behind + 1;
     const isSoon = this.telling.takeRequest() || !isCurrent;
     const delayMs = isSoon ? backOffMs(againPauses, this.behind + 1) : everyMs;
-    this.timer = setTimeout(() => void this.telling.request(), delayMs);
-    this.timer.unref();
+    const setTimer = this.options.setTimer ?? setRealTimer;
+    this.cancelTimer = setTimer(delayMs, () => void this.telling.request());
   }
 
   /** @returns whether the workers have applied what the store has. */

@@ -9,7 +9,7 @@ import type { Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
 import { backendTls } from '../tls/backend-tls.ts';
 
-/** A probe waits at least this long for an answer, in ms. */
+/** The shortest time that a probe waits for a response, in ms. */
 const timeoutMsMin = 5000;
 
 interface Started {
@@ -17,19 +17,22 @@ interface Started {
   readonly probes: RecoveryProbes;
 }
 
-/** The probes of an instance, with a connection to the store of their own, which is made with the first mark. */
+/** The recovery probes of an instance. The first mark opens their own connection to the store. */
 export class Recovery {
   readonly counters: RecoveryCounters = { probes: 0, recovered: 0, dropped: 0 };
   private config: Config;
   private readonly instance: string;
   private readonly log: Log;
   private readonly problems: RateLimitedLog;
+  private readonly open: typeof openStore;
   private started: Promise<Started> | null = null;
   private probes: RecoveryProbes | null = null;
   private closed = false;
 
-  constructor(config: Config, instance: string, log: Log) {
+  /** @param open opens the store. */
+  constructor(config: Config, instance: string, log: Log, open = openStore) {
     this.config = config;
+    this.open = open;
     this.instance = instance;
     this.log = log;
     this.problems = new RateLimitedLog(log.warn, systemClock);
@@ -54,7 +57,7 @@ export class Recovery {
       });
   }
 
-  /** Another configuration: tracks the marks of this instance further, unless it says that marks end by themselves. */
+  /** Takes a new configuration. The marks of this instance are still tracked, unless it turns probes off. */
   follow(config: Config): void {
     const { started } = this;
     // Files of authorities may have other contents.
@@ -72,7 +75,7 @@ export class Recovery {
     if (this.started !== null) await close(this.started);
   }
 
-  /** Where the new settings do not do, the probes go on with the former ones. */
+  /** If the new settings cannot be used, the probes keep the former ones. */
   private async replaceProbes(started: Promise<Started>): Promise<Started> {
     const former = await started;
     try {
@@ -90,7 +93,7 @@ export class Recovery {
   private async start(): Promise<Started> {
     const { config, instance, log } = this;
     const tls = backendTls(config.backendTls.ca, config.backendTls.verify);
-    const store = await openStore(config.driver, { serving: true, log, deadSet: config.compat.deadSet });
+    const store = await this.open(config.driver, { serving: true, log, deadSet: config.compat.deadSet });
     const probes = new RecoveryProbes({
       store,
       instance,
@@ -109,7 +112,7 @@ export class Recovery {
   }
 }
 
-/** Of the configuration, what the probes depend on. */
+/** The part of the configuration that the probes depend on. */
 function settingsOf({ driver, compat, server, limits, backendTls }: Config): string {
   const { deadBackendTTL, recoveryProbeSeconds } = server;
   return JSON.stringify([

@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { FakeTime } from '../../test/helpers/fake-time.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import type { ChangeListener, StoredRoute } from '../stores/contract.ts';
@@ -81,37 +81,6 @@ export class FakeStore {
       const frontend = this.records.get(pattern);
       return frontend === undefined ? null : { frontend, down: new Map(this.down.get(pattern)) };
     });
-  }
-}
-
-/** A clock that the test moves. */
-export class FakeTime {
-  nowMs = 1_000_000;
-  private readonly timers = new Set<{ atMs: number; action: () => void }>();
-
-  readonly clock = { epochMs: () => this.nowMs, monotonicMs: () => this.nowMs };
-
-  readonly setTimer = (delayMs: number, action: () => void) => {
-    const timer = { atMs: this.nowMs + delayMs, action };
-    this.timers.add(timer);
-    return () => void this.timers.delete(timer);
-  };
-
-  get pending(): number {
-    return this.timers.size;
-  }
-
-  async pass(durationMs: number): Promise<void> {
-    const endMs = this.nowMs + durationMs;
-    for (;;) {
-      await turn();
-      const next = [...this.timers].toSorted((a, b) => a.atMs - b.atMs)[0];
-      if (next === undefined || next.atMs > endMs) break;
-      this.timers.delete(next);
-      this.nowMs = next.atMs;
-      next.action();
-    }
-    this.nowMs = endMs;
   }
 }
 

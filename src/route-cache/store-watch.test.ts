@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FakeTime } from '../../test/helpers/fake-time.ts';
 import type { ChangeListener, CollectionName, Store } from '../stores/contract.ts';
-import { FakeTime } from './route-cache.suite.ts';
 import { StoreWatch } from './store-watch.ts';
 
 /** Notes down what it hears. */

@@ -7,7 +7,7 @@ import type { RawClient } from '../helpers/raw-client.ts';
 import { get, Rig } from '../helpers/rig.ts';
 import { until, untilStill } from '../helpers/until.ts';
 
-/** How tunnels end with their process: a Close to both ends, between frames, never inside one (design 6.6). */
+/** How tunnels end with their process: a Close to both ends, between frames, never inside one. */
 
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
 const switched =

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { FakeTime } from '../../route-cache/route-cache.suite.ts';
+import { FakeTime } from '../../../test/helpers/fake-time.ts';
 import { CheckerWatch } from './checker-watch.ts';
 
 function setUp() {
