@@ -39,6 +39,7 @@ export interface DrainOptions {
 /** The data plane of one worker: its listeners and everything that goes on behind them. */
 export class DataPlane {
   readonly counters = new Counters();
+  private readonly onProblem: DataPlaneParts['onProblem'];
   private readonly context: ProxyContext;
   private readonly servers: Server[] = [];
   private readonly connections: ServerConnections;
@@ -49,6 +50,7 @@ export class DataPlane {
   private endedByItself = true;
 
   constructor(parts: DataPlaneParts) {
+    this.onProblem = parts.onProblem;
     this.context = {
       ...parts,
       origins: new Origins(),
@@ -56,14 +58,17 @@ export class DataPlane {
       deadlines: new Deadlines(parts.clock.monotonicMs()),
       tunnels: new Tunnels(),
       counters: this.counters,
-      onInternalError: (where, error) => {
-        this.counters.internalErrors++;
-        parts.onProblem(`internal error in ${where}`, error);
-      },
+      onInternalError: (where, error) => this.onInternalError(where, error),
       draining: false,
     };
     this.connections = new ServerConnections(this.counters, () => this.lookIfIdle());
     this.timer = setInterval(() => this.tick(), tickMs);
+  }
+
+  /** Counts and logs an error of this program, which has ended what it concerned. @param where `a client connection`. */
+  onInternalError(where: string, error: Error): void {
+    this.counters.internalErrors++;
+    this.onProblem(`internal error in ${where}`, error);
   }
 
   /**

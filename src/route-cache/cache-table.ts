@@ -1,3 +1,4 @@
+import { invariant } from '../base/invariant.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import { PatternMap } from './pattern-map.ts';
 
@@ -69,6 +70,7 @@ class Ring {
 
   /** The last entry moves to the freed place. */
   remove(entry: CacheEntry): void {
+    invariant(this.entries[entry.slot] === entry, 'an entry is removed from the ring that it is in');
     const last = this.entries.pop();
     if (last !== undefined && last !== entry) {
       this.entries[entry.slot] = last;
@@ -76,6 +78,7 @@ class Ring {
     }
     entry.slot = -1;
     this.bytes -= entry.bytes;
+    invariant(this.bytes >= 0, 'a ring counts the bytes of each entry once');
   }
 }
 
@@ -132,6 +135,7 @@ export class CacheTable {
     }
     ring.add(entry);
     this.byPattern.set(entry);
+    invariant(this.byPattern.size === this.present.size + this.absent.size, 'an entry is in one ring');
   }
 
   remove(entry: CacheEntry): void {

@@ -1,4 +1,5 @@
 import { HipacheError } from '../base/errors.ts';
+import { invariant } from '../base/invariant.ts';
 import type { SetTimer } from '../base/timer.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import type { RouteReader, StoredRoute } from '../stores/contract.ts';
@@ -25,7 +26,7 @@ export class PendingRead {
   sequence = 0;
   /** The reading after this one, requested since this one became dirty. */
   next: PendingRead | null = null;
-  readonly waiters: ((error: HipacheError | null) => void)[] = [];
+  readonly waiters: ((error: Error | null) => void)[] = [];
   /** The result, once it has landed. */
   frontend: Frontend | null = null;
 
@@ -41,6 +42,8 @@ export interface ReadQueueEvents {
   /** Called before the waiters. */
   landed(read: PendingRead, host: StoredRoute | null): void;
   failed(read: PendingRead, error: HipacheError): void;
+  /** One of the above threw. The reading has failed for its waiters. */
+  onInternalError(error: Error): void;
 }
 
 /**
@@ -108,7 +111,7 @@ export class ReadQueue {
   async settled(): Promise<boolean> {
     const reads = [...this.byPattern.values()].map((read) => read.next ?? read);
     const errors = await Promise.all(
-      reads.map((read) => new Promise<HipacheError | null>((resolve) => read.waiters.push(resolve))),
+      reads.map((read) => new Promise<Error | null>((resolve) => read.waiters.push(resolve))),
     );
     return errors.every((error) => error === null);
   }
@@ -186,11 +189,18 @@ export class ReadQueue {
   }
 
   private settle(read: PendingRead, host: StoredRoute | null, error: HipacheError | null): void {
-    if (read.next === null) this.byPattern.delete(read.pattern);
-    else this.byPattern.set(read.pattern, read.next);
-    if (error === null) this.events.landed(read, host);
-    else this.events.failed(read, error);
-    for (const waiter of read.waiters) waiter(error);
+    let outcome: Error | null = error;
+    try {
+      invariant(this.byPattern.get(read.pattern) === read, 'a pattern has one reading at a time');
+      if (read.next === null) this.byPattern.delete(read.pattern);
+      else this.byPattern.set(read.pattern, read.next);
+      if (error === null) this.events.landed(read, host);
+      else this.events.failed(read, error);
+    } catch (internal) {
+      outcome = internal as Error;
+      this.events.onInternalError(outcome);
+    }
+    for (const waiter of read.waiters) waiter(outcome);
     if (read.next !== null) this.enqueue(read.next);
   }
 

@@ -44,6 +44,16 @@ export interface RouteCacheOptions {
   readonly onMarked?: (pattern: string, url: string, mark: DownMark) => void;
   /** Called once for each unusable part of a record. */
   readonly onProblem?: (pattern: string, problem: RecordProblem) => void;
+  readonly onInternalError?: OnInternalError;
+}
+
+/** Receives an error of this program; by default, it is thrown outside, and ends the process. */
+export type OnInternalError = (where: string, error: Error) => void;
+
+export function throwInternalError(_where: string, error: Error): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }
 
 /** Totals since the start, for metrics. */

@@ -437,3 +437,20 @@ test('no timer is left once nothing is under way', async () => {
   assert.equal(time.pending, 0);
   cache.close();
 });
+
+test('an error of the cache itself fails the lookups that it concerns, is reported, and ends there', async () => {
+  const internal: string[] = [];
+  const onInternalError = (where: string, error: Error) => void internal.push(`${where}: ${error.message}`);
+  const { store, cache } = await setUp({ onInternalError });
+  store.records.set('a.com', new Proxy(['id'], { get: () => assert.fail('broken') }));
+  store.records.set('b.com', ['b']);
+  const broken = cache.load('a.com');
+  const sound = cache.load('b.com');
+  await turn();
+  for (const read of [...store.reads]) read.answer();
+  await assert.rejects(broken, /broken/);
+  assert.equal(idOf(await sound), 'b');
+  assert.deepEqual(internal, ['the route cache: broken']);
+  store.change('a.com', ['a']);
+  assert.equal(idOf(await warm(store, cache, 'a.com')), 'a');
+});

@@ -19,6 +19,7 @@ import {
   type RouteCacheCounters,
   type RouteCacheLimits,
   type RouteCacheOptions,
+  throwInternalError,
 } from './route-cache-options.ts';
 
 /**
@@ -59,7 +60,7 @@ export class RouteCache implements ChangeListener {
   private readonly rare: RateLimitedLog;
 
   constructor(options: RouteCacheOptions) {
-    const { store } = options;
+    const { store, onInternalError = throwInternalError } = options;
     this.instance = options.instance;
     this.limits = { ...defaultRouteCacheLimits, ...options.limits };
     this.clock = options.clock ?? systemClock;
@@ -71,6 +72,7 @@ export class RouteCache implements ChangeListener {
       sent: (read) => this.onSent(read),
       landed: (read, host) => this.onLanded(read, host),
       failed: (read, error) => this.onFailed(read, error),
+      onInternalError: (error) => onInternalError('the route cache', error),
     });
     this.retries = new RetryLater(this.setTimer, (pattern) => this.refreshIfKnown(pattern));
     this.problems = new ReportedProblems(options.onProblem ?? ignore);
@@ -271,7 +273,7 @@ export class RouteCache implements ChangeListener {
   }
 
   /** @returns null once all reads have landed; the error of the first that failed, or of the time-out. */
-  private wait(reads: readonly PendingRead[], waitMs: number): Promise<HipacheError | null> {
+  private wait(reads: readonly PendingRead[], waitMs: number): Promise<Error | null> {
     return new Promise((resolve) => {
       let under = reads.length;
       const cancel = this.setTimer(Math.max(0, waitMs), () => {

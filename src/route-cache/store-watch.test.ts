@@ -117,3 +117,25 @@ test('once closed it passes nothing on, and asks no more', async () => {
   await time.pass(60_000);
   assert.deepEqual([attempts, notes.heard.length, time.pending], [1, 0, 0]);
 });
+
+test('a listener that throws is reported and reads everything again; the others hear the same', async () => {
+  const internal: string[] = [];
+  const watch = new StoreWatch({
+    store: { capabilities: { changes: 'push' }, watch: async () => {} },
+    onInternalError: (where, error) => void internal.push(`${where}: ${error.message}`),
+  });
+  let expired = 0;
+  watch.add({
+    changed: () => {
+      throw new Error('broken');
+    },
+    expired: () => void expired++,
+  });
+  const other = new Notes();
+  watch.add(other);
+  await watch.start();
+  watch.changed('routes', ['a']);
+  assert.deepEqual(internal, ['a listener of the store: broken']);
+  assert.equal(expired, 1);
+  assert.deepEqual(other.heard, ['restored', 'routes a']);
+});

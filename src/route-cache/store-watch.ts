@@ -4,6 +4,7 @@ import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
 import type { ChangeListener, CollectionName, Store } from '../stores/contract.ts';
+import { type OnInternalError, throwInternalError } from './route-cache-options.ts';
 
 /** Pauses between attempts to watch the store. */
 const pauses = { firstMs: 100, longestMs: 5000 };
@@ -13,6 +14,7 @@ export interface StoreWatchOptions {
   readonly clock?: Clock;
   readonly setTimer?: SetTimer;
   readonly log?: Pick<Log, 'info' | 'warn'>;
+  readonly onInternalError?: OnInternalError;
 }
 
 /**
@@ -24,6 +26,7 @@ export class StoreWatch implements ChangeListener {
   private readonly setTimer: SetTimer;
   private readonly log: Pick<Log, 'info' | 'warn'>;
   private readonly rare: RateLimitedLog;
+  private readonly onInternalError: OnInternalError;
   private readonly listeners: Partial<ChangeListener>[] = [];
   private state: 'starting' | 'connected' | 'lost' = 'starting';
   private closed = false;
@@ -34,6 +37,7 @@ export class StoreWatch implements ChangeListener {
     this.store = options.store;
     this.setTimer = options.setTimer ?? setRealTimer;
     this.log = options.log ?? silent;
+    this.onInternalError = options.onInternalError ?? throwInternalError;
     this.rare = new RateLimitedLog((what, fields) => this.log.warn(what, fields), options.clock ?? systemClock);
   }
 
@@ -60,15 +64,15 @@ export class StoreWatch implements ChangeListener {
   }
 
   changed(collection: CollectionName, keys: readonly string[]): void {
-    if (!this.closed) for (const listener of this.listeners) listener.changed?.(collection, keys);
+    if (!this.closed) this.pass((listener) => listener.changed?.(collection, keys));
   }
 
   expired(): void {
-    if (!this.closed) for (const listener of this.listeners) listener.expired?.();
+    if (!this.closed) this.pass((listener) => listener.expired?.());
   }
 
   revised(): void {
-    if (!this.closed) for (const listener of this.listeners) listener.revised?.();
+    if (!this.closed) this.pass((listener) => listener.revised?.());
   }
 
   lost(error: Error): void {
@@ -80,7 +84,7 @@ export class StoreWatch implements ChangeListener {
       { error },
     );
     this.state = 'lost';
-    for (const listener of this.listeners) listener.lost?.(error);
+    this.pass((listener) => listener.lost?.(error));
   }
 
   restored(): void {
@@ -90,7 +94,19 @@ export class StoreWatch implements ChangeListener {
       this.log.info('the store is there; known routes are verified as they are used', { changes });
     }
     this.state = 'connected';
-    for (const listener of this.listeners) listener.restored?.();
+    this.pass((listener) => listener.restored?.());
+  }
+
+  /** A listener that throws may hold anything, so it reads everything again. The others hear the same as ever. */
+  private pass(call: (listener: Partial<ChangeListener>) => void): void {
+    for (const listener of this.listeners) {
+      try {
+        call(listener);
+      } catch (error) {
+        this.onInternalError('a listener of the store', error as Error);
+        listener.expired?.();
+      }
+    }
   }
 
   private async attempt(): Promise<void> {

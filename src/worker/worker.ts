@@ -91,6 +91,7 @@ export class Worker implements WorkerTasks {
     });
     this.requests = new RequestMetrics(this.accessLog);
     this.pages = errorPages(config, log);
+    const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
     this.routes = new RouteCache({
       store,
       instance: start.instance,
@@ -101,9 +102,10 @@ export class Worker implements WorkerTasks {
       },
       log,
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
+      onInternalError,
       onMarked: (pattern, url, { untilMs, sinceMs, reason }) => link.marked({ pattern, url, untilMs, sinceMs, reason }),
     });
-    this.watch = new StoreWatch({ store, log });
+    this.watch = new StoreWatch({ store, log, onInternalError });
     this.watch.add(this.routes);
     this.revision =
       store.instances === null
