@@ -9,19 +9,22 @@ import type { Exchange } from './exchange.ts';
 import type { Failure } from './failure.ts';
 import type { TunnelOpening } from './server-stream.ts';
 
-/** A connection used longer ago than this may be closed by the backend just now: not for a request sent only once. */
+/**
+ * A backend may be about to close a connection that has been idle for longer, so a request that must not be sent twice
+ * does not use it.
+ */
 const unsafeReuseMsMax = 1000;
 
 /** One attempt of an exchange: its request on the way to one backend, and the response on its way back. */
 export class Attempt implements StreamWaiter, ResponseSink {
   readonly backend: Backend;
   private readonly exchange: Exchange;
-  /** That it waits for; null once it has a stream, or gets none. */
+  /** The origin it waits for; null once it has a stream or has failed to get one. */
   private origin: Origin | null;
-  /** Null while it is waited for, and once it has ended. */
+  /** Null while the attempt waits for a stream, and once it has ended. */
   private stream: BackendStream | null = null;
 
-  /** Counts on the backend until it ends. */
+  /** The backend counts the attempt as in flight until it ends. */
   constructor(exchange: Exchange, backend: Backend, origin: Origin) {
     this.exchange = exchange;
     this.backend = backend;
@@ -29,12 +32,12 @@ export class Attempt implements StreamWaiter, ResponseSink {
     backend.inFlight++;
   }
 
-  /** Whether the backend is being sent the request. */
+  /** Whether the request is being sent to the backend. */
   get isSending(): boolean {
     return this.stream !== null;
   }
 
-  /** Asks for a stream. @param afresh on a new connection, since a kept one had just been closed. */
+  /** Asks for a stream. @param afresh on a new connection, because a kept one had just been closed. */
   start(afresh: boolean): void {
     const isSafe = isIdempotent(this.exchange.method);
     this.origin?.acquire(this, afresh ? 0 : isSafe ? Number.POSITIVE_INFINITY : unsafeReuseMsMax);
@@ -57,7 +60,7 @@ export class Attempt implements StreamWaiter, ResponseSink {
     this.stream?.resumeResponse();
   }
 
-  /** The exchange has ended: what is still under way is given up. */
+  /** The exchange has ended: cancels whatever is still in progress. */
   end(): void {
     const { stream } = this;
     this.stream = null;

@@ -4,39 +4,39 @@ import type { RequestView, ResponseView } from '../http/message.ts';
 import type { Failure } from './failure.ts';
 import type { TunnelOpening } from './server-stream.ts';
 
-/** The way to one address: gives streams, over connections that it keeps, makes and bounds. */
+/** The way to one address: provides streams over connections that it opens, keeps and limits. */
 export interface Origin {
   /**
-   * Gives the waiter a stream, at once or later: on a kept connection, a new one, or the next to become free.
-   * @param unusedMsMax a kept connection is used only if it served within this time; 0 asks for a new one.
+   * Gives the waiter a stream, now or later: on a kept connection, a new one, or the next to become free.
+   * @param unusedMsMax limits how long ago a kept connection was last used; 0 asks for a new one.
    */
   acquire(waiter: StreamWaiter, unusedMsMax: number): void;
-  /** The waiter needs no stream any more. A connection that is being made for it goes on, for the next one. */
+  /** The waiter no longer needs a stream. A dial in progress for it continues, for the next waiter. */
   cancel(waiter: StreamWaiter): void;
 }
 
-/** Waits for a stream. Exactly one of the two is called, unless `Origin.cancel` comes first. */
+/** Waits for a stream. Exactly one of the two methods is called, unless `Origin.cancel` comes first. */
 export interface StreamWaiter {
   onStream(stream: BackendStream): void;
   onNoStream(code: ErrorCode, detail: string): void;
 }
 
-/** One request to a backend and its response: implemented for each protocol that backends speak. */
+/** One request to a backend and its response. Each protocol that backends speak implements it. */
 export interface BackendStream {
-  /** Whether its connection has served before, so that its end may have nothing to do with this request. */
+  /** Whether the connection has served before: if so, its end may be unrelated to this request. */
   readonly reused: boolean;
-  /** Queues the head; the caller adds what it has of the body, and flushes. */
+  /** Queues the head. The caller then sends what it has of the body, and flushes. */
   start(sink: ResponseSink, request: RequestView, edits: FieldEdits): void;
   sendData(bytes: Buffer, start: number, end: number): void;
-  /** As `sendData`, of latin1 text. */
+  /** Like `sendData`, for latin1 text. */
   sendText(text: string): void;
   sendEnd(trailers: FieldLines | null): void;
   /** Writes what is queued. @returns false if the backend does not keep up: `ResponseSink.onDrain` follows. */
   flush(): boolean;
-  /** The client is slow: reads no more of the response, and does not hold that against the backend. */
+  /** The client is slow: stops reading the response, and suspends the backend's deadline meanwhile. */
   pauseResponse(): void;
   resumeResponse(): void;
-  /** The response is not wanted any more. Nothing is called after this. */
+  /** The response is no longer wanted. The sink is not called again. */
   cancel(): void;
 }
 
@@ -45,14 +45,14 @@ export interface ResponseSink {
   onInformational(response: ResponseView): void;
   onHead(response: ResponseView): void;
   onData(bytes: Buffer, start: number, end: number): void;
-  /** The views of one read have all been passed on: write what came of them. */
+  /** All views of one read have been passed on: flush what they produced. */
   onFlush(): void;
-  /** The response is whole, and the stream has let go of its sink. */
+  /** The response is complete. The stream has already released its sink. */
   onEnd(trailers: FieldLines | null): void;
-  /** The backend switched protocols, as the request asked: the stream is one end of a tunnel from here on. */
+  /** The backend switched protocols, as requested: from now on the stream is one end of a tunnel. */
   onSwitch(response: ResponseView, opening: TunnelOpening): void;
-  /** No whole response will come, and the stream has let go of its sink. */
+  /** The response will never be complete. The stream has already released its sink. */
   onFailed(failure: Failure): void;
-  /** The backend takes more again, after `BackendStream.flush` returned false. */
+  /** The backend accepts data again, after `BackendStream.flush` returned false. */
   onDrain(): void;
 }

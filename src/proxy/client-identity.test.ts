@@ -16,7 +16,7 @@ function head(...lines: readonly string[]): RequestHead {
   return read;
 }
 
-describe('the client is', () => {
+describe('the client address is', () => {
   const cases: [string, string, string[], string][] = [
     ['the peer', '192.0.2.1', [], '::ffff:192.0.2.1'],
     ['the peer, whatever an untrusted one says', '192.0.2.1', ['X-Forwarded-For: 6.6.6.6'], '::ffff:192.0.2.1'],
@@ -50,7 +50,7 @@ describe('the client is', () => {
   }
 });
 
-test('over TLS the fields say so', () => {
+test('the fields show that the connection uses TLS', () => {
   const peer = describePeer('192.0.2.1', true, proxies);
   const edits = identityEdits(peer, head(), peer.address);
   assert.match(
@@ -60,7 +60,7 @@ test('over TLS the fields say so', () => {
 });
 
 describe('to the backend of a trusted peer', () => {
-  test('its way is continued, and what it said of the client kept', async (t) => {
+  test('its X-Forwarded-For is extended, and its other fields are kept', async (t) => {
     const rig = await Rig.start(t, { settings: { trustedProxies: trusted('127.0.0.1') } });
     rig.backend.serve(() => response('ok'));
     const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -89,7 +89,7 @@ describe('to the backend of a trusted peer', () => {
     assert.deepEqual(values(fields, 'x-forwarded-port'), ['443']);
   });
 
-  test('what it did not say is made', async (t) => {
+  test('the fields that it did not send are added', async (t) => {
     const rig = await Rig.start(t, { settings: { trustedProxies: trusted('127.0.0.1') } });
     rig.backend.serve(() => response('ok'));
     const client = await rig.send(get('/'));
@@ -104,7 +104,7 @@ describe('to the backend of a trusted peer', () => {
   });
 });
 
-test('every request gets an id of its own', async (t) => {
+test('every request gets its own id', async (t) => {
   const rig = await Rig.start(t);
   rig.backend.serve(() => response('ok'));
   const client = await rig.send(get('/').repeat(1000));

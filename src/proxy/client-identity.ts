@@ -5,18 +5,18 @@ import { Field, fieldSet, identityFields } from '../http/field-names.ts';
 import { hasField, joinedValues, type RequestView } from '../http/message.ts';
 
 /**
- * The identity of the client, as backends see it (docs/client-identity.md). A peer that is not trusted tells us nothing:
- * every such field of its is dropped, and set from the connection. A trusted one is another proxy: what it says is
- * kept, and it is itself appended to the way that the request came.
+ * The client's identity as backends see it (docs/client-identity.md). The fields of an untrusted peer are dropped and
+ * set from the connection. A trusted peer is another proxy: its fields are kept, and its own address is appended to
+ * X-Forwarded-For.
  */
 
 /** The peer of one connection. */
 export interface Peer {
-  /** As logs and fields show it: IPv4 as `::ffff:a.b.c.d`, like Hipache. */
+  /** As it appears in logs and fields: IPv4 as `::ffff:a.b.c.d`, like in Hipache 0.4. */
   readonly address: string;
   readonly trusted: boolean;
   readonly secure: boolean;
-  /** The fields for every request of an untrusted peer. */
+  /** The fields for every request, if the peer is untrusted. */
   readonly fields: FieldLines;
 }
 
@@ -30,7 +30,7 @@ export function describePeer(address: string, secure: boolean, trustedProxies: B
   };
 }
 
-/** The address of the client: that of the peer, or what a trusted peer says, as far as trusted peers vouch for it. */
+/** The client's address: the peer's, or the last one in X-Forwarded-For for which trusted peers vouch. */
 export function clientAddress(peer: Peer, request: RequestView, trustedProxies: BlockList): string {
   if (!peer.trusted) return peer.address;
   const forwardedFor = joinedValues(request, Field.X_FORWARDED_FOR);
@@ -45,7 +45,7 @@ export function clientAddress(peer: Peer, request: RequestView, trustedProxies: 
   return client;
 }
 
-/** The fields that tell the backend who the client is, for one request, and those of the client that they replace. */
+/** For one request: the fields that identify the client to the backend, and the client's fields that they replace. */
 export function identityEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
   return peer.trusted
     ? vouchedEdits(peer, request, client)
@@ -54,7 +54,7 @@ export function identityEdits(peer: Peer, request: RequestView, client: string):
 
 const replacedOfTrusted = fieldSet(Field.X_FORWARDED_FOR);
 
-/** A trusted peer's own fields stay; what it does not say is added. */
+/** Keeps a trusted peer's fields and adds the missing ones. */
 function vouchedEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
   const has = (number: number): boolean => hasField(request, number);
   const fields = new FieldEdits(replacedOfTrusted);
@@ -103,12 +103,12 @@ function newTraceLines(): string {
   return `X-Request-Id: ${traceId}\r\ntraceparent: 00-${traceId}-${id.slice(32)}-00\r\n`;
 }
 
-/** Random bytes are drawn for many ids at once: a call per request would cost more than the rest of its head. */
+/** Random bytes are drawn for many ids at once: one call per request would cost more than the rest of the head. */
 const idBytes = 24;
 const drawn = Buffer.allocUnsafeSlow(idBytes * 341);
 let drawnAt = drawn.length;
 
-/** 48 hexadecimal digits: 32 of a trace id, 16 of a parent id (W3C Trace Context, section 3.2.2). */
+/** 48 hexadecimal digits: 32 for a trace id, 16 for a parent id (W3C Trace Context, section 3.2.2). */
 function newTraceId(): string {
   if (drawnAt === drawn.length) {
     randomFillSync(drawn);

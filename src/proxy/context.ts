@@ -11,10 +11,10 @@ import type { RouteSource } from './route-source.ts';
 import type { ProxySettings } from './settings.ts';
 import type { Tunnels } from './tunnel/tunnels.ts';
 
-/** The parts of the data plane that come from outside. */
+/** The parts that the data plane gets from outside. */
 export interface DataPlaneParts {
   readonly settings: ProxySettings;
-  /** Of hosts that have none of their own. */
+  /** For hosts without a policy of their own. */
   readonly policy: HostPolicy;
   readonly routes: RouteSource;
   readonly observer: ProxyObserver;
@@ -22,35 +22,35 @@ export interface DataPlaneParts {
   readonly clock: Clock;
   /** From 0 up to but not including 1. */
   readonly random: () => number;
-  /** For the debug header. */
+  /** Shown in the debug header. */
   readonly version: string;
-  /** How connections to `https://` backends are made. */
+  /** How to connect to `https://` backends. */
   readonly backendTls: BackendTls;
-  /** Reports a problem to the operator; `what` is the same for the same cause, so that repeats can be held back. */
+  /** Reports a problem to the operator. `what` is the same for the same cause, so that repeats can be suppressed. */
   readonly onProblem: (what: string, error: Error) => void;
 }
 
 /** Shared by everything in one worker's data plane. */
 export interface ProxyContext extends DataPlaneParts {
   readonly origins: Origins;
-  /** They are asked in this order. */
+  /** Asked in this order. */
   readonly responders: readonly LocalResponder[];
   readonly deadlines: Deadlines;
   readonly counters: Counters;
   readonly tunnels: Tunnels;
-  /** Something of ours threw; it ended what it concerned. @param where `a client connection`. */
+  /** The proxy's own code threw, and the connection concerned has ended. @param where such as `a client connection`. */
   readonly onInternalError: (where: string, error: Error) => void;
-  /** Set when the proxy is to stop: connections end with the exchange under way. */
+  /** Set when the proxy stops: each connection ends after its current exchange. */
   draining: boolean;
 }
 
-/** When a side that is waited for from now on has been silent for too long; Infinity where that has no limit. */
+/** Deadline for a peer that is awaited from now on; Infinity if inactivity has no limit. */
 export function inactivityDeadline({ clock, settings }: ProxyContext): number {
   return settings.inactivityMs === 0 ? Number.POSITIVE_INFINITY : clock.monotonicMs() + settings.inactivityMs;
 }
 
 /**
- * How long an unused connection is kept when the proxy stops, in ms: a request may be on its way, and gets the last
- * response.
+ * How long an unused client connection stays open once the proxy stops, in ms: a request may be on its way, and still
+ * gets a response.
  */
 export const drainGraceMs = 2000;

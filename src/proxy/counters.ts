@@ -1,9 +1,9 @@
-/** The counters of the data plane, as plain numbers; gauges go down again. */
+/** The data plane's counters and gauges as plain numbers. */
 export class Counters {
   clientConnections = 0;
   clientConnectionsOpen = 0;
   clientConnectionsRefused = 0;
-  /** Connections that the system did not hand over, usually because descriptors ran out. */
+  /** Connections that the kernel failed to hand over, usually because descriptors ran out. */
   acceptErrors = 0;
   tlsHandshakes = 0;
   /** Of `tlsHandshakes`, those that resumed a session. */
@@ -13,14 +13,14 @@ export class Counters {
   requests = 0;
   backendConnections = 0;
   backendConnectionsOpen = 0;
-  /** Idle connections to backends that sent something unasked. */
+  /** Idle connections on which the backend sent something unsolicited. */
   backendConnectionsUnsolicited = 0;
   retries = 0;
   tunnels = 0;
   tunnelsOpen = 0;
-  /** Bytes through tunnels that have ended. */
+  /** Bytes through tunnels; added when the tunnel ends. */
   tunnelBytesFromClients = 0;
   tunnelBytesFromBackends = 0;
-  /** Exceptions and failed assertions of ours; each ended one connection. */
+  /** Exceptions and failed assertions in the proxy's own code; each ended one connection. */
   internalErrors = 0;
 }

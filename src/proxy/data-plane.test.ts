@@ -6,7 +6,7 @@ import { TestProxy } from '../../test/helpers/test-proxy.ts';
 import { until, untilStill } from '../../test/helpers/until.ts';
 
 describe('draining', () => {
-  test('lets requests under way end, tells their clients to close, and ends', async (t) => {
+  test('lets active requests end, tells their clients to close, and ends', async (t) => {
     const rig = await Rig.start(t);
     const waiting = await rig.send(get('/'));
     const sending = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 10')}hello`);
@@ -25,7 +25,7 @@ describe('draining', () => {
     assert.equal(rig.proxy.dataPlane.counters.clientConnectionsOpen, 0);
   });
 
-  test('ends idle connections, of clients and to backends', async (t) => {
+  test('ends idle client and backend connections', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('done'));
     const used = await rig.send(get('/'));
@@ -41,7 +41,7 @@ describe('draining', () => {
     await (await rig.backend.peer()).untilClosed();
   });
 
-  test('ends a response under way whose head has gone out already with the connection', async (t) => {
+  test('ends an active response whose head has already been sent together with its connection', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/1') + get('/2'));
     const peer = await rig.backend.peer();
@@ -57,7 +57,7 @@ describe('draining', () => {
     assert.doesNotMatch(rig.backend.received, /\/2/);
   });
 
-  test('ends a connection whose client had not read its response', async (t) => {
+  test('ends a connection whose client has not read its response', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.client();
     client.socket.pause();
@@ -75,7 +75,7 @@ describe('draining', () => {
     assert.ok(counters.requests < 40);
   });
 
-  test('ends what takes too long', async (t) => {
+  test('ends whatever takes too long', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
     await rig.backend.receive('\r\n\r\n');
@@ -84,7 +84,7 @@ describe('draining', () => {
     await (await rig.backend.peer()).untilClosed();
   });
 
-  test('accepts nothing more', async (t) => {
+  test('accepts no further connections', async (t) => {
     const rig = await Rig.start(t);
     const drained = rig.proxy.dataPlane.drain({ forMs: 1000, closeCode: 1001 });
     await assert.rejects(rig.client(), { code: 'ECONNREFUSED' });
@@ -93,7 +93,7 @@ describe('draining', () => {
 });
 
 describe('listening', () => {
-  test('fails with what to do about it', async (t) => {
+  test('fails with a hint', async (t) => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     t.after(() => taken.close());
@@ -112,7 +112,7 @@ describe('listening', () => {
   });
 });
 
-test('a proxy that is closed leaves nothing open, whatever was under way', async (t) => {
+test('a closed proxy leaves nothing open, whatever was in progress', async (t) => {
   const rig = await Rig.start(t, { settings: { backendConnectionsMax: 2 } });
   for (let count = 0; count < 10; count++) {
     await rig.send(get('/'));

@@ -17,26 +17,26 @@ const backlog = 4096;
 
 export interface ListenOptions {
   readonly address: string;
-  /** 0 for any free one. */
+  /** 0 for any free port. */
   readonly port: number;
-  /** Whether every connection begins with a PROXY protocol header, before TLS if that is spoken too. */
+  /** Whether every connection begins with a PROXY protocol header; with TLS, it precedes the handshake. */
   readonly proxyProtocol: boolean;
   /** Default: plain connections. */
   readonly tls?: TlsListener;
-  /** A descriptor bound to them already, which this process has inherited. Default: binds itself. */
+  /** An inherited descriptor that is bound to this address and port. Default: binds a new one. */
   readonly fd?: number;
 }
 
 export interface DrainOptions {
-  /** Time over which tunnels get their Close, and after which those left are ended, in ms. */
+  /** In ms: tunnels get their Close within this time; those still open after it are ended. */
   readonly forMs: number;
-  /** Time after which requests under way are ended; Infinity for never. Default `forMs`. */
+  /** Requests still in progress after this time are ended; in ms, Infinity for never. Default `forMs`. */
   readonly requestsForMs?: number;
-  /** Code of that Close (RFC 6455 section 7.4.1): 1001 if the instance goes away, 1012 if it continues to serve. */
+  /** Code of that Close (RFC 6455 section 7.4.1): 1001 if the instance stops, 1012 if it continues to serve. */
   readonly closeCode: 1001 | 1012;
 }
 
-/** The data plane of one worker: its listeners and everything that goes on behind them. */
+/** One worker's data plane: its listeners and their connections. */
 export class DataPlane {
   readonly counters = new Counters();
   private readonly onProblem: DataPlaneParts['onProblem'];
@@ -45,7 +45,7 @@ export class DataPlane {
   private readonly connections: ServerConnections;
   private readonly timer: NodeJS.Timeout;
   private readonly whenIdle: (() => void)[] = [];
-  /** Of a drain: what ends those that take too long. */
+  /** During a drain: the timers that end what takes too long. */
   private endings: (NodeJS.Timeout | undefined)[] = [];
   private endedByItself = true;
 
@@ -83,9 +83,9 @@ export class DataPlane {
         reject(listenFailure(at.address, at.port, error.code ?? error.message)),
       );
       const where = at.fd === undefined ? { host: at.address, port: at.port } : { fd: at.fd };
-      // As an argument of its own: as an option it is only heeded where there is no descriptor.
+      // The backlog is a separate argument because, as an option, Node ignores it for descriptors.
       server.listen(where, backlog, () => {
-        // Accepting can fail later too, for want of descriptors; the listener goes on.
+        // Accepting can fail later as well, if descriptors run out. The listener continues.
         server.removeAllListeners('error');
         server.on('error', (error) => {
           this.counters.acceptErrors++;
@@ -99,8 +99,8 @@ export class DataPlane {
   }
 
   /**
-   * Accepts nothing more, lets what is under way end in the time it is given, then ends it. Called again, it gives
-   * other times.
+   * Stops accepting, lets exchanges and tunnels end within the given times, then ends the rest. A further call changes
+   * the times.
    * @returns whether everything ended by itself.
    */
   async drain({ forMs, requestsForMs = forMs, closeCode }: DrainOptions): Promise<boolean> {
@@ -123,7 +123,7 @@ export class DataPlane {
     return this.endedByItself;
   }
 
-  /** Ends everything at once. */
+  /** Ends all connections at once. */
   close(): void {
     this.context.draining = true;
     clearInterval(this.timer);
@@ -160,7 +160,7 @@ export class DataPlane {
     for (const resolve of this.whenIdle.splice(0)) resolve();
   }
 
-  /** Ends what is left of a kind; then not everything has ended by itself. */
+  /** Ends the remaining connections or tunnels; if there are any, not everything ended by itself. */
   private end(count: number, destroy: () => void): void {
     if (count === 0) return;
     this.endedByItself = false;

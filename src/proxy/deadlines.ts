@@ -1,19 +1,19 @@
-/** Something that has a time by which it must have moved on. */
+/** Something that must make progress by a certain time. */
 export interface Timed {
-  /** Monotonic milliseconds; Infinity for none. Set freely: it is looked at, never scheduled. */
+  /** Monotonic ms; Infinity for none. Can be set at any time: ticks read it, nothing is scheduled. */
   deadlineMs: number;
-  /** Where it stands in the list of `Deadlines`; -1 while it is not in it. */
+  /** Its index in the list of `Deadlines`; -1 while it is not listed. */
   deadlineSlot: number;
-  /** The deadline has passed. May set a new one, or leave the list. */
+  /** The deadline has passed. May set a new one, or remove itself. */
   onDeadline(nowMs: number): void;
 }
 
 /**
- * One coarse timer for every connection: moving a deadline is an assignment, and each tick looks through the list.
- * A deadline is noticed up to one tick late, never early.
+ * One coarse timer for every connection: moving a deadline is an assignment, and each tick scans the list. A deadline
+ * is noticed up to one tick late, never early.
  */
 export class Deadlines {
-  /** Monotonic ms of the last tick: the time, for what happens too often to ask the clock. */
+  /** Monotonic ms of the last tick: the time for code that runs too often to read the clock. */
   nowMs: number;
   private readonly list: Timed[] = [];
 
@@ -36,10 +36,12 @@ export class Deadlines {
     last.deadlineSlot = slot;
   }
 
-  /** Calls everything that is late. @param onInternalError called if one of the calls threw; the others are made anyway. */
+  /**
+   * Calls everything that is due. @param onInternalError called if one of the calls threw; the others are made anyway.
+   */
   tick(nowMs: number, onInternalError: (error: Error) => void): void {
     this.nowMs = nowMs;
-    // From the end: one that leaves is replaced by one that has been looked at.
+    // Backwards: the entry that replaces a removed one has been visited already.
     for (let at = this.list.length - 1; at >= 0; at--) {
       const timed = this.list[at];
       if (timed === undefined || timed.deadlineMs > nowMs) continue;

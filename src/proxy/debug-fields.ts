@@ -4,8 +4,8 @@ import type { Exchange } from './exchange.ts';
 
 /**
  * Hipache's debug fields, for a trusted peer that sent `X-Debug`.
- * @param backend that responded, or failed last; null for none.
- * @param error text of a local reply, null for a response of a backend.
+ * @param backend the one that responded, or failed last; null for none.
+ * @param error text of a local reply; null for a backend's response.
  */
 export function debugFields(
   exchange: Exchange,
@@ -28,7 +28,9 @@ export function debugFields(
   return fields;
 }
 
-/** A record's text as a field value: what could end the line, or is not latin1, becomes a question mark. */
+/**
+ * A record's text as a field value: each character that could end the line or is not latin1 becomes a question mark.
+ */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e\xa0-\xff]/g, '?');
 }

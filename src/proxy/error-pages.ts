@@ -1,13 +1,13 @@
 import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
 
-/** Bytes that one page may have. */
+/** Largest page, in bytes. */
 const pageBytesMax = 1024 * 1024;
 const reloadDelayMs = 50;
 
 /**
- * The pages of the proxy's own error responses, from a directory: `error_<status>.html`, else `error_default.html`.
- * Loaded once and again whenever the directory changes; if that fails, what was loaded before goes on.
+ * The pages for local error responses, from a directory: `error_<status>.html`, else `error_default.html`. They are
+ * reloaded whenever the directory changes; if that fails, the previous pages stay in use.
  */
 export class ErrorPages {
   private readonly directory: string;
@@ -17,8 +17,8 @@ export class ErrorPages {
   private timer: NodeJS.Timeout | null = null;
 
   /**
-   * @param onProblem reports a page that cannot be read or is too large, and a directory that cannot be watched.
-   * @throws where the directory cannot be listed.
+   * @param onProblem reports a page that is unreadable or too large, and a directory that cannot be watched.
+   * @throws if the directory cannot be listed.
    */
   constructor(directory: string, onProblem: (message: string) => void) {
     this.directory = directory;
@@ -26,12 +26,12 @@ export class ErrorPages {
     this.pages = this.load();
   }
 
-  /** The page for a status as latin1 text of its bytes; null without one. */
+  /** The page for a status, its bytes as latin1 text; null if there is none. */
   page(status: number): string | null {
     return this.pages.get(String(status)) ?? this.pages.get('default') ?? null;
   }
 
-  /** Follows changes of the directory until `close`. */
+  /** Watches the directory until `close`. */
   watch(): void {
     try {
       this.watcher = watch(this.directory, { persistent: false }, () => this.reloadSoon());
@@ -53,7 +53,7 @@ export class ErrorPages {
         this.pages = this.load();
       } catch (error) {
         this.onProblem(
-          `cannot read ${this.directory}: ${(error as Error).message}; the pages loaded before are served`,
+          `cannot read ${this.directory}: ${(error as Error).message}; still serving the pages loaded before`,
         );
       }
     }, reloadDelayMs).unref();
@@ -70,7 +70,7 @@ export class ErrorPages {
         if (statSync(path).size > pageBytesMax) throw new Error(`larger than ${pageBytesMax} bytes`);
         pages.set(status, readFileSync(path, 'latin1'));
       } catch (error) {
-        this.onProblem(`page ${path} is left out: ${(error as Error).message}`);
+        this.onProblem(`ignoring page ${path}: ${(error as Error).message}`);
         const before = this.pages?.get(status);
         if (before !== undefined) pages.set(status, before);
       }

@@ -6,15 +6,15 @@ import { get, Rig, request, response } from '../../test/helpers/rig.ts';
 import type { TestSettings } from '../../test/helpers/test-proxy.ts';
 import { until } from '../../test/helpers/until.ts';
 
-/** Nothing listens on these, ever. */
+/** Nothing ever listens on these. */
 const refusing = ['http://127.0.0.1:1', 'http://127.0.0.2:1', 'http://127.0.0.3:1', 'http://127.0.0.4:1'] as const;
 
-/** A rig whose choice is the first backend that is free and not tried. */
+/** A rig that always chooses the first backend that is alive and not tried yet. */
 function startRig(t: TestContext, settings: Partial<TestSettings> = {}, backends = 2): Promise<Rig> {
   return Rig.start(t, { settings, backends, random: () => 0 });
 }
 
-/** Two backends: the first does what `first` says with the connection once a head has come; the second serves. */
+/** Two backends. The first calls `first` with the connection once a head has arrived; the second serves. */
 async function startPair(t: TestContext, first: (peer: BackendPeer) => void, settings: Partial<TestSettings> = {}) {
   const rig = await startRig(t, settings);
   const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
@@ -33,7 +33,7 @@ const reset = (peer: BackendPeer): void => {
 };
 
 describe('a backend that refuses the connection', () => {
-  test('is marked, and the next one asked', async (t) => {
+  test('is marked, and the next backend is asked', async (t) => {
     const rig = await startRig(t, {}, 1);
     rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
     rig.backend.serve(() => response('second'));
@@ -55,7 +55,7 @@ describe('a backend that refuses the connection', () => {
     ],
   };
   for (const [name, [head, body]] of Object.entries(bodies)) {
-    test(`costs a POST with ${name} nothing: its body reaches the next one whole`, async (t) => {
+    test(`does no harm to a POST with ${name}: the next backend gets the whole body`, async (t) => {
       const rig = await startRig(t, {}, 1);
       rig.proxy.route('a.test', [...refusing.slice(1), rig.backend.url]);
       rig.backend.serve(({ body: arrived, trailers }) => response(`got ${arrived} ${JSON.stringify(trailers)}`));
@@ -63,7 +63,7 @@ describe('a backend that refuses the connection', () => {
       await client.expect(/got helloworld .*got {2}\[\]/s);
     });
 
-    test(`costs a POST with ${name} nothing that is still being sent`, async (t) => {
+    test(`does no harm to a POST with ${name} that is still being sent`, async (t) => {
       const rig = await startRig(t, {}, 1);
       rig.proxy.route('a.test', [refusing[0], refusing[1], rig.backend.url]);
       rig.backend.serve(({ body: arrived }) => response(`got ${arrived}`));
@@ -77,7 +77,7 @@ describe('a backend that refuses the connection', () => {
     });
   }
 
-  test('costs a large body nothing: what no backend has seen is kept, whatever its limit', async (t) => {
+  test('does no harm to a large body: what no backend has received is kept beyond the limit', async (t) => {
     const rig = await startRig(t, { retryBodyBytesMax: 0 }, 1);
     rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
     rig.backend.serve(({ body }) => response(`got ${body.length}`));
@@ -86,7 +86,7 @@ describe('a backend that refuses the connection', () => {
     await client.expect(`got ${length}`);
   });
 
-  test('is the end where it is the only one, and is not marked', async (t) => {
+  test('ends the request if it is the only backend, and is not marked', async (t) => {
     const rig = await startRig(t, {}, 1);
     rig.proxy.route('a.test', [refusing[0]]);
     const client = await rig.send(get('/'));
@@ -98,7 +98,7 @@ describe('a backend that refuses the connection', () => {
     await client.expect(/Reached max.*Reached max/s);
   });
 
-  test('is the last one to stay unmarked', async (t) => {
+  test('is not marked if it is the last one alive', async (t) => {
     const rig = await startRig(t, {}, 1);
     rig.proxy.route('a.test', [...refusing]);
     for (let count = 1; count <= 3; count++) {
@@ -111,7 +111,7 @@ describe('a backend that refuses the connection', () => {
     );
   });
 
-  test('is asked again where all are marked', async (t) => {
+  test('is asked again if all backends are marked', async (t) => {
     const rig = await startRig(t, {}, 1);
     rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
     rig.backend.serve(() => response('alive'));
@@ -123,8 +123,8 @@ describe('a backend that refuses the connection', () => {
   });
 });
 
-describe('a further try is not made', () => {
-  test('where retries are disabled', async (t) => {
+describe('no retry is made', () => {
+  test('if retries are disabled', async (t) => {
     const { rig, two } = await startPair(t, end, { retriesMax: 0 });
     const client = await rig.send(get('/'));
     await client.expect('Retry on error is disabled');
@@ -132,7 +132,7 @@ describe('a further try is not made', () => {
     assert.equal(two.peers.length, 0);
   });
 
-  test('beyond their limit', async (t) => {
+  test('beyond the limit for retries', async (t) => {
     const rig = await startRig(t, { retriesMax: 2 }, 1);
     rig.proxy.route('a.test', [...refusing.slice(0, 3), rig.backend.url]);
     rig.backend.serve(() => response('never'));
@@ -142,7 +142,7 @@ describe('a further try is not made', () => {
     assert.equal(rig.backend.peers.length, 0);
   });
 
-  test('beyond the budget of the host', async (t) => {
+  test('beyond the retry budget of the host', async (t) => {
     const rig = await startRig(t, { retryBudget: { ratio: 0, retriesMin: 2, bucketMs: 3_600_000 }, downMs: 0 }, 1);
     rig.proxy.route('a.test', [refusing[0], rig.backend.url]);
     rig.backend.serve(() => response('second'));
@@ -167,7 +167,7 @@ describe('a further try is not made', () => {
         assert.deepEqual(client.statuses, [502]);
         assert.equal(one.peers.length, 1);
         assert.equal(two.peers.length, 0);
-        // It did fail: later requests go elsewhere.
+        // The backend did fail: later requests go elsewhere.
         assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_RESET' }]);
       });
     }
@@ -181,7 +181,7 @@ describe('a further try is not made', () => {
     assert.equal(two.peers.length, 0);
   });
 
-  test('after a byte of a response', async (t) => {
+  test('after one byte of a response', async (t) => {
     const { rig, one, two } = await startPair(t, (peer) => {
       peer.send('H');
       peer.socket.end();
@@ -204,7 +204,7 @@ describe('a further try is not made', () => {
     assert.equal(two.peers.length, 0);
   });
 
-  test('of a body that is larger than what is kept', async (t) => {
+  test('of a body larger than the replay buffer', async (t) => {
     const { rig, one, two } = await startPair(t, () => {}, { retryBodyBytesMax: 1000 });
     const client = await rig.send(`${request('PUT / HTTP/1.1', 'Content-Length: 1001')}${'x'.repeat(1001)}`);
     await one.receive('x'.repeat(1001));
@@ -215,7 +215,7 @@ describe('a further try is not made', () => {
   });
 });
 
-describe('an idempotent request whose connection ends before a response is sent again', () => {
+describe('an idempotent request whose connection ends before a response is retried', () => {
   const requests: Record<string, [string, string]> = {
     GET: [get('/'), ''],
     HEAD: [request('HEAD / HTTP/1.1'), ''],
@@ -245,7 +245,7 @@ describe('an idempotent request whose connection ends before a response is sent 
     }
   }
 
-  test('with a body that is just as large as what is kept', async (t) => {
+  test('with a body that just fits into the replay buffer', async (t) => {
     const { rig, one, two } = await startPair(t, () => {}, { retryBodyBytesMax: 1000 });
     const client = await rig.send(`${request('PUT / HTTP/1.1', 'Content-Length: 1000')}${'x'.repeat(1000)}`);
     await one.receive('x'.repeat(1000));
@@ -264,7 +264,7 @@ describe('an idempotent request whose connection ends before a response is sent 
     await client.expect('two got helloworld');
   });
 
-  test('after silence: the next one is asked, the silent one marked', async (t) => {
+  test('after a timeout: the next backend is asked, and the silent one marked', async (t) => {
     const { rig, one } = await startPair(t, () => {}, { inactivityMs: 300 });
     const client = await rig.send(get('/'));
     await client.expect('two got ');
@@ -272,7 +272,7 @@ describe('an idempotent request whose connection ends before a response is sent 
     await (await one.peer()).untilClosed();
   });
 
-  test('but a POST gets 504 after silence', async (t) => {
+  test('but a POST gets 504 after a timeout', async (t) => {
     const { rig, one, two } = await startPair(t, () => {}, { inactivityMs: 300 });
     const client = await rig.send(request('POST / HTTP/1.1'));
     await client.expect('backend did not answer in time');
@@ -283,7 +283,7 @@ describe('an idempotent request whose connection ends before a response is sent 
 });
 
 describe('a kept connection that the backend has ended meanwhile', () => {
-  /** A rig whose only backend has served one request, and does `second` with the next on that connection. */
+  /** A rig whose only backend has served one request, and calls `second` for the next one on that connection. */
   async function served(t: TestContext, second: (peer: BackendPeer) => void): Promise<Rig> {
     const rig = await startRig(t, {}, 1);
     rig.backend.serve((_, peer) => {
@@ -297,7 +297,7 @@ describe('a kept connection that the backend has ended meanwhile', () => {
   }
 
   for (const [how, fail] of Object.entries({ ended: end, reset })) {
-    test(`(${how}) costs an idempotent request nothing: a fresh one is made, and nobody marked`, async (t) => {
+    test(`(${how}) does no harm to an idempotent request: it gets a new connection, and no backend is marked`, async (t) => {
       const rig = await served(t, fail);
       rig.proxy.route('a.test', [rig.backend.url, refusing[0]]);
       const client = await rig.send(`${request('PUT / HTTP/1.1', 'Content-Length: 5')}hello`);
@@ -307,7 +307,7 @@ describe('a kept connection that the backend has ended meanwhile', () => {
       assert.equal(rig.backend.requests.at(-1)?.body, 'hello');
     });
 
-    test(`(${how}) costs a POST that it has seen a 502, but marks nobody`, async (t) => {
+    test(`(${how}) gives a POST that it has received a 502, but marks no backend`, async (t) => {
       const rig = await served(t, fail);
       rig.proxy.route('a.test', [rig.backend.url, refusing[0]]);
       const client = await rig.send(request('POST / HTTP/1.1'));
@@ -317,7 +317,7 @@ describe('a kept connection that the backend has ended meanwhile', () => {
     });
   }
 
-  test('before the next request came is not used for it, a POST either', async (t) => {
+  test('is not reused if it ended before the next request, not even for a POST', async (t) => {
     const rig = await served(t, () => {});
     const peer = await rig.backend.peer();
     peer.socket.end();
@@ -328,7 +328,7 @@ describe('a kept connection that the backend has ended meanwhile', () => {
     assert.equal(rig.proxy.dataPlane.counters.retries, 0);
   });
 
-  test('is tried afresh even where retries are disabled', async (t) => {
+  test('is replaced even if retries are disabled', async (t) => {
     const rig = await Rig.start(t, { settings: { retriesMax: 0 } });
     rig.backend.serve((_, peer) => {
       if (peer.requests.length === 1) return response('served');
@@ -360,7 +360,7 @@ describe('the status of a response marks its backend', () => {
   ];
   for (const [status, lines, downOn500, reason] of cases) {
     const how = `${status}${lines.length > 0 ? ' with Retry-After' : ''}, downOn500 ${downOn500}`;
-    test(`${how}: ${reason === null ? 'no mark' : 'marked'}, and the client gets it as it is`, async (t) => {
+    test(`${how}: ${reason === null ? 'no mark' : 'marked'}, and the client gets it unchanged`, async (t) => {
       const rig = await startRig(t, { downOn500 });
       const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
       one.serve(() => response('one', status, ...lines));
@@ -374,7 +374,7 @@ describe('the status of a response marks its backend', () => {
     });
   }
 
-  test('but never the only one', async (t) => {
+  test('but never the only backend', async (t) => {
     const rig = await startRig(t, {}, 1);
     rig.backend.serve(() => response('broken', '500 Oh'));
     const client = await rig.send(get('/1') + get('/2'));
@@ -384,7 +384,7 @@ describe('the status of a response marks its backend', () => {
 });
 
 describe('a backend that does not accept the connection in time', () => {
-  test('is marked, and the next one asked, a POST too', async (t) => {
+  test('is marked, and the next one is asked, for a POST too', async (t) => {
     const deaf = await DeafBackend.start();
     t.after(() => deaf.stop());
     const rig = await startRig(t, { connectTimeoutMs: 300 }, 1);
@@ -395,7 +395,7 @@ describe('a backend that does not accept the connection in time', () => {
     assert.deepEqual(rig.proxy.marks, [{ url: deaf.url, reason: 'BACKEND_CONNECT_TIMEOUT' }]);
   });
 
-  test('gives 504 where it is the only one', async (t) => {
+  test('results in 504 if it is the only one', async (t) => {
     const deaf = await DeafBackend.start();
     t.after(() => deaf.stop());
     const rig = await startRig(t, { connectTimeoutMs: 300 }, 1);
@@ -406,7 +406,7 @@ describe('a backend that does not accept the connection in time', () => {
     assert.match(client.received, /\r\nx-hipache-error: BACKEND_CONNECT_TIMEOUT\r\n/);
   });
 
-  test('is not waited for by a client that has gone, and never asked for it', async (t) => {
+  test('does not get the request of a client that has gone', async (t) => {
     const deaf = await DeafBackend.start();
     t.after(() => deaf.stop());
     const rig = await startRig(t, { connectTimeoutMs: 600 }, 1);
@@ -419,7 +419,7 @@ describe('a backend that does not accept the connection in time', () => {
     while (counters.backendConnectionsOpen > 0) await new Promise(setImmediate);
     assert.equal(rig.proxy.ended.length, 1);
     assert.equal(rig.proxy.ended[0]?.errorCode, 'CLIENT_GONE');
-    // Its failure is no client's any more: no retry for the one that has gone.
+    // Its failure concerns no client any more, so the request of the client that has gone is not retried.
     assert.equal(rig.backend.peers.length, 0);
     assert.equal(counters.retries, 0);
   });

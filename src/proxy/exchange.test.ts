@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import { get, Rig, request, response } from '../../test/helpers/rig.ts';
 import { until, untilStill } from '../../test/helpers/until.ts';
 
-describe('the body of a request', () => {
-  test('of a length reaches the backend as it comes', async (t) => {
+describe('a request body', () => {
+  test('with a length reaches the backend as it arrives', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(request('POST / HTTP/1.1', 'Content-Length: 10'));
     await rig.backend.receive('\r\n\r\n');
@@ -17,7 +17,7 @@ describe('the body of a request', () => {
     await client.expect('done');
   });
 
-  test('in chunks reaches the backend in chunks of our own, less extensions, with its trailers', async (t) => {
+  test('in chunks reaches the backend in new chunks, without extensions, with its trailers', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(request('POST / HTTP/1.1', 'Transfer-Encoding: chunked', 'Trailer: X-Sum'));
     await rig.backend.receive('\r\n\r\n');
@@ -33,7 +33,7 @@ describe('the body of a request', () => {
     await client.expect('done');
   });
 
-  test('that is large arrives whole', async (t) => {
+  test('that is large arrives completely', async (t) => {
     const rig = await Rig.start(t);
     const body = Array.from({ length: 300_000 }, (_, at) => String.fromCharCode(at % 251)).join('');
     let received = 0;
@@ -47,8 +47,8 @@ describe('the body of a request', () => {
   });
 });
 
-describe('the body of a response', () => {
-  test('of a length reaches the client as it comes', async (t) => {
+describe('a response body', () => {
+  test('with a length reaches the client as it arrives', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
     const peer = await rig.backend.peer();
@@ -60,7 +60,7 @@ describe('the body of a response', () => {
     assert.equal(client.received, 'HTTP/1.1 200 Fine\r\nX-A: b\r\nContent-Length: 10\r\n\r\nhelloworld');
   });
 
-  test('in chunks reaches the client in chunks of our own, with its trailers, less the forbidden ones', async (t) => {
+  test('in chunks reaches the client in new chunks, with its trailers except the forbidden ones', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/', 'TE: trailers'));
     const peer = await rig.backend.peer();
@@ -79,7 +79,7 @@ describe('the body of a response', () => {
     assert.equal(client.closed, false);
   });
 
-  test('up to the end of the connection reaches a client of 1.1 in chunks, and its connection goes on', async (t) => {
+  test('up to the end of the connection reaches an HTTP/1.1 client in chunks; its connection is kept', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
     const peer = await rig.backend.peer();
@@ -97,7 +97,7 @@ describe('the body of a response', () => {
     await client.expect('next');
   });
 
-  test('up to the end, of no bytes at all', async (t) => {
+  test('up to the end of the connection can be empty', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve((_, peer) => {
       peer.socket.end('HTTP/1.1 200 OK\r\n\r\n');
@@ -111,7 +111,7 @@ describe('the body of a response', () => {
     );
   });
 
-  test('to a request that asks to close is followed by the end', async (t) => {
+  test('is followed by the end of the connection if the request asks to close', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('done'));
     const client = await rig.send(get('/', 'Connection: close') + get('/never'));
@@ -120,7 +120,7 @@ describe('the body of a response', () => {
     assert.doesNotMatch(rig.backend.received, /never|connection/i);
   });
 
-  test('loses its hop-by-hop fields, and those that Connection names', async (t) => {
+  test('comes without hop-by-hop fields and those that Connection names', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() =>
       response(
@@ -140,7 +140,7 @@ describe('the body of a response', () => {
   });
 });
 
-test('OPTIONS * reaches the backend as it is', async (t) => {
+test('OPTIONS * reaches the backend unchanged', async (t) => {
   const rig = await Rig.start(t);
   rig.backend.serve(() => response('done'));
   const client = await rig.send(request('OPTIONS * HTTP/1.1'));
@@ -148,7 +148,7 @@ test('OPTIONS * reaches the backend as it is', async (t) => {
   assert.match(rig.backend.received, /^OPTIONS \* HTTP\/1\.1\r\nHost: a\.test\r\n/);
 });
 
-test('a response that comes while the body is still sent is passed on as it comes, and both can go on', async (t) => {
+test('a response that begins before the request has ended is passed on, and both can continue', async (t) => {
   const rig = await Rig.start(t);
   const client = await rig.send(`${request('POST / HTTP/1.1', 'Transfer-Encoding: chunked')}3\r\none\r\n`);
   await rig.backend.receive('one');
@@ -161,8 +161,8 @@ test('a response that comes while the body is still sent is passed on as it come
   await client.expect('TWO\r\n0\r\n\r\n');
 });
 
-describe('who does not read holds up who sends', () => {
-  test('a client: the proxy stops reading from the backend', async (t) => {
+describe('backpressure reaches the sender', () => {
+  test('from a slow client: the proxy stops reading from the backend', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.client();
     client.socket.pause();
@@ -181,7 +181,7 @@ describe('who does not read holds up who sends', () => {
       }
       return taken();
     });
-    // The kernel's buffers on both sides, and a little of our own.
+    // The kernel's buffers on both sides, and a few of the proxy's own.
     assert.ok(taken() < 64 * chunk.length, `${taken()} bytes were taken`);
     let received = 0;
     client.socket.removeAllListeners('data');
@@ -198,7 +198,7 @@ describe('who does not read holds up who sends', () => {
     assert.equal(rig.proxy.ended[0]?.errorCode, null);
   });
 
-  test('a backend: the proxy stops reading from the client', async (t) => {
+  test('from a slow backend: the proxy stops reading from the client', async (t) => {
     const rig = await Rig.start(t);
     const chunk = Buffer.alloc(1024 * 1024, 'x');
     const length = 200 * chunk.length;
@@ -231,7 +231,7 @@ describe('who does not read holds up who sends', () => {
     await client.expect('done');
   });
 
-  test('a route that is not yet known: the proxy stops reading the body', async (t) => {
+  test('from a pending route lookup: the proxy stops reading the body', async (t) => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const rig = await Rig.start(t, { beforeLoad: () => promise });
     const chunk = Buffer.alloc(1024 * 1024, 'x');
@@ -249,8 +249,8 @@ describe('who does not read holds up who sends', () => {
   });
 });
 
-describe('who goes away', () => {
-  test('a client in the middle of its response: the backend connection is destroyed', async (t) => {
+describe('a client that goes away', () => {
+  test('during its response: the backend connection is destroyed', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
     const peer = await rig.backend.peer();
@@ -265,7 +265,7 @@ describe('who goes away', () => {
   });
 
   for (const how of ['reset', 'end'] as const) {
-    test(`a client in the middle of its body (${how}): the backend connection is destroyed`, async (t) => {
+    test(`during its body (${how}): the backend connection is destroyed`, async (t) => {
       const rig = await Rig.start(t, { backends: 2 });
       const client = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 10')}hello`);
       await until('the body', () => rig.backends.some(({ received }) => received.endsWith('hello')));
@@ -280,7 +280,7 @@ describe('who goes away', () => {
     });
   }
 
-  test('a client before its response: the backend connection is destroyed, and nothing asked again', async (t) => {
+  test('before its response: the backend connection is destroyed, and there is no retry', async (t) => {
     const rig = await Rig.start(t, { backends: 2 });
     const client = await rig.send(get('/'));
     await until('the request', () => rig.backends.some(({ received }) => received.endsWith('\r\n\r\n')));
@@ -289,7 +289,7 @@ describe('who goes away', () => {
     assert.equal(rig.proxy.dataPlane.counters.retries, 0);
   });
 
-  test('a client that only says that it sends no more gets its response, and the end', async (t) => {
+  test('half-closed: it gets its response, and the end', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.client();
     client.socket.end(`${request('POST / HTTP/1.1', 'Content-Length: 5')}hello`, 'latin1');
@@ -299,7 +299,7 @@ describe('who goes away', () => {
     assert.match(client.received, /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\ndone$/s);
   });
 
-  test('and so does one that has sent several requests', async (t) => {
+  test('half-closed after several requests: it gets all responses', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(({ startLine }) => response(startLine));
     const client = await rig.client();
@@ -308,7 +308,7 @@ describe('who goes away', () => {
     assert.deepEqual(client.statuses, [200, 200, 200]);
   });
 
-  test('a client that ends within a head gets nothing', async (t) => {
+  test('within a head: it gets nothing', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.client();
     client.socket.end('GET / HTTP/1.1\r\nHost: a.test\r\n');
@@ -317,7 +317,7 @@ describe('who goes away', () => {
   });
 });
 
-describe('a backend that is silent', () => {
+describe('a silent backend', () => {
   test('before its response: 504, and its connection is destroyed', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 300 } });
     const client = await rig.send(request('POST / HTTP/1.1', 'Content-Length: 0'));
@@ -349,7 +349,7 @@ describe('a backend that is silent', () => {
     await client.expect('backend did not answer in time');
   });
 
-  test('while it does not take the body: 504', async (t) => {
+  test('that does not accept the body: 504', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 300 } });
     const client = await rig.send(request('POST / HTTP/1.1', 'Content-Length: 100000000'));
     const peer = await rig.backend.peer();
@@ -359,7 +359,7 @@ describe('a backend that is silent', () => {
     assert.deepEqual(client.statuses, [504]);
   });
 
-  test('without an end, if there is no limit: the response still comes', async (t) => {
+  test('without an inactivity limit: the response still arrives', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 0, headTimeoutMs: 200, keepAliveMs: 200 } });
     const client = await rig.send(get('/'));
     await rig.backend.receive('\r\n\r\n');
@@ -369,7 +369,7 @@ describe('a backend that is silent', () => {
     await client.expect('late');
   });
 
-  test('an idle connection to it is closed after its time', async (t) => {
+  test('with an idle connection: it is closed after its timeout', async (t) => {
     const rig = await Rig.start(t, { settings: { backendIdleMs: 300 } });
     rig.backend.serve(() => response('done'));
     const client = await rig.send(get('/'));

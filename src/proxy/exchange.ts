@@ -22,32 +22,31 @@ import { ReplayBuffer } from './replay-buffer.ts';
 import type { RequestSink, ServerStream, TunnelOpening } from './server-stream.ts';
 
 /**
- * One request and its response: finds the frontend, makes one attempt after the other at its backends as long as that is
- * safe, passes the response on, and reports its end.
+ * One request and its response: finds the frontend, attempts its backends in turn as long as that is safe, passes the
+ * response on, and reports its end.
  */
 export class Exchange implements RequestSink, EndedExchange {
   readonly stream: ServerStream;
   /** Monotonic ms at which the head was complete. */
   readonly startMs: number;
   frontend: Frontend | null = null;
-  /** That responds or is asked; null before and between attempts. */
+  /** The one that responds or is being asked; null before and between attempts. */
   backend: Backend | null = null;
-  /** Normalised host; empty before routing or if there is none. */
+  /** Normalised host; empty before routing, or if the request has none. */
   host = '';
-  /** Status given to the client; 0 if none was. */
+  /** Status sent to the client; 0 if none was. */
   status = 0;
-  /** Why the exchange did not end well, or why the proxy replied itself; null if all went well. */
+  /** Why the exchange failed, or why the proxy sent a local reply; null on success. */
   errorCode: ErrorCode | null = null;
   errorDetail = '';
-  /** Bytes written to the client; set at the end. */
+  /** Bytes written to the client; set when the exchange ends. */
   bytesSent = 0;
-  /** Attempts made. */
   attempts = 0;
-  /** Monotonic ms of the last attempt that got as far as a connection; 0 before. */
+  /** Monotonic ms at which the last attempt got a connection; 0 before. */
   sentMs = 0;
-  /** Monotonic ms; 0 while it has not ended. */
+  /** Monotonic ms; 0 until it has ended. */
   endMs = 0;
-  /** Whether the request has been read whole from the client. */
+  /** Whether the client's request has been read completely. */
   requestComplete: boolean;
   ended = false;
   isHealthCheck = false;
@@ -57,11 +56,11 @@ export class Exchange implements RequestSink, EndedExchange {
   private tried: Backend[] | null = null;
   private replayBuffer: ReplayBuffer | null = null;
   private trailers: FieldLines | null = null;
-  /** Whether any byte of a response has been given to the client. */
+  /** Whether any byte of a response has been sent to the client. */
   private responseStarted = false;
   private requestBlocked = false;
   private responseBlocked = false;
-  /** A kept connection had just been closed. That is forgiven once: the next such end counts as a failure. */
+  /** A kept connection had just been closed. That is excused once; the second time counts as a failure. */
   private wasStale = false;
 
   constructor(stream: ServerStream, context: ProxyContext) {
@@ -78,7 +77,7 @@ export class Exchange implements RequestSink, EndedExchange {
     this.replayBuffer?.keep();
   }
 
-  /** The request cannot be read, or not on: replies, or ends the stream if the response has begun. */
+  /** The request, or the rest of it, cannot be read: replies, or aborts the stream if the response has begun. */
   refuse(code: ErrorCode, detail: string): void {
     if (this.responseStarted) {
       this.stream.abort();
@@ -123,7 +122,7 @@ export class Exchange implements RequestSink, EndedExchange {
     this.refuse('REQUEST_TIMEOUT', 'body');
   }
 
-  /** The attempt has a stream: sends the request, as far as it has come. */
+  /** The attempt has a stream: sends as much of the request as has arrived. */
   onStream(stream: BackendStream, attempt: Attempt): void {
     const { context, replayBuffer, request } = this;
     this.sentMs = context.clock.monotonicMs();
@@ -150,7 +149,7 @@ export class Exchange implements RequestSink, EndedExchange {
     this.stream.sendHead(response, this.debugFields(backend, null));
   }
 
-  /** Writes what came of the response. @returns false if the client is slow: `Attempt.resumeResponse` follows. */
+  /** Writes the response so far. @returns false if the client is slow: `Attempt.resumeResponse` follows. */
   flushResponse(): boolean {
     if (this.stream.flush() || this.ended) return true;
     this.responseBlocked = true;
@@ -171,7 +170,7 @@ export class Exchange implements RequestSink, EndedExchange {
     context.counters.requestsInFlight--;
     const clientEnd = this.stream.openTunnel(response, this.debugFields(this.backend, null));
     this.bytesSent = this.stream.bytesSent;
-    // The tunnel is counted before the stream is released, so that there is never none of both.
+    // The tunnel is counted before the stream is released, so that the connection is always counted at least once.
     context.tunnels.begin(context, this, clientEnd, backendEnd);
     this.stream.release();
   }
@@ -219,7 +218,7 @@ export class Exchange implements RequestSink, EndedExchange {
     return this.request.method;
   }
 
-  /** If it becomes one, it goes on as a `TunnelExchange`. */
+  /** Always false: an exchange that becomes a tunnel continues as a `TunnelExchange`. */
   get isTunnel(): boolean {
     return false;
   }
@@ -228,7 +227,7 @@ export class Exchange implements RequestSink, EndedExchange {
     return 0;
   }
 
-  /** The client, as the log shows it. */
+  /** The client's address as logs show it. */
   get clientAddress(): string {
     return clientAddress(this.stream.peer, this.request, this.context.settings.trustedProxies);
   }
@@ -336,7 +335,7 @@ export class Exchange implements RequestSink, EndedExchange {
     return this.policy.selector.choose(frontend, this.request, this.tried, this.context.clock.epochMs());
   }
 
-  /** The text of the reply if there is to be no further attempt; null if one is counted and may begin. */
+  /** The text of the reply if no further attempt is allowed. Null if one is: it then counts in the retry budget. */
   private refuseRetry(failed: Backend): string | null {
     const { frontend, policy } = this;
     invariant(frontend !== null, 'an attempt has a frontend');
@@ -349,7 +348,7 @@ export class Exchange implements RequestSink, EndedExchange {
     return frontend.retryBudget.takeRetry(nowMs, policy.retryBudget) ? null : retriesUsedUp;
   }
 
-  /** Whether it is of use to keep the body once it has been sent. */
+  /** Whether the request can be resent once it has been sent, so that its body is worth keeping. */
   private get canBeSentAgain(): boolean {
     return this.request.bodyLength <= this.policy.retryBodyBytesMax && isIdempotent(this.method);
   }
@@ -358,7 +357,8 @@ export class Exchange implements RequestSink, EndedExchange {
     this.replayBuffer ??= new ReplayBuffer();
     const { replayBuffer } = this;
     if (this.attempt?.isSending !== true) {
-      // No backend has seen it yet, so it must be kept. The client is paused meanwhile: it is one read at most.
+      // No backend has received these bytes, so they must be kept. The client is paused meanwhile: it is at most one
+      // read.
       replayBuffer.add(bytes, start, end);
     } else if (!this.canBeSentAgain) {
       replayBuffer.drop();
@@ -382,7 +382,7 @@ export class Exchange implements RequestSink, EndedExchange {
     this.end();
   }
 
-  /** Replies with an error. @param failed backend of the last attempt. @param text in place of the code's own. */
+  /** Sends an error reply. @param failed backend of the last attempt. @param text replaces that of the code. */
   private fail(code: ErrorCode, detail: string, failed: Backend | null = null, text?: string): void {
     invariant(!this.responseStarted, 'a local reply is the only response');
     const reply = localReplyFor(code, text);

@@ -1,18 +1,18 @@
 import { type ErrorCode, errorKind } from '../base/errors.ts';
 
-/** How far an attempt had come when it failed: nothing sent, sent, or with bytes of a response. */
+/** How far an attempt got before it failed: nothing sent, request sent, or part of a response received. */
 type Progress = 'unsent' | 'sent' | 'answered';
 
 /** Why an attempt failed. */
 export interface Failure {
   readonly code: ErrorCode;
   readonly detail: string;
-  /** Whether the connection had served before, so that its end may have nothing to do with this request. */
+  /** Whether the connection had served before: if so, its end may be unrelated to this request. */
   readonly reused: boolean;
   readonly progress: Progress;
 }
 
-/** Whether the same request may be sent again, as far as the failure is concerned. @param idempotent its method is. */
+/** Whether the failure allows the same request to be sent again. @param idempotent whether its method is. */
 export function maySendAgain({ code, progress }: Failure, idempotent: boolean): boolean {
   switch (errorKind(code).resend) {
     case 'unsent':
@@ -25,17 +25,17 @@ export function maySendAgain({ code, progress }: Failure, idempotent: boolean): 
 }
 
 /**
- * Whether the failure marks its backend dead. The end of a kept connection may have nothing to do with this request, and
- * says nothing of the backend. Nor does the end of a connection that was still being sent a body: a client that sends
- * too much must not mark a backend for all.
- * @param complete the request had been read whole from the client.
+ * Whether the failure marks its backend dead. The end of a kept connection may be unrelated to this request, so it says
+ * nothing about the backend. Nor does a reset while the body was being sent: a client that sends too much must not mark
+ * the backend for everybody.
+ * @param complete whether the client's request had been read completely.
  */
 export function marksBackend(failure: Failure, complete: boolean): boolean {
   if (!errorKind(failure.code).marks || isStale(failure)) return false;
   return failure.code !== 'BACKEND_RESET' || complete;
 }
 
-/** Whether a kept connection ended before any byte of a response: the backend closes it just as it was used. */
+/** Whether a kept connection ended before any byte of a response: the backend closed it as it was being reused. */
 export function isStale({ code, reused, progress }: Failure): boolean {
   return reused && progress !== 'answered' && code === 'BACKEND_RESET';
 }

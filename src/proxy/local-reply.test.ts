@@ -22,7 +22,7 @@ const shape: LocalReplyShape = {
 
 const unknown = 'GET / HTTP/1.1\r\nHost: unknown.test\r\n';
 
-/** A directory of pages, gone after the test. */
+/** A directory of pages that is removed after the test. */
 function directory(t: TestContext, files: Readonly<Record<string, string>>): string {
   const path = mkdtempSync(join(tmpdir(), 'hipache-pages-'));
   t.after(() => rmSync(path, { recursive: true }));
@@ -30,14 +30,14 @@ function directory(t: TestContext, files: Readonly<Record<string, string>>): str
   return path;
 }
 
-/** The head's lines and the body of a response. */
+/** The lines of a response's head, and its body. */
 function parse(received: string): { status: string; lines: string[]; body: string } {
   const [head = '', ...rest] = received.split('\r\n\r\n');
   const [status = '', ...lines] = head.split('\r\n');
   return { status, lines, body: rest.join('\r\n\r\n') };
 }
 
-describe('the responses of the proxy itself', () => {
+describe('local replies', () => {
   const texts: [string, string, string, ErrorCode][] = [
     ['GET / HTTP/1.1\r\n\r\n', '400 Bad Request', 'no host header', 'HOST_MISSING'],
     ['GET / HTTP/1.1\r\nHost:\r\n\r\n', '400 Bad Request', 'no host header', 'HOST_MISSING'],
@@ -66,7 +66,7 @@ describe('the responses of the proxy itself', () => {
     });
   }
 
-  test('keep the connection where the request was whole', async (t) => {
+  test('keep the connection if the request was complete', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('served'));
     const client = await rig.send(`${unknown}Content-Length: 5\r\n\r\nhello${get('/')}`);
@@ -75,7 +75,7 @@ describe('the responses of the proxy itself', () => {
     assert.doesNotMatch(client.received, /connection:/i);
   });
 
-  test('end the connection where it was not', async (t) => {
+  test('end the connection if the request was incomplete', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(`${unknown}Content-Length: 5\r\n\r\nhell`);
     await client.untilEnded();
@@ -83,21 +83,21 @@ describe('the responses of the proxy itself', () => {
     assert.deepEqual(client.statuses, [400]);
   });
 
-  test('have no body for HEAD, but its length', async (t) => {
+  test('to HEAD have a length but no body', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(`HEAD / HTTP/1.1\r\nHost: unknown.test\r\n\r\n${unknown}\r\n`);
     await client.expect('frontend not found');
     assert.match(client.received, /content-length: 18\r\n(.*\r\n)*\r\nHTTP\/1\.1 400/);
   });
 
-  test('are of HTTP/1.0 for who speaks it', async (t) => {
+  test('are HTTP/1.0 for a client of that version', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send('GET / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n');
     await client.untilEnded();
     assert.match(client.received, /^HTTP\/1\.0 400 .*connection: keep-alive\r\n.*HTTP\/1\.0 400 .*connection: close/s);
   });
 
-  test('say 503 where the routes cannot be asked for', async (t) => {
+  test('have status 503 if the routes are unavailable', async (t) => {
     const rig = await Rig.start(t, { beforeLoad: () => Promise.reject(new Error('the store is away')) });
     const client = await rig.send(get('/'));
     await client.expect('routes are not available');
@@ -106,7 +106,7 @@ describe('the responses of the proxy itself', () => {
     assert.doesNotMatch(client.received, /away/);
   });
 
-  test('__ping__ is answered with ok, without a route or a backend', async (t) => {
+  test('answer __ping__ with ok, without a route or a backend', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send('GET /x HTTP/1.1\r\nHost: __ping__\r\n\r\nHEAD / HTTP/1.1\r\nHost: __ping__\r\n\r\n');
     await client.expect(/ok.*\r\n\r\n/s);
@@ -118,7 +118,7 @@ describe('the responses of the proxy itself', () => {
     assert.equal(rig.proxy.ended[0]?.errorCode, null);
   });
 
-  test('every code of a request has a status with a phrase', () => {
+  test('have a reason phrase for the status of every code', () => {
     for (const [code, kind] of errorKinds) {
       if (kind.status === null) continue;
       const { status, text } = localReplyFor(code);
@@ -129,7 +129,7 @@ describe('the responses of the proxy itself', () => {
   });
 });
 
-describe('the body of an error is as the client accepts it', () => {
+describe('the body of an error follows the Accept field', () => {
   const shown = { status: 502, text: 'no luck' };
   const page = '<p>page</p>';
   const json = '{"status":502,"error":"BACKEND_NONE","message":"no luck"}\n';
@@ -147,7 +147,7 @@ describe('the body of an error is as the client accepts it', () => {
     ['image/png', page, 'text/html', page],
   ];
   for (const [accept, given, contentType, body] of cases) {
-    test(`${accept || 'nothing said'}${given === null ? ', no page' : ''}: ${contentType}`, () => {
+    test(`${accept || 'no Accept'}${given === null ? ', no page' : ''}: ${contentType}`, () => {
       const got = parse(localReplyText(shown, 'BACKEND_NONE', { ...shape, accept, page: given }));
       assert.equal(got.body, body);
       assert.ok(got.lines.includes(`content-type: ${contentType}`));
@@ -159,13 +159,13 @@ describe('the body of an error is as the client accepts it', () => {
     const client = await rig.send(`${unknown}Accept: application/json\r\n\r\n${unknown}\r\n`);
     await client.expect('frontend not found"}\n');
     assert.match(client.received, /content-type: application\/json\r\n.*\{"status":400,"error":"ROUTE_NOT_FOUND"/s);
-    // Each request accepts something else.
+    // Each request accepts something different.
     await client.expect(/text\/html\r\n.*\r\n\r\nfrontend not found$/s);
   });
 });
 
 describe('error pages', () => {
-  test('are the one of the status, else the default, else the text', async (t) => {
+  test('are that of the status, else the default one, else the text', async (t) => {
     const pages = new ErrorPages(
       directory(t, { 'error_400.html': '<p>\xe4400</p>', 'error_default.html': 'all else' }),
       () => {},
@@ -178,7 +178,7 @@ describe('error pages', () => {
     assert.equal(new ErrorPages(directory(t, {}), () => {}).page(400), null);
   });
 
-  test('are read again when they change, appear and vanish', async (t) => {
+  test('are reloaded when they change, appear and vanish', async (t) => {
     const path = directory(t, { 'error_400.html': 'before', 'other.html': 'x', 'error_40.html': 'y' });
     const pages = new ErrorPages(path, assert.fail);
     pages.watch();
@@ -193,13 +193,13 @@ describe('error pages', () => {
     await until('the page to be gone', () => pages.page(400) === 'default');
   });
 
-  test('that are too large are left out, and said so; what was there before stays', async (t) => {
+  test('that are too large are reported and ignored; the previous page stays', async (t) => {
     const path = directory(t, { 'error_400.html': 'before', 'error_502.html': 'x'.repeat(1024 * 1024 + 1) });
     const problems: string[] = [];
     const pages = new ErrorPages(path, (problem) => problems.push(problem));
     pages.watch();
     t.after(() => pages.close());
-    assert.match(problems.join(), /error_502\.html is left out: larger than 1048576 bytes/);
+    assert.match(problems.join(), /ignoring page .*error_502\.html: larger than 1048576 bytes/);
     assert.equal(pages.page(502), null);
     problems.length = 0;
     writeFileSync(join(path, 'error_400.html'), 'x'.repeat(1024 * 1024 + 1));
@@ -207,7 +207,7 @@ describe('error pages', () => {
     assert.equal(pages.page(400), 'before');
   });
 
-  test('of a directory that is not there are an error', () => {
+  test('from a missing directory are an error', () => {
     assert.throws(() => new ErrorPages('/nonexistent-pages', () => {}), { code: 'ENOENT' });
   });
 });
@@ -215,7 +215,7 @@ describe('error pages', () => {
 describe('debug fields', () => {
   const settings = { trustedProxies: trusted('127.0.0.1') };
 
-  test('go to trusted peers that ask for them, with a response of a backend', async (t) => {
+  test('are sent to trusted peers that ask for them, with a backend response', async (t) => {
     const rig = await Rig.start(t, { settings });
     rig.backend.serve(() => response('hello'));
     const client = await rig.send(get('/', 'X-Debug: 1'));
@@ -236,7 +236,7 @@ describe('debug fields', () => {
     assert.equal(client.received.match(/x-debug-version/g)?.length, 1);
   });
 
-  test('go with errors of the proxy too', async (t) => {
+  test('are sent with local errors too', async (t) => {
     const rig = await Rig.start(t, { settings });
     rig.proxy.route('b.test', ['http://127.0.0.1:1']);
     const client = await rig.send(
@@ -251,7 +251,7 @@ describe('debug fields', () => {
     assert.match(client.received, /\r\nx-debug-error: Reached max retries limit\r\n/);
   });
 
-  test('go to nobody else', async (t) => {
+  test('are not sent to anyone else', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('hello'));
     const client = await rig.send(`${get('/', 'X-Debug: 1')}${unknown}X-Debug: 1\r\n\r\n`);
@@ -259,7 +259,7 @@ describe('debug fields', () => {
     assert.doesNotMatch(client.received, /x-debug/i);
   });
 
-  test('show a record that has line ends or other alphabets without them', async (t) => {
+  test('replace line ends and other alphabets in texts of a record', async (t) => {
     const rig = await Rig.start(t, { settings });
     rig.backend.serve(() => response('hello'));
     rig.proxy.route('a.test', [rig.backend.url], 'x\r\nset-cookie: \u4e2d');

@@ -2,10 +2,10 @@ import { type ErrorCode, errorKind } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 
-/** A response of the proxy's own. */
+/** A response that the proxy generates. */
 export interface LocalReply {
   readonly status: number;
-  /** The body where there is no page, and the debug header `x-debug-error`. */
+  /** The body if there is no page, and the value of the debug field `x-debug-error`. */
   readonly text: string;
 }
 
@@ -24,25 +24,25 @@ const reasonPhrases: Readonly<Record<number, string>> = {
   505: 'HTTP Version Not Supported',
 };
 
-/** Hipache's texts for a request that ran out of tries. */
+/** Hipache's texts for a request that ran out of attempts. */
 export const retriesUsedUp = 'Reached max retries limit';
 export const retriesDisabled = 'Retry on error is disabled';
 
-/** The local reply of an error. @param text in place of the usual one. */
+/** The local reply for an error. @param text replaces that of the code. */
 export function localReplyFor(code: ErrorCode, text?: string): LocalReply {
   const kind = errorKind(code);
   invariant(kind.status !== null, `a local reply for ${code}, which has no status`);
   return { status: kind.status, text: text ?? kind.text };
 }
 
-/** How a local reply is written. */
+/** How to write a local reply. */
 export interface LocalReplyShape {
-  /** Of the request. */
+  /** Minor HTTP version of the request. */
   readonly versionMinor: number;
   readonly isHead: boolean;
   /** Value of the Accept field, or an empty string. */
   readonly accept: string;
-  /** The page for the status as latin1 text of its bytes, or null. */
+  /** The page for the status, its bytes as latin1 text; null for none. */
   readonly page: string | null;
   readonly keepAlive: boolean;
   readonly epochMs: number;
@@ -50,7 +50,7 @@ export interface LocalReplyShape {
   readonly added: FieldLines | null;
 }
 
-/** The whole response, head and body. @param code null for one that is no error. */
+/** The complete response, head and body. @param code null if it is not an error. */
 export function localReplyText(response: LocalReply, code: ErrorCode | null, shape: LocalReplyShape): string {
   const { contentType, body } =
     code === null
@@ -70,7 +70,7 @@ export function localReplyText(response: LocalReply, code: ErrorCode | null, sha
   return `${text}\r\n${shape.isHead ? '' : body}`;
 }
 
-/** The body of an error response and its type, as the client asks for it: a page, JSON where it wants that, or text. */
+/** The body of an error response and its type, by what the client accepts: a page, JSON or plain text. */
 interface LocalBody {
   readonly contentType: string;
   readonly body: string;

@@ -19,7 +19,7 @@ function given(buffer: ReplayBuffer): string {
 }
 
 describe('a replay buffer', () => {
-  test('gives what was added, before and after it is kept, more than once', () => {
+  test('yields what was added, before and after it is kept, any number of times', () => {
     const buffer = new ReplayBuffer();
     const bytes = Buffer.from('-one-two-');
     buffer.add(bytes, 1, 4);
@@ -44,19 +44,19 @@ describe('a replay buffer', () => {
 });
 
 describe('all connections are read into the same memory', () => {
-  test('bodies that wait for connections arrive each as it was sent', async (t) => {
+  test('queued bodies arrive as they were sent', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(({ body }) => response(`${body.length} ${[...new Set(body)].join('')}`));
     const letters = [...'abcdefghijklmnopqrst'];
     const clients = await Promise.all(letters.map(() => rig.client()));
-    // All in one turn, so that each is read before any of them has a connection.
+    // All in one turn, so that each body is read before any of them has a connection.
     clients.forEach((client, i) => {
       client.send(request('PUT / HTTP/1.1', 'Content-Length: 1000') + (letters[i] as string).repeat(1000));
     });
     await Promise.all(clients.map((client, i) => client.expect(`1000 ${letters[i]}`)));
   });
 
-  test('a body of several reads is sent again as it was, whatever others have sent since', async (t) => {
+  test('a body of several reads is resent unchanged, whatever others have sent since', async (t) => {
     const rig = await Rig.start(t, { backends: 2, random: () => 0 });
     const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
     two.serve(({ body }) => response(`two got ${body}`));

@@ -1,26 +1,26 @@
-/** Where a kept body goes. */
+/** Receives a kept body. */
 interface BodyTaker {
-  /** Of latin1. */
+  /** Latin1 text. */
   sendText(text: string): void;
   sendData(bytes: Buffer, start: number, end: number): void;
 }
 
 /**
- * The first bytes of a request's body, kept so that it can be sent to another backend, up to a limit. They are kept as
- * a latin1 string: short-lived buffers of this size would keep the garbage collector busy (64 KiB uploads cost twice
- * as much with them).
+ * The first bytes of a request's body, up to a limit, kept for sending them to another backend. They are kept as a
+ * latin1 string because short-lived buffers of this size keep the garbage collector busy: with those, 64 KiB uploads
+ * cost twice as much.
  */
 export class ReplayBuffer {
-  /** The content, byte for byte as latin1. */
+  /** The content, one character per byte. */
   private text = '';
-  /** What came last: a view that is good only during the read that brought it, and not yet in `text`. */
+  /** The latest bytes, not yet in `text`: a view that is valid only during the read that brought it. */
   private last: Buffer | null = null;
   private lastStart = 0;
   private lastEnd = 0;
-  /** Whether everything that came is still here. */
+  /** Whether all bytes of the body so far are still here. */
   isWhole = true;
 
-  /** Holds `bytes[start, end)`; before the read that brought them is over, `keep` has to be called. */
+  /** Holds a view of `bytes[start, end)`. The caller must call `keep` before the read ends. */
   add(bytes: Buffer, start: number, end: number): void {
     this.keep();
     this.last = bytes;
@@ -28,7 +28,7 @@ export class ReplayBuffer {
     this.lastEnd = end;
   }
 
-  /** Copies what is only a view so far. */
+  /** Copies the bytes that are still a view. */
   keep(): void {
     if (this.last === null) return;
     this.text += this.last.latin1Slice(this.lastStart, this.lastEnd);
@@ -40,7 +40,7 @@ export class ReplayBuffer {
     if (this.last !== null) connection.sendData(this.last, this.lastStart, this.lastEnd);
   }
 
-  /** Lets go of everything when it has become more than `bytesMax`: it can then not be sent again. */
+  /** Drops the content if it exceeds `bytesMax`; the body can then no longer be resent. */
   dropAbove(bytesMax: number): void {
     const lastBytes = this.last === null ? 0 : this.lastEnd - this.lastStart;
     if (this.text.length + lastBytes > bytesMax) this.drop();

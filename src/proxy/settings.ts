@@ -1,29 +1,31 @@
 import type { BlockList } from 'node:net';
 import type { HeadLimits } from '../http1/head.ts';
 
-/** Settings of the data plane that are the same for every host. Times in milliseconds; 0 means no limit only where it says so. */
+/**
+ * Data plane settings that are the same for every host. Times are in milliseconds; 0 means no limit only where stated.
+ */
 export interface ProxySettings extends HeadLimits {
-  /** Connections to one backend, by this worker. */
+  /** Connections to one backend, for this worker. */
   readonly backendConnectionsMax: number;
-  /** Whether connections to backends are used again. */
+  /** Whether connections to backends are reused. */
   readonly backendKeepAlive: boolean;
-  /** How long an unused connection to a backend is kept. */
+  /** How long an unused backend connection is kept. */
   readonly backendIdleMs: number;
   readonly connectTimeoutMs: number;
-  /** Time without any byte while one is due, from client or backend; 0: no limit. */
+  /** Time without any byte from a client or backend while one is due; 0: no limit. */
   readonly inactivityMs: number;
   readonly headTimeoutMs: number;
-  /** How long a client may keep an unused connection. */
+  /** How long an unused client connection is kept; 0: every response ends its connection. */
   readonly keepAliveMs: number;
-  /** Requests that wait for a connection to one backend. */
+  /** Requests queued for a connection to one backend. */
   readonly queueMax: number;
   readonly queueTimeoutMs: number;
   readonly informationalResponsesMax: number;
-  /** Client connections of this worker. */
+  /** Client connections, for this worker. */
   readonly connectionsMax: number;
   /** Time without any byte through a tunnel; 0: no limit. */
   readonly tunnelIdleMs: number;
   readonly writeBufferBytesMax: number;
-  /** Peers that may say who the client is. */
+  /** Peers whose fields about the client's identity are believed. */
   readonly trustedProxies: BlockList;
 }

@@ -4,20 +4,20 @@ import { PlainSocket } from '../../sockets/plain-socket.ts';
 import { StreamSocket } from '../../sockets/stream-socket.ts';
 import type { ProxyContext } from '../context.ts';
 
-/** Protocols offered to backends, in the order of preference (RFC 7301). */
+/** Protocols offered to backends, in order of preference (RFC 7301). */
 const alpnProtocols = ['http/1.1'];
 
 /** An address to connect to. */
 export interface DialTarget {
   readonly hostname: string;
   readonly port: number;
-  /** The name for TLS; null for a plain connection. */
+  /** The server name for TLS; null for a plain connection. */
   readonly tlsName: string | null;
-  /** The last TLS session that the backend gave, to be resumed; null for none. */
+  /** The latest TLS session from the backend, for resumption; null for none. */
   tlsSession: Buffer | null;
 }
 
-/** Connects to a backend; `onConnected` or `onClosed` of the handler follows. */
+/** Connects to a backend. The handler's `onConnected` or `onClosed` follows. */
 export function dial(target: DialTarget, handler: SocketHandler, { backendTls, settings }: ProxyContext): ByteSocket {
   const { hostname, port, tlsName: serverName } = target;
   const { writeBufferBytesMax } = settings;
@@ -28,7 +28,7 @@ export function dial(target: DialTarget, handler: SocketHandler, { backendTls, s
   });
 }
 
-/** What stands in the way of a connection: the backend, its certificate, or this machine. */
+/** The code for a failed dial: the backend, its certificate or this machine may be the cause. */
 export function dialErrorCode(detail: string, isTls: boolean): ErrorCode {
   switch (detail) {
     case 'EMFILE':
@@ -49,7 +49,7 @@ export function dialErrorCode(detail: string, isTls: boolean): ErrorCode {
     case 'closed':
       return 'BACKEND_CONNECT_REFUSED';
     default:
-      // Of TLS and of certificates there are too many to name.
+      // TLS and certificate errors are too many to list.
       return isTls ? 'BACKEND_TLS' : 'BACKEND_CONNECT_REFUSED';
   }
 }

@@ -22,15 +22,18 @@ const IN_BODY = 3;
 const CLOSED = 4;
 
 /**
- * One connection to a backend, speaking HTTP/1.1: one exchange at a time, back to the pool only after a response that
- * ended cleanly with nothing behind it.
+ * One HTTP/1.1 connection to a backend. It serves one exchange at a time, and returns to the pool only after a response
+ * that ended cleanly with nothing behind it.
  */
 export class Http1BackendConnection implements BackendStream, SocketHandler, BodySink, Timed {
   deadlineMs = Number.POSITIVE_INFINITY;
   deadlineSlot = -1;
-  /** Monotonic ms at which it became idle. */
+  /** Monotonic ms since when it has been idle. */
   idleSinceMs = 0;
-  /** Whether it has been kept before the exchange it serves now, so that its end may have nothing to do with that. */
+  /**
+   * Whether the connection was kept before it got its current exchange: if so, its end may be unrelated to that
+   * exchange.
+   */
   reused = false;
   private readonly pool: Http1Pool;
   private readonly context: ProxyContext;
@@ -40,7 +43,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private readonly partialHead = new PartialHead();
   private waiter: StreamWaiter | null;
   private sink: ResponseSink | null = null;
-  /** Of a handshake that is under way. */
+  /** Key of a WebSocket handshake in progress. */
   private webSocketKey: string | null = null;
   private state = CONNECTING;
   private requestChunked = false;
@@ -62,7 +65,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     context.counters.backendConnectionsOpen++;
   }
 
-  /** Connects; the waiter hears of it later. */
+  /** Dials; notifies the waiter later. */
   static open(pool: Http1Pool, waiter: StreamWaiter, context: ProxyContext): Http1BackendConnection {
     return new Http1BackendConnection(pool, waiter, context);
   }
@@ -75,7 +78,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     return this.state === IN_BODY && this.sink !== null;
   }
 
-  /** While connecting: if it is for this waiter, the waiter is gone. The connection goes on, for the next one. */
+  /** The waiter gives up. If the dial in progress was for it, the dial continues, for the next waiter. */
   release(waiter: StreamWaiter): void {
     if (this.waiter !== waiter) return;
     this.waiter = null;
@@ -122,7 +125,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
 
   flush(): boolean {
     const flowing = this.socket.flush();
-    // While the backend does not take the request, it is the one that is waited for.
+    // While the backend does not accept the request, the backend's deadline applies.
     if (!flowing) this.deadlineMs = inactivityDeadline(this.context);
     return flowing;
   }
@@ -163,7 +166,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
 
   onBytes(bytes: Buffer, length: number): void {
     if (this.sink === null) {
-      // Never read as the next response (CVE-2026-48931).
+      // Bytes nobody asked for must never be read as the next response (CVE-2026-48931).
       if (this.state === IDLE) this.context.counters.backendConnectionsUnsolicited++;
       this.destroy();
       return;
@@ -220,7 +223,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.leavePool();
     if (waiter !== null) {
       const code = dialErrorCode(detail, this.pool.tlsName !== null);
-      // A session that does not fit any more is not offered again.
+      // The backend may have rejected the session, so it is not offered again.
       this.pool.tlsSession = null;
       waiter.onNoStream(code, `${this.pool.address}: ${detail}`);
     }
@@ -276,11 +279,11 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.readBody(bytes, at, end);
   }
 
-  /** Lets go of the socket: neither the pool nor the limits of requests have to do with it any more. */
+  /** Hands the socket to the tunnel. From now on, neither the pool nor the limits for requests apply to it. */
   private switchToTunnel(fromBackend: Buffer): void {
     const { response, sink, socket, webSocketKey } = this;
     if (sink === null) return;
-    const problem = webSocketKey === null ? 'upgrade not asked for' : switchProblem(response, webSocketKey);
+    const problem = webSocketKey === null ? 'no upgrade was requested' : switchProblem(response, webSocketKey);
     if (problem !== '') {
       this.fail('BACKEND_RESPONSE_INVALID', problem);
       return;
@@ -307,7 +310,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     }
   }
 
-  /** @param clean whether nothing came behind the response. */
+  /** @param clean whether nothing followed the response. */
   private complete(clean: boolean): void {
     const { response, body, sink } = this;
     if (sink === null) return;
@@ -334,14 +337,14 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     sink?.onFailed({ code, detail, reused: this.reused, progress });
   }
 
-  /** Its place is free for another one, at once rather than when the socket has closed. */
+  /** Frees its place in the pool at once, without waiting for the socket to close. */
   private leavePool(): void {
     if (this.hasLeftPool) return;
     this.hasLeftPool = true;
     this.pool.closed(this);
   }
 
-  /** While the client still sends, it is the client that is waited for. */
+  /** The backend has no deadline while the client still sends. */
   private expectResponse(): void {
     this.deadlineMs = this.requestSent ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
   }

@@ -20,7 +20,7 @@ import { Http1BackendConnection } from './http1-connection.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { Origins } from './origins.ts';
 
-/** Remembers what it was given. */
+/** Records what it gets. */
 class Waiter implements StreamWaiter {
   readonly connections: Http1BackendConnection[] = [];
   readonly errors: ErrorCode[] = [];
@@ -96,7 +96,7 @@ describe('a pool', () => {
     await server.stop();
   });
 
-  test('gives the connection back that was used last, at once', async () => {
+  test('returns the most recently used connection, at once', async () => {
     const first = await take();
     const second = await take();
     assert.notEqual(first, second);
@@ -109,7 +109,7 @@ describe('a pool', () => {
     for (const connection of waiter.connections) connection.destroy();
   });
 
-  test('gives no idle connection to who wants a new one, or one used lately', async () => {
+  test('keeps an idle connection from a waiter that needs a new or recently used one', async () => {
     const first = await take();
     pool.giveBack(first);
     const second = await take(0);
@@ -121,7 +121,7 @@ describe('a pool', () => {
     third.destroy();
   });
 
-  test('never calls a waiter that has cancelled while its connection was made', async () => {
+  test('never calls a waiter that cancelled during the dial', async () => {
     const gone = new Waiter();
     pool.acquire(gone, Number.POSITIVE_INFINITY);
     pool.cancel(gone);
@@ -134,7 +134,7 @@ describe('a pool', () => {
     next.destroy();
   });
 
-  test('gives a connection whose waiter has cancelled to the queue', async () => {
+  test('gives the connection of a waiter that cancelled to the queue', async () => {
     open({ backendConnectionsMax: 1 });
     const gone = new Waiter();
     const waiting = new Waiter();
@@ -147,7 +147,7 @@ describe('a pool', () => {
     waiting.connections[0]?.destroy();
   });
 
-  test('makes no connection for nobody while it drains', async () => {
+  test('does not dial for a cancelled waiter while draining', async () => {
     const gone = new Waiter();
     pool.acquire(gone, Number.POSITIVE_INFINITY);
     context.draining = true;
@@ -157,7 +157,7 @@ describe('a pool', () => {
     assert.equal(emptied, 1);
   });
 
-  test('passes over an idle connection that is closed but not yet gone', async () => {
+  test('skips an idle connection that is closed but not yet gone', async () => {
     const first = await take();
     pool.giveBack(first);
     first.destroy();
@@ -169,7 +169,7 @@ describe('a pool', () => {
     waiter.connections[0]?.destroy();
   });
 
-  test('hands a freed connection to the queue, first come first served, as one that was used', async () => {
+  test('hands a freed connection to the queue, in order, as a reused one', async () => {
     open({ backendConnectionsMax: 1 });
     const connection = await take();
     assert.equal(connection.reused, false);
@@ -186,7 +186,7 @@ describe('a pool', () => {
     connection.destroy();
   });
 
-  test('makes a new connection for the queue where one in use was destroyed', async () => {
+  test('dials for the queue after a connection in use was destroyed', async () => {
     open({ backendConnectionsMax: 1 });
     const connection = await take();
     const waiting = new Waiter();
@@ -197,7 +197,7 @@ describe('a pool', () => {
     waiting.connections[0]?.destroy();
   });
 
-  test('refuses at once beyond the queue, and after its time in it', async () => {
+  test('refuses a request at once if the queue is full, and a queued one after its timeout', async () => {
     open({ backendConnectionsMax: 1, queueMax: 1, queueTimeoutMs: 5 });
     const connection = await take();
     const [waiting, refused] = [new Waiter(), new Waiter()];
@@ -214,7 +214,7 @@ describe('a pool', () => {
     connection.destroy();
   });
 
-  test('makes room for a new connection by an idle one that is too old', async () => {
+  test('replaces an idle connection that is too old', async () => {
     open({ backendConnectionsMax: 1 });
     const first = await take();
     pool.giveBack(first);
@@ -224,7 +224,7 @@ describe('a pool', () => {
     second.destroy();
   });
 
-  test('closes an idle connection after its time', async () => {
+  test('closes an idle connection after its timeout', async () => {
     open({ backendIdleMs: 5 });
     pool.giveBack(await take());
     await until('the end', () => {
@@ -234,7 +234,7 @@ describe('a pool', () => {
     assert.equal(emptied, 1);
   });
 
-  test('tells of a connection that is refused, and is empty again', async () => {
+  test('reports a refused connection, and is empty again', async () => {
     open({}, 1);
     const waiter = new Waiter();
     pool.acquire(waiter, Number.POSITIVE_INFINITY);
@@ -250,14 +250,14 @@ describe('a pool', () => {
       : code === 'ETIMEDOUT'
         ? 'BACKEND_CONNECT_TIMEOUT'
         : 'BACKEND_CONNECT_REFUSED';
-    test(`takes ${code} on connecting for ${expected}`, async () => {
+    test(`reports ${code} while connecting as ${expected}`, async () => {
       const waiter = new Waiter();
       const silent = { closed: () => {}, connected: () => {}, hostname: '127.0.0.1', port: 1, address: '127.0.0.1:1' };
       const connection = Http1BackendConnection.open(silent as unknown as Http1Pool, waiter, context);
       connection.destroy();
       connection.onClosed(Object.assign(new Error(code), { code }));
       assert.deepEqual(waiter.errors, [expected]);
-      // Its socket closes by itself and would be counted a second time.
+      // Its socket closes by itself, and would be counted twice.
       await until('the socket', () => context.counters.backendConnectionsOpen === -1);
       context.counters.backendConnectionsOpen = 0;
       assert.deepEqual(waiter.errors, [expected]);
@@ -266,7 +266,7 @@ describe('a pool', () => {
 });
 
 describe('connections to a backend', () => {
-  test('are used again, for hosts that share it too', async (t) => {
+  test('are reused, even by other hosts that share the backend', async (t) => {
     const rig = await Rig.start(t);
     rig.proxy.route('b.test', [rig.backend.url]);
     rig.backend.serve(({ startLine }) => response(`to ${startLine}`));
@@ -276,7 +276,7 @@ describe('connections to a backend', () => {
     assert.equal(rig.proxy.dataPlane.counters.backendConnectionsOpen, 1);
   });
 
-  test('are not used again without keep-alive, and the request says so', async (t) => {
+  test('are not reused without keep-alive, and the request asks to close', async (t) => {
     const rig = await Rig.start(t, { settings: { backendKeepAlive: false } });
     rig.backend.serve(({ startLine }) => response(`to ${startLine}`));
     const client = await rig.send(get('/1') + get('/2'));
@@ -293,7 +293,7 @@ describe('connections to a backend', () => {
     'no length': 'HTTP/1.1 200 OK\r\n\r\nlast',
   };
   for (const [name, sent] of Object.entries(last)) {
-    test(`are not used again after a response with ${name}`, async (t) => {
+    test(`are not reused after a response with ${name}`, async (t) => {
       const rig = await Rig.start(t);
       rig.backend.serve((_, peer) => {
         peer.send(sent);
@@ -306,7 +306,7 @@ describe('connections to a backend', () => {
     });
   }
 
-  test('are used again after an HTTP/1.0 response with keep-alive', async (t) => {
+  test('are reused after an HTTP/1.0 response with keep-alive', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => 'HTTP/1.0 200 OK\r\nContent-Length: 4\r\nConnection: Keep-Alive\r\n\r\nkept');
     const client = await rig.send(get('/1') + get('/2'));
@@ -315,7 +315,7 @@ describe('connections to a backend', () => {
     assert.equal(client.received, 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nkept'.repeat(2));
   });
 
-  test('are no more than their limit: further requests wait their turn', async (t) => {
+  test('stay within their limit: further requests wait their turn', async (t) => {
     const rig = await Rig.start(t, { settings: { backendConnectionsMax: 2 } });
     const waiting: BackendPeer[] = [];
     rig.backend.serve((_, peer) => {
@@ -333,7 +333,7 @@ describe('connections to a backend', () => {
     assert.equal(rig.backend.peers.length, 2);
   });
 
-  test('are waited for by as many as the queue takes: the next gets 503', async (t) => {
+  test('have a limited queue: the next request gets 503', async (t) => {
     const rig = await Rig.start(t, { settings: { backendConnectionsMax: 1, queueMax: 1 } });
     rig.backend.serve(({ startLine, body }) => (startLine.includes('/one') ? '' : response(`${startLine} ${body}`)));
     const { counters } = rig.proxy.dataPlane;
@@ -353,7 +353,7 @@ describe('connections to a backend', () => {
     assert.deepEqual(rig.proxy.marks, []);
   });
 
-  test('are waited for no longer than that: then 503', async (t) => {
+  test('have a queue with a timeout: then the request gets 503', async (t) => {
     const rig = await Rig.start(t, { settings: { backendConnectionsMax: 1, queueTimeoutMs: 300 } });
     await rig.send(get('/1'));
     await rig.backend.receive('/1');
@@ -364,7 +364,7 @@ describe('connections to a backend', () => {
     assert.doesNotMatch(rig.backend.received, /\/2/);
   });
 
-  test('are not waited for by who has gone', async (t) => {
+  test('do not serve a queued request whose client has gone', async (t) => {
     const rig = await Rig.start(t, { settings: { backendConnectionsMax: 1 } });
     const first = await rig.send(get('/1'));
     await rig.backend.receive('/1');

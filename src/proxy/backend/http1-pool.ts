@@ -5,24 +5,24 @@ import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import { Http1BackendConnection } from './http1-connection.ts';
 
-/** The connections of this worker to one address, each speaking HTTP/1.1. */
+/** This worker's HTTP/1.1 connections to one address. */
 export class Http1Pool implements Origin {
   readonly address: string;
   readonly hostname: string;
   readonly port: number;
-  /** The name for TLS; null where the backend is spoken to without. */
+  /** The server name for TLS; null for plain connections. */
   readonly tlsName: string | null;
-  /** The last TLS session that the backend gave, to be resumed; null for none. */
+  /** The latest TLS session from the backend, for resumption; null for none. */
   tlsSession: Buffer | null = null;
-  /** It had no connection left, and another one has its address now. */
+  /** `Origins` dropped this pool when its last connection closed: another one may have its address by now. */
   isForgotten = false;
   private readonly context: ProxyContext;
   private readonly onEmpty: (pool: Http1Pool) => void;
-  /** Last in, first out: what is used stays warm, what is not runs into its idle limit. */
+  /** Last in, first out: the connections in use stay warm, and the others reach their idle limit. */
   private readonly idle: Http1BackendConnection[] = [];
   private readonly connecting: Http1BackendConnection[] = [];
   private readonly queue: QueuedRequest[] = [];
-  /** Connections that are being made, idle, or in use. */
+  /** Connections that are dialing, idle or in use. */
   private open = 0;
 
   constructor(backend: Backend, context: ProxyContext, onEmpty: (pool: Http1Pool) => void) {
@@ -38,7 +38,7 @@ export class Http1Pool implements Origin {
     const { idle, context } = this;
     if (unusedMsMax > 0) {
       let connection = idle.pop();
-      // One that the backend has just ended is here until its socket is closed.
+      // A connection that the backend has just ended stays here until its socket has closed.
       while (connection?.isClosed) connection = idle.pop();
       if (connection !== undefined) {
         if (context.clock.monotonicMs() - connection.idleSinceMs <= unusedMsMax) {
@@ -54,7 +54,7 @@ export class Http1Pool implements Origin {
     }
     const oldest = idle.shift();
     if (oldest !== undefined) {
-      // All are open and one is unused, but too old to be trusted with this request: it makes room.
+      // The pool is full, but one connection is idle, if too old to be trusted with this request: replaces it.
       this.connect(waiter);
       oldest.destroy();
       return;
@@ -73,13 +73,16 @@ export class Http1Pool implements Origin {
     else for (const connection of this.connecting) connection.release(waiter);
   }
 
-  /** A connection is made. */
+  /** The dial has succeeded. */
   connected(connection: Http1BackendConnection): void {
     const at = this.connecting.indexOf(connection);
     if (at >= 0) this.connecting.splice(at, 1);
   }
 
-  /** The connection has ended an exchange cleanly, or was made for nobody: the next in the queue, or idle. */
+  /**
+   * The connection has ended an exchange cleanly, or its waiter has gone: it serves the next in the queue, or turns
+   * idle.
+   */
   giveBack(connection: Http1BackendConnection): void {
     invariant(!connection.isClosed, 'only an open connection goes back to its pool');
     connection.reused = true;
@@ -92,7 +95,7 @@ export class Http1Pool implements Origin {
     this.idle.push(connection);
   }
 
-  /** The connection is closed, or about to be, in whatever state; told once. */
+  /** The connection, in any state, has closed or is about to. Called once for each. */
   closed(connection: Http1BackendConnection): void {
     this.open--;
     invariant(this.open >= 0, 'a pool counts each connection once');
@@ -140,7 +143,7 @@ export class Http1Pool implements Origin {
   }
 }
 
-/** A request in the queue of a pool. */
+/** A request queued for a connection. */
 class QueuedRequest implements Timed {
   readonly waiter: StreamWaiter;
   deadlineMs: number;

@@ -2,13 +2,13 @@ import type { Backend } from '../../routing/backend.ts';
 import type { ProxyContext } from '../context.ts';
 import { Http1Pool } from './http1-pool.ts';
 
-/** TLS sessions kept of backends without a connection, some 2 KB each. */
+/** TLS sessions kept for backends without a connection; each takes about 2 KB. */
 const tlsSessionsMax = 1000;
 
-/** The origins of this worker, by address: hosts that share a backend share its connections. */
+/** This worker's origins by address. Hosts that share a backend share its connections. */
 export class Origins {
   private readonly pools = new Map<string, Http1Pool>();
-  /** TLS sessions of backends that have no connection now, to be resumed by their next one. */
+  /** TLS sessions of backends that have no connection now. The next connection resumes them. */
   private readonly tlsSessions = new Map<string, Buffer>();
   private readonly forget = (pool: Http1Pool): void => {
     this.pools.delete(pool.address);
@@ -47,7 +47,7 @@ export class Origins {
     return this.pools.size;
   }
 
-  /** Requests that wait for a connection, of all pools. */
+  /** Requests queued for a connection, over all pools. */
   get waitingRequests(): number {
     let count = 0;
     for (const pool of this.pools.values()) count += pool.waitingRequests;

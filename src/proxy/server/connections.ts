@@ -1,21 +1,21 @@
 import { invariant } from '../../base/invariant.ts';
 import type { Counters } from '../counters.ts';
 
-/** A connection of a client, in whatever protocol, also one that has none yet. */
+/** A client connection of any protocol, or whose protocol is not known yet. */
 export interface ServerConnection {
-  /** The proxy stops: the connection ends with what is under way on it, an unused one soon. */
+  /** The proxy stops: the connection ends after its current exchange, or soon if it is unused. */
   drain(): void;
-  /** Ends the connection at once, with what is under way on it. */
+  /** Ends the connection and its exchange at once. */
   destroy(): void;
 }
 
-/** The connections of clients of one worker. */
+/** One worker's client connections. */
 export class ServerConnections {
   private readonly open = new Set<ServerConnection>();
   private readonly counters: Counters;
   private readonly onClosed: () => void;
 
-  /** @param onClosed called for each connection that has gone. */
+  /** @param onClosed called after each connection that has closed. */
   constructor(counters: Counters, onClosed: () => void) {
     this.counters = counters;
     this.onClosed = onClosed;
@@ -31,13 +31,13 @@ export class ServerConnections {
     this.counters.clientConnectionsOpen++;
   }
 
-  /** The same connection goes on as another object. */
+  /** Another object takes over the same connection. */
   replace(former: ServerConnection, next: ServerConnection): void {
     invariant(this.open.delete(former), 'only an open connection can go on as another one');
     this.open.add(next);
   }
 
-  /** It is closed, or has become a tunnel. */
+  /** The connection has closed, or has become a tunnel. */
   delete(connection: ServerConnection): void {
     if (!this.open.delete(connection)) return;
     this.counters.clientConnectionsOpen--;

@@ -18,21 +18,21 @@ import { Http1Stream } from './http1-stream.ts';
 const BETWEEN = 0;
 const IN_HEAD = 1;
 const IN_EXCHANGE = 2;
-/** The response has ended, but the client has not read so much of it that the next request may be looked at. */
+/** The response has ended, but the client has read too little of it for the next request to be processed. */
 const UNREAD = 3;
 const LINGERING = 4;
 const CLOSED = 5;
 
-/** How long a connection whose last response has left is still read from, so that no reset overtakes it. */
+/** How long, in ms, a connection is still read after its last response, so that no reset overtakes that response. */
 const lingerMs = 5000;
-/** How long a client that sends no more waits for the next byte of its response where inactivity has no limit. */
+/** The deadline for each byte of a response to a client that has half-closed, if inactivity has no limit; in ms. */
 const halfClosedMs = 60_000;
-/** Bytes that are read and dropped meanwhile. */
+/** Bytes that are read and discarded meanwhile. */
 const lingerBytesMax = 16 * 1024 * 1024;
 
 /**
- * One connection of a client, speaking HTTP/1: one exchange after the other, pipelined requests in their order. This is
- * the half that reads; `Http1Stream` writes.
+ * One HTTP/1 connection of a client: one exchange after the other, with pipelined requests in order. This class reads;
+ * `Http1Stream` writes.
  */
 export class Http1Connection implements ServerConnection, SocketHandler, BodySink, Timed {
   deadlineMs: number;
@@ -40,19 +40,19 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   private readonly peer: Peer;
   private readonly context: ProxyContext;
   private readonly connections: ServerConnections;
-  /** Set right after the construction, by `attach`: the socket needs its handler first. */
+  /** Set by `attach` right after construction, because the socket needs its handler first. */
   private socket!: ByteSocket;
   private stream!: Http1Stream;
   private readonly head = new RequestHead();
   private readonly body: BodyReader;
-  /** An incomplete head, or what came behind the request that is under way. */
+  /** An incomplete head, or the bytes behind the current request. */
   private readonly partialHead = new PartialHead();
   private exchange: Exchange | null = null;
   private state = BETWEEN;
   private paused = false;
   private clientEnded = false;
   private reading = false;
-  /** Monotonic ms by which the head that has begun must be complete; 0 while none has. */
+  /** Monotonic ms by which the current head must be complete; 0 if none has begun. */
   private headDeadlineMs = 0;
   private lingeredBytes = 0;
 
@@ -64,7 +64,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.deadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
   }
 
-  /** Begins to serve a socket whose handler this connection is. */
+  /** Starts to serve a socket whose handler is this connection. */
   attach(socket: ByteSocket): void {
     this.socket = socket;
     this.stream = new Http1Stream(this, this.head, socket, this.peer, this.context);
@@ -116,10 +116,10 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     if (exchange === null || this.state === LINGERING) {
       this.linger();
     } else if (!exchange.requestComplete) {
-      exchange.onAborted('CLIENT_GONE', 'ended in the body of its request');
+      exchange.onAborted('CLIENT_GONE', 'ended within the request body');
       this.destroy();
     }
-    // Else the client has only said that it will send no more: it gets its response, as long as there is progress.
+    // Otherwise the client has only half-closed: it gets its response, as long as there is progress.
     this.updateDeadline();
   }
 
@@ -154,7 +154,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   onDeadline(): void {
     switch (this.state) {
       case IN_HEAD:
-        // An empty line is no request yet.
+        // An empty line is not a request yet.
         if (this.partialHead.size > this.head.startLineOffset) this.refuse('REQUEST_TIMEOUT', 'head');
         else this.destroy();
         break;
@@ -163,7 +163,10 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
         if (this.stream.isBlocked || this.clientEnded) {
           const { exchange } = this;
           this.stream.abort();
-          exchange.onAborted('CLIENT_GONE', this.clientEnded ? 'ended, and nothing came for it' : 'stopped reading');
+          exchange.onAborted(
+            'CLIENT_GONE',
+            this.clientEnded ? 'half-closed, and no response came in time' : 'stopped reading',
+          );
         } else {
           this.exchange.onTimeout();
         }
@@ -193,7 +196,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   released(keepsAlive: boolean): void {
     const { exchange } = this;
     if (exchange === null) {
-      // It has become a tunnel, which is counted by now.
+      // The connection has become a tunnel, which is already counted.
       this.partialHead.clear();
       this.connections.delete(this);
       return;
@@ -209,7 +212,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     if (this.socket.isFlowing) {
       this.awaitNext();
     } else {
-      // A client that sends request after request and reads no response is not read from either.
+      // While a client pipelines requests without reading responses, the proxy stops reading from it.
       this.state = UNREAD;
       this.pause();
       this.deadlineMs = inactivityDeadline(this.context);
@@ -222,11 +225,11 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     return exchange?.requestComplete === true;
   }
 
-  /** The client is waited for while it owes the body of its request, or has a response to read. */
+  /** The client has a deadline while the rest of its request is due, or while it has a response to read. */
   updateDeadline(): void {
     if (this.state !== IN_EXCHANGE) return;
     if (this.clientEnded) {
-      // It may well be gone, which only a write would show.
+      // The client may have gone, and only a write would show it.
       this.deadlineMs = this.context.clock.monotonicMs() + (this.context.settings.inactivityMs || halfClosedMs);
       return;
     }
@@ -234,7 +237,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.deadlineMs = isAwaited ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
   }
 
-  /** Reads one request after the other until one has to be waited for. */
+  /** Reads requests until one has to wait. */
   private readMessages(bytes: Buffer, start: number, end: number): void {
     const { head, context } = this;
     let at = start;
@@ -271,7 +274,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     } else if (this.state === IN_HEAD) {
       this.resume();
     } else if (at < end && (this.state === IN_EXCHANGE || this.state === UNREAD)) {
-      // The next request waits its turn, and the client with it.
+      // The next request waits its turn, so the client is paused.
       this.partialHead.add(bytes, at, end);
       this.pause();
     }
@@ -284,7 +287,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
       return;
     }
     this.state = BETWEEN;
-    // A response that began before the drain has told the client that it may go on.
+    // A response that began before the drain has promised the client that it may send another request.
     const idleMs = draining ? Math.min(drainGraceMs, settings.keepAliveMs) : settings.keepAliveMs;
     this.deadlineMs = clock.monotonicMs() + idleMs;
     if (this.reading) return;
@@ -292,7 +295,10 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.readMessages(kept, 0, kept.length);
   }
 
-  /** Starts the exchange of the head just read; `bytes[start, end)` is what came behind it. @returns where it stopped. */
+  /**
+   * Starts the exchange of the head just read; `bytes[start, end)` follows that head. @returns where it stopped
+   * reading.
+   */
   private beginExchange(bytes: Buffer, start: number, end: number): number {
     const { head, body } = this;
     const exchange = this.newExchange();
@@ -346,19 +352,19 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     return exchange;
   }
 
-  /** Replies to a request that cannot be read on, and ends the connection. */
+  /** Replies to a request that cannot be read further, and ends the connection. */
   private refuse(code: ErrorCode, detail: string): void {
     const exchange = this.newExchange();
     if (this.head.refusal === '') this.head.refusal = detail;
     exchange.refuse(code, detail);
   }
 
-  /** Says that nothing more comes, and reads on for a while once all has left, so that no reset overtakes the response. */
+  /** Half-closes, then keeps reading for a while after all data has left, so that no reset overtakes the response. */
   private linger(): void {
     if (this.state !== LINGERING) {
       this.state = LINGERING;
       this.partialHead.clear();
-      // What is queued has to leave first, at the pace of the client: see `onFinished`.
+      // The queued data leaves first, at the client's pace; then `onFinished` sets the deadline.
       this.deadlineMs = this.context.clock.monotonicMs() + (this.context.settings.inactivityMs || halfClosedMs);
     }
     this.socket.end();

@@ -13,23 +13,23 @@ import type { ServerStream, TunnelOpening } from '../server-stream.ts';
 
 /** The connection that a stream belongs to. */
 interface StreamConnection {
-  /** Whether another request may follow the response that begins now. */
+  /** Whether another request may follow the response that starts now. */
   mayGoOn(): boolean;
   pauseRequest(): void;
   resumeRequest(): void;
-  /** The connection may wait for something else now. */
+  /** The connection may be waiting for something else now. */
   updateDeadline(): void;
-  /** Gives the socket away. */
+  /** Gives up the socket. */
   openTunnel(): TunnelOpening;
-  /** The exchange is over. @param keepsAlive its response lets another request follow. */
+  /** The exchange has ended. @param keepsAlive whether its response allows another request. */
   released(keepsAlive: boolean): void;
 }
 
-/** The responses on one connection of a client of HTTP/1: one object serves exchange after exchange. */
+/** The responses on one HTTP/1 client connection: a single object serves all its exchanges in turn. */
 export class Http1Stream implements ServerStream {
   readonly request: RequestHead;
   readonly peer: Peer;
-  /** Whether a response waits for the client to read. */
+  /** Whether the response waits for the client to read. */
   isBlocked = false;
   private readonly context: ProxyContext;
   private readonly connection: StreamConnection;
@@ -52,7 +52,7 @@ export class Http1Stream implements ServerStream {
     this.context = context;
   }
 
-  /** Ready for the exchange of the request that was read. */
+  /** Prepares for the exchange of the request just read. */
   begin(): void {
     this.isBlocked = false;
     this.bytesBefore = this.socket.bytesQueued;
@@ -63,7 +63,7 @@ export class Http1Stream implements ServerStream {
   }
 
   sendInformational(response: ResponseView): void {
-    // RFC 9110 section 15.2: never to a client of HTTP/1.0.
+    // RFC 9110 section 15.2: an HTTP/1.0 client must not get any.
     if (this.request.versionMinor === 0) return;
     this.socket.append(
       responseHeadText(response, { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added: null }),
@@ -73,7 +73,7 @@ export class Http1Stream implements ServerStream {
   sendHead(response: ResponseView, added: FieldLines | null): void {
     const { versionMinor } = this.request;
     this.framing = clientFraming(response, versionMinor);
-    // A response that comes before the end of its request may leave the body unsent (RFC 9110 section 10.1.1).
+    // If the response precedes the end of its request, the client may never send the rest (RFC 9110 section 10.1.1).
     this.keepsAlive = this.connection.mayGoOn() && this.framing !== Framing.CLOSE;
     this.socket.append(
       responseHeadText(response, { versionMinor, framing: this.framing, keepAlive: this.keepsAlive, added }),
@@ -98,7 +98,7 @@ export class Http1Stream implements ServerStream {
 
   sendLocal(reply: LocalReply, code: ErrorCode | null, added: FieldLines | null): void {
     const { context, request } = this;
-    // A request that was not read whole leaves its rest in the way of the next one.
+    // The rest of a request that was not read completely would be taken for the next one.
     this.keepsAlive = request.refusal === '' && this.connection.mayGoOn();
     this.socket.append(
       localReplyText(reply, code, {

@@ -14,25 +14,25 @@ import { Http1Connection } from './http1-connection.ts';
 
 /** Serves a connection once its protocol is known. */
 interface NegotiatedConnection extends ServerConnection, SocketHandler {
-  /** Begins to serve the socket, whose handler it is by now. */
+  /** Starts to serve the socket; this is its handler already. */
   attach(socket: ByteSocket): void;
 }
 
 type ConnectionClass = new (peer: Peer, connections: ServerConnections, context: ProxyContext) => NegotiatedConnection;
 
-/** Protocols that clients may choose from by ALPN, in the order of our preference (RFC 7301). */
+/** Protocols that clients may choose by ALPN, in the proxy's order of preference (RFC 7301). */
 const protocols: Readonly<Record<string, ConnectionClass>> = { 'http/1.1': Http1Connection };
 const alpnProtocols = Object.keys(protocols);
 
-/** How connections of one listen address begin. */
+/** How connections to one listen address begin. */
 export interface ListenerTraits {
   /** Null for plain connections. */
   readonly tls: TlsListener | null;
-  /** Whether every connection begins with a PROXY protocol header, before TLS if that is spoken too. */
+  /** Whether every connection begins with a PROXY protocol header; with TLS, it precedes the handshake. */
   readonly proxyProtocol: boolean;
 }
 
-/** Serves an accepted connection: finds out who the client is and what it speaks, then hands it on. */
+/** Serves an accepted connection: determines the client's address and protocol, then hands the socket over. */
 export function negotiate(
   handle: TcpHandle,
   traits: ListenerTraits,
@@ -57,7 +57,7 @@ export function negotiate(
   );
 }
 
-/** Plain connections without a PROXY header have nothing to negotiate. */
+/** A plain connection without a PROXY header has nothing to negotiate. */
 function serveHttp1(handle: TcpHandle, address: string, connections: ServerConnections, context: ProxyContext): void {
   const { settings } = context;
   const connection = new Http1Connection(describePeer(address, false, settings.trustedProxies), connections, context);
@@ -76,7 +76,7 @@ function acceptTls(
   return StreamSocket.acceptedTls(accepted, handler, settings.writeBufferBytesMax, listener, alpnProtocols);
 }
 
-/** A connection before its protocol is known: while its PROXY header or its TLS handshake is awaited. */
+/** A connection whose protocol is not known yet: its PROXY header or TLS handshake is due. */
 class Negotiation implements ServerConnection, SocketHandler, Timed {
   deadlineMs: number;
   deadlineSlot = -1;
@@ -98,7 +98,7 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     context.deadlines.add(this);
   }
 
-  /** The socket needs its handler first. */
+  /** Separate from the constructor because the socket needs its handler first. */
   attach(socket: ByteSocket): void {
     this.socket = socket;
     socket.resume();
@@ -150,14 +150,14 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     this.connections.delete(this);
   }
 
-  /** Both ends know what is spoken: hands the socket to that. @param rest bytes behind the PROXY header. */
+  /** The protocol is known: hands the socket over. @param rest bytes behind the PROXY header. */
   private finish(address: string, rest: Buffer | null): void {
     if (this.isOver) return;
     this.isOver = true;
     const { connections, context, socket } = this;
     const peer = describePeer(address, this.isTls, context.settings.trustedProxies);
     context.deadlines.remove(this);
-    // A client that offers no protocol by ALPN speaks HTTP/1.
+    // A client that does not use ALPN speaks HTTP/1.
     const Connection = protocols[socket.alpnProtocol] ?? Http1Connection;
     const connection = new Connection(peer, connections, context);
     connections.replace(this, connection);
@@ -167,7 +167,7 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
   }
 }
 
-/** A connection that begins with a PROXY header and goes on with TLS: only Node's own socket can stop between the two. */
+/** A connection with a PROXY header before TLS. Only Node's own socket can stop reading between the two. */
 class ProxyHeaderBeforeTls implements ServerConnection {
   private readonly socket: Socket;
 
@@ -187,7 +187,7 @@ class ProxyHeaderBeforeTls implements ServerConnection {
       }
       const negotiation = new Negotiation(address === '' ? from : address, true, connections, context);
       connections.replace(this, negotiation);
-      // Only the socket that has read bytes behind the header can hand them on.
+      // If the socket has read bytes beyond the header, only the socket can pass them on.
       const rest = socket.readableLength === 0 ? takeHandle(socket) : null;
       negotiation.attach(acceptTls(rest ?? socket, negotiation, listener, context));
     });

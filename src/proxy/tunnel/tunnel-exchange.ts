@@ -6,8 +6,8 @@ import type { EndedExchange } from '../observer.ts';
 import type { TunnelEnd } from './tunnel.ts';
 
 /**
- * What is kept of an exchange while it is a tunnel: only what its end has to tell. The heads, the connections' readers
- * and the texts that these are cut from are let go of, since a tunnel may live for days.
+ * The part of an exchange that a tunnel keeps: what its end reports. A tunnel may live for days, so it does not keep
+ * the heads, the connections' readers or the texts that its own texts are cut from.
  */
 export class TunnelExchange implements EndedExchange {
   readonly clientAddress: string;
@@ -31,7 +31,9 @@ export class TunnelExchange implements EndedExchange {
   readonly isHealthCheck = false;
   readonly isTunnel = true;
 
-  /** @param exchange of the handshake, with its load: it has counted as a tunnel, and does not as a request any more. */
+  /**
+   * @param exchange of the handshake. Takes over its load: it already counts as a tunnel, and no longer as a request.
+   */
   constructor(exchange: EndedExchange) {
     this.clientAddress = ownText(exchange.clientAddress);
     this.method = exchange.method;
@@ -62,7 +64,7 @@ export class TunnelExchange implements EndedExchange {
   }
 }
 
-/** A copy: what is cut from a text keeps the whole of it in memory. */
+/** Copies: a slice of a string keeps the whole string in memory. */
 function ownText(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }

@@ -6,14 +6,14 @@ import type { Timed } from '../deadlines.ts';
 import type { TunnelOpening } from '../server-stream.ts';
 import type { TunnelExchange } from './tunnel-exchange.ts';
 
-/** How long after its Close frame an end may take to close, in ms. */
+/** How long an end may take to close after its Close frame, in ms. */
 const closingMs = 5000;
-/** After how long a silence the system asks whether a peer is still there, in ms. */
+/** Silence after which the kernel probes whether a peer is still there, in ms. */
 const keepAliveMs = 60_000;
 
 /** How a tunnel ended. */
 export interface TunnelEnd {
-  /** Null where one end closed it, and the other followed. */
+  /** Null if one end closed the tunnel and the other followed. */
   readonly code: ErrorCode | null;
   readonly detail: string;
   /** Bytes written to the client and to the backend since the 101. */
@@ -22,13 +22,13 @@ export interface TunnelEnd {
 }
 
 const OPEN = 0;
-/** Close frames go out between frames; what an end sends after its own is dropped. */
+/** Close frames leave between frames. Whatever a peer sends after its own Close is dropped. */
 const CLOSING = 1;
 const ENDED = 2;
 
 /**
- * The two connections of a WebSocket after its 101: bytes flow both ways as they come, each side paused while the
- * other does not keep up, a half-close passed on, a reset too. Frames are followed by their headers alone.
+ * The two connections of a WebSocket after its 101. Bytes flow both ways as they arrive. Each side is paused while the
+ * other does not keep up; half-closes and resets are passed on. Of frames, only the headers are read.
  */
 export class Tunnel implements Timed {
   deadlineMs: number;
@@ -39,7 +39,7 @@ export class Tunnel implements Timed {
   readonly context: ProxyContext;
   private readonly client: TunnelSide;
   private readonly backend: TunnelSide;
-  /** Of the handshake; it ends with the tunnel. */
+  /** The exchange of the handshake; it ends with the tunnel. */
   readonly exchange: TunnelExchange;
   private readonly onEnd: (tunnel: Tunnel, end: TunnelEnd) => void;
   private state = OPEN;
@@ -49,7 +49,7 @@ export class Tunnel implements Timed {
   private detail = '';
   private goodbye: { readonly atMs: number; readonly code: number } | null = null;
 
-  /** Takes over both sockets. Bytes for either may have been queued, not flushed. */
+  /** Takes over both sockets. Either may have bytes queued but not flushed. */
   constructor(
     context: ProxyContext,
     exchange: TunnelExchange,
@@ -69,7 +69,7 @@ export class Tunnel implements Timed {
     context.deadlines.add(this);
   }
 
-  /** Begins to pass on bytes, first those that came with the handshake. */
+  /** Starts to pass on bytes, beginning with those that came with the handshake. */
   start(client: TunnelOpening, backend: TunnelOpening): void {
     this.client.begin(client.received);
     this.backend.begin(backend.received);
@@ -77,7 +77,7 @@ export class Tunnel implements Timed {
     if (backend.hasEnded) this.backend.onEnd();
   }
 
-  /** Says goodbye at `atMs`, monotonic ms, or now, with a Close frame of `code` to both ends. */
+  /** Sends a Close frame with `code` to both ends, at `atMs` (monotonic ms) or now if that has passed. */
   endAt(atMs: number, code: number, nowMs: number): void {
     if (this.state !== OPEN || (this.goodbye !== null && this.goodbye.atMs <= atMs)) return;
     this.goodbye = { atMs, code };
@@ -85,7 +85,7 @@ export class Tunnel implements Timed {
     if (atMs <= nowMs) this.onDeadline(nowMs);
   }
 
-  /** Ends it at once; both ends see a reset. */
+  /** Ends the tunnel at once: resets both connections. */
   destroy(code: ErrorCode, detail: string): void {
     this.code ??= code;
     if (this.detail === '') this.detail = detail;
@@ -107,7 +107,7 @@ export class Tunnel implements Timed {
     }
   }
 
-  /** @internal Whether frames are still passed on whole. */
+  /** @internal Whether the tunnel sends, or has sent, Close frames. */
   get isClosing(): boolean {
     return this.state === CLOSING;
   }
@@ -132,7 +132,7 @@ export class Tunnel implements Timed {
     });
   }
 
-  /** @internal An end sends no more. As no WebSocket does that without Close, the other one is not waited for so long. */
+  /** @internal One end sends no more. No WebSocket does that without a Close, so the other end gets less time. */
   sideEnded(): void {
     this.isHalfClosed = true;
     this.deadlineMs = Math.min(this.deadlineMs, this.idleDeadline());
@@ -153,23 +153,23 @@ export class Tunnel implements Timed {
   }
 }
 
-/** One end: reads from its socket, writes to that of the other. */
+/** One end: reads from its own socket, writes to the other one's. */
 class TunnelSide implements SocketHandler {
   readonly socket: ByteStream;
   readonly goneCode: ErrorCode;
   other!: TunnelSide;
   private readonly tunnel: Tunnel;
-  /** Follows what comes from this end. */
+  /** Tracks the frames that come from this end. */
   private readonly frames = new FrameReader();
   private readonly bytesBefore: number;
-  /** Not read from, as the other end does not keep up. */
+  /** Not being read, because the other end does not keep up. */
   private isPaused = false;
-  /** The Close frame for this end, while a frame to it has not ended. */
+  /** The Close frame for this end, held back until the current frame to it has ended. */
   private pendingClose = '';
-  /** It has got its Close frame: nothing may follow. */
+  /** Its Close frame has been sent: nothing may follow. */
   private hasGotClose = false;
   private isWritingEnded = false;
-  /** It is to be ended once its Close frame has left. */
+  /** Whether to half-close once its Close frame has been sent. */
   private endsAfterClose = false;
 
   constructor(tunnel: Tunnel, socket: ByteStream, goneCode: ErrorCode) {
@@ -207,7 +207,7 @@ class TunnelSide implements SocketHandler {
     if (!other.socket.write(bytes, 0, length)) this.pause();
   }
 
-  /** Writes what is queued for the other end, and reads no more from this one while that does not keep up. */
+  /** Writes what is queued for the other end, and pauses this one if the other does not keep up. */
   private flushToOther(): void {
     if (!this.other.socket.flush()) this.pause();
   }
@@ -218,14 +218,14 @@ class TunnelSide implements SocketHandler {
   }
 
   onEnd(): void {
-    // A frame that is not whole by now never will be, nor can a Close follow it.
+    // A frame that is incomplete by now stays incomplete, and no Close can follow it.
     this.other.pendingClose = '';
     this.other.endWriting();
     if (this.tunnel.isClosing) this.endWriting();
     this.tunnel.sideEnded();
   }
 
-  /** Says to this end that nothing more comes. */
+  /** Half-closes towards this end. */
   endWriting(): void {
     if (this.pendingClose !== '') {
       this.endsAfterClose = true;
@@ -255,12 +255,12 @@ class TunnelSide implements SocketHandler {
     this.tunnel.sideClosed(this, error);
   }
 
-  /** Sends this end a Close frame, now or behind the frame that is under way to it. */
+  /** Sends a Close frame to this end, now or after the current frame to it. */
   sayClose(frame: string): void {
     const towards = this.other.frames;
     if (towards.hasClosed || this.isWritingEnded) return;
     if (towards.isBroken) {
-      // A Close cannot be put between frames any more; further bytes are no use to it.
+      // Frame boundaries are lost, so no Close can be inserted. Further bytes are of no use to this end.
       this.hasGotClose = true;
     } else if (towards.isAtBoundary) {
       this.writeClose(frame);
@@ -275,11 +275,11 @@ class TunnelSide implements SocketHandler {
     this.socket.append(frame);
     this.socket.flush();
     if (this.endsAfterClose) this.endWriting();
-    // From here on its bytes are only read until its own Close.
+    // From now on, the other end is only read until its own Close.
     if (this.other.isPaused) this.onDrain();
   }
 
-  /** The other end gets a Close: passes on the frame that is under way, and drops everything after it. */
+  /** The other end gets a Close: passes the rest of the current frame on, and drops everything after it. */
   private finishFrames(bytes: Buffer, length: number): void {
     const { frames, other } = this;
     let at = 0;
@@ -294,7 +294,7 @@ class TunnelSide implements SocketHandler {
       other.writeClose(other.pendingClose);
     }
     frames.read(bytes, at, length);
-    // It has answered the Close: the connection is the server's to end (RFC 6455 section 7.1.1).
+    // This end has answered the Close. The server closes the connection (RFC 6455 section 7.1.1).
     if (frames.hasClosed) this.endWriting();
   }
 }

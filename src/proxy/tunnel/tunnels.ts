@@ -5,22 +5,22 @@ import type { TunnelOpening } from '../server-stream.ts';
 import { Tunnel, type TunnelEnd } from './tunnel.ts';
 import { TunnelExchange } from './tunnel-exchange.ts';
 
-/** The share of the time to drain in which tunnels get their Close, one after the other. */
+/** Share of the drain time over which the Close frames to tunnels are spread. */
 const goodbyeShare = 0.8;
 
-/** The tunnels of one worker. */
+/** One worker's tunnels. */
 export class Tunnels {
   private readonly open = new Set<Tunnel>();
-  /** Of a drain: the code of the Close that tunnels get which begin now. */
+  /** While draining: the Close code for tunnels that begin now. */
   private closeCode: number | null = null;
-  /** Called when the last one has ended. */
+  /** Called when the last tunnel has ended. */
   onEmpty: (() => void) | null = null;
 
   get size(): number {
     return this.open.size;
   }
 
-  /** The exchange of a handshake goes on as a tunnel, until either end closes it. */
+  /** The exchange of a handshake continues as a tunnel until either end closes it. */
   begin(context: ProxyContext, handshake: EndedExchange, client: TunnelOpening, backend: TunnelOpening): void {
     context.counters.tunnels++;
     context.counters.tunnelsOpen++;
@@ -31,7 +31,7 @@ export class Tunnels {
     if (this.closeCode !== null) tunnel.endAt(nowMs, this.closeCode, nowMs);
   }
 
-  /** One function for all of them, since an idle tunnel is to take little memory. */
+  /** One function for all tunnels, because an idle tunnel should take little memory. */
   private readonly ended = (tunnel: Tunnel, end: TunnelEnd): void => {
     const { context, exchange } = tunnel;
     invariant(this.open.has(tunnel), 'a tunnel ends once');
@@ -45,7 +45,7 @@ export class Tunnels {
     if (this.open.size === 0) this.onEmpty?.();
   };
 
-  /** Sends every tunnel its Close, spread over most of `forMs`, so that clients do not all reconnect at once. */
+  /** Sends every tunnel its Close, spread over most of `forMs`, so that the clients do not all reconnect at once. */
   drain(nowMs: number, forMs: number, closeCode: number): void {
     this.closeCode = closeCode;
     const stepMs = (forMs * goodbyeShare) / Math.max(1, this.open.size);
@@ -56,8 +56,8 @@ export class Tunnels {
     }
   }
 
-  /** Ends every tunnel at once. */
+  /** Ends all tunnels at once. */
   destroy(): void {
-    for (const tunnel of this.open) tunnel.destroy('TUNNEL_DRAINED', 'the time to close was over');
+    for (const tunnel of this.open) tunnel.destroy('TUNNEL_DRAINED', 'did not close in time');
   }
 }
