@@ -1,14 +1,14 @@
 import { createServer, type Server } from 'node:net';
 import { streams, systemError, type TcpHandle, takeHandle } from './tcp-handle.ts';
 
-/** The part of Node's listening handle that is used. */
+/** The part of Node's listening handle that is used here. */
 interface ListeningHandle {
   onconnection?: (status: number, accepted: TcpHandle) => void;
 }
 
 /**
- * A server that hands over each connection as its handle, without a socket around it where Node allows that.
- * It emits failures while it listens as `error`, and continues to listen.
+ * A server that passes on each connection as a bare handle, if Node allows it without a socket in between. It emits
+ * `error` for failures while it listens, and continues to listen.
  */
 export function createAcceptor(onAccepted: (handle: TcpHandle) => void): Server {
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {

@@ -14,14 +14,14 @@ afterEach(() => {
   for (const undo of cleanUp.splice(0)) undo();
 });
 
-/** Passes everything on to others, and reads no more while one of them does not keep up. */
+/** Passes everything on to its targets, and pauses while one of them does not keep up. */
 class Relay implements SocketHandler {
   isStreaming = true;
   reads = 0;
   isClosed = false;
   socket!: ByteSocket;
   targets: readonly ByteSocket[] = [];
-  /** Whether a target is flushed in the call, or only later. */
+  /** Whether a target is flushed within the call or later. */
   flushesAtOnce: (target: number) => boolean = () => true;
   onBytes(bytes: Buffer, length: number): void {
     this.reads++;
@@ -48,7 +48,7 @@ class Relay implements SocketHandler {
   }
 }
 
-/** Has the relay go on when it has left. */
+/** Resumes the relay once it has drained. */
 class Target extends Relay {
   readonly from: Relay;
   constructor(from: Relay) {
@@ -61,7 +61,7 @@ class Target extends Relay {
   }
 }
 
-/** A connection of each handler, with its client. */
+/** One connection for each handler. @returns their clients. */
 async function accepted(handlers: readonly Relay[]): Promise<readonly Socket[]> {
   let next: Relay | undefined;
   const server = createAcceptor((handle) => {
@@ -89,9 +89,9 @@ describe('a body that streams through blocks', () => {
   for (const [what, targets, flushesAtOnce] of [
     ['to one', 1, () => true],
     ['to two', 2, () => true],
-    ['to three, of which two are flushed after the read', 3, (i: number) => i === 1],
+    ['to three, two of which are flushed after the read', 3, (i: number) => i === 1],
   ] as const) {
-    it(`arrives as it was sent, ${what}, also if readers are slow`, async () => {
+    it(`arrives as it was sent, ${what}, even if readers are slow`, async () => {
       const relay = new Relay();
       relay.flushesAtOnce = flushesAtOnce;
       const handlers = Array.from({ length: targets }, () => new Target(relay));
@@ -104,7 +104,7 @@ describe('a body that streams through blocks', () => {
         reader.on('data', (data) => {
           hash.update(data);
           length += data.length;
-          // Now and then it stops for a while.
+          // Pauses for a moment now and then.
           if (i % 2 === 0 && length % 7 === 0) {
             reader.pause();
             setTimeout(() => reader.resume(), 2);
@@ -123,7 +123,7 @@ describe('a body that streams through blocks', () => {
     });
   }
 
-  it('gives back every block, also where connections are destroyed with writes under way', async () => {
+  it('gives back every block, even if connections are destroyed with pending writes', async () => {
     const relays = Array.from({ length: 20 }, () => new Relay());
     const targets = relays.map((relay) => new Target(relay));
     const clients = await accepted([...relays, ...targets]);
@@ -131,16 +131,16 @@ describe('a body that streams through blocks', () => {
       relay.targets = [(targets[i] as Target).socket];
       relay.socket.resume();
     });
-    // Nobody reads: what is sent ends in writes that wait.
+    // Nobody reads, so the writes stay pending.
     const bytes = Buffer.alloc(8 * 1024 * 1024);
     for (const client of clients.slice(0, relays.length)) client.write(bytes);
-    await until('all are held up', () => targets.every(({ socket }) => !socket.isFlowing));
+    await until('all are blocked', () => targets.every(({ socket }) => !socket.isFlowing));
     for (const { socket } of [...relays, ...targets]) socket.destroy();
     await until('all are closed', () => [...relays, ...targets].every(({ isClosed }) => isClosed));
     allAreBack();
   });
 
-  it('gives back the block of a connection that is destroyed while its bytes are handed over', async () => {
+  it('gives back the block of a connection that is destroyed while its bytes are being handed over', async () => {
     const relay = new Relay();
     const target = new Target(relay);
     const [sender] = (await accepted([relay, target])) as [Socket];
@@ -155,7 +155,7 @@ describe('a body that streams through blocks', () => {
     sender.write(Buffer.alloc(4 * 1024 * 1024));
     await until('it is closed', () => relay.isClosed);
     target.socket.destroy();
-    await until('so is the other', () => target.isClosed);
+    await until('the other is closed', () => target.isClosed);
     allAreBack();
   });
 

@@ -1,34 +1,34 @@
-/** Bytes of one read at most; what a single view can be. */
+/** Largest read, and so the largest view, in bytes. */
 export const blockBytes = 64 * 1024;
 
-/** Blocks that nobody uses, kept so that a long body leaves no garbage behind. */
+/** Unused blocks, kept so that a long body produces no garbage. */
 const freeBlocks: Buffer[] = [];
 const freeBlocksMax = 64;
 
-/** A block of `blockBytes`, of undefined content. */
+/** A block of `blockBytes` with undefined content. */
 export function takeBlock(): Buffer {
   return freeBlocks.pop() ?? Buffer.allocUnsafeSlow(blockBytes);
 }
 
-/** Gives back the block that `view` is of, which nobody may use any more. */
+/** Gives back the block under `view`. Nobody may use it after that. */
 export function giveBlock(view: Buffer): void {
   if (freeBlocks.length < freeBlocksMax) freeBlocks.push(Buffer.from(view.buffer as ArrayBuffer));
 }
 
-/** Blocks that connections have for their reads alone: at most so many, the others share one. */
+/** How many connections may have a block for their own reads; the others share one. */
 const readBlocksMax = 64;
 let readBlocks = 0;
 
 /**
- * A block that one connection reads a body into. What was read is written on from here, without a copy: as long as a
- * write has not ended, the block is not read into.
+ * A block into which a single connection reads a body. The bytes are written from here without a copy, so nothing is
+ * read into the block until those writes have ended.
  */
 export class ReadBlock {
   readonly bytes = takeBlock();
   private writes = 0;
   private isLeft = false;
 
-  /** @returns null where there are as many as there may be. */
+  /** @returns null if all blocks are in use. */
   static take(): ReadBlock | null {
     if (readBlocks >= readBlocksMax) return null;
     readBlocks++;
@@ -39,18 +39,18 @@ export class ReadBlock {
     return this.writes > 0;
   }
 
-  /** A write from it goes on after the call. */
+  /** A write from this block continues after the call. */
   lend(): void {
     this.writes++;
   }
 
-  /** A write from it has ended. */
+  /** A write from this block has ended. */
   returned(): void {
     this.writes--;
     this.freeIfUnused();
   }
 
-  /** The connection reads into it no more. */
+  /** The connection no longer reads into this block. */
   leave(): void {
     this.isLeft = true;
     this.freeIfUnused();

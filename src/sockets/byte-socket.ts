@@ -1,56 +1,56 @@
-/** The user of a socket. Calls never overlap; `onClosed` is the last one and comes exactly once. */
+/** The user of a socket. Calls never overlap. `onClosed` is the last call and is made exactly once. */
 export interface SocketHandler {
-  /** Whether many bytes are expected one after the other: reads may get a block of their own. */
+  /** Whether a long run of bytes is expected: reads may then get a block of their own. */
   readonly isStreaming: boolean;
   /** `bytes[0, length)`, valid only during the call. */
   onBytes(bytes: Buffer, length: number): void;
   /** The peer will send nothing more. */
   onEnd(): void;
-  /** What was written has left: go on after `flush` has returned false. */
+  /** After `flush` returned false: everything written has left, so writing can continue. */
   onDrain(): void;
-  /** Connected, with TLS once the handshake is done. */
+  /** Connected; with TLS, the handshake is complete. */
   onConnected(): void;
-  /** All that was written before `end` has left. */
+  /** Everything written before `end` has left. */
   onFinished(): void;
-  /** A call of this handler threw: an internal error. It ends this socket, not everybody's; `onClosed` follows. */
+  /** A call of this handler threw: an internal error, which ends only this socket. `onClosed` follows. */
   onInternalError(error: Error): void;
-  /** The socket is gone; `error` says why where it was not closed in order. */
+  /** The socket has closed. `error` is null if it closed in an orderly way. */
   onClosed(error: NodeJS.ErrnoException | null): void;
 }
 
-/** One end of a tunnel: bytes in as views, bytes out joined into as few writes as possible. */
+/** One end of a tunnel. Bytes arrive as views, and leave in as few writes as possible. */
 export interface ByteStream {
-  /** Bytes queued for writing since the beginning. */
+  /** Bytes queued for writing since the connection began. */
   readonly bytesQueued: number;
-  /** Another handler takes over: it gets every further call. */
+  /** Another handler takes over and gets all further calls. */
   handTo(handler: SocketHandler): void;
-  /** Has the system look after a peer that is silent, so that one that vanished is noticed. @param afterMs from 1000. */
+  /** Makes the kernel probe a silent peer, so that one that vanished is noticed. @param afterMs at least 1000. */
   keepAlive(afterMs: number): void;
   /** Queues latin1 text for `flush`. */
   append(text: string): void;
-  /** Queues `bytes[start, end)` for `flush`; a copy, as far as they may change before they have left. */
+  /** Queues `bytes[start, end)` for `flush`. Bytes that may change before they have left are copied. */
   appendBytes(bytes: Buffer, start: number, end: number): void;
-  /** Writes what is queued, in one system call. @returns false if the peer is slow: wait for `onDrain`. */
+  /** Writes what is queued in one system call. @returns false if the peer is slow: wait for `onDrain`. */
   flush(): boolean;
-  /** `appendBytes` and `flush` in one: cheaper if nothing is queued. */
+  /** `appendBytes` and `flush` in one; cheaper if nothing is queued. */
   write(bytes: Buffer, start: number, end: number): boolean;
   pause(): void;
   resume(): void;
-  /** Says that nothing more will be written, after what was. Reading goes on. */
+  /** Half-closes after everything written so far. Reading continues. */
   end(): void;
-  /** Closes with a reset, so that the peer cannot take what it got for the whole. */
+  /** Closes with a reset, so that the peer cannot mistake what it got for the whole. */
   reset(): void;
 }
 
-/** A connection. Nothing is written before `onConnected`. */
+/** A connection. Nothing may be written before `onConnected`. */
 export interface ByteSocket extends ByteStream {
-  /** Whether a TLS session was resumed; set when the handshake is done. */
+  /** Whether a TLS session was resumed; set when the handshake is complete. */
   readonly isResumed: boolean;
-  /** The protocol that both ends agreed on (RFC 7301), set when the handshake is done; empty without one. */
+  /** The protocol negotiated by ALPN (RFC 7301), set when the handshake is complete; empty if there is none. */
   readonly alpnProtocol: string;
   /** Whether the peer keeps up with what is written. */
   readonly isFlowing: boolean;
   readonly isClosed: boolean;
-  /** Closes at once; what is unsent is lost. */
+  /** Closes at once and discards unsent data. */
   destroy(): void;
 }

@@ -41,7 +41,7 @@ class Recorder implements SocketHandler {
   }
 }
 
-/** Writes to a peer that does not read, until it is said to wait. @returns how many bytes. */
+/** Writes to a peer that does not read, until a flush returns false. @returns the number of bytes. */
 function writeUntilSlow(socket: ByteSocket): number {
   const bytes = Buffer.alloc(65_536, 'x');
   let written = 0;
@@ -57,11 +57,11 @@ afterEach(() => {
   for (const undo of cleanUp.splice(0)) undo();
 });
 
-it('is the direct one on the Node that this project comes with', () => {
+it('is the direct implementation on the Node version pinned by this project', () => {
   assert.equal(PlainSocket, TcpSocket);
 });
 
-it('tells of a failure to accept, and listens on', async () => {
+it('reports a failure to accept, and continues to listen', async () => {
   let accepted = 0;
   const errors: NodeJS.ErrnoException[] = [];
   const server = createAcceptor((handle) => {
@@ -71,7 +71,7 @@ it('tells of a failure to accept, and listens on', async () => {
   server.on('error', (error) => errors.push(error)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   cleanUp.push(() => server.close());
-  // As libuv calls it where there is no descriptor left.
+  // As libuv calls it if no descriptor is left.
   const { _handle: listening } = server as unknown as { _handle: { onconnection: (status: number) => void } };
   listening.onconnection(-24);
   assert.deepEqual(
@@ -80,12 +80,12 @@ it('tells of a failure to accept, and listens on', async () => {
   );
   const client = connect((server.address() as AddressInfo).port);
   cleanUp.push(() => client.destroy());
-  await until('the next one', () => accepted === 1);
+  await until('the next connection', () => accepted === 1);
 });
 
 for (const kind of [TcpSocket, StreamSocket]) {
   describe(`a plain connection as ${kind.name}`, () => {
-    /** A connection that is accepted, and its client. */
+    /** An accepted connection and its client. */
     async function accepted(): Promise<{ socket: ByteSocket; handler: Recorder; client: Socket }> {
       const handler = new Recorder();
       let socket: ByteSocket | undefined;
@@ -105,7 +105,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
       return { socket: socket as ByteSocket, handler, client };
     }
 
-    /** A connection that is made, and its server's end. */
+    /** An outgoing connection and its server's end. */
     async function connected(host = '127.0.0.1'): Promise<{ socket: ByteSocket; handler: Recorder; peer: Socket }> {
       const handler = new Recorder();
       const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(0, '127.0.0.1');
@@ -151,7 +151,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
         socket.appendBytes(bytes, 5, 5 + length);
         expected += `<${length}>${bytes.toString('latin1', 5, 5 + length)}`;
       }
-      // The queue has a copy.
+      // The queue holds a copy.
       bytes.fill('!');
       socket.append('\xff');
       expected += '\xff';
@@ -161,7 +161,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.equal(received, expected);
     });
 
-    it('writes bytes at once, behind what is queued', async () => {
+    it('writes bytes immediately, after what is queued', async () => {
       const { socket, client } = await accepted();
       const bytes = Buffer.alloc(40_000, 'abc');
       let received = '';
@@ -178,7 +178,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.equal(socket.bytesQueued, expected.length);
     });
 
-    it('tells who writes to a slow reader to wait, and when to go on', async () => {
+    it('tells the writer to wait for a slow reader, and when to continue', async () => {
       const { socket, handler, client } = await accepted();
       const written = writeUntilSlow(socket);
       assert.equal(socket.isFlowing, false);
@@ -192,7 +192,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
       await until('all of it', () => received === written);
     });
 
-    it('is closed in order once both have ended, and only then', async () => {
+    it('closes in an orderly way once both sides have ended, and no earlier', async () => {
       const { socket, handler, client } = await accepted();
       socket.resume();
       client.end('question');
@@ -212,13 +212,13 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.equal(socket.isClosed, true);
     });
 
-    it('ends its half, and reads on', async () => {
+    it('half-closes and continues to read', async () => {
       const { socket, handler, client } = await accepted();
       socket.resume();
       socket.end();
       client.resume();
       await once(client, 'end');
-      await until('its half has ended', () => handler.events.includes('finished'));
+      await until('its half to end', () => handler.events.includes('finished'));
       client.end('the last bytes');
       await until('closed', () => handler.closed !== undefined);
       assert.equal(handler.text, 'the last bytes');
@@ -239,10 +239,10 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.deepEqual(handler.events, ['closed: null']);
     });
 
-    it('resets, and is closed, with its end behind bytes that the peer does not read', async () => {
+    it('resets and closes, even if its end is queued behind bytes that the peer does not read', async () => {
       const { socket, handler, client } = await accepted();
       const bytes = Buffer.alloc(65_536, 'x');
-      // More than the kernel takes.
+      // More than the kernel buffers.
       for (let i = 0; i < 256; i++) {
         socket.appendBytes(bytes, 0, bytes.length);
         socket.flush();
@@ -267,7 +267,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.deepEqual(handler.events, ['closed: null']);
     });
 
-    it('ends behind bytes that the peer reads late', async () => {
+    it('ends after bytes that the peer reads late', async () => {
       const { socket, handler, client } = await accepted();
       const written = writeUntilSlow(socket);
       socket.end();
@@ -277,10 +277,10 @@ for (const kind of [TcpSocket, StreamSocket]) {
       });
       await once(client, 'end');
       assert.equal(received, written);
-      await until('its half has ended', () => handler.events.includes('finished'));
+      await until('its half to end', () => handler.events.includes('finished'));
     });
 
-    it('may be resumed once the peer has ended', async () => {
+    it('can be resumed after the peer has ended', async () => {
       const { socket, handler, client } = await accepted();
       socket.resume();
       client.end('x');
@@ -293,7 +293,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.deepEqual(handler.events, ['end', 'finished', 'closed: null']);
     });
 
-    it('says so when the peer resets', async () => {
+    it('reports a reset by the peer', async () => {
       const { socket, handler, client } = await accepted();
       socket.resume();
       client.resetAndDestroy();
@@ -301,7 +301,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.deepEqual(handler.events, ['closed: ECONNRESET']);
     });
 
-    it('ends where its handler throws', async () => {
+    it('closes if its handler throws', async () => {
       const { socket, handler, client } = await accepted();
       handler.onBytes = () => {
         throw new Error('of a test');
@@ -312,7 +312,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.deepEqual(handler.events, ['internal error: of a test', 'closed: null']);
     });
 
-    it('tells its next handler what comes', async () => {
+    it('passes events to its next handler', async () => {
       const { socket, handler, client } = await accepted();
       const next = new Recorder();
       socket.handTo(next);
@@ -324,7 +324,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
     });
 
     for (const host of ['127.0.0.1', 'localhost']) {
-      it(`connects to ${host}, and reads by itself`, async () => {
+      it(`connects to ${host}, and starts to read`, async () => {
         const { socket, handler, peer } = await connected(host);
         socket.append('to the peer');
         socket.flush();
@@ -340,14 +340,14 @@ for (const kind of [TcpSocket, StreamSocket]) {
       });
     }
 
-    it('says that a name cannot be resolved', async () => {
+    it('reports that a name cannot be resolved', async () => {
       const handler = new Recorder();
       kind.connecting('no-such-host.invalid', 80, handler, writeBufferBytesMax);
       await until('closed', () => handler.closed !== undefined);
       assert.match(handler.closed?.code ?? '', /^(ENOTFOUND|EAI_AGAIN)$/);
     });
 
-    it('says why it could not connect', async () => {
+    it('reports why it could not connect', async () => {
       const server = createServer().listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
@@ -361,7 +361,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.equal(socket.isClosed, true);
     });
 
-    it('can be given up while it connects', async () => {
+    it('can be destroyed while it connects', async () => {
       const server = createServer().listen(0, '127.0.0.1');
       await once(server, 'listening');
       cleanUp.push(() => server.close());
@@ -373,7 +373,7 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.deepEqual(handler.events, ['closed: null']);
     });
 
-    it('still reads from a backend that reads nothing more', async () => {
+    it('still reads from a backend that has stopped reading', async () => {
       const { socket, handler, peer } = await connected();
       const bytes = Buffer.alloc(65_536);
       socket.pause();

@@ -3,11 +3,11 @@ import { StreamSocket } from './stream-socket.ts';
 import { streams, type TcpHandle } from './tcp-handle.ts';
 import { TcpSocket } from './tcp-socket.ts';
 
-/** How plain connections are made. */
+/** How to create plain connections. */
 interface PlainSockets {
-  /** Of a connection that was accepted; reading starts with `resume`. */
+  /** Wraps an accepted connection. Reading starts with `resume`. */
   accepted(handle: TcpHandle, owner: SocketHandler, writeBufferBytesMax: number): ByteSocket;
-  /** Connects; `onConnected` or `onClosed` follows. Reading starts by itself. */
+  /** Connects; `onConnected` or `onClosed` follows. Reading then starts automatically. */
   connecting(hostname: string, port: number, owner: SocketHandler, writeBufferBytesMax: number): ByteSocket;
 }
 

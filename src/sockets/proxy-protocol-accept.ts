@@ -2,9 +2,9 @@ import type { Socket } from 'node:net';
 import { NEED_MORE_PROXY, parseProxyHeader } from './proxy-protocol.ts';
 
 /**
- * Reads the PROXY protocol header that stands before a TLS handshake; what is behind it is given back to the socket.
- * @param onRead called once: with the address that the header gives, empty where it gives none, or with null, the
- *   connection being closed, where there is no header within `forMs`.
+ * Reads the PROXY protocol header before a TLS handshake, and pushes the bytes behind it back into the socket.
+ * @param onRead called once: with the address in the header, empty if it has none; or with null if no header arrives
+ * within `forMs`, in which case the connection is closed.
  */
 export function readProxyHeader(socket: Socket, forMs: number, onRead: (address: string | null) => void): void {
   let received = Buffer.alloc(0);

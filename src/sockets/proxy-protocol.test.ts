@@ -7,7 +7,7 @@ import { NEED_MORE_PROXY, parseProxyHeader } from './proxy-protocol.ts';
 
 const signature = '\r\n\r\n\0\r\nQUIT\n';
 
-/** A header of version 2, of its command and family, with these bytes of addresses. */
+/** A version 2 header with this command, family and address bytes. */
 function two(command: number, family: number, addresses: readonly number[], more = ''): string {
   const length = addresses.length + more.length;
   return `${signature}${String.fromCharCode(command, family, length >> 8, length & 255, ...addresses)}${more}`;
@@ -20,10 +20,10 @@ const valid: Record<string, [string, string]> = {
   'version 1, TCP4': ['PROXY TCP4 10.1.2.3 192.168.0.1 8080 80\r\n', '10.1.2.3'],
   'version 1, TCP6': ['PROXY TCP6 2001:db8::1 2001:db8::2 443 80\r\n', '2001:db8::1'],
   'version 1, UNKNOWN': ['PROXY UNKNOWN\r\n', ''],
-  'version 1, UNKNOWN with whatever': ['PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n', ''],
+  'version 1, UNKNOWN with anything': ['PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n', ''],
   'version 2, TCP4': [two(0x21, 0x11, four), '10.1.2.3'],
   'version 2, TCP6': [two(0x21, 0x21, six), '2001:db8::1'],
-  'version 2, TCP4 with more behind it': [two(0x21, 0x11, four, '\x04\0\x03abc'), '10.1.2.3'],
+  'version 2, TCP4 with type-length-values': [two(0x21, 0x11, four, '\x04\0\x03abc'), '10.1.2.3'],
   'version 2, LOCAL': [two(0x20, 0x00, []), ''],
   'version 2, LOCAL with addresses': [two(0x20, 0x11, four), ''],
   'version 2, UNSPEC': [two(0x21, 0x00, []), ''],
@@ -33,23 +33,23 @@ const valid: Record<string, [string, string]> = {
 const invalid: Record<string, string> = {
   'a request': get('/'),
   'PROXY in lower case': 'proxy TCP4 10.1.2.3 192.168.0.1 8080 80\r\n',
-  'a family that does not exist': 'PROXY TCP5 10.1.2.3 192.168.0.1 8080 80\r\n',
-  'an address of the other family': 'PROXY TCP4 ::1 ::1 8080 80\r\n',
+  'an unknown family': 'PROXY TCP5 10.1.2.3 192.168.0.1 8080 80\r\n',
+  'addresses of the other family': 'PROXY TCP4 ::1 ::1 8080 80\r\n',
   'no address': 'PROXY TCP4 x 192.168.0.1 8080 80\r\n',
   'a missing port': 'PROXY TCP4 10.1.2.3 192.168.0.1 8080\r\n',
-  'a port that is none': 'PROXY TCP4 10.1.2.3 192.168.0.1 8080 65536\r\n',
-  'a port with a zero before it': 'PROXY TCP4 10.1.2.3 192.168.0.1 08080 80\r\n',
-  'something behind the ports': 'PROXY TCP4 10.1.2.3 192.168.0.1 8080 80 x\r\n',
+  'a port out of range': 'PROXY TCP4 10.1.2.3 192.168.0.1 8080 65536\r\n',
+  'a port with a leading zero': 'PROXY TCP4 10.1.2.3 192.168.0.1 08080 80\r\n',
+  'something after the ports': 'PROXY TCP4 10.1.2.3 192.168.0.1 8080 80 x\r\n',
   'two spaces': 'PROXY  TCP4 10.1.2.3 192.168.0.1 8080 80\r\n',
-  'a line too long': `PROXY UNKNOWN ${'x'.repeat(100)}\r\n`,
+  'an overlong line': `PROXY UNKNOWN ${'x'.repeat(100)}\r\n`,
   'version 3': two(0x31, 0x11, four),
   'another command': two(0x22, 0x11, four),
-  'addresses without end': `${signature}\x21\x11\xff\xff`,
+  'overlong addresses': `${signature}\x21\x11\xff\xff`,
   'a broken signature': `${signature.slice(0, 11)}X\x21\x11\0\0`,
   TLS: '\x16\x03\x01',
 };
 
-describe('a header of the PROXY protocol', () => {
+describe('a PROXY protocol header', () => {
   for (const [name, [text, address]] of Object.entries(valid)) {
     test(`${name}: ${address || 'no address'}`, () => {
       const bytes = Buffer.from(`${text}GET`, 'latin1');
@@ -61,12 +61,12 @@ describe('a header of the PROXY protocol', () => {
   }
 
   for (const [name, text] of Object.entries(invalid)) {
-    test(`${name}: none`, () => {
+    test(`${name}: not a header`, () => {
       assert.equal(parseProxyHeader(Buffer.from(text, 'latin1')), null);
     });
   }
 
-  test('is never found in other bytes, which never throw', () => {
+  test('arbitrary bytes are never taken for a header, and never throw', () => {
     fc.assert(
       fc.property(
         fc.constantFrom('', 'PROXY ', 'PROXY TCP4 ', signature, `${signature}\x21`),
@@ -81,11 +81,11 @@ describe('a header of the PROXY protocol', () => {
   });
 });
 
-describe('a listener that takes it', () => {
+describe('a listener with the PROXY protocol', () => {
   const client10 = '::ffff:10.1.2.3';
 
   for (const [name, [text, address]] of Object.entries(valid)) {
-    test(`${name}: the backend learns the client`, async (t) => {
+    test(`${name}: the backend learns the client address`, async (t) => {
       const rig = await Rig.start(t, { proxyProtocol: true });
       rig.backend.serve(() => response('ok'));
       const client = await rig.client();
@@ -108,7 +108,7 @@ describe('a listener that takes it', () => {
     });
   }
 
-  test('trusts what the header names, not who sent it', async (t) => {
+  test('trusts the peer in the header, not the sender', async (t) => {
     const rig = await Rig.start(t, { proxyProtocol: true, settings: { trustedProxies: trusted('127.0.0.1') } });
     rig.backend.serve(() => response('ok'));
     const client = await rig.send(
@@ -126,7 +126,7 @@ describe('a listener that takes it', () => {
     assert.equal(client.received, '');
   });
 
-  test('believes a second header nothing: it is no request', async (t) => {
+  test('treats a second header as an invalid request', async (t) => {
     const rig = await Rig.start(t, { proxyProtocol: true });
     const header = valid['version 1, TCP4']?.[0] ?? '';
     const client = await rig.send(header + header + get('/'));

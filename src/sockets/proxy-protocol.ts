@@ -1,24 +1,24 @@
 import { isIP } from 'node:net';
 
-/** More bytes are needed to tell. */
+/** More bytes are needed to decide. */
 export const NEED_MORE_PROXY = 'need more';
 
-/** The longest header of version 1, with its CR LF (PROXY protocol specification, section 2.1). */
+/** The longest version 1 header, including CR LF (PROXY protocol specification, section 2.1). */
 const versionOneBytesMax = 107;
 const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 const fixedBytes = 16;
-/** Addresses and type-length-values of version 2 that are read at most. */
+/** Limit of the addresses and type-length-values of version 2, in bytes. */
 const versionTwoBytesMax = 4096;
 
-/** The header of the PROXY protocol, version 1 or 2, that a balancer in front puts before a connection's own bytes. */
+/** The PROXY protocol header, version 1 or 2, with which a balancer in front precedes the bytes of a connection. */
 export interface ProxyHeader {
-  /** Bytes that it takes. */
+  /** Its length in bytes. */
   readonly length: number;
-  /** The client's address; empty where the balancer speaks for itself (LOCAL, UNKNOWN). */
+  /** The client's address; empty if the balancer opened the connection itself (LOCAL) or does not know it (UNKNOWN). */
   readonly address: string;
 }
 
-/** Reads the header at the start of `bytes`; null if they begin with something else, which ends the connection. */
+/** Parses a header at the start of `bytes`; null if there is none, in which case the connection must end. */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader | typeof NEED_MORE_PROXY | null {
   const compared = Math.min(bytes.length, signature.length);
   if (bytes.compare(signature, 0, compared, 0, compared) === 0) {
@@ -58,7 +58,7 @@ function readVersionTwo(bytes: Buffer): ProxyHeader | typeof NEED_MORE_PROXY | n
 function ipv6Text(address: Buffer): string {
   const groups: string[] = [];
   for (let at = 0; at < address.length; at += 2) groups.push(address.readUInt16BE(at).toString(16));
-  // The URL parser writes IPv6 in its canonical short form (RFC 5952).
+  // The URL parser writes IPv6 addresses in their canonical short form (RFC 5952).
   return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1);
 }
 

@@ -9,17 +9,17 @@ import { acceptTls, connectTls, isShuttingDown, resetOnDestroy, type TlsTarget }
 import { isPeerDone, writeFailureGraceMs } from './write-failure.ts';
 import { WriteQueue } from './write-queue.ts';
 
-/** As of `TcpSocket`, for connections that are read through `net.Socket`. */
+/** Like the one of `TcpSocket`, for connections that are read through `net.Socket`. */
 const sharedReadBuffer = Buffer.allocUnsafeSlow(blockBytes);
 
 /**
- * A connection on Node's own sockets: those with TLS, and plain ones where this Node's handles are not as `TcpSocket`
- * expects them. Reads go through `onread` into one buffer.
+ * A connection on Node's own sockets: every TLS connection, and plain ones if this Node's handles are not as
+ * `TcpSocket` expects them. Reads go through `onread` into one shared buffer.
  */
 export class StreamSocket extends WriteQueue implements ByteSocket {
   private readonly socket: HandledSocket;
   private handler: SocketHandler;
-  /** The peer takes nothing more, but may have sent something: see `PatientSocket`. */
+  /** The peer accepts no more data, but may have sent some: see `PatientSocket`. */
   private writeFailed = false;
   isResumed = false;
   alpnProtocol = '';
@@ -41,14 +41,14 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     if (!readsItself) socket.on('data', onData);
   }
 
-  /** A plain connection that was accepted; reading starts with `resume`. */
+  /** Wraps an accepted plain connection. Reading starts with `resume`. */
   static accepted(handle: TcpHandle, handler: SocketHandler, writeBufferBytesMax: number): StreamSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
     const socket = socketOn(handle, { writableHighWaterMark: writeBufferBytesMax, onread });
     return new StreamSocket(socket as HandledSocket, handler, true);
   }
 
-  /** As `accepted`, and begins the handshake; `onConnected` follows when it is done. */
+  /** Like `accepted`, but starts the TLS handshake. `onConnected` follows when it is complete. */
   static acceptedTls(
     accepted: TcpHandle | Socket,
     handler: SocketHandler,
@@ -64,8 +64,8 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   }
 
   /**
-   * As `connecting`, with a handshake that offers `session` where there is one.
-   * @param onSession gets the sessions that later connections can resume.
+   * Like `connecting`, with a TLS handshake that offers `session` unless it is null.
+   * @param onSession receives the sessions that later connections can resume.
    */
   static connectingTls(
     target: TlsTarget,
@@ -84,7 +84,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     return byteSocket;
   }
 
-  /** Connects; `onConnected` or `onClosed` follows. Reading starts by itself. */
+  /** Connects; `onConnected` or `onClosed` follows. Reading then starts automatically. */
   static connecting(hostname: string, port: number, handler: SocketHandler, writeBufferBytesMax: number): StreamSocket {
     const options: NetConnectOpts = {
       host: hostname,
@@ -173,7 +173,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     }
   }
 
-  /** @internal One of the events that carry nothing. */
+  /** @internal One of the events without arguments. */
   tell(event: 'onEnd' | 'onDrain' | 'onConnected' | 'onFinished'): void {
     if (this.closed) return;
     try {
@@ -210,17 +210,17 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   }
 }
 
-/** After an error the block of a part may still be in use, and is left to the collector. */
+/** After an error, the block of a part may still be in use, so it is left to the garbage collector. */
 function recycle(part: Buffer, error: Error | null | undefined): void {
   if (!error) giveBlock(part);
 }
 
-/** A socket that does not end with its first failed write: see `writeFailureGraceMs`. */
+/** A socket that outlives its first failed write: see `writeFailureGraceMs`. */
 class PatientSocket extends Socket {
   byteSocket!: StreamSocket;
   private timer: NodeJS.Timeout | null = null;
 
-  /** More came: there may be still more. */
+  /** More bytes arrived, so even more may follow. */
   heard(): void {
     this.timer?.refresh();
   }
@@ -236,7 +236,7 @@ class PatientSocket extends Socket {
   }
 }
 
-/** Has a TLS socket, which cannot be of that class, wait in the same way. */
+/** Gives a TLS socket, which cannot be of that class, the same grace. */
 function beTlsPatient(socket: HandledSocket): void {
   const destroy = socket.destroy.bind(socket);
   let timer: NodeJS.Timeout | null = null;
@@ -258,7 +258,7 @@ function isFailedWrite(error: NodeJS.ErrnoException | undefined): boolean {
 
 interface HandledSocket extends Socket {
   byteSocket: StreamSocket;
-  /** During the write-failure grace: more came. */
+  /** During the write-failure grace: more bytes arrived. */
   heard?: () => void;
 }
 
@@ -294,7 +294,7 @@ function onConnect(this: Socket): void {
 
 function onError(this: Socket, error: NodeJS.ErrnoException): void {
   (this as HandledSocket).byteSocket.failed(error);
-  // Node only tells of what goes wrong with TLS behind the handshake, and leaves the connection open.
+  // After the handshake, Node only reports TLS errors and leaves the connection open.
   if (!this.destroyed) this.destroy();
 }
 

@@ -2,16 +2,16 @@ import { isIPv6, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
 /**
- * What Node has below `net.Socket`: a handle of libuv, and the requests that connect it and write to it. They are not
- * public, and this is the one file that looks for them. Where a Node does not have them as they are expected here, `streams` is null, and connections
- * are served through `net.Socket`: the same, at a higher price.
+ * What lies below `net.Socket`: libuv's handle, and the requests that connect it and write to it. They are not public,
+ * and only this file looks for them. If a version of Node lacks them or has others, `streams` is null and connections
+ * are served through `net.Socket`, which behaves the same but costs more.
  */
 
-/** A TCP connection of libuv. Calls return 0, or a negative number of libuv's errors. */
+/** libuv's TCP connection. Calls return 0 or one of libuv's negative error numbers. */
 export interface TcpHandle {
-  /** Called with each read; `state[kReadBytesOrError]` says of how many bytes. Returns the buffer for the next, if another. */
+  /** Called for each read; `state[kReadBytesOrError]` is its length. May return another buffer for the next read. */
   onread: (this: TcpHandle) => Buffer | undefined;
-  /** Of `net.Socket`, which it would keep alive. */
+  /** The `net.Socket`, which this reference would keep alive. */
   owner: unknown;
   readonly writeQueueSize: number;
   useUserBuffer(buffer: Buffer): void;
@@ -31,7 +31,7 @@ export interface TcpHandle {
   connect6(request: ConnectRequest, address: string, port: number): number;
 }
 
-/** Is in use by libuv only where a write could not be done at once. */
+/** libuv uses it only if a write could not complete at once. */
 export interface WriteRequest {
   oncomplete: ((this: this, status: number) => void) | undefined;
 }
@@ -47,7 +47,7 @@ interface ConnectRequest {
 export interface Streams {
   readonly WriteWrap: new () => WriteRequest;
   readonly ShutdownWrap: new () => ShutdownRequest;
-  /** Further results of the last call of a handle, or to `onread`. */
+  /** Further results of the last call of a handle or of `onread`. */
   readonly streamBaseState: Int32Array;
   readonly kReadBytesOrError: number;
   readonly kLastWriteWasAsync: number;
@@ -56,14 +56,14 @@ export interface Streams {
 interface Connections {
   readonly TCP: new (kind: number) => TcpHandle;
   readonly TCPConnectWrap: new () => ConnectRequest;
-  /** Kinds of a handle. */
+  /** Kinds of handles. */
   readonly constants: { readonly SOCKET: number };
 }
 
-/** The end of what the peer sends, as libuv says it. */
+/** libuv's code for the end of the peer's data. */
 export const endOfStream = -4095;
 
-/** Methods that a handle has to have. They are looked for before any is used. */
+/** The methods that a handle must have. All are checked before any is used. */
 const methods = [
   'useUserBuffer',
   'readStart',
@@ -105,7 +105,7 @@ function findBinding<Binding>(name: string, isAsExpected: (found: Partial<Bindin
   const { binding } = process as unknown as { binding?: (name: string) => Binding };
   const { noDeprecation } = process;
   try {
-    // Where warnings of what is to be deprecated are asked for, there is one for this, which helps nobody.
+    // With warnings about pending deprecations enabled, Node would emit one for this call. It would help nobody.
     process.noDeprecation = true;
     const found = binding?.call(process, name);
     return found !== undefined && isAsExpected(found) ? found : null;
@@ -117,8 +117,8 @@ function findBinding<Binding>(name: string, isAsExpected: (found: Partial<Bindin
 }
 
 /**
- * Takes the handle away from a socket, which is of no use after that.
- * @returns null where the socket has none: it is left as it is.
+ * Takes the handle out of a socket, which is unusable after that.
+ * @returns null if the socket has none; it then stays as it is.
  */
 export function takeHandle(socket: Socket): TcpHandle | null {
   const carrier = socket as unknown as { _handle: TcpHandle | null };
@@ -131,8 +131,8 @@ export function takeHandle(socket: Socket): TcpHandle | null {
 
 /**
  * Connects to an address.
- * @param onDone called later, with 0 or the error.
- * @returns the handle, or the error where that is known at once.
+ * @param onDone called later, with 0 or the error number.
+ * @returns the handle, or the error number if the call failed at once.
  */
 export function connectHandle(address: string, port: number, onDone: (status: number) => void): TcpHandle | number {
   const { TCP, TCPConnectWrap, constants } = connections as Connections;
@@ -145,23 +145,23 @@ export function connectHandle(address: string, port: number, onDone: (status: nu
   return status;
 }
 
-/** The usual socket on a handle. */
+/** Node's own socket on a handle. */
 export function socketOn(handle: TcpHandle, options: object = {}): Socket {
   return new Socket({ handle, allowHalfOpen: true, pauseOnCreate: true, ...options } as object);
 }
 
-/** Whether it is what every Node's sockets have. */
+/** Checks for the methods that every version of Node has. */
 function isHandle(handle: unknown): handle is TcpHandle {
   return typeof handle === 'object' && handle !== null && 'readStart' in handle && 'getpeername' in handle;
 }
 
-/** The address of the other end; empty where it is gone already. */
+/** The peer's address; empty if the peer has gone. */
 export function peerAddress(handle: TcpHandle): string {
   const peer: { address?: string } = {};
   return handle.getpeername(peer) === 0 ? (peer.address ?? '') : '';
 }
 
-/** The error of a number that a handle has returned. */
+/** The error for a number that a handle returned. */
 export function systemError(status: number, syscall: string): NodeJS.ErrnoException {
   const code = getSystemErrorName(status);
   return Object.assign(new Error(`${syscall} ${code}`), { errno: status, code, syscall });

@@ -15,66 +15,66 @@ import { isPeerDone, writeFailureGraceMs } from './write-failure.ts';
 import { copyOf, joinBytesMax, WriteQueue } from './write-queue.ts';
 
 /**
- * libuv reads and hands over in one step: the bytes are good until the callback returns, and one buffer serves all
- * connections of the worker. An idle one thus holds no read buffer at all.
+ * libuv reads and delivers in one step: the bytes are valid until the callback returns, and one buffer serves all
+ * connections of the worker. An idle connection therefore needs no read buffer.
  */
 const sharedReadBuffer = Buffer.allocUnsafeSlow(blockBytes);
 
-/** A read of as much shows that a body streams: the next is into a block of the connection's own. */
+/** A read of at least this size shows that a body is streaming: the next read gets a block of its own. */
 const streamingBytesMin = blockBytes / 2;
 
-/** The block whose bytes are just handed over, where it can be lent; and who has queued views of it. */
+/** The block whose bytes are being delivered, if it can be lent, and the socket that has queued views of it. */
 let handedOver: ReadBlock | null = null;
 let borrower: TcpSocket | null = null;
 
-/** Used only where there are streams: see `PlainSocket`. */
+/** Used only if `streams` is not null: see `PlainSocket`. */
 const { ShutdownWrap, WriteWrap, streamBaseState, kLastWriteWasAsync, kReadBytesOrError } = (streams ?? {}) as Streams;
 
-/** `flush` has returned false: `onDrain` is due. */
+/** `flush` returned false: `onDrain` is due. */
 const NEEDS_DRAIN = 1;
 const WANTS_TO_READ = 2;
-/** The peer sends no more. */
+/** The peer has half-closed. */
 const HAS_ENDED = 4;
-/** `end` was called; everything written has left and libuv shuts down; the peer has got the end. */
+/** Three steps: `end` was called; everything written has left and libuv is shutting down; the shutdown is complete. */
 const IS_ENDING = 8;
 const IS_SHUTTING_DOWN = 256;
 const IS_FINISHED = 16;
-/** A failed write begins a grace (`writeFailureGraceMs`); one has failed. */
+/** Whether a failed write starts a grace (`writeFailureGraceMs`), and whether one has failed. */
 const IS_PATIENT = 32;
 const WRITE_FAILED = 64;
 const CLOSED = 128;
 
-/** A request for the next write: most are done at once, and leave it unused. */
+/** The request for the next write. Most writes complete at once and leave it unused. */
 let spareRequest: OwnedWrite | null = null;
 
 interface OwnedWrite extends WriteRequest {
   socket?: TcpSocket;
-  /** What libuv still reads from: blocks with copies, and one that is lent. */
+  /** What libuv still reads from: blocks with copies, and one lent block. */
   parts?: readonly (string | Buffer)[];
   lent?: ReadBlock | null;
 }
 
-/** A handle says with each call which socket it is of. */
+/** Each call of a handle thus finds its socket. */
 interface OwnedHandle extends TcpHandle {
   socket: TcpSocket;
 }
 
 /**
- * A plain connection, directly on its handle. `net.Socket` does the same with two streams, an event for each thing that
- * happens, and a turn of the tick queue for each write; docs/performance.md ("What was tried") has what that costs.
+ * A plain connection directly on its handle. For the same job, `net.Socket` takes two streams, an event for everything
+ * that happens, and a turn of the tick queue for each write; docs/performance.md ("What was tried") lists the cost.
  */
 export class TcpSocket extends WriteQueue implements ByteSocket {
   private handler: SocketHandler;
-  /** Null before the name is resolved, and once it is to be closed. */
+  /** Null before the name is resolved, and once closing has begun. */
   private handle: OwnedHandle | null = null;
-  /** While it connects to a name: Node resolves it, and tries its addresses (RFC 8305). */
+  /** While connecting to a name: Node resolves it and tries its addresses (RFC 8305). */
   private connector: Socket | null = null;
-  /** The block that it reads a body into; null for the shared buffer. */
+  /** The block it reads a body into; null for the shared buffer. */
   private block: ReadBlock | null = null;
   private readonly writeBufferBytesMax: number;
-  /** Writes that libuv has not ended. */
+  /** Writes that libuv has not completed. */
   private writesPending = 0;
-  /** What holds of it, one bit each: an idle tunnel is mostly its two sockets. */
+  /** The connection's state, one bit each: two sockets are most of the memory of an idle tunnel. */
   private flags = 0;
   private graceTimer: NodeJS.Timeout | null = null;
   private error: NodeJS.ErrnoException | null = null;
@@ -86,7 +86,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     if (isPatient) this.set(IS_PATIENT);
   }
 
-  /** A connection that was accepted; reading starts with `resume`. */
+  /** Wraps an accepted connection. Reading starts with `resume`. */
   static accepted(handle: TcpHandle, handler: SocketHandler, writeBufferBytesMax: number): TcpSocket {
     const socket = new TcpSocket(handler, writeBufferBytesMax, false);
     socket.useHandle(handle);
@@ -94,8 +94,8 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   }
 
   /**
-   * Connects; `onConnected` or `onClosed` follows. Reading starts by itself. It does not end with its first failed
-   * write: see `writeFailureGraceMs`.
+   * Connects; `onConnected` or `onClosed` follows. Reading then starts automatically. The connection outlives its first
+   * failed write: see `writeFailureGraceMs`.
    */
   static connecting(hostname: string, port: number, handler: SocketHandler, writeBufferBytesMax: number): TcpSocket {
     const socket = new TcpSocket(handler, writeBufferBytesMax, true);
@@ -220,7 +220,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
       connector.pause();
       const handle = takeHandle(connector);
       if (handle === null) {
-        connector.destroy(new Error('the connection has no handle of the kind that is known'));
+        connector.destroy(new Error('the connection has no handle of a known kind'));
         return;
       }
       connector.removeAllListeners();
@@ -247,7 +247,10 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     handle.onread = onRead as TcpHandle['onread'];
   }
 
-  /** @internal A read of so many bytes, or its error. @returns what to read into from now on, if something else. */
+  /**
+   * @internal `length` bytes were read, or it is an error number. @returns another buffer to read into from now on, if
+   * any.
+   */
   hasRead(length: number): Buffer | undefined {
     if (this.handle === null || length === 0) return undefined;
     if (length > 0) {
@@ -273,7 +276,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     return undefined;
   }
 
-  /** @returns the buffer to read into from now on, if another. */
+  /** @returns another buffer to read into from now on, if any. */
   private changeBlock(length: number): Buffer | undefined {
     const { block } = this;
     const isStreaming = this.handle !== null && length >= streamingBytesMin && this.handler.isStreaming;
@@ -289,7 +292,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.block = null;
   }
 
-  /** Queued views of the bytes that are handed over have to outlast the call. */
+  /** Copies the queued views of the bytes being delivered, because they must outlast the call. */
   private keepBorrowed(): void {
     borrower = null;
     if (this.parts !== null) {
@@ -327,7 +330,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     request.lent?.lend();
   }
 
-  /** @internal A write that could not be done at once has ended. */
+  /** @internal A write that could not complete at once has ended. */
   hasWritten(status: number): void {
     this.writesPending--;
     if (this.handle === null) return;
@@ -355,12 +358,12 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.graceTimer = setTimeout(() => this.close(error, false), writeFailureGraceMs);
   }
 
-  /** Only once what was written has left: a connection that is being shut down cannot be reset. */
+  /** Called only when everything written has left: a connection that is shutting down cannot be reset. */
   private shutDown(handle: TcpHandle): void {
     this.set(IS_SHUTTING_DOWN);
     const request = new ShutdownWrap();
     request.oncomplete = () => this.finished();
-    // A connection that has been reset already has nothing to shut down.
+    // A connection that has already been reset has nothing to shut down.
     if (handle.shutdown(request) !== 0) process.nextTick(() => this.finished());
   }
 
@@ -382,10 +385,10 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     this.handle = null;
     this.error ??= error;
     this.dropQueue();
-    // While its bytes are handed over, `hasRead` leaves it.
+    // While its bytes are being delivered, `hasRead` does this.
     if (this.block !== handedOver) this.leaveBlock();
     if (this.graceTimer !== null) clearTimeout(this.graceTimer);
-    // A handle whose reset is refused, as it is while the connection is being shut down, cannot be closed any more.
+    // While the connection is shutting down, libuv refuses a reset, and the handle could then not be closed any more.
     const canReset = this.is(IS_FINISHED) || !this.is(IS_SHUTTING_DOWN);
     if (isReset && canReset) handle.reset(onClosed as () => void);
     else handle.close(onClosed as () => void);
@@ -403,7 +406,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     }
   }
 
-  /** Whether one of the flags is set. */
+  /** Whether any of the flags is set. */
   private is(flags: number): boolean {
     return (this.flags & flags) !== 0;
   }
@@ -459,7 +462,7 @@ function onRead(this: OwnedHandle): Buffer | undefined {
 
 function onWritten(this: OwnedWrite, status: number): void {
   const { lent, parts, socket } = this;
-  // After an error a block may still be in use, and is left to the collector.
+  // After an error, a block may still be in use, so it is left to the garbage collector.
   if (parts !== undefined && status === 0) recycle(parts);
   lent?.returned();
   socket?.hasWritten(status);

@@ -4,13 +4,13 @@ import type { BackendTls } from '../tls/backend-tls.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
 import { socketOn, type TcpHandle } from './tcp-handle.ts';
 
-/** As of `net`: reads go into one buffer instead of one each. */
+/** `onread` of `net`: all reads go into one buffer, instead of a new one for each. */
 interface ReadInto {
   readonly buffer: Buffer;
   readonly callback: (this: Socket, length: number, bytes: Uint8Array) => boolean;
 }
 
-/** The parts of Node's handles and sockets that are used besides the public interface. */
+/** The non-public parts of Node's handles and sockets that are used here. */
 interface TlsInternals {
   _wrapHandle(wrap: unknown, handle: unknown, isWriting: boolean): unknown;
   _releaseControl?(): boolean;
@@ -19,42 +19,42 @@ interface TlsInternals {
 
 type AcceptedOptions = TLSSocketOptions & { acceptedHandle: unknown; onread: ReadInto; allowHalfOpen: boolean };
 
-/** The peer of a TLS connection that we make. */
+/** The peer of an outgoing TLS connection. */
 export interface TlsTarget {
   readonly hostname: string;
   readonly port: number;
-  /** For SNI, and the name that its certificate has to have. */
+  /** For SNI. The peer's certificate must be valid for it. */
   readonly serverName: string;
   /** Offered in this order (RFC 7301). */
   readonly alpnProtocols: readonly string[];
 }
 
 /**
- * The server's side of a TLS connection, directly on the handle of an accepted one. Node makes such a socket only on
- * top of the accepted one, which reads into a new buffer each time and keeps two sockets for each connection.
+ * The server side of a TLS connection, directly on an accepted handle. Node itself puts such a socket on top of the
+ * accepted one, which allocates a buffer for each read and keeps two sockets per connection.
  */
 class AcceptedTlsSocket extends TLSSocket {
   constructor(options: AcceptedOptions) {
     super(undefined as unknown as Socket, options);
-    // It is not of `connect`, which is what Node takes a socket without another one below it for.
+    // Without a socket below, Node assumes that this one comes from `connect`.
     (this as { connecting: boolean }).connecting = false;
   }
 
-  /** Called by the constructor, before there are any fields. */
+  /** Called by the constructor, before any field exists. */
   _wrapHandle(wrap: unknown, _handle: unknown, isWriting: boolean): unknown {
     const { acceptedHandle } = (this as unknown as { _tlsOptions: AcceptedOptions })._tlsOptions;
     return (TLSSocket.prototype as unknown as TlsInternals)._wrapHandle.call(this, wrap, acceptedHandle, isWriting);
   }
 }
 
-/** Whether this Node has what `AcceptedTlsSocket` stands on; else accepted sockets are wrapped as Node does it. */
+/** Whether this Node has what `AcceptedTlsSocket` needs; otherwise accepted sockets are wrapped in Node's own way. */
 const canUseHandle = typeof (TLSSocket.prototype as unknown as TlsInternals)._wrapHandle === 'function';
 
 /**
- * Begins the server's handshake on an accepted connection. `secure` is emitted when it is done.
- * @param alpnProtocols in the order of preference (RFC 7301); a client that offers none of them is served without.
- * @param accepted a socket where bytes of it have been read, which only Node's own way can hand on.
- * @returns the socket, and whether it reads through `onread`; else it emits `data`.
+ * Starts the server's handshake on an accepted connection. The socket emits `secure` when it is complete.
+ * @param alpnProtocols in order of preference (RFC 7301); a client that offers none of them is served without ALPN.
+ * @param accepted a socket if bytes of it have been read: only Node's own way can pass those on.
+ * @returns the socket, and whether it reads through `onread`; otherwise it emits `data`.
  */
 export function acceptTls(
   accepted: TcpHandle | Socket,
@@ -85,12 +85,12 @@ export function acceptTls(
   } else {
     socket = new TLSSocket(socketOn(accepted), options);
   }
-  // Until then Node takes an error for one of the handshake, and keeps it from us.
+  // Until this call, Node takes every error for one of the handshake and hides it.
   socket.once('secure', () => void (socket as unknown as TlsInternals)._releaseControl?.());
   return { socket, readsItself };
 }
 
-/** Connects to a backend and begins the handshake; `secureConnect` is emitted when it is done and verified. */
+/** Connects to a backend and starts the handshake. `secureConnect` is emitted once it is complete and verified. */
 export function connectTls(
   { hostname, port, serverName, alpnProtocols }: TlsTarget,
   { context, verify }: BackendTls,
@@ -103,7 +103,7 @@ export function connectTls(
     port,
     secureContext: context as SecureContext,
     rejectUnauthorized: verify,
-    // RFC 6066 section 3: no address as a server name.
+    // RFC 6066 section 3: an address is not a valid server name.
     servername: isIP(serverName) === 0 ? serverName : '',
     ALPNProtocols: [...alpnProtocols],
     allowHalfOpen: true,
@@ -116,8 +116,8 @@ export function connectTls(
 }
 
 /**
- * Has a TLS socket's connection closed with a reset when it is destroyed, which Node offers for plain ones only. Not
- * while it is being shut down: the reset would be refused, and the handle could not be closed any more.
+ * Makes `destroy` close a TLS connection with a reset, which Node offers only for plain ones. Does nothing while the
+ * connection is shutting down: the reset would be refused, and the handle could then not be closed any more.
  */
 export function resetOnDestroy(socket: Socket): void {
   const tcp = (socket as unknown as TlsInternals)._handle?._parent;
@@ -125,7 +125,7 @@ export function resetOnDestroy(socket: Socket): void {
   tcp.close = (done) => void tcp.reset?.(done);
 }
 
-/** Whether all that was written before its end has been given to the system, and the end not yet. */
+/** Whether all data written before the end has reached the kernel, but the end itself has not. */
 export function isShuttingDown(socket: Socket): boolean {
   return socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
 }

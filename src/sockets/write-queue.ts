@@ -1,15 +1,17 @@
 import { blockBytes, takeBlock } from './blocks.ts';
 
-/** Up to here bytes are joined with the text around them, beyond they are copied and written as a buffer. */
+/**
+ * Up to this length, in bytes, data is joined with the text around it; longer data is copied and written as a buffer.
+ */
 export const joinBytesMax = 16 * 1024;
 
-/** What waits to be written: the part that all sockets have in common. */
+/** Data queued for writing: the common part of all sockets. */
 export abstract class WriteQueue {
-  /** Bytes queued since the beginning. */
+  /** Bytes queued since the connection began. */
   bytesQueued = 0;
-  /** Waits for `flush`, as latin1; the usual case. */
+  /** Latin1 text that waits for `flush`; usually all there is. */
   protected text = '';
-  /** Waits before `text`, if it is not text alone. Buffers are views of blocks. */
+  /** Parts queued before `text`, if there is more than text. Buffers are views of blocks. */
   protected parts: (string | Buffer)[] | null = null;
 
   abstract flush(): boolean;
@@ -34,7 +36,7 @@ export abstract class WriteQueue {
     this.push(copyOf(bytes, start, end));
   }
 
-  /** Queues a part behind the text before it. */
+  /** Queues a part after the text before it. */
   protected push(part: Buffer): void {
     this.parts ??= [];
     if (this.text !== '') this.parts.push(this.text);
@@ -48,7 +50,7 @@ export abstract class WriteQueue {
   }
 }
 
-/** A copy of `bytes[start, end)`, at most a block, in a block of its own. */
+/** Copies `bytes[start, end)`, at most `blockBytes`, into a block of its own. */
 export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
   const block = takeBlock();
   bytes.copy(block, 0, start, end);
