@@ -22,13 +22,13 @@ function started(framing: Framing, length = 0, trailerBytesMax = 1000): BodyRead
   return reader;
 }
 
-test('no body is done at once, and takes nothing', () => {
+test('without a body, the reader is done at once and takes nothing', () => {
   const reader = started(Framing.NONE);
   assert.equal(reader.done, true);
   assert.deepEqual(feed(reader, 'GET'), { stop: 0, pieces: [] });
 });
 
-test('a body of a length stops there', () => {
+test('a body with a length stops there', () => {
   const reader = started(Framing.LENGTH, 5);
   assert.deepEqual(feed(reader, 'hel'), { stop: 3, pieces: ['hel'] });
   assert.equal(reader.done, false);
@@ -37,7 +37,7 @@ test('a body of a length stops there', () => {
   assert.equal(reader.done, true);
 });
 
-test('a body without length lasts until the end of the connection', () => {
+test('a body without a length lasts until the end of the connection', () => {
   const reader = started(Framing.CLOSE);
   assert.deepEqual(feed(reader, 'anything\r\n0\r\n\r\n').pieces, ['anything\r\n0\r\n\r\n']);
   assert.equal(reader.done, false);
@@ -45,7 +45,7 @@ test('a body without length lasts until the end of the connection', () => {
   assert.equal(reader.done, true);
 });
 
-test('chunks give their data, and their extensions are dropped', () => {
+test('chunks yield their data without their extensions', () => {
   const reader = started(Framing.CHUNKED);
   const text = '5;a=b\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n';
   assert.deepEqual(feed(reader, `${text}rest`), { stop: text.length, pieces: ['hello', '0123456789'] });
@@ -53,20 +53,20 @@ test('chunks give their data, and their extensions are dropped', () => {
   assert.equal(reader.trailers, null);
 });
 
-test('chunks that end with the connection are not whole', () => {
+test('a chunked body that ends with the connection is incomplete', () => {
   const reader = started(Framing.CHUNKED);
   feed(reader, '5\r\nhello\r\n0\r\n');
   assert.equal(reader.connectionEnded(), false);
 });
 
-test('trailers are kept where they may be passed on', () => {
+test('forwardable trailers are kept', () => {
   const reader = started(Framing.CHUNKED);
   const text = '0\r\nX-A: b\r\nContent-Length: 5\r\nSet-Cookie: a\r\nX-C:d \r\n\r\n';
   assert.equal(feed(reader, `${text}GET`).stop, text.length);
   assert.equal(reader.trailers?.forwardable, 'X-A: b\r\nX-C:d \r\n');
 });
 
-test('trailers may come byte by byte, and stop behind their end', () => {
+test('trailers can arrive byte by byte, and stop at their end', () => {
   const reader = started(Framing.CHUNKED);
   const text = '0\r\nX-A: b\r\nHost: c\r\n\r\n';
   for (const byte of text) assert.equal(feed(reader, byte).stop, 1);
@@ -75,7 +75,7 @@ test('trailers may come byte by byte, and stop behind their end', () => {
   assert.equal(feed(reader, 'GET').stop, 0);
 });
 
-test('nothing of one body is left for the next', () => {
+test('a body leaves nothing behind for the next one', () => {
   const reader = started(Framing.CHUNKED);
   feed(reader, '5;aaa\r\nhello\r\n0\r\nX: y\r\n\r\n');
   reader.start(Framing.CHUNKED, 0);
@@ -117,20 +117,20 @@ describe('chunks are refused', () => {
     });
   }
 
-  test('with endless extensions, also over many chunks', () => {
+  test('with endless extensions, even over many chunks', () => {
     const reader = started(Framing.CHUNKED);
     const extension = 'a'.repeat(100);
     for (let count = 0; count < 1000 && reader.refusal === ''; count++) feed(reader, `1;${extension}\r\nx\r\n`);
     assert.equal(reader.refusal, 'chunk extensions too long');
   });
 
-  test('but not a long body with a short extension in every chunk', () => {
+  test('but not in a long body with a short extension in every chunk', () => {
     const reader = started(Framing.CHUNKED);
     for (let count = 0; count < 10_000; count++) feed(reader, '1;a=b;c=d\r\nx\r\n');
     assert.equal(reader.refusal, '');
   });
 
-  test('with too many trailer fields, or bytes of them', () => {
+  test('with too many trailer fields or bytes', () => {
     const many = started(Framing.CHUNKED);
     feed(many, `0\r\n${'X: y\r\n'.repeat(33)}\r\n`);
     assert.equal(many.refusal, 'trailer: too many fields');

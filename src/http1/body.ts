@@ -2,7 +2,7 @@ import { CR, classOf, hexValue, LF, SEMICOLON, VALUE } from '../http/bytes.ts';
 import { Framing, type HeadLimits } from './head.ts';
 import { TrailerSection } from './trailers.ts';
 
-/** Where the data of a body goes. The view is valid only during the call. */
+/** Receives the data of a body. The view is valid only during the call. */
 export interface BodySink {
   onBodyData(bytes: Buffer, start: number, end: number): void;
 }
@@ -16,27 +16,30 @@ const DATA_CR = 5;
 const DATA_LF = 6;
 const TRAILERS = 7;
 
-/** Digits of a chunk size: 13 stay within the safe integers. */
+/** Hexadecimal digits of a chunk size: 13 stay within the safe integers. */
 const sizeDigitsMax = 13;
 /**
- * Bytes of chunk extensions, which are read and dropped, beyond those that come with data (RFC 9112 section 7.1.1 asks
- * for a limit): each chunk may have some, so that a body without end can go on.
+ * Limit for the extensions of a body's chunks, which are read and dropped (RFC 9112 section 7.1.1 asks for a limit).
+ * The allowance below for each chunk does not count, so that an endless body can continue.
  */
 const extensionBytesMax = 16 * 1024;
 const extensionBytesPerChunk = 16;
 const trailerFieldsMax = 32;
 
 /**
- * The body of one message, taken out of its framing: a state machine over views, which may end anywhere.
- * Serves message after message.
+ * Removes the framing from the body of a message: a state machine over views, which may end anywhere. One reader serves
+ * message after message.
  */
 export class BodyReader {
   framing: Framing = Framing.NONE;
-  /** Whether the whole body has been read. With CLOSE, only the end of the connection tells: see `connectionEnded`. */
+  /**
+   * Whether the body has been read completely. With CLOSE, only the end of the connection shows it: see
+   * `connectionEnded`.
+   */
   done = true;
-  /** Why the framing is broken; empty while it is fine. */
+  /** Why the framing is invalid; empty while it is valid. */
   refusal = '';
-  /** The trailer fields of a chunked body, complete once `done`; null without any. */
+  /** The trailer fields of a chunked body, complete once `done`; null if there are none. */
   trailers: TrailerSection | null = null;
   private remaining = 0;
   private state = SIZE_FIRST;
@@ -46,7 +49,7 @@ export class BodyReader {
   private trailerBytes: Buffer | null = null;
   private readonly trailerBytesMax: number;
 
-  /** @param trailerBytesMax bytes that a trailer section may have. */
+  /** @param trailerBytesMax largest trailer section, in bytes. */
   constructor(trailerBytesMax: number) {
     this.trailerBytesMax = trailerBytesMax;
   }
@@ -62,7 +65,7 @@ export class BodyReader {
     this.trailerBytes = null;
   }
 
-  /** Takes what belongs to the body from `bytes[start, end)`; returns where it stopped: done, refused, or at `end`. */
+  /** Consumes the body's part of `bytes[start, end)`. @returns where it stopped: done, refused, or at `end`. */
   read(bytes: Buffer, start: number, end: number, sink: BodySink): number {
     if (this.done) return start;
     if (this.framing === Framing.LENGTH) {
@@ -77,13 +80,13 @@ export class BodyReader {
     return end;
   }
 
-  /** The peer ended the connection: ends a body that lasts until then. @returns whether the body is whole. */
+  /** The peer ended the connection, and with it a body framed by CLOSE. @returns whether the body is complete. */
   connectionEnded(): boolean {
     if (this.framing === Framing.CLOSE) this.done = true;
     return this.done;
   }
 
-  /** In one piece, as `Head.readFields`. */
+  /** In one piece, like `Head.readFields`. */
   private readChunked(bytes: Buffer, start: number, end: number, sink: BodySink): number {
     let at = start;
     while (at < end) {
@@ -157,7 +160,7 @@ export class BodyReader {
   }
 
   private readTrailers(bytes: Buffer, start: number, end: number): number {
-    // Nearly always there are none, and the last two bytes are at hand.
+    // There are hardly ever any trailers, and the last two bytes are usually available.
     if (this.trailerBytes === null && end - start >= 2 && bytes[start] === CR && bytes[start + 1] === LF) {
       this.done = true;
       return start + 2;

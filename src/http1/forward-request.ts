@@ -6,8 +6,8 @@ import { isHopByHop } from './head.ts';
 import { RequestHead } from './request-head.ts';
 
 /**
- * The head of a request to a backend of HTTP/1.1.
- * @param backendKeepAlive whether the backend is asked to keep the connection.
+ * The head of a request to an HTTP/1.1 backend.
+ * @param backendKeepAlive whether to ask the backend to keep the connection.
  */
 export function requestHeadText(request: RequestView, edits: FieldEdits, backendKeepAlive: boolean): string {
   return request instanceof RequestHead
@@ -16,8 +16,9 @@ export function requestHeadText(request: RequestView, edits: FieldEdits, backend
 }
 
 /**
- * From HTTP/1: what is unchanged is taken over in runs, as the client wrote it. Hop-by-hop fields go first (RFC 9110
- * section 7.6.1), our own are added after that, so that no client can strip them (CVE-2024-45410, CVE-2025-48865).
+ * From HTTP/1: copies runs of unchanged lines as the client wrote them. Hop-by-hop fields are removed first (RFC 9110
+ * section 7.6.1) and the proxy's own fields added after that, so that no client can strip those (CVE-2024-45410,
+ * CVE-2025-48865).
  */
 function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAlive: boolean): string {
   const { text, nominated, fieldCount } = head;
@@ -58,10 +59,10 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
 
 function isDropped(head: RequestHead, field: number, number: number, dropped: number): boolean {
   if (isHopByHop(number) || number === Field.ALIAS || ((dropped >>> number) & 1) !== 0) return true;
-  // On HTTP/1.0 an Expect means nothing (RFC 9110 section 10.1.1).
+  // HTTP/1.0 does not know Expect (RFC 9110 section 10.1.1).
   if (number === Field.EXPECT) return !head.expectContinue;
   if (head.nominated === null || number === Field.CONTENT_LENGTH || number === Field.TRANSFER_ENCODING) return false;
-  // A client cannot remove what a trusted peer says of it (CVE-2024-45410).
+  // A client must not be able to remove what a trusted peer says about it (CVE-2024-45410).
   if (((identityFields >>> number) & 1) !== 0) return false;
   return head.nominated.includes(head.fieldName(field).toLowerCase());
 }

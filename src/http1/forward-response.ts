@@ -4,29 +4,29 @@ import type { ResponseView } from '../http/message.ts';
 import { Framing, isHopByHop } from './head.ts';
 import { ResponseHead } from './response-head.ts';
 
-/** How a response reaches the client. */
+/** How a response goes to the client. */
 export interface ResponseShape {
-  /** The HTTP/1 minor version that the client speaks. */
+  /** HTTP/1 minor version of the client. */
   readonly versionMinor: number;
-  /** Framing towards the client: CHUNKED where the length is not known and the client is of 1.1. */
+  /** Framing towards the client: CHUNKED if the length is unknown and the client speaks HTTP/1.1. */
   readonly framing: Framing;
   readonly keepAlive: boolean;
   /** Further fields, such as the debug fields; null for none. */
   readonly added: FieldLines | null;
 }
 
-/** The framing of a response towards a client of HTTP/1: the backend's, unless the client's version cannot have it. */
+/** The framing of a response to an HTTP/1 client: that of the backend, unless the client's version lacks it. */
 export function clientFraming(response: ResponseView, versionMinor: number): Framing {
   if (response.bodyLength < 0) return versionMinor === 1 ? Framing.CHUNKED : Framing.CLOSE;
   return response.bodyLength > 0 ? Framing.LENGTH : Framing.NONE;
 }
 
-/** The head of a response to a client of HTTP/1. */
+/** The head of a response to an HTTP/1 client. */
 export function responseHeadText(response: ResponseView, shape: ResponseShape): string {
   return response instanceof ResponseHead ? forwardResponseHead(response, shape) : writeResponseHead(response, shape);
 }
 
-/** From HTTP/1: unchanged runs as the backend wrote them, hop-by-hop fields taken out. */
+/** From HTTP/1: copies runs of unchanged lines as the backend wrote them, without hop-by-hop fields. */
 function forwardResponseHead(response: ResponseHead, shape: ResponseShape): string {
   const { text, fieldCount } = response;
   let out: string;
@@ -35,7 +35,7 @@ function forwardResponseHead(response: ResponseHead, shape: ResponseShape): stri
     out = '';
     runStart = 0;
   } else {
-    // The version is ours (RFC 9110 section 2.5), and 1.0 for a client of 1.0.
+    // An intermediary sends its own version (RFC 9110 section 2.5), and 1.0 to a client that speaks 1.0.
     out = shape.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
     runStart = 8;
   }
@@ -62,7 +62,7 @@ function forwardResponseHead(response: ResponseHead, shape: ResponseShape): stri
   return `${out}\r\n`;
 }
 
-/** From any other protocol, whose responses have no reason phrase and no framing fields but a length. */
+/** From any other protocol: its responses have no reason phrase, and a length as the only framing field. */
 function writeResponseHead(response: ResponseView, shape: ResponseShape): string {
   let out = `HTTP/1.${shape.versionMinor} ${response.status} \r\n`;
   for (let field = 0; field < response.fieldCount; field++) {
@@ -78,7 +78,7 @@ function writeResponseHead(response: ResponseView, shape: ResponseShape): string
   return `${out}\r\n`;
 }
 
-/** The 101 that goes to the client: its handshake was checked, and the protocol that it names is WebSocket. */
+/** The 101 for the client. Its handshake was checked, and the response's protocol is WebSocket. */
 export function switchHeadText(response: ResponseView, added: FieldLines | null): string {
   const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added };
   return `${responseHeadText(response, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;

@@ -17,7 +17,7 @@ function read<Kind extends Head>(head: Kind, ...lines: readonly string[]): Kind 
   return head;
 }
 
-/** The same fields, seen through the interface alone: as a codec of another protocol shows them. */
+/** The same fields, visible only through the interface: as a codec of another protocol shows them. */
 function fieldsOf(view: FieldView): FieldView {
   return {
     fieldCount: view.fieldCount,
@@ -27,7 +27,9 @@ function fieldsOf(view: FieldView): FieldView {
   };
 }
 
-/** The lines of a head, less the reason phrase, which is HTTP/1's alone; their order does not matter. */
+/**
+ * The lines of a head without the reason phrase, which only HTTP/1 has; sorted, because their order does not matter.
+ */
 function linesOf(text: string): string[] {
   const [start = '', ...fields] = text.split('\r\n');
   return [start.replace(/^(HTTP\/1\.[01] \d{3}) .*/, '$1 '), ...fields.sort()];
@@ -35,7 +37,7 @@ function linesOf(text: string): string[] {
 
 const edits = new FieldEdits(fieldSet(Field.X_FORWARDED_FOR), 'X-Forwarded-For: 192.0.2.1\r\n');
 
-test('a request of another protocol gives the head that the same request of HTTP/1 gives', () => {
+test('a request of another protocol has the same head as in HTTP/1', () => {
   const cases: readonly (readonly string[])[] = [
     ['GET /a?b HTTP/1.1', 'Host: a.test', 'X: 1', 'X-Forwarded-For: 6.6.6.6', 'Connection: keep-alive', 'Cookie: a'],
     ['POST / HTTP/1.1', 'Host: a.test', 'Content-Length: 5', 'X_Forwarded_For: 6.6.6.6', 'Keep-Alive: 5'],
@@ -58,7 +60,7 @@ test('a request of another protocol gives the head that the same request of HTTP
   }
 });
 
-test('a response of another protocol gives the head that the same response of HTTP/1 gives', () => {
+test('a response of another protocol has the same head as in HTTP/1', () => {
   const cases: readonly (readonly string[])[] = [
     ['HTTP/1.1 200 OK', 'Content-Length: 5', 'Connection: keep-alive', 'X: 1'],
     ['HTTP/1.1 204 No Content', 'Content-Length: 5', 'Set-Cookie: a', 'Set-Cookie: b'],

@@ -2,15 +2,15 @@ import { COLON, CR, classOf, HTAB, LF, SP, TOKEN, VALUE } from '../http/bytes.ts
 import { Field, fieldNumber } from '../http/field-names.ts';
 import type { FieldView } from '../http/message.ts';
 
-/** Limits of one head; every one is inclusive. */
+/** Limits of one head, all inclusive. */
 export interface HeadLimits {
-  /** Bytes from the first of the start line to the last of the empty line. */
+  /** Bytes from the first of the start line through the last of the empty line. */
   readonly headBytesMax: number;
   readonly headFieldsMax: number;
   readonly targetBytesMax: number;
 }
 
-/** Results of `read`; a positive number is the length of the complete head. */
+/** Results of `read`. A positive result is the length of the complete head. */
 export const NEED_MORE = 0;
 export const REFUSED = -1;
 
@@ -23,22 +23,24 @@ const LINE_FEED = 5;
 const LAST_LINE_FEED = 6;
 const DONE = 7;
 
-/** Numbers kept for each field: its number, and the offsets of its line, the end of its name, and its value. */
+/**
+ * Numbers stored per field: its `Field` number, and the offsets of its line, of the end of its name, and of its value.
+ */
 const STRIDE = 5;
 
 /**
- * The fields of one message head, scanned from bytes as they come; requests and responses add their start line.
- * All offsets count from the first byte of the head. The scan can stop at any byte and go on with more: the caller
- * then passes the same bytes again, followed by the new ones, and nothing is scanned twice.
+ * The fields of one message head, scanned from bytes as they arrive; requests and responses add their start line. All
+ * offsets count from the first byte of the head. A scan can stop at any byte: to continue, the caller passes the same
+ * bytes again, followed by new ones. Nothing is scanned twice.
  *
- * Strict (RFC 9112 sections 2.2 and 5): lines end with CR LF, a name is a token directly before its colon, no folded
- * lines, no control bytes in a value.
+ * The parser is strict (RFC 9112 sections 2.2 and 5): lines end with CR LF, a name is a token directly before its
+ * colon, and folded lines and control bytes in values are refused.
  */
 export abstract class Head implements FieldView {
-  /** The whole head, byte for byte as latin1; set when it is complete. */
+  /** The complete head, one latin1 character per byte; set when it is complete. */
   text = '';
   fieldCount = 0;
-  /** Why the head was refused, in a few words for logs; empty while it is fine. */
+  /** Why the head was refused, in a few words for logs; empty if it was not. */
   refusal = '';
   /** End of the start line: the offset of its CR. */
   protected startLineEnd = 0;
@@ -50,7 +52,7 @@ export abstract class Head implements FieldView {
   private valueStart = 0;
   private valueEnd = 0;
 
-  /** Ready for the next message. */
+  /** Prepares for the next message. */
   reset(): void {
     this.text = '';
     this.fieldCount = 0;
@@ -60,7 +62,7 @@ export abstract class Head implements FieldView {
     this.state = START_LINE;
   }
 
-  /** Whether any byte of a head has been seen. */
+  /** Whether any byte of a head has been read. */
   get started(): boolean {
     return this.position > 0;
   }
@@ -74,7 +76,7 @@ export abstract class Head implements FieldView {
     return this.offsets[field * STRIDE + 1] as number;
   }
 
-  /** Offset behind the CR LF of the field's line. */
+  /** Offset after the CR LF of the field's line. */
   lineEndOffset(field: number): number {
     return field + 1 < this.fieldCount ? (this.offsets[(field + 1) * STRIDE + 1] as number) : this.text.length - 2;
   }
@@ -87,7 +89,7 @@ export abstract class Head implements FieldView {
     return this.text.slice(this.offsets[field * STRIDE + 3] as number, this.offsets[field * STRIDE + 4] as number);
   }
 
-  /** Offset behind the CR LF of the start line. */
+  /** Offset after the CR LF of the start line. */
   get firstFieldOffset(): number {
     return this.startLineEnd + 2;
   }
@@ -116,12 +118,12 @@ export abstract class Head implements FieldView {
   }
 
   /**
-   * Scans the start line from `position`; true when its CR LF has been passed, with `startLineEnd` and `position` set.
-   * False for more, or with `refusal` set.
+   * Scans the start line from `position`. True once past its CR LF, with `startLineEnd` and `position` set; false if it
+   * needs more bytes, or with `refusal` set.
    */
   protected abstract readStartLine(bytes: Buffer, start: number, end: number, limits: HeadLimits): boolean;
 
-  /** Checks what the complete head means; false with `refusal` set. */
+  /** Interprets the complete head; false with `refusal` set. */
   protected abstract interpret(): boolean;
 
   protected refuse(why: string): typeof REFUSED {
@@ -129,7 +131,7 @@ export abstract class Head implements FieldView {
     return REFUSED;
   }
 
-  /** In one piece: each state is a few lines, and a call for each would cost more than it does. */
+  /** In one piece: each state is a few lines, and a call would cost more than it does. */
   private readFields(bytes: Buffer, start: number, end: number, limits: HeadLimits): boolean {
     const classes = classOf;
     let at = start + this.position;
@@ -234,13 +236,13 @@ export abstract class Head implements FieldView {
   }
 }
 
-/** How the body of a message ends (RFC 9112 section 6.3). */
+/** How the end of a message body is found (RFC 9112 section 6.3). */
 export const Framing = { NONE: 0, LENGTH: 1, CHUNKED: 2, CLOSE: 3 } as const;
 export type Framing = (typeof Framing)[keyof typeof Framing];
 
 /**
- * A `Content-Length` value: digits only, within the safe integers; -1 for anything else
- * (RFC 9110 section 8.6, without the tolerance for lists).
+ * Parses a `Content-Length` value: only digits, within the safe integers; -1 for anything else (RFC 9110 section 8.6,
+ * without its tolerance for lists).
  */
 export function parseContentLength(value: string): number {
   const length = value.length;
@@ -258,12 +260,12 @@ export function parseContentLength(value: string): number {
 export interface ConnectionOptions {
   close: boolean;
   keepAlive: boolean;
-  /** Lower-case names of the fields that are hop-by-hop by nomination; null for none. */
+  /** Lower-case names of the fields nominated as hop-by-hop; null for none. */
   nominated: string[] | null;
 }
 
 /**
- * Reads one `Connection` value into `options`. @returns false where it is no list of tokens, or names a framing
+ * Reads one `Connection` value into `options`. @returns false if it is not a list of tokens, or nominates a framing
  * field, which must never be removed (CVE-2026-26365).
  */
 export function readConnectionOptions(value: string, options: ConnectionOptions): boolean {
@@ -290,7 +292,7 @@ export function readConnectionOptions(value: string, options: ConnectionOptions)
   return true;
 }
 
-/** Whether the field is of this connection only (RFC 9110 section 7.6.1). */
+/** Whether the field applies to this connection only (RFC 9110 section 7.6.1). */
 export function isHopByHop(number: number): boolean {
   switch (number) {
     case Field.CONNECTION:

@@ -1,6 +1,9 @@
 const nothing = Buffer.alloc(0);
 
-/** Bytes of an incomplete head, kept until more come. Grows by doubling: a head sent byte by byte costs no more. */
+/**
+ * Keeps the bytes of an incomplete head until more arrive. The buffer grows by doubling, so that a head sent byte by
+ * byte costs no more.
+ */
 export class PartialHead {
   private buffer: Buffer | null = null;
   private length = 0;
@@ -13,7 +16,7 @@ export class PartialHead {
     return this.length;
   }
 
-  /** Appends a copy of `bytes[start, end)`, which may be part of what `take` gave. */
+  /** Appends a copy of `bytes[start, end)`, which may be part of the view from `take`. */
   add(bytes: Buffer, start: number, end: number): void {
     const added = end - start;
     const needed = this.length + added;
@@ -26,7 +29,7 @@ export class PartialHead {
     this.length = needed;
   }
 
-  /** All that is held, which is held no longer. The view may be given to `add` again, before anything else. */
+  /** Returns and removes all bytes. The next `add` may get the view itself, but invalidates it. */
   take(): Buffer {
     const view = this.buffer === null ? nothing : this.buffer.subarray(0, this.length);
     this.length = 0;

@@ -27,7 +27,7 @@ function refusal(text: string): [string, number] {
 
 const lines = (...all: readonly string[]): string => `${all.join('\r\n')}\r\n\r\n`;
 
-test('a head gives method, target, version and fields as they were written', () => {
+test('a head yields method, target, version and fields as written', () => {
   const head = read(lines('PoSt /a?b HTTP/1.1', 'HoSt: A.test', 'X-A:  two words \t', 'x-a:', 'Cookie: a=b'));
   assert.equal(head.method, 'PoSt');
   assert.equal(head.target, '/a?b');
@@ -45,7 +45,7 @@ test('a head gives method, target, version and fields as they were written', () 
   assert.equal(head.text.slice(head.firstFieldOffset, head.lineOffset(1)), 'HoSt: A.test\r\n');
 });
 
-test('a head may start anywhere in its bytes, and stops where it ends', () => {
+test('a head can start anywhere in its bytes, and stops at its end', () => {
   const head = new RequestHead();
   const text = lines('GET / HTTP/1.1', 'Host: a');
   const bytes = Buffer.from(`\r\n\r\nXX${text}POST`, 'latin1');
@@ -53,7 +53,7 @@ test('a head may start anywhere in its bytes, and stops where it ends', () => {
   assert.equal(head.text, text);
 });
 
-test('a head that comes byte by byte needs more until its last byte', () => {
+test('a head that arrives byte by byte is incomplete until its last byte', () => {
   const head = new RequestHead();
   const bytes = Buffer.from(lines('GET /x HTTP/1.1', 'Host: a', 'X: y'), 'latin1');
   assert.equal(head.started, false);
@@ -90,7 +90,7 @@ const publicState = [
   'started',
 ] as const;
 
-test('nothing of one head is left for the next', () => {
+test('a head leaves nothing behind for the next one', () => {
   const head = read(
     lines(
       'POST http://a/ HTTP/1.0',
@@ -114,7 +114,7 @@ test('nothing of one head is left for the next', () => {
   assert.equal(head.keepAlive, true);
 });
 
-test('a head that was refused can be reset and read again', () => {
+test('a refused head can be reset and read again', () => {
   const head = new RequestHead();
   const bad = Buffer.from('GET / HTTP/2.0\r\n\r\n');
   assert.equal(head.read(bad, 0, bad.length, limits), REFUSED);
@@ -123,7 +123,7 @@ test('a head that was refused can be reset and read again', () => {
   assert.equal(statusOf(read(lines('GET / HTTP/1.1', 'Host: b'), head)), 400);
 });
 
-describe('the connection goes on', () => {
+describe('keepAlive is', () => {
   const cases: readonly [string, string[], boolean][] = [
     ['HTTP/1.1', [], true],
     ['HTTP/1.0', [], false],
@@ -144,7 +144,7 @@ describe('the connection goes on', () => {
   }
 });
 
-describe('the body ends', () => {
+describe('the body is framed', () => {
   const cases: readonly [string[], Framing, number][] = [
     [[], Framing.NONE, 0],
     [['Content-Length: 0'], Framing.NONE, 0],
@@ -154,7 +154,7 @@ describe('the body ends', () => {
     [['TRANSFER-ENCODING:\tChunked\t'], Framing.CHUNKED, 0],
   ];
   for (const [fields, framing, length] of cases) {
-    test(`by framing ${framing} with ${fields.join(' ') || 'no field'}`, () => {
+    test(`by ${framing} with ${fields.join(' ') || 'no field'}`, () => {
       const head = read(lines('POST / HTTP/1.1', 'Host: a', ...fields));
       assert.equal(head.framing, framing);
       assert.equal(head.contentLength, length);
@@ -162,13 +162,13 @@ describe('the body ends', () => {
   }
 });
 
-test('an expectation counts on HTTP/1.1 only', () => {
+test('an expectation counts only in HTTP/1.1', () => {
   assert.equal(read(lines('PUT / HTTP/1.1', 'Host: a', 'Expect: 100-Continue')).expectContinue, true);
   assert.equal(read(lines('PUT / HTTP/1.0', 'Host: a', 'Expect: 100-continue')).expectContinue, false);
   assert.deepEqual(refusal(lines('PUT / HTTP/1.1', 'Host: a', 'Expect: 100-continue, x')), ['expectation', 417]);
 });
 
-test('trailers are taken where TE says so', () => {
+test('trailers are accepted if TE lists them', () => {
   for (const value of ['trailers', 'Trailers', 'gzip, trailers', 'trailers;q=0.5', 'a,\ttrailers ,b']) {
     assert.equal(read(lines('GET / HTTP/1.1', `TE: ${value}`)).takesTrailers, true, value);
   }
@@ -177,7 +177,7 @@ test('trailers are taken where TE says so', () => {
   }
 });
 
-test('refusals say why, with their status', () => {
+test('refusals give the reason and the status', () => {
   const cases: Record<string, [string, number]> = {
     'GET / HTTP/1.1\nHost: a\r\n\r\n': ['bare line feed', 400],
     'GET / HTTP/1.1\rHost: a\r\n\r\n': ['bare carriage return', 400],
@@ -196,7 +196,7 @@ test('refusals say why, with their status', () => {
   for (const [text, expected] of Object.entries(cases)) assert.deepEqual(refusal(text), expected, text);
 });
 
-test('positions of fields that the log and debugging want are the last ones', () => {
+test('of fields for logs and debugging, the last one counts', () => {
   const head = read(lines('GET / HTTP/1.1', 'User-Agent: u', 'Referer: r', 'X-Debug: d', 'Accept: a', 'User-Agent: v'));
   assert.equal(head.fieldValue(head.userAgentField), 'v');
   assert.equal(head.fieldValue(head.refererField), 'r');

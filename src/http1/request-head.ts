@@ -18,8 +18,8 @@ const END = 3;
 const VERSION_LENGTH = 8;
 
 /**
- * One request head, and what it means: RFC 9112 section 3 and 6, strict. One object serves one connection, message
- * after message; what it says holds until the next `reset`.
+ * One request head and its meaning, strictly by RFC 9112 sections 3 and 6. One object serves a connection, message
+ * after message; its values are valid until the next `reset`.
  */
 export class RequestHead extends Head implements RequestView {
   method = '';
@@ -27,30 +27,30 @@ export class RequestHead extends Head implements RequestView {
   target = '';
   /** 0 or 1. */
   versionMinor = 1;
-  /** What the backend is asked for: `target` in origin-form, or `*`. */
+  /** The target for the backend: `target` in origin-form, or `*`. */
   path = '';
-  /** The authority that counts: that of the Host field, checked against an absolute-form target; null without one. */
+  /** The effective authority: the Host field's, checked against an absolute-form target; null if there is none. */
   authority: string | null = null;
-  /** Whether the start line can be passed on as it is. */
+  /** Whether the start line can be copied unchanged. */
   plainStartLine = true;
   framing: Framing = Framing.NONE;
-  /** Bytes, where `framing` is LENGTH. */
+  /** In bytes; meaningful if `framing` is LENGTH. */
   contentLength = 0;
-  /** Whether the client lets the connection go on after this request. */
+  /** Whether the client allows another request on the connection. */
   keepAlive = true;
   expectContinue = false;
-  /** The client takes trailers in the response. */
+  /** Whether the client accepts trailers in the response. */
   takesTrailers = false;
-  /** Names of fields that the client declares hop-by-hop, lower-case; null for none. */
+  /** Lower-case names of the fields that the client declares hop-by-hop; null for none. */
   nominated: string[] | null = null;
-  /** The protocol that the client asks to switch to, if it is one that is served; the handshake is not checked yet. */
+  /** The protocol to which the client asks to switch, if it is supported. The handshake is not checked yet. */
   protocol: 'websocket' | null = null;
-  /** Positions of fields for the log and for debugging, -1 where absent. */
+  /** Positions of fields for logs and debugging; -1 if absent. */
   refererField = -1;
   userAgentField = -1;
   debugField = -1;
   acceptField = -1;
-  /** Of a head that was refused. */
+  /** The code for a refused head. */
   refusalCode: ErrorCode = 'REQUEST_INVALID';
 
   private part = METHOD;
@@ -152,7 +152,7 @@ export class RequestHead extends Head implements RequestView {
     return field < 0 ? null : this.fieldValue(field);
   }
 
-  /** Position of the last field with this number, -1 without one. */
+  /** Position of the last field with this number; -1 if there is none. */
   private fieldOf(number: number): number {
     switch (number) {
       case Field.REFERER:
@@ -168,7 +168,7 @@ export class RequestHead extends Head implements RequestView {
     return -1;
   }
 
-  /** Offset of the first byte of the start line: behind an empty line that was skipped. */
+  /** Offset of the start line: after an empty line that was skipped. */
   get startLineOffset(): number {
     return this.skipped;
   }
@@ -273,7 +273,7 @@ export class RequestHead extends Head implements RequestView {
     }
     if (hosts > 1) return this.refuseMeaning('two hosts');
     this.readConnection(options);
-    // On HTTP/1.0, or if Connection does not name it, an Upgrade means nothing (RFC 9110 section 7.8).
+    // Upgrade means nothing in HTTP/1.0, or if Connection does not name it (RFC 9110 section 7.8).
     if (upgrades && this.versionMinor === 1 && this.nominated?.includes('upgrade') === true) {
       if (namesProtocol(this, 'websocket')) this.protocol = 'websocket';
     }
@@ -289,7 +289,7 @@ export class RequestHead extends Head implements RequestView {
     }
   }
 
-  /** How the body ends: RFC 9112 section 6.3, without a choice where fields contradict each other. */
+  /** How the body ends: RFC 9112 section 6.3, except that contradictory fields are refused. */
   private readFraming(lengths: number, codings: number): boolean {
     if (lengths > 1) return this.refuseMeaning('two content lengths');
     if (codings > 1) return this.refuseMeaning('two transfer encodings');
@@ -327,9 +327,9 @@ export class RequestHead extends Head implements RequestView {
     const match = /^https?:\/\/([^/?@]+)([/?].*)?$/i.exec(this.target);
     if (match === null) return this.refuseMeaning('target');
     const authority = match[1] as string;
-    // RFC 9112 section 3.2: HTTP/1.1 needs a Host, whatever the target.
+    // RFC 9112 section 3.2: HTTP/1.1 requires Host, whatever the target.
     if (this.versionMinor === 1 && this.authority === null) return this.refuseMeaning('no host');
-    // RFC 9112 section 3.2.2 lets the target win; a Host that differs is two responses to one question, so refused.
+    // RFC 9112 section 3.2.2 prefers the target. A different Host is refused, because backends may disagree about it.
     if (this.authority !== null && this.authority.toLowerCase() !== authority.toLowerCase()) {
       return this.refuseMeaning('target and host differ');
     }

@@ -15,7 +15,7 @@ function read(text: string, toHead = false): ResponseHead {
   return head;
 }
 
-test('a head gives status, version and fields', () => {
+test('a head yields status, version and fields', () => {
   const head = read(lines('HTTP/1.0 404 Not \xe4 Found', 'X-A: b', 'Retry-After: 5'));
   assert.equal(head.status, 404);
   assert.equal(head.versionMinor, 0);
@@ -26,20 +26,20 @@ test('a head gives status, version and fields', () => {
   ]);
 });
 
-test('a reason may be empty, with or without the space before it', () => {
+test('the reason can be empty, with or without the space before it', () => {
   assert.equal(read(lines('HTTP/1.1 200 ')).status, 200);
   assert.equal(read(lines('HTTP/1.1 200')).status, 200);
   assert.equal(read(lines('HTTP/1.1 999 x')).status, 999);
 });
 
-test('a head that comes byte by byte needs more until its last byte', () => {
+test('a head that arrives byte by byte is incomplete until its last byte', () => {
   const head = new ResponseHead();
   const bytes = Buffer.from(lines('HTTP/1.1 200 OK', 'X: y'), 'latin1');
   for (let end = 1; end < bytes.length; end++) assert.equal(head.read(bytes, 0, end, limits), NEED_MORE);
   assert.equal(head.read(bytes, 0, bytes.length, limits), bytes.length);
 });
 
-describe('the body ends', () => {
+describe('the body is framed', () => {
   const length = 'Content-Length: 5';
   const chunked = 'Transfer-Encoding: chunked';
   const cases: readonly [string, string[], boolean, Framing][] = [
@@ -59,13 +59,13 @@ describe('the body ends', () => {
     ['HTTP/1.1 304', [length], false, Framing.NONE],
   ];
   for (const [start, fields, toHead, framing] of cases) {
-    test(`by framing ${framing}: ${start} ${fields.join(' ')}${toHead ? ' to HEAD' : ''}`, () => {
+    test(`by ${framing}: ${start} ${fields.join(' ')}${toHead ? ' to HEAD' : ''}`, () => {
       assert.equal(read(lines(start, ...fields), toHead).framing, framing);
     });
   }
 });
 
-test('the connection goes on as version and Connection say', () => {
+test('version and Connection determine whether the connection is kept', () => {
   assert.equal(read(lines('HTTP/1.1 200')).keepAlive, true);
   assert.equal(read(lines('HTTP/1.0 200')).keepAlive, false);
   assert.equal(read(lines('HTTP/1.0 200', 'Connection: keep-alive')).keepAlive, true);
@@ -73,7 +73,7 @@ test('the connection goes on as version and Connection say', () => {
   assert.deepEqual(read(lines('HTTP/1.1 200', 'Connection: X-A, close, x-b')).nominated, ['x-a', 'x-b']);
 });
 
-test('refusals say why, and a reset forgets them', () => {
+test('refusals give the reason, and a reset clears it', () => {
   const cases: Record<string, string> = {
     'HTTP/1.1 200 OK\n\n': 'bare line feed',
     'HTTP/1.1 200\n\n': 'bare line feed',

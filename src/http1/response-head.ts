@@ -7,19 +7,21 @@ import { type ConnectionOptions, Framing, Head, parseContentLength, readConnecti
 const STATUS_OFFSET = 9;
 const STATUS_END = 12;
 
-/** One response head and what it means, by RFC 9112 sections 4 and 6.3, strict. Serves message after message. */
+/**
+ * One response head and its meaning, strictly by RFC 9112 sections 4 and 6.3. One object serves message after message.
+ */
 export class ResponseHead extends Head implements ResponseView {
   /** 100 to 999. */
   status = 0;
   versionMinor = 1;
-  /** NONE, LENGTH, CHUNKED or CLOSE; HEAD requests and statuses without a body are NONE whatever the fields say. */
+  /** NONE, LENGTH, CHUNKED or CLOSE. Always NONE for HEAD requests and for statuses without a body. */
   framing: Framing = Framing.NONE;
   contentLength = 0;
-  /** Whether the backend lets the connection go on after this response. */
+  /** Whether the backend allows another request on the connection. */
   keepAlive = true;
   nominated: string[] | null = null;
   hasRetryAfter = false;
-  /** Set by the reader before `read`: the response is to a HEAD request. */
+  /** Whether the response is to a HEAD request; the reader sets it before `read`. */
   toHead = false;
 
   override reset(): void {
@@ -55,7 +57,7 @@ export class ResponseHead extends Head implements ResponseView {
         return false;
       }
     }
-    // The reason phrase, which may be empty, with or without the space before it.
+    // The reason phrase may be empty, with or without the space before it.
     while (at < end && ((classes[bytes[at] as number] as number) & VALUE) !== 0) {
       if (at - start === STATUS_END && bytes[at] !== SP) {
         this.refuse('status line');
@@ -68,7 +70,7 @@ export class ResponseHead extends Head implements ResponseView {
       this.refuse(bytes[at] === LF ? 'bare line feed' : 'status line');
       return false;
     }
-    // A CR may be the last byte so far; it is looked at again with the byte that follows.
+    // A CR may be the last byte so far: it is read again together with the byte after it.
     if (at + 1 >= end) return false;
     if (bytes[at + 1] !== LF) {
       this.refuse('bare carriage return');
@@ -143,7 +145,7 @@ export class ResponseHead extends Head implements ResponseView {
 
 const versionBytes = Buffer.from('HTTP/1.', 'latin1');
 
-/** Whether `byte` may stand at `offset` of `HTTP/1.x nnn`. */
+/** Whether `byte` is allowed at `offset` of `HTTP/1.x nnn`. */
 function isExpectedByte(byte: number, offset: number): boolean {
   if (offset < 7) return byte === versionBytes[offset];
   if (offset === 7) return byte === 48 || byte === 49;

@@ -2,8 +2,8 @@ import { Field } from '../http/field-names.ts';
 import { Head } from './head.ts';
 
 /**
- * Names that must not be taken from a trailer: framing, routing, authentication, conditions, and how to read the
- * content (RFC 9110 section 6.5.1). Fields that identify the client are found by their number.
+ * Fields that must not come from a trailer: those for framing, routing, authentication, conditions, and how to process
+ * the content (RFC 9110 section 6.5.1). Framing fields and those that identify the client are recognised by number.
  */
 const forbidden = new Set([
   'age',
@@ -34,7 +34,7 @@ const forbidden = new Set([
 
 /** The trailer section of a chunked body: fields without a start line. */
 export class TrailerSection extends Head {
-  /** The fields that may be passed on, as lines; empty for none. */
+  /** The lines of the fields that may be forwarded; empty if there are none. */
   get forwardable(): string {
     let lines = '';
     for (let field = 0; field < this.fieldCount; field++) {
@@ -46,7 +46,7 @@ export class TrailerSection extends Head {
   }
 
   protected override readStartLine(): boolean {
-    // lineEndOffset and friends count from here: there is no start line.
+    // There is no start line. `lineEndOffset` and the like count from here.
     this.startLineEnd = -2;
     return true;
   }
