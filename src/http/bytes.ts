@@ -5,8 +5,8 @@ export const TOKEN = 1;
 /** A byte of a field value: HTAB, SP, visible ASCII, obs-text. */
 export const VALUE = 2;
 /**
- * A byte of a request target: visible ASCII less `#`, and bytes from 0x80, which real clients send unescaped.
- * `#` is refused: what stands behind it is seen by some servers and not by others (CVE-2023-45539).
+ * A byte of a request target: visible ASCII except `#`, and bytes from 0x80, which real clients send unescaped. `#` is
+ * refused because servers disagree on whether to use what follows it (CVE-2023-45539).
  */
 export const TARGET = 4;
 export const HEX = 8;
@@ -20,7 +20,7 @@ export const SEMICOLON = 59;
 
 export const classOf: Uint8Array = buildClasses();
 
-/** Value of a hexadecimal digit by its byte; 255 for what is none. */
+/** The value of each hexadecimal digit, by byte; 255 for other bytes. */
 export const hexValue: Uint8Array = buildHexValues();
 
 function buildClasses(): Uint8Array {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FieldLines } from './field-lines.ts';
 
-test('fields are lines for HTTP/1, and pairs for others', () => {
+test('fields are lines for HTTP/1, and pairs for other protocols', () => {
   const lines = new FieldLines();
   assert.deepEqual([lines.text, [...lines]], ['', []]);
   lines.add('X-A', '1');

@@ -1,17 +1,17 @@
 /**
- * Fields to send, in their order. They are kept in the form that HTTP/1 sends, since most of them are sent that way and
- * many are the same for every request of a connection; other codecs iterate.
+ * Fields to send, in order. They are stored as HTTP/1 lines, because most are sent that way and many are the same for
+ * every request of a connection. Other codecs iterate over them.
  */
 export class FieldLines {
-  /** The fields as lines, each with its CR LF; latin1. */
+  /** The fields as latin1 lines, each with its CR LF. */
   text: string;
 
-  /** @param text lines as `text` has them. */
+  /** @param text lines in the format of `text`. */
   constructor(text = '') {
     this.text = text;
   }
 
-  /** @param value without CR, LF or NUL. */
+  /** @param value must not contain CR, LF or NUL. */
   add(name: string, value: string): void {
     this.text += `${name}: ${value}\r\n`;
   }
@@ -31,9 +31,9 @@ export class FieldLines {
   }
 }
 
-/** What is changed in the fields of a message on its way: some are left out, these lines are added behind the others. */
+/** Changes to a message's fields on the way through: some are dropped, and these lines are added after the rest. */
 export class FieldEdits extends FieldLines {
-  /** Fields to leave out, as a set of numbers of `Field`. */
+  /** The fields to drop, as a set of `Field` numbers. */
   readonly dropped: number;
 
   constructor(dropped: number, text = '') {

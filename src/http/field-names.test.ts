@@ -8,7 +8,7 @@ function numberOf(name: string): number {
   return fieldNumber(bytes, 1, bytes.length - 1);
 }
 
-/** Every name with a number, and the number of its spellings with underscores. */
+/** Every numbered name, with its number and that of its underscore spellings. */
 const known: Record<string, [number, number]> = {
   host: [Field.HOST, Field.OTHER],
   'content-length': [Field.CONTENT_LENGTH, Field.FRAMING_ALIAS],
@@ -56,13 +56,13 @@ describe('a field name has its number', () => {
     });
   }
 
-  test('x-forwarded- alone, and anything near, is like any other', () => {
+  test('x-forwarded- alone and similar names count as any other', () => {
     for (const name of ['x-forwarded-', 'x-forwarde', 'xx-forwarded-for', 'hos', 'hostx', 'h', '_host', 'x.real.ip']) {
       assert.equal(numberOf(name), Field.OTHER, name);
     }
   });
 
-  test('one byte changed is another name', () => {
+  test('changing one byte gives another name', () => {
     const tokens = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     const names = Object.keys(known);
     fc.assert(

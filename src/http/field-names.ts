@@ -1,6 +1,6 @@
 /**
- * The field names that a proxy acts on, as small numbers, found from bytes without making a string.
- * Everything else is `OTHER` and passes through untouched.
+ * The field names that a proxy acts on, as small numbers, found from bytes without creating a string. Everything else
+ * is `OTHER` and passes through unchanged.
  */
 export const Field = {
   OTHER: 0,
@@ -29,20 +29,20 @@ export const Field = {
   USER_AGENT: 21,
   RETRY_AFTER: 22,
   ACCEPT: 23,
-  /** An alias with underscores of a name that says who the client is (CVE-2026-39858): never forwarded. */
+  /** An underscore alias of a field that identifies the client (CVE-2026-39858): never forwarded. */
   ALIAS: 24,
-  /** An alias with underscores of a framing field: some servers read it as the field itself. */
+  /** An underscore alias of a framing field: some servers take it for the field itself. */
   FRAMING_ALIAS: 25,
 } as const;
 
-/** A set of fields: one bit for each number of `Field`, which are fewer than 32. */
+/** A set of fields: one bit for each `Field` number, all of which are below 32. */
 export function fieldSet(...numbers: readonly number[]): number {
   let set = 0;
   for (const number of numbers) set |= 1 << number;
   return set;
 }
 
-/** Fields by which one proxy tells the next who the client is and which request this is. */
+/** Fields in which one proxy tells the next about the client and identifies the request. */
 export const identityFields = fieldSet(
   Field.X_FORWARDED_FOR,
   Field.X_FORWARDED_PROTO,
@@ -98,7 +98,7 @@ for (const [position, [name]] of names.entries()) {
   candidates[slot] = position + 1;
 }
 
-/** The number of the field name in `bytes[start, end)`, whatever its case. */
+/** The number of the field name in `bytes[start, end)`, in any case. */
 export function fieldNumber(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start;
   if (length <= nameLengthMax) {
@@ -110,7 +110,7 @@ export function fieldNumber(bytes: Uint8Array, start: number, end: number): numb
       for (; at < length; at++) {
         const byte = bytes[start + at] as number;
         const wanted = spelling[at] as number;
-        // A byte of the token grammar with bit 0x20 set is a letter in lower case, or itself.
+        // Setting bit 0x20 in a token byte lowers a letter's case, and maps no other token byte to a letter.
         if (byte === wanted || (byte | 0x20) === wanted) continue;
         if (wanted === HYPHEN && byte === UNDERSCORE) {
           aliased = true;

@@ -1,41 +1,41 @@
 import { Field } from './field-names.ts';
 
-/** As it stands behind `HTTP/`. */
+/** As it appears after `HTTP/`. */
 export type HttpVersion = '1.0' | '1.1' | '2';
 
-/** The fields of a message that was read, in their order; a view that holds until the next message is read. */
+/** The fields of a message that was read, in order. The view is valid until the next message is read. */
 export interface FieldView {
   readonly fieldCount: number;
-  /** The number of the field's name in `Field`. */
+  /** The `Field` number of the field's name. */
   fieldNumber(field: number): number;
   fieldName(field: number): string;
   fieldValue(field: number): string;
 }
 
-/** A request as every codec shows it. */
+/** A request, independent of its codec. */
 export interface RequestView extends FieldView {
   readonly version: HttpVersion;
   readonly method: string;
   /** As the client sent it, for logs. */
   readonly target: string;
-  /** What the backend is asked for: origin-form, or `*`. */
+  /** The target for the backend: origin-form, or `*`. */
   readonly path: string;
-  /** Null if the request names none. */
+  /** Null if the request has none. */
   readonly authority: string | null;
-  /** The protocol that the connection is to be switched to, lower case; null for an ordinary request. */
+  /** The protocol that the client asks to switch to, in lower case; null for an ordinary request. */
   readonly protocol: 'websocket' | null;
-  /** Bytes; 0 for no body, -1 if only the end of the body tells. */
+  /** In bytes; 0 if there is no body, -1 if only its end shows the length. */
   readonly bodyLength: number;
-  /** The value of the last field with this number of `Field`, null without one. */
+  /** The value of the last field with this `Field` number; null if there is none. */
   value(number: number): string | null;
 }
 
-/** A response as every codec shows it. */
+/** A response, independent of its codec. */
 export interface ResponseView extends FieldView {
   readonly version: HttpVersion;
   /** 100 to 999. */
   readonly status: number;
-  /** Bytes; 0 for no body, -1 if only the end of the body tells. */
+  /** In bytes; 0 if there is no body, -1 if only its end shows the length. */
   readonly bodyLength: number;
   readonly hasRetryAfter: boolean;
 }
@@ -46,7 +46,7 @@ export function hasField(view: FieldView, number: number): boolean {
   return false;
 }
 
-/** All values of a field, joined as a list (RFC 9110 section 5.3); null without one. */
+/** All values of a field, joined as a list (RFC 9110 section 5.3); null if there are none. */
 export function joinedValues(view: FieldView, number: number): string | null {
   let joined: string | null = null;
   for (let field = 0; field < view.fieldCount; field++) {
@@ -56,7 +56,7 @@ export function joinedValues(view: FieldView, number: number): string | null {
   return joined;
 }
 
-/** Whether one of the `Upgrade` fields names a protocol, in whatever case. @param protocol lower case. */
+/** Whether an `Upgrade` field names a protocol, in any case. @param protocol in lower case. */
 export function namesProtocol(view: FieldView, protocol: string): boolean {
   for (let field = 0; field < view.fieldCount; field++) {
     if (view.fieldNumber(field) !== Field.UPGRADE) continue;

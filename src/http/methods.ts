@@ -1,4 +1,4 @@
-/** Whether a request with this method may be sent twice: RFC 9110 section 9.2.2. */
+/** Whether a request with this method may be sent twice (RFC 9110 section 9.2.2). */
 export function isIdempotent(method: string): boolean {
   switch (method) {
     case 'GET':
