@@ -4,20 +4,20 @@ import { ListenSockets } from './listen-sockets.ts';
 import type { InheritedSocket, ListenAddress } from './messages.ts';
 import { firstInheritedFd } from './worker-process.ts';
 
-/** An address of the configuration with its sockets. */
+/** A configured address and its sockets. */
 interface BoundAddress {
-  /** The same for the same address in another configuration. */
+  /** Identifies the address across configurations. */
   readonly key: string;
   readonly listen: ListenAddress;
   readonly sockets: ListenSockets;
 }
 
-/** All sockets of one process; addresses may be many. */
+/** Limit for all sockets of one process; there may be many addresses. */
 const socketsMax = 1024;
 
-/** What the instance listens on: bound once, kept from configuration to configuration. */
+/** The instance's listen addresses. Each is bound once and kept across configurations. */
 export class BoundAddresses {
-  /** Sockets of each address, fixed for the life of the primary: as many as it has workers at its start. */
+  /** Sockets per address: the number of workers when the primary started. It never changes. */
   readonly shares: number;
   private addresses: readonly BoundAddress[] = [];
   private readonly open = new Map<string, BoundAddress>();
@@ -26,14 +26,14 @@ export class BoundAddresses {
     this.shares = Math.max(1, Math.min(workers, Math.floor(socketsMax / Math.max(1, addresses))));
   }
 
-  /** The addresses that workers get at present. */
+  /** The addresses that workers currently get. */
   get current(): readonly BoundAddress[] {
     return this.addresses;
   }
 
   /**
-   * Binds those that are not bound yet.
-   * @throws HipacheError LISTEN_FAILED, AggregateError of several; then none is.
+   * Binds the addresses that are not bound yet.
+   * @throws HipacheError LISTEN_FAILED, or an AggregateError of several; no new address is bound then.
    */
   async bind(wanted: readonly ListenAddress[]): Promise<readonly BoundAddress[]> {
     const seen = new Map<string, number>();
@@ -64,12 +64,12 @@ export class BoundAddresses {
     return addresses;
   }
 
-  /** These are what workers are given from now on. */
+  /** Workers get these addresses from now on. */
   use(addresses: readonly BoundAddress[]): void {
     this.addresses = addresses;
   }
 
-  /** Gives up all others. */
+  /** Closes the sockets of all other addresses. */
   closeAllBut(addresses: readonly BoundAddress[]): void {
     const keep = new Set(addresses.map(({ key }) => key));
     for (const key of [...this.open.keys()]) if (!keep.has(key)) this.drop(key);
@@ -79,7 +79,7 @@ export class BoundAddresses {
     this.closeAllBut([]);
   }
 
-  /** As workers inherit them. */
+  /** The sockets as workers inherit them. */
   get sockets(): readonly InheritedSocket[] {
     let fd = firstInheritedFd;
     return this.addresses.flatMap(({ listen, sockets }, index) =>
@@ -87,7 +87,7 @@ export class BoundAddresses {
     );
   }
 
-  /** Of this process, in the order of `sockets`. */
+  /** This process's descriptors, in the order of `sockets`. */
   get descriptors(): readonly number[] {
     return this.addresses.flatMap(({ sockets }) => sockets.descriptors);
   }

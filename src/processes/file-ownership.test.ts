@@ -19,9 +19,11 @@ import { FileOwnership } from './file-ownership.ts';
 const uid = 65_534;
 const gid = 65_534;
 
-describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'only root can give files away' }, () => {
+describe('files that root gives to an account', {
+  skip: process.getuid?.() !== 0 && 'only root can give files away',
+}, () => {
   let root: string;
-  /** A directory that is the account's own. */
+  /** A directory that the account owns. */
   let own: string;
   let warnings: string[];
   let ownership: FileOwnership;
@@ -43,7 +45,7 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
     return path;
   }
 
-  test('is a file, made where it is not there, and the directories that were made for it', () => {
+  test('include a missing file, which is created along with its directories', () => {
     const log = join(root, 'log', 'access.log');
     ownership.giveFile(log);
     ownership.give(join(root, 'data', 'hipache', 'routes.sqlite'));
@@ -59,7 +61,7 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
     assert.deepEqual(warnings, []);
   });
 
-  test('is a file of root in a directory of the account', () => {
+  test('include a file of root in a directory of the account', () => {
     const path = file(join(own, 'routes.sqlite'));
     ownership.give(path);
     ownership.give(join(own, 'routes.sqlite-wal'));
@@ -68,25 +70,25 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
     assert.deepEqual(warnings, []);
   });
 
-  test('is not what a link leads to', () => {
+  test('exclude the target of a link', () => {
     const secret = file(join(root, 'shadow'));
     const path = join(own, 'access.log');
     symlinkSync(secret, path);
     ownership.giveFile(path);
     assert.equal(lstatSync(secret).uid, 0);
-    assert.match(warnings.join(), /access\.log is no plain file/);
+    assert.match(warnings.join(), /access\.log is not a regular file/);
   });
 
-  test('is not made where a link without a target leads', () => {
+  test('exclude the missing target of a link', () => {
     const target = join(root, 'new');
     const path = join(own, 'access.log');
     symlinkSync(target, path);
     ownership.giveFile(path);
     assert.equal(existsSync(target), false);
-    assert.match(warnings.join(), /is no plain file/);
+    assert.match(warnings.join(), /is not a regular file/);
   });
 
-  test('is not a file that has a second name', () => {
+  test('exclude a file with a second name', () => {
     const secret = file(join(root, 'shadow'));
     const path = join(own, 'access.log');
     linkSync(secret, path);
@@ -95,7 +97,7 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
     assert.match(warnings.join(), /has several names/);
   });
 
-  test('is nothing that is reached through what the account could replace', () => {
+  test('exclude whatever is reached through a path that the account could change', () => {
     const elsewhere = join(root, 'elsewhere');
     mkdirSync(elsewhere);
     const secret = file(join(elsewhere, 'routes.sqlite'));
@@ -105,19 +107,22 @@ describe('what root gives to an account', { skip: process.getuid?.() !== 0 && 'o
     ownership.giveFile(join(own, 'logs', 'access.log'));
     assert.equal(lstatSync(secret).uid, 0);
     assert.equal(existsSync(join(elsewhere, 'access.log')), false);
-    // The account makes it itself.
+    // The account creates it itself.
     assert.equal(existsSync(join(own, 'logs')), false);
-    assert.match(warnings.join(), /routes\.sqlite is root's and is where nobody or others can put another file/);
+    assert.match(
+      warnings.join(),
+      /routes\.sqlite belongs to root and is in a directory where nobody or others can replace it/,
+    );
   });
 
-  test('is reached through links of root', () => {
+  test('are found through links of root', () => {
     symlinkSync(own, join(root, 'link'));
     ownership.giveFile(join(root, 'link', 'access.log'));
     assert.equal(lstatSync(join(own, 'access.log')).uid, uid);
     assert.deepEqual(warnings, []);
   });
 
-  test('needs directories that can be made', () => {
+  test('need directories that can be created', () => {
     symlinkSync(join(root, 'nowhere'), join(root, 'logs'));
     assert.throws(() => ownership.giveFile(join(root, 'logs', 'access.log')), {
       code: 'PRIVILEGES',

@@ -15,13 +15,13 @@ import { HipacheError } from '../base/errors.ts';
 import type { RunAs } from './privileges.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
-/** Symbolic links on the way of one path, as many as Linux follows. */
+/** Symbolic links followed in one path, as many as Linux follows. */
 const linksMax = 40;
 
 /**
- * Gives an account, while this process is still root, what it is to write to. Nothing is changed through a path that
- * the account could bend meanwhile (CVE-2016-1247): only what has been opened without following a link, and only on a
- * way that is root's. A file that is not given is reported to `warn`; the account has to be able to write to it anyway.
+ * While this process is still root, gives an account the files that it will write. The account could redirect paths
+ * meanwhile (CVE-2016-1247), so ownership changes only through descriptors opened without following a link, and only on
+ * paths that root controls. Files left alone are reported to `warn`; the account must be able to write to them anyway.
  */
 export class FileOwnership {
   private readonly account: RunAs;
@@ -33,9 +33,9 @@ export class FileOwnership {
   }
 
   /**
-   * Makes the directory of a file where root alone can say what is there, and gives a file of root's to the account.
-   * Directories that exist are left as they are.
-   * @throws HipacheError PRIVILEGES: the directory cannot be made.
+   * Creates a file's directory if only root controls that path, and gives the file to the account if root owns it.
+   * Existing directories stay unchanged.
+   * @throws HipacheError PRIVILEGES: the directory cannot be created.
    */
   give(path: string): void {
     const whole = resolve(path);
@@ -44,7 +44,7 @@ export class FileOwnership {
     if (found !== null) this.giveFound(whole, found);
   }
 
-  /** As `give`, of a file that is made where it is not there: its directory may not be one that the account may write. */
+  /** Like `give`, but creates a missing file, because the account may not be allowed to write to its directory. */
   giveFile(path: string): void {
     this.give(path);
     const whole = resolve(path);
@@ -56,31 +56,31 @@ export class FileOwnership {
   private giveFound(path: string, found: Stats): void {
     const { user } = this.account;
     if (!found.isFile()) {
-      this.warn(`${path} is no plain file and is not given to ${user}, who has to be able to write to it`);
+      this.warn(`${path} is not a regular file, so it is not given to ${user}, who must be able to write to it`);
       return;
     }
     if (found.uid !== 0) return;
     const isFixed = this.isRoots(dirname(path), 'but for itself');
     const fd = isFixed ? openOnly(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK) : null;
     const opened = fd === null ? null : fstatSync(fd);
-    // A second name of a file may be one that the account has given to a file of somebody else.
+    // A second name may be a link that the account has made to somebody else's file.
     if (fd === null || opened === null || !opened.isFile() || opened.nlink !== 1 || opened.uid !== 0) {
       if (fd !== null) closeSync(fd);
-      const why = isFixed ? 'has several names' : `is where ${user} or others can put another file in its place`;
-      this.warn(`${path} is root's and ${why}: it is not given to ${user}; do it yourself: chown ${user} ${path}`);
+      const why = isFixed ? 'has several names' : `is in a directory where ${user} or others can replace it`;
+      this.warn(`${path} belongs to root and ${why}, so it is not given to ${user}; run: chown ${user} ${path}`);
       return;
     }
     this.giveOpen(fd);
   }
 
-  /** Where root alone says what is there; elsewhere the account makes it itself. */
+  /** Only on a path that root controls; elsewhere the account creates the directory itself. */
   private makeDirectory(directory: string): void {
     const made: string[] = [];
     let there = directory;
     for (; !existsSync(there); there = dirname(there)) made.unshift(there);
     if (made.length === 0 || !this.isRoots(there, 'with itself')) return;
     for (const path of made) makeOne(path);
-    // The outermost last: until then all of them are root's.
+    // The outermost directory last: root controls all others until then.
     for (const path of made.reverse()) this.giveOpen(openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   }
 
@@ -93,8 +93,8 @@ export class FileOwnership {
   }
 
   /**
-   * Whether nobody but root can change where a directory leads, nor take away what root makes there. With 'but for
-   * itself' anybody may be able to write to the directory itself.
+   * Whether only root can change where a path leads and remove what root creates there. With 'but for itself', the
+   * directory itself may be writable by anybody.
    */
   private isRoots(directory: string, how: 'with itself' | 'but for itself'): boolean {
     let at = parse(directory).root;
@@ -119,7 +119,7 @@ export class FileOwnership {
     return false;
   }
 
-  /** Of a directory of root's. In a sticky one everybody can make files, but not touch those of root. */
+  /** For a directory of root. In a sticky one, anybody can create files, but not change those of root. */
   private mayWrite({ mode, gid }: Stats): boolean {
     if ((mode & constants.S_IWOTH) !== 0) return (mode & 0o1000) === 0;
     return (mode & constants.S_IWGRP) !== 0 && [this.account.gid, ...this.account.groups].includes(gid);
@@ -131,12 +131,12 @@ function makeOne(path: string): void {
     mkdirSync(path, { mode: 0o750 });
   } catch (cause) {
     const why = (cause as NodeJS.ErrnoException).code;
-    const hint = 'make it, for the user that the proxy runs as';
-    throw new HipacheError('PRIVILEGES', `the directory ${path} cannot be made: ${why}; ${hint}`, { cause });
+    const hint = 'create it for the user that the proxy runs as';
+    throw new HipacheError('PRIVILEGES', `cannot create the directory ${path}: ${why}; ${hint}`, { cause });
   }
 }
 
-/** null where it is another one by now, or gone, or cannot be made. */
+/** @returns null if the file has been replaced or removed, or cannot be created. */
 function openOnly(path: string, flags: number): number | null {
   try {
     return openSync(path, flags, 0o644);
@@ -145,7 +145,7 @@ function openOnly(path: string, flags: number): number | null {
   }
 }
 
-/** Of the name itself; null if it does not exist. */
+/** About the path itself, without following a link; null if it does not exist. */
 function statOf(path: string): Stats | null {
   return lstatSync(path, { throwIfNoEntry: false }) ?? null;
 }

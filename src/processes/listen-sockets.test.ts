@@ -20,9 +20,9 @@ function reached(host: string, port: number): Promise<boolean> {
   });
 }
 
-describe('sockets to listen on', () => {
+describe('listen sockets', () => {
   for (const address of ['127.0.0.1', '::1', 'localhost', '::']) {
-    test(`share ${address} and one free port, and are reached once somebody listens`, async () => {
+    test(`share ${address} and one free port, and accept as soon as one of them listens`, async () => {
       const sockets = await ListenSockets.bind(address, 0, 3);
       assert.equal(sockets.descriptors.length, 3);
       assert.equal(new Set(sockets.descriptors).size, 3);
@@ -35,7 +35,7 @@ describe('sockets to listen on', () => {
     });
   }
 
-  test('are refused where another program listens, also one that would share', async () => {
+  test('are refused if another program listens on the address, even with a shared port', async () => {
     const first = await ListenSockets.bind('127.0.0.1', 0, 2);
     const server = await listening(first.descriptors[0] as number);
     await assert.rejects(ListenSockets.bind('127.0.0.1', first.port, 2), {
@@ -45,7 +45,7 @@ describe('sockets to listen on', () => {
     server.close();
   });
 
-  test('are refused for an address of another machine, and a name that nobody has', async () => {
+  test('are refused for an address of another machine, and for an unknown name', async () => {
     await assert.rejects(
       ListenSockets.bind('192.0.2.1', 0, 1),
       /cannot listen on 192\.0\.2\.1:0: this machine has no such/,

@@ -3,14 +3,17 @@ import net, { isIP } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { listenFailure } from '../base/listen-failure.ts';
 
-/** A socket that is bound and does not accept: what `node:cluster` makes for its workers, which Node does not document. */
+/**
+ * A socket that is bound but does not accept. `node:cluster` creates such sockets for its workers; Node does not
+ * document them.
+ */
 interface BoundHandle {
   readonly fd: number;
   getsockname(name: { port?: number }): number;
   close(): void;
 }
 
-/** @returns the handle, or the number of a system error. */
+/** @returns the handle, or a system error number. */
 type CreateServerHandle = (
   address: string,
   port: number,
@@ -19,12 +22,12 @@ type CreateServerHandle = (
   flags: number,
 ) => BoundHandle | number;
 
-/** libuv's UV_TCP_REUSEPORT: several sockets share an address, and the kernel spreads connections over them. */
+/** libuv's UV_TCP_REUSEPORT: several sockets share an address, and the kernel distributes connections over them. */
 const reusePort = 2;
 
-/** One address, bound for as long as the primary lives: workers inherit its sockets, listen on them and accept. */
+/** One address, bound for the life of the primary. Workers inherit its sockets, listen on them and accept. */
 export class ListenSockets {
-  /** The real one, where any free port was asked for. */
+  /** The actual port, if any free one was requested. */
   readonly port: number;
   private readonly handles: readonly BoundHandle[];
 
@@ -35,14 +38,14 @@ export class ListenSockets {
 
   /**
    * Binds an address once per worker. Nothing accepts yet.
-   * @param address an IP address or a host name, of which the first address is taken.
-   * @param port 0 for any free one.
-   * @param count sockets; where the system cannot share an address between sockets there will be one.
+   * @param address an IP address, or a host name whose first address is used.
+   * @param port 0 for any free port.
+   * @param count number of sockets; only one is bound if the system cannot share an address.
    * @throws HipacheError LISTEN_FAILED.
    */
   static async bind(address: string, port: number, count: number): Promise<ListenSockets> {
     const { ip, family } = await resolve(address, port);
-    // Sockets that share an address would share it with another Hipache too: it must be free of anybody first.
+    // Shared sockets would also share the address with another Hipache, so first make sure that nobody has it.
     const probe = bindOne(ip, port, family, 0);
     if (typeof probe === 'string') throw listenFailure(address, port, probe);
     probe.handle.close();
@@ -63,12 +66,12 @@ export class ListenSockets {
     return new ListenSockets(handles, bound);
   }
 
-  /** To be inherited by workers. */
+  /** For workers to inherit. */
   get descriptors(): readonly number[] {
     return this.handles.map(({ fd }) => fd);
   }
 
-  /** Connections that wait to be accepted are reset, unless workers still have the sockets. */
+  /** Resets the connections that wait to be accepted, unless workers still have the sockets. */
   close(): void {
     for (const handle of this.handles) handle.close();
   }
@@ -84,7 +87,7 @@ function bindOne(
   const handle = create(ip, port, family, undefined, flags);
   if (typeof handle === 'number') return getSystemErrorName(handle);
   const name: { port?: number } = {};
-  // That an address is in use is only told now.
+  // Only this call reports that an address is in use.
   const error = handle.getsockname(name);
   if (error === 0) return { handle, port: name.port ?? port };
   handle.close();

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { until } from '../../test/helpers/until.ts';
 import { collectGarbage, MemoryWatch } from './memory-watch.ts';
 
-test('only memory that is left after collecting garbage is reported', async () => {
+test('only memory that remains after a garbage collection is reported', async () => {
   let bytes = 200;
   let looks = 0;
   let collected = 0;
@@ -21,7 +21,7 @@ test('only memory that is left after collecting garbage is reported', async () =
     },
     onOver: (residentBytes) => told.push(residentBytes),
   });
-  await until('looks that find little', () => looks >= 5);
+  await until('checks that find little', () => looks >= 5);
   assert.equal(collected, 1);
   assert.deepEqual(told, []);
   bytes = 300;
@@ -30,7 +30,7 @@ test('only memory that is left after collecting garbage is reported', async () =
   watch.close();
 });
 
-test('garbage can be collected in a process that was started without a flag for it', () => {
+test('garbage can be collected without a flag at the process start', () => {
   let garbage: unknown[] | null = Array.from({ length: 300_000 }, (_, index) => ({ index }));
   assert.equal(garbage.length, 300_000);
   const before = process.memoryUsage().heapUsed;

@@ -7,11 +7,11 @@ export interface MemoryWatchOptions {
   readonly everyMs: number;
   readonly residentBytes: () => number;
   readonly collectGarbage: () => void;
-  /** Told at every look that finds too much, also after garbage was collected. */
+  /** Called after every check that finds too much memory even after collecting garbage. */
   readonly onOver: (residentBytes: number) => void;
 }
 
-/** Looks now and then at how much memory the process has. */
+/** Periodically checks the memory of this process. */
 export class MemoryWatch {
   private readonly timer: NodeJS.Timeout;
 
@@ -34,7 +34,7 @@ function look({ bytesMax, residentBytes, collectGarbage, onOver }: MemoryWatchOp
 
 let collector: (() => void) | null = null;
 
-/** Collects all garbage of this process now. */
+/** Runs a full garbage collection of this process. */
 export function collectGarbage(): void {
   if (collector === null) {
     setFlagsFromString('--expose-gc');

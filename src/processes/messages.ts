@@ -1,40 +1,40 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 
-/** An address to listen on, in the order of the configuration. */
+/** An address to listen on. Lists of them are in the order of the configuration. */
 export interface ListenAddress {
   /** IPv4, IPv6 without brackets, or a host name. */
   readonly address: string;
-  /** As bound: never 0. */
+  /** The actual port: never 0. */
   readonly port: number;
   readonly secure: boolean;
-  /** Whether every connection has to start with a PROXY protocol header. */
+  /** Whether every connection must start with a PROXY protocol header. */
   readonly proxyProtocol: boolean;
 }
 
 /** A bound socket that a worker has inherited. */
 export interface InheritedSocket extends ListenAddress {
   readonly fd: number;
-  /** Which of the addresses it is of: its index in the configuration, plain HTTP first, then TLS. */
+  /** Index of its address in the configuration: plain HTTP first, then TLS. */
   readonly addressIndex: number;
-  /** Which of the sockets of the address it is. */
+  /** Index among the sockets of its address. */
   readonly share: number;
 }
 
-/** Settings of every worker of an instance, sent at its start by structured clone over IPC. Holds secrets. */
+/** Settings of every worker of an instance, sent at its start over IPC by structured clone. They contain secrets. */
 export interface WorkerSettings {
   readonly config: Config;
-  /** Id of this instance of Hipache, of all its workers. */
+  /** Id of this Hipache instance, shared by all its workers. */
   readonly instance: string;
-  /** State that workers share for TLS: ticket keys. Only its room knows what it is. */
+  /** TLS state that workers share, such as ticket keys. Only the tls room knows its type. */
   readonly tls: unknown;
 }
 
 export interface WorkerStart extends WorkerSettings {
-  /** From 1 up; its replacement gets the same. */
+  /** From 1; a replacement gets the same number. */
   readonly number: number;
   readonly sockets: readonly InheritedSocket[];
-  /** Shares of each address that this worker accepts from. */
+  /** The shares of each address from which this worker accepts. */
   readonly shares: readonly number[];
 }
 
@@ -44,7 +44,7 @@ export interface DrainOrder {
   readonly closeCode: 1001 | 1012;
 }
 
-/** A dead mark that a worker has set. */
+/** A dead mark set by a worker. */
 export interface MarkReport {
   readonly pattern: string;
   /** The backend's identity. */
@@ -55,28 +55,28 @@ export interface MarkReport {
   readonly reason: string;
 }
 
-/** Numbers by the name of their metric, with its label's value after a slash where it has one. */
+/** Values by metric name, followed by a slash and the label's value if the metric has a label. */
 export type MetricValues = Readonly<Record<string, number>>;
 
 export type ToWorker =
   | { readonly kind: 'start'; readonly start: WorkerStart }
   /** Accept from these shares too: nobody else does at present. */
   | { readonly kind: 'adopt'; readonly shares: readonly number[] }
-  /** The first one begins the drain; a later one gives it less time. */
+  /** The first order starts the drain; a later one shortens it. */
   | { readonly kind: 'drain'; readonly order: DrainOrder }
   | { readonly kind: 'reopenLogs' }
-  /** Another state than at the start, or than the last one told. */
+  /** The TLS state has changed. */
   | { readonly kind: 'tls'; readonly tls: unknown }
   | { readonly kind: 'ping' };
 
 export type FromWorker =
   | { readonly kind: 'ready' }
-  /** It cannot start, for a reason that it knows. */
+  /** The worker cannot start, for a known reason. */
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }
   | { readonly kind: 'pong'; readonly values: MetricValues }
-  /** Its last word; `clean`: nothing had to be ended. */
+  /** The last message. `clean`: the worker did not have to abort anything. */
   | { readonly kind: 'drained'; readonly clean: boolean; readonly values: MetricValues }
-  /** It has marked a backend dead. */
+  /** The worker has marked a backend dead. */
   | { readonly kind: 'marked'; readonly marked: MarkReport }
-  /** It needs more memory than it may. */
+  /** The worker exceeds its memory limit. */
   | { readonly kind: 'overMemory'; readonly residentBytes: number };

@@ -1,17 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { HipacheError } from '../base/errors.ts';
 
-/** The account that the process changes to once every port is bound. */
+/** The account to which the process changes once every port is bound. */
 export interface RunAs {
   readonly user: string;
   readonly uid: number;
   readonly gid: number;
-  /** Of the user, besides `gid`. */
+  /** The user's groups besides `gid`. */
   readonly groups: readonly number[];
 }
 
 /**
- * The account to change to: null where the process is not root, or is to stay root because `user` says so.
+ * The account to change to; null if the process is not root, or if `user` tells it to stay root.
  * @throws HipacheError PRIVILEGES: no such user or group.
  */
 export function resolveAccount(user: string, group: string | null): RunAs | null {
@@ -22,7 +22,7 @@ export function resolveAccount(user: string, group: string | null): RunAs | null
   return { user, uid, gid: group === null ? Number(lookUp('-g', user)) : groupId(group), groups };
 }
 
-/** Changes to the account, for good. @throws HipacheError PRIVILEGES. */
+/** Changes to the account permanently. @throws HipacheError PRIVILEGES. */
 export function dropPrivileges(account: RunAs): void {
   try {
     process.setgroups?.(account.groups as number[]);
@@ -41,7 +41,7 @@ function groupId(group: string): number {
     const line = execFileSync('getent', ['group', group], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
     return Number(line.split(':')[2]);
   } catch (error) {
-    const hint = 'make it, or leave "group" out to have that of "user"';
+    const hint = 'create it, or omit "group" to use that of "user"';
     throw new HipacheError('PRIVILEGES', `group: no group ${JSON.stringify(group)} on this machine; ${hint}`, {
       cause: error,
     });
@@ -50,10 +50,10 @@ function groupId(group: string): number {
 
 function lookUp(flag: string, user: string): string {
   try {
-    // "--" ends the options: a user's name is no flag.
+    // "--" ends the options, so that a user name is never read as a flag.
     return execFileSync('id', [flag, '--', user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   } catch (error) {
-    const hint = 'make it, or set "user" to one that exists; "root" stays root';
+    const hint = 'create it, or set "user" to one that exists; "root" stays root';
     throw new HipacheError('PRIVILEGES', `user: no user ${JSON.stringify(user)} on this machine; ${hint}`, {
       cause: error,
     });

@@ -1,9 +1,9 @@
 /**
- * The sockets of an address that a worker accepts from. The sockets outlive workers and configurations, so that there
- * may be more or fewer of them than workers: each has at least one worker, and each worker at least one.
+ * The sockets of an address from which a worker accepts. Sockets outlive workers and configurations, so there may be
+ * more or fewer of them than workers. Every socket gets at least one worker, and every worker at least one socket.
  * @param index of the worker, from 0.
- * @param workers how many there are.
- * @param sockets how many the address has.
+ * @param workers number of workers.
+ * @param sockets number of sockets of the address.
  */
 export function sharesOf(index: number, workers: number, sockets: number): readonly number[] {
   if (sockets <= workers) return [index % sockets];

@@ -1,11 +1,11 @@
-/** Exit codes of a process that a signal ended, as shells count them. */
+/** A process ended by a signal exits with 128 plus this number, as in shells. */
 const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
 
-/** Tasks that an operator starts by a signal. */
+/** Tasks that operators start with signals. */
 export interface SignalTasks {
-  /** The first SIGTERM or SIGINT. */
+  /** Runs on the first SIGTERM or SIGINT. */
   stop(signal: NodeJS.Signals): Promise<void>;
-  /** A second one, right before this process ends. */
+  /** Runs on a second one, right before this process exits. */
   abort(): void;
   /** SIGHUP. */
   reload(): void;
@@ -14,8 +14,8 @@ export interface SignalTasks {
 }
 
 /**
- * Obeys signals; resolves when `stop` has finished. To be called early: until then SIGUSR1 makes Node open its
- * debugger, and the others end the process.
+ * Handles signals until `stop` has finished. Call it early: until then, SIGUSR1 makes Node open its debugger, and the
+ * other signals end the process.
  */
 export function untilStopped(tasks: SignalTasks): Promise<void> {
   process.on('SIGUSR1', () => tasks.reopenLogs());

@@ -11,7 +11,7 @@ import type { Plan } from './plan.ts';
 import { Supervisor } from './supervisor.ts';
 import type { RestartReason } from './worker-slot.ts';
 
-/** A worker that obeys, and does nothing else. */
+/** A worker that obeys and does nothing else. */
 const obedient = `
 process.on('message', (message) => {
   if (message.kind === 'start') process.send({ kind: 'ready' });
@@ -62,26 +62,26 @@ describe('a supervisor', () => {
     return supervisor;
   }
 
-  test('starts as many workers as the plan has, and ends them', async () => {
+  test('starts and stops as many workers as the plan has', async () => {
     assert.equal(await supervise(obedient, 3).start(), true);
     assert.equal(supervisor.readyCount, 3);
     assert.equal(await supervisor.stop({ forMs: 1000, closeCode: 1001 }), true);
     assert.deepEqual(supervisor.all, []);
   });
 
-  test('gives up a start at which every worker dies without a word', async () => {
+  test('gives up a start if every worker dies silently', async () => {
     await assert.rejects(supervise('process.exit(3)', 2).start(), { code: 'WORKER_FAILED' });
     assert.deepEqual(supervisor.all, []);
     assert.ok(restarts.length >= 5);
   });
 
-  test('tells what a worker says of why it cannot start', async () => {
+  test('reports why a worker cannot start', async () => {
     const refusing = `process.send({ kind: 'failed', code: 'STORE_DAMAGED', message: 'bad file' }, () => process.exit(1))`;
     await assert.rejects(supervise(refusing, 2).start(), { code: 'STORE_DAMAGED', message: 'bad file' });
     assert.deepEqual(supervisor.all, []);
   });
 
-  test('replaces a worker that is over its memory once, however often it says so', async () => {
+  test('replaces a worker over its memory limit once, however often it reports that', async () => {
     const greedy = `${obedient}setInterval(() => process.send({ kind: 'overMemory', residentBytes: 1 }), 20);`;
     await supervise(greedy, 2).start();
     await until('the replacement', () => restarts.length > 0);
@@ -92,7 +92,7 @@ describe('a supervisor', () => {
     assert.equal(lines.length, length);
   });
 
-  test('does not follow a plan with which no worker starts', async () => {
+  test('rejects a plan with which no worker starts', async () => {
     const program = `${obedient}
 process.prependListener('message', (message) => {
   if (message.kind === 'start' && message.start.instance === 'broken') process.exit(1);
@@ -106,7 +106,7 @@ process.prependListener('message', (message) => {
     assert.ok(!before.includes(supervisor.all[0] as (typeof before)[0]));
   });
 
-  test('starts no worker once it has to stop, though it was to follow a plan', async () => {
+  test('starts no worker once it stops, not even for a new plan', async () => {
     const program = obedient.replace("=== 'start')", "=== 'start' && message.start.instance !== 'silent')");
     await supervise(program, 1).start();
     const reloaded = supervisor.reload(plan(3, 'silent'));
@@ -118,7 +118,7 @@ process.prependListener('message', (message) => {
     assert.deepEqual(supervisor.all, []);
   });
 
-  test('tries those again that did not follow a plan, and tells them nothing that is of it', async () => {
+  test('retries workers that did not follow a plan, and sends them nothing of it', async () => {
     const program = `import { appendFileSync, existsSync } from 'node:fs';
 ${obedient.replace("=== 'start')", "=== 'start' && !isBroken(message.start))")}
 let number = 0;
@@ -135,7 +135,7 @@ function isBroken(start) {
     const before = supervisor.all;
     writeFileSync(join(directory, 'broken'), '');
     assert.equal(await supervisor.reload(plan(3, 'new')), true);
-    assert.match(lines.join('\n'), /did not start; tried again {"workers":"2"}/);
+    assert.match(lines.join('\n'), /did not start; retrying {"workers":"2"}/);
     const behind = supervisor.all.filter((worker) => before.includes(worker) && worker.state === 'ready');
     assert.deepEqual(
       behind.map(({ number }) => number),
@@ -150,7 +150,7 @@ function isBroken(start) {
     assert.ok(supervisor.all.every((worker) => !before.includes(worker)));
   });
 
-  test('has another worker accept for one that is waited for, when who did so dies or is replaced', async () => {
+  test('has another worker accept for a missing one, and again if that one dies or is replaced', async () => {
     const program = `import { appendFileSync, existsSync } from 'node:fs';
 ${obedient.replace("=== 'start')", "=== 'start' && (message.start.number < 3 || !existsSync(file('broken'))))")}
 const file = (name) => new URL(name, import.meta.url);

@@ -13,7 +13,7 @@ import {
 } from './worker-process.ts';
 import { type RestartReason, type SlotSupervisor, WorkerSlot } from './worker-slot.ts';
 
-/** Learns about workers: implemented by the metrics. */
+/** Observes workers; the metrics implement it. */
 export interface SupervisorObserver {
   restarted(reason: RestartReason): void;
   values(worker: WorkerProcess, values: MetricValues): void;
@@ -33,22 +33,22 @@ export interface SupervisorOptions {
 }
 
 const beatMsMax = 5000;
-/** How long a worker may be silent at least while it loads. */
+/** Minimum time a worker may be silent while it loads, in ms. */
 const startMs = 60_000;
-/** How long it may take until it serves; then it is ended, as one that has died. */
+/** A worker that does not serve within this time, in ms, is killed, as if it had died. */
 const startMaxMs = 180_000;
-/** Early deaths one after the other, while no worker has come to serve, after which the program gives up its start. */
+/** Early deaths in a row, without any worker serving, after which the program gives up its start. */
 const startDeathsMax = 5;
-/** Heartbeats without answer after which a worker counts as stuck. */
+/** Unanswered heartbeats after which a worker counts as stuck. */
 const missedMax = 8;
-/** Between two replacements for memory: if that does not help, doing it more often does not either. */
+/** Minimum time between two replacements for memory, in ms: if one does not help, more will not either. */
 const memoryPauseMs = 300_000;
-/** Workers that have been replaced and still drain, per worker; the oldest beyond are ended. */
+/** Replaced workers that may still drain, per worker; the oldest ones beyond that are ended. */
 const drainingPerWorkerMax = 8;
-/** Time that a worker may take beyond its drain to write its logs and end. */
+/** How long a worker may take after its drain to write its logs and exit, in ms. */
 const exitGraceMs = 10_000;
 
-/** Keeps the workers of an instance alive, and replaces them so that no connection is lost. */
+/** Keeps the workers of an instance alive, and replaces them without losing a connection. */
 export class Supervisor implements WorkerHandler, SlotSupervisor {
   plan: Plan;
   readonly clock: Clock;
@@ -58,7 +58,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   private readonly slots: WorkerSlot[] = [];
   private readonly workers = new Set<WorkerProcess>();
   private readonly timer: NodeJS.Timeout;
-  /** Conditions that are looked at when the state of any worker has changed. */
+  /** Conditions to check whenever a worker changes its state. */
   private readonly waiting = new Set<() => void>();
   private started = false;
   private stopping = false;
@@ -79,9 +79,9 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   }
 
   /**
-   * Starts every worker, and resolves when all of them serve.
-   * @returns false where it was stopped before that.
-   * @throws HipacheError what a worker says of why it cannot start; all others are ended then.
+   * Starts every worker. Resolves when all of them serve.
+   * @returns false if it was stopped before.
+   * @throws HipacheError the reason of the first worker that cannot start; all others are then killed.
    */
   async start(): Promise<boolean> {
     for (let number = 1; number <= this.plan.workers; number++) this.slots.push(new WorkerSlot(number, this));
@@ -96,7 +96,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     return isReady() && !this.stopping;
   }
 
-  /** Workers that serve now. */
+  /** Number of workers that serve now. */
   get readyCount(): number {
     return this.slots.filter((slot) => slot.isReady).length;
   }
@@ -105,20 +105,20 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     return this.plan.workers;
   }
 
-  /** Every worker that runs, those that drain included. */
+  /** All running workers, including those that drain. */
   get all(): readonly WorkerProcess[] {
     return [...this.workers];
   }
 
-  /** Whether all workers are to end. */
+  /** Whether all workers are stopping. */
   get isStopping(): boolean {
     return this.stopping;
   }
 
   /**
-   * Replaces every worker by one that follows `plan`, one after the other. One that cannot be replaced serves on, and
-   * is tried again after growing pauses; the log says which.
-   * @returns whether the plan is followed now. If not, the first new worker did not start, or all are to end.
+   * Replaces all workers, one after the other, by workers that follow `plan`. One that cannot be replaced continues to
+   * serve, and its replacement is retried with growing pauses; the log names it.
+   * @returns whether the plan is in effect. If not, the first new worker did not start, or all workers are stopping.
    */
   reload(plan: Plan): Promise<boolean> {
     return this.exclusively(async () => {
@@ -140,15 +140,13 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
       const behind = slots.filter((slot) => slot.isBehind);
       if (behind.length > 0) {
         const workers = behind.map(({ number }) => number).join(', ');
-        this.options.log.error('workers with the new configuration did not start; tried again', { workers });
+        this.options.log.error('workers with the new configuration did not start; retrying', { workers });
       }
       return true;
     });
   }
 
-  /**
-   * The state for TLS has changed: for the workers to come, and those that run with the configuration that it is of.
-   */
+  /** The TLS state has changed: passes it to future workers, and to those that run with the same configuration. */
   tellTls(tls: unknown): void {
     this.plan = { ...this.plan, settings: { ...this.plan.settings, tls } };
     for (const worker of this.workers) {
@@ -160,7 +158,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     for (const worker of this.workers) worker.reopenLogs();
   }
 
-  /** Drains all workers. @returns whether all that was under way ended by itself. */
+  /** Drains all workers. @returns whether everything in progress ended by itself. */
   async stop(order: DrainOrder): Promise<boolean> {
     this.stopping = true;
     this.changed();
@@ -177,7 +175,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     return this.unclean === 0;
   }
 
-  /** Ends all workers at once. */
+  /** Kills all workers at once. */
   killAll(): void {
     this.stopping = true;
     for (const worker of this.workers) worker.kill();
@@ -205,13 +203,13 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     const nowMs = clock.monotonicMs();
     if (slot === undefined || this.stopping || this.isReplacing || nowMs - this.lastMemoryMs < memoryPauseMs) return;
     this.lastMemoryMs = nowMs;
-    log.warn('a worker is over limits.workerMemoryBytesMax and is replaced', { worker: worker.number, residentBytes });
+    log.warn('a worker exceeds limits.workerMemoryBytesMax and is replaced', { worker: worker.number, residentBytes });
     void this.exclusively(() => slot.replace('memory'));
   }
 
   onDrained(worker: WorkerProcess, clean: boolean): void {
     if (!clean) this.unclean++;
-    this.options.log.debug('a worker has ended what was under way', { worker: worker.number, pid: worker.pid });
+    this.options.log.debug('a worker has drained', { worker: worker.number, pid: worker.pid });
   }
 
   onValues(worker: WorkerProcess, values: MetricValues): void {
@@ -255,7 +253,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     if (this.started || this.readyCount > 0 || earlyDeaths < startDeathsMax) return false;
     this.failure ??= {
       code: 'WORKER_FAILED',
-      message: 'the workers die at their start; what they say of it is above',
+      message: 'the workers die at their start; see their messages above',
     };
     return true;
   }
@@ -271,12 +269,12 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     this.boundDraining();
   }
 
-  /** The worker that stood in for a slot may have gone before the slot has a worker again. */
+  /** The stand-in for a vacant slot may be gone before the slot has a worker again. */
   private standIns(): void {
     for (const slot of this.slots) if (slot.isVacant) this.standIn(slot);
   }
 
-  /** Connections in the queue of a slot without worker are accepted by another one, which goes on with it. */
+  /** Another worker accepts the connections in the queue of a vacant slot. It continues after the slot is filled. */
   private standIn(slot: WorkerSlot): void {
     if (this.stopping || slot.standIn?.state === 'ready') return;
     const other = this.slots.find((slot) => slot.isReady)?.current ?? null;
@@ -287,7 +285,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   private boundDraining(): void {
     const draining = [...this.workers].filter(({ state }) => state === 'draining');
     for (const worker of draining.slice(0, -drainingPerWorkerMax * this.plan.workers)) {
-      this.options.log.warn('too many replaced workers have requests under way; the oldest is ended', {
+      this.options.log.warn('too many replaced workers still have active requests; ending the oldest', {
         worker: worker.number,
         pid: worker.pid,
       });
@@ -295,7 +293,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     }
   }
 
-  /** One replacement at a time. */
+  /** Runs one replacement at a time. */
   private exclusively<Result>(task: () => Promise<Result>): Promise<Result> {
     const result = this.replacing.then(async () => {
       this.isReplacing = true;

@@ -1,15 +1,15 @@
 import { HipacheError } from '../base/errors.ts';
 import type { DrainOrder, FromWorker, MarkReport, MetricValues, ToWorker, WorkerStart } from './messages.ts';
 
-/** A worker, as its primary orders it about. */
+/** A worker's tasks, as ordered by its primary. */
 export interface WorkerTasks {
   adopt(shares: readonly number[]): void;
-  /** May be called again, with less time. @returns whether nothing had to be ended. */
+  /** Can be called again with less time. @returns whether the worker did not have to abort anything. */
   drain(order: DrainOrder): Promise<boolean>;
   reopenLogs(): void;
   tlsChanged(tls: unknown): void;
   values(): MetricValues;
-  /** Writes what is to be written; the process ends after it. */
+  /** Writes what is pending. The process then exits. */
   close(): Promise<void>;
 }
 
@@ -20,14 +20,14 @@ export class WorkerLink {
   private drainMs = 0;
   private ending: Promise<void> | null = null;
 
-  /** @param build makes the worker; it serves when that resolves. HipacheErrors go to the primary. */
+  /** @param build creates the worker, which serves once that resolves. HipacheErrors go to the primary. */
   constructor(build: (start: WorkerStart, link: WorkerLink) => Promise<WorkerTasks>) {
     this.build = build;
   }
 
-  /** Obeys the primary until the process ends. */
+  /** Follows the primary's orders until the process exits. */
   run(): void {
-    // These reach all processes of a terminal or a service; what they mean for workers is the primary's to say.
+    // These signals reach all processes of a terminal or service. The primary decides what they mean for workers.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) process.on(signal, () => {});
     process.on('message', (message) => this.onMessage(message as ToWorker));
     process.once('disconnect', () => this.onOrphaned());
@@ -90,7 +90,7 @@ export class WorkerLink {
     });
   }
 
-  /** The primary is gone, and nobody is left to replace this worker: it ends as if told to. */
+  /** The primary has gone, and nobody can replace this worker: it drains and exits. */
   private onOrphaned(): void {
     if (this.ending === null) this.drain({ forMs: this.drainMs, closeCode: 1001 });
   }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Config } from '../config/config.ts';
 import type { DrainOrder, FromWorker, MarkReport, MetricValues, ToWorker, WorkerStart } from './messages.ts';
 
-/** Standard streams and IPC come first. */
+/** The standard streams and IPC have the descriptors below. */
 export const firstInheritedFd = 4;
 
 export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone';
@@ -11,13 +11,13 @@ export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone';
 export interface WorkerEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** It was ended for not answering. */
+  /** Whether it was killed because it did not respond. */
   readonly wasStuck: boolean;
 }
 
 export interface WorkerHandler {
   onReady(worker: WorkerProcess): void;
-  /** It says why it cannot start, and ends. */
+  /** The worker has reported why it cannot start, and exits. */
   onFailed(worker: WorkerProcess, failure: WorkerFailure): void;
   onMarked(marked: MarkReport): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
@@ -35,26 +35,27 @@ export interface WorkerProgram {
 }
 
 /**
- * Room for new objects, in MiB. With what V8 takes by itself a worker grows by a third of the memory of 9,000 tunnels
- * (11.4 to 7.6 KiB each, `npm run bench -- --only tunnels`); the CPU for a small request is the same.
+ * Size of a semi-space for new objects, in MiB. V8's own choice makes a worker grow half as much again under 9,000
+ * tunnels (11.4 instead of 7.6 KiB each, `npm run bench -- --only tunnels`); the CPU time of a small request is the
+ * same.
  */
 const heapOptions = ['--max-semi-space-size=4'];
 
 let made = 0;
 
-/** One worker, as the primary sees it: from its start to its end. */
+/** One worker as the primary sees it, from start to end. */
 export class WorkerProcess {
-  /** Never used again in this primary. */
+  /** Never reused by this primary. */
   readonly id = ++made;
   readonly number: number;
-  /** That it was started with. */
+  /** The configuration it was started with. */
   readonly config: Config;
   /** Monotonic ms. */
   readonly startedMs: number;
   state: WorkerState = 'starting';
   private readonly child: ChildProcess;
   private readonly handler: WorkerHandler;
-  /** Heartbeats in a row that had no answer. */
+  /** Unanswered heartbeats in a row. */
   private missed = 0;
   private awaitsPong = false;
   private wasStuck = false;
@@ -79,7 +80,7 @@ export class WorkerProcess {
     this.child.on('message', (message) => this.onMessage(message as FromWorker));
     this.child.once('error', (error: NodeJS.ErrnoException) => {
       if (this.child.pid !== undefined) return;
-      this.handler.onFailed(this, { code: 'WORKER_FAILED', message: `a worker cannot be started: ${error.message}` });
+      this.handler.onFailed(this, { code: 'WORKER_FAILED', message: `cannot start a worker: ${error.message}` });
       this.onExit(null, null);
     });
     this.child.once('exit', (code, signal) => this.onExit(code, signal));
@@ -102,7 +103,9 @@ export class WorkerProcess {
     this.send({ kind: 'reopenLogs' });
   }
 
-  /** It accepts nothing more, ends what is under way as `order` says, and then itself. Again: in less time. */
+  /**
+   * Makes it stop accepting, end everything in progress as `order` says, and exit. A further call gives it less time.
+   */
   drain(order: DrainOrder): void {
     if (this.state === 'gone') return;
     this.state = 'draining';
@@ -113,7 +116,7 @@ export class WorkerProcess {
     this.child.kill('SIGKILL');
   }
 
-  /** Asks for a sign of life. @param missedMax heartbeats without answer after which it is ended. */
+  /** Sends a heartbeat. @param missedMax unanswered heartbeats after which the worker is killed. */
   beat(missedMax: number): void {
     if (this.state === 'gone') return;
     if (!this.awaitsPong) {
@@ -127,7 +130,7 @@ export class WorkerProcess {
     this.kill();
   }
 
-  /** Asks for fresh numbers: they have come to the handler when this resolves with true. */
+  /** Requests fresh values. If it resolves with true, the handler has received them. */
   async refresh(timeoutMs: number): Promise<boolean> {
     if (this.state === 'gone') return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -145,7 +148,7 @@ export class WorkerProcess {
   }
 
   private send(message: ToWorker): void {
-    // A worker that is just ending has no channel; its end is noticed separately.
+    // A worker that is exiting has no channel. Its end is noticed separately.
     if (this.child.connected) this.child.send(message, ignore);
   }
 

@@ -4,10 +4,10 @@ import type { Log } from '../base/log.ts';
 import type { Plan } from './plan.ts';
 import type { WorkerEnd, WorkerProcess } from './worker-process.ts';
 
-/** Why workers are replaced: a label of the metrics. */
+/** Why a worker was replaced: a label of the metrics. */
 export type RestartReason = 'crash' | 'stuck' | 'memory' | 'reload';
 
-/** The supervisor that a slot belongs to. */
+/** The supervisor of a slot. */
 export interface SlotSupervisor {
   readonly plan: Plan;
   readonly isStopping: boolean;
@@ -15,41 +15,41 @@ export interface SlotSupervisor {
   readonly log: Log;
   /** From 0 up to but not including 1. */
   readonly random: () => number;
-  /** Starts a worker; null if all are to end. */
+  /** Starts a worker; null if all are stopping. */
   spawn(slot: number, plan: Plan): WorkerProcess | null;
-  /** Resolves once the condition holds; it is looked at whenever a worker changes its state. */
+  /** Resolves once the condition holds. It is checked whenever a worker changes its state. */
   until(condition: () => boolean): Promise<void>;
-  /** The slot has been without success at following the plan: `replace` is due when its turn comes. */
+  /** The slot failed to follow the plan. Its next `replace` is due when its turn comes. */
   replaceInTurn(slot: WorkerSlot): void;
-  /** Whether so many early deaths in a row end the start of the program. */
+  /** Whether this many early deaths in a row end the start of the program. */
   givesUpStart(earlyDeaths: number): boolean;
-  /** The slot is without a worker for a while: others accept in its place. */
+  /** The slot will have no worker for a while: another one must accept in its place. */
   slotVacant(slot: WorkerSlot): void;
   restarted(reason: RestartReason): void;
 }
 
-/** A worker that dies younger than this is started again with a pause, in ms. */
+/** A worker that dies at an age below this, in ms, is restarted only after a pause. */
 const earlyMs = 10_000;
 /** These pauses. Workers that die of the same cause do not come back all at once. */
 const pauses: BackOffFigures = { firstMs: 500, longestMs: 30_000, spread: [0.5, 1] };
 
-/** The place of one worker: the one that serves, the one that is to replace it, and what comes when they die. */
+/** The place of one worker: the current worker, its pending replacement, and the reaction to their deaths. */
 export class WorkerSlot {
-  /** From 1 up. */
+  /** From 1. */
   readonly number: number;
-  /** Serves, or is the only one that starts. */
+  /** The one that serves, or the only one that is starting. */
   current: WorkerProcess | null;
-  /** Is without a worker for a while: another one is to accept in its place. */
+  /** Whether it has no worker for a while, so that another one must accept in its place. */
   isVacant = false;
-  /** Accepts in its place. */
+  /** The worker that accepts in its place. */
   standIn: WorkerProcess | null = null;
   private readonly supervisor: SlotSupervisor;
-  /** Is to take the place of `current` once it is ready. */
+  /** Replaces `current` once it is ready. */
   private next: WorkerProcess | null = null;
   private earlyDeaths = 0;
-  /** Replacements that failed in a row while the slot was behind the plan. */
+  /** Failed replacements in a row while the slot was behind the plan. */
   private failures = 0;
-  /** To its next attempt: at a worker at all, or at one that follows the plan. */
+  /** Runs until the next attempt to start a worker at all, or one that follows the plan. */
   private timer: NodeJS.Timeout | null = null;
 
   /** Starts its worker. */
@@ -73,8 +73,8 @@ export class WorkerSlot {
   }
 
   /**
-   * Puts a new worker in the place of the current one: the new one serves before the old one stops.
-   * @returns false if it did not come to serve.
+   * Replaces the current worker: the new one serves before the old one stops.
+   * @returns false if the new worker failed to start.
    */
   async replace(reason: RestartReason, plan = this.supervisor.plan): Promise<boolean> {
     const { supervisor } = this;
@@ -84,7 +84,7 @@ export class WorkerSlot {
     this.next = next;
     await supervisor.until(() => next.state !== 'starting' || supervisor.isStopping);
     if (supervisor.isStopping || this.next !== next || next.state !== 'ready') {
-      // The old one may have died meanwhile, and was not revived because this one was on the way.
+      // The old worker may have died meanwhile, and was not revived because this one was starting.
       if (this.current === null && !supervisor.isStopping) this.reviveLater();
       if (this.isBehind && !supervisor.isStopping) this.replaceLater();
       return false;
@@ -100,7 +100,7 @@ export class WorkerSlot {
     return true;
   }
 
-  /** One of its workers serves. */
+  /** One of its workers now serves. */
   onReady(): void {
     if (!this.isVacant) return;
     this.isVacant = false;
@@ -113,14 +113,14 @@ export class WorkerSlot {
     if (this.next === worker) {
       this.next = null;
       if (supervisor.isStopping) return;
-      supervisor.log.error('a worker that was to replace another one has ended', endFields(worker, end));
+      supervisor.log.error('a replacement worker has ended', endFields(worker, end));
     } else {
       this.current = null;
       if (!supervisor.isStopping) this.revive(worker, end);
     }
   }
 
-  /** The plan has fewer workers: its worker drains and is not replaced. */
+  /** The plan has fewer workers: this one drains and is not replaced. */
   retire(): void {
     this.cancel();
     const { current } = this;
@@ -132,13 +132,13 @@ export class WorkerSlot {
     });
   }
 
-  /** Makes no further attempt by itself. */
+  /** Cancels the next attempt. */
   cancel(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
   }
 
-  /** A worker that comes because the old one has died follows the plan as well. */
+  /** If the old worker dies meanwhile, its successor follows the plan as well. */
   private replaceLater(): void {
     this.cancel();
     this.failures++;
@@ -151,7 +151,7 @@ export class WorkerSlot {
     );
   }
 
-  /** Its worker has died unasked. */
+  /** Its worker has died unexpectedly. */
   private revive(worker: WorkerProcess, end: WorkerEnd): void {
     this.cancel();
     const { supervisor } = this;
@@ -159,19 +159,19 @@ export class WorkerSlot {
     const isEarly = supervisor.clock.monotonicMs() - worker.startedMs < earlyMs;
     this.earlyDeaths = isEarly ? this.earlyDeaths + 1 : 0;
     supervisor.restarted(end.wasStuck ? 'stuck' : 'crash');
-    const what = end.wasStuck ? 'a worker did not answer and was ended' : 'a worker has died';
+    const what = end.wasStuck ? 'a worker did not respond and was killed' : 'a worker has died';
     if (this.next !== null) {
-      log.error(`${what}; its replacement is on the way`, endFields(worker, end));
+      log.error(`${what}; its replacement is starting`, endFields(worker, end));
       return;
     }
     if (!isEarly) {
-      log.error(`${what}; it is started again`, endFields(worker, end));
+      log.error(`${what}; it is restarted`, endFields(worker, end));
       this.current = supervisor.spawn(this.number, supervisor.plan);
       return;
     }
     if (supervisor.givesUpStart(this.earlyDeaths)) return;
     const afterMs = this.reviveLater();
-    log.error(`${what} at its start; it is started again after a pause`, { ...endFields(worker, end), afterMs });
+    log.error(`${what} at its start; it is restarted after a pause`, { ...endFields(worker, end), afterMs });
   }
 
   private reviveLater(): number {
