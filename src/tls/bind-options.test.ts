@@ -19,11 +19,11 @@ function read(bind: Partial<TlsBindConfig>): { settings: TlsSettings; warnings: 
   return { settings: tlsSettings({ ...nothing, ...bind }, 'https', warnings), warnings };
 }
 
-test('nothing given is nothing set', () => {
+test('no options give no settings', () => {
   assert.deepEqual(read({}), { settings: {}, warnings: [] });
 });
 
-test('what the original had as defaults gives no warning', () => {
+test('the defaults of Hipache 0.4 give no warning', () => {
   const { settings, warnings } = read({
     ciphers: 'ECDHE-RSA-AES128-SHA256:AES128-GCM-SHA256:HIGH:!MD5:!aNULL:!EDH',
     honorCipherOrder: true,
@@ -35,15 +35,15 @@ test('what the original had as defaults gives no warning', () => {
   assert.match(settings.ciphers ?? '', /^ECDHE/);
 });
 
-test('ciphers that OpenSSL refuses give a warning and the default', () => {
+test('ciphers that OpenSSL rejects give a warning and the default', () => {
   for (const ciphers of ['RC4', 'no such cipher']) {
     const { settings, warnings } = read({ ciphers });
     assert.deepEqual(settings, {});
-    assert.match(warnings.join(), /^https\.ciphers: no cipher of today's OpenSSL/);
+    assert.match(warnings.join(), /^https\.ciphers: today's OpenSSL has no cipher of the list/);
   }
 });
 
-test('protocol methods give versions, those of the past a warning', () => {
+test('protocol methods give versions, and obsolete ones a warning', () => {
   assert.deepEqual(read({ secureProtocol: 'TLSv1_2_method' }).settings, {
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.2',
@@ -52,11 +52,11 @@ test('protocol methods give versions, those of the past a warning', () => {
   for (const secureProtocol of ['SSLv3_method', 'TLSv1_method', 'bogus']) {
     const { settings, warnings } = read({ secureProtocol });
     assert.deepEqual(settings, {});
-    assert.match(warnings.join(), /is not served any more; TLS 1\.2 and 1\.3 are$/);
+    assert.match(warnings.join(), /is no longer supported; TLS 1\.2 and 1\.3 are$/);
   }
 });
 
-test('options are read as a sum, as digits, or as names; what means nothing is named', () => {
+test('options can be a sum, digits or names, and unknown ones are named', () => {
   const sum = constants.SSL_OP_NO_SSLv3 + constants.SSL_OP_NO_TICKET;
   for (const secureOptions of [
     sum,
@@ -72,7 +72,7 @@ test('options are read as a sum, as digits, or as names; what means nothing is n
   assert.deepEqual(read({ secureOptions: 'SSL_OP_NO_TLSv1' }), { settings: {}, warnings: [] });
   assert.match(
     read({ secureOptions: 'SSL_OP_BOGUS' }).warnings.join(),
-    /^https\.secureOptions: SSL_OP_BOGUS mean nothing/,
+    /^https\.secureOptions: SSL_OP_BOGUS unknown to today's OpenSSL/,
   );
   assert.match(read({ secureOptions: 0x20_0000 }).warnings.join(), /^https\.secureOptions: 0x200000 /);
 });

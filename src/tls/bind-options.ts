@@ -1,9 +1,9 @@
 import { constants } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 
-/** How one address speaks TLS, in the words of Hipache's file; null for what is not given. */
+/** TLS options of one address, in the terms of Hipache 0.4's file; null for those not given. */
 export interface TlsBindConfig {
-  /** Paths of PEM files; null: certificates come by SNI alone. */
+  /** Paths of PEM files; null: certificates are chosen by SNI only. */
   readonly key: string | null;
   readonly cert: string | null;
   readonly ca: readonly string[];
@@ -14,7 +14,7 @@ export interface TlsBindConfig {
   readonly secureOptions: number | string | null;
 }
 
-/** Settings for OpenSSL; plain data, since it goes from process to process. */
+/** Settings for OpenSSL: plain data, because they are sent between processes. */
 export interface TlsSettings {
   readonly ciphers?: string;
   readonly honorCipherOrder?: boolean;
@@ -23,7 +23,7 @@ export interface TlsSettings {
   readonly secureOptions?: number;
 }
 
-/** Options of old files that still mean something; the rest is the rule today, or means nothing any more. */
+/** Options of old files that still have an effect. The others are in effect anyway or have lost their meaning. */
 const options: Readonly<Record<string, number>> = {
   SSL_OP_NO_TLSv1_2: constants.SSL_OP_NO_TLSv1_2,
   SSL_OP_NO_TLSv1_3: constants.SSL_OP_NO_TLSv1_3,
@@ -32,7 +32,7 @@ const options: Readonly<Record<string, number>> = {
   SSL_OP_CIPHER_SERVER_PREFERENCE: constants.SSL_OP_CIPHER_SERVER_PREFERENCE,
 };
 
-/** Asked for by old files, and so in any case: nothing to warn of. */
+/** In effect whether old files ask for them or not, so there is nothing to warn about. */
 const always: Readonly<Record<string, number>> = {
   SSL_OP_ALL: constants.SSL_OP_ALL,
   SSL_OP_NO_SSLv2: 0x0100_0000,
@@ -45,9 +45,9 @@ const always: Readonly<Record<string, number>> = {
 };
 
 /**
- * Maps the options of the original to what OpenSSL takes today: TLS 1.2 and 1.3. A value that it refuses gives a warning and
- * today's default, so that an old file serves.
- * @param where the key, for the warnings: `https` or `https.bind[0]`.
+ * Maps the options of Hipache 0.4 to what OpenSSL supports today: TLS 1.2 and 1.3. A value that it rejects gives a
+ * warning and today's default, so that an old file still works.
+ * @param where the key for warnings: `https` or `https.bind[0]`.
  */
 export function tlsSettings(bind: TlsBindConfig, where: string, warnings: string[]): TlsSettings {
   return {
@@ -64,7 +64,7 @@ function ciphersOf(ciphers: string | null, where: string, warnings: string[]): T
     createSecureContext({ ciphers, ca: [] });
     return { ciphers };
   } catch {
-    warnings.push(`${where}.ciphers: no cipher of today's OpenSSL is in the list; the default list is used`);
+    warnings.push(`${where}.ciphers: today's OpenSSL has no cipher of the list; using the default list`);
     return {};
   }
 }
@@ -84,7 +84,7 @@ function versionsOf(name: string | null, where: string, warnings: string[]): Tls
     case 'TLSv1_3_server_method':
       return { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' };
     default:
-      warnings.push(`${where}.secureProtocol: ${JSON.stringify(name)} is not served any more; TLS 1.2 and 1.3 are`);
+      warnings.push(`${where}.secureProtocol: ${JSON.stringify(name)} is no longer supported; TLS 1.2 and 1.3 are`);
       return {};
   }
 }
@@ -109,7 +109,7 @@ function optionsOf(value: number | string | null, where: string, warnings: strin
     }
   }
   if (unknown.length > 0) {
-    warnings.push(`${where}.secureOptions: ${unknown.join(', ')} mean nothing in today's OpenSSL, and are left out`);
+    warnings.push(`${where}.secureOptions: ${unknown.join(', ')} unknown to today's OpenSSL, ignored`);
   }
   return wanted === 0 ? {} : { secureOptions: wanted };
 }

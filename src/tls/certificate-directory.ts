@@ -6,9 +6,9 @@ import type { CertificateSource, FoundCertificate } from './certificate-source.t
 const fileBytesMax = 256 * 1024;
 
 /**
- * Certificates in files that are named after their host: `<name>.pem` with certificate and key in one,
- * `<name>.crt` with `<name>.key`, or `<name>/fullchain.pem` with `<name>/privkey.pem`, as ACME clients leave them.
- * `*.domain` may be written `_.domain`, and `*`, for any other name, `_` or `default`.
+ * Certificates in files named after their host: `<name>.pem` with certificate and key, `<name>.crt` with `<name>.key`,
+ * or `<name>/fullchain.pem` with `<name>/privkey.pem`, as ACME clients write them. `*.domain` can also be spelled
+ * `_.domain`; `*`, for all other names, can be `_` or `default`.
  */
 export class CertificateDirectory implements CertificateSource {
   readonly isWatched = false;

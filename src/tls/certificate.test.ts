@@ -15,7 +15,7 @@ before(() => {
 after(() => authority.dispose());
 
 describe('a certificate and its key', () => {
-  test('that belong together give names, dates, issuer and kind of key', () => {
+  test('that match yield names, dates, issuer and key type', () => {
     const details = checkCertificate(issued.certificate + authority.certificate, issued.key);
     assert.deepEqual(details.names, ['app.example.com', '*.example.com', '192.0.2.1']);
     assert.equal(details.issuer, 'Own authority');
@@ -25,7 +25,7 @@ describe('a certificate and its key', () => {
     assert.equal(checkCertificate(rsa.certificate, rsa.key).keyType, 'rsa');
   });
 
-  test('that cannot be used are refused, each for its reason, never with the key', () => {
+  test('that are unusable are refused with a reason, which never shows the key', () => {
     const other = authority.issue(['other.example.com']);
     const cases: readonly [string, string, RegExp][] = [
       ['', issued.key, /^the certificate has no "-----BEGIN CERTIFICATE/],
@@ -60,7 +60,7 @@ describe('a certificate and its key', () => {
     }
   });
 
-  test('that are well-formed but too weak for OpenSSL are refused as well', () => {
+  test('that are well-formed but too weak for OpenSSL are refused', () => {
     const { certificate, key } = authority.issue(['weak.example.com'], { keyType: 'weak' });
     assert.throws(() => checkCertificate(certificate, key), {
       code: 'CERTIFICATE_INVALID',
@@ -71,12 +71,12 @@ describe('a certificate and its key', () => {
   test('an encrypted key needs its passphrase', () => {
     const encrypted = readFileSync(authority.encrypt(issued, 'open sesame'), 'latin1');
     assert.equal(checkCertificate(issued.certificate, encrypted, 'open sesame').keyType, 'ec');
-    assert.throws(() => checkCertificate(issued.certificate, encrypted), { message: /there is no passphrase for it/ });
+    assert.throws(() => checkCertificate(issued.certificate, encrypted), { message: /has no passphrase/ });
     assert.throws(() => checkCertificate(issued.certificate, encrypted, 'wrong'), { message: /does not open/ });
   });
 });
 
-test('a pattern is covered by its exact name or the wildcard one label up', () => {
+test('a pattern is covered by its exact name or by a wildcard one label up', () => {
   const names = ['app.example.com', '*.example.com'];
   for (const pattern of ['app.example.com', 'x.example.com', '*.example.com', '*']) {
     assert.equal(coversPattern(names, pattern), true, pattern);

@@ -2,30 +2,32 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { HipacheError } from '../base/errors.ts';
 
-/** Details of a certificate that can be shown. */
+/** Details of a certificate that may be shown. */
 export interface CertificateDetails {
-  /** DNS names and IP addresses of the subject alternative name, lower case; the common name where it has none. */
+  /** DNS names and IP addresses of the subject alternative name, in lower case; without one, the common name. */
   readonly names: readonly string[];
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
-  /** The issuer's common name, or its whole name where it has none. */
+  /** The issuer's common name; without one, its full name. */
   readonly issuer: string;
   /** `rsa`, `ec`, `ed25519`, … */
   readonly keyType: string;
 }
 
-/** Longest certificate chain and key that are looked at, in characters. */
+/** Longest certificate chain and longest key accepted, in characters. */
 const pemCharsMax = 256 * 1024;
 
 /**
- * Checks a PEM certificate, leaf first, followed by its chain, and that `key` is the leaf's.
- * @throws HipacheError CERTIFICATE_INVALID, saying which of the two is wrong; never with any part of the key.
+ * Checks a PEM certificate, leaf first, followed by its chain, and that `key` belongs to the leaf.
+ * @throws HipacheError CERTIFICATE_INVALID, which says what is wrong but never shows any part of the key.
  */
 export function checkCertificate(certificate: string, key: string, passphrase?: string): CertificateDetails {
   const leaf = parseChain(certificate);
   const privateKey = parseKey(key, passphrase);
   if (!leaf.checkPrivateKey(privateKey)) {
-    throw invalid('the key does not belong to the certificate; the first certificate of the file has to be its own');
+    throw invalid(
+      'the key does not belong to the certificate; the first certificate in the file must be the one for the key',
+    );
   }
   refuseWhatOpenSslDoes(certificate, key, passphrase);
   return {
@@ -38,8 +40,8 @@ export function checkCertificate(certificate: string, key: string, passphrase?: 
 }
 
 /**
- * Whether a certificate with these names serves a host pattern: by its exact name, by a wildcard of the same level
- * (RFC 6125 section 6.4.3), and `*.domain` only by itself. Any serves `*`.
+ * Whether a certificate with these names serves a host pattern: by its exact name, or by a wildcard of the same level
+ * (RFC 6125 section 6.4.3). `*.domain` needs exactly that name; `*` accepts any certificate.
  */
 export function coversPattern(names: readonly string[], pattern: string): boolean {
   if (pattern === '*') return names.length > 0;
@@ -73,7 +75,7 @@ function parseKey(key: string, passphrase: string | undefined): KeyObject {
   if (key.length > pemCharsMax) throw invalid(`the key is longer than ${pemCharsMax} characters`);
   if (!key.includes('PRIVATE KEY-----')) throw invalid('the key has no "-----BEGIN … PRIVATE KEY-----": it is not PEM');
   if (isEncrypted(key) && passphrase === undefined) {
-    throw invalid('the key is encrypted, and there is no passphrase for it; decrypt it with "openssl pkey"');
+    throw invalid('the key is encrypted and has no passphrase; decrypt it with "openssl pkey"');
   }
   try {
     return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) });
@@ -82,7 +84,7 @@ function parseKey(key: string, passphrase: string | undefined): KeyObject {
   }
 }
 
-/** What is well-formed may still be too weak: a key of 1024 bits, a signature with SHA-1. */
+/** A well-formed certificate may still be too weak: a key of 1024 bits, a SHA-1 signature. */
 function refuseWhatOpenSslDoes(cert: string, key: string, passphrase: string | undefined): void {
   try {
     createSecureContext({ cert, key, ca: [], ...(passphrase === undefined ? {} : { passphrase }) });

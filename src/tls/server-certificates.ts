@@ -6,72 +6,73 @@ import type { CertificateSource, FoundCertificate } from './certificate-source.t
 import { type ContextMaterial, changeTicketKeys, serverContext } from './server-context.ts';
 
 export interface ServerCertificatesOptions {
-  /** They are asked in this order; the first that has a certificate for a pattern wins. */
+  /** Asked in this order: the first one with a certificate for a pattern wins. */
   readonly sources: readonly CertificateSource[];
   readonly ticketKeys: Uint8Array;
-  /** Contexts kept, about 40 KB each. */
+  /** Number of contexts kept; each takes about 40 KB. */
   readonly entriesMax: number;
   readonly clock: Clock;
-  /** Called for each certificate that cannot be used, and for one that has expired. */
+  /** Called for each certificate that is unusable or has expired. */
   readonly onProblem: (message: string) => void;
 }
 
-/** Names remembered to have no certificate of their own. */
+/** How many names without a certificate of their own are remembered. */
 const negativeEntriesMax = 10_000;
-/** Names whose certificates are looked up at once; further ones wait. */
+/** How many names are looked up at the same time; further ones wait. */
 const lookupsMax = 64;
-/** Handshakes that wait for their turn; further ones get the default at once. */
+/** How many handshakes wait for a lookup; further ones get the default at once. */
 const waitingMax = 10_000;
-/** How long a handshake waits for a source, in ms: if nothing is known, and if that is only to be verified. */
+/** How long a handshake waits for a source, in ms: if no certificate is known, and if a known one is only verified. */
 const findWaitMs = 2000;
 const verifyWaitMs = 100;
-/** How long what a source says is taken for true if no change of it is heard of, in ms. */
+/** How long an unwatched source's result is trusted, in ms. */
 const unwatchedTrustMs = 5000;
 
-/** A name whose certificate is being looked up. */
+/** A lookup in progress for one name. */
 interface Lookup {
   readonly patterns: readonly string[];
-  /** One of them has changed in the store since it began. */
+  /** Whether one of the patterns has changed in the store since the lookup began. */
   isStale: boolean;
   context: Promise<SecureContext | null>;
 }
 
-/** Of an entry that has changed in its source since, and of one that was read while changes could not be heard of. */
+/** Epochs of entries: one that has changed in its source since, and one that was read while notifications were lost. */
 const unverified = -1;
 const broken = -2;
 
 interface Entry {
-  /** Null: there is none. */
+  /** Null: the pattern has no certificate. */
   readonly context: SecureContext | null;
-  /** That it came from; null if there is none. */
+  /** Where it came from; null if the pattern has no certificate. */
   readonly source: CertificateSource | null;
-  /** Of the source. */
+  /** The source's stamp. */
   readonly stamp: string;
-  /** The number of breaks in hearing of changes when it was read. */
+  /** How many times notifications had been lost when it was read. */
   epoch: number;
-  /** Monotonic ms until which it need not be looked at; Infinity if changes of it are heard of. */
+  /** Monotonic ms until which it need not be checked; Infinity if its source is watched. */
   trustedUntilMs: number;
 }
 
 /**
- * The certificates that are chosen by SNI: exact name before `*.parent`, one source before the next. Each is loaded with
- * the first handshake that asks for it; a bounded number is kept, coherent with watched sources as routes are with the
- * store. Others are looked at again as they are used. A certificate that cannot be read anew is served as it was.
+ * The certificates chosen by SNI: the exact name precedes `*.parent`, and each source the next. A certificate is loaded
+ * when a handshake first needs it. A limited number is kept; those from watched sources stay as current as routes, and
+ * others are checked again as they are used. If a certificate cannot be reloaded, the previous one continues to be
+ * served.
  */
 export class ServerCertificates {
   private readonly options: ServerCertificatesOptions;
   private readonly entries = new Map<string, Entry>();
   private readonly negativeEntries = new Map<string, Entry>();
   private readonly lookups = new Map<string, Lookup>();
-  /** Begin lookups that had to wait for others to end. */
+  /** Start the lookups that wait for others to end. */
   private readonly waiting: (() => void)[] = [];
   private readonly reported = new Map<string, string>();
   private ticketKeys: Uint8Array;
   private epoch = 0;
   private isConnected = false;
-  /** Whether changes are heard of by which names without a certificate could get one. */
+  /** Whether a notification may announce a certificate for a name that had none. */
   private readonly isAnyWatched: boolean;
-  /** Certificates that could not be used. */
+  /** Number of times that a certificate was unusable or had expired. */
   problems = 0;
   loads = 0;
 
@@ -81,7 +82,7 @@ export class ServerCertificates {
     this.isAnyWatched = options.sources.some(({ isWatched }) => isWatched);
   }
 
-  /** Contexts held. */
+  /** Number of contexts kept. */
   get size(): number {
     return this.entries.size;
   }
@@ -91,7 +92,7 @@ export class ServerCertificates {
     for (const { context } of this.entries.values()) if (context !== null) changeTicketKeys(context, keys);
   }
 
-  /** The context for a server name; null for the listener's own; undefined where only `load` can tell. */
+  /** The context for a server name; null for the listener's own; undefined if only `load` can tell. */
   cached(serverName: string): SecureContext | null | undefined {
     const patterns = patternsOf(serverName);
     if (patterns === null || this.hasNoSource) return null;
@@ -100,7 +101,7 @@ export class ServerCertificates {
       const entry = this.entries.get(pattern) ?? this.negativeEntries.get(pattern);
       if (entry === undefined || !this.isUsable(entry, nowMs)) return undefined;
       if (entry.context === null) continue;
-      // Last in the order of the map: what is used is evicted last.
+      // Moves it to the end of the map: the least recently used entry is evicted first.
       this.entries.delete(pattern);
       this.entries.set(pattern, entry);
       return entry.context;
@@ -108,7 +109,7 @@ export class ServerCertificates {
     return null;
   }
 
-  /** As `cached`, asking files and store. Never rejects: where nothing can tell, what was known, or null. */
+  /** Like `cached`, but asks files and store. Never rejects: if they fail, it returns what was known, or null. */
   load(serverName: string): Promise<SecureContext | null> {
     const patterns = patternsOf(serverName);
     if (patterns === null || this.hasNoSource) return Promise.resolve(null);
@@ -124,7 +125,7 @@ export class ServerCertificates {
   changed(collection: string, patterns: readonly string[]): void {
     if (collection !== 'certificates') return;
     for (const [name, lookup] of this.lookups) {
-      // Handshakes from now on must not get what was read before.
+      // Later handshakes must not get what was read before.
       if (!lookup.patterns.some((pattern) => patterns.includes(pattern))) continue;
       lookup.isStale = true;
       this.lookups.delete(name);
@@ -189,7 +190,7 @@ export class ServerCertificates {
         isWatched &&= source.isWatched;
         const stampOf = (pattern: string): string | null => this.stampOf(pattern, source);
         const found = await source.find(missing, stampOf, waitMs);
-        // A record that changed while it was being read may be newer than what the source has said.
+        // If a record changed while it was being read, the source may have returned the older one.
         const epoch = lookup.isStale ? unverified : epochBefore;
         const trustedUntilMs = this.trustedUntilMs(isWatched);
         missing = missing.filter((pattern, i) => {
@@ -198,7 +199,7 @@ export class ServerCertificates {
       }
     } catch (error) {
       const name = patterns[0] as string;
-      this.report(name, 'lookup', `the certificate of ${name} cannot be looked up: ${messageOf(error)}`);
+      this.report(name, 'lookup', `cannot look up the certificate of ${name}: ${messageOf(error)}`);
       return known;
     }
     const epoch = lookup.isStale ? unverified : epochBefore;
@@ -215,7 +216,7 @@ export class ServerCertificates {
     return entry?.source === source ? entry.stamp : null;
   }
 
-  /** Takes up what a source has for a pattern. @returns whether no further source needs to be asked. */
+  /** Stores what a source has for a pattern. @returns whether no further source needs to be asked. */
   private take(
     pattern: string,
     found: FoundCertificate | null,
@@ -223,7 +224,7 @@ export class ServerCertificates {
     lookup: Lookup,
   ): boolean {
     const before = this.entries.get(pattern);
-    // A later lookup may have brought what is newer.
+    // A later lookup may have stored a newer certificate.
     if (source.isWatched && lookup.isStale && before !== undefined) return true;
     if (found === null) {
       if (before?.source === source) this.entries.delete(pattern);
@@ -242,7 +243,7 @@ export class ServerCertificates {
       this.put(pattern, { context, source, stamp: found.stamp, epoch, trustedUntilMs });
       return true;
     }
-    // One that cannot be used leaves what was there before, or nothing, until it changes.
+    // If a certificate is unusable, the previous one, or none, stays in use until it changes.
     if (before?.source !== source) return false;
     before.epoch = epoch;
     before.trustedUntilMs = trustedUntilMs;
@@ -254,13 +255,13 @@ export class ServerCertificates {
     this.put(pattern, { context: null, source: null, stamp: '', epoch, trustedUntilMs });
   }
 
-  /** @param stamp of the source: a problem is reported again once it has changed. */
+  /** @param stamp of the source: a problem is reported again when it changes. */
   private contextOf(pattern: string, material: ContextMaterial, where: string, stamp: string): SecureContext | null {
     try {
       const { notAfterMs } = checkCertificate(material.certificate, material.key);
       if (notAfterMs <= Date.now()) {
         const since = new Date(notAfterMs).toISOString();
-        const message = `the certificate of ${pattern}, ${where}, has expired on ${since}; it is served, but clients refuse it`;
+        const message = `the certificate of ${pattern}, ${where}, has expired on ${since}; it is still served, but clients reject it`;
         this.report(pattern, `expired ${since}`, message);
       } else {
         this.reported.delete(pattern);
@@ -285,7 +286,7 @@ export class ServerCertificates {
     if (!oldest.done) map.delete(oldest.value);
   }
 
-  /** Says what is wrong once, until it is something else. */
+  /** Reports a problem once, until it changes. */
   private report(pattern: string, what: string, message: string): void {
     this.problems++;
     if (this.reported.get(pattern) === what) return;
@@ -295,7 +296,7 @@ export class ServerCertificates {
   }
 }
 
-/** The name, the wildcard of its parent, and `*`; null for what is no host name. */
+/** The name, the wildcard of its parent, and `*`; null if it is not a host name. */
 function patternsOf(serverName: string): readonly string[] | null {
   if (serverName.length > 253) return null;
   const name = serverName.toLowerCase();

@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { HipacheError } from '../base/errors.ts';
 import type { TlsSettings } from './bind-options.ts';
 
-/** A certificate with its key and all that goes with it, as texts. */
+/** A certificate with its key and the rest of what it needs, as texts. */
 export interface ContextMaterial {
   readonly certificate: string;
   readonly key: string;
@@ -12,12 +12,12 @@ export interface ContextMaterial {
   readonly ca?: readonly string[];
 }
 
-/** Of every context: a session of one worker, or of one certificate's context, is known to all others. */
+/** The same for every context, so that every worker and every certificate's context accepts the session of another. */
 const sessionIdContext = 'hipache';
 
 /**
- * Makes what OpenSSL needs for one certificate; null material for a listener that has none of its own.
- * @param ticketKeys 48 bytes, see `TicketKeys`.
+ * Creates OpenSSL's context for one certificate. `material` is null for a listener without a certificate of its own.
+ * @param ticketKeys 48 bytes, see `TlsState`.
  * @throws HipacheError CERTIFICATE_INVALID.
  */
 export function serverContext(
@@ -29,11 +29,11 @@ export function serverContext(
     return createSecureContext({
       ...settings,
       honorCipherOrder: settings.honorCipherOrder ?? true,
-      // Of use to nobody any more but to who wants to keep the server busy with handshakes (CVE-2011-1473).
+      // Nobody needs renegotiation any more, except to keep the server busy with handshakes (CVE-2011-1473).
       secureOptions: (settings.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION,
       ...(material === null ? {} : { cert: material.certificate, key: material.key }),
       ...(material?.passphrase === undefined ? {} : { passphrase: material.passphrase }),
-      // Never undefined: the authorities that Node comes with have no use here, and take long to load.
+      // Never undefined: Node's own authorities are of no use here, and take long to load.
       ca: [...(material?.ca ?? [])],
       ticketKeys: Buffer.from(ticketKeys),
       sessionIdContext,
@@ -43,12 +43,12 @@ export function serverContext(
   }
 }
 
-/** What of a context's handle is used besides the public interface: its ticket keys can be changed in place. */
+/** The non-public method that changes a context's ticket keys in place. */
 interface ContextHandle {
   setTicketKeys(keys: Uint8Array): void;
 }
 
-/** Sessions are sealed with these keys from now on; tickets sealed with others lead to a whole handshake. */
+/** Seals sessions with these keys from now on. Tickets sealed with other keys lead to a full handshake. */
 export function changeTicketKeys(context: SecureContext, keys: Uint8Array): void {
   (context.context as ContextHandle).setTicketKeys(Buffer.from(keys));
 }

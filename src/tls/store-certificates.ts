@@ -1,9 +1,9 @@
 import { within } from '../base/timer.ts';
 import type { CertificateSource, FoundCertificate } from './certificate-source.ts';
 
-/** What is used of a store: declared here, implemented by the drivers of `stores/`. */
+/** The part of a store that is used here; the drivers of `stores/` implement it. */
 export interface CertificateRecords {
-  /** Those of `patterns`, in their order, null for those without one. `problem` says why a record cannot be read. */
+  /** The records for `patterns`, in order; null for those without one. `problem` says why a record cannot be read. */
   read(
     patterns: readonly string[],
   ): Promise<readonly ({ readonly certificate: string; readonly key: string; readonly problem?: string } | null)[]>;
@@ -11,7 +11,7 @@ export interface CertificateRecords {
 
 const where = 'in the store';
 
-/** The certificates of the store, which tells of changes. */
+/** The certificates of the store, which notifies of changes. */
 export class StoreCertificates implements CertificateSource {
   readonly isWatched = true;
   private readonly records: CertificateRecords;

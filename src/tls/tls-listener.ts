@@ -3,9 +3,9 @@ import type { ServerCertificates } from './server-certificates.ts';
 import { changeTicketKeys, serverContext } from './server-context.ts';
 import type { TlsBindState } from './tls-state.ts';
 
-/** What the sockets of one address need to speak TLS: the address's own certificate, and those chosen by SNI. */
+/** What the sockets of one address need for TLS: the address's own certificate, and those chosen by SNI. */
 export class TlsListener {
-  /** The context that a handshake begins with; without a certificate where the configuration gives none. */
+  /** The context with which a handshake begins; it has no certificate if the configuration has none. */
   context: SecureContext;
   private readonly certificates: ServerCertificates;
   private hasCertificate: boolean;
@@ -17,7 +17,7 @@ export class TlsListener {
     this.hasCertificate = state.material !== null;
   }
 
-  /** New handshakes get this certificate from now on. @throws HipacheError CERTIFICATE_INVALID, nothing being changed. */
+  /** Sets the certificate for new handshakes. @throws HipacheError CERTIFICATE_INVALID; nothing has changed then. */
   update(state: TlsBindState, ticketKeys: Uint8Array): void {
     this.context = serverContext(state.material, state.settings, ticketKeys);
     this.hasCertificate = state.material !== null;
@@ -28,8 +28,8 @@ export class TlsListener {
   }
 
   /**
-   * Node's `SNICallback`: calls back with the context for the name, with null for the address's own. Never throws, as
-   * what it is given comes from anybody (CVE-2026-21637).
+   * Node's `SNICallback`: calls back with the context for the name, or with null for the address's own. Never throws,
+   * because anybody can choose its input (CVE-2026-21637).
    */
   readonly chooseContext = (
     serverName: string,

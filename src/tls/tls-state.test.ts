@@ -43,8 +43,8 @@ function keep(binds: readonly TlsBindConfig[]): { keeper: TlsKeeper; warnings: s
   return { keeper: new TlsKeeper(binds, warnings, (message) => problems.push(message)), warnings, problems };
 }
 
-describe('what addresses with TLS need', () => {
-  test('is read at the start, with keys for tickets', () => {
+describe('certificates of listen addresses', () => {
+  test('are read at the start, with ticket keys', () => {
     const issued = authority.issue(['a.test']);
     const { keeper } = keep([bind(issued, { ca: [authority.certificateFile] }), bind(null)]);
     assert.equal(keeper.state.binds[0]?.material?.certificate, issued.certificate);
@@ -55,7 +55,7 @@ describe('what addresses with TLS need', () => {
     assert.deepEqual(structuredClone(keeper.state).binds, keeper.state.binds);
   });
 
-  test('that cannot be used is named with its key and file', () => {
+  test('that are unusable are named by key and file', () => {
     const [one, other] = [authority.issue(['a.test']), authority.issue(['b.test'])];
     const encrypted = { certificateFile: one.certificateFile, keyFile: authority.encrypt(one, 'secret') };
     const of = (config: TlsBindConfig) => () => keep([bind(other), config]);
@@ -67,7 +67,8 @@ describe('what addresses with TLS need', () => {
       message: /^https\.bind\[1\] \(.*\.pem, .*\.key\): the key does not belong to the certificate/,
     });
     assert.throws(of(bind(encrypted)), {
-      message: /the key is encrypted, .*decrypt it with "openssl pkey", or set "passphrase" beside "key"$/,
+      message:
+        /the key is encrypted and has no passphrase; decrypt it with "openssl pkey", or set "passphrase" beside "key"$/,
     });
     assert.throws(of(bind(encrypted, { passphrase: 'wrong' })), { message: /does not open with its passphrase$/ });
     assert.equal(
@@ -76,12 +77,12 @@ describe('what addresses with TLS need', () => {
     );
   });
 
-  test('that has expired is served, with a warning', () => {
+  test('that have expired are served, with a warning', () => {
     const { warnings } = keep([bind(authority.issue(['old.test'], { days: -2 }))]);
     assert.match(warnings.join(), /^https\.bind\[0\]: the certificate .*\.pem has expired on 20/);
   });
 
-  test('is read again once files have changed; what is broken then leaves what was', () => {
+  test('are reloaded when their files change; broken files leave the previous ones in use', () => {
     const [first, second] = [authority.issue(['a.test']), authority.issue(['a.test'])];
     const files = { certificateFile: join(folder, 'live.pem'), keyFile: join(folder, 'live.key') };
     const write = (issued: { certificate: string; key: string }): void => {
@@ -98,13 +99,13 @@ describe('what addresses with TLS need', () => {
     assert.equal(keeper.readChanged(), null);
     write({ certificate: second.certificate, key: first.key });
     assert.equal(keeper.readChanged(), null);
-    assert.match(problems.join(), /does not belong to the certificate.*; the certificate read before is served on$/);
+    assert.match(problems.join(), /does not belong to the certificate.*; still serving the certificate read before$/);
     assert.equal(keeper.readChanged(), null);
     assert.equal(problems.length, 1);
     write(second);
     assert.equal(keeper.readChanged()?.binds[0]?.material?.certificate, second.certificate);
     unlinkSync(files.keyFile);
     assert.equal(keeper.readChanged(), null);
-    assert.match(problems[1] ?? '', /live\.key cannot be read: there is no such file; the certificate/);
+    assert.match(problems[1] ?? '', /live\.key cannot be read: there is no such file; still serving the certificate/);
   });
 });

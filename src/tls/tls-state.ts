@@ -6,34 +6,36 @@ import { type TlsBindConfig, type TlsSettings, tlsSettings } from './bind-option
 import { checkCertificate, isEncrypted } from './certificate.ts';
 import type { ContextMaterial } from './server-context.ts';
 
-/** Settings and certificate of one address with TLS. */
+/** Settings and certificate of one TLS address. */
 export interface TlsBindState {
   readonly settings: TlsSettings;
-  /** The certificate for names that have none of their own; null where the configuration gives none. */
+  /** The certificate for names without one of their own; null if the configuration has none. */
   readonly material: ContextMaterial | null;
 }
 
 /**
- * State that all workers share to speak TLS; plain data, sent from process to process. It holds private
- * keys: never to be shown or logged.
+ * The TLS state that all workers share: plain data, because it is sent between processes. It contains private keys, so
+ * it must never be shown or logged.
  */
 export interface TlsState {
   readonly binds: readonly TlsBindState[];
-  /** 48 bytes: what session tickets are sealed with (RFC 5077 section 4), so that any worker can open them. */
+  /** 48 bytes that seal session tickets (RFC 5077 section 4), shared so that any worker can open them. */
   readonly ticketKeys: Uint8Array;
 }
 
-/** How often the files are looked at, in ms. */
+/** How often the files are checked, in ms. */
 const lookMs = 5000;
-/** How long ticket keys are in use, in ms: as short as many fleets have it, long against a visit. */
+/** How long ticket keys are used, in ms: as short as in many fleets, but long compared to a visit. */
 const ticketKeysMs = 12 * 3600 * 1000;
 const ticketKeyBytes = 48;
 
-/** Keeps the `TlsState` of an instance: reads the files at the start, again when they change, and rotates keys. */
+/**
+ * Keeps the `TlsState` of an instance: reads the files at the start and whenever they change, and rotates ticket keys.
+ */
 export class TlsKeeper {
   state: TlsState;
   private readonly binds: readonly TlsBindConfig[];
-  /** Epoch ms; a reload goes on with the keys and their age. */
+  /** Epoch ms; a reload keeps the keys and their age. */
   private ticketKeysSinceMs: number;
   private readonly settings: readonly TlsSettings[];
   private readonly onProblem: (message: string) => void;
@@ -41,10 +43,10 @@ export class TlsKeeper {
   private timer: NodeJS.Timeout | null = null;
 
   /**
-   * @param onProblem reports files that cannot be used after the start; what was read before is still served.
-   * @param former of the configuration before: its ticket keys go on, and what it has read from the same files where
-   *   this process may not read them any more.
-   * @throws HipacheError CERTIFICATE_INVALID, with the key of the configuration and the file; AggregateError of several.
+   * @param onProblem reports files that are unusable after the start; the previous certificates stay in use.
+   * @param former the keeper of the previous configuration. Its ticket keys are kept, and so are its certificates if
+   * this process may no longer read their files.
+   * @throws HipacheError CERTIFICATE_INVALID, with the configuration key and the file; AggregateError of several.
    */
   constructor(
     binds: readonly TlsBindConfig[],
@@ -73,7 +75,7 @@ export class TlsKeeper {
       if (expiry !== null && expiry <= Date.now()) {
         warnings.push(
           `https.bind[${index}]: the certificate ${bind.cert} has expired on ${new Date(expiry).toISOString()}; ` +
-            'it is served, but clients refuse it: renew it',
+            'it is still served, but clients reject it: renew it',
         );
       }
     }
@@ -95,7 +97,7 @@ export class TlsKeeper {
     this.timer.unref();
   }
 
-  /** The certificate and key that were read from the same files as `bind` names; null if none were. */
+  /** The certificate and key read earlier from the files that `bind` names; null if there are none. */
   materialOf(bind: TlsBindConfig): ContextMaterial | null {
     const files = filesOf(bind);
     const index = this.binds.findIndex((one) => filesOf(one) === files && one.passphrase === bind.passphrase);
@@ -106,7 +108,7 @@ export class TlsKeeper {
     if (this.timer !== null) clearInterval(this.timer);
   }
 
-  /** The state with what the files have now; null where nothing changed, or nothing of it can be used. */
+  /** The state with the current content of the files; null if nothing changed, or nothing usable did. */
   readChanged(): TlsState | null {
     const stamps = this.binds.map(stampOf);
     if (stamps.every((stamp, index) => stamp === this.stamps[index])) return null;
@@ -120,7 +122,7 @@ export class TlsKeeper {
         isChanged = true;
         return read;
       } catch (error) {
-        this.onProblem(`${(error as Error).message}; the certificate read before is served on`);
+        this.onProblem(`${(error as Error).message}; still serving the certificate read before`);
         return state;
       }
     });
@@ -128,7 +130,7 @@ export class TlsKeeper {
   }
 }
 
-/** As `readBind`; what cannot be read since root was given up is taken from before, with a warning. */
+/** Like `readBind`, but if root's files can no longer be read, keeps the previous certificate, with a warning. */
 function readOrKeep(
   bind: TlsBindConfig,
   settings: TlsSettings,
@@ -142,7 +144,7 @@ function readOrKeep(
   } catch (error) {
     const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
     if (material === null || (code !== 'EACCES' && code !== 'EPERM')) throw error;
-    warnings.push(`${(error as Error).message}; what was read at the start is served on, until a restart`);
+    warnings.push(`${(error as Error).message}; still serving what was read at the start, until a restart`);
     return { settings, material };
   }
 }
@@ -193,7 +195,7 @@ function fileProblem(error: unknown): string {
   }
 }
 
-/** Changes when a file of the bind does, through links too. */
+/** Changes whenever one of the bind's files does, even behind a link. */
 function stampOf(bind: TlsBindConfig): string {
   return [bind.key, bind.cert, ...bind.ca]
     .map((path) => {

@@ -51,7 +51,7 @@ export class WorkerTls {
       try {
         listener.update(bind, state.ticketKeys);
       } catch (error) {
-        this.log.error(`https.bind[${index}]: ${(error as Error).message}; the certificate read before is served on`);
+        this.log.error(`https.bind[${index}]: ${(error as Error).message}; still serving the certificate read before`);
       }
     }
   }

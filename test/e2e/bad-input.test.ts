@@ -93,7 +93,7 @@ describe('mistakes of an operator', () => {
       [
         'a passphrase that is missing',
         () => secure({ key: encrypted, cert: good.certificateFile }),
-        /https\.bind\[0\] \(.*\): the key is encrypted, and there is no passphrase for it; decrypt it .*, or set .*passphrase.* code=CERT/,
+        /https\.bind\[0\] \(.*\): the key is encrypted and has no passphrase; decrypt it .*, or set .*passphrase.* code=CERT/,
       ],
       [
         'another passphrase',
@@ -111,9 +111,9 @@ describe('mistakes of an operator', () => {
 
     it('a user, or a group, that does not exist', { skip: !isRoot && 'only root changes its user' }, async () => {
       const [user] = await refusal({ user: 'nobody-at-all' });
-      assert.match(user ?? '', /user: no user .*nobody-at-all.* on this machine; make it, or set .*code=PRIVILEGES/);
+      assert.match(user ?? '', /user: no user .*nobody-at-all.* on this machine; create it, or set .*code=PRIVILEGES/);
       const [group] = await refusal({ user: 'nobody', group: 'no-group' });
-      assert.match(group ?? '', /group: no group .*no-group.* on this machine; make it, or .*code=PRIVILEGES/);
+      assert.match(group ?? '', /group: no group .*no-group.* on this machine; create it, or .*code=PRIVILEGES/);
     });
 
     it('several at once', async () => {
@@ -252,7 +252,7 @@ describe('mistakes of an operator', () => {
       writeFileSync(home.path('certificates/filed.example.pem'), expired.certificate + expired.key);
       for (const name of ['stored.example', 'filed.example']) {
         assert.equal(await commonName(proxy, name), 'old.example');
-        await untilTold(name, /has expired on 20\S+; it is served, but clients refuse it/);
+        await untilTold(name, /has expired on 20\S+; it is still served, but clients reject it/);
       }
     });
 

@@ -140,7 +140,7 @@ describe('the commands, each a process of its own', () => {
     writeFileSync(file, JSON.stringify({ https, driver: 'etcd:' }));
     const tls = run(hipache, ['--dry', '--config', file]);
     assert.equal(tls.code, 2);
-    assert.match(tls.err, /warning: https\.bind\[0\]\.ciphers: no cipher of today's OpenSSL/);
+    assert.match(tls.err, /warning: https\.bind\[0\]\.ciphers: today's OpenSSL has no cipher of the list/);
     assert.match(tls.err, /https\.bind\[0\]\.cert: \/absent\.crt cannot be read: there is no such file/);
     assert.match(tls.err, /etcd: is not supported/);
     writeFileSync(file, '{"server": {"workers": 0, "tcpTimeout": "1"}}');

@@ -91,7 +91,7 @@ describe('several workers', () => {
     process.kill(stuck, 'SIGSTOP');
     await until('its end', () => !isRunning(stuck));
     await until('its replacement', () => workerPids(proxy.pid).length === 2);
-    assert.match(proxy.output, /a worker did not answer and was ended/);
+    assert.match(proxy.output, /a worker did not respond and was killed/);
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
   });
 
