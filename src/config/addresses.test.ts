@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isAddressOrNetwork, isListenAddress } from './addresses.ts';
 
-test('addresses to listen on are IP addresses and host names', () => {
+test('listen addresses are IP addresses and host names', () => {
   for (const good of ['127.0.0.1', '0.0.0.0', '::', 'fe80::1%eth0', 'localhost', 'web-1.example.com']) {
     assert.ok(isListenAddress(good), good);
   }
@@ -11,7 +11,7 @@ test('addresses to listen on are IP addresses and host names', () => {
   }
 });
 
-test('networks have a prefix that fits their family', () => {
+test('the prefix of a network fits its address family', () => {
   for (const good of ['10.0.0.1', '10.0.0.0/8', '0.0.0.0/0', '::1', '2001:db8::/128']) {
     assert.ok(isAddressOrNetwork(good), good);
   }

@@ -2,14 +2,14 @@ import { isIP, isIPv4 } from 'node:net';
 
 const label = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/i;
 
-/** An address to listen on: IPv4, IPv6 (without brackets), or a host name such as `localhost`. */
+/** Whether it is an address to listen on: IPv4, IPv6 without brackets, or a host name such as `localhost`. */
 export function isListenAddress(value: string): boolean {
   if (isIP(value) !== 0) return true;
   if (value.length > 253 || /^[\d.]+$/.test(value)) return false;
   return value.split('.').every((part) => label.test(part));
 }
 
-/** An IP address, or a network in CIDR form: `10.0.0.0/8`, `2001:db8::/32`. */
+/** Whether it is an IP address, or a network in CIDR notation: `10.0.0.0/8`, `2001:db8::/32`. */
 export function isAddressOrNetwork(value: string): boolean {
   const slash = value.indexOf('/');
   const address = slash === -1 ? value : value.slice(0, slash);

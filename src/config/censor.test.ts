@@ -15,7 +15,7 @@ test('no key, certificate, passphrase or password is printed', () => {
   assert.deepEqual(JSON.parse(text).limits, config.limits);
 });
 
-test('a password is hidden wherever its URL is odd', () => {
+test('a password is hidden even in a malformed URL', () => {
   const { config } = loadConfig({ env: {}, cwd: '/', isRoot: true });
   for (const url of ['redis://:sec/ret@h', 'redis://u:sec@ret@h', 'rediss://u:secret@h#p@x', 'redis://u:sec\nret@h']) {
     assert.doesNotMatch(censoredJson({ ...config, driver: [url] }), /sec|ret@/, url);

@@ -8,7 +8,7 @@ const secretNames = new Set(
   configurationKeys.filter((key) => key.secret).map((key) => key.path.slice(key.path.lastIndexOf('.') + 1)),
 );
 
-/** A configuration as indented JSON that may be shown: keys, certificates, passphrases and passwords are hidden. */
+/** A configuration as indented JSON that may be shown: keys, certificates, passphrases and passwords are masked. */
 export function censoredJson(config: Config): string {
   return JSON.stringify({ ...config, driver: config.driver.map(withoutPassword) }, hideSecret, 2);
 }

@@ -1,19 +1,19 @@
 import { defaultStorePath } from '../base/store-path.ts';
 import type { FileConfig } from './schema.ts';
 
-/** One address to listen on. */
+/** One listen address. */
 interface Bind {
   /** IPv4, IPv6 without brackets, or a host name. */
   readonly address: string;
-  /** 0 to 65535; 0 is any free port. */
+  /** 0 to 65535; 0 stands for any free port. */
   readonly port: number;
-  /** Whether every connection has to start with a PROXY protocol header. */
+  /** Whether every connection must start with a PROXY protocol header. */
   readonly proxyProtocol: boolean;
 }
 
-/** One address of TLS: what the section gives, replaced by what the address has of its own; null for what neither has. */
+/** One TLS address: its own values, else those of the section, else null. */
 interface HttpsBind extends Bind {
-  /** Paths; both or none. */
+  /** Paths; both or neither. */
   readonly key: string | null;
   readonly cert: string | null;
   readonly ca: readonly string[];
@@ -26,7 +26,7 @@ interface HttpsBind extends Bind {
 
 type ServerFile = FileConfig['server'];
 
-/** The resolved configuration: every key has its value. Names and units are those of the file. */
+/** The resolved configuration: every key has a value. Names and units are those of the file. */
 export interface Config {
   readonly server: Readonly<Omit<ServerFile, 'lruCache' | OptionalInFile>> &
     Readonly<Required<{ [Name in OptionalInFile]: NonNullable<ServerFile[Name]> }>>;
@@ -42,15 +42,15 @@ export interface Config {
     /** Paths; empty for the public authorities. */
     readonly ca: readonly string[];
   };
-  /** One URL, or several; never empty. */
+  /** One URL or several; never empty. */
   readonly driver: readonly [string, ...string[]];
   readonly user: string;
-  /** null: the group of the user. */
+  /** null: the user's group. */
   readonly group: string | null;
   readonly limits: Readonly<FileConfig['limits']>;
   readonly metrics: Readonly<FileConfig['metrics']>;
   readonly compat: Readonly<FileConfig['compat']>;
-  /** How long what was read holds where the store cannot tell of changes. */
+  /** Lifetime of what was read from a store that does not notify of changes. */
   readonly storeTtlSeconds: number;
 }
 
@@ -58,24 +58,26 @@ const storeTtlSecondsDefault = 1;
 
 type OptionalInFile = 'accessLog' | 'accessLogFormat' | 'logLevel' | 'logFormat' | 'httpKeepAlive';
 
-/** Facts besides the file that defaults depend on. */
+/** Circumstances besides the file on which defaults depend. */
 export interface Environment {
-  /** Whether there is a configuration file: without one the defaults are those of a newcomer's first run. */
+  /** Whether there is a configuration file. Without one, the defaults suit a first run. */
   readonly hasFile: boolean;
-  /** Paths such as `limits.cacheEntriesMax` that stand in the file. */
+  /** Whether the file contains a path such as `limits.cacheEntriesMax`. */
   isGiven(path: string): boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly isRoot: boolean;
 }
 
-/** What was noticed on the way: `notes` to know, `warnings` to act on, `problems` to refuse. */
+/** Findings: `notes` for information, `warnings` that need attention, `problems` that make the file invalid. */
 export interface Diagnostics {
   readonly notes: string[];
   readonly warnings: string[];
   readonly problems: string[];
 }
 
-/** Fills in the defaults that depend on other keys or on the machine, and says what this version does not do. */
+/**
+ * Sets the defaults that depend on other keys or on the machine, and reports whatever this version handles differently.
+ */
 export function resolveConfig(file: FileConfig, environment: Environment, diagnostics: Diagnostics): Config {
   const http = httpBinds(file.http, environment);
   const https = httpsBinds(file.https, diagnostics);
@@ -136,19 +138,21 @@ function httpsBinds(https: FileConfig['https'], diagnostics: Diagnostics): reado
   for (const [index, { key, cert }] of binds.entries()) {
     if ((key === null) !== (cert === null)) {
       const [given, missing] = key === null ? ['cert', 'key'] : ['key', 'cert'];
-      diagnostics.problems.push(`https.bind[${index}].${missing}: found nothing, allowed a path, as ${given} is given`);
+      diagnostics.problems.push(
+        `https.bind[${index}].${missing}: found nothing, allowed a path, because ${given} is given`,
+      );
     } else if (key === null && https.certificates === null && !https.storeCertificates) {
       diagnostics.problems.push(
-        `https.bind[${index}].key: found nothing, allowed a path: there is neither https.certificates nor the store`,
+        `https.bind[${index}].key: found nothing, allowed a path: neither https.certificates nor the store provides certificates`,
       );
     } else if (key === null) {
       diagnostics.notes.push(
-        `https.bind[${index}]: has no key and cert; names without a certificate of their own fail`,
+        `https.bind[${index}]: has no key and cert; handshakes for names without a certificate fail`,
       );
     }
   }
   if (binds.length === 0 && (https.key !== undefined || https.cert !== undefined)) {
-    diagnostics.notes.push('https.key, https.cert: not used, as no address is listened on with TLS');
+    diagnostics.notes.push('https.key, https.cert: not used, because no address has TLS');
   }
   return binds;
 }
@@ -170,7 +174,7 @@ function checkBinds(all: readonly { section: string; bind: Bind }[], diagnostics
   }
 }
 
-/** A value that may be written alone or in an array, as an array. */
+/** Turns a value that can be given alone or in an array into an array. */
 function listOf<Item>(value: Item | readonly Item[] | undefined): readonly Item[] {
   if (value === undefined) return [];
   return Array.isArray(value) ? (value as readonly Item[]) : [value as Item];
@@ -182,7 +186,7 @@ function drivers(file: FileConfig, environment: Environment, diagnostics: Diagno
   if (first !== undefined) return [first, ...more];
   const driver = `sqlite:${defaultStorePath(environment.env, environment.isRoot)}`;
   if (environment.hasFile) {
-    diagnostics.notes.push(`no driver is given: the embedded store is used, ${driver} (Hipache 0.4 meant redis:)`);
+    diagnostics.notes.push(`no driver is given; using the embedded store, ${driver} (Hipache 0.4 meant redis:)`);
   }
   return [driver];
 }
@@ -200,7 +204,7 @@ function cacheEntries(
 ): number {
   if (lruCache === undefined || lruCache === null || lruCache === false) return file.limits.cacheEntriesMax;
   if (lruCache.ttl !== undefined) {
-    diagnostics.notes.push('server.lruCache.ttl: only used where the store cannot tell of changes (Redis before 6)');
+    diagnostics.notes.push('server.lruCache.ttl: only used if the store does not notify of changes (Redis before 6)');
   }
   if (lruCache.size === undefined) return file.limits.cacheEntriesMax;
   if (environment.isGiven('limits.cacheEntriesMax')) {

@@ -8,9 +8,9 @@ const fileBytesMax = 16 * 1024 * 1024;
 const aliasesMax = 100;
 
 /**
- * The configuration file that is meant: `file` where given; else `config/config_<flavor>.json` where the environment
- * has SETTINGS_FLAVOR; else `config/config.json` where that exists; else null. Relative to `cwd`.
- * @throws HipacheError CONFIG_UNREADABLE where SETTINGS_FLAVOR is not a plain name.
+ * The configuration file to use: `file` if given; else `config/config_<flavor>.json` if SETTINGS_FLAVOR is set; else
+ * `config/config.json` if it exists; else null. Paths are relative to `cwd`.
+ * @throws HipacheError CONFIG_UNREADABLE if SETTINGS_FLAVOR is not a plain name.
  */
 export function findConfigFile(file: string | undefined, env: NodeJS.ProcessEnv, cwd: string): string | null {
   if (file !== undefined) return resolve(cwd, file);
@@ -29,14 +29,14 @@ export function findConfigFile(file: string | undefined, env: NodeJS.ProcessEnv,
 }
 
 /**
- * The content of a configuration file: JSON or YAML by its extension, with or without a byte order mark.
- * An empty YAML file is an empty object.
- * @throws HipacheError CONFIG_UNREADABLE, naming the file and every place.
+ * Reads a configuration file: JSON or YAML by its extension, with or without a byte order mark. An empty YAML file
+ * gives an empty object.
+ * @throws HipacheError CONFIG_UNREADABLE, naming the file and every position.
  */
 export function readConfigFile(path: string): unknown {
   const extension = extname(path).toLowerCase();
   if (extension !== '.json' && extension !== '.yaml' && extension !== '.yml') {
-    throw unreadable(path, 'its name has to end in .json, .yaml or .yml');
+    throw unreadable(path, 'its name must end in .json, .yaml or .yml');
   }
   const source = readText(path);
   const { value, problems } = extension === '.json' ? readJson(source) : readYaml(path, source);
@@ -53,7 +53,7 @@ function readText(path: string): string {
   }
   if (bytes.length > fileBytesMax) throw unreadable(path, `it is longer than ${fileBytesMax} bytes`);
   try {
-    // Takes a byte order mark away.
+    // Removes a byte order mark.
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
     throw unreadable(path, 'it is not UTF-8 text', error);
@@ -89,7 +89,7 @@ function yamlMessage(code: string, message: string, found: string): string {
 function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES') return 'it may not be read by this user';
+  if (code === 'EACCES') return 'this user may not read it';
   if (code === 'EISDIR') return 'it is a directory';
   return error instanceof Error ? error.message : String(error);
 }

@@ -15,7 +15,7 @@ describe('readJson', () => {
     );
   });
 
-  test('accepts and refuses what JSON.parse does', () => {
+  test('accepts and rejects the same texts as JSON.parse', () => {
     const pieces = fc.constantFrom(
       '{',
       '}',
@@ -56,7 +56,7 @@ describe('readJson', () => {
     );
   });
 
-  test('tells where a mistake is', () => {
+  test('reports the position of an error', () => {
     assert.deepEqual(readJson('{\n "a": [1,\n  2,]\n}').problems, [
       { line: 3, column: 5, message: 'a value is expected here (a string is written in double quotes)' },
     ]);
@@ -70,7 +70,7 @@ describe('readJson', () => {
     assert.equal(Object.getPrototypeOf(value), Object.prototype);
   });
 
-  test('refuses endless depth and stops after twenty problems', () => {
+  test('refuses deep nesting, and stops after twenty problems', () => {
     assert.match(readJson('['.repeat(100_000)).problems[0]?.message ?? '', /more than 100 levels/);
     assert.equal(readJson(`{${'"a":1,'.repeat(1000)}"b":1}`).problems.length, 20);
   });

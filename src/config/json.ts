@@ -1,4 +1,4 @@
-/** A mistake in a text, with its place counted from 1. */
+/** A syntax error and its position, counted from 1. */
 export interface SyntaxProblem {
   readonly line: number;
   readonly column: number;
@@ -11,13 +11,13 @@ const depthMax = 100;
 const problemsMax = 20;
 const blank = /[ \t\n\r]*/y;
 const numberToken = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-// Control characters have to be escaped (RFC 8259, section 7), those above 0x7e excepted.
+// Control characters must be escaped (RFC 8259, section 7), except those above 0x7e.
 const stringToken = /"(?:[^"\\\p{Cc}]|[\x7f-\x9f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/uy;
 const words: Readonly<Record<string, null | boolean>> = { true: true, false: false, null: null };
 
 /**
- * Reads JSON (RFC 8259), strictly, and tells the place of the first mistake and of every key that is given twice:
- * what JSON.parse cannot. Every key becomes an own property, `__proto__` too.
+ * Parses JSON strictly (RFC 8259). Unlike JSON.parse, it reports the position of the first error and of every duplicate
+ * key. Every key becomes an own property, even `__proto__`.
  */
 export function readJson(source: string): { value: unknown; problems: readonly SyntaxProblem[] } {
   const reader = new JsonReader(source);
@@ -30,7 +30,7 @@ export function readJson(source: string): { value: unknown; problems: readonly S
   }
 }
 
-/** The first mistake ends the reading. */
+/** The first error ends the parsing. */
 class Stop extends Error {}
 
 class JsonReader {
@@ -48,7 +48,7 @@ class JsonReader {
     return value;
   }
 
-  /** A value and the blanks on both its sides. */
+  /** A value and the blanks around it. */
   private value(depth: number): JsonValue {
     if (depth > depthMax) this.stop(`more than ${depthMax} levels`);
     this.skipBlanks();
@@ -85,7 +85,7 @@ class JsonReader {
       this.skipBlanks();
       if (!this.takeOne(':')) this.stop('a colon is expected here');
       const value = this.value(depth + 1);
-      // An assignment would set the prototype instead where the key is "__proto__".
+      // For the key "__proto__", an assignment would set the prototype instead.
       Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true });
       if (this.takeOne('}')) return object;
       if (!this.takeOne(',')) this.stop('a comma or } is expected here');

@@ -1,19 +1,19 @@
 import { z } from 'zod';
 
-/** Where a key comes from: kept from Hipache 0.4, kept from 0.3, or added by this version. */
+/** The origin of a key: Hipache 0.4, Hipache 0.3, or this version. */
 type KeySource = '0.4' | '0.3' | 'new';
 
-/** The description of a key, for the reference page and for error messages. */
+/** The description of a key, for the reference page and error messages. */
 export interface KeyNotes {
   readonly description: string;
   readonly source: KeySource;
-  /** What values may be, as it reads after `allowed`: `a whole number from 1 to 65535`. */
+  /** The allowed values, worded to follow `allowed`: `a whole number from 1 to 65535`. */
   readonly allowed: string;
   /** The unit of the value, or empty. */
   readonly unit: string;
-  /** The default as it is written in a file, or a phrase where it depends on something. */
+  /** The default as written in a file, or a phrase if it depends on something. */
   readonly default: string;
-  /** A secret is never shown: not in messages, not by `--dry`. */
+  /** A secret is never shown: neither in messages nor by `--dry`. */
   readonly secret: boolean;
 }
 
@@ -26,7 +26,7 @@ interface Describe {
   readonly source: KeySource;
   readonly description: string;
   readonly unit?: string;
-  /** Overrides what is derived. */
+  /** The following override derived texts. */
   readonly allowed?: string;
   readonly default?: string;
   readonly secret?: boolean;
@@ -34,7 +34,7 @@ interface Describe {
 
 const registry = z.registry<KeyNotes>();
 
-/** Attaches notes to a schema that is not made by one of the functions below. `allowed` has to be given. */
+/** Attaches notes to a schema that none of the functions below creates. `allowed` is then required. */
 export function key<Schema extends z.ZodType>(schema: Schema, describe: Describe & { allowed: string }): Schema {
   registry.add(schema, { unit: '', default: 'none', secret: false, ...describe });
   return schema;
@@ -73,19 +73,19 @@ export function oneOf<const Words extends readonly [string, ...string[]]>(words:
   return key(z.enum(words).optional(), { allowed: words.map((word) => `"${word}"`).join(', '), ...describe });
 }
 
-/** A text of at least one character and no NUL: a path, a name. */
+/** A non-empty text without NUL, such as a path or name; at most 4096 characters. */
 export function text(describe: Describe & { allowed: string }) {
   return key(z.string().check(z.minLength(1), z.maxLength(4096), z.regex(/^[^\0]*$/)), describe);
 }
 
-/** Every key of `schema` that has notes, in the order of the schema. */
+/** Every key of `schema` that has notes, in schema order. */
 export function keyReferences(schema: z.ZodType): readonly KeyReference[] {
   const found: KeyReference[] = [];
   collect(schema, '', found);
   return found;
 }
 
-/** What can hold keys: the parts of a schema below its defaults, alternatives and optional marks. */
+/** The objects and arrays inside a schema, below its defaults, alternatives and optional marks. */
 export function containersOf(schema: z.ZodType): readonly (z.ZodObject | z.ZodArray)[] {
   if (schema instanceof z.ZodObject || schema instanceof z.ZodArray) return [schema];
   if (schema instanceof z.ZodUnion) return schema.options.flatMap((option) => containersOf(asType(option)));
@@ -93,7 +93,7 @@ export function containersOf(schema: z.ZodType): readonly (z.ZodObject | z.ZodAr
   return inner === null ? [] : containersOf(inner);
 }
 
-/** A schema as the class that zod's own functions return. */
+/** Narrows a schema to the class that zod's own functions return. */
 export function asType(schema: z.core.$ZodType): z.ZodType {
   if (!(schema instanceof z.ZodType)) throw new TypeError('a schema of zod/mini cannot be described');
   return schema;

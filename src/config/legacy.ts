@@ -1,8 +1,8 @@
 import { isPlain, type Plain } from './shape.ts';
 
 /**
- * A parsed file with the keys of Hipache 0.3 moved to their new names, one warning each. A new key that is there as
- * well takes precedence.
+ * Moves the keys of Hipache 0.3 to their new names, with a warning for each. If the new key is present as well, it
+ * takes precedence.
  */
 export function translateLegacyKeys(file: Plain, warnings: string[]): Plain {
   const translated: Plain = { ...file };
@@ -11,7 +11,7 @@ export function translateLegacyKeys(file: Plain, warnings: string[]): Plain {
     translated['server'] = server;
     moveListeners(translated, server, warnings);
   }
-  // In 0.3 the Redis keys stood at the top of the file; some files have them under "server".
+  // In 0.3, the Redis keys were at the top level of the file; some files have them under "server".
   for (const holder of server === null ? [translated] : [translated, server]) {
     moveRedis(translated, holder, holder === server ? 'server.' : '', warnings);
   }
@@ -21,7 +21,7 @@ export function translateLegacyKeys(file: Plain, warnings: string[]): Plain {
 function moveListeners(file: Plain, server: Plain, warnings: string[]): void {
   if (Object.hasOwn(server, 'https')) {
     const old = server['https'];
-    // 0.3 listened for https wherever this key was there, on the addresses of http where it named none.
+    // 0.3 listened for https whenever this key was present, by default on the addresses of http.
     const bind = server['address'] ?? '127.0.0.1';
     move(file, 'https', isPlain(old) ? { bind, ...old } : old, 'server.https', warnings);
     delete server['https'];
@@ -75,7 +75,7 @@ function moveRedis(file: Plain, holder: Plain, path: string, warnings: string[])
   );
 }
 
-/** One URL, or the pair of a replica that is read and a primary that is written. */
+/** One URL, or a pair: a replica to read from and a primary to write to. */
 function redisDriver(holder: Plain): string | string[] {
   const reads = redisUrl(holder, 'redis');
   const hasPrimary = redisKeys.some((name) => name.startsWith('redisMaster') && Object.hasOwn(holder, name));

@@ -10,21 +10,21 @@ export const limitsSection = z.object({
   headBytesMax: wholeNumber(1 * KiB, 1 * MiB, 32 * KiB, {
     source: 'new',
     unit: 'bytes',
-    description: 'The head of a request or of a response: its first line and fields. A longer request gets 431.',
+    description: 'Size of the head of a request or response: its first line and fields. A longer request gets 431.',
   }),
   headFieldsMax: wholeNumber(8, 10_000, 100, {
     source: 'new',
     unit: 'fields',
-    description: 'Fields in a head. A request with more gets 431.',
+    description: 'Number of fields in a head. A request with more gets 431.',
   }),
   targetBytesMax: wholeNumber(64, 1 * MiB, 8 * KiB, {
     source: 'new',
     unit: 'bytes',
-    description: 'The target of a request. A longer one gets 414. Bounded by `headBytesMax` as well.',
+    description: 'Length of a request target. A longer one gets 414. `headBytesMax` limits it as well.',
   }),
   headTimeoutSeconds: seconds(0.1, 3600, 10, {
     source: 'new',
-    description: 'From the first byte of a request to the end of its head. Then: 408.',
+    description: 'Time from the first byte of a request to the end of its head. After that it gets 408.',
   }),
   keepAliveSeconds: seconds(0, 86_400, 75, {
     source: 'new',
@@ -32,7 +32,7 @@ export const limitsSection = z.object({
   }),
   connectTimeoutSeconds: seconds(0.1, 600, 5, {
     source: 'new',
-    description: 'Connecting to a backend. Then another backend is tried.',
+    description: 'Time to connect to a backend. After that, another backend is tried.',
   }),
   backendIdleSeconds: seconds(0, 86_400, 60, {
     source: 'new',
@@ -41,36 +41,37 @@ export const limitsSection = z.object({
   queueMax: wholeNumber(0, 1_000_000, 1000, {
     source: 'new',
     unit: 'requests',
-    description: 'Requests that wait for one of the `server.maxSockets` connections of a backend. 0: none waits.',
+    description: 'Requests queued for the `server.maxSockets` connections of a backend. 0: requests never wait.',
   }),
   queueTimeoutSeconds: seconds(0.01, 3600, 5, {
     source: 'new',
-    description: 'How long a request waits there.',
+    description: 'How long a request may wait in that queue.',
   }),
   retryBodyBytesMax: wholeNumber(0, 64 * MiB, 64 * KiB, {
     source: 'new',
     unit: 'bytes',
-    description: 'A request body is kept up to this length, so that the request can be sent to another backend.',
+    description: 'Up to this length, a request body is kept so that the request can be resent to another backend.',
   }),
   retryBudgetPercent: wholeNumber(0, 100, 20, {
     source: 'new',
     unit: 'percent',
-    description: 'Retries of a host are at most this share of its requests, so that an outage is not amplified.',
+    description:
+      'Largest share of the requests of a host that may be retries, so that retries do not amplify an outage.',
   }),
   informationalResponsesMax: wholeNumber(0, 1000, 16, {
     source: 'new',
     unit: 'responses',
-    description: 'Informational (1xx) responses that a backend may send ahead of its response to one request.',
+    description: 'Informational (1xx) responses that a backend may send before its response to one request.',
   }),
   connectionsMax: wholeNumber(1, 1_000_000, 20_000, {
     source: 'new',
     unit: 'connections',
-    description: 'Client connections that are open at once. Above it new ones are closed.',
+    description: 'Client connections open at the same time. Further ones are closed.',
   }),
   requestsPerHostMax: wholeNumber(1, 1_000_000, 10_000, {
     source: 'new',
     unit: 'requests',
-    description: 'Requests of one host that are under way at once.',
+    description: 'Active requests of one host at the same time. Further ones get 503.',
   }),
   tunnelIdleSeconds: seconds(0, 31_536_000, 3600, {
     source: 'new',
@@ -79,12 +80,12 @@ export const limitsSection = z.object({
   tunnelsPerHostMax: wholeNumber(1, 1_000_000, 10_000, {
     source: 'new',
     unit: 'tunnels',
-    description: 'WebSockets of one host that are open at once. Above it handshakes get 503.',
+    description: 'WebSockets of one host open at the same time. Further handshakes get 503.',
   }),
   writeBufferBytesMax: wholeNumber(4 * KiB, 16 * MiB, 64 * KiB, {
     source: 'new',
     unit: 'bytes',
-    description: 'Bytes that wait to be written on one socket before the other side of the exchange is paused.',
+    description: 'Unwritten bytes on one socket at which the other side of the exchange is paused.',
   }),
   cacheEntriesMax: wholeNumber(1, 10_000_000, 200_000, {
     source: 'new',
@@ -99,21 +100,21 @@ export const limitsSection = z.object({
   cacheNegativeEntriesMax: wholeNumber(0, 10_000_000, 50_000, {
     source: 'new',
     unit: 'names',
-    description: 'Host names that are remembered to have no route.',
+    description: 'Host names remembered as having no route.',
   }),
   workerMemoryBytesMax: wholeNumber(0, 1024 * GiB, 1 * GiB, {
     source: 'new',
     unit: 'bytes',
-    description: 'Resident memory of a worker. One that stays above it is replaced, without loss. 0: no limit.',
+    description: 'Resident memory of a worker. One that stays above it is replaced without loss. 0: no limit.',
   }),
   certificatesMax: wholeNumber(1, 1_000_000, 1000, {
     source: 'new',
     unit: 'certificates',
-    description: 'Certificates chosen by SNI that are kept ready, about 40 KB each.',
+    description: 'Certificates chosen by SNI that are kept in memory; each takes about 40 KB.',
   }),
   accessLogBufferBytesMax: wholeNumber(4 * KiB, 1 * GiB, 8 * MiB, {
     source: 'new',
     unit: 'bytes',
-    description: 'Access log lines that wait to be written. Beyond it lines are dropped and counted.',
+    description: 'Unwritten access log lines. Beyond it, lines are dropped and counted.',
   }),
 });

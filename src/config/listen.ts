@@ -24,7 +24,8 @@ export function portOfBind() {
 export function proxyProtocol() {
   return trueOrFalse(false, {
     source: 'new',
-    description: 'Connections to this address start with a PROXY protocol header, version 1 or 2; others are refused.',
+    description:
+      'Whether connections to this address start with a PROXY protocol header, version 1 or 2; others are then closed.',
   });
 }
 
@@ -38,7 +39,7 @@ const httpBind = z.object({
 export const httpSection = z.object({
   port: key(z.int().min(0).max(65_535).optional(), {
     source: '0.4',
-    description: 'The port of every address that names none. 0 takes any free port.',
+    description: 'Port of every address without one of its own. 0 stands for any free port.',
     allowed: 'a whole number from 0 to 65535',
     default: '80; without a file 8080',
   }),

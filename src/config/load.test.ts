@@ -12,14 +12,14 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const env = { HOME: '/home/someone' };
 let count = 0;
 
-/** Loads a file of this content and name, as a user that is not root. */
+/** Loads a file with this content and extension, as a user other than root. */
 function load(content: unknown, extension = 'json'): LoadedConfig {
   const file = join(folder, `${count++}.${extension}`);
   writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
   return loadConfig({ file, env, cwd: folder, isRoot: false });
 }
 
-/** The lines of the message of the error that `content` gives, less the first. */
+/** The lines of the error message for `content`, except the first. */
 function errorsOf(content: unknown, extension = 'json', code = 'CONFIG_INVALID'): readonly string[] {
   let caught: unknown;
   try {
@@ -36,7 +36,7 @@ function errorsOf(content: unknown, extension = 'json', code = 'CONFIG_INVALID')
 }
 
 describe('without a file', () => {
-  test('a newcomer gets the embedded store, port 8080 and logs on the standard output', () => {
+  test('the defaults are the embedded store, port 8080 and logs on the standard output', () => {
     const { config, file, notes, warnings } = loadConfig({ env, cwd: folder, isRoot: false });
     assert.equal(file, null);
     assert.deepEqual(config.http.bind, [{ address: '127.0.0.1', port: 8080, proxyProtocol: false }]);
@@ -46,7 +46,7 @@ describe('without a file', () => {
     assert.deepEqual([...notes, ...warnings], []);
   });
 
-  test('the embedded store is where the machine keeps state', () => {
+  test('the embedded store is in the state directory of the machine', () => {
     const driver = (more: NodeJS.ProcessEnv, isRoot: boolean) =>
       loadConfig({ env: { ...env, ...more }, cwd: folder, isRoot }).config.driver[0];
     assert.equal(driver({}, true), 'sqlite:/var/lib/hipache/routes.sqlite');
@@ -56,14 +56,14 @@ describe('without a file', () => {
     assert.throws(() => loadConfig({ env: {}, cwd: folder, isRoot: false }), /HOME/);
   });
 
-  test('a driver that is given takes precedence', () => {
+  test('a given driver takes precedence', () => {
     const { config } = loadConfig({ env: {}, cwd: folder, isRoot: false, driver: 'sqlite:x' });
     assert.deepEqual(config.driver, ['sqlite:x']);
   });
 });
 
 describe('the file', () => {
-  test('is config/config.json, or that of SETTINGS_FLAVOR, where none is named', () => {
+  test('is config/config.json or that of SETTINGS_FLAVOR, unless one is named', () => {
     const cwd = mkdtempSync(join(folder, 'cwd-'));
     mkdirSync(join(cwd, 'config'));
     writeFileSync(join(cwd, 'config', 'config.json'), '{"http":{"port":1}}');
@@ -107,7 +107,7 @@ describe('the file', () => {
     assert.equal(notes.length, 3);
   });
 
-  test('with no driver gets the embedded store and a note of it', () => {
+  test('without a driver gets the embedded store and a note', () => {
     const { config, notes } = load({});
     assert.match(config.driver[0], /^sqlite:/);
     assert.match(notes.join(), /no driver is given.*redis:/);
@@ -116,7 +116,7 @@ describe('the file', () => {
     assert.equal(config.server.httpKeepAlive, false);
   });
 
-  test('may be YAML, empty, with empty sections, or start with a byte order mark', () => {
+  test('can be YAML, be empty, have empty sections, or start with a byte order mark', () => {
     assert.equal(load('server:\n  maxSockets: 7\n', 'yaml').config.server.maxSockets, 7);
     assert.equal(load('', 'yml').config.server.maxSockets, 100);
     assert.equal(load('server:\nlimits:\n', 'yml').config.limits.headFieldsMax, 100);
@@ -124,7 +124,7 @@ describe('the file', () => {
     assert.equal(load('\uFEFFserver: {maxSockets: 9}', 'yaml').config.server.maxSockets, 9);
   });
 
-  test('has to be there, and of a known kind', () => {
+  test('must exist and be of a known kind', () => {
     const of = (file: string) => () => loadConfig({ file, env, cwd: folder });
     assert.throws(of('absent.json'), { code: 'CONFIG_UNREADABLE', message: /absent\.json .* no such file/ });
     assert.throws(of('config.toml'), { code: 'CONFIG_UNREADABLE', message: /\.json, \.yaml or \.yml/ });
@@ -135,7 +135,7 @@ describe('the file', () => {
   });
 });
 
-describe('text that cannot be read', () => {
+describe('unreadable text', () => {
   test('is reported with line and column', () => {
     const of = (text: string, extension?: string) => errorsOf(text, extension, 'CONFIG_UNREADABLE');
     assert.deepEqual(of('{\n  "server": {\n    "debug": tru\n'), [
@@ -146,7 +146,7 @@ describe('text that cannot be read', () => {
     assert.match(of('a: 1\n---\nb: 2\n', 'yaml').join(), /a second document starts here/);
   });
 
-  test('names every key that is given twice', () => {
+  test('is reported with every duplicate key', () => {
     const of = (text: string, extension?: string) => errorsOf(text, extension, 'CONFIG_UNREADABLE');
     assert.deepEqual(of('{"http":{"port":1,\n"port":2},"http":{}}'), [
       'line 2, column 1: the key "port" is given twice',
@@ -155,7 +155,7 @@ describe('text that cannot be read', () => {
     assert.deepEqual(of('http:\n  port: 1\n  port: 2\n', 'yaml'), ['line 3, column 3: the key port is given twice']);
   });
 
-  test('that grows without end by aliases is refused', () => {
+  test('is refused if aliases make it grow without limit', () => {
     const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]'];
     for (let i = 1; i < 12; i++)
       lines.push(
@@ -168,7 +168,7 @@ describe('text that cannot be read', () => {
 });
 
 describe('wrong values', () => {
-  test('are reported together, each with its key, what was found and what is allowed', () => {
+  test('are reported together, with their key, what was found and what is allowed', () => {
     const lines = errorsOf({
       server: { tcpTimeout: '30', workers: 0, logLevel: 'loud', trustedProxies: ['10.0.0.0/8', '10.0.0.0/33'] },
       http: { bind: ['::1', { address: 'a b', port: 70_000 }, 5, { port: 3 }] },
@@ -191,7 +191,7 @@ describe('wrong values', () => {
     ]);
   });
 
-  test('of the file as a whole and of sections are reported too', () => {
+  test('include the file as a whole and sections', () => {
     assert.throws(() => load('[]'), { code: 'CONFIG_INVALID', message: /found an empty array, allowed an object/ });
     assert.deepEqual(errorsOf({ server: 5, http: [] }), [
       'server: found 5, allowed an object of keys',
@@ -207,12 +207,12 @@ describe('wrong values', () => {
     assert.match(url, /found "redis:\/\/user:\*+@host"/);
   });
 
-  test('tell of a misspelt key beside them', () => {
+  test('are reported together with misspelt keys', () => {
     const lines = errorsOf({ server: { tcpTimout: 3, tcpTimeout: -1 } });
     assert.ok(lines.includes('server.tcpTimout: unknown key, not used; did you mean server.tcpTimeout?'));
   });
 
-  test('a listener twice and no listener are errorsOf', () => {
+  test('include a duplicate listener and the lack of any', () => {
     assert.deepEqual(errorsOf({ http: { port: 81, bind: ['::1', { address: '::1', port: 81 }] } }), [
       'http.bind: found ::1 port 81 twice, allowed once',
     ]);
@@ -220,8 +220,8 @@ describe('wrong values', () => {
   });
 });
 
-describe('addresses with TLS', () => {
-  test('have what the section gives, replaced by what they have of their own', () => {
+describe('TLS addresses', () => {
+  test('use the values of the section unless they have their own', () => {
     const { config } = load({
       https: {
         port: 8443,
@@ -245,20 +245,23 @@ describe('addresses with TLS', () => {
     ]);
   });
 
-  test('of a file of 0.3 are read as well', () => {
+  test('are also read from a 0.3 file', () => {
     const { config } = load({ server: { https: { port: 443, key: 'k', cert: 'c' } } });
     assert.deepEqual([config.https.bind[0]?.port, config.https.bind[0]?.key], [443, 'k']);
   });
 
-  test('need a key for a certificate, and certificates from somewhere', () => {
+  test('need a key with a certificate, and certificates from somewhere', () => {
     const of = (https: object) => errorsOf({ https: { bind: '::1', ...https } });
-    assert.match(of({ cert: 'c' })[0] ?? '', /^https\.bind\[0\]\.key: found nothing, allowed a path, as cert is given/);
+    assert.match(
+      of({ cert: 'c' })[0] ?? '',
+      /^https\.bind\[0\]\.key: found nothing, allowed a path, because cert is given/,
+    );
     assert.match(of({ key: 'k' })[0] ?? '', /^https\.bind\[0\]\.cert: found nothing/);
     assert.match(of({ storeCertificates: false })[0] ?? '', /neither https\.certificates nor the store/);
     assert.match(load({ https: { bind: '::1' } }).notes.join(), /https\.bind\[0\]: has no key and cert/);
   });
 
-  test('may be the only ones, and differ from those without', () => {
+  test('can be the only ones, and must differ from plain ones', () => {
     assert.deepEqual(load({ http: { bind: [] }, https: { bind: '::1' } }).config.http.bind, []);
     assert.deepEqual(
       errorsOf({ http: { port: 1, bind: '::1' }, https: { port: 1, bind: '::1', key: 'k', cert: 'c' } }),
@@ -295,7 +298,7 @@ describe('unknown keys', () => {
     assert.equal(config.server.tcpTimeout, 30);
   });
 
-  test('with the names of an object of JavaScript are no more than that', () => {
+  test('can have the names of JavaScript object members', () => {
     const { warnings, config } = load(
       '{"__proto__":{"debug":true},"constructor":{},"server":{"__proto__":1,"a\\nb":1}}',
     );
@@ -315,7 +318,7 @@ describe('unknown keys', () => {
 });
 
 describe('keys of Hipache 0.3', () => {
-  test('are moved, with a warning that has the new name', () => {
+  test('are moved, with a warning that gives the new name', () => {
     const { config, warnings } = load({ server: { port: 81, address: ['::1'] }, redisHost: 'r', redisPort: 6380 });
     assert.deepEqual(config.http.bind, [{ address: '::1', port: 81, proxyProtocol: false }]);
     assert.deepEqual(config.driver, ['redis://r:6380/0']);
@@ -326,13 +329,13 @@ describe('keys of Hipache 0.3', () => {
     ]);
   });
 
-  test('of a Redis primary make a pair, with the password escaped and not shown', () => {
+  test('for a Redis primary give a pair of URLs, with the password escaped and not shown', () => {
     const { config, warnings } = load({ redisPassword: 'p@:/', redisMasterHost: 'm', redisMasterDatabase: 2 });
     assert.deepEqual(config.driver, ['redis://:p%40%3A%2F@127.0.0.1:6379/0', 'redis://m:6379/2']);
     assert.doesNotMatch(warnings.join(), /p@/);
   });
 
-  test('do not take precedence over new ones', () => {
+  test('do not take precedence over new keys', () => {
     const { config, warnings } = load({ server: { port: 81 }, http: { port: 82 }, redisPort: 1, driver: 'sqlite:x' });
     assert.equal(config.http.bind[0]?.port, 82);
     assert.deepEqual(config.driver, ['sqlite:x']);
@@ -350,7 +353,7 @@ describe('keys of Hipache 0.3', () => {
   });
 });
 
-test('debug is the level debug, unless a level is given', () => {
+test('debug means level debug, unless a level is given', () => {
   assert.equal(load({ server: { debug: true } }).config.server.logLevel, 'debug');
   assert.equal(load({ server: { debug: true, logLevel: 'warn' } }).config.server.logLevel, 'warn');
   assert.equal(load({}).config.server.logLevel, 'info');

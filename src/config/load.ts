@@ -9,21 +9,21 @@ import { isPlain, keepKnownKeys, type Plain } from './shape.ts';
 export interface LoadOptions {
   /** The file of `--config`, relative to `cwd`. */
   readonly file?: string | undefined;
-  /** Takes precedence over the driver of the file. */
+  /** Takes precedence over the file's driver. */
   readonly driver?: string | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
-  /** Whether this process runs as root; asked of the process where left out. */
+  /** Whether this process runs as root; determined from the process by default. */
   readonly isRoot?: boolean;
 }
 
 export interface LoadedConfig {
   readonly config: Config;
-  /** Absolute path of the file; null without one. */
+  /** Absolute path of the file; null if there is none. */
   readonly file: string | null;
-  /** To know: one line each. */
+  /** For information: one line each. */
   readonly notes: readonly string[];
-  /** To act on: one line each, starting with the key. */
+  /** Need attention: one line each, starting with the key. */
   readonly warnings: readonly string[];
 }
 
@@ -33,7 +33,7 @@ const notesByPath = new Map(configurationKeys.map((key) => [key.path, key]));
 /**
  * Finds, reads, checks and resolves the configuration.
  * @throws HipacheError CONFIG_UNREADABLE: no such file, or not JSON or YAML, with line and column.
- * @throws HipacheError CONFIG_INVALID: every mistake on a line of its own, `key: found …, allowed …`.
+ * @throws HipacheError CONFIG_INVALID: every error on its own line, `key: found …, allowed …`.
  */
 export function loadConfig(options: LoadOptions): LoadedConfig {
   const file = findConfigFile(options.file, options.env, options.cwd);
@@ -83,7 +83,7 @@ function isGiven(known: unknown, path: string): boolean {
 function invalid(name: string, { problems, warnings }: Diagnostics): HipacheError {
   const count = problems.length === 1 ? 'a wrong value' : `${problems.length} wrong values`;
   const lines = [`${name} has ${count}:`, ...problems.map(indent)];
-  // A misspelt key is often the reason for a wrong value, so the warnings are shown as well.
+  // A misspelt key often causes a wrong value, so the warnings are shown as well.
   if (warnings.length > 0) lines.push('and besides:', ...warnings.map(indent));
   return new HipacheError('CONFIG_INVALID', lines.join('\n'));
 }

@@ -2,17 +2,17 @@ import { z } from 'zod';
 import { isListenAddress } from './addresses.ts';
 import { key } from './keys.ts';
 
-/** `metrics`: where the instance tells of itself. Off where no port is given. */
+/** `metrics`: where the instance serves its metrics. Off unless a port is given. */
 export const metricsSection = z.object({
   bind: key(z.string().refine(isListenAddress).default('127.0.0.1'), {
     source: 'new',
-    description: 'The address of `GET /metrics` and `GET /healthz`. Everyone who reaches it can read them.',
+    description: 'Address of `GET /metrics` and `GET /healthz`. Everyone who reaches it can read them.',
     allowed: 'an IP address or a host name',
     default: '"127.0.0.1"',
   }),
   port: key(z.int().min(0).max(65_535).nullable().default(null), {
     source: 'new',
-    description: 'The port there; null: neither is served. 0 takes any free port.',
+    description: 'Port of these; null: neither is served. 0 stands for any free port.',
     allowed: 'a whole number from 0 to 65535, or null',
     default: 'null',
   }),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { editDistance, nearestWord } from './nearest.ts';
 
-test('the distance counts letters inserted, removed, replaced and swapped', () => {
+test('the distance counts inserted, removed, replaced and swapped letters', () => {
   assert.equal(editDistance('port', 'port'), 0);
   assert.equal(editDistance('prot', 'port'), 1);
   assert.equal(editDistance('', 'port'), 4);
@@ -10,7 +10,7 @@ test('the distance counts letters inserted, removed, replaced and swapped', () =
   assert.equal(editDistance('kitten', 'sitting'), 3);
 });
 
-test('the nearest word is found, and none where all are far', () => {
+test('the nearest word is found, unless all are too far', () => {
   const words = ['port', 'bind', 'maxSockets'];
   assert.equal(nearestWord('maxsocket', words), 'maxSockets');
   assert.equal(nearestWord('bnid', words), 'bind');

@@ -1,6 +1,6 @@
 /**
- * The word of `known` that `word` is most likely a misspelling of, or null where none is near: at most a third of
- * its letters wrong, and never more than three. Case is ignored.
+ * The word of `known` of which `word` is most likely a misspelling; null if none is near. At most a third of its
+ * letters may be wrong, and never more than three. Case is ignored.
  */
 export function nearestWord(word: string, known: readonly string[]): string | null {
   let best: string | null = null;
@@ -18,7 +18,7 @@ export function nearestWord(word: string, known: readonly string[]): string | nu
   return best;
 }
 
-/** Letters to insert, remove, replace, or swap with their neighbour, to make `to` of `from`. */
+/** Number of letters to insert, remove, replace or swap with a neighbour in order to turn `from` into `to`. */
 export function editDistance(from: string, to: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: to.length + 1 }, (_, column) => column);

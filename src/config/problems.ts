@@ -5,9 +5,9 @@ import { isPlain } from './shape.ts';
 type Path = readonly PropertyKey[];
 
 /**
- * One line for every mistake that zod found: `server.tcpTimeout: found "30" (a string), allowed a number from …`.
- * @param input what was checked.
- * @param notes what is known of each key path.
+ * One line for every error that zod found: `server.tcpTimeout: found "30" (a string), allowed a number from …`.
+ * @param input the value that was checked.
+ * @param notes by key path.
  */
 export function describeIssues(
   issues: readonly z.core.$ZodIssue[],
@@ -19,8 +19,8 @@ export function describeIssues(
 }
 
 /**
- * The paths that an issue is about. Of alternatives (an address, or an array of them) the one that has the kind of
- * the value is meant: its issues lie deeper than the value itself. Without one, the value is wrong as a whole.
+ * The paths that an issue concerns. For alternatives, such as an address or an array of them, it is the one of the same
+ * kind as the value: its issues lie deeper than the value itself. If there is none, the whole value is wrong.
  */
 function leaves(issue: z.core.$ZodIssue, prefix: Path): readonly Path[] {
   const path = [...prefix, ...issue.path];
@@ -36,7 +36,7 @@ function describe(path: Path, input: unknown, notes: ReadonlyMap<string, KeyNote
   return `${name}: found ${found}, allowed ${note?.allowed ?? 'another value'}`;
 }
 
-/** A value for a message: short, on one line, nothing of a secret. */
+/** Describes a value for a message: short, on one line, without secrets. */
 export function describeFound(value: unknown, secret: boolean): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';
@@ -48,9 +48,9 @@ export function describeFound(value: unknown, secret: boolean): string {
   return `${JSON.stringify(safe.length > 80 ? `${safe.slice(0, 80)}…` : safe)}${looksLikeAnotherType(value) ? ' (a string)' : ''}`;
 }
 
-/** A URL with its password replaced; any other text as it is. */
+/** A URL with its password replaced; any other text unchanged. */
 export function withoutPassword(url: string): string {
-  // Up to the last @, so that a password that is not escaped as it should be is hidden as well.
+  // Up to the last @, to hide even a password that is not escaped correctly.
   return url.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/:@?#]*):.*@/is, '$1:********@');
 }
 

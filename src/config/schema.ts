@@ -9,7 +9,7 @@ import { serverSection } from './server.ts';
 
 export const driverAllowed = 'a URL such as "sqlite:/var/lib/hipache/routes.sqlite"';
 
-/** Whether `text` names a store at all; which ones there are is the matter of the stores. */
+/** Whether `text` can name a store. Which ones exist is up to the stores. */
 export function isDriverUrl(text: string): boolean {
   return /^[a-z][a-z0-9+.-]*:/i.test(text);
 }
@@ -20,7 +20,7 @@ const driverUrl = key(z.string().refine(isDriverUrl), {
   allowed: driverAllowed,
 });
 
-/** The whole configuration file. Defaults that depend on more than one key are filled in by config.ts. */
+/** The whole configuration file. config.ts sets the defaults that depend on more than one key. */
 export const fileSchema = z.object({
   server: section(serverSection),
   http: section(httpSection),
@@ -29,13 +29,14 @@ export const fileSchema = z.object({
   driver: key(z.union([driverUrl, z.array(driverUrl).min(1).max(64)]).optional(), {
     source: '0.4',
     description:
-      'The store of the routes. This version has `sqlite:PATH`, the embedded one, and `redis:`, alone or as a pair of replica and primary.',
+      'The store of the routes: `sqlite:PATH`, the embedded one, or `redis:`, alone or as a pair of replica and primary.',
     allowed: `${driverAllowed}, or an array of URLs`,
     default: 'the embedded store (the original: `redis:`)',
   }),
   user: text({
     source: '0.4',
-    description: 'The user to run as: started as root, drops to it once every port is bound. "root" to stay root.',
+    description:
+      'The user to run as: when started as root, Hipache changes to it once every port is bound. "root" stays root.',
     allowed: 'the name of a user, or its number as a string',
     default: '"www-data"',
   }).default('www-data'),
@@ -50,13 +51,13 @@ export const fileSchema = z.object({
   compat: section(compatSection),
 });
 
-/** A checked file: what was written, with the defaults of single keys. */
+/** A checked file: its values, with the defaults of single keys. */
 export type FileConfig = z.output<typeof fileSchema>;
 
 /** Every key, in the order of the reference page. */
 export const configurationKeys = keyReferences(fileSchema);
 
-/** A section that is left out, or empty in YAML, is one with nothing set. */
+/** A section that is missing, or empty in YAML, has no keys set. */
 function section<Section extends z.ZodObject>(schema: Section) {
   return key(
     z.prefault(schema, () => ({}) as z.input<Section>),

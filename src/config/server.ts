@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isAddressOrNetwork } from './addresses.ts';
 import { key, oneOf, seconds, text, trueOrFalse, wholeNumber } from './keys.ts';
 
-/** `server`: what is not a listener and not a limit. Names and defaults are Hipache's. */
+/** `server`: everything except listeners and limits. Names and defaults are those of Hipache 0.4. */
 export const serverSection = z.object({
   debug: trueOrFalse(false, {
     source: '0.4',
@@ -10,23 +10,23 @@ export const serverSection = z.object({
   }),
   logLevel: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], {
     source: 'new',
-    description: 'The least important level that is written to the operational log.',
+    description: 'Lowest level written to the operational log.',
     default: '"info"',
   }),
   logFormat: oneOf(['text', 'json'], {
     source: 'new',
-    description: 'Lines of the operational log: for people, or one JSON object each.',
+    description: 'Format of the operational log: lines for people, or one JSON object per line.',
     default: '"text"',
   }),
   accessLog: text({
     source: '0.4',
-    description: 'File of the access log; "-" is the standard output. SIGUSR1 opens it again after a rotation.',
+    description: 'File of the access log; "-" is the standard output. SIGUSR1 reopens it after a rotation.',
     allowed: 'a path, or "-"',
     default: '"/var/log/hipache/access.log"; without a file "-"',
   }).optional(),
   accessLogFormat: oneOf(['hipache', 'json'], {
     source: 'new',
-    description: "Lines of the access log: in Hipache's own format, or one JSON object each.",
+    description: "Format of the access log: Hipache's own, or one JSON object per line.",
     default: '"hipache"',
   }),
   workers: key(z.union([z.int().min(1).max(1024), z.literal('auto')]).default('auto'), {
@@ -38,7 +38,7 @@ export const serverSection = z.object({
   }),
   workerStuckSeconds: seconds(1, 86_400, 60, {
     source: 'new',
-    description: 'A worker that gives no sign of life for this long is ended and replaced.',
+    description: 'A worker that gives no sign of life for this long is killed and replaced.',
   }),
   memoryCheckSeconds: seconds(0.1, 86_400, 60, {
     source: 'new',
@@ -47,7 +47,7 @@ export const serverSection = z.object({
   maxSockets: wholeNumber(1, 100_000, 100, {
     source: '0.4',
     unit: 'connections',
-    description: 'Connections to one backend, per process. Requests beyond it wait (`limits.queueMax`).',
+    description: 'Connections to one backend, per process. Further requests are queued (`limits.queueMax`).',
   }),
   tcpTimeout: seconds(0, 86_400, 30, {
     source: '0.4',
@@ -55,38 +55,38 @@ export const serverSection = z.object({
   }),
   deadBackendTTL: seconds(0, 86_400, 30, {
     source: '0.4',
-    description: 'How long a backend stays marked dead. 0: backends are not marked.',
+    description: 'How long a backend stays marked dead. 0: backends are never marked.',
   }),
   recoveryProbeSeconds: seconds(0, 3600, 2, {
     source: 'new',
     description:
-      'How long after it was marked dead a backend is asked whether it has recovered; later on up to five times as long. 0: marks only end by themselves.',
+      'Time from marking a backend dead to probing whether it has recovered; further probes wait up to five times as long. 0: no probes, marks only expire.',
   }),
   deadBackendOn500: trueOrFalse(true, {
     source: '0.4',
-    description: 'A 500 marks the backend dead too, as 501 and above do.',
+    description: 'Whether a 500 also marks the backend dead, as 501 and above do.',
   }),
   retryOnError: wholeNumber(0, 100, 3, {
     source: '0.4',
     unit: 'retries',
-    description: 'How often a failed request is sent again, where that is safe. 0: never.',
+    description: 'How often a failed request is retried if that is safe. 0: never.',
   }),
   httpKeepAlive: key(z.boolean().optional(), {
     source: '0.4',
-    description: 'Backend connections are kept open for the next request.',
+    description: 'Whether backend connections are kept open for the next request.',
     allowed: 'true or false',
     default: 'false; without a file true',
   }),
   staticDir: key(z.string().min(1).nullable().default(null), {
     source: '0.4',
     description:
-      'Directory with own error pages, `error_<status>.html` and `error_default.html`; null: the built-in ones.',
+      'Directory of custom error pages, `error_<status>.html` and `error_default.html`; null: the built-in pages.',
     allowed: 'a path, or null',
     default: 'null',
   }),
   lruCache: key(z.union([lruCache(), z.literal(false), z.null()]).optional(), {
     source: '0.4',
-    description: 'The route cache of the original. It is always on here, and the store tells it of changes.',
+    description: 'The route cache of the original. Here it is always on, and the store notifies it of changes.',
     allowed: 'an object of size and ttl, or null',
     default: 'none',
   }),
@@ -104,15 +104,14 @@ export const serverSection = z.object({
     {
       source: 'new',
       description:
-        'Peers whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are believed and added to. From any other peer they are dropped and set anew.',
+        'Peers whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are trusted and extended. From any other peer they are replaced.',
       allowed: 'an array of IP addresses and networks such as "10.0.0.0/8"',
       default: '[]',
     },
   ),
   drainSeconds: seconds(0, 86_400, 120, {
     source: 'new',
-    description:
-      'How long SIGTERM lets the requests under way finish, and how long tunnels of a replaced worker take to end.',
+    description: 'How long active requests may take to finish after SIGTERM, and tunnels of a replaced worker to end.',
   }),
 });
 
@@ -128,7 +127,7 @@ function lruCache() {
       source: '0.4',
       unit: 'seconds',
       description:
-        'How long what was read holds where the store cannot tell of changes: Redis before 6. By default, and for 0: 1.',
+        'How long routes are cached if the store does not notify of changes (Redis before 6). Default, and value for 0: 1.',
       allowed: 'a number from 0 to 31536000',
     }),
   });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { asType, containersOf } from './keys.ts';
 import { nearestWord } from './nearest.ts';
 
-/** A plain object of a parsed file. */
+/** A plain object in a parsed file. */
 export type Plain = Record<string, unknown>;
 
 export function isPlain(value: unknown): value is Plain {
@@ -10,8 +10,8 @@ export function isPlain(value: unknown): value is Plain {
 }
 
 /**
- * A copy of `value` with only the keys that `schema` knows, at every depth; each other one is a line in `warnings`.
- * A section that is empty in YAML (null) is left out.
+ * Copies `value` with only the keys that `schema` knows, at every depth, and adds a line to `warnings` for every other
+ * key. Omits sections that are empty in YAML (null).
  * @param known every key path, for suggestions across sections.
  */
 export function keepKnownKeys(schema: z.ZodObject, value: Plain, known: readonly string[], warnings: string[]): Plain {
@@ -70,7 +70,7 @@ function lastWord(path: string): string {
   return path.slice(path.lastIndexOf('.') + 1);
 }
 
-/** A name as it is where it is a plain word, else in quotes with its control characters escaped. */
+/** A plain word unchanged; any other name in quotes, with control characters escaped. */
 function printable(name: string): string {
   return /^[\w-]{1,100}$/.test(name) ? name : JSON.stringify(name.length > 100 ? `${name.slice(0, 100)}…` : name);
 }
