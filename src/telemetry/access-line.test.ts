@@ -8,7 +8,7 @@ import { type AccessLine, hipacheLine, jsonLine } from './access-line.ts';
 const limits = { headBytesMax: 32_768, headFieldsMax: 100, targetBytesMax: 8192 };
 const endedAt = Date.UTC(2026, 10, 22, 9, 39, 32, 0);
 
-/** The line for a request head as literal text, answered 200 after 12 ms, of which the backend took 11. */
+/** The line for a request head given as text: status 200 after 12 ms, 11 of them in the backend. */
 function lineOf(
   line: AccessLine,
   request: string,
@@ -53,7 +53,7 @@ describe("a line in Hipache's format", () => {
     );
   });
 
-  it('has the date of the beginning of the request', () => {
+  it('has the date at which the request began', () => {
     assert.match(lineOf(hipacheLine, request, { startMs: 0, endMs: 3_600_000 }), /\[22\/Nov\/2026:08:39:32 \+0000\]/);
   });
 
@@ -63,16 +63,16 @@ describe("a line in Hipache's format", () => {
     assert.match(lineOf(hipacheLine, request, { startMs: 0, sentMs: 1, endMs: 61_250 }), / 61\.25 61\.249\n$/);
   });
 
-  it('has empty quotes for what the request or the route does not have', () => {
+  it('has empty quotes for whatever the request or the route lacks', () => {
     const line = lineOf(hipacheLine, 'GET / HTTP/1.0\r\n\r\n', { frontend: null, status: 400 });
     assert.match(line, /"GET \/ HTTP\/1\.0" 400 512 "" "" "" /);
   });
 
-  it('says 499 for a client that left, and - for a request line that was not read', () => {
+  it('has status 499 for a client that left, and - for an unread request line', () => {
     assert.match(lineOf(hipacheLine, 'nonsense', { status: 0, frontend: null }), /"-" 499 /);
   });
 
-  it('lets nobody break out of a quoted part, or of the line', () => {
+  it('escapes whatever could end a quoted part or the line', () => {
     const line = lineOf(hipacheLine, 'GET /"x HTTP/1.1\r\nHost: a\r\nReferer: "\\\r\nUser-Agent: a" 200 1 "\r\n\r\n', {
       frontend: buildFrontend('a', { frontend: ['id "\n'], down: new Map() }),
     });
@@ -81,8 +81,8 @@ describe("a line in Hipache's format", () => {
   });
 });
 
-describe('a line of JSON', () => {
-  it('says what the other format has no place for', () => {
+describe('a JSON line', () => {
+  it('has what the other format has no place for', () => {
     assert.deepEqual(JSON.parse(lineOf(jsonLine, request, { errorCode: 'BACKEND_RESET', errorDetail: 'closed' })), {
       time: '2026-11-22T09:39:31.988Z',
       client: '::ffff:203.0.113.9',
@@ -104,14 +104,14 @@ describe('a line of JSON', () => {
     });
   });
 
-  it('is ASCII whatever the client sent', () => {
+  it('is ASCII, whatever the client sent', () => {
     const line = lineOf(jsonLine, 'GET /\xe9 HTTP/1.1\r\nHost: a\r\nUser-Agent: \xff"\r\n\r\n');
     assert.match(line, /^[\x20-\x7e]*\n$/);
     assert.equal(JSON.parse(line).target, '/\xe9');
     assert.equal(JSON.parse(line).userAgent, '\xff"');
   });
 
-  it('can be kept short: what was cut off ends in dots, and JSON stays JSON', () => {
+  it('can be shortened: truncated texts end in dots, and JSON stays valid', () => {
     const long = 'x'.repeat(6000);
     const request = `GET /${long} HTTP/1.1\r\nHost: a.example\r\nReferer: ${'\xe9'.repeat(5000)}\r\nUser-Agent: ${'"'.repeat(5000)}\r\n\r\n`;
     const changes = { errorDetail: long, host: 'a.example' };

@@ -1,17 +1,17 @@
 import type { EndedExchange } from '../proxy/observer.ts';
 
 /**
- * Makes the access log's line of an exchange, with its line feed, as latin1.
- * @param textCharsMax characters of each text of a client, a backend or a record; the rest is cut off. Default: all.
+ * Returns the access log line for an exchange, with its line feed, as latin1.
+ * @param textCharsMax truncates each text of a client, backend or record to this many characters. Default: no limit.
  */
 export type AccessLine = (exchange: EndedExchange, epochMs: number, textCharsMax?: number) => string;
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /**
- * Hipache's line: client, date of the request's beginning (UTC), request line, status, bytes, referer, user agent,
- * identifier of the virtual host, total and backend time in seconds. Characters that look like the end of a quoted
- * part are escaped as `\xHH`, which the original did not do.
+ * Hipache's format: client, date of the request's beginning (UTC), request line, status, bytes, referer, user agent,
+ * identifier of the virtual host, total and backend time in seconds. Characters that could end a quoted part are
+ * escaped as `\xHH`; Hipache 0.4 did not do this.
  * @param epochMs when the exchange ended.
  */
 export function hipacheLine(exchange: EndedExchange, epochMs: number, textCharsMax = Number.POSITIVE_INFINITY): string {
@@ -28,7 +28,7 @@ export function hipacheLine(exchange: EndedExchange, epochMs: number, textCharsM
   );
 }
 
-/** One JSON object a line, with what Hipache's format has no place for. Times in milliseconds. */
+/** One JSON object per line, with data that Hipache's format has no place for. Times are in milliseconds. */
 export function jsonLine(exchange: EndedExchange, epochMs: number, textCharsMax = Number.POSITIVE_INFINITY): string {
   const { endMs, backend, frontend, sentMs } = exchange;
   const totalMs = endMs - exchange.startMs;
@@ -53,11 +53,11 @@ export function jsonLine(exchange: EndedExchange, epochMs: number, textCharsMax 
     error: exchange.errorCode ?? undefined,
     detail: exchange.errorDetail === '' ? undefined : cut(exchange.errorDetail, textCharsMax),
   });
-  // A byte from 0x80 becomes an escape, so that the line is ASCII whatever a client sent.
+  // Bytes from 0x80 are escaped, so that the line is ASCII whatever a client sent.
   return `${escapeNonAscii(line)}\n`;
 }
 
-/** The status given to the client; 499, as nginx has it, where the client left before there was one. */
+/** The status sent to the client; 499, as in nginx, if the client left before there was one. */
 function loggedStatus(exchange: EndedExchange): number {
   return exchange.status === 0 ? 499 : exchange.status;
 }
@@ -68,7 +68,7 @@ function requestLine(exchange: EndedExchange, charsMax: number): string {
   return quotable(`${method} ${cut(exchange.target, charsMax)} HTTP/${exchange.version}`);
 }
 
-/** Shows that something was cut off. */
+/** Marks truncated text with dots. */
 function cut(text: string, charsMax: number): string {
   return text.length > charsMax ? `${text.slice(0, charsMax)}...` : text;
 }
@@ -87,7 +87,7 @@ function escapeNonAscii(text: string): string {
     : text;
 }
 
-/** The last number is that of the requests of a second: only one date is made for all of them. */
+/** The date of the last second: all requests of that second share the text. */
 let dateSecond = -1;
 let dateOfSecond = '';
 
@@ -104,7 +104,7 @@ function dateText(epochMs: number): string {
 
 const shortTimes = Array.from({ length: 1024 }, (_, ms) => String(ms / 1000));
 
-/** Milliseconds as seconds, in the shortest form: `0.012`, `0.5`, `1`. */
+/** Milliseconds as seconds in the shortest form: `0.012`, `0.5`, `1`. */
 function secondsText(ms: number): string {
   return shortTimes[ms] ?? String(ms / 1000);
 }

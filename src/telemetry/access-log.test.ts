@@ -19,7 +19,7 @@ describe('the access log', () => {
 
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  /** A log whose lines are `line <n>`, of 8 bytes. */
+  /** A log with lines `line <n>`, each 8 bytes long. */
   function open(path: string, bufferBytesMax = 1024 * 1024): { log: AccessLog; request(): void } {
     let count = 0;
     const line = (): string => `line ${String(count++ % 100).padStart(2, '0')}\n`;
@@ -28,7 +28,7 @@ describe('the access log', () => {
     return { log, request: () => log.exchangeEnded({ isHealthCheck: false } as EndedExchange) };
   }
 
-  it('makes its directory, and writes every line in order, by itself', async () => {
+  it('creates its directory, and writes every line in order, without further calls', async () => {
     const path = join(directory, 'deep', 'er', 'access.log');
     const { log, request } = open(path);
     for (let count = 0; count < 50; count++) request();
@@ -46,7 +46,7 @@ describe('the access log', () => {
     assert.equal(log.dropped, 0);
   });
 
-  it('leaves out health checks of the proxy', async () => {
+  it('omits health checks of the proxy', async () => {
     const path = join(directory, 'access.log');
     const { log } = open(path);
     log.exchangeEnded({ isHealthCheck: true } as EndedExchange);
@@ -54,7 +54,7 @@ describe('the access log', () => {
     assert.equal(readFileSync(path, 'utf8'), '');
   });
 
-  it('loses no line and writes none twice when the file is rotated under load', async () => {
+  it('neither loses nor repeats a line if the file is rotated under load', async () => {
     const path = join(directory, 'access.log');
     const { log, request } = open(path);
     for (let rotation = 0; rotation < 5; rotation++) {
@@ -69,18 +69,18 @@ describe('the access log', () => {
     for (const text of files) assert.match(text, /^(line \d\d\n)*$/);
   });
 
-  it('goes on with the old file, and says so, where the path cannot be opened again', async () => {
+  it('keeps the old file, and reports it, if the path cannot be reopened', async () => {
     const path = join(directory, 'sub', 'access.log');
     const { log, request } = open(path);
     renameSync(join(directory, 'sub'), join(directory, 'moved'));
     log.reopen();
     request();
     await log.close(1000);
-    assert.match(problems.join(), /cannot be opened again: ENOENT.*the old file is used/);
+    assert.match(problems.join(), /cannot be reopened: ENOENT.*still using the old file/);
     assert.equal(readFileSync(join(directory, 'moved', 'access.log'), 'utf8'), 'line 00\n');
   });
 
-  it('drops and counts lines beyond its buffer on a full disk, telling of it once', async () => {
+  it('drops and counts lines beyond its buffer on a full disk, and reports it once', async () => {
     const { log, request } = open('/dev/full', 800);
     for (let count = 0; count < 100; count++) request();
     assert.equal(log.dropped, 0);
@@ -94,7 +94,7 @@ describe('the access log', () => {
     assert.equal(problems.filter((message) => message.includes('too slow')).length, 1);
   });
 
-  it('refuses a path that cannot be opened, with what to do', () => {
+  it('rejects a path that cannot be opened, with a hint', () => {
     assert.throws(
       () => open(`${process.execPath}/access.log`),
       (error) => error instanceof HipacheError && /access\.log cannot be opened.*server\.accessLog/.test(error.message),

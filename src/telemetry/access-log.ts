@@ -8,53 +8,53 @@ export interface AccessLogOptions {
   /** A path, or `-` for the standard output. */
   readonly path: string;
   readonly line: AccessLine;
-  /** Bytes that may wait to be written; lines beyond are dropped and counted. */
+  /** Bytes that may wait to be written; further lines are dropped and counted. */
   readonly bufferBytesMax: number;
   readonly epochMs: () => number;
-  /** Reports a file that cannot be written, once until it works again, and one that cannot be opened again. */
+  /** Reports a file that cannot be written, once until it works again, and a path that cannot be reopened. */
   readonly onProblem: (message: string) => void;
 }
 
-/** A batch is written when it has grown to this, or after `flushMs`. */
+/** Size in bytes at which a batch is written, at the latest after `flushMs`. */
 const batchBytes = 64 * 1024;
 const flushMs = 200;
-/** Pause after a write that failed, or that the other end was too slow for. */
+/** Pause after a write that failed, or for which the reader was too slow. */
 const retryMs = 250;
 const standardOutput = 1;
 /**
- * As much goes into a pipe at once or not at all, with any number of writers: PIPE_BUF of Linux. Workers share the standard
- * output, and no line may end inside another one.
+ * Linux writes at most PIPE_BUF bytes to a pipe atomically, with any number of writers. Workers share the standard
+ * output, and no line may be split by another one.
  */
 const pipeBytesMax = 4096;
 const lineFeed = 0x0a;
-/** Characters of each text in a line that would be longer than that: tried one after the other. */
+/** If a line would be longer than that, its texts are truncated to these numbers of characters, tried in order. */
 const shorterChars = [500, 60];
 
 /**
- * The access log of one worker: lines are gathered and written in batches, outside of the event loop, one write at a
- * time. A full disk or a slow reader never holds up a request: what does not fit the buffer is dropped and counted.
+ * The access log of one worker. Lines are collected and written in batches, outside of the event loop, one write at a
+ * time. A full disk or a slow reader never delays a request: lines that do not fit the buffer are dropped and counted.
  */
 export class AccessLog implements ProxyObserver {
-  /** Lines that were dropped. */
+  /** Number of lines dropped. */
   dropped = 0;
   private readonly options: AccessLogOptions;
   private fd: number;
-  /** Bytes of one write, which then has only whole lines; Infinity for a file. */
+  /** Largest write in bytes, with only whole lines; Infinity for a file. */
   private readonly writeBytesMax: number;
   private lines = '';
-  /** The batch that is being written: what is left of it. */
+  /** The unwritten rest of the current batch. */
   private batch: Buffer | null = null;
   private timer: NodeJS.Timeout | null = null;
   private writing = false;
   private closed = false;
   private failing = false;
-  /** Of `dropped`, how many have been reported. */
+  /** How many of `dropped` have been reported. */
   private droppedBefore = 0;
-  /** The next batch goes to the path opened anew. */
+  /** Whether to reopen the path before the next batch. */
   private reopenNext = false;
   private onWrittenOut: (() => void) | null = null;
 
-  /** Opens the file, making its directory where needed. @throws HipacheError CONFIG_INVALID where that fails. */
+  /** Opens the file, and creates its directory if needed. @throws HipacheError CONFIG_INVALID if that fails. */
   constructor(options: AccessLogOptions) {
     this.options = options;
     this.fd = options.path === '-' ? standardOutput : openFirst(options.path);
@@ -62,7 +62,7 @@ export class AccessLog implements ProxyObserver {
   }
 
   exchangeEnded(exchange: EndedExchange): void {
-    // A balancer that asks every second would fill the log; Hipache left these out too.
+    // A balancer that asks every second would fill the log. Hipache 0.4 omitted these requests too.
     if (exchange.isHealthCheck) return;
     if (this.closed) {
       this.dropped++;
@@ -70,7 +70,7 @@ export class AccessLog implements ProxyObserver {
     }
     if (this.lines.length >= this.options.bufferBytesMax) {
       if (this.dropped === this.droppedBefore) {
-        this.options.onProblem(`the access log ${this.options.path} is too slow: lines are dropped`);
+        this.options.onProblem(`the access log ${this.options.path} is too slow: dropping lines`);
       }
       this.dropped++;
       return;
@@ -80,14 +80,16 @@ export class AccessLog implements ProxyObserver {
     else this.writeLater(flushMs);
   }
 
-  /** Opens the path anew, for log rotation: what is being written goes to the old file, the rest to the new one. */
+  /**
+   * Reopens the path, for log rotation: the current batch goes to the old file, and everything later to the new one.
+   */
   reopen(): void {
     if (this.options.path === '-') return;
     this.reopenNext = true;
     this.writeOut();
   }
 
-  /** Writes what is left; resolves once it is written, or after `forMs` with the rest counted as dropped. */
+  /** Writes what is left. Resolves once it is written, or after `forMs` with the rest counted as dropped. */
   async close(forMs: number): Promise<void> {
     const timeout = Promise.withResolvers<void>();
     const timer = setTimeout(timeout.resolve, forMs);
@@ -147,13 +149,13 @@ export class AccessLog implements ProxyObserver {
   private readonly onWritten = (error: NodeJS.ErrnoException | null, written: number): void => {
     this.writing = false;
     if (error !== null) {
-      // EAGAIN: a pipe whose reader is slow.
+      // EAGAIN: a pipe with a slow reader.
       if (error.code !== 'EAGAIN' && !this.failing) {
         this.failing = true;
-        this.options.onProblem(`the access log ${this.options.path} cannot be written: ${error.message}`);
+        this.options.onProblem(`cannot write the access log ${this.options.path}: ${error.message}`);
       }
       if (this.closed) return;
-      // The disk may be full of the old file, which the operator has removed.
+      // The disk may be full because of the old file, which the operator has removed.
       if (this.reopenNext) this.openAgain();
       this.writeLater(retryMs);
       return;
@@ -177,7 +179,7 @@ export class AccessLog implements ProxyObserver {
       this.fd = fd;
     } catch (error) {
       this.options.onProblem(
-        `the access log ${this.options.path} cannot be opened again: ${(error as Error).message}; the old file is used`,
+        `the access log ${this.options.path} cannot be reopened: ${(error as Error).message}; still using the old file`,
       );
     }
   }

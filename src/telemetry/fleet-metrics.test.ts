@@ -17,8 +17,8 @@ function fleet(): FleetMetrics {
   return made;
 }
 
-describe('the numbers of several workers', () => {
-  test('are summed, but for those that each has for itself', () => {
+describe('the values of several workers', () => {
+  test('are summed, except those that each worker has for itself', () => {
     assert.deepEqual(
       fleet().sum(() => 'serving'),
       {
@@ -31,7 +31,7 @@ describe('the numbers of several workers', () => {
     );
   });
 
-  test('keep the totals of one that has gone, whose replacement counts from 0', () => {
+  test('keep the totals of a worker that has gone, while its replacement counts from 0', () => {
     const made = fleet();
     made.gone(1);
     made.update(3, 1, { 'requests_total/2xx': 1, open: 1, memory: 50 });
@@ -44,19 +44,19 @@ describe('the numbers of several workers', () => {
     assert.equal(made.sum(() => 'serving')['requests_total/2xx'], 13);
   });
 
-  test('of one that is silent are its totals; one that drains counts with what it has open', () => {
+  test('include only totals of a silent worker, and also gauges of a draining one', () => {
     const sums = fleet().sum((id) => (id === 1 ? 'silent' : 'draining'));
     assert.deepEqual(sums, { 'requests_total/2xx': 12, 'requests_total/5xx': 1, open: 3 });
   });
 });
 
-describe('the table of metrics', () => {
+describe('the metric table', () => {
   test('has a text for everything that the data plane counts', () => {
     const fields = Object.keys(new Counters());
     assert.deepEqual(Object.keys(dataPlaneMetrics).sort(), fields.sort());
   });
 
-  test('follows the naming rules of Prometheus, and has no name twice', () => {
+  test('follows Prometheus naming rules, with unique names', () => {
     const all = [...Object.values(primaryMetrics), ...fleetMetrics];
     for (const { name, type, help } of all) {
       assert.match(name, /^hipache_[a-z]+(_[a-z]+)*$/);

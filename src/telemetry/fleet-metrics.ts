@@ -1,29 +1,29 @@
 import { labelValues, type Metric } from './metric-table.ts';
 
-/** Numbers by the name of their metric, with its label's value after a slash where it has one. */
+/** Values by metric name, followed by a slash and the label's value if the metric has a label. */
 type Values = Readonly<Record<string, number>>;
 
-/** The last values of a worker. */
+/** The latest values of a worker. */
 interface Member {
   readonly number: number;
   values: Values;
 }
 
 /**
- * The numbers of all workers as one instance. Counters never go down: the totals of a worker that has gone, as it last
- * told them, are kept.
+ * Combines the values of all workers into those of one instance. Counters never decrease: the last known totals of a
+ * worker that has gone are kept.
  */
 export class FleetMetrics {
   private readonly metrics: readonly Metric[];
   private readonly members = new Map<number, Member>();
-  /** Of workers that have gone. */
+  /** Totals of workers that have gone. */
   private readonly kept = new Map<string, number>();
 
   constructor(metrics: readonly Metric[]) {
     this.metrics = metrics;
   }
 
-  /** @param id of the worker's process; `number` is also its replacement's. */
+  /** @param id of the worker's process. A replacement has the same `number`, but another id. */
   update(id: number, number: number, values: Values): void {
     this.members.set(id, { number, values });
   }
@@ -40,7 +40,7 @@ export class FleetMetrics {
 
   /**
    * Every series of the workers.
-   * @param standing of a worker: `serving`; `draining`, which has been replaced and counts, but has no series of its
+   * @param standing of a worker: `serving`; `draining`, a replaced one that counts in sums but has no series of its
    * own; `silent`, of which only the totals count.
    */
   sum(standing: (id: number) => 'serving' | 'draining' | 'silent'): Record<string, number> {

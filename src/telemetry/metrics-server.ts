@@ -14,10 +14,10 @@ export interface MetricsSource {
 
 const connectionsMax = 64;
 
-/** `GET /metrics` and `GET /healthz`, for monitoring: of the primary, apart from the traffic. */
+/** Serves `GET /metrics` and `GET /healthz` for monitoring. It runs in the primary, apart from the traffic. */
 export class MetricsServer {
   private readonly server: Server;
-  /** Scrapes that come together share one response. */
+  /** Concurrent scrapes share one response. */
   private scrape: Promise<MetricsText> | null = null;
 
   constructor(source: MetricsSource) {
@@ -28,7 +28,7 @@ export class MetricsServer {
     this.server.maxConnections = connectionsMax;
   }
 
-  /** @returns the port. @throws a system error where it cannot listen. */
+  /** @returns the port. @throws a system error if it cannot listen. */
   async listen(host: string, port: number): Promise<number> {
     await new Promise<void>((resolve, reject) => {
       this.server.once('error', reject);
@@ -59,7 +59,7 @@ export class MetricsServer {
       const isHealthy = source.isHealthy();
       end(response, isHealthy ? 200 : 503, isHealthy ? 'ok\n' : 'not every worker serves\n');
     } else {
-      end(response, 404, 'there are /metrics and /healthz\n');
+      end(response, 404, 'only /metrics and /healthz exist\n');
     }
   }
 }

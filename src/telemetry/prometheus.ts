@@ -4,8 +4,8 @@ import { durationBounds, type Metric } from './metric-table.ts';
 import type { MetricsText } from './metrics-server.ts';
 
 /**
- * The text format of Prometheus, of numbers that were counted elsewhere.
- * @param values by the name of the metric, with its label's value after a slash where it has one.
+ * Formats values that were counted elsewhere as Prometheus text.
+ * @param values by metric name, followed by a slash and the label's value if the metric has a label.
  */
 export async function writePrometheus(
   metrics: readonly Metric[],
@@ -15,7 +15,7 @@ export async function writePrometheus(
   for (const metric of metrics) {
     const { name, type, help } = metric;
     const family = { name, type, help, aggregator: 'sum', values: samplesOf(metric, values) };
-    // The classes of the library count by themselves; of what is registered it only asks for this.
+    // The library's own classes do their own counting. From a registered metric it needs only this.
     registry.registerMetric({ name, get: async () => family } as unknown as Parameters<Registry['registerMetric']>[0]);
   }
   return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, text: await registry.metrics() };
@@ -35,7 +35,7 @@ function samplesOf(metric: Metric, values: Readonly<Record<string, number>>): re
   return series.map(([key, value]) => ({ value, labels: { [label]: key.slice(metric.name.length + 1) } }));
 }
 
-/** Buckets are counted apart, and told cumulated. */
+/** Buckets are stored separately, but exported cumulatively. */
 function histogramOf(name: string, values: Readonly<Record<string, number>>): readonly Sample[] {
   let count = 0;
   const samples: Sample[] = [];

@@ -25,7 +25,7 @@ function collected(...exchanges: EndedExchange[]): Record<string, number> {
   return values;
 }
 
-test('requests are counted by class and error, their times by bucket', () => {
+test('requests are counted by class and error, their durations by bucket', () => {
   const values = collected(
     ended({}),
     ended({ status: 502, errorCode: 'BACKEND_RESET', endMs: 1300 }),
@@ -44,18 +44,18 @@ test('requests are counted by class and error, their times by bucket', () => {
   assert.equal(values['hipache_backend_duration_seconds/+Inf'], 0);
 });
 
-test('a time that is exactly a bound is within its bucket', () => {
+test('a duration that equals a bound is within its bucket', () => {
   assert.equal(collected(ended({ endMs: 1005 }))['hipache_request_duration_seconds/0.005'], 1);
 });
 
-test('pings are no requests; a tunnel has a status but no duration', () => {
+test('pings are not requests; a tunnel has a status but no duration', () => {
   const values = collected(ended({ isHealthCheck: true }), ended({ status: 101, isTunnel: true }));
   assert.equal(values['hipache_responses_total/2xx'], 0);
   assert.equal(values['hipache_responses_total/1xx'], 1);
   assert.equal(values['hipache_request_duration_seconds/0.005'], 0);
 });
 
-test('the next observer hears of every exchange', () => {
+test('the next observer gets every exchange', () => {
   let heard = 0;
   const metrics = new RequestMetrics({ exchangeEnded: () => void heard++ });
   metrics.exchangeEnded(ended({}));

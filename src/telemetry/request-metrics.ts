@@ -6,7 +6,7 @@ const codes = [...errorKinds.keys()];
 const codeIndexes: Readonly<Record<string, number>> = Object.fromEntries(codes.map((code, index) => [code, index]));
 const boundsMs = Float64Array.from(durationBounds, (seconds) => seconds * 1000);
 
-/** Counts the requests of one worker: a few increments each, and nothing allocated. */
+/** Counts the requests of one worker, with a few increments each and without allocating. */
 export class RequestMetrics implements ProxyObserver {
   private readonly classes = new Float64Array(statusClasses.length);
   private readonly errors = new Float64Array(codes.length);
@@ -15,7 +15,7 @@ export class RequestMetrics implements ProxyObserver {
   private sentBytes = 0;
   private readonly next: ProxyObserver | null;
 
-  /** @param next gets every exchange as well. */
+  /** @param next also gets every exchange. */
   constructor(next: ProxyObserver | null = null) {
     this.next = next;
   }
@@ -53,7 +53,7 @@ export class RequestMetrics implements ProxyObserver {
   }
 }
 
-/** A histogram: how many fell into each bucket, not cumulated. */
+/** A histogram with separate, not cumulative, bucket counts. */
 class Durations {
   private readonly buckets = new Float64Array(boundsMs.length + 1);
   private sumMs = 0;
