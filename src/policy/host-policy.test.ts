@@ -15,7 +15,7 @@ const policy: HostPolicy = {
   downOn500: false,
 };
 
-test('a host is admitted up to its limits; tunnels have one of their own', () => {
+test('a host is admitted up to its limits; tunnels have a separate one', () => {
   assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 1 }, false), '');
   assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 0 }, true), '');
   assert.equal(whyNotAdmitted(policy, { inFlight: 2, tunnels: 0 }, false), '2 requests in flight');

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { backendIdentity, parseBackendUrl, readBackendUrl } from './backend-url.ts';
 
-test('a backend URL gives host, port and weight', () => {
+test('a backend URL has host, port and weight', () => {
   assert.deepEqual(parseBackendUrl('http://10.0.0.1:8080'), {
     url: 'http://10.0.0.1:8080',
     hostname: '10.0.0.1',
@@ -34,7 +34,7 @@ test('a backend URL gives host, port and weight', () => {
   assert.equal(parseBackendUrl('http://[::1]').port, 80);
 });
 
-test('https gives port 443 and the name of the certificate', () => {
+test('https implies port 443 and a certificate name', () => {
   assert.deepEqual(parseBackendUrl('https://App.Internal'), {
     url: 'https://App.Internal',
     hostname: 'app.internal',
@@ -56,7 +56,7 @@ test('https gives port 443 and the name of the certificate', () => {
   }
 });
 
-test('what cannot be used is refused by both readers, and named', () => {
+test('unusable URLs are refused by both readers, with a reason', () => {
   for (const [value, problem] of [
     ['', /http:\/\/host:port/],
     ['10.0.0.1:80', /http:\/\/host:port/],
@@ -84,7 +84,7 @@ test('what cannot be used is refused by both readers, and named', () => {
   }
 });
 
-test('what Hipache ignored is ignored in records and refused from operators', () => {
+test('what Hipache 0.4 ignored is ignored in records, and refused from operators', () => {
   for (const [value, url, weight, problem] of [
     ['http://a:80/app', 'http://a:80/app', 1, /path "\/app"/],
     ['http://a:80?x=1', 'http://a:80?x=1', 1, /path/],
@@ -103,7 +103,7 @@ test('what Hipache ignored is ignored in records and refused from operators', ()
   }
 });
 
-test('a password is in no message and in no identity', () => {
+test('a password appears in no message and no identity', () => {
   assert.throws(
     () => parseBackendUrl('http://user:secret@a:80'),
     (error: Error) => !error.message.includes('secret'),
@@ -111,13 +111,13 @@ test('a password is in no message and in no identity', () => {
   assert.equal(backendIdentity('http://user:secret@a:80#weight=2'), 'http://a:80');
 });
 
-test('the identity of a URL is itself less its weight', () => {
+test('the identity of a URL is itself without its weight', () => {
   assert.equal(backendIdentity('http://a:80#weight=3'), 'http://a:80');
   assert.equal(backendIdentity('http://a:80'), 'http://a:80');
   assert.equal(backendIdentity('not a url'), 'not a url');
 });
 
-test('no value of a record makes the reader throw', () => {
+test('the reader does not throw, whatever a record contains', () => {
   for (const value of [null, undefined, 1, true, {}, [], { toString: null }, '__proto__', Symbol('x'), 1n]) {
     assert.equal(readBackendUrl(value).target, null);
   }

@@ -1,37 +1,37 @@
 import { HipacheError } from '../base/errors.ts';
 import { normaliseHost } from './host.ts';
 
-/** Highest weight of a backend; the lowest is 1, the default. */
+/** Highest weight of a backend. The lowest is 1, the default. */
 export const weightMax = 1000;
 /** Longest backend URL, in characters. */
 const urlCharsMax = 2048;
 
-/** The parts of a backend URL that can be used. */
+/** The usable parts of a backend URL. */
 export interface BackendTarget {
-  /** As written, less credentials and what follows `#`: the identity of the backend. */
+  /** As written, without credentials and the part from `#`: the identity of the backend. */
   readonly url: string;
-  /** Lower case; an IPv6 address without its brackets, as `net.connect` wants it. */
+  /** Lower case. An IPv6 address has no brackets, as `net.connect` requires. */
   readonly hostname: string;
-  /** 1 to 65535; 80, with TLS 443, where the URL has none. */
+  /** 1 to 65535; by default 80, or 443 with TLS. */
   readonly port: number;
-  /** Whether the backend is spoken to with TLS: `https://`. */
+  /** Whether to connect with TLS: `https://`. */
   readonly secure: boolean;
-  /** The name that its certificate has to have, and that it is asked for (SNI): that of the host, unless given. */
+  /** The name for SNI, which the certificate must match: by default the host. */
   readonly serverName: string;
   /** 1 to 1000. */
   readonly weight: number;
-  /** The settings that it was given, as they are written behind it: `#weight=2&servername=a.test`; empty for none. */
+  /** The valid settings as written after the URL: `#weight=2&servername=a.test`; empty for none. */
   readonly fragment: string;
 }
 
 export type BackendUrlReading =
-  /** `ignored` says what part of the URL has no effect, null where all of it has. */
+  /** `ignored` says which part of the URL has no effect; null if all of it has. */
   | { readonly target: BackendTarget; readonly ignored: string | null }
   | { readonly target: null; readonly problem: string };
 
 /**
- * Reads an element of a record in the store, whatever it is. Never throws: what cannot be used at all gives a
- * `problem`; what Hipache ignored (path, query, credentials) and a bad weight (1 serves instead) are `ignored`.
+ * Reads an element of a record in the store, whatever it is. Never throws: a value that is unusable gives a `problem`.
+ * Parts that Hipache 0.4 ignored (path, query, credentials) and a bad weight (1 applies instead) are `ignored`.
  */
 export function readBackendUrl(value: unknown): BackendUrlReading {
   if (typeof value !== 'string') return { target: null, problem: `not a string but ${describe(value)}` };
@@ -69,9 +69,9 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
 }
 
 /**
- * A backend URL that an operator wrote, `http[s]://host[:port][/][#weight=1..1000][&servername=NAME]`. Stricter than `readBackendUrl`:
- * what would have no effect is refused.
- * @throws HipacheError COMMAND_INVALID, saying what is wrong.
+ * Parses a backend URL written by an operator, `http[s]://host[:port][/][#weight=1..1000][&servername=NAME]`. Stricter
+ * than `readBackendUrl`: parts without an effect are refused.
+ * @throws HipacheError COMMAND_INVALID with the problem.
  */
 export function parseBackendUrl(value: string): BackendTarget {
   const reading = readBackendUrl(value);
@@ -80,23 +80,23 @@ export function parseBackendUrl(value: string): BackendTarget {
   throw new HipacheError(
     'COMMAND_INVALID',
     `backend ${quote(withoutCredentials(value))}: ${problem}; ` +
-      `a backend is written http://host:port or https://host:port, with #weight=2 to #weight=${weightMax} for a ` +
-      'larger share, and for https with #servername=NAME where its certificate has another name',
+      `write a backend as http://host:port or https://host:port, with #weight=2 to #weight=${weightMax} for a ` +
+      'larger share, and for https with #servername=NAME if its certificate has another name',
   );
 }
 
-/** The identity of a backend URL as it stands in a record: itself less `#weight=`; a URL that is none is its own. */
+/** The identity of a backend URL in a record: itself without `#weight=`. An invalid URL is its own identity. */
 export function backendIdentity(value: string): string {
   const reading = readBackendUrl(value);
   return reading.target === null ? value : reading.target.url;
 }
 
-/** A value from outside in a message: quoted, control characters escaped, cut to 100 characters. */
+/** Formats an external value for a message: quoted, control characters escaped, truncated to 100 characters. */
 export function quote(value: string): string {
   return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value);
 }
 
-/** A URL as it may be shown: what stands before `@` in its authority left out. */
+/** A URL that may be shown: without what precedes `@` in its authority. */
 export function withoutCredentials(value: string): string {
   return value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1');
 }
@@ -108,7 +108,7 @@ interface Settings {
   readonly ignored: string[];
 }
 
-/** `#name=value&name=value`: what is no setting, or has a value that it cannot have, is listed as ignored. */
+/** Parses `#name=value&name=value`. Unknown settings and invalid values are listed as ignored. */
 function readFragment(fragment: string, secure: boolean): Settings {
   const settings: Settings = { weight: 1, serverName: null, fragment: '', ignored: [] };
   if (fragment === '' || fragment === '#') return settings;
@@ -140,12 +140,12 @@ function keep(settings: Settings, setting: string): void {
 }
 
 function hostProblem(hostPort: string): string {
-  if (hostPort === '') return 'it names no host';
+  if (hostPort === '') return 'it has no host';
   const port = /^(\[.*\]|[^:[\]]*):(.*)$/.exec(hostPort);
   if (port !== null && normaliseHost(port[1] ?? '') !== null)
     return `the port ${quote(port[2] ?? '')} is not 1 to 65535`;
   if (hostPort.split(':').length > 2 && !hostPort.startsWith('['))
-    return 'an IPv6 address is written in brackets: http://[::1]:80';
+    return 'an IPv6 address needs brackets: http://[::1]:80';
   return `${quote(hostPort)} is not a host`;
 }
 
@@ -155,7 +155,7 @@ function portOf(hostPort: string): number | null {
   return Number(hostPort.slice(colon + 1));
 }
 
-/** Problems that the store's reader forgives, in the words of a refusal. */
+/** Words the problems that the store's reader forgives as a refusal. */
 function strictly(ignored: string | null): string {
   return (ignored ?? '').replaceAll(' is ignored', ' would be ignored').replaceAll(' are ignored', ' would be ignored');
 }

@@ -2,9 +2,9 @@ import { hostPort } from '../base/host-port.ts';
 
 /** A dead mark: why a backend gets no requests, and until when. */
 export interface DownMark {
-  /** Epoch milliseconds at which the mark ends by itself. */
+  /** Epoch milliseconds at which the mark expires. */
   readonly untilMs: number;
-  /** Epoch milliseconds at which it was set, as far as is known. */
+  /** Epoch milliseconds at which it was set, as far as known. */
   readonly sinceMs: number;
   /** An error code or `status <n>`; never free text from a client. */
   readonly reason: string;
@@ -13,32 +13,32 @@ export interface DownMark {
 }
 
 /**
- * One backend of one frontend, as this worker sees it. Its identity is its URL: an edited record keeps the
- * object of every URL that stays, so that the mark and the requests in flight survive the edit.
+ * One backend of one frontend, as this worker sees it. Its URL is its identity: when a record is edited, URLs that
+ * remain keep their object, so that the mark and the requests in flight survive.
  */
 export class Backend {
-  /** As written in the record, less a `#weight=`: what marks, logs and debug headers show. */
+  /** As written in the record, without `#weight=`; marks, logs and debug fields show it. */
   readonly url: string;
   readonly hostname: string;
   /** 1 to 65535. */
   readonly port: number;
-  /** The name for the TLS handshake with it; null where it is spoken to without TLS. */
+  /** The name for the TLS handshake; null for plain connections. */
   readonly tlsName: string | null;
-  /** The key of its connection pool: `hostname:port`, with TLS `https://hostname:port` and the name where it differs. */
+  /** Key of its connection pool: `hostname:port`; with TLS `https://hostname:port`, and the name if it differs. */
   readonly address: string;
   /** Position in the record, from 0: Hipache's backend id. */
   index: number;
   /** 1 to 1000, default 1. */
   weight: number;
-  /** Requests of this frontend under way on it in this worker. */
+  /** Requests of this frontend in flight to this backend, in this worker. */
   inFlight = 0;
   down: DownMark | null = null;
   /**
-   * The route cache's sequence number at which the store acknowledged `down`: Infinity while a mark of this worker's
-   * own has not been acknowledged, 0 for one that came from the store.
+   * The route cache's sequence number at which the store acknowledged `down`: Infinity while a mark of this worker is
+   * not acknowledged, 0 for a mark that came from the store.
    */
   markSharedAt = 0;
-  /** For the data plane, which keeps here what belongs to the address, so that a request need not look it up. */
+  /** Used by the data plane to store per-address data here, so that requests need no lookup. */
   attachment: object | null = null;
 
   constructor(
@@ -60,7 +60,7 @@ export class Backend {
     this.weight = weight;
   }
 
-  /** Whether a mark on it has not yet ended. */
+  /** Whether it has a mark that has not expired. */
   isDown(nowMs: number): boolean {
     return this.down !== null && this.down.untilMs > nowMs;
   }

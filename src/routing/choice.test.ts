@@ -10,7 +10,7 @@ const frontendOf = (...urls: string[]): Frontend =>
   buildFrontend('a.com', { frontend: ['id', ...urls], down: new Map() });
 const mark = (untilMs: number, sinceMs: number): DownMark => ({ untilMs, sinceMs, reason: 'x', instance: 'i' });
 
-/** mulberry32: numbers from 0 to 1 that are the same for the same seed. */
+/** mulberry32: numbers from 0 up to 1, determined by the seed. */
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -43,7 +43,7 @@ test('idle backends get equal shares', () => {
   near(shares(frontendOf('http://1:1', 'http://2:1', 'http://3:1', 'http://4:1'), 20_000), [0.25, 0.25, 0.25, 0.25]);
 });
 
-test('idle backends get shares by weight, also where the weight is a repetition of the URL', () => {
+test('idle backends get shares by weight, even if the weight is a repetition of the URL', () => {
   near(shares(frontendOf('http://1:1#weight=3', 'http://2:1'), 20_000), [0.75, 0.25]);
   near(shares(frontendOf('http://1:1', 'http://2:1', 'http://1:1'), 20_000), [2 / 3, 1 / 3]);
   near(
@@ -52,7 +52,7 @@ test('idle backends get shares by weight, also where the weight is a repetition 
   );
 });
 
-test('of two the one with fewer requests in flight for its weight is chosen', () => {
+test('of two backends, the one with fewer requests in flight per weight is chosen', () => {
   const frontend = frontendOf('http://1:1#weight=2', 'http://2:1');
   const [heavy, light] = frontend.backends as [Backend, Backend];
   heavy.inFlight = 3;
@@ -62,7 +62,7 @@ test('of two the one with fewer requests in flight for its weight is chosen', ()
   assert.deepEqual(shares(frontend, 100), [1, 0]);
 });
 
-test('held requests spread evenly', () => {
+test('pending requests are spread evenly', () => {
   const frontend = frontendOf(...Array.from({ length: 10 }, (_, i) => `http://h${i}:1`));
   const random = seeded(7);
   for (let i = 0; i < 1000; i++) {
@@ -73,7 +73,7 @@ test('held requests spread evenly', () => {
   assert.ok(Math.max(...loads) - Math.min(...loads) <= 12, `loads ${loads}`);
 });
 
-test('marked backends are passed over until their marks end', () => {
+test('marked backends are skipped until their marks expire', () => {
   const frontend = frontendOf('http://1:1', 'http://2:1', 'http://3:1');
   const [first, second] = frontend.backends as [Backend, Backend];
   first.down = mark(100, 0);
@@ -83,7 +83,7 @@ test('marked backends are passed over until their marks end', () => {
   near(shares(frontend, 20_000, 100), [1 / 3, 1 / 3, 1 / 3]);
 });
 
-test('where all that are left are marked, the one marked longest ago is tried', () => {
+test('if all remaining backends are marked, the one marked longest ago is tried', () => {
   const frontend = frontendOf('http://1:1', 'http://2:1', 'http://3:1');
   const [first, second, third] = frontend.backends as [Backend, Backend, Backend];
   first.down = mark(100, 30);
@@ -95,7 +95,7 @@ test('where all that are left are marked, the one marked longest ago is tried', 
   assert.equal(chooseBackend(frontend, 50, Math.random, [first, second, third]), null);
 });
 
-test('one backend is chosen, marked or not, but not twice; none give none', () => {
+test('a single backend is chosen even if marked, but not twice; no backends give none', () => {
   const frontend = frontendOf('http://1:1');
   const [only] = frontend.backends as [Backend];
   only.down = mark(100, 0);
@@ -104,7 +104,7 @@ test('one backend is chosen, marked or not, but not twice; none give none', () =
   assert.equal(chooseBackend(frontendOf(), 0, Math.random, null), null);
 });
 
-test('a choice is always the best that is left', () => {
+test('a choice is always the best remaining one', () => {
   const backend = fc.record({ weight: fc.integer({ min: 1, max: 5 }), down: fc.boolean(), tried: fc.boolean() });
   fc.assert(
     fc.property(

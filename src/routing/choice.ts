@@ -2,11 +2,11 @@ import type { Backend } from './backend.ts';
 import type { Frontend } from './frontend.ts';
 
 /**
- * The backend for a request: of two drawn at random in proportion to their weights, the one with fewer requests in
- * flight for its weight. Those marked dead are passed over; where every one left is marked, the one marked longest
- * ago. Null where none is left.
- * @param random gives numbers from 0 up to but not including 1.
- * @param tried backends that this exchange has used already; null is the same as none, and faster.
+ * Chooses the backend for a request: of two drawn at random in proportion to their weights, the one with fewer requests
+ * in flight per weight. Backends marked dead are skipped; if all remaining ones are marked, it is the one marked
+ * longest ago. Null if none remains.
+ * @param random returns numbers from 0 up to but not including 1.
+ * @param tried backends that this exchange has already used; null, for none, is faster.
  */
 export function chooseBackend(
   frontend: Frontend,
@@ -50,7 +50,7 @@ function chooseAmongFree(
   return second === null ? first : lessLoaded(first, second);
 }
 
-/** The free backend, other than `except`, into whose share of the weight `point` falls. */
+/** The free backend other than `except` into whose share of the weight `point` falls. */
 function draw(
   backends: readonly Backend[],
   nowMs: number,
@@ -80,7 +80,7 @@ function markedLongestAgo(backends: readonly Backend[], tried: readonly Backend[
   return oldest;
 }
 
-/** On equal load the first, which was drawn by weight alone, so that idle backends get their exact shares. */
+/** At equal load the first one, which was drawn by weight alone: idle backends thus get their exact shares. */
 function lessLoaded(first: Backend, second: Backend): Backend {
   return second.inFlight * first.weight < first.inFlight * second.weight ? second : first;
 }

@@ -13,7 +13,7 @@ test('the only backend of a frontend is never marked, however often it is listed
   }
 });
 
-test('the last one standing is not marked, until the mark of another ends', () => {
+test('the last backend alive is not marked until the mark of another one expires', () => {
   const frontend = frontendOf('http://1:1', 'http://2:1');
   const [first, second] = frontend.backends as [Backend, Backend];
   assert.equal(mayMarkDown(frontend, first, 0), true);
@@ -22,7 +22,7 @@ test('the last one standing is not marked, until the mark of another ends', () =
   assert.equal(mayMarkDown(frontend, second, 100), true);
 });
 
-test('statuses mark as in Hipache', () => {
+test('the same statuses mark as in Hipache 0.4', () => {
   for (const status of [200, 301, 404, 429, 499, 600]) assert.equal(marksDown(status, false, true), false);
   for (const status of [501, 502, 503, 504, 599]) assert.equal(marksDown(status, false, false), true);
   assert.equal(marksDown(500, false, true), true);

@@ -2,8 +2,8 @@ import type { Backend } from './backend.ts';
 import type { Frontend } from './frontend.ts';
 
 /**
- * Whether `backend` may be marked dead: never where it is the only one of its frontend, nor where no other one would
- * be left unmarked, since a doubtful backend is better than none.
+ * Whether `backend` may be marked dead: only if its frontend has another backend that is not marked, because a doubtful
+ * backend is better than none.
  */
 export function mayMarkDown(frontend: Frontend, backend: Backend, nowMs: number): boolean {
   const backends = frontend.backends;
@@ -15,8 +15,8 @@ export function mayMarkDown(frontend: Frontend, backend: Backend, nowMs: number)
 }
 
 /**
- * Whether a response with this status marks its backend dead: 501 and more, and 500 with `deadBackendOn500`; but not a
- * 503 with `Retry-After`, which says that the application is in maintenance, not that it is broken.
+ * Whether a response with this status marks its backend dead: 501 and above, and 500 with `deadBackendOn500`. A 503
+ * with `Retry-After` does not: it means that the application is in maintenance, not that it is broken.
  */
 export function marksDown(status: number, hasRetryAfter: boolean, deadBackendOn500: boolean): boolean {
   if (status < 500 || status > 599) return false;

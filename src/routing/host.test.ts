@@ -6,7 +6,7 @@ import { normaliseHost, parsePattern, wildcardPatterns } from './host.ts';
 const label63 = 'a'.repeat(63);
 const name253 = `${label63}.${label63}.${label63}.${'a'.repeat(61)}`;
 
-test('a host is lower-cased, and loses its port and trailing dot', () => {
+test('a host becomes lower case, and loses its port and trailing dot', () => {
   for (const [value, host] of [
     ['example.com', 'example.com'],
     ['Example.COM', 'example.com'],
@@ -49,7 +49,7 @@ test('an IPv6 literal keeps its brackets and becomes canonical', () => {
   }
 });
 
-test('what is not a host is refused', () => {
+test('anything that is not a host is refused', () => {
   for (const value of [
     '',
     '.',
@@ -98,7 +98,7 @@ test('what is not a host is refused', () => {
   }
 });
 
-test('normalising never throws, is idempotent, and yields only what a host can have', () => {
+test('normalising never throws, is idempotent, and yields only valid hosts', () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -121,7 +121,7 @@ test('normalising never throws, is idempotent, and yields only what a host can h
   );
 });
 
-test('the wildcards of a host go down to its top-level label, then to the one for all', () => {
+test('the wildcards of a host end with its top-level label and the one for all', () => {
   assert.deepEqual(wildcardPatterns('a.b.com'), ['*.b.com', '*.com', '*']);
   assert.deepEqual(wildcardPatterns('localhost'), ['*']);
   assert.deepEqual(wildcardPatterns('10.0.0.1'), ['*.0.0.1', '*.0.1', '*.1', '*']);
@@ -135,7 +135,7 @@ test('a name of more than six labels is cut to its last six before its wildcards
   assert.deepEqual(wildcardPatterns('y.z.a.b.c.d.e.f.g'), five);
 });
 
-test('wildcards are those of the reference, for any name', () => {
+test('wildcards match the reference for any name', () => {
   fc.assert(
     fc.property(fc.array(fc.stringMatching(/^[a-z]{1,3}$/), { minLength: 1, maxLength: 12 }), (labels) => {
       const last = labels.slice(-6);
@@ -145,7 +145,7 @@ test('wildcards are those of the reference, for any name', () => {
   );
 });
 
-test('an operator may write a host, a wildcard or the one for all', () => {
+test('an operator can write a host, a wildcard or the one for all', () => {
   assert.equal(parsePattern('App.Example.com'), 'app.example.com');
   assert.equal(parsePattern('example.com.'), 'example.com');
   assert.equal(parsePattern('*.Example.com'), '*.example.com');
@@ -155,7 +155,7 @@ test('an operator may write a host, a wildcard or the one for all', () => {
   assert.equal(parsePattern('[::1]'), '[::1]');
 });
 
-test('a wrong pattern is refused with what is wrong and what is allowed', () => {
+test('a wrong pattern is refused with the problem and what is allowed', () => {
   for (const [value, problem] of [
     ['', /empty/],
     ['*.', /empty/],

@@ -2,30 +2,29 @@ import { isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { HipacheError } from '../base/errors.ts';
 
-/** Characters of a host name, without a trailing dot (RFC 1035, section 2.3.4, as text). */
+/** Longest host name in characters, without a trailing dot (RFC 1035, section 2.3.4, as text). */
 const nameCharsMax = 253;
-/** Characters of one label. */
+/** Longest label, in characters. */
 const labelCharsMax = 63;
-/** How many wildcard patterns are tried for one name: Hipache's depth, kept so that records mean the same. */
+/** How many wildcard patterns are tried for one name: Hipache's depth, kept so that records have the same meaning. */
 const wildcardStepsMax = 5;
-/** Longest text that can be a Host value: a name, its trailing dot, a colon and five digits. */
+/** Longest possible Host value: a name, its trailing dot, a colon and five digits. */
 const valueCharsMax = nameCharsMax + 7;
 
 const refused = 0;
 const plain = 1;
 const upper = 2;
 
-/** What each ASCII character is in a name: refused, plain (also digits, `-` and `_`), or upper case. */
+/** The kind of each ASCII character in a name: refused, plain (including digits, `-` and `_`), or upper case. */
 const kindOf = new Uint8Array(128);
 for (const char of 'abcdefghijklmnopqrstuvwxyz0123456789-_') kindOf[char.charCodeAt(0)] = plain;
 for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ') kindOf[char.charCodeAt(0)] = upper;
 
 /**
- * The name that a request's Host value stands for: lower case, without port and trailing dot; an IPv6 literal in
- * brackets and in its canonical form. Null for what is not a host: user information, lists, blanks, control or
- * non-ASCII characters, empty labels, a port that is not 1 to 65535 (an empty one is allowed, RFC 3986 section
- * 3.2.3), more than 253 characters. An underscore is allowed, as real hosts have it; `*` is not, so that no request
- * can name a wildcard record.
+ * The host named by a request's Host value: lower case, without port and trailing dot; an IPv6 literal in brackets and
+ * in canonical form. Null if it is not a host: user information, lists, blanks, control or non-ASCII characters, empty
+ * labels, a port outside 1 to 65535 (an empty one is allowed, RFC 3986 section 3.2.3), more than 253 characters.
+ * Underscores are allowed because real hosts use them; `*` is not, so that no request can name a wildcard record.
  */
 export function normaliseHost(value: string): string | null {
   const length = value.length;
@@ -53,7 +52,7 @@ export function normaliseHost(value: string): string | null {
     }
   }
   if (labelStart === end) {
-    // A name that ends in a dot; a lone dot and two dots were refused above, an empty name ends here.
+    // The name ends with a dot. A lone dot and two dots were refused above; an empty name is refused here.
     if (end === 0) return null;
     end--;
   } else if (end - labelStart > labelCharsMax) {
@@ -65,10 +64,10 @@ export function normaliseHost(value: string): string | null {
 }
 
 /**
- * The patterns that are tried for a normalised host after the host itself, most specific first, `*` last.
+ * The patterns tried for a normalised host after the host itself, most specific first, `*` last.
  *
- * A literal in brackets has only `*`. An IPv4 address is treated as a name, as Hipache does (`*.0.0.1`): only an
- * operator can make such a record, and the lookup needs no special case for it.
+ * A literal in brackets only has `*`. An IPv4 address is treated as a name, as in Hipache 0.4 (`*.0.0.1`): only an
+ * operator can create such a record, and the lookup needs no special case.
  */
 export function wildcardPatterns(host: string): string[] {
   const patterns: string[] = [];
@@ -84,8 +83,8 @@ export function wildcardPatterns(host: string): string[] {
 }
 
 /**
- * The host pattern that an operator wrote: an exact host, `*.domain` or `*`, in the form in which it is stored.
- * @throws HipacheError COMMAND_INVALID, saying what is wrong and what is allowed.
+ * Parses a host pattern written by an operator: an exact host, `*.domain` or `*`. Returns it in its stored form.
+ * @throws HipacheError COMMAND_INVALID with the problem and what is allowed.
  */
 export function parsePattern(value: string): string {
   if (value === '*') return value;
@@ -101,7 +100,10 @@ export function parsePattern(value: string): string {
   return `*.${host}`;
 }
 
-/** The dot before the longest wildcard suffix: the first one, or the sixth last label's in a longer name; -1 if none. */
+/**
+ * The dot before the longest wildcard suffix: the first one; in a name of more than six labels, the one after the
+ * sixth-last label. -1 if there is none.
+ */
 function firstWildcardDot(host: string): number {
   let dot = host.length;
   for (let step = 0; step < wildcardStepsMax; step++) {
@@ -125,7 +127,7 @@ function isPort(value: string, start: number): boolean {
   return port >= 1 && port <= 65535;
 }
 
-/** An IPv6 literal, `[address]` or `[address]:port`. Zone ids are refused: they mean nothing beyond one machine. */
+/** An IPv6 literal, `[address]` or `[address]:port`. Zone ids are refused: they are meaningless on other machines. */
 function normaliseLiteral(value: string): string | null {
   const close = value.indexOf(']');
   if (close === -1) return null;
@@ -153,11 +155,11 @@ function invalidPattern(value: string, problem: string): HipacheError {
 
 function whatIsWrong(text: string): string {
   if (text === '') return 'it is empty';
-  if (/^[a-z]+:\/\//i.test(text)) return 'it is a URL; leave out the scheme and the path';
+  if (/^[a-z]+:\/\//i.test(text)) return 'it is a URL; omit the scheme and the path';
   if (text.includes('/')) return 'it has a path; only the host is routed';
   if (text.includes('*')) return '"*" can only be the whole first label';
   if (text.includes('@')) return '"@" is not part of a host';
-  if (isIPv6(text)) return `an IPv6 address is written in brackets: [${text}]`;
+  if (isIPv6(text)) return `an IPv6 address needs brackets: [${text}]`;
   if (text.includes(':')) return 'it has a port; a route serves every port that the proxy listens on';
   if (text.includes('..') || text.startsWith('.')) return 'it has an empty label';
   if (/[^ -~]/.test(text) && !/\p{Cc}/u.test(text)) {

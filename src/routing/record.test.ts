@@ -9,7 +9,7 @@ const mark = (untilMs: number, sinceMs = 0): DownMark => ({ untilMs, sinceMs, re
 const record = (...frontend: unknown[]) => ({ frontend, down: noMarks });
 const urls = (frontend: ReturnType<typeof buildFrontend>) => frontend.backends.map((backend) => backend.url);
 
-test('a record gives its identifier and its backends in order', () => {
+test('a record has an identifier, and backends in order', () => {
   const frontend = buildFrontend('a.com', record('my app', 'http://1:1', 'http://2:2#weight=3'));
   assert.equal(frontend.id, 'my app');
   assert.deepEqual(urls(frontend), ['http://1:1', 'http://2:2']);
@@ -24,7 +24,7 @@ test('a record gives its identifier and its backends in order', () => {
   assert.deepEqual(frontend.problems, []);
 });
 
-test('bad parts are skipped, named with their place, and leave the others serving', () => {
+test('bad parts are skipped and named with their position; the others serve', () => {
   const frontend = buildFrontend(
     'a.com',
     record('id', 'htp://x', 7, 'http://ok:1', null, { __proto__: 1 }, 'http://b/p'),
@@ -37,14 +37,14 @@ test('bad parts are skipped, named with their place, and leave the others servin
   );
 });
 
-test('a record without usable backends is a frontend without backends', () => {
+test('a record without usable backends gives a frontend without backends', () => {
   assert.deepEqual(buildFrontend('a.com', record('id')).backends, []);
   assert.deepEqual(buildFrontend('a.com', record('id', 'nope')).backends, []);
   const unreadable = buildFrontend('a.com', { ...record(null), problem: 'not JSON' });
   assert.deepEqual([unreadable.id, unreadable.problems], ['a.com', [{ message: 'not JSON' }]]);
 });
 
-test('a URL that stands several times has the sum of its weights and its first index', () => {
+test('a repeated URL has the sum of its weights and its first index', () => {
   const frontend = buildFrontend(
     'a.com',
     record('id', 'http://1:1', 'http://2:2', 'http://1:1', 'http://1:1#weight=5'),
@@ -58,7 +58,7 @@ test('a URL that stands several times has the sum of its weights and its first i
   );
 });
 
-test('an edited record keeps the backends that stay, with load and marks, and the retry budget', () => {
+test('an edited record keeps the retry budget, and the remaining backends with load and marks', () => {
   const down = new Map([['http://2:2', mark(100)]]);
   const before = buildFrontend('a.com', { frontend: ['id', 'http://1:1', 'http://2:2'], down });
   const [first, second] = before.backends;
@@ -76,7 +76,7 @@ test('an edited record keeps the backends that stay, with load and marks, and th
   assert.equal(after.retryBudget, before.retryBudget);
 });
 
-test('a mark of this worker that the reading could not have shown is kept', () => {
+test('a mark of this worker that was set after the read began is kept', () => {
   const before = buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'));
   const backend = before.backends[0];
   assert.ok(backend);
@@ -89,7 +89,7 @@ test('a mark of this worker that the reading could not have shown is kept', () =
   assert.equal(backend.isDown(50), true, 'acknowledged after the reading began');
 });
 
-test('a mark that the store had and lost again is taken back', () => {
+test('a mark that the store had and has lost again is removed', () => {
   const before = buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'));
   const backend = before.backends[0];
   assert.ok(backend);
@@ -99,7 +99,7 @@ test('a mark that the store had and lost again is taken back', () => {
   assert.equal(backend.down, null);
 });
 
-test("of a local and a stored mark the one that ends later holds while the local one is not the store's", () => {
+test('while a local mark is not in the store, the one of the two that expires later applies', () => {
   const before = buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'));
   const backend = before.backends[0];
   assert.ok(backend);
@@ -115,7 +115,7 @@ test("of a local and a stored mark the one that ends later holds while the local
   assert.equal(backend.down?.untilMs, 110);
 });
 
-test('problems and backends of one record are bounded', () => {
+test('problems and backends of a record are limited', () => {
   const frontend = buildFrontend('a.com', record('id', ...Array.from({ length: 20_000 }, (_, i) => i)));
   assert.ok(frontend.problems.length <= 22);
   assert.match(frontend.problems.at(-1)?.message ?? '', /more problems/);

@@ -4,34 +4,34 @@ import { type BackendTarget, quote, readBackendUrl, weightMax, withoutCredential
 import type { Frontend, RecordProblem } from './frontend.ts';
 import { RetryBudget } from './retry-budget.ts';
 
-/** Elements of a record after the identifier; further ones are skipped. */
+/** Limit for the elements of a record after the identifier; further ones are skipped. */
 const backendsMax = 10_000;
-/** Problems of one record that are kept one by one; the rest are summed up in one more. */
+/** Number of problems listed for one record; the rest are summed up in one entry. */
 const problemsMax = 20;
-/** Characters of an identifier; a longer one is cut. */
+/** Longest identifier in characters; a longer one is truncated. */
 const idCharsMax = 1024;
 
-/** The record of a pattern as a store gives it. */
+/** The record of a pattern, as a store returns it. */
 export interface RecordSource {
-  /** `[identifier, url, url, …]`, of which nothing is certain. */
+  /** `[identifier, url, url, …]`, unchecked. */
   readonly frontend: readonly unknown[];
   /** Dead marks by backend URL. */
   readonly down: ReadonlyMap<string, DownMark>;
-  /** Why the record as a whole could not be read, where that is so. */
+  /** Why the record as a whole could not be read, if so. */
   readonly problem?: string;
   /** Other parts that could not be read. */
   readonly diagnostics?: readonly string[];
 }
 
 /**
- * Parses a record. A bad part is skipped and listed in `problems`; what is left serves. Never throws.
+ * Parses a record. Bad parts are skipped and listed in `problems`; the rest serves. Never throws.
  *
- * Backend objects of URLs that stay are those of `previous`, changed in place, with their load and marks. A URL that
- * stands several times in the list has the sum of its weights (in Hipache that was how to weight), and the index of
- * its first place.
- * @param readAt the cache's sequence number at which the reading of `source` began: a mark that this worker shared
- *   later than that, or has not shared yet, is not undone by the store's not having it. By default the store's view
- *   wins over every mark that has been shared.
+ * URLs that remain keep their backend objects from `previous`, which are updated in place with their load and marks. A
+ * repeated URL has the sum of its weights, because repetition was how Hipache 0.4 expressed weight, and the index of
+ * its first occurrence.
+ * @param readAt the cache's sequence number at which the read of `source` began. A mark that this worker shared later,
+ * or has not shared yet, is kept even if the store lacks it. By default, the store overrides every mark that has been
+ * shared.
  * @param policy of this host; null: that of the data plane.
  */
 export function buildFrontend(
@@ -61,7 +61,7 @@ export function buildFrontend(
     else known.weight = Math.min(weightMax, known.weight + target.weight);
   }
   if (source.frontend.length > end) {
-    problems.add(`${source.frontend.length - end} backends past the first ${backendsMax} are skipped`);
+    problems.add(`${source.frontend.length - end} backends after the first ${backendsMax} are skipped`);
   }
   const backends: Backend[] = [];
   const kept = previous === null ? null : new Map(previous.backends.map((backend) => [backend.url, backend]));
@@ -84,7 +84,7 @@ export function buildFrontend(
     pattern,
     id,
     logId: logged(id),
-    // A copy of just its length: what is appended to has room for many more.
+    // A copy with the exact length: a growing array reserves space for many more.
     backends: backends.slice(),
     weighted,
     problems: problems.list(),
@@ -95,8 +95,8 @@ export function buildFrontend(
 }
 
 /**
- * Brings the store's view of a mark to the backend. A mark of this worker's own that the store could not yet have
- * shown (set or shared after the reading began) stays, unless the store has one that ends later.
+ * Applies the store's mark to the backend. A mark of this worker that the store could not yet show, because it was set
+ * or shared after the read began, is kept unless the store has one that expires later.
  */
 function mergeMark(backend: Backend, stored: DownMark | null, readAt: number): void {
   const local = backend.down;
@@ -107,14 +107,14 @@ function mergeMark(backend: Backend, stored: DownMark | null, readAt: number): v
 
 function readId(pattern: string, source: RecordSource, problems: Problems): string {
   const id = source.frontend[0];
-  // The same text need not be kept twice.
+  // Avoids keeping the same text twice.
   if (id === pattern) return pattern;
   if (typeof id === 'string') return id.length > idCharsMax ? id.slice(0, idCharsMax) : id;
   if (source.problem === undefined) problems.add(`the identifier is not a string; ${quote(pattern)} is used`);
   return pattern;
 }
 
-/** Made once here rather than with every request. */
+/** Computed once here instead of for every request. */
 function logged(id: string): string {
   if (/^[ !#-[\]-~]*$/.test(id)) return id;
   const escapeCharacter = (character: string): string => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;

@@ -11,19 +11,19 @@ function takeAll(budget: RetryBudget, nowMs: number): number {
   return taken;
 }
 
-test('retries are a fifth of the requests of the window', () => {
+test('retries are limited to a fifth of the requests of the window', () => {
   const budget = new RetryBudget();
   for (let i = 0; i < 100; i++) budget.countRequest(1000, limits);
   assert.equal(takeAll(budget, 1000), 20);
 });
 
-test('a host with few requests may retry a few', () => {
+test('a host with few requests can retry a few times', () => {
   const budget = new RetryBudget();
   budget.countRequest(1000, limits);
   assert.equal(takeAll(budget, 1000), 3);
 });
 
-test('the window slides: what is older than two buckets counts no more', () => {
+test('the window slides: requests older than two buckets no longer count', () => {
   const budget = new RetryBudget();
   for (let i = 0; i < 100; i++) budget.countRequest(1000, limits);
   assert.equal(takeAll(budget, 9999), 20);
@@ -31,13 +31,13 @@ test('the window slides: what is older than two buckets counts no more', () => {
   assert.equal(takeAll(budget, 20_000), 3);
 });
 
-test('a clock that goes back starts anew', () => {
+test('counting restarts if the clock goes back', () => {
   const budget = new RetryBudget();
   assert.equal(takeAll(budget, 500_000), 3);
   assert.equal(takeAll(budget, 1000), 3);
 });
 
-test('in one bucket retries never pass the greater of the share and the minimum', () => {
+test('in one bucket, retries never exceed the greater of the share and the minimum', () => {
   fc.assert(
     fc.property(fc.array(fc.boolean(), { maxLength: 300 }), (steps) => {
       const budget = new RetryBudget();

@@ -6,14 +6,18 @@ import type { Frontend } from './frontend.ts';
 /** Chooses the backend of a request. */
 export interface Selector {
   /**
-   * The backend to try next, null if none is left. Has no side effects: it is also asked whether there is one.
-   * @param tried backends that this request was sent to already, null for none.
+   * The next backend to try; null if none remains. Must have no side effects, because it is also called to check
+   * whether one remains.
+   * @param tried backends to which this request has been sent; null for none.
    * @param nowMs epoch milliseconds, for dead marks.
    */
   choose(frontend: Frontend, request: RequestView, tried: readonly Backend[] | null, nowMs: number): Backend | null;
 }
 
-/** Of two backends drawn at random in proportion to their weights, the one with fewer requests in flight. */
+/**
+ * Of two backends drawn at random in proportion to their weights, chooses the one with fewer requests in flight per
+ * weight.
+ */
 export class TwoRandomChoices implements Selector {
   private readonly random: () => number;
 

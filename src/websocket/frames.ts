@@ -1,18 +1,18 @@
 const CLOSE = 8;
-/** Header bytes of a frame that come before its extended length and its mask. */
+/** Header bytes before the extended length and the mask. */
 const FIXED_HEADER = 2;
 
 /**
- * Follows the frames of one direction of a WebSocket by their headers (RFC 6455 section 5.2), so that it is known
- * where one ends and another may be put in. Looks at no payload, checks nothing that the ends will check themselves.
+ * Tracks the frames in one direction of a WebSocket by their headers (RFC 6455 section 5.2), to find where one ends and
+ * another can be inserted. It ignores payloads, and validates nothing that the endpoints validate.
  */
 export class FrameReader {
   /** Whether a Close frame has begun in this direction. */
   hasClosed = false;
-  /** The bytes are no frames: a length past what a number holds. Nothing is known of boundaries any more. */
+  /** The bytes are not frames: a length exceeds the safe integers. The boundaries are unknown from then on. */
   isBroken = false;
   private payloadLeft = 0;
-  /** Bytes of the header that have been read, and that it has. */
+  /** Header bytes read so far, and bytes that the header has. */
   private have = 0;
   private need = FIXED_HEADER;
   private length = 0;
@@ -23,7 +23,7 @@ export class FrameReader {
     return this.payloadLeft === 0 && this.have === 0 && !this.isBroken;
   }
 
-  /** Takes `bytes[start, end)`, or only up to the next boundary. @returns where it stopped. */
+  /** Consumes `bytes[start, end)`, or only up to the next boundary. @returns where it stopped. */
   read(bytes: Buffer, start: number, end: number, toBoundary = false): number {
     let at = start;
     while (at < end && !this.isBroken) {
@@ -62,7 +62,7 @@ export class FrameReader {
   }
 }
 
-/** A Close frame with a code and no reason, as latin1; `mask` (RFC 6455 section 5.3) for one that goes to a server. */
+/** A Close frame with a code and no reason, as latin1. `mask` is for frames to a server (RFC 6455 section 5.3). */
 export function closeFrame(code: number, mask: number | null): string {
   const payload = [code >> 8, code & 0xff];
   if (mask === null) return String.fromCharCode(0x80 | CLOSE, payload.length, ...payload);

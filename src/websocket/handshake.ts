@@ -12,7 +12,7 @@ export interface HandshakeRefusal {
   readonly problem: string;
 }
 
-/** Checks the handshake of a client of HTTP/1 by RFC 6455 section 4.2.1; null if nothing is wrong with it. */
+/** Checks an HTTP/1 client's handshake by RFC 6455 section 4.2.1; null if it is valid. */
 export function checkHandshake(request: RequestView): HandshakeRefusal | null {
   if (request.method !== 'GET') return malformed('websocket method');
   if (hasField(request, Field.CONTENT_LENGTH) || hasField(request, Field.TRANSFER_ENCODING)) {
@@ -36,14 +36,14 @@ export function checkHandshake(request: RequestView): HandshakeRefusal | null {
   return version === '13' ? null : { code: 'REQUEST_UPGRADE', problem: 'websocket version' };
 }
 
-/** The 101 of a server of HTTP/1. */
+/** An HTTP/1 server's 101. */
 export interface SwitchingResponse extends FieldView {
   readonly version: HttpVersion;
-  /** Names that its Connection fields nominate, lower case. */
+  /** Lower-case names nominated by its Connection fields. */
   readonly nominated: readonly string[] | null;
 }
 
-/** The fault of a 101 as the response to the handshake with `key` (RFC 6455 section 4.1); empty if nothing is. */
+/** The fault of a 101 as the response to the handshake with `key` (RFC 6455 section 4.1); empty if it has none. */
 export function switchProblem(response: SwitchingResponse, key: string): string {
   if (response.version === '1.0') return 'switch on HTTP/1.0';
   if (!namesProtocol(response, 'websocket')) return 'upgrade to websocket missing';
@@ -58,7 +58,7 @@ export function switchProblem(response: SwitchingResponse, key: string): string 
   return accept === acceptOf(key) ? '' : 'sec-websocket-accept';
 }
 
-/** The key of a handshake that `checkHandshake` has passed. */
+/** The key of a handshake that `checkHandshake` has accepted. */
 export function keyOf(request: FieldView): string {
   for (let field = 0; field < request.fieldCount; field++) {
     if (request.fieldNumber(field) !== Field.OTHER) continue;
