@@ -1,4 +1,4 @@
 interface Buffer {
-  /** `toString('latin1')` calls this, after detours; not in Node's types, but in every Node. */
+  /** `toString('latin1')` calls this in the end. Every Node has it, but its types do not. */
   latin1Slice(start?: number, end?: number): string;
 }

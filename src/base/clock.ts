@@ -1,8 +1,8 @@
-/** Time, injected where it matters so that tests can set it. */
+/** Time, injected if it matters, so that tests can control it. */
 export interface Clock {
-  /** Milliseconds since an arbitrary start, with fractions, never going back: for durations and deadlines. */
+  /** Milliseconds since an arbitrary start, with fractions; never goes back. For durations and deadlines. */
   monotonicMs(): number;
-  /** Milliseconds since the epoch: for what other processes read. */
+  /** Milliseconds since the epoch. For values that other processes read. */
   epochMs(): number;
 }
 

@@ -10,7 +10,7 @@ function fail(error: unknown): never {
   throw error;
 }
 
-test('no error is none, one is itself, several are thrown together', async () => {
+test('no error passes, a single one is thrown itself, several are thrown together', async () => {
   const errors = new ErrorCollector();
   assert.equal(await errors.take(() => 'given'), 'given');
   errors.check();
@@ -30,7 +30,7 @@ test('no error is none, one is itself, several are thrown together', async () =>
   );
 });
 
-test('what is no operating error is not kept', async () => {
+test('an error that is not an operating error is not collected', async () => {
   const defect = new TypeError('defect');
   await assert.rejects(
     new ErrorCollector().take(() => fail(defect)),

@@ -1,17 +1,17 @@
 import { HipacheError } from './errors.ts';
 
-/** Collects operating errors of things that do not depend on each other, so that all are reported at once. */
+/** Collects the operating errors of independent tasks, so that all are reported at once. */
 export class ErrorCollector {
   private readonly errors: HipacheError[] = [];
 
-  /** Keeps an error, or the errors of another collection. @throws whatever is no operating error. */
+  /** Adds an error, or all errors of another collection. @throws any error that is not an operating error. */
   add(error: unknown): void {
     const errors = operatingErrorsOf(error);
     if (errors === null) throw error;
     this.errors.push(...errors);
   }
 
-  /** The result of `task`; null if it throws an operating error, which is kept. */
+  /** The result of `task`; null if it throws an operating error, which is collected. */
   async take<Result>(task: () => Result | Promise<Result>): Promise<Result | null> {
     try {
       return await task();
@@ -21,7 +21,7 @@ export class ErrorCollector {
     }
   }
 
-  /** @throws HipacheError where there is one, AggregateError where there are several. */
+  /** @throws HipacheError if one error was collected, AggregateError if there were several. */
   check(): void {
     const [first, ...others] = this.errors;
     if (first === undefined) return;
@@ -30,7 +30,7 @@ export class ErrorCollector {
   }
 }
 
-/** The operating errors behind what was thrown; null where it is something else. */
+/** The operating errors in a thrown value; null if it contains anything else. */
 export function operatingErrorsOf(error: unknown): readonly HipacheError[] | null {
   const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   return errors.every((one) => one instanceof HipacheError) ? errors : null;

@@ -1,22 +1,23 @@
 import { exitCodes } from './exit-codes.ts';
 
-/** Where an error came from: who has to act on it. */
+/** The origin of an error: who must act on it. */
 type ErrorSource = 'client' | 'backend' | 'store' | 'operator' | 'internal';
 
 /**
- * Whether the same request may be sent again after this error. `never`. `unsent`: nothing of it has left, so always.
- * `idempotent`: only if its method is idempotent (RFC 9110 section 9.2.2) and no byte of a response has come.
+ * Whether the same request may be sent again after this error. `never`. `unsent`: always, but only if nothing of it has
+ * been sent. `idempotent`: only if its method is idempotent (RFC 9110 section 9.2.2) and no byte of a response has
+ * arrived.
  */
 type Resend = 'never' | 'unsent' | 'idempotent';
 
-/** Everything that the program knows of an error code. It stands here and nowhere else. */
+/** Everything the program knows about an error code. This table is the only place for it. */
 interface ErrorKind {
   readonly source: ErrorSource;
-  /** Whether a request can end with it: then metrics and logs count it. */
+  /** Whether a request can end with it; if so, metrics and logs count it. */
   readonly endsRequests: boolean;
   /** Status of the local reply; null if none is sent. */
   readonly status: number | null;
-  /** Body of the local reply if there is no page, and the debug field `x-debug-error`. Hipache's text where it had one. */
+  /** Body of the local reply if there is no page, and value of `x-debug-error`: Hipache 0.4's text if it had one. */
   readonly text: string;
   readonly resend: Resend;
   /** Whether it can mark the backend dead; see `marksBackend` in proxy/failure.ts. */
@@ -29,7 +30,7 @@ interface ErrorKind {
 
 type BackendRule = Partial<Pick<ErrorKind, 'resend' | 'marks'>>;
 
-/** Every code, in the order of the reference page docs/errors.md, which is made from this table. */
+/** Every code, in the order of the reference page docs/errors.md, which is generated from this table. */
 const kinds = {
   CONFIG_INVALID: operator('The configuration has wrong values; the message names each.', exitCodes.wrongInput),
   CONFIG_UNREADABLE: operator(
@@ -67,7 +68,7 @@ const kinds = {
   REQUEST_INVALID: client(
     400,
     'bad request',
-    'The request is not well-formed HTTP/1.1, could be read in two ways, or names a host that is no host name.',
+    'The request is not well-formed HTTP/1.1, could be read in two ways, or has an invalid host name.',
   ),
   REQUEST_HEAD_TOO_LARGE: client(
     431,
@@ -79,13 +80,13 @@ const kinds = {
     'request target too long',
     'The target of the request exceeds `limits.targetBytesMax`.',
   ),
-  REQUEST_VERSION: client(505, 'HTTP version not supported', 'The request has another HTTP version than 1.0 or 1.1.'),
+  REQUEST_VERSION: client(505, 'HTTP version not supported', 'The HTTP version of the request is neither 1.0 nor 1.1.'),
   REQUEST_METHOD: client(405, 'method not allowed', 'The method of the request is CONNECT, which is not served.'),
   REQUEST_EXPECTATION: client(417, 'expectation failed', 'The request expects something other than `100-continue`.'),
   REQUEST_UPGRADE: client(
     426,
     'WebSocket version not supported',
-    'The WebSocket handshake asks for another version than 13.',
+    'The WebSocket handshake asks for a version other than 13.',
   ),
   REQUEST_TIMEOUT: client(408, 'request timed out', 'The client stopped sending the head or the body of its request.'),
   CLIENT_GONE: client(null, '', 'The client closed its connection, or stopped reading.'),
@@ -131,7 +132,7 @@ const kinds = {
   BACKEND_RESPONSE_TRUNCATED: backend(
     null,
     '',
-    'The response of the backend ended in its middle. The client already has a part, so its connection is reset.',
+    'The response of the backend ended prematurely. The client already has a part, so its connection is reset.',
   ),
   BACKEND_QUEUE_FULL: backend(
     503,
@@ -153,7 +154,7 @@ const kinds = {
     'internal',
     503,
     'overloaded',
-    'A limit of this process is reached: requests or tunnels of the host, descriptors, ports or memory.',
+    'This process has reached a limit: requests or tunnels of the host, descriptors, ports or memory.',
   ),
 } satisfies Record<string, ErrorKind>;
 
@@ -162,14 +163,14 @@ export type ErrorCode = keyof typeof kinds;
 /** Every code with its kind, in the order of the reference page. */
 export const errorKinds: ReadonlyMap<ErrorCode, ErrorKind> = new Map(Object.entries(kinds) as [ErrorCode, ErrorKind][]);
 
-/** Everything that the program knows of an error code. */
+/** Everything the program knows about an error code. */
 export function errorKind(code: ErrorCode): ErrorKind {
   return kinds[code];
 }
 
 /**
- * The one error class for operating errors. `code` is stable and documented in docs/errors.md; `message` says
- * what is wrong, where, and where possible what to do. Programmer errors are plain exceptions.
+ * The error class for all operating errors. `code` is stable and documented in docs/errors.md. `message` says what is
+ * wrong, where, and if possible what to do. Programming errors are other exceptions.
  */
 export class HipacheError extends Error {
   readonly code: ErrorCode;

@@ -1,11 +1,11 @@
-/** Something that must never be has happened: an error in this program, not in what it was given. */
+/** An impossible state: an error in this program, not in its input. */
 export class InvariantViolation extends Error {
   override readonly name = 'InvariantViolation';
 }
 
 /**
- * Checks what must always hold; cheap enough for the main path. A failure ends the connection that it concerns, as any
- * exception there does; it is logged and counted (`hipache_internal_errors_total`).
+ * Checks a rule that must always hold; cheap enough for the hot path. A failure ends the connection concerned, like any
+ * other exception there. It is logged and counted (`hipache_internal_errors_total`).
  * @param what the rule, as a statement: `a queued request has no connection`.
  */
 export function invariant(condition: boolean, what: string): asserts condition {

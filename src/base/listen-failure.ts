@@ -8,7 +8,7 @@ const hints: Readonly<Record<string, string>> = {
   ENOTFOUND: 'there is no such host name',
 };
 
-/** LISTEN_FAILED with what to do. @param code of the system's error. */
+/** LISTEN_FAILED with a hint. @param code of the system error. */
 export function listenFailure(address: string, port: number, code: string): HipacheError {
   return new HipacheError('LISTEN_FAILED', `cannot listen on ${hostPort(address, port)}: ${hints[code] ?? code}`);
 }

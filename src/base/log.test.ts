@@ -21,13 +21,13 @@ describe('the text log', () => {
     ]);
   });
 
-  test('shows errors by message and code, and keeps its own names', () => {
+  test('shows errors by message and code, and protects its own names', () => {
     const lines: string[] = [];
     logTo(lines).error('failed', { error: Object.assign(new Error('no\nluck'), { code: 'EX' }), msg: 1, level: 2 });
     assert.deepEqual(lines, ['2026-11-22T10:00:00.123Z error failed error="no\\nluck" errorCode=EX msg_=1 level_=2\n']);
   });
 
-  test('stays on one line and harmless to a terminal whatever it is given', () => {
+  test('stays on one line and harmless to a terminal, whatever it gets', () => {
     const lines: string[] = [];
     const log = logTo(lines);
     fc.assert(
@@ -41,7 +41,7 @@ describe('the text log', () => {
   });
 });
 
-test('the JSON log has an object a line', () => {
+test('the JSON log has one object per line', () => {
   const lines: string[] = [];
   logTo(lines, { format: 'json' }).info('listening\n', { port: 8080 });
   assert.deepEqual(
@@ -50,7 +50,7 @@ test('the JSON log has an object a line', () => {
   );
 });
 
-test('levels below the one that is set are not written', () => {
+test('levels below the configured one are not written', () => {
   const lines: string[] = [];
   const log = logTo(lines, { level: 'warn' });
   log.debug('no');

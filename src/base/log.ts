@@ -3,10 +3,10 @@ import { printable } from './printable.ts';
 
 type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
-/** Named values beside a message. An Error becomes its message and, if it has one, its code. */
+/** Named values for a message. An Error becomes its message, and its code if it has one. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** The operational log, as the rooms see it. Never for something that happens on every request. */
+/** The operational log, as the rooms see it. Never used for events of every request. */
 export interface Log {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -16,15 +16,15 @@ export interface Log {
 
 export interface LogOptions {
   readonly level: LogLevel;
-  /** `text`: `2026-11-22T10:00:00.123Z info  message key=value`; `json`: an object of time, level, msg and fields. */
+  /** `text`: `2026-11-22T10:00:00.123Z info  message key=value`; `json`: an object with time, level, msg and fields. */
   readonly format: 'text' | 'json';
-  /** Takes one line with its line feed. Default: the standard error, synchronously. */
+  /** Receives one line with its line feed. Default: writes to standard error, synchronously. */
   readonly write?: (line: string) => void;
-  /** Epoch milliseconds. Default: the system's clock. */
+  /** Epoch milliseconds. Default: the system clock. */
   readonly now?: () => number;
 }
 
-/** Makes a log: one line an event, whatever is in the message and the fields. */
+/** Creates a log. It writes one line per event, whatever the message and fields contain. */
 export function createLog(options: LogOptions): Log {
   const write = options.write ?? standardError();
   const now = options.now ?? Date.now;
@@ -47,14 +47,14 @@ export function createLog(options: LogOptions): Log {
 
 function standardError(): (line: string) => void {
   const stream = pino.destination({ fd: 2, sync: true });
-  // The reader of the log may go away (a closed pipe); the proxy goes on.
+  // The log's reader may go away (a closed pipe), but the proxy continues.
   stream.on('error', () => {});
   return (line) => {
     stream.write(line);
   };
 }
 
-/** Names that the line itself uses; a field of that name gets an underscore. */
+/** Names that the line itself uses. A field with such a name gets an underscore. */
 const reserved = new Set(['time', 'level', 'msg']);
 
 function plainFields(fields: LogFields): Record<string, unknown> {
@@ -80,9 +80,9 @@ function textLine(line: string): string {
   return `${time} ${String(level).padEnd(5)} ${printable(String(msg))}${pairs.join('')}\n`;
 }
 
-/** Bare where it cannot be taken for more than one word, else in quotes. */
+/** Bare if it cannot be read as more than one word, else in quotes. */
 function textValue(value: unknown): string {
   if (typeof value === 'string' && /^[^\s"'=\\]+$/.test(value)) return printable(value);
-  // JSON escapes quotes, backslashes and controls; what it leaves is escaped after it.
+  // JSON escapes quotes, backslashes and control characters; `printable` escapes the rest.
   return printable(JSON.stringify(value) ?? 'null');
 }

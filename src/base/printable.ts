@@ -1,9 +1,9 @@
-// Controls (C0, DEL, C1), line and paragraph separators, and the marks that turn the direction of writing.
+// Control characters (C0, DEL, C1), line and paragraph separators, and marks that change the writing direction.
 const unsafe = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /**
- * `text` on one line and harmless to a terminal: every character that would move the cursor, start an escape
- * sequence or reorder what is shown is written as `\xNN` or `\uNNNN`. Records and requests are other people's text.
+ * Makes `text` a single line that is harmless to a terminal: each character that would move the cursor, start an escape
+ * sequence or reorder the output becomes `\xNN` or `\uNNNN`. Records and requests contain text from strangers.
  */
 export function printable(text: string): string {
   return text.replace(unsafe, escapeCharacter);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { LogFields } from './log.ts';
 import { RateLimitedLog } from './rate-limited-log.ts';
 
-test('a kind of problem is logged once a minute, then with how many were held back', () => {
+test('a kind of problem is logged once a minute, with the number suppressed since', () => {
   const logged: [string, LogFields][] = [];
   let now = 0;
   const clock = { monotonicMs: () => now, epochMs: () => now };

@@ -3,7 +3,10 @@ import type { LogFields } from './log.ts';
 
 const everyMs = 60_000;
 
-/** Logs what can happen with every request: each kind at most once a minute, with how often it came since. */
+/**
+ * A log for events that can occur with every request: each kind is logged at most once a minute, with the number
+ * suppressed since.
+ */
 export class RateLimitedLog {
   private readonly write: (what: string, fields: LogFields) => void;
   private readonly clock: Clock;
@@ -14,7 +17,7 @@ export class RateLimitedLog {
     this.clock = clock;
   }
 
-  /** @param what one of a few fixed sentences: what is counted apart. */
+  /** @param what one of a few fixed sentences; each is counted separately. */
   report(what: string, fields: LogFields): void {
     const nowMs = this.clock.monotonicMs();
     const kind = this.kinds.get(what);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultStorePath } from './store-path.ts';
 
-test("the default store is in systemd's state directory, in root's, or in the user's own", () => {
+test('the default store is in the state directory of systemd, of root or of the user', () => {
   assert.equal(defaultStorePath({ STATE_DIRECTORY: '/s/one:/s/two' }, false), '/s/one/routes.sqlite');
   assert.equal(defaultStorePath({}, true), '/var/lib/hipache/routes.sqlite');
   assert.equal(defaultStorePath({ XDG_STATE_HOME: '/h/s', HOME: '/h' }, false), '/h/s/hipache/routes.sqlite');
@@ -12,6 +12,6 @@ test("the default store is in systemd's state directory, in root's, or in the us
   );
 });
 
-test('without any such directory it says what to give', () => {
+test('without any such directory it says what to set', () => {
   assert.throws(() => defaultStorePath({}, false), { code: 'CONFIG_INVALID', message: /--driver sqlite:PATH/ });
 });
