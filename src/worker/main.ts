@@ -1,4 +1,4 @@
-// The program of a worker process: the primary starts it and tells it over IPC what to serve.
+// The program of a worker process. The primary starts it and sends over IPC what to serve.
 import { WorkerLink } from '../processes/worker-link.ts';
 import { Worker } from './worker.ts';
 

@@ -28,7 +28,7 @@ export function proxySettings({ server, limits }: Config): ProxySettings {
   };
 }
 
-/** The policy of every host that has no options of its own. */
+/** The policy of hosts without options of their own. */
 export function hostPolicy({ server, limits }: Config): HostPolicy {
   return {
     selector: new TwoRandomChoices(Math.random),

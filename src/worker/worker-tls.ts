@@ -9,12 +9,12 @@ import { StoreCertificates } from '../tls/store-certificates.ts';
 import { TlsListener } from '../tls/tls-listener.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 
-/** What a worker has to speak TLS: a listener for each address of the section `https`, and the certificates of all. */
+/** A worker's TLS: a listener for each address of the section `https`, and the certificates for all of them. */
 export class WorkerTls {
   readonly certificates: ServerCertificates;
   private readonly listeners: readonly TlsListener[];
   private readonly log: Log;
-  /** Addresses without TLS, which come first among the addresses. */
+  /** Number of addresses without TLS, which precede the others. */
   private readonly plainAddresses: number;
 
   /** @throws HipacheError CERTIFICATE_INVALID. */

@@ -28,10 +28,10 @@ import { hostPolicy, proxySettings } from './proxy-settings.ts';
 import { SlowGauges } from './slow-gauges.ts';
 import { WorkerTls } from './worker-tls.ts';
 
-/** How long the access log may take to write its rest when the worker stops. */
+/** How long the access log may take to write its rest when the worker stops, in ms. */
 const accessLogCloseMs = 2000;
 
-/** The composition root of a worker: builds every room's part from the configuration, serves, and takes it down again. */
+/** A worker's composition root: builds the parts of every room from the configuration, serves, and shuts them down. */
 export class Worker implements WorkerTasks {
   private readonly log: Log;
   private readonly accessLog: AccessLog;
@@ -52,7 +52,7 @@ export class Worker implements WorkerTasks {
 
   static async start(start: WorkerStart, link: WorkerLink): Promise<Worker> {
     const { config } = start;
-    // The reader of the log may go away (a closed pipe); the proxy goes on.
+    // The log's reader may go away (a closed pipe), but the proxy continues.
     process.stdout.on('error', () => {});
     process.title = `hipache worker ${start.number}`;
     const log = ofWorker(
@@ -113,7 +113,7 @@ export class Worker implements WorkerTasks {
         : new AppliedRevision({ instances: store.instances, settled: () => this.routes.settled() });
     this.tls = new WorkerTls(start, store, log);
     this.watch.add(this.tls.certificates);
-    // Last, so that the others have heard of a change before its revision is looked at.
+    // Last, so that the others learn of a change before its revision is checked.
     if (this.revision !== null) this.watch.add(this.revision);
     this.dataPlane = new DataPlane({
       settings: proxySettings(config),
@@ -150,12 +150,12 @@ export class Worker implements WorkerTasks {
   }
 
   async drain(order: Parameters<WorkerTasks['drain']>[0]): Promise<boolean> {
-    // A second order leaves less time; the promise of the first one tells of both.
+    // A second order shortens the time. The promise of the first one covers both.
     if (this.draining) return this.dataPlane.drain(order);
     this.draining = true;
     this.sockets.closeUnused();
     const clean = await this.dataPlane.drain(order);
-    if (!clean) this.log.warn('some requests had not finished, and were ended');
+    if (!clean) this.log.warn('some requests or tunnels did not finish in time and were ended');
     return clean;
   }
 
@@ -229,7 +229,7 @@ function errorPages(config: Config, log: Log): ErrorPages {
   }
 }
 
-/** A log whose lines say which worker they are of. */
+/** A log that adds the worker's number to each line. */
 function ofWorker(log: Log, worker: number): Log {
   const at = (level: keyof Log) => (message: string, fields?: LogFields) => log[level](message, { worker, ...fields });
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };

@@ -231,10 +231,10 @@ describe('mistakes of an operator', () => {
         ['half.example', /in the store: the key tls:half\.example has no field "key"/],
         ['text.example', /in the store: the certificate has no "-----BEGIN/],
         ['mixed.example', /in the store: the key does not belong to the certificate/],
-        ['closed.example', /in the store: the key is encrypted, .*decrypt it with "openssl pkey"/],
+        ['closed.example', /in the store: the key is encrypted and has no passphrase; decrypt it with "openssl pkey"/],
         ['text-file.example', /text-file\.example\.pem: the certificate has no "-----BEGIN/],
         ['mixed-file.example', /mixed-file\.example\.pem: the key does not belong to the certificate/],
-        ['closed-file.example', /closed-file\.example\.pem: the key is encrypted, .*decrypt it/],
+        ['closed-file.example', /closed-file\.example\.pem: the key is encrypted and has no passphrase; decrypt it/],
       ];
       for (const [name, says] of wanted) {
         // The certificate of the address serves instead; asked twice, it is said once.
@@ -259,7 +259,11 @@ describe('mistakes of an operator', () => {
     it('"cert set" names the files that do not fit, and writes nothing', async () => {
       for (const [cert, key, says] of [
         [good.certificateFile, other.keyFile, /\.pem, .*\.key: the key does not belong to the certificate/],
-        [good.certificateFile, encrypted, /\.encrypted: the key is encrypted, .*decrypt it with "openssl pkey"/],
+        [
+          good.certificateFile,
+          encrypted,
+          /\.encrypted: the key is encrypted and has no passphrase; decrypt it with "openssl pkey"/,
+        ],
         [home.path('none.pem'), good.keyFile, /--cert: there is no file .*none\.pem/],
       ] as const) {
         const { code, stderr } = await home.run('cert', 'set', 'a.example', '--cert', cert, '--key', key);
