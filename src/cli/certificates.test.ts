@@ -40,7 +40,7 @@ async function runAt(nowMs: number, ...args: readonly string[]) {
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 
-/** Paths of a certificate and its key. */
+/** Paths of a new certificate and its key. */
 function make(name: string, names: string, ...more: readonly string[]): { cert: string; key: string } {
   const [cert, key] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)];
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
@@ -88,7 +88,7 @@ test('cert set, list and remove, as text and as JSON', async () => {
   assert.deepEqual([absent.code, absent.stderr.includes('has no certificate')], [3, true]);
 });
 
-test('an expired certificate, or one of another name, is taken with a warning', async () => {
+test('a certificate that has expired or has another name is stored with a warning', async () => {
   const old = make('old', 'DNS:old.example');
   const files = ['--cert', old.cert, '--key', old.key];
   const result = await runAt(Date.now() + 31 * 24 * 3600 * 1000, 'cert', 'set', 'new.example', ...files);
@@ -97,7 +97,7 @@ test('an expired certificate, or one of another name, is taken with a warning', 
   assert.match(result.stderr, /warning: the certificate is for old\.example, not for new\.example/);
 });
 
-test('what is no certificate, or has another key, is refused, and nothing is written', async () => {
+test('an invalid certificate, or one with another key, is refused, and nothing is written', async () => {
   const other = make('other', 'DNS:other.example');
   const text = join(folder, 'text');
   writeFileSync(text, 'no PEM');

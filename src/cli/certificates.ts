@@ -7,7 +7,10 @@ import {
 } from '../operations/certificates.ts';
 import { alignColumns, type Output, type Report } from './output.ts';
 
-/** Writes certificates: aligned lines, or one JSON object a line. Never a key. Stops early once nobody reads any more. */
+/**
+ * Writes certificates as aligned lines, or one JSON object per line, never with a key. Stops early once the reader has
+ * gone.
+ */
 export async function writeCertificates(
   pages: AsyncIterable<readonly ListedCertificate[]>,
   output: Output,

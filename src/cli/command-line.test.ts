@@ -19,7 +19,7 @@ interface Ran {
 
 let count = 0;
 
-/** A driver URL of a store that no other test uses. */
+/** A driver URL for a store that no other test uses. */
 function freshDriver(): string {
   return `sqlite:${join(folder, `${count++}.sqlite`)}`;
 }
@@ -43,13 +43,13 @@ async function run(args: readonly string[], more: Partial<CommandLineHost> = {})
   return { code, out: out.join(''), err: err.join('') };
 }
 
-/** Runs commands on one store, in turn. */
+/** Runs commands on one store, one after the other. */
 function runnerOn(driver: string): (...args: string[]) => Promise<Ran> {
   return (...args) => run(['--driver', driver, ...args]);
 }
 
 describe('routes', () => {
-  test('are set, shown, added to, removed', async () => {
+  test('can be set, shown, extended and removed', async () => {
     const on = runnerOn(freshDriver());
     assert.deepEqual(await on('route', 'set', 'App.Example.com.', 'http://10.0.0.1:80', '--id', 'shop'), {
       code: 0,
@@ -81,7 +81,7 @@ describe('routes', () => {
     assert.equal((await on('route', 'list')).out, '');
   });
 
-  test('keep their id when they are set again, and get a new weight by add', async () => {
+  test('keep their id when they are set again, and get a new weight with add', async () => {
     const on = runnerOn(freshDriver());
     await on('route', 'set', 'a.com', 'http://x', '--id', 'first');
     assert.match((await on('route', 'set', 'a.com', 'http://y')).out, /route replaced/);
@@ -98,7 +98,7 @@ describe('routes', () => {
     });
   });
 
-  test('keep the name for TLS of their backends, and the weight beside it', async () => {
+  test('keep the TLS names of their backends, along with their weights', async () => {
     const driver = freshDriver();
     const on = runnerOn(driver);
     const written = async () => (await on('route', 'list', '--json')).out;
@@ -111,12 +111,12 @@ describe('routes', () => {
     assert.match(await written(), /"https:\/\/y#servername=y\.test&weight=5","https:\/\/z#servername=z\.test"/);
   });
 
-  test('are made by add if they do not exist', async () => {
+  test('are created by add if they do not exist', async () => {
     const on = runnerOn(freshDriver());
     assert.equal((await on('route', 'add', '*.a.com', 'http://x')).out, '*.a.com: added http://x (new route)\n');
   });
 
-  test('are listed aligned, or one JSON object a line, across pages', async () => {
+  test('are listed aligned, or as one JSON object per line, across pages', async () => {
     const driver = freshDriver();
     const store = await openStore(driver);
     for (let i = 0; i < 1001; i++) await store.routes.set(`h${i}.com`, null, ['http://x']);
@@ -134,7 +134,7 @@ describe('routes', () => {
     assert.equal(new Set(objects.map(({ pattern }) => pattern)).size, 1001);
   });
 
-  test('say what they did as JSON', async () => {
+  test('report changes as JSON', async () => {
     const on = runnerOn(freshDriver());
     const json = async (...args: string[]): Promise<unknown> => JSON.parse((await on(...args, '--json')).out);
     assert.deepEqual(await json('route', 'set', 'a.com', 'http://x'), {
@@ -156,7 +156,7 @@ describe('routes', () => {
     });
   });
 
-  test('that are not there end with exit code 3', async () => {
+  test('that do not exist end with exit code 3', async () => {
     const on = runnerOn(freshDriver());
     await on('route', 'set', 'a.com', 'http://x');
     for (const args of [
@@ -170,7 +170,7 @@ describe('routes', () => {
     assert.equal((await on('route', 'remove', 'b.com')).err.split('\n').length, 2);
   });
 
-  test('with parts that are no backends can be seen and taken away', async () => {
+  test('with parts that are not backends can be shown, and the parts removed', async () => {
     const driver = freshDriver();
     const store = await openStore(driver);
     await store.routes.set('a.com', null, ['http://x', 'htp:/\u001b[31m', 'ftp://y']);
@@ -200,14 +200,14 @@ describe('wrong arguments', () => {
     ['route list more', /too many arguments/],
     ['--nonsense', /unknown option '--nonsense'/],
     ['route list --driver nonsense', /--driver: found "nonsense"/],
-    ['route list --dry', /--dry goes without a command/],
+    ['route list --dry', /--dry does not combine with a command/],
     ['explain http://a.com/', /"http:\/\/a\.com\/" is not a host; leave out the scheme/],
     ['explain *.a.com', /hipache route show/],
     ['-c absent.json', /absent\.json cannot be read: there is no such file/],
     ['-c absent.json route list', /absent\.json/],
   ];
   for (const [args, message] of cases) {
-    test(`${args}: exit code 2, one line on the standard error`, async () => {
+    test(`${args}: exit code 2, one line on standard error`, async () => {
       const driver = args.includes('--driver') ? [] : ['--driver', freshDriver()];
       const { code, out, err } = await run([...driver, ...args.split(' ')]);
       assert.equal(code, 2);
@@ -218,7 +218,7 @@ describe('wrong arguments', () => {
     });
   }
 
-  test('route alone prints its help on the standard error', async () => {
+  test('route alone prints its help on standard error', async () => {
     const { code, out, err } = await run(['route']);
     assert.equal(code, 2);
     assert.equal(out, '');
@@ -226,8 +226,8 @@ describe('wrong arguments', () => {
   });
 });
 
-describe('a store that cannot be used', () => {
-  test('ends with exit code 1 and says what to do', async () => {
+describe('an unusable store', () => {
+  test('ends with exit code 1 and a hint', async () => {
     writeFileSync(join(folder, 'text.sqlite'), 'this is no database, and it is longer than a header of one'.repeat(9));
     const damaged = await run(['--driver', `sqlite:${join(folder, 'text.sqlite')}`, 'route', 'list']);
     assert.equal(damaged.code, 1);
@@ -237,7 +237,7 @@ describe('a store that cannot be used', () => {
     assert.match(unsupported.err, /etcd.*supported are sqlite:PATH/);
   });
 
-  test('is not made by reading', async () => {
+  test('is not created by reading', async () => {
     const on = runnerOn(freshDriver());
     for (const args of [
       ['route', 'list'],
@@ -252,8 +252,8 @@ describe('a store that cannot be used', () => {
   });
 });
 
-describe('the options', () => {
-  test('stand before or after the command', async () => {
+describe('options', () => {
+  test('can precede or follow the command', async () => {
     const driver = freshDriver();
     assert.equal((await run(['route', '--driver', driver, 'set', 'a.com', 'http://x'])).code, 0);
     assert.equal((await run(['route', 'list', '--driver', driver])).out, 'a.com  http://x\n');
@@ -278,7 +278,7 @@ describe('the options', () => {
 });
 
 describe('serving', () => {
-  test('gets the configuration, and gives its exit code', async () => {
+  test('gets the configuration, and determines the exit code', async () => {
     let served: LoadedConfig | null = null;
     const serve = async (loaded: LoadedConfig): Promise<number> => {
       served = loaded;
@@ -289,7 +289,7 @@ describe('serving', () => {
     assert.deepEqual((served as LoadedConfig | null)?.config.driver, ['sqlite:x']);
   });
 
-  test('with --dry prints the configuration and serves nothing', async () => {
+  test('with --dry prints the configuration and does not serve', async () => {
     writeFileSync(join(folder, 'dry.json'), JSON.stringify({ https: { passphrase: 'secret' }, sever: {} }));
     const { code, out, err } = await run(['-d', '-c', 'dry.json'], { serve: () => assert.fail('it served') });
     assert.equal(code, 0);
@@ -299,7 +299,7 @@ describe('serving', () => {
     assert.doesNotMatch(out + err, /secret/);
   });
 
-  test('lists every mistake of a file', async () => {
+  test('lists every error of a file', async () => {
     writeFileSync(join(folder, 'wrong.json'), JSON.stringify({ server: { workers: 'x', maxSockets: 0 } }));
     const { code, err } = await run(['-c', 'wrong.json']);
     assert.equal(code, 2);
@@ -307,15 +307,15 @@ describe('serving', () => {
     assert.match(err, /2 wrong values:\n {2}server\.workers: found "x", allowed/);
   });
 
-  test('that fails ends with exit code 1 and no stack trace', async () => {
+  test('that fails ends with exit code 1 and without a stack trace', async () => {
     const { code, err } = await run([], { serve: () => Promise.reject(new Error('lost\u001b[2J')) });
     assert.equal(code, 1);
     assert.equal(err, 'hipache: internal error, please report it: lost\\x1b[2J\n');
   });
 });
 
-describe('an output that fails', () => {
-  /** Takes one write and fails at the next. */
+describe('output that fails', () => {
+  /** Accepts one write and fails at the next. */
   function failingOutput(code: string): Writable {
     let writes = 0;
     return new Writable({
@@ -327,7 +327,7 @@ describe('an output that fails', () => {
     });
   }
 
-  test('because nobody reads any more ends the command quietly', async () => {
+  test('because the reader has gone ends the command quietly', async () => {
     let pages = 0;
     const store = await openStore(freshDriver());
     Object.assign(store.routes, {
@@ -346,6 +346,6 @@ describe('an output that fails', () => {
     await run(['--driver', driver, 'route', 'set', 'a.com', 'http://x']);
     const { code, err } = await run(['--driver', driver, 'route', 'list'], { stdout: failingOutput('ENOSPC') });
     assert.equal(code, 1);
-    assert.equal(err, 'hipache: the output cannot be written: write ENOSPC\n');
+    assert.equal(err, 'hipache: cannot write the output: write ENOSPC\n');
   });
 });

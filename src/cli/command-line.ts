@@ -31,8 +31,8 @@ type OpenedStore = Awaited<ReturnType<OpenStore>>;
 /** The environment of the command line. */
 export interface CommandLineHost {
   /**
-   * Serves until a signal stops it; resolves with the exit code.
-   * @param reload reads the same configuration again. @throws as `loadConfig`.
+   * Serves until a signal stops it. Resolves with the exit code.
+   * @param reload reads the same configuration again. @throws like `loadConfig`.
    */
   serve(loaded: LoadedConfig, reload: () => LoadedConfig): Promise<number>;
   readonly openStore: OpenStore;
@@ -40,7 +40,7 @@ export interface CommandLineHost {
   readonly stderr: Writable;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
-  /** Epoch milliseconds. Default: the system's clock. */
+  /** Epoch milliseconds. Default: the system clock. */
   readonly now?: () => number;
 }
 
@@ -56,8 +56,8 @@ interface Options {
 
 /**
  * Runs one command.
- * @param args the arguments after the program's name.
- * @returns the exit code, once everything is written. Never rejects.
+ * @param args the arguments after the program name.
+ * @returns the exit code, once all output is written. Never rejects.
  */
 export async function runCommandLine(args: readonly string[], host: CommandLineHost): Promise<number> {
   const run = new Run(host);
@@ -71,7 +71,7 @@ export async function runCommandLine(args: readonly string[], host: CommandLineH
   try {
     await run.out.flush();
   } catch (error) {
-    await run.complain(`the output cannot be written: ${messageOf(error)}`);
+    await run.complain(`cannot write the output: ${messageOf(error)}`);
     code = exitCodes.failed;
   }
   await run.err.flush().catch(() => {});
@@ -84,11 +84,11 @@ class Run {
   readonly err: Output;
   exitCode: number = exitCodes.ok;
   private readonly host: CommandLineHost;
-  /** What commander would have written to the standard error: help where a subcommand is missing. */
+  /** Text that commander meant for standard error: help if a subcommand is missing. */
   private complaint = '';
-  /** The names of the command that is parsed: `route`, `set`. */
+  /** The names of the current command: `route`, `set`. */
   private readonly commands: string[] = [];
-  /** Of the command that runs, with those that stood before it. */
+  /** The options of the current command, including those that preceded it. */
   private options: Options = {};
 
   constructor(host: CommandLineHost) {
@@ -98,7 +98,7 @@ class Run {
     this.program = this.describeProgram();
   }
 
-  /** Tells what went wrong and gives the exit code of it. */
+  /** Reports an error. @returns its exit code. */
   async fail(error: unknown): Promise<number> {
     if (error instanceof CommanderError) return this.failUsage(error);
     const errors = operatingErrorsOf(error);
@@ -112,7 +112,7 @@ class Run {
   }
 
   async complain(message: string): Promise<void> {
-    // The message may have lines of its own (a list of errors); each is made harmless by itself.
+    // A message may have several lines (a list of errors); each is made harmless separately.
     await this.err.write(`hipache: ${message.split('\n').map(printable).join('\n')}\n`);
   }
 
@@ -142,7 +142,7 @@ class Run {
 
   private describeProgram(): Command {
     const program = new Command('hipache')
-      .description('A distributed HTTP and WebSocket proxy for very many virtual hosts. Without a command it serves.')
+      .description('A distributed HTTP and WebSocket proxy for very many virtual hosts. Without a command, it serves.')
       .exitOverride()
       .configureOutput({
         writeOut: (text) => void this.out.write(text),
@@ -152,8 +152,8 @@ class Run {
       })
       .configureHelp({ showGlobalOptions: true })
       .option('-c, --config <file>', 'configuration file, .json, .yaml or .yml')
-      .option('--driver <url>', `store of the routes, in place of the one configured: ${driverForms.join(' or ')}`)
-      .option('-d, --dry', 'check the configuration, print it without its secrets, and exit')
+      .option('--driver <url>', `store of the routes, instead of the configured one: ${driverForms.join(' or ')}`)
+      .option('-d, --dry', 'check the configuration, print it without secrets, and exit')
       .version(packageVersion(), '-V, --version', 'print the version')
       .helpOption('-h, --help', 'print this help')
       .helpCommand(false)
@@ -170,7 +170,7 @@ class Run {
     program
       .command('explain')
       .description('show which route a host takes, what was tried, and which backends are marked dead')
-      .argument('<host>', 'a host as a request names it')
+      .argument('<host>', 'a host as in a request')
       .option('--json', 'write one JSON object')
       .action((name: string) => {
         const host = parseHost(name);
@@ -184,7 +184,7 @@ class Run {
     route
       .command('list')
       .description('list every route')
-      .option('--json', 'write one JSON object a line')
+      .option('--json', 'write one JSON object per line')
       .action(() => this.withStore((store) => writeRoutes(listRoutes(store), this.out, this.options.json ?? false)));
     route
       .command('show')
@@ -194,24 +194,24 @@ class Run {
       .action((name: string) => this.run(showRoute(name), shownRouteReport));
     route
       .command('set')
-      .description('make a route, or replace its backends')
+      .description('create a route, or replace its backends')
       .argument('<host>', 'a host, *.domain or *')
       .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
-      .option('--id <name>', 'name of the virtual host, for logs; default: the one it has, else the host')
+      .option('--id <name>', 'name of the virtual host, for logs; default: its current name, else the host')
       .option(...json)
       .action((name: string, urls: string[]) =>
         this.run(setRoute(name, urls, this.options.id ?? null), writtenRouteReport, true),
       );
     route
       .command('add')
-      .description('add backends to a route, and make the route if it does not exist')
+      .description('add backends to a route; create the route if it does not exist')
       .argument('<host>', 'a host, *.domain or *')
       .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
       .option(...json)
       .action((name: string, urls: string[]) => this.run(addBackends(name, urls), addedBackendsReport, true));
     route
       .command('remove')
-      .description('take backends from a route, or the whole route where no URL is given')
+      .description('remove backends from a route, or the whole route if no URL is given')
       .argument('<host>', 'a host, *.domain or *')
       .argument('[url...]', 'backends, with or without their weight')
       .option(...json)
@@ -222,16 +222,16 @@ class Run {
     cert
       .command('list')
       .description('list every certificate in the store, without its key')
-      .option('--json', 'write one JSON object a line')
+      .option('--json', 'write one JSON object per line')
       .action(() =>
         this.withStore((store) => writeCertificates(listCertificates(store), this.out, this.options.json ?? false)),
       );
     cert
       .command('set')
-      .description('put a certificate and its key into the store, in the place of the one that is there')
+      .description('store a certificate and its key, replacing any existing one')
       .argument('<host>', 'a host, *.domain or *')
-      .requiredOption('--cert <file>', 'the certificate, PEM, followed by its chain')
-      .requiredOption('--key <file>', 'its private key, PEM')
+      .requiredOption('--cert <file>', 'PEM file of the certificate, followed by its chain')
+      .requiredOption('--key <file>', 'PEM file of its private key')
       .option('--json', 'write one JSON object')
       .action((name: string) => {
         const { cert: file = '', key = '' } = this.options;
@@ -239,7 +239,7 @@ class Run {
       });
     cert
       .command('remove')
-      .description('take a certificate and its key out of the store')
+      .description('remove a certificate and its key from the store')
       .argument('<host>', 'a host, *.domain or *')
       .option('--json', 'write one JSON object')
       .action((name: string) => this.run(removeCertificate(name), removedCertificateReport));
@@ -255,7 +255,7 @@ class Run {
   }
 
   private async serve(): Promise<void> {
-    // Defaults depend on it, and must not change with the user that the proxy becomes.
+    // Defaults depend on this, and must not change when the proxy changes its user.
     const isRoot = process.getuid?.() === 0;
     const loaded = this.load(isRoot);
     if (this.options.dry !== true) {
@@ -291,13 +291,13 @@ class Run {
     if (this.options.dry === true) {
       throw new HipacheError(
         'COMMAND_INVALID',
-        '--dry goes without a command: it checks what "hipache" would serve with',
+        '--dry does not combine with a command: it checks the configuration for serving',
       );
     }
     await withStore(this.host.openStore, this.locateStore(), create, use);
   }
 
-  /** With --driver alone no configuration is read: it would say nothing that a command needs. */
+  /** With --driver alone no configuration is read: it has nothing that a command needs. */
   private locateStore(): StoreLocator {
     const { config, driver } = this.options;
     if (driver !== undefined && config === undefined) return { driver: [checkedDriver(driver)], deadSet: 'auto' };
@@ -321,7 +321,7 @@ Examples:
   hipache explain app.example.com
   hipache cert set app.example.com --cert fullchain.pem --key privkey.pem
 
-Exit codes: 0 done; 1 it failed (the store, an address, a file); 2 wrong arguments or configuration; 3 not found.`;
+Exit codes: 0 success; 1 failure (the store, an address, a file); 2 wrong arguments or configuration; 3 not found.`;
 
 function checkedDriver(driver: string): string {
   if (isDriverUrl(driver)) return driver;

@@ -19,7 +19,7 @@ function mark(untilMs: number): DownMark {
   return { untilMs, sinceMs: nowMs - 18_000, reason: 'BACKEND_CONNECT_REFUSED', instance: 'web-1' };
 }
 
-test('the patterns are those of the lookup, in its order, to the one that matches', async () => {
+test('the patterns tried are those of the lookup, in order, up to the match', async () => {
   const routes = routesOf({ '*.example.com': host(['shop', 'http://x']), '*': host(['all', 'http://y']) });
   const explanation = await explainHost(parseHost('WWW.App.Example.com:8080'), routes, nowMs);
   assert.equal(explanation.host, 'www.app.example.com');
@@ -31,7 +31,7 @@ test('the patterns are those of the lookup, in its order, to the one that matche
   assert.equal(explanation.id, 'shop');
 });
 
-test('a dead mark is shown with its end, its reason and its instance', async () => {
+test('a dead mark is shown with its end, reason and instance', async () => {
   const routes = routesOf({
     'a.com': host(['a', 'http://x:1', 'http://y:22#weight=3', 'http://z'], {
       'http://y:22': mark(nowMs + 12_000),
@@ -55,10 +55,10 @@ test('a dead mark is shown with its end, its reason and its instance', async () 
   assert.match(text, /^ {10}2 {2}http:\/\/z {5}weight 1 {2}up$/m);
 });
 
-test('problems of the record are shown, and that no backend is left', async () => {
+test('problems of the record are shown, and if no backend is left', async () => {
   const text = async (record: StoredRoute) =>
     explanationText(await explainHost('a.com', routesOf({ 'a.com': record }), nowMs));
-  assert.match(await text(host(['a', 'ftp://x', 5])), /none that can be used[\s\S]*problems {2}backend 0 "ftp:\/\/x"/);
+  assert.match(await text(host(['a', 'ftp://x', 5])), /none usable[\s\S]*problems {2}backend 0 "ftp:\/\/x"/);
   const all = await text(
     host(['a', 'http://x', 'http://y'], { 'http://x': mark(nowMs + 1), 'http://y': mark(nowMs + 9) }),
   );
@@ -66,7 +66,7 @@ test('problems of the record are shown, and that no backend is left', async () =
   assert.match(await text(host(['a', 'http://x'], { 'http://x': mark(Number.MAX_VALUE) })), /The only backend/);
 });
 
-test('an empty record is passed over, one that cannot be read is not', async () => {
+test('an empty record is skipped, but not an unreadable one', async () => {
   const others = { '*.com': host(['id', 'http://x']) };
   const empty = await explainHost('a.com', routesOf({ ...others, 'a.com': host([]) }), nowMs);
   assert.equal(empty.matched, '*.com');

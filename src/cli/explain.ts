@@ -3,16 +3,16 @@ import type { ExplainedBackend, ExplainedMark, Explanation } from '../operations
 import { alignColumns, alignedLines } from './output.ts';
 import { duration, localTime } from './when.ts';
 
-/** The explanation for a person. */
+/** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
   const { host, tried, matched, id, backends, problems } = explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
-  if (matched === null) return `${alignColumns(rows)}No route matches: the proxy answers 400.\n`;
+  if (matched === null) return `${alignColumns(rows)}No route matches: the proxy responds with 400.\n`;
   rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
   const lines = backendLines(backends);
-  if (lines.length === 0) lines.push('none that can be used: the proxy answers 502');
+  if (lines.length === 0) lines.push('none usable: the proxy responds with 502');
   for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
   for (const [index, problem] of problems.entries()) rows.push([index === 0 ? 'problems' : '', printable(problem)]);
   const allDead = backends.length > 0 && backends.every((backend) => backend.dead !== null);
@@ -35,6 +35,6 @@ function deadText({ until, remainingMs, reason, instance }: ExplainedMark): stri
 }
 
 function whenAllDead(backends: readonly ExplainedBackend[]): string {
-  if (backends.length === 1) return 'The only backend is marked dead: it is tried nevertheless.';
-  return 'Every backend is marked dead: the one marked longest ago is tried nevertheless.';
+  if (backends.length === 1) return 'The only backend is marked dead: it is tried anyway.';
+  return 'Every backend is marked dead: the one marked longest ago is tried anyway.';
 }

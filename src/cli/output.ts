@@ -1,21 +1,21 @@
 import type { Writable } from 'node:stream';
 
-/** What a command has done or found: a text for a person, and the same as data. */
+/** The result of a command: as text for people, and as data. */
 export interface Report {
   readonly text: string;
   readonly json: unknown;
 }
 
 /**
- * The output of a command. A reader that goes away (`| head`) is not an error: from then on nothing is written and
- * `closed` is true. Waits while the reader is slow, so that a million lines are never held in memory.
+ * The output of a command. A reader that goes away (`| head`) is not an error: nothing is written from then on, and
+ * `closed` is true. It waits while the reader is slow, so that a million lines are never held in memory.
  */
 export class Output {
   private readonly stream: Writable;
   private hasEnded = false;
   private failure: Error | null = null;
 
-  /** Listens for errors of `stream` from now on, for as long as the stream lives. */
+  /** Handles errors of `stream` from now on, for as long as the stream exists. */
   constructor(stream: Writable) {
     this.stream = stream;
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -24,19 +24,19 @@ export class Output {
     });
   }
 
-  /** Whether nobody reads any more, so that there is no sense in going on. */
+  /** Whether the reader has gone, so that further output is pointless. */
   get closed(): boolean {
     return this.hasEnded;
   }
 
-  /** Writes, and resolves once more may be written. `flush` throws if it failed. */
+  /** Writes, and resolves once more can be written. If it failed, `flush` throws. */
   async write(text: string): Promise<void> {
     if (!this.hasEnded && !this.stream.write(text)) await this.written();
   }
 
   /**
-   * Resolves once everything written has left the process, or nobody reads it.
-   * @throws the error of the stream, such as a full disk; a reader that has gone is none.
+   * Resolves once everything written has left the process, or the reader has gone.
+   * @throws the stream's error, such as a full disk, but not if the reader has gone.
    */
   async flush(): Promise<void> {
     if (!this.hasEnded) await this.written();
@@ -44,14 +44,14 @@ export class Output {
   }
 
   private written(): Promise<void> {
-    // The callback is called on failure as well, after the `error` event.
+    // The callback is called on failure too, after the `error` event.
     return new Promise((resolve) => {
       this.stream.write('', () => resolve());
     });
   }
 }
 
-/** Columns, each as wide as its widest cell, two blanks between; no blanks at the ends of the lines. */
+/** Pads columns to their widest cell, two blanks apart, without blanks at the line ends. */
 export function alignedLines(rows: readonly (readonly string[])[], widthMax = 60): string[] {
   const widths: number[] = [];
   for (const row of rows) {

@@ -9,7 +9,7 @@ import {
 } from '../operations/routes.ts';
 import { alignColumns, alignedLines, type Output, type Report } from './output.ts';
 
-/** Writes routes: aligned lines, or one JSON object a line. Stops early once nobody reads any more. */
+/** Writes routes as aligned lines, or one JSON object per line. Stops early once the reader has gone. */
 export async function writeRoutes(
   pages: AsyncIterable<readonly ListedRoute[]>,
   output: Output,
@@ -20,7 +20,7 @@ export async function writeRoutes(
     if (asJson) {
       await output.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
     } else {
-      // Grows only, so that the pages of a long list stay aligned with each other.
+      // Never shrinks, so that the pages of a long list stay aligned.
       hostWidth = Math.max(hostWidth, ...rows.map(({ pattern }) => Math.min(pattern.length, 60)));
       const lines = rows.map(({ pattern, backends }) => [printable(pattern).padEnd(hostWidth), shownUrls(backends)]);
       await output.write(alignColumns(lines));
@@ -40,7 +40,7 @@ export function shownRouteReport(route: ShownRoute): Report {
     ...lines.map((line, row) => [row === 0 ? 'backends' : '', line]),
     ...problems.map((message, row) => [row === 0 ? 'problems' : '', printable(message)]),
   ];
-  if (backends.length === 0) rows.push(['backends', 'none that can be used']);
+  if (backends.length === 0) rows.push(['backends', 'none usable']);
   return { text: alignColumns(rows), json: route };
 }
 

@@ -9,7 +9,7 @@ export function localTime(epochMs: number): string {
   return `${local.toISOString().slice(0, 19)}${sign}${hours}:${minutes}`;
 }
 
-/** A length of time in its two largest units: `12 s`, `3 min 5 s`, `2 h 4 min`, `5 d`. Rounded up to seconds. */
+/** A duration in its two largest units: `12 s`, `3 min 5 s`, `2 h 4 min`, `5 d`. Rounded up to seconds. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   const parts = [
