@@ -17,7 +17,7 @@ const secureHost = 'secure.example';
 const workers = 2;
 const tunnelsEach = 4;
 
-/** One of the instances, with what its clients keep open throughout. */
+/** One of the instances, with the connections that its clients keep open throughout. */
 interface Instance {
   readonly home: HipacheHome;
   readonly proxy: HipacheProcess;
@@ -27,7 +27,7 @@ interface Instance {
   readonly load: SteadyLoad;
 }
 
-describe('two instances while Redis is away', () => {
+describe('two instances during a Redis outage', () => {
   let server: RedisServer;
   let authority: Authority;
   let one: HttpBackend;
@@ -80,7 +80,7 @@ describe('two instances while Redis is away', () => {
     const proxy = await home.serve();
     const clients = await WorkerClients.connect(proxy, secureHost);
     for (const host of [...hosts, tunnelHost]) await clients.bodies(host);
-    // Each handshake may meet another worker.
+    // Each handshake may reach another worker.
     await until('the certificate in every worker', async () => {
       (await handshake(proxy)).destroy();
       return (await metric(proxy, 'hipache_certificates')) === workers;
@@ -93,7 +93,7 @@ describe('two instances while Redis is away', () => {
     return { home, proxy, clients, tunnels, secure, load };
   }
 
-  /** A connection with TLS that verifies the certificate of the store. */
+  /** A TLS connection that verifies the store's certificate. */
   async function handshake({ output }: HipacheProcess): Promise<TLSSocket> {
     const port = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(output)?.[1]);
     const socket = connectTls({ host: '127.0.0.1', port, servername: secureHost, ca: authority.certificate });
@@ -114,7 +114,7 @@ describe('two instances while Redis is away', () => {
     }
   }
 
-  /** Everything that clients knew before is served by every worker, in every way, and the load goes on. */
+  /** Every worker still serves everything that clients knew, in every way, and the load continues. */
   async function assertServing(): Promise<void> {
     for (const { proxy, clients, tunnels, secure, load } of instances) {
       const { answered } = load;
@@ -131,11 +131,11 @@ describe('two instances while Redis is away', () => {
     }
   }
 
-  /** What was changed serves in every worker, and nobody has lost anything. */
+  /** Every worker serves what was changed, and nobody has lost anything. */
   async function assertRecovered(changed: readonly string[]): Promise<void> {
     await untilConnected(1);
     for (const { clients } of instances) for (const host of changed) await clients.untilAll(host, 'two');
-    // As the connections hear of changes again, so does what is written from now on.
+    // The connections get notifications again, so new changes arrive as well.
     await server.cli('lset', `frontend:${secureHost}`, '1', two.url);
     for (const { clients, tunnels, secure, load } of instances) {
       await clients.untilAll(secureHost, 'two');
@@ -147,7 +147,7 @@ describe('two instances while Redis is away', () => {
     }
   }
 
-  it('killed and started again', async () => {
+  it('killed and restarted', async () => {
     await server.kill();
     await untilConnected(0);
     await assertServing();
@@ -156,9 +156,9 @@ describe('two instances while Redis is away', () => {
     await assertRecovered([hosts[0] as string]);
   });
 
-  it('hung, and going on', async () => {
+  it('hung and resumed', async () => {
     server.freeze();
-    // Made while it hangs: it is what the server finds first when it goes on.
+    // Written while it hangs: the server finds this first when it resumes.
     const changed = server.cli('lset', `frontend:${hosts[1]}`, '1', two.url);
     await untilConnected(0);
     await assertServing();
@@ -167,7 +167,7 @@ describe('two instances while Redis is away', () => {
     await assertRecovered([hosts[1] as string]);
   });
 
-  it('refusing the password, and taking it again', async () => {
+  it('refusing the password, then accepting it again', async () => {
     await server.cli('config', 'set', 'requirepass', 'other');
     await server.cli('-a', 'other', 'client', 'kill', 'type', 'normal', 'skipme', 'yes');
     await untilConnected(0);

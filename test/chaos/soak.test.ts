@@ -15,11 +15,11 @@ import { workerPids } from '../helpers/workers.ts';
 
 const rounds = 12;
 const eachPerRound = 40;
-/** After the first rounds the caches and pools are what they will be. */
+/** After the first rounds, the caches and pools have their final sizes. */
 const warmUpRounds = 4;
 const growthBytesMax = 24 * 1024 ** 2;
 
-/** What clients and backends do to a proxy over weeks, in a minute: everything has to be given back. */
+/** What clients and backends do to a proxy over weeks, in a minute: the proxy must release everything. */
 describe('a proxy under clients and backends that come and go', () => {
   let home: HipacheHome;
   let good: HttpBackend;
@@ -30,7 +30,7 @@ describe('a proxy under clients and backends that come and go', () => {
 
   beforeEach(async () => {
     home = new HipacheHome();
-    // A client that has only half closed, as far as can be told, is waited for that long.
+    // How long the proxy waits for a client that may only have half-closed.
     authority = new Authority();
     const { certificateFile: cert, keyFile: key } = authority.issue(['good.example']);
     home.configure(
@@ -62,7 +62,7 @@ describe('a proxy under clients and backends that come and go', () => {
     authority.dispose();
   });
 
-  it('gives back every descriptor, and grows no more after its first rounds', async () => {
+  it('releases every descriptor, and stops growing after the first rounds', async () => {
     const { port } = proxy;
     await ask(port, 'good.example');
     const [worker] = workerPids(proxy.pid) as [number];
@@ -112,7 +112,7 @@ async function misbehave(port: number, count: number): Promise<RawClient> {
   return client;
 }
 
-/** One of the ways in which clients of TLS leave. */
+/** One of the ways in which TLS clients leave. */
 async function leaveTls(port: number, count: number): Promise<void> {
   const plain = connectPlain(port, '127.0.0.1');
   plain.on('error', () => {});
@@ -156,7 +156,7 @@ function tlsPortOf(proxy: HipacheProcess): number {
   return Number(/listening on https:[^\s]*:(\d+)/.exec(proxy.output)?.[1] ?? 0);
 }
 
-/** Connections of clients that the process still has, by the kernel's table. */
+/** Client connections that the process still has, according to the kernel. */
 function openSockets(pid: number, ports: readonly number[]): number {
   const inodes = new Set<string>();
   for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n')) {

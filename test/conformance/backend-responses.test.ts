@@ -4,14 +4,14 @@ import { values } from '../helpers/reference-parser.ts';
 import { get, Rig, request, response } from '../helpers/rig.ts';
 import { until } from '../helpers/until.ts';
 
-describe('case 18: bytes on an idle connection to a backend', () => {
+describe('case 18: bytes on an idle backend connection', () => {
   const surplus: Record<string, string> = {
     'a whole response (CVE-2026-48931)': response('poison'),
     'a single byte': '\n',
     '408 as some servers send it': 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n',
   };
   for (const [name, bytes] of Object.entries(surplus)) {
-    test(`${name}: the connection is destroyed, the bytes never read as a response`, async (t) => {
+    test(`${name}: the connection is destroyed, and the bytes are never read as a response`, async (t) => {
       const rig = await Rig.start(t);
       rig.backend.serve(() => response('first'));
       const client = await rig.send(get('/1'));
@@ -29,7 +29,7 @@ describe('case 18: bytes on an idle connection to a backend', () => {
   }
 });
 
-/** What a client of 1.1 gets for a GET that the backend answers with `sent`, on a connection that both keep open. */
+/** What an HTTP/1.1 client gets for a GET that the backend answers with `sent`, on a connection that both keep open. */
 async function toGet(
   t: TestContext,
   sent: string,
@@ -47,7 +47,7 @@ async function toGet(
   return { rig, received, statuses };
 }
 
-describe('case 19: a response is refused with 502, and its connection never used again, that has', () => {
+describe('case 19: a response is refused with 502, and its connection is not reused, if it has', () => {
   const invalid: Record<string, string> = {
     'a length and a coding': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     'a coding and a length': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n',
@@ -87,7 +87,7 @@ describe('case 19: a response is refused with 502, and its connection never used
       );
       assert.match(received, /\r\nx-hipache-error: BACKEND_RESPONSE_INVALID\r\n/);
       assert.doesNotMatch(received, /Set-Cookie|late/);
-      // Not asked again, nor marked: it did response.
+      // It is neither asked again nor marked, because it did respond.
       assert.equal(rig.backend.requests.length, 2);
       assert.equal(rig.backend.peers.length, 2);
     });
@@ -95,7 +95,7 @@ describe('case 19: a response is refused with 502, and its connection never used
 });
 
 describe('case 19: informational responses', () => {
-  test('are relayed as they come, up to their limit', async (t) => {
+  test('are relayed as they arrive, up to their limit', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
     const peer = await rig.backend.peer();
@@ -123,7 +123,7 @@ describe('case 19: informational responses', () => {
   });
 });
 
-describe('case 19: a body behind a response that has none never reaches the client', () => {
+describe('case 19: a body after a response that has none never reaches the client', () => {
   const bodiless: Record<string, [string, string]> = {
     '204 with a length': ['GET', 'HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\npoison'],
     '204 with chunks': ['GET', 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npoison\r\n0\r\n\r\n'],
@@ -145,7 +145,7 @@ describe('case 19: a body behind a response that has none never reaches the clie
     });
   }
 
-  test('and the length that goes with 304 and HEAD does, with 204 not', async (t) => {
+  test('and the length passes with 304 and HEAD, but not with 204', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(({ startLine }) => {
       if (startLine.includes('/204')) return 'HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n';
@@ -163,7 +163,7 @@ describe('case 19: a body behind a response that has none never reaches the clie
   });
 });
 
-describe('case 19: a body that is cut short is seen by the client as a reset', () => {
+describe('case 19: a truncated body is visible to the client as a reset', () => {
   const truncated: Record<string, string> = {
     'in its length': 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello',
     'before any byte of it': 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n',
@@ -211,7 +211,7 @@ describe('case 19: a body that is cut short is seen by the client as a reset', (
     });
   }
 
-  test('also one up to the end of the connection that ends with a reset', async (t) => {
+  test('even one that ends with the connection, if that is reset', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
     const peer = await rig.backend.peer();
@@ -232,7 +232,7 @@ describe('case 20: bytes beyond the length of a response', () => {
     'behind a length of 0': 'HTTP/1.1 200 hello\r\nContent-Length: 0\r\n\r\npoison!',
   };
   for (const [name, sent] of Object.entries(surplus)) {
-    test(`${name}: never reach the client, and the connection is not used again`, async (t) => {
+    test(`${name}: never reach the client, and the connection is not reused`, async (t) => {
       const { rig, received, statuses } = await toGet(t, sent);
       assert.match(received, /hello/);
       assert.doesNotMatch(received, /poison|!/);
@@ -241,7 +241,7 @@ describe('case 20: bytes beyond the length of a response', () => {
     });
   }
 
-  test('in a later packet: the same', async (t) => {
+  test('not even in a later packet', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/'));
     const peer = await rig.backend.peer();
@@ -255,7 +255,7 @@ describe('case 20: bytes beyond the length of a response', () => {
   });
 });
 
-describe('case 23: an Upgrade to anything but websocket is not forwarded, and the request is one like any other', () => {
+describe('case 23: an Upgrade to anything but websocket is not forwarded, and the request is an ordinary one', () => {
   for (const protocol of ['h2c', 'TLS/1.0', 'foo']) {
     test(protocol, async (t) => {
       const rig = await Rig.start(t);

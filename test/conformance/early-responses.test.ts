@@ -6,12 +6,12 @@ import { TestProxy } from '../helpers/test-proxy.ts';
 
 const bodyBytes = 5_000_000;
 
-describe('a backend that answers before it has read the body', () => {
+describe('a backend that responds before it has read the body', () => {
   for (const [how, end] of [
     ['and closes with the rest unread, so that writing to it fails', 'close'],
     ['and says that it will send no more', 'end'],
   ] as const) {
-    test(`${how}: the client gets the response, and nobody is marked (case 9, CVE-2025-4366)`, async (t) => {
+    test(`${how}: the client gets the response, and no backend is marked (case 9, CVE-2025-4366)`, async (t) => {
       const { proxy, backends } = await start(t);
       for (const one of backends) {
         one.onBytes((peer) => {
@@ -33,7 +33,7 @@ describe('a backend that answers before it has read the body', () => {
     });
   }
 
-  test('a reset in the middle of an upload marks nobody, since a client could bring it about', async (t) => {
+  test('a reset during an upload marks no backend, because a client could provoke it', async (t) => {
     const { proxy, backends } = await start(t);
     for (const one of backends) one.onBytes((peer) => peer.socket.resetAndDestroy());
     const client = await RawClient.connect(proxy.port);

@@ -9,14 +9,14 @@ import { until } from '../helpers/until.ts';
 const peer = '::ffff:127.0.0.1';
 const trusting: RigOptions = { settings: { trustedProxies: trusted('127.0.0.1') } };
 
-/** The one request that reached the backend. */
+/** The only request that reached the backend. */
 function arrived(rig: Rig): ReferenceMessage {
   const { requests } = rig.backend;
   assert.equal(requests.length, 1);
   return requests[0] as ReferenceMessage;
 }
 
-/** The fields that say who the client is, under any spelling, by lower-case name. */
+/** The fields that identify the client, in any spelling, by lower-case name. */
 function identity(message: ReferenceMessage): Record<string, string[]> {
   const found: Record<string, string[]> = {};
   for (const [name, value] of message.fields) {
@@ -36,7 +36,7 @@ const own = {
   'x-forwarded-port': ['80'],
 };
 
-describe('case 13: what a Connection field names is stripped before our fields are added', () => {
+describe('case 13: the fields named by Connection are removed before the fields of the proxy are added', () => {
   const nominations = [
     'X-Forwarded-For, X-Real-IP, Host',
     'x-forwarded-for',
@@ -81,7 +81,7 @@ describe('case 13: what a Connection field names is stripped before our fields a
     });
   }
 
-  test('the fields that it may name are gone, with the hop-by-hop ones that it need not', async (t) => {
+  test('the fields that it may name are removed, and so are the hop-by-hop ones that it need not name', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('ok'));
     const client = await rig.send(
@@ -104,7 +104,7 @@ describe('case 13: what a Connection field names is stripped before our fields a
   });
 });
 
-describe('case 14: from an untrusted peer nothing is taken of', () => {
+describe('case 14: an untrusted peer cannot pass on', () => {
   const forged = [
     'X-Forwarded-For: 6.6.6.6',
     'x-forwarded-for: 6.6.6.6',
@@ -136,7 +136,7 @@ describe('case 14: from an untrusted peer nothing is taken of', () => {
     });
   }
 
-  test('X-Request-Id, traceparent and tracestate: they are made anew', async (t) => {
+  test('X-Request-Id, traceparent and tracestate, which are created anew', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('ok'));
     const client = await rig.send(
@@ -234,7 +234,7 @@ describe('case 15: the Host', () => {
     'of https': ['https://a.test/x', 'a.test', '/x'],
   };
   for (const [name, [target, host, path]] of Object.entries(absolute)) {
-    test(`agrees with an absolute target ${name}, which reaches the backend in origin-form`, async (t) => {
+    test(`can agree with an absolute target ${name}, which reaches the backend in origin-form`, async (t) => {
       const rig = await Rig.start(t);
       rig.backend.serve(() => response('ok'));
       const client = await rig.send(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
@@ -255,7 +255,7 @@ describe('case 15: the Host', () => {
     'another scheme': 'GET ftp://a.test/ HTTP/1.1',
   };
   for (const [name, startLine] of Object.entries(differing)) {
-    test(`is refused beside an absolute target with ${name}`, async (t) => {
+    test(`is refused with an absolute target with ${name}`, async (t) => {
       const rig = await Rig.start(t);
       const client = await rig.send(request(startLine));
       await client.untilEnded();
@@ -265,7 +265,7 @@ describe('case 15: the Host', () => {
     });
   }
 
-  test('is taken from an absolute target of HTTP/1.0 without the field, and given to the backend', async (t) => {
+  test('is taken from an HTTP/1.0 absolute target if the field is missing, and sent to the backend', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('ok'));
     const client = await rig.send('GET http://a.test/x HTTP/1.0\r\n\r\n');
@@ -275,7 +275,7 @@ describe('case 15: the Host', () => {
     assert.deepEqual(values(fields, 'host'), ['a.test']);
   });
 
-  test('with an absolute target of no path is OPTIONS *', async (t) => {
+  test('with an absolute target without a path is OPTIONS *', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('ok'));
     const client = await rig.send(`OPTIONS http://a.test HTTP/1.1\r\nHost: a.test\r\n\r\n`);
@@ -283,7 +283,7 @@ describe('case 15: the Host', () => {
     assert.equal(arrived(rig).startLine, 'OPTIONS * HTTP/1.1');
   });
 
-  test('of 10,000 random names leaves no more negativeEntries than their limit', async (t) => {
+  test('of 10,000 random names leaves no more negativeEntries than the limit', async (t) => {
     const reads = { patterns: 0 };
     const routes = new RouteCache({
       store: {
@@ -312,7 +312,7 @@ describe('case 15: the Host', () => {
   });
 });
 
-test('case 17: fields named __proto__ and constructor are fields like any other', async (t) => {
+test('case 17: fields named __proto__ and constructor are ordinary fields', async (t) => {
   const rig = await Rig.start(t);
   rig.backend.serve(() => response('ok', '200 OK', '__proto__: a', 'constructor: b', 'toString: c'));
   const lines = [

@@ -5,7 +5,7 @@ import { get, Rig, request, response } from '../helpers/rig.ts';
 import { until, untilStill } from '../helpers/until.ts';
 
 describe('case 29: slow clients', () => {
-  test('a head that is never completed is answered with 408, and the connection closed', async (t) => {
+  test('a head that is never completed gets 408, and the connection is closed', async (t) => {
     const rig = await Rig.start(t, { settings: { headTimeoutMs: 300 } });
     const client = await rig.send('GET / HTTP/1.1\r\nHost: a.test\r\n');
     await client.untilEnded();
@@ -14,7 +14,7 @@ describe('case 29: slow clients', () => {
     assert.equal(rig.backend.peers.length, 0);
   });
 
-  test('a head that goes on drop by drop is answered with 408 all the same', async (t) => {
+  test('a head that trickles in gets 408 as well', async (t) => {
     const rig = await Rig.start(t, { settings: { headTimeoutMs: 600 } });
     const client = await rig.send('GET / HTTP/1.1\r\nHost: a.test\r\nX: ');
     await until('the response', () => {
@@ -24,7 +24,7 @@ describe('case 29: slow clients', () => {
     assert.deepEqual(client.statuses, [408]);
   });
 
-  test('so is the head of a later request', async (t) => {
+  test('so does the head of a later request', async (t) => {
     const rig = await Rig.start(t, { settings: { headTimeoutMs: 300 } });
     rig.backend.serve(() => response('ok'));
     const client = await rig.send(`${get('/')}GET / HTTP/1.1\r\n`);
@@ -32,7 +32,7 @@ describe('case 29: slow clients', () => {
     assert.deepEqual(client.statuses, [200, 408]);
   });
 
-  test('a connection on which nothing, or an empty line, ever comes is closed without a response', async (t) => {
+  test('a connection on which nothing or only an empty line arrives is closed without a response', async (t) => {
     const rig = await Rig.start(t, { settings: { headTimeoutMs: 300 } });
     const silent = await rig.client();
     const blank = await rig.send('\r\n');
@@ -49,7 +49,7 @@ describe('case 29: slow clients', () => {
     assert.deepEqual(client.statuses, [200]);
   });
 
-  test('a body that stops is answered with 408, and both connections end', async (t) => {
+  test('a body that stops gets 408, and both connections end', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 300 } });
     const client = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 10')}hello`);
     const peer = await rig.backend.peer();
@@ -59,7 +59,7 @@ describe('case 29: slow clients', () => {
     assert.match(peer.received, /\r\n\r\nhello$/);
   });
 
-  test('a client that does not read is cut off, with its backend connection', async (t) => {
+  test('a client that does not read is cut off, along with its backend connection', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 300 } });
     const client = await rig.client();
     client.socket.pause();
@@ -76,7 +76,7 @@ describe('case 29: slow clients', () => {
     assert.equal(rig.proxy.ended[0]?.errorDetail, 'stopped reading');
   });
 
-  test('a client that reads slowly, but reads, is served', async (t) => {
+  test('a client that reads slowly is served', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 3000, writeBufferBytesMax: 16_384 } });
     const client = await rig.client();
     client.socket.pause();
@@ -93,7 +93,7 @@ describe('case 29: slow clients', () => {
   });
 });
 
-/** Lets the client take so many bytes every 100 ms, and counts them. */
+/** Lets the client read this many bytes every 100 ms, and counts them. */
 function slowly(client: RawClient, bytesPerTurn: number): { bytes: number } {
   const counted = { bytes: 0 };
   let allowed = bytesPerTurn;
@@ -112,7 +112,7 @@ function slowly(client: RawClient, bytesPerTurn: number): { bytes: number } {
   return counted;
 }
 
-describe('case 29: what is too large', () => {
+describe('case 29: oversized messages', () => {
   const head = (bytes: number): string => {
     const lines = get('/refused', 'X: ');
     return get('/refused', `X: ${'x'.repeat(bytes - lines.length)}`);
@@ -131,7 +131,7 @@ describe('case 29: what is too large', () => {
     assert.equal(rig.backend.requests.length, 1);
   });
 
-  test('a field that never ends gets 431', async (t) => {
+  test('an endless field gets 431', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(`GET / HTTP/1.1\r\nX: ${'x'.repeat(40_000)}`);
     await client.untilEnded();
@@ -160,7 +160,7 @@ describe('case 29: what is too large', () => {
     assert.equal(rig.backend.requests.length, 1);
   });
 
-  test('a target that never ends gets 414, a method that never ends 400 or 431', async (t) => {
+  test('an endless target gets 414, an endless method 400 or 431', async (t) => {
     const rig = await Rig.start(t);
     const endless = await rig.send(`GET /${'x'.repeat(60_000)}`);
     await endless.untilEnded();
@@ -170,7 +170,7 @@ describe('case 29: what is too large', () => {
     assert.deepEqual(method.statuses, [431]);
   });
 
-  test('trailers that never end get 400', async (t) => {
+  test('endless trailers get 400', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(
       `${request('POST / HTTP/1.1', 'Transfer-Encoding: chunked')}0\r\nX: ${'y'.repeat(40_000)}`,
@@ -180,7 +180,7 @@ describe('case 29: what is too large', () => {
   });
 });
 
-describe('case 29: very many', () => {
+describe('case 29: very many clients', () => {
   test('2000 idle connections are held while another is served, and leave nothing behind', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('ok'));
@@ -194,7 +194,7 @@ describe('case 29: very many', () => {
     assert.equal(counters.requestsInFlight, 0);
   });
 
-  test('connections beyond the limit are closed at once, and accepted again when others have gone', async (t) => {
+  test('connections beyond the limit are closed at once, and accepted again once others have gone', async (t) => {
     const rig = await Rig.start(t, { settings: { connectionsMax: 2 } });
     rig.backend.serve(() => response('ok'));
     const { counters } = rig.proxy.dataPlane;
@@ -232,7 +232,7 @@ describe('case 29: very many', () => {
     assert.doesNotMatch(rig.backend.received, /\/2/);
   });
 
-  test('a host with a policy of its own is held to that, and no other host', async (t) => {
+  test('a host with its own policy is subject to that, and no other host is', async (t) => {
     const rig = await Rig.start(t);
     const urls = [`http://127.0.0.1:${rig.backend.port}`];
     rig.proxy.route('small.test', urls, 'small', { requestsMax: 1 });
@@ -247,8 +247,8 @@ describe('case 29: very many', () => {
   });
 });
 
-describe('case 11: a pipeliner that never reads', () => {
-  test('is not read from any more: neither its requests nor their responses pile up', async (t) => {
+describe('case 11: a client that pipelines and never reads', () => {
+  test('is no longer read: neither its requests nor their responses pile up', async (t) => {
     const rig = await Rig.start(t);
     const body = 'x'.repeat(100_000);
     rig.backend.serve(() => response(body));
@@ -264,7 +264,7 @@ describe('case 11: a pipeliner that never reads', () => {
     assert.ok(client.socket.writableLength > 0);
     const asked = counters.requests;
     assert.ok(counters.requestsInFlight <= 1);
-    // It reads: everything goes on, in order.
+    // The client reads: everything continues, in order.
     client.socket.resume();
     await until('more requests', () => counters.requests > asked + 10);
   });

@@ -7,7 +7,7 @@ import { until } from '../helpers/until.ts';
 
 const next = get('/next');
 
-/** Sends `text` and a second request behind it; both must arrive as two requests, and both be answered. */
+/** Sends `text` followed by a second request. Both must arrive as two requests and get responses. */
 async function exchange(t: TestContext, text: string): Promise<ReferenceMessage> {
   const rig = await Rig.start(t);
   rig.backend.serve(({ startLine }) => response(startLine.startsWith('HEAD') ? '' : `to ${startLine}`));
@@ -35,7 +35,7 @@ describe('case 8: a body reaches the backend, and the next request is framed, wi
 
     test(`${method} and a length`, async (t) => {
       const sent = request(`${method} /first HTTP/1.1`, 'Content-Length: 29');
-      // What the body looks like makes no difference.
+      // The content of the body makes no difference.
       const { body, chunked } = await exchange(t, `${sent}GET /smuggled HTTP/1.1\r\nHost: `.slice(0, sent.length + 29));
       assert.equal(body, 'GET /smuggled HTTP/1.1\r\nHost:');
       assert.equal(chunked, false);
@@ -64,7 +64,7 @@ describe('case 8: a body reaches the backend, and the next request is framed, wi
   });
 });
 
-test('case 6: one empty line before a request is passed over', async (t) => {
+test('case 6: one empty line before a request is skipped', async (t) => {
   const rig = await Rig.start(t);
   rig.backend.serve(({ startLine }) => response(`to ${startLine}`));
   const client = await rig.send(`\r\n${get('/first')}\r\n${next}`);
@@ -99,7 +99,7 @@ describe('case 9: Expect', () => {
     assert.equal(rig.backend.peers.length, 1);
   });
 
-  test('something else is answered with 417, and nothing forwarded', async (t) => {
+  test('anything else gets 417, and nothing is forwarded', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(request('PUT / HTTP/1.1', 'Expect: 200-ok', 'Content-Length: 5'));
     await client.untilEnded();
@@ -107,7 +107,7 @@ describe('case 9: Expect', () => {
     assert.equal(rig.backend.received, '');
   });
 
-  test('both 100-continue and something else is answered with 417', async (t) => {
+  test('both 100-continue and something else get 417', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(
       `${request('PUT / HTTP/1.1', 'Expect: 100-continue', 'Expect: x', 'Content-Length: 5')}hello`,
@@ -118,7 +118,7 @@ describe('case 9: Expect', () => {
   });
 
   for (const status of ['200 OK', '401 Unauthorized', '413 Content Too Large', '417 Expectation Failed']) {
-    test(`a backend that answers ${status} at once, with the body unread, is not used again (CVE-2025-4366, CVE-2025-32094)`, async (t) => {
+    test(`a backend that responds with ${status} before reading the body is not reused (CVE-2025-4366, CVE-2025-32094)`, async (t) => {
       const rig = await Rig.start(t);
       const client = await rig.send(expecting);
       const peer = await rig.backend.peer();
@@ -126,7 +126,7 @@ describe('case 9: Expect', () => {
       peer.send(response('early', status));
       await client.expect('early');
       await peer.untilClosed();
-      // Bytes that follow are the body, or not: nobody may take them for a request.
+      // The bytes that follow are or are not the body: nobody may take them for a request.
       client.send(`GET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n`);
       await client.untilEnded();
       assert.deepEqual(client.statuses, [Number(status.slice(0, 3))]);
@@ -139,7 +139,7 @@ describe('case 9: Expect', () => {
     });
   }
 
-  test('a backend that answers in the middle of a body is not used again, and the rest is dropped', async (t) => {
+  test('a backend that responds within a body is not reused, and the rest is dropped', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(`${request('POST / HTTP/1.1', 'Content-Length: 1000')}part`);
     const peer = await rig.backend.peer();
@@ -153,7 +153,7 @@ describe('case 9: Expect', () => {
     assert.equal(rig.backend.received.endsWith('part'), true);
   });
 
-  test('on HTTP/1.0 100-continue means nothing: not forwarded, no 100 sent', async (t) => {
+  test('in HTTP/1.0, 100-continue means nothing: it is not forwarded, and no 100 is sent', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(`${request('PUT / HTTP/1.0', 'Expect: 100-continue', 'Content-Length: 5')}hello`);
     const peer = await rig.backend.peer();
@@ -165,7 +165,7 @@ describe('case 9: Expect', () => {
   });
 });
 
-describe('case 10: of the trailers of a request', () => {
+describe('case 10: request trailers', () => {
   const trailers = [
     'Content-Length: 5',
     'Transfer-Encoding: chunked',
@@ -186,7 +186,7 @@ describe('case 10: of the trailers of a request', () => {
     'X-Debug: 1',
   ];
 
-  test('those that frame, route or authorise are dropped, and the others kept', async (t) => {
+  test('those for framing, routing or authorisation are dropped, and the others kept', async (t) => {
     const sent = request('POST /first HTTP/1.1', 'Transfer-Encoding: chunked', 'Trailer: X-Checksum');
     const all = [...trailers, 'X-Checksum: abc', '__proto__: y'].map((line) => `${line}\r\n`).join('');
     const message = await exchange(t, `${sent}5\r\nhello\r\n0\r\n${all}\r\n`);
@@ -231,7 +231,7 @@ describe('case 11: pipelined requests', () => {
     );
   }
 
-  test('are answered in their order, and each framed as sent', async (t) => {
+  test('are answered in order, and each is framed as sent', async (t) => {
     await check(t, async (rig) => {
       const client = await rig.send(pipeline);
       await client.untilEnded();
@@ -239,7 +239,7 @@ describe('case 11: pipelined requests', () => {
     });
   });
 
-  test('may come byte by byte', async (t) => {
+  test('can arrive byte by byte', async (t) => {
     await check(t, async (rig) => {
       const client = await rig.client();
       for (const byte of pipeline) {
@@ -252,12 +252,12 @@ describe('case 11: pipelined requests', () => {
     });
   });
 
-  test('may be split at every byte', async (t) => {
+  test('can be split at every byte', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(({ startLine }) => response(`<${startLine}>`));
     for (let split = 1; split < pipeline.length; split++) {
       const client = await rig.send(pipeline.slice(0, split));
-      // What was sent first has been taken before the rest comes.
+      // The first part has been read before the rest arrives.
       await until('the connection', () => rig.proxy.dataPlane.counters.clientConnections === split);
       await new Promise(setImmediate);
       client.send(pipeline.slice(split));
@@ -272,7 +272,7 @@ describe('case 11: pipelined requests', () => {
     for (const peer of rig.backend.peers) readRequests(peer.received);
   });
 
-  test('a slow first response holds up the second request, which is not sent before it', async (t) => {
+  test('a slow first response delays the second request, which is not sent before it', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/1') + get('/2'));
     const peer = await rig.backend.peer();
@@ -288,13 +288,13 @@ describe('case 11: pipelined requests', () => {
   });
 });
 
-describe('case 12: clients of HTTP/1.0', () => {
+describe('case 12: HTTP/1.0 clients', () => {
   const old = 'GET /old HTTP/1.0\r\nHost: a.test\r\n\r\n';
   const kept = 'GET /old HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\n\r\n';
   const chunkedResponse =
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n';
 
-  test('without keep-alive get their response as 1.0, and the end', async (t) => {
+  test('without keep-alive get an HTTP/1.0 response, and the end', async (t) => {
     const rig = await Rig.start(t);
     rig.backend.serve(() => response('hello'));
     const client = await rig.send(old + old);
@@ -316,7 +316,7 @@ describe('case 12: clients of HTTP/1.0', () => {
   });
 
   for (const [name, sent] of Object.entries({ 'without keep-alive': old, 'with keep-alive': kept })) {
-    test(`${name} get a chunked response without its chunks and trailers, up to the end of the connection`, async (t) => {
+    test(`${name} get a chunked response without chunks and trailers, up to the end of the connection`, async (t) => {
       const rig = await Rig.start(t);
       rig.backend.serve(() => chunkedResponse);
       const client = await rig.send(sent);

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { get, Rig, request, response } from '../helpers/rig.ts';
 
-/** What an attacker would have a backend, or the proxy, take for a request of its own. */
+/** What an attacker wants a backend, or the proxy, to take for a separate request. */
 const smuggled = get('/smuggled');
 
-/** Head lines behind the Host, or whole requests where they begin with a start line; each case stands alone. */
+/** Head lines after the Host, or whole requests if they begin with a start line. The cases are independent. */
 type Cases = Readonly<Record<string, string>>;
 
 const post = (...lines: readonly string[]): string => request('POST /refused HTTP/1.1', ...lines);
@@ -171,7 +171,7 @@ const connections: Cases = {
   'no token': post('Connection: a b'),
 };
 
-/** Sends `text` with a request behind it: one response, the end, and not a byte to the backend. */
+/** Sends `text` followed by a request: one response, the end, and not a byte for the backend. */
 async function assertRefused(t: TestContext, text: string, status = 400): Promise<void> {
   const rig = await Rig.start(t);
   rig.backend.serve(() => response('served'));
@@ -179,7 +179,7 @@ async function assertRefused(t: TestContext, text: string, status = 400): Promis
   await client.untilEnded();
   assert.deepEqual(client.statuses, [status]);
   assert.match(client.received, /\r\nconnection: close\r\n/);
-  // Had anything reached the backend, it had before what is asked now.
+  // Anything for the backend would have arrived before this request.
   const other = await rig.send(get('/after'));
   await other.expect('served');
   assert.ok(rig.backend.received.startsWith('GET /after HTTP/1.1\r\n'), JSON.stringify(rig.backend.received));
@@ -220,7 +220,7 @@ describeRefused(
   505,
 );
 
-describe('what comes in pieces is refused as what comes whole', () => {
+describe('requests in pieces are refused like whole ones', () => {
   const cases: Cases = {
     'case 1': lengthWithCoding['length first'] as string,
     'case 3': codings['chunked, identity'] as string,
@@ -241,7 +241,7 @@ describe('what comes in pieces is refused as what comes whole', () => {
   }
 });
 
-describe('case 5: where the head is on its way already, a broken chunk ends both connections', () => {
+describe('case 5: if the head has already been forwarded, a broken chunk ends both connections', () => {
   const cases: Cases = {
     'a size of +5': '+5\r\nhello\r\n0\r\n\r\n',
     'LF alone behind the data': '5\r\nhello\n0\r\n\r\n',
@@ -258,7 +258,7 @@ describe('case 5: where the head is on its way already, a broken chunk ends both
       await client.untilEnded();
       assert.deepEqual(client.statuses, [400]);
       await peer.untilClosed();
-      // No last chunk: the backend can see that the body is not whole.
+      // There is no last chunk: the backend can see that the body is incomplete.
       assert.match(peer.received, /\r\n\r\n3\r\nabc\r\n(5\r\nhello\r\n)?$/);
       assert.equal(rig.backend.peers.length, 1);
     });

@@ -14,7 +14,7 @@ before(() => {
 
 after(() => authority.dispose());
 
-describe('backends with TLS', () => {
+describe('TLS backends', () => {
   async function backend(t: TestContext, issued: Issued, seen: string[] = []): Promise<number> {
     const server = createServer({ key: issued.key, cert: issued.certificate }, (socket) => {
       seen.push(String((socket as TLSSocket & { servername: string | false }).servername));
@@ -32,7 +32,7 @@ describe('backends with TLS', () => {
     return (server.address() as { port: number }).port;
   }
 
-  test('are verified, by name or address, and asked for by the name given', async (t) => {
+  test('are verified by name or address, and asked for by the given name', async (t) => {
     const rig = await Rig.start(t, { backendTls: backendTls([authority.certificateFile], true) });
     const seen: string[] = [];
     const port = await backend(t, authority.issue(['127.0.0.1', 'localhost', 'inner.test']), seen);
@@ -48,7 +48,7 @@ describe('backends with TLS', () => {
     assert.deepEqual(seen, ['false', 'localhost', 'inner.test']);
   });
 
-  test('sessions with them are resumed', async (t) => {
+  test('resume sessions', async (t) => {
     const rig = await Rig.start(t, {
       backendTls: backendTls([authority.certificateFile], true),
       settings: { backendKeepAlive: false },
@@ -61,7 +61,7 @@ describe('backends with TLS', () => {
     }
   });
 
-  test('that are not trusted, expired, of another name, or without TLS give 502, and are marked', async (t) => {
+  test('that are untrusted, expired, without TLS or of another name give 502, and are marked', async (t) => {
     const rig = await Rig.start(t, {
       backendTls: backendTls([authority.certificateFile], true),
       settings: { retriesMax: 0 },
@@ -91,14 +91,14 @@ describe('backends with TLS', () => {
     );
   });
 
-  test('are not verified where that is switched off', async (t) => {
+  test('are not verified if verification is off', async (t) => {
     const rig = await Rig.start(t, { backendTls: backendTls([], false) });
     rig.proxy.route('b.test', [`https://127.0.0.1:${await backend(t, authority.issue(['other.test']))}`]);
     const client = await rig.send('GET / HTTP/1.1\r\nHost: b.test\r\n\r\n');
     await client.expect(/^HTTP\/1\.1 200 /);
   });
 
-  test('that answer before they have read the body, and close: the client gets the response (CVE-2025-4366)', async (t) => {
+  test('can respond before they have read the body, and close: the client gets the response (CVE-2025-4366)', async (t) => {
     const rig = await Rig.start(t, { backendTls: backendTls([authority.certificateFile], true) });
     const issued = authority.issue(['127.0.0.1']);
     const server = createServer({ key: issued.key, cert: issued.certificate }, (socket) => {

@@ -10,7 +10,7 @@ import { get, Rig } from '../helpers/rig.ts';
 import { TlsRig } from '../helpers/tls-rig.ts';
 import { until } from '../helpers/until.ts';
 
-/** What goes wrong with TLS once it is spoken: noticed at once, and the other side is told. */
+/** TLS failures after the handshake: the proxy notices them at once and tells the other side. */
 
 let authority: Authority;
 let own: Issued;
@@ -22,12 +22,12 @@ before(() => {
 
 after(() => authority.dispose());
 
-/** A record of application data that nobody has the key of. */
+/** A record of application data under an unknown key. */
 const broken = Buffer.from(`1703030020${'00'.repeat(32)}`, 'hex');
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
 
 describe('a broken record', () => {
-  test('ends an idle connection of a client', async (t) => {
+  test('ends an idle client connection', async (t) => {
     const rig = await TlsRig.start(t, { authority, own });
     const plain = connectPlain(rig.port, '127.0.0.1');
     await rig.connect({ socket: plain });
@@ -35,7 +35,7 @@ describe('a broken record', () => {
     await until('the end', () => rig.rig.proxy.dataPlane.counters.clientConnectionsOpen === 0);
   });
 
-  test('ends a tunnel, and its backend is told', async (t) => {
+  test('ends a tunnel and its backend connection', async (t) => {
     const rig = await TlsRig.start(t, { authority, own });
     const plain = connectPlain(rig.port, '127.0.0.1');
     const socket = await rig.connect({ socket: plain });
@@ -54,7 +54,7 @@ describe('a broken record', () => {
     assert.equal(rig.rig.proxy.dataPlane.counters.tunnelsOpen, 0);
   });
 
-  test('of a backend is a failure at once, not after the time-out', async (t) => {
+  test('from a backend is a failure at once, not after the timeout', async (t) => {
     const rig = await Rig.start(t, { backendTls: backendTls([authority.certificateFile], true) });
     const sockets: Socket[] = [];
     const server = createServer((socket) => {
@@ -75,7 +75,7 @@ describe('a broken record', () => {
   });
 });
 
-test('a client cannot have the handshake made again', async (t) => {
+test('a client cannot repeat the handshake', async (t) => {
   const rig = await TlsRig.start(t, { authority, own });
   const client = spawn(
     'openssl',
@@ -102,7 +102,7 @@ test('a client cannot have the handshake made again', async (t) => {
   assert.equal(rig.rig.proxy.dataPlane.counters.tlsHandshakes, 1);
 });
 
-test('connections whose PROXY header has not come end with the proxy', async (t) => {
+test('connections whose PROXY header has not arrived end with the proxy', async (t) => {
   const rig = await TlsRig.start(t, { authority, own, proxyProtocol: true });
   const silent = connectPlain(rig.port, '127.0.0.1');
   silent.on('error', () => {});
@@ -110,7 +110,7 @@ test('connections whose PROXY header has not come end with the proxy', async (t)
   await new Promise((resolve) => silent.once('connect', resolve));
   silent.write('PROXY TCP4 203.0.113.9');
   silent.resume();
-  // Another one that is served, behind it.
+  // Another connection, which is served after it.
   const plain = connectPlain(rig.port, '127.0.0.1');
   plain.write('PROXY TCP4 203.0.113.9 127.0.0.1 1000 443\r\n');
   await rig.exchange(await rig.connect({ socket: plain }));

@@ -46,9 +46,9 @@ class Records implements CertificateRecords {
   }
 }
 
-describe('a connection with TLS', () => {
+describe('a TLS connection', () => {
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-    test(`${version}: a request and its response, with what the backend has to know`, async (t) => {
+    test(`${version}: a request and its response, with what the backend must learn`, async (t) => {
       const rig = await start(t);
       const socket = await rig.connect({ minVersion: version, maxVersion: version });
       assert.equal(socket.getProtocol(), version);
@@ -104,7 +104,7 @@ describe('a connection with TLS', () => {
     await until('the end', () => rig.rig.proxy.dataPlane.counters.clientConnectionsOpen === 0);
   });
 
-  test('plain HTTP, garbage, and a handshake that stops are ended, and harm nobody', async (t) => {
+  test('plain HTTP, garbage and an incomplete handshake are ended, and harm nobody', async (t) => {
     const rig = await start(t, { settings: { headTimeoutMs: 300 } });
     for (const bytes of ['GET / HTTP/1.1\r\nHost: a.test\r\n\r\n', '\0'.repeat(100), '\x16\x03\x01\x02\x00\x01', '']) {
       const socket = connectPlain(rig.port, '127.0.0.1');
@@ -117,7 +117,7 @@ describe('a connection with TLS', () => {
     assert.equal(rig.rig.proxy.dataPlane.counters.tlsHandshakesFailed, 4);
   });
 
-  test('a response that breaks off ends without the close of TLS', async (t) => {
+  test('a truncated response ends without a TLS close', async (t) => {
     const rig = await start(t);
     const socket = await rig.connect();
     let ended = false;
@@ -132,7 +132,7 @@ describe('a connection with TLS', () => {
     assert.equal(ended, false);
   });
 
-  test('a PROXY header comes before the handshake', async (t) => {
+  test('a PROXY header precedes the handshake', async (t) => {
     const rig = await start(t, { proxyProtocol: true });
     const plain = connectPlain(rig.port, '127.0.0.1');
     plain.write('PROXY TCP4 203.0.113.9 127.0.0.1 1000 443\r\n');
@@ -168,7 +168,7 @@ describe('a connection with TLS', () => {
     assert.equal(rig.rig.proxy.ended[0]?.errorCode, null);
   });
 
-  test('sessions are resumed, also by another worker, and not after the keys have changed', async (t) => {
+  test('sessions are resumed even by another worker, but not after the keys have changed', async (t) => {
     const rig = await start(t, { settings: { backendKeepAlive: false } });
     const other = await start(t);
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
@@ -178,9 +178,9 @@ describe('a connection with TLS', () => {
       first.on('session', (ticket: Buffer) => {
         session = ticket;
       });
-      // In TLS 1.3 tickets come behind the first data.
+      // In TLS 1.3, tickets follow the first data.
       await rig.exchange(first, rig.rig.backend.peers.length);
-      // In TLS 1.2 they are part of the handshake.
+      // In TLS 1.2, they are part of the handshake.
       if (version === 'TLSv1.2') session = first.getSession();
       await until('a ticket', () => session !== undefined);
       const ticket = session as Buffer;
@@ -197,7 +197,7 @@ describe('a connection with TLS', () => {
 });
 
 describe('certificates by SNI', () => {
-  test('the exact name before the wildcard of its parent, before the own one of the address', async (t) => {
+  test('the exact name precedes the wildcard of its parent, and both precede the certificate of the address', async (t) => {
     const store = new Records();
     const exact = authority.issue(['x.b.test']);
     const wildcard = authority.issue(['*.b.test']);
@@ -215,7 +215,7 @@ describe('certificates by SNI', () => {
     assert.equal(store.asked.length, asked, 'presence and absence are remembered');
   });
 
-  test('a name without a certificate fails where the address has none of its own, and only that', async (t) => {
+  test('a name without a certificate fails if the address has none, and only that name', async (t) => {
     const store = new Records();
     store.records.set('b.test', authority.issue(['b.test']));
     const rig = await start(t, { store, hasOwn: false });
@@ -224,7 +224,7 @@ describe('certificates by SNI', () => {
     await rig.connect({ servername: 'b.test' });
   });
 
-  test('a renewed record is served once the store tells of it', async (t) => {
+  test('a renewed record is served once the store notifies of it', async (t) => {
     const store = new Records();
     const [first, second] = [authority.issue(['b.test']), authority.issue(['b.test'])];
     store.records.set('b.test', first);
@@ -240,7 +240,7 @@ describe('certificates by SNI', () => {
     assert.equal(await rig.serial('b.test'), serialOf(own));
   });
 
-  test('a store that is lost takes nothing away, and is asked again when it is back', async (t) => {
+  test('certificates survive the loss of the store, which is asked again when it is back', async (t) => {
     const store = new Records();
     const [first, second] = [authority.issue(['b.test']), authority.issue(['b.test'])];
     store.records.set('b.test', first);
@@ -257,7 +257,7 @@ describe('certificates by SNI', () => {
     assert.equal(await rig.serial('b.test'), serialOf(second));
   });
 
-  test('bad records are named once, and leave the others and what was served before', async (t) => {
+  test('bad records are named once, and affect neither the others nor what was served before', async (t) => {
     const store = new Records();
     const good = authority.issue(['good.test']);
     store.records.set('good.test', good);
@@ -283,7 +283,7 @@ describe('certificates by SNI', () => {
     assert.equal(await rig.serial('good.test'), serialOf(good));
   });
 
-  test('a handshake that begins after a change was told gets what is new, whoever still waits for what was', async (t) => {
+  test('a handshake that begins after a notification gets the new certificate, whoever still waits for the old one', async (t) => {
     const store = new Records();
     const [first, second] = [authority.issue(['b.test']), authority.issue(['b.test'])];
     store.records.set('b.test', first);
@@ -307,7 +307,7 @@ describe('certificates by SNI', () => {
     assert.equal(await rig.serial('b.test'), serialOf(second));
   });
 
-  test('no more are kept than may be', async (t) => {
+  test('no more are kept than the limit', async (t) => {
     const store = new Records();
     for (let i = 0; i < 6; i++) store.records.set(`b${i}.test`, own);
     const rig = await start(t, { store, entriesMax: 3 });
@@ -315,7 +315,7 @@ describe('certificates by SNI', () => {
     assert.equal(rig.certificates.size, 3);
   });
 
-  test('a name that is no host is no question to the store', async (t) => {
+  test('a name that is not a host is not looked up in the store', async (t) => {
     const store = new Records();
     const rig = await start(t, { store });
     for (const name of ['a..test', '../etc/passwd', '__proto__.', `${'a'.repeat(64)}.test`, '*.b.test']) {
@@ -359,7 +359,7 @@ describe('certificates in a directory', () => {
     assert.equal(await rig.serial('none.test'), serialOf(own));
   });
 
-  test('a renewed file is served, a broken one is named and leaves what was', async (t) => {
+  test('a renewed file is served, a broken one is named and leaves the previous one in use', async (t) => {
     const [first, second] = [authority.issue(['r.test']), authority.issue(['r.test'])];
     const file = join(folder, 'r.test.pem');
     writeFileSync(file, first.certificate + first.key);

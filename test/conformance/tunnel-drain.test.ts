@@ -7,7 +7,7 @@ import type { RawClient } from '../helpers/raw-client.ts';
 import { get, Rig } from '../helpers/rig.ts';
 import { until, untilStill } from '../helpers/until.ts';
 
-/** How tunnels end with their process: a Close to both ends, between frames, never inside one. */
+/** How tunnels end with their process: a Close to both ends, between frames and never inside one. */
 
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
 const switched =
@@ -20,7 +20,7 @@ const handshake = get(
   `Sec-WebSocket-Key: ${key}`,
   'Sec-WebSocket-Version: 13',
 );
-/** Whether what came ends with a Close, as a client sends it: with a code, masked. */
+/** Whether the bytes end with a Close as a client sends it: with a code, masked. */
 function endsWithClose({ received }: BackendPeer): boolean {
   return received.slice(-8).startsWith('\x88\x82');
 }
@@ -45,7 +45,7 @@ async function open(t: TestContext, rig?: Rig): Promise<Open> {
 }
 
 describe('a drain', () => {
-  test('between frames tells both ends at once, and ends when both have answered', async (t) => {
+  test('between frames closes both ends at once, and finishes when both have answered', async (t) => {
     const { rig, client, backend } = await open(t);
     const drained = rig.proxy.dataPlane.drain({ forMs: 30_000, closeCode: 1012 });
     await client.expect(closeFrame(1012, null));
@@ -63,7 +63,7 @@ describe('a drain', () => {
     assert.equal(rig.proxy.ended[0]?.errorCode, 'TUNNEL_DRAINED');
   });
 
-  test('waits for the end of a frame in each direction, and passes on nothing behind it', async (t) => {
+  test('waits for the end of a frame in each direction, and passes nothing on after it', async (t) => {
     const { rig, client, backend } = await open(t);
     backend.send('\x81\x0ahalf ');
     client.send('\x81\x8a\0\0\0\0half ');
@@ -86,7 +86,7 @@ describe('a drain', () => {
     await drained;
   });
 
-  test('holds no more of a long frame than before, where its reader is slow', async (t) => {
+  test('keeps no more of a long frame in memory than before if its reader is slow', async (t) => {
     const { rig, client, backend } = await open(t);
     const bytes = 64 * 1024 * 1024;
     const header = Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -102,7 +102,7 @@ describe('a drain', () => {
     await drained;
   });
 
-  test('an end that closes while a frame to it is not whole gets the rest, and the Close', async (t) => {
+  test('lets an end that closes during a frame to it get the rest, and the Close', async (t) => {
     const { rig, client, backend } = await open(t);
     backend.send('\x81\x0ahalf ');
     await client.expect('half ');
@@ -119,7 +119,7 @@ describe('a drain', () => {
     await drained;
   });
 
-  test('a source that ends inside a frame ends the tunnel without a Close to the other end', async (t) => {
+  test('ends the tunnel without a Close to the other end if a source ends inside a frame', async (t) => {
     const { rig, client, backend } = await open(t);
     backend.send('\x81\x0ahalf ');
     await client.expect('half ');
@@ -132,7 +132,7 @@ describe('a drain', () => {
     await drained;
   });
 
-  test('where the ends are closing already adds nothing', async (t) => {
+  test('adds nothing if the ends are already closing', async (t) => {
     const { rig, client, backend } = await open(t);
     client.send('\x88\x82\0\0\0\0\x03\xe8');
     await until('the Close of the client', () => backend.received.length === 8);
@@ -147,7 +147,7 @@ describe('a drain', () => {
     assert.equal(backend.received.length, 8);
   });
 
-  test('is spread over its time; a second one with less time tells the others too', async (t) => {
+  test('is spread over its time; a second one with less time also reaches the others', async (t) => {
     const rig = await Rig.start(t);
     const all: Open[] = [];
     for (let count = 0; count < 4; count++) all.push(await open(t, rig));
@@ -165,13 +165,13 @@ describe('a drain', () => {
     assert.deepEqual(await Promise.all([first, second]), [true, true]);
   });
 
-  test('ends those that do not answer, and says so', async (t) => {
+  test('ends tunnels that do not answer, and reports it', async (t) => {
     const { rig, client, backend } = await open(t);
     assert.equal(await rig.proxy.dataPlane.drain({ forMs: 300, closeCode: 1012 }), false);
     await until('both resets', () => client.reset && backend.reset);
   });
 
-  test('a handshake that is answered during it is told at once', async (t) => {
+  test('closes a tunnel at once if its handshake completes during the drain', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(handshake);
     await until('the handshake', () => rig.backend.received.endsWith('\r\n\r\n'));
@@ -183,7 +183,7 @@ describe('a drain', () => {
   });
 });
 
-test('handshakes at once are no more than a host may have tunnels', async (t) => {
+test('simultaneous handshakes cannot exceed the tunnel limit of a host', async (t) => {
   const rig = await Rig.start(t, { settings: { tunnelsMax: 2 } });
   const clients = await Promise.all(Array.from({ length: 6 }, () => rig.send(handshake)));
   await until('the refusals', () => clients.filter(({ statuses }) => statuses[0] === 503).length === 4);

@@ -14,7 +14,7 @@ const switched =
   'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
   `Sec-WebSocket-Accept: ${acceptOf(key)}\r\n\r\n`;
 
-/** A handshake; `changes` replaces fields by name, null leaves one out. */
+/** A handshake. `changes` replaces fields by name; null omits one. */
 function handshake(changes: Readonly<Record<string, string | null>> = {}, start = 'GET /chat HTTP/1.1'): string {
   const fields: Record<string, string | null> = {
     Host: 'a.test',
@@ -28,7 +28,7 @@ function handshake(changes: Readonly<Record<string, string | null>> = {}, start 
   return `${[start, ...lines].join('\r\n')}\r\n\r\n`;
 }
 
-/** The connection of the backend numbered `index`, once a whole request head has reached it. */
+/** The backend's connection number `index`, once a complete request head has reached it. */
 async function asked(rig: Rig, index = 0): Promise<BackendPeer> {
   await until('a request at the backend', () => rig.backend.peers[index]?.received.includes('\r\n\r\n') === true);
   return rig.backend.peers[index] as BackendPeer;
@@ -76,8 +76,8 @@ test('the handshake reaches the backend with its fields, and the 101 the client;
   assert.equal(rig.proxy.ended[0]?.status, 101);
 });
 
-describe('21, 22: a response that is no 101 is an ordinary response', () => {
-  test('another protocol is not asked for, and what is behind the request waits its turn', async (t) => {
+describe('21, 22: a response other than 101 is an ordinary response', () => {
+  test('no other protocol is requested, and the bytes after the request wait their turn', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(`${handshake({ Upgrade: 'foo' })}GET /second HTTP/1.1\r\nHost: a.test\r\n\r\n`);
     const backend = await asked(rig);
@@ -90,7 +90,7 @@ describe('21, 22: a response that is no 101 is an ordinary response', () => {
   });
 
   for (const status of [200, 403, 404, 426]) {
-    test(`${status} with keep-alive: the next request is routed afresh`, async (t) => {
+    test(`${status} with keep-alive: the next request is routed separately`, async (t) => {
       const rig = await Rig.start(t);
       const client = await rig.send(handshake());
       const backend = await asked(rig);
@@ -103,7 +103,7 @@ describe('21, 22: a response that is no 101 is an ordinary response', () => {
     });
   }
 
-  test('early bytes behind a refused handshake are no request', async (t) => {
+  test('early bytes after a refused handshake are not a request', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(`${handshake()}\x81\x85\0\0\0\0hello`);
     const backend = await asked(rig);
@@ -128,7 +128,7 @@ describe('23: other protocols are not passed on', () => {
     });
   }
 
-  test('of a list only websocket goes on', async (t) => {
+  test('of a list, only websocket is passed on', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(handshake({ Upgrade: 'h2c, WebSocket' }));
     const backend = await asked(rig);
@@ -138,7 +138,7 @@ describe('23: other protocols are not passed on', () => {
   });
 });
 
-describe('24: what is no handshake', () => {
+describe('24: invalid handshakes', () => {
   const refused: readonly [string, string, number][] = [
     ['a length', handshake({ 'Content-Length': '5' }).concat('hello'), 400],
     ['a length of nothing', handshake({ 'Content-Length': '0' }), 400],
@@ -202,7 +202,7 @@ describe('24: what is no handshake', () => {
 });
 
 describe('25: bytes sent with the handshake', () => {
-  test('wait for the 101, none lost, none early, in both directions', async (t) => {
+  test('wait for the 101, neither lost nor early, in both directions', async (t) => {
     const rig = await Rig.start(t);
     const early = `\x82\xfe\x40\x00\0\0\0\0${'e'.repeat(0x4000)}`;
     const client = await rig.send(handshake() + early);
@@ -216,7 +216,7 @@ describe('25: bytes sent with the handshake', () => {
     client.close();
   });
 
-  test('a handshake that comes byte by byte', async (t) => {
+  test('a handshake that arrives byte by byte', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.client();
     for (const byte of handshake()) client.send(byte);
@@ -228,7 +228,7 @@ describe('25: bytes sent with the handshake', () => {
 });
 
 describe('26: ends', () => {
-  test('a half-close of the client is passed on, and the backend may go on', async (t) => {
+  test('a half-close by the client is passed on, and the backend can continue', async (t) => {
     const { client, backend } = await openTunnel(await Rig.start(t));
     client.send('last');
     client.socket.end();
@@ -240,7 +240,7 @@ describe('26: ends', () => {
     await client.untilEnded();
   });
 
-  test('a half-close of the backend is passed on, and the client may go on', async (t) => {
+  test('a half-close by the backend is passed on, and the client can continue', async (t) => {
     const { client, backend } = await openTunnel(await Rig.start(t));
     backend.send('last');
     backend.socket.end();
@@ -252,7 +252,7 @@ describe('26: ends', () => {
     await backend.untilClosed();
   });
 
-  test('a client that ends before the 101 gets what the backend sends', async (t) => {
+  test('a client that half-closes before the 101 gets what the backend sends', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(handshake());
     const backend = await asked(rig);
@@ -264,7 +264,7 @@ describe('26: ends', () => {
     await client.untilEnded();
   });
 
-  test('a reset of either end resets the other', async (t) => {
+  test('a reset by either end resets the other', async (t) => {
     const rig = await Rig.start(t);
     const first = await openTunnel(rig);
     first.client.socket.resetAndDestroy();
@@ -279,7 +279,7 @@ describe('26: ends', () => {
     );
   });
 
-  test('a backend that ends before the 101 is an ordinary failure, tried elsewhere first', async (t) => {
+  test('a backend that ends before the 101 is an ordinary failure, and another one is tried first', async (t) => {
     const rig = await Rig.start(t, { backends: 2, random: () => 0 });
     const client = await rig.send(handshake());
     const first = await asked(rig);
@@ -291,7 +291,7 @@ describe('26: ends', () => {
     client.close();
   });
 
-  test('no backend left: the response of any request, framed, and the connection goes on', async (t) => {
+  test('no backend left: an ordinary response, framed, and the connection is kept', async (t) => {
     const rig = await Rig.start(t);
     rig.proxy.route('none.test', ['http://127.0.0.1:1']);
     const client = await rig.send(handshake({ Host: 'none.test' }));
@@ -303,7 +303,7 @@ describe('26: ends', () => {
     client.close();
   });
 
-  test('a client that vanishes before the 101 lets go of the backend', async (t) => {
+  test('a client that vanishes before the 101 releases the backend', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(handshake());
     const backend = await asked(rig);
@@ -312,14 +312,14 @@ describe('26: ends', () => {
     assert.equal(rig.proxy.dataPlane.counters.tunnels, 0);
   });
 
-  test('a reader that never reads holds up the writer, not the memory', async (t) => {
+  test('a reader that never reads slows the writer down, and takes no memory', async (t) => {
     for (const reader of ['client', 'backend'] as const) {
       const { client, backend } = await openTunnel(await Rig.start(t));
       const [slow, fast] = reader === 'client' ? [client, backend] : [backend, client];
       slow.socket.pause();
       const block = Buffer.alloc(256 * 1024, 120);
       let written = 0;
-      // Far more than the kernel and the proxy may hold; what is held up stays in the writer of this test.
+      // Far more than the kernel and the proxy can hold; the rest stays with this test's writer.
       const sizeMax = 64 * 1024 * 1024;
       const before = process.memoryUsage().rss;
       while (written < sizeMax && fast.socket.write(block)) written += block.length;
@@ -333,7 +333,7 @@ describe('26: ends', () => {
 });
 
 describe('limits of tunnels', () => {
-  test('one that is idle for too long is told 1001, and closed', async (t) => {
+  test('a tunnel that is idle for too long gets 1001, and is closed', async (t) => {
     const rig = await Rig.start(t, { settings: { tunnelIdleMs: 50 } });
     const { client, backend } = await openTunnel(rig);
     await client.expect(closeFrame(1001, null));
@@ -348,7 +348,7 @@ describe('limits of tunnels', () => {
     assert.equal(rig.proxy.ended[0]?.errorCode, 'TUNNEL_IDLE');
   });
 
-  test('one that an end has closed is not kept for as long where the other end is silent', async (t) => {
+  test('a tunnel that one end has closed is not kept for as long if the other end is silent', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 50 } });
     const { client, backend } = await openTunnel(rig);
     client.socket.end();
@@ -367,7 +367,7 @@ describe('limits of tunnels', () => {
     await openTunnel(rig);
   });
 
-  test('a tunnel is no connection of the pool, but counts in the balance', async (t) => {
+  test('a tunnel is not a connection of the pool, but counts for balancing', async (t) => {
     const rig = await Rig.start(t, { settings: { backendConnectionsMax: 1 } });
     await openTunnel(rig);
     await openTunnel(rig);

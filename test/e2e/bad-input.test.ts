@@ -14,7 +14,7 @@ import { until } from '../helpers/until.ts';
 const somewhere = { address: '127.0.0.1', port: 0 };
 const isRoot = process.getuid?.() === 0;
 
-describe('mistakes of an operator', () => {
+describe('errors of an operator', () => {
   let authority: Authority;
   let good: Issued;
   let other: Issued;
@@ -50,7 +50,7 @@ describe('mistakes of an operator', () => {
 
   afterEach(() => home.remove());
 
-  /** What the program says of a configuration that it cannot start with: the lines that are errors. */
+  /** The program's error lines for a configuration with which it cannot start. */
   async function refusal(config: Record<string, unknown>): Promise<string[]> {
     home.configure(config, { workers: 1 });
     const { code, stdout } = await home.run();
@@ -61,7 +61,7 @@ describe('mistakes of an operator', () => {
 
   const secure = (options: Record<string, unknown>) => ({ https: { bind: [somewhere], ...options } });
 
-  describe('keep the program from starting, each named:', () => {
+  describe('prevent the start, each with its name:', () => {
     const cases: [what: string, config: () => Record<string, unknown>, says: RegExp][] = [
       [
         'a port in use',
@@ -109,7 +109,7 @@ describe('mistakes of an operator', () => {
       });
     }
 
-    it('a user, or a group, that does not exist', { skip: !isRoot && 'only root changes its user' }, async () => {
+    it('a user or group that does not exist', { skip: !isRoot && 'only root changes its user' }, async () => {
       const [user] = await refusal({ user: 'nobody-at-all' });
       assert.match(user ?? '', /user: no user .*nobody-at-all.* on this machine; create it, or set .*code=PRIVILEGES/);
       const [group] = await refusal({ user: 'nobody', group: 'no-group' });
@@ -131,14 +131,14 @@ describe('mistakes of an operator', () => {
     });
   });
 
-  it('a certificate of the file that has expired is served, and named', async () => {
+  it('an expired certificate in the file is served, with a warning', async () => {
     home.configure(secure({ key: expired.keyFile, cert: expired.certificateFile }), { workers: 1 });
     const proxy = await home.serve();
     assert.match(proxy.output, /warn +https\.bind\[0\]: the certificate \S+ has expired on 20\S+; .*renew it/);
     assert.equal(await commonName(proxy, 'old.example'), 'old.example');
   });
 
-  it('a store that is not there at the start is waited for, and the log says why', async () => {
+  it('a store that is missing at the start is waited for, and the log says why', async () => {
     const server = await RedisServer.start();
     try {
       await server.kill();
@@ -165,7 +165,7 @@ describe('mistakes of an operator', () => {
     }
   });
 
-  describe('in the store and the directory of certificates take nothing else down:', () => {
+  describe('in the store and the certificate directory affect nothing else:', () => {
     let server: RedisServer;
     let proxy: HipacheProcess;
 
@@ -185,7 +185,7 @@ describe('mistakes of an operator', () => {
 
     afterEach(() => server.remove());
 
-    /** The lines of the log that are about a name. */
+    /** The log lines about a name. */
     function told(name: string): string[] {
       return proxy.output.split('\n').filter((line) => line.includes(`${name}`) && / warn /.test(line));
     }
@@ -213,7 +213,7 @@ describe('mistakes of an operator', () => {
       assert.match((await home.run('explain', 'marks.example')).stdout, /the key down:marks\.example is not a hash/);
     });
 
-    it('certificates that cannot be used', async () => {
+    it('unusable certificates', async () => {
       const { certificate } = good;
       const encryptedKey = authority.encrypt(good, 'secret');
       const closed = readFileSync(encryptedKey, 'latin1');
@@ -237,7 +237,7 @@ describe('mistakes of an operator', () => {
         ['closed-file.example', /closed-file\.example\.pem: the key is encrypted and has no passphrase; decrypt it/],
       ];
       for (const [name, says] of wanted) {
-        // The certificate of the address serves instead; asked twice, it is said once.
+        // The address's certificate is served instead. Two requests give one log line.
         for (let count = 0; count < 2; count++) assert.equal(await commonName(proxy, name), 'a.example', name);
         await untilTold(name, says);
         assert.doesNotMatch(told(name).join(), /PRIVATE/);
@@ -247,7 +247,7 @@ describe('mistakes of an operator', () => {
       assert.equal(list.stdout.match(/^\S+ +cannot be used: /gm)?.length, 5, list.stdout);
     });
 
-    it('certificates that have expired, which are served', async () => {
+    it('expired certificates, which are served', async () => {
       await server.cli('hset', 'tls:stored.example', 'certificate', expired.certificate, 'key', expired.key);
       writeFileSync(home.path('certificates/filed.example.pem'), expired.certificate + expired.key);
       for (const name of ['stored.example', 'filed.example']) {
@@ -274,7 +274,7 @@ describe('mistakes of an operator', () => {
     });
   });
 
-  it('in a file that is read again change nothing, and all are named', async () => {
+  it('in a reloaded file change nothing, and all are named', async () => {
     const port = await freePort();
     home.configure({ http: { bind: [{ address: '127.0.0.1', port }] } }, { workers: 1 });
     await home.route('set', 'a.example', backend.url);
@@ -291,7 +291,7 @@ describe('mistakes of an operator', () => {
     proxy.signal('SIGHUP');
     await until('the log to say so', () => /nothing is changed: cannot listen on/.test(proxy.output));
     assert.match(proxy.output, /nothing is changed: https\.bind\[0\] .*the key is encrypted/);
-    // What was bound for a configuration that is refused for something else is given up again.
+    // Addresses bound for a configuration that is rejected for another reason are closed again.
     const added = await freePort();
     home.configure({
       ...secure({ key: other.keyFile, cert: good.certificateFile }),
@@ -311,7 +311,7 @@ describe('mistakes of an operator', () => {
   });
 });
 
-/** The name of the certificate that a server name gets, whoever has signed it. */
+/** The name in the certificate for a server name, whoever has signed it. */
 async function commonName({ output }: HipacheProcess, servername: string): Promise<string> {
   const port = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(output)?.[1]);
   const socket = connectTls({ host: '127.0.0.1', port, servername, rejectUnauthorized: false });

@@ -19,20 +19,20 @@ describe('rounds of two checkouts, in pairs', () => {
     ]);
   });
 
-  test('a round that one of them has not is in no pair', () => {
+  test('a round that one of them lacks is in no pair', () => {
     const [figure] = pairedFigures('small', [{ p50Us: 1 }, {}, { p50Us: 6 }], [{ p50Us: 2 }, { p50Us: 9 }]);
     assert.equal(figure?.hipache, 1);
     assert.equal(figure?.against, 2);
     assert.deepEqual(figure?.ratio?.ofPairs, [0.5]);
   });
 
-  test('what is 0 throughout is left out, what is 0 on one side has no ratio', () => {
+  test('figures that are 0 throughout are omitted, and those that are 0 on one side have no ratio', () => {
     assert.deepEqual(pairedFigures('tunnels', [{ closed: 0 }, { closed: 0 }], [{ closed: 0 }, { closed: 0 }]), []);
     const [figure] = pairedFigures('tunnels', [{ closed: 3 }], [{ closed: 0 }]);
     assert.deepEqual(figure, { scenario: 'tunnels', metric: 'closed', hipache: 3, against: 0, ratio: null });
   });
 
-  test('only figures of which less or more is better are paired, and no rate that the load sets', () => {
+  test('only figures of which less or more is better are paired, and no rate that the load determines', () => {
     const sample = { requestsPerSecond: 100, ratePerSecond: 100, requests: 100, p99Us: 5, p999Us: 9, failed: 1 };
     const metrics = (one: typeof sample | { requestsPerSecond: number }) =>
       pairedFigures('latency-50', [one], [one]).map(({ metric }) => metric);
@@ -40,11 +40,11 @@ describe('rounds of two checkouts, in pairs', () => {
     assert.deepEqual(metrics({ requestsPerSecond: 100 }), ['requestsPerSecond']);
   });
 
-  test('nothing comes of a scenario in which one of them took no part', () => {
+  test('a scenario in which one of them took no part gives no result', () => {
     assert.deepEqual(pairedFigures('small', [{ p50Us: 1 }], []), []);
   });
 
-  test('they change places in every second round, before the others', () => {
+  test('they swap places in every second round', () => {
     assert.deepEqual(turnsOf(['hipache', 'against', 'nginx'], 1), ['hipache', 'against', 'nginx']);
     assert.deepEqual(turnsOf(['hipache', 'against', 'nginx'], 2), ['against', 'hipache', 'nginx']);
     assert.deepEqual(turnsOf(['hipache', 'against', 'nginx'], 3), ['hipache', 'against', 'nginx']);
@@ -53,7 +53,7 @@ describe('rounds of two checkouts, in pairs', () => {
 });
 
 describe('the command line of a run with another checkout', () => {
-  test('the two checkouts take part, and others where they are named', () => {
+  test('the two checkouts take part, and others if they are named', () => {
     assert.deepEqual(proxiesOf(['--against', 'HEAD']), ['hipache', 'against']);
     assert.deepEqual(proxiesOf(['--against', 'HEAD', '--proxies', 'haproxy,nginx']), [
       'hipache',
@@ -69,7 +69,7 @@ describe('the command line of a run with another checkout', () => {
     assert.throws(() => readOptions(['--proxies', 'against']), /"against" is none of/);
   });
 
-  test('a result keeps its revision and no path', () => {
+  test('a result keeps its revision but no path', () => {
     const revision = '0123456789ab';
     assert.equal(
       commandOf(['--against', '../other', '--json=/somewhere/a.json'], revision),

@@ -36,7 +36,7 @@ describe('a body far larger than memory', () => {
     await backend.stop();
   });
 
-  it('comes down at flat memory', async () => {
+  it('can be downloaded with constant memory', async () => {
     const proxy = await home.serve();
     const { bytes } = await transfer(proxy.port, 'GET', {});
     assert.equal(bytes, bodyBytes);
@@ -47,7 +47,7 @@ describe('a body far larger than memory', () => {
     ['with its length', { 'content-length': String(bodyBytes) }],
     ['in chunks', { 'transfer-encoding': 'chunked' }],
   ] as const) {
-    it(`goes up ${how} at flat memory`, async () => {
+    it(`can be uploaded ${how} with constant memory`, async () => {
       const proxy = await home.serve();
       const { text } = await transfer(proxy.port, 'PUT', headers);
       assert.equal(text, String(bodyBytes));
@@ -56,7 +56,7 @@ describe('a body far larger than memory', () => {
   }
 });
 
-/** Writes `bodyBytes` of blocks, as fast as they are taken. */
+/** Writes `bodyBytes` in blocks, as fast as they are accepted. */
 function sendBlocks(to: NodeJS.WritableStream, done: () => void): void {
   let left = bodyBytes;
   const more = (): void => {

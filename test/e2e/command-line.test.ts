@@ -11,7 +11,7 @@ const hipache = join(root, 'bin', 'hipache');
 const folder = mkdtempSync(join(tmpdir(), 'hipache-bin-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A folder with a program `node` that is of version `version`, and with the tools that bin/hipache calls. */
+/** A folder with a program `node` of version `version`, and the tools that bin/hipache calls. */
 function toolsWithNode(name: string, version: string | null): string {
   const tools = join(folder, name);
   mkdirSync(tools);
@@ -36,7 +36,7 @@ function run(program: string, args: readonly string[], options: { cwd?: string; 
 }
 
 describe('bin/hipache', () => {
-  test('runs by its path, from anywhere, through links, and where only an old node is in the PATH', () => {
+  test('runs by its path, from anywhere, through links, and if the PATH has only an old node', () => {
     const old = toolsWithNode('old', '20.19.0');
     const direct = join(folder, 'direct');
     const again = join(folder, 'again');
@@ -56,7 +56,7 @@ describe('bin/hipache', () => {
     }
   });
 
-  test('takes the node of the PATH where none is beside it and that is new enough', () => {
+  test('uses the node in the PATH if there is none beside it, provided it is new enough', () => {
     const copy = join(folder, 'copy of it');
     mkdirSync(join(copy, 'src'), { recursive: true });
     cpSync(join(root, 'bin'), join(copy, 'bin'), { recursive: true });
@@ -76,7 +76,7 @@ describe('bin/hipache', () => {
     assert.match(none.err, /found: none/);
   });
 
-  test('tells an installed package how to get a newer node', () => {
+  test('explains to an installed package how to get a newer node', () => {
     const copy = join(folder, 'installed');
     mkdirSync(copy);
     cpSync(join(root, 'bin'), join(copy, 'bin'), { recursive: true });
@@ -86,7 +86,7 @@ describe('bin/hipache', () => {
   });
 });
 
-describe('the commands, each a process of its own', () => {
+describe('the commands, each in its own process', () => {
   test('write and read one store', () => {
     const driver = `sqlite:${join(folder, 'shared.sqlite')}`;
     const on = (...args: string[]) => run(hipache, ['--driver', driver, ...args], { cwd: folder });
@@ -103,13 +103,13 @@ describe('the commands, each a process of its own', () => {
     assert.equal(on('route', 'remove', 'app.example.com').code, 0);
   });
 
-  test('use the embedded store where no driver is given', () => {
+  test('use the embedded store if no driver is given', () => {
     const state = { STATE_DIRECTORY: join(folder, 'state') };
     assert.equal(run(hipache, ['route', 'set', 'a.com', 'http://x'], { cwd: folder, env: state }).code, 0);
     assert.equal(run(hipache, ['route', 'list'], { cwd: folder, env: state }).out, 'a.com  http://x\n');
   });
 
-  test('end quietly where their reader goes away', async () => {
+  test('end quietly if their reader goes away', async () => {
     const driver = `sqlite:${join(folder, 'long.sqlite')}`;
     const urls = Array.from({ length: 2000 }, (_, i) => `http://backend-${i}.internal.example.com:8080`);
     for (const host of ['a.com', 'b.com', 'c.com']) {
@@ -126,7 +126,7 @@ describe('the commands, each a process of its own', () => {
     assert.equal(complaint, '');
   });
 
-  test('check a file and print it without its secrets', () => {
+  test('check a file and print it without secrets', () => {
     const file = join(folder, 'dry.json');
     writeFileSync(file, JSON.stringify({ server: { maxSockets: 7 } }));
     assert.equal(run(hipache, ['--dry', '--config', file]).code, 0);

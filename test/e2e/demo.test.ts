@@ -16,7 +16,7 @@ describe('npm run demo, at a terminal', () => {
 
   beforeEach(async () => {
     screen = '';
-    // A terminal of its own, so that keys can be pressed.
+    // It gets its own terminal, so that keys can be pressed.
     terminal = spawn(
       'script',
       ['--quiet', '--return', '--command', `${process.execPath} scripts/demo.ts`, '/dev/null'],
@@ -38,7 +38,7 @@ describe('npm run demo, at a terminal', () => {
   });
 
   const port = (): number => Number(/http:\/\/demo\.localhost:(\d+)\//.exec(screen)?.[1]);
-  /** Which of the two applications answers. */
+  /** Which of the two applications responds. */
   const asked = async (): Promise<string> => {
     const { status, body } = await ask(port(), 'demo.localhost');
     assert.equal(status, 200);
@@ -46,7 +46,7 @@ describe('npm run demo, at a terminal', () => {
   };
   const press = (key: string): void => void terminal.stdin?.write(key);
 
-  it('goes on while an application dies and comes back, does what it says, and leaves nothing behind', async () => {
+  it('continues while an application dies and comes back, does what it says, and leaves nothing behind', async () => {
     await until('both applications', async () => (await asked()) === 'blue');
     await until('both applications', async () => (await asked()) === 'green');
 

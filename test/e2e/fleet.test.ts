@@ -22,7 +22,7 @@ interface Instance {
   readonly clients: WorkerClients;
 }
 
-/** A probe that reached a backend: for which host, and the process that sent it. */
+/** A probe that reached a backend: for which host, and from which process. */
 interface Probe {
   readonly host: string;
   readonly pid: number | null;
@@ -66,7 +66,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     for (const { clients } of instances) await clients.untilAll(host, body);
   }
 
-  /** How many times each of all workers has to be asked, so that two backends both get requests but by rare luck. */
+  /** How many requests each worker must get so that both backends get some, except by rare bad luck. */
   const draws = 30;
 
   async function askAll(host: string): Promise<string[]> {
@@ -87,7 +87,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     return values.reduce((total, value) => total + value, 0);
   }
 
-  /** A backend that fails every request, as long as it is down, and notes what probes it. */
+  /** A backend that fails every request while it is down, and records who probes it. */
   async function flaky(t: TestContext): Promise<{
     url: string;
     state: { down: boolean; failed: number; holds: boolean };
@@ -138,7 +138,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     await untilAll('a.example', statusNone);
   });
 
-  it('shares the mark of one worker at once, tells of it, and lifts it once the backend is back', async (t) => {
+  it('shares the mark of one worker at once, reports it, and lifts it once the backend is back', async (t) => {
     const { url, state, probes } = await flaky(t);
     const messages = subscribe(t);
     await until('the subscription', () => messages().includes('subscribe\ndead\n1\n'));
@@ -166,7 +166,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     assert.doesNotMatch(instances[1]?.proxy.output ?? '', /a backend has recovered/);
   });
 
-  it('probes from one instance, also where both have marked at the same moment', async (t) => {
+  it('probes from one instance, even if both have marked at the same moment', async (t) => {
     const { url, state, probes, held } = await flaky(t);
     await server.cli('rpush', 'frontend:a.example', 'app', url, one.url);
     state.holds = true;
@@ -186,7 +186,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     state.holds = false;
     for (const socket of held) socket.destroy();
     for (const response of await Promise.all(responses)) assert.equal(response.body, 'one');
-    // By then the later one of the two marks is in the place of the other.
+    // By now, the later of the two marks has replaced the other.
     await until('the first probes', () => probes.length >= 2);
     const settled = probes.length;
     await until('further probes', () => probes.length >= settled + 4);
@@ -198,7 +198,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     assert.ok(!senders.has(null));
   });
 
-  it('tells in Redis which instances run, and what each has applied', async () => {
+  it('shows in Redis which instances run, and what each has applied', async () => {
     const records = async (): Promise<string[]> => {
       const keys = await server.cli('keys', 'hipache:instance:*');
       return keys.split('\n').filter((key) => key !== '');
@@ -220,7 +220,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     assert.equal((await records()).length, 1);
   });
 
-  it('leaves marking to a checker that runs, and follows its set', async (t) => {
+  it('leaves marking to a running checker, and follows its set', async (t) => {
     await server.cli('set', 'hchecker_ping', String(Math.floor(Date.now() / 1000) + 20));
     for (const { proxy } of instances) {
       await until('the checker to be noticed', () => proxy.output.split('an external checker runs').length - 1 >= 2);
@@ -230,7 +230,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     await until('the subscription', () => messages().includes('subscribe\ndead\n1\n'));
     await server.cli('rpush', 'frontend:a.example', 'app', one.url, url);
     await until('the message', async () => {
-      // Few requests: what may be sent again is bounded.
+      // Few requests, because the number of retries is limited.
       for (const { clients } of instances) assert.deepEqual(await clients.bodies('a.example'), ['one', 'one']);
       return messages().includes(`message\ndead\na.example;${url};1;2\n`);
     });
@@ -281,7 +281,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
       return socket;
     }
 
-    /** Waits until several handshakes in a row, spread over the workers, show a certificate. */
+    /** Waits until several handshakes in a row, spread over the workers, present a certificate. */
     async function untilServed({ certificate }: Issued): Promise<void> {
       const { X509Certificate } = await import('node:crypto');
       const { serialNumber } = new X509Certificate(certificate);
@@ -298,7 +298,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
       }
     }
 
-    it('serves what "cert set" writes, and what it renews, without a restart', async () => {
+    it('serves what "cert set" writes and renews, without a restart', async () => {
       await server.cli('rpush', 'frontend:a.example', 'app', one.url);
       const [old, renewed] = [authority.issue(['a.example']), authority.issue(['a.example'])];
       for (const { proxy } of instances) await assert.rejects(handshake(proxy));
@@ -344,7 +344,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     });
   });
 
-  /** Listens on the channel of marks as checkers do. @returns what has come so far. */
+  /** Subscribes to the channel of marks, as checkers do. @returns what has arrived so far. */
   function subscribe(t: TestContext): () => string {
     const child = spawn('redis-cli', ['-p', String(server.port), 'subscribe', 'dead'], {
       stdio: ['ignore', 'pipe', 'ignore'],

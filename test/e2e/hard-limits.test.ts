@@ -22,7 +22,7 @@ describe('a proxy that runs out of descriptors', () => {
     await backend.stop();
   });
 
-  it('goes on, marks no backend, and serves again when some are free', async () => {
+  it('continues, marks no backend, and serves again once some are free', async () => {
     const proxy = await home.serve(64);
     assert.equal((await ask(proxy.port, 'a.example')).body, 'fine');
     const clients = await Promise.all(Array.from({ length: 100 }, () => RawClient.connect(proxy.port)));

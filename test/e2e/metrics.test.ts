@@ -33,7 +33,7 @@ describe('the metrics of an instance', () => {
     for (let count = 0; count < times; count++) assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
   }
 
-  it('are those of its workers together', async () => {
+  it('are those of all its workers', async () => {
     await askOften(40);
     assert.equal((await ask(proxy.port, 'nobody.example')).status, 400);
     await untilSeries(url, 'hipache_responses_total{class="2xx"}', (value) => value === 40);
@@ -53,7 +53,7 @@ describe('the metrics of an instance', () => {
     }
   });
 
-  it('have no bucket that is smaller than the one before', async () => {
+  it('have no bucket smaller than the one before', async () => {
     await askOften(5);
     const buckets = [...(await scrape(url))].filter(([name]) =>
       name.startsWith('hipache_request_duration_seconds_bucket'),
@@ -66,7 +66,7 @@ describe('the metrics of an instance', () => {
     }
   });
 
-  it('show what is open and under way', async () => {
+  it('show what is open and in progress', async () => {
     const client = await RawClient.connect(proxy.port);
     client.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nhello');
     await untilSeries(url, 'hipache_requests_in_flight', (value) => value === 1);
@@ -94,7 +94,7 @@ describe('the metrics of an instance', () => {
     assert.equal((await scrape(url)).get('hipache_responses_total{class="2xx"}'), 33);
   });
 
-  it('come without a worker that does not answer, but with its totals', async () => {
+  it('include only the totals of a worker that does not respond', async () => {
     await askOften(20);
     await untilSeries(url, 'hipache_responses_total{class="2xx"}', (value) => value === 20);
     const [stopped = 0] = workerPids(proxy.pid);
@@ -110,7 +110,7 @@ describe('the metrics of an instance', () => {
     await untilSeries(url, 'hipache_workers_unresponsive', (value) => value === 0);
   });
 
-  it('are all in docs/metrics.md, with their types and meaning, and no others', async () => {
+  it('are all in docs/metrics.md, with type and meaning, and there are no others', async () => {
     const text = await (await fetch(url)).text();
     const told = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
     const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
@@ -120,7 +120,7 @@ describe('the metrics of an instance', () => {
     assert.deepEqual([...described].sort(), [...told].sort());
   });
 
-  it('are served beside a health check, and nothing else is', async () => {
+  it('are served along with a health check, and nothing else is', async () => {
     const base = url.replace('/metrics', '');
     assert.equal(await (await fetch(`${base}/healthz`)).text(), 'ok\n');
     assert.equal((await fetch(`${base}/other`)).status, 404);
@@ -128,7 +128,7 @@ describe('the metrics of an instance', () => {
     assert.equal((await fetch(url)).headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
   });
 
-  it('need an address that is free', async () => {
+  it('need a free address', async () => {
     const port = Number(new URL(url).port);
     home.configure({ metrics: { port } }, { workers: 2 });
     const second = new HipacheProcess(['--config', home.path('config.json')]);

@@ -12,7 +12,7 @@ import { until } from '../helpers/until.ts';
 const curl = async (...args: readonly string[]): Promise<string> =>
   (await promisify(execFile)('curl', ['-sS', ...args])).stdout;
 
-describe('nginx behind Hipache, curl before it', () => {
+describe('nginx behind Hipache, curl in front of it', () => {
   const home = new HipacheHome();
   let nginxPort: number;
   let proxy: HipacheProcess;
@@ -45,24 +45,24 @@ describe('nginx behind Hipache, curl before it', () => {
   const url = (path: string): string => `http://app.localhost:${proxy.port}${path}`;
   const here = (): string[] => ['--resolve', `app.localhost:${proxy.port}:127.0.0.1`];
 
-  it('serves a file whole, and a range of it', async () => {
+  it('serves a whole file and a range of it', async () => {
     assert.equal((await curl(...here(), url('/file'))).length, 200_000);
     assert.equal(await curl(...here(), '-r', '10-19', url('/file')), 'xxxxxxxxxx');
     assert.match(await curl(...here(), '-I', url('/file')), /content-length: 200000/i);
   });
 
-  it('answers many requests over one connection', async () => {
+  it('serves many requests over one connection', async () => {
     const urls = Array.from({ length: 20 }, (_, count) => url(`/echo/${count}`));
     const responses = await curl(...here(), ...urls);
     assert.equal(responses, Array.from({ length: 20 }, (_, count) => `/echo/${count}\n`).join(''));
   });
 
-  it('takes compressed answers in chunks, of unknown length', async () => {
+  it('passes on compressed responses in chunks, of unknown length', async () => {
     const text = await curl(...here(), '--compressed', url('/file'));
     assert.equal(text.length, 200_000);
   });
 
-  it('takes requests of HTTP/1.0', async () => {
+  it('accepts HTTP/1.0 requests', async () => {
     assert.equal(await curl(...here(), '--http1.0', url('/echo/old')), '/echo/old\n');
   });
 
@@ -82,7 +82,7 @@ describe('nginx behind Hipache, curl before it', () => {
     assert.equal(status, '304');
   });
 
-  it('tells nginx who asks', async () => {
+  it('tells nginx who the client is', async () => {
     const seen = await curl(...here(), '-H', 'X-Forwarded-For: 192.0.2.1', url('/who'));
     assert.match(seen, /^for=::ffff:127\.0\.0\.1 proto=http host=app\.localhost id=[0-9a-f]{32}\n$/);
   });

@@ -14,15 +14,15 @@ const root = join(import.meta.dirname, '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'hipache-package-'));
 const place = join(folder, 'place');
 const hipache = join(place, 'node_modules', '.bin', 'hipache');
-// The Node that runs this test first: the one that a person who installs the package has.
+// The Node that runs this test comes first in the PATH, as for somebody who installs the package.
 const env = { ...process.env, HOME: folder, PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter) };
-/** Packing and installing; on a slow disk and an empty cache. */
+/** For packing and installing, on a slow disk and with an empty cache. */
 const installMs = 300_000;
 
 describe('the package, installed elsewhere', () => {
   before(
     async () => {
-      // The cache of the user is used, so that nothing is fetched twice; the rest of the home directory is an empty one.
+      // Uses the user's cache, so that nothing is fetched twice, but an otherwise empty home directory.
       const cache = (await runFile('npm', ['config', 'get', 'cache'], { cwd: root })).stdout.trim();
       const npmEnv = { ...env, npm_config_cache: cache };
       await runFile('npm', ['pack', '--pack-destination', folder], { cwd: root, env: npmEnv });
@@ -49,7 +49,7 @@ describe('the package, installed elsewhere', () => {
     assert.deepEqual(tests, []);
   });
 
-  test('tells its version and writes routes', async () => {
+  test('reports its version and writes routes', async () => {
     const version = await runFile(hipache, ['--version'], { env });
     assert.match(version.stdout, /^\d+\.\d+\.\d+\S*\n$/);
     const driver = `sqlite:${join(folder, 'commands.sqlite')}`;
@@ -80,7 +80,7 @@ describe('the package, installed elsewhere', () => {
   });
 });
 
-/** The port that the proxy says it listens on. */
+/** The port on which the proxy says that it listens. */
 async function portOf(proxy: ChildProcess): Promise<number> {
   let text = '';
   proxy.stdout?.setEncoding('utf8');

@@ -17,7 +17,7 @@ describe('a proxy on Redis', () => {
     server = await RedisServer.start();
     one = await HttpBackend.start('one');
     two = await HttpBackend.start('two');
-    // One worker: what one of several knows, another may not.
+    // One worker, because several may differ in what they know.
     home.configure({ driver: `${server.url}/1` }, { workers: 1 });
   });
 
@@ -30,7 +30,7 @@ describe('a proxy on Redis', () => {
 
   const redis = (...args: readonly string[]) => server.cli('-n', '1', ...args);
 
-  it('serves what redis-cli writes, and what commands write, at once', async () => {
+  it('serves at once what redis-cli and commands write', async () => {
     const { port } = await home.serve();
     const body = async (host: string) => (await ask(port, host)).body;
     assert.equal((await ask(port, 'a.example')).status, 400);
@@ -56,7 +56,7 @@ describe('a proxy on Redis', () => {
     assert.match((await home.run('explain', 'a.example')).stdout, /dead until .*BACKEND_CONNECT_REFUSED, marked by /);
   });
 
-  it('serves what it knows while Redis is gone, and starts without it', async () => {
+  it('serves what it knows while Redis is down, and starts without it', async () => {
     await redis('rpush', 'frontend:a.example', 'app', one.url);
     const proxy = await home.serve();
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');

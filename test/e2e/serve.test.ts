@@ -66,7 +66,7 @@ describe('a proxy on its embedded store', () => {
     await three.stop();
   });
 
-  it('passes over a backend that is gone, and says so in explain', async () => {
+  it('skips a backend that has gone, and explain says so', async () => {
     await home.route('set', 'a.example', one.url, two.url);
     const { port } = await home.serve();
     await one.stop();
@@ -77,7 +77,7 @@ describe('a proxy on its embedded store', () => {
     });
   });
 
-  it('keeps routes and serves again after kill -9', async () => {
+  it('keeps its routes, and serves again after kill -9', async () => {
     const first = await home.serve();
     await home.route('set', 'a.example', one.url);
     await first.kill();
@@ -85,7 +85,7 @@ describe('a proxy on its embedded store', () => {
     assert.equal((await ask(port, 'a.example')).body, 'one');
   });
 
-  it('serves what it knows when the store file is deleted', async () => {
+  it('serves what it knows after the store file is deleted', async () => {
     await home.route('set', 'a.example', one.url);
     const { port } = await home.serve();
     assert.equal((await ask(port, 'a.example')).body, 'one');
@@ -93,7 +93,7 @@ describe('a proxy on its embedded store', () => {
     for (let count = 0; count < 10; count++) assert.equal((await ask(port, 'a.example')).body, 'one');
   });
 
-  it('answers a request under way after SIGTERM, then ends with 0', async () => {
+  it('answers an active request after SIGTERM, then exits with 0', async () => {
     let release = (): void => {};
     const slow = await HttpBackend.start('slow', (_, response) => {
       release = () => response.end('late');
@@ -110,7 +110,7 @@ describe('a proxy on its embedded store', () => {
     await slow.stop();
   });
 
-  it('ends at once on a second SIGTERM', async () => {
+  it('exits at once on a second SIGTERM', async () => {
     const stuck = await HttpBackend.start('stuck', () => {});
     await home.route('set', 'stuck.example', stuck.url);
     const proxy = await home.serve();
@@ -124,7 +124,7 @@ describe('a proxy on its embedded store', () => {
     await stuck.stop();
   });
 
-  it('ends and logs a request that outlasts drainSeconds, then ends itself', async () => {
+  it('ends and logs a request that outlasts drainSeconds, then exits', async () => {
     home.configure({}, { drainSeconds: 0.3 });
     const stuck = await HttpBackend.start('stuck', () => {});
     await home.route('set', 'stuck.example', stuck.url);
@@ -138,7 +138,7 @@ describe('a proxy on its embedded store', () => {
     await stuck.stop();
   });
 
-  it('writes the access log in the format of Hipache, to the byte', async () => {
+  it("writes the access log in Hipache's format, byte for byte", async () => {
     await home.route('set', 'a.example', one.url, '--id', 'my app');
     const { port } = await home.serve();
     const client = await RawClient.connect(port);
@@ -167,7 +167,7 @@ describe('a proxy on its embedded store', () => {
     assert.equal(line.userAgent, 'b\u00e9');
   });
 
-  it('opens the access log again on SIGUSR1', async () => {
+  it('reopens the access log on SIGUSR1', async () => {
     await home.route('set', 'a.example', one.url);
     const proxy = await home.serve();
     await ask(proxy.port, 'a.example', { path: '/before' });
@@ -191,7 +191,7 @@ describe('a proxy on its embedded store', () => {
     await until('the new page', async () => (await ask(port, 'nobody.example')).body === '<p>second</p>');
   });
 
-  it('says which port is in use, and ends with 1', async () => {
+  it('says which port is in use, and exits with 1', async () => {
     const { port } = await home.serve();
     home.configure({ http: { bind: [{ address: '127.0.0.1', port }] } });
     const second = new HipacheProcess(['--config', home.path('config.json')]);
@@ -199,7 +199,7 @@ describe('a proxy on its embedded store', () => {
     assert.match(second.output, new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: another program listens there`));
   });
 
-  it('refuses a store file that is no database, and leaves it as it is', async () => {
+  it('rejects a store file that is not a database, and leaves it unchanged', async () => {
     writeFileSync(home.path('routes.sqlite'), 'precious, but no database'.repeat(100));
     copyFileSync(home.path('routes.sqlite'), home.path('before'));
     const proxy = new HipacheProcess(['--config', home.path('config.json')]);
@@ -231,7 +231,7 @@ describe('a proxy on its embedded store', () => {
 });
 
 describe('a proxy without a configuration file', () => {
-  it('is to serve on port 8080 of its own machine, with its logs on the standard output', async () => {
+  it('serves on port 8080 of its own machine, with its logs on standard output', async () => {
     const home = new HipacheHome();
     const env = { ...process.env, XDG_STATE_HOME: home.directory, HOME: home.directory };
     const { stdout } = await runHipache(['--dry'], { env, cwd: home.directory });

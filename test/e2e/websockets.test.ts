@@ -11,7 +11,7 @@ import { Authority } from '../helpers/authority.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { until } from '../helpers/until.ts';
 
-/** A page that opens a WebSocket to its own host, and reports what comes of it. */
+/** A page that opens a WebSocket to its own host, and reports the result. */
 const page = `<!doctype html><title>page</title><script>
 let text = '';
 const socket = new WebSocket((location.protocol === 'https:' ? 'wss://' : 'ws://') + location.host + '/chat', ['chat']);
@@ -90,7 +90,7 @@ describe('WebSockets through the program', () => {
     const url = (): string => urls().find(([name]) => name === scheme)?.[1] ?? '';
     const options = (): object => urls().find(([name]) => name === scheme)?.[2] ?? {};
 
-    it(`${scheme}: text, binary, compressed, long and fragmented messages come back as they went`, async () => {
+    it(`${scheme}: text, binary, compressed, long and fragmented messages come back unchanged`, async () => {
       const socket = new WebSocket(`${url()}/chat`, ['chat'], { ...options(), perMessageDeflate: true });
       const received: string[] = [];
       socket.on('message', (data: Buffer, isBinary) => received.push(`${isBinary}:${data.toString('latin1')}`));
@@ -145,7 +145,7 @@ describe('WebSockets through the program', () => {
     });
   }
 
-  it('each has one line in the access log, at its end', async () => {
+  it('each has one line in the access log, written at its end', async () => {
     const lines = (): string[] =>
       home
         .read('access.log')
@@ -162,7 +162,7 @@ describe('WebSockets through the program', () => {
     assert.match(lines()[0] ?? '', /"GET \/once HTTP\/1\.1" 101 [0-9]+ "" "e2e" "\*" [0-9.]+ [0-9.]+$/);
   });
 
-  it('SIGTERM says goodbye with 1001 to both ends', async () => {
+  it('SIGTERM closes both ends with 1001', async () => {
     const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/chat`);
     await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
     const [backend] = [...sockets.clients].slice(-1);
@@ -174,7 +174,7 @@ describe('WebSockets through the program', () => {
     assert.equal(await proxy.ended(), 0);
   });
 
-  /** What the page of this URL reports. */
+  /** The report of the page at this URL. */
   async function reportOfChromium(url: string): Promise<string> {
     const options = [
       ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--ignore-certificate-errors'],
@@ -194,7 +194,7 @@ describe('WebSockets through the program', () => {
       await until('the report of the page', () => reports.length > before || child.exitCode !== null, 50_000);
       return reports[before] ?? `nothing: ${errors}`;
     } finally {
-      // Its many processes are one group.
+      // Its many processes form one group.
       process.kill(-(child.pid as number), 'SIGKILL');
       await ended;
     }

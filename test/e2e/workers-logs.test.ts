@@ -26,7 +26,7 @@ describe('the access log of several workers', () => {
     await backend.stop();
   });
 
-  /** Requests on connections of their own, which both workers get, with targets of many lengths. */
+  /** Requests on separate connections, so that both workers get some, with targets of many lengths. */
   async function askOften(port: number, name: string, times: number, longest: number): Promise<void> {
     for (let count = 0; count < times; count += 20) {
       await Promise.all(
@@ -50,7 +50,7 @@ describe('the access log of several workers', () => {
     assert.equal(lines.length, 400);
   });
 
-  it('is opened again by all of them on SIGUSR1', async () => {
+  it('is reopened by all of them on SIGUSR1', async () => {
     const proxy = await home.serve();
     await askOften(proxy.port, 'before', 40, 100);
     await until(

@@ -8,7 +8,7 @@ import { ask } from '../helpers/http-client.ts';
 import { metricsUrl, scrape, untilSeries } from '../helpers/metrics.ts';
 import { until } from '../helpers/until.ts';
 
-it('marks set before a SIGHUP are lifted after it, and the metrics tell of it', async (t) => {
+it('marks set before a SIGHUP are lifted after it, and the metrics show it', async (t) => {
   const home = new HipacheHome();
   const steady = await HttpBackend.start('one');
   t.after(() => steady.stop());

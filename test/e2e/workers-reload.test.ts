@@ -29,7 +29,7 @@ describe('SIGHUP', () => {
     return output.split(text).length - 1;
   }
 
-  it('replaces every worker ten times under load, and no request is lost', async () => {
+  it('replaces every worker ten times under load without losing a request', async () => {
     const proxy = await home.serve();
     const first = workerPids(proxy.pid);
     const load = new SteadyLoad(proxy.port, 'a.example', 8, 4);
@@ -46,7 +46,7 @@ describe('SIGHUP', () => {
     assert.ok(workerPids(proxy.pid).every((pid) => !first.includes(pid)));
   });
 
-  it('changes nothing where the file has mistakes, and says which', async () => {
+  it('changes nothing if the file has errors, and names them', async () => {
     const proxy = await home.serve();
     const before = workerPids(proxy.pid);
     writeFileSync(home.path('config.json'), '{"server": {"workers": 0}}');
@@ -59,7 +59,7 @@ describe('SIGHUP', () => {
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
   });
 
-  it('changes nothing where a new worker cannot start', async () => {
+  it('changes nothing if a new worker cannot start', async () => {
     const proxy = await home.serve();
     const before = workerPids(proxy.pid);
     writeFileSync(home.path('file'), '');
@@ -71,7 +71,7 @@ describe('SIGHUP', () => {
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
   });
 
-  it('binds addresses that were added, and gives up those that were removed', async () => {
+  it('binds added addresses, and closes removed ones', async () => {
     const one = await freePort();
     home.configure({ http: { bind: [{ address: '127.0.0.1', port: one }] } }, { workers: 2 });
     const proxy = await home.serve();
@@ -102,7 +102,7 @@ describe('SIGHUP', () => {
     for (let request = 0; request < 20; request++) assert.equal((await ask(two, 'a.example')).body, 'one');
   });
 
-  it('changes nothing where a new address is in use', async () => {
+  it('changes nothing if a new address is in use', async () => {
     const proxy = await home.serve();
     const before = workerPids(proxy.pid);
     home.configure(
@@ -121,7 +121,7 @@ describe('SIGHUP', () => {
     assert.deepEqual(workerPids(proxy.pid), before);
   });
 
-  it('follows the number of workers, up and down, and loses no request', async () => {
+  it('follows the number of workers, up and down, without losing a request', async () => {
     const proxy = await home.serve();
     const load = new SteadyLoad(proxy.port, 'a.example', 4, 4);
     for (const [round, workers] of [3, 1, 2].entries()) {

@@ -17,10 +17,10 @@ describe('SIGTERM', () => {
 
   afterEach(() => home.remove());
 
-  it('during a SIGHUP ends the new workers too, and nothing of the new configuration is taken over', async () => {
+  it('during a SIGHUP ends the new workers too, and nothing of the new configuration takes effect', async () => {
     home.configure({}, { workers: 1 });
     const proxy = await home.serve();
-    // A worker waits at it for somebody who reads.
+    // A worker blocks here until somebody reads.
     execFileSync('mkfifo', [home.path('fifo')]);
     home.configure({}, { workers: 3, accessLog: home.path('fifo') });
     proxy.signal('SIGHUP');
@@ -32,7 +32,7 @@ describe('SIGTERM', () => {
     assert.doesNotMatch(proxy.output, /nothing is changed|in force|had not finished/);
   });
 
-  it('says Close to the tunnels of replaced workers that had more time', async (t) => {
+  it('closes the tunnels of replaced workers that had more time', async (t) => {
     const echo = await EchoBackend.start();
     t.after(() => echo.stop());
     home.configure({}, { workers: 1, drainSeconds: 3600 });
@@ -57,7 +57,7 @@ describe('SIGTERM', () => {
     assert.doesNotMatch(proxy.output, /had not finished/);
   });
 
-  it('says so where what a replaced worker has under way had to be ended', async (t) => {
+  it('is reported if requests or tunnels of a replaced worker had to be ended', async (t) => {
     const stuck = await HttpBackend.start('stuck', () => {});
     t.after(() => stuck.stop());
     home.configure({}, { workers: 1, drainSeconds: 3600 });

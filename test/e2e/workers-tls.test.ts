@@ -8,7 +8,7 @@ import { HttpBackend } from '../helpers/http-backend.ts';
 import { until } from '../helpers/until.ts';
 import { userOf } from '../helpers/workers.ts';
 
-it('sessions are resumed after a SIGHUP, also where root alone may read the key', async (t) => {
+it('sessions are resumed after a SIGHUP, even if only root can read the key', async (t) => {
   const authority = new Authority();
   const home = new HipacheHome();
   const backend = await HttpBackend.start('one');
@@ -30,7 +30,7 @@ it('sessions are resumed after a SIGHUP, also where root alone may read the key'
   if (isRoot) assert.equal(userOf(proxy.pid), nobody);
   const port = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(proxy.output)?.[1]);
 
-  /** @returns whether the session was resumed, and the one to resume. */
+  /** @returns whether the session was resumed, and the session to resume next. */
   async function visit(session?: Buffer): Promise<{ reused: boolean; session: Buffer }> {
     const socket = connect({ host: '127.0.0.1', port, servername: 'a.example', ca: authority.certificate, session });
     let response = '';
@@ -53,7 +53,7 @@ it('sessions are resumed after a SIGHUP, also where root alone may read the key'
 
   const { reused, session } = await visit();
   assert.equal(reused, false);
-  // By whichever worker.
+  // By any worker.
   for (let count = 0; count < 8; count++) assert.equal((await visit(session)).reused, true);
   proxy.signal('SIGHUP');
   await until('the new workers', () => /in force|nothing is changed/.test(proxy.output));

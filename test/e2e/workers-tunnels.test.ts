@@ -9,7 +9,7 @@ import { until } from '../helpers/until.ts';
 import { workerOf } from '../helpers/worker-clients.ts';
 import { isRunning, workerPids } from '../helpers/workers.ts';
 
-/** So many that each of two workers gets some, but by the rarest luck. */
+/** Enough for each of two workers to get some, except by the rarest luck. */
 const tunnelsCount = 24;
 
 describe('the tunnels of several workers', () => {
@@ -46,7 +46,7 @@ describe('the tunnels of several workers', () => {
     return socketOwner(workerPids(proxy.pid), proxy.port, port);
   }
 
-  it('are closed with 1012 by SIGHUP, an upload ends well, and new ones open meanwhile', async () => {
+  it('are closed with 1012 by SIGHUP; an upload still completes, and new ones can open', async () => {
     const proxy = await home.serve();
     const old = workerPids(proxy.pid);
     await Promise.all(Array.from({ length: tunnelsCount }, () => open(proxy)));
@@ -73,7 +73,7 @@ describe('the tunnels of several workers', () => {
     assert.doesNotMatch(proxy.output, /had not finished/);
   });
 
-  it('end with the worker that is killed, and the others stay', async () => {
+  it('end with their worker when it is killed, while the others stay', async () => {
     const proxy = await home.serve();
     await Promise.all(Array.from({ length: tunnelsCount }, () => open(proxy)));
     const [victim = 0] = workerPids(proxy.pid);
@@ -84,7 +84,7 @@ describe('the tunnels of several workers', () => {
     await until('the end of its tunnels', () => own.every(({ closeCode }) => closeCode !== null));
     await until('the replacement', () => workerPids(proxy.pid).length === 2 && !workerPids(proxy.pid).includes(victim));
     for (const tunnel of others) await tunnel.echo();
-    // No goodbye came: 1006 is what ends without one.
+    // No Close arrived: 1006 stands for an end without one.
     assert.deepEqual(new Set(own.map(({ closeCode }) => closeCode)), new Set([1006]));
     assert.equal(echo.closeCodes.length, own.length);
     const again = await open(proxy);

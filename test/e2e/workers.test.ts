@@ -25,7 +25,7 @@ describe('several workers', () => {
     await backend.stop();
   });
 
-  it('serve, each in a process of its own', async () => {
+  it('serve, each in its own process', async () => {
     const proxy = await home.serve();
     assert.equal(workerPids(proxy.pid).length, 2);
     for (let count = 0; count < 20; count++) assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
@@ -33,7 +33,7 @@ describe('several workers', () => {
     assert.equal(await proxy.ended(), 0);
   });
 
-  it('are as many as there are CPUs where the configuration does not say', async () => {
+  it('are as many as there are CPUs unless configured', async () => {
     home.configure({}, {});
     const proxy = await home.serve();
     const cpus = /Cpus_allowed_list:\s+(.*)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
@@ -46,7 +46,7 @@ describe('several workers', () => {
     assert.match(proxy.output, new RegExp(`serving workers=${length} store=`));
   });
 
-  it('go on when one of them is killed, which is replaced', async () => {
+  it('continue when one of them is killed, which is then replaced', async () => {
     const proxy = await home.serve();
     const waiting: (() => void)[] = [];
     const slow = await HttpBackend.start('slow', (_, response) => void waiting.push(() => response.end('late')));
@@ -57,7 +57,7 @@ describe('several workers', () => {
     await until('all requests at the backend', () => slow.requests === 24);
     const [victim = 0, other] = workerPids(proxy.pid);
     process.kill(victim, 'SIGKILL');
-    // Of what the other one has nothing is lost, and whoever comes now is served as well.
+    // The other worker loses nothing, and new clients are served as well.
     for (let count = 0; count < 40; count++) assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
     for (const release of waiting) release();
     const ended = await Promise.all(responses);
@@ -68,7 +68,7 @@ describe('several workers', () => {
     await slow.stop();
   });
 
-  it('that die at once come back after growing pauses, and others accept for them', async () => {
+  it('that die at once are restarted after growing pauses, and others accept for them', async () => {
     const proxy = await home.serve();
     const [steady] = workerPids(proxy.pid);
     const deaths = (): number[] =>
@@ -95,7 +95,7 @@ describe('several workers', () => {
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
   });
 
-  it('end when their primary is killed, after what is under way', async () => {
+  it('finish what is in progress and exit when their primary is killed', async () => {
     let release = (): void => {};
     const slow = await HttpBackend.start('slow', (_, response) => {
       release = () => response.end('late');
@@ -133,7 +133,7 @@ describe('several workers', () => {
     assert.deepEqual(workerPids(proxy.pid), []);
   });
 
-  it('end at once on a second SIGTERM', async () => {
+  it('exit at once on a second SIGTERM', async () => {
     const stuck = await HttpBackend.start('stuck', () => {});
     await home.route('set', 'stuck.example', stuck.url);
     const proxy = await home.serve();
@@ -149,7 +149,7 @@ describe('several workers', () => {
     await stuck.stop();
   });
 
-  it('are replaced for their memory without cutting an upload', async () => {
+  it('are replaced for their memory without interrupting an upload', async () => {
     home.configure({ limits: { workerMemoryBytesMax: 1_000_000 } }, { workers: 1, memoryCheckSeconds: 5 });
     const proxy = await home.serve();
     const [before] = workerPids(proxy.pid);
@@ -166,7 +166,7 @@ describe('several workers', () => {
     await until('the end of the old one', () => !isRunning(before as number));
   });
 
-  it('run as the configured user, and so do those that replace them', async (t) => {
+  it('run as the configured user, and so do their replacements', async (t) => {
     if (process.getuid?.() !== 0) {
       t.skip('only root can change its user');
       return;
@@ -196,7 +196,7 @@ describe('several workers', () => {
     assert.equal((await ask(port, 'a.example')).body, 'one');
   });
 
-  it('say what keeps them from starting, and the program ends with 1', async () => {
+  it('report why they cannot start, and the program exits with 1', async () => {
     const port = await freePort();
     writeFileSync(home.path('pages'), 'no directory');
     home.configure({ http: { bind: [{ address: '127.0.0.1', port }] } }, { workers: 2, staticDir: home.path('pages') });

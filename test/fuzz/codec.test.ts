@@ -6,7 +6,7 @@ import { type Reference, readRequest, readResponse } from '../helpers/reference-
 import { chunkedBody, cut, cuts, mutate, mutation, request, response } from './messages.ts';
 
 const runs = { numRuns: 2000 };
-/** Any bytes at all; mostly such as a parser looks at. */
+/** Arbitrary bytes, mostly those that matter to a parser. */
 const noise = fc.string({
   unit: fc.oneof(
     fc.constantFrom(...'\r\n: ;,\t\0HTTP/1.1 GET 0aF#'),
@@ -28,7 +28,7 @@ const responseText = fc.oneof(
   noise,
 );
 
-/** What does not depend on how the input came: the data before a refusal may be handed over or not. */
+/** What does not depend on how the input was split: data before a refusal may be delivered or not. */
 function essence(read: Read): unknown {
   return read.kind === 'message' ? read : { kind: read.kind, fields: read.fields, refusal: read.refusal };
 }
@@ -42,7 +42,7 @@ function assertClean({ fields, startLine }: Read): void {
   assert.doesNotMatch(startLine, /[\r\n\0]/);
 }
 
-/** The codec may refuse early what the reference still waits for, but only if it could never have become sound. */
+/** The codec may refuse early what the reference still waits for, but only if it could never have become valid. */
 function assertAgrees(read: Read, reference: Reference, text: string): void {
   if (reference.kind === 'message') {
     assert.equal(read.kind, 'message', read.refusal);
@@ -58,7 +58,7 @@ function assertAgrees(read: Read, reference: Reference, text: string): void {
 }
 
 describe('requests', () => {
-  test('mean the same however they are cut', () => {
+  test('have the same meaning however they are split', () => {
     fc.assert(
       fc.property(requestText, cuts, (text, positions) => {
         const whole = readRequestPieces([text]);
@@ -69,7 +69,7 @@ describe('requests', () => {
     );
   });
 
-  test('mean what the reference says, and hold no line ends', () => {
+  test('mean what the reference says, and contain no line ends', () => {
     fc.assert(
       fc.property(requestText, (text) => {
         const read = readRequestPieces([text]);
@@ -80,7 +80,7 @@ describe('requests', () => {
     );
   });
 
-  test('that are valid are read to their end, and not beyond', () => {
+  test('that are valid are read to their end, and no further', () => {
     fc.assert(
       fc.property(request, request, (first, second) => {
         const read = readRequestPieces([first + second]);
@@ -104,8 +104,8 @@ describe('requests', () => {
   });
 });
 
-describe('answers', () => {
-  test('mean the same however they are cut', () => {
+describe('responses', () => {
+  test('have the same meaning however they are split', () => {
     fc.assert(
       fc.property(responseText, cuts, fc.boolean(), (text, positions, toHead) => {
         const whole = readResponsePieces([text], toHead);
@@ -116,7 +116,7 @@ describe('answers', () => {
     );
   });
 
-  test('mean what the reference says, and hold no line ends', () => {
+  test('mean what the reference says, and contain no line ends', () => {
     fc.assert(
       fc.property(responseText, fc.boolean(), (text, toHead) => {
         const read = readResponsePieces([text], toHead);
@@ -128,7 +128,7 @@ describe('answers', () => {
   });
 });
 
-test('chunked bodies give their data, and stop behind their end', () => {
+test('in valid chunks yield their data, and stop at their end', () => {
   const head = 'POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n';
   fc.assert(
     fc.property(chunkedBody, cuts, noise, ({ text, data }, positions, behind) => {
@@ -141,7 +141,7 @@ test('chunked bodies give their data, and stop behind their end', () => {
   );
 });
 
-test('chunked bodies that are broken never give more than the reference', () => {
+test('in broken chunks never yield more than the reference', () => {
   const head = 'POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n';
   fc.assert(
     fc.property(chunkedBody, mutation, cuts, ({ text }, changes, positions) => {

@@ -9,7 +9,7 @@ import { cut, cuts, mutate, mutation, request } from './messages.ts';
 
 const limits = { numRuns: 400, interruptAfterTimeLimit: 4000, markInterruptAsFailure: false } as const;
 
-/** Bytes of every kind, small and large, without being held in the arbitrary. */
+/** Bytes of every kind, few or many, without storing them in the arbitrary. */
 const body = fc
   .tuple(fc.nat({ max: 255 }), fc.oneof(fc.nat({ max: 50 }), fc.nat({ max: 2000 }), fc.constantFrom(65_536, 150_000)))
   .map(([seed, length]) =>
@@ -20,7 +20,7 @@ const body = fc
 const framing = fc.constantFrom('none', 'length', 'chunked');
 const sizes = fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1, maxLength: 4 });
 
-/** One request, and what its backend is to say. */
+/** One request, and the response of its backend. */
 const exchange = fc.record({
   method: fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'),
   framing,
@@ -90,7 +90,7 @@ async function respondAs(planned: Planned, at: number, peer: BackendPeer): Promi
 
 type ReadResponses = { message: ReferenceMessage; informationals: number }[];
 
-/** All final responses to these methods, with the informational ones before them counted. */
+/** All final responses to these methods, with a count of the informational ones before them. */
 function readResponses(text: string, plan: readonly Planned[]): ReadResponses | null {
   const responses: ReadResponses = [];
   let rest = text;
@@ -155,7 +155,7 @@ test('valid exchanges arrive as they were sent, in both directions', async (t) =
   await rig.proxy.untilQuiet();
 });
 
-test('whatever clients send, a backend gets sound requests only, and nothing is left under way', async (t) => {
+test('whatever clients send, backends get only valid requests, and nothing stays in progress', async (t) => {
   const rig = await Rig.start(t);
   rig.backend.serve(({ startLine }) => response(startLine.startsWith('HEAD') ? '' : 'served'));
   await fc.assert(
@@ -171,7 +171,7 @@ test('whatever clients send, a backend gets sound requests only, and nothing is 
         await until('the end', () => client.ended || client.closed);
         client.close();
         await rig.proxy.untilQuiet();
-        // Every status is one of ours or of the backend; every response can be read.
+        // Every status is the proxy's own or the backend's, and every response can be parsed.
         for (const status of client.statuses)
           assert.ok([200, 400, 405, 408, 414, 417, 431, 505].includes(status), `${status}`);
       },

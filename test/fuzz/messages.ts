@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Valid messages, and ways to break them, for the property tests. All texts are latin1. */
+/** Valid messages and ways to break them, for the property tests. All texts are latin1. */
 
 const tokenCharacters = "!#$%&'*+-.^`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const token = fc.string({ unit: fc.constantFrom(...tokenCharacters), minLength: 1, maxLength: 12 });
@@ -11,7 +11,7 @@ const value = fc
   .map((codes) => String.fromCharCode(...codes).replace(/^[\t ]+|[\t ]+$/g, ''));
 const blank = fc.constantFrom('', ' ', '\t', '  ', ' \t');
 
-/** A field that means nothing to the codec. */
+/** A field without a meaning for the codec. */
 const plainField = fc
   .tuple(token, blank, value, blank)
   .map(([name, before, text, behind]) => `X${name}:${before}${text}${behind}`);
@@ -80,7 +80,7 @@ const framed = fc.oneof(
   chunkedBody.map(({ text }) => ({ lines: ['Transfer-Encoding: chunked'], text })),
 );
 
-/** A valid request of HTTP/1.1. */
+/** A valid HTTP/1.1 request. */
 export const request = fc
   .record({
     method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'x-y'),
@@ -95,7 +95,7 @@ export const request = fc
     return `${method} ${asked} HTTP/1.1\r\n${all.map((line) => `${line}\r\n`).join('')}\r\n${text}`;
   });
 
-/** A valid response of HTTP/1.1 whose end shows, informational ones among them. */
+/** A valid HTTP/1.1 response with an explicit end, possibly after informational ones. */
 export const response = fc
   .record({
     status: fc.constantFrom('200 OK', '204', '304 Not Modified', '100 ', '103 Early Hints', '404 \xe4\t', '599 x'),
@@ -169,7 +169,7 @@ export function mutate(text: string, changes: Mutation): string {
   return changed;
 }
 
-/** Cuts a text into pieces, as the network may: positions are taken modulo its length. */
+/** Splits a text into pieces, as the network may. Positions are taken modulo its length. */
 export const cuts = fc.array(fc.nat(), { maxLength: 8 });
 
 export function cut(text: string, positions: readonly number[]): string[] {

@@ -11,13 +11,13 @@ export interface Issued {
 }
 
 export interface IssueOptions {
-  /** Days that it is valid from now; negative for one that has expired. Default 30. */
+  /** Validity in days from now; negative for an expired certificate. Default 30. */
   readonly days?: number;
   /** `ec` (P-256), `rsa` (2048), or `weak` (RSA, 1024). Default `ec`. */
   readonly keyType?: 'ec' | 'rsa' | 'weak';
 }
 
-/** A certificate authority of a test, with OpenSSL's command line: its files are gone with `dispose`. */
+/** A certificate authority for tests that runs OpenSSL's command line. `dispose` removes its files. */
 export class Authority {
   readonly folder = mkdtempSync(join(tmpdir(), 'hipache-ca-'));
   readonly certificateFile = join(this.folder, 'ca.pem');
@@ -45,7 +45,7 @@ export class Authority {
     return readFileSync(this.certificateFile, 'latin1');
   }
 
-  /** A certificate for these DNS names and IP addresses. */
+  /** Issues a certificate for these DNS names and IP addresses. */
   issue(names: readonly string[], { days = 30, keyType = 'ec' }: IssueOptions = {}): Issued {
     const base = join(this.folder, `issued-${this.issued++}`);
     const [keyFile, certificateFile, request, extensions] = ['key', 'pem', 'csr', 'cnf'].map(
@@ -80,7 +80,7 @@ export class Authority {
     };
   }
 
-  /** The key in a file of its own, encrypted. */
+  /** The key in a separate, encrypted file. */
   encrypt(issued: Issued, passphrase: string): string {
     const file = `${issued.keyFile}.encrypted`;
     this.openssl('pkcs8', '-topk8', '-in', issued.keyFile, '-out', file, '-passout', `pass:${passphrase}`);
@@ -91,7 +91,7 @@ export class Authority {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Only `openssl ca` of older versions can give a certificate dates of its own. */
+  /** In older versions, only `openssl ca` can set the dates of a certificate. */
   private issueExpired(request: string, certificateFile: string, extensions: string, days: number): void {
     const config = join(this.folder, 'ca.cnf');
     writeFileSync(
@@ -133,7 +133,7 @@ export class Authority {
   }
 }
 
-/** The day that is `days` from now, as OpenSSL writes it. */
+/** The day `days` from now in OpenSSL's notation. */
 function utc(days: number): string {
   return `${new Date(Date.now() + days * 86_400_000).toISOString().replace(/[-T:]/g, '').slice(0, 14)}Z`;
 }

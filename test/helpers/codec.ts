@@ -3,9 +3,9 @@ import { type Framing, type Head, type HeadLimits, NEED_MORE, REFUSED } from '..
 import { RequestHead } from '../../src/http1/request-head.ts';
 import { ResponseHead } from '../../src/http1/response-head.ts';
 
-/** What the codec made of one message, comparable by `deepEqual`. */
+/** The codec's view of one message, comparable with `deepEqual`. */
 export interface Read {
-  /** `message` whole; `more`: the input ended before it did; `refused`. */
+  /** `message`: complete; `more`: the input ended too early; `refused`. */
   readonly kind: 'message' | 'more' | 'refused';
   readonly refusal: string;
   readonly startLine: string;
@@ -33,7 +33,7 @@ export function readResponsePieces(pieces: readonly string[], toHead = false, li
   return readPieces(head, pieces, limits, () => [head.framing, head.contentLength]);
 }
 
-/** The fields of a head, in their order. */
+/** The fields of a head, in order. */
 export function fieldsOf(head: Head): [string, string][] {
   return Array.from({ length: head.fieldCount }, (_, at) => [head.fieldName(at), head.fieldValue(at)]);
 }
@@ -56,7 +56,7 @@ function readPieces(head: Head, pieces: readonly string[], limits: HeadLimits, f
     length,
   });
   for (const piece of pieces) {
-    // The bytes lie anywhere in a buffer, with others around them that must not be looked at.
+    // The bytes are somewhere in a buffer, surrounded by others that must not be read.
     let bytes = Buffer.from(`\n\0${held}${piece}\r\n\r\n`, 'latin1');
     let start = 2;
     let end = bytes.length - 4;
@@ -78,7 +78,7 @@ function readPieces(head: Head, pieces: readonly string[], limits: HeadLimits, f
     }
     const stop = body.read(bytes, start, end, sink);
     length += stop - start;
-    // A view is good only during the call.
+    // A view is valid only during the call.
     bytes.fill(0);
     if (body.refusal !== '') return result('refused', body.refusal);
     if (body.done) return result('message');

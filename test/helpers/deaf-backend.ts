@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-// Listens with the shortest queue, says where, and never accepts again: its event loop stands still.
+// Listens with the shortest queue, reports its port, and never accepts again: its event loop is blocked.
 const program = `
 const server = require('node:net').createServer();
 server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
@@ -10,7 +10,7 @@ server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 });`;
 
-/** A backend that neither accepts nor refuses connections, as a machine that is overloaded or gone. */
+/** A backend that neither accepts nor refuses connections, like a machine that is overloaded or has gone. */
 export class DeafBackend {
   readonly url: string;
   private readonly process: ChildProcess;
@@ -26,7 +26,7 @@ export class DeafBackend {
     const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line] = await once(child.stdout, 'data');
     const port = Number(line);
-    // Linux lets one more into the queue than it has places: then it drops what asks to connect.
+    // Linux queues one connection more than the queue has places, then drops further attempts.
     const sockets: Socket[] = [];
     for (let count = 0; count < 2; count++) {
       const socket = connect(port, '127.0.0.1');

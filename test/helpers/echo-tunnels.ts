@@ -1,9 +1,9 @@
 import { WebSocket, WebSocketServer } from 'ws';
 import { until } from './until.ts';
 
-/** A backend of WebSockets that sends back what it gets. */
+/** A WebSocket backend that sends back what it gets. */
 export class EchoBackend {
-  /** The codes that its connections were closed with. */
+  /** The codes with which its connections were closed. */
   readonly closeCodes: number[] = [];
   private readonly server: WebSocketServer;
 
@@ -38,7 +38,7 @@ export class EchoBackend {
 export class EchoTunnel {
   /** Its own port. */
   readonly port: number;
-  /** The code that it was closed with; null while it is open. */
+  /** The code with which it was closed; null while it is open. */
   closeCode: number | null = null;
   private readonly socket: WebSocket;
   private echoes = 0;
@@ -55,7 +55,7 @@ export class EchoTunnel {
     });
   }
 
-  /** Opens one. @throws where it does not come to be. */
+  /** Opens a tunnel. @throws if it cannot be opened. */
   static async open(port: number, host: string): Promise<EchoTunnel> {
     const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { host } });
     let ownPort = 0;
@@ -66,7 +66,7 @@ export class EchoTunnel {
     return new EchoTunnel(socket, ownPort);
   }
 
-  /** Sends a message and waits until it is back. @throws where the tunnel has ended. */
+  /** Sends a message and waits until it is back. @throws if the tunnel has ended. */
   async echo(): Promise<void> {
     const before = this.echoes;
     this.socket.send('still there?');
@@ -74,7 +74,7 @@ export class EchoTunnel {
     if (this.closeCode !== null) throw new Error(`the tunnel was closed with ${this.closeCode}`);
   }
 
-  /** Ends it without a goodbye. */
+  /** Ends it without a Close. */
   close(): void {
     this.socket.terminate();
   }

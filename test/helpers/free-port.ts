@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
 
 /**
- * A port that was free a moment ago, for a program that has to be told one.
- * @param from the first of those that are tried in turn; default: any.
+ * A port that was free a moment ago, for a program that needs a fixed one.
+ * @param from the first port to try, in ascending order; default: any.
  */
 export async function freePort(from = 0): Promise<number> {
   const server = createServer();

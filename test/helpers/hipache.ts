@@ -8,14 +8,14 @@ import { workerPids } from './workers.ts';
 
 const program = fileURLToPath(new URL('../../bin/hipache', import.meta.url));
 
-/** What a command said. */
+/** The output of a command. */
 export interface CommandResult {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A directory of its own for one test: configuration, store, logs; and Hipache's processes in it. */
+/** A directory for one test: configuration, store, logs, and the Hipache processes in it. */
 export class HipacheHome {
   readonly directory = mkdtempSync(join(tmpdir(), 'hipache-test-'));
   private readonly running: HipacheProcess[] = [];
@@ -32,7 +32,10 @@ export class HipacheHome {
     return readFileSync(this.path(name), 'utf8');
   }
 
-  /** Writes the configuration: this home's store, a log here, the user that runs the test; then what is given. */
+  /**
+   * Writes the configuration: this home's store, a log here and the user that runs the test, overridden by what is
+   * given.
+   */
   configure(config: Readonly<Record<string, unknown>> = {}, server: Readonly<Record<string, unknown>> = {}): void {
     const whole = {
       server: { accessLog: this.path('access.log'), httpKeepAlive: true, ...server },
@@ -44,19 +47,19 @@ export class HipacheHome {
     writeFileSync(this.path('config.json'), JSON.stringify(whole));
   }
 
-  /** Runs a command on this home's configuration and waits for its end. */
+  /** Runs a command with this home's configuration and waits for its end. */
   run(...args: readonly string[]): Promise<CommandResult> {
     return runHipache([...args, '--config', this.path('config.json')]);
   }
 
-  /** As `run`, of a command that has to succeed. */
+  /** Like `run`, for a command that must succeed. */
   async route(...args: readonly string[]): Promise<string> {
     const result = await this.run('route', ...args);
     if (result.code !== 0) throw new Error(`route ${args.join(' ')}: ${result.stderr}`);
     return result.stdout;
   }
 
-  /** Starts a proxy and waits until it listens. @param descriptorsMax default: those that this process may have. */
+  /** Starts a proxy and waits until it listens. @param descriptorsMax default: the limit of this process. */
   async serve(descriptorsMax?: number): Promise<HipacheProcess> {
     const proxy = new HipacheProcess(['--config', this.path('config.json')], descriptorsMax);
     this.running.push(proxy);
@@ -64,14 +67,14 @@ export class HipacheHome {
     return proxy;
   }
 
-  /** Ends what runs, and removes the directory. */
+  /** Ends all processes, and removes the directory. */
   async remove(): Promise<void> {
     for (const proxy of this.running) await proxy.kill();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
 
-/** A proxy that runs as its own process. */
+/** A proxy in its own process. */
 export class HipacheProcess {
   readonly child: ChildProcess;
   output = '';
@@ -93,7 +96,7 @@ export class HipacheProcess {
     return this.child.pid as number;
   }
 
-  /** The port of the first listener, as the log says. */
+  /** The port of the first listener, according to the log. */
   get port(): number {
     return Number(/listening on http:\/\/[^\s]*:(\d+)/.exec(this.output)?.[1] ?? 0);
   }
@@ -103,7 +106,7 @@ export class HipacheProcess {
     if (this.port === 0) throw new Error(`the proxy ended: ${this.output}`);
   }
 
-  /** Most memory that was resident at any time, in bytes, of the worker that had the most. */
+  /** Highest peak of resident memory among the workers, in bytes. */
   get residentBytesMax(): number {
     const statuses = workerPids(this.pid).map((pid) => readFileSync(`/proc/${pid}/status`, 'utf8'));
     return Math.max(...statuses.map((status) => Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) * 1024));
@@ -113,7 +116,7 @@ export class HipacheProcess {
     this.child.kill(signal);
   }
 
-  /** The exit code; null where a signal ended it. */
+  /** The exit code; null if a signal ended it. */
   ended(): Promise<number | null> {
     return this.exit;
   }

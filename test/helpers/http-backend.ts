@@ -15,7 +15,7 @@ export class HttpBackend {
     this.server.keepAliveTimeout = 60_000;
   }
 
-  /** @param respond default: the text `name`, whatever is asked. */
+  /** @param respond default: responds to everything with the text `name`. */
   static async start(name: string, respond?: Responder): Promise<HttpBackend> {
     const backend = new HttpBackend(
       respond ?? ((request, response) => request.resume().on('end', () => response.end(name))),
@@ -34,7 +34,7 @@ export class HttpBackend {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Ends its connections and listens no more. */
+  /** Ends its connections and stops listening. */
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     if (!this.server.listening) return;

@@ -13,7 +13,7 @@ export interface AskOptions {
   readonly body?: string;
 }
 
-/** Asks the proxy on `port` for `host`, on a connection of its own. @throws where there is no whole response. */
+/** Sends a request for `host` to the proxy on `port`, on a new connection. @throws if the response is incomplete. */
 export function ask(port: number, host: string, options: AskOptions = {}): Promise<ClientResponse> {
   const { method = 'GET', path = '/', headers = {}, body } = options;
   return new Promise((resolve, reject) => {

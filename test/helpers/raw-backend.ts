@@ -2,14 +2,14 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type ReferenceMessage, readRequest } from './reference-parser.ts';
 import { until } from './until.ts';
 
-/** One connection that a raw backend was given. */
+/** One connection to a raw backend. */
 export class BackendPeer {
   readonly socket: Socket;
-  /** Every byte that came, as latin1. */
+  /** All bytes received, as latin1. */
   received = '';
-  /** The whole requests among them, where the backend serves. */
+  /** The complete requests among them, if the backend serves. */
   readonly requests: ReferenceMessage[] = [];
-  /** How much of what was received they are. */
+  /** How much of the received bytes these are. */
   servedLength = 0;
   ended = false;
   closed = false;
@@ -42,7 +42,7 @@ export class BackendPeer {
   }
 }
 
-/** A backend that speaks no HTTP: it records the bytes that reach it, and sends what the test tells it to. */
+/** A backend that does not speak HTTP: it records the bytes that reach it, and sends what the test asks for. */
 export class RawBackend {
   readonly peers: BackendPeer[] = [];
   private readonly server: Server;
@@ -75,12 +75,12 @@ export class RawBackend {
     return this.peers.map((peer) => peer.received).join('');
   }
 
-  /** The whole requests of all connections, where the backend serves. */
+  /** The complete requests of all connections, if the backend serves. */
   get requests(): ReferenceMessage[] {
     return this.peers.flatMap(({ requests }) => requests);
   }
 
-  /** Answers every complete head without body with `response`, on each connection. */
+  /** Answers every complete head without a body with `response`, on each connection. */
   respondToEach(response: string): void {
     const answered = new Map<BackendPeer, number>();
     this.onData = (peer) => {
@@ -91,7 +91,7 @@ export class RawBackend {
     };
   }
 
-  /** Answers every whole request, with or without body, with what `response` makes of it; empty for no response. */
+  /** Answers every complete request, with or without a body, with the result of `response`; empty for no response. */
   serve(response: (request: ReferenceMessage, peer: BackendPeer) => string): void {
     this.onData = (peer) => {
       for (;;) {
@@ -105,12 +105,12 @@ export class RawBackend {
     };
   }
 
-  /** Calls `react` with the connection whenever bytes have come. */
+  /** Calls `react` with the connection whenever bytes have arrived. */
   onBytes(react: (peer: BackendPeer) => void): void {
     this.onData = react;
   }
 
-  /** Waits until `text` has reached it. */
+  /** Waits until `text` has arrived. */
   async receive(text: string | RegExp): Promise<void> {
     const found = (): boolean => (typeof text === 'string' ? this.received.includes(text) : text.test(this.received));
     await until(`${text} at the backend`, found);

@@ -4,12 +4,12 @@ import { until } from './until.ts';
 /** A client that sends literal bytes and records literal bytes. */
 export class RawClient {
   readonly socket: Socket;
-  /** Every byte that came, as latin1. */
+  /** All bytes received, as latin1. */
   received = '';
-  /** The other side has said that nothing more comes. */
+  /** Whether the other side has half-closed. */
   ended = false;
   closed = false;
-  /** The connection was reset. */
+  /** Whether the connection was reset. */
   reset = false;
 
   private constructor(socket: Socket) {

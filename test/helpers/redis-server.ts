@@ -6,15 +6,15 @@ import { freePort } from './free-port.ts';
 import { until } from './until.ts';
 
 export interface RedisServerOptions {
-  /** Directives of redis.conf, one a line. */
+  /** Directives of redis.conf, one per line. */
   readonly config?: readonly string[];
-  /** Arguments that redis-cli needs to come in, besides where the server is. */
+  /** Arguments with which redis-cli authenticates, besides the server's address. */
   readonly cli?: readonly string[];
-  /** Whether it is only reached by TLS, with the certificate and the key at these paths. */
+  /** Set if it is only reachable with TLS: paths of the certificate and the key. */
   readonly tls?: { readonly certificate: string; readonly key: string };
 }
 
-/** A Redis server of its own, in a temporary directory, without persistence, on a port that stays its own. */
+/** A Redis server in a temporary directory, without persistence, on a port that stays the same. */
 export class RedisServer {
   readonly directory = mkdtempSync(join(tmpdir(), 'hipache-redis-'));
   readonly port: number;
@@ -75,7 +75,7 @@ export class RedisServer {
     });
   }
 
-  /** Runs redis-cli on it. @returns what it prints, without the last line end. @throws where the server refuses. */
+  /** Runs redis-cli on it. @returns its output without the last line end. @throws if the server refuses. */
   async cli(...args: readonly string[]): Promise<string> {
     const { cli = [], tls } = this.options;
     const secure = tls === undefined ? [] : ['--tls', '--insecure'];
@@ -93,7 +93,7 @@ export class RedisServer {
     return output.replace(/\n$/, '');
   }
 
-  /** Stops it in its tracks (SIGSTOP), so that it takes connections and responses nothing. */
+  /** Suspends it (SIGSTOP), so that it accepts connections but does not respond. */
   freeze(): void {
     this.child?.kill('SIGSTOP');
   }
@@ -102,7 +102,7 @@ export class RedisServer {
     this.child?.kill('SIGCONT');
   }
 
-  /** Ends it at once. Its data is gone. */
+  /** Kills it. Its data is lost. */
   async kill(): Promise<void> {
     const child = this.child;
     this.child = null;

@@ -1,19 +1,19 @@
 /**
- * A second, small and slow reading of HTTP/1.1, by regular expressions over the whole text, for tests to compare with:
- * shares no code with the codec. Strict in the same places (RFC 9112), without limits.
+ * A second, small and slow HTTP/1.1 parser for tests to compare with. It uses regular expressions over the whole text
+ * and shares no code with the codec. It is strict in the same places (RFC 9112), but has no limits.
  */
 
 export interface ReferenceMessage {
   readonly kind: 'message';
   readonly startLine: string;
-  /** In their order; names as written, values without the blanks around them. */
+  /** In order; names as written, values without the blanks around them. */
   readonly fields: readonly (readonly [string, string])[];
   readonly body: string;
   readonly chunked: boolean;
   readonly trailers: readonly (readonly [string, string])[];
-  /** Characters of the head, with an empty line before it. */
+  /** Length of the head in characters, including an empty line before it. */
   readonly headLength: number;
-  /** Characters of all of it. */
+  /** Length of the whole message in characters. */
   readonly length: number;
 }
 
@@ -41,7 +41,7 @@ export function readRequest(text: string): Reference {
   return readBody(text.slice(skipped + head.length), { ...head, length: head.length + skipped }, minor === '1', 'none');
 }
 
-/** Reads the first response of `text`, informational ones being answers too. @param ended nothing more comes. */
+/** Reads the first response of `text`; informational ones count. @param ended whether nothing more follows. */
 export function readResponse(text: string, toHead: boolean, ended = false): Reference {
   const head = readHead(text, statusLine);
   if (head === 'more') return more;
@@ -49,12 +49,12 @@ export function readResponse(text: string, toHead: boolean, ended = false): Refe
   const status = Number(head.startLine.slice(9, 12));
   const response = readBody(text.slice(head.length), head, head.startLine.startsWith('HTTP/1.1'), 'close', ended);
   if (!toHead && status >= 200 && status !== 204 && status !== 304) return response;
-  // These have no body, but their fields are to be sound all the same.
+  // These have no body, but their fields must still be valid.
   if (response.kind === 'bad' && framingOf(head.fields, head.startLine.startsWith('HTTP/1.1')) === null) return bad;
   return { ...bare(head), body: '', chunked: false, trailers: [], length: head.length };
 }
 
-/** Reads message after message. @throws where anything is not sound, or something is left. */
+/** Reads message after message. @throws if any is invalid, or bytes are left over. */
 export function readRequests(text: string): ReferenceMessage[] {
   const messages: ReferenceMessage[] = [];
   for (let rest = text; rest !== ''; ) {
@@ -66,7 +66,7 @@ export function readRequests(text: string): ReferenceMessage[] {
   return messages;
 }
 
-/** The values of a field, whatever the case of its name. */
+/** The values of a field, in any case. */
 export function values(fields: readonly (readonly [string, string])[], name: string): string[] {
   return fields.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value);
 }
@@ -96,7 +96,7 @@ function readFields(lines: readonly string[]): [string, string][] | null {
   return fields;
 }
 
-/** Null where the fields contradict each other. */
+/** Null if the fields contradict each other. */
 function framingOf(fields: ReferenceHead['fields'], isHttp11: boolean): number | 'chunked' | 'none' | null {
   const lengths = values(fields, 'content-length');
   const codings = values(fields, 'transfer-encoding');

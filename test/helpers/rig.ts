@@ -11,7 +11,7 @@ export interface RigOptions extends TestProxyParts {
   readonly proxyProtocol?: boolean;
 }
 
-/** A proxy with the host `a.test` on raw backends, and its clients: what most tests of the data plane stand on. */
+/** A proxy with the host `a.test` on raw backends, and its clients: the basis of most data plane tests. */
 export class Rig {
   readonly proxy: TestProxy;
   readonly backends: readonly RawBackend[];
@@ -22,7 +22,7 @@ export class Rig {
     this.backends = backends;
   }
 
-  /** Starts one; it is stopped at the end of the test, which fails if anything was left under way. */
+  /** Starts one. It is stopped at the end of the test, which fails if anything is still in progress. */
   static async start(test: TestContext, options: RigOptions = {}): Promise<Rig> {
     const backends: RawBackend[] = [];
     for (let count = options.backends ?? 1; count > 0; count--) backends.push(await RawBackend.start());
@@ -63,17 +63,17 @@ export class Rig {
   }
 }
 
-/** A whole request for `a.test`, with these further field lines. */
+/** A complete request for `a.test`, with these additional field lines. */
 export function get(path = '/', ...lines: readonly string[]): string {
   return request(`GET ${path} HTTP/1.1`, ...lines);
 }
 
-/** A head for `a.test` with this start line and these further field lines. */
+/** A head for `a.test` with this start line and these additional field lines. */
 export function request(startLine: string, ...lines: readonly string[]): string {
   return `${[startLine, 'Host: a.test', ...lines].join('\r\n')}\r\n\r\n`;
 }
 
-/** A whole answer with a length. */
+/** A complete response with a length. */
 export function response(body: string, status = '200 OK', ...lines: readonly string[]): string {
   return `${[`HTTP/1.1 ${status}`, `Content-Length: ${body.length}`, ...lines].join('\r\n')}\r\n\r\n${body}`;
 }

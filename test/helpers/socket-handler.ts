@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /**
- * Which of some processes of this machine has the end of a TCP connection over IPv4 whose own port is `port`, and whose
- * other end has the port `peerPort`; null where none has it, for example as nobody has accepted it yet.
+ * Which of these local processes holds the end of a TCP connection over IPv4 with the local port `port` and the remote
+ * port `peerPort`. Null if none does, for example because nobody has accepted it yet.
  */
 export function socketOwner(pids: readonly number[], port: number, peerPort: number): number | null {
   const inode = inodeOf(port, peerPort);
@@ -33,7 +33,7 @@ function descriptorsOf(pid: number): string[] {
       }
     });
   } catch {
-    // It has ended.
+    // The process has ended.
     return [];
   }
 }

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 
-/** Clients that ask without pause, and never ask again: what goes wrong is counted. */
+/** Clients that send requests without pause and never retry: failures are counted. */
 export class SteadyLoad {
   answered = 0;
   readonly failures: string[] = [];
@@ -11,8 +11,8 @@ export class SteadyLoad {
   private readonly clients: Promise<void>[];
 
   /**
-   * @param hosts one, or several that are asked in turn.
-   * @param keepAlive clients that use their connection again; `fresh` of others that make a new one each time.
+   * @param hosts one or several, requested in turn.
+   * @param keepAlive number of clients that reuse their connection; `fresh` is for those that open a new one each time.
    */
   constructor(port: number, hosts: string | readonly string[], keepAlive: number, fresh: number) {
     this.port = port;
@@ -20,7 +20,7 @@ export class SteadyLoad {
     this.clients = Array.from({ length: keepAlive + fresh }, (_, index) => this.ask(index < keepAlive));
   }
 
-  /** Lets the requests under way end. */
+  /** Lets the active requests end. */
   async stop(): Promise<void> {
     this.stopping = true;
     await Promise.all(this.clients);
@@ -42,7 +42,7 @@ export class SteadyLoad {
   }
 }
 
-/** Asks for `host` on a connection. @returns the whole response, or what went wrong. */
+/** Sends a request for `host` on a connection. @returns the whole response, or the failure. */
 export function askOn(socket: Socket, host: string): Promise<string> {
   return new Promise((resolve) => {
     let text = '';

@@ -46,7 +46,7 @@ export const testSettings: TestSettings = {
   trustedProxies: new BlockList(),
 };
 
-/** What a test remembers of an exchange that has ended. */
+/** What a test records of an ended exchange. */
 export interface EndedExchange {
   readonly status: number;
   readonly errorCode: string | null;
@@ -55,31 +55,31 @@ export interface EndedExchange {
   readonly attempts: number;
 }
 
-/** What of the data plane a test may want to replace. */
+/** Parts of the data plane that a test may replace. */
 export interface TestProxyParts {
   readonly pages?: ErrorPages | null;
-  /** Default `Math.random`; one that always gives 0 draws the first backend that is free. */
+  /** Default `Math.random`. A function that always returns 0 draws the first free backend. */
   readonly random?: () => number;
-  /** Where given, no route is known without asking: this is awaited before each lookup in the map. */
+  /** If given, no route is known without a lookup, and each lookup in the map first awaits this. */
   readonly beforeLoad?: (host: string) => Promise<void>;
-  /** Default: no `https://` backend is trusted but those of public authorities. */
+  /** Default: only `https://` backends of public authorities are trusted. */
   readonly backendTls?: BackendTls;
-  /** Takes the place of the map altogether. */
+  /** Replaces the map. */
   readonly routes?: RouteSource;
 }
 
 const publicAuthorities = backendTls([], true);
 
-/** The data plane in this process, with routes from a map: for tests that look at bytes. */
+/** The data plane in this process, with routes from a map: for tests at the level of bytes. */
 export class TestProxy {
   readonly dataPlane: DataPlane;
   readonly ended: EndedExchange[] = [];
   readonly marks: { url: string; reason: string }[] = [];
-  /** What the data plane had to tell its operator. */
+  /** Problems that the data plane reported to its operator. */
   readonly problems: string[] = [];
-  /** Rules of the program that did not hold. */
+  /** Violated invariants. */
   private readonly violations: InvariantViolation[] = [];
-  /** Every host that was asked for, in order. */
+  /** Every requested host, in order. */
   readonly lookups: string[] = [];
   port = 0;
   private readonly policy: HostPolicy;
@@ -122,7 +122,7 @@ export class TestProxy {
     });
   }
 
-  /** Starts one with the routes `host` to `urls`. */
+  /** Starts a proxy with the routes `host` to `urls`. */
   static async start(
     routes: Readonly<Record<string, readonly string[]>>,
     settings: Partial<TestSettings> = {},
@@ -145,7 +145,7 @@ export class TestProxy {
     return this.port;
   }
 
-  /** Listens with TLS too. @returns the port. */
+  /** Also listens with TLS. @returns the port. */
   listenTls(tls: TlsListener, proxyProtocol = false): Promise<number> {
     return this.dataPlane.listen({ address: '127.0.0.1', port: 0, proxyProtocol, tls });
   }
@@ -154,12 +154,15 @@ export class TestProxy {
     return this.frontends.get(host) as Frontend;
   }
 
-  /** Waits until no request is under way. */
+  /** Waits until no request is in progress. */
   async untilQuiet(): Promise<void> {
     await until('the end of every request', () => this.dataPlane.counters.requestsInFlight === 0);
   }
 
-  /** Ends everything. @throws if a connection stays open, something still counts as under way, or an invariant broke. */
+  /**
+   * Ends everything. @throws if a connection stays open, something still counts as in progress, or an invariant was
+   * violated.
+   */
   async stop(): Promise<void> {
     this.dataPlane.close();
     await until('no gauge above 0 after the end', () => this.underWay().length === 0, 10_000).catch(() => {

@@ -10,13 +10,13 @@ import { get, Rig, type RigOptions, response } from './rig.ts';
 import type { TestSettings } from './test-proxy.ts';
 import { until } from './until.ts';
 
-/** What tickets are sealed with in every rig: as workers of one instance have it. */
+/** The ticket keys of every rig, shared like those of workers of one instance. */
 export const ticketKeys = Buffer.alloc(48, 7);
 
 export interface TlsRigOptions extends RigOptions {
   readonly store?: CertificateRecords;
   readonly directory?: string;
-  /** Whether the address has a certificate of its own. Default true. */
+  /** Whether the address has its own certificate. Default true. */
   readonly hasOwn?: boolean;
   readonly entriesMax?: number;
   readonly settings?: Partial<TestSettings>;
@@ -25,7 +25,7 @@ export interface TlsRigOptions extends RigOptions {
   readonly own: Issued;
 }
 
-/** A proxy with the host `a.test` on a raw backend, that listens with TLS. */
+/** A proxy with the host `a.test` on a raw backend, which listens with TLS. */
 export class TlsRig {
   readonly rig: Rig;
   readonly port: number;
@@ -91,7 +91,7 @@ export class TlsRig {
     return socket;
   }
 
-  /** The serial number of the certificate that a name gets. */
+  /** The serial number of the certificate for a name. */
   async serial(servername: string): Promise<string> {
     const socket = await this.connect({ servername, rejectUnauthorized: false });
     const { serialNumber } = socket.getPeerCertificate();
@@ -99,7 +99,7 @@ export class TlsRig {
     return serialNumber;
   }
 
-  /** Sends a request and serves it; gives what came. */
+  /** Sends a request and serves it. @returns what arrived. */
   async exchange(socket: TLSSocket, index = 0): Promise<string> {
     let received = '';
     socket.on('data', (bytes: Buffer) => {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Waits until `condition` holds. @throws after `forMs` (default 20 s), naming what was waited for. */
+/** Waits until `condition` holds. @throws after `forMs` (default 20 s), naming what was awaited. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>, forMs = 20_000): Promise<void> {
   const end = Date.now() + forMs;
   while (!(await condition())) {
@@ -9,7 +9,7 @@ export async function until(what: string, condition: () => boolean | Promise<boo
   }
 }
 
-/** Waits until what `measure` gives stays the same for a while: nothing moves any more. */
+/** Waits until the result of `measure` stays the same for a while: nothing moves any more. */
 export async function untilStill(what: string, measure: () => number): Promise<number> {
   let last = measure();
   let same = 0;

@@ -11,7 +11,7 @@ export interface WorkerClient {
   readonly socket: Socket;
 }
 
-/** A client of every worker of a proxy: what one of them knows or does, another may not. */
+/** A client of every worker of a proxy, because workers may differ in what they know or do. */
 export class WorkerClients {
   readonly clients: readonly WorkerClient[];
 
@@ -19,7 +19,7 @@ export class WorkerClients {
     this.clients = clients;
   }
 
-  /** Connects until each worker that runs has accepted a connection. @param host to ask for, whatever the response. */
+  /** Connects until each running worker has accepted a connection. @param host to request, whatever the response. */
   static async connect(proxy: HipacheProcess, host: string): Promise<WorkerClients> {
     const found = new Map<number, WorkerClient>();
     const pids = workerPids(proxy.pid);
@@ -34,7 +34,7 @@ export class WorkerClients {
     return new WorkerClients([...found.values()]);
   }
 
-  /** The body that each worker answers with for a host; of what is not 200, the status. */
+  /** The body with which each worker responds for a host; the status if it is not 200. */
   async bodies(host: string): Promise<string[]> {
     const responses = await Promise.all(this.clients.map(({ socket }) => askOn(socket, host)));
     return responses.map(
@@ -42,7 +42,7 @@ export class WorkerClients {
     );
   }
 
-  /** Waits until every worker answers with this body. */
+  /** Waits until every worker responds with this body. */
   async untilAll(host: string, body: string): Promise<void> {
     let last: string[] = [];
     await until(`${host} to be ${body} in every worker`, async () => {
@@ -58,7 +58,7 @@ export class WorkerClients {
   }
 }
 
-/** The process id of the worker that has accepted the connection of a client; null where none has. */
+/** The process id of the worker that has accepted a client's connection; null if none has. */
 export function workerOf(proxy: HipacheProcess, socket: Socket): number | null {
   return socketOwner(workerPids(proxy.pid), socket.remotePort as number, socket.localPort as number);
 }

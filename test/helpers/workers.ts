@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** The processes of the workers of a primary, in the order of their start. */
+/** The worker processes of a primary, in the order of their start. */
 export function workerPids(primary: number): number[] {
   return read(`/proc/${primary}/task/${primary}/children`)
     .split(' ')
@@ -14,7 +14,7 @@ export function userOf(pid: number): number {
   return Number(/Uid:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1]);
 }
 
-/** Whether a process is there. */
+/** Whether a process exists. */
 export function isRunning(pid: number): boolean {
   return read(`/proc/${pid}/status`) !== '' && !isZombie(pid);
 }
@@ -27,7 +27,7 @@ function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    // It has ended.
+    // The process has ended.
     return '';
   }
 }

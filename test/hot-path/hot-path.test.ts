@@ -10,17 +10,17 @@ import { fileURLToPath } from 'node:url';
 import type { Counts } from './program.ts';
 
 /**
- * What a small request may cost in terms that do not depend on the machine. A bound that is passed says that the way of
- * a request has grown, not how slow that makes it: measure (`npm run bench -- --only small`), then mend it, or raise the
- * bound with the reason in the commit.
+ * What a small request may cost, measured independently of the machine. An exceeded bound means that requests do more
+ * work, not how much slower that makes them: measure (`npm run bench -- --only small`), then fix it, or raise the bound
+ * and give the reason in the commit.
  */
 const allocatedBytesMax = 3300;
-/** Head and body of request and answer: two reads, two writes; and a little for the log and the first ones. */
+/** Head and body of request and response are two reads and two writes, plus some for the log and the start. */
 const readsMax = 2.05;
 const writesMax = 2.05;
 
 const connections = 32;
-/** Until everything is compiled and has the memory it works with; then those that are counted. */
+/** Requests until everything is compiled and has its working memory, then those that are counted. */
 const warmUp = 60_000;
 const counted = 60_000;
 
@@ -61,7 +61,7 @@ describe('a small request on kept connections', () => {
     return (await answered)[0];
   }
 
-  test('allocates, reads and writes no more than it may', async (t) => {
+  test('stays within its bounds for allocation, reads and writes', async (t) => {
     const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
     t.after(() => {
       for (const socket of sockets) socket.destroy();
@@ -86,7 +86,7 @@ async function open(port: number): Promise<Socket> {
   return socket;
 }
 
-/** Sends so many requests, each socket the next one when it has its response. */
+/** Sends this many requests; each socket sends the next one when it has its response. */
 function ask(sockets: readonly Socket[], requests: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let asked = 0;

@@ -1,5 +1,5 @@
-// The data plane with access log and metrics, as a worker has them, in a process of its own whose work can be counted.
-//   node program.ts BACKEND_PORT LOG      (IPC: tells its port; answers every message with its counts)
+// The data plane with access log and metrics, as in a worker, in a separate process whose work can be measured.
+//   node program.ts BACKEND_PORT LOG      (IPC: sends its port, and answers every message with its counts)
 import { readFileSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
 import { systemClock } from '../../src/base/clock.ts';
@@ -15,7 +15,7 @@ import { testSettings } from '../helpers/test-proxy.ts';
 /** What the process has done since its start. */
 export interface Counts {
   readonly allocatedBytes: number;
-  /** System calls that read and write, of sockets and files. */
+  /** System calls that read and write, for sockets and files. */
   readonly reads: number;
   readonly writes: number;
 }
