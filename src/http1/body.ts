@@ -19,8 +19,8 @@ const TRAILERS = 7;
 /** Hexadecimal digits of a chunk size: 13 stay within the safe integers. */
 const sizeDigitsMax = 13;
 /**
- * Limit for the extensions of a body's chunks, which are read and dropped (RFC 9112 section 7.1.1 asks for a limit).
- * The allowance below for each chunk does not count, so that an endless body can continue.
+ * Limit for the extensions of chunks, which are read and dropped (RFC 9112 section 7.1.1 asks for a limit). Each chunk
+ * reduces the count by the allowance below and by two per byte of its data, so that an endless body can continue.
  */
 const extensionBytesMax = 16 * 1024;
 const extensionBytesPerChunk = 16;

@@ -29,7 +29,7 @@ export class PartialHead {
     this.length = needed;
   }
 
-  /** Returns and removes all bytes. The next `add` may get the view itself, but invalidates it. */
+  /** Returns and removes all bytes. The view may be passed to the next `add`, which invalidates it. */
   take(): Buffer {
     const view = this.buffer === null ? nothing : this.buffer.subarray(0, this.length);
     this.length = 0;

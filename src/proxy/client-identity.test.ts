@@ -19,10 +19,10 @@ function head(...lines: readonly string[]): RequestHead {
 describe('the client address is', () => {
   const cases: [string, string, string[], string][] = [
     ['the peer', '192.0.2.1', [], '::ffff:192.0.2.1'],
-    ['the peer, whatever an untrusted one says', '192.0.2.1', ['X-Forwarded-For: 6.6.6.6'], '::ffff:192.0.2.1'],
-    ['the trusted peer that says nothing', '10.0.0.1', [], '::ffff:10.0.0.1'],
-    ['whom a trusted peer names', '10.0.0.1', ['X-Forwarded-For: 6.6.6.6'], '::ffff:6.6.6.6'],
-    ['the last that is not trusted', '10.0.0.1', ['X-Forwarded-For: 6.6.6.6, 7.7.7.7'], '::ffff:7.7.7.7'],
+    ['the peer, whatever an untrusted one sends', '192.0.2.1', ['X-Forwarded-For: 6.6.6.6'], '::ffff:192.0.2.1'],
+    ['a trusted peer without the field', '10.0.0.1', [], '::ffff:10.0.0.1'],
+    ['the one that a trusted peer names', '10.0.0.1', ['X-Forwarded-For: 6.6.6.6'], '::ffff:6.6.6.6'],
+    ['the last untrusted one', '10.0.0.1', ['X-Forwarded-For: 6.6.6.6, 7.7.7.7'], '::ffff:7.7.7.7'],
     [
       'the one before other trusted ones',
       '10.0.0.1',
@@ -35,12 +35,17 @@ describe('the client address is', () => {
       ['X-Forwarded-For: 7.7.7.7', 'x-forwarded-for: 10.0.0.2'],
       '::ffff:7.7.7.7',
     ],
-    ['the first where all are trusted', '10.0.0.1', ['X-Forwarded-For: 10.0.0.2, 10.0.0.1'], '::ffff:10.0.0.2'],
+    ['the first one if all are trusted', '10.0.0.1', ['X-Forwarded-For: 10.0.0.2, 10.0.0.1'], '::ffff:10.0.0.2'],
     ['of IPv6', '2001:db8::1', ['X-Forwarded-For: 2001:db8::9'], '2001:db8::9'],
     ['the mapped address', '::ffff:10.0.0.1', ['X-Forwarded-For: ::ffff:6.6.6.6'], '::ffff:6.6.6.6'],
-    ['as far as addresses go', '10.0.0.1', ['X-Forwarded-For: 6.6.6.6, unknown, 10.0.0.2'], '::ffff:10.0.0.2'],
-    ['the peer where there is no address', '10.0.0.1', ['X-Forwarded-For: <script>'], '::ffff:10.0.0.1'],
-    ['the peer where the field is empty', '10.0.0.1', ['X-Forwarded-For:'], '::ffff:10.0.0.1'],
+    [
+      'the one after anything that is not an address',
+      '10.0.0.1',
+      ['X-Forwarded-For: 6.6.6.6, unknown, 10.0.0.2'],
+      '::ffff:10.0.0.2',
+    ],
+    ['the peer if the field has no address', '10.0.0.1', ['X-Forwarded-For: <script>'], '::ffff:10.0.0.1'],
+    ['the peer if the field is empty', '10.0.0.1', ['X-Forwarded-For:'], '::ffff:10.0.0.1'],
     ['one with a zone', '10.0.0.1', ['X-Forwarded-For: fe80::1%eth0'], 'fe80::1%eth0'],
   ];
   for (const [name, peer, lines, expected] of cases) {

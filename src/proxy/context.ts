@@ -38,7 +38,7 @@ export interface ProxyContext extends DataPlaneParts {
   readonly deadlines: Deadlines;
   readonly counters: Counters;
   readonly tunnels: Tunnels;
-  /** The proxy's own code threw, and the connection concerned has ended. @param where such as `a client connection`. */
+  /** The proxy's own code threw; the connection concerned ends. @param where such as `a client connection`. */
   readonly onInternalError: (where: string, error: Error) => void;
   /** Set when the proxy stops: each connection ends after its current exchange. */
   draining: boolean;

@@ -89,7 +89,7 @@ export class DataPlane {
         server.removeAllListeners('error');
         server.on('error', (error) => {
           this.counters.acceptErrors++;
-          this.context.onProblem('a connection could not be accepted', error);
+          this.context.onProblem('cannot accept a connection', error);
         });
         this.servers.push(server);
         const bound = server.address();

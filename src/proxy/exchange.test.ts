@@ -174,7 +174,7 @@ describe('backpressure reaches the sender', () => {
     peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`);
     let written = 0;
     const taken = (): number => written - peer.socket.writableLength;
-    await untilStill('the backend to be held up', () => {
+    await untilStill('the backend to block', () => {
       while (peer.socket.writableLength < chunk.length && written < length) {
         peer.socket.write(chunk);
         written += chunk.length;
@@ -190,7 +190,7 @@ describe('backpressure reaches the sender', () => {
     });
     client.socket.resume();
     while (written < length) {
-      await until('the backend to go on', () => peer.socket.writableLength < 8 * chunk.length);
+      await until('the backend to continue', () => peer.socket.writableLength < 8 * chunk.length);
       peer.socket.write(chunk);
       written += chunk.length;
     }
@@ -207,7 +207,7 @@ describe('backpressure reaches the sender', () => {
     peer.socket.pause();
     let written = 0;
     const taken = (): number => written - client.socket.writableLength;
-    await untilStill('the client to be held up', () => {
+    await untilStill('the client to block', () => {
       while (client.socket.writableLength < chunk.length && written < length) {
         client.socket.write(chunk);
         written += chunk.length;
@@ -222,7 +222,7 @@ describe('backpressure reaches the sender', () => {
     });
     peer.socket.resume();
     while (written < length) {
-      await until('the client to go on', () => client.socket.writableLength < 8 * chunk.length);
+      await until('the client to continue', () => client.socket.writableLength < 8 * chunk.length);
       client.socket.write(chunk);
       written += chunk.length;
     }
@@ -239,7 +239,7 @@ describe('backpressure reaches the sender', () => {
     const client = await rig.send(request('POST / HTTP/1.1', `Content-Length: ${length}`));
     for (let at = 0; at < 40; at++) client.socket.write(chunk);
     await until('the lookup', () => rig.proxy.lookups.length === 1);
-    const left = await untilStill('the client to be held up', () => client.socket.writableLength);
+    const left = await untilStill('the client to block', () => client.socket.writableLength);
     assert.ok(left > 20 * chunk.length, `${length - left} bytes were taken`);
     resolve();
     const peer = await rig.backend.peer();

@@ -314,7 +314,7 @@ export class Exchange implements RequestSink, EndedExchange {
 
   private tryNext(): void {
     const { frontend } = this;
-    invariant(frontend !== null, 'backends are tried of a frontend');
+    invariant(frontend !== null, 'only a frontend has backends to try');
     const backend = this.choose(frontend);
     if (backend === null) this.fail('BACKEND_NONE', frontend.pattern);
     else this.try(backend, false);

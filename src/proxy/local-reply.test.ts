@@ -98,7 +98,7 @@ describe('local replies', () => {
   });
 
   test('have status 503 if the routes are unavailable', async (t) => {
-    const rig = await Rig.start(t, { beforeLoad: () => Promise.reject(new Error('the store is away')) });
+    const rig = await Rig.start(t, { beforeLoad: () => Promise.reject(new Error('the store is down')) });
     const client = await rig.send(get('/'));
     await client.expect('routes are not available');
     assert.deepEqual(client.statuses, [503]);

@@ -28,7 +28,7 @@ export interface EndedExchange {
   readonly frontend: Frontend | null;
   /** The one that responded; null if none did. */
   readonly backend: Backend | null;
-  /** Number of backends asked. */
+  /** Number of attempts; two may be at the same backend. */
   readonly attempts: number;
   /** Monotonic ms at which the request's head was complete. */
   readonly startMs: number;

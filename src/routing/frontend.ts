@@ -8,7 +8,7 @@ export interface RecordProblem {
   readonly message: string;
 }
 
-/** The parsed record of one host pattern. Immutable except for marks and load. */
+/** The parsed record of one host pattern. Only its backends, retry budget and load change later. */
 export interface Frontend {
   readonly pattern: string;
   /** The first element of the record, for logs and debug fields. */

@@ -179,7 +179,7 @@ export class AccessLog implements ProxyObserver {
       this.fd = fd;
     } catch (error) {
       this.options.onProblem(
-        `the access log ${this.options.path} cannot be reopened: ${(error as Error).message}; still using the old file`,
+        `cannot reopen the access log ${this.options.path}: ${(error as Error).message}; still using the old file`,
       );
     }
   }
@@ -190,10 +190,10 @@ function openFirst(path: string): number {
     mkdirSync(dirname(path), { recursive: true });
     return openLog(path);
   } catch (error) {
-    const hint = 'make the directory writable, or set server.accessLog to another path, or to "-" for standard output';
+    const hint = 'make the directory writable, or set server.accessLog to another path or to "-" for standard output';
     throw new HipacheError(
       'CONFIG_INVALID',
-      `the access log ${path} cannot be opened: ${(error as Error).message}; ${hint}`,
+      `cannot open the access log ${path}: ${(error as Error).message}; ${hint}`,
       { cause: error },
     );
   }

@@ -80,7 +80,7 @@ function parseKey(key: string, passphrase: string | undefined): KeyObject {
   try {
     return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) });
   } catch (cause) {
-    throw invalid(isEncrypted(key) ? 'the key does not open with its passphrase' : 'the key does not parse', cause);
+    throw invalid(isEncrypted(key) ? 'the passphrase does not decrypt the key' : 'the key does not parse', cause);
   }
 }
 

@@ -72,7 +72,7 @@ export class ServerCertificates {
   private isConnected = false;
   /** Whether a notification may announce a certificate for a name that had none. */
   private readonly isAnyWatched: boolean;
-  /** Number of times that a certificate was unusable or had expired. */
+  /** Number of times that a certificate was unusable, had expired, or could not be looked up. */
   problems = 0;
   loads = 0;
 

@@ -70,7 +70,9 @@ describe('certificates of listen addresses', () => {
       message:
         /the key is encrypted and has no passphrase; decrypt it with "openssl pkey", or set "passphrase" beside "key"$/,
     });
-    assert.throws(of(bind(encrypted, { passphrase: 'wrong' })), { message: /does not open with its passphrase$/ });
+    assert.throws(of(bind(encrypted, { passphrase: 'wrong' })), {
+      message: /the passphrase does not decrypt the key$/,
+    });
     assert.equal(
       keep([bind(encrypted, { passphrase: 'secret' })]).keeper.state.binds[0]?.material?.passphrase,
       'secret',

@@ -33,7 +33,7 @@ export class ServerConnections {
 
   /** Another object takes over the same connection. */
   replace(former: ServerConnection, next: ServerConnection): void {
-    invariant(this.open.delete(former), 'only an open connection can go on as another one');
+    invariant(this.open.delete(former), 'only an open connection can be taken over');
     this.open.add(next);
   }
 
