@@ -127,7 +127,7 @@ describe('two instances during a Redis outage', () => {
       const tunnel = await EchoTunnel.open(proxy.port, tunnelHost);
       await tunnel.echo();
       tunnel.close();
-      await until('the load to go on', () => load.answered > answered + 20);
+      await until('the load to continue', () => load.answered > answered + 20);
     }
   }
 

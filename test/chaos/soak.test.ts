@@ -77,8 +77,8 @@ describe('a proxy under clients and backends that come and go', () => {
       await Promise.all(Array.from({ length: eachPerRound }, (_, count) => leaveTls(tlsPortOf(proxy), count)));
       await Promise.all(Array.from({ length: eachPerRound }, (_, count) => leaveTunnel(port, count)));
       for (const client of clients) client.close();
-      await until('the clients to be forgotten', () => openSockets(worker, [port, tlsPortOf(proxy)]) === 0);
-      await until('the tunnels to be forgotten', () => sockets.clients.size === 0);
+      await until('the clients to be gone', () => openSockets(worker, [port, tlsPortOf(proxy)]) === 0);
+      await until('the tunnels to be gone', () => sockets.clients.size === 0);
       if (round + 1 === warmUpRounds) settledBytes = residentBytes(worker);
     }
     const growth = residentBytes(worker) - settledBytes;

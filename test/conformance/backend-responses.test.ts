@@ -54,7 +54,7 @@ describe('case 19: a response is refused with 502, and its connection is not reu
     'two lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!',
     'two equal lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello',
     'a list of lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello',
-    'a length that is none': 'HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\nhello',
+    'a length that is not a number': 'HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\nhello',
     'an unknown coding': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n',
     'two codings': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     'a coding on HTTP/1.0': 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
@@ -72,11 +72,11 @@ describe('case 19: a response is refused with 502, and its connection is not reu
     'another version': 'HTTP/2.0 200 OK\r\n\r\n',
     'another protocol': 'SSH-2.0-OpenSSH_9.2\r\n',
     'Connection: content-length': 'HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 0\r\n\r\n',
-    'a head without end': `HTTP/1.1 200 OK\r\n${'X: y\r\n'.repeat(200)}`,
-    'a field without end': `HTTP/1.1 200 OK\r\nX: ${'y'.repeat(40_000)}`,
+    'an endless head': `HTTP/1.1 200 OK\r\n${'X: y\r\n'.repeat(200)}`,
+    'an endless field': `HTTP/1.1 200 OK\r\nX: ${'y'.repeat(40_000)}`,
     '101 without an upgrade (case 23)':
       'HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n',
-    'informational responses without end': 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(17) + response('late'),
+    'endless informational responses': 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(17) + response('late'),
   };
   for (const [name, sent] of Object.entries(invalid)) {
     test(name, async (t) => {
@@ -127,7 +127,7 @@ describe('case 19: a body after a response that has none never reaches the clien
   const bodiless: Record<string, [string, string]> = {
     '204 with a length': ['GET', 'HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\npoison'],
     '204 with chunks': ['GET', 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npoison\r\n0\r\n\r\n'],
-    '204 with a response behind it': ['GET', `HTTP/1.1 204 No Content\r\n\r\n${response('poison')}`],
+    '204 followed by a response': ['GET', `HTTP/1.1 204 No Content\r\n\r\n${response('poison')}`],
     '304 with a length': ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\npoison'],
     '304 with chunks': [
       'GET',
@@ -192,8 +192,8 @@ describe('case 19: a truncated body is visible to the client as a reset', () => 
   }
 
   const broken: Record<string, string> = {
-    'a chunk size that is none': 'xyz\r\n',
-    'LF behind a chunk': '5\r\nhello\n0\r\n\r\n',
+    'an invalid chunk size': 'xyz\r\n',
+    'LF after a chunk': '5\r\nhello\n0\r\n\r\n',
     'a broken trailer': '0\r\nbroken\r\n\r\n',
   };
   for (const [name, chunk] of Object.entries(broken)) {
@@ -228,8 +228,8 @@ describe('case 20: bytes beyond the length of a response', () => {
   const surplus: Record<string, string> = {
     'a response': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison',
     'one byte': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello!',
-    'behind the last chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\npoison!',
-    'behind a length of 0': 'HTTP/1.1 200 hello\r\nContent-Length: 0\r\n\r\npoison!',
+    'after the last chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\npoison!',
+    'after a length of 0': 'HTTP/1.1 200 hello\r\nContent-Length: 0\r\n\r\npoison!',
   };
   for (const [name, sent] of Object.entries(surplus)) {
     test(`${name}: never reach the client, and the connection is not reused`, async (t) => {

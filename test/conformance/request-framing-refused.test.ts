@@ -101,14 +101,14 @@ const chunks: Cases = {
   'a size above 2^53': chunked('20000000000000\r\nhello\r\n0\r\n\r\n'),
   'a size of 2^64 + 5': chunked('10000000000000005\r\nhello\r\n0\r\n\r\n'),
   'zeros beyond any size': chunked(`${'0'.repeat(20)}5\r\nhello\r\n0\r\n\r\n`),
-  'no CRLF behind the data': chunked('5\r\nhello0\r\n\r\n'),
+  'no CRLF after the data': chunked('5\r\nhello0\r\n\r\n'),
   'one byte too many': chunked('5\r\nhello!\r\n0\r\n\r\n'),
-  'LF alone behind the data': chunked('5\r\nhello\n0\r\n\r\n'),
-  'CR alone behind the data': chunked('5\r\nhello\r0\r\n\r\n'),
+  'LF alone after the data': chunked('5\r\nhello\n0\r\n\r\n'),
+  'CR alone after the data': chunked('5\r\nhello\r0\r\n\r\n'),
   'endless extensions': chunked(`5;${'a'.repeat(20_000)}\r\nhello\r\n0\r\n\r\n`),
   'a last chunk ended by LF alone': chunked('0\n\r\n'),
   'a last chunk ended by CR alone': chunked('0\r\r\n'),
-  'an end of LF alone': chunked('0\r\n\n'),
+  'an end with LF alone': chunked('0\r\n\n'),
   'a trailer ended by LF alone': chunked('0\r\nX: y\n\r\n'),
   'a trailer without a colon': chunked('0\r\nGET /smuggled HTTP/1.1\r\n\r\n'),
   'a folded trailer': chunked('0\r\nX: y\r\n z\r\n\r\n'),
@@ -117,12 +117,12 @@ const chunks: Cases = {
 };
 
 const lineEnds: Cases = {
-  'LF behind the start line': 'GET /refused HTTP/1.1\nHost: a.test\r\n\r\n',
-  'CR behind the start line': 'GET /refused HTTP/1.1\rHost: a.test\r\n\r\n',
-  'LF behind the Host': 'GET /refused HTTP/1.1\r\nHost: a.test\n\r\n',
-  'CR behind the Host': 'GET /refused HTTP/1.1\r\nHost: a.test\rX: y\r\n\r\n',
-  'LF behind a later field': get('/refused', 'X: y\nTransfer-Encoding: chunked'),
-  'CR behind a later field': get('/refused', 'X: y\rTransfer-Encoding: chunked'),
+  'LF after the start line': 'GET /refused HTTP/1.1\nHost: a.test\r\n\r\n',
+  'CR after the start line': 'GET /refused HTTP/1.1\rHost: a.test\r\n\r\n',
+  'LF after the Host': 'GET /refused HTTP/1.1\r\nHost: a.test\n\r\n',
+  'CR after the Host': 'GET /refused HTTP/1.1\r\nHost: a.test\rX: y\r\n\r\n',
+  'LF after a later field': get('/refused', 'X: y\nTransfer-Encoding: chunked'),
+  'CR after a later field': get('/refused', 'X: y\rTransfer-Encoding: chunked'),
   'LF at the end of the head': 'GET /refused HTTP/1.1\r\nHost: a.test\r\n\n',
   'CR at the end of the head': 'GET /refused HTTP/1.1\r\nHost: a.test\r\n\rGET / HTTP/1.1',
   'LF everywhere': 'GET /refused HTTP/1.1\nHost: a.test\n\n',
@@ -143,7 +143,7 @@ const lineEnds: Cases = {
 
 const startLines: Cases = {
   'two spaces before the target': request('GET  /refused HTTP/1.1'),
-  'two spaces behind the target': request('GET /refused  HTTP/1.1'),
+  'two spaces after the target': request('GET /refused  HTTP/1.1'),
   'a space in the target': request('GET /refused me HTTP/1.1'),
   'a tab between': request('GET\t/refused HTTP/1.1'),
   'a trailing space': request('GET /refused HTTP/1.1 '),
@@ -158,7 +158,7 @@ const startLines: Cases = {
   'NUL in the target': request('GET /refu\0sed HTTP/1.1'),
   'no leading slash': request('GET refused HTTP/1.1'),
   'a slash in the method': request('G/ET /refused HTTP/1.1'),
-  'an asterisk for what is not OPTIONS': request('GET * HTTP/1.1'),
+  'an asterisk without OPTIONS': request('GET * HTTP/1.1'),
   'a TLS hello': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
 };
 
@@ -193,13 +193,13 @@ function describeRefused(title: string, cases: Cases, status = 400): void {
 }
 
 describeRefused('case 1: Content-Length with Transfer-Encoding is refused', lengthWithCoding);
-describeRefused('case 2: a Content-Length is refused that is', lengths);
-describeRefused('case 3: a Transfer-Encoding is refused that is', codings);
-describeRefused('case 4: a field name is refused that has', names);
-describeRefused('case 5: a chunked body is refused that has', chunks);
-describeRefused('case 6: a head is refused that has', lineEnds);
-describeRefused('case 6: a start line is refused that has', startLines);
-describeRefused('case 7: a Connection field is refused that names', connections);
+describeRefused('case 2: a Content-Length is refused if it is', lengths);
+describeRefused('case 3: a Transfer-Encoding is refused if it is', codings);
+describeRefused('case 4: a field name is refused if it has', names);
+describeRefused('case 5: a chunked body is refused if it has', chunks);
+describeRefused('case 6: a head is refused if it has', lineEnds);
+describeRefused('case 6: a start line is refused if it has', startLines);
+describeRefused('case 7: a Connection field is refused if it names', connections);
 
 describeRefused(
   'case 28: CONNECT is refused, and the connection closed',
@@ -225,7 +225,7 @@ describe('requests in pieces are refused like whole ones', () => {
     'case 1': lengthWithCoding['length first'] as string,
     'case 3': codings['chunked, identity'] as string,
     'case 4': names['a space before the colon (CVE-2021-22959)'] as string,
-    'case 6': lineEnds['LF behind a later field'] as string,
+    'case 6': lineEnds['LF after a later field'] as string,
     'case 7': connections['Content-Length (CVE-2026-26365)'] as string,
   };
   for (const [name, text] of Object.entries(cases)) {
@@ -244,7 +244,7 @@ describe('requests in pieces are refused like whole ones', () => {
 describe('case 5: if the head has already been forwarded, a broken chunk ends both connections', () => {
   const cases: Cases = {
     'a size of +5': '+5\r\nhello\r\n0\r\n\r\n',
-    'LF alone behind the data': '5\r\nhello\n0\r\n\r\n',
+    'LF alone after the data': '5\r\nhello\n0\r\n\r\n',
     'a last chunk ended by LF alone': '0\n\r\n',
     'endless extensions': `5;${'a'.repeat(20_000)}`,
   };

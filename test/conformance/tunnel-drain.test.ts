@@ -96,7 +96,7 @@ describe('a drain', () => {
     client.socket.pause();
     const drained = rig.proxy.dataPlane.drain({ forMs: 30_000, closeCode: 1001 });
     backend.socket.write(Buffer.alloc(bytes));
-    await untilStill('the writer to be held up', () => backend.socket.writableLength);
+    await untilStill('the writer to block', () => backend.socket.writableLength);
     assert.ok(backend.socket.writableLength > bytes / 2);
     client.close();
     await drained;
@@ -153,9 +153,9 @@ describe('a drain', () => {
     for (let count = 0; count < 4; count++) all.push(await open(t, rig));
     const first = rig.proxy.dataPlane.drain({ forMs: 3_600_000, closeCode: 1012 });
     const told = (): number => all.filter(({ client }) => client.received.includes(closeFrame(1012, null))).length;
-    await until('the first to be told', () => told() === 1);
+    await until('the first Close', () => told() === 1);
     const second = rig.proxy.dataPlane.drain({ forMs: 1000, closeCode: 1012 });
-    await until('all to be told', () => told() === 4);
+    await until('all Close frames', () => told() === 4);
     for (const { client, backend } of all) {
       client.send('\x88\x80\0\0\0\0');
       backend.send('\x88\0');

@@ -141,7 +141,7 @@ describe('23: other protocols are not passed on', () => {
 describe('24: invalid handshakes', () => {
   const refused: readonly [string, string, number][] = [
     ['a length', handshake({ 'Content-Length': '5' }).concat('hello'), 400],
-    ['a length of nothing', handshake({ 'Content-Length': '0' }), 400],
+    ['an empty length', handshake({ 'Content-Length': '0' }), 400],
     ['chunks', handshake({ 'Transfer-Encoding': 'chunked' }).concat('0\r\n\r\n'), 400],
     ['POST', handshake({}, 'POST /chat HTTP/1.1'), 400],
     ['no key', handshake({ 'Sec-WebSocket-Key': null }), 400],
@@ -323,10 +323,10 @@ describe('26: ends', () => {
       const sizeMax = 64 * 1024 * 1024;
       const before = process.memoryUsage().rss;
       while (written < sizeMax && fast.socket.write(block)) written += block.length;
-      await until('the writer to be held up', () => fast.socket.writableNeedDrain);
+      await until('the writer to block', () => fast.socket.writableNeedDrain);
       assert.ok(process.memoryUsage().rss - before < 48 * 1024 * 1024);
       slow.socket.resume();
-      await until('the writer to go on', () => !fast.socket.writableNeedDrain);
+      await until('the writer to continue', () => !fast.socket.writableNeedDrain);
       client.close();
     }
   });

@@ -76,12 +76,12 @@ describe('errors of an operator', () => {
         /cannot listen on 127\.0\.0\.1:\d+: another program listens there; stop it, or set another port code=LISTEN/,
       ],
       [
-        'a certificate that is none',
+        'an invalid certificate',
         () => secure({ key: good.keyFile, cert: home.path('config.json') }),
         /https\.bind\[0\] \(.*config\.json, .*\.key\): the certificate has no "-----BEGIN CERTIFICATE-----": it is not PEM code=CERT/,
       ],
       [
-        'a certificate that is not there',
+        'a missing certificate',
         () => secure({ key: good.keyFile, cert: home.path('none.pem') }),
         /https\.bind\[0\]\.cert: .*none\.pem cannot be read: there is no such file code=CERT/,
       ],
@@ -91,7 +91,7 @@ describe('errors of an operator', () => {
         /https\.bind\[0\] \(.*\.pem, .*\.key\): the key does not belong to the certificate; .* code=CERT/,
       ],
       [
-        'a passphrase that is missing',
+        'a missing passphrase',
         () => secure({ key: encrypted, cert: good.certificateFile }),
         /https\.bind\[0\] \(.*\): the key is encrypted and has no passphrase; decrypt it .*, or set .*passphrase.* code=CERT/,
       ],
@@ -191,7 +191,7 @@ describe('errors of an operator', () => {
     }
 
     async function untilTold(name: string, what: RegExp): Promise<void> {
-      await until(`the log to tell of ${name}`, () => told(name).length > 0);
+      await until(`the log to report ${name}`, () => told(name).length > 0);
       assert.match(told(name).join('\n'), what);
       assert.equal(told(name).length, 1, 'said once');
     }
@@ -209,7 +209,7 @@ describe('errors of an operator', () => {
       const explained = await home.run('explain', 'text.example');
       assert.match(explained.stdout, /problems +the key frontend:text\.example is not a list; DEL it/);
       await home.route('set', 'text.example', backend.url);
-      await until('the route that was set anew', async () => (await ask(proxy.port, 'text.example')).body === 'one');
+      await until('the new route', async () => (await ask(proxy.port, 'text.example')).body === 'one');
       assert.match((await home.run('explain', 'marks.example')).stdout, /the key down:marks\.example is not a hash/);
     });
 

@@ -179,7 +179,7 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
           isResponded = true;
         });
         responses.push(response);
-        await until('it to be answered or held', () => isResponded || held.length > before);
+        await until('it to be answered or queued', () => isResponded || held.length > before);
         return held.length > before;
       });
     }

@@ -27,7 +27,7 @@ describe('a proxy that runs out of descriptors', () => {
     assert.equal((await ask(proxy.port, 'a.example')).body, 'fine');
     const clients = await Promise.all(Array.from({ length: 100 }, () => RawClient.connect(proxy.port)));
     for (const client of clients) client.send('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
-    await until('every client to be answered or let go', () =>
+    await until('every client to get a response or its end', () =>
       clients.every((client) => client.closed || client.ended || client.statuses.length > 0),
     );
     assert.ok(clients.some((client) => !client.statuses.includes(200)));

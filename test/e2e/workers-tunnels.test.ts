@@ -60,7 +60,7 @@ describe('the tunnels of several workers', () => {
     const later = await Promise.all(Array.from({ length: tunnelsCount }, () => open(proxy)));
     await until('the end of the old tunnels', () => before.every(({ closeCode }) => closeCode !== null));
     assert.deepEqual(new Set(before.map(({ closeCode }) => closeCode)), new Set([1012]));
-    await until('it to be said to the backend', () => echo.closeCodes.length === tunnelsCount);
+    await until('the Close frames at the backend', () => echo.closeCodes.length === tunnelsCount);
     assert.deepEqual(new Set(echo.closeCodes), new Set([1012]));
     for (const pid of old) if (pid !== uploader) await until('the end of an old worker', () => !isRunning(pid));
     assert.ok(isRunning(uploader));

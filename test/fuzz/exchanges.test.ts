@@ -214,7 +214,10 @@ test('clients that leave at any moment leave nothing behind', async (t) => {
             else client.close();
           }),
         );
-        await until('nothing under way', () => counters.requestsInFlight === 0 && counters.clientConnectionsOpen === 0);
+        await until(
+          'nothing in progress',
+          () => counters.requestsInFlight === 0 && counters.clientConnectionsOpen === 0,
+        );
         for (const { inFlight } of rig.proxy.frontend('a.test').backends) assert.equal(inFlight, 0);
         assert.equal(rig.proxy.frontend('a.test').load.inFlight, 0);
       },

@@ -53,7 +53,7 @@ export class RawClient {
     const state = (): string =>
       `${this.closed ? 'closed' : 'open'}, received ${JSON.stringify(this.received.slice(-500))}`;
     await until(String(text), () => found() || this.closed).catch(() => {});
-    if (!found()) throw new Error(`waited in vain for ${text}: ${state()}`);
+    if (!found()) throw new Error(`timed out waiting for ${text}: ${state()}`);
   }
 
   async untilEnded(): Promise<void> {

@@ -166,7 +166,7 @@ export class TestProxy {
   async stop(): Promise<void> {
     this.dataPlane.close();
     await until('no gauge above 0 after the end', () => this.underWay().length === 0, 10_000).catch(() => {
-      throw new Error(`left under way: ${this.underWay().join(', ')}`);
+      throw new Error(`still in progress: ${this.underWay().join(', ')}`);
     });
     if (this.violations.length > 0)
       throw new AggregateError(this.violations, 'invariants of the data plane were violated');

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export async function until(what: string, condition: () => boolean | Promise<boolean>, forMs = 20_000): Promise<void> {
   const end = Date.now() + forMs;
   while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`waited in vain for: ${what}`);
+    if (Date.now() > end) throw new Error(`timed out waiting for: ${what}`);
     await delay(5);
   }
 }

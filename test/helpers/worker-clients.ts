@@ -49,7 +49,7 @@ export class WorkerClients {
       last = await this.bodies(host);
       return last.every((one) => one === body);
     }).catch((error: Error) => {
-      throw new Error(`${error.message}; the last answers were ${last.join(', ')}`);
+      throw new Error(`${error.message}; the last responses were ${last.join(', ')}`);
     });
   }
 
