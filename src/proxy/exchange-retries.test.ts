@@ -297,7 +297,7 @@ describe('a kept connection that the backend has ended meanwhile', () => {
   }
 
   for (const [how, fail] of Object.entries({ ended: end, reset })) {
-    test(`(${how}) does no harm to an idempotent request: it gets a new connection, and no backend is marked`, async (t) => {
+    test(`(${how}) does no harm to an idempotent request: it gets a new connection without a mark`, async (t) => {
       const rig = await served(t, fail);
       rig.proxy.route('a.test', [rig.backend.url, refusing[0]]);
       const client = await rig.send(`${request('PUT / HTTP/1.1', 'Content-Length: 5')}hello`);

@@ -118,7 +118,7 @@ describe('case 9: Expect', () => {
   });
 
   for (const status of ['200 OK', '401 Unauthorized', '413 Content Too Large', '417 Expectation Failed']) {
-    test(`a backend that responds with ${status} before reading the body is not reused (CVE-2025-4366, CVE-2025-32094)`, async (t) => {
+    test(`a backend that sends ${status} before reading the body is not reused (CVE-2025-4366, CVE-2025-32094)`, async (t) => {
       const rig = await Rig.start(t);
       const client = await rig.send(expecting);
       const peer = await rig.backend.peer();

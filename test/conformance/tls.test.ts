@@ -197,7 +197,7 @@ describe('a TLS connection', () => {
 });
 
 describe('certificates by SNI', () => {
-  test('the exact name precedes the wildcard of its parent, and both precede the certificate of the address', async (t) => {
+  test("the exact name precedes the wildcard of its parent, which precedes the address's own", async (t) => {
     const store = new Records();
     const exact = authority.issue(['x.b.test']);
     const wildcard = authority.issue(['*.b.test']);
@@ -283,7 +283,7 @@ describe('certificates by SNI', () => {
     assert.equal(await rig.serial('good.test'), serialOf(good));
   });
 
-  test('a handshake that begins after a notification gets the new certificate, whoever still waits for the old one', async (t) => {
+  test('a handshake after a notification gets the new certificate, even if others wait for the old one', async (t) => {
     const store = new Records();
     const [first, second] = [authority.issue(['b.test']), authority.issue(['b.test'])];
     store.records.set('b.test', first);

@@ -98,7 +98,7 @@ describe('errors of an operator', () => {
       [
         'another passphrase',
         () => secure({ key: encrypted, cert: good.certificateFile, passphrase: 'wrong' }),
-        /https\.bind\[0\] \(.*\): the key does not open with its passphrase code=CERT/,
+        /https\.bind\[0\] \(.*\): the passphrase does not decrypt the key code=CERT/,
       ],
     ];
     for (const [what, config, says] of cases) {
