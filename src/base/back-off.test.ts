@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BackOff, backOffMs } from './back-off.ts';
 
-test('pauses double up to the longest, and begin anew after a success', () => {
+test('pauses double up to the longest, and restart after a success', () => {
   const pauses = new BackOff({ firstMs: 100, longestMs: 500 });
   assert.deepEqual(
     [pauses.next(), pauses.next(), pauses.next(), pauses.next(), pauses.next()],
@@ -12,7 +12,7 @@ test('pauses double up to the longest, and begin anew after a success', () => {
   assert.deepEqual([pauses.next(), pauses.next()], [100, 200]);
 });
 
-test('a spread leaves a part of each pause to chance', () => {
+test('a spread makes a part of each pause random', () => {
   const figures = { firstMs: 500, longestMs: 30_000, spread: [0.5, 1] } as const;
   assert.deepEqual(
     [1, 2, 3, 4].map((attempt) => backOffMs(figures, attempt, 0)),

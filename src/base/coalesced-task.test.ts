@@ -18,7 +18,7 @@ function setUp() {
   return { task, end, begun: () => begun };
 }
 
-test('requests during a run make one more run, however many they are', async () => {
+test('any number of requests during a run cause one more run', async () => {
   const { task, end, begun } = setUp();
   let served = 0;
   for (let count = 0; count < 5; count++) void task.request().then(() => served++);
@@ -39,7 +39,7 @@ test('a request in the turn in which a run ends is not lost', async () => {
   assert.equal(begun, 2);
 });
 
-test('a task that takes the request of its run decides itself when to run again', async () => {
+test('a task that takes over the request decides when to run again', async () => {
   const taken: boolean[] = [];
   const task: CoalescedTask = new CoalescedTask(async () => {
     await turn();
@@ -52,7 +52,7 @@ test('a task that takes the request of its run decides itself when to run again'
   assert.deepEqual(taken, [true, false]);
 });
 
-test('once closed it does not run again, and closing waits for the current run', async () => {
+test('a closed task does not run again, and closing waits for the current run', async () => {
   const { task, end, begun } = setUp();
   void task.request();
   void task.request();

@@ -1,4 +1,4 @@
-/** An asynchronous task that runs once at a time. Requests that come while it runs make it run once more. */
+/** An asynchronous task with one run at a time. Requests during a run cause one more run. */
 export class CoalescedTask {
   private readonly task: () => Promise<void>;
   private running: Promise<void> | null = null;
@@ -23,8 +23,8 @@ export class CoalescedTask {
   }
 
   /**
-   * For the task itself: whether a request came since this run began. It then counts as served, and the task has to
-   * see to it, for example by a later request.
+   * For the task itself: whether a request arrived since this run began. The request then counts as served, and the
+   * task must handle it, for example with a later request.
    */
   takeRequest(): boolean {
     const isRequested = this.isRequested;
@@ -32,7 +32,7 @@ export class CoalescedTask {
     return isRequested;
   }
 
-  /** No further run begins. Resolves once the current one has ended. */
+  /** Prevents further runs. Resolves once the current one has ended. */
   async close(): Promise<void> {
     this.closed = true;
     await this.running;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hostPort } from './host-port.ts';
 
-test('an IPv6 address is in brackets, a name and an IPv4 address are not', () => {
+test('only IPv6 addresses have brackets', () => {
   assert.equal(hostPort('a.example', 80), 'a.example:80');
   assert.equal(hostPort('127.0.0.1', 8080), '127.0.0.1:8080');
   assert.equal(hostPort('::1', 443), '[::1]:443');

@@ -11,7 +11,7 @@ const sockets: readonly InheritedSocket[] = [0, 1].flatMap((addressIndex) =>
   })),
 );
 
-test('a worker accepts from each share once, and gives up the rest when it drains', async () => {
+test('a worker accepts from each share once, and closes the rest when it drains', async () => {
   const listening: number[] = [];
   const closed: number[] = [];
   const inherited = new InheritedSockets(

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import type { InheritedSocket } from '../processes/messages.ts';
 
-/** The sockets that a worker has inherited: it accepts from its shares of each address, and holds the others open. */
+/** A worker's inherited sockets: it accepts from its shares of each address, and keeps the others open. */
 export class InheritedSockets {
   private readonly unused: Set<InheritedSocket>;
   private readonly listen: (socket: InheritedSocket) => Promise<unknown>;
@@ -18,7 +18,7 @@ export class InheritedSockets {
     this.closeDescriptor = closeDescriptor;
   }
 
-  /** Accepts from these shares of every address, besides those it accepts from already. */
+  /** Accepts from these shares of every address, in addition to the current ones. */
   async accept(shares: readonly number[]): Promise<void> {
     for (const socket of [...this.unused]) {
       if (!shares.includes(socket.share)) continue;
@@ -27,7 +27,7 @@ export class InheritedSockets {
     }
   }
 
-  /** Gives up the others: as long as any process has a socket, the system takes connections for it. */
+  /** Closes the others: while any process has a socket open, the kernel queues connections for it. */
   closeUnused(): void {
     for (const { fd } of this.unused) this.closeDescriptor(fd);
     this.unused.clear();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SlowGauges } from './slow-gauges.ts';
 
-test('a scrape looks at most every five seconds, and measures the delay since the look before', () => {
+test('scrapes measure at most every five seconds, each time the delay since the previous measurement', () => {
   let nowMs = 1000;
   let looks = 0;
   const delay = {

@@ -1,13 +1,13 @@
 import type { Clock } from '../base/clock.ts';
 
-/** Between two looks, in ms: one costs a pass over the whole route cache. */
+/** Time between two measurements, in ms: each visits the whole route cache. */
 const lookMs = 5000;
 
-/** Gauges of a worker that are too costly for every scrape, or need a period to be measured in. */
+/** A worker's gauges that are too costly for every scrape, or that measure a period. */
 export class SlowGauges {
-  /** Entries of the route cache that may be older than the store, at the last look. */
+  /** Route cache entries that may be older than the store, at the last measurement. */
   unverified = 0;
-  /** The longest delay of the event loop between the last two looks. */
+  /** Longest event loop delay between the last two measurements. */
   longestDelaySeconds = 0;
   private readonly clock: Clock;
   private readonly countUnverified: () => number;
@@ -21,7 +21,7 @@ export class SlowGauges {
     this.loopDelay = loopDelay;
   }
 
-  /** Looks again if the last look is old enough. */
+  /** Measures again if the last measurement is old enough. */
   refresh(): void {
     const nowMs = this.clock.monotonicMs();
     if (nowMs - this.lookedMs < lookMs) return;
