@@ -21,6 +21,6 @@ export class Counters {
   /** Bytes through tunnels; added when the tunnel ends. */
   tunnelBytesFromClients = 0;
   tunnelBytesFromBackends = 0;
-  /** Exceptions and failed assertions in the proxy's own code; each ended one connection. */
+  /** Exceptions and failed assertions in this program; each ended what it concerned. */
   internalErrors = 0;
 }

@@ -6,6 +6,8 @@ export interface Timed {
   deadlineSlot: number;
   /** The deadline has passed. May set a new one, or remove itself. */
   onDeadline(nowMs: number): void;
+  /** Ends it at once: `onDeadline` threw, and would throw again at every tick. */
+  destroy(): void;
 }
 
 /**
@@ -37,7 +39,8 @@ export class Deadlines {
   }
 
   /**
-   * Calls everything that is due. @param onInternalError called if one of the calls threw; the others are made anyway.
+   * Calls everything that is due. Whatever throws is ended; the others are called anyway.
+   * @param onInternalError receives the error.
    */
   tick(nowMs: number, onInternalError: (error: Error) => void): void {
     this.nowMs = nowMs;
@@ -49,7 +52,17 @@ export class Deadlines {
         timed.onDeadline(nowMs);
       } catch (error) {
         onInternalError(error as Error);
+        this.end(timed, onInternalError);
       }
+    }
+  }
+
+  private end(timed: Timed, onInternalError: (error: Error) => void): void {
+    this.remove(timed);
+    try {
+      timed.destroy();
+    } catch (error) {
+      onInternalError(error as Error);
     }
   }
 

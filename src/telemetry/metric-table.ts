@@ -65,7 +65,7 @@ export const dataPlaneMetrics = {
   ),
   internalErrors: counter(
     'hipache_internal_errors_total',
-    'Exceptions and failed assertions in the data plane; each ended one connection. Please report them.',
+    'Exceptions and failed assertions in a worker; each ended the connection or the reading that it concerned. Please report them.',
   ),
 } as const satisfies Readonly<Record<keyof Counters, Metric>>;
 

@@ -160,4 +160,8 @@ class QueuedRequest implements Timed {
   onDeadline(): void {
     this.pool.waitedTooLong(this);
   }
+
+  destroy(): void {
+    this.pool.cancel(this.waiter);
+  }
 }

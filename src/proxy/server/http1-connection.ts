@@ -77,8 +77,11 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   }
 
   destroy(): void {
-    this.exchange?.onAborted('CLIENT_GONE', 'connection ended by the proxy');
-    this.socket.destroy();
+    try {
+      this.exchange?.onAborted('CLIENT_GONE', 'connection ended by the proxy');
+    } finally {
+      this.socket.destroy();
+    }
   }
 
   get isStreaming(): boolean {

@@ -86,7 +86,7 @@ export class Tunnel implements Timed {
   }
 
   /** Ends the tunnel at once: resets both connections. */
-  destroy(code: ErrorCode, detail: string): void {
+  destroy(code: ErrorCode | null = null, detail = ''): void {
     this.code ??= code;
     if (this.detail === '') this.detail = detail;
     this.client.socket.reset();
