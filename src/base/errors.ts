@@ -120,7 +120,7 @@ const kinds = {
   ),
   BACKEND_TIMEOUT: backend(
     504,
-    'backend did not answer in time',
+    'backend did not respond in time',
     'The backend sent nothing for `server.tcpTimeout` while a response was due.',
     { resend: 'idempotent', marks: true },
   ),

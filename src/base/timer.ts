@@ -8,7 +8,11 @@ export function setRealTimer(delayMs: number, action: () => void): () => void {
 }
 
 /** The result of `promise` if it settles in time. @throws `late()` after `waitMs`; a later result is dropped. */
-export async function within<Result>(promise: Promise<Result>, waitMs: number, late = lateError): Promise<Result> {
+export async function within<Result>(
+  promise: Promise<Result>,
+  waitMs: number,
+  late: (waitMs: number) => Error = lateError,
+): Promise<Result> {
   const timeout = Promise.withResolvers<never>();
   const timer = setTimeout(() => timeout.reject(late(waitMs)), waitMs);
   try {

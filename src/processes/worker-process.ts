@@ -137,9 +137,9 @@ export class WorkerProcess {
     const timer = setTimeout(() => resolve(false), timeoutMs);
     this.pongs.push(() => resolve(true));
     if (!this.awaitsPong) this.ask();
-    const answered = await promise;
+    const reply = await promise;
     clearTimeout(timer);
-    return answered;
+    return reply;
   }
 
   private ask(): void {

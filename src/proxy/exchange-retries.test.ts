@@ -275,7 +275,7 @@ describe('an idempotent request whose connection ends before a response is retri
   test('but a POST gets 504 after a timeout', async (t) => {
     const { rig, one, two } = await startPair(t, () => {}, { inactivityMs: 300 });
     const client = await rig.send(request('POST / HTTP/1.1'));
-    await client.expect('backend did not answer in time');
+    await client.expect('backend did not respond in time');
     assert.deepEqual(client.statuses, [504]);
     assert.equal(two.peers.length, 0);
     assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_TIMEOUT' }]);

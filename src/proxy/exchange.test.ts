@@ -321,7 +321,7 @@ describe('a silent backend', () => {
   test('before its response: 504, and its connection is destroyed', async (t) => {
     const rig = await Rig.start(t, { settings: { inactivityMs: 300 } });
     const client = await rig.send(request('POST / HTTP/1.1', 'Content-Length: 0'));
-    await client.expect('backend did not answer in time');
+    await client.expect('backend did not respond in time');
     assert.deepEqual(client.statuses, [504]);
     await (await rig.backend.peer()).untilClosed();
     rig.backend.serve(({ startLine }) => (startLine.startsWith('GET') ? response('next') : ''));
@@ -346,7 +346,7 @@ describe('a silent backend', () => {
     const peer = await rig.backend.peer();
     await rig.backend.receive('\r\n\r\n');
     peer.send('HTTP/1.1 200 OK\r\n');
-    await client.expect('backend did not answer in time');
+    await client.expect('backend did not respond in time');
   });
 
   test('that does not accept the body: 504', async (t) => {
@@ -355,7 +355,7 @@ describe('a silent backend', () => {
     const peer = await rig.backend.peer();
     peer.socket.pause();
     client.socket.write(Buffer.alloc(50_000_000));
-    await client.expect('backend did not answer in time');
+    await client.expect('backend did not respond in time');
     assert.deepEqual(client.statuses, [504]);
   });
 

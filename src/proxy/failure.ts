@@ -1,7 +1,7 @@
 import { type ErrorCode, errorKind } from '../base/errors.ts';
 
 /** How far an attempt got before it failed: nothing sent, request sent, or part of a response received. */
-type Progress = 'unsent' | 'sent' | 'answered';
+type Progress = 'unsent' | 'sent' | 'responded';
 
 /** Why an attempt failed. */
 export interface Failure {
@@ -18,7 +18,7 @@ export function maySendAgain({ code, progress }: Failure, idempotent: boolean): 
     case 'unsent':
       return progress === 'unsent';
     case 'idempotent':
-      return progress !== 'answered' && idempotent;
+      return progress !== 'responded' && idempotent;
     case 'never':
       return false;
   }
@@ -37,5 +37,5 @@ export function marksBackend(failure: Failure, complete: boolean): boolean {
 
 /** Whether a kept connection ended before any byte of a response: the backend closed it as it was being reused. */
 export function isStale({ code, reused, progress }: Failure): boolean {
-  return reused && progress !== 'answered' && code === 'BACKEND_RESET';
+  return reused && progress !== 'responded' && code === 'BACKEND_RESET';
 }

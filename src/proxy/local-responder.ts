@@ -1,7 +1,7 @@
 import type { RequestView } from '../http/message.ts';
 import type { LocalReply } from './local-reply.ts';
 
-/** Answers certain requests locally, before any route is looked up. */
+/** Responds to certain requests locally, before any route is looked up. */
 export interface LocalResponder {
   /** Whether these requests are health checks of the proxy itself: logs and metrics omit them. */
   readonly isHealthCheck: boolean;

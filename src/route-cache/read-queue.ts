@@ -150,11 +150,11 @@ export class ReadQueue {
   private read(batch: readonly PendingRead[]): void {
     this.running++;
     for (const read of batch) this.events.sent(read);
-    let answered = false;
+    let isOver = false;
     const finish = (hosts: readonly (StoredRoute | null)[] | null, error: HipacheError | null): void => {
-      // An answer after the time-out is of no use.
-      if (answered) return;
-      answered = true;
+      // A result after the timeout is dropped.
+      if (isOver) return;
+      isOver = true;
       cancel();
       this.running--;
       this.land(batch, hosts, error);
@@ -165,7 +165,7 @@ export class ReadQueue {
       (hosts) =>
         hosts.length === batch.length
           ? finish(hosts, null)
-          : finish(null, new HipacheError('STORE_UNAVAILABLE', 'the store gave fewer answers than requested')),
+          : finish(null, new HipacheError('STORE_UNAVAILABLE', 'the store returned fewer records than requested')),
       (cause: unknown) => finish(null, toStoreError(cause)),
     );
   }
@@ -205,7 +205,7 @@ export class ReadQueue {
   }
 
   private timedOut(): HipacheError {
-    return new HipacheError('STORE_UNAVAILABLE', `the store did not answer within ${this.readTimeoutMs} ms`);
+    return new HipacheError('STORE_UNAVAILABLE', `the store did not respond within ${this.readTimeoutMs} ms`);
   }
 }
 

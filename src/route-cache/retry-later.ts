@@ -40,7 +40,7 @@ export class RetryLater {
     this.failures.delete(pattern);
   }
 
-  /** Tries all failed patterns now: the store is likely to answer. */
+  /** Tries all failed patterns now: the store is likely to be there. */
   now(): void {
     this.pauses.reset();
     this.stop();

@@ -58,7 +58,7 @@ export function throwInternalError(_where: string, error: Error): void {
 
 /** Totals since the start, for metrics. */
 export interface RouteCacheCounters {
-  /** Requests answered from memory. */
+  /** Requests whose route was in memory. */
   hits: number;
   /** Requests that had to ask the store. */
   misses: number;

@@ -302,7 +302,7 @@ test('a wildcard never stands in for a host that could not be read', async () =>
   await assert.rejects(load, { code: 'STORE_UNAVAILABLE' });
 });
 
-test('a store that does not answer is waited for only so long, and its late answer is not used', async () => {
+test('a store that does not respond is waited for only so long, and its late result is dropped', async () => {
   const { store, time, cache } = await setUp();
   store.records.set('a.com', ['old']);
   const load = cache.load('a.com');

@@ -57,7 +57,7 @@ export class RouteCache implements ChangeListener {
   /** Orders readings and acknowledged marks, see `buildFrontend`. */
   private sequence = 0;
   private closed = false;
-  private readonly rare: RateLimitedLog;
+  private readonly problemLog: RateLimitedLog;
 
   constructor(options: RouteCacheOptions) {
     const { store, onInternalError = throwInternalError } = options;
@@ -66,7 +66,7 @@ export class RouteCache implements ChangeListener {
     this.clock = options.clock ?? systemClock;
     this.setTimer = options.setTimer ?? setRealTimer;
     this.log = options.log ?? silent;
-    this.rare = new RateLimitedLog((what, fields) => this.log.warn(what, fields), this.clock);
+    this.problemLog = new RateLimitedLog((what, fields) => this.log.warn(what, fields), this.clock);
     this.table = new CacheTable(this.limits.entriesMax, this.limits.bytesMax, this.limits.negativeEntriesMax);
     this.readQueue = new ReadQueue(store.routes, this.limits.readTimeoutMs, this.setTimer, {
       sent: (read) => this.onSent(read),
@@ -126,7 +126,7 @@ export class RouteCache implements ChangeListener {
     return this.readQueue.settled();
   }
 
-  /** Ends the timers. `cached` still answers, and the owner of the store closes it. */
+  /** Ends the timers. `cached` still works, and the owner of the store closes it. */
   close(): void {
     this.closed = true;
     this.retries.close();
@@ -145,7 +145,7 @@ export class RouteCache implements ChangeListener {
   /**
    * Like `cached`, but reads all missing or unverified records from the store, in one read. If the store fails or takes
    * too long, known records are used.
-   * @throws HipacheError with source `store` if neither memory nor the store can answer.
+   * @throws HipacheError with source `store` if neither memory nor the store has the route.
    */
   async load(host: string): Promise<Frontend | null> {
     const known = this.cached(host);
@@ -154,20 +154,20 @@ export class RouteCache implements ChangeListener {
     // The host is a slice of the text of a request head, which must not stay in memory as long as the host does.
     const own = Buffer.from(host, 'latin1').toString('latin1');
     const patterns = [own, ...wildcardPatterns(own)];
-    const answers = new Map<string, Frontend | null>();
+    const results = new Map<string, Frontend | null>();
     const startMs = this.clock.monotonicMs();
     for (;;) {
-      const step = this.walk(patterns, answers);
+      const step = this.walk(patterns, results);
       if (!Array.isArray(step)) return step;
-      const fallback = this.known(patterns, answers);
+      const fallback = this.known(patterns, results);
       const waitMs = fallback === undefined ? this.limits.readTimeoutMs : this.limits.verifyWaitMs;
       const outcome = await this.wait(step, startMs + waitMs - this.clock.monotonicMs());
       if (outcome === null) {
-        for (const read of step) answers.set(read.pattern, read.frontend);
+        for (const read of step) results.set(read.pattern, read.frontend);
       } else {
         if (fallback === undefined) throw outcome;
         for (const pattern of patterns) this.serveOverdue(pattern);
-        return this.known(patterns, answers) ?? fallback;
+        return this.known(patterns, results) ?? fallback;
       }
     }
   }
@@ -231,17 +231,17 @@ export class RouteCache implements ChangeListener {
   }
 
   /**
-   * The answer, if usable entries and earlier answers decide it; otherwise the readings that will. Readings of less
+   * The frontend, if usable entries and earlier results decide it; otherwise the readings that will. Readings of less
    * specific patterns start together with the others, unless a frontend comes first that only has to be verified.
    */
   private walk(
     patterns: readonly string[],
-    answers: ReadonlyMap<string, Frontend | null>,
+    results: ReadonlyMap<string, Frontend | null>,
   ): Frontend | null | PendingRead[] {
     const reads: PendingRead[] = [];
     for (const pattern of patterns) {
       const entry = this.table.get(pattern);
-      let frontend = answers.get(pattern);
+      let frontend = results.get(pattern);
       if (frontend === undefined && entry !== undefined && this.isUsable(entry)) {
         frontend = entry.frontend;
         entry.used = true;
@@ -259,14 +259,14 @@ export class RouteCache implements ChangeListener {
     return reads.length === 0 ? null : reads;
   }
 
-  /** The answer from memory, verified or not; undefined if memory does not have it. */
+  /** The frontend from memory, verified or not; undefined if memory does not have it. */
   private known(
     patterns: readonly string[],
-    answers: ReadonlyMap<string, Frontend | null>,
+    results: ReadonlyMap<string, Frontend | null>,
   ): Frontend | null | undefined {
     for (const pattern of patterns) {
-      const answer = answers.get(pattern);
-      const frontend = answer === undefined ? this.table.get(pattern)?.frontend : answer;
+      const result = results.get(pattern);
+      const frontend = result === undefined ? this.table.get(pattern)?.frontend : result;
       if (frontend !== null) return frontend;
     }
     return null;
@@ -278,7 +278,7 @@ export class RouteCache implements ChangeListener {
       let under = reads.length;
       const cancel = this.setTimer(Math.max(0, waitMs), () => {
         resolve(
-          new HipacheError('STORE_UNAVAILABLE', `the store did not answer within ${this.limits.readTimeoutMs} ms`),
+          new HipacheError('STORE_UNAVAILABLE', `the store did not respond within ${this.limits.readTimeoutMs} ms`),
         );
       });
       for (const read of reads) {
@@ -327,7 +327,7 @@ export class RouteCache implements ChangeListener {
 
   private onFailed(read: PendingRead, error: HipacheError): void {
     this.counters.storeErrors++;
-    this.rare.report('the store cannot be read; known routes are still served', { error });
+    this.problemLog.report('the store cannot be read; known routes are still served', { error });
     const entry = this.table.get(read.pattern);
     if (entry === undefined || this.closed) {
       this.retries.forget(read.pattern);
@@ -339,7 +339,7 @@ export class RouteCache implements ChangeListener {
 
   private onMarkError(error: unknown): void {
     this.counters.markErrors++;
-    this.rare.report('a dead mark could not be shared; it holds in this worker only', { error });
+    this.problemLog.report('a dead mark could not be shared; it holds in this worker only', { error });
   }
 }
 

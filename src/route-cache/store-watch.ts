@@ -25,7 +25,7 @@ export class StoreWatch implements ChangeListener {
   private readonly store: Pick<Store, 'watch' | 'capabilities'>;
   private readonly setTimer: SetTimer;
   private readonly log: Pick<Log, 'info' | 'warn'>;
-  private readonly rare: RateLimitedLog;
+  private readonly problemLog: RateLimitedLog;
   private readonly onInternalError: OnInternalError;
   private readonly listeners: Partial<ChangeListener>[] = [];
   private state: 'starting' | 'connected' | 'lost' = 'starting';
@@ -38,7 +38,7 @@ export class StoreWatch implements ChangeListener {
     this.setTimer = options.setTimer ?? setRealTimer;
     this.log = options.log ?? silent;
     this.onInternalError = options.onInternalError ?? throwInternalError;
-    this.rare = new RateLimitedLog((what, fields) => this.log.warn(what, fields), options.clock ?? systemClock);
+    this.problemLog = new RateLimitedLog((what, fields) => this.log.warn(what, fields), options.clock ?? systemClock);
   }
 
   /** Whether the store reports changes at present. */
@@ -117,7 +117,7 @@ export class StoreWatch implements ChangeListener {
       // A store that is not there yet has called `lost`, and will call `restored`.
       if (this.state === 'starting') this.restored();
     } catch (error) {
-      this.rare.report('the store does not report changes; trying again', { error });
+      this.problemLog.report('the store does not report changes; trying again', { error });
       this.cancel = this.setTimer(this.pauses.next(), () => void this.attempt());
     }
   }

@@ -43,7 +43,7 @@ export function buildFrontend(
 ): Frontend {
   const problems = new Problems();
   if (source.problem !== undefined) problems.add(source.problem);
-  for (const remark of source.diagnostics ?? []) problems.add(remark);
+  for (const diagnostic of source.diagnostics ?? []) problems.add(diagnostic);
   const targets = new Map<string, { target: BackendTarget; index: number; weight: number }>();
   const end = Math.min(source.frontend.length, backendsMax + 1);
   for (let i = 1; i < end; i++) {

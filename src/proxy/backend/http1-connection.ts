@@ -49,7 +49,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private requestChunked = false;
   private requestSent = false;
   private informationalResponses = 0;
-  private answered = false;
+  private responded = false;
   private hasLeftPool = false;
 
   private constructor(pool: Http1Pool, waiter: StreamWaiter, context: ProxyContext) {
@@ -90,7 +90,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.sink = sink;
     this.state = AWAITING;
     this.informationalResponses = 0;
-    this.answered = false;
+    this.responded = false;
     this.requestChunked = request.bodyLength < 0;
     this.requestSent = request.bodyLength === 0;
     this.webSocketKey = request.protocol === 'websocket' ? keyOf(request) : null;
@@ -172,7 +172,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
       return;
     }
     if (this.state === AWAITING) {
-      this.answered = true;
+      this.responded = true;
       if (this.partialHead.isEmpty) this.readHeads(bytes, 0, length);
       else {
         this.partialHead.add(bytes, 0, length);
@@ -333,7 +333,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     const { sink } = this;
     this.sink = null;
     this.destroy();
-    const progress = this.answered ? 'answered' : 'sent';
+    const progress = this.responded ? 'responded' : 'sent';
     sink?.onFailed({ code, detail, reused: this.reused, progress });
   }
 

@@ -294,7 +294,7 @@ class TunnelSide implements SocketHandler {
       other.writeClose(other.pendingClose);
     }
     frames.read(bytes, at, length);
-    // This end has answered the Close. The server closes the connection (RFC 6455 section 7.1.1).
+    // This end has echoed the Close. The server closes the connection (RFC 6455 section 7.1.1).
     if (frames.hasClosed) this.endWriting();
   }
 }

@@ -1,6 +1,7 @@
 import { createClient, RESP_TYPES } from '@redis/client';
 import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
+import { within } from '../../base/timer.ts';
 import type { RedisEndpoint } from './endpoint.ts';
 import { isTooOld, redisError } from './errors.ts';
 
@@ -33,7 +34,7 @@ export const defaultRedisTimings: RedisTimings = {
 
 /** The spread of the pauses: the workers of a fleet must not come back all at once. */
 const retrySpread = [0.5, 1.5] as const;
-/** Commands that wait to be sent or answered. A further one fails at once. */
+/** Commands that wait to be sent, or for their reply. A further one fails at once. */
 const commandsMax = 50_000;
 
 export interface RedisConnectionOptions {
@@ -148,10 +149,10 @@ export class RedisConnection {
     return replies;
   }
 
-  /** Drops a connection whose server does not answer; a new one is opened after a pause. */
+  /** Drops a connection whose server does not reply; a new one is opened after a pause. */
   hung(client = this.client): void {
     if (client !== null && client === this.client) {
-      this.drop(this.unavailable(`has not answered for ${this.timings.replyTimeoutMs} ms`));
+      this.drop(this.unavailable(`has not replied for ${this.timings.replyTimeoutMs} ms`));
     }
   }
 
@@ -206,10 +207,10 @@ export class RedisConnection {
     client.on('invalidate', (key) => {
       if (client === this.client) this.events.changed(key === null ? null : key.toString());
     });
-    // A server that is loading its data accepts connections but answers no ping.
+    // A server that is loading its data accepts connections but replies to no ping.
     const connected = client.connect().then(() => client.sendCommand(['PING']));
     try {
-      await within(this.timings.connectTimeoutMs, connected, () => this.unavailable('does not answer'));
+      await within(connected, this.timings.connectTimeoutMs, () => this.unavailable('does not reply'));
       return client;
     } catch (error) {
       client.destroy();
@@ -283,14 +284,4 @@ function makeClient(endpoint: RedisEndpoint, timings: RedisTimings, protocol: 2 
     commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.MAP]: Array } },
   });
   return client as Client;
-}
-
-async function within<T>(limitMs: number, promise: Promise<T>, late: () => Error): Promise<T> {
-  const { promise: timeout, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(late()), limitMs);
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -47,7 +47,7 @@ function explain(error: unknown): [ErrorCode, string] {
   if (/no password is set|without any password configured/i.test(text)) {
     return ['STORE_DENIED', `has no password, but the driver URL has one; remove it (${text})`];
   }
-  if (text === 'The queue is full') return ['STORE_UNAVAILABLE', 'too many commands wait for its answers'];
+  if (text === 'The queue is full') return ['STORE_UNAVAILABLE', 'too many commands wait for its replies'];
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const byCode = failures[code];
   if (byCode !== undefined) return ['STORE_UNAVAILABLE', byCode];
@@ -83,7 +83,7 @@ const failures: Readonly<Record<string, string>> = {
   EACCES: 'this user may not open the socket',
   ENOTFOUND: 'its name is unknown',
   EAI_AGAIN: 'its name cannot be looked up now',
-  ETIMEDOUT: 'does not answer',
+  ETIMEDOUT: 'does not reply',
   EHOSTUNREACH: 'cannot be reached',
   ENETUNREACH: 'cannot be reached',
 };

@@ -31,7 +31,7 @@ export function parseMarks(fields: readonly string[]): Map<string, DownMark> {
   return marks;
 }
 
-/** The mark of an index in a set `dead:<host>`. @param ttlMs the answer of PTTL for the set. */
+/** The mark of an index in a set `dead:<host>`. @param ttlMs the reply to PTTL for the set. */
 export function markOfDeadSet(nowMs: number, ttlMs: number): DownMark {
   return {
     untilMs: nowMs + (ttlMs >= 0 ? ttlMs : endlessMs),

@@ -78,7 +78,7 @@ describe('redis, outages', () => {
     assert.equal(idOf(cache.cached('a.example')), 'old');
     await lost;
     assert.equal(idOf(cache.cached('a.example')), 'old');
-    await assert.rejects(cache.load('unknown.example'), { code: 'STORE_UNAVAILABLE', message: /has not answered/ });
+    await assert.rejects(cache.load('unknown.example'), { code: 'STORE_UNAVAILABLE', message: /has not replied/ });
     const restored = seen.event('restored');
     server.thaw();
     await Promise.all([changed, restored]);

@@ -99,7 +99,7 @@ class RedisStore implements Store {
   };
   private readonly options: RedisStoreOptions;
   private readonly log: Pick<Log, 'info' | 'warn'>;
-  private readonly rare: RateLimitedLog;
+  private readonly problemLog: RateLimitedLog;
   private readonly keys: RedisKeys;
   private readonly connection: RedisConnection;
   private readonly reader: RedisReader;
@@ -119,7 +119,7 @@ class RedisStore implements Store {
     this.options = options;
     this.deadSet = options.deadSet ?? 'auto';
     this.log = options.log ?? silent;
-    this.rare = new RateLimitedLog((what, fields) => this.log.warn(what, fields), options.clock ?? systemClock);
+    this.problemLog = new RateLimitedLog((what, fields) => this.log.warn(what, fields), options.clock ?? systemClock);
     const timings = { ...defaultRedisTimings, ...options.timings };
     this.replicaTimeoutMs = timings.replicaTimeoutMs;
     this.keys = new RedisKeys(endpoints.prefix);
@@ -138,7 +138,9 @@ class RedisStore implements Store {
       },
     );
     this.reader = new RedisReader(this.connection, this.keys);
-    this.writer = new RedisWriter(endpoints.writes, timings, this.keys.revision, (what) => this.rare.report(what, {}));
+    this.writer = new RedisWriter(endpoints.writes, timings, this.keys.revision, (what) =>
+      this.problemLog.report(what, {}),
+    );
   }
 
   get capabilities(): StoreCapabilities {
@@ -220,7 +222,7 @@ class RedisStore implements Store {
 
   private onFailed(error: HipacheError): void {
     if (this.options.serving !== true) return;
-    this.rare.report(`the store cannot be used; trying again (${errorKind(error)})`, { error });
+    this.problemLog.report(`the store cannot be used; trying again (${errorKind(error)})`, { error });
   }
 
   private onChanged(key: string | null): void {

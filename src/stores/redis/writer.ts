@@ -113,7 +113,7 @@ export class RedisWriter {
     const timer = setTimeout(() => connection.hung(), this.timings.replyTimeoutMs);
     try {
       const replies = await connection.send(commands);
-      const failed = replies.find((answer) => answer instanceof Error && !isWrongType(answer));
+      const failed = replies.find((reply) => reply instanceof Error && !isWrongType(reply));
       if (failed === undefined) return replies;
       // The next edit must not fail because of the keys that this one watches.
       await connection.send([['DISCARD'], ['UNWATCH']]).catch(ignore);

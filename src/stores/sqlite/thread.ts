@@ -14,8 +14,8 @@ import type {
 import type { Write } from './tables.ts';
 
 /*
- * The thread of a SQLite store. Everything that can block (locks, fsync, a stalled disk) happens here. Reads are
- * answered in the order of their requests. Writes wait in two queues and are written in groups, one transaction each. A
+ * The thread of a SQLite store. Everything that can block (locks, fsync, a stalled disk) happens here. Reads get
+ * their results in the order of their requests. Writes wait in two queues and are written in groups, one transaction each. A
  * group that meets the lock of another process is tried again by a timer, so that reading continues meanwhile.
  */
 
@@ -190,7 +190,7 @@ function reportChanges(): void {
 }
 
 /**
- * Opens the file that is at the path now, with growing pauses between attempts. The old file answers reads until the
+ * Opens the file that is at the path now, with growing pauses between attempts. Reads use the old file until the
  * new one can be used.
  */
 function reopen(): void {
