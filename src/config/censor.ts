@@ -1,5 +1,5 @@
+import { withoutPassword } from '../base/url-password.ts';
 import type { Config } from './config.ts';
-import { withoutPassword } from './problems.ts';
 import { configurationKeys } from './schema.ts';
 
 const censored = '********';

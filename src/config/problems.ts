@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { withoutPassword } from '../base/url-password.ts';
 import type { KeyNotes } from './keys.ts';
 import { isPlain } from './shape.ts';
 
@@ -46,12 +47,6 @@ export function describeFound(value: unknown, secret: boolean): string {
   if (typeof value !== 'string') return String(value);
   const safe = withoutPassword(value);
   return `${JSON.stringify(safe.length > 80 ? `${safe.slice(0, 80)}…` : safe)}${looksLikeAnotherType(value) ? ' (a string)' : ''}`;
-}
-
-/** A URL with its password replaced; any other text unchanged. */
-export function withoutPassword(url: string): string {
-  // Up to the last @, to hide even a password that is not escaped correctly.
-  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/:@?#]*):.*@/is, '$1:********@');
 }
 
 function looksLikeAnotherType(value: string): boolean {

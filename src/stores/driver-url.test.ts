@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HipacheError } from '../base/errors.ts';
-import { censorDriverUrl, parseDriverUrl } from './driver-url.ts';
+import { parseDriverUrl } from './driver-url.ts';
 
 const parts = (value: string) => {
   const { protocol, tls, user, password, host, port, database, prefix } = parseDriverUrl(value);
@@ -37,6 +37,8 @@ test('a wrong URL is refused with what is wrong, without its password', () => {
     ['redis:h', /protocol:\/\//],
     ['redis://u:%zz@h', /%25/],
     ['redis://u:hunter2@h:0', /port 0/],
+    ['redis://u:hunter2/x@h', /protocol:\/\//],
+    ['redis://u:hunter2?@h@i', /protocol:\/\//],
   ] as const) {
     assert.throws(
       () => parseDriverUrl(value),
@@ -48,12 +50,6 @@ test('a wrong URL is refused with what is wrong, without its password', () => {
       },
     );
   }
-});
-
-test('a password is replaced where a URL is shown', () => {
-  assert.equal(censorDriverUrl('redis://u:hunter2@h:1/2#p'), 'redis://u:***@h:1/2#p');
-  assert.equal(censorDriverUrl('redis://:hunter2@h'), 'redis://:***@h');
-  assert.equal(censorDriverUrl('sqlite:/a:b@c'), 'sqlite:/a:b@c');
 });
 
 test('no text makes the parser fail otherwise', () => {

@@ -1,4 +1,5 @@
 import { HipacheError } from '../base/errors.ts';
+import { withoutPassword } from '../base/url-password.ts';
 
 /** The parts of a driver URL of Hipache's form; null where the URL leaves one out. */
 export interface DriverUrl {
@@ -41,11 +42,6 @@ export function parseDriverUrl(value: string): DriverUrl {
   return { ...parseRest(value, rest), protocol: tls ? scheme.slice(0, -1) : scheme, tls };
 }
 
-/** A driver URL as it may be shown: the password replaced by `***`. */
-export function censorDriverUrl(value: string): string {
-  return value.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#]*?):[^/?#]*@/i, '$1:***@');
-}
-
 export function invalidDriverUrl(
   value: string,
   problem: string,
@@ -53,7 +49,7 @@ export function invalidDriverUrl(
 ): HipacheError {
   return new HipacheError(
     'COMMAND_INVALID',
-    `driver ${JSON.stringify(censorDriverUrl(value))}: ${problem}; for example ${example}`,
+    `driver ${JSON.stringify(withoutPassword(value))}: ${problem}; for example ${example}`,
   );
 }
 
