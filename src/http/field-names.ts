@@ -158,3 +158,16 @@ function aliasNumber(number: number): number {
       return Field.OTHER;
   }
 }
+
+/** Whether the field applies to this connection only (RFC 9110 section 7.6.1). */
+export function isHopByHop(number: number): boolean {
+  switch (number) {
+    case Field.CONNECTION:
+    case Field.HOP:
+    case Field.TE:
+    case Field.UPGRADE:
+      return true;
+    default:
+      return false;
+  }
+}

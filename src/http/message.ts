@@ -6,6 +6,8 @@ export type HttpVersion = '1.0' | '1.1' | '2';
 /** The fields of a message that was read, in order. The view is valid until the next message is read. */
 export interface FieldView {
   readonly fieldCount: number;
+  /** Lower-case names that its `Connection` fields nominate: they apply to its connection only; null for none. */
+  readonly nominated: readonly string[] | null;
   /** The `Field` number of the field's name. */
   fieldNumber(field: number): number;
   fieldName(field: number): string;
@@ -38,6 +40,11 @@ export interface ResponseView extends FieldView {
   /** In bytes; 0 if there is no body, -1 if only its end shows the length. */
   readonly bodyLength: number;
   readonly hasRetryAfter: boolean;
+}
+
+/** Whether the `Connection` fields nominate this field (RFC 9110 section 7.6.1). */
+export function isNominated(view: FieldView, field: number): boolean {
+  return view.nominated?.includes(view.fieldName(field).toLowerCase()) === true;
 }
 
 /** Whether a message has a field with this number. */

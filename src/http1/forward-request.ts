@@ -1,8 +1,7 @@
 import { invariant } from '../base/invariant.ts';
 import type { FieldEdits } from '../http/field-lines.ts';
-import { Field, identityFields } from '../http/field-names.ts';
-import type { RequestView } from '../http/message.ts';
-import { isHopByHop } from './head.ts';
+import { Field, identityFields, isHopByHop } from '../http/field-names.ts';
+import { isNominated, type RequestView } from '../http/message.ts';
 import { RequestHead } from './request-head.ts';
 
 /**
@@ -64,7 +63,7 @@ function isDropped(head: RequestHead, field: number, number: number, dropped: nu
   if (head.nominated === null || number === Field.CONTENT_LENGTH || number === Field.TRANSFER_ENCODING) return false;
   // A client must not be able to remove what a trusted peer says about it (CVE-2024-45410).
   if (((identityFields >>> number) & 1) !== 0) return false;
-  return head.nominated.includes(head.fieldName(field).toLowerCase());
+  return isNominated(head, field);
 }
 
 /** From any other protocol. */
@@ -74,7 +73,7 @@ function writeRequestHead(request: RequestView, { dropped, text }: FieldEdits, b
   for (let field = 0; field < request.fieldCount; field++) {
     const number = request.fieldNumber(field);
     if (number === Field.HOST || number === Field.ALIAS || number === Field.TRANSFER_ENCODING) continue;
-    if (isHopByHop(number) || ((dropped >>> number) & 1) !== 0) continue;
+    if (isHopByHop(number) || ((dropped >>> number) & 1) !== 0 || isNominated(request, field)) continue;
     out += `${request.fieldName(field)}: ${request.fieldValue(field)}\r\n`;
   }
   if (request.bodyLength < 0) out += 'Transfer-Encoding: chunked\r\n';

@@ -1,7 +1,7 @@
 import type { FieldLines } from '../http/field-lines.ts';
-import { Field } from '../http/field-names.ts';
-import type { ResponseView } from '../http/message.ts';
-import { Framing, isHopByHop } from './head.ts';
+import { Field, isHopByHop } from '../http/field-names.ts';
+import { isNominated, type ResponseView } from '../http/message.ts';
+import { Framing } from './head.ts';
 import { ResponseHead } from './response-head.ts';
 
 /** How a response goes to the client. */
@@ -69,6 +69,7 @@ function writeResponseHead(response: ResponseView, shape: ResponseShape): string
     const number = response.fieldNumber(field);
     if (isHopByHop(number) || number === Field.FRAMING_ALIAS || number === Field.TRANSFER_ENCODING) continue;
     if (number === Field.CONTENT_LENGTH && (response.status < 200 || response.status === 204)) continue;
+    if (isNominated(response, field)) continue;
     out += `${response.fieldName(field)}: ${response.fieldValue(field)}\r\n`;
   }
   if (shape.added !== null) out += shape.added.text;
@@ -96,5 +97,5 @@ function isDropped(
   // RFC 9110 section 8.6: no Content-Length in a 1xx or 204.
   if (number === Field.CONTENT_LENGTH) return response.status < 200 || response.status === 204;
   if (number === Field.TRAILER) return shape.framing !== Framing.CHUNKED;
-  return response.nominated?.includes(response.fieldName(field).toLowerCase()) === true;
+  return isNominated(response, field);
 }

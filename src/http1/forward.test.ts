@@ -21,6 +21,7 @@ function read<Kind extends Head>(head: Kind, ...lines: readonly string[]): Kind 
 function fieldsOf(view: FieldView): FieldView {
   return {
     fieldCount: view.fieldCount,
+    nominated: view.nominated,
     fieldNumber: (field) => view.fieldNumber(field),
     fieldName: (field) => view.fieldName(field),
     fieldValue: (field) => view.fieldValue(field),
@@ -42,6 +43,7 @@ test('a request of another protocol has the same head as in HTTP/1', () => {
     ['GET /a?b HTTP/1.1', 'Host: a.test', 'X: 1', 'X-Forwarded-For: 6.6.6.6', 'Connection: keep-alive', 'Cookie: a'],
     ['POST / HTTP/1.1', 'Host: a.test', 'Content-Length: 5', 'X_Forwarded_For: 6.6.6.6', 'Keep-Alive: 5'],
     ['PUT / HTTP/1.1', 'Host: a.test', 'Transfer-Encoding: chunked', 'Expect: 100-continue'],
+    ['GET / HTTP/1.1', 'Host: a.test', 'Connection: x-hop', 'X-Hop: 1', 'X: 2'],
   ];
   for (const lines of cases) {
     const head = read(new RequestHead(), ...lines);
@@ -66,6 +68,7 @@ test('a response of another protocol has the same head as in HTTP/1', () => {
     ['HTTP/1.1 204 No Content', 'Content-Length: 5', 'Set-Cookie: a', 'Set-Cookie: b'],
     ['HTTP/1.1 502 Bad', 'Transfer-Encoding: chunked', 'Retry-After: 5'],
     ['HTTP/1.1 200 Until the end', 'X: 1'],
+    ['HTTP/1.1 200 OK', 'Content-Length: 5', 'Connection: x-hop', 'X-Hop: 1', 'X: 2'],
   ];
   for (const lines of cases) {
     const head = read(new ResponseHead(), ...lines);

@@ -1,5 +1,5 @@
 import { COLON, CR, classOf, HTAB, LF, SP, TOKEN, VALUE } from '../http/bytes.ts';
-import { Field, fieldNumber } from '../http/field-names.ts';
+import { fieldNumber } from '../http/field-names.ts';
 import type { FieldView } from '../http/message.ts';
 
 /** Limits of one head, all inclusive. */
@@ -40,6 +40,7 @@ export abstract class Head implements FieldView {
   /** The complete head, one latin1 character per byte; set when it is complete. */
   text = '';
   fieldCount = 0;
+  nominated: string[] | null = null;
   /** Why the head was refused, in a few words for logs; empty if it was not. */
   refusal = '';
   /** End of the start line: the offset of its CR. */
@@ -56,6 +57,7 @@ export abstract class Head implements FieldView {
   reset(): void {
     this.text = '';
     this.fieldCount = 0;
+    this.nominated = null;
     this.refusal = '';
     this.startLineEnd = 0;
     this.position = 0;
@@ -290,17 +292,4 @@ export function readConnectionOptions(value: string, options: ConnectionOptions)
     }
   }
   return true;
-}
-
-/** Whether the field applies to this connection only (RFC 9110 section 7.6.1). */
-export function isHopByHop(number: number): boolean {
-  switch (number) {
-    case Field.CONNECTION:
-    case Field.HOP:
-    case Field.TE:
-    case Field.UPGRADE:
-      return true;
-    default:
-      return false;
-  }
 }

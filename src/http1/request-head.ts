@@ -41,8 +41,6 @@ export class RequestHead extends Head implements RequestView {
   expectContinue = false;
   /** Whether the client accepts trailers in the response. */
   takesTrailers = false;
-  /** Lower-case names of the fields that the client declares hop-by-hop; null for none. */
-  nominated: string[] | null = null;
   /** The protocol to which the client asks to switch, if it is supported. The handshake is not checked yet. */
   protocol: 'websocket' | null = null;
   /** Positions of fields for logs and debugging; -1 if absent. */
@@ -71,7 +69,6 @@ export class RequestHead extends Head implements RequestView {
     this.keepAlive = true;
     this.expectContinue = false;
     this.takesTrailers = false;
-    this.nominated = null;
     this.protocol = null;
     this.refererField = -1;
     this.userAgentField = -1;

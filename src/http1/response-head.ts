@@ -19,7 +19,6 @@ export class ResponseHead extends Head implements ResponseView {
   contentLength = 0;
   /** Whether the backend allows another request on the connection. */
   keepAlive = true;
-  nominated: string[] | null = null;
   hasRetryAfter = false;
   /** Whether the response is to a HEAD request; the reader sets it before `read`. */
   toHead = false;
@@ -31,7 +30,6 @@ export class ResponseHead extends Head implements ResponseView {
     this.framing = Framing.NONE;
     this.contentLength = 0;
     this.keepAlive = true;
-    this.nominated = null;
     this.hasRetryAfter = false;
   }
 

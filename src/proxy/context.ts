@@ -17,6 +17,8 @@ export interface DataPlaneParts {
   /** For hosts without a policy of their own. */
   readonly policy: HostPolicy;
   readonly routes: RouteSource;
+  /** Asked in this order, before routes. */
+  readonly responders: readonly LocalResponder[];
   readonly observer: ProxyObserver;
   readonly pages: ErrorPages | null;
   readonly clock: Clock;
@@ -33,8 +35,6 @@ export interface DataPlaneParts {
 /** Shared by everything in one worker's data plane. */
 export interface ProxyContext extends DataPlaneParts {
   readonly origins: Origins;
-  /** Asked in this order. */
-  readonly responders: readonly LocalResponder[];
   readonly deadlines: Deadlines;
   readonly counters: Counters;
   readonly tunnels: Tunnels;

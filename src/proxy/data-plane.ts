@@ -7,7 +7,6 @@ import { Origins } from './backend/origins.ts';
 import type { DataPlaneParts, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
-import { pingResponder } from './local-responder.ts';
 import { ServerConnections } from './server/connections.ts';
 import { type ListenerTraits, negotiate } from './server/negotiation.ts';
 import { Tunnels } from './tunnel/tunnels.ts';
@@ -54,7 +53,6 @@ export class DataPlane {
     this.context = {
       ...parts,
       origins: new Origins(),
-      responders: [pingResponder],
       deadlines: new Deadlines(parts.clock.monotonicMs()),
       tunnels: new Tunnels(),
       counters: this.counters,

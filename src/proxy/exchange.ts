@@ -258,12 +258,30 @@ export class Exchange implements RequestSink, EndedExchange {
       this.fail('HOST_MISSING', '');
       return;
     }
-    for (const responder of this.context.responders) {
+    this.askResponders(authority, 0);
+  }
+
+  /** Asks the responders in turn, and finds the route if none responds. @param from index of the first to ask. */
+  private askResponders(authority: string, from: number): void {
+    const { responders } = this.context;
+    for (let i = from; i < responders.length; i++) {
+      const responder = responders[i] as LocalResponder;
       const reply = responder.respond(this.request);
       if (reply === null) continue;
-      this.replyFor(responder, reply);
+      if (reply instanceof Promise) {
+        this.wait(reply, (found) => {
+          if (found === null) this.askResponders(authority, i + 1);
+          else this.replyFor(responder, found);
+        });
+      } else {
+        this.replyFor(responder, reply);
+      }
       return;
     }
+    this.findRoute(authority);
+  }
+
+  private findRoute(authority: string): void {
     const host = normaliseHost(authority);
     if (host === null) {
       this.fail('REQUEST_INVALID', 'host');
@@ -272,16 +290,16 @@ export class Exchange implements RequestSink, EndedExchange {
     this.host = host;
     const frontend = this.context.routes.cached(host);
     if (frontend !== undefined) this.route(frontend);
-    else this.loadRoute(host);
+    else this.wait(this.context.routes.load(host), (found) => this.route(found));
   }
 
-  private loadRoute(host: string): void {
+  /** The request waits for something from the store. */
+  private wait<T>(promise: Promise<T>, next: (found: T) => void): void {
     if (!this.requestComplete) this.stream.pauseRequest();
-    this.context.routes
-      .load(host)
+    promise
       .then(
-        (frontend) => {
-          if (!this.ended) this.route(frontend);
+        (found) => {
+          if (!this.ended) next(found);
         },
         (error: Error) => {
           if (!this.ended) this.fail('STORE_UNAVAILABLE', error.message);

@@ -1,6 +1,6 @@
 import { type ErrorCode, errorKind } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
-import type { FieldLines } from '../http/field-lines.ts';
+import { FieldLines } from '../http/field-lines.ts';
 
 /** A response that the proxy generates. */
 export interface LocalReply {
@@ -35,29 +35,45 @@ export function localReplyFor(code: ErrorCode, text?: string): LocalReply {
   return { status: kind.status, text: text ?? kind.text };
 }
 
-/** How to write a local reply. */
-export interface LocalReplyShape {
-  /** Minor HTTP version of the request. */
-  readonly versionMinor: number;
-  readonly isHead: boolean;
+/** The fields and the body of a local reply depend on these. */
+interface LocalReplyContext {
   /** Value of the Accept field, or an empty string. */
   readonly accept: string;
   /** The page for the status, its bytes as latin1 text; null for none. */
   readonly page: string | null;
-  readonly keepAlive: boolean;
   readonly epochMs: number;
   /** Further fields, such as the debug fields; null for none. */
   readonly added: FieldLines | null;
 }
 
-/** The complete response, head and body. @param code null if it is not an error. */
+/** How to write a local reply in HTTP/1. */
+export interface LocalReplyShape extends LocalReplyContext {
+  /** Minor HTTP version of the request. */
+  readonly versionMinor: number;
+  readonly isHead: boolean;
+  readonly keepAlive: boolean;
+}
+
+/** The complete response in HTTP/1, head and body. @param code null if it is not an error. */
 export function localReplyText(response: LocalReply, code: ErrorCode | null, shape: LocalReplyShape): string {
+  const { fields, body } = localReplyParts(response, code, shape);
+  let text = `HTTP/1.${shape.versionMinor} ${response.status} ${reasonPhrases[response.status] ?? ''}\r\n${fields.text}`;
+  if (!shape.keepAlive) text += 'connection: close\r\n';
+  else if (shape.versionMinor === 0) text += 'connection: keep-alive\r\n';
+  return `${text}\r\n${shape.isHead ? '' : body}`;
+}
+
+/** The fields and the body, the same in every version of HTTP. */
+function localReplyParts(
+  response: LocalReply,
+  code: ErrorCode | null,
+  shape: LocalReplyContext,
+): { readonly fields: FieldLines; readonly body: string } {
   const { contentType, body } =
     code === null
       ? { contentType: 'text/plain', body: response.text }
       : localBody(response, code, shape.accept, shape.page);
   let text =
-    `HTTP/1.${shape.versionMinor} ${response.status} ${reasonPhrases[response.status] ?? 'Unknown'}\r\n` +
     `content-type: ${contentType}\r\ncache-control: no-cache\r\npragma: no-cache\r\nexpires: -1\r\n` +
     `date: ${new Date(shape.epochMs).toUTCString()}\r\ncontent-length: ${body.length}\r\n`;
   if (code !== null) text += `x-hipache-error: ${code}\r\n`;
@@ -65,9 +81,7 @@ export function localReplyText(response: LocalReply, code: ErrorCode | null, sha
   // RFC 6455 section 4.4, RFC 9110 section 15.5.22.
   if (response.status === 426) text += 'sec-websocket-version: 13\r\nupgrade: websocket\r\n';
   if (shape.added !== null) text += shape.added.text;
-  if (!shape.keepAlive) text += 'connection: close\r\n';
-  else if (shape.versionMinor === 0) text += 'connection: keep-alive\r\n';
-  return `${text}\r\n${shape.isHead ? '' : body}`;
+  return { fields: new FieldLines(text), body };
 }
 
 /** The body of an error response and its type, by what the client accepts: a page, JSON or plain text. */

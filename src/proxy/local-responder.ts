@@ -5,8 +5,11 @@ import type { LocalReply } from './local-reply.ts';
 export interface LocalResponder {
   /** Whether these requests are health checks of the proxy itself: logs and metrics omit them. */
   readonly isHealthCheck: boolean;
-  /** The reply; null if the request is for someone else. Called for every request, so it must be fast. */
-  respond(request: RequestView): LocalReply | null;
+  /**
+   * The reply; null if the request is for someone else. Called for every request, so it must be fast. A reply that has
+   * to be looked up is a promise: the request waits, and its body is not read meanwhile.
+   */
+  respond(request: RequestView): LocalReply | null | Promise<LocalReply | null>;
 }
 
 const ok: LocalReply = { status: 200, text: 'ok' };

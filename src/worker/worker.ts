@@ -12,6 +12,7 @@ import type { MetricValues, WorkerStart } from '../processes/messages.ts';
 import type { WorkerLink, WorkerTasks } from '../processes/worker-link.ts';
 import { DataPlane } from '../proxy/data-plane.ts';
 import { ErrorPages } from '../proxy/error-pages.ts';
+import { pingResponder } from '../proxy/local-responder.ts';
 import { AppliedRevision } from '../route-cache/applied-revision.ts';
 import { RouteCache } from '../route-cache/route-cache.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
@@ -119,6 +120,7 @@ export class Worker implements WorkerTasks {
       settings: proxySettings(config),
       policy: hostPolicy(config),
       routes: this.routes,
+      responders: [pingResponder],
       observer: this.requests,
       pages: this.pages,
       clock: systemClock,

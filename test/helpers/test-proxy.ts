@@ -4,6 +4,7 @@ import { InvariantViolation } from '../../src/base/invariant.ts';
 import type { HostPolicy } from '../../src/policy/host-policy.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
 import type { ErrorPages } from '../../src/proxy/error-pages.ts';
+import { type LocalResponder, pingResponder } from '../../src/proxy/local-responder.ts';
 import type { EndedExchange as Reported } from '../../src/proxy/observer.ts';
 import type { RouteSource } from '../../src/proxy/route-source.ts';
 import type { ProxySettings } from '../../src/proxy/settings.ts';
@@ -64,6 +65,8 @@ export interface TestProxyParts {
   readonly beforeLoad?: (host: string) => Promise<void>;
   /** Default: only `https://` backends of public authorities are trusted. */
   readonly backendTls?: BackendTls;
+  /** Default: `__ping__`. */
+  readonly responders?: readonly LocalResponder[];
   /** Replaces the map. */
   readonly routes?: RouteSource;
 }
@@ -109,6 +112,7 @@ export class TestProxy {
       settings: all,
       policy: this.policy,
       routes: parts.routes ?? routes,
+      responders: parts.responders ?? [pingResponder],
       observer: { exchangeEnded: (exchange) => this.ended.push(summary(exchange)) },
       pages: parts.pages ?? null,
       backendTls: parts.backendTls ?? publicAuthorities,

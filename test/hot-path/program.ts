@@ -1,9 +1,11 @@
 // The data plane with access log and metrics, as in a worker, in a separate process whose work can be measured.
 //   node program.ts BACKEND_PORT LOG      (IPC: sends its port, and answers every message with its counts)
+
 import { readFileSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
 import { systemClock } from '../../src/base/clock.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
+import { pingResponder } from '../../src/proxy/local-responder.ts';
 import { buildFrontend } from '../../src/routing/record.ts';
 import { TwoRandomChoices } from '../../src/routing/selector.ts';
 import { hipacheLine } from '../../src/telemetry/access-line.ts';
@@ -38,6 +40,7 @@ const dataPlane = new DataPlane({
   settings: testSettings,
   policy: { ...testSettings, selector: new TwoRandomChoices(Math.random) },
   routes: { cached: () => frontend, load: async () => frontend, markDown: () => {} },
+  responders: [pingResponder],
   observer: new RequestMetrics(accessLog),
   pages: null,
   clock: systemClock,

@@ -50,10 +50,12 @@ export class SqliteChanges {
     for (;;) {
       const rows = this.since.all(this.revision, changesPerRead);
       for (const { revision, pattern, kind } of rows) {
-        const collection = kind === 'certificate' ? 'certificates' : 'routes';
+        this.revision = Number(revision);
+        const collection = collectionOf.get(String(kind));
+        // Of a later version: nothing here has read it.
+        if (collection === undefined) continue;
         const keys = changes.get(collection) ?? new Set();
         changes.set(collection, keys.add(String(pattern)));
-        this.revision = Number(revision);
       }
       if (rows.length < changesPerRead) break;
     }
@@ -71,5 +73,11 @@ export class SqliteChanges {
     return { trimmedTo: Number(trimmedTo), last: Number(last) };
   }
 }
+
+/** By the `kind` of a change, as the triggers write it. */
+const collectionOf: ReadonlyMap<string, CollectionName> = new Map([
+  ['route', 'routes'],
+  ['certificate', 'certificates'],
+]);
 
 const none: Changes = new Map();
