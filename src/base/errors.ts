@@ -4,8 +4,8 @@ import { exitCodes } from './exit-codes.ts';
 type ErrorSource = 'client' | 'backend' | 'store' | 'operator' | 'internal';
 
 /**
- * Whether the same request may be sent again after this error. `never`. `unsent`: always, but only if nothing of it has
- * been sent. `idempotent`: only if its method is idempotent (RFC 9110 section 9.2.2) and no byte of a response has
+ * Whether the same request may be sent again after this error. `never`. `unsent`: with any method, if nothing of it has been
+ * sent. `idempotent`: only if its method is idempotent (RFC 9110 section 9.2.2) and no byte of a response has
  * arrived.
  */
 type Resend = 'never' | 'unsent' | 'idempotent';

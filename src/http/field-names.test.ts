@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { Field, fieldNumber } from './field-names.ts';
+import { Field, fieldNumberOf } from './field-names.ts';
 
 function numberOf(name: string): number {
   const bytes = Buffer.from(`\n${name}:`, 'latin1');
-  return fieldNumber(bytes, 1, bytes.length - 1);
+  return fieldNumberOf(bytes, 1, bytes.length - 1);
 }
 
 /** Every numbered name, with its number and that of its underscore spellings. */

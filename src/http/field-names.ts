@@ -99,7 +99,7 @@ for (const [position, [name]] of names.entries()) {
 }
 
 /** The number of the field name in `bytes[start, end)`, in any case. */
-export function fieldNumber(bytes: Uint8Array, start: number, end: number): number {
+export function fieldNumberOf(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start;
   if (length <= nameLengthMax) {
     const candidate = candidates[(length << 5) | ((bytes[start] as number) & 31)] as number;

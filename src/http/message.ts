@@ -26,7 +26,7 @@ export interface RequestView extends FieldView {
   readonly authority: string | null;
   /** The protocol that the client asks to switch to, in lower case; null for an ordinary request. */
   readonly protocol: 'websocket' | null;
-  /** In bytes; 0 if there is no body, -1 if only its end shows the length. */
+  /** In bytes; 0 if there is no body, -1 if it is unknown until the body ends. */
   readonly bodyLength: number;
   /** The value of the last field with this `Field` number; null if there is none. */
   value(number: number): string | null;
@@ -37,7 +37,7 @@ export interface ResponseView extends FieldView {
   readonly version: HttpVersion;
   /** 100 to 999. */
   readonly status: number;
-  /** In bytes; 0 if there is no body, -1 if only its end shows the length. */
+  /** In bytes; 0 if there is no body, -1 if it is unknown until the body ends. */
   readonly bodyLength: number;
   readonly hasRetryAfter: boolean;
 }

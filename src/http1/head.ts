@@ -1,5 +1,5 @@
 import { COLON, CR, classOf, HTAB, LF, SP, TOKEN, VALUE } from '../http/bytes.ts';
-import { fieldNumber } from '../http/field-names.ts';
+import { fieldNumberOf } from '../http/field-names.ts';
 import type { FieldView } from '../http/message.ts';
 
 /** Limits of one head, all inclusive. */
@@ -229,7 +229,7 @@ export abstract class Head implements FieldView {
     }
     const offsets = this.offsets;
     const slot = this.fieldCount * STRIDE;
-    offsets[slot] = fieldNumber(bytes, start + this.lineStart, start + this.nameEnd);
+    offsets[slot] = fieldNumberOf(bytes, start + this.lineStart, start + this.nameEnd);
     offsets[slot + 1] = this.lineStart;
     offsets[slot + 2] = this.nameEnd;
     offsets[slot + 3] = this.valueStart;

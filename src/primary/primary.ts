@@ -84,7 +84,7 @@ class Primary {
       const errors = new ErrorCollector();
       const account = await errors.take(() => resolveAccount(config.user, config.group));
       // Keys may be readable by root alone.
-      this.tls = await errors.take(() => this.keepTls(config));
+      this.tls = await errors.take(() => this.loadTls(config));
       this.addresses.use((await errors.take(() => this.addresses.bind(listenAddressesOf(config)))) ?? []);
       server = await errors.take(() => this.serveMetrics());
       errors.check();
@@ -103,10 +103,10 @@ class Primary {
         random: Math.random,
       });
       metrics.attach(supervisor);
-      if (this.tls !== null) this.tellTlsTo(supervisor, this.tls);
+      if (this.tls !== null) this.distributeTls(supervisor, this.tls);
       await this.serve(supervisor);
     } finally {
-      // Nobody else would end them where something of this process went wrong.
+      // After an error here, nothing else would end the workers.
       supervisor?.killAll();
       this.tls?.close();
       await this.recovery.close();
@@ -121,9 +121,9 @@ class Primary {
     const stopped = untilStopped({
       stop: async (signal) => {
         const { drainSeconds } = this.config.server;
-        log.info(`${signal}: finishing what is under way, for up to ${drainSeconds} s`);
+        log.info(`${signal}: requests and tunnels may finish, for up to ${drainSeconds} s`);
         const clean = await supervisor.stop({ forMs: drainSeconds * 1000, closeCode: 1001 });
-        if (!clean) log.warn('not everything had finished');
+        if (!clean) log.warn('some requests or tunnels did not finish in time and were ended');
       },
       abort: () => supervisor.killAll(),
       reload: () => void this.reload(supervisor),
@@ -132,17 +132,17 @@ class Primary {
     if (await supervisor.start()) {
       log.info('serving', { workers: supervisor.readyCount, store: describeDriver(this.config.driver).name });
       for (const url of this.addresses.urls) log.info(`listening on ${url}`);
-      this.tellOfInstance();
+      this.publishInstance();
     }
     flushCompileCache();
     await stopped;
   }
 
-  /** Follows the file as it is now, if that is valid and possible; otherwise nothing changes, and the log says why. */
+  /** Applies the file as it is now. If that is not possible, nothing changes, and the log says why. */
   private async reload(supervisor: Supervisor): Promise<void> {
     const { log } = this;
     if (this.reloading) {
-      log.warn('SIGHUP: a reload is under way; send it again once that is done');
+      log.warn('SIGHUP ignored: a reload is under way; send it again afterwards');
       return;
     }
     this.reloading = true;
@@ -150,7 +150,7 @@ class Primary {
       log.info('SIGHUP: reading the configuration again');
       const loaded = this.readConfig();
       logDiagnostics(loaded, log);
-      await this.follow(supervisor, loaded.config);
+      await this.applyConfig(supervisor, loaded.config);
     } catch (error) {
       const errors = operatingErrorsOf(error);
       if (errors === null) log.error('internal error in a reload; nothing is changed', { error });
@@ -160,7 +160,7 @@ class Primary {
     }
   }
 
-  private async follow(supervisor: Supervisor, config: Config): Promise<void> {
+  private async applyConfig(supervisor: Supervisor, config: Config): Promise<void> {
     const { log, addresses } = this;
     for (const key of needRestart(this.config, config)) log.warn(`${key}: changes with a restart only`);
     const known = addresses.urls;
@@ -168,9 +168,9 @@ class Primary {
       addresses,
       workers: supervisor,
       listenAddresses: listenAddressesOf,
-      readTls: (next, former) => this.keepTls(next, former),
+      readTls: (next, former) => this.loadTls(next, former),
       plan: (next, tls) => this.plan(next, tls),
-      watchTls: (tls) => this.tellTlsTo(supervisor, tls),
+      watchTls: (tls) => this.distributeTls(supervisor, tls),
     });
     const { outcome, tls } = await reload.run(config, this.tls);
     this.tls = tls;
@@ -181,14 +181,14 @@ class Primary {
     await this.record.close();
     if (supervisor.isStopping) return;
     this.record = this.recordOf(config);
-    this.tellOfInstance();
+    this.publishInstance();
     for (const url of addresses.urls) if (!known.includes(url)) log.info(`listening on ${url}`);
     for (const url of known) if (!addresses.urls.includes(url)) log.info(`no longer listening on ${url}`);
-    log.info('the configuration is in force', { workers: supervisor.readyCount });
+    log.info('the new configuration is in use', { workers: supervisor.readyCount });
   }
 
   /** @throws HipacheError CERTIFICATE_INVALID, AggregateError of several. */
-  private keepTls(config: Config, former: TlsKeeper | null = null): TlsKeeper {
+  private loadTls(config: Config, former: TlsKeeper | null = null): TlsKeeper {
     const warnings: string[] = [];
     const keeper = new TlsKeeper(config.https.bind, warnings, (message) => this.log.error(message), former);
     for (const warning of warnings) this.log.warn(warning);
@@ -201,13 +201,13 @@ class Primary {
   }
 
   /** Nothing waits for it: traffic does not depend on it. */
-  private tellOfInstance(): void {
+  private publishInstance(): void {
     this.record
       .start()
       .catch((error: Error) => this.log.warn('the record of this instance cannot be written', { error }));
   }
 
-  private tellTlsTo(supervisor: Supervisor, tls: TlsKeeper): void {
+  private distributeTls(supervisor: Supervisor, tls: TlsKeeper): void {
     tls.watch((state) => {
       this.log.info('certificates or ticket keys have been renewed');
       supervisor.tellTls(state);

@@ -7,13 +7,13 @@ import type { Backend } from '../routing/backend.ts';
 import type { BackendStream, Origin, ResponseSink, StreamWaiter } from './backend-stream.ts';
 import type { Exchange } from './exchange.ts';
 import type { Failure } from './failure.ts';
-import type { TunnelOpening } from './server-stream.ts';
+import type { TunnelEndpoint } from './server-stream.ts';
 
 /**
- * A backend may be about to close a connection that has been idle for longer, so a request that must not be sent twice
- * does not use it.
+ * The longest time, in ms, that a kept connection may have been idle to get a request that is not idempotent: a backend
+ * may be about to close an older one, and the request could not be sent again.
  */
-const unsafeReuseMsMax = 1000;
+const nonIdempotentIdleMsMax = 1000;
 
 /** One attempt of an exchange: its request on the way to one backend, and the response on its way back. */
 export class Attempt implements StreamWaiter, ResponseSink {
@@ -37,10 +37,10 @@ export class Attempt implements StreamWaiter, ResponseSink {
     return this.stream !== null;
   }
 
-  /** Asks for a stream. @param afresh on a new connection, because a kept one had just been closed. */
-  start(afresh: boolean): void {
+  /** Asks for a stream. @param onNewConnection because a kept one had just been closed. */
+  start(onNewConnection: boolean): void {
     const isSafe = isIdempotent(this.exchange.method);
-    this.origin?.acquire(this, afresh ? 0 : isSafe ? Number.POSITIVE_INFINITY : unsafeReuseMsMax);
+    this.origin?.acquire(this, onNewConnection ? 0 : isSafe ? Number.POSITIVE_INFINITY : nonIdempotentIdleMsMax);
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
@@ -103,9 +103,9 @@ export class Attempt implements StreamWaiter, ResponseSink {
     this.exchange.onResponseEnd(trailers);
   }
 
-  onSwitch(response: ResponseView, opening: TunnelOpening): void {
+  onSwitch(response: ResponseView, endpoint: TunnelEndpoint): void {
     this.stream = null;
-    this.exchange.onSwitch(response, opening);
+    this.exchange.onSwitch(response, endpoint);
   }
 
   onFailed(failure: Failure): void {

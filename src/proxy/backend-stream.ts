@@ -2,7 +2,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import type { RequestView, ResponseView } from '../http/message.ts';
 import type { Failure } from './failure.ts';
-import type { TunnelOpening } from './server-stream.ts';
+import type { TunnelEndpoint } from './server-stream.ts';
 
 /** The way to one address: provides streams over connections that it opens, keeps and limits. */
 export interface Origin {
@@ -50,7 +50,7 @@ export interface ResponseSink {
   /** The response is complete. The stream has already released its sink. */
   onEnd(trailers: FieldLines | null): void;
   /** The backend switched protocols, as requested: from now on the stream is one end of a tunnel. */
-  onSwitch(response: ResponseView, opening: TunnelOpening): void;
+  onSwitch(response: ResponseView, endpoint: TunnelEndpoint): void;
   /** The response will never be complete. The stream has already released its sink. */
   onFailed(failure: Failure): void;
   /** The backend accepts data again, after `BackendStream.flush` returned false. */

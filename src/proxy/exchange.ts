@@ -7,7 +7,7 @@ import { isIdempotent } from '../http/methods.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
-import { marksDown } from '../routing/health.ts';
+import { isMarkingStatus } from '../routing/health.ts';
 import { normaliseHost } from '../routing/host.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
@@ -19,7 +19,7 @@ import { type LocalReply, localReplyFor, retriesDisabled, retriesUsedUp } from '
 import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
-import type { RequestSink, ServerStream, TunnelOpening } from './server-stream.ts';
+import type { RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
 
 /**
  * One request and its response: finds the frontend, attempts its backends in turn as long as that is safe, passes the
@@ -129,7 +129,7 @@ export class Exchange implements RequestSink, EndedExchange {
     stream.start(attempt, request, identityEdits(this.stream.peer, request, this.clientAddress));
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
     if (this.requestComplete && request.bodyLength !== 0) stream.sendEnd(this.trailers);
-    if (!this.canBeSentAgain) replayBuffer?.drop();
+    if (!this.isReplayable) replayBuffer?.drop();
     else replayBuffer?.dropAbove(this.policy.retryBodyBytesMax);
     this.requestBlocked = !stream.flush();
     if (this.requestComplete) return;
@@ -143,7 +143,7 @@ export class Exchange implements RequestSink, EndedExchange {
     this.responseStarted = true;
     this.status = status;
     this.replayBuffer = null;
-    if (status >= 500 && marksDown(status, response.hasRetryAfter, this.policy.downOn500)) {
+    if (status >= 500 && isMarkingStatus(status, response.hasRetryAfter, this.policy.downOn500)) {
       this.mark(backend, `status ${status}`);
     }
     this.stream.sendHead(response, this.debugFields(backend, null));
@@ -161,17 +161,17 @@ export class Exchange implements RequestSink, EndedExchange {
     this.end();
   }
 
-  onSwitch(response: ResponseView, backendEnd: TunnelOpening): void {
+  onSwitch(response: ResponseView, backendEndpoint: TunnelEndpoint): void {
     const { context } = this;
     this.responseStarted = true;
     this.status = response.status;
     this.ended = true;
     this.attempt = null;
     context.counters.requestsInFlight--;
-    const clientEnd = this.stream.openTunnel(response, this.debugFields(this.backend, null));
+    const clientEndpoint = this.stream.openTunnel(response, this.debugFields(this.backend, null));
     this.bytesSent = this.stream.bytesSent;
     // The tunnel is counted before the stream is released, so that the connection is always counted at least once.
-    context.tunnels.begin(context, this, clientEnd, backendEnd);
+    context.tunnels.begin(context, this, clientEndpoint, backendEndpoint);
     this.stream.release();
   }
 
@@ -192,10 +192,10 @@ export class Exchange implements RequestSink, EndedExchange {
     if (isStale(failure) && !this.wasStale) {
       this.wasStale = true;
       this.context.counters.retries++;
-      this.try(backend, true);
+      this.attemptOn(backend, true);
       return;
     }
-    const refusal = this.refuseRetry(backend);
+    const refusal = this.reserveRetry(backend);
     if (refusal !== null) {
       this.fail(failure.code, failure.detail, backend, errorKind(failure.code).marks ? refusal : undefined);
       return;
@@ -335,17 +335,16 @@ export class Exchange implements RequestSink, EndedExchange {
     invariant(frontend !== null, 'only a frontend has backends to try');
     const backend = this.choose(frontend);
     if (backend === null) this.fail('BACKEND_NONE', frontend.pattern);
-    else this.try(backend, false);
+    else this.attemptOn(backend, false);
   }
 
-  /** @param afresh on a new connection. */
-  private try(backend: Backend, afresh: boolean): void {
+  private attemptOn(backend: Backend, onNewConnection: boolean): void {
     const { context } = this;
     this.backend = backend;
     this.attempts++;
     const attempt = new Attempt(this, backend, context.origins.of(backend, context));
     this.attempt = attempt;
-    attempt.start(afresh);
+    attempt.start(onNewConnection);
     if (!this.ended && !this.requestComplete && this.attempt?.isSending !== true) this.stream.pauseRequest();
   }
 
@@ -353,8 +352,8 @@ export class Exchange implements RequestSink, EndedExchange {
     return this.policy.selector.choose(frontend, this.request, this.tried, this.context.clock.epochMs());
   }
 
-  /** The text of the reply if no further attempt is allowed. Null if one is: it then counts in the retry budget. */
-  private refuseRetry(failed: Backend): string | null {
+  /** Takes a retry from the budget. @returns null, or the text of the reply if no further attempt is allowed. */
+  private reserveRetry(failed: Backend): string | null {
     const { frontend, policy } = this;
     invariant(frontend !== null, 'an attempt has a frontend');
     if (policy.retriesMax === 0) return retriesDisabled;
@@ -367,7 +366,7 @@ export class Exchange implements RequestSink, EndedExchange {
   }
 
   /** Whether the request can be resent once it has been sent, so that its body is worth keeping. */
-  private get canBeSentAgain(): boolean {
+  private get isReplayable(): boolean {
     return this.request.bodyLength <= this.policy.retryBodyBytesMax && isIdempotent(this.method);
   }
 
@@ -378,7 +377,7 @@ export class Exchange implements RequestSink, EndedExchange {
       // No backend has received these bytes, so they must be kept. The client is paused meanwhile: it is at most one
       // read.
       replayBuffer.add(bytes, start, end);
-    } else if (!this.canBeSentAgain) {
+    } else if (!this.isReplayable) {
       replayBuffer.drop();
     } else if (replayBuffer.isWhole) {
       replayBuffer.add(bytes, start, end);

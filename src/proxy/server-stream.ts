@@ -29,13 +29,13 @@ export interface ServerStream {
   /** Ends the stream in such a way that the client recognises the response as incomplete. */
   abort(): void;
   /** Queues a 101. The underlying connection becomes one end of a tunnel. */
-  openTunnel(response: ResponseView, added: FieldLines | null): TunnelOpening;
+  openTunnel(response: ResponseView, added: FieldLines | null): TunnelEndpoint;
   /** The exchange has ended and no longer needs the stream. */
   release(): void;
 }
 
 /** One end of a tunnel, as handed over by a stream. */
-export interface TunnelOpening {
+export interface TunnelEndpoint {
   readonly stream: ByteStream;
   /** Bytes that followed the head; valid until `release`. */
   readonly received: Buffer;

@@ -13,7 +13,7 @@ export interface AppliedRevisionOptions {
 }
 
 /**
- * The revision of the store up to which this process serves all writes. A store reports changes before the revision
+ * The revision of the store up to which this process serves all written routes. A store reports changes before the revision
  * that they belong to, so a revision is applied once the records that had changed when it was read are read again.
  * After a break, known records are verified with their next use and do not hold the revision back.
  */

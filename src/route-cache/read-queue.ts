@@ -40,7 +40,7 @@ export interface ReadQueueEvents {
   /** The reading starts now. */
   sent(read: PendingRead): void;
   /** Called before the waiters. */
-  landed(read: PendingRead, host: StoredRoute | null): void;
+  landed(read: PendingRead, record: StoredRoute | null): void;
   failed(read: PendingRead, error: HipacheError): void;
   /** One of the above threw. The reading has failed for its waiters. */
   onInternalError(error: Error): void;
@@ -151,20 +151,20 @@ export class ReadQueue {
     this.running++;
     for (const read of batch) this.events.sent(read);
     let isOver = false;
-    const finish = (hosts: readonly (StoredRoute | null)[] | null, error: HipacheError | null): void => {
+    const finish = (records: readonly (StoredRoute | null)[] | null, error: HipacheError | null): void => {
       // A result after the timeout is dropped.
       if (isOver) return;
       isOver = true;
       cancel();
       this.running--;
-      this.land(batch, hosts, error);
+      this.land(batch, records, error);
       this.pump();
     };
     const cancel = this.setTimer(this.readTimeoutMs, () => finish(null, this.timedOut()));
     Promise.try(() => this.routes.read(batch.map((read) => read.pattern))).then(
-      (hosts) =>
-        hosts.length === batch.length
-          ? finish(hosts, null)
+      (records) =>
+        records.length === batch.length
+          ? finish(records, null)
           : finish(null, new HipacheError('STORE_UNAVAILABLE', 'the store returned fewer records than requested')),
       (cause: unknown) => finish(null, toStoreError(cause)),
     );
@@ -172,7 +172,7 @@ export class ReadQueue {
 
   private land(
     batch: readonly PendingRead[],
-    hosts: readonly (StoredRoute | null)[] | null,
+    records: readonly (StoredRoute | null)[] | null,
     error: HipacheError | null,
   ): void {
     if (error?.code === 'STORE_DAMAGED' && batch.length > 1) {
@@ -185,16 +185,16 @@ export class ReadQueue {
       }
       return;
     }
-    for (let i = 0; i < batch.length; i++) this.settle(batch[i] as PendingRead, hosts?.[i] ?? null, error);
+    for (let i = 0; i < batch.length; i++) this.settle(batch[i] as PendingRead, records?.[i] ?? null, error);
   }
 
-  private settle(read: PendingRead, host: StoredRoute | null, error: HipacheError | null): void {
+  private settle(read: PendingRead, record: StoredRoute | null, error: HipacheError | null): void {
     let outcome: Error | null = error;
     try {
       invariant(this.byPattern.get(read.pattern) === read, 'a pattern has one reading at a time');
       if (read.next === null) this.byPattern.delete(read.pattern);
       else this.byPattern.set(read.pattern, read.next);
-      if (error === null) this.events.landed(read, host);
+      if (error === null) this.events.landed(read, record);
       else this.events.failed(read, error);
     } catch (internal) {
       outcome = internal as Error;

@@ -41,7 +41,7 @@ export class RetryLater {
   }
 
   /** Tries all failed patterns now: the store is likely to be there. */
-  now(): void {
+  retryNow(): void {
     this.pauses.reset();
     this.stop();
     this.run();

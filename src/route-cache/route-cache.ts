@@ -70,7 +70,7 @@ export class RouteCache implements ChangeListener {
     this.table = new CacheTable(this.limits.entriesMax, this.limits.bytesMax, this.limits.negativeEntriesMax);
     this.readQueue = new ReadQueue(store.routes, this.limits.readTimeoutMs, this.setTimer, {
       sent: (read) => this.onSent(read),
-      landed: (read, host) => this.onLanded(read, host),
+      landed: (read, record) => this.onLanded(read, record),
       failed: (read, error) => this.onFailed(read, error),
       onInternalError: (error) => onInternalError('the route cache', error),
     });
@@ -212,7 +212,7 @@ export class RouteCache implements ChangeListener {
   restored(): void {
     this.isConnected = true;
     this.readQueue.invalidateAll();
-    this.retries.now();
+    this.retries.retryNow();
   }
 
   private isUsable(entry: CacheEntry): boolean {
@@ -232,7 +232,7 @@ export class RouteCache implements ChangeListener {
 
   /**
    * The frontend, if usable entries and earlier results decide it; otherwise the readings that will. Readings of less
-   * specific patterns start together with the others, unless a frontend comes first that only has to be verified.
+   * specific patterns start together with the others, but a known frontend that only has to be verified ends the walk.
    */
   private walk(
     patterns: readonly string[],
@@ -275,7 +275,7 @@ export class RouteCache implements ChangeListener {
   /** @returns null once all reads have landed; the error of the first that failed, or of the time-out. */
   private wait(reads: readonly PendingRead[], waitMs: number): Promise<Error | null> {
     return new Promise((resolve) => {
-      let under = reads.length;
+      let remaining = reads.length;
       const cancel = this.setTimer(Math.max(0, waitMs), () => {
         resolve(
           new HipacheError('STORE_UNAVAILABLE', `the store did not respond within ${this.limits.readTimeoutMs} ms`),
@@ -283,7 +283,7 @@ export class RouteCache implements ChangeListener {
       });
       for (const read of reads) {
         read.waiters.push((error) => {
-          if (error === null && --under > 0) return;
+          if (error === null && --remaining > 0) return;
           cancel();
           resolve(error);
         });
@@ -311,11 +311,11 @@ export class RouteCache implements ChangeListener {
     read.sequence = ++this.sequence;
   }
 
-  private onLanded(read: PendingRead, host: StoredRoute | null): void {
+  private onLanded(read: PendingRead, record: StoredRoute | null): void {
     const { pattern } = read;
     const entry = this.table.get(pattern);
-    if (host !== null && (host.frontend.length > 0 || host.problem !== undefined)) {
-      read.frontend = buildFrontend(pattern, host, entry?.frontend ?? null, read.sequence);
+    if (record !== null && (record.frontend.length > 0 || record.problem !== undefined)) {
+      read.frontend = buildFrontend(pattern, record, entry?.frontend ?? null, read.sequence);
       this.problems.reportAll(read.frontend);
     }
     this.retries.succeeded(pattern);

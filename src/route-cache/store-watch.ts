@@ -79,8 +79,8 @@ export class StoreWatch implements ChangeListener {
     if (this.closed) return;
     this.log.warn(
       this.state === 'starting'
-        ? 'the store is not there yet; requests get 503 until it is'
-        : 'the store is lost; known routes are still served',
+        ? 'cannot connect to the store; requests get 503 until it is there'
+        : 'the connection to the store is lost; known routes are still served',
       { error },
     );
     this.state = 'lost';
@@ -91,13 +91,13 @@ export class StoreWatch implements ChangeListener {
     if (this.closed) return;
     if (this.state === 'lost') {
       const { changes } = this.store.capabilities;
-      this.log.info('the store is there; known routes are verified as they are used', { changes });
+      this.log.info('connected to the store; known routes are verified as they are used', { changes });
     }
     this.state = 'connected';
     this.pass((listener) => listener.restored?.());
   }
 
-  /** A listener that throws may hold anything, so it reads everything again. The others hear the same as ever. */
+  /** A listener that throws may be inconsistent, so everything it holds expires. The others are not affected. */
   private pass(call: (listener: Partial<ChangeListener>) => void): void {
     for (const listener of this.listeners) {
       try {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Backend } from './backend.ts';
-import { marksDown, mayMarkDown } from './health.ts';
+import { isMarkingStatus, mayMarkDown } from './health.ts';
 import { buildFrontend } from './record.ts';
 
 const frontendOf = (...urls: string[]) => buildFrontend('a.com', { frontend: ['id', ...urls], down: new Map() });
@@ -23,10 +23,10 @@ test('the last backend alive is not marked until the mark of another one expires
 });
 
 test('the same statuses mark as in Hipache 0.4', () => {
-  for (const status of [200, 301, 404, 429, 499, 600]) assert.equal(marksDown(status, false, true), false);
-  for (const status of [501, 502, 503, 504, 599]) assert.equal(marksDown(status, false, false), true);
-  assert.equal(marksDown(500, false, true), true);
-  assert.equal(marksDown(500, false, false), false);
-  assert.equal(marksDown(503, true, true), false);
-  assert.equal(marksDown(502, true, true), true);
+  for (const status of [200, 301, 404, 429, 499, 600]) assert.equal(isMarkingStatus(status, false, true), false);
+  for (const status of [501, 502, 503, 504, 599]) assert.equal(isMarkingStatus(status, false, false), true);
+  assert.equal(isMarkingStatus(500, false, true), true);
+  assert.equal(isMarkingStatus(500, false, false), false);
+  assert.equal(isMarkingStatus(503, true, true), false);
+  assert.equal(isMarkingStatus(502, true, true), true);
 });

@@ -18,7 +18,7 @@ export function mayMarkDown(frontend: Frontend, backend: Backend, nowMs: number)
  * Whether a response with this status marks its backend dead: 501 and above, and 500 with `deadBackendOn500`. A 503
  * with `Retry-After` does not: it means that the application is in maintenance, not that it is broken.
  */
-export function marksDown(status: number, hasRetryAfter: boolean, deadBackendOn500: boolean): boolean {
+export function isMarkingStatus(status: number, hasRetryAfter: boolean, deadBackendOn500: boolean): boolean {
   if (status < 500 || status > 599) return false;
   if (status === 500) return deadBackendOn500;
   return !(status === 503 && hasRetryAfter);

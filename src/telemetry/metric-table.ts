@@ -52,7 +52,7 @@ export const dataPlaneMetrics = {
     'hipache_backend_connections_unsolicited_total',
     'Idle backend connections closed because the backend sent something unsolicited.',
   ),
-  retries: counter('hipache_retries_total', 'Requests that were retried.'),
+  retries: counter('hipache_retries_total', 'Attempts to send a request again.'),
   tunnels: counter('hipache_tunnels_total', 'WebSocket tunnels opened.'),
   tunnelsOpen: gauge('hipache_tunnels_open', 'Open tunnels.'),
   tunnelBytesFromClients: counter(
@@ -90,7 +90,7 @@ export const requestMetrics = {
   backendDurationSeconds: {
     name: 'hipache_backend_duration_seconds',
     type: 'histogram',
-    help: 'Time from sending a request to the backend that responded to the end of its response. Without tunnels.',
+    help: 'Time from the last sending of a request to a backend to the end of the response. Without tunnels.',
     label: 'le',
   },
   sentBytes: counter(

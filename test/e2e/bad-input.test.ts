@@ -146,7 +146,7 @@ describe('errors of an operator', () => {
       const proxy = await home.serve();
       assert.match(
         proxy.output,
-        /warn +the store is not there yet; requests get 503 until it is .*no server runs there.*STORE_UNAVAILABLE/,
+        /warn +cannot connect to the store; requests get 503 until it is there .*no server runs there.*STORE_UNAVAILABLE/,
       );
       assert.deepEqual(await ask(proxy.port, '__ping__').then(({ status, body }) => [status, body]), [200, 'ok']);
       assert.equal((await ask(proxy.port, 'a.example')).status, 503);
@@ -158,7 +158,7 @@ describe('errors of an operator', () => {
       );
       await server.start();
       await server.cli('rpush', 'frontend:a.example', 'app', backend.url);
-      await until('both workers', () => proxy.output.split('the store is there').length === 3);
+      await until('both workers', () => proxy.output.split('connected to the store').length === 3);
       for (let count = 0; count < 20; count++) assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
     } finally {
       await server.remove();

@@ -61,7 +61,7 @@ describe('a proxy on Redis', () => {
     const proxy = await home.serve();
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
     await server.kill();
-    await until('the loss to be noticed', () => proxy.output.includes('the store is lost'));
+    await until('the loss to be noticed', () => proxy.output.includes('the connection to the store is lost'));
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
     assert.equal((await ask(proxy.port, 'unknown.example')).status, 503);
     const failed = await home.run('route', 'list');

@@ -28,7 +28,7 @@ it('marks set before a SIGHUP are lifted after it, and the metrics show it', asy
     proxy.signal('SIGHUP');
     await until(
       'the new configuration',
-      () => proxy.output.split('the configuration is in force').length === count + 1,
+      () => proxy.output.split('the new configuration is in use').length === count + 1,
     );
   };
   await reload(1);

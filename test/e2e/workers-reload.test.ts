@@ -35,7 +35,7 @@ describe('SIGHUP', () => {
     const load = new SteadyLoad(proxy.port, 'a.example', 8, 4);
     for (let round = 1; round <= 10; round++) {
       proxy.signal('SIGHUP');
-      await until('the new workers', () => count(proxy.output, 'the configuration is in force') === round);
+      await until('the new workers', () => count(proxy.output, 'the new configuration is in use') === round);
       const before = load.answered;
       await until('requests on them', () => load.answered > before + 50);
     }
@@ -127,7 +127,7 @@ describe('SIGHUP', () => {
     for (const [round, workers] of [3, 1, 2].entries()) {
       home.configure({}, { workers });
       proxy.signal('SIGHUP');
-      await until('the new workers', () => count(proxy.output, 'the configuration is in force') === round + 1);
+      await until('the new workers', () => count(proxy.output, 'the new configuration is in use') === round + 1);
       await until('as many', () => workerPids(proxy.pid).length === workers);
       const before = load.answered;
       await until('requests on them', () => load.answered > before + 50);

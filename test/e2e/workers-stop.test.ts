@@ -29,7 +29,7 @@ describe('SIGTERM', () => {
     assert.equal(await proxy.ended(), 0);
     assert.deepEqual(workerPids(proxy.pid), []);
     assert.match(proxy.output, /stopped\n$/);
-    assert.doesNotMatch(proxy.output, /nothing is changed|in force|had not finished/);
+    assert.doesNotMatch(proxy.output, /nothing is changed|in use|did not finish/);
   });
 
   it('closes the tunnels of replaced workers that had more time', async (t) => {
@@ -44,7 +44,7 @@ describe('SIGTERM', () => {
     });
     const reload = async (count: number): Promise<void> => {
       proxy.signal('SIGHUP');
-      await until('new workers', () => proxy.output.split('the configuration is in force').length === count + 1);
+      await until('new workers', () => proxy.output.split('the new configuration is in use').length === count + 1);
     };
     await reload(1);
     home.configure({}, { workers: 1, drainSeconds: 10 });
@@ -67,10 +67,10 @@ describe('SIGTERM', () => {
     await until('the request at the backend', () => stuck.requests === 1);
     home.configure({}, { workers: 1, drainSeconds: 1 });
     proxy.signal('SIGHUP');
-    await until('a new worker', () => proxy.output.includes('the configuration is in force'));
+    await until('a new worker', () => proxy.output.includes('the new configuration is in use'));
     proxy.signal('SIGTERM');
     assert.equal(await proxy.ended(), 0);
     assert.ok((await response) instanceof Error);
-    assert.match(proxy.output, /not everything had finished/);
+    assert.match(proxy.output, /did not finish in time/);
   });
 });

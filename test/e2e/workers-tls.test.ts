@@ -56,7 +56,7 @@ it('sessions are resumed after a SIGHUP, even if only root can read the key', as
   // By any worker.
   for (let count = 0; count < 8; count++) assert.equal((await visit(session)).reused, true);
   proxy.signal('SIGHUP');
-  await until('the new workers', () => /in force|nothing is changed/.test(proxy.output));
+  await until('the new workers', () => /in use|nothing is changed/.test(proxy.output));
   assert.doesNotMatch(proxy.output, /nothing is changed/);
   for (let count = 0; count < 8; count++) assert.equal((await visit(session)).reused, true);
 });

@@ -56,7 +56,7 @@ describe('the tunnels of several workers', () => {
     const uploader = workerOf(proxy, upload.socket) as number;
     const before = [...tunnels];
     proxy.signal('SIGHUP');
-    await until('the new workers', () => proxy.output.includes('the configuration is in force'));
+    await until('the new workers', () => proxy.output.includes('the new configuration is in use'));
     const later = await Promise.all(Array.from({ length: tunnelsCount }, () => open(proxy)));
     await until('the end of the old tunnels', () => before.every(({ closeCode }) => closeCode !== null));
     assert.deepEqual(new Set(before.map(({ closeCode }) => closeCode)), new Set([1012]));

@@ -11,7 +11,7 @@ import type { Peer } from '../client-identity.ts';
 import { drainGraceMs, inactivityDeadline, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import { Exchange } from '../exchange.ts';
-import type { TunnelOpening } from '../server-stream.ts';
+import type { TunnelEndpoint } from '../server-stream.ts';
 import type { ServerConnection, ServerConnections } from './connections.ts';
 import { Http1Stream } from './http1-stream.ts';
 
@@ -25,9 +25,9 @@ const CLOSED = 5;
 
 /** How long, in ms, a connection is still read after its last response, so that no reset overtakes that response. */
 const lingerMs = 5000;
-/** The deadline for each byte of a response to a client that has half-closed, if inactivity has no limit; in ms. */
+/** If inactivity has no limit: the deadline for each byte of a response to a client that has half-closed, in ms. */
 const halfClosedMs = 60_000;
-/** Bytes that are read and discarded meanwhile. */
+/** Bytes read and discarded while a connection lingers. */
 const lingerBytesMax = 16 * 1024 * 1024;
 
 /**
@@ -45,7 +45,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   private stream!: Http1Stream;
   private readonly head = new RequestHead();
   private readonly body: BodyReader;
-  /** An incomplete head, or the bytes behind the current request. */
+  /** An incomplete head; during an exchange, the bytes behind its request. */
   private readonly partialHead = new PartialHead();
   private exchange: Exchange | null = null;
   private state = BETWEEN;
@@ -189,14 +189,14 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.updateDeadline();
   }
 
-  openTunnel(): TunnelOpening {
+  openTunnel(): TunnelEndpoint {
     this.exchange = null;
     this.state = CLOSED;
     this.context.deadlines.remove(this);
     return { stream: this.socket, received: this.partialHead.take(), hasEnded: this.clientEnded };
   }
 
-  released(keepsAlive: boolean): void {
+  exchangeEnded(keepsAlive: boolean): void {
     const { exchange } = this;
     if (exchange === null) {
       // The connection has become a tunnel, which is already counted.
@@ -222,7 +222,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     }
   }
 
-  mayGoOn(): boolean {
+  allowsKeepAlive(): boolean {
     const { context, exchange, head } = this;
     if (!head.keepAlive || context.settings.keepAliveMs === 0 || context.draining || this.clientEnded) return false;
     return exchange?.requestComplete === true;

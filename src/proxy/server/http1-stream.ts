@@ -9,20 +9,20 @@ import type { ByteSocket } from '../../sockets/byte-socket.ts';
 import type { Peer } from '../client-identity.ts';
 import type { ProxyContext } from '../context.ts';
 import { type LocalReply, localReplyText } from '../local-reply.ts';
-import type { ServerStream, TunnelOpening } from '../server-stream.ts';
+import type { ServerStream, TunnelEndpoint } from '../server-stream.ts';
 
 /** The connection that a stream belongs to. */
 interface StreamConnection {
   /** Whether another request may follow the response that starts now. */
-  mayGoOn(): boolean;
+  allowsKeepAlive(): boolean;
   pauseRequest(): void;
   resumeRequest(): void;
   /** The connection may be waiting for something else now. */
   updateDeadline(): void;
   /** Gives up the socket. */
-  openTunnel(): TunnelOpening;
+  openTunnel(): TunnelEndpoint;
   /** The exchange has ended. @param keepsAlive whether its response allows another request. */
-  released(keepsAlive: boolean): void;
+  exchangeEnded(keepsAlive: boolean): void;
 }
 
 /** The responses on one HTTP/1 client connection: a single object serves all its exchanges in turn. */
@@ -74,7 +74,7 @@ export class Http1Stream implements ServerStream {
     const { versionMinor } = this.request;
     this.framing = clientFraming(response, versionMinor);
     // If the response precedes the end of its request, the client may never send the rest (RFC 9110 section 10.1.1).
-    this.keepsAlive = this.connection.mayGoOn() && this.framing !== Framing.CLOSE;
+    this.keepsAlive = this.connection.allowsKeepAlive() && this.framing !== Framing.CLOSE;
     this.socket.append(
       responseHeadText(response, { versionMinor, framing: this.framing, keepAlive: this.keepsAlive, added }),
     );
@@ -99,7 +99,7 @@ export class Http1Stream implements ServerStream {
   sendLocal(reply: LocalReply, code: ErrorCode | null, added: FieldLines | null): void {
     const { context, request } = this;
     // The rest of a request that was not read completely would be taken for the next one.
-    this.keepsAlive = request.refusal === '' && this.connection.mayGoOn();
+    this.keepsAlive = request.refusal === '' && this.connection.allowsKeepAlive();
     this.socket.append(
       localReplyText(reply, code, {
         versionMinor: request.versionMinor,
@@ -134,12 +134,12 @@ export class Http1Stream implements ServerStream {
     this.socket.reset();
   }
 
-  openTunnel(response: ResponseView, added: FieldLines | null): TunnelOpening {
+  openTunnel(response: ResponseView, added: FieldLines | null): TunnelEndpoint {
     this.socket.append(switchHeadText(response, added));
     return this.connection.openTunnel();
   }
 
   release(): void {
-    this.connection.released(this.keepsAlive);
+    this.connection.exchangeEnded(this.keepsAlive);
   }
 }

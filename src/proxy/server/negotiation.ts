@@ -14,7 +14,7 @@ import { Http1Connection } from './http1-connection.ts';
 
 /** Serves a connection once its protocol is known. */
 interface NegotiatedConnection extends ServerConnection, SocketHandler {
-  /** Starts to serve the socket; this is its handler already. */
+  /** Starts to serve the socket, whose handler is this object already. */
   attach(socket: ByteSocket): void;
 }
 
@@ -105,6 +105,7 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
   }
 
   drain(): void {
+    // A handshake has its own deadline.
     if (this.isTls) return;
     this.deadlineMs = Math.min(this.deadlineMs, this.context.clock.monotonicMs() + drainGraceMs);
   }

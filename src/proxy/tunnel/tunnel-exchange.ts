@@ -3,7 +3,7 @@ import type { HttpVersion } from '../../http/message.ts';
 import type { Backend } from '../../routing/backend.ts';
 import type { Frontend } from '../../routing/frontend.ts';
 import type { EndedExchange } from '../observer.ts';
-import type { TunnelEnd } from './tunnel.ts';
+import type { TunnelOutcome } from './tunnel.ts';
 
 /**
  * The part of an exchange that a tunnel keeps: what its end reports. A tunnel may live for days, so it does not keep
@@ -53,7 +53,7 @@ export class TunnelExchange implements EndedExchange {
   }
 
   /** Both connections are closed. */
-  end({ code, detail, bytesToClient, bytesToBackend }: TunnelEnd, nowMs: number): void {
+  end({ code, detail, bytesToClient, bytesToBackend }: TunnelOutcome, nowMs: number): void {
     this.errorCode = code;
     this.errorDetail = detail;
     this.bytesSent += bytesToClient;

@@ -3,7 +3,7 @@ import type { ByteStream, SocketHandler } from '../../sockets/byte-socket.ts';
 import { closeFrame, FrameReader } from '../../websocket/frames.ts';
 import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
-import type { TunnelOpening } from '../server-stream.ts';
+import type { TunnelEndpoint } from '../server-stream.ts';
 import type { TunnelExchange } from './tunnel-exchange.ts';
 
 /** How long an end may take to close after its Close frame, in ms. */
@@ -12,7 +12,7 @@ const closingMs = 5000;
 const keepAliveMs = 60_000;
 
 /** How a tunnel ended. */
-export interface TunnelEnd {
+export interface TunnelOutcome {
   /** Null if one end closed the tunnel and the other followed. */
   readonly code: ErrorCode | null;
   readonly detail: string;
@@ -41,7 +41,7 @@ export class Tunnel implements Timed {
   private readonly backend: TunnelSide;
   /** The exchange of the handshake; it ends with the tunnel. */
   readonly exchange: TunnelExchange;
-  private readonly onEnd: (tunnel: Tunnel, end: TunnelEnd) => void;
+  private readonly onEnd: (tunnel: Tunnel, end: TunnelOutcome) => void;
   private state = OPEN;
   private sidesOpen = 2;
   private isHalfClosed = false;
@@ -55,7 +55,7 @@ export class Tunnel implements Timed {
     exchange: TunnelExchange,
     client: ByteStream,
     backend: ByteStream,
-    onEnd: (tunnel: Tunnel, end: TunnelEnd) => void,
+    onEnd: (tunnel: Tunnel, end: TunnelOutcome) => void,
   ) {
     this.context = context;
     this.exchange = exchange;
@@ -70,7 +70,7 @@ export class Tunnel implements Timed {
   }
 
   /** Starts to pass on bytes, beginning with those that came with the handshake. */
-  start(client: TunnelOpening, backend: TunnelOpening): void {
+  start(client: TunnelEndpoint, backend: TunnelEndpoint): void {
     this.client.begin(client.received);
     this.backend.begin(backend.received);
     if (client.hasEnded) this.client.onEnd();

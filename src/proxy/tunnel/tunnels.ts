@@ -1,8 +1,8 @@
 import { invariant } from '../../base/invariant.ts';
 import type { ProxyContext } from '../context.ts';
 import type { EndedExchange } from '../observer.ts';
-import type { TunnelOpening } from '../server-stream.ts';
-import { Tunnel, type TunnelEnd } from './tunnel.ts';
+import type { TunnelEndpoint } from '../server-stream.ts';
+import { Tunnel, type TunnelOutcome } from './tunnel.ts';
 import { TunnelExchange } from './tunnel-exchange.ts';
 
 /** Share of the drain time over which the Close frames to tunnels are spread. */
@@ -21,7 +21,7 @@ export class Tunnels {
   }
 
   /** The exchange of a handshake continues as a tunnel until either end closes it. */
-  begin(context: ProxyContext, handshake: EndedExchange, client: TunnelOpening, backend: TunnelOpening): void {
+  begin(context: ProxyContext, handshake: EndedExchange, client: TunnelEndpoint, backend: TunnelEndpoint): void {
     context.counters.tunnels++;
     context.counters.tunnelsOpen++;
     const tunnel = new Tunnel(context, new TunnelExchange(handshake), client.stream, backend.stream, this.ended);
@@ -32,7 +32,7 @@ export class Tunnels {
   }
 
   /** One function for all tunnels, because an idle tunnel should take little memory. */
-  private readonly ended = (tunnel: Tunnel, end: TunnelEnd): void => {
+  private readonly ended = (tunnel: Tunnel, end: TunnelOutcome): void => {
     const { context, exchange } = tunnel;
     invariant(this.open.has(tunnel), 'a tunnel ends once');
     const { counters } = context;

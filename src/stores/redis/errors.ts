@@ -28,7 +28,7 @@ export function isStarting(error: unknown): boolean {
 }
 
 /** The kind of an error, one of a few words. The log counts each kind by itself. */
-export function errorKind(error: HipacheError): string {
+export function errorSummary(error: HipacheError): string {
   const { cause } = error;
   const word = cause instanceof Error ? (/^[A-Z]+/.exec(cause.message)?.[0] ?? '') : '';
   if (word in replies) return word;

@@ -26,7 +26,7 @@ import {
   writeMarkEdit,
 } from './edits.ts';
 import { parseRedisUrls, type RedisEndpoints } from './endpoint.ts';
-import { errorKind, isStarting } from './errors.ts';
+import { errorSummary, isStarting } from './errors.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
 import { RedisWriter } from './writer.ts';
@@ -222,7 +222,7 @@ class RedisStore implements Store {
 
   private onFailed(error: HipacheError): void {
     if (this.options.serving !== true) return;
-    this.problemLog.report(`the store cannot be used; trying again (${errorKind(error)})`, { error });
+    this.problemLog.report(`the store cannot be used; trying again (${errorSummary(error)})`, { error });
   }
 
   private onChanged(key: string | null): void {
