@@ -9,17 +9,15 @@ import { PartialHead } from '../../http1/partial-head.ts';
 import { ResponseHead } from '../../http1/response-head.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
 import { keyOf, switchProblem } from '../../websocket/handshake.ts';
-import type { BackendStream, ResponseSink, StreamWaiter } from '../backend-stream.ts';
+import type { BackendStream, ResponseSink } from '../backend-stream.ts';
 import { inactivityDeadline, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
-import { dial, dialErrorCode } from './dial.ts';
 import type { Http1Pool } from './http1-pool.ts';
 
-const CONNECTING = 0;
-const IDLE = 1;
-const AWAITING = 2;
-const IN_BODY = 3;
-const CLOSED = 4;
+const IDLE = 0;
+const AWAITING = 1;
+const IN_BODY = 2;
+const CLOSED = 3;
 
 /**
  * One HTTP/1.1 connection to a backend. It serves one exchange at a time, and returns to the pool only after a response
@@ -41,33 +39,23 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private readonly response = new ResponseHead();
   private readonly body: BodyReader;
   private readonly partialHead = new PartialHead();
-  private waiter: StreamWaiter | null;
   private sink: ResponseSink | null = null;
   /** Key of a WebSocket handshake in progress. */
   private webSocketKey: string | null = null;
-  private state = CONNECTING;
+  private state = IDLE;
   private requestChunked = false;
   private requestSent = false;
   private informationalResponses = 0;
   private responded = false;
   private hasLeftPool = false;
 
-  private constructor(pool: Http1Pool, waiter: StreamWaiter, context: ProxyContext) {
-    const { settings } = context;
+  /** @param socket connected; the caller hands it over. */
+  constructor(pool: Http1Pool, socket: ByteSocket, context: ProxyContext) {
     this.pool = pool;
-    this.waiter = waiter;
+    this.socket = socket;
     this.context = context;
-    this.body = new BodyReader(settings.headBytesMax);
-    this.socket = dial(pool, this, context);
-    this.deadlineMs = context.clock.monotonicMs() + settings.connectTimeoutMs;
+    this.body = new BodyReader(context.settings.headBytesMax);
     context.deadlines.add(this);
-    context.counters.backendConnections++;
-    context.counters.backendConnectionsOpen++;
-  }
-
-  /** Dials; notifies the waiter later. */
-  static open(pool: Http1Pool, waiter: StreamWaiter, context: ProxyContext): Http1BackendConnection {
-    return new Http1BackendConnection(pool, waiter, context);
   }
 
   get isClosed(): boolean {
@@ -76,13 +64,6 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
 
   get isStreaming(): boolean {
     return this.state === IN_BODY && this.sink !== null;
-  }
-
-  /** The waiter gives up. If the dial in progress was for it, the dial continues, for the next waiter. */
-  release(waiter: StreamWaiter): void {
-    if (this.waiter !== waiter) return;
-    this.waiter = null;
-    if (this.context.draining) this.destroy();
   }
 
   start(sink: ResponseSink, request: RequestView, edits: FieldEdits): void {
@@ -156,13 +137,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.deadlineMs = this.idleSinceMs + this.context.settings.backendIdleMs;
   }
 
-  onConnected(): void {
-    const { pool, waiter } = this;
-    this.waiter = null;
-    pool.connected(this);
-    if (waiter !== null) waiter.onStream(this);
-    else pool.giveBack(this);
-  }
+  onConnected(): void {}
 
   onBytes(bytes: Buffer, length: number): void {
     if (this.sink === null) {
@@ -211,31 +186,19 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   }
 
   onClosed(error: NodeJS.ErrnoException | null): void {
-    const { state, waiter } = this;
+    const { state } = this;
     this.state = CLOSED;
     this.context.deadlines.remove(this);
     this.context.counters.backendConnectionsOpen--;
-    this.waiter = null;
     const detail = error?.code ?? 'closed';
     if (this.sink !== null) {
       this.fail(state === IN_BODY ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_RESET', detail);
     }
     this.leavePool();
-    if (waiter !== null) {
-      const code = dialErrorCode(detail, this.pool.tlsName !== null);
-      // The backend may have rejected the session, so it is not offered again.
-      this.pool.tlsSession = null;
-      waiter.onNoStream(code, `${this.pool.address}: ${detail}`);
-    }
   }
 
   onDeadline(): void {
-    if (this.state === CONNECTING) {
-      const { waiter } = this;
-      this.waiter = null;
-      this.destroy();
-      waiter?.onNoStream('BACKEND_CONNECT_TIMEOUT', `${this.pool.address} did not accept the connection`);
-    } else if (this.sink !== null) {
+    if (this.sink !== null) {
       const truncated = this.state === IN_BODY;
       this.fail(truncated ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_TIMEOUT', `${this.pool.address} is silent`);
     } else {

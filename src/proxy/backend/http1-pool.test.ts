@@ -16,7 +16,8 @@ import { Counters } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
 import type { ProxySettings } from '../settings.ts';
 import { Tunnels } from '../tunnel/tunnels.ts';
-import { Http1BackendConnection } from './http1-connection.ts';
+import { Dial } from './dial.ts';
+import type { Http1BackendConnection } from './http1-connection.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { Origins } from './origins.ts';
 
@@ -252,10 +253,10 @@ describe('a pool', () => {
         : 'BACKEND_CONNECT_REFUSED';
     test(`reports ${code} while connecting as ${expected}`, async () => {
       const waiter = new Waiter();
-      const silent = { closed: () => {}, connected: () => {}, hostname: '127.0.0.1', port: 1, address: '127.0.0.1:1' };
-      const connection = Http1BackendConnection.open(silent as unknown as Http1Pool, waiter, context);
-      connection.destroy();
-      connection.onClosed(Object.assign(new Error(code), { code }));
+      const silent = { dialFailed: () => {}, hostname: '127.0.0.1', port: 1, address: '127.0.0.1:1', tlsName: null };
+      const dial = new Dial(silent as unknown as Http1Pool, waiter, context);
+      dial.destroy();
+      dial.onClosed(Object.assign(new Error(code), { code }));
       assert.deepEqual(waiter.errors, [expected]);
       // Its socket closes by itself, and would be counted twice.
       await until('the socket', () => context.counters.backendConnectionsOpen === -1);

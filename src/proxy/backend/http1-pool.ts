@@ -3,7 +3,8 @@ import type { Backend } from '../../routing/backend.ts';
 import type { Origin, StreamWaiter } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
-import { Http1BackendConnection } from './http1-connection.ts';
+import { Dial } from './dial.ts';
+import type { Http1BackendConnection } from './http1-connection.ts';
 
 /** This worker's HTTP/1.1 connections to one address. */
 export class Http1Pool implements Origin {
@@ -20,7 +21,7 @@ export class Http1Pool implements Origin {
   private readonly onEmpty: (pool: Http1Pool) => void;
   /** Last in, first out: the connections in use stay warm, and the others reach their idle limit. */
   private readonly idle: Http1BackendConnection[] = [];
-  private readonly connecting: Http1BackendConnection[] = [];
+  private readonly dials: Dial[] = [];
   private readonly queue: QueuedRequest[] = [];
   /** Connections that are dialing, idle or in use. */
   private open = 0;
@@ -70,13 +71,19 @@ export class Http1Pool implements Origin {
   cancel(waiter: StreamWaiter): void {
     const at = this.queue.findIndex((waiting) => waiting.waiter === waiter);
     if (at >= 0) this.leaveQueue(at);
-    else for (const connection of this.connecting) connection.release(waiter);
+    else for (const dial of this.dials) dial.release(waiter);
   }
 
   /** The dial has succeeded. */
-  connected(connection: Http1BackendConnection): void {
-    const at = this.connecting.indexOf(connection);
-    if (at >= 0) this.connecting.splice(at, 1);
+  connected(dial: Dial): void {
+    const at = this.dials.indexOf(dial);
+    if (at >= 0) this.dials.splice(at, 1);
+  }
+
+  /** The dial has failed, or is given up. Called once for each. */
+  dialFailed(dial: Dial): void {
+    this.connected(dial);
+    this.placeFreed();
   }
 
   /**
@@ -97,17 +104,9 @@ export class Http1Pool implements Origin {
 
   /** The connection, in any state, has closed or is about to. Called once for each. */
   closed(connection: Http1BackendConnection): void {
-    this.open--;
-    invariant(this.open >= 0, 'a pool counts each connection once');
-    this.connected(connection);
     const at = this.idle.lastIndexOf(connection);
     if (at >= 0) this.idle.splice(at, 1);
-    const next = this.open < this.context.settings.backendConnectionsMax ? this.leaveQueue(0) : null;
-    if (next !== null) {
-      this.connect(next.waiter);
-    } else if (this.open === 0 && this.queue.length === 0) {
-      this.onEmpty(this);
-    }
+    this.placeFreed();
   }
 
   closeIdle(): void {
@@ -132,7 +131,18 @@ export class Http1Pool implements Origin {
 
   private connect(waiter: StreamWaiter): void {
     this.open++;
-    this.connecting.push(Http1BackendConnection.open(this, waiter, this.context));
+    this.dials.push(new Dial(this, waiter, this.context));
+  }
+
+  private placeFreed(): void {
+    this.open--;
+    invariant(this.open >= 0, 'a pool counts each connection once');
+    const next = this.open < this.context.settings.backendConnectionsMax ? this.leaveQueue(0) : null;
+    if (next !== null) {
+      this.connect(next.waiter);
+    } else if (this.open === 0 && this.queue.length === 0) {
+      this.onEmpty(this);
+    }
   }
 
   private leaveQueue(at: number): QueuedRequest | null {
