@@ -20,7 +20,10 @@ interface Check {
 
 const verbose = process.argv.includes('--verbose');
 const files = readFiles(sourceFolders, '.ts');
-const readme = { path: 'README.md', text: readFileSync(join(root, 'README.md'), 'utf8') };
+const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md'].map((path) => ({
+  path,
+  text: readFileSync(join(root, path), 'utf8'),
+}));
 const bin = join(root, 'node_modules', '.bin');
 
 const checks = await Promise.all([
@@ -42,7 +45,7 @@ const checks = await Promise.all([
   list('import directions', importProblems(files)),
   list('file length', files.flatMap(tooLong)),
   list('function length', files.flatMap(tooLongFunctions)),
-  list('words', wordProblems([...files, ...readFiles(['docs'], '.md'), readme])),
+  list('words', wordProblems([...files, ...readFiles(['docs'], '.md'), ...pages])),
   list('names of types', repeatedTypeNames(files)),
   list('private members', files.flatMap(hashMembers)),
   list('unfinished work', files.flatMap(unfinished)),

@@ -126,7 +126,7 @@ function pages(): readonly SourceFile[] {
   const top = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'].filter((name) =>
     existsSync(join(root, name)),
   );
-  return [...top.map((path) => ({ path, text: readPage(path) })), ...readFiles(['docs', 'examples'], '.md')];
+  return [...top.map((path) => ({ path, text: readPage(path) })), ...readFiles(['docs'], '.md')];
 }
 
 /** Links to files that are not there, and to headings that no file has. Links to other sites are not followed. */

@@ -69,11 +69,6 @@ export class ReadQueue {
     this.events = events;
   }
 
-  /** Patterns that are being read or wait for it. */
-  get size(): number {
-    return this.byPattern.size;
-  }
-
   /** A reading that is at least as recent as this call. Starts one if necessary. */
   fetch(pattern: string, urgent: boolean): PendingRead {
     const current = this.byPattern.get(pattern);

@@ -206,7 +206,6 @@ class RedisStore implements Store {
     void this.look();
     if (this.listener === null) return;
     if (!this.connection.tracked) this.expireRegularly();
-    // A guard against a store that comes back empty belongs here, before known records count as out of date.
     this.listener.restored();
   }
 
