@@ -41,6 +41,17 @@ describe('draining', () => {
     await (await rig.backend.peer()).untilClosed();
   });
 
+  test('ends a connection whose PROXY header comes during the drain, and then nothing', async (t) => {
+    const rig = await Rig.start(t, { proxyProtocol: true, settings: { headTimeoutMs: 3_600_000 } });
+    const client = await rig.send('PROXY TCP4 1.');
+    await until('the connection', () => rig.proxy.dataPlane.counters.clientConnectionsOpen === 1);
+    const drained = rig.proxy.dataPlane.drain({ forMs: 30_000, closeCode: 1001 });
+    client.send('2.3.4 1.1.1.1 1 2\r\n');
+    await client.untilEnded();
+    client.close();
+    assert.equal(await drained, true);
+  });
+
   test('ends an active response whose head has already been sent together with its connection', async (t) => {
     const rig = await Rig.start(t);
     const client = await rig.send(get('/1') + get('/2'));

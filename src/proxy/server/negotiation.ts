@@ -13,7 +13,7 @@ import type { ServerConnection, ServerConnections } from './connections.ts';
 import { Http1Connection } from './http1-connection.ts';
 
 /** Serves a connection once its protocol is known. */
-interface NegotiatedConnection extends ServerConnection, SocketHandler {
+interface NegotiatedConnection extends ServerConnection, SocketHandler, Timed {
   /** Starts to serve the socket, whose handler is this object already. */
   attach(socket: ByteSocket): void;
 }
@@ -164,6 +164,9 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     connections.replace(this, connection);
     socket.handTo(connection);
     connection.attach(socket);
+    // A PROXY header and the first byte of a request share one deadline.
+    if (!this.isTls) connection.deadlineMs = this.deadlineMs;
+    if (context.draining) connection.drain();
     if (rest !== null && rest.length > 0) connection.onBytes(rest, rest.length);
   }
 }
