@@ -74,7 +74,11 @@ export class Attempt implements StreamWaiter, ResponseSink {
     invariant(this.origin !== null, 'an attempt gets a stream only while it waits for one');
     this.origin = null;
     this.stream = stream;
-    this.exchange.onStream(stream, this);
+    try {
+      this.exchange.onStream(stream, this);
+    } catch (error) {
+      this.exchange.onInternalError(error as Error);
+    }
   }
 
   onNoStream(code: ErrorCode, detail: string): void {
@@ -100,12 +104,21 @@ export class Attempt implements StreamWaiter, ResponseSink {
 
   onEnd(trailers: FieldLines | null): void {
     this.stream = null;
-    this.exchange.onResponseEnd(trailers);
+    try {
+      this.exchange.onResponseEnd(trailers);
+    } catch (error) {
+      this.exchange.onInternalError(error as Error);
+    }
   }
 
   onSwitch(response: ResponseView, endpoint: TunnelEndpoint): void {
     this.stream = null;
-    this.exchange.onSwitch(response, endpoint);
+    try {
+      this.exchange.onSwitch(response, endpoint);
+    } catch (error) {
+      endpoint.stream.reset();
+      this.exchange.onInternalError(error as Error);
+    }
   }
 
   onFailed(failure: Failure): void {
@@ -119,6 +132,10 @@ export class Attempt implements StreamWaiter, ResponseSink {
 
   private fail(failure: Failure): void {
     this.backend.inFlight--;
-    this.exchange.onAttemptFailed(failure, this.backend);
+    try {
+      this.exchange.onAttemptFailed(failure, this.backend);
+    } catch (error) {
+      this.exchange.onInternalError(error as Error);
+    }
   }
 }

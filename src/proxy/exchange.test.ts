@@ -338,6 +338,7 @@ describe('a silent backend', () => {
     await until('the reset', () => client.reset);
     await peer.untilClosed();
     assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_RESPONSE_TRUNCATED');
+    assert.equal(rig.proxy.ended[0]?.backend, rig.backend.url);
   });
 
   test('within the head of its response: 504', async (t) => {

@@ -177,12 +177,12 @@ export class Exchange implements RequestSink, EndedExchange {
 
   onAttemptFailed(failure: Failure, backend: Backend): void {
     this.attempt = null;
-    this.backend = null;
     if (this.responseStarted) {
       this.stream.abort();
       this.onAborted(failure.code, failure.detail);
       return;
     }
+    this.backend = null;
     if (marksBackend(failure, this.requestComplete)) this.mark(backend, failure.code);
     const isWhole = this.replayBuffer === null || this.replayBuffer.isWhole;
     if (!isWhole || !maySendAgain(failure, isIdempotent(this.method))) {
@@ -202,6 +202,15 @@ export class Exchange implements RequestSink, EndedExchange {
     }
     this.context.counters.retries++;
     this.tryNext();
+  }
+
+  /**
+   * The handling of an event of the backend threw. The backend's connection has no part in that, and would not end the
+   * client's.
+   */
+  onInternalError(error: Error): void {
+    this.context.onInternalError('an exchange', error);
+    this.stream.abort();
   }
 
   onRequestDrain(): void {
@@ -305,10 +314,7 @@ export class Exchange implements RequestSink, EndedExchange {
           if (!this.ended) this.fail('STORE_UNAVAILABLE', error.message);
         },
       )
-      .catch((error: Error) => {
-        this.context.onInternalError('an exchange', error);
-        this.stream.abort();
-      });
+      .catch((error: Error) => this.onInternalError(error));
   }
 
   private route(frontend: Frontend | null): void {

@@ -54,6 +54,8 @@ export interface EndedExchange {
   readonly errorDetail: string;
   readonly bytesSent: number;
   readonly attempts: number;
+  /** URL of the backend of the last attempt; null if there is none, or if it failed before a response. */
+  readonly backend: string | null;
 }
 
 /** Parts of the data plane that a test may replace. */
@@ -84,6 +86,8 @@ export class TestProxy {
   private readonly violations: InvariantViolation[] = [];
   /** Every requested host, in order. */
   readonly lookups: string[] = [];
+  /** Called before an ended exchange is listed. */
+  onEnded: (() => void) | null = null;
   port = 0;
   private readonly policy: HostPolicy;
   private readonly frontends = new Map<string, Frontend>();
@@ -113,7 +117,12 @@ export class TestProxy {
       policy: this.policy,
       routes: parts.routes ?? routes,
       responders: parts.responders ?? [pingResponder],
-      observer: { exchangeEnded: (exchange) => this.ended.push(summary(exchange)) },
+      observer: {
+        exchangeEnded: (exchange) => {
+          this.onEnded?.();
+          this.ended.push(summary(exchange));
+        },
+      },
       pages: parts.pages ?? null,
       backendTls: parts.backendTls ?? publicAuthorities,
       clock: systemClock,
@@ -194,8 +203,8 @@ export class TestProxy {
 }
 
 function summary(exchange: Reported): EndedExchange {
-  const { status, errorCode, errorDetail, bytesSent, attempts } = exchange;
-  return { status, errorCode, errorDetail, bytesSent, attempts };
+  const { status, errorCode, errorDetail, bytesSent, attempts, backend } = exchange;
+  return { status, errorCode, errorDetail, bytesSent, attempts, backend: backend?.url ?? null };
 }
 
 /** A block list of these networks, for `trustedProxies`. */
