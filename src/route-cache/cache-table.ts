@@ -135,7 +135,6 @@ export class CacheTable {
     }
     ring.add(entry);
     this.byPattern.set(entry);
-    invariant(this.byPattern.size === this.present.size + this.absent.size, 'an entry is in one ring');
   }
 
   remove(entry: CacheEntry): void {

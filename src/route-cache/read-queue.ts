@@ -117,6 +117,8 @@ export class ReadQueue {
         'STORE_UNAVAILABLE',
         `more than ${waitingMax} patterns are waiting to be read from the store`,
       );
+      // It must not enter a queue any more.
+      read.sent = true;
       queueMicrotask(() => this.settle(read, null, error));
       return;
     }

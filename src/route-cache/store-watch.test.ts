@@ -139,3 +139,22 @@ test('a listener that throws is reported and reads everything again; the others 
   assert.equal(expired, 1);
   assert.deepEqual(other.heard, ['restored', 'routes a']);
 });
+
+test('a listener that throws at every call keeps no other from hearing', async () => {
+  const internal: string[] = [];
+  const watch = new StoreWatch({
+    store: { capabilities: { changes: 'push' }, watch: async () => {} },
+    onInternalError: (_where, error) => void internal.push(error.message),
+  });
+  watch.add({
+    expired: () => {
+      throw new Error('broken');
+    },
+  });
+  const other = new Notes();
+  watch.add(other);
+  await watch.start();
+  watch.expired();
+  assert.deepEqual(internal, ['broken', 'broken']);
+  assert.deepEqual(other.heard, ['restored', 'expired']);
+});

@@ -104,8 +104,16 @@ export class StoreWatch implements ChangeListener {
         call(listener);
       } catch (error) {
         this.onInternalError('a listener of the store', error as Error);
-        listener.expired?.();
+        this.expire(listener);
       }
+    }
+  }
+
+  private expire(listener: Partial<ChangeListener>): void {
+    try {
+      listener.expired?.();
+    } catch (error) {
+      this.onInternalError('a listener of the store', error as Error);
     }
   }
 
