@@ -29,7 +29,29 @@ export function documentationProblems(): readonly string[] {
   const outdated = generatedParts()
     .filter((part) => replacePart(part) !== readPage(part.page))
     .map((part) => `${part.page}: the part "${part.name}" is not current; run npm run docs`);
-  return [...outdated, ...pages().flatMap((page) => brokenLinks(page))];
+  return [...outdated, ...pages().flatMap((page) => [...brokenLinks(page), ...unknownNames(page)])];
+}
+
+/** Keys, metrics and error codes that a page names, in code spans, and that the program does not have. */
+function unknownNames({ path, text }: SourceFile): readonly string[] {
+  // It tells of former names.
+  if (path === 'CHANGELOG.md') return [];
+  // Keys of Hipache 0.3, which legacy.ts renames.
+  const former = ['server.port', 'server.address', 'server.https'];
+  const sectionNames = sections.map(([name]) => name).filter((name) => name !== '');
+  const keys = configurationKeys.map((key) => key.path.replaceAll('[]', ''));
+  const metrics = new Set<string>([...Object.values(primaryMetrics), ...fleetMetrics].map(({ name }) => name));
+  const isUnknown = (name: string): boolean => {
+    if (/^hipache_[a-z_]+$/.test(name))
+      return !metrics.has(name.replace(/_(bucket|sum|count)$/, '')) && !metrics.has(name);
+    const [section = ''] = name.split('.');
+    if (!/^[a-z]\w*(\.[a-zA-Z]\w*)+$/.test(name) || !sectionNames.includes(section)) return false;
+    return !former.includes(name) && !keys.some((key) => key === name || key.startsWith(`${name}.`));
+  };
+  return [...text.matchAll(/`([\w.]+)`/g)]
+    .map(([, name = '']) => name)
+    .filter(isUnknown)
+    .map((name) => `${path}: \`${name}\` is the name of no configuration key or metric`);
 }
 
 if (import.meta.main) {

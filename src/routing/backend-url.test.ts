@@ -34,6 +34,12 @@ test('a backend URL has host, port and weight', () => {
   assert.equal(parseBackendUrl('http://[::1]').port, 80);
 });
 
+test('of a setting that is repeated the last counts, and only that is kept', () => {
+  const target = parseBackendUrl('https://a#weight=2&servername=b.test&weight=3');
+  assert.equal(target.weight, 3);
+  assert.equal(target.fragment, '#weight=3&servername=b.test');
+});
+
 test('https implies port 443 and a certificate name', () => {
   assert.deepEqual(parseBackendUrl('https://App.Internal'), {
     url: 'https://App.Internal',

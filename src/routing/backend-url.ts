@@ -62,7 +62,7 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
       weight: settings.weight,
       secure,
       serverName: settings.serverName ?? hostname,
-      fragment: settings.fragment,
+      fragment: settings.valid.size === 0 ? '' : `#${[...settings.valid.values()].join('&')}`,
     },
     ignored: ignored.length === 0 ? null : ignored.join('; '),
   };
@@ -104,13 +104,14 @@ export function withoutCredentials(value: string): string {
 interface Settings {
   weight: number;
   serverName: string | null;
-  fragment: string;
+  /** The valid settings by name, as they are written: the last of several counts. */
+  readonly valid: Map<string, string>;
   readonly ignored: string[];
 }
 
 /** Parses `#name=value&name=value`. Unknown settings and invalid values are listed as ignored. */
 function readFragment(fragment: string, secure: boolean): Settings {
-  const settings: Settings = { weight: 1, serverName: null, fragment: '', ignored: [] };
+  const settings: Settings = { weight: 1, serverName: null, valid: new Map(), ignored: [] };
   if (fragment === '' || fragment === '#') return settings;
   for (const part of fragment.slice(1).split('&')) {
     const [, name = '', value = ''] = /^([a-z]+)=(.*)$/s.exec(part) ?? [];
@@ -118,13 +119,13 @@ function readFragment(fragment: string, secure: boolean): Settings {
       const weight = /^[1-9][0-9]{0,3}$/.test(value) ? Number(value) : 0;
       if (weight >= 1 && weight <= weightMax) {
         settings.weight = weight;
-        keep(settings, `weight=${weight}`);
+        settings.valid.set(name, `weight=${weight}`);
       } else settings.ignored.push(`${quote(`#${part}`)} is not #weight=1 to #weight=${weightMax}; the weight is 1`);
     } else if (name === 'servername' && secure) {
       const host = value.includes(':') ? null : normaliseHost(value);
       if (host !== null) {
         settings.serverName = host;
-        keep(settings, `servername=${host}`);
+        settings.valid.set(name, `servername=${host}`);
       } else settings.ignored.push(`${quote(`#${part}`)} is not a host name; the one of the URL is used`);
     } else if (name === 'servername') {
       settings.ignored.push('#servername is ignored without https://');
@@ -133,10 +134,6 @@ function readFragment(fragment: string, secure: boolean): Settings {
     }
   }
   return settings;
-}
-
-function keep(settings: Settings, setting: string): void {
-  settings.fragment += `${settings.fragment === '' ? '#' : '&'}${setting}`;
 }
 
 function hostProblem(hostPort: string): string {

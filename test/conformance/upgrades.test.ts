@@ -150,6 +150,9 @@ describe('24: invalid handshakes', () => {
     ['no version', handshake({ 'Sec-WebSocket-Version': null }), 426],
     ['version 8', handshake({ 'Sec-WebSocket-Version': '8' }), 426],
     ['a list of versions', handshake({ 'Sec-WebSocket-Version': '13, 8' }), 426],
+    // The request itself is checked first.
+    ['CONNECT', handshake({}, 'CONNECT a.test:80 HTTP/1.1'), 405],
+    ['version 8 and a wrong target', handshake({ 'Sec-WebSocket-Version': '8' }, 'GET chat HTTP/1.1'), 400],
   ];
   for (const [name, text, status] of refused) {
     test(`${name}: ${status}, and nothing is passed on`, async (t) => {
