@@ -94,8 +94,8 @@ describe('two instances during a Redis outage', () => {
   }
 
   /** A TLS connection that verifies the store's certificate. */
-  async function handshake({ output }: HipacheProcess): Promise<TLSSocket> {
-    const port = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(output)?.[1]);
+  async function handshake(proxy: HipacheProcess): Promise<TLSSocket> {
+    const port = await proxy.tlsPort();
     const socket = connectTls({ host: '127.0.0.1', port, servername: secureHost, ca: authority.certificate });
     await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
     return socket;

@@ -25,6 +25,7 @@ describe('a proxy under clients and backends that come and go', () => {
   let good: HttpBackend;
   let rude: RawBackend;
   let proxy: HipacheProcess;
+  let tlsPort: number;
   let authority: Authority;
   let sockets: WebSocketServer;
 
@@ -50,7 +51,7 @@ describe('a proxy under clients and backends that come and go', () => {
     await home.route('set', 'rude.example', rude.url, good.url);
     await home.route('set', 'socket.example', `http://127.0.0.1:${(sockets.address() as { port: number }).port}`);
     proxy = await home.serve();
-    await until('the TLS port', () => tlsPortOf(proxy) > 0);
+    tlsPort = await proxy.tlsPort();
   });
 
   afterEach(async () => {
@@ -74,10 +75,10 @@ describe('a proxy under clients and backends that come and go', () => {
         Array.from({ length: eachPerRound }, (_, count) => ask(port, `${round}-${count}.unknown.example`)),
       );
       await Promise.all(Array.from({ length: eachPerRound }, () => ask(port, 'rude.example').catch(() => null)));
-      await Promise.all(Array.from({ length: eachPerRound }, (_, count) => leaveTls(tlsPortOf(proxy), count)));
+      await Promise.all(Array.from({ length: eachPerRound }, (_, count) => leaveTls(tlsPort, count)));
       await Promise.all(Array.from({ length: eachPerRound }, (_, count) => leaveTunnel(port, count)));
       for (const client of clients) client.close();
-      await until('the clients to be gone', () => openSockets(worker, [port, tlsPortOf(proxy)]) === 0);
+      await until('the clients to be gone', () => openSockets(worker, [port, tlsPort]) === 0);
       await until('the tunnels to be gone', () => sockets.clients.size === 0);
       if (round + 1 === warmUpRounds) settledBytes = residentBytes(worker);
     }
@@ -150,10 +151,6 @@ async function leaveTunnel(port: number, count: number): Promise<void> {
   if (count % 2 === 0) socket.close();
   else socket.terminate();
   await closed;
-}
-
-function tlsPortOf(proxy: HipacheProcess): number {
-  return Number(/listening on https:[^\s]*:(\d+)/.exec(proxy.output)?.[1] ?? 0);
 }
 
 /** Client connections that the process still has, according to the kernel. */

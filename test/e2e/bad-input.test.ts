@@ -312,8 +312,8 @@ describe('errors of an operator', () => {
 });
 
 /** The name in the certificate for a server name, whoever has signed it. */
-async function commonName({ output }: HipacheProcess, servername: string): Promise<string> {
-  const port = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(output)?.[1]);
+async function commonName(proxy: HipacheProcess, servername: string): Promise<string> {
+  const port = await proxy.tlsPort();
   const socket = connectTls({ host: '127.0.0.1', port, servername, rejectUnauthorized: false });
   await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
   const { subject } = socket.getPeerCertificate();

@@ -267,8 +267,8 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
       assert.equal(code, 0, stderr);
     }
 
-    async function handshake({ output }: HipacheProcess, session?: Buffer): Promise<TLSSocket> {
-      const port = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(output)?.[1]);
+    async function handshake(proxy: HipacheProcess, session?: Buffer): Promise<TLSSocket> {
+      const port = await proxy.tlsPort();
       const socket = connectTls({
         host: '127.0.0.1',
         port,

@@ -69,8 +69,7 @@ describe('WebSockets through the program', () => {
     });
     await home.route('set', '*', `http://127.0.0.1:${(http.address() as AddressInfo).port}`);
     proxy = await home.serve();
-    await until('the TLS port', () => /listening on https:/.test(proxy.output));
-    tlsPort = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(proxy.output)?.[1]);
+    tlsPort = await proxy.tlsPort();
   });
 
   after(async () => {

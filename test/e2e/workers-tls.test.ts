@@ -28,7 +28,7 @@ it('sessions are resumed after a SIGHUP, even if only root can read the key', as
   if (isRoot) chownSync(home.directory, nobody, nobody);
   const proxy = await home.serve();
   if (isRoot) assert.equal(userOf(proxy.pid), nobody);
-  const port = Number(/listening on https:\/\/[^\s]*:(\d+)/.exec(proxy.output)?.[1]);
+  const port = await proxy.tlsPort();
 
   /** @returns whether the session was resumed, and the session to resume next. */
   async function visit(session?: Buffer): Promise<{ reused: boolean; session: Buffer }> {

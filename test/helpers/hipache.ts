@@ -101,6 +101,13 @@ export class HipacheProcess {
     return Number(/listening on http:\/\/[^\s]*:(\d+)/.exec(this.output)?.[1] ?? 0);
   }
 
+  /** The port of the first TLS listener. Its line of the log follows that of the plain one, maybe in a later read. */
+  async tlsPort(): Promise<number> {
+    const port = (): number => Number(/listening on https:\/\/[^\s]*:(\d+)\n/.exec(this.output)?.[1] ?? 0);
+    await until('the TLS port', () => port() > 0);
+    return port();
+  }
+
   async listening(): Promise<void> {
     await until('the proxy to listen', () => this.port > 0 || this.child.exitCode !== null);
     if (this.port === 0) throw new Error(`the proxy ended: ${this.output}`);
