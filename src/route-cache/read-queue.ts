@@ -157,7 +157,7 @@ export class ReadQueue {
       this.land(batch, records, error);
       this.pump();
     };
-    const cancel = this.setTimer(this.readTimeoutMs, () => finish(null, this.timedOut()));
+    const cancel = this.setTimer(this.readTimeoutMs, () => finish(null, readTimedOut(this.readTimeoutMs)));
     Promise.try(() => this.routes.read(batch.map((read) => read.pattern))).then(
       (records) =>
         records.length === batch.length
@@ -200,10 +200,10 @@ export class ReadQueue {
     for (const waiter of read.waiters) waiter(outcome);
     if (read.next !== null) this.enqueue(read.next);
   }
+}
 
-  private timedOut(): HipacheError {
-    return new HipacheError('STORE_UNAVAILABLE', `the store did not respond within ${this.readTimeoutMs} ms`);
-  }
+export function readTimedOut(timeoutMs: number): HipacheError {
+  return new HipacheError('STORE_UNAVAILABLE', `the store did not respond within ${timeoutMs} ms`);
 }
 
 /** Moves reads that are not sent yet to `batch`, up to its bound. @returns the rest of the queue. */

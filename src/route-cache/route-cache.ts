@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../base/clock.ts';
-import { HipacheError } from '../base/errors.ts';
+import type { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
@@ -11,7 +11,7 @@ import { buildFrontend } from '../routing/record.ts';
 import type { ChangeListener, CollectionName, StoredRoute } from '../stores/contract.ts';
 import { CacheEntry, CacheTable, entrySize } from './cache-table.ts';
 import { MarkQueue } from './mark-queue.ts';
-import { type PendingRead, ReadQueue } from './read-queue.ts';
+import { type PendingRead, ReadQueue, readTimedOut } from './read-queue.ts';
 import { ReportedProblems } from './reported-problems.ts';
 import { RetryLater } from './retry-later.ts';
 import {
@@ -277,9 +277,7 @@ export class RouteCache implements ChangeListener {
     return new Promise((resolve) => {
       let remaining = reads.length;
       const cancel = this.setTimer(Math.max(0, waitMs), () => {
-        resolve(
-          new HipacheError('STORE_UNAVAILABLE', `the store did not respond within ${this.limits.readTimeoutMs} ms`),
-        );
+        resolve(readTimedOut(this.limits.readTimeoutMs));
       });
       for (const read of reads) {
         read.waiters.push((error) => {
