@@ -34,7 +34,7 @@ const rooms: Readonly<Record<string, Room>> = {
   operations: { imports: ['base', 'config', 'routing', 'policy', 'stores', 'tls'] },
   cli: { imports: ['base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
   primary: {
-    imports: ['base', 'config', 'health', 'processes', 'route-cache', 'stores', 'telemetry', 'tls'],
+    imports: ['base', 'config', 'health', 'operations', 'processes', 'route-cache', 'stores', 'telemetry', 'tls'],
     types: ['proxy'],
   },
   worker: {

@@ -28,7 +28,7 @@ export interface ServerStream {
   resumeRequest(): void;
   /** Ends the stream in such a way that the client recognises the response as incomplete. */
   abort(): void;
-  /** Queues a 101. The underlying connection becomes one end of a tunnel. */
+  /** Queues the response that switches protocols. The stream, or its connection, becomes one end of a tunnel. */
   openTunnel(response: ResponseView, added: FieldLines | null): TunnelEndpoint;
   /** The exchange has ended and no longer needs the stream. */
   release(): void;

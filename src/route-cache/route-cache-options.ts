@@ -1,9 +1,10 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { SetTimer } from '../base/timer.ts';
+import type { HostPolicy } from '../policy/host-policy.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { RecordProblem } from '../routing/frontend.ts';
-import type { MarkCollection, RouteReader } from '../stores/contract.ts';
+import type { MarkCollection, RouteReader, StoredRoute } from '../stores/contract.ts';
 
 export interface RouteCacheLimits {
   /** Frontends kept. Default 200,000. */
@@ -44,8 +45,16 @@ export interface RouteCacheOptions {
   readonly onMarked?: (pattern: string, url: string, mark: DownMark) => void;
   /** Called once for each unusable part of a record. */
   readonly onProblem?: (pattern: string, problem: RecordProblem) => void;
+  /** Default: every host has the policy of the data plane. */
+  readonly compilePolicy?: CompilePolicy;
   readonly onInternalError?: OnInternalError;
 }
+
+/**
+ * Derives the policy of a host from its record, each time the record is read. Null: the policy of the data plane, which
+ * costs such a host nothing but the pointer.
+ */
+export type CompilePolicy = (pattern: string, record: StoredRoute) => HostPolicy | null;
 
 /** Receives an error of this program; by default, it is thrown outside, and ends the process. */
 export type OnInternalError = (where: string, error: Error) => void;

@@ -15,6 +15,7 @@ import { type PendingRead, ReadQueue, readTimedOut } from './read-queue.ts';
 import { ReportedProblems } from './reported-problems.ts';
 import { RetryLater } from './retry-later.ts';
 import {
+  type CompilePolicy,
   defaultRouteCacheLimits,
   type RouteCacheCounters,
   type RouteCacheLimits,
@@ -51,6 +52,7 @@ export class RouteCache implements ChangeListener {
   private readonly marks: MarkQueue;
   private readonly onMarked: NonNullable<RouteCacheOptions['onMarked']>;
   private readonly problems: ReportedProblems;
+  private readonly compilePolicy: CompilePolicy;
   /** Rises with every break. Entries that were read in an earlier epoch are not verified. */
   private epoch = 0;
   private isConnected = false;
@@ -76,6 +78,7 @@ export class RouteCache implements ChangeListener {
     });
     this.retries = new RetryLater(this.setTimer, (pattern) => this.refreshIfKnown(pattern));
     this.problems = new ReportedProblems(options.onProblem ?? ignore);
+    this.compilePolicy = options.compilePolicy ?? defaultPolicy;
     this.onMarked = options.onMarked ?? ignore;
     this.marks = new MarkQueue(
       store.marks,
@@ -313,7 +316,8 @@ export class RouteCache implements ChangeListener {
     const { pattern } = read;
     const entry = this.table.get(pattern);
     if (record !== null && (record.frontend.length > 0 || record.problem !== undefined)) {
-      read.frontend = buildFrontend(pattern, record, entry?.frontend ?? null, read.sequence);
+      const policy = this.compilePolicy(pattern, record);
+      read.frontend = buildFrontend(pattern, record, entry?.frontend ?? null, read.sequence, policy);
       this.problems.reportAll(read.frontend);
     }
     this.retries.succeeded(pattern);
@@ -344,6 +348,10 @@ export class RouteCache implements ChangeListener {
 function setMark(backend: Backend, mark: DownMark): void {
   backend.down = mark;
   backend.markSharedAt = Number.POSITIVE_INFINITY;
+}
+
+function defaultPolicy(): null {
+  return null;
 }
 
 function ignore(): void {}
