@@ -7,10 +7,16 @@ export interface LocalReply {
   readonly status: number;
   /** The body if there is no page, and the value of the debug field `x-debug-error`. */
   readonly text: string;
+  /** Further fields, such as `location`. */
+  readonly fields?: FieldLines;
 }
 
 const reasonPhrases: Readonly<Record<number, string>> = {
   200: 'OK',
+  301: 'Moved Permanently',
+  302: 'Found',
+  307: 'Temporary Redirect',
+  308: 'Permanent Redirect',
   400: 'Bad Request',
   405: 'Method Not Allowed',
   408: 'Request Timeout',
@@ -80,6 +86,7 @@ function localReplyParts(
   if (response.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
   // RFC 6455 section 4.4, RFC 9110 section 15.5.22.
   if (response.status === 426) text += 'sec-websocket-version: 13\r\nupgrade: websocket\r\n';
+  if (response.fields !== undefined) text += response.fields.text;
   if (shape.added !== null) text += shape.added.text;
   return { fields: new FieldLines(text), body };
 }

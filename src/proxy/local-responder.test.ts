@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { get, Rig, request } from '../../test/helpers/rig.ts';
+import { FieldLines } from '../http/field-lines.ts';
 import type { LocalResponder } from './local-responder.ts';
 
 const found: LocalResponder = { isHealthCheck: false, respond: () => ({ status: 200, text: 'found' }) };
@@ -27,6 +28,19 @@ describe('local responders', () => {
     const client = await rig.send(get('/'));
     await client.expect('found');
     assert.deepEqual(client.statuses, [200]);
+  });
+
+  test('may reply with a status and fields of their own', async (t) => {
+    const fields = new FieldLines('location: https://a.test/\r\n');
+    const responder: LocalResponder = {
+      isHealthCheck: false,
+      respond: () => ({ status: 308, text: 'moved', fields }),
+    };
+    const rig = await Rig.start(t, { responders: [responder] });
+    const client = await rig.send(get('/'));
+    await client.expect('moved');
+    assert.match(client.received, /^HTTP\/1\.1 308 Permanent Redirect\r\n/);
+    assert.match(client.received, /\r\nlocation: https:\/\/a\.test\/\r\n/);
   });
 
   test('may look their reply up: the request waits', async (t) => {
