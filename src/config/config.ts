@@ -9,6 +9,8 @@ interface Bind {
   readonly port: number;
   /** Whether every connection must start with a PROXY protocol header. */
   readonly proxyProtocol: boolean;
+  /** Whether a client that has only closed its sending side still gets its response. */
+  readonly halfClose: boolean;
 }
 
 /** One TLS address: its own values, else those of the section, else null. */
@@ -109,22 +111,25 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
   };
 }
 
+const defaultTraits = { proxyProtocol: false, halfClose: false };
+
 function httpBinds(http: FileConfig['http'], environment: Environment): readonly Bind[] {
   const port = http.port ?? (environment.hasFile ? 80 : 8080);
   return listOf(http.bind ?? '127.0.0.1').map((entry): Bind => {
-    if (typeof entry === 'string') return { address: entry, port, proxyProtocol: false };
-    return { address: entry.address, port: entry.port ?? port, proxyProtocol: entry.proxyProtocol };
+    if (typeof entry === 'string') return { address: entry, port, ...defaultTraits };
+    return { ...entry, port: entry.port ?? port };
   });
 }
 
 function httpsBinds(https: FileConfig['https'], diagnostics: Diagnostics): readonly HttpsBind[] {
   const binds = listOf(https.bind).map((entry): HttpsBind => {
-    const own = typeof entry === 'string' ? { address: entry, proxyProtocol: false } : entry;
+    const own = typeof entry === 'string' ? { address: entry, ...defaultTraits } : entry;
     const all = { ...https, ...own, port: ('port' in own ? own.port : undefined) ?? https.port };
     return {
       address: own.address,
       port: all.port,
       proxyProtocol: own.proxyProtocol,
+      halfClose: own.halfClose,
       key: all.key ?? null,
       cert: all.cert ?? null,
       ca: listOf(all.ca),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { key, text, trueOrFalse, wholeNumber } from './keys.ts';
-import { address, bindList, portOfBind, proxyProtocol } from './listen.ts';
+import { address, bindList, connectionTraits, portOfBind } from './listen.ts';
 
 const tls = {
   key: text({
@@ -50,7 +50,7 @@ const tls = {
   }),
 };
 
-const httpsBind = z.object({ address: address(), port: portOfBind(), proxyProtocol: proxyProtocol(), ...tls });
+const httpsBind = z.object({ address: address(), port: portOfBind(), ...connectionTraits(), ...tls });
 
 /** `https`: where to listen with TLS. Names and meanings of the keys of a bind are those of Hipache 0.4. */
 export const httpsSection = z.object({

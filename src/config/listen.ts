@@ -21,18 +21,26 @@ export function portOfBind() {
   });
 }
 
-export function proxyProtocol() {
-  return trueOrFalse(false, {
-    source: 'new',
-    description:
-      'Whether connections to this address start with a PROXY protocol header, version 1 or 2; others are then closed.',
-  });
+/** How the connections to one address behave. */
+export function connectionTraits() {
+  return {
+    proxyProtocol: trueOrFalse(false, {
+      source: 'new',
+      description:
+        'Whether connections to this address start with a PROXY protocol header, version 1 or 2; others are then closed.',
+    }),
+    halfClose: trueOrFalse(false, {
+      source: 'new',
+      description:
+        'Whether a client that closes its sending side after a request still gets the response. By default, it counts as gone.',
+    }),
+  };
 }
 
 const httpBind = z.object({
   address: address(),
   port: portOfBind(),
-  proxyProtocol: proxyProtocol(),
+  ...connectionTraits(),
 });
 
 /** `http`: where to listen for plain HTTP. */
@@ -43,7 +51,7 @@ export const httpSection = z.object({
     allowed: 'a whole number from 0 to 65535',
     default: '80; without a file 8080',
   }),
-  bind: bindList(httpBind, 'proxyProtocol', '"127.0.0.1"'),
+  bind: bindList(httpBind, 'proxyProtocol, halfClose', '"127.0.0.1"'),
 });
 
 export function bindList<Entry extends z.ZodType>(entry: Entry, more: string, defaultText: string) {

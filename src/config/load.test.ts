@@ -39,7 +39,7 @@ describe('without a file', () => {
   test('the defaults are the embedded store, port 8080 and logs on the standard output', () => {
     const { config, file, notes, warnings } = loadConfig({ env, cwd: folder, isRoot: false });
     assert.equal(file, null);
-    assert.deepEqual(config.http.bind, [{ address: '127.0.0.1', port: 8080, proxyProtocol: false }]);
+    assert.deepEqual(config.http.bind, [{ address: '127.0.0.1', port: 8080, proxyProtocol: false, halfClose: false }]);
     assert.deepEqual(config.driver, ['sqlite:/home/someone/.local/state/hipache/routes.sqlite']);
     assert.equal(config.server.accessLog, '-');
     assert.equal(config.server.httpKeepAlive, true);
@@ -99,8 +99,8 @@ describe('the file', () => {
     assert.equal(config.server.maxSockets, 50);
     assert.equal(config.limits.cacheEntriesMax, 1000);
     assert.deepEqual(config.http.bind, [
-      { address: '127.0.0.1', port: 81, proxyProtocol: false },
-      { address: '::1', port: 82, proxyProtocol: false },
+      { address: '127.0.0.1', port: 81, proxyProtocol: false, halfClose: false },
+      { address: '::1', port: 82, proxyProtocol: false, halfClose: false },
     ]);
     assert.equal(config.group, 'www-data');
     assert.deepEqual(warnings, []);
@@ -183,7 +183,7 @@ describe('wrong values', () => {
       'server.trustedProxies[1]: found "10.0.0.0/33", allowed an IP address, or a network such as "10.0.0.0/8"',
       'http.bind[1].address: found "a b", allowed an IP address or a host name',
       'http.bind[1].port: found 70000, allowed a whole number from 0 to 65535',
-      'http.bind[2]: found 5, allowed an IP address or a host name, or an object of address, port, proxyProtocol',
+      'http.bind[2]: found 5, allowed an IP address or a host name, or an object of address, port, proxyProtocol, halfClose',
       'http.bind[3].address: found nothing, allowed an IP address or a host name',
       'driver: found an empty array, allowed a URL such as "sqlite:/var/lib/hipache/routes.sqlite", or an array of URLs',
       'group: found "", allowed the name of a group, or null',
@@ -240,8 +240,26 @@ describe('TLS addresses', () => {
       secureOptions: null,
     };
     assert.deepEqual(config.https.bind, [
-      { address: '::1', port: 8443, proxyProtocol: false, key: 'k', cert: 'c', passphrase: null, ...common },
-      { address: '::2', port: 1, proxyProtocol: true, key: 'k2', cert: 'c2', passphrase: 'p', ...common },
+      {
+        address: '::1',
+        port: 8443,
+        proxyProtocol: false,
+        halfClose: false,
+        key: 'k',
+        cert: 'c',
+        passphrase: null,
+        ...common,
+      },
+      {
+        address: '::2',
+        port: 1,
+        proxyProtocol: true,
+        halfClose: false,
+        key: 'k2',
+        cert: 'c2',
+        passphrase: 'p',
+        ...common,
+      },
     ]);
   });
 
@@ -320,7 +338,7 @@ describe('unknown keys', () => {
 describe('keys of Hipache 0.3', () => {
   test('are moved, with a warning that gives the new name', () => {
     const { config, warnings } = load({ server: { port: 81, address: ['::1'] }, redisHost: 'r', redisPort: 6380 });
-    assert.deepEqual(config.http.bind, [{ address: '::1', port: 81, proxyProtocol: false }]);
+    assert.deepEqual(config.http.bind, [{ address: '::1', port: 81, proxyProtocol: false, halfClose: false }]);
     assert.deepEqual(config.driver, ['redis://r:6380/0']);
     assert.deepEqual(warnings, [
       'server.port: a key of Hipache 0.3; its name is http.port now',

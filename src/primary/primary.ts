@@ -256,7 +256,10 @@ function workersOf({ server }: Config): number {
 function listenAddressesOf({ http, https }: Config): ListenAddress[] {
   return [
     ...http.bind.map((bind) => ({ ...bind, secure: false })),
-    ...https.bind.map(({ address, port, proxyProtocol }) => ({ address, port, proxyProtocol, secure: true })),
+    ...https.bind.map(({ address, port, proxyProtocol, halfClose }) => ({
+      ...{ address, port, proxyProtocol, halfClose },
+      secure: true,
+    })),
   ];
 }
 

@@ -10,6 +10,8 @@ export interface ListenAddress {
   readonly secure: boolean;
   /** Whether every connection must start with a PROXY protocol header. */
   readonly proxyProtocol: boolean;
+  /** Whether a client that has only closed its sending side still gets its response. */
+  readonly halfClose: boolean;
 }
 
 /** A bound socket that a worker has inherited. */

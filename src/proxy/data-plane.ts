@@ -8,7 +8,8 @@ import type { DataPlaneParts, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
 import { ServerConnections } from './server/connections.ts';
-import { type ListenerTraits, negotiate } from './server/negotiation.ts';
+import type { ListenerTraits } from './server/listener-traits.ts';
+import { negotiate } from './server/negotiation.ts';
 import { Tunnels } from './tunnel/tunnels.ts';
 
 const tickMs = 250;
@@ -20,6 +21,8 @@ export interface ListenOptions {
   readonly port: number;
   /** Whether every connection begins with a PROXY protocol header; with TLS, it precedes the handshake. */
   readonly proxyProtocol: boolean;
+  /** Whether a client that has only closed its sending side still gets its response. Default false. */
+  readonly halfClose?: boolean;
   /** Default: plain connections. */
   readonly tls?: TlsListener;
   /** An inherited descriptor that is bound to this address and port. Default: binds a new one. */
@@ -74,7 +77,11 @@ export class DataPlane {
    * @throws HipacheError LISTEN_FAILED.
    */
   listen(at: ListenOptions): Promise<number> {
-    const traits: ListenerTraits = { tls: at.tls ?? null, proxyProtocol: at.proxyProtocol };
+    const traits: ListenerTraits = {
+      tls: at.tls ?? null,
+      proxyProtocol: at.proxyProtocol,
+      halfClose: at.halfClose ?? false,
+    };
     const server = createAcceptor((handle) => this.accept(handle, traits));
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) =>

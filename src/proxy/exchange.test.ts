@@ -289,8 +289,43 @@ describe('a client that goes away', () => {
     assert.equal(rig.proxy.dataPlane.counters.retries, 0);
   });
 
-  test('half-closed: it gets its response, and the end', async (t) => {
+  test('by closing its sending side after the request: the backend connection is destroyed', async (t) => {
     const rig = await Rig.start(t);
+    const client = await rig.send(get('/slow'));
+    await rig.backend.receive('/slow');
+    client.socket.end();
+    await (await rig.backend.peer()).untilClosed();
+    await client.untilEnded();
+    assert.equal(client.received, '');
+    assert.deepEqual(
+      rig.proxy.ended.map(({ errorCode, status }) => ({ errorCode, status })),
+      [{ errorCode: 'CLIENT_GONE', status: 0 }],
+    );
+  });
+
+  test('by closing its sending side in the middle of the response: the backend connection is destroyed', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(get('/events'));
+    const peer = await rig.backend.peer();
+    peer.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n');
+    await client.expect('data: 1');
+    client.socket.end();
+    await peer.untilClosed();
+  });
+
+  test('with requests behind the current one: none of them is begun', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(get('/1') + get('/2'));
+    const peer = await rig.backend.peer();
+    await rig.backend.receive('/1');
+    client.socket.resetAndDestroy();
+    await peer.untilClosed();
+    await rig.proxy.untilQuiet();
+    assert.doesNotMatch(rig.backend.received, /\/2/);
+  });
+
+  test('half-closed where that is allowed: it gets its response, and the end', async (t) => {
+    const rig = await Rig.start(t, { halfClose: true });
     const client = await rig.client();
     client.socket.end(`${request('POST / HTTP/1.1', 'Content-Length: 5')}hello`, 'latin1');
     await rig.backend.receive('hello');
@@ -299,13 +334,22 @@ describe('a client that goes away', () => {
     assert.match(client.received, /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\ndone$/s);
   });
 
-  test('half-closed after several requests: it gets all responses', async (t) => {
-    const rig = await Rig.start(t);
+  test('half-closed after several requests where that is allowed: it gets all responses', async (t) => {
+    const rig = await Rig.start(t, { halfClose: true });
     rig.backend.serve(({ startLine }) => response(startLine));
     const client = await rig.client();
     client.socket.end(get('/1') + get('/2') + get('/3'), 'latin1');
     await client.untilEnded();
     assert.deepEqual(client.statuses, [200, 200, 200]);
+  });
+
+  test('half-closed where that is allowed, within the next head: it gets its response, and the end', async (t) => {
+    const rig = await Rig.start(t, { halfClose: true });
+    rig.backend.serve(({ startLine }) => response(startLine));
+    const client = await rig.client();
+    client.socket.end(`${get('/1')}GET / HT`, 'latin1');
+    await client.untilEnded();
+    assert.deepEqual(client.statuses, [200]);
   });
 
   test('within a head: it gets nothing', async (t) => {

@@ -51,6 +51,8 @@ export interface ByteSocket extends ByteStream {
   /** Whether the peer keeps up with what is written. */
   readonly isFlowing: boolean;
   readonly isClosed: boolean;
+  /** Closes the connection if the peer has reset it. Only this shows a reset while reading is paused. */
+  checkPeer(): void;
   /** Closes at once and discards unsent data. */
   destroy(): void;
 }

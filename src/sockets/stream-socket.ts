@@ -4,8 +4,8 @@ import type { BackendTls } from '../tls/backend-tls.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
 import { blockBytes, giveBlock } from './blocks.ts';
 import type { ByteSocket, SocketHandler } from './byte-socket.ts';
-import { socketOn, type TcpHandle } from './tcp-handle.ts';
-import { acceptTls, connectTls, isShuttingDown, resetOnDestroy, type TlsTarget } from './tls-sockets.ts';
+import { socketOn, systemError, type TcpHandle } from './tcp-handle.ts';
+import { acceptTls, connectTls, isShuttingDown, peerStatus, resetOnDestroy, type TlsTarget } from './tls-sockets.ts';
 import { isPeerDone, writeFailureGraceMs } from './write-failure.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -149,6 +149,12 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
 
   end(): void {
     this.socket.end();
+  }
+
+  checkPeer(): void {
+    if (this.socket.destroyed || this.socket.writableLength > 0 || this.socket.writableEnded) return;
+    const status = peerStatus(this.socket);
+    if (status !== 0) this.socket.destroy(systemError(status, 'write'));
   }
 
   destroy(): void {

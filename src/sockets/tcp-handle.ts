@@ -161,6 +161,12 @@ export function peerAddress(handle: TcpHandle): string {
   return handle.getpeername(peer) === 0 ? (peer.address ?? '') : '';
 }
 
+/** The error number of a connection that the peer has reset; 0 for one that lives. A write of no bytes finds it out. */
+export function resetStatus(handle: Pick<TcpHandle, 'writeLatin1String'>): number {
+  if (streams === null) return 0;
+  return handle.writeLatin1String(new streams.WriteWrap(), '');
+}
+
 /** The error for a number that a handle returned. */
 export function systemError(status: number, syscall: string): NodeJS.ErrnoException {
   const code = getSystemErrorName(status);

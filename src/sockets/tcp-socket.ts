@@ -4,6 +4,7 @@ import type { ByteSocket, SocketHandler } from './byte-socket.ts';
 import {
   connectHandle,
   endOfStream,
+  resetStatus,
   type Streams,
   streams,
   systemError,
@@ -185,6 +186,13 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     if (handle === null || this.is(IS_ENDING)) return;
     this.set(IS_ENDING);
     if (this.writesPending === 0) this.shutDown(handle);
+  }
+
+  checkPeer(): void {
+    const { handle } = this;
+    if (handle === null || this.writesPending > 0 || this.is(WRITE_FAILED | IS_ENDING)) return;
+    const status = resetStatus(handle);
+    if (status !== 0) this.close(systemError(status, 'write'), false);
   }
 
   destroy(): void {

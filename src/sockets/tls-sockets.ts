@@ -2,7 +2,7 @@ import { isIP, Socket } from 'node:net';
 import { type ConnectionOptions, connect, type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
-import { socketOn, type TcpHandle } from './tcp-handle.ts';
+import { resetStatus, socketOn, type TcpHandle } from './tcp-handle.ts';
 
 /** `onread` of `net`: all reads go into one buffer, instead of a new one for each. */
 interface ReadInto {
@@ -14,7 +14,7 @@ interface ReadInto {
 interface TlsInternals {
   _wrapHandle(wrap: unknown, handle: unknown, isWriting: boolean): unknown;
   _releaseControl?(): boolean;
-  _handle: { _parent?: Pick<TcpHandle, 'close' | 'reset'> } | null;
+  _handle: { _parent?: Pick<TcpHandle, 'close' | 'reset' | 'writeLatin1String'> } | null;
 }
 
 type AcceptedOptions = TLSSocketOptions & { acceptedHandle: unknown; onread: ReadInto; allowHalfOpen: boolean };
@@ -123,6 +123,13 @@ export function resetOnDestroy(socket: Socket): void {
   const tcp = (socket as unknown as TlsInternals)._handle?._parent;
   if (tcp === undefined || typeof tcp.reset !== 'function' || isShuttingDown(socket)) return;
   tcp.close = (done) => void tcp.reset?.(done);
+}
+
+/** `resetStatus` of a plain connection, or of the one below TLS. */
+export function peerStatus(socket: Socket): number {
+  const { _handle } = socket as unknown as TlsInternals;
+  const tcp = _handle?._parent ?? (_handle as Partial<TcpHandle> | null);
+  return typeof tcp?.writeLatin1String === 'function' ? resetStatus(tcp as TcpHandle) : 0;
 }
 
 /** Whether all data written before the end has reached the kernel, but the end itself has not. */

@@ -6,7 +6,7 @@ import { InheritedSockets } from './inherited-sockets.ts';
 /** Two addresses with three sockets each. */
 const sockets: readonly InheritedSocket[] = [0, 1].flatMap((addressIndex) =>
   [0, 1, 2].map((share) => ({
-    ...{ address: '127.0.0.1', port: 80 + addressIndex, secure: false, proxyProtocol: false },
+    ...{ address: '127.0.0.1', port: 80 + addressIndex, secure: false, proxyProtocol: false, halfClose: false },
     ...{ fd: 4 + addressIndex * 3 + share, addressIndex, share },
   })),
 );

@@ -235,7 +235,9 @@ describe('a proxy without a configuration file', () => {
     const home = new HipacheHome();
     const env = { ...process.env, XDG_STATE_HOME: home.directory, HOME: home.directory };
     const { stdout } = await runHipache(['--dry'], { env, cwd: home.directory });
-    assert.deepEqual(JSON.parse(stdout).http.bind, [{ address: '127.0.0.1', port: 8080, proxyProtocol: false }]);
+    assert.deepEqual(JSON.parse(stdout).http.bind, [
+      { address: '127.0.0.1', port: 8080, proxyProtocol: false, halfClose: false },
+    ]);
     assert.equal(JSON.parse(stdout).server.accessLog, '-');
     await home.remove();
   });

@@ -9,6 +9,8 @@ export interface RigOptions extends TestProxyParts {
   readonly backends?: number;
   /** Whether every connection begins with a PROXY protocol header. */
   readonly proxyProtocol?: boolean;
+  /** Whether a client that has only closed its sending side still gets its response. */
+  readonly halfClose?: boolean;
 }
 
 /** A proxy with the host `a.test` on raw backends, and its clients: the basis of most data plane tests. */
@@ -29,7 +31,7 @@ export class Rig {
     const proxy = new TestProxy(options.settings, options);
     const urls = backends.map(({ url }) => url);
     proxy.route('a.test', urls);
-    await proxy.listen(options.proxyProtocol ?? false);
+    await proxy.listen(options);
     const rig = new Rig(proxy, backends);
     test.after(() => rig.stop());
     return rig;

@@ -2,7 +2,7 @@ import { BlockList } from 'node:net';
 import { systemClock } from '../../src/base/clock.ts';
 import { InvariantViolation } from '../../src/base/invariant.ts';
 import type { HostPolicy } from '../../src/policy/host-policy.ts';
-import { DataPlane } from '../../src/proxy/data-plane.ts';
+import { DataPlane, type ListenOptions } from '../../src/proxy/data-plane.ts';
 import type { ErrorPages } from '../../src/proxy/error-pages.ts';
 import { type LocalResponder, pingResponder } from '../../src/proxy/local-responder.ts';
 import type { EndedExchange as Reported } from '../../src/proxy/observer.ts';
@@ -142,7 +142,7 @@ export class TestProxy {
   ): Promise<TestProxy> {
     const proxy = new TestProxy(settings);
     for (const [host, urls] of Object.entries(routes)) proxy.route(host, urls);
-    await proxy.listen(false);
+    await proxy.listen();
     return proxy;
   }
 
@@ -153,8 +153,8 @@ export class TestProxy {
     this.frontends.set(host, buildFrontend(host, source, previous, undefined, own));
   }
 
-  async listen(proxyProtocol: boolean): Promise<number> {
-    this.port = await this.dataPlane.listen({ address: '127.0.0.1', port: 0, proxyProtocol });
+  async listen({ proxyProtocol = false, halfClose = false }: Partial<ListenOptions> = {}): Promise<number> {
+    this.port = await this.dataPlane.listen({ address: '127.0.0.1', port: 0, proxyProtocol, halfClose });
     return this.port;
   }
 

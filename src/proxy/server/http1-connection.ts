@@ -14,6 +14,7 @@ import { Exchange } from '../exchange.ts';
 import type { TunnelEndpoint } from '../server-stream.ts';
 import type { ServerConnection, ServerConnections } from './connections.ts';
 import { Http1Stream } from './http1-stream.ts';
+import type { ListenerTraits } from './listener-traits.ts';
 
 const BETWEEN = 0;
 const IN_HEAD = 1;
@@ -27,6 +28,10 @@ const CLOSED = 5;
 const lingerMs = 5000;
 /** If inactivity has no limit: the deadline for each byte of a response to a client that has half-closed, in ms. */
 const halfClosedMs = 60_000;
+/** Pipelined bytes, behind the request in progress, from which on the client is no longer read. */
+const pipelinedBytesMin = 8192;
+/** How often, in ms, a client that is not read is checked for a reset. */
+const peerCheckMs = 1000;
 /** Bytes read and discarded while a connection lingers. */
 const lingerBytesMax = 16 * 1024 * 1024;
 
@@ -38,6 +43,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   deadlineMs: number;
   deadlineSlot = -1;
   private readonly peer: Peer;
+  private readonly traits: ListenerTraits;
   private readonly context: ProxyContext;
   private readonly connections: ServerConnections;
   /** Set by `attach` right after construction, because the socket needs its handler first. */
@@ -56,8 +62,9 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   private headDeadlineMs = 0;
   private lingeredBytes = 0;
 
-  constructor(peer: Peer, connections: ServerConnections, context: ProxyContext) {
+  constructor(peer: Peer, traits: ListenerTraits, connections: ServerConnections, context: ProxyContext) {
     this.peer = peer;
+    this.traits = traits;
     this.context = context;
     this.connections = connections;
     this.body = new BodyReader(context.settings.headBytesMax);
@@ -77,11 +84,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   }
 
   destroy(): void {
-    try {
-      this.exchange?.onAborted('CLIENT_GONE', 'connection ended by the proxy');
-    } finally {
-      this.socket.destroy();
-    }
+    this.leave('connection ended by the proxy');
   }
 
   get isStreaming(): boolean {
@@ -118,12 +121,13 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     const { exchange } = this;
     if (exchange === null || this.state === LINGERING) {
       this.linger();
-    } else if (!exchange.requestComplete) {
-      exchange.onAborted('CLIENT_GONE', 'ended within the request body');
-      this.destroy();
+    } else if (exchange.requestComplete && this.traits.halfClose) {
+      // It gets its response, as long as there is progress.
+      this.updateDeadline();
+    } else {
+      // A close of the connection looks the same as one of only the sending side, which hardly any client does.
+      this.leave(exchange.requestComplete ? 'closed' : 'ended within the request body');
     }
-    // Otherwise the client has only half-closed: it gets its response, as long as there is progress.
-    this.updateDeadline();
   }
 
   onDrain(): void {
@@ -163,7 +167,10 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
         break;
       case IN_EXCHANGE:
         if (this.exchange === null) break;
-        if (this.stream.isBlocked || this.clientEnded) {
+        if (this.paused && !this.isAwaited) {
+          this.socket.checkPeer();
+          this.updateDeadline();
+        } else if (this.stream.isBlocked || this.clientEnded) {
           const { exchange } = this;
           this.stream.abort();
           exchange.onAborted(
@@ -224,7 +231,9 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
 
   allowsKeepAlive(): boolean {
     const { context, exchange, head } = this;
-    if (!head.keepAlive || context.settings.keepAliveMs === 0 || context.draining || this.clientEnded) return false;
+    if (!head.keepAlive || context.settings.keepAliveMs === 0 || context.draining) return false;
+    // After its end, a client can only have pipelined requests left.
+    if (this.clientEnded && this.partialHead.isEmpty) return false;
     return exchange?.requestComplete === true;
   }
 
@@ -236,8 +245,14 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
       this.deadlineMs = this.context.clock.monotonicMs() + (this.context.settings.inactivityMs || halfClosedMs);
       return;
     }
-    const isAwaited = this.stream.isBlocked || (this.exchange?.requestComplete === false && !this.paused);
-    this.deadlineMs = isAwaited ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
+    if (this.isAwaited) this.deadlineMs = inactivityDeadline(this.context);
+    else if (this.paused) this.deadlineMs = this.context.clock.monotonicMs() + peerCheckMs;
+    else this.deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether the client has to do something: to read its response, or to send more of its request. */
+  private get isAwaited(): boolean {
+    return this.stream.isBlocked || (this.exchange?.requestComplete === false && !this.paused);
   }
 
   /** Reads requests until one has to wait. */
@@ -270,16 +285,12 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
       at = this.beginExchange(bytes, at + length, end);
     }
     this.reading = false;
-    if (this.state === BETWEEN) {
-      this.partialHead.clear();
+    if (this.state === BETWEEN || this.state === IN_HEAD) {
+      if (this.state === BETWEEN) this.partialHead.clear();
       if (this.clientEnded) this.linger();
       else this.resume();
-    } else if (this.state === IN_HEAD) {
-      this.resume();
     } else if (at < end && (this.state === IN_EXCHANGE || this.state === UNREAD)) {
-      // The next request waits its turn, so the client is paused.
-      this.partialHead.add(bytes, at, end);
-      this.pause();
+      this.keepPipelined(bytes, at, end);
     }
   }
 
@@ -329,10 +340,14 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
       exchange.onFlush();
       this.updateDeadline();
     }
-    if (at < length) {
-      this.partialHead.add(bytes, at, length);
-      this.pause();
-    }
+    if (at < length) this.keepPipelined(bytes, at, length);
+  }
+
+  /** Keeps what follows the request. The client is read until that is much, because only a read shows that it left. */
+  private keepPipelined(bytes: Buffer, start: number, end: number): void {
+    this.partialHead.add(bytes, start, end);
+    if (this.state !== IN_EXCHANGE || this.partialHead.size >= pipelinedBytesMin) this.pause();
+    else this.resume();
   }
 
   private readBody(exchange: Exchange, bytes: Buffer, start: number, end: number): number {
@@ -372,6 +387,16 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     }
     this.socket.end();
     this.resume();
+  }
+
+  /** Ends the exchange and the connection at once, with whatever the client has pipelined. */
+  private leave(detail: string): void {
+    this.state = CLOSED;
+    try {
+      this.exchange?.onAborted('CLIENT_GONE', detail);
+    } finally {
+      this.socket.destroy();
+    }
   }
 
   private pause(): void {

@@ -11,6 +11,7 @@ import { drainGraceMs, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import type { ServerConnection, ServerConnections } from './connections.ts';
 import { Http1Connection } from './http1-connection.ts';
+import type { ListenerTraits } from './listener-traits.ts';
 
 /** Serves a connection once its protocol is known. */
 interface NegotiatedConnection extends ServerConnection, SocketHandler, Timed {
@@ -18,19 +19,16 @@ interface NegotiatedConnection extends ServerConnection, SocketHandler, Timed {
   attach(socket: ByteSocket): void;
 }
 
-type ConnectionClass = new (peer: Peer, connections: ServerConnections, context: ProxyContext) => NegotiatedConnection;
+type ConnectionClass = new (
+  peer: Peer,
+  traits: ListenerTraits,
+  connections: ServerConnections,
+  context: ProxyContext,
+) => NegotiatedConnection;
 
 /** Protocols that clients may choose by ALPN, in the proxy's order of preference (RFC 7301). */
 const protocols: Readonly<Record<string, ConnectionClass>> = { 'http/1.1': Http1Connection };
 const alpnProtocols = Object.keys(protocols);
-
-/** How connections to one listen address begin. */
-export interface ListenerTraits {
-  /** Null for plain connections. */
-  readonly tls: TlsListener | null;
-  /** Whether every connection begins with a PROXY protocol header; with TLS, it precedes the handshake. */
-  readonly proxyProtocol: boolean;
-}
 
 /** Serves an accepted connection: determines the client's address and protocol, then hands the socket over. */
 export function negotiate(
@@ -41,14 +39,14 @@ export function negotiate(
 ): void {
   const address = peerAddress(handle);
   if (traits.tls === null && !traits.proxyProtocol) {
-    serveHttp1(handle, address, connections, context);
+    serveHttp1(handle, address, traits, connections, context);
     return;
   }
   if (traits.tls !== null && traits.proxyProtocol) {
-    new ProxyHeaderBeforeTls(socketOn(handle), address, traits.tls, connections, context);
+    new ProxyHeaderBeforeTls(socketOn(handle), address, traits, traits.tls, connections, context);
     return;
   }
-  const negotiation = new Negotiation(address, traits.tls !== null, connections, context);
+  const negotiation = new Negotiation(address, traits, connections, context);
   connections.add(negotiation);
   negotiation.attach(
     traits.tls === null
@@ -58,9 +56,16 @@ export function negotiate(
 }
 
 /** A plain connection without a PROXY header has nothing to negotiate. */
-function serveHttp1(handle: TcpHandle, address: string, connections: ServerConnections, context: ProxyContext): void {
+function serveHttp1(
+  handle: TcpHandle,
+  address: string,
+  traits: ListenerTraits,
+  connections: ServerConnections,
+  context: ProxyContext,
+): void {
   const { settings } = context;
-  const connection = new Http1Connection(describePeer(address, false, settings.trustedProxies), connections, context);
+  const peer = describePeer(address, false, settings.trustedProxies);
+  const connection = new Http1Connection(peer, traits, connections, context);
   connections.add(connection);
   const socket = PlainSocket.accepted(handle, connection, settings.writeBufferBytesMax);
   connection.attach(socket);
@@ -83,15 +88,15 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
   readonly isStreaming = false;
   private readonly context: ProxyContext;
   private readonly connections: ServerConnections;
-  private readonly isTls: boolean;
+  private readonly traits: ListenerTraits;
   private readonly address: string;
   private socket!: ByteSocket;
   private received: Buffer = Buffer.alloc(0);
   private isOver = false;
 
-  constructor(address: string, isTls: boolean, connections: ServerConnections, context: ProxyContext) {
+  constructor(address: string, traits: ListenerTraits, connections: ServerConnections, context: ProxyContext) {
     this.address = address;
-    this.isTls = isTls;
+    this.traits = traits;
     this.connections = connections;
     this.context = context;
     this.deadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
@@ -151,6 +156,10 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     this.connections.delete(this);
   }
 
+  private get isTls(): boolean {
+    return this.traits.tls !== null;
+  }
+
   /** The protocol is known: hands the socket over. @param rest bytes behind the PROXY header. */
   private finish(address: string, rest: Buffer | null): void {
     if (this.isOver) return;
@@ -160,7 +169,7 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     context.deadlines.remove(this);
     // A client that does not use ALPN speaks HTTP/1.
     const Connection = protocols[socket.alpnProtocol] ?? Http1Connection;
-    const connection = new Connection(peer, connections, context);
+    const connection = new Connection(peer, this.traits, connections, context);
     connections.replace(this, connection);
     socket.handTo(connection);
     connection.attach(socket);
@@ -178,6 +187,7 @@ class ProxyHeaderBeforeTls implements ServerConnection {
   constructor(
     socket: Socket,
     from: string,
+    traits: ListenerTraits,
     listener: TlsListener,
     connections: ServerConnections,
     context: ProxyContext,
@@ -189,7 +199,7 @@ class ProxyHeaderBeforeTls implements ServerConnection {
         connections.delete(this);
         return;
       }
-      const negotiation = new Negotiation(address === '' ? from : address, true, connections, context);
+      const negotiation = new Negotiation(address === '' ? from : address, traits, connections, context);
       connections.replace(this, negotiation);
       // If the socket has read bytes beyond the header, only the socket can pass them on.
       const rest = socket.readableLength === 0 ? takeHandle(socket) : null;
