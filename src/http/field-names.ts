@@ -33,6 +33,8 @@ export const Field = {
   ALIAS: 24,
   /** An underscore alias of a framing field: some servers take it for the field itself. */
   FRAMING_ALIAS: 25,
+  AUTHORIZATION: 26,
+  WWW_AUTHENTICATE: 27,
 } as const;
 
 /** A set of fields: one bit for each `Field` number, all of which are below 32. */
@@ -80,6 +82,8 @@ const names: readonly (readonly [string, number])[] = [
   ['user-agent', Field.USER_AGENT],
   ['retry-after', Field.RETRY_AFTER],
   ['accept', Field.ACCEPT],
+  ['authorization', Field.AUTHORIZATION],
+  ['www-authenticate', Field.WWW_AUTHENTICATE],
 ];
 
 const HYPHEN = 45;

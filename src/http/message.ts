@@ -28,6 +28,8 @@ export interface RequestView extends FieldView {
   readonly protocol: 'websocket' | null;
   /** In bytes; 0 if there is no body, -1 if it is unknown until the body ends. */
   readonly bodyLength: number;
+  /** Whether its credentials authenticate the connection on which they are sent: see `isConnectionScheme`. */
+  readonly authenticatesConnection: boolean;
   /** The value of the last field with this `Field` number; null if there is none. */
   value(number: number): string | null;
 }
@@ -40,6 +42,8 @@ export interface ResponseView extends FieldView {
   /** In bytes; 0 if there is no body, -1 if it is unknown until the body ends. */
   readonly bodyLength: number;
   readonly hasRetryAfter: boolean;
+  /** Whether it asks for credentials that authenticate the connection: see `isConnectionScheme`. */
+  readonly authenticatesConnection: boolean;
 }
 
 /** Whether the `Connection` fields nominate this field (RFC 9110 section 7.6.1). */
@@ -61,6 +65,14 @@ export function joinedValues(view: FieldView, number: number): string | null {
     joined = joined === null ? view.fieldValue(field) : `${joined}, ${view.fieldValue(field)}`;
   }
   return joined;
+}
+
+/**
+ * Whether a value of `Authorization` or `WWW-Authenticate` has a scheme that authenticates the connection, and with it
+ * every later request there: NTLM, and Negotiate (RFC 4559 section 6).
+ */
+export function isConnectionScheme(value: string): boolean {
+  return /(?:^|,)[ \t]*(?:ntlm|negotiate)(?:[ \t,]|$)/i.test(value);
 }
 
 /** Whether an `Upgrade` field names a protocol, in any case. @param protocol in lower case. */

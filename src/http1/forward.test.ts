@@ -47,10 +47,10 @@ test('a request of another protocol has the same head as in HTTP/1', () => {
   ];
   for (const lines of cases) {
     const head = read(new RequestHead(), ...lines);
-    const { version, method, target, path, authority, protocol, bodyLength } = head;
+    const { version, method, target, path, authority, protocol, bodyLength, authenticatesConnection } = head;
     const value = (number: number): string | null => head.value(number);
     const view: RequestView = {
-      ...{ version, method, target, path, authority, protocol, bodyLength, value },
+      ...{ version, method, target, path, authority, protocol, bodyLength, authenticatesConnection, value },
       ...fieldsOf(head),
     };
     for (const keepAlive of [true, false]) {
@@ -72,8 +72,11 @@ test('a response of another protocol has the same head as in HTTP/1', () => {
   ];
   for (const lines of cases) {
     const head = read(new ResponseHead(), ...lines);
-    const { version, status, bodyLength, hasRetryAfter } = head;
-    const view: ResponseView = { version, status, bodyLength, hasRetryAfter, ...fieldsOf(head) };
+    const { version, status, bodyLength, hasRetryAfter, authenticatesConnection } = head;
+    const view: ResponseView = {
+      ...{ version, status, bodyLength, hasRetryAfter, authenticatesConnection },
+      ...fieldsOf(head),
+    };
     for (const versionMinor of [0, 1]) {
       const framing = clientFraming(head, versionMinor);
       assert.equal(clientFraming(view, versionMinor), framing);

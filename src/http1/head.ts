@@ -266,6 +266,11 @@ export interface ConnectionOptions {
   nominated: string[] | null;
 }
 
+/** Whether the value of a Transfer-Encoding field is `chunked`, the only coding that is supported. */
+export function isChunked(value: string): boolean {
+  return value === 'chunked' || value.toLowerCase() === 'chunked';
+}
+
 /**
  * Reads one `Connection` value into `options`. @returns false if it is not a list of tokens, or nominates a framing
  * field, which must never be removed (CVE-2026-26365).

@@ -1,12 +1,13 @@
 import type { ErrorCode } from '../base/errors.ts';
 import { CR, classOf, LF, SP, TARGET, TOKEN } from '../http/bytes.ts';
 import { Field } from '../http/field-names.ts';
-import { type HttpVersion, namesProtocol, type RequestView } from '../http/message.ts';
+import { type HttpVersion, isConnectionScheme, namesProtocol, type RequestView } from '../http/message.ts';
 import {
   type ConnectionOptions,
   Framing,
   Head,
   type HeadLimits,
+  isChunked,
   parseContentLength,
   readConnectionOptions,
 } from './head.ts';
@@ -43,6 +44,7 @@ export class RequestHead extends Head implements RequestView {
   takesTrailers = false;
   /** The protocol to which the client asks to switch, if it is supported. The handshake is not checked yet. */
   protocol: 'websocket' | null = null;
+  authenticatesConnection = false;
   /** Positions of fields for logs and debugging; -1 if absent. */
   refererField = -1;
   userAgentField = -1;
@@ -70,6 +72,7 @@ export class RequestHead extends Head implements RequestView {
     this.expectContinue = false;
     this.takesTrailers = false;
     this.protocol = null;
+    this.authenticatesConnection = false;
     this.refererField = -1;
     this.userAgentField = -1;
     this.debugField = -1;
@@ -228,13 +231,10 @@ export class RequestHead extends Head implements RequestView {
           this.contentLength = parseContentLength(this.fieldValue(field));
           if (this.contentLength < 0) return this.refuseMeaning('content length');
           break;
-        case Field.TRANSFER_ENCODING: {
+        case Field.TRANSFER_ENCODING:
           codings++;
-          const coding = this.fieldValue(field);
-          if (coding !== 'chunked' && coding.toLowerCase() !== 'chunked')
-            return this.refuseMeaning('transfer encoding');
+          if (!isChunked(this.fieldValue(field))) return this.refuseMeaning('transfer encoding');
           break;
-        }
         case Field.CONNECTION:
           options ??= { close: false, keepAlive: false, nominated: null };
           if (!readConnectionOptions(this.fieldValue(field), options)) return this.refuseMeaning('connection');
@@ -265,6 +265,9 @@ export class RequestHead extends Head implements RequestView {
           break;
         case Field.ACCEPT:
           this.acceptField = field;
+          break;
+        case Field.AUTHORIZATION:
+          if (isConnectionScheme(this.fieldValue(field))) this.authenticatesConnection = true;
           break;
       }
     }

@@ -1,7 +1,7 @@
 import { CR, classOf, HEX, LF, SP, VALUE } from '../http/bytes.ts';
 import { Field } from '../http/field-names.ts';
-import type { HttpVersion, ResponseView } from '../http/message.ts';
-import { type ConnectionOptions, Framing, Head, parseContentLength, readConnectionOptions } from './head.ts';
+import { type HttpVersion, isConnectionScheme, type ResponseView } from '../http/message.ts';
+import { type ConnectionOptions, Framing, Head, isChunked, parseContentLength, readConnectionOptions } from './head.ts';
 
 /** Offset of the status code in `HTTP/1.x nnn`. */
 const STATUS_OFFSET = 9;
@@ -20,6 +20,7 @@ export class ResponseHead extends Head implements ResponseView {
   /** Whether the backend allows another request on the connection. */
   keepAlive = true;
   hasRetryAfter = false;
+  authenticatesConnection = false;
   /** Whether the response is to a HEAD request; the reader sets it before `read`. */
   toHead = false;
 
@@ -31,6 +32,7 @@ export class ResponseHead extends Head implements ResponseView {
     this.contentLength = 0;
     this.keepAlive = true;
     this.hasRetryAfter = false;
+    this.authenticatesConnection = false;
   }
 
   get version(): HttpVersion {
@@ -97,19 +99,19 @@ export class ResponseHead extends Head implements ResponseView {
           this.contentLength = parseContentLength(this.fieldValue(field));
           if (this.contentLength < 0) return this.refuseMeaning('content length');
           break;
-        case Field.TRANSFER_ENCODING: {
+        case Field.TRANSFER_ENCODING:
           codings++;
-          const coding = this.fieldValue(field);
-          if (coding !== 'chunked' && coding.toLowerCase() !== 'chunked')
-            return this.refuseMeaning('transfer encoding');
+          if (!isChunked(this.fieldValue(field))) return this.refuseMeaning('transfer encoding');
           break;
-        }
         case Field.CONNECTION:
           options ??= { close: false, keepAlive: false, nominated: null };
           if (!readConnectionOptions(this.fieldValue(field), options)) return this.refuseMeaning('connection');
           break;
         case Field.RETRY_AFTER:
           this.hasRetryAfter = true;
+          break;
+        case Field.WWW_AUTHENTICATE:
+          if (isConnectionScheme(this.fieldValue(field))) this.authenticatesConnection = true;
           break;
       }
     }

@@ -39,6 +39,11 @@ export class Attempt implements StreamWaiter, ResponseSink {
 
   /** Asks for a stream. @param onNewConnection because a kept one had just been closed. */
   start(onNewConnection: boolean): void {
+    const bound = onNewConnection ? null : this.exchange.boundStream(this.backend);
+    if (bound !== null) {
+      this.onStream(bound);
+      return;
+    }
     const isSafe = isIdempotent(this.exchange.method);
     this.origin?.acquire(this, onNewConnection ? 0 : isSafe ? Number.POSITIVE_INFINITY : nonIdempotentIdleMsMax);
   }
@@ -100,6 +105,10 @@ export class Attempt implements StreamWaiter, ResponseSink {
 
   onFlush(): void {
     if (!this.exchange.flushResponse()) this.stream?.pauseResponse();
+  }
+
+  onBound(stream: BackendStream): void {
+    this.exchange.onBound(stream, this.backend);
   }
 
   onEnd(trailers: FieldLines | null): void {

@@ -25,6 +25,8 @@ export interface StreamWaiter {
 export interface BackendStream {
   /** Whether the connection has served before: if so, its end may be unrelated to this request. */
   readonly reused: boolean;
+  /** After `ResponseSink.onBound`: whether it can still take a request. */
+  readonly isFree: boolean;
   /** Queues the head. The caller then sends what it has of the body, and flushes. */
   start(sink: ResponseSink, request: RequestView, edits: FieldEdits): void;
   sendData(bytes: Buffer, start: number, end: number): void;
@@ -47,6 +49,11 @@ export interface ResponseSink {
   onData(bytes: Buffer, start: number, end: number): void;
   /** All views of one read have been passed on: flush what they produced. */
   onFlush(): void;
+  /**
+   * The backend authenticates the connection, so that it must serve no other client. `onEnd` follows; then the stream is
+   * free for the client's next request. Its owner ends it by `cancel`.
+   */
+  onBound(stream: BackendStream): void;
   /** The response is complete. The stream has already released its sink. */
   onEnd(trailers: FieldLines | null): void;
   /** The backend switched protocols, as requested: from now on the stream is one end of a tunnel. */

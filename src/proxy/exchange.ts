@@ -19,7 +19,7 @@ import { type LocalReply, localReplyFor, retriesDisabled, retriesUsedUp } from '
 import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
-import type { RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
+import type { BoundStream, RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
 
 /**
  * One request and its response: finds the frontend, attempts its backends in turn as long as that is safe, passes the
@@ -354,7 +354,30 @@ export class Exchange implements RequestSink, EndedExchange {
     if (!this.ended && !this.requestComplete && this.attempt?.isSending !== true) this.stream.pauseRequest();
   }
 
+  /** The client's own connection to the backend, if it is free; null if there is none. */
+  boundStream(backend: Backend): BackendStream | null {
+    const { bound } = this.stream;
+    return bound !== null && bound.backend.url === backend.url && this.isOwn(bound) ? bound.stream : null;
+  }
+
+  /** The response has authenticated the connection to the backend: it serves this client connection from now on. */
+  onBound(stream: BackendStream, backend: Backend): void {
+    const { bound } = this.stream;
+    if (this.frontend === null) return;
+    this.stream.bound = { pattern: this.frontend.pattern, backend, stream };
+    if (bound !== null && bound.stream !== stream) bound.stream.cancel();
+  }
+
+  private isOwn({ pattern, stream }: BoundStream): boolean {
+    return pattern === this.frontend?.pattern && stream.isFree;
+  }
+
   private choose(frontend: Frontend): Backend | null {
+    const { bound } = this.stream;
+    if (bound !== null && this.tried === null && this.isOwn(bound)) {
+      const backend = frontend.backends.find(({ url }) => url === bound.backend.url);
+      if (backend !== undefined) return backend;
+    }
     return this.policy.selector.choose(frontend, this.request, this.tried, this.context.clock.epochMs());
   }
 

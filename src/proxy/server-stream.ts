@@ -1,7 +1,9 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 import type { RequestView, ResponseView } from '../http/message.ts';
+import type { Backend } from '../routing/backend.ts';
 import type { ByteStream } from '../sockets/byte-socket.ts';
+import type { BackendStream } from './backend-stream.ts';
 import type { Peer } from './client-identity.ts';
 import type { LocalReply } from './local-reply.ts';
 
@@ -14,6 +16,8 @@ export interface ServerStream {
   readonly peer: Peer;
   /** Bytes queued for the client so far in this response, heads included. */
   readonly bytesSent: number;
+  /** The backend connection that serves only this client connection, and ends with it; null for none. */
+  bound: BoundStream | null;
   sendInformational(response: ResponseView): void;
   /** Queues the head of a backend's response. @param added further fields; null for none. */
   sendHead(response: ResponseView, added: FieldLines | null): void;
@@ -32,6 +36,14 @@ export interface ServerStream {
   openTunnel(response: ResponseView, added: FieldLines | null): TunnelEndpoint;
   /** The exchange has ended and no longer needs the stream. */
   release(): void;
+}
+
+/** A stream on a connection that the backend has authenticated for one client. */
+export interface BoundStream {
+  /** The host pattern that it is for. */
+  readonly pattern: string;
+  readonly backend: Backend;
+  readonly stream: BackendStream;
 }
 
 /** One end of a tunnel, as handed over by a stream. */

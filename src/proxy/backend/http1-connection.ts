@@ -48,6 +48,8 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private informationalResponses = 0;
   private responded = false;
   private hasLeftPool = false;
+  /** The backend authenticates the connection, for the client that it serves now. */
+  private isBound = false;
 
   /** @param socket connected; the caller hands it over. */
   constructor(pool: Http1Pool, socket: ByteSocket, context: ProxyContext) {
@@ -66,7 +68,13 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     return this.state === IN_BODY && this.sink !== null;
   }
 
+  get isFree(): boolean {
+    return this.state === IDLE && !this.socket.isClosed;
+  }
+
   start(sink: ResponseSink, request: RequestView, edits: FieldEdits): void {
+    if (this.isBound) this.pool.leavesBound(this);
+    if (request.authenticatesConnection) this.isBound = true;
     invariant(this.sink === null && this.state !== CLOSED, 'a stream starts on a connection that is free');
     this.sink = sink;
     this.state = AWAITING;
@@ -77,7 +85,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.webSocketKey = request.protocol === 'websocket' ? keyOf(request) : null;
     this.response.reset();
     this.response.toHead = request.method === 'HEAD';
-    this.socket.append(requestHeadText(request, edits, this.context.settings.backendKeepAlive));
+    this.socket.append(requestHeadText(request, edits, this.keepsAlive));
     this.expectResponse();
   }
 
@@ -135,6 +143,12 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.state = IDLE;
     this.idleSinceMs = this.context.clock.monotonicMs();
     this.deadlineMs = this.idleSinceMs + this.context.settings.backendIdleMs;
+  }
+
+  /** Authentication of a connection needs a connection that lasts. */
+  private get keepsAlive(): boolean {
+    const { backendIdleMs, backendKeepAlive } = this.context.settings;
+    return this.isBound || (backendKeepAlive && backendIdleMs > 0);
   }
 
   onConnected(): void {}
@@ -238,6 +252,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.partialHead.clear();
     this.state = IN_BODY;
     this.body.start(response.framing, response.contentLength);
+    if (response.authenticatesConnection) this.isBound = true;
     this.sink?.onHead(response);
     this.readBody(bytes, at, end);
   }
@@ -283,13 +298,26 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
       response.keepAlive &&
       this.requestSent &&
       body.framing !== Framing.CLOSE &&
-      this.context.settings.backendKeepAlive &&
-      this.context.settings.backendIdleMs > 0 &&
+      this.keepsAlive &&
       !this.context.draining &&
       !this.socket.isClosed;
-    if (reusable) this.pool.giveBack(this);
-    else this.destroy();
+    if (!reusable) {
+      this.destroy();
+    } else if (this.isBound) {
+      this.stayBound();
+      sink.onBound(this);
+    } else {
+      this.pool.giveBack(this);
+    }
     sink.onEnd(body.trailers === null ? null : new FieldLines(body.trailers.forwardable));
+  }
+
+  /** Waits for the next request of the same client, whose connection ends this one. */
+  private stayBound(): void {
+    this.state = IDLE;
+    this.reused = true;
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.pool.staysBound(this);
   }
 
   private fail(code: ErrorCode, detail: string): void {

@@ -21,6 +21,8 @@ export class Http1Pool implements Origin {
   private readonly onEmpty: (pool: Http1Pool) => void;
   /** Last in, first out: the connections in use stay warm, and the others reach their idle limit. */
   private readonly idle: Http1BackendConnection[] = [];
+  /** Idle connections that belong to a client connection, longest idle first. They are not for others. */
+  private readonly bound: Http1BackendConnection[] = [];
   private readonly dials: Dial[] = [];
   private readonly queue: QueuedRequest[] = [];
   /** Connections that are dialing, idle or in use. */
@@ -53,9 +55,10 @@ export class Http1Pool implements Origin {
       this.connect(waiter);
       return;
     }
-    const oldest = idle.shift();
+    // One that is too old to be trusted with this request; or a client that is idle has to authenticate again.
+    const oldest = idle.shift() ?? this.bound.shift();
     if (oldest !== undefined) {
-      // The pool is full, but one connection is idle, if too old to be trusted with this request: replaces it.
+      // The pool is full: replaces an idle connection.
       this.connect(waiter);
       oldest.destroy();
       return;
@@ -102,10 +105,26 @@ export class Http1Pool implements Origin {
     this.idle.push(connection);
   }
 
+  /** The connection has ended an exchange cleanly, and waits for the next of the same client. */
+  staysBound(connection: Http1BackendConnection): void {
+    const next = this.leaveQueue(0);
+    this.bound.push(connection);
+    if (next === null) return;
+    this.connect(next.waiter);
+    this.bound.shift()?.destroy();
+  }
+
+  /** A bound connection gets its next request. */
+  leavesBound(connection: Http1BackendConnection): void {
+    const at = this.bound.indexOf(connection);
+    if (at >= 0) this.bound.splice(at, 1);
+  }
+
   /** The connection, in any state, has closed or is about to. Called once for each. */
   closed(connection: Http1BackendConnection): void {
     const at = this.idle.lastIndexOf(connection);
     if (at >= 0) this.idle.splice(at, 1);
+    this.leavesBound(connection);
     this.placeFreed();
   }
 

@@ -156,6 +156,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.partialHead.clear();
     this.connections.delete(this);
     this.exchange?.onAborted('CLIENT_GONE', error?.code ?? 'closed');
+    this.releaseBound();
   }
 
   onDeadline(): void {
@@ -200,6 +201,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.exchange = null;
     this.state = CLOSED;
     this.context.deadlines.remove(this);
+    this.releaseBound();
     return { stream: this.socket, received: this.partialHead.take(), hasEnded: this.clientEnded };
   }
 
@@ -387,6 +389,12 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     }
     this.socket.end();
     this.resume();
+  }
+
+  /** Ends the backend connection that serves only this client, unless an exchange or a tunnel is using it. */
+  private releaseBound(): void {
+    const { bound } = this.stream;
+    if (bound?.stream.isFree) bound.stream.cancel();
   }
 
   /** Ends the exchange and the connection at once, with whatever the client has pipelined. */

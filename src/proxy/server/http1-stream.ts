@@ -9,7 +9,7 @@ import type { ByteSocket } from '../../sockets/byte-socket.ts';
 import type { Peer } from '../client-identity.ts';
 import type { ProxyContext } from '../context.ts';
 import { type LocalReply, localReplyText } from '../local-reply.ts';
-import type { ServerStream, TunnelEndpoint } from '../server-stream.ts';
+import type { BoundStream, ServerStream, TunnelEndpoint } from '../server-stream.ts';
 
 /** The connection that a stream belongs to. */
 interface StreamConnection {
@@ -31,6 +31,7 @@ export class Http1Stream implements ServerStream {
   readonly peer: Peer;
   /** Whether the response waits for the client to read. */
   isBlocked = false;
+  bound: BoundStream | null = null;
   private readonly context: ProxyContext;
   private readonly connection: StreamConnection;
   private readonly socket: ByteSocket;
