@@ -104,7 +104,7 @@ function errorTable(): string {
     `\`${name}\``,
     source,
     resend,
-    marks ? 'yes' : '',
+    marks === 'never' ? '' : marks,
     summary,
   ]);
   return table(['code', 'source', 'sent again', 'marks', 'meaning'], rows);

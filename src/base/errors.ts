@@ -10,6 +10,9 @@ type ErrorSource = 'client' | 'backend' | 'store' | 'operator' | 'internal';
  */
 type Resend = 'never' | 'unsent' | 'idempotent';
 
+/** Whether one such failure marks the backend dead, or only a share of failures does (`MarkingRule`). */
+type Marks = 'never' | 'at once' | 'by share';
+
 /** Everything the program knows about an error code. This table is the only place for it. */
 interface ErrorKind {
   readonly source: ErrorSource;
@@ -20,8 +23,8 @@ interface ErrorKind {
   /** Body of the local reply if there is no page, and value of `x-debug-error`: Hipache 0.4's text if it had one. */
   readonly text: string;
   readonly resend: Resend;
-  /** Whether it can mark the backend dead; see `marksBackend` in proxy/failure.ts. */
-  readonly marks: boolean;
+  /** How it marks the backend dead; see `markingOf` in proxy/failure.ts. */
+  readonly marks: Marks;
   /** Exit code of a command or of the program. */
   readonly exitCode: number;
   /** One sentence for the reference page. */
@@ -98,31 +101,31 @@ const kinds = {
     502,
     'backend refused the connection',
     'The backend refused the connection or cannot be reached.',
-    { resend: 'unsent', marks: true },
+    { resend: 'unsent', marks: 'at once' },
   ),
   BACKEND_CONNECT_TIMEOUT: backend(
     504,
     'backend did not accept the connection in time',
     'The backend did not accept the connection within `limits.connectTimeoutSeconds`.',
-    { resend: 'unsent', marks: true },
+    { resend: 'unsent', marks: 'at once' },
   ),
   BACKEND_TLS: backend(
     502,
     'backend cannot be trusted',
     'The TLS handshake with the backend failed: its certificate is not trusted, or names another host.',
-    { resend: 'unsent', marks: true },
+    { resend: 'unsent', marks: 'at once' },
   ),
   BACKEND_RESET: backend(
     502,
     'backend closed the connection',
     'The backend closed the connection before it had responded.',
-    { resend: 'idempotent', marks: true },
+    { resend: 'idempotent', marks: 'at once' },
   ),
   BACKEND_TIMEOUT: backend(
     504,
     'backend did not respond in time',
     'The backend sent nothing for `server.tcpTimeout` while a response was due.',
-    { resend: 'idempotent', marks: true },
+    { resend: 'never', marks: 'by share' },
   ),
   BACKEND_RESPONSE_INVALID: backend(
     502,
@@ -187,7 +190,7 @@ export class HipacheError extends Error {
 }
 
 function ofProcess(source: ErrorSource, summary: string, exitCode: number = exitCodes.failed): ErrorKind {
-  return { source, endsRequests: false, status: null, text: '', resend: 'never', marks: false, exitCode, summary };
+  return { source, endsRequests: false, status: null, text: '', resend: 'never', marks: 'never', exitCode, summary };
 }
 
 function operator(summary: string, exitCode?: number): ErrorKind {
@@ -199,7 +202,7 @@ function ofRequest(
   status: number | null,
   text: string,
   summary: string,
-  { resend = 'never', marks = false }: BackendRule = {},
+  { resend = 'never', marks = 'never' }: BackendRule = {},
 ): ErrorKind {
   return { source, endsRequests: true, status, text, resend, marks, exitCode: exitCodes.failed, summary };
 }

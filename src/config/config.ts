@@ -58,7 +58,7 @@ export interface Config {
 
 const storeTtlSecondsDefault = 1;
 
-type OptionalInFile = 'accessLog' | 'accessLogFormat' | 'logLevel' | 'logFormat' | 'httpKeepAlive';
+type OptionalInFile = 'accessLog' | 'accessLogFormat' | 'logLevel' | 'logFormat' | 'httpKeepAlive' | 'deadBackendRule';
 
 /** Circumstances besides the file on which defaults depend. */
 export interface Environment {
@@ -93,6 +93,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       accessLog: server.accessLog ?? (environment.hasFile ? '/var/log/hipache/access.log' : '-'),
       accessLogFormat: server.accessLogFormat ?? 'hipache',
       httpKeepAlive: server.httpKeepAlive ?? !environment.hasFile,
+      deadBackendRule: server.deadBackendRule ?? (environment.hasFile ? 'first' : 'share'),
     },
     http: { bind: http },
     https: {

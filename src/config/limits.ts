@@ -52,6 +52,10 @@ export const limitsSection = z.object({
     unit: 'bytes',
     description: 'Up to this length, a request body is kept so that the request can be resent to another backend.',
   }),
+  retrySeconds: seconds(0, 86_400, 30, {
+    source: 'new',
+    description: 'How long after its start a request may be sent to another backend. After that, its failure is final.',
+  }),
   retryBudgetPercent: wholeNumber(0, 100, 20, {
     source: 'new',
     unit: 'percent',

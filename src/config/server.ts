@@ -64,12 +64,33 @@ export const serverSection = z.object({
   }),
   deadBackendOn500: trueOrFalse(true, {
     source: '0.4',
-    description: 'Whether a 500 also marks the backend dead, as 501 and above do.',
+    description: 'Whether a 500 counts as a failure of the backend. It marks by its share of the requests only.',
+  }),
+  deadBackendRule: oneOf(['share', 'first'], {
+    source: 'new',
+    description:
+      'When 502, 503, 504 and time-outs mark a backend dead: "share", if they are enough of its recent requests; "first", at the first one, as in Hipache 0.4.',
+    default: '"first"; without a file "share"',
+  }),
+  deadBackendFailuresMin: wholeNumber(1, 1_000_000, 5, {
+    source: 'new',
+    unit: 'failures',
+    description: 'For the share: failures within the last 5 to 10 seconds, in one worker, below which none marks.',
+  }),
+  deadBackendFailurePercent: wholeNumber(1, 100, 50, {
+    source: 'new',
+    unit: 'percent',
+    description: 'For the share: the part of the requests of that time that must have failed.',
   }),
   retryOnError: wholeNumber(0, 100, 3, {
     source: '0.4',
     unit: 'retries',
     description: 'How often a failed request is retried if that is safe. 0: never.',
+  }),
+  retryOnTimeout: trueOrFalse(false, {
+    source: 'new',
+    description:
+      'Whether an idempotent request is retried on another backend if one does not respond within `server.tcpTimeout`. Hipache 0.4 does that: a slow request then runs on every backend.',
   }),
   httpKeepAlive: key(z.boolean().optional(), {
     source: '0.4',

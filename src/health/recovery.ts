@@ -9,7 +9,7 @@ import { type ProbeResult, probe } from './probe.ts';
 export interface MarkStore {
   readonly routes: { read(patterns: readonly string[]): Promise<readonly (MarkedRoute | null)[]> };
   readonly marks: {
-    write(pattern: string, url: string, mark: DownMark): Promise<void>;
+    write(pattern: string, url: string, mark: DownMark): Promise<unknown>;
     remove(pattern: string, url: string): Promise<void>;
   };
 }

@@ -12,7 +12,9 @@ const policy: HostPolicy = {
   retryBudget: defaultRetryBudget,
   retryBodyBytesMax: 0,
   downMs: 0,
-  downOn500: false,
+  retryForMs: 30_000,
+  retryTimeouts: false,
+  marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
 };
 
 test('a host is admitted up to its limits; tunnels have a separate one', () => {

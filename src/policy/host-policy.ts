@@ -1,4 +1,5 @@
 import type { FrontendLoad } from '../routing/frontend.ts';
+import type { MarkingRule } from '../routing/health.ts';
 import type { RetryBudgetLimits } from '../routing/retry-budget.ts';
 import type { Selector } from '../routing/selector.ts';
 
@@ -12,13 +13,16 @@ export interface HostPolicy {
   readonly tunnelsMax: number;
   /** Retries of one request; 0 disables them. */
   readonly retriesMax: number;
+  /** How long after its start a request may be sent to another backend, in ms. */
+  readonly retryForMs: number;
+  /** Whether an idempotent request is also retried after the backend did not respond in time. */
+  readonly retryTimeouts: boolean;
   readonly retryBudget: RetryBudgetLimits;
   /** Largest request body kept for a retry, in bytes. */
   readonly retryBodyBytesMax: number;
   /** How long a dead mark lasts, in ms; 0: backends are never marked. */
   readonly downMs: number;
-  /** Whether a response with status 500 marks its backend. */
-  readonly downOn500: boolean;
+  readonly marking: MarkingRule;
 }
 
 /** Why the host may not have another request or tunnel; empty if it may. */

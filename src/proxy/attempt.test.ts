@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { get, Rig, response } from '../../test/helpers/rig.ts';
+import { testSettings } from '../../test/helpers/test-proxy.ts';
 import { until } from '../../test/helpers/until.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { RouteSource } from './route-source.ts';
+
+const marking = { ...testSettings.marking, byFirst: true };
 
 /** A proxy whose routes throw when a backend is to be marked. */
 async function start(t: TestContext, urls: readonly string[], inactivityMs = 60_000): Promise<Rig> {
@@ -15,7 +18,7 @@ async function start(t: TestContext, urls: readonly string[], inactivityMs = 60_
       throw new Error('broken');
     },
   };
-  return Rig.start(t, { routes, random: () => 0, settings: { inactivityMs } });
+  return Rig.start(t, { routes, random: () => 0, settings: { inactivityMs, marking } });
 }
 
 /** The exchange has ended, and nothing of it is left. */

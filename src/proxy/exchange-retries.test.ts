@@ -3,7 +3,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { DeafBackend } from '../../test/helpers/deaf-backend.ts';
 import type { BackendPeer } from '../../test/helpers/raw-backend.ts';
 import { get, Rig, request, response } from '../../test/helpers/rig.ts';
-import type { TestSettings } from '../../test/helpers/test-proxy.ts';
+import { type TestSettings, testSettings, trusted } from '../../test/helpers/test-proxy.ts';
 import { until } from '../../test/helpers/until.ts';
 
 /** Nothing ever listens on these. */
@@ -263,22 +263,58 @@ describe('an idempotent request whose connection ends before a response is retri
     client.send('world');
     await client.expect('two got helloworld');
   });
+});
 
-  test('after a timeout: the next backend is asked, and the silent one marked', async (t) => {
+describe('a request that a backend does not respond to in time', () => {
+  const settings = { inactivityMs: 300, marking: { ...testSettings.marking, byFirst: true } };
+
+  test('gets 504 and is not done again elsewhere; one is no reason for a mark', async (t) => {
+    const { rig, one, two } = await startPair(t, () => {}, { inactivityMs: 300 });
+    const client = await rig.send(get('/'));
+    await client.expect('backend did not respond in time');
+    assert.deepEqual(client.statuses, [504]);
+    assert.deepEqual([one.peers.length, two.peers.length], [1, 0]);
+    assert.deepEqual(rig.proxy.marks, []);
+    await (await one.peer()).untilClosed();
+  });
+
+  test('marks its backend where the first failure does', async (t) => {
+    const { rig, one } = await startPair(t, () => {}, settings);
+    const client = await rig.send(get('/'));
+    await client.expect('backend did not respond in time');
+    assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_TIMEOUT' }]);
+  });
+
+  test('marks its backend once enough of them fail', async (t) => {
     const { rig, one } = await startPair(t, () => {}, { inactivityMs: 300 });
+    for (let count = 0; count < 5; count++) {
+      assert.deepEqual(rig.proxy.marks, []);
+      await (await rig.send(get('/'))).expect('504');
+    }
+    assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_TIMEOUT' }]);
+  });
+
+  test('is done again by another backend if the option says so', async (t) => {
+    const { rig, one } = await startPair(t, () => {}, { ...settings, retryTimeouts: true });
     const client = await rig.send(get('/'));
     await client.expect('two got ');
     assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_TIMEOUT' }]);
     await (await one.peer()).untilClosed();
   });
 
-  test('but a POST gets 504 after a timeout', async (t) => {
-    const { rig, one, two } = await startPair(t, () => {}, { inactivityMs: 300 });
+  test('even then, a POST is not', async (t) => {
+    const { rig, one, two } = await startPair(t, () => {}, { ...settings, retryTimeouts: true });
     const client = await rig.send(request('POST / HTTP/1.1'));
     await client.expect('backend did not respond in time');
+    assert.deepEqual([one.peers.length, two.peers.length], [1, 0]);
+  });
+
+  test('nor is any request whose time for retries is over', async (t) => {
+    const { rig, two } = await startPair(t, () => {}, { ...settings, retryTimeouts: true, retryForMs: 100 });
+    const client = await rig.send(get('/'));
+    await client.expect('Reached max retries limit');
     assert.deepEqual(client.statuses, [504]);
     assert.equal(two.peers.length, 0);
-    assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'BACKEND_TIMEOUT' }]);
   });
 });
 
@@ -343,36 +379,73 @@ describe('a kept connection that the backend has ended meanwhile', () => {
   });
 });
 
-describe('the status of a response marks its backend', () => {
-  const cases: readonly [string, string[], boolean, string | null][] = [
-    ['404 Not Found', [], true, null],
-    ['499 Odd', [], true, null],
-    ['500 Oh', [], true, 'status 500'],
-    ['500 Oh', [], false, null],
-    ['501 No', [], false, 'status 501'],
-    ['502 Bad', [], true, 'status 502'],
-    ['503 Busy', [], true, 'status 503'],
-    ['503 Maintenance', ['Retry-After: 120'], true, null],
-    ['500 Oh', ['Retry-After: 120'], true, 'status 500'],
-    ['504 Late', [], false, 'status 504'],
-    ['599 Odd', [], false, 'status 599'],
-    ['600 Odd', [], false, null],
+describe('the status of a response', () => {
+  const cases: readonly [string, string[], boolean, boolean][] = [
+    ['404 Not Found', [], true, false],
+    ['500 Oh', [], true, false],
+    ['501 No', [], true, false],
+    ['502 Bad', [], true, true],
+    ['503 Busy', [], true, true],
+    ['503 Maintenance', ['Retry-After: 120'], true, false],
+    ['504 Late', [], true, true],
+    ['505 Version', [], true, false],
+    ['507 Full', [], true, false],
+    ['511 Login', [], true, false],
+    ['599 Odd', [], true, false],
+    ['502 Bad', [], false, false],
   ];
-  for (const [status, lines, downOn500, reason] of cases) {
-    const how = `${status}${lines.length > 0 ? ' with Retry-After' : ''}, downOn500 ${downOn500}`;
-    test(`${how}: ${reason === null ? 'no mark' : 'marked'}, and the client gets it unchanged`, async (t) => {
-      const rig = await startRig(t, { downOn500 });
+  for (const [status, lines, byFirst, marks] of cases) {
+    const how = `${status}${lines.length > 0 ? ' with Retry-After' : ''}, by ${byFirst ? 'the first' : 'share'}`;
+    test(`${how}: ${marks ? 'one marks its backend' : 'one does not mark'}, and the client gets it unchanged`, async (t) => {
+      const rig = await startRig(t, { marking: { ...testSettings.marking, byFirst } });
       const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
       one.serve(() => response('one', status, ...lines));
       two.serve(() => response('two'));
       const client = await rig.send(get('/1'));
       await client.expect('one');
       client.send(get('/2'));
-      await client.expect(reason === null ? /one.*one/s : 'two');
-      assert.deepEqual(rig.proxy.marks, reason === null ? [] : [{ url: one.url, reason }]);
+      await client.expect(marks ? 'two' : /one.*one/s);
+      assert.deepEqual(rig.proxy.marks, marks ? [{ url: one.url, reason: `status ${status.slice(0, 3)}` }] : []);
       assert.equal(rig.proxy.dataPlane.counters.retries, 0);
     });
   }
+
+  test('marks once enough of the requests have failed', async (t) => {
+    const rig = await startRig(t, {});
+    const [one, two] = rig.backends as [Rig['backend'], Rig['backend']];
+    one.serve(() => response('one', '500 Oh'));
+    two.serve(() => response('two'));
+    const client = await rig.send(get('/').repeat(5));
+    await client.expect(/(one.*){5}/s);
+    assert.deepEqual(rig.proxy.marks, [{ url: one.url, reason: 'status 500' }]);
+    client.send(get('/'));
+    await client.expect('two');
+  });
+
+  test('that one of several clients provokes does not mark, however often', async (t) => {
+    const rig = await startRig(t, { trustedProxies: trusted('127.0.0.1') });
+    const [one] = rig.backends as [Rig['backend'], Rig['backend']];
+    one.serve(({ startLine }) => response('one', startLine.includes('bad') ? '500 Oh' : '200 OK'));
+    const client = await rig.send(get('/', 'X-Forwarded-For: 198.51.100.1'));
+    client.send(get('/bad', 'X-Forwarded-For: 198.51.100.2').repeat(20));
+    await client.expect(/(one.*){21}/s);
+    assert.deepEqual(rig.proxy.marks, []);
+    client.send(get('/bad', 'X-Forwarded-For: 198.51.100.3'));
+    await until('the mark', () => rig.proxy.marks.length === 1);
+  });
+
+  test('501 by requests with unknown methods never marks', async (t) => {
+    const rig = await startRig(t, {});
+    for (const backend of rig.backends) {
+      backend.serve(({ startLine }) =>
+        startLine.startsWith('FOO') ? response('x', '501 No') : response(`at ${backend.port}`),
+      );
+    }
+    for (let client = 0; client < 3; client++) {
+      await (await rig.send(request('FOO / HTTP/1.1').repeat(20))).expect(/(501.*){20}/s);
+    }
+    assert.deepEqual(rig.proxy.marks, []);
+  });
 
   test('but never the only backend', async (t) => {
     const rig = await startRig(t, {}, 1);

@@ -7,14 +7,14 @@ import { isIdempotent } from '../http/methods.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
-import { isMarkingStatus } from '../routing/health.ts';
+import { type Marking, markingOfStatus } from '../routing/health.ts';
 import { normaliseHost } from '../routing/host.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
 import { clientAddress, identityEdits } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
 import { debugFields } from './debug-fields.ts';
-import { type Failure, isStale, marksBackend, maySendAgain } from './failure.ts';
+import { type Failure, isStale, markingOf, maySendAgain } from './failure.ts';
 import { type LocalReply, localReplyFor, retriesDisabled, retriesUsedUp } from './local-reply.ts';
 import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
@@ -143,9 +143,8 @@ export class Exchange implements RequestSink, EndedExchange {
     this.responseStarted = true;
     this.status = status;
     this.replayBuffer = null;
-    if (status >= 500 && isMarkingStatus(status, response.hasRetryAfter, this.policy.downOn500)) {
-      this.mark(backend, `status ${status}`);
-    }
+    const marking = status < 500 ? 'never' : markingOfStatus(status, response.hasRetryAfter, this.policy.marking);
+    this.judge(backend, marking, `status ${status}`);
     this.stream.sendHead(response, this.debugFields(backend, null));
   }
 
@@ -183,9 +182,11 @@ export class Exchange implements RequestSink, EndedExchange {
       return;
     }
     this.backend = null;
-    if (marksBackend(failure, this.requestComplete)) this.mark(backend, failure.code);
+    const { marking, retryTimeouts } = this.policy;
+    const verdict = markingOf(failure, this.requestComplete, marking.byFirst);
+    if (verdict !== 'never') this.judge(backend, verdict, failure.code);
     const isWhole = this.replayBuffer === null || this.replayBuffer.isWhole;
-    if (!isWhole || !maySendAgain(failure, isIdempotent(this.method))) {
+    if (!isWhole || !maySendAgain(failure, isIdempotent(this.method), retryTimeouts)) {
       this.fail(failure.code, failure.detail, backend);
       return;
     }
@@ -197,7 +198,7 @@ export class Exchange implements RequestSink, EndedExchange {
     }
     const refusal = this.reserveRetry(backend);
     if (refusal !== null) {
-      this.fail(failure.code, failure.detail, backend, errorKind(failure.code).marks ? refusal : undefined);
+      this.fail(failure.code, failure.detail, backend, errorKind(failure.code).marks === 'never' ? undefined : refusal);
       return;
     }
     this.context.counters.retries++;
@@ -387,6 +388,7 @@ export class Exchange implements RequestSink, EndedExchange {
     invariant(frontend !== null, 'an attempt has a frontend');
     if (policy.retriesMax === 0) return retriesDisabled;
     if (this.attempts > policy.retriesMax) return retriesUsedUp;
+    if (this.context.clock.monotonicMs() - this.startMs > policy.retryForMs) return retriesUsedUp;
     this.tried ??= [];
     this.tried.push(failed);
     if (this.choose(frontend) === null) return retriesUsedUp;
@@ -414,9 +416,13 @@ export class Exchange implements RequestSink, EndedExchange {
     }
   }
 
-  private mark(backend: Backend, reason: string): void {
+  /** Counts a response or failure of the backend, and marks it dead if that is due. */
+  private judge(backend: Backend, marking: Marking, reason: string): void {
     const { frontend, policy } = this;
-    if (frontend === null || policy.downMs === 0) return;
+    if (frontend === null) return;
+    backend.countOutcome(this.context.clock.monotonicMs(), this.clientAddress, marking !== 'never');
+    if (marking === 'never' || policy.downMs === 0) return;
+    if (marking === 'by share' && backend.outcomes?.isFailing(policy.marking) !== true) return;
     this.context.routes.markDown(frontend, backend, reason, policy.downMs);
   }
 

@@ -1,4 +1,5 @@
 import { type ErrorCode, errorKind } from '../base/errors.ts';
+import type { Marking } from '../routing/health.ts';
 
 /** How far an attempt got before it failed: nothing sent, request sent, or part of a response received. */
 type Progress = 'unsent' | 'sent' | 'responded';
@@ -12,8 +13,13 @@ export interface Failure {
   readonly progress: Progress;
 }
 
-/** Whether the failure allows the same request to be sent again. @param idempotent whether its method is. */
-export function maySendAgain({ code, progress }: Failure, idempotent: boolean): boolean {
+/**
+ * Whether the failure allows the same request to be sent again.
+ * @param idempotent whether its method is.
+ * @param retryTimeouts whether a backend that did not respond in time is a reason too.
+ */
+export function maySendAgain({ code, progress }: Failure, idempotent: boolean, retryTimeouts: boolean): boolean {
+  if (code === 'BACKEND_TIMEOUT') return retryTimeouts && progress !== 'responded' && idempotent;
   switch (errorKind(code).resend) {
     case 'unsent':
       return progress === 'unsent';
@@ -25,14 +31,17 @@ export function maySendAgain({ code, progress }: Failure, idempotent: boolean): 
 }
 
 /**
- * Whether the failure marks its backend dead. The end of a kept connection may be unrelated to this request, so it says
- * nothing about the backend. Nor does a reset while the body was being sent: a client that sends too much must not mark
- * the backend for everybody.
+ * Judges the backend by a failure. The end of a kept connection may be unrelated to this request, so it says
+ * nothing. Nor does a reset while the body was being sent: a client that sends too much must not mark the backend for
+ * everybody.
  * @param complete whether the client's request had been read completely.
+ * @param byFirst whether one time-out marks: see `MarkingRule`.
  */
-export function marksBackend(failure: Failure, complete: boolean): boolean {
-  if (!errorKind(failure.code).marks || isStale(failure)) return false;
-  return failure.code !== 'BACKEND_RESET' || complete;
+export function markingOf(failure: Failure, complete: boolean, byFirst: boolean): Marking {
+  const { code } = failure;
+  if (isStale(failure) || (code === 'BACKEND_RESET' && !complete)) return 'never';
+  const { marks } = errorKind(code);
+  return marks === 'by share' && byFirst ? 'at once' : marks;
 }
 
 /** Whether a kept connection ended before any byte of a response: the backend closed it as it was being reused. */

@@ -1,4 +1,4 @@
-import type { Backend, DownMark } from '../routing/backend.ts';
+import { type Backend, type DownMark, markReported } from '../routing/backend.ts';
 import type { MarkCollection } from '../stores/contract.ts';
 
 /** Marks that are written at the same time. */
@@ -54,9 +54,9 @@ export class MarkQueue {
   private write(pattern: string, backend: Backend, mark: DownMark): void {
     this.underWay++;
     Promise.try(() => this.marks.write(pattern, backend.url, mark))
-      .then(() => {
+      .then((isKept) => {
         // A later mark has its own acknowledgement.
-        if (backend.down === mark) backend.markSharedAt = this.nextSequence();
+        if (backend.down === mark) backend.markSharedAt = isKept ? this.nextSequence() : markReported;
       })
       .catch(this.onError)
       .finally(() => {

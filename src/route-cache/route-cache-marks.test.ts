@@ -99,3 +99,28 @@ test('marks that wait are bounded', async () => {
   assert.equal(store.markWrites.length, 8);
   assert.equal(cache.marksDropped, 1100 - 1000 - 8);
 });
+
+test('a mark that was only reported to a checker holds until the checker has set one, or until it ends', async () => {
+  const { store, time, cache } = await setUp();
+  store.records.set('a.com', ['x', 'http://1:1', 'http://2:1']);
+  const frontend = await warm(store, cache, 'a.com');
+  const backend = frontend?.backends[0];
+  assert.ok(frontend && backend);
+  cache.markDown(frontend, backend, 'x', 30_000);
+  store.markWrites[0]?.reported();
+  await turn();
+  store.prompt = true;
+  store.change('a.com', ['x', 'http://1:1', 'http://2:1']);
+  await turn();
+  assert.equal(backend.isDown(time.nowMs), true, 'the checker has not decided');
+  assert.equal(backend.isDown(time.nowMs + 30_000), false);
+  const decided = { untilMs: time.nowMs + 10_000, sinceMs: time.nowMs, reason: 'dead set', instance: 'checker' };
+  store.down.set('a.com', new Map([['http://1:1', decided]]));
+  store.change('a.com', ['x', 'http://1:1', 'http://2:1']);
+  await turn();
+  assert.deepEqual(backend.down, decided);
+  store.down.delete('a.com');
+  store.change('a.com', ['x', 'http://1:1', 'http://2:1']);
+  await turn();
+  assert.equal(backend.isDown(time.nowMs), false);
+});

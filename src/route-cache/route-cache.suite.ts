@@ -20,6 +20,8 @@ interface MarkWrite {
   readonly url: string;
   readonly mark: DownMark;
   done(): void;
+  /** The store does not keep it. */
+  reported(): void;
   fail(error: Error): void;
 }
 
@@ -32,9 +34,10 @@ export class FakeStore {
   readonly markWrites: MarkWrite[] = [];
   readonly routes = { read: (patterns: readonly string[]) => this.read(patterns) };
   readonly marks = {
-    write: (pattern: string, url: string, mark: DownMark): Promise<void> =>
+    write: (pattern: string, url: string, mark: DownMark): Promise<boolean> =>
       new Promise((resolve, reject) => {
-        this.markWrites.push({ pattern, url, mark, done: resolve, fail: reject });
+        const [done, reported] = [() => resolve(true), () => resolve(false)];
+        this.markWrites.push({ pattern, url, mark, done, reported, fail: reject });
       }),
   };
   listener: ChangeListener | null = null;

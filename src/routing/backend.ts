@@ -1,4 +1,5 @@
 import { hostPort } from '../base/host-port.ts';
+import { RecentOutcomes } from './recent-outcomes.ts';
 
 /** A dead mark: why a backend gets no requests, and until when. */
 export interface DownMark {
@@ -11,6 +12,12 @@ export interface DownMark {
   /** Id of the instance that set it. */
   readonly instance: string;
 }
+
+/**
+ * `markSharedAt` of a mark that was reported to a program that decides on marks: it holds until that program has set a
+ * mark of its own, or until it ends. Above every sequence number.
+ */
+export const markReported = Number.MAX_VALUE;
 
 /**
  * One backend of one frontend, as this worker sees it. Its URL is its identity: when a record is edited, URLs that
@@ -33,9 +40,11 @@ export class Backend {
   /** Requests of this frontend in flight to this backend, in this worker. */
   inFlight = 0;
   down: DownMark | null = null;
+  /** Null until the first outcome. */
+  outcomes: RecentOutcomes | null = null;
   /**
    * The route cache's sequence number at which the store acknowledged `down`: Infinity while a mark of this worker is
-   * not acknowledged, 0 for a mark that came from the store.
+   * not acknowledged, 0 for a mark that came from the store, `markReported` for one that the store does not keep.
    */
   markSharedAt = 0;
   /** Used by the data plane to store per-address data here, so that requests need no lookup. */
@@ -58,6 +67,12 @@ export class Backend {
     else this.address = tlsName === hostname ? `https://${authority}` : `https://${authority} as ${tlsName}`;
     this.index = index;
     this.weight = weight;
+  }
+
+  /** Counts a response or failure. @param client the address of the client. */
+  countOutcome(nowMs: number, client: string, failed: boolean): void {
+    this.outcomes ??= new RecentOutcomes();
+    this.outcomes.count(nowMs, client, failed);
   }
 
   /** Whether it has a mark that has not expired. */

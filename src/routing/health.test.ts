@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Backend } from './backend.ts';
-import { isMarkingStatus, mayMarkDown } from './health.ts';
+import { type MarkingRule, markingOfStatus, mayMarkDown } from './health.ts';
 import { buildFrontend } from './record.ts';
 
 const frontendOf = (...urls: string[]) => buildFrontend('a.com', { frontend: ['id', ...urls], down: new Map() });
@@ -22,11 +22,23 @@ test('the last backend alive is not marked until the mark of another one expires
   assert.equal(mayMarkDown(frontend, second, 100), true);
 });
 
-test('the same statuses mark as in Hipache 0.4', () => {
-  for (const status of [200, 301, 404, 429, 499, 600]) assert.equal(isMarkingStatus(status, false, true), false);
-  for (const status of [501, 502, 503, 504, 599]) assert.equal(isMarkingStatus(status, false, false), true);
-  assert.equal(isMarkingStatus(500, false, true), true);
-  assert.equal(isMarkingStatus(500, false, false), false);
-  assert.equal(isMarkingStatus(503, true, true), false);
-  assert.equal(isMarkingStatus(502, true, true), true);
+const rule: MarkingRule = { byFirst: false, on500: true, failuresMin: 5, share: 0.5 };
+
+test('only the statuses of a failing backend count, and statuses that a client can provoke never do', () => {
+  for (const status of [501, 505, 507, 511, 599, 600]) {
+    for (const byFirst of [false, true]) {
+      assert.equal(markingOfStatus(status, false, { ...rule, byFirst }), 'never', String(status));
+    }
+  }
+  for (const status of [502, 503, 504]) {
+    assert.equal(markingOfStatus(status, false, rule), 'by share');
+    assert.equal(markingOfStatus(status, false, { ...rule, byFirst: true }), 'at once');
+  }
+  assert.equal(markingOfStatus(503, true, { ...rule, byFirst: true }), 'never');
+  assert.equal(markingOfStatus(502, true, rule), 'by share');
+});
+
+test('a 500 counts unless that is switched off, and never marks at once', () => {
+  assert.equal(markingOfStatus(500, false, { ...rule, byFirst: true }), 'by share');
+  assert.equal(markingOfStatus(500, false, { ...rule, on500: false }), 'never');
 });

@@ -14,12 +14,36 @@ export function mayMarkDown(frontend: Frontend, backend: Backend, nowMs: number)
   return false;
 }
 
+/** The weight of a failure: whether it marks its backend dead. */
+export type Marking = 'never' | 'at once' | 'by share';
+
+/** When responses and time-outs mark a backend dead. */
+export interface MarkingRule {
+  /** Whether the first 502, 503, 504 or time-out marks, as in Hipache 0.4. Otherwise a share of failures does. */
+  readonly byFirst: boolean;
+  /** Whether a 500 counts as a failure. It never marks at once. */
+  readonly on500: boolean;
+  /** Failures of the last 5 to 10 s that mark, if they are also the share below. */
+  readonly failuresMin: number;
+  /** Share of that time's requests that marks, 0 to 1. */
+  readonly share: number;
+}
+
 /**
- * Whether a response with this status marks its backend dead: 501 and above, and 500 with `deadBackendOn500`. A 503
- * with `Retry-After` does not: it means that the application is in maintenance, not that it is broken.
+ * Judges a backend by the status of a response. A 503 with `Retry-After` announces maintenance. Statuses that a
+ * client can provoke, such as 501 by an unknown method, say nothing.
  */
-export function isMarkingStatus(status: number, hasRetryAfter: boolean, deadBackendOn500: boolean): boolean {
-  if (status < 500 || status > 599) return false;
-  if (status === 500) return deadBackendOn500;
-  return !(status === 503 && hasRetryAfter);
+export function markingOfStatus(status: number, hasRetryAfter: boolean, rule: MarkingRule): Marking {
+  switch (status) {
+    case 500:
+      return rule.on500 ? 'by share' : 'never';
+    case 503:
+      if (hasRetryAfter) return 'never';
+      return rule.byFirst ? 'at once' : 'by share';
+    case 502:
+    case 504:
+      return rule.byFirst ? 'at once' : 'by share';
+    default:
+      return 'never';
+  }
 }

@@ -1,5 +1,5 @@
 import type { HostPolicy } from '../policy/host-policy.ts';
-import { Backend, type DownMark } from './backend.ts';
+import { Backend, type DownMark, markReported } from './backend.ts';
 import { type BackendTarget, quote, readBackendUrl, weightMax, withoutCredentials } from './backend-url.ts';
 import type { Frontend, RecordProblem } from './frontend.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -96,11 +96,15 @@ export function buildFrontend(
 
 /**
  * Applies the store's mark to the backend. A mark of this worker that the store could not yet show, because it was set
- * or shared after the read began, is kept unless the store has one that expires later.
+ * or shared after the read began, is kept unless the store has one that expires later. One that was only
+ * reported is kept until the store has any.
  */
 function mergeMark(backend: Backend, stored: DownMark | null, readAt: number): void {
   const local = backend.down;
-  if (local !== null && backend.markSharedAt > readAt && (stored === null || stored.untilMs <= local.untilMs)) return;
+  if (local !== null && backend.markSharedAt > readAt) {
+    const isDecided = stored !== null && backend.markSharedAt === markReported;
+    if (!isDecided && (stored === null || stored.untilMs <= local.untilMs)) return;
+  }
   backend.down = stored;
   backend.markSharedAt = 0;
 }

@@ -84,8 +84,11 @@ export interface RouteCollection extends RouteReader {
 
 /** Dead marks, which instances share. `url` is a backend's identity: its URL without weight. */
 export interface MarkCollection {
-  /** Marks a backend of a route. Of two marks the one that ends later holds. */
-  write(pattern: string, url: string, mark: DownMark): Promise<void>;
+  /**
+   * Marks a backend of a route. Of two marks the one that ends later holds.
+   * @returns false if the store only reports the failure, because another program decides on marks.
+   */
+  write(pattern: string, url: string, mark: DownMark): Promise<boolean>;
   remove(pattern: string, url: string): Promise<void>;
 }
 

@@ -35,10 +35,17 @@ export function hostPolicy({ server, limits }: Config): HostPolicy {
     requestsMax: limits.requestsPerHostMax,
     tunnelsMax: limits.tunnelsPerHostMax,
     retriesMax: server.retryOnError,
+    retryForMs: limits.retrySeconds * 1000,
+    retryTimeouts: server.retryOnTimeout,
     retryBudget: { ...defaultRetryBudget, ratio: limits.retryBudgetPercent / 100 },
     retryBodyBytesMax: limits.retryBodyBytesMax,
     downMs: server.deadBackendTTL * 1000,
-    downOn500: server.deadBackendOn500,
+    marking: {
+      byFirst: server.deadBackendRule === 'first',
+      on500: server.deadBackendOn500,
+      failuresMin: server.deadBackendFailuresMin,
+      share: server.deadBackendFailurePercent / 100,
+    },
   };
 }
 

@@ -16,6 +16,7 @@ import { pingResponder } from '../proxy/local-responder.ts';
 import { AppliedRevision } from '../route-cache/applied-revision.ts';
 import { RouteCache } from '../route-cache/route-cache.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
+import type { DownMark } from '../routing/backend.ts';
 import type { Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
 import { hipacheLine, jsonLine } from '../telemetry/access-line.ts';
@@ -104,7 +105,7 @@ export class Worker implements WorkerTasks {
       log,
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
       onInternalError,
-      onMarked: (pattern, url, { untilMs, sinceMs, reason }) => link.marked({ pattern, url, untilMs, sinceMs, reason }),
+      onMarked: reportMarks(log, link),
     });
     this.watch = new StoreWatch({ store, log, onInternalError });
     this.watch.add(this.routes);
@@ -235,4 +236,14 @@ function errorPages(config: Config, log: Log): ErrorPages {
 function ofWorker(log: Log, worker: number): Log {
   const at = (level: keyof Log) => (message: string, fields?: LogFields) => log[level](message, { worker, ...fields });
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+/** Logs each mark that this worker sets, and reports it to the primary. */
+function reportMarks(log: Log, link: WorkerLink): (pattern: string, url: string, mark: DownMark) => void {
+  const marks = new RateLimitedLog(log.info, systemClock);
+  return (pattern, url, { untilMs, sinceMs, reason }) => {
+    const fields = { host: pattern, backend: url, reason, seconds: (untilMs - sinceMs) / 1000 };
+    marks.report('a backend is marked dead', fields, url);
+    link.marked({ pattern, url, untilMs, sinceMs, reason });
+  };
 }

@@ -293,7 +293,7 @@ describe('case 15: the Host', () => {
             return patterns.map(() => null);
           },
         },
-        marks: { write: async () => {} },
+        marks: { write: async () => true },
       },
       instance: 'test',
       limits: { negativeEntriesMax: 100 },

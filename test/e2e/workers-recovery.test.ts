@@ -23,6 +23,8 @@ it('marks set before a SIGHUP are lifted after it, and the metrics show it', asy
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
     return (await scrape(url)).get('hipache_dead_marks_total') === 1;
   });
+  const marked = `a backend is marked dead worker=1 host=a.example backend=http://127.0.0.1:${port} reason=BACKEND_CONNECT_REFUSED`;
+  await until('the log line', () => proxy.output.includes(marked));
   await untilSeries(url, 'hipache_backends_probed', (value) => value === 1);
   const reload = async (count: number): Promise<void> => {
     proxy.signal('SIGHUP');

@@ -43,7 +43,9 @@ export const testSettings: TestSettings = {
   writeBufferBytesMax: 65_536,
   retryBudget: defaultRetryBudget,
   downMs: 30_000,
-  downOn500: true,
+  retryForMs: 3_600_000,
+  retryTimeouts: false,
+  marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
   trustedProxies: new BlockList(),
 };
 

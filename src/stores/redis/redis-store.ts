@@ -175,7 +175,7 @@ class RedisStore implements Store {
     this.connection.close();
   }
 
-  private async writeMark(pattern: string, url: string, mark: DownMark): Promise<void> {
+  private async writeMark(pattern: string, url: string, mark: DownMark): Promise<boolean> {
     const checker = this.checker.running;
     await this.write(
       writeMarkEdit(this.keys, pattern, url, mark, {
@@ -185,8 +185,7 @@ class RedisStore implements Store {
         onIndex: (index) => this.deadSets.bind(pattern, index, url),
       }),
     );
-    // The checker decides: the caller has to read what it decided.
-    if (checker) setImmediate(() => this.listener?.changed('routes', [pattern]));
+    return !checker;
   }
 
   private async write<Result>(edit: RedisEdit<Result>): Promise<Result> {

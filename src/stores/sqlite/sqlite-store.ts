@@ -80,7 +80,10 @@ class SqliteStore implements Store {
     },
   };
   readonly marks: MarkCollection = {
-    write: (pattern, url, mark) => this.done({ kind: 'writeMark', pattern, url, mark }),
+    write: async (pattern, url, mark) => {
+      await this.done({ kind: 'writeMark', pattern, url, mark });
+      return true;
+    },
     remove: (pattern, url) => this.done({ kind: 'removeMark', pattern, url }),
   };
   readonly certificates: CertificateCollection = {

@@ -1,0 +1,87 @@
+import type { MarkingRule } from './health.ts';
+
+/** Length of one of the two buckets, in ms: the outcomes of the last 5 to 10 s count. */
+const bucketMs = 5000;
+
+/**
+ * Requests to one backend and their failures over the last seconds, in this worker: shows whether the backend fails, or
+ * only the requests of one client. Times can be of any clock that does not go back.
+ */
+export class RecentOutcomes {
+  private bucket = 0;
+  private current = new Bucket();
+  private previous = new Bucket();
+
+  /** Counts one response or failure. @param client the address of the client. */
+  count(nowMs: number, client: string, failed: boolean): void {
+    this.turn(nowMs);
+    this.current.count(client, failed);
+  }
+
+  /**
+   * Whether enough requests failed. Where several clients sent some, the failures must be of several too, so that none
+   * of them can take the backend from the others.
+   */
+  isFailing({ failuresMin, share }: MarkingRule): boolean {
+    const { current, previous } = this;
+    const failures = current.failures + previous.failures;
+    if (failures < failuresMin || failures < share * (current.requests + previous.requests)) return false;
+    return areSeveral(current.failing, previous.failing) || !areSeveral(current.clients, previous.clients);
+  }
+
+  private turn(nowMs: number): void {
+    const bucket = Math.floor(nowMs / bucketMs);
+    if (bucket === this.bucket) return;
+    const { current, previous } = this;
+    this.current = previous;
+    this.previous = current;
+    this.current.clear();
+    if (bucket !== this.bucket + 1) this.previous.clear();
+    this.bucket = bucket;
+  }
+}
+
+class Bucket {
+  requests = 0;
+  failures = 0;
+  readonly clients = new Clients();
+  readonly failing = new Clients();
+
+  count(client: string, failed: boolean): void {
+    this.requests++;
+    this.clients.add(client);
+    if (!failed) return;
+    this.failures++;
+    this.failing.add(client);
+  }
+
+  clear(): void {
+    this.requests = 0;
+    this.failures = 0;
+    this.clients.clear();
+    this.failing.clear();
+  }
+}
+
+/** Distinguishes no client, one, and several. */
+class Clients {
+  /** Empty for none. */
+  one = '';
+  areSeveral = false;
+
+  add(client: string): void {
+    if (this.areSeveral || client === this.one) return;
+    if (this.one === '') this.one = client;
+    else this.areSeveral = true;
+  }
+
+  clear(): void {
+    this.one = '';
+    this.areSeveral = false;
+  }
+}
+
+function areSeveral(some: Clients, others: Clients): boolean {
+  if (some.areSeveral || others.areSeveral) return true;
+  return some.one !== '' && others.one !== '' && some.one !== others.one;
+}
