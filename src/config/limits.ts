@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { seconds, wholeNumber } from './keys.ts';
+import { key, seconds, wholeNumber } from './keys.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -67,10 +67,13 @@ export const limitsSection = z.object({
     unit: 'responses',
     description: 'Informational (1xx) responses that a backend may send before its response to one request.',
   }),
-  connectionsMax: wholeNumber(1, 1_000_000, 20_000, {
+  connectionsMax: key(z.union([z.int().min(1).max(1_000_000), z.literal('auto')]).default('auto'), {
     source: 'new',
     unit: 'connections',
-    description: 'Client connections open at the same time. Further ones are closed.',
+    description:
+      'Client connections open at the same time. Further ones are closed. "auto": as many as the descriptors of the process allow for clients and backends together.',
+    allowed: 'a whole number from 1 to 1000000, or "auto"',
+    default: '"auto"',
   }),
   requestsPerHostMax: wholeNumber(1, 1_000_000, 10_000, {
     source: 'new',

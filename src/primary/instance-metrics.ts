@@ -1,3 +1,4 @@
+import { residentBytes } from '../base/resident-memory.ts';
 import { packageVersion } from '../base/version.ts';
 import type { MetricValues } from '../processes/messages.ts';
 import type { SupervisorObserver } from '../processes/supervisor.ts';
@@ -91,7 +92,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
       ...this.fleet.sum((id) => states.get(id) ?? 'silent'),
       ...namedValues(plain, {
         startTimeSeconds: this.startSeconds,
-        primaryResidentBytes: process.memoryUsage.rss(),
+        primaryResidentBytes: residentBytes(),
         workers: this.supervisor?.wantedCount ?? 0,
         workersReady: this.supervisor?.readyCount ?? 0,
         workersDraining: workers.filter(({ state }) => state === 'draining').length,

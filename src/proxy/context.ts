@@ -38,6 +38,8 @@ export interface ProxyContext extends DataPlaneParts {
   readonly deadlines: Deadlines;
   readonly counters: Counters;
   readonly tunnels: Tunnels;
+  /** Whether a connection to a backend can be opened: see `ConnectionBudget`. */
+  readonly makeRoom: () => boolean;
   /** The proxy's own code threw; the connection concerned ends. @param where such as `a client connection`. */
   readonly onInternalError: (where: string, error: Error) => void;
   /** Set when the proxy stops: each connection ends after its current exchange. */

@@ -3,6 +3,10 @@ export class Counters {
   clientConnections = 0;
   clientConnectionsOpen = 0;
   clientConnectionsRefused = 0;
+  /** Connections whose client had reset them before they were accepted. */
+  clientConnectionsUnknown = 0;
+  /** Idle connections closed to make room for others. */
+  idleConnectionsClosed = 0;
   /** Connections that the kernel failed to hand over, usually because descriptors ran out. */
   acceptErrors = 0;
   tlsHandshakes = 0;

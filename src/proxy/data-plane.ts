@@ -4,6 +4,7 @@ import { createAcceptor } from '../sockets/accept.ts';
 import type { TcpHandle } from '../sockets/tcp-handle.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
 import { Origins } from './backend/origins.ts';
+import { ConnectionBudget } from './connection-budget.ts';
 import type { DataPlaneParts, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
@@ -45,6 +46,7 @@ export class DataPlane {
   private readonly context: ProxyContext;
   private readonly servers: Server[] = [];
   private readonly connections: ServerConnections;
+  private readonly budget: ConnectionBudget;
   private readonly timer: NodeJS.Timeout;
   private readonly whenIdle: (() => void)[] = [];
   /** During a drain: the timers that end what takes too long. */
@@ -60,9 +62,12 @@ export class DataPlane {
       tunnels: new Tunnels(),
       counters: this.counters,
       onInternalError: (where, error) => this.onInternalError(where, error),
+      makeRoom: () => this.budget.makeRoom(),
       draining: false,
     };
+    const { origins, settings } = this.context;
     this.connections = new ServerConnections(this.counters, () => this.lookIfIdle());
+    this.budget = new ConnectionBudget(settings.descriptorsMax, this.counters, this.connections, origins);
     this.timer = setInterval(() => this.tick(), tickMs);
   }
 
@@ -152,7 +157,8 @@ export class DataPlane {
 
   private accept(handle: TcpHandle, traits: ListenerTraits): void {
     const { connections, context } = this;
-    if (connections.size + context.tunnels.size >= context.settings.connectionsMax) {
+    const isFull = connections.size + context.tunnels.size >= context.settings.connectionsMax;
+    if (isFull || !this.budget.makeRoom()) {
       this.counters.clientConnectionsRefused++;
       handle.close();
       return;

@@ -21,8 +21,10 @@ export interface ProxySettings extends HeadLimits {
   readonly queueMax: number;
   readonly queueTimeoutMs: number;
   readonly informationalResponsesMax: number;
-  /** Client connections, for this worker. */
+  /** Client connections, for this worker; Infinity: only `descriptorsMax` limits them. */
   readonly connectionsMax: number;
+  /** Connections of clients and backends together, for this worker. */
+  readonly descriptorsMax: number;
   /** Time without any byte through a tunnel; 0: no limit. */
   readonly tunnelIdleMs: number;
   readonly writeBufferBytesMax: number;

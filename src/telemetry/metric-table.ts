@@ -32,7 +32,15 @@ export const dataPlaneMetrics = {
   clientConnectionsOpen: gauge('hipache_client_connections_open', 'Open client connections.'),
   clientConnectionsRefused: counter(
     'hipache_client_connections_refused_total',
-    'Client connections closed at once because limits.connectionsMax was reached.',
+    'Client connections closed at once because limits.connectionsMax or the descriptors of the process were reached.',
+  ),
+  clientConnectionsUnknown: counter(
+    'hipache_client_connections_unknown_total',
+    'Client connections closed unread because the client had already reset them, so that its address was unknown.',
+  ),
+  idleConnectionsClosed: counter(
+    'hipache_idle_connections_closed_total',
+    'Idle connections of backends and clients closed because no descriptor was left for another one.',
   ),
   acceptErrors: counter(
     'hipache_accept_errors_total',

@@ -5,8 +5,8 @@ import type { ProxySettings } from '../proxy/settings.ts';
 import { defaultRetryBudget } from '../routing/retry-budget.ts';
 import { TwoRandomChoices } from '../routing/selector.ts';
 
-/** The settings of a worker's data plane. */
-export function proxySettings({ server, limits }: Config): ProxySettings {
+/** The settings of a worker's data plane. @param descriptorsMax for connections of clients and backends together. */
+export function proxySettings({ server, limits }: Config, descriptorsMax: number): ProxySettings {
   return {
     headBytesMax: limits.headBytesMax,
     headFieldsMax: limits.headFieldsMax,
@@ -21,7 +21,8 @@ export function proxySettings({ server, limits }: Config): ProxySettings {
     queueMax: limits.queueMax,
     queueTimeoutMs: limits.queueTimeoutSeconds * 1000,
     informationalResponsesMax: limits.informationalResponsesMax,
-    connectionsMax: limits.connectionsMax,
+    connectionsMax: limits.connectionsMax === 'auto' ? Number.POSITIVE_INFINITY : limits.connectionsMax,
+    descriptorsMax,
     tunnelIdleMs: limits.tunnelIdleSeconds * 1000,
     writeBufferBytesMax: limits.writeBufferBytesMax,
     trustedProxies: trustedProxies(server.trustedProxies),
@@ -58,4 +59,14 @@ function trustedProxies(networks: readonly string[]): BlockList {
     else list.addSubnet(address, Number(bits), family);
   }
   return list;
+}
+
+/** Descriptors that a worker keeps for itself: its store, logs, certificates and lookups of names. */
+function reservedDescriptors(limit: number): number {
+  return Math.min(256, Math.max(16, Math.ceil(limit / 20)));
+}
+
+/** How many connections of clients and backends the limit of this process allows, beside what is open already. */
+export function connectionDescriptors(limit: number, open: number): number {
+  return Math.max(1, limit - open - reservedDescriptors(limit));
 }

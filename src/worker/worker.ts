@@ -2,9 +2,11 @@ import { flushCompileCache } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
+import { descriptorLimit, openDescriptors } from '../base/descriptors.ts';
 import { HipacheError } from '../base/errors.ts';
 import { createLog, type Log, type LogFields } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
+import { residentBytes } from '../base/resident-memory.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
@@ -26,7 +28,7 @@ import { RequestMetrics } from '../telemetry/request-metrics.ts';
 import { backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
-import { hostPolicy, proxySettings } from './proxy-settings.ts';
+import { connectionDescriptors, hostPolicy, proxySettings } from './proxy-settings.ts';
 import { SlowGauges } from './slow-gauges.ts';
 import { WorkerTls } from './worker-tls.ts';
 
@@ -118,7 +120,7 @@ export class Worker implements WorkerTasks {
     // Last, so that the others learn of a change before its revision is checked.
     if (this.revision !== null) this.watch.add(this.revision);
     this.dataPlane = new DataPlane({
-      settings: proxySettings(config),
+      settings: proxySettings(config, descriptorsFor(config, log)),
       policy: hostPolicy(config),
       routes: this.routes,
       responders: [pingResponder],
@@ -140,7 +142,7 @@ export class Worker implements WorkerTasks {
         : new MemoryWatch({
             bytesMax: limits.workerMemoryBytesMax,
             everyMs: server.memoryCheckSeconds * 1000,
-            residentBytes: process.memoryUsage.rss,
+            residentBytes,
             collectGarbage,
             onOver: (bytes) => link.overMemory(bytes),
           });
@@ -214,7 +216,7 @@ export class Worker implements WorkerTasks {
         storeRevision: this.revision?.value ?? 0,
         storeConnected: this.watch.connected ? 1 : 0,
         storeUnverifiedSeconds: (nowMs - this.connectedMs) / 1000,
-        workerResidentBytes: process.memoryUsage.rss(),
+        workerResidentBytes: residentBytes(),
         workerEventLoopDelaySeconds: this.slowGauges.longestDelaySeconds,
       }),
     );
@@ -246,4 +248,17 @@ function reportMarks(log: Log, link: WorkerLink): (pattern: string, url: string,
     marks.report('a backend is marked dead', fields, url);
     link.marked({ pattern, url, untilMs, sinceMs, reason });
   };
+}
+
+/** The connections that this process can have; warns if that is less than the configuration asks for. */
+function descriptorsFor({ limits }: Config, log: Log): number {
+  const limit = descriptorLimit();
+  const connections = connectionDescriptors(limit, openDescriptors());
+  log.debug('descriptors', { limit, connections });
+  if (limits.connectionsMax !== 'auto' && limits.connectionsMax > connections) {
+    log.warn(
+      `limits.connectionsMax is ${limits.connectionsMax}, but the limit of ${limit} descriptors (ulimit -n, LimitNOFILE) allows ${connections} connections of clients and backends together`,
+    );
+  }
+  return connections;
 }

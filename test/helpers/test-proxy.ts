@@ -37,6 +37,7 @@ export const testSettings: TestSettings = {
   retryBodyBytesMax: 65_536,
   informationalResponsesMax: 16,
   connectionsMax: 20_000,
+  descriptorsMax: 40_000,
   requestsMax: 10_000,
   tunnelsMax: 10_000,
   tunnelIdleMs: 3_600_000,

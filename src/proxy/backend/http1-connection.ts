@@ -315,6 +315,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   /** Waits for the next request of the same client, whose connection ends this one. */
   private stayBound(): void {
     this.state = IDLE;
+    this.idleSinceMs = this.context.clock.monotonicMs();
     this.reused = true;
     this.deadlineMs = Number.POSITIVE_INFINITY;
     this.pool.staysBound(this);

@@ -60,6 +60,7 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
     counters: new Counters(),
     version: 'test',
     onProblem: () => {},
+    makeRoom: () => true,
     draining: false,
   };
 }

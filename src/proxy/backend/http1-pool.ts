@@ -128,6 +128,18 @@ export class Http1Pool implements Origin {
     this.placeFreed();
   }
 
+  /** Monotonic ms since when its longest idle connection has been idle; Infinity if none is. */
+  get idleSinceMs(): number {
+    return (this.idle[0] ?? this.bound[0])?.idleSinceMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** @returns whether there was one. */
+  closeOldestIdle(): boolean {
+    const oldest = this.idle.shift() ?? this.bound.shift();
+    oldest?.destroy();
+    return oldest !== undefined;
+  }
+
   closeIdle(): void {
     for (const connection of this.idle.slice()) connection.destroy();
   }
@@ -149,6 +161,11 @@ export class Http1Pool implements Origin {
   }
 
   private connect(waiter: StreamWaiter): void {
+    if (!this.context.makeRoom()) {
+      waiter.onNoStream('OVERLOADED', 'this process has no descriptor left');
+      this.checkEmpty();
+      return;
+    }
     this.open++;
     this.dials.push(new Dial(this, waiter, this.context));
   }
@@ -157,11 +174,12 @@ export class Http1Pool implements Origin {
     this.open--;
     invariant(this.open >= 0, 'a pool counts each connection once');
     const next = this.open < this.context.settings.backendConnectionsMax ? this.leaveQueue(0) : null;
-    if (next !== null) {
-      this.connect(next.waiter);
-    } else if (this.open === 0 && this.queue.length === 0) {
-      this.onEmpty(this);
-    }
+    if (next === null) this.checkEmpty();
+    else this.connect(next.waiter);
+  }
+
+  private checkEmpty(): void {
+    if (this.open === 0 && this.queue.length === 0) this.onEmpty(this);
   }
 
   private leaveQueue(at: number): QueuedRequest | null {

@@ -4,10 +4,14 @@ import { Http1Pool } from './http1-pool.ts';
 
 /** TLS sessions kept for backends without a connection; each takes about 2 KB. */
 const tlsSessionsMax = 1000;
+/** Pools that are looked at to find an idle connection. */
+const lookedAtMax = 200;
 
 /** This worker's origins by address. Hosts that share a backend share its connections. */
 export class Origins {
   private readonly pools = new Map<string, Http1Pool>();
+  /** Goes round, so that each look continues where the last one ended. */
+  private cursor = this.pools.values();
   /** TLS sessions of backends that have no connection now. The next connection resumes them. */
   private readonly tlsSessions = new Map<string, Buffer>();
   private readonly forget = (pool: Http1Pool): void => {
@@ -37,6 +41,21 @@ export class Origins {
     if (this.tlsSessions.size <= tlsSessionsMax) return;
     const oldest = this.tlsSessions.keys().next();
     if (!oldest.done) this.tlsSessions.delete(oldest.value);
+  }
+
+  /** Closes the connection that has been idle longest among the next few pools. @returns whether there was one. */
+  closeLongestIdle(): boolean {
+    let oldest: Http1Pool | null = null;
+    for (let count = Math.min(lookedAtMax, this.pools.size); count > 0; count--) {
+      let next = this.cursor.next();
+      if (next.done) {
+        this.cursor = this.pools.values();
+        next = this.cursor.next();
+      }
+      const pool = next.value;
+      if (pool !== undefined && (oldest === null || pool.idleSinceMs < oldest.idleSinceMs)) oldest = pool;
+    }
+    return oldest?.closeOldestIdle() === true;
   }
 
   closeIdle(): void {

@@ -5,13 +5,20 @@ import type { Counters } from '../counters.ts';
 export interface ServerConnection {
   /** The proxy stops: the connection ends after its current exchange, or soon if it is unused. */
   drain(): void;
+  /** Ends the connection if it has no request in progress. @returns whether it did. */
+  closeIfIdle(): boolean;
   /** Ends the connection and its exchange at once. */
   destroy(): void;
 }
 
+/** Connections that are looked at to find an idle one. */
+const lookedAtMax = 200;
+
 /** One worker's client connections. */
 export class ServerConnections {
   private readonly open = new Set<ServerConnection>();
+  /** Goes round, so that each look continues where the last one ended. */
+  private cursor = this.open.values();
   private readonly counters: Counters;
   private readonly onClosed: () => void;
 
@@ -42,6 +49,19 @@ export class ServerConnections {
     if (!this.open.delete(connection)) return;
     this.counters.clientConnectionsOpen--;
     this.onClosed();
+  }
+
+  /** Ends an idle connection, if there is one among the next few. @returns whether it did. */
+  closeIdle(): boolean {
+    for (let count = Math.min(lookedAtMax, this.open.size); count > 0; count--) {
+      let next = this.cursor.next();
+      if (next.done) {
+        this.cursor = this.open.values();
+        next = this.cursor.next();
+      }
+      if (next.value?.closeIfIdle()) return true;
+    }
+    return false;
   }
 
   drain(): void {

@@ -83,6 +83,12 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.deadlineMs = Math.min(this.deadlineMs, this.context.clock.monotonicMs() + drainGraceMs);
   }
 
+  closeIfIdle(): boolean {
+    if (this.state !== BETWEEN) return false;
+    this.destroy();
+    return true;
+  }
+
   destroy(): void {
     this.leave('connection ended by the proxy');
   }

@@ -38,6 +38,12 @@ export function negotiate(
   context: ProxyContext,
 ): void {
   const address = peerAddress(handle);
+  if (address === '') {
+    // The client has reset the connection. Its bytes could still be read, but nobody would know whose they are.
+    handle.close();
+    context.counters.clientConnectionsUnknown++;
+    return;
+  }
   if (traits.tls === null && !traits.proxyProtocol) {
     serveHttp1(handle, address, traits, connections, context);
     return;
@@ -113,6 +119,10 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     // A handshake has its own deadline.
     if (this.isTls) return;
     this.deadlineMs = Math.min(this.deadlineMs, this.context.clock.monotonicMs() + drainGraceMs);
+  }
+
+  closeIfIdle(): boolean {
+    return false;
   }
 
   destroy(): void {
@@ -209,6 +219,10 @@ class ProxyHeaderBeforeTls implements ServerConnection {
 
   drain(): void {
     this.socket.destroy();
+  }
+
+  closeIfIdle(): boolean {
+    return false;
   }
 
   destroy(): void {
