@@ -156,7 +156,8 @@ export class NameResolver {
     entry.watches.add(watch);
     const isDue = nowMs >= entry.dueMs;
     if (entry.addresses !== null) {
-      if (entry.isInUse || !isDue) this.publish(entry);
+      // Watchers from before have them, or wait for the lookup as this one does.
+      if (entry.isInUse || !isDue) this.give(entry, watch, entry.addresses);
     } else if (entry.problem !== null && !isDue) {
       this.tellFailed(watch, entry.problem);
     }
@@ -283,12 +284,14 @@ export class NameResolver {
     if (addresses === null) return;
     entry.cancelStaleWait?.();
     entry.cancelStaleWait = null;
+    for (const watch of [...entry.watches]) this.give(entry, watch, addresses);
+  }
+
+  private give(entry: NameEntry, watch: RegisteredWatch, addresses: readonly string[]): void {
+    if (watch.given === addresses || watch.isClosed) return;
     entry.isInUse = true;
-    for (const watch of [...entry.watches]) {
-      if (watch.given === addresses || watch.isClosed) continue;
-      watch.given = addresses;
-      this.guarded(() => watch.watcher.onAddresses(addresses));
-    }
+    watch.given = addresses;
+    this.guarded(() => watch.watcher.onAddresses(addresses));
   }
 
   private tellFailed(watch: RegisteredWatch, failure: NameFailure): void {
