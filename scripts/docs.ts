@@ -19,6 +19,7 @@ const sections: readonly (readonly [name: string, title: string])[] = [
   ['https', '`https`'],
   ['backendTls', '`backendTls`'],
   ['', 'At the top'],
+  ['dns', '`dns`'],
   ['limits', '`limits`'],
   ['metrics', '`metrics`'],
   ['compat', '`compat`'],

@@ -12,6 +12,7 @@ interface Server {
 export const testServers: readonly Server[] = [
   { program: 'chromium', package: 'chromium' },
   { program: 'curl', package: 'curl' },
+  { program: 'dnsmasq', package: 'dnsmasq-base' },
   { program: 'nginx', package: 'nginx-light' },
   { program: 'openssl', package: 'openssl' },
   { program: 'redis-cli', package: 'redis-tools' },

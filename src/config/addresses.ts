@@ -1,4 +1,4 @@
-import { isIP, isIPv4 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 
 const label = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/i;
 
@@ -17,4 +17,11 @@ export function isAddressOrNetwork(value: string): boolean {
   if (slash === -1) return true;
   const bits = value.slice(slash + 1);
   return /^(0|[1-9]\d{0,2})$/.test(bits) && Number(bits) <= (isIPv4(address) ? 32 : 128);
+}
+
+/** Whether it is the address of a name server: `10.0.0.1`, `::1`, with a port `10.0.0.1:5353` or `[::1]:5353`. */
+export function isNameServer(value: string): boolean {
+  if (isIP(value) !== 0) return true;
+  const [, six, four = '', port = ''] = /^(?:\[(.*)\]|([\d.]+)):([1-9]\d{0,4})$/.exec(value) ?? [];
+  return (six === undefined ? isIPv4(four) : isIPv6(six)) && Number(port) <= 65_535;
 }

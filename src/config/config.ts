@@ -49,6 +49,7 @@ export interface Config {
   readonly user: string;
   /** null: the user's group. */
   readonly group: string | null;
+  readonly dns: Readonly<FileConfig['dns']>;
   readonly limits: Readonly<FileConfig['limits']>;
   readonly metrics: Readonly<FileConfig['metrics']>;
   readonly compat: Readonly<FileConfig['compat']>;
@@ -84,6 +85,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
   const http = httpBinds(file.http, environment);
   const https = httpsBinds(file.https, diagnostics);
   checkBinds([...named('http', http), ...named('https', https)], diagnostics);
+  checkTtls(file.dns, diagnostics);
   const { lruCache, ...server } = file.server;
   return {
     server: {
@@ -105,6 +107,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
     driver: drivers(file, environment, diagnostics),
     user: file.user,
     group: file.group,
+    dns: file.dns,
     limits: { ...file.limits, cacheEntriesMax: cacheEntries(file, lruCache, environment, diagnostics) },
     metrics: file.metrics,
     compat: file.compat,
@@ -178,6 +181,13 @@ function checkBinds(all: readonly { section: string; bind: Bind }[], diagnostics
       diagnostics.problems.push(`${section}.bind: found ${name} twice, allowed once`);
     seen.add(name);
   }
+}
+
+function checkTtls({ ttlSecondsMin, ttlSecondsMax }: FileConfig['dns'], diagnostics: Diagnostics): void {
+  if (ttlSecondsMax >= ttlSecondsMin) return;
+  diagnostics.problems.push(
+    `dns.ttlSecondsMax: found ${ttlSecondsMax}, allowed dns.ttlSecondsMin, which is ${ttlSecondsMin}, or more`,
+  );
 }
 
 /** Turns a value that can be given alone or in an array into an array. */

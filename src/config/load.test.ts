@@ -288,6 +288,27 @@ describe('TLS addresses', () => {
   });
 });
 
+describe('name servers', () => {
+  test('have defaults', () => {
+    assert.deepEqual(load({}).config.dns, { servers: [], ttlSecondsMin: 1, ttlSecondsMax: 60, timeoutSeconds: 5 });
+    assert.deepEqual(load({ dns: { servers: ['::1', '10.0.0.1:5353'] } }).config.dns.servers, ['::1', '10.0.0.1:5353']);
+  });
+
+  test('and lifetimes that cannot be used are named', () => {
+    assert.deepEqual(errorsOf({ dns: { servers: ['::1', 'ns.example.com'], ttlSecondsMin: 0, timeoutSeconds: '5' } }), [
+      'dns.servers[1]: found "ns.example.com", allowed an IP address, alone or with a port: "10.0.0.1", "10.0.0.1:5353", "[::1]:5353"',
+      'dns.ttlSecondsMin: found 0, allowed a number from 0.1 to 3600',
+      'dns.timeoutSeconds: found "5" (a string), allowed a number from 0.1 to 600',
+    ]);
+    assert.deepEqual(errorsOf({ dns: { servers: '::1' } }), [
+      'dns.servers: found "::1", allowed an array of up to 16 IP addresses, each alone or with a port, such as "10.0.0.1:5353"',
+    ]);
+    assert.deepEqual(errorsOf({ dns: { ttlSecondsMin: 5, ttlSecondsMax: 2 } }), [
+      'dns.ttlSecondsMax: found 2, allowed dns.ttlSecondsMin, which is 5, or more',
+    ]);
+  });
+});
+
 describe('workers', () => {
   test('the number of workers is a number or "auto", the default', () => {
     assert.equal(load({ server: { workers: 10 } }).config.server.workers, 10);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { compatSection } from './compat.ts';
+import { dnsSection } from './dns.ts';
 import { backendTlsSection, httpsSection } from './https.ts';
 import { key, keyReferences, text } from './keys.ts';
 import { limitsSection } from './limits.ts';
@@ -46,6 +47,7 @@ export const fileSchema = z.object({
     allowed: 'the name of a group, or null',
     default: "the user's",
   }),
+  dns: section(dnsSection),
   limits: section(limitsSection),
   metrics: section(metricsSection),
   compat: section(compatSection),
