@@ -11,7 +11,7 @@ import { nearestWord } from '../config/nearest.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
 import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
 import { checkConfiguration } from '../operations/check-configuration.ts';
-import { explainHost, parseHost } from '../operations/explain.ts';
+import { explainHere, parseHost } from '../operations/explain.ts';
 import type { Operation } from '../operations/operation.ts';
 import { addBackends, listRoutes, removeBackends, setRoute, showRoute } from '../operations/routes.ts';
 import { driverForms, type OpenStore, type StoreLocator, withStore } from '../operations/store-access.ts';
@@ -270,7 +270,9 @@ class Run {
   }
 
   private async explain(store: OpenedStore, host: string): Promise<void> {
-    const explanation = await explainHost(host, store.routes, (this.host.now ?? Date.now)());
+    const { config, driver } = this.options;
+    const dns = driver !== undefined && config === undefined ? null : this.load().config.dns;
+    const explanation = await explainHere(host, store.routes, dns, (this.host.now ?? Date.now)());
     await this.print({ text: explanationText(explanation), json: explanation });
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
   }

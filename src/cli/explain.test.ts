@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { NameResolver } from '../dns/name-resolver.ts';
 import { explainHost, parseHost } from '../operations/explain.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { RouteReader, StoredRoute } from '../stores/contract.ts';
 import { explanationText } from './explain.ts';
 
 const nowMs = Date.UTC(2026, 10, 22, 10, 0, 0);
+
+/** The only name is `app.test`. */
+const names: Pick<NameResolver, 'watch'> = {
+  watch: (name, watcher) => {
+    if (name === 'app.test') watcher.onAddresses(['10.0.0.1', '10.0.0.2']);
+    else watcher.onFailed({ code: 'ENOTFOUND', message: `${name} does not exist` });
+    return { close() {} };
+  },
+};
 
 function routesOf(records: Readonly<Record<string, StoredRoute>>): RouteReader {
   return { read: async (patterns) => patterns.map((pattern) => records[pattern] ?? null) };
@@ -21,7 +31,7 @@ function mark(untilMs: number): DownMark {
 
 test('the patterns tried are those of the lookup, in order, up to the match', async () => {
   const routes = routesOf({ '*.example.com': host(['shop', 'http://x']), '*': host(['all', 'http://y']) });
-  const explanation = await explainHost(parseHost('WWW.App.Example.com:8080'), routes, nowMs);
+  const explanation = await explainHost(parseHost('WWW.App.Example.com:8080'), routes, names, nowMs);
   assert.equal(explanation.host, 'www.app.example.com');
   assert.deepEqual(explanation.tried, [
     { pattern: 'www.app.example.com', matched: false },
@@ -38,7 +48,7 @@ test('a dead mark is shown with its end, reason and instance', async () => {
       'http://z': mark(nowMs - 1),
     }),
   });
-  const explanation = await explainHost('a.com', routes, nowMs);
+  const explanation = await explainHost('a.com', routes, names, nowMs);
   assert.deepEqual(
     explanation.backends.map(({ url, dead }) => [url, dead?.remainingMs ?? 0]),
     [
@@ -50,14 +60,14 @@ test('a dead mark is shown with its end, reason and instance', async () => {
   const text = explanationText(explanation);
   assert.match(
     text,
-    /^ {10}1 {2}http:\/\/y:22 {2}weight 3 {2}dead until 2026-11-2\dT\S+ \(in 12 s\): BACKEND_CONNECT_REFUSED, marked by web-1$/m,
+    /^ {10}1 {2}http:\/\/y:22 {2}weight 3 {2}dead until 2026-11-2\dT\S+ \(in 12 s\): BACKEND_CONNECT_REFUSED, marked by web-1 +its name cannot be resolved: y does not exist$/m,
   );
-  assert.match(text, /^ {10}2 {2}http:\/\/z {5}weight 1 {2}up$/m);
+  assert.match(text, /^ {10}2 {2}http:\/\/z {5}weight 1 {2}up +its name/m);
 });
 
 test('problems of the record are shown, and if no backend is left', async () => {
   const text = async (record: StoredRoute) =>
-    explanationText(await explainHost('a.com', routesOf({ 'a.com': record }), nowMs));
+    explanationText(await explainHost('a.com', routesOf({ 'a.com': record }), names, nowMs));
   assert.match(await text(host(['a', 'ftp://x', 5])), /none usable[\s\S]*problems {2}backend 0 "ftp:\/\/x"/);
   const all = await text(
     host(['a', 'http://x', 'http://y'], { 'http://x': mark(nowMs + 1), 'http://y': mark(nowMs + 9) }),
@@ -68,16 +78,33 @@ test('problems of the record are shown, and if no backend is left', async () => 
 
 test('an empty record is skipped, but not an unreadable one', async () => {
   const others = { '*.com': host(['id', 'http://x']) };
-  const empty = await explainHost('a.com', routesOf({ ...others, 'a.com': host([]) }), nowMs);
+  const empty = await explainHost('a.com', routesOf({ ...others, 'a.com': host([]) }), names, nowMs);
   assert.equal(empty.matched, '*.com');
   const damaged = { ...host([]), problem: 'the record is not JSON' };
-  const explanation = await explainHost('a.com', routesOf({ ...others, 'a.com': damaged }), nowMs);
+  const explanation = await explainHost('a.com', routesOf({ ...others, 'a.com': damaged }), names, nowMs);
   assert.equal(explanation.matched, 'a.com');
   assert.deepEqual(explanation.problems, ['the record is not JSON']);
 });
 
 test('a host without a match is shown as such', async () => {
-  const explanation = await explainHost('a.com', routesOf({}), nowMs);
+  const explanation = await explainHost('a.com', routesOf({}), names, nowMs);
   assert.equal(explanation.matched, null);
   assert.match(explanationText(explanation), /\*\.com {2}no route\n {7}\* {6}no route\nNo route matches/);
+});
+
+test('the addresses of a backend with a name are shown, or why there are none', async () => {
+  const routes = routesOf({ 'a.com': host(['a', 'http://app.test:1', 'http://gone.test:2', 'http://10.1.1.1:3']) });
+  const explanation = await explainHost('a.com', routes, names, nowMs);
+  assert.deepEqual(
+    explanation.backends.map(({ addresses, addressProblem }) => [addresses, addressProblem]),
+    [
+      [['10.0.0.1', '10.0.0.2'], null],
+      [[], 'gone.test does not exist'],
+      [null, null],
+    ],
+  );
+  const text = explanationText(explanation);
+  assert.match(text, /http:\/\/app\.test:1 +weight 1 +up +at 10\.0\.0\.1, 10\.0\.0\.2$/m);
+  assert.match(text, /http:\/\/gone\.test:2 +weight 1 +up +its name cannot be resolved: gone\.test does not exist$/m);
+  assert.match(text, /http:\/\/10\.1\.1\.1:3 +weight 1 +up$/m);
 });

@@ -20,13 +20,19 @@ export function explanationText(explanation: Explanation): string {
 }
 
 function backendLines(backends: readonly ExplainedBackend[]): string[] {
-  const rows = backends.map(({ index, url, weight, dead }) => [
-    String(index),
-    printable(url),
-    `weight ${weight}`,
-    dead === null ? 'up' : deadText(dead),
+  const rows = backends.map((backend) => [
+    String(backend.index),
+    printable(backend.url),
+    `weight ${backend.weight}`,
+    backend.dead === null ? 'up' : deadText(backend.dead),
+    addressText(backend),
   ]);
   return alignedLines(rows);
+}
+
+function addressText({ addresses, addressProblem }: ExplainedBackend): string {
+  if (addressProblem !== null) return `its name cannot be resolved: ${printable(addressProblem)}`;
+  return addresses === null ? '' : `at ${addresses.join(', ')}`;
 }
 
 function deadText({ until, remainingMs, reason, instance }: ExplainedMark): string {

@@ -38,6 +38,11 @@ export const limitsSection = z.object({
     source: 'new',
     description: 'How long an idle backend connection is kept for the next request. 0 keeps none.',
   }),
+  backendAgeSeconds: seconds(1, 31_536_000, 600, {
+    source: 'new',
+    description:
+      'How old a kept backend connection may become. It then ends after its request, and a new one is opened.',
+  }),
   queueMax: wholeNumber(0, 1_000_000, 1000, {
     source: 'new',
     unit: 'requests',

@@ -11,6 +11,14 @@ export interface DnsSettings {
   readonly timeoutSeconds: number;
 }
 
+/** The defaults of that section. */
+export const defaultDnsSettings: DnsSettings = {
+  servers: [],
+  ttlSecondsMin: 1,
+  ttlSecondsMax: 60,
+  timeoutSeconds: 5,
+};
+
 export interface SystemResolverOptions {
   readonly settings: DnsSettings;
   readonly log: Log;

@@ -1,5 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { NameResolver } from '../dns/name-resolver.ts';
+import { resolveOnce } from '../dns/resolve-once.ts';
 import { NEED_MORE, REFUSED } from '../http1/head.ts';
 import { ResponseHead } from '../http1/response-head.ts';
 import type { BackendTarget } from '../routing/backend-url.ts';
@@ -16,20 +18,41 @@ export interface ProbeOptions {
   /** Value of the Host field. */
   readonly host: string;
   readonly tls: BackendTls;
+  readonly resolver: Pick<NameResolver, 'watch'>;
   /** From the beginning to the end of the response's head, in ms. */
   readonly timeoutMs: number;
   /** Of Hipache, for the User-Agent field. */
   readonly version: string;
 }
 
+/** Addresses of a name that are tried. */
+const addressesMax = 4;
 const limits = { headBytesMax: 32_768, headFieldsMax: 200, targetBytesMax: 8192 };
 
-/** Asks a backend for `/` on a connection of its own, as a client would, and reads the head of its response. */
-export function probe({ target, host, tls, timeoutMs, version }: ProbeOptions): Promise<ProbeResult> {
+/**
+ * Asks a backend for `/` on a connection of its own, as a client would, and reads the head of its response. If its name
+ * has several addresses, the next one is tried until one accepts.
+ */
+export async function probe(options: ProbeOptions): Promise<ProbeResult> {
+  const { hostname } = options.target;
+  let result: ProbeResult = { status: 0, problem: 'no address' };
+  try {
+    const addresses = isIP(hostname) === 0 ? await resolveOnce(options.resolver, hostname) : [hostname];
+    for (const address of addresses.slice(0, addressesMax)) {
+      result = await probeAt(address, options);
+      if (result.status > 0) break;
+    }
+  } catch (error) {
+    result = { status: 0, problem: (error as NodeJS.ErrnoException).code ?? (error as Error).message };
+  }
+  return result;
+}
+
+function probeAt(address: string, { target, host, tls, timeoutMs, version }: ProbeOptions): Promise<ProbeResult> {
   return new Promise((resolve) => {
     let buffered: Buffer = Buffer.alloc(0);
     const head = new ResponseHead();
-    const socket = connectTo(target, tls);
+    const socket = connectTo(address, target, tls);
     const timer = setTimeout(() => finish(0, 'no response in time'), timeoutMs);
     const finish = (status: number, problem: string): void => {
       clearTimeout(timer);
@@ -64,10 +87,14 @@ export function probe({ target, host, tls, timeoutMs, version }: ProbeOptions): 
   });
 }
 
-function connectTo({ hostname, port, secure, serverName }: BackendTarget, { context, verify }: BackendTls): Socket {
-  if (!secure) return connectTcp({ host: hostname, port, noDelay: true });
+function connectTo(
+  address: string,
+  { port, secure, serverName }: BackendTarget,
+  { context, verify }: BackendTls,
+): Socket {
+  if (!secure) return connectTcp({ host: address, port, noDelay: true });
   return connectTls({
-    host: hostname,
+    host: address,
     port,
     secureContext: context,
     rejectUnauthorized: verify,

@@ -88,6 +88,7 @@ function probes(
     everyMs: 5,
     timeoutMs: 20_000,
     tls: backendTls([], true),
+    resolver: { watch: () => assert.fail('no backend has a name') },
     version: 'test',
     clock: systemClock,
     log: { info: () => {} },

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { hostPort } from '../base/host-port.ts';
+import type { NameResolver } from '../dns/name-resolver.ts';
 import type { DownMark } from '../routing/backend.ts';
 import { type BackendTarget, readBackendUrl } from '../routing/backend-url.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
@@ -47,6 +48,7 @@ export interface RecoveryOptions {
   readonly everyMs: number;
   readonly timeoutMs: number;
   readonly tls: BackendTls;
+  readonly resolver: Pick<NameResolver, 'watch'>;
   readonly version: string;
   readonly clock: Clock;
   /** Goes on with these totals; default: from 0. */
@@ -187,8 +189,8 @@ export class RecoveryProbes {
     const [first] = marks.keys();
     if (first === undefined) return;
     const { target } = backend;
-    const { timeoutMs, tls, version } = this.options;
-    const result = await probe({ target, host: hostFor(first, target), tls, timeoutMs, version });
+    const { resolver, timeoutMs, tls, version } = this.options;
+    const result = await probe({ target, host: hostFor(first, target), tls, resolver, timeoutMs, version });
     this.counters.probes++;
     backend.goodResponses = result.status > 0 && result.status < 500 ? backend.goodResponses + 1 : 0;
     if (this.closed) return;

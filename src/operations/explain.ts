@@ -1,5 +1,10 @@
+import { isIP } from 'node:net';
 import { HipacheError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import { printable } from '../base/printable.ts';
+import type { NameResolver } from '../dns/name-resolver.ts';
+import { resolveOnce } from '../dns/resolve-once.ts';
+import { type DnsSettings, defaultDnsSettings, systemResolver } from '../dns/system-resolver.ts';
 import type { Backend } from '../routing/backend.ts';
 import { normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
@@ -11,6 +16,10 @@ export interface ExplainedBackend {
   readonly url: string;
   readonly weight: number;
   readonly dead: ExplainedMark | null;
+  /** The addresses of its name, as this machine resolves it; null if its URL has an address. */
+  readonly addresses: readonly string[] | null;
+  /** Why its name cannot be resolved; null if it can. */
+  readonly addressProblem: string | null;
 }
 
 export interface ExplainedMark {
@@ -45,12 +54,38 @@ export function parseHost(host: string): string {
   return name;
 }
 
+/** Like `explainHost`, with the resolver of this machine. @param dns null for the default settings. */
+export async function explainHere(
+  host: string,
+  routes: RouteReader,
+  dns: DnsSettings | null,
+  nowMs: number,
+): Promise<Explanation> {
+  const resolver = systemResolver({
+    settings: dns ?? defaultDnsSettings,
+    log: silent,
+    onInternalError: (error) => {
+      throw error;
+    },
+  });
+  try {
+    return await explainHost(host, routes, resolver, nowMs);
+  } finally {
+    resolver.close();
+  }
+}
+
 /**
  * Looks up a name as the proxy does.
  * @param host as `parseHost` gives it.
  * @throws what the store throws.
  */
-export async function explainHost(host: string, routes: RouteReader, nowMs: number): Promise<Explanation> {
+export async function explainHost(
+  host: string,
+  routes: RouteReader,
+  resolver: Pick<NameResolver, 'watch'>,
+  nowMs: number,
+): Promise<Explanation> {
   const patterns = [host, ...wildcardPatterns(host)];
   const records = await routes.read(patterns);
   const at = records.findIndex(isServed);
@@ -69,7 +104,7 @@ export async function explainHost(host: string, routes: RouteReader, nowMs: numb
     tried,
     matched: pattern,
     id: frontend.id,
-    backends: frontend.backends.map((backend) => explainBackend(backend, nowMs)),
+    backends: await Promise.all(frontend.backends.map((backend) => explainBackend(backend, resolver, nowMs))),
     problems: frontend.problems.map((problem) => problem.message),
   };
 }
@@ -79,21 +114,37 @@ function isServed(record: StoredRoute | null): boolean {
   return record !== null && (record.frontend.length > 0 || record.problem !== undefined);
 }
 
-function explainBackend(backend: Backend, nowMs: number): ExplainedBackend {
-  const { index, url, weight, down } = backend;
-  if (down === null || !backend.isDown(nowMs)) return { index, url, weight, dead: null };
+async function explainBackend(
+  backend: Backend,
+  resolver: Pick<NameResolver, 'watch'>,
+  nowMs: number,
+): Promise<ExplainedBackend> {
+  const { index, url, weight } = backend;
+  return { index, url, weight, dead: explainMark(backend, nowMs), ...(await explainName(backend.hostname, resolver)) };
+}
+
+function explainMark(backend: Backend, nowMs: number): ExplainedMark | null {
+  const { down } = backend;
+  if (down === null || !backend.isDown(nowMs)) return null;
   return {
-    index,
-    url,
-    weight,
-    dead: {
-      until: isoTime(down.untilMs),
-      since: isoTime(down.sinceMs),
-      remainingMs: down.untilMs - nowMs,
-      reason: down.reason,
-      instance: down.instance,
-    },
+    until: isoTime(down.untilMs),
+    since: isoTime(down.sinceMs),
+    remainingMs: down.untilMs - nowMs,
+    reason: down.reason,
+    instance: down.instance,
   };
+}
+
+async function explainName(
+  hostname: string,
+  resolver: Pick<NameResolver, 'watch'>,
+): Promise<Pick<ExplainedBackend, 'addresses' | 'addressProblem'>> {
+  if (isIP(hostname) !== 0) return { addresses: null, addressProblem: null };
+  try {
+    return { addresses: await resolveOnce(resolver, hostname), addressProblem: null };
+  } catch (error) {
+    return { addresses: [], addressProblem: (error as Error).message };
+  }
 }
 
 /** A mark in the store is other people's data: its time may be beyond what a Date can hold. */
@@ -109,3 +160,7 @@ function notAHost(host: string): HipacheError {
   else if (host.includes('*')) hint = `a pattern is shown by "hipache route show '${printable(host)}'"`;
   return new HipacheError('COMMAND_INVALID', `${shown} is not a host; ${hint}`);
 }
+
+function ignore(): void {}
+
+const silent: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore };

@@ -3,6 +3,8 @@ import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
+import type { NameResolver } from '../dns/name-resolver.ts';
+import { systemResolver } from '../dns/system-resolver.ts';
 import { type RecoveryCounters, RecoveryProbes } from '../health/recovery.ts';
 import type { MarkReport } from '../processes/messages.ts';
 import type { Store } from '../stores/contract.ts';
@@ -15,6 +17,7 @@ const timeoutMsMin = 5000;
 interface Started {
   readonly store: Store;
   readonly probes: RecoveryProbes;
+  readonly resolver: NameResolver;
 }
 
 /** The recovery probes of an instance. The first mark opens their own connection to the store. */
@@ -94,6 +97,11 @@ export class Recovery {
     const { config, instance, log } = this;
     const tls = backendTls(config.backendTls.ca, config.backendTls.verify);
     const store = await this.open(config.driver, { serving: true, log, deadSet: config.compat.deadSet });
+    const resolver = systemResolver({
+      settings: config.dns,
+      log,
+      onInternalError: (error) => this.problems.report('internal error in the resolver of names', { error }),
+    });
     const probes = new RecoveryProbes({
       store,
       instance,
@@ -101,6 +109,7 @@ export class Recovery {
       everyMs: config.server.recoveryProbeSeconds * 1000,
       timeoutMs: Math.max(timeoutMsMin, config.limits.connectTimeoutSeconds * 1000),
       tls,
+      resolver,
       version: packageVersion(),
       clock: systemClock,
       counters: this.counters,
@@ -108,12 +117,12 @@ export class Recovery {
       onProblem: (what, error) => this.problems.report(what, { error }),
     });
     this.probes = probes;
-    return { store, probes };
+    return { store, probes, resolver };
   }
 }
 
 /** The part of the configuration that the probes depend on. */
-function settingsOf({ driver, compat, server, limits, backendTls }: Config): string {
+function settingsOf({ driver, compat, server, limits, backendTls, dns }: Config): string {
   const { deadBackendTTL, recoveryProbeSeconds } = server;
   return JSON.stringify([
     driver,
@@ -122,6 +131,7 @@ function settingsOf({ driver, compat, server, limits, backendTls }: Config): str
     recoveryProbeSeconds,
     limits.connectTimeoutSeconds,
     backendTls,
+    dns,
   ]);
 }
 

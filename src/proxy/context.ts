@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { NameResolver } from '../dns/name-resolver.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import type { Origins } from './backend/origins.ts';
@@ -26,6 +27,8 @@ export interface DataPlaneParts {
   readonly random: () => number;
   /** Shown in the debug header. */
   readonly version: string;
+  /** Follows the names of backends. */
+  readonly resolver: Pick<NameResolver, 'watch'>;
   /** How to connect to `https://` backends. */
   readonly backendTls: BackendTls;
   /** Reports a problem to the operator. `what` is the same for the same cause, so that repeats can be suppressed. */

@@ -11,6 +11,8 @@ export interface ProxySettings extends HeadLimits {
   readonly backendKeepAlive: boolean;
   /** How long an unused backend connection is kept. */
   readonly backendIdleMs: number;
+  /** How long a backend connection is used before it is replaced by a new one. */
+  readonly backendAgeMs: number;
   readonly connectTimeoutMs: number;
   /** Time without any byte from a client or backend while one is due; 0: no limit. */
   readonly inactivityMs: number;

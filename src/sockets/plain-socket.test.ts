@@ -323,28 +323,19 @@ for (const kind of [TcpSocket, StreamSocket]) {
       assert.deepEqual([handler.text, handler.events], ['', []]);
     });
 
-    for (const host of ['127.0.0.1', 'localhost']) {
-      it(`connects to ${host}, and starts to read`, async () => {
-        const { socket, handler, peer } = await connected(host);
-        socket.append('to the peer');
-        socket.flush();
-        peer.write('from the peer');
-        peer.resume();
-        const [text] = (await once(peer.setEncoding('latin1'), 'data')) as [string];
-        assert.equal(text, 'to the peer');
-        await until("the peer's text", () => handler.text === 'from the peer');
-        socket.keepAlive(60_000);
-        socket.destroy();
-        await until('closed', () => handler.closed !== undefined);
-        assert.deepEqual(handler.events, ['connected', 'closed: null']);
-      });
-    }
-
-    it('reports that a name cannot be resolved', async () => {
-      const handler = new Recorder();
-      kind.connecting('no-such-host.invalid', 80, handler, writeBufferBytesMax);
+    it('connects, and starts to read', async () => {
+      const { socket, handler, peer } = await connected();
+      socket.append('to the peer');
+      socket.flush();
+      peer.write('from the peer');
+      peer.resume();
+      const [text] = (await once(peer.setEncoding('latin1'), 'data')) as [string];
+      assert.equal(text, 'to the peer');
+      await until("the peer's text", () => handler.text === 'from the peer');
+      socket.keepAlive(60_000);
+      socket.destroy();
       await until('closed', () => handler.closed !== undefined);
-      assert.match(handler.closed?.code ?? '', /^(ENOTFOUND|EAI_AGAIN)$/);
+      assert.deepEqual(handler.events, ['connected', 'closed: null']);
     });
 
     it('reports why it could not connect', async () => {

@@ -7,8 +7,8 @@ import { TcpSocket } from './tcp-socket.ts';
 interface PlainSockets {
   /** Wraps an accepted connection. Reading starts with `resume`. */
   accepted(handle: TcpHandle, owner: SocketHandler, writeBufferBytesMax: number): ByteSocket;
-  /** Connects; `onConnected` or `onClosed` follows. Reading then starts automatically. */
-  connecting(hostname: string, port: number, owner: SocketHandler, writeBufferBytesMax: number): ByteSocket;
+  /** Connects to an IP address; `onConnected` or `onClosed` follows. Reading then starts automatically. */
+  connecting(address: string, port: number, owner: SocketHandler, writeBufferBytesMax: number): ByteSocket;
 }
 
 export const PlainSocket: PlainSockets = streams === null ? StreamSocket : TcpSocket;

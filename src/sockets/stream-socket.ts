@@ -84,10 +84,10 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     return byteSocket;
   }
 
-  /** Connects; `onConnected` or `onClosed` follows. Reading then starts automatically. */
-  static connecting(hostname: string, port: number, handler: SocketHandler, writeBufferBytesMax: number): StreamSocket {
+  /** Connects to an IP address; `onConnected` or `onClosed` follows. Reading then starts automatically. */
+  static connecting(address: string, port: number, handler: SocketHandler, writeBufferBytesMax: number): StreamSocket {
     const options: NetConnectOpts = {
-      host: hostname,
+      host: address,
       port,
       noDelay: true,
       allowHalfOpen: true,

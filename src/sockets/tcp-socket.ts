@@ -1,4 +1,3 @@
-import { connect, isIP, type Socket } from 'node:net';
 import { blockBytes, giveBlock, ReadBlock } from './blocks.ts';
 import type { ByteSocket, SocketHandler } from './byte-socket.ts';
 import {
@@ -9,7 +8,6 @@ import {
   streams,
   systemError,
   type TcpHandle,
-  takeHandle,
   type WriteRequest,
 } from './tcp-handle.ts';
 import { isPeerDone, writeFailureGraceMs } from './write-failure.ts';
@@ -66,10 +64,8 @@ interface OwnedHandle extends TcpHandle {
  */
 export class TcpSocket extends WriteQueue implements ByteSocket {
   private handler: SocketHandler;
-  /** Null before the name is resolved, and once closing has begun. */
+  /** Null once closing has begun. */
   private handle: OwnedHandle | null = null;
-  /** While connecting to a name: Node resolves it and tries its addresses (RFC 8305). */
-  private connector: Socket | null = null;
   /** The block it reads a body into; null for the shared buffer. */
   private block: ReadBlock | null = null;
   private readonly writeBufferBytesMax: number;
@@ -95,13 +91,12 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   }
 
   /**
-   * Connects; `onConnected` or `onClosed` follows. Reading then starts automatically. The connection outlives its first
-   * failed write: see `writeFailureGraceMs`.
+   * Connects to an IP address; `onConnected` or `onClosed` follows. Reading then starts automatically. The connection
+   * outlives its first failed write: see `writeFailureGraceMs`.
    */
-  static connecting(hostname: string, port: number, handler: SocketHandler, writeBufferBytesMax: number): TcpSocket {
+  static connecting(address: string, port: number, handler: SocketHandler, writeBufferBytesMax: number): TcpSocket {
     const socket = new TcpSocket(handler, writeBufferBytesMax, true);
-    if (isIP(hostname) === 0) socket.connectByName(hostname, port);
-    else socket.connectTo(hostname, port);
+    socket.connectTo(address, port);
     return socket;
   }
 
@@ -118,7 +113,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   }
 
   get isClosed(): boolean {
-    return this.handle === null && this.connector === null;
+    return this.handle === null;
   }
 
   handTo(handler: SocketHandler): void {
@@ -219,27 +214,6 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     } else {
       this.useHandle(handle);
     }
-  }
-
-  private connectByName(hostname: string, port: number): void {
-    const connector = connect({ host: hostname, port, noDelay: true, allowHalfOpen: true });
-    this.connector = connector;
-    connector.once('connect', () => {
-      connector.pause();
-      const handle = takeHandle(connector);
-      if (handle === null) {
-        connector.destroy(new Error('the connection has no handle of a known kind'));
-        return;
-      }
-      connector.removeAllListeners();
-      this.connector = null;
-      this.useHandle(handle);
-      this.connected();
-    });
-    connector.once('error', (error: NodeJS.ErrnoException) => {
-      this.error ??= error;
-    });
-    connector.once('close', () => this.closedNow());
   }
 
   private connected(): void {
@@ -383,12 +357,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   }
 
   private close(error: NodeJS.ErrnoException | null, isReset: boolean): void {
-    const { connector, handle } = this;
-    if (connector !== null) {
-      this.connector = null;
-      connector.destroy();
-      return;
-    }
+    const { handle } = this;
     if (handle === null) return;
     this.handle = null;
     this.error ??= error;
@@ -406,7 +375,6 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   closedNow(): void {
     if (this.is(CLOSED)) return;
     this.set(CLOSED);
-    this.connector = null;
     try {
       this.handler.onClosed(this.error);
     } catch (error) {

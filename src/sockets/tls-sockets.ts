@@ -21,7 +21,8 @@ type AcceptedOptions = TLSSocketOptions & { acceptedHandle: unknown; onread: Rea
 
 /** The peer of an outgoing TLS connection. */
 export interface TlsTarget {
-  readonly hostname: string;
+  /** An IP address. */
+  readonly address: string;
   readonly port: number;
   /** For SNI. The peer's certificate must be valid for it. */
   readonly serverName: string;
@@ -92,14 +93,14 @@ export function acceptTls(
 
 /** Connects to a backend and starts the handshake. `secureConnect` is emitted once it is complete and verified. */
 export function connectTls(
-  { hostname, port, serverName, alpnProtocols }: TlsTarget,
+  { address, port, serverName, alpnProtocols }: TlsTarget,
   { context, verify }: BackendTls,
   session: Buffer | null,
   onread: ReadInto,
   writeBufferBytesMax: number,
 ): Socket {
   const options = {
-    host: hostname,
+    host: address,
     port,
     secureContext: context as SecureContext,
     rejectUnauthorized: verify,

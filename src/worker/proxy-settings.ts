@@ -14,6 +14,7 @@ export function proxySettings({ server, limits }: Config, descriptorsMax: number
     backendConnectionsMax: server.maxSockets,
     backendKeepAlive: server.httpKeepAlive,
     backendIdleMs: limits.backendIdleSeconds * 1000,
+    backendAgeMs: limits.backendAgeSeconds * 1000,
     connectTimeoutMs: limits.connectTimeoutSeconds * 1000,
     inactivityMs: server.tcpTimeout * 1000,
     headTimeoutMs: limits.headTimeoutSeconds * 1000,

@@ -9,6 +9,8 @@ import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { residentBytes } from '../base/resident-memory.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
+import type { NameResolver } from '../dns/name-resolver.ts';
+import { systemResolver } from '../dns/system-resolver.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
 import type { MetricValues, WorkerStart } from '../processes/messages.ts';
 import type { WorkerLink, WorkerTasks } from '../processes/worker-link.ts';
@@ -17,6 +19,7 @@ import { ErrorPages } from '../proxy/error-pages.ts';
 import { pingResponder } from '../proxy/local-responder.ts';
 import { AppliedRevision } from '../route-cache/applied-revision.ts';
 import { RouteCache } from '../route-cache/route-cache.ts';
+import type { RouteCacheLimits } from '../route-cache/route-cache-options.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { Store } from '../stores/contract.ts';
@@ -46,6 +49,7 @@ export class Worker implements WorkerTasks {
   private readonly watch: StoreWatch;
   private readonly revision: AppliedRevision | null;
   private readonly tls: WorkerTls;
+  private readonly resolver: NameResolver;
   private readonly dataPlane: DataPlane;
   private readonly memory: MemoryWatch | null;
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 50 });
@@ -99,11 +103,7 @@ export class Worker implements WorkerTasks {
     this.routes = new RouteCache({
       store,
       instance: start.instance,
-      limits: {
-        entriesMax: limits.cacheEntriesMax,
-        bytesMax: limits.cacheBytesMax,
-        negativeEntriesMax: limits.cacheNegativeEntriesMax,
-      },
+      limits: cacheLimits(limits),
       log,
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
       onInternalError,
@@ -119,6 +119,8 @@ export class Worker implements WorkerTasks {
     this.watch.add(this.tls.certificates);
     // Last, so that the others learn of a change before its revision is checked.
     if (this.revision !== null) this.watch.add(this.revision);
+    const onResolverError = (error: Error) => onInternalError('the resolver of names', error);
+    this.resolver = systemResolver({ settings: config.dns, log, onInternalError: onResolverError });
     this.dataPlane = new DataPlane({
       settings: proxySettings(config, descriptorsFor(config, log)),
       policy: hostPolicy(config),
@@ -129,6 +131,7 @@ export class Worker implements WorkerTasks {
       clock: systemClock,
       random: Math.random,
       version: packageVersion(),
+      resolver: this.resolver,
       backendTls: backendTls(config.backendTls.ca, config.backendTls.verify),
       onProblem: (what, error) => problems.report(what, { error }),
     });
@@ -175,6 +178,7 @@ export class Worker implements WorkerTasks {
   async close(): Promise<void> {
     this.memory?.close();
     this.dataPlane.close();
+    this.resolver.close();
     await this.accessLog.close(accessLogCloseMs);
     if (this.accessLog.dropped > 0) this.log.warn('access log lines were dropped', { lines: this.accessLog.dropped });
     this.pages.close();
@@ -261,4 +265,12 @@ function descriptorsFor({ limits }: Config, log: Log): number {
     );
   }
   return connections;
+}
+
+function cacheLimits(limits: Config['limits']): Partial<RouteCacheLimits> {
+  return {
+    entriesMax: limits.cacheEntriesMax,
+    bytesMax: limits.cacheBytesMax,
+    negativeEntriesMax: limits.cacheNegativeEntriesMax,
+  };
 }

@@ -54,9 +54,9 @@ export class RawBackend {
     });
   }
 
-  static async start(): Promise<RawBackend> {
+  static async start(address = '127.0.0.1'): Promise<RawBackend> {
     const backend = new RawBackend();
-    await new Promise<void>((resolve) => backend.server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => backend.server.listen(0, address, resolve));
     return backend;
   }
 

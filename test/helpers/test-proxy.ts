@@ -1,6 +1,8 @@
 import { BlockList } from 'node:net';
 import { systemClock } from '../../src/base/clock.ts';
 import { InvariantViolation } from '../../src/base/invariant.ts';
+import type { NameResolver } from '../../src/dns/name-resolver.ts';
+import { systemResolver } from '../../src/dns/system-resolver.ts';
 import type { HostPolicy } from '../../src/policy/host-policy.ts';
 import { DataPlane, type ListenOptions } from '../../src/proxy/data-plane.ts';
 import type { ErrorPages } from '../../src/proxy/error-pages.ts';
@@ -27,6 +29,7 @@ export const testSettings: TestSettings = {
   backendConnectionsMax: 100,
   backendKeepAlive: true,
   backendIdleMs: 60_000,
+  backendAgeMs: 3_600_000,
   connectTimeoutMs: 5000,
   inactivityMs: 30_000,
   headTimeoutMs: 10_000,
@@ -70,6 +73,8 @@ export interface TestProxyParts {
   readonly beforeLoad?: (host: string) => Promise<void>;
   /** Default: only `https://` backends of public authorities are trusted. */
   readonly backendTls?: BackendTls;
+  /** Default: this machine's hosts file and name servers. */
+  readonly resolver?: NameResolver;
   /** Default: `__ping__`. */
   readonly responders?: readonly LocalResponder[];
   /** Replaces the map. */
@@ -93,6 +98,7 @@ export class TestProxy {
   onEnded: (() => void) | null = null;
   port = 0;
   private readonly policy: HostPolicy;
+  private readonly resolver: NameResolver;
   private readonly frontends = new Map<string, Frontend>();
 
   constructor(settings: Partial<TestSettings> = {}, parts: TestProxyParts = {}) {
@@ -115,6 +121,7 @@ export class TestProxy {
     };
     const all = { ...testSettings, ...settings };
     this.policy = { ...all, selector: new TwoRandomChoices(parts.random ?? Math.random) };
+    this.resolver = parts.resolver ?? machineResolver();
     this.dataPlane = new DataPlane({
       settings: all,
       policy: this.policy,
@@ -128,6 +135,7 @@ export class TestProxy {
       },
       pages: parts.pages ?? null,
       backendTls: parts.backendTls ?? publicAuthorities,
+      resolver: this.resolver,
       clock: systemClock,
       random: parts.random ?? Math.random,
       version: 'test',
@@ -181,6 +189,7 @@ export class TestProxy {
    */
   async stop(): Promise<void> {
     this.dataPlane.close();
+    this.resolver.close();
     await until('no gauge above 0 after the end', () => this.underWay().length === 0, 10_000).catch(() => {
       throw new Error(`still in progress: ${this.underWay().join(', ')}`);
     });
@@ -215,4 +224,17 @@ export function trusted(...networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) list.addAddress(network, network.includes(':') ? 'ipv6' : 'ipv4');
   return list;
+}
+
+const noLog = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Asks these name servers, or those of this machine, whatever they know. */
+export function machineResolver(servers: readonly string[] = []): NameResolver {
+  return systemResolver({
+    settings: { servers, ttlSecondsMin: 1, ttlSecondsMax: 60, timeoutSeconds: 5 },
+    log: noLog,
+    onInternalError: (error) => {
+      throw error;
+    },
+  });
 }

@@ -46,6 +46,11 @@ const dataPlane = new DataPlane({
   clock: systemClock,
   random: Math.random,
   version: 'test',
+  resolver: {
+    watch: () => {
+      throw new Error('no backend has a name');
+    },
+  },
   backendTls: backendTls([], true),
   onProblem: (what, error) => {
     throw new Error(what, { cause: error });

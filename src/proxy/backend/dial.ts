@@ -1,61 +1,85 @@
 import type { ErrorCode } from '../../base/errors.ts';
+import type { NameFailure } from '../../dns/answer.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
 import { PlainSocket } from '../../sockets/plain-socket.ts';
 import { StreamSocket } from '../../sockets/stream-socket.ts';
 import type { StreamWaiter } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
+import type { AddressWaiter } from './addresses.ts';
 import { Http1BackendConnection } from './http1-connection.ts';
 import type { Http1Pool } from './http1-pool.ts';
 
 /** Serves the socket once it is connected. */
 interface BackendConnectionClass {
-  new (pool: Http1Pool, socket: ByteSocket, context: ProxyContext): Http1BackendConnection;
+  new (pool: Http1Pool, socket: ByteSocket, address: string, context: ProxyContext): Http1BackendConnection;
 }
 
 /** Protocols offered to backends by ALPN, in order of preference (RFC 7301). One that chooses none speaks HTTP/1.1. */
 const protocols: Readonly<Record<string, BackendConnectionClass>> = { 'http/1.1': Http1BackendConnection };
 const alpnProtocols = Object.keys(protocols);
 
+/** Parts of the connect time-out that the first addresses of a name get, so that the next ones are tried in time. */
+const addressSharesMax = 3;
+
 /**
- * A connection to a backend until it is established, with TLS until the handshake is complete. Then the negotiated
- * protocol is known, and a connection of that protocol takes over the socket.
+ * A connection to a backend until it is established: the lookup of its name, the connection to one of its addresses
+ * after the other, and the TLS handshake. Then the negotiated protocol is known, and a connection of that protocol takes
+ * over the socket.
  */
-export class Dial implements SocketHandler, Timed {
+export class Dial implements AddressWaiter, SocketHandler, Timed {
   deadlineMs: number;
   deadlineSlot = -1;
   readonly isStreaming = false;
   private readonly pool: Http1Pool;
   private readonly context: ProxyContext;
-  private readonly socket: ByteSocket;
+  /** Null while the name is looked up. */
+  private socket: ByteSocket | null = null;
+  private address = '';
+  private tried: string[] = [];
   private waiter: StreamWaiter | null;
   private hasLeftPool = false;
 
-  /** Starts to connect. The waiter is notified later. */
   constructor(pool: Http1Pool, waiter: StreamWaiter, context: ProxyContext) {
     this.pool = pool;
     this.waiter = waiter;
     this.context = context;
-    this.socket = this.connect();
     this.deadlineMs = context.clock.monotonicMs() + context.settings.connectTimeoutMs;
+  }
+
+  /** Starts to connect. The waiter is notified later. */
+  start(): void {
+    const { context } = this;
     context.deadlines.add(this);
     context.counters.backendConnections++;
     context.counters.backendConnectionsOpen++;
+    if (!this.connectNext()) this.pool.addresses.await(this);
   }
 
   /** The waiter gives up. If the dial was for it, it continues, for the next waiter. */
   release(waiter: StreamWaiter): void {
     if (this.waiter !== waiter) return;
     this.waiter = null;
-    if (this.context.draining) this.destroy();
+    // Nobody else may ever ask for the name, and a dial that only waits for it costs the next waiter nothing.
+    if (this.context.draining || this.socket === null) this.destroy();
+  }
+
+  onAddresses(): void {
+    this.connectNext();
+  }
+
+  onNoAddresses({ code }: NameFailure): void {
+    this.failWith(code === 'OVERLOADED' ? code : 'BACKEND_CONNECT_REFUSED', `${this.pool.hostname}: ${code}`);
   }
 
   onConnected(): void {
     const { context, pool, socket, waiter } = this;
+    if (socket === null) return;
     this.waiter = null;
     context.deadlines.remove(this);
+    pool.addresses.worked(this.address);
     const Connection = protocols[socket.alpnProtocol] ?? Http1BackendConnection;
-    const connection = new Connection(pool, socket, context);
+    const connection = new Connection(pool, socket, this.address, context);
     socket.handTo(connection);
     this.hasLeftPool = true;
     pool.connected(this);
@@ -79,40 +103,82 @@ export class Dial implements SocketHandler, Timed {
     this.context.onInternalError('a connection to a backend', error);
   }
 
+  /** The connection to one address has failed, or was given up. */
   onClosed(error: NodeJS.ErrnoException | null): void {
-    const { pool, waiter } = this;
-    this.waiter = null;
-    this.context.deadlines.remove(this);
-    this.context.counters.backendConnectionsOpen--;
-    this.leavePool();
-    if (waiter === null) return;
-    // The backend may have rejected the session, so it is not offered again.
-    pool.tlsSession = null;
+    const { pool } = this;
+    this.socket = null;
     const detail = error?.code ?? 'closed';
-    waiter.onNoStream(dialErrorCode(detail, pool.tlsName !== null), `${pool.address}: ${detail}`);
+    const code = dialErrorCode(detail, pool.tlsName !== null);
+    // The backend may have rejected the session, so it is not offered again.
+    if (this.waiter !== null) pool.tlsSession = null;
+    if (!this.hasLeftPool && code !== 'OVERLOADED') {
+      pool.addresses.failed(this.address);
+      if (this.connectNext()) return;
+    }
+    this.failWith(code, `${this.where}: ${detail}`);
   }
 
   onDeadline(): void {
-    const { waiter } = this;
-    this.waiter = null;
-    this.destroy();
-    waiter?.onNoStream('BACKEND_CONNECT_TIMEOUT', `${this.pool.address} did not accept the connection`);
+    const { pool, socket } = this;
+    if (socket === null) {
+      this.failWith('BACKEND_CONNECT_TIMEOUT', `${pool.hostname} was not resolved in time`);
+      return;
+    }
+    pool.addresses.failed(this.address);
+    const { where } = this;
+    socket.handTo(abandoned);
+    socket.destroy();
+    this.socket = null;
+    if (!this.connectNext()) this.failWith('BACKEND_CONNECT_TIMEOUT', `${where} did not accept the connection`);
   }
 
   destroy(): void {
+    const { socket } = this;
     this.leavePool();
-    this.socket.destroy();
+    if (socket === null) this.failWith('BACKEND_CONNECT_REFUSED', 'given up');
+    else socket.destroy();
   }
 
-  private connect(): ByteSocket {
-    const { hostname, port, tlsName: serverName, tlsSession } = this.pool;
+  /** @returns false if no address is known, or none remains. */
+  private connectNext(): boolean {
+    const { context, pool } = this;
+    const address = pool.addresses.next(this.tried);
+    if (address === null) return false;
+    this.tried.push(address);
+    this.address = address;
+    const shares = Math.min(addressSharesMax, pool.addresses.count - this.tried.length + 1);
+    this.deadlineMs = context.clock.monotonicMs() + context.settings.connectTimeoutMs / Math.max(1, shares);
+    this.socket = this.connect(address);
+    return true;
+  }
+
+  private connect(address: string): ByteSocket {
+    const { port, tlsName: serverName, tlsSession } = this.pool;
     const { backendTls, settings } = this.context;
     const { writeBufferBytesMax } = settings;
-    if (serverName === null) return PlainSocket.connecting(hostname, port, this, writeBufferBytesMax);
-    const peer = { hostname, port, serverName, alpnProtocols };
+    if (serverName === null) return PlainSocket.connecting(address, port, this, writeBufferBytesMax);
+    const peer = { address, port, serverName, alpnProtocols };
     return StreamSocket.connectingTls(peer, this, writeBufferBytesMax, backendTls, tlsSession, (session) => {
       this.pool.tlsSession = session;
     });
+  }
+
+  /** For messages: the backend, and its address if that is not in its URL. */
+  private get where(): string {
+    const { address, pool } = this;
+    return address === pool.hostname ? pool.address : `${pool.address} at ${address}`;
+  }
+
+  /** Ends the dial, once. */
+  private failWith(code: ErrorCode, detail: string): void {
+    const { context, pool, waiter } = this;
+    if (this.deadlineSlot < 0) return;
+    this.waiter = null;
+    context.deadlines.remove(this);
+    context.counters.backendConnectionsOpen--;
+    pool.addresses.cancel(this);
+    this.leavePool();
+    waiter?.onNoStream(code, detail);
   }
 
   /** Frees its place in the pool at once, without waiting for the socket to close. */
@@ -122,6 +188,18 @@ export class Dial implements SocketHandler, Timed {
     this.pool.dialFailed(this);
   }
 }
+
+/** Takes over the socket of an address that did not accept in time, while another one is tried. */
+const abandoned: SocketHandler = {
+  isStreaming: false,
+  onBytes() {},
+  onEnd() {},
+  onDrain() {},
+  onConnected() {},
+  onFinished() {},
+  onInternalError() {},
+  onClosed() {},
+};
 
 /** The code for a failed dial: the backend, its certificate or this machine may be the cause. */
 function dialErrorCode(detail: string, isTls: boolean): ErrorCode {
@@ -139,8 +217,6 @@ function dialErrorCode(detail: string, isTls: boolean): ErrorCode {
     case 'EPIPE':
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
     case 'closed':
       return 'BACKEND_CONNECT_REFUSED';
     default:

@@ -33,6 +33,9 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
    * exchange.
    */
   reused = false;
+  readonly address: string;
+  /** Monotonic ms after which it takes no further request. */
+  private readonly endsMs: number;
   private readonly pool: Http1Pool;
   private readonly context: ProxyContext;
   private readonly socket: ByteSocket;
@@ -51,8 +54,10 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   /** The backend authenticates the connection, for the client that it serves now. */
   private isBound = false;
 
-  /** @param socket connected; the caller hands it over. */
-  constructor(pool: Http1Pool, socket: ByteSocket, context: ProxyContext) {
+  /** @param socket connected to `address`; the caller hands it over. */
+  constructor(pool: Http1Pool, socket: ByteSocket, address: string, context: ProxyContext) {
+    this.address = address;
+    this.endsMs = context.clock.monotonicMs() + context.settings.backendAgeMs;
     this.pool = pool;
     this.socket = socket;
     this.context = context;
@@ -142,7 +147,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   becomeIdle(): void {
     this.state = IDLE;
     this.idleSinceMs = this.context.clock.monotonicMs();
-    this.deadlineMs = this.idleSinceMs + this.context.settings.backendIdleMs;
+    this.deadlineMs = Math.min(this.endsMs, this.idleSinceMs + this.context.settings.backendIdleMs);
   }
 
   /** Authentication of a connection needs a connection that lasts. */
@@ -300,7 +305,9 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
       body.framing !== Framing.CLOSE &&
       this.keepsAlive &&
       !this.context.draining &&
-      !this.socket.isClosed;
+      !this.socket.isClosed &&
+      this.context.deadlines.nowMs < this.endsMs &&
+      this.pool.addresses.includes(this.address);
     if (!reusable) {
       this.destroy();
     } else if (this.isBound) {

@@ -3,6 +3,7 @@ import type { Backend } from '../../routing/backend.ts';
 import type { Origin, StreamWaiter } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
+import { BackendAddresses } from './addresses.ts';
 import { Dial } from './dial.ts';
 import type { Http1BackendConnection } from './http1-connection.ts';
 
@@ -17,6 +18,7 @@ export class Http1Pool implements Origin {
   tlsSession: Buffer | null = null;
   /** `Origins` dropped this pool when its last connection closed: another one may have its address by now. */
   isForgotten = false;
+  readonly addresses: BackendAddresses;
   private readonly context: ProxyContext;
   private readonly onEmpty: (pool: Http1Pool) => void;
   /** Last in, first out: the connections in use stay warm, and the others reach their idle limit. */
@@ -35,6 +37,7 @@ export class Http1Pool implements Origin {
     this.tlsName = backend.tlsName;
     this.context = context;
     this.onEmpty = onEmpty;
+    this.addresses = new BackendAddresses(backend.hostname, context.resolver, context.clock, () => this.retire());
   }
 
   acquire(waiter: StreamWaiter, unusedMsMax: number): void {
@@ -152,6 +155,13 @@ export class Http1Pool implements Origin {
     return this.queue.length;
   }
 
+  /** The name has other addresses now. Connections in use end after their request, and tunnels stay. */
+  private retire(): void {
+    for (const connection of [...this.idle, ...this.bound]) {
+      if (!this.addresses.includes(connection.address)) connection.destroy();
+    }
+  }
+
   /** @internal */
   waitedTooLong(waiting: QueuedRequest): void {
     const at = this.queue.indexOf(waiting);
@@ -167,7 +177,9 @@ export class Http1Pool implements Origin {
       return;
     }
     this.open++;
-    this.dials.push(new Dial(this, waiter, this.context));
+    const dial = new Dial(this, waiter, this.context);
+    this.dials.push(dial);
+    dial.start();
   }
 
   private placeFreed(): void {
@@ -179,7 +191,9 @@ export class Http1Pool implements Origin {
   }
 
   private checkEmpty(): void {
-    if (this.open === 0 && this.queue.length === 0) this.onEmpty(this);
+    if (this.open > 0 || this.queue.length > 0 || this.isForgotten) return;
+    this.addresses.close();
+    this.onEmpty(this);
   }
 
   private leaveQueue(at: number): QueuedRequest | null {
