@@ -26,6 +26,16 @@ export const limitsSection = z.object({
     source: 'new',
     description: 'Time from the first byte of a request to the end of its head. After that it gets 408.',
   }),
+  bodyBytesPerSecondMin: wholeNumber(0, 1_000_000_000, 500, {
+    source: 'new',
+    unit: 'bytes per second',
+    description:
+      'Average rate below which a request body is too slow: the request gets 408. 0: no limit, and a backend connection is used before any of the body has come.',
+  }),
+  bodyGraceSeconds: seconds(0.1, 3600, 10, {
+    source: 'new',
+    description: 'Time from the head of a request until that rate counts.',
+  }),
   keepAliveSeconds: seconds(0, 86_400, 75, {
     source: 'new',
     description: 'How long a client connection may be idle between requests. 0 closes it after each response.',

@@ -21,6 +21,9 @@ import type { EndedExchange } from './observer.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
 import type { BoundStream, RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
 
+/** Bytes of a request body that must have come before a backend is asked, if it is that long. */
+const firstBlockBytes = 16 * 1024;
+
 /**
  * One request and its response: finds the frontend, attempts its backends in turn as long as that is safe, passes the
  * response on, and reports its end.
@@ -59,6 +62,8 @@ export class Exchange implements RequestSink, EndedExchange {
   /** Whether any byte of a response has been sent to the client. */
   private responseStarted = false;
   private requestBlocked = false;
+  /** No backend is asked before a first block of the body has come. */
+  private isAwaitingBody = false;
   private responseBlocked = false;
   /** A kept connection had just been closed. That is excused once; the second time counts as a failure. */
   private wasStale = false;
@@ -99,6 +104,10 @@ export class Exchange implements RequestSink, EndedExchange {
   }
 
   onFlush(): void {
+    if (this.isAwaitingBody && this.hasFirstBlock) {
+      this.isAwaitingBody = false;
+      this.tryNext();
+    }
     this.replayBuffer?.keep();
     if (this.attempt === null || this.attempt.flush()) return;
     this.requestBlocked = true;
@@ -220,6 +229,11 @@ export class Exchange implements RequestSink, EndedExchange {
     if (!this.requestComplete) this.stream.resumeRequest();
   }
 
+  /** Whether any byte of a response has been sent. */
+  get hasResponse(): boolean {
+    return this.responseStarted;
+  }
+
   get request(): RequestView {
     return this.stream.request;
   }
@@ -334,7 +348,21 @@ export class Exchange implements RequestSink, EndedExchange {
     if (isTunnel) frontend.load.tunnels++;
     frontend.load.inFlight++;
     frontend.retryBudget.countRequest(this.startMs, policy.retryBudget);
-    this.tryNext();
+    if (this.hasFirstBlock) {
+      this.tryNext();
+    } else {
+      this.isAwaitingBody = true;
+      this.stream.resumeRequest();
+    }
+  }
+
+  /**
+   * Whether enough of the body has come to ask a backend, so that clients that trickle their bodies hold none of its
+   * connections. A client that expects `100-continue` waits for the backend.
+   */
+  private get hasFirstBlock(): boolean {
+    if (this.requestComplete || this.request.protocol !== null || this.context.settings.bodyRateMin === 0) return true;
+    return (this.replayBuffer?.size ?? 0) >= firstBlockBytes || this.request.value(Field.EXPECT) !== null;
   }
 
   private tryNext(): void {

@@ -40,10 +40,14 @@ export class ReplayBuffer {
     if (this.last !== null) connection.sendData(this.last, this.lastStart, this.lastEnd);
   }
 
+  /** Bytes that are kept. */
+  get size(): number {
+    return this.text.length + (this.last === null ? 0 : this.lastEnd - this.lastStart);
+  }
+
   /** Drops the content if it exceeds `bytesMax`; the body can then no longer be resent. */
   dropAbove(bytesMax: number): void {
-    const lastBytes = this.last === null ? 0 : this.lastEnd - this.lastStart;
-    if (this.text.length + lastBytes > bytesMax) this.drop();
+    if (this.size > bytesMax) this.drop();
   }
 
   drop(): void {

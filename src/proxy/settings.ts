@@ -17,6 +17,9 @@ export interface ProxySettings extends HeadLimits {
   /** Time without any byte from a client or backend while one is due; 0: no limit. */
   readonly inactivityMs: number;
   readonly headTimeoutMs: number;
+  /** Bytes per second of a request body, on average after `bodyGraceMs`; 0: no limit. */
+  readonly bodyRateMin: number;
+  readonly bodyGraceMs: number;
   /** How long an unused client connection is kept; 0: every response ends its connection. */
   readonly keepAliveMs: number;
   /** Requests queued for a connection to one backend. */

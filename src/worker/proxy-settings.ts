@@ -17,6 +17,8 @@ export function proxySettings({ server, limits }: Config, descriptorsMax: number
     backendAgeMs: limits.backendAgeSeconds * 1000,
     connectTimeoutMs: limits.connectTimeoutSeconds * 1000,
     inactivityMs: server.tcpTimeout * 1000,
+    bodyRateMin: limits.bodyBytesPerSecondMin,
+    bodyGraceMs: limits.bodyGraceSeconds * 1000,
     headTimeoutMs: limits.headTimeoutSeconds * 1000,
     keepAliveMs: limits.keepAliveSeconds * 1000,
     queueMax: limits.queueMax,

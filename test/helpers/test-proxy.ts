@@ -33,6 +33,8 @@ export const testSettings: TestSettings = {
   connectTimeoutMs: 5000,
   inactivityMs: 30_000,
   headTimeoutMs: 10_000,
+  bodyRateMin: 0,
+  bodyGraceMs: 10_000,
   keepAliveMs: 75_000,
   queueMax: 1000,
   queueTimeoutMs: 5000,

@@ -61,6 +61,10 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   /** Monotonic ms by which the current head must be complete; 0 if none has begun. */
   private headDeadlineMs = 0;
   private lingeredBytes = 0;
+  /** Monotonic ms at which the current body began, later by the time for which the client was paused. */
+  private bodyStartMs = 0;
+  private bodyBytes = 0;
+  private pausedAtMs = 0;
 
   constructor(peer: Peer, traits: ListenerTraits, connections: ServerConnections, context: ProxyContext) {
     this.peer = peer;
@@ -194,12 +198,17 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   }
 
   pauseRequest(): void {
+    if (!this.paused) this.pausedAtMs = this.context.clock.monotonicMs();
     this.pause();
     this.updateDeadline();
   }
 
   resumeRequest(): void {
-    if (this.partialHead.isEmpty) this.resume();
+    if (this.partialHead.isEmpty) {
+      // The time in which the client was not read is not its own.
+      if (this.paused) this.bodyStartMs += this.context.clock.monotonicMs() - this.pausedAtMs;
+      this.resume();
+    }
     this.updateDeadline();
   }
 
@@ -253,9 +262,19 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
       this.deadlineMs = this.context.clock.monotonicMs() + (this.context.settings.inactivityMs || halfClosedMs);
       return;
     }
-    if (this.isAwaited) this.deadlineMs = inactivityDeadline(this.context);
+    if (this.isAwaited) this.deadlineMs = Math.min(inactivityDeadline(this.context), this.bodyDeadline());
     else if (this.paused) this.deadlineMs = this.context.clock.monotonicMs() + peerCheckMs;
     else this.deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** When the body becomes too slow, unless more of it comes. */
+  private bodyDeadline(): number {
+    const { exchange } = this;
+    const { bodyGraceMs, bodyRateMin } = this.context.settings;
+    if (bodyRateMin === 0 || exchange === null || exchange.requestComplete || exchange.hasResponse) {
+      return Number.POSITIVE_INFINITY;
+    }
+    return this.bodyStartMs + Math.max(bodyGraceMs, (this.bodyBytes / bodyRateMin) * 1000);
   }
 
   /** Whether the client has to do something: to read its response, or to send more of its request. */
@@ -330,6 +349,8 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
       exchange.start();
     } else {
       body.start(head.framing, head.contentLength);
+      this.bodyStartMs = exchange.startMs;
+      this.bodyBytes = 0;
       at = this.readBody(exchange, bytes, start, end);
       if (this.exchange !== exchange) return at;
       exchange.start();
@@ -361,6 +382,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   private readBody(exchange: Exchange, bytes: Buffer, start: number, end: number): number {
     const { body } = this;
     const at = body.read(bytes, start, end, this);
+    this.bodyBytes += at - start;
     if (body.refusal !== '') {
       exchange.refuse('REQUEST_INVALID', body.refusal);
     } else if (body.done) {
