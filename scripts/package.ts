@@ -119,7 +119,7 @@ function addProgram(folder: string): void {
 }
 
 function addConfiguration(folder: string): void {
-  copy('packaging/debian/config.json', join(folder, 'etc/hipache/config.json'));
+  copy('examples/config.json', join(folder, 'etc/hipache/config.json'));
   copy('examples/logrotate/hipache', join(folder, 'etc/logrotate.d/hipache'));
   copy('examples/systemd/hipache.service', join(folder, 'lib/systemd/system/hipache.service'));
 }

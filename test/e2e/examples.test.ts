@@ -146,7 +146,7 @@ function fakeSystemctl(home: HipacheHome, pid: number, calls: string): void {
   const script = `#!/bin/sh
 case "$*" in
   '--quiet is-active hipache.service') ;;
-  'kill --kill-whom=main --signal=USR1 hipache.service') echo kill >> '${calls}'; kill -USR1 ${pid} ;;
+  'kill --kill-who=main --signal=USR1 hipache.service') echo kill >> '${calls}'; kill -USR1 ${pid} ;;
   *) echo "systemctl: $*" >&2; exit 64 ;;
 esac
 `;
