@@ -3,6 +3,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -53,6 +54,27 @@ describe('the units of systemd', () => {
       assert.ok(value('LimitNOFILE') >= 2 * limits.connectionsMax);
     });
   }
+});
+
+describe('the configurations of the packages', () => {
+  for (const file of ['examples/config.json', 'packaging/docker/config.json']) {
+    test(`${file} is accepted without a warning`, () => {
+      const { status, stderr } = spawnSync(join(root, 'bin', 'hipache'), ['--dry', '--config', join(root, file)], {
+        encoding: 'utf8',
+      });
+      assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    });
+  }
+
+  test('the Dockerfile copies only what there is', () => {
+    const lines = readFileSync(join(root, 'Dockerfile'), 'utf8').matchAll(/^COPY (?!--)(.+) \S+$/gm);
+    const sources = [...lines].flatMap(([, paths = '']) => paths.split(' '));
+    assert.ok(sources.length >= 5);
+    assert.deepEqual(
+      sources.filter((path) => !existsSync(join(root, path))),
+      [],
+    );
+  });
 });
 
 describe('the rotation of the access log', () => {
