@@ -13,11 +13,13 @@ export const testServers: readonly Server[] = [
   { program: 'chromium', package: 'chromium' },
   { program: 'curl', package: 'curl' },
   { program: 'dnsmasq', package: 'dnsmasq-base' },
+  { program: 'logrotate', package: 'logrotate' },
   { program: 'nginx', package: 'nginx-light' },
   { program: 'openssl', package: 'openssl' },
   { program: 'redis-cli', package: 'redis-tools' },
   { program: 'redis-server', package: 'redis-server' },
   { program: 'script', package: 'bsdutils' },
+  { program: 'systemd-analyze', package: 'systemd' },
 ];
 
 /** What the benchmark compares with, and what makes the load. */

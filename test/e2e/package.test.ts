@@ -1,43 +1,79 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, get } from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
 const runFile = promisify(execFile);
 const root = join(import.meta.dirname, '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'hipache-package-'));
-const place = join(folder, 'place');
-const hipache = join(place, 'node_modules', '.bin', 'hipache');
-// The Node that runs this test comes first in the PATH, as for somebody who installs the package.
-const env = { ...process.env, HOME: folder, PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter) };
+/** Where `npm install --global` puts it. */
+const prefix = join(folder, 'prefix');
+const hipache = join(prefix, 'bin', 'hipache');
+/** The tools that bin/hipache and the proxy call, and no Node. */
+const tools = join(folder, 'tools');
+const env = { HOME: folder, PATH: tools };
 /** For packing and installing, on a slow disk and with an empty cache. */
 const installMs = 300_000;
 
-describe('the package, installed elsewhere', () => {
+test('no package asks npm for a newer Node than README.md does', async () => {
+  const { stdout } = await runFile('npm', ['root', '--global']);
+  const { satisfies } = createRequire(join(stdout.trim(), 'npm', 'package.json'))('semver') as {
+    satisfies(version: string, range: string): boolean;
+  };
+  const lock: { packages: Record<string, { engines?: { node?: string } }> } = JSON.parse(
+    readFileSync(join(root, 'package-lock.json'), 'utf8'),
+  );
+  for (const version of ['20.19.0', '22.13.0', '24.0.0']) {
+    const refusing = Object.entries(lock.packages).filter(
+      ([, { engines }]) => !satisfies(version, engines?.node ?? '*'),
+    );
+    assert.deepEqual(
+      refusing.map(([path]) => path),
+      [],
+      version,
+    );
+  }
+});
+
+describe('the package, installed globally, on a machine without a Node of its own', () => {
   before(
     async () => {
       // Uses the user's cache, so that nothing is fetched twice, but an otherwise empty home directory.
       const cache = (await runFile('npm', ['config', 'get', 'cache'], { cwd: root })).stdout.trim();
-      const npmEnv = { ...env, npm_config_cache: cache };
+      const npmEnv = { ...process.env, HOME: folder, npm_config_cache: cache };
       await runFile('npm', ['pack', '--pack-destination', folder], { cwd: root, env: npmEnv });
       const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'));
-      mkdirSync(place);
-      writeFileSync(join(place, 'package.json'), '{"private":true}');
-      const options = ['--prefer-offline', '--no-audit', '--no-fund'];
-      await runFile('npm', ['install', ...options, join(folder, tarball)], { cwd: place, env: npmEnv });
+      // Without the scripts of packages, which newer versions of npm do not run either.
+      const options = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', prefix];
+      await runFile('npm', ['install', '--global', ...options, join(folder, tarball)], { cwd: folder, env: npmEnv });
+      mkdirSync(tools);
+      for (const tool of ['dirname', 'id', 'readlink', 'sh']) {
+        const { stdout } = await runFile('sh', ['-c', `command -v ${tool}`]);
+        symlinkSync(stdout.trim(), join(tools, tool));
+      }
     },
     { timeout: installMs },
   );
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   test('has what it needs and no more', () => {
-    const installed = join(place, 'node_modules', 'hipache');
+    const installed = join(prefix, 'lib', 'node_modules', 'hipache');
     assert.ok(existsSync(join(installed, 'dist', 'main.js')));
     assert.ok(existsSync(join(installed, 'pages')));
     for (const absent of ['src', 'test', 'scripts', 'node_modules/typescript']) {

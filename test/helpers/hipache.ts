@@ -59,9 +59,13 @@ export class HipacheHome {
     return result.stdout;
   }
 
-  /** Starts a proxy and waits until it listens. @param descriptorsMax default: the limit of this process. */
-  async serve(descriptorsMax?: number): Promise<HipacheProcess> {
-    const proxy = new HipacheProcess(['--config', this.path('config.json')], descriptorsMax);
+  /**
+   * Starts a proxy and waits until it listens.
+   * @param descriptorsMax default: the limit of this process.
+   * @param path of the program; default: that of this checkout.
+   */
+  async serve(descriptorsMax?: number, path?: string): Promise<HipacheProcess> {
+    const proxy = new HipacheProcess(['--config', this.path('config.json')], descriptorsMax, path);
     this.running.push(proxy);
     await proxy.listening();
     return proxy;
@@ -80,9 +84,10 @@ export class HipacheProcess {
   output = '';
   private exit: Promise<number | null>;
 
-  constructor(args: readonly string[], descriptorsMax?: number) {
-    const limited = ['-c', `ulimit -n ${descriptorsMax}; exec "$0" "$@"`, program, ...args];
-    const [command, commandArgs] = descriptorsMax === undefined ? [program, args] : ['sh', limited];
+  /** @param path of the program; default: that of this checkout. */
+  constructor(args: readonly string[], descriptorsMax?: number, path = program) {
+    const limited = ['-c', `ulimit -n ${descriptorsMax}; exec "$0" "$@"`, path, ...args];
+    const [command, commandArgs] = descriptorsMax === undefined ? [path, args] : ['sh', limited];
     this.child = spawn(command, commandArgs, { stdio: ['ignore', 'pipe', 'pipe'] });
     const add = (bytes: Buffer): void => {
       this.output += bytes.toString();
