@@ -68,7 +68,7 @@ describe('the metrics of an instance', () => {
 
   it('show what is open and in progress', async () => {
     const client = await RawClient.connect(proxy.port);
-    client.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nhello');
+    client.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\nhello');
     await untilSeries(url, 'hipache_requests_in_flight', (value) => value === 1);
     const series = await scrape(url);
     assert.equal(series.get('hipache_client_connections_open'), 1);

@@ -51,7 +51,7 @@ describe('the tunnels of several workers', () => {
     const old = workerPids(proxy.pid);
     await Promise.all(Array.from({ length: tunnelsCount }, () => open(proxy)));
     const upload = await RawClient.connect(proxy.port);
-    upload.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nhello');
+    upload.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\nhello');
     await until('the upload at the backend', () => backend.requests === 1);
     const uploader = workerOf(proxy, upload.socket) as number;
     const before = [...tunnels];

@@ -122,7 +122,7 @@ describe('several workers', () => {
   it('finish a request and an upload after SIGTERM', async () => {
     const proxy = await home.serve();
     const upload = await RawClient.connect(proxy.port);
-    upload.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nhello');
+    upload.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\nhello');
     await until('the upload at the backend', () => backend.requests === 1);
     proxy.signal('SIGTERM');
     await until('the log to say so', () => proxy.output.includes('SIGTERM'));
@@ -154,7 +154,7 @@ describe('several workers', () => {
     const proxy = await home.serve();
     const [before] = workerPids(proxy.pid);
     const upload = await RawClient.connect(proxy.port);
-    upload.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nhello');
+    upload.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\nhello');
     await until('the upload at the backend', () => backend.requests === 1);
     assert.doesNotMatch(proxy.output, /a worker was replaced/);
     await until('the replacement', () => /a worker was replaced .*reason=memory/.test(proxy.output));
