@@ -18,6 +18,7 @@ import type { Plan } from '../processes/plan.ts';
 import { dropPrivileges, type RunAs, resolveAccount } from '../processes/privileges.ts';
 import { untilStopped } from '../processes/signals.ts';
 import { Supervisor } from '../processes/supervisor.ts';
+import { KnownRecords } from '../route-cache/known-records.ts';
 import { describeDriver } from '../stores/open-store.ts';
 import { MetricsServer } from '../telemetry/metrics-server.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
@@ -53,6 +54,9 @@ export async function servePrimary(loaded: LoadedConfig, reload: () => LoadedCon
     return exitCodes.failed;
   }
 }
+
+/** Memory for the records that workers have read, in bytes. */
+const knownBytesMax = 64 * 1024 * 1024;
 
 class Primary {
   private config: Config;
@@ -98,6 +102,7 @@ class Primary {
         plan: this.plan(config, this.tls),
         observer: metrics,
         onMarked: (marked) => this.recovery.marked(marked),
+        known: new KnownRecords(knownBytesMax),
         log,
         clock: systemClock,
         random: Math.random,

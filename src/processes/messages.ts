@@ -57,6 +57,9 @@ export interface MarkReport {
   readonly reason: string;
 }
 
+/** A record of the store by its key: its text, which only the route cache knows. It may be secret. */
+export type RecordText = readonly [key: string, text: string];
+
 /** Values by metric name, followed by a slash and the label's value if the metric has a label. */
 export type MetricValues = Readonly<Record<string, number>>;
 
@@ -69,6 +72,8 @@ export type ToWorker =
   | { readonly kind: 'reopenLogs' }
   /** The TLS state has changed. */
   | { readonly kind: 'tls'; readonly tls: unknown }
+  /** Records of the store that workers of the instance have read, asked for by `recall`. */
+  | { readonly kind: 'known'; readonly records: readonly RecordText[]; readonly isLast: boolean }
   | { readonly kind: 'ping' };
 
 export type FromWorker =
@@ -80,5 +85,9 @@ export type FromWorker =
   | { readonly kind: 'drained'; readonly clean: boolean; readonly values: MetricValues }
   /** The worker has marked a backend dead. */
   | { readonly kind: 'marked'; readonly marked: MarkReport }
+  /** The worker has read these records of the store. */
+  | { readonly kind: 'read'; readonly records: readonly RecordText[] }
+  /** The worker cannot reach the store, and asks for the records that others have read. */
+  | { readonly kind: 'recall' }
   /** The worker exceeds its memory limit. */
   | { readonly kind: 'overMemory'; readonly residentBytes: number };

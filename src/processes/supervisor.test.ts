@@ -54,6 +54,7 @@ describe('a supervisor', () => {
       program: { path, env: process.env },
       plan: plan(workers),
       onMarked: () => {},
+      known: { add: () => {}, chunks: () => [] },
       observer: { restarted: (reason) => restarts.push(reason), values: () => {}, gone: () => {} },
       log,
       clock: systemClock,

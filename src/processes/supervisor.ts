@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { DrainOrder, MarkReport, MetricValues } from './messages.ts';
+import type { DrainOrder, MarkReport, MetricValues, RecordText } from './messages.ts';
 import type { Plan } from './plan.ts';
 import { sharesOf } from './shares.ts';
 import {
@@ -20,18 +20,28 @@ export interface SupervisorObserver {
   gone(worker: WorkerProcess): void;
 }
 
+/** Keeps records of the store for workers that cannot reach it. */
+interface KeptRecords {
+  add(records: readonly RecordText[]): void;
+  chunks(count: number): Iterable<readonly RecordText[]>;
+}
+
 export interface SupervisorOptions {
   readonly program: WorkerProgram;
   readonly plan: Plan;
   readonly observer: SupervisorObserver;
   /** Called with every dead mark that a worker sets. */
   readonly onMarked: (marked: MarkReport) => void;
+  /** The records that workers read, for those that cannot reach the store. */
+  readonly known: KeptRecords;
   readonly log: Log;
   readonly clock: Clock;
   /** From 0 up to but not including 1. */
   readonly random: () => number;
 }
 
+/** Records in one message to a worker. */
+const recordsPerMessage = 1000;
 const beatMsMax = 5000;
 /** Minimum time a worker may be silent while it loads, in ms. */
 const startMs = 60_000;
@@ -195,6 +205,15 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
 
   onMarked(marked: MarkReport): void {
     this.options.onMarked(marked);
+  }
+
+  onRead(records: readonly RecordText[]): void {
+    this.options.known.add(records);
+  }
+
+  onRecall(worker: WorkerProcess): void {
+    for (const records of this.options.known.chunks(recordsPerMessage)) worker.tellKnown(records, false);
+    worker.tellKnown([], true);
   }
 
   onOverMemory(worker: WorkerProcess, residentBytes: number): void {

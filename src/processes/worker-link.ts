@@ -1,5 +1,13 @@
 import { HipacheError } from '../base/errors.ts';
-import type { DrainOrder, FromWorker, MarkReport, MetricValues, ToWorker, WorkerStart } from './messages.ts';
+import type {
+  DrainOrder,
+  FromWorker,
+  MarkReport,
+  MetricValues,
+  RecordText,
+  ToWorker,
+  WorkerStart,
+} from './messages.ts';
 
 /** A worker's tasks, as ordered by its primary. */
 export interface WorkerTasks {
@@ -16,6 +24,8 @@ export interface WorkerTasks {
 /** The worker's end of the connection to its primary. */
 export class WorkerLink {
   private readonly build: (start: WorkerStart, link: WorkerLink) => Promise<WorkerTasks>;
+  /** Receives the records asked for by `recall`, also before the worker serves. @param isLast no more follow. */
+  onKnown: (records: readonly RecordText[], isLast: boolean) => void = ignore;
   private tasks: WorkerTasks | null = null;
   private drainMs = 0;
   private ending: Promise<void> | null = null;
@@ -35,6 +45,14 @@ export class WorkerLink {
 
   marked(marked: MarkReport): void {
     this.send({ kind: 'marked', marked });
+  }
+
+  read(records: readonly RecordText[]): void {
+    this.send({ kind: 'read', records });
+  }
+
+  recall(): void {
+    this.send({ kind: 'recall' });
   }
 
   overMemory(residentBytes: number): void {
@@ -58,6 +76,9 @@ export class WorkerLink {
         break;
       case 'reopenLogs':
         this.tasks?.reopenLogs();
+        break;
+      case 'known':
+        this.onKnown(message.records, message.isLast);
         break;
       case 'ping':
         this.send({ kind: 'pong', values: this.tasks?.values() ?? {} });

@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Config } from '../config/config.ts';
-import type { DrainOrder, FromWorker, MarkReport, MetricValues, ToWorker, WorkerStart } from './messages.ts';
+import type {
+  DrainOrder,
+  FromWorker,
+  MarkReport,
+  MetricValues,
+  RecordText,
+  ToWorker,
+  WorkerStart,
+} from './messages.ts';
 
 /** The standard streams and IPC have the descriptors below. */
 export const firstInheritedFd = 4;
@@ -20,6 +28,8 @@ export interface WorkerHandler {
   /** The worker has reported why it cannot start, and exits. */
   onFailed(worker: WorkerProcess, failure: WorkerFailure): void;
   onMarked(marked: MarkReport): void;
+  onRead(records: readonly RecordText[]): void;
+  onRecall(worker: WorkerProcess): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
   onDrained(worker: WorkerProcess, clean: boolean): void;
   onValues(worker: WorkerProcess, values: MetricValues): void;
@@ -99,6 +109,10 @@ export class WorkerProcess {
     this.send({ kind: 'tls', tls });
   }
 
+  tellKnown(records: readonly RecordText[], isLast: boolean): void {
+    this.send({ kind: 'known', records, isLast });
+  }
+
   reopenLogs(): void {
     this.send({ kind: 'reopenLogs' });
   }
@@ -174,6 +188,12 @@ export class WorkerProcess {
         break;
       case 'marked':
         this.handler.onMarked(message.marked);
+        break;
+      case 'read':
+        this.handler.onRead(message.records);
+        break;
+      case 'recall':
+        this.handler.onRecall(this);
         break;
       case 'overMemory':
         this.handler.onOverMemory(this, message.residentBytes);

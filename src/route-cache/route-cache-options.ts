@@ -5,6 +5,7 @@ import type { HostPolicy } from '../policy/host-policy.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { RecordProblem } from '../routing/frontend.ts';
 import type { MarkCollection, RouteReader, StoredRoute } from '../stores/contract.ts';
+import type { SharedRecords } from './shared-records.ts';
 
 export interface RouteCacheLimits {
   /** Frontends kept. Default 200,000. */
@@ -45,6 +46,8 @@ export interface RouteCacheOptions {
   readonly onMarked?: (pattern: string, url: string, mark: DownMark) => void;
   /** Called once for each unusable part of a record. */
   readonly onProblem?: (pattern: string, problem: RecordProblem) => void;
+  /** Gets the records that are read, and gives those of other workers while the store is away. Default: none. */
+  readonly shared?: Pick<SharedRecords, 'fetch' | 'route' | 'routeRead'>;
   /** Default: every host has the policy of the data plane. */
   readonly compilePolicy?: CompilePolicy;
   readonly onInternalError?: OnInternalError;

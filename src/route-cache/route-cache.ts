@@ -53,6 +53,7 @@ export class RouteCache implements ChangeListener {
   private readonly onMarked: NonNullable<RouteCacheOptions['onMarked']>;
   private readonly problems: ReportedProblems;
   private readonly compilePolicy: CompilePolicy;
+  private readonly shared: RouteCacheOptions['shared'] | null;
   /** Rises with every break. Entries that were read in an earlier epoch are not verified. */
   private epoch = 0;
   private isConnected = false;
@@ -79,6 +80,7 @@ export class RouteCache implements ChangeListener {
     this.retries = new RetryLater(this.setTimer, (pattern) => this.refreshIfKnown(pattern));
     this.problems = new ReportedProblems(options.onProblem ?? ignore);
     this.compilePolicy = options.compilePolicy ?? defaultPolicy;
+    this.shared = options.shared ?? null;
     this.onMarked = options.onMarked ?? ignore;
     this.marks = new MarkQueue(
       store.marks,
@@ -159,16 +161,23 @@ export class RouteCache implements ChangeListener {
     const patterns = [own, ...wildcardPatterns(own)];
     const results = new Map<string, Frontend | null>();
     const startMs = this.clock.monotonicMs();
+    if (!this.isConnected) await this.recall(patterns);
     for (;;) {
       const step = this.walk(patterns, results);
-      if (!Array.isArray(step)) return step;
+      if (!Array.isArray(step)) {
+        if (step !== null) this.reportAbsences(results);
+        return step;
+      }
       const fallback = this.known(patterns, results);
       const waitMs = fallback === undefined ? this.limits.readTimeoutMs : this.limits.verifyWaitMs;
       const outcome = await this.wait(step, startMs + waitMs - this.clock.monotonicMs());
       if (outcome === null) {
         for (const read of step) results.set(read.pattern, read.frontend);
       } else {
-        if (fallback === undefined) throw outcome;
+        if (fallback === undefined) {
+          if (await this.recall(patterns)) continue;
+          throw outcome;
+        }
         for (const pattern of patterns) this.serveOverdue(pattern);
         return this.known(patterns, results) ?? fallback;
       }
@@ -315,11 +324,8 @@ export class RouteCache implements ChangeListener {
   private onLanded(read: PendingRead, record: StoredRoute | null): void {
     const { pattern } = read;
     const entry = this.table.get(pattern);
-    if (record !== null && (record.frontend.length > 0 || record.problem !== undefined)) {
-      const policy = this.compilePolicy(pattern, record);
-      read.frontend = buildFrontend(pattern, record, entry?.frontend ?? null, read.sequence, policy);
-      this.problems.reportAll(read.frontend);
-    }
+    read.frontend = this.build(pattern, record, entry, read.sequence);
+    if (record !== null || (entry !== undefined && entry.frontend !== null)) this.shared?.routeRead(pattern, record);
     this.retries.succeeded(pattern);
     // A dirty result may only replace an older entry: then `changed` has already started the next reading.
     if (entry === undefined && (read.dirty || !read.urgent)) return;
@@ -337,6 +343,40 @@ export class RouteCache implements ChangeListener {
     }
     entry.overdue = true;
     this.retries.failed(read.pattern);
+  }
+
+  private build(
+    pattern: string,
+    record: StoredRoute | null,
+    entry: CacheEntry | undefined,
+    sequence: number,
+  ): Frontend | null {
+    if (record === null || (record.frontend.length === 0 && record.problem === undefined)) return null;
+    const policy = this.compilePolicy(pattern, record);
+    const frontend = buildFrontend(pattern, record, entry?.frontend ?? null, sequence, policy);
+    this.problems.reportAll(frontend);
+    return frontend;
+  }
+
+  /** Takes entries that are missing here from what other workers know, unverified. @returns whether there were some. */
+  private async recall(patterns: readonly string[]): Promise<boolean> {
+    const { shared } = this;
+    if (shared === null || shared === undefined) return false;
+    await shared.fetch();
+    let found = false;
+    for (const pattern of patterns) {
+      const record = this.table.get(pattern) === undefined ? shared.route(pattern) : undefined;
+      if (record === undefined) continue;
+      const frontend = this.build(pattern, record, undefined, ++this.sequence);
+      this.table.put(new CacheEntry(pattern, frontend, entrySize(pattern, frontend), -1));
+      found = true;
+    }
+    return found;
+  }
+
+  /** A host is served by a wildcard only because it has no record of its own: that is worth knowing too. */
+  private reportAbsences(results: ReadonlyMap<string, Frontend | null>): void {
+    for (const [pattern, frontend] of results) if (frontend === null) this.shared?.routeRead(pattern, null);
   }
 
   private onMarkError(error: unknown): void {

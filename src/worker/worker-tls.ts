@@ -2,6 +2,7 @@ import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { InheritedSocket, WorkerStart } from '../processes/messages.ts';
 import type { ListenOptions } from '../proxy/data-plane.ts';
+import type { SharedRecords } from '../route-cache/shared-records.ts';
 import type { Store } from '../stores/contract.ts';
 import { CertificateDirectory } from '../tls/certificate-directory.ts';
 import { ServerCertificates } from '../tls/server-certificates.ts';
@@ -18,7 +19,7 @@ export class WorkerTls {
   private readonly plainAddresses: number;
 
   /** @throws HipacheError CERTIFICATE_INVALID. */
-  constructor({ config, tls }: WorkerStart, store: Pick<Store, 'certificates'>, log: Log) {
+  constructor({ config, tls }: WorkerStart, store: Pick<Store, 'certificates'>, shared: SharedRecords, log: Log) {
     const { https, limits } = config;
     const state = tls as TlsState;
     this.log = log;
@@ -26,7 +27,7 @@ export class WorkerTls {
     this.certificates = new ServerCertificates({
       sources: [
         ...(https.certificates === null ? [] : [new CertificateDirectory(https.certificates)]),
-        ...(https.storeCertificates ? [new StoreCertificates(store.certificates)] : []),
+        ...(https.storeCertificates ? [new StoreCertificates(store.certificates, shared)] : []),
       ],
       ticketKeys: state.ticketKeys,
       entriesMax: limits.certificatesMax,

@@ -1,5 +1,6 @@
 import { flushCompileCache } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import { descriptorLimit, openDescriptors } from '../base/descriptors.ts';
@@ -20,6 +21,7 @@ import { pingResponder } from '../proxy/local-responder.ts';
 import { AppliedRevision } from '../route-cache/applied-revision.ts';
 import { RouteCache } from '../route-cache/route-cache.ts';
 import type { RouteCacheLimits } from '../route-cache/route-cache-options.ts';
+import { SharedRecords } from '../route-cache/shared-records.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { Store } from '../stores/contract.ts';
@@ -37,6 +39,8 @@ import { WorkerTls } from './worker-tls.ts';
 
 /** How long the access log may take to write its rest when the worker stops, in ms. */
 const accessLogCloseMs = 2000;
+/** How long the start waits for the store, in ms. */
+const storeWaitMs = 1000;
 
 /** A worker's composition root: builds the parts of every room from the configuration, serves, and shuts them down. */
 export class Worker implements WorkerTasks {
@@ -45,6 +49,7 @@ export class Worker implements WorkerTasks {
   private readonly requests: RequestMetrics;
   private readonly pages: ErrorPages;
   private readonly store: Store;
+  private readonly shared: SharedRecords;
   private readonly routes: RouteCache;
   private readonly watch: StoreWatch;
   private readonly revision: AppliedRevision | null;
@@ -78,7 +83,7 @@ export class Worker implements WorkerTasks {
       ttlMs: config.storeTtlSeconds * 1000,
     });
     const worker = new Worker(start, link, log, store);
-    await worker.watch.start();
+    await worker.connect();
     await worker.sockets.accept(start.shares);
     flushCompileCache();
     return worker;
@@ -100,6 +105,7 @@ export class Worker implements WorkerTasks {
     this.requests = new RequestMetrics(this.accessLog);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
+    this.shared = sharedRecords(link);
     this.routes = new RouteCache({
       store,
       instance: start.instance,
@@ -107,15 +113,18 @@ export class Worker implements WorkerTasks {
       log,
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
       onInternalError,
+      shared: this.shared,
       onMarked: reportMarks(log, link),
     });
     this.watch = new StoreWatch({ store, log, onInternalError });
+    // Before the routes, which then find what others know.
+    this.watch.add(this.shared);
     this.watch.add(this.routes);
     this.revision =
       store.instances === null
         ? null
         : new AppliedRevision({ instances: store.instances, settled: () => this.routes.settled() });
-    this.tls = new WorkerTls(start, store, log);
+    this.tls = new WorkerTls(start, store, this.shared, log);
     this.watch.add(this.tls.certificates);
     // Last, so that the others learn of a change before its revision is checked.
     if (this.revision !== null) this.watch.add(this.revision);
@@ -139,17 +148,17 @@ export class Worker implements WorkerTasks {
       this.dataPlane.listen(this.tls.withListener(socket)),
     );
     this.slowGauges = new SlowGauges(systemClock, () => this.routes.countUnverified(), this.loopDelay);
-    this.memory =
-      limits.workerMemoryBytesMax === 0
-        ? null
-        : new MemoryWatch({
-            bytesMax: limits.workerMemoryBytesMax,
-            everyMs: server.memoryCheckSeconds * 1000,
-            residentBytes,
-            collectGarbage,
-            onOver: (bytes) => link.overMemory(bytes),
-          });
+    this.memory = memoryWatch(config, link);
     this.loopDelay.enable();
+  }
+
+  /** Starts to watch the store. If it is away, waits for what other workers of the instance know. */
+  private async connect(): Promise<void> {
+    const watching = this.watch.start();
+    await Promise.race([watching, delay(storeWaitMs)]);
+    if (this.watch.connected) return;
+    this.shared.lost();
+    await this.shared.fetch();
   }
 
   adopt(shares: readonly number[]): void {
@@ -185,6 +194,7 @@ export class Worker implements WorkerTasks {
     this.watch.close();
     this.revision?.close();
     this.routes.close();
+    this.shared.close();
     await this.store.close();
   }
 
@@ -273,4 +283,22 @@ function cacheLimits(limits: Config['limits']): Partial<RouteCacheLimits> {
     bytesMax: limits.cacheBytesMax,
     negativeEntriesMax: limits.cacheNegativeEntriesMax,
   };
+}
+
+/** The records that the workers of the instance share through the primary. */
+function sharedRecords(link: WorkerLink): SharedRecords {
+  const shared = new SharedRecords({ report: (records) => link.read(records), ask: () => link.recall() });
+  link.onKnown = (records, isLast) => shared.take(records, isLast);
+  return shared;
+}
+
+function memoryWatch({ limits, server }: Config, link: WorkerLink): MemoryWatch | null {
+  if (limits.workerMemoryBytesMax === 0) return null;
+  return new MemoryWatch({
+    bytesMax: limits.workerMemoryBytesMax,
+    everyMs: server.memoryCheckSeconds * 1000,
+    residentBytes,
+    collectGarbage,
+    onOver: (bytes) => link.overMemory(bytes),
+  });
 }
