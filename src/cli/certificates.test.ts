@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { after, test } from 'node:test';
+import { ErrorCollector } from '../base/error-collector.ts';
 import { openStore } from '../stores/open-store.ts';
 import { runCommandLine } from './command-line.ts';
 
@@ -28,6 +29,7 @@ async function runAt(nowMs: number, ...args: readonly string[]) {
   const [stdout, stderr] = [new Text(), new Text()];
   const code = await runCommandLine([...args, '--driver', driver], {
     serve: async () => 0,
+    check: async ({ warnings }) => ({ warnings, errors: new ErrorCollector() }),
     openStore,
     stdout,
     stderr,

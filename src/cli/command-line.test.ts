@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { after, describe, test } from 'node:test';
+import { ErrorCollector } from '../base/error-collector.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { openStore } from '../stores/open-store.ts';
 import { type CommandLineHost, runCommandLine } from './command-line.ts';
@@ -30,6 +31,7 @@ async function run(args: readonly string[], more: Partial<CommandLineHost> = {})
   const texts = Promise.all([stdout, stderr].map((stream) => stream.setEncoding('utf8').toArray()));
   const code = await runCommandLine(args, {
     serve: async () => 0,
+    check: async ({ warnings }) => ({ warnings, errors: new ErrorCollector() }),
     openStore,
     stdout,
     stderr,
@@ -124,8 +126,8 @@ describe('routes', () => {
     const on = runnerOn(driver);
     const lines = (await on('route', 'list')).out.split('\n').slice(0, -1);
     assert.equal(lines.length, 1001);
-    assert.equal(lines[0], 'h0.com     http://x');
-    assert.equal(lines.at(-1), 'h999.com   http://x');
+    assert.equal(lines[0], 'h0.com     h0.com     http://x');
+    assert.equal(lines.at(-1), 'h999.com   h999.com   http://x');
     const objects = (await on('route', 'list', '--json')).out
       .split('\n')
       .slice(0, -1)
@@ -256,14 +258,14 @@ describe('options', () => {
   test('can precede or follow the command', async () => {
     const driver = freshDriver();
     assert.equal((await run(['route', '--driver', driver, 'set', 'a.com', 'http://x'])).code, 0);
-    assert.equal((await run(['route', 'list', '--driver', driver])).out, 'a.com  http://x\n');
+    assert.equal((await run(['route', 'list', '--driver', driver])).out, 'a.com  a.com  http://x\n');
   });
 
   test('name a file whose driver the commands use', async () => {
     const driver = freshDriver();
     writeFileSync(join(folder, 'own.yaml'), `driver: ${driver}\n`);
     assert.equal((await run(['route', 'set', 'a.com', 'http://x', '-c', 'own.yaml'])).code, 0);
-    assert.equal((await run(['-c', 'own.yaml', 'route', 'list'])).out, 'a.com  http://x\n');
+    assert.equal((await run(['-c', 'own.yaml', 'route', 'list'])).out, 'a.com  a.com  http://x\n');
   });
 
   test('print version and help', async () => {

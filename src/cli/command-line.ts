@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
+import type { ErrorCollector } from '../base/error-collector.ts';
 import { operatingErrorsOf } from '../base/error-collector.ts';
 import { errorKind, HipacheError } from '../base/errors.ts';
 import { exitCodes } from '../base/exit-codes.ts';
@@ -10,7 +11,6 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { nearestWord } from '../config/nearest.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
 import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
-import { checkConfiguration } from '../operations/check-configuration.ts';
 import { explainHere, parseHost } from '../operations/explain.ts';
 import type { Operation } from '../operations/operation.ts';
 import { addBackends, listRoutes, removeBackends, setRoute, showRoute } from '../operations/routes.ts';
@@ -35,6 +35,8 @@ export interface CommandLineHost {
    * @param reload reads the same configuration again. @throws like `loadConfig`.
    */
   serve(loaded: LoadedConfig, reload: () => LoadedConfig): Promise<number>;
+  /** Finds what would prevent serving, and changes nothing. */
+  check(loaded: LoadedConfig): Promise<{ readonly warnings: readonly string[]; readonly errors: ErrorCollector }>;
   readonly openStore: OpenStore;
   readonly stdout: Writable;
   readonly stderr: Writable;
@@ -263,7 +265,7 @@ class Run {
       return;
     }
     for (const note of loaded.notes) await this.complain(`note: ${note}`);
-    const { warnings, errors } = await checkConfiguration(loaded);
+    const { warnings, errors } = await this.host.check(loaded);
     for (const warning of warnings) await this.complain(`warning: ${warning}`);
     await this.out.write(`${censoredJson(loaded.config)}\n`);
     errors.check();

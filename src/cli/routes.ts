@@ -16,17 +16,29 @@ export async function writeRoutes(
   asJson: boolean,
 ): Promise<void> {
   let hostWidth = 0;
+  let idWidth = 0;
   for await (const rows of pages) {
     if (asJson) {
       await output.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
     } else {
       // Never shrinks, so that the pages of a long list stay aligned.
       hostWidth = Math.max(hostWidth, ...rows.map(({ pattern }) => Math.min(pattern.length, 60)));
-      const lines = rows.map(({ pattern, backends }) => [printable(pattern).padEnd(hostWidth), shownUrls(backends)]);
+      idWidth = Math.max(idWidth, ...rows.map(({ id }) => Math.min(shownId(id).length, 40)));
+      const lines = rows.map(({ pattern, id, backends }) => [
+        printable(pattern).padEnd(hostWidth),
+        shownId(id).padEnd(idWidth),
+        shownUrls(backends),
+      ]);
       await output.write(alignColumns(lines));
     }
     if (output.closed) return;
   }
+}
+
+/** An identifier is unchecked, and may be missing. */
+function shownId(id: unknown): string {
+  if (id === undefined) return '-';
+  return printable(typeof id === 'string' ? id : JSON.stringify(id));
 }
 
 export function shownRouteReport(route: ShownRoute): Report {

@@ -8,9 +8,13 @@ const secretNames = new Set(
   configurationKeys.filter((key) => key.secret).map((key) => key.path.slice(key.path.lastIndexOf('.') + 1)),
 );
 
-/** A configuration as indented JSON that may be shown: keys, certificates, passphrases and passwords are masked. */
+/**
+ * A configuration as indented JSON in the form of a file, which may be shown: keys, certificates, passphrases and passwords are
+ * masked.
+ */
 export function censoredJson(config: Config): string {
-  return JSON.stringify({ ...config, driver: config.driver.map(withoutPassword) }, hideSecret, 2);
+  const { storeTtlSeconds: _, ...keys } = config;
+  return JSON.stringify({ ...keys, driver: config.driver.map(withoutPassword) }, hideSecret, 2);
 }
 
 function hideSecret(name: string, value: unknown): unknown {

@@ -26,6 +26,7 @@ import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
 import { Recovery } from './recovery.ts';
 import { Reload } from './reload.ts';
+import { certificateDirectoryProblems } from './start-check.ts';
 
 /**
  * The primary: binds the listen addresses, gives up root, and keeps workers that serve, until a signal stops it.
@@ -92,6 +93,7 @@ class Primary {
       this.addresses.use((await errors.take(() => this.addresses.bind(listenAddressesOf(config)))) ?? []);
       server = await errors.take(() => this.serveMetrics());
       errors.check();
+      for (const problem of certificateDirectoryProblems(config, account)) log.warn(problem);
       if (account !== null) {
         transferFiles(config, account, log);
         dropPrivileges(account);
@@ -182,6 +184,7 @@ class Primary {
     if (outcome === 'refused') log.error('nothing is changed: a worker with the new configuration did not start');
     if (outcome !== 'done') return;
     this.config = config;
+    for (const problem of certificateDirectoryProblems(config, null)) log.warn(problem);
     this.recovery.follow(config);
     await this.record.close();
     if (supervisor.isStopping) return;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -112,7 +113,7 @@ describe('the commands, each in its own process', () => {
       err: '',
     });
     assert.equal(on('route', 'add', 'app.example.com', 'http://10.0.0.2:80').code, 0);
-    assert.equal(on('route', 'list').out, 'app.example.com  http://10.0.0.1:80 http://10.0.0.2:80\n');
+    assert.equal(on('route', 'list').out, 'app.example.com  shop  http://10.0.0.1:80 http://10.0.0.2:80\n');
     assert.equal(JSON.parse(on('explain', 'app.example.com', '--json').out).matched, 'app.example.com');
     assert.equal(on('explain', 'other.example.com').code, 3);
     assert.equal(on('route', 'set', 'app.example.com', 'ftp://x').code, 2);
@@ -122,7 +123,7 @@ describe('the commands, each in its own process', () => {
   test('use the embedded store if no driver is given', () => {
     const state = { STATE_DIRECTORY: join(folder, 'state') };
     assert.equal(run(hipache, ['route', 'set', 'a.com', 'http://x'], { cwd: folder, env: state }).code, 0);
-    assert.equal(run(hipache, ['route', 'list'], { cwd: folder, env: state }).out, 'a.com  http://x\n');
+    assert.equal(run(hipache, ['route', 'list'], { cwd: folder, env: state }).out, 'a.com  a.com  http://x\n');
   });
 
   test('end quietly if their reader goes away', async () => {
@@ -144,7 +145,14 @@ describe('the commands, each in its own process', () => {
 
   test('check a file and print it without secrets', () => {
     const file = join(folder, 'dry.json');
-    writeFileSync(file, JSON.stringify({ server: { maxSockets: 7 } }));
+    writeFileSync(
+      file,
+      JSON.stringify({
+        server: { maxSockets: 7, accessLog: '-' },
+        http: { port: 0 },
+        driver: `sqlite:${folder}/dry.sqlite`,
+      }),
+    );
     assert.equal(run(hipache, ['--dry', '--config', file]).code, 0);
     writeFileSync(file, JSON.stringify({ driver: 'etcd://:hidden-word@host', server: { maxSockets: 7 } }));
     const { code, out, err } = run(hipache, ['--dry', '--config', file]);
@@ -159,9 +167,49 @@ describe('the commands, each in its own process', () => {
     assert.match(tls.err, /warning: https\.bind\[0\]\.ciphers: today's OpenSSL has no cipher of the list/);
     assert.match(tls.err, /https\.bind\[0\]\.cert: \/absent\.crt cannot be read: there is no such file/);
     assert.match(tls.err, /etcd: is not supported/);
+    // It prints only keys that a file may have.
+    const printed = run(hipache, ['--dry', '--config', file]).out;
+    assert.ok(JSON.parse(printed).limits !== undefined);
+    const again = join(folder, 'printed.json');
+    writeFileSync(again, printed.replaceAll('********', '/absent'));
+    assert.doesNotMatch(run(hipache, ['--dry', '--config', again]).err, /unknown key|is not a key/);
     writeFileSync(file, '{"server": {"workers": 0, "tcpTimeout": "1"}}');
     const wrong = run(hipache, ['--dry', '--config', file]);
     assert.equal(wrong.code, 2);
     assert.match(wrong.err, /server\.workers: found 0[\s\S]*server\.tcpTimeout: found "1"/);
+  });
+
+  test('find everything that would prevent the start, at once', async (t) => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    t.after(() => taken.close());
+    const { port } = taken.address() as { port: number };
+    const file = join(folder, 'wrong.json');
+    writeFileSync(
+      file,
+      JSON.stringify({
+        server: { accessLog: '-', staticDir: '/absent/pages' },
+        http: {
+          bind: [
+            { address: '127.0.0.1', port },
+            { address: '192.0.2.1', port: 1 },
+          ],
+        },
+        https: { certificates: '/absent/letsencrypt/live' },
+        driver: `sqlite:${folder}/dry.sqlite`,
+        user: 'no-such-user',
+      }),
+    );
+    const { code, err } = run(hipache, ['--dry', '--config', file]);
+    assert.notEqual(code, 0);
+    for (const part of [
+      /no user "no-such-user"/,
+      /server\.staticDir: \/absent does not exist/,
+      /192\.0\.2\.1:1: this machine has no such address/,
+      /warning: https\.certificates: \/absent does not exist: no certificate in it is served; docs\/tls\.md/,
+      new RegExp(`warning: .*127\\.0\\.0\\.1:${port}: another program listens there.*; if that is not this Hipache`),
+    ]) {
+      assert.match(err, part);
+    }
   });
 });

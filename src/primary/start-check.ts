@@ -1,0 +1,99 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Access, accessProblem, type FileUser, nearestDirectory } from '../base/access-problem.ts';
+import { ErrorCollector } from '../base/error-collector.ts';
+import { HipacheError } from '../base/errors.ts';
+import type { Config } from '../config/config.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { resolveAccount } from '../processes/privileges.ts';
+import { describeDriver } from '../stores/open-store.ts';
+import { TlsKeeper } from '../tls/tls-state.ts';
+import { portProblems } from './port-check.ts';
+
+export interface StartCheck {
+  readonly warnings: readonly string[];
+  /** Collects what the program would refuse to serve with. */
+  readonly errors: ErrorCollector;
+}
+
+/** Files of the certificate directory that are looked at. */
+const filesMax = 1000;
+
+/**
+ * Checks what a configuration names outside of itself: the user, certificates and keys, files and directories, the kind
+ * of store, and whether its ports are free. Opens no store, and changes nothing.
+ */
+export async function checkStart({ config, warnings }: LoadedConfig): Promise<StartCheck> {
+  const found = [...warnings];
+  const errors = new ErrorCollector();
+  const account = await errors.take(() => resolveAccount(config.user, config.group));
+  await errors.take(() => new TlsKeeper(config.https.bind, found, () => {}));
+  const driver = await errors.take(() => describeDriver(config.driver));
+  for (const problem of fileProblems(config, driver?.files ?? [], account)) errors.add(problem);
+  found.push(...certificateDirectoryProblems(config, account));
+  for (const problem of await portProblems(config)) {
+    if (problem.isInUse) found.push(`${problem.message}; if that is not this Hipache, it will not start`);
+    else errors.add(new HipacheError('LISTEN_FAILED', problem.message));
+  }
+  return { warnings: found, errors };
+}
+
+/**
+ * Why certificates in `https.certificates` cannot be used: the directory, or keys in it. Handshakes for their names would
+ * fail later.
+ * @param account null for the account of this process.
+ */
+export function certificateDirectoryProblems({ https }: Config, account: FileUser | null): readonly string[] {
+  const { certificates } = https;
+  if (certificates === null) return [];
+  const hint = /letsencrypt/.test(certificates) ? '; docs/tls.md (certbot) says what to change' : '';
+  const problem = accessProblem(certificates, Access.READ | Access.ENTER, account);
+  if (problem !== null) return [`https.certificates: ${problem}: no certificate in it is served${hint}`];
+  const unusable = keyFiles(certificates).flatMap((file) => accessProblem(file, Access.READ, account) ?? []);
+  const [first] = unusable;
+  if (first === undefined) return [];
+  const others = unusable.length > 1 ? ` and ${unusable.length - 1} more` : '';
+  return [`https.certificates: ${first}${others}: their names get no certificate${hint}`];
+}
+
+function keyFiles(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+      .slice(0, filesMax)
+      .flatMap((entry) => {
+        const path = join(directory, entry.name);
+        if (entry.isDirectory()) return [join(path, 'privkey.pem'), join(path, 'fullchain.pem')];
+        return /\.(pem|crt|key)$/.test(entry.name) ? [path] : [];
+      })
+      .filter((path) => !/ does not exist$/.test(accessProblem(path, Access.READ, null) ?? ''));
+  } catch {
+    // Only the account that will serve may list it.
+    return [];
+  }
+}
+
+/** Files that the program reads or writes as the account to which it changes. */
+function fileProblems({ server }: Config, storeFiles: readonly string[], account: FileUser | null): HipacheError[] {
+  const problems: HipacheError[] = [];
+  const add = (key: string, problem: string | null): void => {
+    if (problem !== null) problems.push(new HipacheError('CONFIG_INVALID', `${key}: ${problem}`));
+  };
+  if (server.staticDir !== null)
+    add('server.staticDir', accessProblem(server.staticDir, Access.READ | Access.ENTER, account));
+  // Started as root, the program makes missing directories, and gives the files to the account.
+  const writer = process.getuid?.() === 0 ? null : account;
+  const files = [
+    ...storeFiles.map((file) => ['driver', file]),
+    ...(server.accessLog === '-' ? [] : [['server.accessLog', server.accessLog]]),
+  ];
+  for (const [key, file] of files as [string, string][]) {
+    const missing = / does not exist$/.test(accessProblem(file, Access.WRITE, null) ?? '');
+    add(
+      key,
+      missing
+        ? accessProblem(nearestDirectory(file), Access.WRITE | Access.ENTER, writer)
+        : accessProblem(file, Access.READ | Access.WRITE, writer),
+    );
+  }
+  return problems;
+}
