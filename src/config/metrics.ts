@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isListenAddress } from './addresses.ts';
-import { key } from './keys.ts';
+import { key, wholeNumber } from './keys.ts';
 
 /** `metrics`: where the instance serves its metrics. Off unless a port is given. */
 export const metricsSection = z.object({
@@ -15,5 +15,11 @@ export const metricsSection = z.object({
     description: 'Port of these; null: neither is served. 0 stands for any free port.',
     allowed: 'a whole number from 0 to 65535, or null',
     default: 'null',
+  }),
+  hostsMax: wholeNumber(0, 1000, 50, {
+    source: 'new',
+    unit: 'hosts',
+    description:
+      'Hosts, and backends, that have series of their own in the metrics: those with the most requests. `(other)` sums up the rest. 0: none.',
   }),
 });

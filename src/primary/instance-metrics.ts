@@ -26,7 +26,7 @@ interface RecoveryFigures {
 
 /** The metrics of the instance: those of its workers, summed, and those of the primary. */
 export class InstanceMetrics implements SupervisorObserver, MetricsSource {
-  private readonly fleet = new FleetMetrics(fleetMetrics);
+  private readonly fleet: FleetMetrics;
   private readonly restarts: Record<RestartReason, number> = { crash: 0, stuck: 0, memory: 0, reload: 0 };
   private readonly startSeconds: number;
   private readonly recovery: RecoveryFigures;
@@ -34,7 +34,9 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   /** By the id of a worker: the revision of the store that it has applied. */
   private readonly revisions = new Map<number, number>();
 
-  constructor(epochMs: number, recovery: RecoveryFigures) {
+  /** @param hostsMax hosts, and backends, with series of their own. */
+  constructor(epochMs: number, recovery: RecoveryFigures, hostsMax = 50) {
+    this.fleet = new FleetMetrics(fleetMetrics, hostsMax);
     this.startSeconds = epochMs / 1000;
     this.recovery = recovery;
   }

@@ -76,7 +76,7 @@ class Primary {
     this.log = log;
     this.readConfig = readConfig;
     this.recovery = new Recovery(config, this.instance, log);
-    this.metrics = new InstanceMetrics(systemClock.epochMs(), this.recovery);
+    this.metrics = new InstanceMetrics(systemClock.epochMs(), this.recovery, config.metrics.hostsMax);
     this.record = this.recordOf(config);
     this.addresses = new BoundAddresses(workersOf(config), listenAddressesOf(config).length);
   }

@@ -7,14 +7,14 @@ import { isIdempotent } from '../http/methods.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
-import { type Marking, markingOfStatus } from '../routing/health.ts';
 import { normaliseHost } from '../routing/host.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
 import { clientAddress, identityEdits } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
 import { debugFields } from './debug-fields.ts';
-import { type Failure, isStale, markingOf, maySendAgain } from './failure.ts';
+import { type Failure, isStale, maySendAgain } from './failure.ts';
+import { judgeFailure, judgeResponse } from './judge.ts';
 import { type LocalReply, localReplyFor, retriesDisabled, retriesUsedUp } from './local-reply.ts';
 import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
@@ -152,8 +152,7 @@ export class Exchange implements RequestSink, EndedExchange {
     this.responseStarted = true;
     this.status = status;
     this.replayBuffer = null;
-    const marking = status < 500 ? 'never' : markingOfStatus(status, response.hasRetryAfter, this.policy.marking);
-    this.judge(backend, marking, `status ${status}`);
+    judgeResponse(backend, status, response.hasRetryAfter, this, this.policy, this.context);
     this.stream.sendHead(response, this.debugFields(backend, null));
   }
 
@@ -191,11 +190,9 @@ export class Exchange implements RequestSink, EndedExchange {
       return;
     }
     this.backend = null;
-    const { marking, retryTimeouts } = this.policy;
-    const verdict = markingOf(failure, this.requestComplete, marking.byFirst);
-    if (verdict !== 'never') this.judge(backend, verdict, failure.code);
+    judgeFailure(backend, failure, this, this.policy, this.context);
     const isWhole = this.replayBuffer === null || this.replayBuffer.isWhole;
-    if (!isWhole || !maySendAgain(failure, isIdempotent(this.method), retryTimeouts)) {
+    if (!isWhole || !maySendAgain(failure, isIdempotent(this.method), this.policy.retryTimeouts)) {
       this.fail(failure.code, failure.detail, backend);
       return;
     }
@@ -442,16 +439,6 @@ export class Exchange implements RequestSink, EndedExchange {
       replayBuffer.add(bytes, start, end);
       replayBuffer.dropAbove(this.policy.retryBodyBytesMax);
     }
-  }
-
-  /** Counts a response or failure of the backend, and marks it dead if that is due. */
-  private judge(backend: Backend, marking: Marking, reason: string): void {
-    const { frontend, policy } = this;
-    if (frontend === null) return;
-    backend.countOutcome(this.context.clock.monotonicMs(), this.clientAddress, marking !== 'never');
-    if (marking === 'never' || policy.downMs === 0) return;
-    if (marking === 'by share' && backend.outcomes?.isFailing(policy.marking) !== true) return;
-    this.context.routes.markDown(frontend, backend, reason, policy.downMs);
   }
 
   private replyFor(responder: LocalResponder, reply: LocalReply): void {

@@ -47,4 +47,8 @@ export interface EndedExchange {
 export interface ProxyObserver {
   /** An exchange has ended, for any reason. The object must not be kept. */
   exchangeEnded(exchange: EndedExchange): void;
+  /** An attempt at a backend has failed, or its response has a status of 500 or above. @param reason a code or `status <n>`. */
+  backendFailed?(backend: FailedBackend, pattern: string, reason: string): void;
 }
+
+export type FailedBackend = Pick<Backend, 'url'>;

@@ -66,3 +66,23 @@ describe('the metric table', () => {
     assert.equal(new Set(all.map(({ name }) => name)).size, all.length);
   });
 });
+
+test('of a metric with many labels, the highest have series of their own, also of workers that have gone', () => {
+  const metric: Metric = { name: 'hosts', type: 'counter', help: '', label: 'host', isTop: true };
+  const made = new FleetMetrics([metric], 2);
+  const serving = () => made.sum(() => 'serving');
+  made.update(1, 1, { 'hosts/a': 5, 'hosts/b': 3, 'hosts/(other)': 1 });
+  made.update(2, 2, { 'hosts/c': 4, 'hosts/b': 3 });
+  assert.deepEqual(serving(), { 'hosts/a': 5, 'hosts/b': 6, 'hosts/(other)': 5 });
+  made.gone(1);
+  made.gone(2);
+  assert.deepEqual(serving(), { 'hosts/a': 5, 'hosts/b': 6, 'hosts/(other)': 5 });
+  const total = (): number => Object.values(serving()).reduce((sum, value) => sum + value, 0);
+  const before = total();
+  for (let worker = 3; worker < 103; worker++) {
+    made.update(worker, 1, { [`hosts/only-${worker}`]: 1 });
+    made.gone(worker);
+  }
+  assert.equal(total(), before + 100);
+  assert.equal(serving()['hosts/b'], 6);
+});

@@ -1,4 +1,5 @@
 import { labelValues, type Metric } from './metric-table.ts';
+import { otherLabel } from './traffic-table.ts';
 
 /** Values by metric name, followed by a slash and the label's value if the metric has a label. */
 type Values = Readonly<Record<string, number>>;
@@ -15,12 +16,15 @@ interface Member {
  */
 export class FleetMetrics {
   private readonly metrics: readonly Metric[];
+  private readonly topMax: number;
   private readonly members = new Map<number, Member>();
   /** Totals of workers that have gone. */
   private readonly kept = new Map<string, number>();
 
-  constructor(metrics: readonly Metric[]) {
+  /** @param topMax series of a metric with `isTop`, besides `(other)`. */
+  constructor(metrics: readonly Metric[], topMax = 50) {
     this.metrics = metrics;
+    this.topMax = topMax;
   }
 
   /** @param id of the worker's process. A replacement has the same `number`, but another id. */
@@ -35,6 +39,7 @@ export class FleetMetrics {
     for (const metric of this.metrics) {
       if (metric.type === 'gauge') continue;
       for (const [key, value] of seriesOf(metric, member.values)) this.kept.set(key, (this.kept.get(key) ?? 0) + value);
+      if (metric.isTop === true) this.boundKept(metric);
     }
   }
 
@@ -62,8 +67,29 @@ export class FleetMetrics {
         for (const [key, value] of seriesOf(metric, values)) sums[key] = (sums[key] ?? 0) + value;
       }
     }
+    for (const metric of this.metrics) {
+      if (metric.isTop !== true) continue;
+      const { other, left } = splitTop(metric, sums, this.topMax);
+      for (const [key] of left) delete sums[key];
+      if (left.length > 0) sums[`${metric.name}/${otherLabel}`] = other;
+    }
     return sums;
   }
+
+  /** Totals of gone workers must not pile up: their hosts may differ from worker to worker. */
+  private boundKept(metric: Metric): void {
+    const { other, left } = splitTop(metric, Object.fromEntries(this.kept), 4 * this.topMax);
+    for (const [key] of left) this.kept.delete(key);
+    if (left.length > 0) this.kept.set(`${metric.name}/${otherLabel}`, other);
+  }
+}
+
+/** The series beyond the `count` highest of a metric, and the value of `(other)` with them. */
+function splitTop(metric: Metric, values: Values, count: number) {
+  const otherKey = `${metric.name}/${otherLabel}`;
+  const series = seriesOf(metric, values).filter(([key]) => key !== otherKey);
+  const left = series.toSorted(([, a], [, b]) => b - a).slice(count);
+  return { left, other: left.reduce((sum, [, value]) => sum + value, values[otherKey] ?? 0) };
 }
 
 /** The series of a metric among `values`. */

@@ -9,8 +9,10 @@ export interface Metric {
   readonly type: MetricType;
   /** One sentence. */
   readonly help: string;
-  /** The name of its label, if it has one; the label has few, known values. */
+  /** The name of its label, if it has one; the label has few, known values, unless `isTop`. */
   readonly label?: string;
+  /** Only the values of the label with the most have series of their own; `(other)` sums up the rest. */
+  readonly isTop?: true;
   /** A gauge that is not summed, but has one series per worker. */
   readonly perWorker?: true;
 }
@@ -107,6 +109,23 @@ export const requestMetrics = {
   ),
 } as const satisfies MetricTable;
 
+/** Metrics of the hosts and backends with the most traffic. */
+export const trafficMetrics = {
+  hostRequests: topCounter('hipache_host_requests_total', 'Completed requests of a host pattern.', 'host'),
+  hostErrors: topCounter(
+    'hipache_host_errors_total',
+    'Requests of a host pattern that ended with a status of 500 or above, or with an error of the backend.',
+    'host',
+  ),
+  hostSentBytes: topCounter('hipache_host_sent_bytes_total', 'Bytes written to clients of a host pattern.', 'host'),
+  backendRequests: topCounter('hipache_backend_requests_total', 'Responses of a backend, tunnels included.', 'backend'),
+  backendErrors: topCounter(
+    'hipache_backend_errors_total',
+    'Attempts at a backend that failed, and responses with a status of 500 or above.',
+    'backend',
+  ),
+} as const satisfies MetricTable;
+
 /** Other metrics of a worker. */
 export const workerMetrics = {
   backendPools: gauge('hipache_backend_pools', 'Backend addresses with connections.'),
@@ -157,9 +176,12 @@ export const workerMetrics = {
 } as const satisfies MetricTable;
 
 /** Every metric of a worker, in the order of the output. */
-export const fleetMetrics: readonly Metric[] = [dataPlaneMetrics, requestMetrics, workerMetrics].flatMap(
-  (table: MetricTable) => Object.values(table),
-);
+export const fleetMetrics: readonly Metric[] = [
+  dataPlaneMetrics,
+  requestMetrics,
+  trafficMetrics,
+  workerMetrics,
+].flatMap((table: MetricTable) => Object.values(table));
 
 /** Metrics of the primary. */
 export const primaryMetrics = {
@@ -205,6 +227,10 @@ export const labelValues: ReadonlyMap<string, readonly string[]> = new Map<strin
   ],
   [primaryMetrics.workerRestarts.name, restartReasons],
 ]);
+
+function topCounter(name: string, help: string, label: string): Metric {
+  return { name, type: 'counter', help, label, isTop: true };
+}
 
 function counter(name: string, help: string, label?: string): Metric {
   return label === undefined ? { name, type: 'counter', help } : { name, type: 'counter', help, label };

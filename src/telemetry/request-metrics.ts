@@ -1,6 +1,7 @@
-import { errorKinds } from '../base/errors.ts';
-import type { EndedExchange, ProxyObserver } from '../proxy/observer.ts';
-import { durationBounds, requestMetrics, statusClasses } from './metric-table.ts';
+import { errorKind, errorKinds } from '../base/errors.ts';
+import type { EndedExchange, FailedBackend, ProxyObserver } from '../proxy/observer.ts';
+import { durationBounds, requestMetrics, statusClasses, trafficMetrics } from './metric-table.ts';
+import { TrafficTable } from './traffic-table.ts';
 
 const codes = [...errorKinds.keys()];
 const codeIndexes: Readonly<Record<string, number>> = Object.fromEntries(codes.map((code, index) => [code, index]));
@@ -14,10 +15,17 @@ export class RequestMetrics implements ProxyObserver {
   private readonly backend = new Durations();
   private sentBytes = 0;
   private readonly next: ProxyObserver | null;
+  private readonly topMax: number;
+  /** Null if no host has series of its own. */
+  private readonly hosts: TrafficTable | null;
+  private readonly backends: TrafficTable | null;
 
-  /** @param next also gets every exchange. */
-  constructor(next: ProxyObserver | null = null) {
+  /** @param next also gets every exchange. @param topMax hosts, and backends, with series of their own. */
+  constructor(next: ProxyObserver | null = null, topMax = 0) {
     this.next = next;
+    this.topMax = topMax;
+    this.hosts = topMax === 0 ? null : new TrafficTable(4 * topMax);
+    this.backends = topMax === 0 ? null : new TrafficTable(4 * topMax);
   }
 
   exchangeEnded(exchange: EndedExchange): void {
@@ -35,7 +43,22 @@ export class RequestMetrics implements ProxyObserver {
         if (exchange.sentMs !== 0) this.backend.add(exchange.endMs - exchange.sentMs);
       }
     }
+    if (this.hosts !== null && exchange.frontend !== null) this.countHost(this.hosts, exchange);
     this.next?.exchangeEnded(exchange);
+  }
+
+  backendFailed({ url }: FailedBackend): void {
+    const traffic = this.backends?.of(url);
+    if (traffic !== undefined) traffic.errors++;
+  }
+
+  private countHost(hosts: TrafficTable, exchange: EndedExchange): void {
+    const { backend, bytesSent, errorCode, frontend, status } = exchange;
+    const host = hosts.of((frontend as NonNullable<typeof frontend>).pattern);
+    host.requests++;
+    host.bytes += bytesSent;
+    if (status >= 500 || (errorCode !== null && errorKind(errorCode).source === 'backend')) host.errors++;
+    if (backend !== null && this.backends !== null) this.backends.of(backend.url).requests++;
   }
 
   /** Adds the totals so far to `values`. */
@@ -48,6 +71,15 @@ export class RequestMetrics implements ProxyObserver {
       if (count > 0) values[`${requestMetrics.requestErrors.name}/${code}`] = count;
     }
     values[requestMetrics.sentBytes.name] = this.sentBytes;
+    for (const [label, { requests, errors, bytes }] of this.hosts?.top(this.topMax) ?? []) {
+      values[`${trafficMetrics.hostRequests.name}/${label}`] = requests;
+      values[`${trafficMetrics.hostErrors.name}/${label}`] = errors;
+      values[`${trafficMetrics.hostSentBytes.name}/${label}`] = bytes;
+    }
+    for (const [label, { requests, errors }] of this.backends?.top(this.topMax) ?? []) {
+      values[`${trafficMetrics.backendRequests.name}/${label}`] = requests;
+      values[`${trafficMetrics.backendErrors.name}/${label}`] = errors;
+    }
     this.total.collect(requestMetrics.requestDurationSeconds.name, values);
     this.backend.collect(requestMetrics.backendDurationSeconds.name, values);
   }

@@ -102,7 +102,7 @@ export class Worker implements WorkerTasks {
       epochMs: systemClock.epochMs,
       onProblem: (message) => log.error(message),
     });
-    this.requests = new RequestMetrics(this.accessLog);
+    this.requests = new RequestMetrics(this.accessLog, config.metrics.port === null ? 0 : config.metrics.hostsMax);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
     this.shared = sharedRecords(link);

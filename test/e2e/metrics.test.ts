@@ -66,6 +66,20 @@ describe('the metrics of an instance', () => {
     }
   });
 
+  it('are given by host and by backend, for those with the most traffic', async () => {
+    await home.route('set', 'broken.example', 'http://127.0.0.1:1');
+    await askOften(5);
+    for (let count = 0; count < 3; count++) assert.equal((await ask(proxy.port, 'broken.example')).status, 502);
+    await untilSeries(url, 'hipache_host_requests_total{host="a.example"}', (value) => value === 5);
+    await untilSeries(url, 'hipache_host_errors_total{host="broken.example"}', (value) => value === 3);
+    const series = await scrape(url);
+    assert.equal(series.get('hipache_host_errors_total{host="a.example"}'), 0);
+    assert.ok((series.get('hipache_host_sent_bytes_total{host="a.example"}') ?? 0) > 100);
+    assert.equal(series.get(`hipache_backend_requests_total{backend="${backend.url}"}`), 5);
+    assert.equal(series.get('hipache_backend_errors_total{backend="http://127.0.0.1:1"}'), 3);
+    assert.equal(series.get('hipache_host_requests_total{host="(other)"}'), 0);
+  });
+
   it('show what is open and in progress', async () => {
     const client = await RawClient.connect(proxy.port);
     client.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\nhello');

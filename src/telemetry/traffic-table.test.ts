@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TrafficTable } from './traffic-table.ts';
+
+test('the entries with the most requests come first, and the rest is summed up', () => {
+  const table = new TrafficTable(10);
+  for (const [key, requests] of [
+    ['a', 1],
+    ['b', 5],
+    ['c', 3],
+  ] as const) {
+    table.of(key).requests += requests;
+    table.of(key).bytes += 10 * requests;
+  }
+  assert.deepEqual(
+    table.top(2).map(([label, { requests, bytes }]) => [label, requests, bytes]),
+    [
+      ['b', 5, 50],
+      ['c', 3, 30],
+      ['(other)', 1, 10],
+    ],
+  );
+});
+
+test('a flood of names takes neither memory nor the counts of busy hosts, and nothing is lost', () => {
+  const table = new TrafficTable(100);
+  for (let host = 0; host < 20; host++) table.of(`busy${host}`).requests += 1000;
+  for (let name = 0; name < 10_000; name++) table.of(`random${name}`).requests++;
+  const top = table.top(20);
+  assert.equal(top.filter(([label]) => label.startsWith('busy')).length, 20);
+  assert.equal(
+    top.reduce((sum, [, { requests }]) => sum + requests, 0),
+    30_000,
+  );
+});
