@@ -1,4 +1,4 @@
-import { withoutPassword } from '../base/url-password.ts';
+import { shownUrl } from '../base/shown-url.ts';
 import type { Config } from './config.ts';
 import { configurationKeys } from './schema.ts';
 
@@ -10,7 +10,7 @@ const secretNames = new Set(
 
 /** A configuration as indented JSON that may be shown: keys, certificates, passphrases and passwords are masked. */
 export function censoredJson(config: Config): string {
-  return JSON.stringify({ ...config, driver: config.driver.map(withoutPassword) }, hideSecret, 2);
+  return JSON.stringify({ ...config, driver: config.driver.map(shownUrl) }, hideSecret, 2);
 }
 
 function hideSecret(name: string, value: unknown): unknown {

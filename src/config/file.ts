@@ -83,7 +83,8 @@ function readYaml(path: string, source: string): { value: unknown; problems: rea
 
 function yamlMessage(code: string, message: string, found: string): string {
   if (code === 'DUPLICATE_KEY') return `the key ${/^[^\s:,}\]]{1,100}/.exec(found)?.[0] ?? ''} is given twice`;
-  return message;
+  // Some quote the text that they stumbled over, which may be a password.
+  return message.replace(/: ".*"$/s, '');
 }
 
 function reasonOf(error: unknown): string {
