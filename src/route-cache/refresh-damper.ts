@@ -135,6 +135,11 @@ export class RefreshDamper {
 /** In whole seconds: the ends of the marks of Hipache 0.4 are derived from the time of the reading. */
 function fingerprintOf(record: StoredRoute | null): string {
   if (record === null) return 'none';
-  const marks = [...record.down].map(([url, { untilMs, reason, instance }]) => [url, Math.round(untilMs / 1000), reason, instance]);
+  const marks = [...record.down].map(([url, { untilMs, reason, instance }]) => [
+    url,
+    Math.round(untilMs / 1000),
+    reason,
+    instance,
+  ]);
   return hash('sha1', JSON.stringify([record.frontend, marks, record.problem]), 'base64');
 }

@@ -6,7 +6,7 @@ import type { Frontend, RecordProblem } from './frontend.ts';
 import { RetryBudget } from './retry-budget.ts';
 
 /** Limit for the elements of a record after the identifier; further ones are skipped. */
-const backendsMax = 10_000;
+export const backendsMax = 10_000;
 /** Number of problems listed for one record; the rest are summed up in one entry. */
 const problemsMax = 20;
 /** Longest identifier in characters; a longer one is truncated. */

@@ -53,7 +53,10 @@ export interface ChangeListener {
 
 /** The record of one route, unparsed. */
 export interface StoredRoute {
-  /** `[identifier, url, url, …]`, Hipache's record; elements that are not strings are passed on unchanged. */
+  /**
+   * `[identifier, url, url, …]`, Hipache's record; elements that are not strings are passed on unchanged. Those after the
+   * first 10,000 backends do not count: a driver may leave them out, with a diagnostic.
+   */
   readonly frontend: readonly unknown[];
   /** Dead marks by backend URL, possibly with some that have ended. */
   readonly down: ReadonlyMap<string, DownMark>;

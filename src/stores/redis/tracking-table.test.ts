@@ -50,7 +50,7 @@ test('with more hosts than the tracking table has room for, Redis comes to rest,
   assert.equal(log.length, 1);
 });
 
-test('a user that may not read the setting is told its name', async (t) => {
+test('the setting is named to a user that may not read it', async (t) => {
   const server = await RedisServer.start({
     config: ['tracking-table-max-keys 10', 'user poor on >secret ~* +@all -config -info'],
   });
