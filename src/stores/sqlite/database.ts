@@ -6,7 +6,7 @@ import { HipacheError } from '../../base/errors.ts';
 import { SqliteChanges } from './changes.ts';
 import { isBusy, isPassingAtOpen, storeError } from './errors.ts';
 import { type FileState, readFileState, sizeOf } from './file-state.ts';
-import { isLogForeign, orphanedLogError, pause, refuseForeignLog, refuseRemovedLog } from './leftovers.ts';
+import { lookAtLog, orphanedLogError, pause, refuseForeignLog, refuseRemovedLog } from './leftovers.ts';
 import { ensureStoreId, identify, initialise, writeStoreId } from './schema.ts';
 import { SqliteTables } from './tables.ts';
 
@@ -118,8 +118,9 @@ export class SqliteDatabase {
   /** A checkpoint changes the file; so does a copy over it, which does not fit the log. */
   private isContentOwn(stamp: string): boolean {
     if (stamp === this.checkedStamp) return true;
-    this.isOverwritten = isLogForeign(this.path);
-    if (!this.isOverwritten) this.checkedStamp = stamp;
+    const fit = lookAtLog(this.path);
+    if (fit === 'fits') this.checkedStamp = stamp;
+    this.isOverwritten = fit === 'foreign' || fit === 'unreadable';
     return !this.isOverwritten;
   }
 

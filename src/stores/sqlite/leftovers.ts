@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { HipacheError } from '../../base/errors.ts';
 import { isBusy } from './errors.ts';
 import { readFileState, sizeOf } from './file-state.ts';
-import { compareWithLog } from './write-ahead-log.ts';
+import { compareWithLog, type LogFit } from './write-ahead-log.ts';
 
 /** How often a file that changes at this moment is compared again, and the pause between two looks, in ms. */
 const looksMax = 5;
@@ -16,14 +16,14 @@ const passingMs = 2000;
  * @throws HipacheError STORE_UNAVAILABLE.
  */
 export function refuseForeignLog(path: string): void {
-  if (sizeOf(`${path}-wal`) > 0 && isLogForeign(path)) throw foreignLogError(path);
+  if (sizeOf(`${path}-wal`) > 0 && lookAtLog(path) === 'foreign') throw foreignLogError(path);
 }
 
-/** Whether the log beside the file is not its own, as far as the two show. Takes some pauses to find one foreign. */
-export function isLogForeign(path: string): boolean {
+/** Whether the file and the log beside it fit together. Takes some pauses to find that they do not. */
+export function lookAtLog(path: string): LogFit {
   for (let look = 1; ; look++) {
-    if (compareWithLog(path).fit !== 'foreign') return false;
-    if (look === looksMax) return true;
+    const fit = compareWithLog(path);
+    if (look === looksMax || fit === 'fits' || fit === 'unknown') return fit;
     pause(lookPauseMs);
   }
 }

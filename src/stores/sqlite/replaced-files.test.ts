@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { until } from '../../../test/helpers/until.ts';
@@ -182,6 +182,15 @@ test('a new and empty store takes the place of a deleted one only once it has a 
   await restored;
   assert.deepEqual([await idOf('a.example'), await idOf('b.example')], [null, 'new']);
   await command.close();
+});
+
+test('a file that is overwritten in use with something else is neither read nor written any more', async (t) => {
+  const { path, store, watch } = await setUp(t);
+  const lost = watch.event('lost');
+  writeFileSync(path, 'these are my notes, not a database\n'.repeat(1000));
+  await lost;
+  await assert.rejects(store.routes.read(['a.example']), { ...unavailable, message: /overwritten/ });
+  await assert.rejects(store.routes.set('b.example', null, []), unavailable);
 });
 
 test('a loss is said once for each reason', async (t) => {

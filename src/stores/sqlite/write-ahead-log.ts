@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
+import { isDamage } from './errors.ts';
 import { storeIdPrefix } from './schema.ts';
 
 /*
@@ -24,28 +25,28 @@ interface FileMark extends Mark {
   readonly rootPage: number;
 }
 
-/** `fits` also stands for a log that says nothing. `unknown`: the file could not be read just now. */
-type LogFit = 'fits' | 'foreign' | 'unknown';
+/**
+ * `fits` also stands for a log that says nothing. `unreadable`: the file is damaged, or is being written just now.
+ * `unknown`: it could not be read for another reason.
+ */
+export type LogFit = 'fits' | 'foreign' | 'unreadable' | 'unknown';
 
 const walHeaderBytes = 32;
 const frameHeaderBytes = 24;
 const walMagic = 0x37_7f_06_82;
 const leafTablePage = 0x0d;
 
-/**
- * Compares a database file with the `-wal` beside it. Both may change meanwhile, so only a repeated `foreign` counts.
- * @returns the fit, and the mark of the file alone, null if it has none.
- */
-export function compareWithLog(path: string): { readonly fit: LogFit; readonly file: FileMark | null } {
+/** Compares a database file with the `-wal` beside it. Both may change meanwhile, so only a repeated bad result counts. */
+export function compareWithLog(path: string): LogFit {
   const log = openLog(`${path}-wal`);
   try {
     let file: FileMark | null;
     try {
       file = readFileMark(path);
-    } catch {
-      return { fit: 'unknown', file: null };
+    } catch (error) {
+      return isDamage(error) ? 'unreadable' : 'unknown';
     }
-    return { fit: log === null || fits(file, log) ? 'fits' : 'foreign', file };
+    return log === null || fits(file, log) ? 'fits' : 'foreign';
   } finally {
     if (log !== null) closeSync(log);
   }
