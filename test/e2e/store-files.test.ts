@@ -82,8 +82,14 @@ describe('a store file that is moved, deleted or overwritten under a proxy', () 
   });
 
   it('says that the file was overwritten, writes nothing to it, and serves what it knows', async () => {
+    // One worker: each of several would know only the hosts that it has served.
+    await proxy.kill();
+    home.configure({}, { workers: 1 });
+    proxy = await home.serve();
+    assert.equal(await body('a.example'), 'one');
     copyFileSync(await makeOther(), path);
-    await until('both workers to say so', () => lossesOf(/was overwritten while it was open/) === 2);
+    await until('the worker to say so', () => lossesOf(/was overwritten while it was open/) === 1);
+    assert.equal((await ask(proxy.port, 'unknown.example')).status, 503);
     assert.match(await refused(), /-wal beside it/);
     assert.equal(await body('a.example'), 'one');
   });
