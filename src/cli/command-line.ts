@@ -5,6 +5,7 @@ import { operatingErrorsOf } from '../base/error-collector.ts';
 import { errorKind, HipacheError } from '../base/errors.ts';
 import { exitCodes } from '../base/exit-codes.ts';
 import { printable } from '../base/printable.ts';
+import { shownUrl } from '../base/shown-url.ts';
 import { packageVersion } from '../base/version.ts';
 import { censoredJson } from '../config/censor.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
@@ -329,7 +330,10 @@ Exit codes: 0 success; 1 failure (the store, an address, a file); 2 wrong argume
 
 function checkedDriver(driver: string): string {
   if (isDriverUrl(driver)) return driver;
-  throw new HipacheError('COMMAND_INVALID', `--driver: found ${JSON.stringify(driver)}, allowed ${driverAllowed}`);
+  throw new HipacheError(
+    'COMMAND_INVALID',
+    `--driver: found ${JSON.stringify(shownUrl(driver))}, allowed ${driverAllowed}`,
+  );
 }
 
 function messageOf(error: unknown): string {

@@ -17,7 +17,15 @@ test('no key, certificate, passphrase or password is printed', () => {
 
 test('a password is hidden even in a malformed URL', () => {
   const { config } = loadConfig({ env: {}, cwd: '/', isRoot: true });
-  for (const url of ['redis://:sec/ret@h', 'redis://u:sec@ret@h', 'rediss://u:secret@h#p@x', 'redis://u:sec\nret@h']) {
+  for (const url of [
+    'redis://secret@h/0',
+    'redis+unix://secret@/run/r.sock',
+    'redis://h?password=secret',
+    'redis://:sec/ret@h',
+    'redis://u:sec@ret@h',
+    'rediss://u:secret@h#p@x',
+    'redis://u:sec\nret@h',
+  ]) {
     assert.doesNotMatch(censoredJson({ ...config, driver: [url] }), /sec|ret@/, url);
   }
 });

@@ -1,4 +1,4 @@
-import { withoutPassword } from '../base/url-password.ts';
+import { shownUrl } from '../base/shown-url.ts';
 import type { Config } from './config.ts';
 import { configurationKeys } from './schema.ts';
 
@@ -9,12 +9,12 @@ const secretNames = new Set(
 );
 
 /**
- * A configuration as indented JSON in the form of a file, which may be shown: keys, certificates, passphrases and passwords are
- * masked.
+ * A configuration as indented JSON in the form of a file, which may be shown: keys, certificates, passphrases and
+ * passwords are masked.
  */
 export function censoredJson(config: Config): string {
   const { storeTtlSeconds: _, ...keys } = config;
-  return JSON.stringify({ ...keys, driver: config.driver.map(withoutPassword) }, hideSecret, 2);
+  return JSON.stringify({ ...keys, driver: config.driver.map(shownUrl) }, hideSecret, 2);
 }
 
 function hideSecret(name: string, value: unknown): unknown {

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { HipacheError } from '../base/errors.ts';
+import { readRegularFileSync } from '../base/regular-file.ts';
 import { readJson, type SyntaxProblem } from './json.ts';
 
 const fileBytesMax = 16 * 1024 * 1024;
@@ -47,11 +48,10 @@ export function readConfigFile(path: string): unknown {
 function readText(path: string): string {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readRegularFileSync(path, fileBytesMax);
   } catch (error) {
     throw unreadable(path, reasonOf(error), error);
   }
-  if (bytes.length > fileBytesMax) throw unreadable(path, `it is longer than ${fileBytesMax} bytes`);
   try {
     // Removes a byte order mark.
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -83,7 +83,8 @@ function readYaml(path: string, source: string): { value: unknown; problems: rea
 
 function yamlMessage(code: string, message: string, found: string): string {
   if (code === 'DUPLICATE_KEY') return `the key ${/^[^\s:,}\]]{1,100}/.exec(found)?.[0] ?? ''} is given twice`;
-  return message;
+  // Some quote the text that they stumbled over, which may be a password.
+  return message.replace(/: ".*"$/s, '');
 }
 
 function reasonOf(error: unknown): string {

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { withoutPassword } from '../base/url-password.ts';
+import { shownUrl } from '../base/shown-url.ts';
 import type { KeyNotes } from './keys.ts';
 import { isPlain } from './shape.ts';
 
@@ -45,7 +45,7 @@ export function describeFound(value: unknown, secret: boolean): string {
   if (typeof value === 'object') return 'an object';
   if (secret) return `a ${typeof value}`;
   if (typeof value !== 'string') return String(value);
-  const safe = withoutPassword(value);
+  const safe = shownUrl(value);
   return `${JSON.stringify(safe.length > 80 ? `${safe.slice(0, 80)}…` : safe)}${looksLikeAnotherType(value) ? ' (a string)' : ''}`;
 }
 

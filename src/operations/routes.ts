@@ -1,5 +1,6 @@
 import { HipacheError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
+import { shownBackend } from '../base/shown-url.ts';
 import { backendIdentity, parseBackendUrl, readBackendUrl } from '../routing/backend-url.ts';
 import { parsePattern } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
@@ -59,7 +60,11 @@ export async function* listRoutes({ routes }: Routes): AsyncGenerator<readonly L
     const page = await routes.list(after, pageSize);
     const last = page.at(-1);
     if (last === undefined) return;
-    yield page.map(({ pattern, frontend }) => ({ pattern, id: frontend[0], backends: frontend.slice(1) }));
+    yield page.map(({ pattern, frontend }) => ({
+      pattern,
+      id: frontend[0],
+      backends: frontend.slice(1).map(shownElement),
+    }));
     after = last.pattern;
   }
 }
@@ -143,8 +148,8 @@ export function removeBackends(host: string, urls: readonly string[]): Operation
     const [after] = await routes.read([pattern]);
     return {
       pattern,
-      removed,
-      absent,
+      removed: removed.map(shownBackend),
+      absent: absent.map(shownBackend),
       left: after === null || after === undefined ? null : urlsOf(after.frontend).length,
     };
   };
@@ -152,7 +157,11 @@ export function removeBackends(host: string, urls: readonly string[]): Operation
 
 /** Backends of a record for a message, on one line. */
 export function shownUrls(urls: readonly unknown[]): string {
-  return urls.map((url) => printable(typeof url === 'string' ? url : JSON.stringify(url))).join(' ');
+  return urls.map((url) => printable(typeof url === 'string' ? shownBackend(url) : JSON.stringify(url))).join(' ');
+}
+
+function shownElement(element: unknown): unknown {
+  return typeof element === 'string' ? shownBackend(element) : element;
 }
 
 /** Each URL in the form in which it is stored: with the settings that it was given, and no others. */

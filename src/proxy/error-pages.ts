@@ -1,5 +1,8 @@
-import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, readdirSync, watch } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CoalescedTask } from '../base/coalesced-task.ts';
+import { readRegularFile, readRegularFileSync } from '../base/regular-file.ts';
 
 /** Largest page, in bytes. */
 const pageBytesMax = 1024 * 1024;
@@ -15,6 +18,7 @@ export class ErrorPages {
   private pages: ReadonlyMap<string, string>;
   private watcher: FSWatcher | null = null;
   private timer: NodeJS.Timeout | null = null;
+  private readonly reloading = new CoalescedTask(() => this.reload());
 
   /**
    * @param onProblem reports a page that is unreadable or too large, and a directory that cannot be watched.
@@ -23,6 +27,7 @@ export class ErrorPages {
   constructor(directory: string, onProblem: (message: string) => void) {
     this.directory = directory;
     this.onProblem = onProblem;
+    this.pages = new Map();
     this.pages = this.load();
   }
 
@@ -42,6 +47,7 @@ export class ErrorPages {
   }
 
   close(): void {
+    void this.reloading.close();
     this.watcher?.close();
     if (this.timer !== null) clearTimeout(this.timer);
   }
@@ -49,32 +55,52 @@ export class ErrorPages {
   private reloadSoon(): void {
     this.timer ??= setTimeout(() => {
       this.timer = null;
-      try {
-        this.pages = this.load();
-      } catch (error) {
-        this.onProblem(
-          `cannot read ${this.directory}: ${(error as Error).message}; still serving the pages loaded before`,
-        );
-      }
+      void this.reloading.request();
     }, reloadDelayMs).unref();
   }
 
+  /** Reads outside of the event loop: the directory may be on a file system that hangs. */
+  private async reload(): Promise<void> {
+    try {
+      const pages = new Map<string, string>();
+      for (const [status, path] of this.pagesAmong(await readdir(this.directory))) {
+        try {
+          pages.set(status, (await readRegularFile(path, pageBytesMax)).latin1Slice());
+        } catch (error) {
+          this.keepBefore(pages, status, path, error as Error);
+        }
+      }
+      this.pages = pages;
+    } catch (error) {
+      this.onProblem(
+        `cannot read ${this.directory}: ${(error as Error).message}; still serving the pages loaded before`,
+      );
+    }
+  }
+
+  /** At the start, before anything is served. */
   private load(): ReadonlyMap<string, string> {
     const pages = new Map<string, string>();
-    for (const name of readdirSync(this.directory)) {
-      const match = /^error_(\d{3}|default)\.html$/.exec(name);
-      const status = match?.[1];
-      if (status === undefined) continue;
-      const path = join(this.directory, name);
+    for (const [status, path] of this.pagesAmong(readdirSync(this.directory))) {
       try {
-        if (statSync(path).size > pageBytesMax) throw new Error(`larger than ${pageBytesMax} bytes`);
-        pages.set(status, readFileSync(path, 'latin1'));
+        pages.set(status, readRegularFileSync(path, pageBytesMax).latin1Slice());
       } catch (error) {
-        this.onProblem(`ignoring page ${path}: ${(error as Error).message}`);
-        const before = this.pages?.get(status);
-        if (before !== undefined) pages.set(status, before);
+        this.keepBefore(pages, status, path, error as Error);
       }
     }
     return pages;
+  }
+
+  private pagesAmong(names: readonly string[]): (readonly [status: string, path: string])[] {
+    return names.flatMap((name) => {
+      const status = /^error_(\d{3}|default)\.html$/.exec(name)?.[1];
+      return status === undefined ? [] : [[status, join(this.directory, name)] as const];
+    });
+  }
+
+  private keepBefore(pages: Map<string, string>, status: string, path: string, error: Error): void {
+    this.onProblem(`ignoring page ${path}: ${error.message}`);
+    const before = this.pages.get(status);
+    if (before !== undefined) pages.set(status, before);
   }
 }

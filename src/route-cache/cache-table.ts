@@ -10,7 +10,7 @@ export class CacheEntry {
   /** Approximate memory, in bytes. */
   readonly bytes: number;
   /** The epoch of the cache at the reading. The entry is verified while it is the current one. */
-  readonly epoch: number;
+  epoch: number;
   /** Whether it was used since the clock's hand last passed. */
   used = false;
   /** Whether its verification failed or takes too long. It is then served as it is until a read succeeds. */

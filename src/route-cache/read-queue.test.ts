@@ -24,3 +24,29 @@ test('a read beyond the limit fails once, even if it becomes urgent in the same 
     [`waiter: ${message}`],
   );
 });
+
+test('large records of one reading land one after the other, with turns of the event loop between them', async () => {
+  const order: string[] = [];
+  const record = { frontend: Array.from({ length: 4000 }, () => 'http://a:1'), down: new Map() };
+  const small = { frontend: ['id'], down: new Map() };
+  const queue = new ReadQueue(
+    { read: async (patterns) => patterns.map((pattern) => (pattern.startsWith('large') ? record : small)) },
+    5000,
+    () => () => {},
+    {
+      sent: () => {},
+      landed: ({ pattern }) => void order.push(pattern),
+      failed: (_, error) => void order.push(error.message),
+      onInternalError: (error) => void order.push(error.message),
+    },
+  );
+  for (const pattern of ['small 1', 'large 1', 'small 2', 'large 2', 'large 3', 'small 3']) queue.fetch(pattern, true);
+  const settled = queue.settled();
+  while (!order.includes('small 3')) {
+    await turn();
+    order.push('turn');
+  }
+  assert.equal(await settled, true);
+  const landed = order.join(', ').replace(/^(turn, )+|(, turn)+$/g, '');
+  assert.equal(landed, 'small 1, large 1, small 2, large 2, turn, large 3, small 3');
+});

@@ -8,6 +8,8 @@ import type { RouteReader, StoredRoute } from '../stores/contract.ts';
 const batchMax = 256;
 /** Reads of the store at the same time, so that a slow one does not block the next. */
 const readsMax = 4;
+/** Elements of records that land in one turn of the event loop: requests for known hosts pass in between. */
+const elementsPerTurn = 5000;
 /** Patterns that wait to be read. A further one fails at once. */
 const waitingMax = 100_000;
 
@@ -182,15 +184,34 @@ export class ReadQueue {
       }
       return;
     }
-    for (let i = 0; i < batch.length; i++) this.settle(batch[i] as PendingRead, records?.[i] ?? null, error);
+    this.settleFrom(0, batch, records, error);
   }
 
-  private settle(read: PendingRead, record: StoredRoute | null, error: HipacheError | null): void {
+  private settleFrom(
+    start: number,
+    batch: readonly PendingRead[],
+    records: readonly (StoredRoute | null)[] | null,
+    error: HipacheError | null,
+  ): void {
+    let elements = 0;
+    for (let i = start; i < batch.length; i++) {
+      if (elements >= elementsPerTurn) {
+        setImmediate(() => this.settleFrom(i, batch, records, error));
+        return;
+      }
+      elements += this.settle(batch[i] as PendingRead, records?.[i] ?? null, error);
+    }
+  }
+
+  /** @returns the number of elements in the record. */
+  private settle(read: PendingRead, record: StoredRoute | null, error: HipacheError | null): number {
     let outcome: Error | null = error;
+    let elements = 0;
     try {
       invariant(this.byPattern.get(read.pattern) === read, 'a pattern has one reading at a time');
       if (read.next === null) this.byPattern.delete(read.pattern);
       else this.byPattern.set(read.pattern, read.next);
+      elements = record?.frontend.length ?? 0;
       if (error === null) this.events.landed(read, record);
       else this.events.failed(read, error);
     } catch (internal) {
@@ -199,6 +220,7 @@ export class ReadQueue {
     }
     for (const waiter of read.waiters) waiter(outcome);
     if (read.next !== null) this.enqueue(read.next);
+    return elements;
   }
 }
 

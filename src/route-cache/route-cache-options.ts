@@ -32,6 +32,7 @@ export const defaultRouteCacheLimits: RouteCacheLimits = {
 interface RouteCacheStore {
   readonly routes: RouteReader;
   readonly marks: Pick<MarkCollection, 'write'>;
+  whyUnchanged?(patterns: number): Promise<string | null>;
 }
 
 export interface RouteCacheOptions {

@@ -12,6 +12,7 @@ import type { ChangeListener, CollectionName, StoredRoute } from '../stores/cont
 import { CacheEntry, CacheTable, entrySize } from './cache-table.ts';
 import { MarkQueue } from './mark-queue.ts';
 import { type PendingRead, ReadQueue, readTimedOut } from './read-queue.ts';
+import { RefreshDamper } from './refresh-damper.ts';
 import { ReportedProblems } from './reported-problems.ts';
 import { RetryLater } from './retry-later.ts';
 import {
@@ -50,6 +51,8 @@ export class RouteCache implements ChangeListener {
   private readonly readQueue: ReadQueue;
   private readonly retries: RetryLater;
   private readonly marks: MarkQueue;
+  private readonly damper: RefreshDamper;
+  private readonly whyUnchanged: (patterns: number) => Promise<string | null>;
   private readonly onMarked: NonNullable<RouteCacheOptions['onMarked']>;
   private readonly problems: ReportedProblems;
   private readonly compilePolicy: CompilePolicy;
@@ -61,6 +64,7 @@ export class RouteCache implements ChangeListener {
   private sequence = 0;
   private closed = false;
   private readonly problemLog: RateLimitedLog;
+  private readonly unchangedLog: RateLimitedLog;
 
   constructor(options: RouteCacheOptions) {
     const { store, onInternalError = throwInternalError } = options;
@@ -70,6 +74,7 @@ export class RouteCache implements ChangeListener {
     this.setTimer = options.setTimer ?? setRealTimer;
     this.log = options.log ?? silent;
     this.problemLog = new RateLimitedLog((what, fields) => this.log.warn(what, fields), this.clock);
+    this.unchangedLog = new RateLimitedLog((what) => this.logUnchanged(what), this.clock);
     this.table = new CacheTable(this.limits.entriesMax, this.limits.bytesMax, this.limits.negativeEntriesMax);
     this.readQueue = new ReadQueue(store.routes, this.limits.readTimeoutMs, this.setTimer, {
       sent: (read) => this.onSent(read),
@@ -78,6 +83,13 @@ export class RouteCache implements ChangeListener {
       onInternalError: (error) => onInternalError('the route cache', error),
     });
     this.retries = new RetryLater(this.setTimer, (pattern) => this.refreshIfKnown(pattern));
+    this.damper = new RefreshDamper({
+      patternsMax: this.limits.entriesMax + this.limits.negativeEntriesMax,
+      clock: this.clock,
+      setTimer: this.setTimer,
+      due: (pattern) => this.verifyAtNextUse(pattern),
+    });
+    this.whyUnchanged = async (patterns) => (await store.whyUnchanged?.(patterns)) ?? null;
     this.problems = new ReportedProblems(options.onProblem ?? ignore);
     this.compilePolicy = options.compilePolicy ?? defaultPolicy;
     this.shared = options.shared ?? null;
@@ -113,6 +125,11 @@ export class RouteCache implements ChangeListener {
     return this.marks.dropped;
   }
 
+  /** Patterns that were read again although their record had not changed. */
+  get unchanged(): number {
+    return this.damper.unchanged;
+  }
+
   /** Whether the store reports changes at present. */
   get connected(): boolean {
     return this.isConnected;
@@ -135,6 +152,7 @@ export class RouteCache implements ChangeListener {
   close(): void {
     this.closed = true;
     this.retries.close();
+    this.damper.close();
   }
 
   /** The frontend of a normalised host; null if none matches; undefined if `load` has to ask the store. */
@@ -207,7 +225,7 @@ export class RouteCache implements ChangeListener {
       const entry = this.table.get(pattern);
       if (entry === undefined) continue;
       if (entry.frontend === null && !entry.used) this.table.remove(entry);
-      else this.refreshIfKnown(pattern);
+      else if (this.damper.reported(pattern)) this.refreshIfKnown(pattern);
     }
   }
 
@@ -316,6 +334,20 @@ export class RouteCache implements ChangeListener {
     return true;
   }
 
+  private verifyAtNextUse(pattern: string): void {
+    const entry = this.table.get(pattern);
+    if (entry !== undefined) entry.epoch = outdated;
+  }
+
+  /** The reason of the store may come later than the event. */
+  private logUnchanged(what: string): void {
+    this.whyUnchanged(this.table.size)
+      .catch(() => null)
+      .then((why) => {
+        if (!this.closed) this.log.warn(why === null ? what : `${what}: ${why}`, { unchanged: this.unchanged });
+      });
+  }
+
   private onSent(read: PendingRead): void {
     read.epoch = this.isConnected ? this.epoch : -1;
     read.sequence = ++this.sequence;
@@ -327,8 +359,10 @@ export class RouteCache implements ChangeListener {
     read.frontend = this.build(pattern, record, entry, read.sequence);
     if (record !== null || (entry !== undefined && entry.frontend !== null)) this.shared?.routeRead(pattern, record);
     this.retries.succeeded(pattern);
-    // A dirty result may only replace an older entry: then `changed` has already started the next reading.
-    if (entry === undefined && (read.dirty || !read.urgent)) return;
+    if (this.damper.landed(pattern, record)) this.unchangedLog.report(unchangedRecords, {});
+    // A dirty result may only replace an older entry: then `changed` has already started the next reading. If the store
+    // reports every reading, it is kept all the same, until its pause is over.
+    if (entry === undefined && (!read.urgent || (read.dirty && this.damper.reported(pattern)))) return;
     const bytes = entrySize(pattern, read.frontend);
     this.table.put(new CacheEntry(pattern, read.frontend, bytes, read.epoch));
   }
@@ -384,6 +418,10 @@ export class RouteCache implements ChangeListener {
     this.problemLog.report('a dead mark could not be shared; it holds in this worker only', { error });
   }
 }
+
+const unchangedRecords = 'the store reports changes of records that have not changed; they are read less often';
+/** The epoch of an entry that has to be verified before its next use. */
+const outdated = -1;
 
 function setMark(backend: Backend, mark: DownMark): void {
   backend.down = mark;

@@ -1,4 +1,5 @@
 import { HipacheError } from '../base/errors.ts';
+import { shownUrl } from '../base/shown-url.ts';
 import { normaliseHost } from './host.ts';
 
 /** Highest weight of a backend. The lowest is 1, the default. */
@@ -46,11 +47,15 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
   const at = authority.lastIndexOf('@');
   const hostPort = authority.slice(at + 1);
   const host = normaliseHost(hostPort);
+  if (host === null && rest.includes('@')) {
+    // The password has an unescaped slash; a message about the host would show a part of it.
+    return { target: null, problem: 'not a URL of the form http://host:port' };
+  }
   if (host === null) return { target: null, problem: hostProblem(hostPort) };
   const settings = readFragment(fragment, secure);
   const ignored = [
     at === -1 ? null : 'user and password are ignored',
-    rest === '' || rest === '/' ? null : `the path ${quote(rest)} is ignored; the request's own is used`,
+    rest === '' || rest === '/' ? null : `the path ${quote(shownUrl(rest))} is ignored; the request's own is used`,
     ...settings.ignored,
   ].filter((text) => text !== null);
   const hostname = host.startsWith('[') ? host.slice(1, -1) : host;
@@ -79,7 +84,7 @@ export function parseBackendUrl(value: string): BackendTarget {
   const problem = reading.target === null ? reading.problem : strictly(reading.ignored);
   throw new HipacheError(
     'COMMAND_INVALID',
-    `backend ${quote(withoutCredentials(value))}: ${problem}; ` +
+    `backend ${quote(shownUrl(value))}: ${problem}; ` +
       `write a backend as http://host:port or https://host:port, with #weight=2 to #weight=${weightMax} for a ` +
       'larger share, and for https with #servername=NAME if its certificate has another name',
   );
@@ -94,11 +99,6 @@ export function backendIdentity(value: string): string {
 /** Formats an external value for a message: quoted, control characters escaped, truncated to 100 characters. */
 export function quote(value: string): string {
   return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value);
-}
-
-/** A URL that may be shown: without what precedes `@` in its authority. */
-export function withoutCredentials(value: string): string {
-  return value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1');
 }
 
 interface Settings {

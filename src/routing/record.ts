@@ -1,11 +1,12 @@
+import { shownBackend } from '../base/shown-url.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import { Backend, type DownMark, markReported } from './backend.ts';
-import { type BackendTarget, quote, readBackendUrl, weightMax, withoutCredentials } from './backend-url.ts';
+import { type BackendTarget, quote, readBackendUrl, weightMax } from './backend-url.ts';
 import type { Frontend, RecordProblem } from './frontend.ts';
 import { RetryBudget } from './retry-budget.ts';
 
 /** Limit for the elements of a record after the identifier; further ones are skipped. */
-const backendsMax = 10_000;
+export const backendsMax = 10_000;
 /** Number of problems listed for one record; the rest are summed up in one entry. */
 const problemsMax = 20;
 /** Longest identifier in characters; a longer one is truncated. */
@@ -128,7 +129,7 @@ function logged(id: string): string {
 }
 
 function shown(value: unknown): string {
-  return typeof value === 'string' ? ` ${quote(withoutCredentials(value))}` : '';
+  return typeof value === 'string' ? ` ${quote(shownBackend(value))}` : '';
 }
 
 const none: readonly RecordProblem[] = [];

@@ -16,6 +16,12 @@ export interface Store {
    * change can be missed; if the store cannot be reached yet, after `lost`, and `restored` follows once it can.
    */
   watch(listener: ChangeListener): Promise<void>;
+  /**
+   * Why the store reports changes of records that have not changed, and what to do, for the log; null if there is no
+   * particular reason.
+   * @param patterns how many routes this process has read.
+   */
+  whyUnchanged?(patterns: number): Promise<string | null>;
   /** Gives back every resource; pending reads fail. Idempotent. */
   close(): Promise<void>;
 }
@@ -47,7 +53,10 @@ export interface ChangeListener {
 
 /** The record of one route, unparsed. */
 export interface StoredRoute {
-  /** `[identifier, url, url, …]`, Hipache's record; elements that are not strings are passed on unchanged. */
+  /**
+   * `[identifier, url, url, …]`, Hipache's record; elements that are not strings are passed on unchanged. Those after the
+   * first 10,000 backends do not count: a driver may leave them out, with a diagnostic.
+   */
   readonly frontend: readonly unknown[];
   /** Dead marks by backend URL, possibly with some that have ended. */
   readonly down: ReadonlyMap<string, DownMark>;

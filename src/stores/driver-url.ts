@@ -1,5 +1,5 @@
 import { HipacheError } from '../base/errors.ts';
-import { withoutPassword } from '../base/url-password.ts';
+import { shownUrl } from '../base/shown-url.ts';
 
 /** The parts of a driver URL of Hipache's form; null where the URL leaves one out. */
 export interface DriverUrl {
@@ -49,7 +49,7 @@ export function invalidDriverUrl(
 ): HipacheError {
   return new HipacheError(
     'COMMAND_INVALID',
-    `driver ${JSON.stringify(withoutPassword(value))}: ${problem}; for example ${example}`,
+    `driver ${JSON.stringify(shownUrl(value))}: ${problem}; for example ${example}`,
   );
 }
 

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -92,6 +94,53 @@ describe('the access log', () => {
     assert.equal(log.dropped, 1101);
     assert.equal(problems.filter((message) => message.includes('ENOSPC')).length, 1);
     assert.equal(problems.filter((message) => message.includes('too slow')).length, 1);
+  });
+
+  it('never waits for the reader of a FIFO, counts what it drops, and writes once there is one', async () => {
+    const path = join(directory, 'fifo');
+    execFileSync('mkfifo', [path]);
+    const { log, request } = open(path, 800);
+    for (let count = 0; count < 150; count++) request();
+    assert.equal(log.dropped, 50);
+    assert.match(problems[0] ?? '', /FIFO without a reader.*trying again/);
+    const reader = spawn('cat', [path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    reader.stdout.on('data', (bytes: Buffer) => {
+      text += bytes.toString();
+    });
+    await until('the lines', () => text.length === 800);
+    assert.match(text, /^(line \d\d\n)*$/);
+    await log.close(1000);
+    await once(reader, 'close');
+    assert.equal(problems.filter((message) => message.includes('FIFO')).length, 1);
+  });
+
+  it('keeps the old file while its path is a FIFO without a reader, and changes to the FIFO once it has one', async () => {
+    const path = join(directory, 'access.log');
+    const { log, request } = open(path);
+    request();
+    renameSync(path, `${path}.old`);
+    execFileSync('mkfifo', [path]);
+    log.reopen();
+    await until('the problem', () => problems.some((message) => message.includes('FIFO without a reader')));
+    request();
+    await until('the old file', () => readFileSync(`${path}.old`, 'utf8') === 'line 00\nline 01\n');
+    const reader = spawn('cat', [path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const read = once(reader.stdout, 'data');
+    await until('the FIFO', () => problems.some((message) => message.includes('can be written again')));
+    request();
+    assert.equal(String((await read)[0]), 'line 02\n');
+    await log.close(1000);
+    await once(reader, 'close');
+  });
+
+  it('closes at once without a reader', async () => {
+    const path = join(directory, 'fifo');
+    execFileSync('mkfifo', [path]);
+    const { log, request } = open(path);
+    request();
+    await log.close(600_000);
+    assert.equal(log.dropped, 1);
   });
 
   it('rejects a path that cannot be opened, with a hint', () => {

@@ -1,5 +1,6 @@
-import { close, fstatSync, mkdirSync, openSync, write } from 'node:fs';
+import { close, constants, fstat, fstatSync, mkdirSync, open, openSync, write } from 'node:fs';
 import { dirname } from 'node:path';
+import { BackOff } from '../base/back-off.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { EndedExchange, ProxyObserver } from '../proxy/observer.ts';
 import type { AccessLine } from './access-line.ts';
@@ -18,6 +19,13 @@ export interface AccessLogOptions {
 /** Size in bytes at which a batch is written, at the latest after `flushMs`. */
 const batchBytes = 64 * 1024;
 const flushMs = 200;
+/** A FIFO without a reader cannot be opened, and must not be waited for: open(2) would block. */
+const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
+const mode = 0o644;
+/** Pauses between attempts to open a path that has no reader. */
+const openPauses = { firstMs: 250, longestMs: 5000 };
+/** How long lines wait for a new file to be opened. After that, they go on to the old one, if there is one. */
+const openWaitMs = 1000;
 /** Pause after a write that failed, or for which the reader was too slow. */
 const retryMs = 250;
 const standardOutput = 1;
@@ -32,15 +40,25 @@ const shorterChars = [500, 60];
 
 /**
  * The access log of one worker. Lines are collected and written in batches, outside of the event loop, one write at a
- * time. A full disk or a slow reader never delays a request: lines that do not fit the buffer are dropped and counted.
+ * time. A full disk, a slow or missing reader, or a file system that hangs never delays a request: lines that do not fit
+ * the buffer are dropped and counted.
  */
 export class AccessLog implements ProxyObserver {
   /** Number of lines dropped. */
   dropped = 0;
   private readonly options: AccessLogOptions;
-  private fd: number;
+  /** Null while the path cannot be opened: it is a FIFO without a reader. */
+  private fd: number | null;
   /** Largest write in bytes, with only whole lines; Infinity for a file. */
-  private readonly writeBytesMax: number;
+  private writeBytesMax: number;
+  private opening = false;
+  /** Opened, and used once the current batch is written, or cannot be. */
+  private next: { readonly fd: number; readonly isFile: boolean } | null = null;
+  /** Whether lines wait until the path is open again. */
+  private waitsForOpen = false;
+  private openTimer: NodeJS.Timeout | null = null;
+  private readonly openPauses = new BackOff(openPauses);
+  private hasNoReader = false;
   private lines = '';
   /** The unwritten rest of the current batch. */
   private batch: Buffer | null = null;
@@ -58,7 +76,8 @@ export class AccessLog implements ProxyObserver {
   constructor(options: AccessLogOptions) {
     this.options = options;
     this.fd = options.path === '-' ? standardOutput : openFirst(options.path);
-    this.writeBytesMax = fstatSync(this.fd).isFile() ? Number.POSITIVE_INFINITY : pipeBytesMax;
+    this.writeBytesMax = this.fd !== null && fstatSync(this.fd).isFile() ? Number.POSITIVE_INFINITY : pipeBytesMax;
+    if (this.fd === null) this.onNoReader();
   }
 
   exchangeEnded(exchange: EndedExchange): void {
@@ -101,9 +120,11 @@ export class AccessLog implements ProxyObserver {
     clearTimeout(timer);
     this.closed = true;
     if (this.timer !== null) clearTimeout(this.timer);
+    if (this.openTimer !== null) clearTimeout(this.openTimer);
     this.dropped += countLines(this.lines) + (this.batch === null ? 0 : countLines(this.batch.latin1Slice()));
     this.lines = '';
-    if (this.fd !== standardOutput && !this.writing) close(this.fd);
+    if (this.next !== null) close(this.next.fd);
+    if (this.fd !== null && this.fd !== standardOutput && !this.writing) close(this.fd);
   }
 
   private line(exchange: EndedExchange): string {
@@ -129,14 +150,18 @@ export class AccessLog implements ProxyObserver {
   private writeOut(): void {
     if (this.writing) return;
     if (this.batch === null) {
+      this.useNext();
       if (this.reopenNext) this.openAgain();
-      if (this.lines === '') {
+      if (this.waitsForOpen) return;
+      if (this.lines === '' || this.fd === null) {
         this.onWrittenOut?.();
         return;
       }
       this.batch = Buffer.from(this.lines, 'latin1');
       this.lines = '';
     }
+    // A batch that has no file any more was to be written to a FIFO.
+    if (this.fd === null) return;
     this.writing = true;
     write(this.fd, this.batch, 0, this.writableBytes(this.batch), this.onWritten);
   }
@@ -155,6 +180,7 @@ export class AccessLog implements ProxyObserver {
         this.options.onProblem(`cannot write the access log ${this.options.path}: ${error.message}`);
       }
       if (this.closed) return;
+      this.useNext();
       // The disk may be full because of the old file, which the operator has removed.
       if (this.reopenNext) this.openAgain();
       this.writeLater(retryMs);
@@ -171,25 +197,83 @@ export class AccessLog implements ProxyObserver {
     else if (this.reopenNext) this.openAgain();
   };
 
+  /** Opens the path outside of the event loop: its file system may hang. */
   private openAgain(): void {
+    if (this.opening || this.closed) return;
     this.reopenNext = false;
-    try {
-      const fd = openLog(this.options.path);
-      close(this.fd);
-      this.fd = fd;
-    } catch (error) {
+    this.opening = true;
+    this.waitsForOpen = true;
+    if (this.openTimer !== null) clearTimeout(this.openTimer);
+    this.openTimer = setTimeout(() => this.goOn(), openWaitMs);
+    open(this.options.path, flags, mode, (error, fd) => {
+      if (error !== null) this.onOpened(error, null, false);
+      else fstat(fd, (statError, stats) => this.onOpened(statError, fd, statError === null && stats.isFile()));
+    });
+  }
+
+  private onOpened(error: NodeJS.ErrnoException | null, fd: number | null, isFile: boolean): void {
+    this.opening = false;
+    if (this.closed) {
+      if (fd !== null) close(fd);
+      return;
+    }
+    if (error === null && fd !== null) this.keepNext({ fd, isFile });
+    else if (this.fd === null || error?.code === 'ENXIO') this.onNoReader(error);
+    else {
       this.options.onProblem(
-        `cannot reopen the access log ${this.options.path}: ${(error as Error).message}; still using the old file`,
+        `cannot reopen the access log ${this.options.path}: ${error?.message}; still using the old file`,
       );
     }
+    this.goOn();
+  }
+
+  private keepNext(next: { readonly fd: number; readonly isFile: boolean }): void {
+    if (this.next !== null) close(this.next.fd);
+    this.next = next;
+    if (!this.writing && this.failing) this.useNext();
+  }
+
+  /** Never during a write, which would go to whatever file gets the number of the closed one. */
+  private useNext(): void {
+    if (this.next === null) return;
+    if (this.fd !== null) close(this.fd);
+    this.fd = this.next.fd;
+    this.writeBytesMax = this.next.isFile ? Number.POSITIVE_INFINITY : pipeBytesMax;
+    this.next = null;
+    this.openPauses.reset();
+    if (this.hasNoReader) this.options.onProblem(`the access log ${this.options.path} can be written again`);
+    this.hasNoReader = false;
+  }
+
+  /** Keeps the old file if there is one, and tries again later. */
+  private onNoReader(error: NodeJS.ErrnoException | null = null): void {
+    if (!this.hasNoReader) {
+      const problem = error === null || error.code === 'ENXIO' ? 'it is a FIFO without a reader' : error.message;
+      const meanwhile = this.fd === null ? 'lines beyond the buffer are dropped' : 'still using the old file';
+      this.options.onProblem(`cannot open the access log ${this.options.path}: ${problem}; ${meanwhile}, trying again`);
+    }
+    this.hasNoReader = true;
+    setTimeout(() => {
+      this.reopenNext = true;
+      this.writeOut();
+    }, this.openPauses.next()).unref();
+  }
+
+  private goOn(): void {
+    this.waitsForOpen = false;
+    if (this.openTimer !== null) clearTimeout(this.openTimer);
+    this.openTimer = null;
+    this.writeOut();
   }
 }
 
-function openFirst(path: string): number {
+/** Null for a FIFO without a reader. */
+function openFirst(path: string): number | null {
   try {
     mkdirSync(dirname(path), { recursive: true });
-    return openLog(path);
+    return openSync(path, flags, mode);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENXIO') return null;
     const hint = 'make the directory writable, or set server.accessLog to another path or to "-" for standard output';
     throw new HipacheError(
       'CONFIG_INVALID',
@@ -197,10 +281,6 @@ function openFirst(path: string): number {
       { cause: error },
     );
   }
-}
-
-function openLog(path: string): number {
-  return openSync(path, 'a', 0o644);
 }
 
 function countLines(text: string): number {

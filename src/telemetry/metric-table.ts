@@ -134,6 +134,10 @@ export const workerMetrics = {
   routeCacheMisses: counter('hipache_route_cache_misses_total', 'Requests whose route had to be read from the store.'),
   routeCacheLoads: counter('hipache_route_cache_loads_total', 'Patterns read from the store for requests.'),
   routeCacheRefreshes: counter('hipache_route_cache_refreshes_total', 'Patterns read again because they changed.'),
+  routeCacheUnchanged: counter(
+    'hipache_route_cache_unchanged_total',
+    'Patterns read again although their record had not changed; a store whose table of watched records is full causes many.',
+  ),
   routeCacheStoreErrors: counter('hipache_route_cache_store_errors_total', 'Patterns that could not be read.'),
   routeCacheEvictions: counter(
     'hipache_route_cache_evictions_total',

@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { HipacheError } from '../base/errors.ts';
+import { readRegularFileSync } from '../base/regular-file.ts';
+
+/** Largest file of authorities, in bytes; all public ones take about 250 KiB. */
+const fileBytesMax = 16 * 1024 * 1024;
 
 /** How to connect to `https://` backends. */
 export interface BackendTls {
@@ -17,7 +20,7 @@ export interface BackendTls {
 export function backendTls(ca: readonly string[], verify: boolean): BackendTls {
   const authorities = ca.map((path) => {
     try {
-      const text = readFileSync(path, 'latin1');
+      const text = readRegularFileSync(path, fileBytesMax).latin1Slice();
       if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new Error('it contains no PEM certificate');
       return text;
     } catch (cause) {

@@ -1,5 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readRegularFile } from '../base/regular-file.ts';
 import type { CertificateSource, FoundCertificate } from './certificate-source.ts';
 
 /** Larger files are not read. */
@@ -32,7 +33,9 @@ export class CertificateDirectory implements CertificateSource {
       const stamp = await stampOfFiles(files);
       if (stamp === null) continue;
       if (stamp === known) return { kind: 'same' };
-      const texts = await Promise.all(files.map((file) => readFile(file, 'latin1')));
+      const texts = await Promise.all(
+        files.map((file) => readRegularFile(file, fileBytesMax).then((bytes) => bytes.latin1Slice())),
+      );
       const certificate = texts[0] as string;
       const material = { certificate, key: texts[1] ?? certificate };
       return { kind: 'certificate', material, stamp, where: files.join(', ') };

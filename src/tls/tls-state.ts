@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { ErrorCollector } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
+import { readRegularFileSync } from '../base/regular-file.ts';
 import { type TlsBindConfig, type TlsSettings, tlsSettings } from './bind-options.ts';
 import { checkCertificate, isEncrypted } from './certificate.ts';
 import type { ContextMaterial } from './server-context.ts';
+
+/** Largest file of a certificate, a key or authorities, in bytes. */
+const fileBytesMax = 16 * 1024 * 1024;
 
 /** Settings and certificate of one TLS address. */
 export interface TlsBindState {
@@ -178,7 +182,7 @@ function expiryOf({ certificate, key, passphrase }: ContextMaterial): number {
 
 function readPem(path: string, where: string): string {
   try {
-    return readFileSync(path, 'latin1');
+    return readRegularFileSync(path, fileBytesMax).latin1Slice();
   } catch (cause) {
     throw new HipacheError('CERTIFICATE_INVALID', `${where}: ${path} cannot be read: ${fileProblem(cause)}`, { cause });
   }

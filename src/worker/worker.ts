@@ -214,6 +214,7 @@ export class Worker implements WorkerTasks {
         routeCacheMisses: routes.counters.misses,
         routeCacheLoads: routes.counters.loads,
         routeCacheRefreshes: routes.counters.refreshes,
+        routeCacheUnchanged: routes.unchanged,
         routeCacheStoreErrors: routes.counters.storeErrors,
         routeCacheEvictions: routes.evictions,
         routeCacheEntries: routes.entries,

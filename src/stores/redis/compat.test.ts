@@ -109,6 +109,22 @@ describe('redis, what other programs write', () => {
     assert.deepEqual(await store.routes.read(['a.example']), [null]);
   });
 
+  test('flushdb of another database makes everything expire, and swapdb does once connections are closed', async (t) => {
+    const { store, seen } = await open(t);
+    await server.cli('rpush', 'frontend:a.example', 'id');
+    await server.cli('-n', '1', 'rpush', 'frontend:a.example', 'other');
+    await store.routes.read(['a.example']);
+    const expired = seen.event('expired');
+    await server.cli('-n', '2', 'flushdb');
+    await expired;
+    const lost = seen.event('lost');
+    const restored = seen.event('restored');
+    await server.cli('swapdb', '0', '1');
+    await server.cli('client', 'kill', 'type', 'normal');
+    await Promise.all([lost, restored]);
+    assert.deepEqual((await store.routes.read(['a.example']))[0]?.frontend, ['other']);
+  });
+
   test('editing keeps the time to live that another program gave a record', async (t) => {
     const { store } = await open(t);
     await server.cli('rpush', 'frontend:a.example', 'http://a:1', 'http://a:1', 'http://b:1');

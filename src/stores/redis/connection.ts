@@ -32,8 +32,8 @@ export const defaultRedisTimings: RedisTimings = {
   replicaTimeoutMs: 5000,
 };
 
-/** The spread of the pauses: the workers of a fleet must not come back all at once. */
-const retrySpread = [0.5, 1.5] as const;
+/** The spread of the pauses, none longer than the longest: the workers of a fleet must not come back all at once. */
+const retrySpread = [0.5, 1] as const;
 /** Commands that wait to be sent, or for their reply. A further one fails at once. */
 const commandsMax = 50_000;
 

@@ -1,5 +1,6 @@
 import type { DownMark } from '../../routing/backend.ts';
 import { backendIdentity } from '../../routing/backend-url.ts';
+import { backendsMax } from '../../routing/record.ts';
 import type { CertificatePair } from '../contract.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
 import type { RedisCommand } from './connection.ts';
@@ -16,6 +17,8 @@ export interface RedisEdit<Result> {
   decide(replies: readonly unknown[]): { readonly commands: readonly RedisCommand[]; readonly result: Result };
 }
 
+/** The index up to which a list is read for a mark: further backends are not served. */
+const lastElement = String(backendsMax);
 /** Elements in one RPUSH. */
 const chunkMax = 10_000;
 
@@ -106,7 +109,7 @@ export function writeMarkEdit(
   const [list, down, dead] = [keys.of('frontend', pattern), keys.of('down', pattern), keys.of('dead', pattern)];
   return {
     keys: [list, down],
-    reads: [['LRANGE', list, '0', '-1'], ['HGETALL', down], ...(ways.deadSets ? [['SMEMBERS', dead]] : [])],
+    reads: [['LRANGE', list, '0', lastElement], ['HGETALL', down], ...(ways.deadSets ? [['SMEMBERS', dead]] : [])],
     decide([whole, hash, set]) {
       const record = toList(whole);
       // A pattern without a record keeps no marks.
@@ -145,7 +148,7 @@ export function removeMarkEdit(keys: RedisKeys, pattern: string, url: string, de
   const [list, down, dead] = [keys.of('frontend', pattern), keys.of('down', pattern), keys.of('dead', pattern)];
   return {
     keys: [list, down],
-    reads: [['LRANGE', list, '0', '-1'], ['HEXISTS', down, url], ...(deadSets ? [['SMEMBERS', dead]] : [])],
+    reads: [['LRANGE', list, '0', lastElement], ['HEXISTS', down, url], ...(deadSets ? [['SMEMBERS', dead]] : [])],
     decide([whole, exists, set]) {
       const urls = (toList(whole) ?? []).slice(1);
       const index = deadSets ? urls.findIndex((written) => backendIdentity(written) === url) : -1;

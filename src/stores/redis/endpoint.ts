@@ -1,5 +1,6 @@
 import { HipacheError } from '../../base/errors.ts';
 import { hostPort } from '../../base/host-port.ts';
+import { shownUrl } from '../../base/shown-url.ts';
 import { type DriverUrl, invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
 
 /** The address of a Redis server, and the account to use there. */
@@ -78,13 +79,13 @@ function toEndpoint(value: string, url: DriverUrl): RedisEndpoint {
     port: portDefault,
     path: `/${path}`,
     database: parseDatabase(value, query?.slice('db='.length) ?? null),
-    name: `redis+unix:///${path}`,
+    name: shownUrl(`redis+unix:///${path}`),
   };
 }
 
 function parseDatabase(value: string, text: string | null): number {
   if (text === null) return 0;
-  if (!/^[0-9]{1,9}$/.test(text)) throw invalid(value, `the database ${JSON.stringify(text)} is not a number`);
+  if (!/^[0-9]{1,9}$/.test(text)) throw invalid(value, 'its part after the "/" is not the number of a database');
   return Number(text);
 }
 

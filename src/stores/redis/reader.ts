@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
+import { backendsMax } from '../../routing/record.ts';
 import type { StoredCertificate, StoredRoute } from '../contract.ts';
 import { identitiesOf } from '../record-edit.ts';
 import type { RedisCommand, RedisConnection } from './connection.ts';
@@ -10,8 +11,8 @@ import { isWrongType, redisError } from './errors.ts';
 import type { RedisKeys, RedisRecord } from './keys.ts';
 import { markOfDeadSet, parseMarks } from './marks.ts';
 
-/** Elements of a record that are read. Further ones are left out. */
-const elementsMax = 100_000;
+/** The index up to which a list is read: the identifier, the backends that count, and one more, which says that there are more. */
+const lastElement = String(backendsMax + 1);
 /** Keys that one SCAN examines. */
 const scanCount = 1000;
 /** Patterns that a listing remembers between its pages. With more, listing fails. */
@@ -50,7 +51,7 @@ export class RedisReader {
     const each = dead === null ? 2 : 4;
     const commands: RedisCommand[] = [];
     for (const pattern of patterns) {
-      commands.push(['LRANGE', keys.of('frontend', pattern), '0', String(elementsMax)]);
+      commands.push(['LRANGE', keys.of('frontend', pattern), '0', lastElement]);
       commands.push(['HGETALL', keys.of('down', pattern)]);
       if (dead === null) continue;
       const set = keys.of('dead', pattern);
@@ -75,6 +76,10 @@ export class RedisReader {
         return { frontend: [null], down, problem, diagnostics };
       }
       const frontend = list as string[];
+      if (frontend.length > backendsMax + 1) {
+        frontend.length = backendsMax + 1;
+        diagnostics.push(`backends after the first ${backendsMax} are not read`);
+      }
       if (dead !== null) addDeadSet(pattern, frontend, down, { dead, set, ttlMs: Number(ttl), nowMs });
       return frontend.length === 0 ? null : { frontend, down, diagnostics };
     });
@@ -101,7 +106,7 @@ export class RedisReader {
       const page = take(listing, limit - found.length);
       if (page.length === 0) break;
       const keys = page.map((pattern) => this.keys.of('frontend', pattern));
-      const replies = await this.send(keys.map((key) => ['LRANGE', key, '0', String(elementsMax)]));
+      const replies = await this.send(keys.map((key) => ['LRANGE', key, '0', lastElement]));
       for (const [i, pattern] of page.entries()) {
         const frontend = isWrongType(replies[i]) ? [null] : (replies[i] as string[]);
         if (frontend.length > 0) found.push({ pattern, frontend });

@@ -29,6 +29,7 @@ import { parseRedisUrls, type RedisEndpoints } from './endpoint.ts';
 import { errorSummary, isStarting } from './errors.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
+import { whyUnchanged } from './tracking-table.ts';
 import { RedisWriter } from './writer.ts';
 
 export interface RedisStoreOptions {
@@ -164,6 +165,11 @@ class RedisStore implements Store {
     this.listener = listener;
     if (!this.connection.ready) listener.lost(this.connection.error);
     else if (!this.connection.tracked) this.expireRegularly();
+  }
+
+  whyUnchanged(patterns: number): Promise<string> {
+    const each = this.deadSetReading() === null ? 2 : 3;
+    return whyUnchanged((commands) => this.connection.send(commands), patterns * each);
   }
 
   async close(): Promise<void> {

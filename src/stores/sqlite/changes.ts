@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { CollectionName } from '../contract.ts';
-import { hasCertificates } from './schema.ts';
+import { hasCertificates, storeIdPrefix } from './schema.ts';
 
 /** Changes in one read. A poll reads until none are left. */
 const changesPerRead = 1000;
@@ -18,6 +18,7 @@ export class SqliteChanges {
   private readonly bounds: StatementSync;
   private version = -1;
   private revision = 0;
+  private id = '';
 
   constructor(database: DatabaseSync) {
     this.dataVersion = database.prepare('PRAGMA data_version');
@@ -27,22 +28,30 @@ export class SqliteChanges {
     );
     this.bounds = database.prepare(`
       SELECT (SELECT value FROM meta WHERE key = 'trimmed_to') AS trimmed_to,
+        (SELECT name FROM sqlite_sequence WHERE name GLOB '${storeIdPrefix}*') AS id,
         max((SELECT coalesce(max(revision), 0) FROM changes), (SELECT value FROM meta WHERE key = 'trimmed_to')) AS last`);
+  }
+
+  /** Changes counted so far, by any process. */
+  count(): number {
+    return this.readBounds().last;
   }
 
   /** `poll` reports changes from this moment on. */
   start(): void {
     this.version = this.readVersion();
-    this.revision = this.readBounds().last;
+    const { last, id } = this.readBounds();
+    this.revision = last;
+    this.id = id;
   }
 
   /** The changes since the last call; `lost` if the log does not reach back that far. */
   poll(): Changes | 'lost' {
     const version = this.readVersion();
     if (version === this.version) return none;
-    const { trimmedTo, last } = this.readBounds();
-    // Before the start of the log, or past its end: then an older copy of the database has replaced the file.
-    if (this.revision < trimmedTo || this.revision > last) {
+    const { trimmedTo, last, id } = this.readBounds();
+    // Before the start of the log, or past its end: an older copy of the database has been restored. Or another database.
+    if (this.revision < trimmedTo || this.revision > last || id !== this.id) {
       this.start();
       return 'lost';
     }
@@ -68,9 +77,9 @@ export class SqliteChanges {
     return Number(version);
   }
 
-  private readBounds(): { trimmedTo: number; last: number } {
-    const { trimmed_to: trimmedTo, last } = this.bounds.get() ?? {};
-    return { trimmedTo: Number(trimmedTo), last: Number(last) };
+  private readBounds(): { trimmedTo: number; last: number; id: string } {
+    const { trimmed_to: trimmedTo, last, id } = this.bounds.get() ?? {};
+    return { trimmedTo: Number(trimmedTo), last: Number(last), id: String(id) };
   }
 }
 

@@ -4,8 +4,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { HipacheError } from '../../base/errors.ts';
 import { SqliteChanges } from './changes.ts';
-import { isPassingAtOpen, storeError } from './errors.ts';
-import { identify, initialise } from './schema.ts';
+import { isBusy, isPassingAtOpen, storeError } from './errors.ts';
+import { type FileState, readFileState, sizeOf } from './file-state.ts';
+import { lookAtLog, orphanedLogError, pause, refuseForeignLog, refuseRemovedLog } from './leftovers.ts';
+import { ensureStoreId, identify, initialise, writeStoreId } from './schema.ts';
 import { SqliteTables } from './tables.ts';
 
 /** How long opening waits for the lock of another process, in ms. Later the thread waits, which keeps reading. */
@@ -18,11 +20,17 @@ const readBusyMs = 200;
 /** A checkpoint cuts the write-ahead log back to this size. */
 const logBytesMax = 64 * 1024 * 1024;
 
+/** How often the log is written to the file before it is given up, and the pause while readers hold that up, in ms. */
+const saveAttemptsMax = 50;
+const savePauseMs = 10;
+
 export interface SqliteOptions {
   /** Whether to create a missing file. */
   readonly create: boolean;
   /** Changes that the log keeps for watchers that fall behind. */
   readonly changesKept: number;
+  /** Whether to wait for other processes that are opening or closing the file. */
+  readonly patient: boolean;
 }
 
 /**
@@ -35,16 +43,22 @@ export interface SqliteOptions {
  */
 export class SqliteDatabase {
   readonly path: string;
-  readonly reader: SqliteTables;
   readonly changes: SqliteChanges;
   readonly unwritable: HipacheError | null;
+  private readonly tables: SqliteTables;
   private readonly recordWriter: SqliteTables | null;
   private readonly markWriter: SqliteTables | null;
   private readonly connections: readonly DatabaseSync[];
-  private readonly identity: string;
+  private readonly opened: FileState;
   private readonly immutable: boolean;
+  /** The last content of the file that was found in order. */
+  private checkedStamp: string;
+  private isOverwritten = false;
 
-  /** @throws HipacheError with source `store`. A damaged file, or one of another program, stays as it is. */
+  /**
+   * @throws HipacheError with source `store`. A damaged file, one of another program, or one whose `-wal` is not its own,
+   * stays as it is.
+   */
   constructor(path: string, options: SqliteOptions) {
     this.path = path;
     const opened = guard(path, () => open(path, options));
@@ -53,47 +67,121 @@ export class SqliteDatabase {
     this.connections = opened.connections;
     const [reader, records, marks] = opened.connections;
     if (reader === undefined) throw new Error('no connection');
-    this.identity = fileIdentity(path, this.immutable);
     try {
-      this.reader = new SqliteTables(reader);
+      this.tables = new SqliteTables(reader);
       this.changes = new SqliteChanges(reader);
       this.recordWriter = records === undefined ? null : new SqliteTables(records, options.changesKept);
       this.markWriter = marks === undefined ? null : new SqliteTables(marks, options.changesKept);
+      this.identifyLog();
+      this.opened = readFileState(path);
+      this.checkedStamp = this.opened.stamp;
     } catch (error) {
       this.close();
       throw storeError(error, path);
     }
   }
 
-  /** The connection that writes. @throws HipacheError STORE_READ_ONLY; STORE_UNAVAILABLE if the file is gone. */
+  /** The connection that reads. @throws HipacheError STORE_UNAVAILABLE if what it would read makes no sense any more. */
+  get reader(): SqliteTables {
+    if (this.isOverwritten) throw stateError(this.path, 'overwritten');
+    if (!this.connections[0]?.isOpen) throw stateError(this.path, 'log removed');
+    return this.tables;
+  }
+
+  /** The connection that writes. @throws HipacheError STORE_READ_ONLY; STORE_UNAVAILABLE unless the file is in place. */
   writer(kind: 'records' | 'marks'): SqliteTables {
     const writer = kind === 'records' ? this.recordWriter : this.markWriter;
     if (writer === null) throw this.unwritable ?? new Error('no writer');
-    if (!this.inPlace()) throw this.movedError();
+    this.requireInPlace();
     return writer;
   }
 
-  /** Whether the path still names the file that was opened. A file opened as immutable must be unchanged as well. */
-  inPlace(): boolean {
+  /** @throws HipacheError STORE_UNAVAILABLE: another process that opens the path would not see what is written here. */
+  requireInPlace(): void {
+    const place = this.place();
+    if (place !== 'in place') throw stateError(this.path, place);
+  }
+
+  /** Compares what is at the path with what was opened there. A file opened as immutable must be unchanged as well. */
+  place(): Place {
+    const now = readFileState(this.path);
+    if (now.file === null) return 'gone';
+    if (now.file !== this.opened.file) return 'replaced';
+    if (this.isOverwritten) return 'overwritten';
+    if (this.immutable) return now.stamp === this.opened.stamp && now.log === this.opened.log ? 'in place' : 'replaced';
+    if (!this.connections[0]?.isOpen || now.log !== this.opened.log || now.index !== this.opened.index) {
+      return 'log removed';
+    }
+    return this.isContentOwn(now.stamp) ? 'in place' : 'overwritten';
+  }
+
+  /** A checkpoint changes the file; so does a copy over it, which does not fit the log. */
+  private isContentOwn(stamp: string): boolean {
+    if (stamp === this.checkedStamp) return true;
+    const fit = lookAtLog(this.path);
+    if (fit === 'fits') this.checkedStamp = stamp;
+    this.isOverwritten = fit === 'foreign' || fit === 'unreadable';
+    return !this.isOverwritten;
+  }
+
+  /** Gives an empty log the id of its store; otherwise it would fit any other file at the path. */
+  identifyLog(): void {
+    const [, , writer] = this.connections;
+    if (writer === undefined || sizeOf(`${this.path}-wal`) > 0) return;
     try {
-      return fileIdentity(this.path, this.immutable) === this.identity;
-    } catch {
-      return false;
+      writeStoreId(writer);
+    } catch (error) {
+      // The process that is writing at this moment does it as well.
+      if (!isBusy(error)) throw error;
     }
   }
 
-  movedError(): HipacheError {
-    return new HipacheError(
-      'STORE_UNAVAILABLE',
-      `${this.path} was deleted or replaced while it was open; what was read from it is still served. ` +
-        'Put the file back (with its -wal, if it has one)',
-    );
+  /**
+   * Moves the content of the log to the file, and closes. Every process whose log was removed does this: they still share the
+   * old one. The next opening finds everything.
+   */
+  saveLog(): void {
+    const [, writer] = this.connections;
+    if (!this.connections[0]?.isOpen) return;
+    try {
+      for (let attempt = 0; writer !== undefined && attempt < saveAttemptsMax; attempt++) {
+        const { busy, log, checkpointed } = writer.prepare('PRAGMA wal_checkpoint(PASSIVE)').get() ?? {};
+        if (busy === 0 && log === checkpointed) break;
+        pause(savePauseMs);
+      }
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Moves the content of the log to the file, as far as nobody is in the way. */
+  checkpoint(): void {
+    this.connections[1]?.exec('PRAGMA wal_checkpoint(PASSIVE)');
   }
 
   close(): void {
     for (const connection of this.connections) if (connection.isOpen) connection.close();
   }
 }
+
+/** Where a database file is, compared with the one that was opened. */
+export type Place = 'in place' | 'gone' | 'replaced' | 'log removed' | 'overwritten';
+
+/** Says where the file is, and how to mend that. */
+export function stateError(path: string, place: Exclude<Place, 'in place'>): HipacheError {
+  return new HipacheError('STORE_UNAVAILABLE', `${path} ${stateMessages[place](path)}`);
+}
+
+const stateMessages: Readonly<Record<Exclude<Place, 'in place'>, (path: string) => string>> = {
+  gone: (path) =>
+    `was deleted or moved while it was open; what was read from it is still served. Put it back, with its ${path}-wal`,
+  replaced: () => 'was replaced while it was open; what was read from the former file is still served',
+  'log removed': (path) =>
+    `lost its ${path}-wal or ${path}-shm while it was open; what they held is saved, and the file is opened again`,
+  overwritten: (path) =>
+    'was overwritten while it was open; known routes are still served. Stop every process that uses it, remove ' +
+    `${path}-wal and ${path}-shm, copy the file again, and start`,
+};
 
 interface Opened {
   readonly connections: readonly DatabaseSync[];
@@ -104,9 +192,10 @@ interface Opened {
 function open(path: string, options: SqliteOptions): Opened {
   ensureFile(path, options.create);
   const unwritable = whyUnwritable(path);
+  refuseForeignLog(path);
   if (unwritable !== null) return openReadOnly(path, unwritable);
   try {
-    return openWhenFree(path);
+    return openWhenFree(path, options.patient);
   } catch (error) {
     // The disk has no room even for the index of the log, but the file itself can be read.
     const full = storeError(error, path);
@@ -116,13 +205,14 @@ function open(path: string, options: SqliteOptions): Opened {
 }
 
 /** Keeps trying for a while if other processes are in the way. It may block, like everything in this thread. */
-function openWhenFree(path: string): Opened {
+function openWhenFree(path: string, patient: boolean): Opened {
   for (let waitedMs = 0; ; waitedMs += openPauseMs) {
     try {
+      refuseRemovedLog(path, patient);
       return openWritable(path);
     } catch (error) {
       if (waitedMs >= openRetryMs || !isPassingAtOpen(error)) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, openPauseMs);
+      pause(openPauseMs);
     }
   }
 }
@@ -134,6 +224,7 @@ function openWritable(path: string): Opened {
     connections.push(reader);
     if (identify(reader, path) !== 'ours') initialise(reader, path);
     else reader.exec('PRAGMA journal_mode = WAL');
+    ensureStoreId(reader);
     reader.exec(`PRAGMA query_only = ON; PRAGMA busy_timeout = ${readBusyMs}`);
     const records = connect(path);
     connections.push(records);
@@ -189,7 +280,7 @@ function connect(path: string): DatabaseSync {
   return connection;
 }
 
-/** Creates an empty file, which has its mode from the start. Never opens an existing one (see `fileIdentity`). */
+/** Creates an empty file, which has its mode from the start. Never opens an existing one (see `FileState`). */
 function ensureFile(path: string, create: boolean): void {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
   if (!create) {
@@ -198,6 +289,7 @@ function ensureFile(path: string, create: boolean): void {
       `${path} does not exist; setting a route or running a proxy creates it`,
     );
   }
+  if (sizeOf(`${path}-wal`) > 0) throw orphanedLogError(path);
   mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
   try {
     closeSync(openSync(path, 'wx', 0o600));
@@ -225,17 +317,6 @@ function whyUnwritable(path: string): HipacheError | null {
     }
   }
   return null;
-}
-
-/** Uses stat alone: closing any descriptor of the file would drop the locks that SQLite holds in this process. */
-function fileIdentity(path: string, withContent: boolean): string {
-  const stat = statSync(path, { bigint: true });
-  const file = `${stat.dev}:${stat.ino}`;
-  return withContent ? `${file}:${stat.size}:${stat.mtimeNs}:${sizeOf(`${path}-wal`)}` : file;
-}
-
-function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 function guard<T>(path: string, action: () => T): T {

@@ -26,6 +26,12 @@ export function isBusy(error: unknown): boolean {
   return code === busy || code === locked;
 }
 
+/** Whether the file is damaged, or no database. */
+export function isDamage(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === corrupt || code === notADatabase;
+}
+
 /**
  * Whether opening may succeed a moment later, because another process is creating the file or is the last to close it.
  * SQLite does not wait for all of these cases, whatever the busy time-out.

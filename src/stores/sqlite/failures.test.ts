@@ -264,7 +264,7 @@ test('a file that is deleted while open is reported, no longer written, and stil
   await lost;
   await assert.rejects(store.routes.set('b.example', null, []), {
     code: 'STORE_UNAVAILABLE',
-    message: /deleted or replaced/,
+    message: /deleted or moved/,
   });
   assert.ok((await store.routes.read(['a.example']))[0]);
   assert.equal(existsSync(path), false);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { HipacheError } from '../../base/errors.ts';
 import { damaged } from './errors.ts';
@@ -55,6 +56,38 @@ const certificateSchema = `
   CREATE TRIGGER certificates_delete AFTER DELETE ON certificates
     BEGIN INSERT INTO changes (pattern, kind) VALUES (OLD.pattern, 'certificate'); END;
 `;
+
+/** The name in `sqlite_sequence` of the row that identifies the store; see write-ahead-log.ts. */
+export const storeIdPrefix = 'hipache-store:';
+
+/**
+ * Gives the store an id if it has none, and moves it from the log to the file: a log of another file is recognised from
+ * then on.
+ */
+export function ensureStoreId(database: DatabaseSync): void {
+  if (database.prepare(`SELECT 1 FROM sqlite_sequence WHERE name GLOB '${storeIdPrefix}*'`).get() !== undefined) return;
+  writeStoreId(database);
+  database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+}
+
+/** Writes the row of the id anew, so that the log, which may be empty, has it. */
+export function writeStoreId(database: DatabaseSync): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    const row = database
+      .prepare(`DELETE FROM sqlite_sequence WHERE name GLOB '${storeIdPrefix}*' RETURNING name`)
+      .get();
+    const { name = `${storeIdPrefix}${randomUUID()}` } = row ?? {};
+    database
+      .prepare(`INSERT INTO sqlite_sequence (name, seq)
+        SELECT ?, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0)`)
+      .run(name);
+    database.exec('COMMIT');
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
+}
 
 /** Whether the database has the table of certificates. A file of version 1 that cannot be written has none. */
 export function hasCertificates(database: DatabaseSync): boolean {

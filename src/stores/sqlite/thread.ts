@@ -1,8 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { BackOff } from '../../base/back-off.ts';
 import type { HipacheError } from '../../base/errors.ts';
-import { SqliteDatabase } from './database.ts';
+import { type Place, SqliteDatabase, stateError } from './database.ts';
 import { isBusy, storeError } from './errors.ts';
+import { readFileState } from './file-state.ts';
+import { emptyError } from './leftovers.ts';
 import type {
   ErrorMessage,
   ThreadEvent,
@@ -25,6 +27,8 @@ const pollMs = 10;
 const checkPolls = 10;
 /** Pauses between attempts to open the file again. After the longest one without trouble they start over. */
 const reopenFigures = { firstMs: 200, longestMs: 5000 };
+/** Between two equal messages about a loss, in ms. */
+const sayEveryMs = 60_000;
 /** Between two attempts to open a read-only file for writing, in polls. */
 const improvePolls = 200;
 /** How long a write waits for the lock of another process, in ms. */
@@ -58,13 +62,19 @@ let lost = false;
 let polls = 0;
 const reopenPauses = new BackOff(reopenFigures);
 let reopenedAt = 0;
-/** The first poll that may open the file again. */
+/** The first poll that may open the file again, unless something else is at the path than at the last attempt. */
 let reopenAt = 0;
+let triedLast = '';
+/** Whether the open store has never had a record. */
+let wasEmpty = true;
+/** Of a loss: the last message, and when each was last sent, in ms. */
+let saidLast = '';
+const saidAt = new Map<string, number>();
 let timer: NodeJS.Timeout | null = null;
 let database: SqliteDatabase;
 
 try {
-  database = new SqliteDatabase(settings.path, settings);
+  database = new SqliteDatabase(settings.path, { ...settings, patient: true });
   port.on('message', onRequests);
   post({ kind: 'opened' });
 } catch (error) {
@@ -99,6 +109,7 @@ function onRequest(id: number, request: ThreadRequest): void {
       return;
     case 'watch':
       database.changes.start();
+      wasEmpty = database.changes.count() === 0;
       watching = true;
       timer ??= setInterval(poll, pollMs);
       reply(id, { kind: 'done', removed: null });
@@ -144,6 +155,8 @@ function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
       group.map((queued) => queued.write),
       Date.now(),
     );
+    // Nobody would serve a record in a file that has just been replaced.
+    database.requireInPlace();
     for (let i = 0; i < group.length; i++) {
       reply((group[i] as Queued).id, { kind: 'done', removed: results[i] ?? null });
     }
@@ -166,13 +179,22 @@ function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
 function poll(): void {
   polls++;
   try {
-    if (lost || (polls % checkPolls === 0 && !database.inPlace())) reopen();
-    else if (database.unwritable !== null && polls % improvePolls === 0) improve();
-    else reportChanges();
+    const place = polls % checkPolls === 0 ? database.place() : null;
+    if (place !== null && place !== 'in place') reopen(place);
+    else if (lost && place !== null) replace(database);
+    else if (place !== null) stay();
+    else if (!lost) reportChanges();
   } catch (error) {
     if (!isBusy(error)) reportLost(error);
   }
   flush();
+}
+
+/** The file is in place. The sqlite3 shell may have emptied its log. */
+function stay(): void {
+  database.identifyLog();
+  if (database.unwritable !== null && polls % improvePolls === 0) improve();
+  else reportChanges();
 }
 
 function reportChanges(): void {
@@ -183,27 +205,41 @@ function reportChanges(): void {
       error: { code: 'STORE_UNAVAILABLE', message: `${settings.path}: the log of changes was overrun` },
     });
     post({ kind: 'restored' });
+    // The content was exchanged through SQLite. The file itself must not be left without the new one.
+    database.checkpoint();
   } else if (changed.size > 0) {
+    wasEmpty = false;
     post({ kind: 'changed', changes: changed });
   }
   if ((polls - reopenedAt) * pollMs > reopenFigures.longestMs) reopenPauses.reset();
 }
 
 /**
- * Opens the file that is at the path now, with growing pauses between attempts. Reads use the old file until the
- * new one can be used.
+ * Opens the file that is at the path now, at once when something changes there, otherwise with growing pauses. Reads use
+ * the old file until the new one can be used.
  */
-function reopen(): void {
-  reportLost(database.movedError());
-  if (polls < reopenAt) return;
+function reopen(place: Exclude<Place, 'in place'>): void {
+  if (!lost) reportLost(stateError(settings.path, place));
+  if (place === 'log removed') database.saveLog();
+  const { file, log, index } = readFileState(settings.path);
+  const found = `${file} ${log} ${index}`;
+  if (found !== triedLast) reopenPauses.reset();
+  else if (polls < reopenAt) return;
+  triedLast = found;
   reopenedAt = polls;
   reopenAt = polls + reopenPauses.next() / pollMs;
-  replace(new SqliteDatabase(settings.path, { ...settings, create: false }));
+  if (file === null) throw stateError(settings.path, 'gone');
+  const next = new SqliteDatabase(settings.path, { ...settings, create: false, patient: false });
+  if (place === 'replaced' && next.changes.count() === 0 && !wasEmpty) {
+    next.close();
+    throw emptyError(settings.path);
+  }
+  replace(next);
 }
 
 /** Opens a read-only file for writing, if that has become possible. */
 function improve(): void {
-  const next = new SqliteDatabase(settings.path, { ...settings, create: false });
+  const next = new SqliteDatabase(settings.path, { ...settings, create: false, patient: false });
   if (next.unwritable === null) {
     reportLost(new Error('it is reopened for writing'));
     replace(next);
@@ -213,17 +249,24 @@ function improve(): void {
 }
 
 function replace(next: SqliteDatabase): void {
-  database.close();
+  if (next !== database) database.close();
   database = next;
   database.changes.start();
+  wasEmpty = database.changes.count() === 0;
   lost = false;
   post({ kind: 'restored' });
 }
 
+/** Says what is wrong, and what to do, once, and again when that becomes something else, at most once a minute each. */
 function reportLost(error: unknown): void {
-  if (lost) return;
+  const message = toMessage(error);
+  const nowMs = performance.now();
+  const isSaid = nowMs - (saidAt.get(message.message) ?? Number.NEGATIVE_INFINITY) < sayEveryMs;
+  if (lost && (isSaid || message.message === saidLast)) return;
   lost = true;
-  post({ kind: 'lost', error: toMessage(error) });
+  saidLast = message.message;
+  saidAt.set(message.message, nowMs);
+  post({ kind: 'lost', error: message });
 }
 
 function close(id: number): void {

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { idOf, setUp, warm } from './route-cache.suite.ts';
+
+/** A cache that knows these hosts, and a store that reports one of them again, unchanged, until it waits. */
+async function setUpDamped(hosts: readonly string[], log: string[] = []) {
+  const warn = (message: string) => void log.push(message);
+  const all = await setUp({ log: { warn } });
+  for (const host of hosts) {
+    all.store.records.set(host, ['id', 'http://a:1']);
+    await warm(all.store, all.cache, host);
+  }
+  all.store.prompt = true;
+  const report = async (host: string): Promise<number> => {
+    const before = all.cache.counters.refreshes;
+    all.store.listener?.changed('routes', [host]);
+    await turn();
+    return all.cache.counters.refreshes - before;
+  };
+  return { ...all, report };
+}
+
+test('the first reports of a record are read at once, also when they bring nothing new', async () => {
+  const { report } = await setUpDamped(['a.com']);
+  assert.deepEqual([await report('a.com'), await report('a.com')], [1, 1]);
+});
+
+test('a record that is reported again and again without a change is read only when it is used, and ever more rarely', async () => {
+  const { cache, store, time, report } = await setUpDamped(['a.com']);
+  const reads: string[] = [];
+  const { read } = store.routes;
+  store.routes.read = (patterns) => {
+    reads.push(...patterns);
+    return read(patterns);
+  };
+  for (let count = 0; count < 4; count++) await report('a.com');
+  assert.equal(cache.unchanged, 3);
+  reads.length = 0;
+  for (let count = 0; count < 100; count++) {
+    await report('a.com');
+    await time.pass(100);
+  }
+  assert.deepEqual(reads, [], 'nobody requests it');
+  // With requests all the time, and a report after each reading, as by a full table.
+  let seen = 0;
+  for (let ms = 0; ms < 20_000; ms += 10) {
+    if (cache.cached('a.com') === undefined) await cache.load('a.com');
+    if (reads.length > seen) await report('a.com');
+    seen = reads.length;
+    await time.pass(10);
+  }
+  assert.ok(reads.length > 15 && reads.length < 30, `${reads.length} readings in 20 s`);
+});
+
+test('a change of a record that waits is live a second later at the latest, and the next one at once', async () => {
+  const { cache, store, time, report } = await setUpDamped(['a.com']);
+  for (let count = 0; count < 20; count++) {
+    await report('a.com');
+    await time.pass(1000);
+    await cache.load('a.com');
+  }
+  store.change('a.com', ['new', 'http://a:1']);
+  await turn();
+  assert.equal(idOf(cache.cached('a.com')), 'id', 'served as it was meanwhile');
+  await time.pass(1000);
+  assert.equal(cache.cached('a.com'), undefined, 'verified before its next use');
+  assert.equal(idOf(await cache.load('a.com')), 'new');
+  store.change('a.com', ['newer', 'http://a:1']);
+  await turn();
+  assert.equal(idOf(cache.cached('a.com')), 'newer');
+});
+
+test('records that change are read at once, however often, also beside many that do not', async () => {
+  const hosts = Array.from({ length: 300 }, (_, i) => `${i}.com`);
+  const { cache, store, report } = await setUpDamped([...hosts, 'a.com']);
+  for (let round = 0; round < 3; round++) for (const host of hosts) await report(host);
+  for (let count = 0; count < 50; count++) {
+    store.change('a.com', [`id ${count}`, 'http://a:1']);
+    await turn();
+    assert.equal(idOf(cache.cached('a.com')), `id ${count}`);
+  }
+});
+
+test('with many such records all of them wait sooner', async () => {
+  const hosts = Array.from({ length: 1000 }, (_, i) => `${i}.com`);
+  const { cache, report } = await setUpDamped(hosts);
+  for (let round = 0; round < 20; round++) for (const host of hosts) await report(host);
+  // One for its fingerprint, one that brings nothing new, and a few until there are too many of those.
+  assert.ok(cache.counters.refreshes <= 2 * hosts.length + 400, `${cache.counters.refreshes} readings`);
+});
+
+test('the log says so once a minute, with the reason that the store knows', async () => {
+  const log: string[] = [];
+  const { store, time, report } = await setUpDamped(['a.com'], log);
+  const asked: number[] = [];
+  Object.assign(store, {
+    whyUnchanged: async (patterns: number) => {
+      asked.push(patterns);
+      return 'its table is too small';
+    },
+  });
+  const round = async (): Promise<void> => {
+    for (let count = 0; count < 10; count++) await report('a.com');
+    await turn();
+  };
+  await round();
+  await round();
+  assert.equal(log.length, 1);
+  assert.match(log[0] ?? '', /changes of records that have not changed.*its table is too small/);
+  await time.pass(61_000);
+  await round();
+  assert.equal(log.length, 2);
+  assert.deepEqual(asked, [3, 3], 'the wildcards are read as well');
+});
+
+test('no timer is left once nothing waits, and none after the end', async () => {
+  const { cache, time, report } = await setUpDamped(['a.com']);
+  for (let count = 0; count < 5; count++) await report('a.com');
+  assert.equal(time.pending, 1);
+  await time.pass(1100);
+  assert.equal(time.pending, 0);
+  await cache.load('a.com');
+  await report('a.com');
+  assert.equal(time.pending, 1);
+  cache.close();
+  assert.equal(time.pending, 0);
+});
