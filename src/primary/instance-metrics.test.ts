@@ -34,7 +34,11 @@ describe('the metrics of an instance', () => {
 
   beforeEach(() => {
     workers = [];
-    metrics = new InstanceMetrics(5000, { counters: { probes: 3, recovered: 2, dropped: 1 }, size: 4 });
+    metrics = new InstanceMetrics(
+      5000,
+      { counters: { probes: 3, recovered: 2, dropped: 1 }, size: 4 },
+      { size: 5, bytes: 600 },
+    );
   });
 
   function attach(wantedCount: number): void {

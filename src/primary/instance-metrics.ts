@@ -4,6 +4,7 @@ import type { MetricValues } from '../processes/messages.ts';
 import type { SupervisorObserver } from '../processes/supervisor.ts';
 import type { WorkerProcess } from '../processes/worker-process.ts';
 import type { RestartReason } from '../processes/worker-slot.ts';
+import type { KnownRecords } from '../route-cache/known-records.ts';
 import { FleetMetrics } from '../telemetry/fleet-metrics.ts';
 import { fleetMetrics, namedValues, primaryMetrics, workerMetrics } from '../telemetry/metric-table.ts';
 import type { MetricsSource, MetricsText } from '../telemetry/metrics-server.ts';
@@ -30,12 +31,14 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   private readonly restarts: Record<RestartReason, number> = { crash: 0, stuck: 0, memory: 0, reload: 0 };
   private readonly startSeconds: number;
   private readonly recovery: RecoveryFigures;
+  private readonly known: Pick<KnownRecords, 'bytes' | 'size'>;
   private supervisor: MeasuredWorkers | null = null;
   /** By the id of a worker: the revision of the store that it has applied. */
   private readonly revisions = new Map<number, number>();
 
   /** @param hostsMax hosts, and backends, with series of their own. */
-  constructor(epochMs: number, recovery: RecoveryFigures, hostsMax = 50) {
+  constructor(epochMs: number, recovery: RecoveryFigures, known: Pick<KnownRecords, 'bytes' | 'size'>, hostsMax = 50) {
+    this.known = known;
     this.fleet = new FleetMetrics(fleetMetrics, hostsMax);
     this.startSeconds = epochMs / 1000;
     this.recovery = recovery;
@@ -99,6 +102,8 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         workersReady: this.supervisor?.readyCount ?? 0,
         workersDraining: workers.filter(({ state }) => state === 'draining').length,
         workersUnresponsive: unresponsive,
+        sharedRecords: this.known.size,
+        sharedRecordBytes: this.known.bytes,
         backendsProbed: this.recovery.size,
         recoveryProbes: this.recovery.counters.probes,
         recoveredBackends: this.recovery.counters.recovered,

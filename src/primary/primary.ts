@@ -64,6 +64,7 @@ class Primary {
   private readonly log: Log;
   private readonly readConfig: () => LoadedConfig;
   private readonly instance = `${hostname()}-${randomBytes(4).toString('hex')}`;
+  private readonly known = new KnownRecords(knownBytesMax);
   private readonly metrics: InstanceMetrics;
   private readonly addresses: BoundAddresses;
   private readonly recovery: Recovery;
@@ -76,7 +77,7 @@ class Primary {
     this.log = log;
     this.readConfig = readConfig;
     this.recovery = new Recovery(config, this.instance, log);
-    this.metrics = new InstanceMetrics(systemClock.epochMs(), this.recovery, config.metrics.hostsMax);
+    this.metrics = new InstanceMetrics(systemClock.epochMs(), this.recovery, this.known, config.metrics.hostsMax);
     this.record = this.recordOf(config);
     this.addresses = new BoundAddresses(workersOf(config), listenAddressesOf(config).length);
   }
@@ -104,7 +105,7 @@ class Primary {
         plan: this.plan(config, this.tls),
         observer: metrics,
         onMarked: (marked) => this.recovery.marked(marked),
-        known: new KnownRecords(knownBytesMax),
+        known: this.known,
         log,
         clock: systemClock,
         random: Math.random,

@@ -130,6 +130,14 @@ export const trafficMetrics = {
 export const workerMetrics = {
   backendPools: gauge('hipache_backend_pools', 'Backend addresses with connections.'),
   backendQueueRequests: gauge('hipache_backend_queue_requests', 'Requests queued for a connection to their backend.'),
+  nameLookups: counter('hipache_name_lookups_total', 'Lookups of names of backends.'),
+  nameLookupFailures: counter('hipache_name_lookup_failures_total', 'Lookups of names of backends that failed.'),
+  nameLookupsRejected: counter(
+    'hipache_name_lookups_rejected_total',
+    'Lookups of names of backends that were refused because too many were in progress, waiting or in use.',
+  ),
+  nameLookupsInFlight: gauge('hipache_name_lookups_in_flight', 'Lookups of names of backends in progress.'),
+  names: gauge('hipache_names', 'Names of backends whose addresses are remembered.'),
   routeCacheHits: counter('hipache_route_cache_hits_total', 'Requests whose route was in memory.'),
   routeCacheMisses: counter('hipache_route_cache_misses_total', 'Requests whose route had to be read from the store.'),
   routeCacheLoads: counter('hipache_route_cache_loads_total', 'Patterns read from the store for requests.'),
@@ -199,6 +207,11 @@ export const primaryMetrics = {
     'hipache_workers_unresponsive',
     'Workers that did not respond to this scrape in time; their last totals count.',
   ),
+  sharedRecords: gauge(
+    'hipache_shared_records',
+    'Routes and certificates that the primary keeps for workers that cannot reach the store.',
+  ),
+  sharedRecordBytes: gauge('hipache_shared_record_bytes', 'Estimated size of these.'),
   backendsProbed: gauge('hipache_backends_probed', 'Marked backends that this instance probes for recovery.'),
   recoveryProbes: counter('hipache_recovery_probes_total', 'Probes of marked backends.'),
   recoveredBackends: counter(

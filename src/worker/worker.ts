@@ -199,7 +199,7 @@ export class Worker implements WorkerTasks {
   }
 
   values(): MetricValues {
-    const { dataPlane, routes } = this;
+    const { dataPlane, resolver, routes } = this;
     const nowMs = systemClock.monotonicMs();
     this.slowGauges.refresh();
     if (this.watch.connected) this.connectedMs = nowMs;
@@ -210,6 +210,11 @@ export class Worker implements WorkerTasks {
       namedValues(workerMetrics, {
         backendPools: dataPlane.origins.size,
         backendQueueRequests: dataPlane.origins.waitingRequests,
+        nameLookups: resolver.counters.lookups,
+        nameLookupFailures: resolver.counters.failures,
+        nameLookupsRejected: resolver.counters.rejected,
+        nameLookupsInFlight: resolver.inFlight,
+        names: resolver.entries,
         routeCacheHits: routes.counters.hits,
         routeCacheMisses: routes.counters.misses,
         routeCacheLoads: routes.counters.loads,
