@@ -43,7 +43,7 @@ describe('a proxy on Redis', () => {
     await redis('del', 'frontend:a.example');
     await until('the wildcard for the removed name', async () => (await body('a.example')) === 'one');
     assert.equal(await redis('get', 'hipache:revision'), '1');
-    assert.match(await home.route('list'), /^\*\.example +http/);
+    assert.match(await home.route('list'), /^\*\.example +\*\.example +http/);
   });
 
   it('shares a dead mark through Redis, and shows it', async () => {
