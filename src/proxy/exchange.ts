@@ -223,7 +223,7 @@ export class Exchange implements RequestSink, EndedExchange {
   onRequestDrain(): void {
     if (!this.requestBlocked) return;
     this.requestBlocked = false;
-    if (!this.requestComplete) this.stream.resumeRequest();
+    this.stream.resumeRequest();
   }
 
   /** Whether any byte of a response has been sent. */

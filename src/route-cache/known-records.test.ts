@@ -37,3 +37,16 @@ test('a route and a certificate are the same after the way through their text', 
   assert.deepEqual(certificateOf(certificateText(pair)), pair);
   assert.equal(certificateOf(certificateText(null)), null);
 });
+
+test('absences, of which clients can cause as many as they like, push out no record, and have a bound', () => {
+  const known = new KnownRecords(1000);
+  known.add([['routes a', '1']]);
+  for (let count = 0; count < 60_000; count++) known.add([[`routes x${count}`, 'null']]);
+  assert.equal(known.get('routes a'), '1');
+  assert.equal(known.size, 50_001);
+  known.add([['routes a', 'null']]);
+  assert.equal(known.get('routes a'), 'null');
+  assert.equal(known.bytes, 0);
+  known.add([['routes a', '2']]);
+  assert.equal(known.get('routes a'), '2');
+});

@@ -7,6 +7,9 @@ type KnownCollection = 'routes' | 'certificates';
 /** A record as processes exchange it: its key, and its text. The text is `null` if the store has no such record. */
 export type KnownRecord = readonly [key: string, text: string];
 
+/** Absences that are kept: clients can cause as many as they like. */
+const absencesMax = 50_000;
+const absence = 'null';
 /** Approximate memory of an entry besides its characters, in bytes. */
 const entryBytes = 150;
 
@@ -21,6 +24,8 @@ export function knownKey(collection: KnownCollection, pattern: string): string {
  */
 export class KnownRecords {
   private readonly texts = new Map<string, string>();
+  /** Keys of records that do not exist. */
+  private readonly absences = new Set<string>();
   private readonly bytesMax: number;
   private used = 0;
 
@@ -29,7 +34,7 @@ export class KnownRecords {
   }
 
   get size(): number {
-    return this.texts.size;
+    return this.texts.size + this.absences.size;
   }
 
   /** Approximate memory. */
@@ -40,8 +45,16 @@ export class KnownRecords {
   add(records: readonly KnownRecord[]): void {
     for (const [key, text] of records) {
       this.delete(key);
-      this.texts.set(key, text);
-      this.used += sizeOf(key, text);
+      if (text === absence) {
+        this.absences.add(key);
+      } else {
+        this.texts.set(key, text);
+        this.used += sizeOf(key, text);
+      }
+    }
+    for (const key of this.absences) {
+      if (this.absences.size <= absencesMax) break;
+      this.absences.delete(key);
     }
     for (const key of this.texts.keys()) {
       if (this.used <= this.bytesMax) break;
@@ -51,18 +64,19 @@ export class KnownRecords {
 
   /** Undefined if nothing is known. */
   get(key: string): string | undefined {
-    return this.texts.get(key);
+    return this.absences.has(key) ? absence : this.texts.get(key);
   }
 
   clear(): void {
     this.texts.clear();
+    this.absences.clear();
     this.used = 0;
   }
 
   /** All records, oldest first, in lists of up to `count`. */
   *chunks(count: number): IterableIterator<readonly KnownRecord[]> {
     let chunk: KnownRecord[] = [];
-    for (const record of this.texts) {
+    for (const record of this.records()) {
       chunk.push(record);
       if (chunk.length < count) continue;
       yield chunk;
@@ -71,7 +85,13 @@ export class KnownRecords {
     if (chunk.length > 0) yield chunk;
   }
 
+  private *records(): IterableIterator<KnownRecord> {
+    yield* this.texts;
+    for (const key of this.absences) yield [key, absence];
+  }
+
   private delete(key: string): void {
+    this.absences.delete(key);
     const text = this.texts.get(key);
     if (text === undefined) return;
     this.texts.delete(key);
@@ -84,7 +104,7 @@ function sizeOf(key: string, text: string): number {
 }
 
 export function routeText(record: StoredRoute | null): string {
-  return record === null ? 'null' : JSON.stringify([record.frontend, [...record.down]]);
+  return record === null ? absence : JSON.stringify([record.frontend, [...record.down]]);
 }
 
 export function routeOf(text: string): StoredRoute | null {
@@ -93,7 +113,7 @@ export function routeOf(text: string): StoredRoute | null {
 }
 
 export function certificateText(pair: CertificatePair | null): string {
-  return pair === null ? 'null' : JSON.stringify([pair.certificate, pair.key]);
+  return pair === null ? absence : JSON.stringify([pair.certificate, pair.key]);
 }
 
 export function certificateOf(text: string): CertificatePair | null {

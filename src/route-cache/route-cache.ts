@@ -179,6 +179,7 @@ export class RouteCache implements ChangeListener {
     const patterns = [own, ...wildcardPatterns(own)];
     const results = new Map<string, Frontend | null>();
     const startMs = this.clock.monotonicMs();
+    let mayRecall = true;
     if (!this.isConnected) await this.recall(patterns);
     for (;;) {
       const step = this.walk(patterns, results);
@@ -193,7 +194,10 @@ export class RouteCache implements ChangeListener {
         for (const read of step) results.set(read.pattern, read.frontend);
       } else {
         if (fallback === undefined) {
-          if (await this.recall(patterns)) continue;
+          if (mayRecall && (await this.recall(patterns))) {
+            mayRecall = false;
+            continue;
+          }
           throw outcome;
         }
         for (const pattern of patterns) this.serveOverdue(pattern);

@@ -52,6 +52,28 @@ describe('100 clients that leave a slow page', () => {
   });
 });
 
+describe('a client that pipelined more than is read ahead', () => {
+  for (const how of ['end', 'resetAndDestroy'] as const) {
+    test(`and leaves (${how}) during its last request ends that on the backend`, async (t) => {
+      const rig = await Rig.start(t);
+      rig.backend.serve(({ startLine }) => (startLine.includes('/slow') ? '' : response('served')));
+      const client = await rig.send(get('/first') + get('/slow', `X-Big: ${'x'.repeat(9000)}`));
+      await client.expect('served');
+      await rig.backend.receive('/slow');
+      client.socket[how]();
+      await rig.proxy.untilQuiet();
+    });
+  }
+
+  test('and resets its connection with requests behind the current one ends that on the backend', async (t) => {
+    const rig = await Rig.start(t);
+    const client = await rig.send(get('/slow') + get('/', `X-Big: ${'x'.repeat(9000)}`));
+    await rig.backend.receive('/slow');
+    client.socket.resetAndDestroy();
+    await rig.proxy.untilQuiet();
+  });
+});
+
 /** The beginning of a request whose body is far from complete. */
 const upload = request('POST / HTTP/1.1', 'Content-Length: 100000000');
 

@@ -99,4 +99,24 @@ describe('bodies that trickle', () => {
     peer.send('4\r\nlate\r\n');
     await client.expect('late');
   });
+
+  test('get 408 also behind another request of the same connection', async (t) => {
+    const rig = await start(t, { bodyGraceMs: 300 });
+    rig.backend.serve(() => response('served'));
+    const client = await rig.send(get('/first') + post(1000, `X-Big: ${'x'.repeat(9000)}`));
+    await client.expect('served');
+    const timer = setInterval(() => client.send('x'), 50);
+    t.after(() => clearInterval(timer));
+    await client.expect(' 408 ');
+  });
+
+  test('are followed by the next request although theirs fails with the last byte of the body', async (t) => {
+    const rig = await start(t);
+    rig.proxy.route('none.test', []);
+    rig.backend.serve(() => response('served'));
+    const client = await rig.send(`${post(10).replace('a.test', 'none.test')}12345`);
+    await until('the request', () => rig.proxy.dataPlane.counters.requestsInFlight === 1);
+    client.send(`67890${get('/second')}`);
+    await client.expect(/502.*served/s);
+  });
 });

@@ -208,7 +208,6 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     const { state } = this;
     this.state = CLOSED;
     this.context.deadlines.remove(this);
-    this.context.counters.backendConnectionsOpen--;
     const detail = error?.code ?? 'closed';
     if (this.sink !== null) {
       this.fail(state === IN_BODY ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_RESET', detail);
@@ -274,7 +273,6 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.sink = null;
     this.state = CLOSED;
     this.context.deadlines.remove(this);
-    this.context.counters.backendConnectionsOpen--;
     this.leavePool();
     sink.onSwitch(response, { stream: socket, received: fromBackend, hasEnded: false });
   }
@@ -340,6 +338,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private leavePool(): void {
     if (this.hasLeftPool) return;
     this.hasLeftPool = true;
+    this.context.counters.backendConnectionsOpen--;
     this.pool.closed(this);
   }
 

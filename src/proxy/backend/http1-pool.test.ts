@@ -94,7 +94,9 @@ describe('a pool', () => {
   afterEach(async () => {
     context.draining = true;
     pool.closeIdle();
-    await until('the end of every connection', () => context.counters.backendConnectionsOpen === 0);
+    await until('the end of every connection', () => {
+      return context.counters.backendConnectionsOpen === 0 && context.deadlines.size === 0;
+    });
     assert.equal(pool.openConnections, 0);
     assert.equal(context.deadlines.size, 0);
     await server.stop();

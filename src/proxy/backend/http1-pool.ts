@@ -61,9 +61,11 @@ export class Http1Pool implements Origin {
     // One that is too old to be trusted with this request; or a client that is idle has to authenticate again.
     const oldest = idle.shift() ?? this.bound.shift();
     if (oldest !== undefined) {
-      // The pool is full: replaces an idle connection.
-      this.connect(waiter);
+      // The pool is full: replaces an idle connection, whose place must not go to another request meanwhile.
+      this.open++;
       oldest.destroy();
+      this.open--;
+      this.connect(waiter);
       return;
     }
     if (this.queue.length >= context.settings.queueMax) {
@@ -171,15 +173,21 @@ export class Http1Pool implements Origin {
   }
 
   private connect(waiter: StreamWaiter): void {
-    if (!this.context.makeRoom()) {
-      waiter.onNoStream('OVERLOADED', 'this process has no descriptor left');
-      this.checkEmpty();
-      return;
+    for (let next: StreamWaiter | null = waiter; next !== null; ) {
+      // Counted first: to make room, an idle connection of this pool may close, and the pool must not seem empty.
+      this.open++;
+      if (this.context.makeRoom()) {
+        const dial = new Dial(this, next, this.context);
+        this.dials.push(dial);
+        dial.start();
+        return;
+      }
+      this.open--;
+      next.onNoStream('OVERLOADED', 'this process has no descriptor left');
+      // Without any connection, none will become free for those who wait.
+      next = this.open === 0 ? (this.leaveQueue(0)?.waiter ?? null) : null;
     }
-    this.open++;
-    const dial = new Dial(this, waiter, this.context);
-    this.dials.push(dial);
-    dial.start();
+    this.checkEmpty();
   }
 
   private placeFreed(): void {

@@ -10,8 +10,6 @@ const lookedAtMax = 200;
 /** This worker's origins by address. Hosts that share a backend share its connections. */
 export class Origins {
   private readonly pools = new Map<string, Http1Pool>();
-  /** Goes round, so that each look continues where the last one ended. */
-  private cursor = this.pools.values();
   /** TLS sessions of backends that have no connection now. The next connection resumes them. */
   private readonly tlsSessions = new Map<string, Buffer>();
   private readonly forget = (pool: Http1Pool): void => {
@@ -46,14 +44,13 @@ export class Origins {
   /** Closes the connection that has been idle longest among the next few pools. @returns whether there was one. */
   closeLongestIdle(): boolean {
     let oldest: Http1Pool | null = null;
-    for (let count = Math.min(lookedAtMax, this.pools.size); count > 0; count--) {
-      let next = this.cursor.next();
-      if (next.done) {
-        this.cursor = this.pools.values();
-        next = this.cursor.next();
-      }
-      const pool = next.value;
-      if (pool !== undefined && (oldest === null || pool.idleSinceMs < oldest.idleSinceMs)) oldest = pool;
+    let left = Math.min(lookedAtMax, this.pools.size);
+    for (const [address, pool] of this.pools) {
+      if (left-- === 0) break;
+      if (oldest === null || pool.idleSinceMs < oldest.idleSinceMs) oldest = pool;
+      // To the end, so that the next look finds others. A kept iterator would keep every pool that ever was.
+      this.pools.delete(address);
+      this.pools.set(address, pool);
     }
     return oldest?.closeOldestIdle() === true;
   }

@@ -17,8 +17,6 @@ const lookedAtMax = 200;
 /** One worker's client connections. */
 export class ServerConnections {
   private readonly open = new Set<ServerConnection>();
-  /** Goes round, so that each look continues where the last one ended. */
-  private cursor = this.open.values();
   private readonly counters: Counters;
   private readonly onClosed: () => void;
 
@@ -53,13 +51,13 @@ export class ServerConnections {
 
   /** Ends an idle connection, if there is one among the next few. @returns whether it did. */
   closeIdle(): boolean {
-    for (let count = Math.min(lookedAtMax, this.open.size); count > 0; count--) {
-      let next = this.cursor.next();
-      if (next.done) {
-        this.cursor = this.open.values();
-        next = this.cursor.next();
-      }
-      if (next.value?.closeIfIdle()) return true;
+    let left = Math.min(lookedAtMax, this.open.size);
+    for (const connection of this.open) {
+      if (left-- === 0) break;
+      if (connection.closeIfIdle()) return true;
+      // To the end, so that the next look finds others. A kept iterator would keep every connection that ever was.
+      this.open.delete(connection);
+      this.open.add(connection);
     }
     return false;
   }

@@ -119,6 +119,10 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
         this.lingeredBytes += length;
         if (this.lingeredBytes > lingerBytesMax) this.destroy();
         break;
+      case UNREAD:
+        // TLS still delivers the rest of a read after a pause.
+        this.partialHead.add(bytes, 0, length);
+        break;
     }
   }
 
@@ -198,15 +202,15 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   }
 
   pauseRequest(): void {
-    if (!this.paused) this.pausedAtMs = this.context.clock.monotonicMs();
     this.pause();
     this.updateDeadline();
   }
 
   resumeRequest(): void {
-    if (this.partialHead.isEmpty) {
+    if (this.partialHead.size < pipelinedBytesMin) {
       // The time in which the client was not read is not its own.
-      if (this.paused) this.bodyStartMs += this.context.clock.monotonicMs() - this.pausedAtMs;
+      if (this.paused)
+        this.bodyStartMs += this.context.clock.monotonicMs() - Math.max(this.pausedAtMs, this.bodyStartMs);
       this.resume();
     }
     this.updateDeadline();
@@ -318,6 +322,8 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
       else this.resume();
     } else if (at < end && (this.state === IN_EXCHANGE || this.state === UNREAD)) {
       this.keepPipelined(bytes, at, end);
+    } else if (this.state === IN_EXCHANGE && this.exchange?.requestComplete) {
+      this.resume();
     }
   }
 
@@ -366,7 +372,14 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     if (!exchange.requestComplete) {
       at = this.readBody(exchange, bytes, 0, length);
       if (this.exchange !== exchange) return;
+      this.reading = true;
       exchange.onFlush();
+      this.reading = false;
+      if (this.exchange !== exchange) {
+        if (this.state === BETWEEN) this.readMessages(bytes, at, length);
+        else if (this.state === UNREAD && at < length) this.keepPipelined(bytes, at, length);
+        return;
+      }
       this.updateDeadline();
     }
     if (at < length) this.keepPipelined(bytes, at, length);
@@ -377,6 +390,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.partialHead.add(bytes, start, end);
     if (this.state !== IN_EXCHANGE || this.partialHead.size >= pipelinedBytesMin) this.pause();
     else this.resume();
+    this.updateDeadline();
   }
 
   private readBody(exchange: Exchange, bytes: Buffer, start: number, end: number): number {
@@ -438,6 +452,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   private pause(): void {
     if (this.paused) return;
     this.paused = true;
+    this.pausedAtMs = this.context.clock.monotonicMs();
     this.socket.pause();
   }
 
