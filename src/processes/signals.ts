@@ -11,11 +11,13 @@ export interface SignalTasks {
   reload(): void;
   /** SIGUSR1. */
   reopenLogs(): void;
+  /** SIGUSR2. @returns whether another process has taken over, and this one has finished. */
+  upgrade(): Promise<boolean>;
 }
 
 /**
- * Handles signals until `stop` has finished. Call it early: until then, SIGUSR1 makes Node open its debugger, and the
- * other signals end the process.
+ * Handles signals until `stop` or `upgrade` has finished. Call it early: until then, SIGUSR1 makes Node open its
+ * debugger, and the other signals end the process.
  */
 export function untilStopped(tasks: SignalTasks): Promise<void> {
   process.on('SIGUSR1', () => tasks.reopenLogs());
@@ -33,6 +35,12 @@ export function untilStopped(tasks: SignalTasks): Promise<void> {
     process.on('SIGINT', onSignal);
     process.on('SIGHUP', () => {
       if (!stopping) tasks.reload();
+    });
+    process.on('SIGUSR2', () => {
+      if (stopping) return;
+      tasks.upgrade().then((isOver) => {
+        if (isOver) resolve();
+      }, reject);
     });
   });
 }

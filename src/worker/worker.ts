@@ -12,7 +12,7 @@ import type { Config } from '../config/config.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { systemResolver } from '../dns/system-resolver.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
-import type { MetricValues, WorkerStart } from '../processes/messages.ts';
+import type { MetricValues, WorkerPlace, WorkerStart } from '../processes/messages.ts';
 import type { WorkerLink, WorkerTasks } from '../processes/worker-link.ts';
 import { DataPlane } from '../proxy/data-plane.ts';
 import { ErrorPages } from '../proxy/error-pages.ts';
@@ -79,7 +79,7 @@ export class Worker implements WorkerTasks {
     });
     const worker = new Worker(start, link, log, store);
     await worker.watch.start();
-    await worker.sockets.accept(start.shares);
+    await worker.sockets.accept(start.place);
     flushCompileCache();
     return worker;
   }
@@ -152,9 +152,13 @@ export class Worker implements WorkerTasks {
     this.loopDelay.enable();
   }
 
-  adopt(shares: readonly number[]): void {
+  adopt(place: WorkerPlace): void {
     if (this.draining) return;
-    this.sockets.accept(shares).catch((error: Error) => this.log.error('cannot accept for another worker', { error }));
+    this.sockets.accept(place).catch((error: Error) => this.log.error('cannot accept for another worker', { error }));
+  }
+
+  release(): void {
+    this.sockets.closeUnused();
   }
 
   async drain(order: Parameters<WorkerTasks['drain']>[0]): Promise<boolean> {
