@@ -196,6 +196,7 @@ class Primary {
     });
     if (await supervisor.start()) {
       if (!(await this.service.ready()) && this.predecessor !== null) {
+        await this.drain(supervisor, { forMs: this.config.server.drainSeconds * 1000, closeCode: 1012 });
         throw new HipacheError('UPGRADE_FAILED', 'systemd could not be notified of the new process');
       }
       log.info('serving', { workers: supervisor.readyCount, store: describeDriver(this.config.driver).name });

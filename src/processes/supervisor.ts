@@ -82,7 +82,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   /**
    * Starts every worker. Resolves when all of them serve.
    * @returns false if it was stopped before.
-   * @throws HipacheError the reason of the first worker that cannot start; all others are then killed.
+   * @throws HipacheError the reason of the first worker that cannot start; all others then finish what they have begun.
    */
   async start(): Promise<boolean> {
     for (let number = 1; number <= this.plan.workers; number++) this.slots.push(new WorkerSlot(number, this));
@@ -90,7 +90,8 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     await this.until(() => isReady() || this.failure !== null || this.stopping);
     if (this.failure !== null && !isReady()) {
       const { code, message } = this.failure;
-      await this.end();
+      // Some may serve, and a predecessor may continue to do so.
+      await this.stop({ forMs: this.plan.drainMs, closeCode: 1012 });
       throw new HipacheError(code, message);
     }
     this.started = true;
@@ -344,12 +345,6 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     for (const worker of this.workers) worker.beat(worker.state === 'starting' ? startingMax : pingsMax);
   }
 
-  private async end(): Promise<void> {
-    this.killAll();
-    for (const slot of this.slots) slot.cancel();
-    await this.until(() => this.workers.size === 0);
-    clearInterval(this.timer);
-  }
 
   private slotOf(worker: WorkerProcess): WorkerSlot | undefined {
     return this.slots.find((slot) => slot.has(worker));

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { until } from './until.ts';
 import { isRunning, workerPids } from './workers.ts';
 
-const program = fileURLToPath(new URL('../../bin/hipache', import.meta.url));
+export const program = fileURLToPath(new URL('../../bin/hipache', import.meta.url));
 
 /** The output of a command. */
 export interface CommandResult {
@@ -70,9 +70,16 @@ export class HipacheHome {
     return proxy;
   }
 
-  /** Starts a proxy. */
-  start(args: readonly string[] = [], descriptorsMax?: number, path?: string, env?: NodeJS.ProcessEnv): HipacheProcess {
-    const proxy = new HipacheProcess(['--config', this.path('config.json'), ...args], descriptorsMax, path, env);
+  /** Starts a proxy. @param before arguments for the program at `path` that precede those of Hipache. */
+  start(
+    args: readonly string[] = [],
+    descriptorsMax?: number,
+    path?: string,
+    env?: NodeJS.ProcessEnv,
+    before: readonly string[] = [],
+  ): HipacheProcess {
+    const all = [...before, '--config', this.path('config.json'), ...args];
+    const proxy = new HipacheProcess(all, descriptorsMax, path, env);
     this.running.push(proxy);
     return proxy;
   }
@@ -114,10 +121,10 @@ export class HipacheProcess {
 
   /** Replaces the newest primary by the program that is on disk, and waits until that serves. @returns its process id. */
   async upgrade(): Promise<number> {
-    const { length } = this.primaries;
-    const former = this.primaries.at(-1) as number;
-    process.kill(former, 'SIGUSR2');
-    await until('the new program', () => this.output.split('the new program serves').length > length);
+    const upgrades = (): number => this.output.split('the new program serves').length - 1;
+    const before = upgrades();
+    process.kill(this.primaries.findLast(isRunning) as number, 'SIGUSR2');
+    await until('the new program', () => upgrades() > before);
     return this.primaries.at(-1) as number;
   }
 
