@@ -382,5 +382,6 @@ function logDiagnostics({ notes, warnings }: LoadedConfig, log: Log): void {
 function transferFiles({ server, driver }: Config, account: RunAs, log: Log): void {
   const ownership = new FileOwnership(account, (message) => log.warn(message));
   if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
+  if (server.pidFile !== null) ownership.giveFile(server.pidFile);
   for (const file of describeDriver(driver).files) ownership.give(file);
 }

@@ -17,9 +17,7 @@ export class PidFile {
     const { path } = this;
     if (path === null) return;
     try {
-      const temporary = `${path}.${process.pid}`;
-      writeFileSync(temporary, `${process.pid}\n`, { mode: 0o644 });
-      renameSync(temporary, path);
+      writeAtomically(path, `${process.pid}\n`);
     } catch (error) {
       this.log.error(`server.pidFile cannot be written: ${(error as Error).message}`);
     }
@@ -34,4 +32,17 @@ export class PidFile {
       // It is gone, or its directory belongs to somebody else.
     }
   }
+}
+
+function writeAtomically(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}`;
+  try {
+    writeFileSync(temporary, text, { mode: 0o644 });
+  } catch (error) {
+    // The file belongs to the user, the directory may not.
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    writeFileSync(path, text);
+    return;
+  }
+  renameSync(temporary, path);
 }

@@ -345,7 +345,6 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     for (const worker of this.workers) worker.beat(worker.state === 'starting' ? startingMax : pingsMax);
   }
 
-
   private slotOf(worker: WorkerProcess): WorkerSlot | undefined {
     return this.slots.find((slot) => slot.has(worker));
   }
