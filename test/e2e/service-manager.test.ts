@@ -94,10 +94,14 @@ describe('a service of systemd', () => {
       t.skip('systemd-socket-activate is not installed');
       return;
     }
-    const [given, other, alien] = [await freePort(), await freePort(), await freePort()];
-    const bind = [given, other].map((port) => ({ address: '127.0.0.1', port }));
+    const [given, other, alien, wide] = [await freePort(), await freePort(), await freePort(), await freePort()];
+    const bind = [
+      ...[given, other].map((port) => ({ address: '127.0.0.1', port })),
+      { address: '0.0.0.0', port: wide },
+    ];
     home.configure({ http: { bind } }, { workers: 3 });
-    const listen = [given, alien].flatMap((port) => ['--listen', `127.0.0.1:${port}`]);
+    const addresses = [`127.0.0.1:${given}`, `127.0.0.1:${alien}`, `[::]:${wide}`];
+    const listen = addresses.flatMap((address) => ['--listen', address]);
     const proxy = home.start([], undefined, activate, undefined, [...listen, program]);
     await until('systemd to listen', () => proxy.output.includes('Listening on'));
     // systemd starts the service for this request, which then waits in the queue of the socket.
@@ -105,6 +109,7 @@ describe('a service of systemd', () => {
     await until('all workers', () => workerPids(proxy.pid).length === 3);
     await until('the other address', async () => (await ask(other, 'a.example').catch(() => null))?.body === 'one');
     for (let count = 0; count < 20; count++) assert.equal((await ask(given, 'a.example')).body, 'one');
+    assert.equal((await ask(wide, 'a.example')).body, 'one');
     assert.match(proxy.output, new RegExp(`an inherited socket fits no configured address: 127.0.0.1 port ${alien}`));
     await proxy.upgrade();
     await until('the end of the former one', () => !isRunning(proxy.pid));
