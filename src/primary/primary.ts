@@ -93,6 +93,8 @@ class Primary {
   private tls: TlsKeeper | null = null;
   private reloading = false;
   private isReplaced = false;
+  /** By a signal. */
+  private isStopping = false;
   private withdrawn: Promise<void> | null = null;
 
   constructor(config: Config, log: Log, readConfig: () => LoadedConfig, options: StartOptions) {
@@ -182,6 +184,7 @@ class Primary {
     const upgrade = this.upgradeOf(supervisor);
     const stopped = untilStopped({
       stop: (signal) => {
+        this.isStopping = true;
         const { drainSeconds } = this.config.server;
         log.info(`${signal}: requests and tunnels may finish, for up to ${drainSeconds} s`);
         if (!this.isReplaced) this.service.stopping();
@@ -189,7 +192,10 @@ class Primary {
         this.predecessor?.stop(signal);
         return this.drain(supervisor, { forMs: drainSeconds * 1000, closeCode: 1001 });
       },
-      abort: () => supervisor.killAll(),
+      abort: () => {
+        this.predecessor?.abort();
+        supervisor.killAll();
+      },
       reload: () => void this.reload(supervisor),
       reopenLogs: () => supervisor.reopenLogs(),
       upgrade: () => this.upgrade(supervisor, upgrade),
@@ -228,7 +234,10 @@ class Primary {
         if (this.service.isBoundToProcess) return 'the unit of systemd needs Type=notify and NotifyAccess=all';
         return null;
       },
-      onStop: (signal) => process.kill(process.pid, signal),
+      // The signal may have reached this process too, and a second one would end it at once.
+      onStop: (signal, again) => {
+        if (again || !this.isStopping) process.kill(process.pid, signal);
+      },
     });
   }
 

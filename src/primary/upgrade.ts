@@ -10,7 +10,7 @@ export interface UpgradeParts {
   readonly obstacle: () => string | null;
   readonly env: NodeJS.ProcessEnv;
   /** The successor was stopped by a signal, and so is this process. */
-  readonly onStop: (signal: NodeJS.Signals) => void;
+  readonly onStop: SuccessorOptions['onStop'];
   /** Default: starts the program. */
   readonly start?: (options: SuccessorOptions) => Pick<Successor, 'outcome' | 'pid' | 'abort'>;
 }

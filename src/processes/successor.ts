@@ -6,8 +6,8 @@ import { firstInheritedFd } from './worker-process.ts';
 /** Messages of a primary to the one that has started it. */
 type FromSuccessor =
   | { readonly kind: 'serving' }
-  /** It was stopped by this signal, and so are its predecessors. */
-  | { readonly kind: 'stop'; readonly signal: NodeJS.Signals };
+  /** It was stopped by this signal, and so are its predecessors. `again`: by a second one. */
+  | { readonly kind: 'stop'; readonly signal: NodeJS.Signals; readonly again: boolean };
 
 /** How long a successor may take until it serves, in ms. */
 const startMs = 240_000;
@@ -18,8 +18,8 @@ const ownVariables = ['WATCHDOG_PID', 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAME
 export interface SuccessorOptions {
   readonly addresses: readonly HandedAddress[];
   readonly env: NodeJS.ProcessEnv;
-  /** Called once it has been stopped by a signal, which then concerns this process too. */
-  readonly onStop: (signal: NodeJS.Signals) => void;
+  /** Called when it was stopped by a signal, which then concerns this process too. */
+  readonly onStop: (signal: NodeJS.Signals, again: boolean) => void;
 }
 
 /** The primary that takes over from this one: the program as it now is on disk, with the same arguments. */
@@ -68,7 +68,7 @@ export class Successor {
       });
       child.on('message', (message: FromSuccessor) => {
         if (message.kind === 'stop') {
-          onStop(message.signal);
+          onStop(message.signal, message.again);
           return;
         }
         // It outlives this process.
@@ -96,7 +96,12 @@ export class Predecessor {
 
   /** A signal stops this process, and thus the whole program. */
   stop(signal: NodeJS.Signals): void {
-    this.send({ kind: 'stop', signal });
+    this.send({ kind: 'stop', signal, again: false });
+  }
+
+  /** A second signal ends the whole program at once. */
+  abort(): void {
+    this.send({ kind: 'stop', signal: 'SIGTERM', again: true });
   }
 
   private send(message: FromSuccessor): void {

@@ -140,6 +140,27 @@ describe('an upgrade', () => {
     assert.match(proxy.output, /did not finish in time/);
   });
 
+  it('is stopped gently by a SIGTERM to all processes, and at once by a second one', async (t) => {
+    configure({}, { drainSeconds: 60 });
+    const stuck = await HttpBackend.start('stuck', () => {});
+    t.after(() => stuck.stop());
+    await home.route('set', 'stuck.example', stuck.url);
+    const proxy = await home.serve();
+    const client = await upload(proxy.port);
+    const never = ask(proxy.port, 'stuck.example').catch((error: Error) => error);
+    await until('the request at the backend', () => stuck.requests === 1);
+    const last = await proxy.upgrade();
+    for (const pid of proxy.primaries) process.kill(pid, 'SIGTERM');
+    await until('the end of the new program', () => !isRunning(last));
+    client.send('world');
+    await client.expect(/200 OK[\s\S]*one$/);
+    client.close();
+    assert.ok(isRunning(proxy.pid));
+    process.kill(proxy.pid, 'SIGTERM');
+    await proxy.ended();
+    assert.ok((await never) instanceof Error);
+  });
+
   it('that has not finished is given up by a SIGTERM', async () => {
     const proxy = await home.serve();
     // A worker blocks here until somebody reads.
