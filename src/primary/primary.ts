@@ -19,7 +19,7 @@ import { PidFile } from '../processes/pid-file.ts';
 import type { Plan } from '../processes/plan.ts';
 import { dropPrivileges, type RunAs, resolveAccount } from '../processes/privileges.ts';
 import { ServiceManager } from '../processes/service-manager.ts';
-import { untilStopped } from '../processes/signals.ts';
+import { Signals } from '../processes/signals.ts';
 import { Predecessor } from '../processes/successor.ts';
 import { Supervisor } from '../processes/supervisor.ts';
 import { describeDriver } from '../stores/open-store.ts';
@@ -29,7 +29,7 @@ import { InstanceRecord } from './instance-record.ts';
 import { MetricsEndpoint } from './metrics-endpoint.ts';
 import { Recovery } from './recovery.ts';
 import { Reload } from './reload.ts';
-import { Upgrade } from './upgrade.ts';
+import { Upgrade, type UpgradeParts } from './upgrade.ts';
 
 /** Defaults depend on whether the program was started as root. An upgrade does not change them. */
 const startedAsRoot = 'HIPACHE_STARTED_AS_ROOT';
@@ -93,8 +93,6 @@ class Primary {
   private tls: TlsKeeper | null = null;
   private reloading = false;
   private isReplaced = false;
-  /** By a signal. */
-  private isStopping = false;
   private withdrawn: Promise<void> | null = null;
 
   constructor(config: Config, log: Log, readConfig: () => LoadedConfig, options: StartOptions) {
@@ -181,10 +179,9 @@ class Primary {
 
   private async serve(supervisor: Supervisor): Promise<void> {
     const { log } = this;
-    const upgrade = this.upgradeOf(supervisor);
-    const stopped = untilStopped({
+    const upgrade = this.upgradeOf(supervisor, (signal, again) => signals.onElsewhere(signal, again));
+    const signals = new Signals({
       stop: (signal) => {
-        this.isStopping = true;
         const { drainSeconds } = this.config.server;
         log.info(`${signal}: requests and tunnels may finish, for up to ${drainSeconds} s`);
         if (!this.isReplaced) this.service.stopping();
@@ -205,14 +202,14 @@ class Primary {
         await this.drain(supervisor, { forMs: this.config.server.drainSeconds * 1000, closeCode: 1012 });
         throw new HipacheError('UPGRADE_FAILED', 'systemd could not be notified of the new process');
       }
+      this.pidFile.write();
       log.info('serving', { workers: supervisor.readyCount, store: describeDriver(this.config.driver).name });
       for (const url of this.addresses.urls) log.info(`listening on ${url}`);
       this.publishInstance();
-      this.pidFile.write();
       this.predecessor?.serving();
     }
     flushCompileCache();
-    await stopped;
+    await signals.ended;
   }
 
   /** Closes the listening sockets, so that another instance can have the addresses, and ends what is in progress. */
@@ -223,7 +220,7 @@ class Primary {
     if (!(await drained)) this.log.warn('some requests or tunnels did not finish in time and were ended');
   }
 
-  private upgradeOf(supervisor: Supervisor): Upgrade {
+  private upgradeOf(supervisor: Supervisor, onStop: UpgradeParts['onStop']): Upgrade {
     return new Upgrade({
       log: this.log,
       env: { ...process.env, [startedAsRoot]: this.options.isRoot ? '1' : '0' },
@@ -234,10 +231,7 @@ class Primary {
         if (this.service.isBoundToProcess) return 'the unit of systemd needs Type=notify and NotifyAccess=all';
         return null;
       },
-      // The signal may have reached this process too, and a second one would end it at once.
-      onStop: (signal, again) => {
-        if (again || !this.isStopping) process.kill(process.pid, signal);
-      },
+      onStop,
     });
   }
 
