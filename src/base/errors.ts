@@ -42,6 +42,7 @@ const kinds = {
   ),
   LISTEN_FAILED: operator('Hipache cannot listen on an address: it is in use, not permitted, or not of this machine.'),
   WORKER_FAILED: ofProcess('internal', 'A worker process cannot be started.'),
+  UPGRADE_FAILED: operator('An upgrade has failed, and the former program goes on; the log of the primary says why.'),
   PRIVILEGES: operator('The user or group to run as does not exist, or the process cannot change to it.'),
   COMMAND_INVALID: operator(
     'An argument of a command is wrong: a host pattern, a backend URL, a store.',

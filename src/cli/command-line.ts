@@ -16,6 +16,7 @@ import { explainHere, parseHost } from '../operations/explain.ts';
 import type { Operation } from '../operations/operation.ts';
 import { addBackends, listRoutes, removeBackends, setRoute, showRoute } from '../operations/routes.ts';
 import { driverForms, type OpenStore, type StoreLocator, withStore } from '../operations/store-access.ts';
+import { upgradeInstance } from '../operations/upgrade.ts';
 import { removedCertificateReport, writeCertificates, writtenCertificateReport } from './certificates.ts';
 import { explanationText } from './explain.ts';
 import { Output, type Report } from './output.ts';
@@ -35,7 +36,11 @@ export interface CommandLineHost {
    * Serves until a signal stops it. Resolves with the exit code.
    * @param reload reads the same configuration again. @throws like `loadConfig`.
    */
-  serve(loaded: LoadedConfig, reload: () => LoadedConfig): Promise<number>;
+  serve(
+    loaded: LoadedConfig,
+    reload: () => LoadedConfig,
+    options: { readonly beside: boolean; readonly isRoot: boolean },
+  ): Promise<number>;
   /** Finds what would prevent serving, and changes nothing. */
   check(loaded: LoadedConfig): Promise<{ readonly warnings: readonly string[]; readonly errors: ErrorCollector }>;
   readonly openStore: OpenStore;
@@ -51,10 +56,12 @@ interface Options {
   readonly config?: string;
   readonly driver?: string;
   readonly dry?: boolean;
+  readonly beside?: boolean;
   readonly json?: boolean;
   readonly id?: string;
   readonly cert?: string;
   readonly key?: string;
+  readonly pid?: string;
 }
 
 /**
@@ -157,6 +164,7 @@ class Run {
       .option('-c, --config <file>', 'configuration file, .json, .yaml or .yml')
       .option('--driver <url>', `store of the routes, instead of the configured one: ${driverForms.join(' or ')}`)
       .option('-d, --dry', 'check the configuration, print it without secrets, and exit')
+      .option('--beside', 'serve beside a running instance, on its addresses; then stop that one')
       .version(packageVersion(), '-V, --version', 'print the version')
       .helpOption('-h, --help', 'print this help')
       .helpCommand(false)
@@ -179,6 +187,12 @@ class Run {
         const host = parseHost(name);
         return this.withStore((store) => this.explain(store, host));
       });
+    program
+      .command('upgrade')
+      .description('replace the running instance by the program that is now on disk, without losing a connection')
+      .option('--pid <number>', 'process id of the primary; default: the one in server.pidFile')
+      .option('--json', 'write one JSON object')
+      .action(() => this.upgrade());
     return program;
   }
 
@@ -259,10 +273,11 @@ class Run {
 
   private async serve(): Promise<void> {
     // Defaults depend on this, and must not change when the proxy changes its user.
-    const isRoot = process.getuid?.() === 0;
+    const isRoot = process.getuid?.() === 0 || this.host.env['HIPACHE_STARTED_AS_ROOT'] === '1';
     const loaded = this.load(isRoot);
     if (this.options.dry !== true) {
-      this.exitCode = await this.host.serve(loaded, () => this.load(isRoot));
+      const beside = this.options.beside === true;
+      this.exitCode = await this.host.serve(loaded, () => this.load(isRoot), { beside, isRoot });
       return;
     }
     for (const note of loaded.notes) await this.complain(`note: ${note}`);
@@ -270,6 +285,20 @@ class Run {
     for (const warning of warnings) await this.complain(`warning: ${warning}`);
     await this.out.write(`${censoredJson(loaded.config)}\n`);
     errors.check();
+  }
+
+  private async upgrade(): Promise<void> {
+    const { pid } = this.options;
+    if (pid !== undefined && !/^[1-9]\d{0,9}$/.test(pid)) {
+      throw new HipacheError('COMMAND_INVALID', `--pid: found ${JSON.stringify(pid)}, allowed a process id`);
+    }
+    const { pidFile } = this.load().config.server;
+    const result = await upgradeInstance(pid === undefined ? null : Number(pid), pidFile);
+    const text =
+      result.pid === null
+        ? `process ${result.former} has the signal; its log says whether it was replaced\n`
+        : `process ${result.pid} serves; process ${result.former} finishes what is in progress\n`;
+    await this.print({ text, json: result });
   }
 
   private async explain(store: OpenedStore, host: string): Promise<void> {
@@ -325,6 +354,7 @@ Examples:
   hipache route list | head
   hipache explain app.example.com
   hipache cert set app.example.com --cert fullchain.pem --key privkey.pem
+  hipache upgrade -c /etc/hipache/config.json
 
 Exit codes: 0 success; 1 failure (the store, an address, a file); 2 wrong arguments or configuration; 3 not found.`;
 

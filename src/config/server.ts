@@ -130,6 +130,18 @@ export const serverSection = z.object({
       default: '[]',
     },
   ),
+  listenWaitSeconds: seconds(0, 600, 10, {
+    source: 'new',
+    description:
+      'How long a start waits for an address on which another program listens, such as an instance that is about to stop. 0: it fails at once.',
+  }),
+  pidFile: key(z.string().min(1).nullable().default(null), {
+    source: 'new',
+    description:
+      'File with the process id of the primary, for `hipache upgrade`; null: none. The user must be able to write to its directory.',
+    allowed: 'a path, or null',
+    default: 'null',
+  }),
   drainSeconds: seconds(0, 86_400, 120, {
     source: 'new',
     description: 'How long active requests may take to finish after SIGTERM, and tunnels of a replaced worker to end.',

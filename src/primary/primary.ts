@@ -1,39 +1,59 @@
 import { randomBytes } from 'node:crypto';
 import { flushCompileCache } from 'node:module';
 import { availableParallelism, hostname } from 'node:os';
+import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import { ErrorCollector, operatingErrorsOf } from '../base/error-collector.ts';
+import { HipacheError } from '../base/errors.ts';
 import { exitCodes } from '../base/exit-codes.ts';
-import { hostPort } from '../base/host-port.ts';
-import { listenFailure } from '../base/listen-failure.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { BoundAddresses } from '../processes/bound-addresses.ts';
 import { FileOwnership } from '../processes/file-ownership.ts';
-import type { ListenAddress } from '../processes/messages.ts';
+import { GivenSockets } from '../processes/given-sockets.ts';
+import type { DrainOrder, ListenAddress } from '../processes/messages.ts';
+import { PidFile } from '../processes/pid-file.ts';
 import type { Plan } from '../processes/plan.ts';
 import { dropPrivileges, type RunAs, resolveAccount } from '../processes/privileges.ts';
-import { untilStopped } from '../processes/signals.ts';
+import { ServiceManager } from '../processes/service-manager.ts';
+import { Signals } from '../processes/signals.ts';
+import { Predecessor } from '../processes/successor.ts';
 import { Supervisor } from '../processes/supervisor.ts';
 import { KnownRecords } from '../route-cache/known-records.ts';
 import { describeDriver } from '../stores/open-store.ts';
-import { MetricsServer } from '../telemetry/metrics-server.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
+import { MetricsEndpoint } from './metrics-endpoint.ts';
 import { Recovery } from './recovery.ts';
 import { Reload } from './reload.ts';
 import { certificateDirectoryProblems } from './start-check.ts';
+import { Upgrade, type UpgradeParts } from './upgrade.ts';
+
+/** Defaults depend on whether the program was started as root. An upgrade does not change them. */
+const startedAsRoot = 'HIPACHE_STARTED_AS_ROOT';
+
+/** How an instance starts, besides its configuration. */
+export interface StartOptions {
+  /** Whether it shares addresses with an instance that listens there, and that is to stop next. */
+  readonly beside: boolean;
+  /** Whether the program was started as root, maybe by a primary before this one. */
+  readonly isRoot: boolean;
+}
 
 /**
  * The primary: binds the listen addresses, gives up root, and keeps workers that serve, until a signal stops it.
  * @param reload reads the configuration again.
  * @returns the exit code.
  */
-export async function servePrimary(loaded: LoadedConfig, reload: () => LoadedConfig): Promise<number> {
+export async function servePrimary(
+  loaded: LoadedConfig,
+  reload: () => LoadedConfig,
+  options: StartOptions,
+): Promise<number> {
   const { config, file } = loaded;
   // The reader of the log may go away (a closed pipe); the proxy goes on.
   process.stdout.on('error', () => {});
@@ -45,8 +65,9 @@ export async function servePrimary(loaded: LoadedConfig, reload: () => LoadedCon
   log.info(`hipache ${packageVersion()} starts`, { pid: process.pid, config: file ?? 'none', node: process.version });
   logDiagnostics(loaded, log);
   try {
-    await new Primary(config, log, reload).run();
-    log.info('stopped');
+    const isReplaced = await new Primary(config, log, reload, options).run();
+    if (isReplaced) log.info('the former program has ended', { pid: process.pid });
+    else log.info('stopped');
     return exitCodes.ok;
   } catch (error) {
     const errors = operatingErrorsOf(error);
@@ -65,34 +86,47 @@ class Primary {
   private readonly readConfig: () => LoadedConfig;
   private readonly instance = `${hostname()}-${randomBytes(4).toString('hex')}`;
   private readonly known = new KnownRecords(knownBytesMax);
+  private readonly options: StartOptions;
   private readonly metrics: InstanceMetrics;
+  private readonly endpoint: MetricsEndpoint;
+  private readonly predecessor: Predecessor | null;
+  private readonly given: GivenSockets;
+  private readonly service: ServiceManager;
+  private readonly pidFile: PidFile;
   private readonly addresses: BoundAddresses;
   private readonly recovery: Recovery;
   private record: InstanceRecord;
   private tls: TlsKeeper | null = null;
   private reloading = false;
+  private isReplaced = false;
+  private withdrawn: Promise<void> | null = null;
 
-  constructor(config: Config, log: Log, readConfig: () => LoadedConfig) {
+  constructor(config: Config, log: Log, readConfig: () => LoadedConfig, options: StartOptions) {
     this.config = config;
+    this.options = options;
     this.log = log;
     this.readConfig = readConfig;
     this.recovery = new Recovery(config, this.instance, log);
     this.metrics = new InstanceMetrics(systemClock.epochMs(), this.recovery, this.known, config.metrics.hostsMax);
     this.record = this.recordOf(config);
-    this.addresses = new BoundAddresses(workersOf(config), listenAddressesOf(config).length);
+    this.predecessor = Predecessor.fromEnvironment(process.env);
+    this.given = GivenSockets.fromEnvironment(process.env, process.pid);
+    this.service = new ServiceManager(process.env, log);
+    this.pidFile = new PidFile(config.server.pidFile, log);
+    this.endpoint = new MetricsEndpoint(this.metrics, log);
+    this.addresses = new BoundAddresses(workersOf(config), listenAddressesOf(config).length, this.given);
   }
 
-  async run(): Promise<void> {
+  /** @returns whether another process has taken over. */
+  async run(): Promise<boolean> {
     const { config, log, metrics } = this;
-    let server: MetricsServer | null = null;
     let supervisor: Supervisor | null = null;
     try {
       const errors = new ErrorCollector();
       const account = await errors.take(() => resolveAccount(config.user, config.group));
       // Keys may be readable by root alone.
       this.tls = await errors.take(() => this.loadTls(config));
-      this.addresses.use((await errors.take(() => this.addresses.bind(listenAddressesOf(config)))) ?? []);
-      server = await errors.take(() => this.serveMetrics());
+      await this.listen(errors);
       errors.check();
       for (const problem of certificateDirectoryProblems(config, account)) log.warn(problem);
       if (account !== null) {
@@ -113,49 +147,134 @@ class Primary {
       metrics.attach(supervisor);
       if (this.tls !== null) this.distributeTls(supervisor, this.tls);
       await this.serve(supervisor);
+      return this.isReplaced;
     } finally {
       // After an error here, nothing else would end the workers.
       supervisor?.killAll();
       this.tls?.close();
       await this.recovery.close();
-      await this.record.close();
-      server?.close();
-      this.addresses.close();
+      await this.withdraw();
+      this.stopListening();
+      this.service.close();
+      this.pidFile.remove();
     }
+  }
+
+  private async listen(errors: ErrorCollector): Promise<void> {
+    const { config, log, given } = this;
+    const { listenWaitSeconds } = config.server;
+    const rivalry = {
+      beside: this.options.beside,
+      untilMs: performance.now() + listenWaitSeconds * 1000,
+      onWait: (where: string) =>
+        log.warn(`another program listens on ${where}: waiting until it stops, for up to ${listenWaitSeconds} s`),
+    };
+    this.addresses.use((await errors.take(() => this.addresses.bind(listenAddressesOf(config), rivalry))) ?? []);
+    await errors.take(() => this.endpoint.listen(config.metrics, given, rivalry));
+    for (const socket of given.closeUnused()) log.warn(`an inherited socket fits no configured address: ${socket}`);
+  }
+
+  private stopListening(): void {
+    this.endpoint.close();
+    this.addresses.close();
+  }
+
+  /** Ends the record of this instance in the store. */
+  private withdraw(): Promise<void> {
+    this.withdrawn ??= this.record.close();
+    return this.withdrawn;
   }
 
   private async serve(supervisor: Supervisor): Promise<void> {
     const { log } = this;
-    const stopped = untilStopped({
-      stop: async (signal) => {
+    const upgrade = this.upgradeOf(supervisor, (signal, again) => signals.onElsewhere(signal, again));
+    const signals = new Signals({
+      stop: (signal) => {
         const { drainSeconds } = this.config.server;
         log.info(`${signal}: requests and tunnels may finish, for up to ${drainSeconds} s`);
-        const clean = await supervisor.stop({ forMs: drainSeconds * 1000, closeCode: 1001 });
-        if (!clean) log.warn('some requests or tunnels did not finish in time and were ended');
+        if (!this.isReplaced) this.service.stopping();
+        upgrade.abort();
+        this.predecessor?.stop(signal);
+        return this.drain(supervisor, { forMs: drainSeconds * 1000, closeCode: 1001 });
       },
-      abort: () => supervisor.killAll(),
+      abort: () => {
+        this.predecessor?.abort();
+        supervisor.killAll();
+      },
       reload: () => void this.reload(supervisor),
       reopenLogs: () => supervisor.reopenLogs(),
+      upgrade: () => this.upgrade(supervisor, upgrade),
     });
     if (await supervisor.start()) {
+      if (!(await this.service.ready()) && this.predecessor !== null) {
+        await this.drain(supervisor, { forMs: this.config.server.drainSeconds * 1000, closeCode: 1012 });
+        throw new HipacheError('UPGRADE_FAILED', 'systemd could not be notified of the new process');
+      }
+      this.pidFile.write();
       log.info('serving', { workers: supervisor.readyCount, store: describeDriver(this.config.driver).name });
       for (const url of this.addresses.urls) log.info(`listening on ${url}`);
       this.publishInstance();
+      this.predecessor?.serving();
     }
     flushCompileCache();
-    await stopped;
+    await signals.ended;
+  }
+
+  /** Closes the listening sockets, so that another instance can have the addresses, and ends what is in progress. */
+  private async drain(supervisor: Supervisor, order: DrainOrder): Promise<void> {
+    const drained = supervisor.stop(order);
+    this.stopListening();
+    void this.withdraw();
+    if (!(await drained)) this.log.warn('some requests or tunnels did not finish in time and were ended');
+  }
+
+  private upgradeOf(supervisor: Supervisor, onStop: UpgradeParts['onStop']): Upgrade {
+    return new Upgrade({
+      log: this.log,
+      env: { ...process.env, [startedAsRoot]: this.options.isRoot ? '1' : '0' },
+      handed: () => [...this.addresses.handed, ...this.endpoint.handed],
+      obstacle: () => {
+        if (supervisor.readyCount === 0) return 'no worker serves';
+        if (process.pid === 1) return 'process 1 of a container cannot be replaced; start another container';
+        if (this.service.isBoundToProcess) return 'the unit of systemd needs Type=notify and NotifyAccess=all';
+        return null;
+      },
+      onStop,
+    });
+  }
+
+  /** @returns whether a new program has taken over, and this one has nothing left to do. */
+  private async upgrade(supervisor: Supervisor, upgrade: Upgrade): Promise<boolean> {
+    if (this.reloading) {
+      this.log.warn('SIGUSR2 ignored: a reload or an upgrade is under way; send it again afterwards');
+      return false;
+    }
+    this.reloading = true;
+    this.isReplaced = await upgrade.run();
+    if (supervisor.isStopping) return false;
+    if (!this.isReplaced) {
+      this.reloading = false;
+      this.pidFile.write();
+      return false;
+    }
+    this.service.close();
+    // As for replaced workers: nothing cuts a request.
+    const forMs = this.config.server.drainSeconds * 1000;
+    await this.drain(supervisor, { forMs, requestsForMs: Number.POSITIVE_INFINITY, closeCode: 1012 });
+    return true;
   }
 
   /** Applies the file as it is now. If that is not possible, nothing changes, and the log says why. */
   private async reload(supervisor: Supervisor): Promise<void> {
     const { log } = this;
     if (this.reloading) {
-      log.warn('SIGHUP ignored: a reload is under way; send it again afterwards');
+      log.warn('SIGHUP ignored: a reload or an upgrade is under way; send it again afterwards');
       return;
     }
     this.reloading = true;
     try {
       log.info('SIGHUP: reading the configuration again');
+      this.service.reloading();
       const loaded = this.readConfig();
       logDiagnostics(loaded, log);
       await this.applyConfig(supervisor, loaded.config);
@@ -165,6 +284,7 @@ class Primary {
       for (const { code, message } of errors ?? []) log.error(`nothing is changed: ${message}`, { code });
     } finally {
       this.reloading = false;
+      if (!supervisor.isStopping) void this.service.ready();
     }
   }
 
@@ -187,8 +307,9 @@ class Primary {
     this.config = config;
     for (const problem of certificateDirectoryProblems(config, null)) log.warn(problem);
     this.recovery.follow(config);
-    await this.record.close();
+    await this.withdraw();
     if (supervisor.isStopping) return;
+    this.withdrawn = null;
     this.record = this.recordOf(config);
     this.publishInstance();
     for (const url of addresses.urls) if (!known.includes(url)) log.info(`listening on ${url}`);
@@ -230,23 +351,9 @@ class Primary {
       settings: { config, instance: this.instance, tls: tls?.state },
       sockets: addresses.sockets,
       descriptors: addresses.descriptors,
-      sharesPerAddress: addresses.shares,
       drainMs: config.server.drainSeconds * 1000,
       stuckMs: config.server.workerStuckSeconds * 1000,
     };
-  }
-
-  private async serveMetrics(): Promise<MetricsServer | null> {
-    const { bind, port } = this.config.metrics;
-    if (port === null) return null;
-    const server = new MetricsServer(this.metrics);
-    try {
-      const bound = await server.listen(bind, port);
-      this.log.info(`metrics on http://${hostPort(bind, bound)}/metrics`);
-    } catch (error) {
-      throw listenFailure(bind, port, (error as NodeJS.ErrnoException).code ?? String(error));
-    }
-    return server;
   }
 }
 
@@ -287,5 +394,6 @@ function logDiagnostics({ notes, warnings }: LoadedConfig, log: Log): void {
 function transferFiles({ server, driver }: Config, account: RunAs, log: Log): void {
   const ownership = new FileOwnership(account, (message) => log.warn(message));
   if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
+  if (server.pidFile !== null) ownership.giveFile(server.pidFile);
   for (const file of describeDriver(driver).files) ownership.give(file);
 }

@@ -1,6 +1,7 @@
 import { ErrorCollector } from '../base/error-collector.ts';
 import { hostPort } from '../base/host-port.ts';
-import { ListenSockets } from './listen-sockets.ts';
+import { GivenSockets, type HandedAddress } from './given-sockets.ts';
+import { ListenSockets, type Rivalry } from './listen-sockets.ts';
 import type { InheritedSocket, ListenAddress } from './messages.ts';
 import { firstInheritedFd } from './worker-process.ts';
 
@@ -17,12 +18,15 @@ const socketsMax = 1024;
 
 /** The instance's listen addresses. Each is bound once and kept across configurations. */
 export class BoundAddresses {
-  /** Sockets per address: the number of workers when the primary started. It never changes. */
-  readonly shares: number;
+  /** Sockets of an address that is bound here: the number of workers when the primary started. It never changes. */
+  private readonly shares: number;
   private addresses: readonly BoundAddress[] = [];
   private readonly open = new Map<string, BoundAddress>();
+  private readonly given: GivenSockets;
 
-  constructor(workers: number, addresses: number) {
+  /** @param given sockets that are used for the addresses that they fit. */
+  constructor(workers: number, addresses: number, given = GivenSockets.none) {
+    this.given = given;
     this.shares = Math.max(1, Math.min(workers, Math.floor(socketsMax / Math.max(1, addresses))));
   }
 
@@ -33,9 +37,10 @@ export class BoundAddresses {
 
   /**
    * Binds the addresses that are not bound yet.
+   * @param rivalry default: an address that is in use is refused at once.
    * @throws HipacheError LISTEN_FAILED, or an AggregateError of several; no new address is bound then.
    */
-  async bind(wanted: readonly ListenAddress[]): Promise<readonly BoundAddress[]> {
+  async bind(wanted: readonly ListenAddress[], rivalry?: Rivalry): Promise<readonly BoundAddress[]> {
     const seen = new Map<string, number>();
     const made: string[] = [];
     const addresses: BoundAddress[] = [];
@@ -48,7 +53,10 @@ export class BoundAddresses {
         const key = `${where} ${count}`;
         const known = this.open.get(key);
         if (known === undefined) {
-          const sockets = await errors.take(() => ListenSockets.bind(listen.address, listen.port, this.shares));
+          const sockets = await errors.take(async () => {
+            const given = await this.given.take(key, listen.address, listen.port);
+            return given ?? (await ListenSockets.bind(listen.address, listen.port, this.shares, rivalry));
+          });
           if (sockets === null) continue;
           this.open.set(key, { key, listen, sockets });
           made.push(key);
@@ -97,6 +105,11 @@ export class BoundAddresses {
       const scheme = secure ? 'https' : 'http';
       return `${scheme}://${hostPort(address, port)}${proxyProtocol ? ' (PROXY protocol)' : ''}`;
     });
+  }
+
+  /** For a successor to inherit. */
+  get handed(): readonly HandedAddress[] {
+    return [...this.open.values()].map(({ key, sockets: { port, descriptors } }) => ({ key, port, descriptors }));
   }
 
   private drop(key: string): void {

@@ -36,8 +36,14 @@ export interface WorkerStart extends WorkerSettings {
   /** From 1; a replacement gets the same number. */
   readonly number: number;
   readonly sockets: readonly InheritedSocket[];
-  /** The shares of each address from which this worker accepts. */
-  readonly shares: readonly number[];
+  readonly place: WorkerPlace;
+}
+
+/** The place of a worker among those of its plan. It decides from which sockets of an address the worker accepts. */
+export interface WorkerPlace {
+  /** From 0. */
+  readonly index: number;
+  readonly workers: number;
 }
 
 export interface DrainOrder {
@@ -65,8 +71,10 @@ export type MetricValues = Readonly<Record<string, number>>;
 
 export type ToWorker =
   | { readonly kind: 'start'; readonly start: WorkerStart }
-  /** Accept from these shares too: nobody else does at present. */
-  | { readonly kind: 'adopt'; readonly shares: readonly number[] }
+  /** Accept in this place too: nobody else does at present. */
+  | { readonly kind: 'adopt'; readonly place: WorkerPlace }
+  /** All workers are to end: close the sockets from which this one does not accept. */
+  | { readonly kind: 'release' }
   /** The first order starts the drain; a later one shortens it. */
   | { readonly kind: 'drain'; readonly order: DrainOrder }
   | { readonly kind: 'reopenLogs' }
@@ -78,6 +86,8 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: 'ready' }
+  /** The reply to `release`. */
+  | { readonly kind: 'released' }
   /** The worker cannot start, for a known reason. */
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }
   | { readonly kind: 'pong'; readonly values: MetricValues }

@@ -7,8 +7,6 @@ export interface Plan {
   readonly sockets: readonly InheritedSocket[];
   /** This process's descriptors for `sockets`, in the same order. */
   readonly descriptors: readonly number[];
-  /** Number of sockets of each address. */
-  readonly sharesPerAddress: number;
   /** How long the tunnels of a replaced worker may take to end, in ms. */
   readonly drainMs: number;
   /** How long a worker may leave heartbeats unanswered, in ms. */

@@ -15,6 +15,7 @@ import type { RestartReason } from './worker-slot.ts';
 const obedient = `
 process.on('message', (message) => {
   if (message.kind === 'start') process.send({ kind: 'ready' });
+  if (message.kind === 'release') process.send({ kind: 'released' });
   if (message.kind === 'ping') process.send({ kind: 'pong', values: { answers: 1 } });
   if (message.kind === 'drain') process.send({ kind: 'drained', clean: true, values: {} }, () => process.exit(0));
 });
@@ -41,7 +42,7 @@ describe('a supervisor', () => {
 
   function plan(workers: number, instance = 'test'): Plan {
     const settings = { config: {} as Config, instance, tls: null };
-    const sockets = { sockets: [], descriptors: [], sharesPerAddress: workers };
+    const sockets = { sockets: [], descriptors: [] };
     return { workers, settings, ...sockets, drainMs: 1000, stuckMs: 60_000 };
   }
 
@@ -159,7 +160,7 @@ function isBroken(start) {
 ${obedient.replace("=== 'start')", "=== 'start' && (message.start.number < 3 || !existsSync(file('broken'))))")}
 const file = (name) => new URL(name, import.meta.url);
 process.on('message', (message) => {
-  if (message.kind === 'adopt') appendFileSync(file('adopted'), process.pid + ' ' + message.shares + '\\n');
+  if (message.kind === 'adopt') appendFileSync(file('adopted'), process.pid + ' ' + message.place.index + '\\n');
 });
 process.on('SIGHUP', () => process.send({ kind: 'overMemory', residentBytes: 1 }));`;
     await supervise(program, 3).start();

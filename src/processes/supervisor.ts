@@ -3,7 +3,6 @@ import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { DrainOrder, MarkReport, MetricValues, RecordText } from './messages.ts';
 import type { Plan } from './plan.ts';
-import { sharesOf } from './shares.ts';
 import {
   type WorkerEnd,
   type WorkerFailure,
@@ -57,6 +56,8 @@ const memoryPauseMs = 300_000;
 const drainingPerWorkerMax = 8;
 /** How long a worker may take after its drain to write its logs and exit, in ms. */
 const exitGraceMs = 10_000;
+/** How long workers may take to close the sockets of the others, in ms. */
+const releaseMs = 1000;
 
 /** Keeps the workers of an instance alive, and replaces them without losing a connection. */
 export class Supervisor implements WorkerHandler, SlotSupervisor {
@@ -91,7 +92,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   /**
    * Starts every worker. Resolves when all of them serve.
    * @returns false if it was stopped before.
-   * @throws HipacheError the reason of the first worker that cannot start; all others are then killed.
+   * @throws HipacheError the reason of the first worker that cannot start; all others then finish what they have begun.
    */
   async start(): Promise<boolean> {
     for (let number = 1; number <= this.plan.workers; number++) this.slots.push(new WorkerSlot(number, this));
@@ -99,7 +100,8 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     await this.until(() => isReady() || this.failure !== null || this.stopping);
     if (this.failure !== null && !isReady()) {
       const { code, message } = this.failure;
-      await this.end();
+      // Some may serve, and a predecessor may continue to do so.
+      await this.stop({ forMs: this.plan.drainMs, closeCode: 1012 });
       throw new HipacheError(code, message);
     }
     this.started = true;
@@ -168,21 +170,40 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     for (const worker of this.workers) worker.reopenLogs();
   }
 
-  /** Drains all workers. @returns whether everything in progress ended by itself. */
+  /**
+   * Drains all workers. A further call changes the times.
+   * @returns whether everything in progress ended by itself.
+   */
   async stop(order: DrainOrder): Promise<boolean> {
-    this.stopping = true;
-    this.changed();
-    for (const slot of this.slots) slot.cancel();
-    this.unclean = 0;
-    for (const worker of this.workers) {
-      if (worker.state === 'starting') worker.kill();
-      else worker.drain(order);
-    }
-    const timer = setTimeout(() => this.killAll(), order.forMs + exitGraceMs);
+    await this.release();
+    for (const worker of this.workers) worker.drain(order);
+    const lastMs = Math.max(order.forMs, order.requestsForMs ?? 0);
+    const timer = Number.isFinite(lastMs) ? setTimeout(() => this.killAll(), lastMs + exitGraceMs) : undefined;
     await this.until(() => this.workers.size === 0);
     clearTimeout(timer);
     clearInterval(this.timer);
     return this.unclean === 0;
+  }
+
+  /**
+   * Starts no worker any more, and leaves each listening socket to the workers that accept from it: its last descriptor
+   * is then closed by one that has just emptied its queue.
+   */
+  private async release(): Promise<void> {
+    if (this.stopping) return;
+    this.stopping = true;
+    this.changed();
+    for (const slot of this.slots) slot.cancel();
+    const others = [...this.workers].filter(({ state }) => state !== 'draining');
+    for (const worker of others) {
+      if (worker.state === 'starting') worker.kill();
+      else worker.release();
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, releaseMs);
+    void this.until(() => others.every(({ state, hasReleased }) => hasReleased || state === 'gone')).then(resolve);
+    await promise;
+    clearTimeout(timer);
   }
 
   /** Kills all workers at once. */
@@ -194,6 +215,10 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   onReady(worker: WorkerProcess): void {
     this.slotOf(worker)?.onReady();
     this.standIns();
+    this.changed();
+  }
+
+  onReleased(): void {
     this.changed();
   }
 
@@ -245,8 +270,8 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
 
   spawn(slot: number, plan: Plan): WorkerProcess | null {
     if (this.stopping) return null;
-    const shares = sharesOf(slot - 1, plan.workers, plan.sharesPerAddress);
-    const start = { ...plan.settings, number: slot, sockets: plan.sockets, shares };
+    const place = { index: slot - 1, workers: plan.workers };
+    const start = { ...plan.settings, number: slot, sockets: plan.sockets, place };
     const worker = new WorkerProcess(this.options.program, start, plan.descriptors, this.clock.monotonicMs(), this);
     this.workers.add(worker);
     return worker;
@@ -298,7 +323,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     if (this.stopping || slot.standIn?.state === 'ready') return;
     const other = this.slots.find((slot) => slot.isReady)?.current ?? null;
     slot.standIn = other;
-    other?.adopt(sharesOf(slot.number - 1, this.plan.workers, this.plan.sharesPerAddress));
+    other?.adopt({ index: slot.number - 1, workers: this.plan.workers });
   }
 
   private boundDraining(): void {
@@ -337,13 +362,6 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
       if (worker.state === 'starting' && nowMs - worker.startedMs > startMaxMs) worker.kill();
     }
     for (const worker of this.workers) worker.beat(worker.state === 'starting' ? startingMax : pingsMax);
-  }
-
-  private async end(): Promise<void> {
-    this.killAll();
-    for (const slot of this.slots) slot.cancel();
-    await this.until(() => this.workers.size === 0);
-    clearInterval(this.timer);
   }
 
   private slotOf(worker: WorkerProcess): WorkerSlot | undefined {

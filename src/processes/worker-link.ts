@@ -6,12 +6,18 @@ import type {
   MetricValues,
   RecordText,
   ToWorker,
+  WorkerPlace,
   WorkerStart,
 } from './messages.ts';
 
+/** How long the workers of a primary that has gone may take to notice it, in ms. */
+const orphanReleaseMs = 100;
+
 /** A worker's tasks, as ordered by its primary. */
 export interface WorkerTasks {
-  adopt(shares: readonly number[]): void;
+  adopt(place: WorkerPlace): void;
+  /** Closes the sockets from which it does not accept. */
+  release(): void;
   /** Can be called again with less time. @returns whether the worker did not have to abort anything. */
   drain(order: DrainOrder): Promise<boolean>;
   reopenLogs(): void;
@@ -66,7 +72,11 @@ export class WorkerLink {
         this.start(message.start);
         break;
       case 'adopt':
-        this.tasks?.adopt(message.shares);
+        this.tasks?.adopt(message.place);
+        break;
+      case 'release':
+        this.tasks?.release();
+        this.send({ kind: 'released' });
         break;
       case 'drain':
         this.drain(message.order);
@@ -111,9 +121,16 @@ export class WorkerLink {
     });
   }
 
-  /** The primary has gone, and nobody can replace this worker: it drains and exits. */
+  /**
+   * The primary has gone, and nobody can replace this worker: it drains and exits. First, all workers close the sockets
+   * from which they do not accept, so that each socket is closed by the one that empties its queue.
+   */
   private onOrphaned(): void {
-    if (this.ending === null) this.drain({ forMs: this.drainMs, closeCode: 1001 });
+    if (this.ending !== null) return;
+    this.tasks?.release();
+    setTimeout(() => {
+      if (this.ending === null) this.drain({ forMs: this.drainMs, closeCode: 1001 });
+    }, orphanReleaseMs);
   }
 
   private send(message: FromWorker, then: () => void = ignore): void {

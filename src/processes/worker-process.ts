@@ -7,6 +7,7 @@ import type {
   MetricValues,
   RecordText,
   ToWorker,
+  WorkerPlace,
   WorkerStart,
 } from './messages.ts';
 
@@ -25,6 +26,7 @@ export interface WorkerEnd {
 
 export interface WorkerHandler {
   onReady(worker: WorkerProcess): void;
+  onReleased(worker: WorkerProcess): void;
   /** The worker has reported why it cannot start, and exits. */
   onFailed(worker: WorkerProcess, failure: WorkerFailure): void;
   onMarked(marked: MarkReport): void;
@@ -63,6 +65,8 @@ export class WorkerProcess {
   /** Monotonic ms. */
   readonly startedMs: number;
   state: WorkerState = 'starting';
+  /** Whether it has only the sockets left from which it accepts, or none. */
+  hasReleased = false;
   private readonly child: ChildProcess;
   private readonly handler: WorkerHandler;
   /** Unanswered heartbeats in a row. */
@@ -101,8 +105,8 @@ export class WorkerProcess {
     return this.child.pid ?? 0;
   }
 
-  adopt(shares: readonly number[]): void {
-    this.send({ kind: 'adopt', shares });
+  adopt(place: WorkerPlace): void {
+    this.send({ kind: 'adopt', place });
   }
 
   tellTls(tls: unknown): void {
@@ -115,6 +119,11 @@ export class WorkerProcess {
 
   reopenLogs(): void {
     this.send({ kind: 'reopenLogs' });
+  }
+
+  /** Makes it close the sockets from which it does not accept. */
+  release(): void {
+    this.send({ kind: 'release' });
   }
 
   /**
@@ -173,6 +182,10 @@ export class WorkerProcess {
         if (this.state !== 'starting') break;
         this.state = 'ready';
         this.handler.onReady(this);
+        break;
+      case 'released':
+        this.hasReleased = true;
+        this.handler.onReleased(this);
         break;
       case 'failed':
         this.handler.onFailed(this, message);

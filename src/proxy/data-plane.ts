@@ -1,4 +1,3 @@
-import type { Server } from 'node:net';
 import { listenFailure } from '../base/listen-failure.ts';
 import { createAcceptor } from '../sockets/accept.ts';
 import type { TcpHandle } from '../sockets/tcp-handle.ts';
@@ -8,6 +7,7 @@ import { ConnectionBudget } from './connection-budget.ts';
 import type { DataPlaneParts, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
+import { Listeners } from './listeners.ts';
 import { ServerConnections } from './server/connections.ts';
 import type { ListenerTraits } from './server/listener-traits.ts';
 import { negotiate } from './server/negotiation.ts';
@@ -44,7 +44,7 @@ export class DataPlane {
   readonly counters = new Counters();
   private readonly onProblem: DataPlaneParts['onProblem'];
   private readonly context: ProxyContext;
-  private readonly servers: Server[] = [];
+  private readonly listeners = new Listeners();
   private readonly connections: ServerConnections;
   private readonly budget: ConnectionBudget;
   private readonly timer: NodeJS.Timeout;
@@ -52,6 +52,7 @@ export class DataPlane {
   /** During a drain: the timers that end what takes too long. */
   private endings: (NodeJS.Timeout | undefined)[] = [];
   private endedByItself = true;
+  private closed = false;
 
   constructor(parts: DataPlaneParts) {
     this.onProblem = parts.onProblem;
@@ -87,7 +88,11 @@ export class DataPlane {
       proxyProtocol: at.proxyProtocol,
       halfClose: at.halfClose ?? false,
     };
-    const server = createAcceptor((handle) => this.accept(handle, traits));
+    let onAccepted = (): void => {};
+    const server = createAcceptor((handle) => {
+      onAccepted();
+      this.accept(handle, traits);
+    });
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) =>
         reject(listenFailure(at.address, at.port, error.code ?? error.message)),
@@ -101,7 +106,7 @@ export class DataPlane {
           this.counters.acceptErrors++;
           this.context.onProblem('cannot accept a connection', error);
         });
-        this.servers.push(server);
+        onAccepted = this.listeners.add(server);
         const bound = server.address();
         resolve(typeof bound === 'object' && bound !== null ? bound.port : at.port);
       });
@@ -109,16 +114,20 @@ export class DataPlane {
   }
 
   /**
-   * Stops accepting, lets exchanges and tunnels end within the given times, then ends the rest. A further call changes
-   * the times.
+   * Accepts the connections that have already been made, and no more. Lets exchanges and tunnels end within the given
+   * times, then ends the rest. A further call changes the times.
    * @returns whether everything ended by itself.
    */
   async drain({ forMs, requestsForMs = forMs, closeCode }: DrainOptions): Promise<boolean> {
     const { clock, tunnels } = this.context;
     this.context.draining = true;
-    for (const server of this.servers) server.close();
+    const stopped = this.listeners.stop();
     tunnels.drain(clock.monotonicMs(), forMs, closeCode);
-    if (this.endings.length === 0) this.connections.drain();
+    this.connections.drain();
+    await stopped;
+    if (this.closed) return this.endedByItself;
+    // Those that came last as well.
+    this.connections.drain();
     for (const timer of this.endings) clearTimeout(timer);
     this.endings = [
       setLater(forMs, () => this.end(tunnels.size, () => tunnels.destroy())),
@@ -135,10 +144,11 @@ export class DataPlane {
 
   /** Ends all connections at once. */
   close(): void {
+    this.closed = true;
     this.context.draining = true;
     clearInterval(this.timer);
     for (const timer of this.endings) clearTimeout(timer);
-    for (const server of this.servers) server.close();
+    this.listeners.close();
     const { tunnels } = this.context;
     this.end(tunnels.size, () => tunnels.destroy());
     this.end(this.connections.size, () => this.connections.destroy());

@@ -28,15 +28,16 @@ export class MetricsServer {
     this.server.maxConnections = connectionsMax;
   }
 
-  /** @returns the port. @throws a system error if it cannot listen. */
-  async listen(host: string, port: number): Promise<number> {
+  /**
+   * @param bound Node's handle of a bound socket. It belongs to this server from now on.
+   * @throws a system error if it cannot listen.
+   */
+  async listen(bound: object): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.server.once('error', reject);
-      this.server.listen({ host, port }, resolve);
+      this.server.listen(bound, resolve);
     });
     this.server.on('error', () => {});
-    const address = this.server.address();
-    return typeof address === 'object' && address !== null ? address.port : port;
   }
 
   close(): void {

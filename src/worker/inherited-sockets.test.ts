@@ -3,15 +3,15 @@ import { test } from 'node:test';
 import type { InheritedSocket } from '../processes/messages.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 
-/** Two addresses with three sockets each. */
-const sockets: readonly InheritedSocket[] = [0, 1].flatMap((addressIndex) =>
-  [0, 1, 2].map((share) => ({
+/** Two addresses with three sockets each, and one with a single socket. */
+const sockets: readonly InheritedSocket[] = [3, 3, 1].flatMap((count, addressIndex) =>
+  Array.from({ length: count }, (_, share) => ({
     ...{ address: '127.0.0.1', port: 80 + addressIndex, secure: false, proxyProtocol: false, halfClose: false },
     ...{ fd: 4 + addressIndex * 3 + share, addressIndex, share },
   })),
 );
 
-test('a worker accepts from each share once, and closes the rest when it drains', async () => {
+test('a worker accepts from its share of each address once, and closes the rest when it drains', async () => {
   const listening: number[] = [];
   const closed: number[] = [];
   const inherited = new InheritedSockets(
@@ -19,13 +19,14 @@ test('a worker accepts from each share once, and closes the rest when it drains'
     async ({ fd }) => void listening.push(fd),
     (fd) => void closed.push(fd),
   );
-  await inherited.accept([1]);
-  assert.deepEqual(listening, [5, 8]);
-  await inherited.accept([1, 2]);
-  assert.deepEqual(listening, [5, 8, 6, 9]);
+  await inherited.accept({ index: 1, workers: 3 });
+  assert.deepEqual(listening, [5, 8, 10]);
+  await inherited.accept({ index: 1, workers: 3 });
+  await inherited.accept({ index: 2, workers: 3 });
+  assert.deepEqual(listening, [5, 8, 10, 6, 9]);
   inherited.closeUnused();
   assert.deepEqual(closed, [4, 7]);
   inherited.closeUnused();
-  await inherited.accept([0]);
-  assert.deepEqual([listening.length, closed.length], [4, 2]);
+  await inherited.accept({ index: 0, workers: 3 });
+  assert.deepEqual([listening.length, closed.length], [5, 2]);
 });

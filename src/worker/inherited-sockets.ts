@@ -1,9 +1,12 @@
 import { closeSync } from 'node:fs';
-import type { InheritedSocket } from '../processes/messages.ts';
+import type { InheritedSocket, WorkerPlace } from '../processes/messages.ts';
+import { sharesOf } from '../processes/shares.ts';
 
-/** A worker's inherited sockets: it accepts from its shares of each address, and keeps the others open. */
+/** A worker's inherited sockets: it accepts from its share of each address, and keeps the others open. */
 export class InheritedSockets {
   private readonly unused: Set<InheritedSocket>;
+  /** Sockets of each address. */
+  private readonly counts = new Map<number, number>();
   private readonly listen: (socket: InheritedSocket) => Promise<unknown>;
   private readonly closeDescriptor: (fd: number) => void;
 
@@ -14,14 +17,16 @@ export class InheritedSockets {
     closeDescriptor: (fd: number) => void = closeSync,
   ) {
     this.unused = new Set(sockets);
+    for (const { addressIndex } of sockets) this.counts.set(addressIndex, (this.counts.get(addressIndex) ?? 0) + 1);
     this.listen = listen;
     this.closeDescriptor = closeDescriptor;
   }
 
-  /** Accepts from these shares of every address, in addition to the current ones. */
-  async accept(shares: readonly number[]): Promise<void> {
+  /** Accepts in this place, for every address, in addition to the current ones. */
+  async accept({ index, workers }: WorkerPlace): Promise<void> {
     for (const socket of [...this.unused]) {
-      if (!shares.includes(socket.share)) continue;
+      const shares = sharesOf(index, workers, this.counts.get(socket.addressIndex) ?? 1);
+      if (!shares.includes(socket.share) || !this.unused.has(socket)) continue;
       this.unused.delete(socket);
       await this.listen(socket);
     }

@@ -13,7 +13,7 @@ import type { Config } from '../config/config.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { systemResolver } from '../dns/system-resolver.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
-import type { MetricValues, WorkerStart } from '../processes/messages.ts';
+import type { MetricValues, WorkerPlace, WorkerStart } from '../processes/messages.ts';
 import type { WorkerLink, WorkerTasks } from '../processes/worker-link.ts';
 import { DataPlane } from '../proxy/data-plane.ts';
 import { ErrorPages } from '../proxy/error-pages.ts';
@@ -84,7 +84,7 @@ export class Worker implements WorkerTasks {
     });
     const worker = new Worker(start, link, log, store);
     await worker.connect();
-    await worker.sockets.accept(start.shares);
+    await worker.sockets.accept(start.place);
     flushCompileCache();
     return worker;
   }
@@ -161,9 +161,13 @@ export class Worker implements WorkerTasks {
     await this.shared.fetch();
   }
 
-  adopt(shares: readonly number[]): void {
+  adopt(place: WorkerPlace): void {
     if (this.draining) return;
-    this.sockets.accept(shares).catch((error: Error) => this.log.error('cannot accept for another worker', { error }));
+    this.sockets.accept(place).catch((error: Error) => this.log.error('cannot accept for another worker', { error }));
+  }
+
+  release(): void {
+    this.sockets.closeUnused();
   }
 
   async drain(order: Parameters<WorkerTasks['drain']>[0]): Promise<boolean> {

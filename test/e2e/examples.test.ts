@@ -3,6 +3,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -14,7 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { findProgram } from '../../scripts/servers.ts';
@@ -33,16 +34,25 @@ const isRoot = process.getuid?.() === 0;
 describe('the units of systemd', () => {
   const units = readdirSync(join(examples, 'systemd'));
 
-  for (const name of units) {
+  /** A folder with a service as it is installed, and with the sockets. */
+  function install(t: TestContext, service: string): string {
+    const folder = mkdtempSync(join(tmpdir(), 'hipache-unit-'));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    // systemd looks for the program too, which is not installed here.
+    const text = readFileSync(join(examples, 'systemd', service), 'utf8');
+    const started = text.replace('ExecStart=hipache ', `ExecStart=${join(root, 'bin', 'hipache')} `);
+    writeFileSync(join(folder, 'hipache.service'), started);
+    copyFileSync(join(examples, 'systemd', 'hipache.socket'), join(folder, 'hipache.socket'));
+    return folder;
+  }
+
+  for (const name of units.filter((unit) => unit.endsWith('.service'))) {
     const text = readFileSync(join(examples, 'systemd', name), 'utf8');
 
     test(`${name} is accepted by systemd`, (t) => {
-      const folder = mkdtempSync(join(tmpdir(), 'hipache-unit-'));
-      t.after(() => rmSync(folder, { recursive: true, force: true }));
-      // systemd looks for the program too, which is not installed here.
-      const unit = join(folder, 'hipache.service');
-      writeFileSync(unit, text.replace('ExecStart=hipache ', `ExecStart=${join(root, 'bin', 'hipache')} `));
-      const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', unit], {
+      const folder = install(t, name);
+      const files = ['hipache.service', 'hipache.socket'].map((unit) => join(folder, unit));
+      const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', ...files], {
         encoding: 'utf8',
       });
       assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' });
@@ -55,6 +65,13 @@ describe('the units of systemd', () => {
       assert.ok(value('LimitNOFILE') >= 40_000);
     });
   }
+});
+
+test('the sockets are those of the configuration', () => {
+  const { http } = JSON.parse(readFileSync(join(examples, 'config.json'), 'utf8'));
+  const text = readFileSync(join(examples, 'systemd', 'hipache.socket'), 'utf8');
+  const listen = [...text.matchAll(/^ListenStream=(.*)$/gm)].map(([, address]) => address);
+  assert.deepEqual(listen, [`${http.bind}:${http.port}`]);
 });
 
 describe('the configurations of the packages', () => {

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.ts';
-import { workerPids } from './workers.ts';
+import { isRunning, workerPids } from './workers.ts';
 
-const program = fileURLToPath(new URL('../../bin/hipache', import.meta.url));
+export const program = fileURLToPath(new URL('../../bin/hipache', import.meta.url));
 
 /** The output of a command. */
 export interface CommandResult {
@@ -65,9 +65,22 @@ export class HipacheHome {
    * @param path of the program; default: that of this checkout.
    */
   async serve(descriptorsMax?: number, path?: string): Promise<HipacheProcess> {
-    const proxy = new HipacheProcess(['--config', this.path('config.json')], descriptorsMax, path);
-    this.running.push(proxy);
+    const proxy = this.start([], descriptorsMax, path);
     await proxy.listening();
+    return proxy;
+  }
+
+  /** Starts a proxy. @param before arguments for the program at `path` that precede those of Hipache. */
+  start(
+    args: readonly string[] = [],
+    descriptorsMax?: number,
+    path?: string,
+    env?: NodeJS.ProcessEnv,
+    before: readonly string[] = [],
+  ): HipacheProcess {
+    const all = [...before, '--config', this.path('config.json'), ...args];
+    const proxy = new HipacheProcess(all, descriptorsMax, path, env);
+    this.running.push(proxy);
     return proxy;
   }
 
@@ -85,10 +98,10 @@ export class HipacheProcess {
   private exit: Promise<number | null>;
 
   /** @param path of the program; default: that of this checkout. */
-  constructor(args: readonly string[], descriptorsMax?: number, path = program) {
+  constructor(args: readonly string[], descriptorsMax?: number, path = program, env = process.env) {
     const limited = ['-c', `ulimit -n ${descriptorsMax}; exec "$0" "$@"`, path, ...args];
     const [command, commandArgs] = descriptorsMax === undefined ? [path, args] : ['sh', limited];
-    this.child = spawn(command, commandArgs, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(command, commandArgs, { stdio: ['ignore', 'pipe', 'pipe'], env });
     const add = (bytes: Buffer): void => {
       this.output += bytes.toString();
     };
@@ -99,6 +112,20 @@ export class HipacheProcess {
 
   get pid(): number {
     return this.child.pid as number;
+  }
+
+  /** All primaries in the order of their start: one more after each upgrade. */
+  get primaries(): readonly number[] {
+    return [...this.output.matchAll(/ hipache \S+ starts pid=(\d+)/g)].map(([, pid]) => Number(pid));
+  }
+
+  /** Replaces the newest primary by the program that is on disk, and waits until that serves. @returns its process id. */
+  async upgrade(): Promise<number> {
+    const upgrades = (): number => this.output.split('the new program serves').length - 1;
+    const before = upgrades();
+    process.kill(this.primaries.findLast(isRunning) as number, 'SIGUSR2');
+    await until('the new program', () => upgrades() > before);
+    return this.primaries.at(-1) as number;
   }
 
   /** The port of the first listener, according to the log. */
@@ -128,13 +155,15 @@ export class HipacheProcess {
     this.child.kill(signal);
   }
 
-  /** The exit code; null if a signal ended it. */
+  /** The exit code; null if a signal ended it. With upgrades: once the last process has ended. */
   ended(): Promise<number | null> {
     return this.exit;
   }
 
   async kill(): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL');
+    // Successors of the first process are no children of this one.
+    for (const pid of this.primaries.slice(1)) if (isRunning(pid)) process.kill(pid, 'SIGKILL');
     await this.exit;
   }
 }

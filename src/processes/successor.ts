@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type HandedAddress, handedVariable } from './given-sockets.ts';
+import { firstInheritedFd } from './worker-process.ts';
+
+/** Messages of a primary to the one that has started it. */
+type FromSuccessor =
+  | { readonly kind: 'serving' }
+  /** It was stopped by this signal, and so are its predecessors. `again`: by a second one. */
+  | { readonly kind: 'stop'; readonly signal: NodeJS.Signals; readonly again: boolean };
+
+/** How long a successor may take until it serves, in ms. */
+const startMs = 240_000;
+
+/** Variables that concern one process of systemd's service only. */
+const ownVariables = ['WATCHDOG_PID', 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'NODE_CHANNEL_FD'];
+
+export interface SuccessorOptions {
+  readonly addresses: readonly HandedAddress[];
+  readonly env: NodeJS.ProcessEnv;
+  /** Called when it was stopped by a signal, which then concerns this process too. */
+  readonly onStop: (signal: NodeJS.Signals, again: boolean) => void;
+}
+
+/** The primary that takes over from this one: the program as it now is on disk, with the same arguments. */
+export class Successor {
+  /** Resolves once it serves, with null, or with the reason why it never will. */
+  readonly outcome: Promise<string | null>;
+  private readonly child: ChildProcess;
+  private isAborted = false;
+
+  constructor({ addresses, env, onStop }: SuccessorOptions) {
+    const descriptors = addresses.flatMap((address) => address.descriptors);
+    const handed = withChildDescriptors(addresses);
+    const childEnv: NodeJS.ProcessEnv = { ...env, [handedVariable]: JSON.stringify(handed) };
+    for (const name of ownVariables) delete childEnv[name];
+    this.child = spawn(programPath(env), process.argv.slice(2), {
+      env: childEnv,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...descriptors],
+    });
+    this.outcome = this.settle(onStop);
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** Ends it, unless it serves. */
+  abort(): void {
+    this.isAborted = true;
+    this.child.kill('SIGTERM');
+  }
+
+  private settle(onStop: SuccessorOptions['onStop']): Promise<string | null> {
+    const { child } = this;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        resolve(`it did not serve within ${startMs / 1000} s`);
+      }, startMs);
+      const end = (reason: string | null): void => {
+        clearTimeout(timer);
+        resolve(reason);
+      };
+      child.once('error', ({ message }) => end(message));
+      child.once('exit', (code, signal) => {
+        end(this.isAborted ? 'it was ended' : `it ended with ${signal ?? `exit code ${code}`}; see its messages above`);
+      });
+      child.on('message', (message: FromSuccessor) => {
+        if (message.kind === 'stop') {
+          onStop(message.signal, message.again);
+          return;
+        }
+        // It outlives this process.
+        child.unref();
+        child.channel?.unref();
+        end(null);
+      });
+    });
+  }
+}
+
+/** The primary before this one, if this one was started by an upgrade. */
+export class Predecessor {
+  /** @returns null if there is none. Call it before the variable is removed. */
+  static fromEnvironment(env: NodeJS.ProcessEnv): Predecessor | null {
+    if (env[handedVariable] === undefined || process.send === undefined) return null;
+    process.channel?.unref();
+    return new Predecessor();
+  }
+
+  /** This process serves: the predecessor stops accepting, finishes what is in progress, and ends. */
+  serving(): void {
+    this.send({ kind: 'serving' });
+  }
+
+  /** A signal stops this process, and thus the whole program. */
+  stop(signal: NodeJS.Signals): void {
+    this.send({ kind: 'stop', signal, again: false });
+  }
+
+  /** A second signal ends the whole program at once. */
+  abort(): void {
+    this.send({ kind: 'stop', signal: 'SIGTERM', again: true });
+  }
+
+  private send(message: FromSuccessor): void {
+    if (process.connected) process.send?.(message, undefined, {}, () => {});
+  }
+}
+
+/** The descriptors of the addresses as the child has them. */
+function withChildDescriptors(addresses: readonly HandedAddress[]): HandedAddress[] {
+  let fd = firstInheritedFd;
+  return addresses.map((address) => ({ ...address, descriptors: address.descriptors.map(() => fd++) }));
+}
+
+/** The path with which the program was started, so that a link to it is followed again. */
+function programPath(env: NodeJS.ProcessEnv): string {
+  return env['HIPACHE_PROGRAM'] ?? fileURLToPath(new URL('../../bin/hipache', import.meta.url));
+}
