@@ -69,7 +69,8 @@ export const limitsSection = z.object({
   }),
   retrySeconds: seconds(0, 86_400, 30, {
     source: 'new',
-    description: 'How long after its start a request may be sent to another backend. After that, its failure is final.',
+    description:
+      'How long after its first attempt a request may be sent to another backend. After that, its failure is final.',
   }),
   retryBudgetPercent: wholeNumber(0, 100, 20, {
     source: 'new',

@@ -13,7 +13,7 @@ export interface HostPolicy {
   readonly tunnelsMax: number;
   /** Retries of one request; 0 disables them. */
   readonly retriesMax: number;
-  /** How long after its start a request may be sent to another backend, in ms. */
+  /** How long after its first attempt a request may be sent to another backend, in ms. */
   readonly retryForMs: number;
   /** Whether an idempotent request is also retried after the backend did not respond in time. */
   readonly retryTimeouts: boolean;

@@ -61,6 +61,8 @@ export class Exchange implements RequestSink, EndedExchange {
   private trailers: FieldLines | null = null;
   /** Whether any byte of a response has been sent to the client. */
   private responseStarted = false;
+  /** Monotonic ms. */
+  private firstAttemptMs = 0;
   private requestBlocked = false;
   /** No backend is asked before a first block of the body has come. */
   private isAwaitingBody = false;
@@ -373,7 +375,7 @@ export class Exchange implements RequestSink, EndedExchange {
   private attemptOn(backend: Backend, onNewConnection: boolean): void {
     const { context } = this;
     this.backend = backend;
-    this.attempts++;
+    if (this.attempts++ === 0) this.firstAttemptMs = context.clock.monotonicMs();
     const attempt = new Attempt(this, backend, context.origins.of(backend, context));
     this.attempt = attempt;
     attempt.start(onNewConnection);
@@ -413,7 +415,7 @@ export class Exchange implements RequestSink, EndedExchange {
     invariant(frontend !== null, 'an attempt has a frontend');
     if (policy.retriesMax === 0) return retriesDisabled;
     if (this.attempts > policy.retriesMax) return retriesUsedUp;
-    if (this.context.clock.monotonicMs() - this.startMs > policy.retryForMs) return retriesUsedUp;
+    if (this.context.clock.monotonicMs() - this.firstAttemptMs > policy.retryForMs) return retriesUsedUp;
     this.tried ??= [];
     this.tried.push(failed);
     if (this.choose(frontend) === null) return retriesUsedUp;

@@ -39,6 +39,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
   private tried: string[] = [];
   private waiter: StreamWaiter | null;
   private hasLeftPool = false;
+  private isOver = false;
 
   constructor(pool: Http1Pool, waiter: StreamWaiter, context: ProxyContext) {
     this.pool = pool;
@@ -74,7 +75,8 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
 
   onConnected(): void {
     const { context, pool, socket, waiter } = this;
-    if (socket === null) return;
+    if (socket === null || this.isOver) return;
+    this.isOver = true;
     this.waiter = null;
     context.deadlines.remove(this);
     pool.addresses.worked(this.address);
@@ -172,7 +174,8 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
   /** Ends the dial, once. */
   private failWith(code: ErrorCode, detail: string): void {
     const { context, pool, waiter } = this;
-    if (this.deadlineSlot < 0) return;
+    if (this.isOver) return;
+    this.isOver = true;
     this.waiter = null;
     context.deadlines.remove(this);
     context.counters.backendConnectionsOpen--;
