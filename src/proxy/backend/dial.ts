@@ -36,6 +36,8 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
   /** Null while the name is looked up. */
   private socket: ByteSocket | null = null;
   private address = '';
+  /** Monotonic ms at which all addresses together have had their time. */
+  private endsMs = 0;
   private tried: string[] = [];
   private waiter: StreamWaiter | null;
   private hasLeftPool = false;
@@ -141,15 +143,18 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     else socket.destroy();
   }
 
-  /** @returns false if no address is known, or none remains. */
+  /** @returns false if no address is known, none remains, or the time is over. */
   private connectNext(): boolean {
     const { context, pool } = this;
     const address = pool.addresses.next(this.tried);
     if (address === null) return false;
+    const nowMs = context.clock.monotonicMs();
+    if (this.tried.length === 0) this.endsMs = nowMs + context.settings.connectTimeoutMs;
+    else if (nowMs >= this.endsMs) return false;
     this.tried.push(address);
     this.address = address;
     const shares = Math.min(addressSharesMax, pool.addresses.count - this.tried.length + 1);
-    this.deadlineMs = context.clock.monotonicMs() + context.settings.connectTimeoutMs / Math.max(1, shares);
+    this.deadlineMs = nowMs + (this.endsMs - nowMs) / Math.max(1, shares);
     this.socket = this.connect(address);
     return true;
   }

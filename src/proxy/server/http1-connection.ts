@@ -182,7 +182,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
         break;
       case IN_EXCHANGE:
         if (this.exchange === null) break;
-        if (this.paused && !this.isAwaited) {
+        if (this.paused && !this.isAwaited && !this.clientEnded) {
           this.socket.checkPeer();
           this.updateDeadline();
         } else if (this.stream.isBlocked || this.clientEnded) {
@@ -353,6 +353,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     if (head.framing === Framing.NONE) {
       this.deadlineMs = Number.POSITIVE_INFINITY;
       exchange.start();
+      if (this.clientEnded) this.updateDeadline();
     } else {
       body.start(head.framing, head.contentLength);
       this.bodyStartMs = exchange.startMs;
