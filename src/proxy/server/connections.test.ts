@@ -43,4 +43,6 @@ test('connections that have closed are not kept in memory', async () => {
   await turn();
   collectGarbage();
   assert.ok(gone.filter((ref) => ref.deref() !== undefined).length < 1000);
+  // Alive until here, as in a worker.
+  assert.equal(connections.size, 1);
 });
