@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Access, accessProblem, type FileUser, nearestDirectory } from '../base/access-problem.ts';
 import { ErrorCollector } from '../base/error-collector.ts';
@@ -65,7 +65,7 @@ function keyFiles(directory: string): readonly string[] {
         if (entry.isDirectory()) return [join(path, 'privkey.pem'), join(path, 'fullchain.pem')];
         return /\.(pem|crt|key)$/.test(entry.name) ? [path] : [];
       })
-      .filter((path) => !/ does not exist$/.test(accessProblem(path, Access.READ, null) ?? ''));
+      .filter((path) => existsSync(path));
   } catch {
     // Only the account that will serve may list it.
     return [];
@@ -87,7 +87,7 @@ function fileProblems({ server }: Config, storeFiles: readonly string[], account
     ...(server.accessLog === '-' ? [] : [['server.accessLog', server.accessLog]]),
   ];
   for (const [key, file] of files as [string, string][]) {
-    const missing = / does not exist$/.test(accessProblem(file, Access.WRITE, null) ?? '');
+    const missing = !existsSync(file);
     add(
       key,
       missing

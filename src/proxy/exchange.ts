@@ -55,6 +55,8 @@ export class Exchange implements RequestSink, EndedExchange {
   isHealthCheck = false;
 
   private readonly context: ProxyContext;
+  /** Null until it is needed; found once, because a trusted peer's fields have to be read for it. */
+  private address: string | null = null;
   private attempt: Attempt | null = null;
   private tried: Backend[] | null = null;
   private replayBuffer: ReplayBuffer | null = null;
@@ -252,7 +254,8 @@ export class Exchange implements RequestSink, EndedExchange {
 
   /** The client's address as logs show it. */
   get clientAddress(): string {
-    return clientAddress(this.stream.peer, this.request, this.context.settings.trustedProxies);
+    this.address ??= clientAddress(this.stream.peer, this.request, this.context.settings.trustedProxies);
+    return this.address;
   }
 
   get target(): string {

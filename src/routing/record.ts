@@ -98,7 +98,7 @@ export function buildFrontend(
 /**
  * Applies the store's mark to the backend. A mark of this worker that the store could not yet show, because it was set
  * or shared after the read began, is kept unless the store has one that expires later. One that was only
- * reported is kept until the store has any.
+ * reported is kept until the store has one.
  */
 function mergeMark(backend: Backend, stored: DownMark | null, readAt: number): void {
   const local = backend.down;

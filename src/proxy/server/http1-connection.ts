@@ -12,6 +12,7 @@ import { drainGraceMs, inactivityDeadline, type ProxyContext } from '../context.
 import type { Timed } from '../deadlines.ts';
 import { Exchange } from '../exchange.ts';
 import type { TunnelEndpoint } from '../server-stream.ts';
+import { BodyRate } from './body-rate.ts';
 import type { ServerConnection, ServerConnections } from './connections.ts';
 import { Http1Stream } from './http1-stream.ts';
 import type { ListenerTraits } from './listener-traits.ts';
@@ -61,10 +62,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   /** Monotonic ms by which the current head must be complete; 0 if none has begun. */
   private headDeadlineMs = 0;
   private lingeredBytes = 0;
-  /** Monotonic ms at which the current body began, later by the time for which the client was paused. */
-  private bodyStartMs = 0;
-  private bodyBytes = 0;
-  private pausedAtMs = 0;
+  private readonly bodyRate = new BodyRate();
 
   constructor(peer: Peer, traits: ListenerTraits, connections: ServerConnections, context: ProxyContext) {
     this.peer = peer;
@@ -208,9 +206,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
 
   resumeRequest(): void {
     if (this.partialHead.size < pipelinedBytesMin) {
-      // The time in which the client was not read is not its own.
-      if (this.paused)
-        this.bodyStartMs += this.context.clock.monotonicMs() - Math.max(this.pausedAtMs, this.bodyStartMs);
+      if (this.paused) this.bodyRate.resumed(this.context.clock.monotonicMs());
       this.resume();
     }
     this.updateDeadline();
@@ -271,14 +267,11 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     else this.deadlineMs = Number.POSITIVE_INFINITY;
   }
 
-  /** When the body becomes too slow, unless more of it comes. */
   private bodyDeadline(): number {
     const { exchange } = this;
+    if (exchange === null || exchange.requestComplete || exchange.hasResponse) return Number.POSITIVE_INFINITY;
     const { bodyGraceMs, bodyRateMin } = this.context.settings;
-    if (bodyRateMin === 0 || exchange === null || exchange.requestComplete || exchange.hasResponse) {
-      return Number.POSITIVE_INFINITY;
-    }
-    return this.bodyStartMs + Math.max(bodyGraceMs, (this.bodyBytes / bodyRateMin) * 1000);
+    return this.bodyRate.deadlineMs(bodyGraceMs, bodyRateMin);
   }
 
   /** Whether the client has to do something: to read its response, or to send more of its request. */
@@ -356,8 +349,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
       if (this.clientEnded) this.updateDeadline();
     } else {
       body.start(head.framing, head.contentLength);
-      this.bodyStartMs = exchange.startMs;
-      this.bodyBytes = 0;
+      this.bodyRate.begin(exchange.startMs);
       at = this.readBody(exchange, bytes, start, end);
       if (this.exchange !== exchange) return at;
       exchange.start();
@@ -397,7 +389,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   private readBody(exchange: Exchange, bytes: Buffer, start: number, end: number): number {
     const { body } = this;
     const at = body.read(bytes, start, end, this);
-    this.bodyBytes += at - start;
+    this.bodyRate.count(at - start);
     if (body.refusal !== '') {
       exchange.refuse('REQUEST_INVALID', body.refusal);
     } else if (body.done) {
@@ -453,7 +445,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   private pause(): void {
     if (this.paused) return;
     this.paused = true;
-    this.pausedAtMs = this.context.clock.monotonicMs();
+    this.bodyRate.paused(this.context.clock.monotonicMs());
     this.socket.pause();
   }
 
