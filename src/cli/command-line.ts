@@ -304,7 +304,7 @@ class Run {
   private async explain(store: OpenedStore, host: string): Promise<void> {
     const { config, driver } = this.options;
     const dns = driver !== undefined && config === undefined ? null : this.load().config.dns;
-    const explanation = await explainHere(host, store.routes, dns, (this.host.now ?? Date.now)());
+    const explanation = await explainHere(host, store, dns, (this.host.now ?? Date.now)());
     await this.print({ text: explanationText(explanation), json: explanation });
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
   }

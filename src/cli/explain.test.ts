@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NameResolver } from '../dns/name-resolver.ts';
-import { explainHost, parseHost } from '../operations/explain.ts';
+import { type ExplainedStore, explainHost, parseHost } from '../operations/explain.ts';
 import type { DownMark } from '../routing/backend.ts';
-import type { RouteReader, StoredRoute } from '../stores/contract.ts';
+import type { StoredRoute } from '../stores/contract.ts';
+import type { FailuresByUrl } from '../stores/failures.ts';
 import { explanationText } from './explain.ts';
 
 const nowMs = Date.UTC(2026, 10, 22, 10, 0, 0);
@@ -17,8 +18,14 @@ const names: Pick<NameResolver, 'watch'> = {
   },
 };
 
-function routesOf(records: Readonly<Record<string, StoredRoute>>): RouteReader {
-  return { read: async (patterns) => patterns.map((pattern) => records[pattern] ?? null) };
+function storeOf(
+  records: Readonly<Record<string, StoredRoute>>,
+  failures: Readonly<Record<string, FailuresByUrl>> = {},
+): ExplainedStore {
+  return {
+    routes: { read: async (patterns) => patterns.map((pattern) => records[pattern] ?? null) },
+    failures: { read: async (pattern) => failures[pattern] ?? new Map() },
+  };
 }
 
 function host(urls: readonly unknown[], down: Readonly<Record<string, DownMark>> = {}): StoredRoute {
@@ -30,7 +37,7 @@ function mark(untilMs: number): DownMark {
 }
 
 test('the patterns tried are those of the lookup, in order, up to the match', async () => {
-  const routes = routesOf({ '*.example.com': host(['shop', 'http://x']), '*': host(['all', 'http://y']) });
+  const routes = storeOf({ '*.example.com': host(['shop', 'http://x']), '*': host(['all', 'http://y']) });
   const explanation = await explainHost(parseHost('WWW.App.Example.com:8080'), routes, names, nowMs);
   assert.equal(explanation.host, 'www.app.example.com');
   assert.deepEqual(explanation.tried, [
@@ -42,7 +49,7 @@ test('the patterns tried are those of the lookup, in order, up to the match', as
 });
 
 test('a dead mark is shown with its end, reason and instance', async () => {
-  const routes = routesOf({
+  const routes = storeOf({
     'a.com': host(['a', 'http://x:1', 'http://y:22#weight=3', 'http://z'], {
       'http://y:22': mark(nowMs + 12_000),
       'http://z': mark(nowMs - 1),
@@ -67,7 +74,7 @@ test('a dead mark is shown with its end, reason and instance', async () => {
 
 test('problems of the record are shown, and if no backend is left', async () => {
   const text = async (record: StoredRoute) =>
-    explanationText(await explainHost('a.com', routesOf({ 'a.com': record }), names, nowMs));
+    explanationText(await explainHost('a.com', storeOf({ 'a.com': record }), names, nowMs));
   assert.match(await text(host(['a', 'ftp://x', 5])), /none usable[\s\S]*problems {2}backend 0 "ftp:\/\/x"/);
   const all = await text(
     host(['a', 'http://x', 'http://y'], { 'http://x': mark(nowMs + 1), 'http://y': mark(nowMs + 9) }),
@@ -78,22 +85,22 @@ test('problems of the record are shown, and if no backend is left', async () => 
 
 test('an empty record is skipped, but not an unreadable one', async () => {
   const others = { '*.com': host(['id', 'http://x']) };
-  const empty = await explainHost('a.com', routesOf({ ...others, 'a.com': host([]) }), names, nowMs);
+  const empty = await explainHost('a.com', storeOf({ ...others, 'a.com': host([]) }), names, nowMs);
   assert.equal(empty.matched, '*.com');
   const damaged = { ...host([]), problem: 'the record is not JSON' };
-  const explanation = await explainHost('a.com', routesOf({ ...others, 'a.com': damaged }), names, nowMs);
+  const explanation = await explainHost('a.com', storeOf({ ...others, 'a.com': damaged }), names, nowMs);
   assert.equal(explanation.matched, 'a.com');
   assert.deepEqual(explanation.problems, ['the record is not JSON']);
 });
 
 test('a host without a match is shown as such', async () => {
-  const explanation = await explainHost('a.com', routesOf({}), names, nowMs);
+  const explanation = await explainHost('a.com', storeOf({}), names, nowMs);
   assert.equal(explanation.matched, null);
   assert.match(explanationText(explanation), /\*\.com {2}no route\n {7}\* {6}no route\nNo route matches/);
 });
 
 test('the addresses of a backend with a name are shown, or why there are none', async () => {
-  const routes = routesOf({ 'a.com': host(['a', 'http://app.test:1', 'http://gone.test:2', 'http://10.1.1.1:3']) });
+  const routes = storeOf({ 'a.com': host(['a', 'http://app.test:1', 'http://gone.test:2', 'http://10.1.1.1:3']) });
   const explanation = await explainHost('a.com', routes, names, nowMs);
   assert.deepEqual(
     explanation.backends.map(({ addresses, addressProblem }) => [addresses, addressProblem]),
@@ -107,4 +114,42 @@ test('the addresses of a backend with a name are shown, or why there are none', 
   assert.match(text, /http:\/\/app\.test:1 +weight 1 +up +at 10\.0\.0\.1, 10\.0\.0\.2$/m);
   assert.match(text, /http:\/\/gone\.test:2 +weight 1 +up +its name cannot be resolved: gone\.test does not exist$/m);
   assert.match(text, /http:\/\/10\.1\.1\.1:3 +weight 1 +up$/m);
+});
+
+test('the last failures of every backend are shown, whether it is marked or not', async () => {
+  const series = { firstMs: nowMs - 60_000, lastMs: nowMs - 3000, reason: 'status 500', instance: 'web-1' };
+  const store = storeOf(
+    {
+      'a.com': host(['a', 'http://10.0.0.1:1#weight=2', 'http://10.0.0.2:1', 'http://10.0.0.3:1'], {
+        'http://10.0.0.2:1': mark(nowMs + 9000),
+      }),
+    },
+    {
+      'a.com': new Map([
+        ['http://10.0.0.1:1', { ...series, count: 12 }],
+        ['http://10.0.0.2:1', { ...series, count: 1 }],
+        ['http://10.0.0.9:1', { ...series, count: 5 }],
+      ]),
+    },
+  );
+  const explanation = await explainHost('a.com', store, names, nowMs);
+  assert.deepEqual(
+    explanation.backends.map(({ failures }) => failures?.count ?? null),
+    [12, 1, null],
+  );
+  assert.deepEqual(explanation.backends[0]?.failures, {
+    count: 12,
+    since: '2026-11-22T09:59:00.000Z',
+    last: '2026-11-22T09:59:57.000Z',
+    agoMs: 3000,
+    reason: 'status 500',
+    instance: 'web-1',
+  });
+  const text = explanationText(explanation);
+  assert.match(
+    text,
+    /weight 2 {2}up\n +failed 12 times since 2026-11-2\S+, the last time 3 s ago: status 500, at web-1$/m,
+  );
+  assert.match(text, /marked by web-1\n +failed once, 3 s ago: status 500, at web-1$/m);
+  assert.doesNotMatch(text, /failed 5/);
 });

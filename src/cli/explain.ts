@@ -1,5 +1,5 @@
 import { printable } from '../base/printable.ts';
-import type { ExplainedBackend, ExplainedMark, Explanation } from '../operations/explain.ts';
+import type { ExplainedBackend, ExplainedFailures, ExplainedMark, Explanation } from '../operations/explain.ts';
 import { alignColumns, alignedLines } from './output.ts';
 import { duration, localTime } from './when.ts';
 
@@ -27,7 +27,17 @@ function backendLines(backends: readonly ExplainedBackend[]): string[] {
     backend.dead === null ? 'up' : deadText(backend.dead),
     addressText(backend),
   ]);
-  return alignedLines(rows);
+  return alignedLines(rows).flatMap((line, row) => {
+    const failures = backends[row]?.failures ?? null;
+    return failures === null ? [line] : [line, `${' '.repeat(4)}${failuresText(failures)}`];
+  });
+}
+
+function failuresText({ count, since, agoMs, reason, instance }: ExplainedFailures): string {
+  const [last, by] = [printable(reason), printable(instance)];
+  const ago = `${duration(agoMs)} ago`;
+  if (count === 1) return `failed once, ${ago}: ${last}, at ${by}`;
+  return `failed ${count} times since ${localTime(Date.parse(since))}, the last time ${ago}: ${last}, at ${by}`;
 }
 
 function addressText({ addresses, addressProblem }: ExplainedBackend): string {

@@ -8,7 +8,8 @@ import { type DnsSettings, defaultDnsSettings, systemResolver } from '../dns/sys
 import type { Backend } from '../routing/backend.ts';
 import { normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
-import type { RouteReader, StoredRoute } from '../stores/contract.ts';
+import type { FailureCollection, RouteReader, StoredRoute } from '../stores/contract.ts';
+import type { BackendFailures } from '../stores/failures.ts';
 
 /** A backend of a matching record, and whether requests go to it. */
 export interface ExplainedBackend {
@@ -16,6 +17,8 @@ export interface ExplainedBackend {
   readonly url: string;
   readonly weight: number;
   readonly dead: ExplainedMark | null;
+  /** Its last failures, whether it is marked or not; null if there were none in the last ten minutes. */
+  readonly failures: ExplainedFailures | null;
   /** The addresses of its name, as this machine resolves it; null if its URL has an address. */
   readonly addresses: readonly string[] | null;
   /** Why its name cannot be resolved; null if it can. */
@@ -29,6 +32,25 @@ export interface ExplainedMark {
   readonly remainingMs: number;
   readonly reason: string;
   readonly instance: string;
+}
+
+/** Failed attempts, and responses with a status of 500 or above, of all instances together. */
+export interface ExplainedFailures {
+  readonly count: number;
+  /** Of the first and the last one. ISO 8601, UTC. */
+  readonly since: string;
+  readonly last: string;
+  /** Since the last one. */
+  readonly agoMs: number;
+  /** Of the last one. */
+  readonly reason: string;
+  readonly instance: string;
+}
+
+/** The collections of a store that explain a host. */
+export interface ExplainedStore {
+  readonly routes: RouteReader;
+  readonly failures: Pick<FailureCollection, 'read'>;
 }
 
 /** Which route a request for a host takes, and why. */
@@ -57,7 +79,7 @@ export function parseHost(host: string): string {
 /** Like `explainHost`, with the resolver of this machine. @param dns null for the default settings. */
 export async function explainHere(
   host: string,
-  routes: RouteReader,
+  store: ExplainedStore,
   dns: DnsSettings | null,
   nowMs: number,
 ): Promise<Explanation> {
@@ -69,7 +91,7 @@ export async function explainHere(
     },
   });
   try {
-    return await explainHost(host, routes, resolver, nowMs);
+    return await explainHost(host, store, resolver, nowMs);
   } finally {
     resolver.close();
   }
@@ -82,12 +104,12 @@ export async function explainHere(
  */
 export async function explainHost(
   host: string,
-  routes: RouteReader,
+  store: ExplainedStore,
   resolver: Pick<NameResolver, 'watch'>,
   nowMs: number,
 ): Promise<Explanation> {
   const patterns = [host, ...wildcardPatterns(host)];
-  const records = await routes.read(patterns);
+  const records = await store.routes.read(patterns);
   const at = records.findIndex(isServed);
   const record = records[at];
   const pattern = patterns[at];
@@ -99,12 +121,22 @@ export async function explainHost(
     return { host, tried, matched: null, id: null, backends: [], problems: [] };
   }
   const frontend = buildFrontend(pattern, record);
+  const failures = await store.failures.read(pattern);
   return {
     host,
     tried,
     matched: pattern,
     id: frontend.id,
-    backends: await Promise.all(frontend.backends.map((backend) => explainBackend(backend, resolver, nowMs))),
+    backends: await Promise.all(
+      frontend.backends.map(async (backend) => ({
+        index: backend.index,
+        url: backend.url,
+        weight: backend.weight,
+        dead: explainMark(backend, nowMs),
+        failures: explainFailures(failures.get(backend.url), nowMs),
+        ...(await explainName(backend.hostname, resolver)),
+      })),
+    ),
     problems: frontend.problems.map((problem) => problem.message),
   };
 }
@@ -112,15 +144,6 @@ export async function explainHost(
 /** As in the route cache: Hipache passes over an empty list; a record that cannot be read is one without backends. */
 function isServed(record: StoredRoute | null): boolean {
   return record !== null && (record.frontend.length > 0 || record.problem !== undefined);
-}
-
-async function explainBackend(
-  backend: Backend,
-  resolver: Pick<NameResolver, 'watch'>,
-  nowMs: number,
-): Promise<ExplainedBackend> {
-  const { index, url, weight } = backend;
-  return { index, url, weight, dead: explainMark(backend, nowMs), ...(await explainName(backend.hostname, resolver)) };
 }
 
 function explainMark(backend: Backend, nowMs: number): ExplainedMark | null {
@@ -135,6 +158,12 @@ function explainMark(backend: Backend, nowMs: number): ExplainedMark | null {
   };
 }
 
+function explainFailures(failures: BackendFailures | undefined, nowMs: number): ExplainedFailures | null {
+  if (failures === undefined) return null;
+  const { count, firstMs, lastMs, reason, instance } = failures;
+  return { count, since: isoTime(firstMs), last: isoTime(lastMs), agoMs: nowMs - lastMs, reason, instance };
+}
+
 async function explainName(
   hostname: string,
   resolver: Pick<NameResolver, 'watch'>,
@@ -147,7 +176,7 @@ async function explainName(
   }
 }
 
-/** A mark in the store is other people's data: its time may be beyond what a Date can hold. */
+/** What is in the store is other people's data: a time may be beyond what a Date can hold. */
 function isoTime(epochMs: number): string {
   const latest = 8.64e15;
   return new Date(Math.max(-latest, Math.min(latest, epochMs))).toISOString();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { DownMark } from '../routing/backend.ts';
 import type { ChangeListener, CollectionName, Store, StoreCapabilities } from './contract.ts';
+import { failuresKeptMs } from './failures.ts';
 
 /** The place where one run of the suite keeps its data. Each store that it opens stands for another process. */
 export interface StoreLocation {
@@ -223,6 +224,46 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       assert.equal((await store.routes.read(['edit.example']))[0]?.down.size, 0);
     });
 
+    test('failures of backends are added up, by URL, and raise no revision', async () => {
+      await store.routes.set('failed.example', null, ['http://a:1', 'http://b:1']);
+      assert.equal((await store.failures.read('failed.example')).size, 0);
+      const nowMs = Date.now();
+      const one = { count: 1, firstMs: nowMs - 5000, lastMs: nowMs - 5000, reason: 'BACKEND_RESET', instance: 'one' };
+      const three = { count: 3, firstMs: nowMs - 900, lastMs: nowMs - 100, reason: 'status 500', instance: 'two' };
+      const revision = await store.instances?.revision();
+      await store.failures.add('failed.example', new Map([['http://a:1', one]]));
+      await Promise.all([
+        other.failures.add('failed.example', new Map([['http://a:1', three]])),
+        store.failures.add('failed.example', new Map([['http://b:1', one]])),
+      ]);
+      assert.deepEqual(
+        await store.failures.read('failed.example'),
+        new Map([
+          ['http://a:1', { ...three, count: 4, firstMs: one.firstMs }],
+          ['http://b:1', one],
+        ]),
+      );
+      assert.equal(await store.instances?.revision(), revision);
+      assert.equal((await store.failures.read('absent.example')).size, 0);
+    });
+
+    test('a series of failures that has ended is forgotten, and begins anew', async () => {
+      await store.routes.set('quiet.example', null, ['http://a:1', 'http://b:1']);
+      const nowMs = Date.now();
+      const old = { count: 9, firstMs: 1000, lastMs: nowMs - failuresKeptMs - 1000, reason: 'old', instance: 'one' };
+      const fresh = { count: 1, firstMs: nowMs, lastMs: nowMs, reason: 'fresh', instance: 'one' };
+      await store.failures.add(
+        'quiet.example',
+        new Map([
+          ['http://a:1', old],
+          ['http://b:1', old],
+        ]),
+      );
+      assert.equal((await store.failures.read('quiet.example')).size, 0);
+      await other.failures.add('quiet.example', new Map([['http://a:1', fresh]]));
+      assert.deepEqual(await store.failures.read('quiet.example'), new Map([['http://a:1', fresh]]));
+    });
+
     test('every change by any process is reported to a watcher, after it can be read', async () => {
       const watcher = await location.open();
       const seen = new Watch();
@@ -344,6 +385,7 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
         () => closed.routes.read(['a']),
         () => closed.routes.set('a', null, []),
         () => closed.routes.list('', 1),
+        () => closed.failures.read('a'),
         () => closed.certificates.read(['a']),
         () => closed.certificates.remove('a'),
       ]) {

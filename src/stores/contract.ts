@@ -1,4 +1,5 @@
 import type { DownMark } from '../routing/backend.ts';
+import type { FailuresByUrl } from './failures.ts';
 
 /**
  * An open store: collections of records, and word of their changes. A method that fails rejects with a HipacheError of
@@ -9,6 +10,7 @@ export interface Store {
   readonly routes: RouteCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
+  readonly failures: FailureCollection;
   /** Null if instances do not share the store. */
   readonly instances: InstanceCollection | null;
   /**
@@ -101,6 +103,17 @@ export interface MarkCollection {
   remove(pattern: string, url: string): Promise<void>;
 }
 
+/**
+ * The last failures of backends, of all instances together, for people who look for their cause. Nothing that is served
+ * depends on them; the store forgets a series `failuresKeptMs` after its last failure.
+ */
+export interface FailureCollection {
+  /** Adds failures of backends of a route: to the series of their URLs, or as new ones. */
+  add(pattern: string, failures: FailuresByUrl): Promise<void>;
+  /** The series of a route that have not been forgotten. */
+  read(pattern: string): Promise<FailuresByUrl>;
+}
+
 /** A certificate and its private key, unchecked. */
 export interface CertificatePair {
   /** PEM: the leaf, then its chain. */
@@ -129,7 +142,7 @@ export interface CertificateCollection {
 /** The instances that share the store, and what each of them has applied. */
 export interface InstanceCollection {
   /**
-   * Rises with every write of Hipache's to another collection; 0 before the first. A change is reported before the
+   * Rises with every write of Hipache's to a collection that is served from; 0 before the first. A change is reported before the
    * revision that it made can be read.
    */
   revision(): Promise<number>;

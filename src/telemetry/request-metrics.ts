@@ -20,7 +20,7 @@ export class RequestMetrics implements ProxyObserver {
   private readonly hosts: TrafficTable | null;
   private readonly backends: TrafficTable | null;
 
-  /** @param next also gets every exchange. @param topMax hosts, and backends, with series of their own. */
+  /** @param next also gets every exchange and failure. @param topMax hosts, and backends, with series of their own. */
   constructor(next: ProxyObserver | null = null, topMax = 0) {
     this.next = next;
     this.topMax = topMax;
@@ -47,9 +47,10 @@ export class RequestMetrics implements ProxyObserver {
     this.next?.exchangeEnded(exchange);
   }
 
-  backendFailed({ url }: FailedBackend): void {
-    const traffic = this.backends?.of(url);
+  backendFailed(backend: FailedBackend, pattern: string, reason: string): void {
+    const traffic = this.backends?.of(backend.url);
     if (traffic !== undefined) traffic.errors++;
+    this.next?.backendFailed?.(backend, pattern, reason);
   }
 
   private countHost(hosts: TrafficTable, exchange: EndedExchange): void {

@@ -12,12 +12,14 @@ import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { systemResolver } from '../dns/system-resolver.ts';
+import { FailureReports } from '../health/failure-reports.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
 import type { MetricValues, WorkerPlace, WorkerStart } from '../processes/messages.ts';
 import type { WorkerLink, WorkerTasks } from '../processes/worker-link.ts';
 import { DataPlane } from '../proxy/data-plane.ts';
 import { ErrorPages } from '../proxy/error-pages.ts';
 import { pingResponder } from '../proxy/local-responder.ts';
+import type { ProxyObserver } from '../proxy/observer.ts';
 import { AppliedRevision } from '../route-cache/applied-revision.ts';
 import { RouteCache } from '../route-cache/route-cache.ts';
 import type { RouteCacheLimits } from '../route-cache/route-cache-options.ts';
@@ -47,6 +49,7 @@ export class Worker implements WorkerTasks {
   private readonly log: Log;
   private readonly accessLog: AccessLog;
   private readonly requests: RequestMetrics;
+  private readonly failures: FailureReports;
   private readonly pages: ErrorPages;
   private readonly store: Store;
   private readonly shared: SharedRecords;
@@ -102,7 +105,12 @@ export class Worker implements WorkerTasks {
       epochMs: systemClock.epochMs,
       onProblem: (message) => log.error(message),
     });
-    this.requests = new RequestMetrics(this.accessLog, config.metrics.port === null ? 0 : config.metrics.hostsMax);
+    this.failures = failureReports(store, start.instance, log);
+    const next: ProxyObserver = {
+      exchangeEnded: (exchange) => this.accessLog.exchangeEnded(exchange),
+      backendFailed: ({ url }, pattern, reason) => this.failures.failed(pattern, url, reason),
+    };
+    this.requests = new RequestMetrics(next, config.metrics.port === null ? 0 : config.metrics.hostsMax);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
     this.shared = sharedRecords(link);
@@ -196,6 +204,7 @@ export class Worker implements WorkerTasks {
     if (this.accessLog.dropped > 0) this.log.warn('access log lines were dropped', { lines: this.accessLog.dropped });
     this.pages.close();
     this.watch.close();
+    this.failures.close();
     this.revision?.close();
     this.routes.close();
     this.shared.close();
@@ -272,6 +281,16 @@ function reportMarks(log: Log, link: WorkerLink): (pattern: string, url: string,
     marks.report('a backend is marked dead', fields, url);
     link.marked({ pattern, url, untilMs, sinceMs, reason });
   };
+}
+
+/** A store that cannot be reached, or that only lets itself be read, has its line in the log from elsewhere. */
+function failureReports(store: Store, instance: string, log: Log): FailureReports {
+  const problems = new RateLimitedLog(log.debug, systemClock);
+  return new FailureReports({
+    ...{ failures: store.failures, instance, clock: systemClock },
+    onError: (error) =>
+      problems.report('failures of backends cannot be written to the store', { error: error as Error }),
+  });
 }
 
 /** The connections that this process can have; warns if that is less than the configuration asks for. */

@@ -77,6 +77,29 @@ describe('a proxy on its embedded store', () => {
     });
   });
 
+  it('explain shows what fails on a backend that is not marked: when, what and how often', async () => {
+    const bad = await HttpBackend.start('bad', (request, response) => {
+      response.writeHead(request.url === '/unavailable' ? 501 : 500).end();
+    });
+    await home.route('set', 'a.example', bad.url);
+    const { port } = await home.serve();
+    for (let count = 0; count < 3; count++) assert.equal((await ask(port, 'a.example')).status, 500);
+    assert.equal((await ask(port, 'a.example', { path: '/unavailable' })).status, 501);
+    let stdout = '';
+    await until('the failures in the store', async () => {
+      ({ stdout } = await home.run('explain', 'a.example'));
+      return stdout.includes('failed 4 times');
+    });
+    assert.match(stdout, /weight 1 {2}up\n +failed 4 times since \S+, the last time \d+ s ago: status 501, at \S+$/m);
+    await bad.stop();
+    assert.equal((await ask(port, 'a.example')).status, 502);
+    await until('the last failure in the store', async () => {
+      ({ stdout } = await home.run('explain', 'a.example'));
+      return /failed 5 times.*BACKEND_CONNECT_REFUSED/.test(stdout);
+    });
+    assert.match(stdout, /BACKEND_CONNECT_REFUSED, at \S+$/m);
+  });
+
   it('keeps its routes, and serves again after kill -9', async () => {
     const first = await home.serve();
     await home.route('set', 'a.example', one.url);

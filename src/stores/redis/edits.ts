@@ -13,6 +13,8 @@ export interface RedisEdit<Result> {
   /** If another program changes one of these keys between reading and writing, the edit starts over. */
   readonly keys: readonly string[];
   readonly reads: readonly RedisCommand[];
+  /** Whether the edit raises the revision. Default true. */
+  readonly isCounted?: boolean;
   /** @param replies those of `reads`; the only possible error in them is a wrong type. */
   decide(replies: readonly unknown[]): { readonly commands: readonly RedisCommand[]; readonly result: Result };
 }

@@ -34,6 +34,11 @@ export class RedisKeys {
     return `${this.prefix}hipache:instance:${id}`;
   }
 
+  /** The last failures of the backends of a route. */
+  failed(pattern: string): string {
+    return `${this.prefix}hipache:failed:${pattern}`;
+  }
+
   of(record: RedisRecord, pattern: string): string {
     return `${this.prefix}${record}:${pattern}`;
   }

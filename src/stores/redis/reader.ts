@@ -4,10 +4,12 @@ import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
 import { backendsMax } from '../../routing/record.ts';
 import type { StoredCertificate, StoredRoute } from '../contract.ts';
+import type { FailuresByUrl } from '../failures.ts';
 import { identitiesOf } from '../record-edit.ts';
 import type { RedisCommand, RedisConnection } from './connection.ts';
 import type { DeadSets } from './dead-sets.ts';
 import { isWrongType, redisError } from './errors.ts';
+import { recentFailures } from './failed-hash.ts';
 import type { RedisKeys, RedisRecord } from './keys.ts';
 import { markOfDeadSet, parseMarks } from './marks.ts';
 
@@ -96,6 +98,11 @@ export class RedisReader {
       if (certificate === null) return broken(`the key ${name} has no field "certificate"`);
       return key === null ? broken(`the key ${name} has no field "key"`) : { certificate, key };
     });
+  }
+
+  async readFailures(pattern: string): Promise<FailuresByUrl> {
+    const [hash] = await this.send([['HGETALL', this.keys.failed(pattern)]]);
+    return recentFailures(hash, Date.now());
   }
 
   /** The current records of the patterns that follow `after`. */

@@ -6,6 +6,7 @@ import type { DownMark } from '../../routing/backend.ts';
 import type {
   CertificateCollection,
   ChangeListener,
+  FailureCollection,
   InstanceCollection,
   MarkCollection,
   RouteCollection,
@@ -27,6 +28,7 @@ import {
 } from './edits.ts';
 import { parseRedisUrls, type RedisEndpoints } from './endpoint.ts';
 import { errorSummary, isStarting } from './errors.ts';
+import { addFailuresEdit } from './failed-hash.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
 import { whyUnchanged } from './tracking-table.ts';
@@ -88,6 +90,10 @@ class RedisStore implements Store {
     write: (pattern, pair) => this.write(writeCertificateEdit(this.keys, pattern, pair)),
     remove: (pattern) => this.write(removeCertificateEdit(this.keys, pattern)),
     list: (after, limit) => this.reader.listCertificates(after, limit),
+  };
+  readonly failures: FailureCollection = {
+    add: (pattern, failures) => this.write(addFailuresEdit(this.keys, pattern, failures, Date.now())),
+    read: (pattern) => this.reader.readFailures(pattern),
   };
   readonly instances: InstanceCollection = {
     revision: async () => Number(await this.reader.get(this.keys.revision)) || 0,

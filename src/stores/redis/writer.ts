@@ -47,12 +47,7 @@ export class RedisWriter {
 
   /** Sends commands in one transaction and does not raise the revision. @throws HipacheError. */
   writeUncounted(commands: readonly RedisCommand[]): Promise<void> {
-    return this.inTurn(async () => {
-      const replies = await this.send(await this.connect(), [['MULTI'], ...commands, ['EXEC']]);
-      const executed = replies.at(-1);
-      const failed = Array.isArray(executed) ? executed.find((reply) => reply instanceof Error) : undefined;
-      if (failed !== undefined) throw redisError(failed, this.endpoint.name);
-    });
+    return this.inTurn(async () => void (await this.execute(await this.connect(), commands, false)));
   }
 
   /** Pending edits fail. */
@@ -81,23 +76,28 @@ export class RedisWriter {
         await this.send(connection, [['UNWATCH']]);
         return { result, revision: null };
       }
-      const revision = await this.commit(connection, commands);
-      if (revision !== null) return { result, revision };
+      const executed = await this.execute(connection, commands, edit.isCounted ?? true);
+      if (executed !== null) return { result, revision: executed.revision };
       if (starts > startsWithoutPause) await delay(Math.random() * pauseMaxMs);
     }
     throw this.error('STORE_BUSY', `other programs changed the same record ${startsMax} times during the edit`);
   }
 
-  /** @returns the revision; null if another program was faster. */
-  private async commit(connection: RedisConnection, commands: readonly RedisCommand[]): Promise<number | null> {
-    const raise = ['INCR', this.revisionKey];
-    const replies = await this.send(connection, [['MULTI'], ...commands, raise, ['EXEC']]);
+  /** @returns the new revision, if the commands are counted; null if another program was faster. */
+  private async execute(
+    connection: RedisConnection,
+    commands: readonly RedisCommand[],
+    isCounted: boolean,
+  ): Promise<{ readonly revision: number | null } | null> {
+    const raise = isCounted ? [['INCR', this.revisionKey]] : [];
+    const replies = await this.send(connection, [['MULTI'], ...commands, ...raise, ['EXEC']]);
     const executed = replies.at(-1);
     if (!Array.isArray(executed)) return null;
-    const failed = executed.slice(0, -1).find((reply) => reply instanceof Error);
+    const failed = executed.slice(0, commands.length).find((reply) => reply instanceof Error);
     if (failed !== undefined) throw redisError(failed, this.endpoint.name);
+    if (!isCounted) return { revision: null };
     const revision: unknown = executed.at(-1);
-    return isNoCounter(revision) ? this.resetRevision(connection) : Number(revision);
+    return { revision: isNoCounter(revision) ? await this.resetRevision(connection) : Number(revision) };
   }
 
   /** The change has been made all the same: Redis does not undo the other commands of a transaction. */

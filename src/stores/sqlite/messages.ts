@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import type { CertificatePair } from '../contract.ts';
 import type { Changes } from './changes.ts';
+import type { FailureRows } from './failed-table.ts';
 import type { RouteRow, Write } from './tables.ts';
 
 /** The settings that the thread starts with. */
@@ -15,6 +16,7 @@ export type ThreadRequest =
   | { readonly kind: 'readRoutes'; readonly patterns: readonly string[] }
   | { readonly kind: 'listRoutes'; readonly after: string; readonly limit: number }
   | { readonly kind: 'readCertificates'; readonly patterns: readonly string[] }
+  | { readonly kind: 'readFailures'; readonly pattern: string }
   | { readonly kind: 'listCertificates'; readonly after: string; readonly limit: number }
   | { readonly kind: 'watch' }
   | { readonly kind: 'close' }
@@ -33,6 +35,7 @@ export type ThreadReply =
   | { readonly kind: 'routes'; readonly rows: readonly (RouteRow | null)[] }
   | { readonly kind: 'list'; readonly rows: readonly { pattern: string; record: string }[] }
   | { readonly kind: 'certificates'; readonly rows: readonly (CertificatePair | null)[] }
+  | { readonly kind: 'failures'; readonly rows: FailureRows }
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
   | { readonly kind: 'done'; readonly removed: readonly string[] | null }
   | { readonly kind: 'error'; readonly error: ErrorMessage };

@@ -5,6 +5,7 @@ import type { DownMark } from '../../routing/backend.ts';
 import type {
   CertificateCollection,
   ChangeListener,
+  FailureCollection,
   MarkCollection,
   RouteCollection,
   Store,
@@ -100,6 +101,13 @@ class SqliteStore implements Store {
     list: async (after, limit) => {
       const reply = await this.ask({ kind: 'listCertificates', after, limit });
       return reply.kind === 'patterns' ? reply.patterns : [];
+    },
+  };
+  readonly failures: FailureCollection = {
+    add: (pattern, failures) => this.done({ kind: 'addFailures', pattern, failures }),
+    read: async (pattern) => {
+      const reply = await this.ask({ kind: 'readFailures', pattern });
+      return new Map(reply.kind === 'failures' ? reply.rows : []);
     },
   };
   readonly instances = null;

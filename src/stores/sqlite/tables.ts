@@ -1,7 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { DownMark } from '../../routing/backend.ts';
 import type { CertificatePair } from '../contract.ts';
+import type { FailuresByUrl } from '../failures.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
+import { type FailureRows, readFailures, writeFailures } from './failed-table.ts';
 import { hasCertificates, storeIdPrefix } from './schema.ts';
 
 /** A dead mark, in the form in which threads exchange it. */
@@ -25,6 +27,7 @@ export type Write =
   | { readonly kind: 'removeFromRoute'; readonly pattern: string; readonly urls: readonly string[] }
   | { readonly kind: 'writeMark'; readonly pattern: string; readonly url: string; readonly mark: DownMark }
   | { readonly kind: 'removeMark'; readonly pattern: string; readonly url: string }
+  | { readonly kind: 'addFailures'; readonly pattern: string; readonly failures: FailuresByUrl }
   | { readonly kind: 'writeCertificate'; readonly pattern: string; readonly pair: CertificatePair }
   | { readonly kind: 'removeCertificate'; readonly pattern: string };
 
@@ -80,12 +83,16 @@ export class SqliteTables {
     return statement.all(after, limit).map(({ pattern }) => String(pattern));
   }
 
+  readFailures(pattern: string, nowMs: number): FailureRows {
+    return readFailures((sql) => this.statement(sql), pattern, nowMs);
+  }
+
   /** Makes the changes in one transaction: all of them or, if it throws, none. @returns the result of each. */
   write(writes: readonly Write[], nowMs: number): (readonly string[] | null)[] {
     this.database.exec('BEGIN IMMEDIATE');
     try {
       this.statement(noteCount).run();
-      const results = writes.map((write) => this.apply(write));
+      const results = writes.map((write) => this.apply(write, nowMs));
       this.trim(nowMs);
       this.database.exec('COMMIT');
       return results;
@@ -96,7 +103,7 @@ export class SqliteTables {
     }
   }
 
-  private apply(write: Write): readonly string[] | null {
+  private apply(write: Write, nowMs: number): readonly string[] | null {
     const { pattern } = write;
     switch (write.kind) {
       case 'setRoute':
@@ -112,6 +119,9 @@ export class SqliteTables {
         return null;
       case 'removeMark':
         this.statement('DELETE FROM down WHERE pattern = ? AND url = ?').run(pattern, write.url);
+        return null;
+      case 'addFailures':
+        writeFailures((sql) => this.statement(sql), pattern, write.failures, nowMs);
         return null;
       case 'writeCertificate':
         this.writeCertificate(pattern, write.pair);

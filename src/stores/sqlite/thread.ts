@@ -107,6 +107,9 @@ function onRequest(id: number, request: ThreadRequest): void {
     case 'listCertificates':
       reply(id, { kind: 'patterns', patterns: database.reader.listCertificates(request.after, request.limit) });
       return;
+    case 'readFailures':
+      reply(id, { kind: 'failures', rows: database.reader.readFailures(request.pattern, Date.now()) });
+      return;
     case 'watch':
       database.changes.start();
       wasEmpty = database.changes.count() === 0;
@@ -119,6 +122,7 @@ function onRequest(id: number, request: ThreadRequest): void {
       return;
     case 'writeMark':
     case 'removeMark':
+    case 'addFailures':
       enqueue(marks, id, request);
       return;
     default:
