@@ -248,6 +248,31 @@ describe('a fleet of two instances with two workers each, on one Redis', () => {
     assert.deepEqual(probes, []);
   });
 
+  it('keeps away from a backend that dies until a running checker has decided, although its route is read again', async (t) => {
+    await server.cli('set', 'hchecker_ping', String(Math.floor(Date.now() / 1000) + 20));
+    for (const { proxy } of instances) {
+      await until('the checker to be noticed', () => proxy.output.split('an external checker runs').length - 1 >= 2);
+    }
+    const { url, state } = await flaky(t);
+    await server.cli('rpush', 'frontend:a.example', 'app', one.url, url);
+    await untilAll('a.example', 'one');
+    const post = { method: 'POST', body: 'x', headers: { 'Content-Type': 'text/plain' } };
+    const statuses: number[] = [];
+    for (let round = 0; round < 31; round++) {
+      // Workers read the route again: whatever another program changes about the key is reported.
+      await server.cli('expire', 'frontend:a.example', String(600 + round));
+      for (const { proxy } of instances) {
+        for (let count = 0; count < 2; count++) statuses.push((await ask(proxy.port, 'a.example', post)).status);
+      }
+    }
+    // A POST is not sent again, so each of the four workers may fail once before it knows.
+    const failed = statuses.filter((status) => status !== 200).length;
+    assert.equal(statuses.length, 124);
+    assert.ok(failed <= 4, `${failed} of 124 failed`);
+    assert.equal(await server.cli('exists', 'down:a.example', 'dead:a.example'), '0');
+    state.down = false;
+  });
+
   describe('with certificates in the store', () => {
     let authority: Authority;
 
