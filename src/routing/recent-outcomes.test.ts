@@ -53,3 +53,24 @@ test('after a long silence counting starts again', () => {
   recent.count(1_000_000, 'a', true);
   assert.equal(recent.isFailing(rule), false);
 });
+
+test('addresses of one IPv6 network are one client, mapped IPv4 addresses are not', () => {
+  const pairs: readonly (readonly [client: string, other: string, isSame: boolean])[] = [
+    ['2001:db8:1:2::1', '2001:db8:1:2:aaaa:bbbb:cccc:dddd', true],
+    ['2001:db8:1:2::1', '2001:db8:1:3::1', false],
+    ['2001:db8::1', '2001:db8:0:0:1::', true],
+    ['2001:db8::1', '2001:db8:1::1', false],
+    ['::1', '::2', true],
+    ['::1', '1::1', false],
+    ['::ffff:10.0.0.1', '::ffff:10.0.0.2', false],
+    ['::ffff:10.0.0.1', '2001:db8::1', false],
+    ['10.0.0.1', '10.0.0.2', false],
+  ];
+  for (const [client, other, isSame] of pairs) {
+    // All failures are of one client: of the only one, or of one of several.
+    assert.equal(outcomes(20, 20, { client, other }).isFailing(rule), isSame, `${client} ${other}`);
+    const recent = outcomes(10, 0, { client });
+    recent.count(105_000, other, false);
+    assert.equal(recent.isFailing(rule), isSame, `${client} ${other} later`);
+  }
+});
