@@ -84,9 +84,14 @@ const kinds = {
     'request target too long',
     'The target of the request exceeds `limits.targetBytesMax`.',
   ),
-  REQUEST_VERSION: client(505, 'HTTP version not supported', 'The HTTP version of the request is neither 1.0 nor 1.1.'),
+  REQUEST_VERSION: client(505, 'HTTP version not supported', 'The major HTTP version of the request is not 1.'),
   REQUEST_METHOD: client(405, 'method not allowed', 'The method of the request is CONNECT, which is not served.'),
   REQUEST_EXPECTATION: client(417, 'expectation failed', 'The request expects something other than `100-continue`.'),
+  REQUEST_TRANSFER_CODING: client(
+    501,
+    'transfer coding not supported',
+    'The body of the request has a transfer coding besides `chunked`.',
+  ),
   REQUEST_UPGRADE: client(
     426,
     'WebSocket version not supported',
@@ -94,7 +99,11 @@ const kinds = {
   ),
   REQUEST_TIMEOUT: client(408, 'request timed out', 'The client stopped sending the head or the body of its request.'),
   CLIENT_GONE: client(null, '', 'The client closed its connection, or stopped reading.'),
-  HOST_MISSING: client(400, 'no host header', 'The request names no host.'),
+  HOST_MISSING: client(
+    400,
+    'no host header',
+    'The request names no host, and there is no frontend `*`; or it is HTTP/1.1 without a Host field.',
+  ),
   ROUTE_NOT_FOUND: client(400, 'frontend not found', 'No frontend matches the host.'),
 
   BACKEND_NONE: backend(502, 'Cannot find a valid backend', 'The frontend has no backend that can be used.'),

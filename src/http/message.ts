@@ -75,11 +75,24 @@ export function isConnectionScheme(value: string): boolean {
   return /(?:^|,)[ \t]*(?:ntlm|negotiate)(?:[ \t,]|$)/i.test(value);
 }
 
+/**
+ * The elements of a list, in lower case and without the blanks around them (RFC 9110 section 5.6.1). Empty ones are left
+ * out. Only SP and HTAB are blanks: `trim` would take other characters for blanks too.
+ */
+export function listElements(value: string): string[] {
+  const elements: string[] = [];
+  for (const part of value.toLowerCase().split(',')) {
+    const element = part.replace(/^[ \t]+|[ \t]+$/g, '');
+    if (element !== '') elements.push(element);
+  }
+  return elements;
+}
+
 /** Whether an `Upgrade` field names a protocol, in any case. @param protocol in lower case. */
 export function namesProtocol(view: FieldView, protocol: string): boolean {
   for (let field = 0; field < view.fieldCount; field++) {
     if (view.fieldNumber(field) !== Field.UPGRADE) continue;
-    for (const token of view.fieldValue(field).split(',')) if (token.trim().toLowerCase() === protocol) return true;
+    if (listElements(view.fieldValue(field)).includes(protocol)) return true;
   }
   return false;
 }

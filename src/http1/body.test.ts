@@ -94,9 +94,12 @@ test('a body leaves nothing behind for the next one', () => {
 describe('chunks are refused', () => {
   const cases: Record<string, string> = {
     '': 'chunk size',
-    '5 ': 'chunk size',
+    '5 \r': 'chunk size',
     x: 'chunk size',
-    '00000000000005': 'chunk size',
+    '20000000000000': 'chunk size',
+    '5 x': 'chunk size',
+    [`${'0'.repeat(17_000)}1`]: 'chunk size',
+    [`5${' '.repeat(17_000)};`]: 'chunk size',
     '5\n': 'chunk size',
     '5;\n': 'chunk extension',
     '5;\0': 'chunk extension',

@@ -1,4 +1,4 @@
-import { CR, classOf, hexValue, LF, SEMICOLON, VALUE } from '../http/bytes.ts';
+import { CR, classOf, HTAB, hexValue, LF, SEMICOLON, SP, VALUE } from '../http/bytes.ts';
 import { Framing, type HeadLimits } from './head.ts';
 import { TrailerSection } from './trailers.ts';
 
@@ -9,6 +9,7 @@ export interface BodySink {
 
 const SIZE_FIRST = 0;
 const SIZE = 1;
+const SIZE_BLANKS = 8;
 const EXTENSION = 2;
 const SIZE_LINE_FEED = 3;
 const DATA = 4;
@@ -16,10 +17,11 @@ const DATA_CR = 5;
 const DATA_LF = 6;
 const TRAILERS = 7;
 
-/** Hexadecimal digits of a chunk size: 13 stay within the safe integers. */
+/** Hexadecimal digits of a chunk size, without leading zeros: 13 stay within the safe integers. */
 const sizeDigitsMax = 13;
 /**
- * Limit for the extensions of chunks, which are read and dropped (RFC 9112 section 7.1.1 asks for a limit). Each chunk
+ * Limit for leading zeros, blanks and extensions of chunk sizes, which are read and dropped (RFC 9112 section 7.1.1 asks
+ * for a limit). Each chunk
  * reduces the count by the allowance below and by two per byte of its data, so that an endless body can continue.
  */
 const extensionBytesMax = 16 * 1024;
@@ -48,10 +50,15 @@ export class BodyReader {
   private trailerLimits: HeadLimits | null = null;
   private trailerBytes: Buffer | null = null;
   private readonly trailerBytesMax: number;
+  private readonly mayEndWithBlanks: boolean;
 
-  /** @param trailerBytesMax largest trailer section, in bytes. */
-  constructor(trailerBytesMax: number) {
+  /**
+   * @param trailerBytesMax largest trailer section, in bytes.
+   * @param mayEndWithBlanks whether blanks may follow the size of a chunk, as some servers write them.
+   */
+  constructor(trailerBytesMax: number, mayEndWithBlanks = false) {
     this.trailerBytesMax = trailerBytesMax;
+    this.mayEndWithBlanks = mayEndWithBlanks;
   }
 
   start(framing: Framing, contentLength: number): void {
@@ -104,11 +111,27 @@ export class BodyReader {
           const byte = bytes[at] as number;
           const digit = hexValue[byte] as number;
           if (digit !== 255) {
-            if (++this.digits > sizeDigitsMax) return this.refuse('chunk size', at);
+            if (this.remaining === 0) {
+              if (++this.extensionBytes > extensionBytesMax) return this.refuse('chunk size', at);
+            } else if (++this.digits > sizeDigitsMax) {
+              return this.refuse('chunk size', at);
+            }
             this.remaining = this.remaining * 16 + digit;
           } else if (byte === CR) this.state = SIZE_LINE_FEED;
           else if (byte === SEMICOLON) this.state = EXTENSION;
+          else if (byte === SP || byte === HTAB) this.state = SIZE_BLANKS;
           else return this.refuse('chunk size', at);
+          at++;
+          break;
+        }
+        case SIZE_BLANKS: {
+          // Before an extension (RFC 9112 section 7.1.1). Servers that pad sizes with blanks do it without one.
+          const byte = bytes[at] as number;
+          if (byte === SEMICOLON) this.state = EXTENSION;
+          else if (byte === CR && this.mayEndWithBlanks) this.state = SIZE_LINE_FEED;
+          else if ((byte !== SP && byte !== HTAB) || ++this.extensionBytes > extensionBytesMax) {
+            return this.refuse('chunk size', at);
+          }
           at++;
           break;
         }

@@ -6,6 +6,7 @@ import { RequestHead } from './request-head.ts';
 
 /**
  * The head of a request to an HTTP/1.1 backend.
+ * @param edits include a Host if the request has no authority.
  * @param backendKeepAlive whether to ask the backend to keep the connection.
  */
 export function requestHeadText(request: RequestView, edits: FieldEdits, backendKeepAlive: boolean): string {
@@ -35,7 +36,7 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
   for (let field = 0; field < fieldCount; field++) {
     const number = head.fieldNumber(field);
     if (number === Field.OTHER && nominated === null) continue;
-    if (number === Field.HOST) {
+    if (number === Field.HOST && head.authority !== null) {
       hasHost = true;
       continue;
     }
@@ -47,7 +48,7 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
   }
   const fieldsEnd = text.length - 2;
   if (fieldsEnd > runStart) out += text.slice(runStart, fieldsEnd);
-  if (!hasHost) out += `Host: ${head.authority}\r\n`;
+  if (!hasHost && head.authority !== null) out += `Host: ${head.authority}\r\n`;
   out += edits.text;
   if (head.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
   if (head.takesTrailers) {
@@ -57,7 +58,9 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
 }
 
 function isDropped(head: RequestHead, field: number, number: number, dropped: number): boolean {
-  if (isHopByHop(number) || number === Field.ALIAS || ((dropped >>> number) & 1) !== 0) return true;
+  // One that names no host: `edits` have another.
+  if (number === Field.HOST || isHopByHop(number) || number === Field.ALIAS || ((dropped >>> number) & 1) !== 0)
+    return true;
   // HTTP/1.0 does not know Expect (RFC 9110 section 10.1.1).
   if (number === Field.EXPECT) return !head.expectContinue;
   if (head.nominated === null || number === Field.CONTENT_LENGTH || number === Field.TRANSFER_ENCODING) return false;
@@ -69,7 +72,8 @@ function isDropped(head: RequestHead, field: number, number: number, dropped: nu
 /** From any other protocol. */
 function writeRequestHead(request: RequestView, { dropped, text }: FieldEdits, backendKeepAlive: boolean): string {
   invariant(request.protocol === null, 'only HTTP/1 asks to switch protocols in a way that can be copied');
-  let out = `${request.method} ${request.path} HTTP/1.1\r\nHost: ${request.authority ?? ''}\r\n`;
+  let out = `${request.method} ${request.path} HTTP/1.1\r\n`;
+  if (request.authority !== null) out += `Host: ${request.authority}\r\n`;
   for (let field = 0; field < request.fieldCount; field++) {
     const number = request.fieldNumber(field);
     if (number === Field.HOST || number === Field.ALIAS || number === Field.TRANSFER_ENCODING) continue;

@@ -1,6 +1,6 @@
 import { COLON, CR, classOf, HTAB, LF, SP, TOKEN, VALUE } from '../http/bytes.ts';
 import { fieldNumberOf } from '../http/field-names.ts';
-import type { FieldView } from '../http/message.ts';
+import { type FieldView, listElements } from '../http/message.ts';
 
 /** Limits of one head, all inclusive. */
 export interface HeadLimits {
@@ -247,15 +247,16 @@ export type Framing = (typeof Framing)[keyof typeof Framing];
  * without its tolerance for lists).
  */
 export function parseContentLength(value: string): number {
-  const length = value.length;
-  if (length === 0 || length > 16) return -1;
+  const { length } = value;
+  if (length === 0) return -1;
   let number = 0;
   for (let at = 0; at < length; at++) {
     const digit = value.charCodeAt(at) - 48;
     if (digit < 0 || digit > 9) return -1;
     number = number * 10 + digit;
+    if (number > Number.MAX_SAFE_INTEGER) return -1;
   }
-  return number <= Number.MAX_SAFE_INTEGER ? number : -1;
+  return number;
 }
 
 /** The content of a head's Connection fields. */
@@ -272,8 +273,25 @@ export function isChunked(value: string): boolean {
 }
 
 /**
- * Reads one `Connection` value into `options`. @returns false if it is not a list of tokens, or nominates a framing
- * field, which must never be removed (CVE-2026-26365).
+ * Whether the codings, other than `chunked` alone, are a valid list that ends with `chunked` (RFC 9112 section 6.1), so
+ * that only the support for another coding is missing. @param value of all Transfer-Encoding fields, joined.
+ */
+export function areCodingsValid(value: string): boolean {
+  const codings = listElements(value);
+  const isFramed = codings.pop() === 'chunked';
+  return (
+    isFramed && codings.every((coding) => coding !== 'chunked' && isCoding(coding)) && !/^,|,[ \t]*(,|$)/.test(value)
+  );
+}
+
+/** A transfer coding, with parameters that are tokens. */
+function isCoding(text: string): boolean {
+  return /^[!#$%&'*+\-.^_`|~0-9a-z]+(?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9a-z]+=[!#$%&'*+\-.^_`|~0-9a-z]+)*$/.test(text);
+}
+
+/**
+ * Reads one `Connection` value into `options`. Elements that are not tokens, such as `timeout=5`, are ignored.
+ * @returns false if it nominates a framing field, which must never be removed (CVE-2026-26365).
  */
 export function readConnectionOptions(value: string, options: ConnectionOptions): boolean {
   if (value === 'keep-alive' || value === 'Keep-Alive') {
@@ -284,10 +302,8 @@ export function readConnectionOptions(value: string, options: ConnectionOptions)
     options.close = true;
     return true;
   }
-  for (const part of value.split(',')) {
-    const token = part.replace(/^[ \t]+|[ \t]+$/g, '').toLowerCase();
-    if (token === '') continue;
-    if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(token)) return false;
+  for (const token of listElements(value)) {
+    if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(token)) continue;
     if (token === 'close') options.close = true;
     else if (token === 'keep-alive') options.keepAlive = true;
     else if (token === 'transfer-encoding' || token === 'content-length') return false;

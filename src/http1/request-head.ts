@@ -1,8 +1,16 @@
 import type { ErrorCode } from '../base/errors.ts';
 import { CR, classOf, LF, SP, TARGET, TOKEN } from '../http/bytes.ts';
 import { Field } from '../http/field-names.ts';
-import { type HttpVersion, isConnectionScheme, namesProtocol, type RequestView } from '../http/message.ts';
 import {
+  type HttpVersion,
+  isConnectionScheme,
+  joinedValues,
+  listElements,
+  namesProtocol,
+  type RequestView,
+} from '../http/message.ts';
+import {
+  areCodingsValid,
   type ConnectionOptions,
   Framing,
   Head,
@@ -26,11 +34,11 @@ export class RequestHead extends Head implements RequestView {
   method = '';
   /** As the client sent it: origin-form, absolute-form or `*`. */
   target = '';
-  /** 0 or 1. */
+  /** 0 or 1. A higher minor version counts as 1 (RFC 9110 section 2.5). */
   versionMinor = 1;
   /** The target for the backend: `target` in origin-form, or `*`. */
   path = '';
-  /** The effective authority: the Host field's, checked against an absolute-form target; null if there is none. */
+  /** The effective authority: the Host field's, checked against an absolute-form target; null if none is named. */
   authority: string | null = null;
   /** Whether the start line can be copied unchanged. */
   plainStartLine = true;
@@ -53,6 +61,8 @@ export class RequestHead extends Head implements RequestView {
   /** The code for a refused head. */
   refusalCode: ErrorCode = 'REQUEST_INVALID';
 
+  /** As the client sent it. */
+  private minorSent = 1;
   private part = METHOD;
   private skipped = 0;
   private methodEnd = 0;
@@ -78,6 +88,7 @@ export class RequestHead extends Head implements RequestView {
     this.debugField = -1;
     this.acceptField = -1;
     this.refusalCode = 'REQUEST_INVALID';
+    this.minorSent = 1;
     this.part = METHOD;
     this.skipped = 0;
   }
@@ -198,11 +209,12 @@ export class RequestHead extends Head implements RequestView {
     if (!isHttp || bytes[at + 6] !== 46 || major < 0 || major > 9 || minor < 0 || minor > 9) {
       return this.refuseStartLine('request line');
     }
-    if (major !== 1 || minor > 1) {
+    if (major !== 1) {
       this.refusalCode = 'REQUEST_VERSION';
       return this.refuseStartLine('version');
     }
-    this.versionMinor = minor;
+    this.minorSent = minor;
+    this.versionMinor = minor === 0 ? 0 : 1;
     return true;
   }
 
@@ -224,7 +236,8 @@ export class RequestHead extends Head implements RequestView {
           break;
         case Field.HOST:
           hosts++;
-          this.authority = this.fieldValue(field);
+          // Empty if the URI has no authority (RFC 9112 section 3.2).
+          this.authority = this.fieldValue(field) || null;
           break;
         case Field.CONTENT_LENGTH:
           lengths++;
@@ -233,7 +246,7 @@ export class RequestHead extends Head implements RequestView {
           break;
         case Field.TRANSFER_ENCODING:
           codings++;
-          if (!isChunked(this.fieldValue(field))) return this.refuseMeaning('transfer encoding');
+          if (!isChunked(this.fieldValue(field))) return this.refuseCodings();
           break;
         case Field.CONNECTION:
           options ??= { close: false, keepAlive: false, nominated: null };
@@ -243,11 +256,7 @@ export class RequestHead extends Head implements RequestView {
           if (/(^|,)[ \t]*trailers[ \t]*(,|;|$)/i.test(this.fieldValue(field))) this.takesTrailers = true;
           break;
         case Field.EXPECT:
-          if (this.fieldValue(field).toLowerCase() !== '100-continue') {
-            this.refusalCode = 'REQUEST_EXPECTATION';
-            return this.refuseMeaning('expectation');
-          }
-          this.expectContinue = this.versionMinor === 1;
+          if (!this.readExpectations(this.fieldValue(field))) return false;
           break;
         case Field.FRAMING_ALIAS:
           return this.refuseMeaning('alias of a framing field');
@@ -278,6 +287,25 @@ export class RequestHead extends Head implements RequestView {
       if (namesProtocol(this, 'websocket')) this.protocol = 'websocket';
     }
     return this.readFraming(lengths, codings);
+  }
+
+  /** A coding that is valid and not supported is another error than one that cannot frame a body. */
+  private refuseCodings(): false {
+    if (areCodingsValid(joinedValues(this, Field.TRANSFER_ENCODING) ?? ''))
+      this.refusalCode = 'REQUEST_TRANSFER_CODING';
+    return this.refuseMeaning('transfer encoding');
+  }
+
+  /** Any other expectation is refused (RFC 9110 section 10.1.1): backends disagree about unknown ones. */
+  private readExpectations(value: string): boolean {
+    for (const expectation of listElements(value)) {
+      if (expectation !== '100-continue') {
+        this.refusalCode = 'REQUEST_EXPECTATION';
+        return this.refuseMeaning('expectation');
+      }
+      this.expectContinue = this.versionMinor === 1;
+    }
+    return true;
   }
 
   private readConnection(options: ConnectionOptions | null): void {
@@ -311,7 +339,7 @@ export class RequestHead extends Head implements RequestView {
     }
     if (target.charCodeAt(0) === 47) {
       this.path = target;
-      this.plainStartLine = this.versionMinor === 1;
+      this.plainStartLine = this.minorSent === 1;
       return true;
     }
     this.plainStartLine = false;
@@ -324,17 +352,19 @@ export class RequestHead extends Head implements RequestView {
   }
 
   private readAbsoluteTarget(): boolean {
-    const match = /^https?:\/\/([^/?@]+)([/?].*)?$/i.exec(this.target);
+    const match = /^(https?|wss?):\/\/([^/?@]+)([/?].*)?$/i.exec(this.target);
     if (match === null) return this.refuseMeaning('target');
-    const authority = match[1] as string;
+    const scheme = (match[1] as string).toLowerCase();
+    const authority = match[2] as string;
+    if (scheme.startsWith('w') && this.protocol === null) return this.refuseMeaning('target');
     // RFC 9112 section 3.2: HTTP/1.1 requires Host, whatever the target.
     if (this.versionMinor === 1 && this.authority === null) return this.refuseMeaning('no host');
     // RFC 9112 section 3.2.2 prefers the target. A different Host is refused, because backends may disagree about it.
-    if (this.authority !== null && this.authority.toLowerCase() !== authority.toLowerCase()) {
+    if (this.authority !== null && !areEqual(this.authority, authority, scheme)) {
       return this.refuseMeaning('target and host differ');
     }
     this.authority = authority;
-    const rest = match[2];
+    const rest = match[3];
     if (rest === undefined) this.path = this.method === 'OPTIONS' ? '*' : '/';
     else this.path = rest.startsWith('?') ? `/${rest}` : rest;
     return true;
@@ -344,4 +374,17 @@ export class RequestHead extends Head implements RequestView {
     this.refuse(why);
     return false;
   }
+}
+
+/** Whether two authorities are the same in a URI of this scheme (RFC 9110 section 4.2.3). */
+function areEqual(a: string, b: string, scheme: string): boolean {
+  if (a === b) return true;
+  const port = scheme === 'https' || scheme === 'wss' ? ':443' : ':80';
+  return withoutPort(a.toLowerCase(), port) === withoutPort(b.toLowerCase(), port);
+}
+
+/** Without an empty port, or the default one. */
+function withoutPort(authority: string, port: string): string {
+  if (authority.endsWith(':')) return authority.slice(0, -1);
+  return authority.endsWith(port) ? authority.slice(0, -port.length) : authority;
 }

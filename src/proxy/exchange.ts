@@ -1,8 +1,9 @@
 import { type ErrorCode, errorKind } from '../base/errors.ts';
+import { hostPort } from '../base/host-port.ts';
 import { invariant } from '../base/invariant.ts';
-import type { FieldLines } from '../http/field-lines.ts';
+import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import { Field } from '../http/field-names.ts';
-import type { HttpVersion, RequestView, ResponseView } from '../http/message.ts';
+import { type HttpVersion, hasField, type RequestView, type ResponseView } from '../http/message.ts';
 import { isIdempotent } from '../http/methods.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
@@ -23,6 +24,8 @@ import type { BoundStream, RequestSink, ServerStream, TunnelEndpoint } from './s
 
 /** Bytes of a request body that must have come before a backend is asked, if it is that long. */
 const firstBlockBytes = 16 * 1024;
+/** The route of requests that name no host, such as HTTP/1.0 health checks of a load balancer. */
+const anyHost = '*';
 
 /**
  * One request and its response: finds the frontend, attempts its backends in turn as long as that is safe, passes the
@@ -139,7 +142,7 @@ export class Exchange implements RequestSink, EndedExchange {
   onStream(stream: BackendStream, attempt: Attempt): void {
     const { context, replayBuffer, request } = this;
     this.sentMs = context.clock.monotonicMs();
-    stream.start(attempt, request, identityEdits(this.stream.peer, request, this.clientAddress));
+    stream.start(attempt, request, this.requestEdits(attempt.backend));
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
     if (this.requestComplete && request.bodyLength !== 0) stream.sendEnd(this.trailers);
     if (!this.isReplayable) replayBuffer?.drop();
@@ -274,21 +277,24 @@ export class Exchange implements RequestSink, EndedExchange {
     return this.request.value(Field.USER_AGENT);
   }
 
+  private requestEdits(backend: Backend): FieldEdits {
+    const edits = identityEdits(this.stream.peer, this.request, this.clientAddress);
+    if (this.request.authority === null) edits.add('Host', hostPort(backend.hostname, backend.port));
+    return edits;
+  }
+
   private get policy(): HostPolicy {
     return this.frontend?.policy ?? this.context.policy;
   }
 
   private begin(): void {
-    const { authority } = this.request;
-    if (authority === null || authority === '') {
-      this.fail('HOST_MISSING', '');
-      return;
-    }
-    this.askResponders(authority, 0);
+    const { authority, version } = this.request;
+    if (authority === null && version === '1.1' && !hasField(this.request, Field.HOST)) this.fail('HOST_MISSING', '');
+    else this.askResponders(authority, 0);
   }
 
   /** Asks the responders in turn, and finds the route if none responds. @param from index of the first to ask. */
-  private askResponders(authority: string, from: number): void {
+  private askResponders(authority: string | null, from: number): void {
     const { responders } = this.context;
     for (let i = from; i < responders.length; i++) {
       const responder = responders[i] as LocalResponder;
@@ -307,16 +313,18 @@ export class Exchange implements RequestSink, EndedExchange {
     this.findRoute(authority);
   }
 
-  private findRoute(authority: string): void {
-    const host = normaliseHost(authority);
+  private findRoute(authority: string | null): void {
+    const host = authority === null ? '' : normaliseHost(authority);
     if (host === null) {
       this.fail('REQUEST_INVALID', 'host');
       return;
     }
     this.host = host;
-    const frontend = this.context.routes.cached(host);
+    const { routes } = this.context;
+    const name = authority === null ? anyHost : host;
+    const frontend = routes.cached(name);
     if (frontend !== undefined) this.route(frontend);
-    else this.wait(this.context.routes.load(host), (found) => this.route(found));
+    else this.wait(routes.load(name), (found) => this.route(found));
   }
 
   /** The request waits for something from the store. */
@@ -336,7 +344,7 @@ export class Exchange implements RequestSink, EndedExchange {
 
   private route(frontend: Frontend | null): void {
     if (frontend === null) {
-      this.fail('ROUTE_NOT_FOUND', this.host);
+      this.fail(this.host === '' ? 'HOST_MISSING' : 'ROUTE_NOT_FOUND', this.host);
       return;
     }
     const isTunnel = this.request.protocol !== null;

@@ -24,6 +24,7 @@ const reasonPhrases: Readonly<Record<number, string>> = {
   417: 'Expectation Failed',
   426: 'Upgrade Required',
   431: 'Request Header Fields Too Large',
+  501: 'Not Implemented',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
   504: 'Gateway Timeout',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ErrorCode } from '../base/errors.ts';
 import { Field } from '../http/field-names.ts';
-import { type FieldView, type HttpVersion, hasField, namesProtocol, type RequestView } from '../http/message.ts';
+import { type FieldView, type HttpVersion, namesProtocol, type RequestView } from '../http/message.ts';
 
 /** RFC 6455 section 1.3. */
 const acceptSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -15,9 +15,7 @@ export interface HandshakeRefusal {
 /** Checks an HTTP/1 client's handshake by RFC 6455 section 4.2.1; null if it is valid. */
 export function checkHandshake(request: RequestView): HandshakeRefusal | null {
   if (request.method !== 'GET') return malformed('websocket method');
-  if (hasField(request, Field.CONTENT_LENGTH) || hasField(request, Field.TRANSFER_ENCODING)) {
-    return malformed('websocket with a body');
-  }
+  if (request.bodyLength !== 0) return malformed('websocket with a body');
   let key = '';
   let version = '';
   for (let field = 0; field < request.fieldCount; field++) {

@@ -200,7 +200,6 @@ describe('case 15: the Host', () => {
     'twice, the same': 'Host: a.test\r\nHost: a.test',
     'twice, in another case': 'Host: a.test\r\nhOST: evil.test',
     'with NUL': 'Host: a.test\0',
-    empty: 'Host:',
     missing: 'X: y',
   };
   for (const [name, line] of Object.entries(refused)) {
@@ -245,9 +244,62 @@ describe('case 15: the Host', () => {
     });
   }
 
+  /** RFC 9110 section 4.2.3. */
+  const equal: readonly (readonly [target: string, host: string])[] = [
+    ['http://a.test:80/x', 'a.test'],
+    ['http://a.test/x', 'a.test:80'],
+    ['http://a.test:/x', 'a.test'],
+    ['http://a.test/x', 'A.test:'],
+    ['http://a.test:80/x', 'a.test:'],
+    ['https://a.test:443/x', 'a.test'],
+    ['https://a.test/x', 'a.test:443'],
+  ];
+  for (const [target, host] of equal) {
+    test(`${host} is the same as that of the target ${target}`, async (t) => {
+      const rig = await Rig.start(t);
+      rig.backend.serve(() => response('ok'));
+      const client = await rig.send(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      await client.expect('ok');
+      const { startLine, fields } = arrived(rig);
+      assert.equal(startLine, 'GET /x HTTP/1.1');
+      assert.deepEqual(values(fields, 'host'), [host]);
+    });
+  }
+
+  /** Requests that name no host, and whether they are served where there is a route `*`. */
+  const nameless: readonly (readonly [text: string, isServed: boolean])[] = [
+    ['GET /x HTTP/1.0\r\n\r\n', true],
+    ['OPTIONS * HTTP/1.0\r\n\r\n', true],
+    ['GET /x HTTP/1.0\r\nHost:\r\n\r\n', true],
+    ['GET /x HTTP/1.1\r\nHost: \r\n\r\n', true],
+    ['GET /x HTTP/1.1\r\nX: y\r\n\r\n', false],
+  ];
+  for (const [text, isServed] of nameless) {
+    const end = isServed ? 'takes the route *, with the backend as its host' : 'gets 400 in any case';
+    test(`that is not named by ${JSON.stringify(text)} ${end}`, async (t) => {
+      const rig = await Rig.start(t);
+      rig.backend.serve(() => response('ok'));
+      const refused = await rig.send(text);
+      await refused.expect('no host header');
+      rig.proxy.route('*', [rig.backend.url]);
+      const client = await rig.send(text);
+      if (!isServed) {
+        await client.expect('no host header');
+        assert.equal(rig.backend.received, '');
+        return;
+      }
+      await client.expect('ok');
+      const { startLine, fields } = arrived(rig);
+      assert.match(startLine, / HTTP\/1\.1$/);
+      assert.deepEqual(values(fields, 'host'), [rig.backend.url.slice('http://'.length)]);
+    });
+  }
+
   const differing: Record<string, string> = {
     'another host': 'GET http://evil.test/ HTTP/1.1',
     'another port': 'GET http://a.test:81/ HTTP/1.1',
+    'the default port of another scheme': 'GET http://a.test:443/ HTTP/1.1',
+    'a scheme of WebSockets without a handshake': 'GET ws://a.test/ HTTP/1.1',
     'user information': 'GET http://a.test@evil.test/ HTTP/1.1',
     'user information before the same host': 'GET http://evil@a.test/ HTTP/1.1',
     'no host': 'GET http:///x HTTP/1.1',

@@ -57,6 +57,22 @@ describe('case 8: a body reaches the backend, and the next request is framed, wi
     assert.equal(body, 'hello');
   });
 
+  test('a length of any number of leading zeros', async (t) => {
+    const { body } = await exchange(t, `${request('POST /first HTTP/1.1', `Content-Length: ${'0'.repeat(60)}5`)}hello`);
+    assert.equal(body, 'hello');
+  });
+
+  const sizes: Record<string, string> = {
+    'many leading zeros': `${'0'.repeat(60)}5\r\nhello\r\n${'0'.repeat(60)}\r\n\r\n`,
+    'blanks before and around extensions (RFC 9112 section 7.1.1)': '5 \t; a = "b" ;\tc\r\nhello\r\n0 ;d\r\n\r\n',
+  };
+  for (const [name, chunked] of Object.entries(sizes)) {
+    test(`chunk sizes with ${name}`, async (t) => {
+      const { body } = await exchange(t, request('POST /first HTTP/1.1', 'Transfer-Encoding: chunked') + chunked);
+      assert.equal(body, 'hello');
+    });
+  }
+
   test('CHUNKED in capitals, with extensions, which are dropped', async (t) => {
     const sent = request('POST /first HTTP/1.1', 'Transfer-Encoding: CHUNKED');
     const { body } = await exchange(t, `${sent}3;a=b\r\nhel\r\n02;c="d;e"\r\nlo\r\n000;f\r\n\r\n`);
@@ -97,6 +113,30 @@ describe('case 9: Expect', () => {
     peer.send(response('again'));
     await client.expect('again');
     assert.equal(rig.backend.peers.length, 1);
+  });
+
+  for (const value of ['100-continue, 100-continue', ',100-Continue,', '100-continue \t']) {
+    test(`${JSON.stringify(value)} is the same (RFC 9110 sections 5.6.1 and 10.1.1)`, async (t) => {
+      const rig = await Rig.start(t);
+      const client = await rig.send(request('PUT /first HTTP/1.1', `Expect: ${value}`, 'Content-Length: 5'));
+      const peer = await rig.backend.peer();
+      await rig.backend.receive('\r\n\r\n');
+      peer.send('HTTP/1.1 100 Continue\r\n\r\n');
+      await client.expect('HTTP/1.1 100 Continue\r\n\r\n');
+      client.send('hello');
+      await rig.backend.receive('\r\n\r\nhello');
+      peer.send(response('done'));
+      await client.expect('done');
+    });
+  }
+
+  test('an empty value expects nothing, and is not forwarded', async (t) => {
+    const { body, fields } = await exchange(
+      t,
+      `${request('PUT /first HTTP/1.1', 'Expect:', 'Content-Length: 5')}hello`,
+    );
+    assert.equal(body, 'hello');
+    assert.deepEqual(values(fields, 'expect'), []);
   });
 
   test('anything else gets 417, and nothing is forwarded', async (t) => {
@@ -332,4 +372,68 @@ describe('case 12: HTTP/1.0 clients', () => {
     await client.untilEnded();
     assert.deepEqual(client.statuses, [200]);
   });
+});
+
+describe('a Connection field', () => {
+  const ignored = [
+    'keep-alive; timeout=5',
+    'keep alive',
+    'timeout=5, max=100',
+    '"close"',
+    'close; x',
+    '\xff',
+    'a b, X-Y',
+  ];
+  for (const value of ignored) {
+    test(`of ${JSON.stringify(value)} has elements that are ignored`, async (t) => {
+      const { fields } = await exchange(t, get('/first', `Connection: ${value}`, 'X-Y: z', 'X-Z: z'));
+      assert.deepEqual(values(fields, 'connection'), []);
+      assert.deepEqual(values(fields, 'x-z'), ['z']);
+      assert.deepEqual(values(fields, 'x-y'), value.includes('X-Y') ? [] : ['z']);
+    });
+  }
+
+  test('beside Keep-Alive: timeout=5 keeps an HTTP/1.0 connection', async (t) => {
+    const rig = await Rig.start(t);
+    rig.backend.serve(({ startLine }) => response(`to ${startLine}`));
+    const client = await rig.send(
+      request('GET /first HTTP/1.0', 'Connection: timeout=5, Keep-Alive', 'Keep-Alive: timeout=5') + next,
+    );
+    await client.expect('to GET /next');
+    assert.deepEqual(client.statuses, [200, 200]);
+  });
+});
+
+describe('the version', () => {
+  for (const version of ['HTTP/1.2', 'HTTP/1.9']) {
+    test(`${version} counts as HTTP/1.1 (RFC 9110 section 2.5)`, async (t) => {
+      const rig = await Rig.start(t);
+      rig.backend.serve(({ body }) => response(`got ${body}`));
+      const sent = request(`POST /first ${version}`, 'Transfer-Encoding: chunked');
+      const client = await rig.send(`${sent}5\r\nhello\r\n0\r\n\r\n${next}`);
+      await client.expect('got hello');
+      await client.expect(/got $/);
+      assert.match(client.received, /^HTTP\/1\.1 200 /);
+      assert.match(rig.backend.received, /^POST \/first HTTP\/1\.1\r\n/);
+    });
+  }
+});
+
+describe('a transfer coding that is not supported', () => {
+  const codings = [
+    ['Transfer-Encoding: gzip, chunked'],
+    ['Transfer-Encoding: GZIP;level=9 , Chunked'],
+    ['Transfer-Encoding: gzip', 'Transfer-Encoding: chunked'],
+    ['Transfer-Encoding: deflate, br, chunked'],
+  ];
+  for (const lines of codings) {
+    test(`gets 501: ${lines.join(' | ')} (RFC 9112 section 6.1)`, async (t) => {
+      const rig = await Rig.start(t);
+      const client = await rig.send(`${request('POST /first HTTP/1.1', ...lines)}0\r\n\r\n${next}`);
+      await client.untilEnded();
+      assert.deepEqual(client.statuses, [501]);
+      assert.match(client.received, /\r\nx-hipache-error: REQUEST_TRANSFER_CODING\r\n/);
+      assert.equal(rig.backend.received, '');
+    });
+  }
 });

@@ -40,7 +40,7 @@ export function fieldsOf(head: Head): [string, string][] {
 
 function readPieces(head: Head, pieces: readonly string[], limits: HeadLimits, framing: () => [Framing, number]): Read {
   const sink = new Collector();
-  const body = new BodyReader(limits.headBytesMax);
+  const body = new BodyReader(limits.headBytesMax, head instanceof ResponseHead);
   let held = '';
   let headLength = 0;
   let length = 0;

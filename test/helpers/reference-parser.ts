@@ -24,8 +24,8 @@ const bad: Reference = { kind: 'bad' };
 
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const fieldLine = new RegExp(`^(${token}):[\\t ]*([\\t\\x20-\\x7e\\x80-\\xff]*)$`);
-const requestLine = new RegExp(`^(${token}) ([\\x21\\x22\\x24-\\x7e\\x80-\\xff]+) HTTP/1\\.([01])$`);
-const statusLine = /^HTTP\/1\.[01] [1-9][0-9]{2}( [\t\x20-\x7e\x80-\xff]*)?$/;
+const requestLine = new RegExp(`^(${token}) ([\\x21\\x22\\x24-\\x7e\\x80-\\xff]+) HTTP/1\\.([0-9])$`);
+const statusLine = /^HTTP\/1\.[0-9] [1-9][0-9]{2}( [\t\x20-\x7e\x80-\xff]*)?$/;
 
 /** Reads the first request of `text`. */
 export function readRequest(text: string): Reference {
@@ -36,9 +36,9 @@ export function readRequest(text: string): Reference {
   const [, method = '', target = '', minor] = requestLine.exec(head.startLine) ?? [];
   const hosts = values(head.fields, 'host');
   if (hosts.length > 1 || method === 'CONNECT' || !isTarget(method, target, hosts[0])) return bad;
-  if (values(head.fields, 'expect').some((value) => value.toLowerCase() !== '100-continue')) return bad;
+  if (values(head.fields, 'expect').some((value) => !/^(100-continue|[\t ]|,)*$/i.test(value))) return bad;
   if (head.fields.some(([name]) => /^(content_length|transfer_encoding)$/i.test(name))) return bad;
-  return readBody(text.slice(skipped + head.length), { ...head, length: head.length + skipped }, minor === '1', 'none');
+  return readBody(text.slice(skipped + head.length), { ...head, length: head.length + skipped }, minor !== '0', 'none');
 }
 
 /** Reads the first response of `text`; informational ones count. @param ended whether nothing more follows. */
@@ -47,10 +47,10 @@ export function readResponse(text: string, toHead: boolean, ended = false): Refe
   if (head === 'more') return more;
   if (head === 'bad') return bad;
   const status = Number(head.startLine.slice(9, 12));
-  const response = readBody(text.slice(head.length), head, head.startLine.startsWith('HTTP/1.1'), 'close', ended);
+  const response = readBody(text.slice(head.length), head, !head.startLine.startsWith('HTTP/1.0'), 'close', ended);
   if (!toHead && status >= 200 && status !== 204 && status !== 304) return response;
   // These have no body, but their fields must still be valid.
-  if (response.kind === 'bad' && framingOf(head.fields, head.startLine.startsWith('HTTP/1.1')) === null) return bad;
+  if (response.kind === 'bad' && framingOf(head.fields, !head.startLine.startsWith('HTTP/1.0')) === null) return bad;
   return { ...bare(head), body: '', chunked: false, trailers: [], length: head.length };
 }
 
@@ -102,14 +102,13 @@ function framingOf(fields: ReferenceHead['fields'], isHttp11: boolean): number |
   const codings = values(fields, 'transfer-encoding');
   for (const value of values(fields, 'connection')) {
     const options = value.split(',').map((option) => option.replace(/^[\t ]+|[\t ]+$/g, ''));
-    if (options.some((option) => option !== '' && !new RegExp(`^${token}$`).test(option))) return null;
     if (options.some((option) => /^(content-length|transfer-encoding)$/i.test(option))) return null;
   }
   if (lengths.length + codings.length > 1) return null;
   if (codings.length === 1) return isHttp11 && /^chunked$/i.test(codings[0] as string) ? 'chunked' : null;
   if (lengths.length === 0) return 'none';
   const length = lengths[0] as string;
-  return /^[0-9]{1,16}$/.test(length) && Number.isSafeInteger(Number(length)) ? Number(length) : null;
+  return /^[0-9]+$/.test(length) && Number.isSafeInteger(Number(length)) ? Number(length) : null;
 }
 
 function readBody(
@@ -122,7 +121,7 @@ function readBody(
   const framing = framingOf(head.fields, isHttp11);
   if (framing === null) return bad;
   const base = bare(head);
-  if (framing === 'chunked') return readChunks(text, base);
+  if (framing === 'chunked') return readChunks(text, base, without === 'close');
   if (framing === 'none') {
     if (without === 'close' && !ended) return more;
     const body = without === 'close' ? text : '';
@@ -136,13 +135,14 @@ function bare(head: ReferenceHead): Pick<ReferenceMessage, 'kind' | 'startLine' 
   return { kind: 'message', startLine: head.startLine, fields: head.fields, headLength: head.length };
 }
 
-const sizeLine = /^([0-9A-Fa-f]{1,13})(;[\t\x20-\x7e\x80-\xff]*)?\r\n/;
+const sizeLine = /^0*([0-9A-Fa-f]{1,13})([\t ]*;[\t\x20-\x7e\x80-\xff]*)?\r\n/;
+const paddedSizeLine = /^0*([0-9A-Fa-f]{1,13})([\t ]*(;[\t\x20-\x7e\x80-\xff]*)?)\r\n/;
 
-function readChunks(text: string, base: ReturnType<typeof bare>): Reference {
+function readChunks(text: string, base: ReturnType<typeof bare>, mayBePadded: boolean): Reference {
   let rest = text;
   let body = '';
   for (;;) {
-    const match = sizeLine.exec(rest);
+    const match = (mayBePadded ? paddedSizeLine : sizeLine).exec(rest);
     if (match === null) return rest.includes('\n') || /[^\r\t\x20-\x7e\x80-\xff]/.test(rest) ? bad : more;
     const size = Number.parseInt(match[1] as string, 16);
     rest = rest.slice(match[0].length);
@@ -166,7 +166,8 @@ function readChunks(text: string, base: ReturnType<typeof bare>): Reference {
 function isTarget(method: string, target: string, host: string | undefined): boolean {
   if (target.startsWith('/')) return true;
   if (target === '*') return method === 'OPTIONS';
-  const authority = /^https?:\/\/([^/?@]+)([/?]|$)/i.exec(target)?.[1];
+  const [, scheme = '', authority] = /^(https?):\/\/([^/?@]+)([/?]|$)/i.exec(target) ?? [];
   if (authority === undefined) return false;
-  return host === undefined || host.toLowerCase() === authority.toLowerCase();
+  const port = scheme.length === 5 ? /:(443)?$/ : /:(80)?$/;
+  return host === undefined || host.toLowerCase().replace(port, '') === authority.toLowerCase().replace(port, '');
 }

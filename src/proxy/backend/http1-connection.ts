@@ -61,7 +61,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.pool = pool;
     this.socket = socket;
     this.context = context;
-    this.body = new BodyReader(context.settings.headBytesMax);
+    this.body = new BodyReader(context.settings.headBytesMax, true);
     context.deadlines.add(this);
   }
 
