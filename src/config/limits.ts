@@ -10,12 +10,22 @@ export const limitsSection = z.object({
   headBytesMax: wholeNumber(1 * KiB, 1 * MiB, 32 * KiB, {
     source: 'new',
     unit: 'bytes',
-    description: 'Size of the head of a request or response: its first line and fields. A longer request gets 431.',
+    description: 'Size of the head of a request: its first line and fields. A longer one gets 431.',
   }),
   headFieldsMax: wholeNumber(8, 10_000, 100, {
     source: 'new',
     unit: 'fields',
-    description: 'Number of fields in a head. A request with more gets 431.',
+    description: 'Number of fields in the head of a request. One with more gets 431.',
+  }),
+  responseHeadBytesMax: wholeNumber(1 * KiB, 16 * MiB, 256 * KiB, {
+    source: 'new',
+    unit: 'bytes',
+    description: 'Size of the head of a response. For a longer one the client gets 502.',
+  }),
+  responseHeadFieldsMax: wholeNumber(8, 100_000, 1000, {
+    source: 'new',
+    unit: 'fields',
+    description: 'Number of fields in the head of a response. For one with more the client gets 502.',
   }),
   targetBytesMax: wholeNumber(64, 1 * MiB, 8 * KiB, {
     source: 'new',
@@ -81,7 +91,8 @@ export const limitsSection = z.object({
   informationalResponsesMax: wholeNumber(0, 1000, 16, {
     source: 'new',
     unit: 'responses',
-    description: 'Informational (1xx) responses that a backend may send before its response to one request.',
+    description:
+      'Informational (1xx) responses that a backend may send before its response to one request. Of 102 and 103, this many at once, 10 per second on average, and 10,000 in all.',
   }),
   connectionsMax: key(z.union([z.int().min(1).max(1_000_000), z.literal('auto')]).default('auto'), {
     source: 'new',

@@ -27,7 +27,7 @@ export interface ProbeOptions {
 
 /** Addresses of a name that are tried. */
 const addressesMax = 4;
-const limits = { headBytesMax: 32_768, headFieldsMax: 200, targetBytesMax: 8192 };
+const limits = { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 };
 
 /**
  * Asks a backend for `/` on a connection of its own, as a client would, and reads the head of its response. If its name

@@ -35,6 +35,7 @@ export const Field = {
   FRAMING_ALIAS: 25,
   AUTHORIZATION: 26,
   WWW_AUTHENTICATE: 27,
+  DATE: 28,
 } as const;
 
 /** A set of fields: one bit for each `Field` number, all of which are below 32. */
@@ -84,6 +85,7 @@ const names: readonly (readonly [string, number])[] = [
   ['accept', Field.ACCEPT],
   ['authorization', Field.AUTHORIZATION],
   ['www-authenticate', Field.WWW_AUTHENTICATE],
+  ['date', Field.DATE],
 ];
 
 const HYPHEN = 45;

@@ -41,6 +41,7 @@ export interface ResponseView extends FieldView {
   readonly status: number;
   /** In bytes; 0 if there is no body, -1 if it is unknown until the body ends. */
   readonly bodyLength: number;
+  readonly hasDate: boolean;
   readonly hasRetryAfter: boolean;
   /** Whether it asks for credentials that authenticate the connection: see `isConnectionScheme`. */
   readonly authenticatesConnection: boolean;

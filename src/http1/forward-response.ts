@@ -1,8 +1,15 @@
+import { SP } from '../http/bytes.ts';
+import { httpDate } from '../http/date.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 import { Field, isHopByHop } from '../http/field-names.ts';
 import { isNominated, type ResponseView } from '../http/message.ts';
 import { Framing } from './head.ts';
 import { ResponseHead } from './response-head.ts';
+
+/** Offsets in `HTTP/1.1 200`. */
+const versionEnd = 8;
+const statusEnd = 12;
+const UPGRADE_REQUIRED = 426;
 
 /** How a response goes to the client. */
 export interface ResponseShape {
@@ -13,6 +20,8 @@ export interface ResponseShape {
   readonly keepAlive: boolean;
   /** Further fields, such as the debug fields; null for none. */
   readonly added: FieldLines | null;
+  /** The present time, for a response without a Date. */
+  readonly epochMs: number;
 }
 
 /** The framing of a response to an HTTP/1 client: that of the backend, unless the client's version lacks it. */
@@ -31,13 +40,14 @@ function forwardResponseHead(response: ResponseHead, shape: ResponseShape): stri
   const { text, fieldCount } = response;
   let out: string;
   let runStart: number;
-  if (response.versionMinor === 1 && shape.versionMinor === 1) {
+  if (response.plainStatusLine && shape.versionMinor === 1) {
     out = '';
     runStart = 0;
   } else {
     // An intermediary sends its own version (RFC 9110 section 2.5), and 1.0 to a client that speaks 1.0.
-    out = shape.versionMinor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
-    runStart = 8;
+    const blank = text.charCodeAt(statusEnd) === SP ? '' : ' ';
+    out = `HTTP/1.${shape.versionMinor}${text.slice(versionEnd, statusEnd)}${blank}`;
+    runStart = statusEnd;
   }
   const isReframed = shape.framing !== response.framing;
   for (let field = 0; field < fieldCount; field++) {
@@ -52,14 +62,29 @@ function forwardResponseHead(response: ResponseHead, shape: ResponseShape): stri
     shape.added !== null ||
     !shape.keepAlive ||
     shape.versionMinor === 0 ||
-    (isReframed && shape.framing === Framing.CHUNKED);
+    (isReframed && shape.framing === Framing.CHUNKED) ||
+    response.status === UPGRADE_REQUIRED ||
+    isUndated(response);
   if (!hasMore) return out + text.slice(runStart);
   out += text.slice(runStart, text.length - 2);
   if (shape.added !== null) out += shape.added.text;
   if (isReframed && shape.framing === Framing.CHUNKED) out += 'Transfer-Encoding: chunked\r\n';
-  if (!shape.keepAlive) out += 'Connection: close\r\n';
-  else if (shape.versionMinor === 0) out += 'Connection: keep-alive\r\n';
-  return `${out}\r\n`;
+  return `${out}${closingLines(response, shape)}\r\n`;
+}
+
+/** The lines that depend on the connection, and on what the backend has left out. */
+function closingLines(response: ResponseView, shape: ResponseShape): string {
+  const date = isUndated(response) ? `Date: ${httpDate(shape.epochMs)}\r\n` : '';
+  // RFC 9110 sections 7.8 and 15.5.22: the protocols of the Upgrade field, which passes, apply to this connection.
+  if (response.status === UPGRADE_REQUIRED)
+    return `${date}Connection: ${shape.keepAlive ? 'upgrade' : 'upgrade, close'}\r\n`;
+  if (!shape.keepAlive) return `${date}Connection: close\r\n`;
+  return shape.versionMinor === 0 ? `${date}Connection: keep-alive\r\n` : date;
+}
+
+/** Whether the proxy has to add the time of a response (RFC 9110 section 6.6.1). */
+function isUndated(response: ResponseView): boolean {
+  return !response.hasDate && response.status >= 200;
 }
 
 /** From any other protocol: its responses have no reason phrase, and a length as the only framing field. */
@@ -67,21 +92,20 @@ function writeResponseHead(response: ResponseView, shape: ResponseShape): string
   let out = `HTTP/1.${shape.versionMinor} ${response.status} \r\n`;
   for (let field = 0; field < response.fieldCount; field++) {
     const number = response.fieldNumber(field);
-    if (isHopByHop(number) || number === Field.FRAMING_ALIAS || number === Field.TRANSFER_ENCODING) continue;
+    if (number === Field.FRAMING_ALIAS || number === Field.TRANSFER_ENCODING) continue;
     if (number === Field.CONTENT_LENGTH && (response.status < 200 || response.status === 204)) continue;
-    if (isNominated(response, field)) continue;
+    const isKept = number === Field.UPGRADE && response.status === UPGRADE_REQUIRED;
+    if (!isKept && (isHopByHop(number) || isNominated(response, field))) continue;
     out += `${response.fieldName(field)}: ${response.fieldValue(field)}\r\n`;
   }
   if (shape.added !== null) out += shape.added.text;
   if (shape.framing === Framing.CHUNKED) out += 'Transfer-Encoding: chunked\r\n';
-  if (!shape.keepAlive) out += 'Connection: close\r\n';
-  else if (shape.versionMinor === 0) out += 'Connection: keep-alive\r\n';
-  return `${out}\r\n`;
+  return `${out}${closingLines(response, shape)}\r\n`;
 }
 
 /** The 101 for the client. Its handshake was checked, and the response's protocol is WebSocket. */
 export function switchHeadText(response: ResponseView, added: FieldLines | null): string {
-  const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added };
+  const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added, epochMs: 0 };
   return `${responseHeadText(response, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
 }
 
@@ -92,6 +116,7 @@ function isDropped(
   shape: ResponseShape,
   isReframed: boolean,
 ): boolean {
+  if (number === Field.UPGRADE) return response.status !== UPGRADE_REQUIRED;
   if (isHopByHop(number) || number === Field.FRAMING_ALIAS) return true;
   if (number === Field.TRANSFER_ENCODING) return isReframed || response.framing === Framing.NONE;
   // RFC 9110 section 8.6: no Content-Length in a 1xx or 204.

@@ -36,6 +36,7 @@ function linesOf(text: string): string[] {
   return [start.replace(/^(HTTP\/1\.[01] \d{3}) .*/, '$1 '), ...fields.sort()];
 }
 
+const epochMs = Date.UTC(2026, 10, 27);
 const edits = new FieldEdits(fieldSet(Field.X_FORWARDED_FOR), 'X-Forwarded-For: 192.0.2.1\r\n');
 
 test('a request of another protocol has the same head as in HTTP/1', () => {
@@ -69,18 +70,20 @@ test('a response of another protocol has the same head as in HTTP/1', () => {
     ['HTTP/1.1 502 Bad', 'Transfer-Encoding: chunked', 'Retry-After: 5'],
     ['HTTP/1.1 200 Until the end', 'X: 1'],
     ['HTTP/1.1 200 OK', 'Content-Length: 5', 'Connection: x-hop', 'X-Hop: 1', 'X: 2'],
+    ['HTTP/1.1 200 OK', 'Date: Fri, 27 Nov 2026 18:00:00 GMT', 'Content-Length: 5'],
+    ['HTTP/1.1 426 Upgrade Required', 'Upgrade: TLS/1.3', 'Connection: upgrade', 'Content-Length: 5'],
   ];
   for (const lines of cases) {
     const head = read(new ResponseHead(), ...lines);
-    const { version, status, bodyLength, hasRetryAfter, authenticatesConnection } = head;
+    const { version, status, bodyLength, hasDate, hasRetryAfter, authenticatesConnection } = head;
     const view: ResponseView = {
-      ...{ version, status, bodyLength, hasRetryAfter, authenticatesConnection },
+      ...{ version, status, bodyLength, hasDate, hasRetryAfter, authenticatesConnection },
       ...fieldsOf(head),
     };
     for (const versionMinor of [0, 1]) {
       const framing = clientFraming(head, versionMinor);
       assert.equal(clientFraming(view, versionMinor), framing);
-      const shape = { versionMinor, framing, keepAlive: framing !== Framing.CLOSE, added: edits };
+      const shape = { versionMinor, framing, keepAlive: framing !== Framing.CLOSE, added: edits, epochMs };
       assert.deepEqual(linesOf(responseHeadText(view, shape)), linesOf(responseHeadText(head, shape)));
     }
   }

@@ -75,14 +75,16 @@ test('version and Connection determine whether the connection is kept', () => {
 
 test('refusals give the reason, and a reset clears it', () => {
   const cases: Record<string, string> = {
-    'HTTP/1.1 200 OK\n\n': 'bare line feed',
-    'HTTP/1.1 200\n\n': 'bare line feed',
+    'HTTP/1.1 200 OK\nX: y\r\n\r\n': 'bare line feed',
+    'HTTP/1.1 200\nX: y\n\r\n': 'bare line feed',
+    'HTTP/1.1 200 OK\n y\n\n': 'folded line',
     'HTTP/1.1 200 OK\rX': 'bare carriage return',
     'HTTP/1.1 200 O\0K\r\n\r\n': 'status line',
     'HTTP/1.1 2000\r\n\r\n': 'status line',
     'HTTP/1.1 099\r\n\r\n': 'status line',
     'HTTP/1.1  200\r\n\r\n': 'status line',
-    'HTTP/1.2 200\r\n\r\n': 'status line',
+    'HTTP/2.1 200\r\n\r\n': 'status line',
+    'HTTP/1.x 200\r\n\r\n': 'status line',
     'http/1.1 200\r\n\r\n': 'status line',
     '\r\nHTTP/1.1 200\r\n\r\n': 'status line',
     [`HTTP/1.1 200 ${'x'.repeat(1000)}`]: 'head too large',

@@ -1,36 +1,59 @@
 import { CR, classOf, HEX, LF, SP, VALUE } from '../http/bytes.ts';
 import { Field } from '../http/field-names.ts';
 import { type HttpVersion, isConnectionScheme, type ResponseView } from '../http/message.ts';
-import { type ConnectionOptions, Framing, Head, isChunked, parseContentLength, readConnectionOptions } from './head.ts';
+import {
+  type ConnectionOptions,
+  Framing,
+  Head,
+  type HeadLimits,
+  isChunked,
+  NEED_MORE,
+  parseContentLength,
+  REFUSED,
+  readConnectionOptions,
+} from './head.ts';
+import { LooseHeadEnd, LooseHeadError, strictHead } from './loose-head.ts';
 
 /** Offset of the status code in `HTTP/1.x nnn`. */
 const STATUS_OFFSET = 9;
 const STATUS_END = 12;
 
+/** Refusals of heads that may have a strict form. */
+const looseRefusals: readonly string[] = ['bare line feed', 'folded line', 'byte in field name'];
+
 /**
- * One response head and its meaning, strictly by RFC 9112 sections 4 and 6.3. One object serves message after message.
+ * One response head and its meaning, by RFC 9112 sections 4 and 6.3. One object serves message after message. A head
+ * that is written loosely, and can be read in one way only, counts as its strict form: `text` then has that form.
  */
 export class ResponseHead extends Head implements ResponseView {
   /** 100 to 999. */
   status = 0;
+  /** 0 or 1. A higher minor version counts as 1 (RFC 9110 section 2.5). */
   versionMinor = 1;
+  /** Whether the status line can be copied unchanged: HTTP/1.1, and a blank behind the status (RFC 9112 section 4). */
+  plainStatusLine = true;
   /** NONE, LENGTH, CHUNKED or CLOSE. Always NONE for HEAD requests and for statuses without a body. */
   framing: Framing = Framing.NONE;
   contentLength = 0;
   /** Whether the backend allows another request on the connection. */
   keepAlive = true;
+  hasDate = false;
   hasRetryAfter = false;
   authenticatesConnection = false;
   /** Whether the response is to a HEAD request; the reader sets it before `read`. */
   toHead = false;
+  private loose: LooseHeadEnd | null = null;
 
   override reset(): void {
     super.reset();
+    this.loose = null;
     this.status = 0;
     this.versionMinor = 1;
+    this.plainStatusLine = true;
     this.framing = Framing.NONE;
     this.contentLength = 0;
     this.keepAlive = true;
+    this.hasDate = false;
     this.hasRetryAfter = false;
     this.authenticatesConnection = false;
   }
@@ -46,6 +69,30 @@ export class ResponseHead extends Head implements ResponseView {
 
   get isInformational(): boolean {
     return this.status < 200;
+  }
+
+  override read(bytes: Buffer, start: number, end: number, limits: HeadLimits): number {
+    if (this.loose === null) {
+      const length = super.read(bytes, start, end, limits);
+      if (length !== REFUSED || !looseRefusals.includes(this.refusal)) return length;
+      this.reset();
+      this.loose = new LooseHeadEnd();
+    }
+    return this.readLoose(this.loose, bytes, start, end, limits);
+  }
+
+  /** @returns the length of the head as it was sent, not that of `text`. */
+  private readLoose(loose: LooseHeadEnd, bytes: Buffer, start: number, end: number, limits: HeadLimits): number {
+    const length = loose.find(bytes, start, Math.min(end, start + limits.headBytesMax));
+    if (length === 0) return end - start >= limits.headBytesMax ? this.refuse('head too large') : NEED_MORE;
+    try {
+      const strict = Buffer.from(strictHead(bytes.latin1Slice(start, start + length)), 'latin1');
+      const result = super.read(strict, 0, strict.length, { ...limits, headBytesMax: strict.length });
+      return result === REFUSED ? REFUSED : length;
+    } catch (error) {
+      if (error instanceof LooseHeadError) return this.refuse(error.message);
+      throw error;
+    }
   }
 
   protected override readStartLine(bytes: Buffer, start: number, end: number): boolean {
@@ -78,7 +125,9 @@ export class ResponseHead extends Head implements ResponseView {
     }
     this.startLineEnd = at - start;
     this.position = at + 2 - start;
-    this.versionMinor = (bytes[start + 7] as number) - 48;
+    const minorSent = (bytes[start + 7] as number) - 48;
+    this.versionMinor = minorSent === 0 ? 0 : 1;
+    this.plainStatusLine = minorSent === 1 && this.startLineEnd > STATUS_END;
     this.status =
       ((bytes[start + STATUS_OFFSET] as number) - 48) * 100 +
       ((bytes[start + STATUS_OFFSET + 1] as number) - 48) * 10 +
@@ -106,6 +155,9 @@ export class ResponseHead extends Head implements ResponseView {
         case Field.CONNECTION:
           options ??= { close: false, keepAlive: false, nominated: null };
           if (!readConnectionOptions(this.fieldValue(field), options)) return this.refuseMeaning('connection');
+          break;
+        case Field.DATE:
+          this.hasDate = true;
           break;
         case Field.RETRY_AFTER:
           this.hasRetryAfter = true;
@@ -148,8 +200,8 @@ const versionBytes = Buffer.from('HTTP/1.', 'latin1');
 /** Whether `byte` is allowed at `offset` of `HTTP/1.x nnn`. */
 function isExpectedByte(byte: number, offset: number): boolean {
   if (offset < 7) return byte === versionBytes[offset];
-  if (offset === 7) return byte === 48 || byte === 49;
   if (offset === 8) return byte === SP;
   const isDigit = ((classOf[byte] as number) & HEX) !== 0 && byte < 58;
+  if (offset === 7) return isDigit;
   return isDigit && (offset !== STATUS_OFFSET || byte !== 48);
 }

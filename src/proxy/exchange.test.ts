@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { get, Rig, request, response } from '../../test/helpers/rig.ts';
+import { get, Rig, request, response, undated } from '../../test/helpers/rig.ts';
 import { until, untilStill } from '../../test/helpers/until.ts';
 
 describe('a request body', () => {
@@ -57,7 +57,7 @@ describe('a response body', () => {
     await client.expect('hello');
     peer.send('world');
     await client.expect('world');
-    assert.equal(client.received, 'HTTP/1.1 200 Fine\r\nX-A: b\r\nContent-Length: 10\r\n\r\nhelloworld');
+    assert.equal(undated(client.received), 'HTTP/1.1 200 Fine\r\nX-A: b\r\nContent-Length: 10\r\n\r\nhelloworld');
   });
 
   test('in chunks reaches the client in new chunks, with its trailers except the forbidden ones', async (t) => {
@@ -72,7 +72,7 @@ describe('a response body', () => {
     );
     await client.expect('0\r\nX-Sum: 1\r\n\r\n');
     assert.equal(
-      client.received,
+      undated(client.received),
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n' +
         '5\r\nhello\r\n5\r\nworld\r\n0\r\nX-Sum: 1\r\n\r\n',
     );
@@ -89,7 +89,7 @@ describe('a response body', () => {
     peer.socket.end();
     await client.expect('0\r\n\r\n');
     assert.equal(
-      client.received,
+      undated(client.received),
       'HTTP/1.1 200 OK\r\nContent-Type: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
     );
     rig.backend.serve(() => response('next'));
@@ -106,7 +106,7 @@ describe('a response body', () => {
     const client = await rig.send(get('/') + request('GET / HTTP/1.0'));
     await client.untilEnded();
     assert.equal(
-      client.received,
+      undated(client.received),
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nHTTP/1.0 200 OK\r\nConnection: close\r\n\r\n',
     );
   });
@@ -116,7 +116,7 @@ describe('a response body', () => {
     rig.backend.serve(() => response('done'));
     const client = await rig.send(get('/', 'Connection: close') + get('/never'));
     await client.untilEnded();
-    assert.equal(client.received, 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone');
+    assert.equal(undated(client.received), 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone');
     assert.doesNotMatch(rig.backend.received, /never|connection/i);
   });
 
@@ -136,7 +136,7 @@ describe('a response body', () => {
     );
     const client = await rig.send(get('/'));
     await client.expect('done');
-    assert.equal(client.received, 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX: y\r\n\r\ndone');
+    assert.equal(undated(client.received), 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX: y\r\n\r\ndone');
   });
 });
 

@@ -1,5 +1,6 @@
 import { type ErrorCode, errorKind } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
+import { httpDate } from '../http/date.ts';
 import { FieldLines } from '../http/field-lines.ts';
 
 /** A response that the proxy generates. */
@@ -82,11 +83,11 @@ function localReplyParts(
       : localBody(response, code, shape.accept, shape.page);
   let text =
     `content-type: ${contentType}\r\ncache-control: no-cache\r\npragma: no-cache\r\nexpires: -1\r\n` +
-    `date: ${new Date(shape.epochMs).toUTCString()}\r\ncontent-length: ${body.length}\r\n`;
+    `date: ${httpDate(shape.epochMs)}\r\ncontent-length: ${body.length}\r\n`;
   if (code !== null) text += `x-hipache-error: ${code}\r\n`;
   if (response.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
   // RFC 6455 section 4.4, RFC 9110 section 15.5.22.
-  if (response.status === 426) text += 'sec-websocket-version: 13\r\nupgrade: websocket\r\n';
+  if (response.status === 426) text += 'sec-websocket-version: 13\r\nupgrade: websocket\r\nconnection: upgrade\r\n';
   if (response.fields !== undefined) text += response.fields.text;
   if (shape.added !== null) text += shape.added.text;
   return { fields: new FieldLines(text), body };

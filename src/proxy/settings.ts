@@ -5,6 +5,8 @@ import type { HeadLimits } from '../http1/head.ts';
  * Data plane settings that are the same for every host. Times are in milliseconds; 0 means no limit only where stated.
  */
 export interface ProxySettings extends HeadLimits {
+  /** Limits of the heads of responses, and of their trailers. */
+  readonly responseLimits: HeadLimits;
   /** Connections to one backend, for this worker. */
   readonly backendConnectionsMax: number;
   /** Whether connections to backends are reused. */

@@ -11,6 +11,11 @@ export function proxySettings({ server, limits }: Config, descriptorsMax: number
     headBytesMax: limits.headBytesMax,
     headFieldsMax: limits.headFieldsMax,
     targetBytesMax: limits.targetBytesMax,
+    responseLimits: {
+      headBytesMax: limits.responseHeadBytesMax,
+      headFieldsMax: limits.responseHeadFieldsMax,
+      targetBytesMax: 0,
+    },
     backendConnectionsMax: server.maxSockets,
     backendKeepAlive: server.httpKeepAlive,
     backendIdleMs: limits.backendIdleSeconds * 1000,

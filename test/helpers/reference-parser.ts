@@ -43,15 +43,39 @@ export function readRequest(text: string): Reference {
 
 /** Reads the first response of `text`; informational ones count. @param ended whether nothing more follows. */
 export function readResponse(text: string, toHead: boolean, ended = false): Reference {
-  const head = readHead(text, statusLine);
-  if (head === 'more') return more;
-  if (head === 'bad') return bad;
+  const loose = /\n\r?\n/.exec(text);
+  if (loose === null) return text.includes('\r\n\r\n') ? bad : more;
+  const length = loose.index + loose[0].length;
+  const strict = corrected(text.slice(0, length));
+  const corrects = strict === null ? 'bad' : readHead(strict, statusLine);
+  if (corrects === 'more') return more;
+  if (corrects === 'bad') return bad;
+  const head = { ...corrects, length };
   const status = Number(head.startLine.slice(9, 12));
   const response = readBody(text.slice(head.length), head, !head.startLine.startsWith('HTTP/1.0'), 'close', ended);
   if (!toHead && status >= 200 && status !== 204 && status !== 304) return response;
   // These have no body, but their fields must still be valid.
   if (response.kind === 'bad' && framingOf(head.fields, !head.startLine.startsWith('HTTP/1.0')) === null) return bad;
   return { ...bare(head), body: '', chunked: false, trailers: [], length: head.length };
+}
+
+/** A head of a response with CR LF, without folds and blanks before colons; null if it has more than one reading. */
+function corrected(head: string): string | null {
+  // LF alone, and CR LF in a later line.
+  if (/(^|[^\r])\n[^\n]*\r\n/.test(head)) return null;
+  const [first = '', ...lines] = head.replace(/\r?\n\r?\n$/, '').split(/\r?\n/);
+  const fields: string[] = [];
+  for (const line of lines) {
+    if (!/^[\t ]/.test(line)) {
+      fields.push(line.replace(/^([^:\s]+)[\t ]+:/, '$1:'));
+      continue;
+    }
+    const before = fields.pop();
+    const isFraming = /^(content-length|transfer-encoding|connection):/i.test(before ?? '');
+    if (before === undefined || isFraming || /^[\t ]*$/.test(line)) return null;
+    fields.push(`${before} ${line.replace(/^[\t ]+|[\t ]+$/g, '')}`);
+  }
+  return `${[first, ...fields].join('\r\n')}\r\n\r\n`;
 }
 
 /** Reads message after message. @throws if any is invalid, or bytes are left over. */

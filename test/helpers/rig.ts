@@ -75,6 +75,11 @@ export function request(startLine: string, ...lines: readonly string[]): string 
   return `${[startLine, 'Host: a.test', ...lines].join('\r\n')}\r\n\r\n`;
 }
 
+/** Without the Date that the proxy adds to responses that have none. */
+export function undated(text: string): string {
+  return text.replace(/^Date: .*\r\n/gm, '');
+}
+
 /** A complete response with a length. */
 export function response(body: string, status = '200 OK', ...lines: readonly string[]): string {
   return `${[`HTTP/1.1 ${status}`, `Content-Length: ${body.length}`, ...lines].join('\r\n')}\r\n\r\n${body}`;

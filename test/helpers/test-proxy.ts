@@ -24,6 +24,7 @@ export type TestSettings = ProxySettings & Omit<HostPolicy, 'selector'>;
 
 export const testSettings: TestSettings = {
   headBytesMax: 32_768,
+  responseLimits: { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 },
   headFieldsMax: 100,
   targetBytesMax: 8192,
   backendConnectionsMax: 100,

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { invariant } from '../../base/invariant.ts';
+import { CR, LF } from '../../http/bytes.ts';
 import { type FieldEdits, FieldLines } from '../../http/field-lines.ts';
 import type { RequestView } from '../../http/message.ts';
 import { BodyReader, type BodySink } from '../../http1/body.ts';
@@ -13,6 +14,7 @@ import type { BackendStream, ResponseSink } from '../backend-stream.ts';
 import { inactivityDeadline, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import type { Http1Pool } from './http1-pool.ts';
+import { InformationalCount } from './informational-count.ts';
 
 const IDLE = 0;
 const AWAITING = 1;
@@ -48,7 +50,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private state = IDLE;
   private requestChunked = false;
   private requestSent = false;
-  private informationalResponses = 0;
+  private readonly informational = new InformationalCount();
   private responded = false;
   private hasLeftPool = false;
   /** The backend authenticates the connection, for the client that it serves now. */
@@ -61,7 +63,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.pool = pool;
     this.socket = socket;
     this.context = context;
-    this.body = new BodyReader(context.settings.headBytesMax, true);
+    this.body = new BodyReader(context.settings.responseLimits.headBytesMax, true);
     context.deadlines.add(this);
   }
 
@@ -83,7 +85,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     invariant(this.sink === null && this.state !== CLOSED, 'a stream starts on a connection that is free');
     this.sink = sink;
     this.state = AWAITING;
-    this.informationalResponses = 0;
+    this.informational.reset();
     this.responded = false;
     this.requestChunked = request.bodyLength < 0;
     this.requestSent = request.bodyLength === 0;
@@ -225,10 +227,14 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   }
 
   private readHeads(bytes: Buffer, start: number, end: number): void {
-    const { response, context } = this;
+    const { response, context, informational } = this;
     let at = start;
     for (;;) {
-      const length = response.read(bytes, at, end, context.settings);
+      // Some servers end an informational response with one more empty line.
+      if (informational.total > 0 && !response.started) at = afterEmptyLine(bytes, at, end);
+      const length = isLoneReturn(bytes, at, end)
+        ? NEED_MORE
+        : response.read(bytes, at, end, context.settings.responseLimits);
       if (length === NEED_MORE) {
         if (at < end) this.partialHead.add(bytes, at, end);
         this.expectResponse();
@@ -245,7 +251,9 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
         this.switchToTunnel(bytes.subarray(at, end));
         return;
       }
-      if (++this.informationalResponses > context.settings.informationalResponsesMax) {
+      if (
+        !informational.count(response.status, context.clock.monotonicMs(), context.settings.informationalResponsesMax)
+      ) {
         this.fail('BACKEND_RESPONSE_INVALID', 'too many informational responses');
         return;
       }
@@ -346,4 +354,14 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private expectResponse(): void {
     this.deadlineMs = this.requestSent ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
   }
+}
+
+function afterEmptyLine(bytes: Buffer, start: number, end: number): number {
+  if (start + 1 < end && bytes[start] === CR && bytes[start + 1] === LF) return start + 2;
+  return start < end && bytes[start] === LF ? start + 1 : start;
+}
+
+/** Only the next byte shows whether it is an empty line. */
+function isLoneReturn(bytes: Buffer, start: number, end: number): boolean {
+  return start + 1 === end && bytes[start] === CR;
 }

@@ -67,7 +67,7 @@ export class Http1Stream implements ServerStream {
     // RFC 9110 section 15.2: an HTTP/1.0 client must not get any.
     if (this.request.versionMinor === 0) return;
     this.socket.append(
-      responseHeadText(response, { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added: null }),
+      responseHeadText(response, { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added: null, epochMs: 0 }),
     );
   }
 
@@ -76,8 +76,9 @@ export class Http1Stream implements ServerStream {
     this.framing = clientFraming(response, versionMinor);
     // If the response precedes the end of its request, the client may never send the rest (RFC 9110 section 10.1.1).
     this.keepsAlive = this.connection.allowsKeepAlive() && this.framing !== Framing.CLOSE;
+    const epochMs = this.context.clock.epochMs();
     this.socket.append(
-      responseHeadText(response, { versionMinor, framing: this.framing, keepAlive: this.keepsAlive, added }),
+      responseHeadText(response, { versionMinor, framing: this.framing, keepAlive: this.keepsAlive, added, epochMs }),
     );
   }
 
