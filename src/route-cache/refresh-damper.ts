@@ -3,12 +3,9 @@ import type { Clock } from '../base/clock.ts';
 import type { SetTimer } from '../base/timer.ts';
 import type { StoredRoute } from '../stores/contract.ts';
 
-/** Readings in a row that brought the same record; from then on the next reading waits. */
-const unchangedMax = 3;
-/** The same, while more than `crowd` readings a second bring nothing new. */
-const unchangedInCrowdMax = 1;
-const crowd = 200;
-/** The pause before a record counts as unverified, by readings in a row beyond that. */
+/** Readings of one second that brought nothing new; from then on, and in the next second, such records wait. */
+const unchangedPerSecondMax = 50;
+/** The pause before a record counts as unverified, by readings in a row that brought the same. */
 const pausesMs = [100, 200, 400, 800, 1000] as const;
 /** Readings that lie further apart are no series. */
 const seriesMs = 60_000;
@@ -27,7 +24,7 @@ interface Suspect {
 }
 
 export interface RefreshDamperOptions {
-  /** Patterns that are followed. If there are more, those not followed always wait. */
+  /** Patterns that are followed. With more, those that were followed longest are forgotten. */
   readonly patternsMax: number;
   readonly clock: Clock;
   readonly setTimer: SetTimer;
@@ -38,8 +35,9 @@ export interface RefreshDamperOptions {
 /**
  * Tells reported changes from those that are none. A store may report a record that it no longer watches, because its
  * table of watched records is full; to read it again pushes another one out, and so on without end (measured: 90,000
- * commands a second, without a request). Such records are read again only when a request needs them, after pauses that
- * grow. A record that really changes is read at once.
+ * commands a second, without a request). While many readings bring nothing new, such records are read again only when a
+ * request needs them, after pauses that grow. Otherwise, and if its last reading brought something new, a record is read
+ * at once.
  */
 export class RefreshDamper {
   private readonly options: RefreshDamperOptions;
@@ -49,6 +47,7 @@ export class RefreshDamper {
   private cancel: (() => void) | null = null;
   private secondMs = 0;
   private unchangedInSecond = 0;
+  private unchangedInSecondBefore = 0;
   /** Readings that brought the same record, although the store had reported a change. */
   unchanged = 0;
 
@@ -60,10 +59,7 @@ export class RefreshDamper {
   reported(pattern: string): boolean {
     let suspect = this.suspects.get(pattern);
     if (suspect === undefined) {
-      if (this.suspects.size >= this.options.patternsMax) {
-        this.enqueue(pattern, pausesMs.length - 1);
-        return false;
-      }
+      if (this.suspects.size >= this.options.patternsMax) this.forgetOldest();
       suspect = { fingerprint: '', unchanged: 0, readMs: 0, isReported: true, isWaiting: false };
       this.suspects.set(pattern, suspect);
     }
@@ -71,14 +67,13 @@ export class RefreshDamper {
     if (suspect.isWaiting) return false;
     const nowMs = this.options.clock.monotonicMs();
     if (nowMs - suspect.readMs > seriesMs) suspect.unchanged = 0;
-    const over = suspect.unchanged - (this.isCrowded(nowMs) ? unchangedInCrowdMax : unchangedMax);
-    if (over < 0) return true;
+    if (suspect.unchanged === 0 || !this.isCrowded(nowMs)) return true;
     suspect.isWaiting = true;
-    this.enqueue(pattern, Math.min(over, pausesMs.length - 1));
+    this.enqueue(pattern, Math.min(suspect.unchanged, pausesMs.length) - 1);
     return false;
   }
 
-  /** A reading has ended. @returns whether it brought the same record as the one before, once too often. */
+  /** A reading has ended. @returns whether it brought the same record as the one before, and too many do. */
   landed(pattern: string, record: StoredRoute | null): boolean {
     const suspect = this.suspects.get(pattern);
     if (suspect === undefined || !suspect.isReported) return false;
@@ -89,9 +84,16 @@ export class RefreshDamper {
     suspect.unchanged = isSame ? suspect.unchanged + 1 : 0;
     if (!isSame) return false;
     this.unchanged++;
-    if (this.isCrowded(nowMs)) return true;
+    const isCrowded = this.isCrowded(nowMs);
     this.unchangedInSecond++;
-    return suspect.unchanged >= unchangedMax;
+    return isCrowded;
+  }
+
+  /** Ends all pauses: every record that waits is due. */
+  release(): void {
+    for (const queue of this.queues) for (const pattern of queue.keys()) this.end(queue, pattern);
+    this.cancel?.();
+    this.cancel = null;
   }
 
   close(): void {
@@ -101,11 +103,18 @@ export class RefreshDamper {
   }
 
   private isCrowded(nowMs: number): boolean {
-    if (nowMs - this.secondMs >= 1000) {
+    const passedMs = nowMs - this.secondMs;
+    if (passedMs >= 1000) {
       this.secondMs = nowMs;
+      this.unchangedInSecondBefore = passedMs < 2000 ? this.unchangedInSecond : 0;
       this.unchangedInSecond = 0;
     }
-    return this.unchangedInSecond >= crowd;
+    return Math.max(this.unchangedInSecond, this.unchangedInSecondBefore) >= unchangedPerSecondMax;
+  }
+
+  private forgetOldest(): void {
+    const [oldest] = this.suspects.keys();
+    if (oldest !== undefined) this.suspects.delete(oldest);
   }
 
   private enqueue(pattern: string, level: number): void {
@@ -121,14 +130,18 @@ export class RefreshDamper {
     for (const queue of this.queues) {
       for (const [pattern, dueMs] of queue) {
         if (dueMs > nowMs) break;
-        queue.delete(pattern);
-        const suspect = this.suspects.get(pattern);
-        if (suspect !== undefined) suspect.isWaiting = false;
-        this.options.due(pattern);
+        this.end(queue, pattern);
       }
       waiting += queue.size;
     }
     if (waiting > 0) this.cancel = this.options.setTimer(pausesMs[0], () => this.run());
+  }
+
+  private end(queue: Map<string, number>, pattern: string): void {
+    queue.delete(pattern);
+    const suspect = this.suspects.get(pattern);
+    if (suspect !== undefined) suspect.isWaiting = false;
+    this.options.due(pattern);
   }
 }
 

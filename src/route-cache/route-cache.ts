@@ -145,6 +145,8 @@ export class RouteCache implements ChangeListener {
 
   /** Resolves once everything that has changed so far is read again; false if that failed and is tried later. */
   settled(): Promise<boolean> {
+    // Records that wait are verified before their next use.
+    this.damper.release();
     return this.readQueue.settled();
   }
 
