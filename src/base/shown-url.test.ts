@@ -88,3 +88,20 @@ test('text in a record that is no URL stays as it is', () => {
   assert.equal(shownBackend('someone@example.com'), 'someone@example.com');
   assert.equal(shownBackend('http://u:S3cret@h:1#weight=2'), 'http://u:********@h:1#weight=2');
 });
+
+test('a password where the port should be is hidden: the host was forgotten', () => {
+  for (const scheme of ['redis', 'rediss', 'etcd']) {
+    for (const url of [
+      `${scheme}://u:s3cret`,
+      `${scheme}://u:s3cret h`,
+      `${scheme}://u:s3cret/0#p`,
+      `${scheme}://u:12s3cret?db=1`,
+    ]) {
+      assert.doesNotMatch(shownUrl(url), /s3cret/, url);
+      assert.match(shownUrl(url), /^[a-z]+:\/\/u:\*/);
+    }
+  }
+  for (const url of ['zookeeper://a:1,b:2/chroot', 'redis://h:6379/0#p', 'redis://h:', 'http://h:80']) {
+    assert.equal(shownUrl(url), url);
+  }
+});

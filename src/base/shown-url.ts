@@ -21,7 +21,8 @@ export function shownBackend(text: string): string {
 
 function withoutCredentials(rest: string): string {
   const at = rest.lastIndexOf('@');
-  if (at === -1) return rest;
+  // Without a host, or with a forgotten one, the password is where the port should be.
+  if (at === -1) return rest.replace(/^([^/:?#[\]]+:)(?![0-9]*(?:[/?#,]|$))[^/?#]*/, `$1${mask}`);
   const [, user = ''] = /^([^/:@?#]*:)/.exec(rest) ?? [];
   return `${user}${mask}${rest.slice(at)}`;
 }

@@ -83,6 +83,14 @@ test('problems of the record are shown, and if no backend is left', async () => 
   assert.match(await text(host(['a', 'http://x'], { 'http://x': mark(Number.MAX_VALUE) })), /The only backend/);
 });
 
+test('failures that cannot be read are a problem, not the end', async () => {
+  const failures = { read: () => Promise.reject(new Error('no such column')) };
+  const store = { ...storeOf({ 'a.com': host(['a', 'http://10.0.0.1:1']) }), failures };
+  const text = explanationText(await explainHost('a.com', store, names, nowMs));
+  assert.match(text, /weight 1 {2}up$/m);
+  assert.match(text, /problems {2}the last failures cannot be read: no such column/);
+});
+
 test('an empty record is skipped, but not an unreadable one', async () => {
   const others = { '*.com': host(['id', 'http://x']) };
   const empty = await explainHost('a.com', storeOf({ ...others, 'a.com': host([]) }), names, nowMs);

@@ -71,6 +71,13 @@ describe('reports of failures', () => {
     assert.equal(time.pending, 0);
   });
 
+  test('are written at once when the process is to end', async () => {
+    reports.failed('a.example', 'http://1', 'x');
+    reports.flush();
+    await time.pass(0);
+    assert.deepEqual(written, [['a.example', { 'http://1': 1 }]]);
+  });
+
   test('are not written after the end', async () => {
     reports.failed('a.example', 'http://1', 'x');
     reports.close();

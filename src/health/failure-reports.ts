@@ -46,6 +46,12 @@ export class FailureReports {
     this.schedule();
   }
 
+  /** Writes what waits, now: this process ends soon. */
+  flush(): void {
+    this.cancelTimer?.();
+    void this.writing.request();
+  }
+
   /** Failures that have not been written yet are lost. */
   close(): void {
     this.closed = true;

@@ -9,7 +9,7 @@ import type { Backend } from '../routing/backend.ts';
 import { normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { FailureCollection, RouteReader, StoredRoute } from '../stores/contract.ts';
-import type { BackendFailures } from '../stores/failures.ts';
+import type { BackendFailures, FailuresByUrl } from '../stores/failures.ts';
 
 /** A backend of a matching record, and whether requests go to it. */
 export interface ExplainedBackend {
@@ -121,7 +121,13 @@ export async function explainHost(
     return { host, tried, matched: null, id: null, backends: [], problems: [] };
   }
   const frontend = buildFrontend(pattern, record);
-  const failures = await store.failures.read(pattern);
+  let failures: FailuresByUrl = new Map();
+  const problems = frontend.problems.map((problem) => problem.message);
+  try {
+    failures = await store.failures.read(pattern);
+  } catch (error) {
+    problems.push(`the last failures cannot be read: ${(error as Error).message}`);
+  }
   return {
     host,
     tried,
@@ -137,7 +143,7 @@ export async function explainHost(
         ...(await explainName(backend.hostname, resolver)),
       })),
     ),
-    problems: frontend.problems.map((problem) => problem.message),
+    problems,
   };
 }
 

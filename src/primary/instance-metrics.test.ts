@@ -37,7 +37,7 @@ describe('the metrics of an instance', () => {
     metrics = new InstanceMetrics(
       5000,
       { counters: { probes: 3, recovered: 2, dropped: 1 }, size: 4 },
-      { size: 5, bytes: 600 },
+      { size: 5, bytes: 600, unverified: 0 },
     );
   });
 

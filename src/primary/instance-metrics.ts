@@ -31,13 +31,18 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   private readonly restarts: Record<RestartReason, number> = { crash: 0, stuck: 0, memory: 0, reload: 0 };
   private readonly startSeconds: number;
   private readonly recovery: RecoveryFigures;
-  private readonly known: Pick<KnownRecords, 'bytes' | 'size'>;
+  private readonly known: Pick<KnownRecords, 'bytes' | 'size' | 'unverified'>;
   private supervisor: MeasuredWorkers | null = null;
   /** By the id of a worker: the revision of the store that it has applied. */
   private readonly revisions = new Map<number, number>();
 
   /** @param hostsMax hosts, and backends, with series of their own. */
-  constructor(epochMs: number, recovery: RecoveryFigures, known: Pick<KnownRecords, 'bytes' | 'size'>, hostsMax = 50) {
+  constructor(
+    epochMs: number,
+    recovery: RecoveryFigures,
+    known: Pick<KnownRecords, 'bytes' | 'size' | 'unverified'>,
+    hostsMax = 50,
+  ) {
     this.known = known;
     this.fleet = new FleetMetrics(fleetMetrics, hostsMax);
     this.startSeconds = epochMs / 1000;
@@ -104,6 +109,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         workersUnresponsive: unresponsive,
         sharedRecords: this.known.size,
         sharedRecordBytes: this.known.bytes,
+        sharedRecordsUnverified: this.known.unverified,
         backendsProbed: this.recovery.size,
         recoveryProbes: this.recovery.counters.probes,
         recoveredBackends: this.recovery.counters.recovered,

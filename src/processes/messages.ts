@@ -63,7 +63,7 @@ export interface MarkReport {
   readonly reason: string;
 }
 
-/** A record of the store by its key: its text, which only the route cache knows. It may be secret. */
+/** A record of the store by its key: its text, which only the route cache knows. It may be secret, and is empty if it has changed. */
 export type RecordText = readonly [key: string, text: string];
 
 /** Values by metric name, followed by a slash and the label's value if the metric has a label. */
@@ -82,6 +82,8 @@ export type ToWorker =
   | { readonly kind: 'tls'; readonly tls: unknown }
   /** Records of the store that workers of the instance have read, asked for by `recall`. */
   | { readonly kind: 'known'; readonly records: readonly RecordText[]; readonly isLast: boolean }
+  /** Nobody learns of changes of these records any more: read them. */
+  | { readonly kind: 'verify'; readonly keys: readonly string[] }
   | { readonly kind: 'ping' };
 
 export type FromWorker =

@@ -3,6 +3,7 @@ import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { DrainOrder, MarkReport, MetricValues, RecordText } from './messages.ts';
 import type { Plan } from './plan.ts';
+import { type KeptRecords, SharedRecordsOfWorkers } from './shared-records.ts';
 import {
   type WorkerEnd,
   type WorkerFailure,
@@ -19,12 +20,6 @@ export interface SupervisorObserver {
   gone(worker: WorkerProcess): void;
 }
 
-/** Keeps records of the store for workers that cannot reach it. */
-interface KeptRecords {
-  add(records: readonly RecordText[]): void;
-  chunks(count: number): Iterable<readonly RecordText[]>;
-}
-
 export interface SupervisorOptions {
   readonly program: WorkerProgram;
   readonly plan: Plan;
@@ -39,8 +34,6 @@ export interface SupervisorOptions {
   readonly random: () => number;
 }
 
-/** Records in one message to a worker. */
-const recordsPerMessage = 1000;
 const beatMsMax = 5000;
 /** Minimum time a worker may be silent while it loads, in ms. */
 const startMs = 60_000;
@@ -68,6 +61,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   private readonly options: SupervisorOptions;
   private readonly slots: WorkerSlot[] = [];
   private readonly workers = new Set<WorkerProcess>();
+  private readonly records: SharedRecordsOfWorkers;
   private readonly timer: NodeJS.Timeout;
   /** Conditions to check whenever a worker changes its state. */
   private readonly waiting = new Set<() => void>();
@@ -85,6 +79,11 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     this.clock = options.clock;
     this.log = options.log;
     this.random = options.random;
+    this.records = new SharedRecordsOfWorkers(
+      options.known,
+      options.plan.settings.config.driver,
+      () => this.slots.find((slot) => slot.isReady)?.current ?? null,
+    );
     const beatMs = Math.min(beatMsMax, this.plan.stuckMs / missedMax);
     this.timer = setInterval(() => this.beat(beatMs), beatMs);
   }
@@ -135,6 +134,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   reload(plan: Plan): Promise<boolean> {
     return this.exclusively(async () => {
       const slots = this.slots.slice(0, plan.workers);
+      this.records.follow(plan.settings.config.driver);
       const [first, ...others] = slots;
       if (first !== undefined && !(await first.replace('reload', plan))) return false;
       if (this.stopping) return false;
@@ -182,6 +182,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     await this.until(() => this.workers.size === 0);
     clearTimeout(timer);
     clearInterval(this.timer);
+    this.records.close();
     return this.unclean === 0;
   }
 
@@ -209,11 +210,13 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   /** Kills all workers at once. */
   killAll(): void {
     this.stopping = true;
+    this.records.close();
     for (const worker of this.workers) worker.kill();
   }
 
   onReady(worker: WorkerProcess): void {
     this.slotOf(worker)?.onReady();
+    this.records.assign();
     this.standIns();
     this.changed();
   }
@@ -232,13 +235,12 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     this.options.onMarked(marked);
   }
 
-  onRead(records: readonly RecordText[]): void {
-    this.options.known.add(records);
+  onRead(worker: WorkerProcess, records: readonly RecordText[]): void {
+    this.records.read(worker, records);
   }
 
   onRecall(worker: WorkerProcess): void {
-    for (const records of this.options.known.chunks(recordsPerMessage)) worker.tellKnown(records, false);
-    worker.tellKnown([], true);
+    this.records.recall(worker);
   }
 
   onOverMemory(worker: WorkerProcess, residentBytes: number): void {
@@ -264,6 +266,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     this.workers.delete(worker);
     this.options.observer.gone(worker);
     this.slotOf(worker)?.onGone(worker, end);
+    this.records.gone(worker);
     this.standIns();
     this.changed();
   }

@@ -32,6 +32,8 @@ export class WorkerLink {
   private readonly build: (start: WorkerStart, link: WorkerLink) => Promise<WorkerTasks>;
   /** Receives the records asked for by `recall`, also before the worker serves. @param isLast no more follow. */
   onKnown: (records: readonly RecordText[], isLast: boolean) => void = ignore;
+  /** Receives the keys of records that this worker has to read. */
+  onVerify: (keys: readonly string[]) => void = ignore;
   private tasks: WorkerTasks | null = null;
   private drainMs = 0;
   private ending: Promise<void> | null = null;
@@ -89,6 +91,9 @@ export class WorkerLink {
         break;
       case 'known':
         this.onKnown(message.records, message.isLast);
+        break;
+      case 'verify':
+        this.onVerify(message.keys);
         break;
       case 'ping':
         this.send({ kind: 'pong', values: this.tasks?.values() ?? {} });

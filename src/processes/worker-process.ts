@@ -30,7 +30,7 @@ export interface WorkerHandler {
   /** The worker has reported why it cannot start, and exits. */
   onFailed(worker: WorkerProcess, failure: WorkerFailure): void;
   onMarked(marked: MarkReport): void;
-  onRead(records: readonly RecordText[]): void;
+  onRead(worker: WorkerProcess, records: readonly RecordText[]): void;
   onRecall(worker: WorkerProcess): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
   onDrained(worker: WorkerProcess, clean: boolean): void;
@@ -115,6 +115,10 @@ export class WorkerProcess {
 
   tellKnown(records: readonly RecordText[], isLast: boolean): void {
     this.send({ kind: 'known', records, isLast });
+  }
+
+  tellVerify(keys: readonly string[]): void {
+    this.send({ kind: 'verify', keys });
   }
 
   reopenLogs(): void {
@@ -203,7 +207,7 @@ export class WorkerProcess {
         this.handler.onMarked(message.marked);
         break;
       case 'read':
-        this.handler.onRead(message.records);
+        this.handler.onRead(this, message.records);
         break;
       case 'recall':
         this.handler.onRecall(this);

@@ -4,7 +4,10 @@ import type { CertificatePair, StoredRoute } from '../stores/contract.ts';
 /** The collections whose records are remembered. */
 type KnownCollection = 'routes' | 'certificates';
 
-/** A record as processes exchange it: its key, and its text. The text is `null` if the store has no such record. */
+/**
+ * A record as processes exchange it: its key, and its text. The text is `null` if the store has no such record, and empty
+ * if nothing is known of it any more.
+ */
 export type KnownRecord = readonly [key: string, text: string];
 
 /** Absences that are kept: clients can cause as many as they like. */
@@ -12,20 +15,45 @@ const absencesMax = 50_000;
 const absence = 'null';
 /** Approximate memory of an entry besides its characters, in bytes. */
 const entryBytes = 150;
+/** In place of the worker that holds a record: it has gone. */
+const nobody = 0;
 
 /** The key of a record. */
 export function knownKey(collection: KnownCollection, pattern: string): string {
   return `${collection} ${pattern}`;
 }
 
+/** The collection and the pattern of a key. */
+export function splitKey(key: string): { readonly collection: KnownCollection; readonly pattern: string } {
+  const [collection] = key.split(' ', 1);
+  const pattern = key.slice((collection as string).length + 1);
+  return { collection: collection === 'routes' ? 'routes' : 'certificates', pattern };
+}
+
+/** Says that every record of a worker may have changed. */
+export const allChanged: KnownRecord = ['', ''];
+
+interface Known {
+  readonly text: string;
+  /** The id of the worker that read it last, and learns of its changes. */
+  holder: number;
+}
+
 /**
  * The records that the workers of an instance have read, as text. They serve a worker that cannot reach the store. The
  * records that were read longest ago are dropped first.
+ *
+ * A record is only as good as the worker that learns of its changes. If that has gone, another one must read it again:
+ * see `assign`.
  */
 export class KnownRecords {
-  private readonly texts = new Map<string, string>();
-  /** Keys of records that do not exist. */
-  private readonly absences = new Set<string>();
+  private readonly known = new Map<string, Known>();
+  /** Keys of records that do not exist, and their holders. */
+  private readonly absences = new Map<string, number>();
+  /** Keys whose holder has gone. */
+  private readonly orphans = new Set<string>();
+  /** Keys that were assigned, and that the worker has not reported yet. */
+  private readonly assigned = new Set<string>();
   private readonly bytesMax: number;
   private used = 0;
 
@@ -34,7 +62,12 @@ export class KnownRecords {
   }
 
   get size(): number {
-    return this.texts.size + this.absences.size;
+    return this.known.size + this.absences.size;
+  }
+
+  /** Records of which no worker is known to learn changes. */
+  get unverified(): number {
+    return this.orphans.size + this.assigned.size;
   }
 
   /** Approximate memory. */
@@ -42,21 +75,18 @@ export class KnownRecords {
     return this.used;
   }
 
-  add(records: readonly KnownRecord[]): void {
+  /** @param holder id of the worker that reports them, from 1. */
+  add(records: readonly KnownRecord[], holder = 1): void {
     for (const [key, text] of records) {
-      this.delete(key);
-      if (text === absence) {
-        this.absences.add(key);
-      } else {
-        this.texts.set(key, text);
-        this.used += sizeOf(key, text);
-      }
+      if (key === '') this.abandon(holder);
+      else if (text === '') this.forget(key, holder);
+      else this.put(key, text, holder);
     }
-    for (const key of this.absences) {
+    for (const key of this.absences.keys()) {
       if (this.absences.size <= absencesMax) break;
-      this.absences.delete(key);
+      this.delete(key);
     }
-    for (const key of this.texts.keys()) {
+    for (const key of this.known.keys()) {
       if (this.used <= this.bytesMax) break;
       this.delete(key);
     }
@@ -64,12 +94,45 @@ export class KnownRecords {
 
   /** Undefined if nothing is known. */
   get(key: string): string | undefined {
-    return this.absences.has(key) ? absence : this.texts.get(key);
+    return this.absences.has(key) ? absence : this.known.get(key)?.text;
+  }
+
+  /** The worker does not learn of changes of its records any more. */
+  abandon(holder: number): void {
+    for (const [key, known] of this.known) {
+      if (known.holder !== holder) continue;
+      known.holder = nobody;
+      this.orphans.add(key);
+      this.assigned.delete(key);
+    }
+    for (const [key, absenceHolder] of this.absences) {
+      if (absenceHolder !== holder) continue;
+      this.absences.set(key, nobody);
+      this.orphans.add(key);
+      this.assigned.delete(key);
+    }
+  }
+
+  /** Gives a worker up to `count` records that nobody holds. @returns their keys: the worker has to read them. */
+  assign(count: number, holder: number): string[] {
+    const keys: string[] = [];
+    for (const key of this.orphans) {
+      if (keys.length >= count) break;
+      keys.push(key);
+      this.orphans.delete(key);
+      this.assigned.add(key);
+      const known = this.known.get(key);
+      if (known === undefined) this.absences.set(key, holder);
+      else known.holder = holder;
+    }
+    return keys;
   }
 
   clear(): void {
-    this.texts.clear();
+    this.known.clear();
     this.absences.clear();
+    this.orphans.clear();
+    this.assigned.clear();
     this.used = 0;
   }
 
@@ -86,16 +149,34 @@ export class KnownRecords {
   }
 
   private *records(): IterableIterator<KnownRecord> {
-    yield* this.texts;
-    for (const key of this.absences) yield [key, absence];
+    for (const [key, { text }] of this.known) yield [key, text];
+    for (const key of this.absences.keys()) yield [key, absence];
+  }
+
+  private put(key: string, text: string, holder: number): void {
+    this.delete(key);
+    if (text === absence) {
+      this.absences.set(key, holder);
+    } else {
+      this.known.set(key, { text, holder });
+      this.used += sizeOf(key, text);
+    }
+  }
+
+  /** The holder of a record reads it again when it changes. The word of another worker may be older than that. */
+  private forget(key: string, worker: number): void {
+    const holder = this.known.get(key)?.holder ?? this.absences.get(key);
+    if (holder === worker || holder === nobody) this.delete(key);
   }
 
   private delete(key: string): void {
     this.absences.delete(key);
-    const text = this.texts.get(key);
-    if (text === undefined) return;
-    this.texts.delete(key);
-    this.used -= sizeOf(key, text);
+    this.orphans.delete(key);
+    this.assigned.delete(key);
+    const known = this.known.get(key);
+    if (known === undefined) return;
+    this.known.delete(key);
+    this.used -= sizeOf(key, known.text);
   }
 }
 

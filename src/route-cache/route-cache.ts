@@ -196,11 +196,11 @@ export class RouteCache implements ChangeListener {
         for (const read of step) results.set(read.pattern, read.frontend);
       } else {
         if (fallback === undefined) {
-          if (mayRecall && (await this.recall(patterns))) {
-            mayRecall = false;
-            continue;
-          }
-          throw outcome;
+          if (!mayRecall) throw outcome;
+          mayRecall = false;
+          await this.recall(patterns);
+          if (this.known(patterns, results) === undefined) throw outcome;
+          continue;
         }
         for (const pattern of patterns) this.serveOverdue(pattern);
         return this.known(patterns, results) ?? fallback;
@@ -398,20 +398,17 @@ export class RouteCache implements ChangeListener {
     return frontend;
   }
 
-  /** Takes entries that are missing here from what other workers know, unverified. @returns whether there were some. */
-  private async recall(patterns: readonly string[]): Promise<boolean> {
+  /** Takes entries that are missing here from what other workers know, unverified. */
+  private async recall(patterns: readonly string[]): Promise<void> {
     const { shared } = this;
-    if (shared === null || shared === undefined) return false;
+    if (shared === null || shared === undefined) return;
     await shared.fetch();
-    let found = false;
     for (const pattern of patterns) {
       const record = this.table.get(pattern) === undefined ? shared.route(pattern) : undefined;
       if (record === undefined) continue;
       const frontend = this.build(pattern, record, undefined, ++this.sequence);
       this.table.put(new CacheEntry(pattern, frontend, entrySize(pattern, frontend), -1));
-      found = true;
     }
-    return found;
   }
 
   /** A host is served by a wildcard only because it has no record of its own: that is worth knowing too. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { FakeTime } from '../../test/helpers/fake-time.ts';
-import type { StoredRoute } from '../stores/contract.ts';
+import type { Store, StoredRoute } from '../stores/contract.ts';
 import { KnownRecords, routeText } from './known-records.ts';
 import { idOf, setUp, warm } from './route-cache.suite.ts';
 import { SharedRecords } from './shared-records.ts';
@@ -10,9 +10,21 @@ import { SharedRecords } from './shared-records.ts';
 const route = (id: string): StoredRoute => ({ frontend: [id, 'http://1:1'], down: new Map() });
 
 /** A worker's shared records, and what the primary keeps of them. */
-function shareWith(kept = new KnownRecords(1_000_000)) {
+function shareWith(kept = new KnownRecords(1_000_000), changes: 'push' | 'expiry' = 'push') {
   const time = new FakeTime();
   let asked = 0;
+  const store = {
+    capabilities: { changes },
+    records: new Map<string, StoredRoute>(),
+    reads: [] as string[],
+    routes: {
+      read: async (patterns: readonly string[]) => {
+        store.reads.push(...patterns);
+        return patterns.map((pattern) => store.records.get(pattern) ?? null);
+      },
+    },
+    certificates: { read: async (patterns: readonly string[]) => patterns.map(() => null) },
+  };
   const shared = new SharedRecords({
     report: (records) => kept.add(records),
     ask: () => {
@@ -20,9 +32,10 @@ function shareWith(kept = new KnownRecords(1_000_000)) {
       for (const chunk of kept.chunks(1)) shared.take(chunk, false);
       shared.take([], true);
     },
+    store: store as unknown as Store,
     setTimer: time.setTimer,
   });
-  return { kept, time, shared, asked: () => asked };
+  return { kept, time, shared, store, asked: () => asked };
 }
 
 test('records that were read are reported together, the latest of each', async () => {
@@ -47,11 +60,11 @@ test('a record that cannot be read replaces none', async () => {
 test('the records of others are asked for once, when they are needed, and forgotten when the store is back', async () => {
   const { kept, shared, asked } = shareWith();
   kept.add([['routes a.com', routeText(route('1'))]]);
-  await shared.fetch();
+  await shared.fetchIfAway();
   assert.equal(asked(), 0, 'the store is there');
   shared.lost();
   assert.equal(shared.route('a.com'), undefined);
-  await Promise.all([shared.fetch(), shared.fetch()]);
+  await Promise.all([shared.fetch(), shared.fetchIfAway()]);
   assert.equal(asked(), 1);
   assert.deepEqual(shared.route('a.com'), route('1'));
   assert.equal(shared.route('b.com'), undefined);
@@ -104,4 +117,79 @@ test('a record that is gone from the store is not served from what was known bef
   await turn();
   await time.pass(50);
   assert.equal(kept.get('routes a.com'), 'null');
+});
+
+test('a changed record is forgotten, unless it is read again', async () => {
+  const { kept, time, shared } = shareWith();
+  shared.routeRead('a.com', route('1'));
+  shared.routeRead('b.com', null);
+  shared.certificateRead('a.com', { certificate: 'c', key: 'k' });
+  await time.pass(50);
+  shared.changed('routes', ['a.com', 'b.com']);
+  shared.routeRead('a.com', route('2'));
+  await time.pass(50);
+  assert.equal(kept.get('routes a.com'), routeText(route('2')));
+  assert.equal(kept.get('routes b.com'), undefined);
+  assert.notEqual(kept.get('certificates a.com'), undefined);
+  shared.changed('certificates', ['a.com']);
+  await time.pass(50);
+  assert.equal(kept.get('certificates a.com'), undefined);
+});
+
+test('when anything may have changed, all records of the worker need a reader', async () => {
+  const { kept, time, shared } = shareWith();
+  shared.routeRead('a.com', route('1'));
+  shared.expired();
+  assert.deepEqual(kept.assign(10, 2), ['routes a.com']);
+  const regular = shareWith(new KnownRecords(1000), 'expiry');
+  regular.shared.routeRead('a.com', route('1'));
+  await regular.time.pass(50);
+  regular.shared.expired();
+  assert.deepEqual(regular.kept.assign(10, 2), [], 'a store without word of changes says so all the time');
+  assert.equal(time.pending, 0);
+});
+
+test('records that are given to a worker are read and reported, once the store can be read', async () => {
+  const { kept, time, shared, store } = shareWith();
+  kept.add([
+    ['routes a.com', routeText(route('1'))],
+    ['routes b.com', routeText(route('1'))],
+  ]);
+  store.records.set('a.com', route('2'));
+  shared.lost();
+  shared.verify(['routes a.com', 'routes b.com']);
+  assert.deepEqual(store.reads, []);
+  const { read } = store.routes;
+  store.routes.read = () => Promise.reject(new Error('not yet'));
+  shared.restored();
+  await turn();
+  store.routes.read = read;
+  await time.pass(1000);
+  await turn();
+  await time.pass(50);
+  assert.deepEqual(store.reads, ['a.com', 'b.com']);
+  assert.equal(kept.get('routes a.com'), routeText(route('2')));
+  assert.equal(kept.get('routes b.com'), 'null', 'it was removed');
+  assert.equal(time.pending, 0);
+});
+
+test('a store that refuses reads is like one that is away: others are asked, and not too often', async () => {
+  const { kept, time, shared, asked } = shareWith();
+  kept.add([['routes a.com', routeText(route('1'))]]);
+  const { store, cache } = await setUp({ shared });
+  const loads = [cache.load('a.com'), cache.load('a.com')];
+  for (let count = 0; count < 5; count++) {
+    await turn();
+    for (const read of store.reads.splice(0)) read.fail(new Error('NOPERM'));
+  }
+  assert.deepEqual((await Promise.all(loads)).map(idOf), ['1', '1']);
+  assert.equal(asked(), 1);
+  // A reading succeeds, and the next one fails again.
+  shared.routeRead('b.com', route('2'));
+  assert.equal(shared.route('a.com'), undefined);
+  await shared.fetch();
+  assert.equal(asked(), 1);
+  await time.pass(10_000);
+  await shared.fetch();
+  assert.equal(asked(), 2);
 });

@@ -1,6 +1,7 @@
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
-import type { CertificatePair, ChangeListener, StoredRoute } from '../stores/contract.ts';
+import type { CertificatePair, ChangeListener, CollectionName, Store, StoredRoute } from '../stores/contract.ts';
 import {
+  allChanged,
   certificateOf,
   certificateText,
   type KnownRecord,
@@ -8,6 +9,7 @@ import {
   knownKey,
   routeOf,
   routeText,
+  splitKey,
 } from './known-records.ts';
 
 /** How long records wait to be reported together, in ms, and how many at most. */
@@ -15,26 +17,40 @@ const reportMs = 50;
 const reportMax = 1000;
 /** How long a request waits for the records of the other workers, in ms. */
 const fetchMs = 5000;
+/** Pause between two questions for the records of others while the store is there but cannot be read, in ms. */
+const askPauseMs = 10_000;
+/** Pause before records are read again whose reading has failed, in ms. */
+const verifyAgainMs = 1000;
 
 export interface SharedRecordsOptions {
   /** Sends records that this worker has read to those who keep them. */
   readonly report: (records: readonly KnownRecord[]) => void;
   /** Asks for all records that any worker has read: `take` follows. */
   readonly ask: () => void;
+  /** Records that are given to this worker are read from it. */
+  readonly store: Pick<Store, 'routes' | 'certificates' | 'capabilities'>;
   readonly setTimer?: SetTimer;
 }
 
 /**
- * A worker's part in the records that the workers of an instance share: it reports those that it reads, and while the
- * store is away it has those of the others.
+ * A worker's part in the records that the workers of an instance share: it reports those that it reads, and those that
+ * have changed; while the store is away it has those of the others.
  */
-export class SharedRecords implements Pick<ChangeListener, 'lost' | 'restored'> {
+export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired' | 'lost' | 'restored'> {
   private readonly options: SharedRecordsOptions;
   private readonly setTimer: SetTimer;
   private readonly known = new KnownRecords(Number.POSITIVE_INFINITY);
   private readonly pending = new Map<string, string>();
   private cancelReport: (() => void) | null = null;
+  /** Keys of records that this worker has to read, because their holder has gone. */
+  private readonly unread = new Set<string>();
+  private isReading = false;
+  private cancelReading: (() => void) | null = null;
+  private cancelAskPause: (() => void) | null = null;
+  private closed = false;
   private isAway = false;
+  /** Whether the records of others are taken. */
+  private isWanted = false;
   /** Null until the records are asked for. */
   private fetching: Promise<void> | null = null;
   private whenFetched: (() => void) | null = null;
@@ -46,6 +62,7 @@ export class SharedRecords implements Pick<ChangeListener, 'lost' | 'restored'> 
 
   /** A read has brought this record; null: there is none. */
   routeRead(pattern: string, record: StoredRoute | null): void {
+    if (!this.isAway && this.isWanted) this.drop();
     // A record that cannot be read must not replace one that could.
     if (record?.problem === undefined) this.note(knownKey('routes', pattern), routeText(record));
   }
@@ -54,7 +71,7 @@ export class SharedRecords implements Pick<ChangeListener, 'lost' | 'restored'> 
     this.note(knownKey('certificates', pattern), certificateText(pair));
   }
 
-  /** Undefined if nothing is known, or the store is there. */
+  /** Undefined if nothing is known, or the store can be read. */
   route(pattern: string): StoredRoute | null | undefined {
     const text = this.known.get(knownKey('routes', pattern));
     return text === undefined ? undefined : routeOf(text);
@@ -65,21 +82,49 @@ export class SharedRecords implements Pick<ChangeListener, 'lost' | 'restored'> 
     return text === undefined ? undefined : certificateOf(text);
   }
 
+  /** Changed records are read again where they are used; until then nothing is known of them. */
+  changed(collection: CollectionName, keys: readonly string[]): void {
+    for (const key of keys) this.note(knownKey(collection, key), '');
+  }
+
+  expired(): void {
+    // A store without word of changes says so all the time.
+    if (this.options.store.capabilities.changes === 'expiry') return;
+    this.flush();
+    this.options.report([allChanged]);
+  }
+
   lost(): void {
     this.isAway = true;
   }
 
   restored(): void {
     this.isAway = false;
-    this.known.clear();
-    this.fetching = null;
-    this.whenFetched?.();
+    this.drop();
+    this.verifyNext();
+  }
+
+  /** Records whose holder has gone: this worker reads them, and holds them from then on. */
+  verify(keys: readonly string[]): void {
+    for (const key of keys) this.unread.add(key);
+    this.verifyNext();
   }
 
   /** While the store is away, the records of all workers are there once this resolves, or the time is over. */
+  fetchIfAway(): Promise<void> {
+    return this.isAway ? this.fetch() : Promise.resolve();
+  }
+
+  /** The same when the store cannot be read for another reason, until it can be read again. */
   fetch(): Promise<void> {
-    if (!this.isAway) return Promise.resolve();
+    if (this.fetching === null && !this.isAway) {
+      if (this.cancelAskPause !== null) return Promise.resolve();
+      this.cancelAskPause = this.setTimer(askPauseMs, () => {
+        this.cancelAskPause = null;
+      });
+    }
     this.fetching ??= new Promise((resolve) => {
+      this.isWanted = true;
       const cancel = this.setTimer(fetchMs, resolve);
       this.whenFetched = () => {
         cancel();
@@ -92,13 +137,53 @@ export class SharedRecords implements Pick<ChangeListener, 'lost' | 'restored'> 
 
   /** Takes records of others. @param isLast no more follow. */
   take(records: readonly KnownRecord[], isLast: boolean): void {
-    if (this.isAway) this.known.add(records);
+    if (this.isWanted) this.known.add(records);
     if (isLast) this.whenFetched?.();
   }
 
   close(): void {
+    this.closed = true;
+    this.cancelReading?.();
+    this.cancelAskPause?.();
     this.cancelReport?.();
     this.flush();
+  }
+
+  /** The store can be read: the records of others are not needed. */
+  private drop(): void {
+    this.known.clear();
+    this.isWanted = false;
+    this.fetching = null;
+    this.whenFetched?.();
+  }
+
+  private verifyNext(): void {
+    if (this.isReading || this.isAway || this.closed || this.unread.size === 0) return;
+    this.isReading = true;
+    const keys = [...this.unread];
+    this.read(keys).then(
+      () => {
+        for (const key of keys) this.unread.delete(key);
+        this.isReading = false;
+        this.verifyNext();
+      },
+      () => {
+        this.isReading = false;
+        this.cancelReading = this.setTimer(verifyAgainMs, () => this.verifyNext());
+      },
+    );
+  }
+
+  private async read(keys: readonly string[]): Promise<void> {
+    const { certificates, routes } = this.options.store;
+    const split = keys.map(splitKey);
+    const patterns = (of: string) => split.filter(({ collection }) => collection === of).map(({ pattern }) => pattern);
+    const [hosts, names] = [patterns('routes'), patterns('certificates')];
+    const [records, pairs] = await Promise.all([routes.read(hosts), certificates.read(names)]);
+    for (const [index, record] of records.entries()) this.routeRead(hosts[index] as string, record);
+    for (const [index, pair] of pairs.entries()) {
+      if (pair?.problem === undefined) this.certificateRead(names[index] as string, pair);
+    }
   }
 
   private note(key: string, text: string): void {

@@ -212,6 +212,10 @@ export const primaryMetrics = {
     'Routes and certificates that the primary keeps for workers that cannot reach the store.',
   ),
   sharedRecordBytes: gauge('hipache_shared_record_bytes', 'Estimated size of these.'),
+  sharedRecordsUnverified: gauge(
+    'hipache_shared_records_unverified',
+    'Those among them whose worker has gone, and that no other worker has read again yet.',
+  ),
   backendsProbed: gauge('hipache_backends_probed', 'Marked backends that this instance probes for recovery.'),
   recoveryProbes: counter('hipache_recovery_probes_total', 'Probes of marked backends.'),
   recoveredBackends: counter(

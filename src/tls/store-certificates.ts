@@ -12,7 +12,7 @@ export interface CertificateRecords {
 /** Gets the certificates that are read, and gives those of other workers while the store is away. */
 export interface SharedCertificates {
   /** Resolves once those of other workers are there, if the store is away. */
-  fetch(): Promise<void>;
+  fetchIfAway(): Promise<void>;
   certificateRead(pattern: string, pair: CertificateMaterial | null): void;
   /** Undefined if nothing is known. */
   certificate(pattern: string): CertificateMaterial | null | undefined;
@@ -56,7 +56,7 @@ export class StoreCertificates implements CertificateSource {
   ): Promise<Awaited<ReturnType<CertificateRecords['read']>>> {
     const { shared } = this;
     if (shared === null) return within(this.records.read(patterns), waitMs);
-    await shared.fetch();
+    await shared.fetchIfAway();
     const known = patterns.map((pattern) => shared.certificate(pattern));
     if (known.some((pair) => pair != null)) return known.map((pair) => pair ?? null);
     const records = await within(this.records.read(patterns), waitMs);

@@ -113,7 +113,7 @@ export class Worker implements WorkerTasks {
     this.requests = new RequestMetrics(next, config.metrics.port === null ? 0 : config.metrics.hostsMax);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
-    this.shared = sharedRecords(link);
+    this.shared = sharedRecords(link, store);
     this.routes = new RouteCache({
       store,
       instance: start.instance,
@@ -183,6 +183,7 @@ export class Worker implements WorkerTasks {
     if (this.draining) return this.dataPlane.drain(order);
     this.draining = true;
     this.sockets.closeUnused();
+    this.failures.flush();
     const clean = await this.dataPlane.drain(order);
     if (!clean) this.log.warn('some requests or tunnels did not finish in time and were ended');
     return clean;
@@ -315,8 +316,9 @@ function cacheLimits(limits: Config['limits']): Partial<RouteCacheLimits> {
 }
 
 /** The records that the workers of the instance share through the primary. */
-function sharedRecords(link: WorkerLink): SharedRecords {
-  const shared = new SharedRecords({ report: (records) => link.read(records), ask: () => link.recall() });
+function sharedRecords(link: WorkerLink, store: Store): SharedRecords {
+  const shared = new SharedRecords({ report: (records) => link.read(records), ask: () => link.recall(), store });
+  link.onVerify = (keys) => shared.verify(keys);
   link.onKnown = (records, isLast) => shared.take(records, isLast);
   return shared;
 }

@@ -38,6 +38,11 @@ describe('workers that start while the store does not respond', () => {
     // Each host is requested once, so that each worker knows only a part of them.
     for (const host of [...hosts, wild]) assert.equal((await ask(proxy.port, host)).status, 200);
     await handshake();
+    await until('everything to be shared', async () => {
+      const shared = (await scrape(metricsUrl(proxy.output))).get('hipache_shared_records') ?? 0;
+      // Besides the hosts: the wildcard, the name that it serves, the certificate.
+      return shared >= hosts.length + 3;
+    });
   });
 
   afterEach(async () => {
@@ -63,8 +68,8 @@ describe('workers that start while the store does not respond', () => {
     }
   }
 
-  async function assertServing(): Promise<void> {
-    const load = new SteadyLoad(proxy.port, [...hosts, wild], 0, 4);
+  async function assertServing(served: readonly string[] = [...hosts, wild]): Promise<void> {
+    const load = new SteadyLoad(proxy.port, served, 0, 4);
     await until('many responses', () => load.answered > 500 || load.failures.length > 0);
     await load.stop();
     assert.deepEqual(load.failures, []);
@@ -90,6 +95,62 @@ describe('workers that start while the store does not respond', () => {
     server.thaw();
     await server.cli('rpush', 'frontend:new.example', 'new', backend.url);
     await until('the store', async () => (await ask(proxy.port, 'new.example')).status === 200);
+    await assertServing();
+  });
+
+  async function replaceWorkers(): Promise<void> {
+    const before = workerPids(proxy.pid);
+    for (const pid of before) process.kill(pid, 'SIGKILL');
+    await until('other workers', () => {
+      const pids = workerPids(proxy.pid);
+      return pids.length === 2 && !pids.some((pid) => before.includes(pid));
+    });
+    await until('that they serve', () =>
+      ask(proxy.port, 'app0.example').then(
+        ({ status }) => status === 200,
+        () => false,
+      ),
+    );
+  }
+
+  it('do not serve what was changed before, although no worker had read it since its start', async () => {
+    const other = await HttpBackend.start('other');
+    try {
+      await replaceWorkers();
+      await server.cli('del', 'frontend:app1.example');
+      await server.cli('lset', 'frontend:app2.example', '1', other.url);
+      await server.cli('rpush', `frontend:${wild}`, 'own', other.url);
+      // The workers read again what those before them knew.
+      await until('every record to be read again', async () => {
+        return (await scrape(metricsUrl(proxy.output))).get('hipache_shared_records_unverified') === 0;
+      });
+      await until('the changes', async () => (await ask(proxy.port, 'app2.example')).body === 'other');
+      server.freeze();
+      await untilAway();
+      await replaceWorkers();
+      for (let count = 0; count < 8; count++) {
+        assert.notEqual((await ask(proxy.port, 'app1.example')).status, 200);
+        assert.notEqual((await ask(proxy.port, wild)).body, 'known');
+        assert.equal((await ask(proxy.port, 'app2.example')).body, 'other');
+      }
+      await assertServing(hosts.slice(3));
+    } finally {
+      server.thaw();
+      await other.stop();
+    }
+  });
+
+  it('do not serve what the store before them had', async () => {
+    home.configure({ driver: 'redis://127.0.0.1:1', metrics: { port: 0 } }, { workers: 2, drainSeconds: 2 });
+    proxy.signal('SIGHUP');
+    await until('the new workers', () => proxy.output.includes('the new configuration is in use'), 60_000);
+    await until('that they serve', async () => (await ask(proxy.port, 'app0.example')).status === 503);
+    for (let count = 0; count < 8; count++) assert.equal((await ask(proxy.port, 'app0.example')).status, 503);
+  });
+
+  it('serve what is known while the store refuses to be read', async () => {
+    await server.cli('acl', 'setuser', 'default', '-lrange');
+    await replaceWorkers();
     await assertServing();
   });
 });

@@ -37,7 +37,8 @@ export function errorSummary(error: HipacheError): string {
 }
 
 function explain(error: unknown): [ErrorCode, string] {
-  const text = error instanceof Error ? error.message : String(error);
+  // A server quotes the arguments of a command that it does not know, which may be the password.
+  const text = (error instanceof Error ? error.message : String(error)).replace(/,? with args beginning with:.*$/s, '');
   const byReply = replies[/^[A-Z]+/.exec(text)?.[0] ?? ''];
   if (byReply !== undefined) return [byReply[0], `${byReply[1]} (${text})`];
   if (/max number of clients/i.test(text)) {
