@@ -7,7 +7,8 @@ import { systemClock } from '../base/clock.ts';
 import { ErrorCollector, operatingErrorsOf } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
 import { exitCodes } from '../base/exit-codes.ts';
-import { createLog, type Log } from '../base/log.ts';
+import type { Log } from '../base/log.ts';
+import { standardLog } from '../base/standard-log.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -55,13 +56,7 @@ export async function servePrimary(
   options: StartOptions,
 ): Promise<number> {
   const { config, file } = loaded;
-  // The reader of the log may go away (a closed pipe); the proxy goes on.
-  process.stdout.on('error', () => {});
-  const log = createLog({
-    level: config.server.logLevel,
-    format: config.server.logFormat,
-    write: (line) => process.stdout.write(line),
-  });
+  const { log, close } = standardLog({ level: config.server.logLevel, format: config.server.logFormat });
   log.info(`hipache ${packageVersion()} starts`, { pid: process.pid, config: file ?? 'none', node: process.version });
   logDiagnostics(loaded, log);
   try {
@@ -74,8 +69,13 @@ export async function servePrimary(
     if (errors === null) throw error;
     for (const { code, message } of errors) log.error(message, { code });
     return exitCodes.failed;
+  } finally {
+    if (!(await close())) setTimeout(() => process.exit(), lastMs);
   }
 }
+
+/** How long the rest of the program may take after it has ended, if nothing else ends it, in ms. */
+const lastMs = 500;
 
 /** Memory for the records that workers have read, in bytes. */
 const knownBytesMax = 64 * 1024 * 1024;

@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import { descriptorLimit, openDescriptors } from '../base/descriptors.ts';
 import { HipacheError } from '../base/errors.ts';
-import { createLog, type Log, type LogFields } from '../base/log.ts';
+import type { Log, LogFields } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { residentBytes } from '../base/resident-memory.ts';
+import { type StandardLog, standardLog } from '../base/standard-log.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
@@ -47,6 +48,7 @@ const storeWaitMs = 1000;
 /** A worker's composition root: builds the parts of every room from the configuration, serves, and shuts them down. */
 export class Worker implements WorkerTasks {
   private readonly log: Log;
+  private readonly closeLog: StandardLog['close'];
   private readonly accessLog: AccessLog;
   private readonly requests: RequestMetrics;
   private readonly failures: FailureReports;
@@ -68,35 +70,28 @@ export class Worker implements WorkerTasks {
 
   static async start(start: WorkerStart, link: WorkerLink): Promise<Worker> {
     const { config } = start;
-    // The log's reader may go away (a closed pipe), but the proxy continues.
-    process.stdout.on('error', () => {});
     process.title = `hipache worker ${start.number}`;
-    const log = ofWorker(
-      createLog({
-        level: config.server.logLevel,
-        format: config.server.logFormat,
-        write: (line) => process.stdout.write(line),
-      }),
-      start.number,
-    );
+    const standard = standardLog({ level: config.server.logLevel, format: config.server.logFormat });
+    const log = ofWorker(standard.log, start.number);
     const store = await openStore(config.driver, {
       serving: true,
       log,
       deadSet: config.compat.deadSet,
       ttlMs: config.storeTtlSeconds * 1000,
     });
-    const worker = new Worker(start, link, log, store);
+    const worker = new Worker(start, link, log, store, standard.close);
     await worker.connect();
     await worker.sockets.accept(start.place);
     flushCompileCache();
     return worker;
   }
 
-  private constructor(start: WorkerStart, link: WorkerLink, log: Log, store: Store) {
+  private constructor(start: WorkerStart, link: WorkerLink, log: Log, store: Store, closeLog: StandardLog['close']) {
     const { config } = start;
     const { server, limits } = config;
     const problems = new RateLimitedLog(log.error, systemClock);
     this.log = log;
+    this.closeLog = closeLog;
     this.store = store;
     this.accessLog = new AccessLog({
       path: server.accessLog,
@@ -210,6 +205,7 @@ export class Worker implements WorkerTasks {
     this.routes.close();
     this.shared.close();
     await this.store.close();
+    await this.closeLog();
   }
 
   values(): MetricValues {
