@@ -13,6 +13,7 @@ export const testServers: readonly Server[] = [
   { program: 'chromium', package: 'chromium' },
   { program: 'curl', package: 'curl' },
   { program: 'dnsmasq', package: 'dnsmasq-base' },
+  { program: 'gunicorn', package: 'gunicorn' },
   { program: 'logrotate', package: 'logrotate' },
   { program: 'nginx', package: 'nginx-light' },
   { program: 'openssl', package: 'openssl' },

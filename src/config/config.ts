@@ -59,12 +59,21 @@ export interface Config {
 
 const storeTtlSecondsDefault = 1;
 
-type OptionalInFile = 'accessLog' | 'accessLogFormat' | 'logLevel' | 'logFormat' | 'httpKeepAlive' | 'deadBackendRule';
+type OptionalInFile =
+  | 'accessLog'
+  | 'accessLogFormat'
+  | 'logLevel'
+  | 'logFormat'
+  | 'httpKeepAlive'
+  | 'deadBackendRule'
+  | 'mappedAddresses';
 
 /** Circumstances besides the file on which defaults depend. */
 export interface Environment {
   /** Whether there is a configuration file. Without one, the defaults suit a first run. */
   readonly hasFile: boolean;
+  /** Whether there is a file, and all its keys are of Hipache 0.3 or 0.4. */
+  readonly isLegacy: boolean;
   /** Whether the file contains a path such as `limits.cacheEntriesMax`. */
   isGiven(path: string): boolean;
   readonly env: NodeJS.ProcessEnv;
@@ -95,6 +104,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       accessLog: server.accessLog ?? (environment.hasFile ? '/var/log/hipache/access.log' : '-'),
       accessLogFormat: server.accessLogFormat ?? 'hipache',
       httpKeepAlive: server.httpKeepAlive ?? !environment.hasFile,
+      mappedAddresses: server.mappedAddresses ?? environment.isLegacy,
       deadBackendRule: server.deadBackendRule ?? (environment.hasFile ? 'first' : 'share'),
     },
     http: { bind: http },

@@ -408,3 +408,13 @@ test('limits.cacheEntriesMax takes precedence over lruCache.size', () => {
   assert.deepEqual(notes, ['server.lruCache.size: not used, limits.cacheEntriesMax is given as well']);
   assert.equal(load({ server: { lruCache: false } }).config.limits.cacheEntriesMax, 200_000);
 });
+
+test('a file that has only keys of Hipache 0.3 and 0.4 keeps their form of addresses', () => {
+  const mapped = (content: unknown) => load(content).config.server.mappedAddresses;
+  assert.equal(mapped({ server: { workers: 2, tcpTimeout: 5 }, http: { port: 81 }, driver: 'redis:' }), true);
+  assert.equal(mapped({ server: { port: 81 }, redisHost: 'h' }), true);
+  assert.equal(mapped({ server: { workers: 2, drainSeconds: 5 }, driver: 'redis:' }), false);
+  assert.equal(mapped({ server: { mappedAddresses: true }, limits: { queueMax: 5 } }), true);
+  assert.equal(mapped({ server: { mappedAddresses: false } }), false);
+  assert.equal(loadConfig({ env, cwd: folder, isRoot: false }).config.server.mappedAddresses, false);
+});

@@ -60,6 +60,8 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
         checked.data,
         {
           hasFile: file !== null,
+          isLegacy:
+            file !== null && !configurationKeys.some(({ path, source }) => source === 'new' && isGiven(known, path)),
           isGiven: (path) => isGiven(known, path),
           env: options.env,
           isRoot: options.isRoot ?? process.getuid?.() === 0,

@@ -130,6 +130,22 @@ export const serverSection = z.object({
       default: '[]',
     },
   ),
+  mappedAddresses: key(z.boolean().optional(), {
+    source: 'new',
+    description:
+      'Whether backends get IPv4 addresses of clients as `::ffff:203.0.113.9`, as from Hipache 0.4, or as `203.0.113.9`.',
+    allowed: 'true or false',
+    default: 'false; with a file that has only keys of Hipache 0.3 and 0.4 true',
+  }),
+  xForwardedProtocol: trueOrFalse(false, {
+    source: 'new',
+    description:
+      'Whether backends get `X-Forwarded-Protocol` too, as from Hipache 0.4. gunicorn refuses every request over TLS that has it, because it expects `ssl` there.',
+  }),
+  forwarded: trueOrFalse(false, {
+    source: 'new',
+    description: 'Whether backends get the `Forwarded` field of RFC 7239 too.',
+  }),
   listenWaitSeconds: seconds(0, 600, 10, {
     source: 'new',
     description:

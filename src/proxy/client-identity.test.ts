@@ -5,9 +5,11 @@ import { get, Rig, response } from '../../test/helpers/rig.ts';
 import { trusted } from '../../test/helpers/test-proxy.ts';
 import { until } from '../../test/helpers/until.ts';
 import { RequestHead } from '../http1/request-head.ts';
-import { clientAddress, describePeer, identityEdits } from './client-identity.ts';
+import { clientAddress, describePeer, type IdentityFields, identityEdits } from './client-identity.ts';
 
 const proxies = trusted('10.0.0.1', '10.0.0.2', '2001:db8::1');
+const identity = { mapped: false, protocol: false, forwarded: false };
+const settings = { identity, trustedProxies: proxies };
 
 function head(...lines: readonly string[]): RequestHead {
   const read = new RequestHead();
@@ -50,18 +52,65 @@ describe('the client address is', () => {
   ];
   for (const [name, peer, lines, expected] of cases) {
     test(name, () => {
-      assert.equal(clientAddress(describePeer(peer, false, proxies), head(...lines), proxies), expected);
+      assert.equal(clientAddress(describePeer(peer, false, settings), head(...lines), proxies), expected);
     });
   }
 });
 
-test('the fields show that the connection uses TLS', () => {
-  const peer = describePeer('192.0.2.1', true, proxies);
-  const edits = identityEdits(peer, head(), peer.address);
-  assert.match(
-    edits.text,
-    /^X-Forwarded-For: .*\r\nX-Real-IP: .*\r\nX-Forwarded-Protocol: https\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n/,
-  );
+describe('the fields of a client', () => {
+  function fields(address: string, secure: boolean, host: string, of: Partial<IdentityFields> = {}): string[] {
+    const peer = describePeer(address, secure, { ...settings, identity: { ...identity, ...of } });
+    const request = new RequestHead();
+    const bytes = Buffer.from(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 'latin1');
+    request.read(bytes, 0, bytes.length, { headBytesMax: 10_000, headFieldsMax: 100, targetBytesMax: 100 });
+    const { text } = identityEdits(peer, request, peer.address);
+    return text.split('\r\n').filter((line) => line !== '' && !/^(X-Request-Id|traceparent): /.test(line));
+  }
+
+  test('show what it used: address, protocol, host and port', () => {
+    assert.deepEqual(fields('192.0.2.1', true, 'a.test'), [
+      'X-Forwarded-For: 192.0.2.1',
+      'X-Real-IP: 192.0.2.1',
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-Port: 443',
+      'X-Forwarded-Host: a.test',
+    ]);
+  });
+
+  test('have the port of its Host, else that of the protocol', () => {
+    const cases: readonly (readonly [secure: boolean, host: string, port: string])[] = [
+      [false, 'a.test', '80'],
+      [false, 'a.test:8080', '8080'],
+      [true, 'a.test:8443', '8443'],
+      [true, 'a.test:', '443'],
+      [false, '[2001:db8::80]', '80'],
+      [false, '[2001:db8::1]:81', '81'],
+    ];
+    for (const [secure, host, port] of cases) {
+      const all = fields('192.0.2.1', secure, host);
+      assert.deepEqual(all.slice(-2).toSorted(), [`X-Forwarded-Host: ${host}`, `X-Forwarded-Port: ${port}`]);
+    }
+  });
+
+  test('have its address as it is, or in the form of Hipache 0.4', () => {
+    const cases: readonly (readonly [address: string, plain: string, mapped: string])[] = [
+      ['192.0.2.1', '192.0.2.1', '::ffff:192.0.2.1'],
+      ['::ffff:192.0.2.1', '192.0.2.1', '::ffff:192.0.2.1'],
+      ['2001:db8::9', '2001:db8::9', '2001:db8::9'],
+      ['::ffff:1:2', '::ffff:1:2', '::ffff:1:2'],
+    ];
+    for (const [address, plain, mapped] of cases) {
+      assert.equal(fields(address, false, 'a.test')[0], `X-Forwarded-For: ${plain}`);
+      assert.equal(fields(address, false, 'a.test', { mapped: true })[1], `X-Real-IP: ${mapped}`);
+    }
+  });
+
+  test('have X-Forwarded-Protocol and Forwarded where they are wanted', () => {
+    assert.ok(fields('192.0.2.1', true, 'a', { protocol: true }).includes('X-Forwarded-Protocol: https'));
+    const forwarded = (address: string, host: string) => fields(address, true, host, { forwarded: true }).at(-2);
+    assert.equal(forwarded('192.0.2.1', 'a.test'), 'Forwarded: for=192.0.2.1;host=a.test;proto=https');
+    assert.equal(forwarded('2001:db8::9', 'a:81'), 'Forwarded: for="[2001:db8::9]";host="a:81";proto=https');
+  });
 });
 
 describe('to the backend of a trusted peer', () => {
@@ -89,8 +138,8 @@ describe('to the backend of a trusted peer', () => {
     await client.expect('ok');
     const fields = rig.backend.requests[0]?.fields ?? [];
     for (const [name, value] of kept) assert.deepEqual(values(fields, name.toLowerCase()), [value]);
-    assert.deepEqual(values(fields, 'x-forwarded-for'), ['5.5.5.5, 6.6.6.6, ::ffff:127.0.0.1']);
-    assert.deepEqual(values(fields, 'x-forwarded-protocol'), ['https']);
+    assert.deepEqual(values(fields, 'x-forwarded-for'), ['5.5.5.5, 6.6.6.6, 127.0.0.1']);
+    assert.deepEqual(values(fields, 'x-forwarded-protocol'), []);
     assert.deepEqual(values(fields, 'x-forwarded-port'), ['443']);
   });
 
@@ -100,13 +149,27 @@ describe('to the backend of a trusted peer', () => {
     const client = await rig.send(get('/'));
     await client.expect('ok');
     const fields = rig.backend.requests[0]?.fields ?? [];
-    assert.deepEqual(values(fields, 'x-forwarded-for'), ['::ffff:127.0.0.1']);
-    assert.deepEqual(values(fields, 'x-real-ip'), ['::ffff:127.0.0.1']);
+    assert.deepEqual(values(fields, 'x-forwarded-for'), ['127.0.0.1']);
+    assert.deepEqual(values(fields, 'x-real-ip'), ['127.0.0.1']);
     assert.deepEqual(values(fields, 'x-forwarded-proto'), ['http']);
+    assert.deepEqual(values(fields, 'x-forwarded-host'), ['a.test']);
     assert.deepEqual(values(fields, 'x-forwarded-port'), ['80']);
     assert.match(values(fields, 'x-request-id').join(), /^[0-9a-f]{32}$/);
     assert.match(values(fields, 'traceparent').join(), /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
   });
+});
+
+test('a trusted peer gets Forwarded extended, and the port of the host that it names', async (t) => {
+  const rig = await Rig.start(t, {
+    settings: { trustedProxies: trusted('127.0.0.1'), identity: { ...identity, forwarded: true } },
+  });
+  rig.backend.serve(() => response('ok'));
+  const client = await rig.send(get('/', 'X-Forwarded-Host: outer.test:8443', 'Forwarded: for=6.6.6.6'));
+  await client.expect('ok');
+  const fields = rig.backend.requests[0]?.fields ?? [];
+  assert.deepEqual(values(fields, 'x-forwarded-host'), ['outer.test:8443']);
+  assert.deepEqual(values(fields, 'x-forwarded-port'), ['8443']);
+  assert.deepEqual(values(fields, 'forwarded'), ['for=6.6.6.6', 'for=127.0.0.1;host="outer.test:8443";proto=http']);
 });
 
 test('every request gets its own id', async (t) => {

@@ -10,24 +10,35 @@ import { hasField, joinedValues, type RequestView } from '../http/message.ts';
  * X-Forwarded-For.
  */
 
+/** Which fields backends get. */
+export interface IdentityFields {
+  /** Whether IPv4 addresses have the form `::ffff:a.b.c.d`, as in Hipache 0.4. */
+  readonly mapped: boolean;
+  /** Whether `X-Forwarded-Protocol` is sent, as by Hipache 0.4. */
+  readonly protocol: boolean;
+  /** Whether `Forwarded` is sent (RFC 7239). */
+  readonly forwarded: boolean;
+}
+
 /** The peer of one connection. */
 export interface Peer {
-  /** As it appears in logs and fields: IPv4 as `::ffff:a.b.c.d`, like in Hipache 0.4. */
+  /** As it appears in logs: IPv4 as `::ffff:a.b.c.d`, like in Hipache 0.4. */
   readonly address: string;
   readonly trusted: boolean;
   readonly secure: boolean;
-  /** The fields for every request, if the peer is untrusted. */
-  readonly fields: FieldLines;
+  readonly identity: IdentityFields;
+  /** The lines for every request, if the peer is untrusted, up to the host: the value of the last one. */
+  readonly lines: string;
 }
 
-export function describePeer(address: string, secure: boolean, trustedProxies: BlockList): Peer {
+export function describePeer(
+  address: string,
+  secure: boolean,
+  { identity, trustedProxies }: { readonly identity: IdentityFields; readonly trustedProxies: BlockList },
+): Peer {
   const shown = shownAddress(address);
-  return {
-    address: shown,
-    trusted: isTrusted(address, trustedProxies),
-    secure,
-    fields: peerFields(shown, secure),
-  };
+  const trusted = isTrusted(address, trustedProxies);
+  return { address: shown, trusted, secure, identity, lines: trusted ? '' : peerLines(shown, secure, identity) };
 }
 
 /** The client's address: the peer's, or the last one in X-Forwarded-For for which trusted peers vouch. */
@@ -47,42 +58,97 @@ export function clientAddress(peer: Peer, request: RequestView, trustedProxies: 
 
 /** For one request: the fields that identify the client to the backend, and the client's fields that they replace. */
 export function identityEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
-  return peer.trusted
-    ? vouchedEdits(peer, request, client)
-    : new FieldEdits(identityFields, peer.fields.text + newTraceLines());
+  if (peer.trusted) return vouchedEdits(peer, request, client);
+  const { authority } = request;
+  const isPlain = authority !== null && !authority.includes(':') && !peer.identity.forwarded;
+  const lines = isPlain ? peer.lines + authority : linesFor(peer, authority);
+  return new FieldEdits(identityFields, lines + newTraceLines());
 }
 
 const replacedOfTrusted = fieldSet(Field.X_FORWARDED_FOR);
 
 /** Keeps a trusted peer's fields and adds the missing ones. */
 function vouchedEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
+  const { identity } = peer;
   const has = (number: number): boolean => hasField(request, number);
   const fields = new FieldEdits(replacedOfTrusted);
-  const forwardedFor = joinedValues(request, Field.X_FORWARDED_FOR);
-  fields.add('X-Forwarded-For', forwardedFor === null ? peer.address : `${forwardedFor}, ${peer.address}`);
-  if (!has(Field.X_REAL_IP)) fields.add('X-Real-IP', client);
+  const [forwardedFor, address] = [joinedValues(request, Field.X_FORWARDED_FOR), forwardedForm(peer.address, identity)];
+  fields.add('X-Forwarded-For', forwardedFor === null ? address : `${forwardedFor}, ${address}`);
+  if (!has(Field.X_REAL_IP)) fields.add('X-Real-IP', forwardedForm(client, identity));
   const protocol =
     joinedValues(request, Field.X_FORWARDED_PROTO) ??
     joinedValues(request, Field.X_FORWARDED_PROTOCOL) ??
-    (peer.secure ? 'https' : 'http');
-  if (!has(Field.X_FORWARDED_PROTOCOL)) fields.add('X-Forwarded-Protocol', protocol);
+    protocolOf(peer.secure);
+  if (identity.protocol && !has(Field.X_FORWARDED_PROTOCOL)) fields.add('X-Forwarded-Protocol', protocol);
   if (!has(Field.X_FORWARDED_PROTO)) fields.add('X-Forwarded-Proto', protocol);
-  if (!has(Field.X_FORWARDED_PORT)) fields.add('X-Forwarded-Port', protocol === 'https' ? '443' : '80');
+  const given = forwardedValue(request, 'x-forwarded-host');
+  const host = given ?? request.authority;
+  if (given === null && host !== null) fields.add('X-Forwarded-Host', host);
+  if (!has(Field.X_FORWARDED_PORT)) fields.add('X-Forwarded-Port', portOf(host, protocol === 'https'));
+  // Of further elements in the same field, the last one is that of the nearest proxy (RFC 7239 section 4).
+  if (identity.forwarded) fields.add('Forwarded', forwardedElement(address, host, protocolOf(peer.secure)));
   const id = newTraceId();
   if (!has(Field.X_REQUEST_ID)) fields.add('X-Request-Id', id.slice(0, 32));
   if (!has(Field.TRACEPARENT)) fields.add('traceparent', `00-${id.slice(0, 32)}-${id.slice(32)}-00`);
   return fields;
 }
 
-function peerFields(address: string, secure: boolean): FieldLines {
+/** Few pieces, because they are put together for every request: most hosts come without a port. */
+function peerLines(address: string, secure: boolean, identity: IdentityFields): string {
+  return `${addressLines(address, secure, identity).text}X-Forwarded-Port: ${portOf(null, secure)}\r\nX-Forwarded-Host: `;
+}
+
+/** The same with the host, for any authority; without the last line end. */
+function linesFor({ address, identity, secure }: Peer, authority: string | null): string {
+  const fields = addressLines(address, secure, identity);
+  if (authority !== null) fields.add('X-Forwarded-Host', authority);
+  if (identity.forwarded) {
+    fields.add('Forwarded', forwardedElement(forwardedForm(address, identity), authority, protocolOf(secure)));
+  }
+  return `${fields.text}X-Forwarded-Port: ${portOf(authority, secure)}`;
+}
+
+function addressLines(address: string, secure: boolean, identity: IdentityFields): FieldLines {
   const fields = new FieldLines();
-  const protocol = secure ? 'https' : 'http';
-  fields.add('X-Forwarded-For', address);
-  fields.add('X-Real-IP', address);
-  fields.add('X-Forwarded-Protocol', protocol);
+  const [shown, protocol] = [forwardedForm(address, identity), protocolOf(secure)];
+  fields.add('X-Forwarded-For', shown);
+  fields.add('X-Real-IP', shown);
+  if (identity.protocol) fields.add('X-Forwarded-Protocol', protocol);
   fields.add('X-Forwarded-Proto', protocol);
-  fields.add('X-Forwarded-Port', secure ? '443' : '80');
   return fields;
+}
+
+function protocolOf(secure: boolean): 'http' | 'https' {
+  return secure ? 'https' : 'http';
+}
+
+/** The port that the client used: that of the authority, else the default one of the scheme. */
+function portOf(authority: string | null, secure: boolean): string {
+  const standard = secure ? '443' : '80';
+  if (authority === null || !authority.includes(':')) return standard;
+  const [, port = standard] = /:([0-9]+)$/.exec(authority) ?? [];
+  return port;
+}
+
+/** RFC 7239 section 4. */
+function forwardedElement(address: string, host: string | null, protocol: string): string {
+  const node = address.includes(':') ? `"[${address}]"` : address;
+  const named = host === null ? '' : `;host=${/^[\w.-]+$/.test(host) ? host : `"${host}"`}`;
+  return `for=${node}${named};proto=${protocol}`;
+}
+
+/** The value of the last field with this name, in lower case, that has no number of its own. */
+function forwardedValue(request: RequestView, name: string): string | null {
+  for (let field = request.fieldCount - 1; field >= 0; field--) {
+    if (request.fieldNumber(field) !== Field.FORWARDED_OTHER) continue;
+    if (request.fieldName(field).toLowerCase() === name) return request.fieldValue(field);
+  }
+  return null;
+}
+
+/** An address of a log as backends get it. */
+function forwardedForm(address: string, { mapped }: IdentityFields): string {
+  return mapped ? address : address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
 }
 
 function shownAddress(address: string): string {
@@ -97,10 +163,11 @@ function isTrusted(address: string, trustedProxies: BlockList): boolean {
   return trustedProxies.check(plain, family === 4 ? 'ipv4' : 'ipv6');
 }
 
+/** With the end of the line before. */
 function newTraceLines(): string {
   const id = newTraceId();
   const traceId = id.slice(0, 32);
-  return `X-Request-Id: ${traceId}\r\ntraceparent: 00-${traceId}-${id.slice(32)}-00\r\n`;
+  return `\r\nX-Request-Id: ${traceId}\r\ntraceparent: 00-${traceId}-${id.slice(32)}-00\r\n`;
 }
 
 /** Random bytes are drawn for many ids at once: one call per request would cost more than the rest of the head. */

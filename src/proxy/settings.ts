@@ -1,5 +1,6 @@
 import type { BlockList } from 'node:net';
 import type { HeadLimits } from '../http1/head.ts';
+import type { IdentityFields } from './client-identity.ts';
 
 /**
  * Data plane settings that are the same for every host. Times are in milliseconds; 0 means no limit only where stated.
@@ -35,6 +36,8 @@ export interface ProxySettings extends HeadLimits {
   /** Time without any byte through a tunnel; 0: no limit. */
   readonly tunnelIdleMs: number;
   readonly writeBufferBytesMax: number;
+  /** The fields about the client that backends get. */
+  readonly identity: IdentityFields;
   /** Peers whose fields about the client's identity are believed. */
   readonly trustedProxies: BlockList;
 }

@@ -33,6 +33,7 @@ export function proxySettings({ server, limits }: Config, descriptorsMax: number
     descriptorsMax,
     tunnelIdleMs: limits.tunnelIdleSeconds * 1000,
     writeBufferBytesMax: limits.writeBufferBytesMax,
+    identity: { mapped: server.mappedAddresses, protocol: server.xForwardedProtocol, forwarded: server.forwarded },
     trustedProxies: trustedProxies(server.trustedProxies),
   };
 }

@@ -53,6 +53,7 @@ export const testSettings: TestSettings = {
   retryForMs: 3_600_000,
   retryTimeouts: false,
   marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
+  identity: { mapped: false, protocol: false, forwarded: false },
   trustedProxies: new BlockList(),
 };
 

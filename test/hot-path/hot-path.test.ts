@@ -27,7 +27,7 @@ const counted = 60_000;
 const request =
   'GET /path?query=1 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: hot-path/1.0\r\nAccept: */*\r\n' +
   'Accept-Encoding: gzip\r\nReferer: http://a.test/\r\nCookie: session=0123456789abcdef\r\n\r\n';
-const response = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 40\r\n\r\n${'x'.repeat(40)}`;
+const response = `HTTP/1.1 200 OK\r\nDate: Fri, 27 Nov 2026 18:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 40\r\n\r\n${'x'.repeat(40)}`;
 
 describe('a small request on kept connections', () => {
   const folder = mkdtempSync(join(tmpdir(), 'hipache-hot-path-'));

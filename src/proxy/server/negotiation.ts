@@ -70,7 +70,7 @@ function serveHttp1(
   context: ProxyContext,
 ): void {
   const { settings } = context;
-  const peer = describePeer(address, false, settings.trustedProxies);
+  const peer = describePeer(address, false, settings);
   const connection = new Http1Connection(peer, traits, connections, context);
   connections.add(connection);
   const socket = PlainSocket.accepted(handle, connection, settings.writeBufferBytesMax);
@@ -175,7 +175,7 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     if (this.isOver) return;
     this.isOver = true;
     const { connections, context, socket } = this;
-    const peer = describePeer(address, this.isTls, context.settings.trustedProxies);
+    const peer = describePeer(address, this.isTls, context.settings);
     context.deadlines.remove(this);
     // A client that does not use ALPN speaks HTTP/1.
     const Connection = protocols[socket.alpnProtocol] ?? Http1Connection;
