@@ -101,7 +101,7 @@ export const serverSection = z.object({
   staticDir: key(z.string().min(1).nullable().default(null), {
     source: '0.4',
     description:
-      'Directory of custom error pages, `error_<status>.html` and `error_default.html`; null: the built-in pages.',
+      'Directory of custom error pages, `error_<CODE>.html`, `error_<status>.html` and `error_default.html`; null: the built-in pages.',
     allowed: 'a path, or null',
     default: 'null',
   }),

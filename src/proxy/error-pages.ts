@@ -2,6 +2,7 @@ import { type FSWatcher, readdirSync, watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CoalescedTask } from '../base/coalesced-task.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import { readRegularFile, readRegularFileSync } from '../base/regular-file.ts';
 
 /** Largest page, in bytes. */
@@ -9,8 +10,8 @@ const pageBytesMax = 1024 * 1024;
 const reloadDelayMs = 50;
 
 /**
- * The pages for local error responses, from a directory: `error_<status>.html`, else `error_default.html`. They are
- * reloaded whenever the directory changes; if that fails, the previous pages stay in use.
+ * The pages for local error responses, from a directory: `error_<CODE>.html`, else `error_<status>.html`, else
+ * `error_default.html`. They are reloaded whenever the directory changes; if that fails, the previous pages stay in use.
  */
 export class ErrorPages {
   private readonly directory: string;
@@ -31,9 +32,9 @@ export class ErrorPages {
     this.pages = this.load();
   }
 
-  /** The page for a status, its bytes as latin1 text; null if there is none. */
-  page(status: number): string | null {
-    return this.pages.get(String(status)) ?? this.pages.get('default') ?? null;
+  /** The page for an error, its bytes as latin1 text; null if there is none. */
+  page(status: number, code: ErrorCode | null = null): string | null {
+    return this.pages.get(code ?? '') ?? this.pages.get(String(status)) ?? this.pages.get('default') ?? null;
   }
 
   /** Watches the directory until `close`. */
@@ -63,11 +64,11 @@ export class ErrorPages {
   private async reload(): Promise<void> {
     try {
       const pages = new Map<string, string>();
-      for (const [status, path] of this.pagesAmong(await readdir(this.directory))) {
+      for (const [name, path] of this.pagesAmong(await readdir(this.directory))) {
         try {
-          pages.set(status, (await readRegularFile(path, pageBytesMax)).latin1Slice());
+          pages.set(name, (await readRegularFile(path, pageBytesMax)).latin1Slice());
         } catch (error) {
-          this.keepBefore(pages, status, path, error as Error);
+          this.keepBefore(pages, name, path, error as Error);
         }
       }
       this.pages = pages;
@@ -81,26 +82,26 @@ export class ErrorPages {
   /** At the start, before anything is served. */
   private load(): ReadonlyMap<string, string> {
     const pages = new Map<string, string>();
-    for (const [status, path] of this.pagesAmong(readdirSync(this.directory))) {
+    for (const [name, path] of this.pagesAmong(readdirSync(this.directory))) {
       try {
-        pages.set(status, readRegularFileSync(path, pageBytesMax).latin1Slice());
+        pages.set(name, readRegularFileSync(path, pageBytesMax).latin1Slice());
       } catch (error) {
-        this.keepBefore(pages, status, path, error as Error);
+        this.keepBefore(pages, name, path, error as Error);
       }
     }
     return pages;
   }
 
-  private pagesAmong(names: readonly string[]): (readonly [status: string, path: string])[] {
-    return names.flatMap((name) => {
-      const status = /^error_(\d{3}|default)\.html$/.exec(name)?.[1];
-      return status === undefined ? [] : [[status, join(this.directory, name)] as const];
+  private pagesAmong(names: readonly string[]): (readonly [name: string, path: string])[] {
+    return names.flatMap((file) => {
+      const name = /^error_(\d{3}|default|[A-Z_]+)\.html$/.exec(file)?.[1];
+      return name === undefined ? [] : [[name, join(this.directory, file)] as const];
     });
   }
 
-  private keepBefore(pages: Map<string, string>, status: string, path: string, error: Error): void {
+  private keepBefore(pages: Map<string, string>, name: string, path: string, error: Error): void {
     this.onProblem(`ignoring page ${path}: ${error.message}`);
-    const before = this.pages.get(status);
-    if (before !== undefined) pages.set(status, before);
+    const before = this.pages.get(name);
+    if (before !== undefined) pages.set(name, before);
   }
 }

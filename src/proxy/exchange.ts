@@ -465,7 +465,7 @@ export class Exchange implements RequestSink, EndedExchange {
   /** Sends an error reply. @param failed backend of the last attempt. @param text replaces that of the code. */
   private fail(code: ErrorCode, detail: string, failed: Backend | null = null, text?: string): void {
     invariant(!this.responseStarted, 'a local reply is the only response');
-    const reply = localReplyFor(code, text);
+    const reply = localReplyFor(code, detail, text);
     this.errorCode = code;
     this.errorDetail = detail;
     this.responseStarted = true;

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { get, Rig, request, response } from '../../test/helpers/rig.ts';
 import { trusted } from '../../test/helpers/test-proxy.ts';
 import { until } from '../../test/helpers/until.ts';
@@ -43,7 +44,8 @@ describe('local replies', () => {
     ['GET / HTTP/1.1\r\nHost:\r\n\r\n', '400 Bad Request', 'no host header', 'HOST_MISSING'],
     [`${unknown}\r\n`, '400 Bad Request', 'frontend not found', 'ROUTE_NOT_FOUND'],
     ['GET / HTTP/1.1\r\nHost: empty.test\r\n\r\n', '502 Bad Gateway', 'Cannot find a valid backend', 'BACKEND_NONE'],
-    ['GET / HTTP/1.1\r\nHost: a@b\r\n\r\n', '400 Bad Request', 'bad request', 'REQUEST_INVALID'],
+    ['GET / HTTP/1.1\r\nHost: a@b\r\n\r\n', '400 Bad Request', 'bad request: host', 'REQUEST_INVALID'],
+    [get('/', 'Host: a.test'), '400 Bad Request', 'bad request: two hosts', 'REQUEST_INVALID'],
     [request('CONNECT a:1 HTTP/1.1'), '405 Method Not Allowed', 'method not allowed', 'REQUEST_METHOD'],
     [get('/', 'Expect: x'), '417 Expectation Failed', 'expectation failed', 'REQUEST_EXPECTATION'],
     [request('GET / HTTP/3.0'), '505 HTTP Version Not Supported', 'HTTP version not supported', 'REQUEST_VERSION'],
@@ -176,6 +178,20 @@ describe('error pages', () => {
     await client.expect('all else');
     assert.match(client.received, /content-length: 11\r\n.*\r\n\r\n<p>\xe4400<\/p>HTTP\/1\.1 502 .*\r\n\r\nall else$/s);
     assert.equal(new ErrorPages(directory(t, {}), () => {}).page(400), null);
+  });
+
+  test('for a code take precedence; the built-in ones say what is wrong', async (t) => {
+    const pages = new ErrorPages(
+      directory(t, { 'error_400.html': 'by status', 'error_HOST_MISSING.html': 'by code' }),
+      assert.fail,
+    );
+    assert.equal(pages.page(400, 'HOST_MISSING'), 'by code');
+    assert.equal(pages.page(400, 'ROUTE_NOT_FOUND'), 'by status');
+    assert.equal(pages.page(400, 'REQUEST_INVALID'), 'by status');
+    const own = new ErrorPages(fileURLToPath(new URL('../../pages', import.meta.url)), assert.fail);
+    assert.match(own.page(400, 'ROUTE_NOT_FOUND') ?? '', /Unknown application/);
+    assert.match(own.page(400, 'REQUEST_INVALID') ?? '', /Malformed request/);
+    assert.match(own.page(400, 'HOST_MISSING') ?? '', /No host/);
   });
 
   test('are reloaded when they change, appear and vanish', async (t) => {

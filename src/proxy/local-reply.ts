@@ -36,11 +36,15 @@ const reasonPhrases: Readonly<Record<number, string>> = {
 export const retriesUsedUp = 'Reached max retries limit';
 export const retriesDisabled = 'Retry on error is disabled';
 
-/** The local reply for an error. @param text replaces that of the code. */
-export function localReplyFor(code: ErrorCode, text?: string): LocalReply {
+/**
+ * The local reply for an error.
+ * @param detail of a malformed request: the client learns it. @param text replaces that of the code.
+ */
+export function localReplyFor(code: ErrorCode, detail = '', text?: string): LocalReply {
   const kind = errorKind(code);
   invariant(kind.status !== null, `a local reply for ${code}, which has no status`);
-  return { status: kind.status, text: text ?? kind.text };
+  const fault = code === 'REQUEST_INVALID' && detail !== '' ? `: ${detail}` : '';
+  return { status: kind.status, text: text ?? `${kind.text}${fault}` };
 }
 
 /** The fields and the body of a local reply depend on these. */

@@ -68,6 +68,14 @@ describe('a TLS connection', () => {
     await until('the count', () => rig.rig.proxy.dataPlane.counters.tlsHandshakesFailed === 1);
   });
 
+  test('ALPN: a client that knows HTTP/1.0 alone is served, as curl --http1.0', async (t) => {
+    const rig = await start(t);
+    const socket = await rig.connect({ ALPNProtocols: ['http/1.0'] });
+    assert.equal(socket.alpnProtocol, 'http/1.0');
+    await rig.exchange(socket);
+    socket.end();
+  });
+
   test('ALPN: http/1.1 is chosen', async (t) => {
     const rig = await start(t);
     const socket = await rig.connect({ ALPNProtocols: ['h2', 'http/1.1'] });

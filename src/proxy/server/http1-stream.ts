@@ -107,7 +107,7 @@ export class Http1Stream implements ServerStream {
         versionMinor: request.versionMinor,
         isHead: request.method === 'HEAD',
         accept: request.acceptField < 0 ? '' : request.fieldValue(request.acceptField),
-        page: context.pages?.page(reply.status) ?? null,
+        page: context.pages?.page(reply.status, code) ?? null,
         keepAlive: this.keepsAlive,
         epochMs: context.clock.epochMs(),
         added,

@@ -27,7 +27,10 @@ type ConnectionClass = new (
 ) => NegotiatedConnection;
 
 /** Protocols that clients may choose by ALPN, in the proxy's order of preference (RFC 7301). */
-const protocols: Readonly<Record<string, ConnectionClass>> = { 'http/1.1': Http1Connection };
+const protocols: Readonly<Record<string, ConnectionClass>> = {
+  'http/1.1': Http1Connection,
+  'http/1.0': Http1Connection,
+};
 const alpnProtocols = Object.keys(protocols);
 
 /** Serves an accepted connection: determines the client's address and protocol, then hands the socket over. */
