@@ -44,7 +44,7 @@ export class WorkerLink {
   /** Follows the primary's orders until the process exits. */
   run(): void {
     // These signals reach all processes of a terminal or service. The primary decides what they mean for workers.
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) process.on(signal, () => {});
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, ignore);
     process.on('message', (message) => this.onMessage(message as ToWorker));
     process.once('disconnect', () => this.onOrphaned());
   }
