@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { HipacheError } from '../base/errors.ts';
 import type {
   DrainOrder,
@@ -35,6 +36,8 @@ export class WorkerLink {
   private tasks: WorkerTasks | null = null;
   private drainMs = 0;
   private ending: Promise<void> | null = null;
+  /** The ends of the drain in progress, in monotonic ms; Infinity for none. */
+  private ends = { tunnelsMs: Number.POSITIVE_INFINITY, requestsMs: Number.POSITIVE_INFINITY };
 
   /** @param build creates the worker, which serves once that resolves. HipacheErrors go to the primary. */
   constructor(build: (start: WorkerStart, link: WorkerLink) => Promise<WorkerTasks>) {
@@ -114,6 +117,8 @@ export class WorkerLink {
   private drain(order: DrainOrder): void {
     const { tasks } = this;
     if (tasks === null) process.exit(0);
+    const nowMs = performance.now();
+    this.ends = { tunnelsMs: nowMs + order.forMs, requestsMs: nowMs + (order.requestsForMs ?? order.forMs) };
     const drained = tasks.drain(order);
     this.ending ??= drained.then(async (clean) => {
       await tasks.close();
@@ -122,15 +127,26 @@ export class WorkerLink {
   }
 
   /**
-   * The primary has gone, and nobody can replace this worker: it drains and exits. First, all workers close the sockets
-   * from which they do not accept, so that each socket is closed by the one that empties its queue.
+   * The primary has gone, and nobody can replace or end this worker: it drains within `drainMs`, and exits. First, all
+   * workers close the sockets from which they do not accept, so that each socket is closed by the one that empties its
+   * queue.
    */
   private onOrphaned(): void {
-    if (this.ending !== null) return;
-    this.tasks?.release();
-    setTimeout(() => {
-      if (this.ending === null) this.drain({ forMs: this.drainMs, closeCode: 1001 });
-    }, orphanReleaseMs);
+    if (this.ending === null) {
+      this.tasks?.release();
+      setTimeout(() => this.drainOrphaned(), orphanReleaseMs);
+    } else {
+      this.drainOrphaned();
+    }
+  }
+
+  /** A replaced worker has no limit for its requests yet. One that a signal stops keeps the time that it has left. */
+  private drainOrphaned(): void {
+    const { drainMs, ends } = this;
+    const nowMs = performance.now();
+    const forMs = Math.min(drainMs, Math.max(0, ends.tunnelsMs - nowMs));
+    const requestsForMs = Math.min(drainMs, Math.max(0, ends.requestsMs - nowMs));
+    this.drain({ forMs, requestsForMs, closeCode: 1001 });
   }
 
   private send(message: FromWorker, then: () => void = ignore): void {

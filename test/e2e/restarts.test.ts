@@ -121,6 +121,32 @@ describe('a restart', () => {
     assert.equal(workerPids(next.pid).length, 2);
     echo.stop();
   });
+
+  it('after the death of the primary leaves no replaced worker with an endless response', async (t) => {
+    configure({ drainSeconds: 1, workers: 1 });
+    const endless = await HttpBackend.start('endless', (_, response) => {
+      const timer = setInterval(() => response.write('more'), 20);
+      response.once('close', () => clearInterval(timer));
+    });
+    t.after(() => endless.stop());
+    await home.route('set', 'endless.example', endless.url);
+    const proxy = await home.serve();
+    const client = await RawClient.connect(port);
+    client.send('GET / HTTP/1.1\r\nHost: endless.example\r\n\r\n');
+    await client.expect('more');
+    const [replaced = 0] = workerPids(proxy.pid);
+    proxy.signal('SIGHUP');
+    await until('the new worker', () => proxy.output.includes('the new configuration is in use'));
+    const workers = workerPids(proxy.pid);
+    assert.ok(workers.includes(replaced));
+    t.after(() => {
+      for (const pid of workers) if (isRunning(pid)) process.kill(pid, 'SIGKILL');
+    });
+    process.kill(proxy.pid, 'SIGKILL');
+    for (const pid of workers) await until('the end of a worker', () => !isRunning(pid));
+    assert.ok(client.ended || client.closed);
+    client.close();
+  });
 });
 
 async function listening(port: number): Promise<Server> {
