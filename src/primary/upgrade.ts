@@ -18,7 +18,10 @@ export interface UpgradeParts {
 /** Starts the program that is now on disk, and gives it the listening sockets. Until it serves, nothing changes here. */
 export class Upgrade {
   private readonly parts: UpgradeParts;
+  /** One that does not serve yet. */
   private successor: Pick<Successor, 'outcome' | 'pid' | 'abort'> | null = null;
+  /** The process id of the one that serves. */
+  private servingPid: number | null = null;
 
   constructor(parts: UpgradeParts) {
     this.parts = parts;
@@ -38,6 +41,7 @@ export class Upgrade {
     const failure = await successor.outcome;
     this.successor = null;
     if (failure === null) {
+      this.servingPid = successor.pid;
       log.info('the new program serves; requests and tunnels of this one may finish', { pid: successor.pid });
       return true;
     }
@@ -48,5 +52,17 @@ export class Upgrade {
   /** This process stops, and so does a successor that does not serve yet. */
   abort(): void {
     this.successor?.abort();
+  }
+
+  /** Has the new program, which serves, read the configuration again. */
+  reloadSuccessor(): void {
+    const { servingPid } = this;
+    if (servingPid === null) return;
+    this.parts.log.info('SIGHUP: passed on to the new program', { pid: servingPid });
+    try {
+      process.kill(servingPid, 'SIGHUP');
+    } catch (error) {
+      this.parts.log.warn('the new program could not be signalled', { error });
+    }
   }
 }
