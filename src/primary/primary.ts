@@ -212,6 +212,7 @@ class Primary {
       },
       abort: () => {
         this.predecessor?.abort();
+        upgrade.kill();
         supervisor.killAll();
       },
       reload: () => changes.reload(),

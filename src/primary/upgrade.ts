@@ -2,6 +2,8 @@ import type { Log } from '../base/log.ts';
 import type { HandedAddress } from '../processes/given-sockets.ts';
 import { Successor, type SuccessorOptions } from '../processes/successor.ts';
 
+type StartedProgram = Pick<Successor, 'outcome' | 'pid' | 'abort' | 'kill'>;
+
 export interface UpgradeParts {
   readonly log: Log;
   /** The listening sockets of this process. */
@@ -12,14 +14,14 @@ export interface UpgradeParts {
   /** The successor was stopped by a signal, and so is this process. */
   readonly onStop: SuccessorOptions['onStop'];
   /** Default: starts the program. */
-  readonly start?: (options: SuccessorOptions) => Pick<Successor, 'outcome' | 'pid' | 'abort'>;
+  readonly start?: (options: SuccessorOptions) => StartedProgram;
 }
 
 /** Starts the program that is now on disk, and gives it the listening sockets. Until it serves, nothing changes here. */
 export class Upgrade {
   private readonly parts: UpgradeParts;
   /** One that does not serve yet. */
-  private successor: Pick<Successor, 'outcome' | 'pid' | 'abort'> | null = null;
+  private successor: StartedProgram | null = null;
   /** The process id of the one that serves. */
   private servingPid: number | null = null;
 
@@ -52,6 +54,11 @@ export class Upgrade {
   /** This process stops, and so does a successor that does not serve yet. */
   abort(): void {
     this.successor?.abort();
+  }
+
+  /** Like `abort`, at once. */
+  kill(): void {
+    this.successor?.kill();
   }
 
   /** Has the new program, which serves, read the configuration again. */
