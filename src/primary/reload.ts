@@ -52,7 +52,8 @@ export class Reload<Tls extends TlsHolder> {
     addresses.use(bound);
     let isFollowed = false;
     try {
-      isFollowed = await workers.reload(plan(config, tls));
+      // Before the former workers drain: the last one with a socket empties its queue.
+      isFollowed = await workers.reload(plan(config, tls), () => addresses.closeAllBut(bound));
     } finally {
       if (!isFollowed) {
         addresses.use(before);
@@ -63,7 +64,6 @@ export class Reload<Tls extends TlsHolder> {
     if (workers.isStopping) return { outcome: 'stopping', tls: isFollowed ? tls : former };
     if (!isFollowed) return { outcome: 'refused', tls: former };
     if (tls !== null) watchTls(tls);
-    addresses.closeAllBut(bound);
     return { outcome: 'done', tls };
   }
 

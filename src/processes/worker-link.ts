@@ -3,6 +3,7 @@ import { HipacheError } from '../base/errors.ts';
 import type {
   DrainOrder,
   FromWorker,
+  ListenPlace,
   MarkReport,
   MetricValues,
   RecordText,
@@ -17,8 +18,8 @@ const orphanReleaseMs = 100;
 /** A worker's tasks, as ordered by its primary. */
 export interface WorkerTasks {
   adopt(place: WorkerPlace): void;
-  /** Closes the sockets from which it does not accept. */
-  release(): void;
+  /** Closes the sockets from which it does not accept, except those at these places. */
+  release(kept: readonly ListenPlace[]): void;
   /** Can be called again with less time. @returns whether the worker did not have to abort anything. */
   drain(order: DrainOrder): Promise<boolean>;
   reopenLogs(): void;
@@ -34,6 +35,8 @@ export class WorkerLink {
   /** Receives the records asked for by `recall`, also before the worker serves. @param isLast no more follow. */
   onKnown: (records: readonly RecordText[], isLast: boolean) => void = ignore;
   private tasks: WorkerTasks | null = null;
+  /** An order to release sockets that came before there were tasks. */
+  private kept: readonly ListenPlace[] | null = null;
   private drainMs = 0;
   private ending: Promise<void> | null = null;
   /** The ends of the drain in progress, in monotonic ms; Infinity for none. */
@@ -78,8 +81,7 @@ export class WorkerLink {
         this.tasks?.adopt(message.place);
         break;
       case 'release':
-        this.tasks?.release();
-        this.send({ kind: 'released' });
+        this.release(message.kept);
         break;
       case 'drain':
         this.drain(message.order);
@@ -103,6 +105,7 @@ export class WorkerLink {
     this.build(start, this).then(
       (tasks) => {
         this.tasks = tasks;
+        if (this.kept !== null) this.release(this.kept);
         this.send({ kind: 'ready' });
         if (!process.connected) this.onOrphaned();
       },
@@ -112,6 +115,16 @@ export class WorkerLink {
         this.send({ kind: 'failed', code, message }, () => process.exit(1));
       },
     );
+  }
+
+  private release(kept: readonly ListenPlace[]): void {
+    if (this.tasks === null) {
+      this.kept = kept;
+      return;
+    }
+    this.kept = null;
+    this.tasks.release(kept);
+    this.send({ kind: 'released' });
   }
 
   private drain(order: DrainOrder): void {
@@ -133,7 +146,7 @@ export class WorkerLink {
    */
   private onOrphaned(): void {
     if (this.ending === null) {
-      this.tasks?.release();
+      this.tasks?.release([]);
       setTimeout(() => this.drainOrphaned(), orphanReleaseMs);
     } else {
       this.drainOrphaned();

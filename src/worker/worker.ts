@@ -174,8 +174,8 @@ export class Worker implements WorkerTasks {
     this.sockets.accept(place).catch((error: Error) => this.log.error('cannot accept for another worker', { error }));
   }
 
-  release(): void {
-    this.sockets.closeUnused();
+  release(kept: Parameters<WorkerTasks['release']>[0]): void {
+    this.sockets.closeUnused(kept);
   }
 
   async drain(order: Parameters<WorkerTasks['drain']>[0]): Promise<boolean> {
