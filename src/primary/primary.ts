@@ -99,6 +99,7 @@ class Primary {
   private readonly predecessor: Predecessor | null;
   private readonly given: GivenSockets;
   private readonly service: ServiceManager;
+  private readonly signals: Signals;
   private readonly pidFile: PidFile;
   private readonly addresses: BoundAddresses;
   private readonly recovery: Recovery;
@@ -119,6 +120,7 @@ class Primary {
     this.given = GivenSockets.fromEnvironment(process.env, process.pid);
     this.service = new ServiceManager(process.env, log);
     this.pidFile = new PidFile(config.server.pidFile, log);
+    this.signals = new Signals(log, (signal) => this.endStart(signal));
     this.endpoint = new MetricsEndpoint(this.metrics, log);
     this.addresses = new BoundAddresses(workersOf(config), listenAddressesOf(config).length, this.given);
   }
@@ -166,6 +168,14 @@ class Primary {
     }
   }
 
+  /** A signal stops the program before it has workers. Nobody depends on it yet. */
+  private endStart(signal: NodeJS.Signals): never {
+    this.log.info(`${signal}: the start is given up`);
+    this.predecessor?.stop(signal);
+    this.log.info('stopped');
+    process.exit(exitCodes.ok);
+  }
+
   private async listen(errors: ErrorCollector): Promise<void> {
     const { config, log, given } = this;
     const { listenWaitSeconds } = config.server;
@@ -192,7 +202,7 @@ class Primary {
   }
 
   private async serve(supervisor: Supervisor): Promise<void> {
-    const { log } = this;
+    const { log, signals } = this;
     const upgrade = this.upgradeOf(supervisor, (signal, again) => signals.onElsewhere(signal, again));
     const changes = new ChangeQueue({
       log,
@@ -201,7 +211,7 @@ class Primary {
       upgrade: () => this.upgrade(upgrade, supervisor),
       reloadSuccessor: () => upgrade.reloadSuccessor(),
     });
-    const signals = new Signals({
+    signals.follow({
       stop: (signal) => {
         const { drainSeconds } = this.config.server;
         log.info(`${signal}: requests and tunnels may finish, for up to ${drainSeconds} s`);
@@ -228,6 +238,7 @@ class Primary {
       log.info('serving', { workers: supervisor.readyCount, store: describeDriver(this.config.driver).name });
       for (const url of this.addresses.urls) log.info(`listening on ${url}`);
       this.publishInstance();
+      signals.serving();
       this.predecessor?.serving();
     }
     flushCompileCache();

@@ -37,6 +37,8 @@ export class WorkerLink {
   private tasks: WorkerTasks | null = null;
   /** An order to release sockets that came before there were tasks. */
   private kept: readonly ListenPlace[] | null = null;
+  /** The same for the order to reopen the logs. */
+  private reopensLogs = false;
   private drainMs = 0;
   private ending: Promise<void> | null = null;
   /** The ends of the drain in progress, in monotonic ms; Infinity for none. */
@@ -90,7 +92,8 @@ export class WorkerLink {
         this.tasks?.tlsChanged(message.tls);
         break;
       case 'reopenLogs':
-        this.tasks?.reopenLogs();
+        if (this.tasks === null) this.reopensLogs = true;
+        else this.tasks.reopenLogs();
         break;
       case 'known':
         this.onKnown(message.records, message.isLast);
@@ -106,6 +109,8 @@ export class WorkerLink {
       (tasks) => {
         this.tasks = tasks;
         if (this.kept !== null) this.release(this.kept);
+        // The access log may have been opened before it was rotated.
+        if (this.reopensLogs) tasks.reopenLogs();
         this.send({ kind: 'ready' });
         if (!process.connected) this.onOrphaned();
       },

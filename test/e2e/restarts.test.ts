@@ -92,6 +92,34 @@ describe('a restart', () => {
     other.close();
   });
 
+  it('that waits ignores the signals that only a serving instance can follow', async (t) => {
+    const other = await listening(port);
+    t.after(() => other.close());
+    const proxy = home.start();
+    await until('the log to say so', () => proxy.output.includes('waiting until it stops'));
+    for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) {
+      proxy.signal(signal);
+      const text = `${signal} ignored: Hipache does not serve yet`;
+      await until(text, () => proxy.output.includes(text) || !isRunning(proxy.pid));
+    }
+    other.close();
+    await proxy.listening();
+    assert.equal((await ask(port, 'a.example')).body, 'one');
+    assert.doesNotMatch(proxy.output, /Debugger/);
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`that waits is given up at once by ${signal}`, async (t) => {
+      const other = await listening(port);
+      t.after(() => other.close());
+      const proxy = home.start();
+      await until('the log to say so', () => proxy.output.includes('waiting until it stops'));
+      proxy.signal(signal);
+      assert.equal(await proxy.ended(), 0);
+      assert.match(proxy.output, new RegExp(`${signal}: the start is given up[\\s\\S]*stopped\\n$`));
+    });
+  }
+
   it('beside an instance that serves shares its ports with it', async () => {
     const former = await home.serve();
     const next = home.start(['--beside']);
