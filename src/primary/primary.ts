@@ -230,6 +230,7 @@ class Primary {
       upgrade: async () => (await changes.upgrade()) && this.leave(supervisor),
     });
     if (await supervisor.start()) {
+      this.addresses.listening();
       if (!(await this.service.ready()) && this.predecessor !== null) {
         await this.drain(supervisor, { forMs: this.config.server.drainSeconds * 1000, closeCode: 1012 });
         throw new HipacheError('UPGRADE_FAILED', 'systemd could not be notified of the new process');

@@ -51,6 +51,7 @@ describe('a reload', () => {
         use: (addresses) => {
           inUse = nameOf(addresses);
         },
+        listening: () => void events.push('listening'),
         closeAllBut: (addresses) => void events.push(`keep ${nameOf(addresses)}`),
       },
       workers: {
@@ -73,7 +74,7 @@ describe('a reload', () => {
   test('prepares everything, replaces the workers, which gives up what is no longer used', async () => {
     const { outcome, tls } = await run();
     assert.deepEqual([outcome, tls?.name, inUse], ['done', 'new', 'after']);
-    assert.deepEqual(events, ['close former', 'workers with after', 'keep after', 'watch new']);
+    assert.deepEqual(events, ['close former', 'workers with after', 'keep after', 'listening', 'watch new']);
   });
 
   test('changes nothing if something cannot be prepared, and names every reason', async () => {

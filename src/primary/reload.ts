@@ -11,7 +11,7 @@ interface TlsHolder {
 }
 
 export interface ReloadParts<Tls extends TlsHolder> {
-  readonly addresses: Pick<BoundAddresses, 'current' | 'bind' | 'use' | 'closeAllBut'>;
+  readonly addresses: Pick<BoundAddresses, 'current' | 'bind' | 'use' | 'listening' | 'closeAllBut'>;
   readonly workers: Pick<Supervisor, 'reload' | 'isStopping'>;
   listenAddresses(config: Config): readonly ListenAddress[];
   /** Reads keys and certificates. @throws HipacheError, AggregateError of several. */
@@ -53,7 +53,10 @@ export class Reload<Tls extends TlsHolder> {
     let isFollowed = false;
     try {
       // Before the former workers drain: the last one with a socket empties its queue.
-      isFollowed = await workers.reload(plan(config, tls), () => addresses.closeAllBut(bound));
+      isFollowed = await workers.reload(plan(config, tls), () => {
+        addresses.closeAllBut(bound);
+        addresses.listening();
+      });
     } finally {
       if (!isFollowed) {
         addresses.use(before);

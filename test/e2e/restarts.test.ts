@@ -92,6 +92,19 @@ describe('a restart', () => {
     other.close();
   });
 
+  it('at the same moment as another one shares no port with it', async () => {
+    configure({ listenWaitSeconds: 1 });
+    const both = [home.start(), home.start()];
+    const failed = await Promise.race(both.map(async (proxy) => ({ proxy, code: await proxy.ended() })));
+    assert.equal(failed.code, 1);
+    assert.match(failed.proxy.output, /cannot listen on [\s\S]*another program listens there/);
+    const serving = both.find((proxy) => proxy !== failed.proxy);
+    await serving?.listening();
+    assert.equal((await ask(port, 'a.example')).body, 'one');
+    serving?.signal('SIGTERM');
+    assert.equal(await serving?.ended(), 0);
+  });
+
   it('that waits ignores the signals that only a serving instance can follow', async (t) => {
     const other = await listening(port);
     t.after(() => other.close());
