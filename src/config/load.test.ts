@@ -217,6 +217,17 @@ describe('wrong values', () => {
       'http.bind: found ::1 port 81 twice, allowed once',
     ]);
     assert.match(errorsOf({ http: { bind: [] } }).join(), /http\.bind: found an empty array/);
+    assert.match(errorsOf({ http: { bind: [] }, metrics: { port: 9000 } }).join(), /http\.bind: found an empty array/);
+  });
+});
+
+describe('the address of the metrics', () => {
+  test('must differ from those of the traffic', () => {
+    assert.deepEqual(errorsOf({ http: { port: 81, bind: '127.0.0.1' }, metrics: { port: 81 } }), [
+      'metrics.bind: found 127.0.0.1 port 81 twice, allowed once',
+    ]);
+    load({ http: { port: 81, bind: '127.0.0.1' }, metrics: { port: 81, bind: '127.0.0.2' } });
+    load({ http: { port: 0, bind: '127.0.0.1' }, metrics: { port: 0 } });
   });
 });
 
