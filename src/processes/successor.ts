@@ -23,6 +23,8 @@ export interface SuccessorOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Called when it was stopped by a signal, which then concerns this process too. */
   readonly onStop: (signal: NodeJS.Signals, again: boolean) => void;
+  /** Default: those of this process. */
+  readonly args?: readonly string[];
   /** How long it may take to end by itself if it is given up, in ms. Default 5000. */
   readonly endMs?: number;
 }
@@ -40,10 +42,10 @@ export class Successor {
     this.endMs = options.endMs ?? endMs;
     const descriptors = addresses.flatMap((address) => address.descriptors);
     const handed = withChildDescriptors(addresses);
-    const childEnv: NodeJS.ProcessEnv = { ...env, [handedVariable]: JSON.stringify(handed) };
-    for (const name of ownVariables) delete childEnv[name];
-    this.child = spawn(programPath(env), process.argv.slice(2), {
-      env: childEnv,
+    // It takes over, and shares no other address: it is beside nobody.
+    const args = (options.args ?? process.argv.slice(2)).filter((arg) => arg !== '--beside');
+    this.child = spawn(programPath(env), args, {
+      env: { ...inheritedEnv(env), [handedVariable]: JSON.stringify(handed) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...descriptors],
     });
     this.outcome = this.settle(onStop);
@@ -129,6 +131,15 @@ export class Predecessor {
 function withChildDescriptors(addresses: readonly HandedAddress[]): HandedAddress[] {
   let fd = firstInheritedFd;
   return addresses.map((address) => ({ ...address, descriptors: address.descriptors.map(() => fd++) }));
+}
+
+function inheritedEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const inherited = { ...env };
+  for (const name of ownVariables) delete inherited[name];
+  // bin/hipache has set it for the version that it belongs to.
+  if (env['NODE_COMPILE_CACHE'] === env['HIPACHE_COMPILE_CACHE']) delete inherited['NODE_COMPILE_CACHE'];
+  delete inherited['HIPACHE_COMPILE_CACHE'];
+  return inherited;
 }
 
 /** The path with which the program was started, so that a link to it is followed again. */
