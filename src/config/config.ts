@@ -92,7 +92,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       ...server,
       logLevel: server.logLevel ?? (server.debug ? 'debug' : 'info'),
       logFormat: server.logFormat ?? 'text',
-      accessLog: server.accessLog ?? (environment.hasFile ? '/var/log/hipache/access.log' : '-'),
+      accessLog: accessLog(server.accessLog, environment),
       accessLogFormat: server.accessLogFormat ?? 'hipache',
       httpKeepAlive: server.httpKeepAlive ?? !environment.hasFile,
       deadBackendRule: server.deadBackendRule ?? (environment.hasFile ? 'first' : 'share'),
@@ -113,6 +113,14 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
     compat: file.compat,
     storeTtlSeconds: storeTtl(lruCache),
   };
+}
+
+/** Names of the standard output. They cannot be opened if that is a socket, as under systemd. */
+const standardOutputs = new Set(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']);
+
+function accessLog(path: string | undefined, { hasFile }: Environment): string {
+  if (path === undefined) return hasFile ? '/var/log/hipache/access.log' : '-';
+  return standardOutputs.has(path) ? '-' : path;
 }
 
 const defaultTraits = { proxyProtocol: false, halfClose: false };

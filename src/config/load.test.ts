@@ -107,6 +107,12 @@ describe('the file', () => {
     assert.equal(notes.length, 3);
   });
 
+  test('can name the standard output by its path', () => {
+    const accessLog = (path: string) => load({ server: { accessLog: path } }).config.server.accessLog;
+    for (const path of ['-', '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']) assert.equal(accessLog(path), '-');
+    assert.equal(accessLog('/dev/null'), '/dev/null');
+  });
+
   test('without a driver gets the embedded store and a note', () => {
     const { config, notes } = load({});
     assert.match(config.driver[0], /^sqlite:/);
