@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 
 /** Names of the locks of this process. One address may be configured twice, by its name and its number. */
@@ -7,6 +8,9 @@ const held = new Set<string>();
  * Keeps other instances of Hipache from an address that is bound and on which nobody listens yet: the kernel would let
  * them bind it as well. It is a Unix socket in Linux's abstract namespace. Like the port, its name belongs to the network
  * namespace, and it vanishes with the process. Other systems have no such names, and no locks.
+ *
+ * Any user may take such a name, also for a port that only root may bind. Root therefore ignores a lock of another user,
+ * which could not share the address anyway.
  */
 export class AddressLock {
   private readonly name: string;
@@ -28,7 +32,8 @@ export class AddressLock {
     const server = createServer((socket) => socket.destroy());
     return new Promise((resolve) => {
       server.once('error', ({ code }: NodeJS.ErrnoException) => {
-        resolve(code === 'EADDRINUSE' ? null : new AddressLock(name, null));
+        const isHeld = code === 'EADDRINUSE' && !isOfAnotherUser(name);
+        resolve(isHeld ? null : new AddressLock(name, null));
       });
       server.listen(name, () => {
         server.unref();
@@ -43,5 +48,30 @@ export class AddressLock {
     this.server.close();
     this.server = null;
     held.delete(this.name);
+  }
+}
+
+/** Whether this process is root, and the one with this name is not. */
+function isOfAnotherUser(name: string): boolean {
+  if (process.geteuid?.() !== 0) return false;
+  try {
+    const line = readFileSync('/proc/net/unix', 'latin1')
+      .split('\n')
+      .find((text) => text.endsWith(` @${name.slice(1)}`));
+    const inode = line?.split(/\s+/).at(-2);
+    // A process that was root keeps its directory there as root's.
+    const holder = readdirSync('/proc').find((pid) => /^\d/.test(pid) && holds(pid, `socket:[${inode}]`));
+    return holder !== undefined && statSync(`/proc/${holder}`).uid !== 0;
+  } catch {
+    return false;
+  }
+}
+
+function holds(pid: string, socket: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === socket);
+  } catch {
+    // It has ended, or has closed a descriptor meanwhile.
+    return false;
   }
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { connect, createServer, type Server } from 'node:net';
 import { describe, test } from 'node:test';
 import { freePort } from '../../test/helpers/free-port.ts';
@@ -81,6 +83,20 @@ describe('listen sockets', () => {
     const again = await ListenSockets.bind('127.0.0.1', port, 1, rivalry);
     again.close();
     assert.equal(await isReserved(port), false);
+  });
+
+  test('of root are not held up by another user', {
+    skip: process.getuid?.() !== 0 && 'only root can start a program as another user',
+  }, async (t) => {
+    const port = await freePort();
+    const name = JSON.stringify(`\0hipache-listen:127.0.0.1:${port}`);
+    const code = `require('node:net').createServer().listen(${name}, () => process.stdout.write('ready'))`;
+    const other = spawn(process.execPath, ['-e', code], { uid: 65_534, gid: 65_534, cwd: '/' });
+    t.after(() => other.kill('SIGKILL'));
+    await once(other.stdout, 'data');
+    assert.equal(await isReserved(port), true);
+    const sockets = await ListenSockets.bind('127.0.0.1', port, 1, { beside: false, untilMs: 0, onWait: () => {} });
+    sockets.close();
   });
 
   test('are refused for an address of another machine, and for an unknown name', async () => {
