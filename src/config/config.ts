@@ -93,7 +93,7 @@ export interface Diagnostics {
 export function resolveConfig(file: FileConfig, environment: Environment, diagnostics: Diagnostics): Config {
   const http = httpBinds(file.http, environment);
   const https = httpsBinds(file.https, diagnostics);
-  checkBinds([...named('http', http), ...named('https', https)], diagnostics);
+  checkBinds(http, https, file.metrics, diagnostics);
   checkTtls(file.dns, diagnostics);
   const { lruCache, ...server } = file.server;
   return {
@@ -101,7 +101,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       ...server,
       logLevel: server.logLevel ?? (server.debug ? 'debug' : 'info'),
       logFormat: server.logFormat ?? 'text',
-      accessLog: server.accessLog ?? (environment.hasFile ? '/var/log/hipache/access.log' : '-'),
+      accessLog: accessLog(server.accessLog, environment),
       accessLogFormat: server.accessLogFormat ?? 'hipache',
       httpKeepAlive: server.httpKeepAlive ?? !environment.hasFile,
       mappedAddresses: server.mappedAddresses ?? environment.isLegacy,
@@ -123,6 +123,14 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
     compat: file.compat,
     storeTtlSeconds: storeTtl(lruCache),
   };
+}
+
+/** Names of the standard output. They cannot be opened if that is a socket, as under systemd. */
+const standardOutputs = new Set(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']);
+
+function accessLog(path: string | undefined, { hasFile }: Environment): string {
+  if (path === undefined) return hasFile ? '/var/log/hipache/access.log' : '-';
+  return standardOutputs.has(path) ? '-' : path;
 }
 
 const defaultTraits = { proxyProtocol: false, halfClose: false };
@@ -176,16 +184,25 @@ function httpsBinds(https: FileConfig['https'], diagnostics: Diagnostics): reado
   return binds;
 }
 
-function named(section: string, binds: readonly Bind[]): { section: string; bind: Bind }[] {
-  return binds.map((bind) => ({ section, bind }));
+type BindPlace = Pick<Bind, 'address' | 'port'>;
+
+function named(section: string, places: readonly BindPlace[]): { section: string; bind: BindPlace }[] {
+  return places.map((bind) => ({ section, bind }));
 }
 
-function checkBinds(all: readonly { section: string; bind: Bind }[], diagnostics: Diagnostics): void {
-  if (all.length === 0) {
+/** No two listeners may have the same address and port: the kernel would distribute connections over both. */
+function checkBinds(
+  http: readonly Bind[],
+  https: readonly Bind[],
+  metrics: FileConfig['metrics'],
+  diagnostics: Diagnostics,
+): void {
+  if (http.length + https.length === 0) {
     diagnostics.problems.push('http.bind: found an empty array, allowed at least one address: nothing would be served');
   }
+  const ofMetrics = metrics.port === null ? [] : [{ address: metrics.bind, port: metrics.port }];
   const seen = new Set<string>();
-  for (const { section, bind } of all) {
+  for (const { section, bind } of [...named('http', http), ...named('https', https), ...named('metrics', ofMetrics)]) {
     const name = `${bind.address} port ${bind.port}`;
     if (bind.port !== 0 && seen.has(name))
       diagnostics.problems.push(`${section}.bind: found ${name} twice, allowed once`);

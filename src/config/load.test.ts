@@ -107,6 +107,12 @@ describe('the file', () => {
     assert.equal(notes.length, 3);
   });
 
+  test('can name the standard output by its path', () => {
+    const accessLog = (path: string) => load({ server: { accessLog: path } }).config.server.accessLog;
+    for (const path of ['-', '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']) assert.equal(accessLog(path), '-');
+    assert.equal(accessLog('/dev/null'), '/dev/null');
+  });
+
   test('without a driver gets the embedded store and a note', () => {
     const { config, notes } = load({});
     assert.match(config.driver[0], /^sqlite:/);
@@ -217,6 +223,17 @@ describe('wrong values', () => {
       'http.bind: found ::1 port 81 twice, allowed once',
     ]);
     assert.match(errorsOf({ http: { bind: [] } }).join(), /http\.bind: found an empty array/);
+    assert.match(errorsOf({ http: { bind: [] }, metrics: { port: 9000 } }).join(), /http\.bind: found an empty array/);
+  });
+});
+
+describe('the address of the metrics', () => {
+  test('must differ from those of the traffic', () => {
+    assert.deepEqual(errorsOf({ http: { port: 81, bind: '127.0.0.1' }, metrics: { port: 81 } }), [
+      'metrics.bind: found 127.0.0.1 port 81 twice, allowed once',
+    ]);
+    load({ http: { port: 81, bind: '127.0.0.1' }, metrics: { port: 81, bind: '127.0.0.2' } });
+    load({ http: { port: 0, bind: '127.0.0.1' }, metrics: { port: 0 } });
   });
 });
 

@@ -4,8 +4,8 @@ import { HipacheError } from '../base/errors.ts';
 
 /** Pause between looks at the file, in ms. */
 const againMs = 50;
-/** Longer than a primary waits for its successor, in ms. */
-const waitMs = 300_000;
+/** Longer than a primary waits for a reload that is under way and for its successor, in ms. */
+const waitMs = 600_000;
 
 export interface UpgradeResult {
   /** The process that was asked. */

@@ -24,7 +24,9 @@ export class MetricsEndpoint {
     const sockets = (await given.take(key, bind, port)) ?? (await ListenSockets.bind(bind, port, 1, rivalry));
     try {
       await this.server.listen(sockets.handle);
+      sockets.listening();
     } catch (error) {
+      sockets.close();
       throw listenFailure(bind, port, (error as NodeJS.ErrnoException).code ?? String(error));
     }
     this.bound = { key, sockets };

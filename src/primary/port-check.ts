@@ -15,7 +15,7 @@ export async function portProblems({ http, https, metrics }: Config): Promise<re
   const problems: PortProblem[] = [];
   for (const { address, port } of addresses) {
     try {
-      (await ListenSockets.bind(address, port, 1)).close();
+      (await ListenSockets.bind(address, port, 1, null)).close();
     } catch (error) {
       const { message } = error as Error;
       problems.push({ message, isInUse: message === listenFailure(address, port, 'EADDRINUSE').message });

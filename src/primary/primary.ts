@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { flushCompileCache } from 'node:module';
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import { ErrorCollector, operatingErrorsOf } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
@@ -13,12 +12,11 @@ import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { BoundAddresses } from '../processes/bound-addresses.ts';
-import { FileOwnership } from '../processes/file-ownership.ts';
 import { GivenSockets } from '../processes/given-sockets.ts';
-import type { DrainOrder, ListenAddress } from '../processes/messages.ts';
+import type { DrainOrder } from '../processes/messages.ts';
 import { PidFile } from '../processes/pid-file.ts';
 import type { Plan } from '../processes/plan.ts';
-import { dropPrivileges, type RunAs, resolveAccount } from '../processes/privileges.ts';
+import { dropPrivileges, resolveAccount } from '../processes/privileges.ts';
 import { ServiceManager } from '../processes/service-manager.ts';
 import { Signals } from '../processes/signals.ts';
 import { Predecessor } from '../processes/successor.ts';
@@ -26,6 +24,15 @@ import { Supervisor } from '../processes/supervisor.ts';
 import { KnownRecords } from '../route-cache/known-records.ts';
 import { describeDriver } from '../stores/open-store.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
+import { ChangeQueue } from './change-queue.ts';
+import {
+  listenAddressesOf,
+  logDiagnostics,
+  needRestart,
+  transferFiles,
+  workerProgram,
+  workersOf,
+} from './following.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
 import { MetricsEndpoint } from './metrics-endpoint.ts';
@@ -92,12 +99,12 @@ class Primary {
   private readonly predecessor: Predecessor | null;
   private readonly given: GivenSockets;
   private readonly service: ServiceManager;
+  private readonly signals: Signals;
   private readonly pidFile: PidFile;
   private readonly addresses: BoundAddresses;
   private readonly recovery: Recovery;
   private record: InstanceRecord;
   private tls: TlsKeeper | null = null;
-  private reloading = false;
   private isReplaced = false;
   private withdrawn: Promise<void> | null = null;
 
@@ -113,6 +120,7 @@ class Primary {
     this.given = GivenSockets.fromEnvironment(process.env, process.pid);
     this.service = new ServiceManager(process.env, log);
     this.pidFile = new PidFile(config.server.pidFile, log);
+    this.signals = new Signals(log, (signal) => this.endStart(signal));
     this.endpoint = new MetricsEndpoint(this.metrics, log);
     this.addresses = new BoundAddresses(workersOf(config), listenAddressesOf(config).length, this.given);
   }
@@ -160,6 +168,14 @@ class Primary {
     }
   }
 
+  /** A signal stops the program before it has workers. Nobody depends on it yet. */
+  private endStart(signal: NodeJS.Signals): never {
+    this.log.info(`${signal}: the start is given up`);
+    this.predecessor?.stop(signal);
+    this.log.info('stopped');
+    process.exit(exitCodes.ok);
+  }
+
   private async listen(errors: ErrorCollector): Promise<void> {
     const { config, log, given } = this;
     const { listenWaitSeconds } = config.server;
@@ -186,9 +202,16 @@ class Primary {
   }
 
   private async serve(supervisor: Supervisor): Promise<void> {
-    const { log } = this;
+    const { log, signals } = this;
     const upgrade = this.upgradeOf(supervisor, (signal, again) => signals.onElsewhere(signal, again));
-    const signals = new Signals({
+    const changes = new ChangeQueue({
+      log,
+      isStopping: () => supervisor.isStopping,
+      reload: () => this.reload(supervisor),
+      upgrade: () => this.upgrade(upgrade, supervisor),
+      reloadSuccessor: () => upgrade.reloadSuccessor(),
+    });
+    signals.follow({
       stop: (signal) => {
         const { drainSeconds } = this.config.server;
         log.info(`${signal}: requests and tunnels may finish, for up to ${drainSeconds} s`);
@@ -199,13 +222,15 @@ class Primary {
       },
       abort: () => {
         this.predecessor?.abort();
+        upgrade.kill();
         supervisor.killAll();
       },
-      reload: () => void this.reload(supervisor),
+      reload: () => changes.reload(),
       reopenLogs: () => supervisor.reopenLogs(),
-      upgrade: () => this.upgrade(supervisor, upgrade),
+      upgrade: async () => (await changes.upgrade()) && this.leave(supervisor),
     });
     if (await supervisor.start()) {
+      this.addresses.listening();
       if (!(await this.service.ready()) && this.predecessor !== null) {
         await this.drain(supervisor, { forMs: this.config.server.drainSeconds * 1000, closeCode: 1012 });
         throw new HipacheError('UPGRADE_FAILED', 'systemd could not be notified of the new process');
@@ -214,6 +239,7 @@ class Primary {
       log.info('serving', { workers: supervisor.readyCount, store: describeDriver(this.config.driver).name });
       for (const url of this.addresses.urls) log.info(`listening on ${url}`);
       this.publishInstance();
+      signals.serving();
       this.predecessor?.serving();
     }
     flushCompileCache();
@@ -243,20 +269,16 @@ class Primary {
     });
   }
 
-  /** @returns whether a new program has taken over, and this one has nothing left to do. */
-  private async upgrade(supervisor: Supervisor, upgrade: Upgrade): Promise<boolean> {
-    if (this.reloading) {
-      this.log.warn('SIGUSR2 ignored: a reload or an upgrade is under way; send it again afterwards');
-      return false;
-    }
-    this.reloading = true;
+  /** @returns whether the new program serves. If not, everything goes on as before, which the file of the pid tells. */
+  private async upgrade(upgrade: Upgrade, supervisor: Supervisor): Promise<boolean> {
     this.isReplaced = await upgrade.run();
+    if (!this.isReplaced && !supervisor.isStopping) this.pidFile.write();
+    return this.isReplaced;
+  }
+
+  /** A new program serves. @returns whether this one has nothing left to do; false if a signal stops it. */
+  private async leave(supervisor: Supervisor): Promise<boolean> {
     if (supervisor.isStopping) return false;
-    if (!this.isReplaced) {
-      this.reloading = false;
-      this.pidFile.write();
-      return false;
-    }
     this.service.close();
     // As for replaced workers: nothing cuts a request.
     const forMs = this.config.server.drainSeconds * 1000;
@@ -267,11 +289,6 @@ class Primary {
   /** Applies the file as it is now. If that is not possible, nothing changes, and the log says why. */
   private async reload(supervisor: Supervisor): Promise<void> {
     const { log } = this;
-    if (this.reloading) {
-      log.warn('SIGHUP ignored: a reload or an upgrade is under way; send it again afterwards');
-      return;
-    }
-    this.reloading = true;
     try {
       log.info('SIGHUP: reading the configuration again');
       this.service.reloading();
@@ -283,8 +300,8 @@ class Primary {
       if (errors === null) log.error('internal error in a reload; nothing is changed', { error });
       for (const { code, message } of errors ?? []) log.error(`nothing is changed: ${message}`, { code });
     } finally {
-      this.reloading = false;
-      if (!supervisor.isStopping) void this.service.ready();
+      // An upgrade may be next: its program names itself to systemd after this one.
+      if (!supervisor.isStopping) await this.service.ready();
     }
   }
 
@@ -355,45 +372,4 @@ class Primary {
       stuckMs: config.server.workerStuckSeconds * 1000,
     };
   }
-}
-
-/** From a checkout the sources run as they are; in the package they are compiled. */
-function workerProgram(): string {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return fileURLToPath(new URL(`../worker/main.${extension}`, import.meta.url));
-}
-
-function workersOf({ server }: Config): number {
-  // libuv's count respects the affinity of the process and the CPU quota of its control group.
-  return server.workers === 'auto' ? availableParallelism() : server.workers;
-}
-
-/** Plain HTTP first, then TLS. */
-function listenAddressesOf({ http, https }: Config): ListenAddress[] {
-  return [
-    ...http.bind.map((bind) => ({ ...bind, secure: false })),
-    ...https.bind.map(({ address, port, proxyProtocol, halfClose }) => ({
-      ...{ address, port, proxyProtocol, halfClose },
-      secure: true,
-    })),
-  ];
-}
-
-/** Keys that have changed and that workers cannot follow. */
-function needRestart(before: Config, after: Config): string[] {
-  const keys = ['user', 'group', 'metrics'] as const;
-  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
-}
-
-function logDiagnostics({ notes, warnings }: LoadedConfig, log: Log): void {
-  for (const note of notes) log.info(note);
-  for (const warning of warnings) log.warn(warning);
-}
-
-/** Files that the account writes to have to be its own before root is given up. */
-function transferFiles({ server, driver }: Config, account: RunAs, log: Log): void {
-  const ownership = new FileOwnership(account, (message) => log.warn(message));
-  if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
-  if (server.pidFile !== null) ownership.giveFile(server.pidFile);
-  for (const file of describeDriver(driver).files) ownership.give(file);
 }

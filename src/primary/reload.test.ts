@@ -23,7 +23,7 @@ describe('a reload', () => {
   let events: string[];
   let inUse: string;
   let isStopping: boolean;
-  let reloads: () => Promise<boolean>;
+  let reloads: (onFollowed?: () => void) => Promise<boolean>;
   let readTls: () => Tls;
   let bind: () => Promise<Bound>;
 
@@ -33,7 +33,10 @@ describe('a reload', () => {
     events = [];
     inUse = 'before';
     isStopping = false;
-    reloads = async () => true;
+    reloads = async (onFollowed) => {
+      onFollowed?.();
+      return true;
+    };
     readTls = () => tlsNamed('new');
     bind = async () => bound('after');
   });
@@ -48,15 +51,16 @@ describe('a reload', () => {
         use: (addresses) => {
           inUse = nameOf(addresses);
         },
+        listening: () => void events.push('listening'),
         closeAllBut: (addresses) => void events.push(`keep ${nameOf(addresses)}`),
       },
       workers: {
         get isStopping() {
           return isStopping;
         },
-        reload: () => {
+        reload: (_, onFollowed) => {
           events.push(`workers with ${inUse}`);
-          return reloads();
+          return reloads(onFollowed);
         },
       },
       listenAddresses: () => [],
@@ -67,10 +71,10 @@ describe('a reload', () => {
     return new Reload(parts).run(config, tlsNamed('former'));
   }
 
-  test('prepares everything, replaces the workers, then gives up what is no longer used', async () => {
+  test('prepares everything, replaces the workers, which gives up what is no longer used', async () => {
     const { outcome, tls } = await run();
     assert.deepEqual([outcome, tls?.name, inUse], ['done', 'new', 'after']);
-    assert.deepEqual(events, ['close former', 'workers with after', 'watch new', 'keep after']);
+    assert.deepEqual(events, ['close former', 'workers with after', 'keep after', 'listening', 'watch new']);
   });
 
   test('changes nothing if something cannot be prepared, and names every reason', async () => {

@@ -11,7 +11,7 @@ interface TlsHolder {
 }
 
 export interface ReloadParts<Tls extends TlsHolder> {
-  readonly addresses: Pick<BoundAddresses, 'current' | 'bind' | 'use' | 'closeAllBut'>;
+  readonly addresses: Pick<BoundAddresses, 'current' | 'bind' | 'use' | 'listening' | 'closeAllBut'>;
   readonly workers: Pick<Supervisor, 'reload' | 'isStopping'>;
   listenAddresses(config: Config): readonly ListenAddress[];
   /** Reads keys and certificates. @throws HipacheError, AggregateError of several. */
@@ -52,7 +52,11 @@ export class Reload<Tls extends TlsHolder> {
     addresses.use(bound);
     let isFollowed = false;
     try {
-      isFollowed = await workers.reload(plan(config, tls));
+      // Before the former workers drain: the last one with a socket empties its queue.
+      isFollowed = await workers.reload(plan(config, tls), () => {
+        addresses.closeAllBut(bound);
+        addresses.listening();
+      });
     } finally {
       if (!isFollowed) {
         addresses.use(before);
@@ -63,7 +67,6 @@ export class Reload<Tls extends TlsHolder> {
     if (workers.isStopping) return { outcome: 'stopping', tls: isFollowed ? tls : former };
     if (!isFollowed) return { outcome: 'refused', tls: former };
     if (tls !== null) watchTls(tls);
-    addresses.closeAllBut(bound);
     return { outcome: 'done', tls };
   }
 

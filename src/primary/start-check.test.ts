@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { operatingErrorsOf } from '../base/error-collector.ts';
 import { loadConfig } from '../config/load.ts';
-import { certificateDirectoryProblems } from './start-check.ts';
+import { certificateDirectoryProblems, checkStart } from './start-check.ts';
 
 test('the certificate directory of certbot: first the directory is named, then its keys, then nothing', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hipache-letsencrypt-'));
@@ -33,4 +36,55 @@ test('the certificate directory of certbot: first the directory is named, then i
   for (const name of ['a.example', 'b.example']) chmodSync(join(live, name, 'privkey.pem'), 0o644);
   assert.deepEqual(problems(), []);
   assert.deepEqual(certificateDirectoryProblems(config, account), []);
+});
+
+test('files that prevent the start are named: of the wrong kind, missing or damaged', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hipache-files-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = (name: string) => join(folder, name);
+  mkdirSync(path('folder'));
+  execFileSync('mkfifo', [path('fifo')]);
+  writeFileSync(path('empty'), '');
+  writeFileSync(path('text'), 'no database, no certificate');
+  const database = new DatabaseSync(path('database'));
+  database.exec('CREATE TABLE x (y)');
+  database.close();
+
+  /** The messages for a configuration: errors, then warnings. */
+  async function problems(config: Record<string, unknown>, server: Record<string, unknown> = {}): Promise<string[]> {
+    const all = {
+      ...{ server: { accessLog: '-', ...server }, http: { bind: '127.0.0.1', port: 0 }, user: 'root' },
+      ...{ driver: `sqlite:${path('new')}`, ...config },
+    };
+    writeFileSync(path('config.json'), JSON.stringify(all));
+    const loaded = loadConfig({ file: path('config.json'), env: {}, cwd: folder, isRoot: true });
+    const { warnings, errors } = await checkStart(loaded);
+    try {
+      errors.check();
+      return [...warnings];
+    } catch (error) {
+      return [...(operatingErrorsOf(error) ?? []).map(({ message }) => message), ...warnings];
+    }
+  }
+
+  const store = (name: string) => problems({ driver: `sqlite:${path(name)}` });
+  assert.deepEqual(await store('new'), []);
+  assert.deepEqual(await store('empty'), []);
+  assert.deepEqual(await store('database'), []);
+  assert.deepEqual(await store('folder'), [`driver: ${path('folder')} is a directory`]);
+  assert.deepEqual(await store('fifo'), [`driver: ${path('fifo')} is not a regular file`]);
+  assert.deepEqual(await store('text'), [`driver: ${path('text')} is not a SQLite database`]);
+  assert.deepEqual(await problems({}, { accessLog: path('folder') }), [
+    `server.accessLog: ${path('folder')} is a directory`,
+  ]);
+  assert.deepEqual(await problems({}, { accessLog: path('fifo') }), []);
+  const authority = (name: string) => problems({ backendTls: { ca: [path(name)] } });
+  assert.deepEqual(await authority('none'), [`backendTls.ca: ${path('none')} does not exist`]);
+  assert.deepEqual(await authority('text'), [`backendTls.ca: ${path('text')}: it contains no PEM certificate`]);
+  assert.deepEqual(await problems({}, { pidFile: path('pid') }), []);
+  assert.match(
+    (await problems({}, { pidFile: path('none/pid') })).join(),
+    /^server\.pidFile: \S+none does not exist; "hipache upgrade" would not find the program$/,
+  );
+  assert.match((await problems({}, { pidFile: path('folder') })).join(), /^server\.pidFile: \S+folder is a directory/);
 });

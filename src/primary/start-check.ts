@@ -1,5 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { Access, accessProblem, type FileUser, nearestDirectory } from '../base/access-problem.ts';
 import { ErrorCollector } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
@@ -7,6 +7,7 @@ import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { resolveAccount } from '../processes/privileges.ts';
 import { describeDriver } from '../stores/open-store.ts';
+import { backendTls } from '../tls/backend-tls.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
 import { portProblems } from './port-check.ts';
 
@@ -28,9 +29,10 @@ export async function checkStart({ config, warnings }: LoadedConfig): Promise<St
   const errors = new ErrorCollector();
   const account = await errors.take(() => resolveAccount(config.user, config.group));
   await errors.take(() => new TlsKeeper(config.https.bind, found, () => {}));
+  await errors.take(() => checkBackendTls(config, account));
   const driver = await errors.take(() => describeDriver(config.driver));
   for (const problem of fileProblems(config, driver?.files ?? [], account)) errors.add(problem);
-  found.push(...certificateDirectoryProblems(config, account));
+  found.push(...certificateDirectoryProblems(config, account), ...pidFileProblems(config, account));
   for (const problem of await portProblems(config)) {
     if (problem.isInUse) found.push(`${problem.message}; if that is not this Hipache, it will not start`);
     else errors.add(new HipacheError('LISTEN_FAILED', problem.message));
@@ -72,6 +74,26 @@ function keyFiles(directory: string): readonly string[] {
   }
 }
 
+/** @throws HipacheError CERTIFICATE_INVALID. */
+function checkBackendTls({ backendTls: { ca, verify } }: Config, account: FileUser | null): void {
+  for (const file of ca) {
+    const problem = accessProblem(file, Access.READ, account);
+    if (problem !== null) throw new HipacheError('CERTIFICATE_INVALID', `backendTls.ca: ${problem}`);
+  }
+  backendTls(ca, verify);
+}
+
+/** Why the file that names the primary cannot be written. The program would serve all the same. */
+function pidFileProblems({ server: { pidFile } }: Config, account: FileUser | null): readonly string[] {
+  if (pidFile === null) return [];
+  // Started as root for another user, the program makes the directory and the file.
+  if (process.getuid?.() === 0 && account !== null) return [];
+  const place = existsSync(pidFile) ? pidFile : dirname(resolve(pidFile));
+  const rights = place === pidFile ? Access.WRITE : Access.WRITE | Access.ENTER;
+  const problem = accessProblem(place, rights, account) ?? (isDirectory(pidFile) ? `${pidFile} is a directory` : null);
+  return problem === null ? [] : [`server.pidFile: ${problem}; "hipache upgrade" would not find the program`];
+}
+
 /** Files that the program reads or writes as the account to which it changes. */
 function fileProblems({ server }: Config, storeFiles: readonly string[], account: FileUser | null): HipacheError[] {
   const problems: HipacheError[] = [];
@@ -92,8 +114,37 @@ function fileProblems({ server }: Config, storeFiles: readonly string[], account
       key,
       missing
         ? accessProblem(nearestDirectory(file), Access.WRITE | Access.ENTER, writer)
-        : accessProblem(file, Access.READ | Access.WRITE, writer),
+        : (kindProblem(file, key === 'driver' && file === storeFiles[0]) ??
+            accessProblem(file, Access.READ | Access.WRITE, writer)),
     );
   }
   return problems;
+}
+
+/** Why a file is of a kind that cannot be written, or that is no store. */
+function kindProblem(path: string, isStore: boolean): string | null {
+  if (isDirectory(path)) return `${path} is a directory`;
+  if (!isStore) return null;
+  if (!statSync(path).isFile()) return `${path} is not a regular file`;
+  return isDatabase(path) ? null : `${path} is not a SQLite database`;
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** The header of SQLite's file format. An empty file becomes a database, and an unreadable one has its own message. */
+function isDatabase(path: string): boolean {
+  const header = Buffer.from('SQLite format 3\0');
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const start = Buffer.alloc(header.length);
+      return readSync(fd, start) === 0 || start.equals(header);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return true;
+  }
 }

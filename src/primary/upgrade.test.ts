@@ -7,12 +7,14 @@ describe('an upgrade', () => {
   let lines: string[];
   let started: number;
   let aborted: number;
+  let killed: number;
   let outcome: PromiseWithResolvers<string | null>;
 
   beforeEach(() => {
     lines = [];
     started = 0;
     aborted = 0;
+    killed = 0;
     outcome = Promise.withResolvers();
   });
 
@@ -26,7 +28,7 @@ describe('an upgrade', () => {
       onStop: () => {},
       start: () => {
         started++;
-        return { outcome: outcome.promise, pid: 7, abort: () => void aborted++ };
+        return { outcome: outcome.promise, pid: 7, abort: () => void aborted++, kill: () => void killed++ };
       },
     });
   }
@@ -43,14 +45,16 @@ describe('an upgrade', () => {
     outcome.resolve(null);
     assert.equal(await result, true);
     upgrade.abort();
-    assert.equal(aborted, 0);
+    upgrade.kill();
+    assert.deepEqual([aborted, killed], [0, 0]);
   });
 
   test('changes nothing if the program does not serve, and ends it if it is given up', async () => {
     const upgrade = upgradeWith(null);
     const result = upgrade.run();
     upgrade.abort();
-    assert.equal(aborted, 1);
+    upgrade.kill();
+    assert.deepEqual([aborted, killed], [1, 1]);
     outcome.resolve('it was ended');
     assert.equal(await result, false);
     assert.match(lines.at(-1) ?? '', /^nothing is changed: .*it was ended$/);

@@ -1,7 +1,7 @@
 import { ErrorCollector } from '../base/error-collector.ts';
 import { hostPort } from '../base/host-port.ts';
 import { GivenSockets, type HandedAddress } from './given-sockets.ts';
-import { ListenSockets, type Rivalry } from './listen-sockets.ts';
+import { ListenSockets, noRivalry, type Rivalry } from './listen-sockets.ts';
 import type { InheritedSocket, ListenAddress } from './messages.ts';
 import { firstInheritedFd } from './worker-process.ts';
 
@@ -40,7 +40,7 @@ export class BoundAddresses {
    * @param rivalry default: an address that is in use is refused at once.
    * @throws HipacheError LISTEN_FAILED, or an AggregateError of several; no new address is bound then.
    */
-  async bind(wanted: readonly ListenAddress[], rivalry?: Rivalry): Promise<readonly BoundAddress[]> {
+  async bind(wanted: readonly ListenAddress[], rivalry: Rivalry = noRivalry): Promise<readonly BoundAddress[]> {
     const seen = new Map<string, number>();
     const made: string[] = [];
     const addresses: BoundAddress[] = [];
@@ -75,6 +75,11 @@ export class BoundAddresses {
   /** Workers get these addresses from now on. */
   use(addresses: readonly BoundAddress[]): void {
     this.addresses = addresses;
+  }
+
+  /** Workers listen on all addresses. */
+  listening(): void {
+    for (const { sockets } of this.open.values()) sockets.listening();
   }
 
   /** Closes the sockets of all other addresses. */

@@ -6,8 +6,8 @@ import { ListenSockets } from './listen-sockets.ts';
 
 describe('given sockets', () => {
   test('from a primary are found by the address of the configuration, and the rest is closed', async () => {
-    const used = await ListenSockets.bind('127.0.0.1', 0, 2);
-    const gone = await ListenSockets.bind('127.0.0.1', 0, 1);
+    const used = await ListenSockets.bind('127.0.0.1', 0, 2, null);
+    const gone = await ListenSockets.bind('127.0.0.1', 0, 1, null);
     const handed = [
       { key: '127.0.0.1 0 1', port: used.port, descriptors: used.descriptors },
       { key: 'metrics 127.0.0.1 9000', port: gone.port, descriptors: gone.descriptors },

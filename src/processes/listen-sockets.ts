@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { getSystemErrorName } from 'node:util';
 import { hostPort } from '../base/host-port.ts';
 import { listenFailure } from '../base/listen-failure.ts';
+import { AddressLock } from './address-lock.ts';
 
 /**
  * A socket that is bound but does not accept. `node:cluster` creates such sockets for its workers; Node does not
@@ -47,7 +48,7 @@ export interface Rivalry {
 }
 
 /** Refuses an address that is in use, at once. */
-const noRivalry: Rivalry = { beside: false, untilMs: 0, onWait: () => {} };
+export const noRivalry: Rivalry = { beside: false, untilMs: 0, onWait: () => {} };
 
 /** A listening socket that this process has been given. */
 export interface GivenSocket {
@@ -62,27 +63,35 @@ export class ListenSockets {
   /** The actual port, if any free one was requested. */
   readonly port: number;
   private readonly handles: readonly BoundHandle[];
+  private readonly lock: AddressLock | null;
 
-  private constructor(handles: readonly BoundHandle[], port: number) {
+  private constructor(handles: readonly BoundHandle[], port: number, lock: AddressLock | null = null) {
     this.handles = handles;
     this.port = port;
+    this.lock = lock;
   }
 
   /**
-   * Binds an address once per worker. Nothing accepts yet.
+   * Binds an address once per worker. Nothing accepts yet; until `listening` is called, no other instance can bind it
+   * without `beside`.
    * @param address an IP address, or a host name whose first address is used.
    * @param port 0 for any free port.
    * @param count number of sockets; only one is bound if the system cannot share an address.
-   * @param rivalry default: an address that is in use is refused at once.
+   * @param rivalry null: the address is refused if somebody listens there, but not reserved: it is only looked at.
    * @throws HipacheError LISTEN_FAILED.
    */
-  static async bind(address: string, port: number, count: number, rivalry = noRivalry): Promise<ListenSockets> {
+  static async bind(address: string, port: number, count: number, rivalry: Rivalry | null): Promise<ListenSockets> {
     const { ip, family } = await resolve(address, port);
+    const { beside, untilMs, onWait } = rivalry ?? noRivalry;
+    const isReserved = rivalry !== null && !beside && port !== 0;
     for (let waits = false; ; waits = true) {
-      const bound = bindAll(ip, port, family, count, rivalry.beside);
-      if (typeof bound !== 'string') return new ListenSockets(bound.handles, bound.port);
-      if (bound !== 'EADDRINUSE' || performance.now() >= rivalry.untilMs) throw listenFailure(address, port, bound);
-      if (!waits) rivalry.onWait(hostPort(address, port));
+      const lock = isReserved ? await AddressLock.take(ip, port) : null;
+      const isLocked = isReserved && lock === null;
+      const bound = isLocked ? 'EADDRINUSE' : bindAll(ip, port, family, count, beside);
+      if (typeof bound !== 'string') return new ListenSockets(bound.handles, bound.port, lock);
+      lock?.release();
+      if (bound !== 'EADDRINUSE' || performance.now() >= untilMs) throw listenFailure(address, port, bound);
+      if (!waits) onWait(hostPort(address, port));
       await delay(againMs);
     }
   }
@@ -125,8 +134,14 @@ export class ListenSockets {
     return this.handles[0] as BoundHandle;
   }
 
+  /** Somebody listens on one of the sockets: now the kernel keeps others from the address. */
+  listening(): void {
+    this.lock?.release();
+  }
+
   /** Resets the connections that wait to be accepted, unless workers still have the sockets. */
   close(): void {
+    this.lock?.release();
     for (const handle of this.handles) handle.close();
   }
 }

@@ -14,6 +14,13 @@ export interface ListenAddress {
   readonly halfClose: boolean;
 }
 
+/** An address and its port, whatever else a configuration says of it. */
+export type ListenPlace = string;
+
+export function placeOf({ address, port }: Pick<ListenAddress, 'address' | 'port'>): ListenPlace {
+  return `${address} ${port}`;
+}
+
 /** A bound socket that a worker has inherited. */
 export interface InheritedSocket extends ListenAddress {
   readonly fd: number;
@@ -73,8 +80,8 @@ export type ToWorker =
   | { readonly kind: 'start'; readonly start: WorkerStart }
   /** Accept in this place too: nobody else does at present. */
   | { readonly kind: 'adopt'; readonly place: WorkerPlace }
-  /** All workers are to end: close the sockets from which this one does not accept. */
-  | { readonly kind: 'release' }
+  /** Close the sockets from which this worker does not accept, except those at these places: others will accept there. */
+  | { readonly kind: 'release'; readonly kept: readonly ListenPlace[] }
   /** The first order starts the drain; a later one shortens it. */
   | { readonly kind: 'drain'; readonly order: DrainOrder }
   | { readonly kind: 'reopenLogs' }

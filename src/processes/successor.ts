@@ -12,6 +12,9 @@ type FromSuccessor =
 /** How long a successor may take until it serves, in ms. */
 const startMs = 240_000;
 
+/** How long a successor that is given up may take to end by itself, in ms. */
+const endMs = 5000;
+
 /** Variables that concern one process of systemd's service only. */
 const ownVariables = ['WATCHDOG_PID', 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'NODE_CHANNEL_FD'];
 
@@ -20,6 +23,10 @@ export interface SuccessorOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Called when it was stopped by a signal, which then concerns this process too. */
   readonly onStop: (signal: NodeJS.Signals, again: boolean) => void;
+  /** Default: those of this process. */
+  readonly args?: readonly string[];
+  /** How long it may take to end by itself if it is given up, in ms. Default 5000. */
+  readonly endMs?: number;
 }
 
 /** The primary that takes over from this one: the program as it now is on disk, with the same arguments. */
@@ -27,15 +34,18 @@ export class Successor {
   /** Resolves once it serves, with null, or with the reason why it never will. */
   readonly outcome: Promise<string | null>;
   private readonly child: ChildProcess;
+  private readonly endMs: number;
   private isAborted = false;
+  private killTimer: NodeJS.Timeout | undefined;
 
-  constructor({ addresses, env, onStop }: SuccessorOptions) {
+  constructor({ addresses, env, onStop, ...options }: SuccessorOptions) {
+    this.endMs = options.endMs ?? endMs;
     const descriptors = addresses.flatMap((address) => address.descriptors);
     const handed = withChildDescriptors(addresses);
-    const childEnv: NodeJS.ProcessEnv = { ...env, [handedVariable]: JSON.stringify(handed) };
-    for (const name of ownVariables) delete childEnv[name];
-    this.child = spawn(programPath(env), process.argv.slice(2), {
-      env: childEnv,
+    // It takes over, and shares no other address: it is beside nobody.
+    const args = (options.args ?? process.argv.slice(2)).filter((arg) => arg !== '--beside');
+    this.child = spawn(programPath(env), args, {
+      env: { ...inheritedEnv(env), [handedVariable]: JSON.stringify(handed) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...descriptors],
     });
     this.outcome = this.settle(onStop);
@@ -45,10 +55,17 @@ export class Successor {
     return this.child.pid ?? 0;
   }
 
-  /** Ends it, unless it serves. */
+  /** Gives it up: ends it, if need be by force, since it holds the listening sockets. */
   abort(): void {
     this.isAborted = true;
     this.child.kill('SIGTERM');
+    this.killTimer = setTimeout(() => this.kill(), this.endMs);
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    this.isAborted = true;
+    this.child.kill('SIGKILL');
   }
 
   private settle(onStop: SuccessorOptions['onStop']): Promise<string | null> {
@@ -60,6 +77,7 @@ export class Successor {
       }, startMs);
       const end = (reason: string | null): void => {
         clearTimeout(timer);
+        clearTimeout(this.killTimer);
         resolve(reason);
       };
       child.once('error', ({ message }) => end(message));
@@ -113,6 +131,15 @@ export class Predecessor {
 function withChildDescriptors(addresses: readonly HandedAddress[]): HandedAddress[] {
   let fd = firstInheritedFd;
   return addresses.map((address) => ({ ...address, descriptors: address.descriptors.map(() => fd++) }));
+}
+
+function inheritedEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const inherited = { ...env };
+  for (const name of ownVariables) delete inherited[name];
+  // bin/hipache has set it for the version that it belongs to.
+  if (env['NODE_COMPILE_CACHE'] === env['HIPACHE_COMPILE_CACHE']) delete inherited['NODE_COMPILE_CACHE'];
+  delete inherited['HIPACHE_COMPILE_CACHE'];
+  return inherited;
 }
 
 /** The path with which the program was started, so that a link to it is followed again. */

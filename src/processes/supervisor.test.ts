@@ -108,6 +108,35 @@ process.prependListener('message', (message) => {
     assert.ok(!before.includes(supervisor.all[0] as (typeof before)[0]));
   });
 
+  test('leaves the sockets of removed addresses to the workers that accept from them before the first one drains', async () => {
+    const program = `import { appendFileSync } from 'node:fs';
+process.on('message', ({ kind, kept }) => {
+  if (kind === 'release' || kind === 'drain') {
+    appendFileSync(new URL('orders', import.meta.url), kind + ' ' + process.pid + ' ' + (kept ?? '') + '\\n');
+  }
+});
+${obedient}`;
+    const at = (port: number) => ({ address: '::1', port, secure: false, proxyProtocol: false, halfClose: false });
+    const withPorts = (...ports: number[]) => ({
+      ...plan(2),
+      sockets: ports.map((port, index) => ({ ...at(port), fd: 4 + index, addressIndex: index, share: 0 })),
+    });
+    supervise(program, 2).plan = withPorts(1, 2);
+    await supervisor.start();
+    const former = supervisor.all;
+    let isFollowed = false;
+    assert.equal(await supervisor.reload(withPorts(2), () => (isFollowed = true)), true);
+    assert.ok(isFollowed);
+    await until('the end of the former ones', () => supervisor.all.length === 2);
+    const orders = readFileSync(join(directory, 'orders'), 'utf8').split('\n').filter(Boolean);
+    const pids = former.map(({ pid }) => pid);
+    const ofFormer = orders.filter((order) => pids.includes(Number(order.split(' ')[1])));
+    assert.deepEqual(
+      ofFormer.map((order) => order.replace(/ \d+ /, ' ').trim()),
+      ['release ::1 2', 'release ::1 2', 'drain', 'drain'],
+    );
+  });
+
   test('starts no worker once it stops, not even for a new plan', async () => {
     const program = obedient.replace("=== 'start')", "=== 'start' && message.start.instance !== 'silent')");
     await supervise(program, 1).start();

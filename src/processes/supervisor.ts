@@ -1,7 +1,14 @@
 import type { Clock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { DrainOrder, MarkReport, MetricValues, RecordText } from './messages.ts';
+import {
+  type DrainOrder,
+  type ListenPlace,
+  type MarkReport,
+  type MetricValues,
+  placeOf,
+  type RecordText,
+} from './messages.ts';
 import type { Plan } from './plan.ts';
 import { type KeptRecords, SharedRecordsOfWorkers } from './shared-records.ts';
 import {
@@ -129,16 +136,22 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   /**
    * Replaces all workers, one after the other, by workers that follow `plan`. One that cannot be replaced continues to
    * serve, and its replacement is retried with growing pauses; the log names it.
+   * @param onFollowed called once the first new worker serves: from then on the plan is in effect.
    * @returns whether the plan is in effect. If not, the first new worker did not start, or all workers are stopping.
    */
-  reload(plan: Plan): Promise<boolean> {
+  reload(plan: Plan, onFollowed: () => void = () => {}): Promise<boolean> {
+    const follow = async (): Promise<void> => {
+      const former = this.plan;
+      this.plan = plan;
+      onFollowed();
+      await this.releaseRemoved(former, plan);
+    };
     return this.exclusively(async () => {
       const slots = this.slots.slice(0, plan.workers);
       this.records.follow(plan.settings.config.driver);
       const [first, ...others] = slots;
-      if (first !== undefined && !(await first.replace('reload', plan))) return false;
+      if (first === undefined || !(await first.replace('reload', plan, follow))) return false;
       if (this.stopping) return false;
-      this.plan = plan;
       for (const slot of others) {
         await slot.replace('reload');
         if (this.stopping) return false;
@@ -195,14 +208,26 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     this.stopping = true;
     this.changed();
     for (const slot of this.slots) slot.cancel();
-    const others = [...this.workers].filter(({ state }) => state !== 'draining');
-    for (const worker of others) {
-      if (worker.state === 'starting') worker.kill();
-      else worker.release();
-    }
+    for (const worker of this.workers) if (worker.state === 'starting') worker.kill();
+    await this.releaseAllBut([]);
+  }
+
+  /**
+   * Addresses that the new plan does not have: leaves each socket to the former worker that accepts from it, before the
+   * first of them drains. That one then empties its queue and closes it. A kept address has the new workers.
+   */
+  private async releaseRemoved(former: Plan, plan: Plan): Promise<void> {
+    const kept = plan.sockets.map(placeOf);
+    if (former.sockets.some((socket) => !kept.includes(placeOf(socket)))) await this.releaseAllBut(kept);
+  }
+
+  /** Resolves once workers have closed the sockets from which they do not accept, or after `releaseMs`. */
+  private async releaseAllBut(kept: readonly ListenPlace[]): Promise<void> {
+    const workers = [...this.workers].filter(({ state }) => state !== 'draining');
+    for (const worker of workers) worker.release(kept);
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, releaseMs);
-    void this.until(() => others.every(({ state, hasReleased }) => hasReleased || state === 'gone')).then(resolve);
+    void this.until(() => workers.every(({ state, hasReleased }) => hasReleased || state === 'gone')).then(resolve);
     await promise;
     clearTimeout(timer);
   }

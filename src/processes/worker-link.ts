@@ -1,7 +1,9 @@
+import { performance } from 'node:perf_hooks';
 import { HipacheError } from '../base/errors.ts';
 import type {
   DrainOrder,
   FromWorker,
+  ListenPlace,
   MarkReport,
   MetricValues,
   RecordText,
@@ -16,8 +18,8 @@ const orphanReleaseMs = 100;
 /** A worker's tasks, as ordered by its primary. */
 export interface WorkerTasks {
   adopt(place: WorkerPlace): void;
-  /** Closes the sockets from which it does not accept. */
-  release(): void;
+  /** Closes the sockets from which it does not accept, except those at these places. */
+  release(kept: readonly ListenPlace[]): void;
   /** Can be called again with less time. @returns whether the worker did not have to abort anything. */
   drain(order: DrainOrder): Promise<boolean>;
   reopenLogs(): void;
@@ -35,8 +37,14 @@ export class WorkerLink {
   /** Receives the keys of records that this worker has to read. */
   onVerify: (keys: readonly string[]) => void = ignore;
   private tasks: WorkerTasks | null = null;
+  /** An order to release sockets that came before there were tasks. */
+  private kept: readonly ListenPlace[] | null = null;
+  /** The same for the order to reopen the logs. */
+  private reopensLogs = false;
   private drainMs = 0;
   private ending: Promise<void> | null = null;
+  /** The ends of the drain in progress, in monotonic ms; Infinity for none. */
+  private ends = { tunnelsMs: Number.POSITIVE_INFINITY, requestsMs: Number.POSITIVE_INFINITY };
 
   /** @param build creates the worker, which serves once that resolves. HipacheErrors go to the primary. */
   constructor(build: (start: WorkerStart, link: WorkerLink) => Promise<WorkerTasks>) {
@@ -46,7 +54,7 @@ export class WorkerLink {
   /** Follows the primary's orders until the process exits. */
   run(): void {
     // These signals reach all processes of a terminal or service. The primary decides what they mean for workers.
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) process.on(signal, () => {});
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, ignore);
     process.on('message', (message) => this.onMessage(message as ToWorker));
     process.once('disconnect', () => this.onOrphaned());
   }
@@ -77,8 +85,7 @@ export class WorkerLink {
         this.tasks?.adopt(message.place);
         break;
       case 'release':
-        this.tasks?.release();
-        this.send({ kind: 'released' });
+        this.release(message.kept);
         break;
       case 'drain':
         this.drain(message.order);
@@ -87,7 +94,8 @@ export class WorkerLink {
         this.tasks?.tlsChanged(message.tls);
         break;
       case 'reopenLogs':
-        this.tasks?.reopenLogs();
+        if (this.tasks === null) this.reopensLogs = true;
+        else this.tasks.reopenLogs();
         break;
       case 'known':
         this.onKnown(message.records, message.isLast);
@@ -105,6 +113,9 @@ export class WorkerLink {
     this.build(start, this).then(
       (tasks) => {
         this.tasks = tasks;
+        if (this.kept !== null) this.release(this.kept);
+        // The access log may have been opened before it was rotated.
+        if (this.reopensLogs) tasks.reopenLogs();
         this.send({ kind: 'ready' });
         if (!process.connected) this.onOrphaned();
       },
@@ -116,9 +127,21 @@ export class WorkerLink {
     );
   }
 
+  private release(kept: readonly ListenPlace[]): void {
+    if (this.tasks === null) {
+      this.kept = kept;
+      return;
+    }
+    this.kept = null;
+    this.tasks.release(kept);
+    this.send({ kind: 'released' });
+  }
+
   private drain(order: DrainOrder): void {
     const { tasks } = this;
     if (tasks === null) process.exit(0);
+    const nowMs = performance.now();
+    this.ends = { tunnelsMs: nowMs + order.forMs, requestsMs: nowMs + (order.requestsForMs ?? order.forMs) };
     const drained = tasks.drain(order);
     this.ending ??= drained.then(async (clean) => {
       await tasks.close();
@@ -127,15 +150,26 @@ export class WorkerLink {
   }
 
   /**
-   * The primary has gone, and nobody can replace this worker: it drains and exits. First, all workers close the sockets
-   * from which they do not accept, so that each socket is closed by the one that empties its queue.
+   * The primary has gone, and nobody can replace or end this worker: it drains within `drainMs`, and exits. First, all
+   * workers close the sockets from which they do not accept, so that each socket is closed by the one that empties its
+   * queue.
    */
   private onOrphaned(): void {
-    if (this.ending !== null) return;
-    this.tasks?.release();
-    setTimeout(() => {
-      if (this.ending === null) this.drain({ forMs: this.drainMs, closeCode: 1001 });
-    }, orphanReleaseMs);
+    if (this.ending === null) {
+      this.tasks?.release([]);
+      setTimeout(() => this.drainOrphaned(), orphanReleaseMs);
+    } else {
+      this.drainOrphaned();
+    }
+  }
+
+  /** A replaced worker has no limit for its requests yet. One that a signal stops keeps the time that it has left. */
+  private drainOrphaned(): void {
+    const { drainMs, ends } = this;
+    const nowMs = performance.now();
+    const forMs = Math.min(drainMs, Math.max(0, ends.tunnelsMs - nowMs));
+    const requestsForMs = Math.min(drainMs, Math.max(0, ends.requestsMs - nowMs));
+    this.drain({ forMs, requestsForMs, closeCode: 1001 });
   }
 
   private send(message: FromWorker, then: () => void = ignore): void {

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type {
   DrainOrder,
   FromWorker,
+  ListenPlace,
   MarkReport,
   MetricValues,
   RecordText,
@@ -65,8 +66,8 @@ export class WorkerProcess {
   /** Monotonic ms. */
   readonly startedMs: number;
   state: WorkerState = 'starting';
-  /** Whether it has only the sockets left from which it accepts, or none. */
-  hasReleased = false;
+  /** Orders to release sockets that it has not confirmed. */
+  private releasing = 0;
   private readonly child: ChildProcess;
   private readonly handler: WorkerHandler;
   /** Unanswered heartbeats in a row. */
@@ -125,9 +126,15 @@ export class WorkerProcess {
     this.send({ kind: 'reopenLogs' });
   }
 
-  /** Makes it close the sockets from which it does not accept. */
-  release(): void {
-    this.send({ kind: 'release' });
+  /** Whether it has closed the sockets that it was to release. */
+  get hasReleased(): boolean {
+    return this.releasing === 0;
+  }
+
+  /** Makes it close the sockets from which it does not accept. @param kept where it keeps them all the same. */
+  release(kept: readonly ListenPlace[]): void {
+    this.releasing++;
+    this.send({ kind: 'release', kept });
   }
 
   /**
@@ -188,7 +195,7 @@ export class WorkerProcess {
         this.handler.onReady(this);
         break;
       case 'released':
-        this.hasReleased = true;
+        this.releasing--;
         this.handler.onReleased(this);
         break;
       case 'failed':

@@ -74,9 +74,14 @@ export class WorkerSlot {
 
   /**
    * Replaces the current worker: the new one serves before the old one stops.
-   * @returns false if the new worker failed to start.
+   * @param onServing awaited in between.
+   * @returns false if the new worker failed to start, or all are stopping.
    */
-  async replace(reason: RestartReason, plan = this.supervisor.plan): Promise<boolean> {
+  async replace(
+    reason: RestartReason,
+    plan = this.supervisor.plan,
+    onServing: () => Promise<void> = async () => {},
+  ): Promise<boolean> {
     const { supervisor } = this;
     this.cancel();
     const next = supervisor.spawn(this.number, plan);
@@ -94,6 +99,8 @@ export class WorkerSlot {
     this.next = null;
     this.failures = 0;
     this.standIn = null;
+    await onServing();
+    if (supervisor.isStopping) return false;
     old?.drain({ forMs: plan.drainMs, requestsForMs: Number.POSITIVE_INFINITY, closeCode: 1012 });
     supervisor.log.info('a worker was replaced', { worker: this.number, reason, pid: next.pid });
     supervisor.restarted(reason);

@@ -24,6 +24,8 @@ test('a worker accepts from its share of each address once, and closes the rest 
   await inherited.accept({ index: 1, workers: 3 });
   await inherited.accept({ index: 2, workers: 3 });
   assert.deepEqual(listening, [5, 8, 10, 6, 9]);
+  inherited.closeUnused(['127.0.0.1 81', '127.0.0.1 90']);
+  assert.deepEqual(closed, [4]);
   inherited.closeUnused();
   assert.deepEqual(closed, [4, 7]);
   inherited.closeUnused();

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import type { InheritedSocket, WorkerPlace } from '../processes/messages.ts';
+import { type InheritedSocket, type ListenPlace, placeOf, type WorkerPlace } from '../processes/messages.ts';
 import { sharesOf } from '../processes/shares.ts';
 
 /** A worker's inherited sockets: it accepts from its share of each address, and keeps the others open. */
@@ -32,9 +32,15 @@ export class InheritedSockets {
     }
   }
 
-  /** Closes the others: while any process has a socket open, the kernel queues connections for it. */
-  closeUnused(): void {
-    for (const { fd } of this.unused) this.closeDescriptor(fd);
-    this.unused.clear();
+  /**
+   * Closes the others: while any process has a socket open, the kernel queues connections for it.
+   * @param kept where they stay open.
+   */
+  closeUnused(kept: readonly ListenPlace[] = []): void {
+    for (const socket of this.unused) {
+      if (kept.includes(placeOf(socket))) continue;
+      this.closeDescriptor(socket.fd);
+      this.unused.delete(socket);
+    }
   }
 }

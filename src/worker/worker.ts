@@ -169,8 +169,8 @@ export class Worker implements WorkerTasks {
     this.sockets.accept(place).catch((error: Error) => this.log.error('cannot accept for another worker', { error }));
   }
 
-  release(): void {
-    this.sockets.closeUnused();
+  release(kept: Parameters<WorkerTasks['release']>[0]): void {
+    this.sockets.closeUnused(kept);
   }
 
   async drain(order: Parameters<WorkerTasks['drain']>[0]): Promise<boolean> {
@@ -290,12 +290,19 @@ function failureReports(store: Store, instance: string, log: Log): FailureReport
   });
 }
 
-/** The connections that this process can have; warns if that is less than the configuration asks for. */
+/** Fewer connections than this are hardly enough for one browser and its backends. */
+const connectionsMin = 64;
+
+/** The connections that this process can have; warns if that is less than the configuration asks for, or next to none. */
 function descriptorsFor({ limits }: Config, log: Log): number {
   const limit = descriptorLimit();
   const connections = connectionDescriptors(limit, openDescriptors());
   log.debug('descriptors', { limit, connections });
-  if (limits.connectionsMax !== 'auto' && limits.connectionsMax > connections) {
+  if (connections < connectionsMin) {
+    log.warn(
+      `too few descriptors: the limit of ${limit} leaves a worker ${connections} for connections of clients and backends together; raise it (ulimit -n, LimitNOFILE=)`,
+    );
+  } else if (limits.connectionsMax !== 'auto' && limits.connectionsMax > connections) {
     log.warn(
       `limits.connectionsMax is ${limits.connectionsMax}, but the limit of ${limit} descriptors (ulimit -n, LimitNOFILE) allows ${connections} connections of clients and backends together`,
     );

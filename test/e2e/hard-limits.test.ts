@@ -22,6 +22,16 @@ describe('a proxy that runs out of descriptors', () => {
     await backend.stop();
   });
 
+  it('is warned of at the start, with the setting to raise', async () => {
+    const text =
+      /too few descriptors: the limit of (\d+) leaves a worker \d+ for .* raise it \(ulimit -n, LimitNOFILE=\)/;
+    const few = await home.serve(64);
+    await until('the warning', () => text.exec(few.output)?.[1] === '64');
+    const enough = await home.serve(1024);
+    assert.equal((await ask(enough.port, 'a.example')).body, 'fine');
+    assert.doesNotMatch(enough.output, text);
+  });
+
   it('continues, marks no backend, and serves again once some are free', async () => {
     const proxy = await home.serve(64);
     assert.equal((await ask(proxy.port, 'a.example')).body, 'fine');

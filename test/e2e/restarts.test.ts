@@ -92,6 +92,47 @@ describe('a restart', () => {
     other.close();
   });
 
+  it('at the same moment as another one shares no port with it', async () => {
+    configure({ listenWaitSeconds: 1 });
+    const both = [home.start(), home.start()];
+    const failed = await Promise.race(both.map(async (proxy) => ({ proxy, code: await proxy.ended() })));
+    assert.equal(failed.code, 1);
+    assert.match(failed.proxy.output, /cannot listen on [\s\S]*another program listens there/);
+    const serving = both.find((proxy) => proxy !== failed.proxy);
+    await serving?.listening();
+    assert.equal((await ask(port, 'a.example')).body, 'one');
+    serving?.signal('SIGTERM');
+    assert.equal(await serving?.ended(), 0);
+  });
+
+  it('that waits ignores the signals that only a serving instance can follow', async (t) => {
+    const other = await listening(port);
+    t.after(() => other.close());
+    const proxy = home.start();
+    await until('the log to say so', () => proxy.output.includes('waiting until it stops'));
+    for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) {
+      proxy.signal(signal);
+      const text = `${signal} ignored: Hipache does not serve yet`;
+      await until(text, () => proxy.output.includes(text) || !isRunning(proxy.pid));
+    }
+    other.close();
+    await proxy.listening();
+    assert.equal((await ask(port, 'a.example')).body, 'one');
+    assert.doesNotMatch(proxy.output, /Debugger/);
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`that waits is given up at once by ${signal}`, async (t) => {
+      const other = await listening(port);
+      t.after(() => other.close());
+      const proxy = home.start();
+      await until('the log to say so', () => proxy.output.includes('waiting until it stops'));
+      proxy.signal(signal);
+      assert.equal(await proxy.ended(), 0);
+      assert.match(proxy.output, new RegExp(`${signal}: the start is given up[\\s\\S]*stopped\\n$`));
+    });
+  }
+
   it('beside an instance that serves shares its ports with it', async () => {
     const former = await home.serve();
     const next = home.start(['--beside']);
@@ -120,6 +161,32 @@ describe('a restart', () => {
     for (const pid of workers) await until('the end of a worker', () => !isRunning(pid));
     assert.equal(workerPids(next.pid).length, 2);
     echo.stop();
+  });
+
+  it('after the death of the primary leaves no replaced worker with an endless response', async (t) => {
+    configure({ drainSeconds: 1, workers: 1 });
+    const endless = await HttpBackend.start('endless', (_, response) => {
+      const timer = setInterval(() => response.write('more'), 20);
+      response.once('close', () => clearInterval(timer));
+    });
+    t.after(() => endless.stop());
+    await home.route('set', 'endless.example', endless.url);
+    const proxy = await home.serve();
+    const client = await RawClient.connect(port);
+    client.send('GET / HTTP/1.1\r\nHost: endless.example\r\n\r\n');
+    await client.expect('more');
+    const [replaced = 0] = workerPids(proxy.pid);
+    proxy.signal('SIGHUP');
+    await until('the new worker', () => proxy.output.includes('the new configuration is in use'));
+    const workers = workerPids(proxy.pid);
+    assert.ok(workers.includes(replaced));
+    t.after(() => {
+      for (const pid of workers) if (isRunning(pid)) process.kill(pid, 'SIGKILL');
+    });
+    process.kill(proxy.pid, 'SIGKILL');
+    for (const pid of workers) await until('the end of a worker', () => !isRunning(pid));
+    assert.ok(client.ended || client.closed);
+    client.close();
   });
 });
 

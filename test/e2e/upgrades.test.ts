@@ -177,6 +177,37 @@ describe('an upgrade', () => {
     assert.doesNotMatch(proxy.output, /the new program serves/);
   });
 
+  it('that is requested during a reload follows it', async () => {
+    const proxy = await home.serve();
+    proxy.signal('SIGHUP');
+    proxy.signal('SIGUSR2');
+    await until('the new program', () => proxy.output.includes('the new program serves'));
+    assert.match(
+      proxy.output,
+      /SIGUSR2: the upgrade begins after [\s\S]*the new configuration is in use[\s\S]*SIGUSR2: starting/,
+    );
+    assert.equal(home.read('pid'), `${proxy.primaries[1]}\n`);
+    assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
+  });
+
+  it('passes a SIGHUP on to the new program, and one that fails follows it', async () => {
+    const proxy = await home.serve();
+    writeFileSync(home.path('file'), '');
+    configure({}, { staticDir: home.path('file') });
+    proxy.signal('SIGUSR2');
+    await until('the start of the new program', () => proxy.primaries.length === 2);
+    configure();
+    proxy.signal('SIGHUP');
+    const done = (): number => proxy.output.split('the new configuration is in use').length - 1;
+    await until('the reload', () => done() === 1);
+    proxy.signal('SIGUSR2');
+    await until('the start of the next program', () => proxy.output.split('SIGUSR2: starting').length > 2);
+    proxy.signal('SIGHUP');
+    await until('its reload', () => done() === 2);
+    assert.match(proxy.output, /SIGHUP: passed on to the new program/);
+    assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
+  });
+
   it('asks no process that is not a primary of Hipache', async () => {
     const alien = await home.run('upgrade', '--pid', String(process.pid));
     assert.equal(alien.code, 1);

@@ -67,6 +67,15 @@ describe('the access log of several workers', () => {
     assert.equal(text().split('/after-').length - 1, 40);
   });
 
+  it('is written to a standard output that is a socket, by its path too', async () => {
+    home.configure({}, { workers: 1, accessLog: '/dev/stdout' });
+    // Node gives children sockets for their streams.
+    const proxy = await home.serve();
+    await askOften(proxy.port, 'n', 1, 1);
+    await until('the line', () => /"GET \/n-0- HTTP\/1\.1" 200 /.test(proxy.output));
+    assert.doesNotMatch(proxy.output, /FIFO/);
+  });
+
   it('never has a line inside another one on a pipe, however long they are', async () => {
     home.configure({}, { workers: 2, accessLog: '-' });
     const pipe = home.path('pipe');

@@ -102,6 +102,36 @@ describe('SIGHUP', () => {
     for (let request = 0; request < 20; request++) assert.equal((await ask(two, 'a.example')).body, 'one');
   });
 
+  it('serves what the kernel has queued for a removed address', async () => {
+    const [one, two] = [await freePort(), await freePort()];
+    const bind = (...ports: number[]) =>
+      home.configure({ http: { bind: ports.map((port) => ({ address: '127.0.0.1', port })) } }, { workers: 3 });
+    bind(one, two);
+    const proxy = await home.serve();
+    bind(two);
+    proxy.signal('SIGHUP');
+    const outcomes: string[] = [];
+    for (const worker of [1, 2]) {
+      await until('a new worker', () => proxy.output.includes(`a worker was replaced worker=${worker}`));
+      const requests = Array.from({ length: 20 }, () => ask(one, 'a.example'));
+      const settled = await Promise.allSettled(requests);
+      for (const result of settled)
+        outcomes.push(result.status === 'fulfilled' ? result.value.body : result.reason.code);
+    }
+    await until('the new configuration', () => proxy.output.includes('the new configuration is in use'));
+    // Refused ones have come after the last worker.
+    assert.deepEqual(
+      outcomes.filter((outcome) => outcome !== 'one' && outcome !== 'ECONNREFUSED'),
+      [],
+    );
+    await until('the end of the old address', () =>
+      ask(one, 'a.example').then(
+        () => false,
+        (error: NodeJS.ErrnoException) => error.code === 'ECONNREFUSED',
+      ),
+    );
+  });
+
   it('changes nothing if a new address is in use', async () => {
     const proxy = await home.serve();
     const before = workerPids(proxy.pid);

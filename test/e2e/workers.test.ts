@@ -149,6 +149,23 @@ describe('several workers', () => {
     await stuck.stop();
   });
 
+  it('ignore every signal that is meant for the primary', async () => {
+    const proxy = await home.serve();
+    const upload = await RawClient.connect(proxy.port);
+    upload.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\nhello');
+    await until('the upload at the backend', () => backend.requests === 1);
+    const workers = workerPids(proxy.pid);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) {
+      for (const pid of workers) process.kill(pid, signal);
+      for (let count = 0; count < 10; count++) assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
+    }
+    upload.send('world');
+    await upload.expect(/200 OK[\s\S]*one$/);
+    upload.close();
+    assert.deepEqual(workerPids(proxy.pid), workers);
+    assert.doesNotMatch(proxy.output, /a worker has died|Debugger/);
+  });
+
   it('are replaced for their memory without interrupting an upload', async () => {
     home.configure({ limits: { workerMemoryBytesMax: 1_000_000 } }, { workers: 1, memoryCheckSeconds: 5 });
     const proxy = await home.serve();

@@ -1,0 +1,52 @@
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Log } from '../base/log.ts';
+import type { Config } from '../config/config.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { FileOwnership } from '../processes/file-ownership.ts';
+import type { ListenAddress } from '../processes/messages.ts';
+import type { RunAs } from '../processes/privileges.ts';
+import { describeDriver } from '../stores/open-store.ts';
+
+/* How a primary follows its configuration. */
+
+/** From a checkout the sources run as they are; in the package they are compiled. */
+export function workerProgram(): string {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return fileURLToPath(new URL(`../worker/main.${extension}`, import.meta.url));
+}
+
+export function workersOf({ server }: Config): number {
+  // libuv's count respects the affinity of the process and the CPU quota of its control group.
+  return server.workers === 'auto' ? availableParallelism() : server.workers;
+}
+
+/** Plain HTTP first, then TLS. */
+export function listenAddressesOf({ http, https }: Config): ListenAddress[] {
+  return [
+    ...http.bind.map((bind) => ({ ...bind, secure: false })),
+    ...https.bind.map(({ address, port, proxyProtocol, halfClose }) => ({
+      ...{ address, port, proxyProtocol, halfClose },
+      secure: true,
+    })),
+  ];
+}
+
+/** Keys that have changed and that workers cannot follow. */
+export function needRestart(before: Config, after: Config): string[] {
+  const keys = ['user', 'group', 'metrics'] as const;
+  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+}
+
+export function logDiagnostics({ notes, warnings }: LoadedConfig, log: Log): void {
+  for (const note of notes) log.info(note);
+  for (const warning of warnings) log.warn(warning);
+}
+
+/** Files that the account writes to have to be its own before root is given up. */
+export function transferFiles({ server, driver }: Config, account: RunAs, log: Log): void {
+  const ownership = new FileOwnership(account, (message) => log.warn(message));
+  if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
+  if (server.pidFile !== null) ownership.giveFile(server.pidFile);
+  for (const file of describeDriver(driver).files) ownership.give(file);
+}
