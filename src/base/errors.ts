@@ -74,6 +74,11 @@ const kinds = {
     'bad request',
     'The request is not well-formed HTTP/1.1, could be read in two ways, or has an invalid host name.',
   ),
+  REQUEST_PLAIN: client(
+    400,
+    'this port needs TLS: use https',
+    'The client speaks HTTP without TLS to a port with TLS. Not in the access log.',
+  ),
   REQUEST_HEAD_TOO_LARGE: client(
     431,
     'request head too large',

@@ -48,16 +48,24 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     return new StreamSocket(socket as HandledSocket, handler, true);
   }
 
-  /** Like `accepted`, but starts the TLS handshake. `onConnected` follows when it is complete. */
+  /** Like `accepted`, but starts the TLS handshake: see `acceptTls`. `onConnected` follows when it is complete. */
   static acceptedTls(
     accepted: TcpHandle | Socket,
     handler: SocketHandler,
     writeBufferBytesMax: number,
     listener: TlsListener,
     alpnProtocols: readonly string[],
+    plainReply: () => string,
   ): StreamSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
-    const { socket, readsItself } = acceptTls(accepted, listener, alpnProtocols, onread, writeBufferBytesMax);
+    const { socket, readsItself } = acceptTls(
+      accepted,
+      listener,
+      alpnProtocols,
+      onread,
+      writeBufferBytesMax,
+      plainReply,
+    );
     const byteSocket = new StreamSocket(socket as HandledSocket, handler, readsItself, true);
     socket.once('secure', onConnect);
     return byteSocket;

@@ -167,6 +167,11 @@ export function resetStatus(handle: Pick<TcpHandle, 'writeLatin1String'>): numbe
   return handle.writeLatin1String(new streams.WriteWrap(), '');
 }
 
+/** Writes what the kernel takes at once; the handle is closed next. */
+export function writePlain(handle: Pick<TcpHandle, 'writeLatin1String'>, text: string): void {
+  if (streams !== null) handle.writeLatin1String(new streams.WriteWrap(), text);
+}
+
 /** The error for a number that a handle returned. */
 export function systemError(status: number, syscall: string): NodeJS.ErrnoException {
   const code = getSystemErrorName(status);

@@ -2,7 +2,10 @@ import { isIP, Socket } from 'node:net';
 import { type ConnectionOptions, connect, type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
-import { resetStatus, socketOn, type TcpHandle } from './tcp-handle.ts';
+import { resetStatus, socketOn, type TcpHandle, writePlain } from './tcp-handle.ts';
+
+/** Of OpenSSL, for a client that begins with an HTTP request. */
+const isPlainHttp = 'ERR_SSL_HTTP_REQUEST';
 
 /** `onread` of `net`: all reads go into one buffer, instead of a new one for each. */
 interface ReadInto {
@@ -55,6 +58,7 @@ const canUseHandle = typeof (TLSSocket.prototype as unknown as TlsInternals)._wr
  * Starts the server's handshake on an accepted connection. The socket emits `secure` when it is complete.
  * @param alpnProtocols in order of preference (RFC 7301); a client that offers none of them is served without ALPN.
  * @param accepted a socket if bytes of it have been read: only Node's own way can pass those on.
+ * @param plainReply gives the text that is sent without TLS to a client that speaks HTTP without TLS. Latin1.
  * @returns the socket, and whether it reads through `onread`; otherwise it emits `data`.
  */
 export function acceptTls(
@@ -63,6 +67,7 @@ export function acceptTls(
   alpnProtocols: readonly string[],
   onread: ReadInto,
   writeBufferBytesMax: number,
+  plainReply: () => string,
 ): { readonly socket: Socket; readonly readsItself: boolean } {
   const options: TLSSocketOptions = {
     isServer: true,
@@ -86,6 +91,10 @@ export function acceptTls(
   } else {
     socket = new TLSSocket(socketOn(accepted), options);
   }
+  socket.once('_tlsError', ({ code }: NodeJS.ErrnoException) => {
+    const tcp = (socket as unknown as TlsInternals)._handle?._parent;
+    if (code === isPlainHttp && tcp !== undefined) writePlain(tcp, plainReply());
+  });
   // Until this call, Node takes every error for one of the handshake and hides it.
   socket.once('secure', () => void (socket as unknown as TlsInternals)._releaseControl?.());
   return { socket, readsItself };

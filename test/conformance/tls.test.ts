@@ -5,13 +5,15 @@ import { connect as connectPlain } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { systemClock } from '../../src/base/clock.ts';
 import { CertificateDirectory } from '../../src/tls/certificate-directory.ts';
 import { ServerCertificates } from '../../src/tls/server-certificates.ts';
 import type { CertificateRecords } from '../../src/tls/store-certificates.ts';
 import { acceptOf } from '../../src/websocket/handshake.ts';
 import { Authority, type Issued } from '../helpers/authority.ts';
-import { get, response } from '../helpers/rig.ts';
+import { RawClient } from '../helpers/raw-client.ts';
+import { get, Rig, response } from '../helpers/rig.ts';
 import { TlsRig, type TlsRigOptions, ticketKeys } from '../helpers/tls-rig.ts';
 import { until } from '../helpers/until.ts';
 
@@ -66,6 +68,36 @@ describe('a TLS connection', () => {
     const rig = await start(t);
     await assert.rejects(rig.connect({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }));
     await until('the count', () => rig.rig.proxy.dataPlane.counters.tlsHandshakesFailed === 1);
+  });
+
+  test('a client that speaks HTTP without TLS gets 400, which says so', async (t) => {
+    const rig = await start(t);
+    for (const request of [get('/'), 'POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello']) {
+      const client = await RawClient.connect(rig.port);
+      client.send(request);
+      await client.untilEnded();
+      assert.match(client.received, /^HTTP\/1\.1 400 Bad Request\r\n.*\r\n\r\nthis port needs TLS: use https\n$/s);
+      assert.match(client.received, /\r\nx-hipache-error: REQUEST_PLAIN\r\n/);
+      client.close();
+    }
+    assert.equal(rig.rig.backend.received, '');
+  });
+
+  test('to an address without TLS is closed, and the log says why', async (t) => {
+    const rig = await Rig.start(t);
+    const socket = connectTls({ host: '127.0.0.1', port: rig.proxy.port, rejectUnauthorized: false });
+    const error = await new Promise<Error>((resolve) => socket.once('error', resolve));
+    assert.match(error.message, /disconnected|reset|ECONNRESET|socket hang up/);
+    await until('the log', () => rig.proxy.problems.length > 0);
+    assert.match(
+      rig.proxy.problems.splice(0).join(),
+      /a client begins with TLS on an address without TLS.*from ::ffff:127/s,
+    );
+    const pieces = await rig.client();
+    for (const byte of ['\x16', '\x03', '\x01']) pieces.send(byte);
+    await pieces.untilEnded();
+    assert.equal(pieces.received, '');
+    rig.proxy.problems.splice(0);
   });
 
   test('ALPN: a client that knows HTTP/1.0 alone is served, as curl --http1.0', async (t) => {

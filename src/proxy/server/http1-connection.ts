@@ -297,6 +297,10 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
         break;
       }
       this.headDeadlineMs = 0;
+      if (length === REFUSED && !this.peer.secure && beginsTls(bytes, at, end)) {
+        this.leaveTls();
+        return;
+      }
       if (length === REFUSED) {
         this.refuse(head.refusalCode, head.refusal);
         break;
@@ -432,6 +436,16 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     if (bound?.stream.isFree) bound.stream.cancel();
   }
 
+  /** A reply without TLS would mean nothing to the client. */
+  private leaveTls(): void {
+    this.reading = false;
+    this.context.onProblem(
+      'a client begins with TLS on an address without TLS; it needs an address of https.bind',
+      new Error(`from ${this.peer.address}`),
+    );
+    this.leave('TLS on a port without TLS');
+  }
+
   /** Ends the exchange and the connection at once, with whatever the client has pipelined. */
   private leave(detail: string): void {
     this.state = CLOSED;
@@ -454,4 +468,9 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.paused = false;
     this.socket.resume();
   }
+}
+
+/** Whether the bytes are the begin of a handshake record of TLS (RFC 8446 section 5.1). */
+function beginsTls(bytes: Buffer, start: number, end: number): boolean {
+  return bytes[start] === 0x16 && (start + 1 === end || bytes[start + 1] === 0x03);
 }

@@ -9,6 +9,7 @@ import type { TlsListener } from '../../tls/tls-listener.ts';
 import { describePeer, type Peer } from '../client-identity.ts';
 import { drainGraceMs, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
+import { localReplyFor, localReplyText } from '../local-reply.ts';
 import type { ServerConnection, ServerConnections } from './connections.ts';
 import { Http1Connection } from './http1-connection.ts';
 import type { ListenerTraits } from './listener-traits.ts';
@@ -85,9 +86,14 @@ function acceptTls(
   accepted: TcpHandle | Socket,
   handler: SocketHandler,
   listener: TlsListener,
-  { settings }: ProxyContext,
+  { clock, settings }: ProxyContext,
 ): ByteSocket {
-  return StreamSocket.acceptedTls(accepted, handler, settings.writeBufferBytesMax, listener, alpnProtocols);
+  const plainReply = (): string =>
+    localReplyText(localReplyFor('REQUEST_PLAIN'), 'REQUEST_PLAIN', {
+      ...{ versionMinor: 1, isHead: false, keepAlive: false, accept: 'text/plain', page: null, added: null },
+      epochMs: clock.epochMs(),
+    });
+  return StreamSocket.acceptedTls(accepted, handler, settings.writeBufferBytesMax, listener, alpnProtocols, plainReply);
 }
 
 /** A connection whose protocol is not known yet: its PROXY header or TLS handshake is due. */
