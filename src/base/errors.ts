@@ -25,13 +25,15 @@ interface ErrorKind {
   readonly resend: Resend;
   /** How it marks the backend dead; see `markingOf` in proxy/failure.ts. */
   readonly marks: Marks;
+  /** If a limit causes it: how to raise that. */
+  readonly limit: string | null;
   /** Exit code of a command or of the program. */
   readonly exitCode: number;
   /** One sentence for the reference page. */
   readonly summary: string;
 }
 
-type BackendRule = Partial<Pick<ErrorKind, 'resend' | 'marks'>>;
+type RequestRule = Partial<Pick<ErrorKind, 'resend' | 'marks' | 'limit'>>;
 
 /** Every code, in the order of the reference page docs/errors.md, which is generated from this table. */
 const kinds = {
@@ -76,18 +78,20 @@ const kinds = {
   ),
   REQUEST_PLAIN: client(
     400,
-    'this port needs TLS: use https',
+    'this port expects https',
     'The client speaks HTTP without TLS to a port with TLS. Not in the access log.',
   ),
   REQUEST_HEAD_TOO_LARGE: client(
     431,
     'request head too large',
     'The head of the request exceeds `limits.headBytesMax` or `limits.headFieldsMax`.',
+    { limit: 'limits.headBytesMax and limits.headFieldsMax allow more' },
   ),
   REQUEST_TARGET_TOO_LONG: client(
     414,
     'request target too long',
     'The target of the request exceeds `limits.targetBytesMax`.',
+    { limit: 'limits.targetBytesMax allows more' },
   ),
   REQUEST_VERSION: client(505, 'HTTP version not supported', 'The major HTTP version of the request is not 1.'),
   REQUEST_METHOD: client(405, 'method not allowed', 'The method of the request is CONNECT, which is not served.'),
@@ -156,13 +160,16 @@ const kinds = {
     503,
     'too many requests wait for the backend',
     'More than `limits.queueMax` requests wait for a connection to the backend.',
-    { resend: 'unsent' },
+    { resend: 'unsent', limit: 'limits.queueMax lets more wait, server.maxSockets gives the backend more connections' },
   ),
   BACKEND_QUEUE_TIMEOUT: backend(
     503,
     'no connection to the backend became free in time',
     'No connection to the backend became free within `limits.queueTimeoutSeconds`.',
-    { resend: 'unsent' },
+    {
+      resend: 'unsent',
+      limit: 'limits.queueTimeoutSeconds lets them wait longer, server.maxSockets gives the backend more connections',
+    },
   ),
 
   TUNNEL_IDLE: client(null, '', 'No byte passed through the tunnel for `limits.tunnelIdleSeconds`.'),
@@ -173,6 +180,7 @@ const kinds = {
     503,
     'overloaded',
     'This process has reached a limit: requests or tunnels of the host, descriptors, ports or memory.',
+    { limit: 'limits.requestsPerHostMax, limits.tunnelsPerHostMax or the descriptors of the process allow more' },
   ),
 } satisfies Record<string, ErrorKind>;
 
@@ -205,7 +213,8 @@ export class HipacheError extends Error {
 }
 
 function ofProcess(source: ErrorSource, summary: string, exitCode: number = exitCodes.failed): ErrorKind {
-  return { source, endsRequests: false, status: null, text: '', resend: 'never', marks: 'never', exitCode, summary };
+  const none = { endsRequests: false, status: null, text: '', limit: null } as const;
+  return { source, ...none, resend: 'never', marks: 'never', exitCode, summary };
 }
 
 function operator(summary: string, exitCode?: number): ErrorKind {
@@ -217,15 +226,15 @@ function ofRequest(
   status: number | null,
   text: string,
   summary: string,
-  { resend = 'never', marks = 'never' }: BackendRule = {},
+  { resend = 'never', marks = 'never', limit = null }: RequestRule = {},
 ): ErrorKind {
-  return { source, endsRequests: true, status, text, resend, marks, exitCode: exitCodes.failed, summary };
+  return { source, endsRequests: true, status, text, resend, marks, limit, exitCode: exitCodes.failed, summary };
 }
 
-function client(status: number | null, text: string, summary: string): ErrorKind {
-  return ofRequest('client', status, text, summary);
+function client(status: number | null, text: string, summary: string, rule?: RequestRule): ErrorKind {
+  return ofRequest('client', status, text, summary, rule);
 }
 
-function backend(status: number | null, text: string, summary: string, rule?: BackendRule): ErrorKind {
+function backend(status: number | null, text: string, summary: string, rule?: RequestRule): ErrorKind {
   return ofRequest('backend', status, text, summary, rule);
 }

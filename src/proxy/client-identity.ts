@@ -1,8 +1,10 @@
 import { randomFillSync } from 'node:crypto';
 import { type BlockList, isIP } from 'node:net';
+import { hostPort } from '../base/host-port.ts';
 import { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import { Field, fieldSet, identityFields } from '../http/field-names.ts';
 import { hasField, joinedValues, type RequestView } from '../http/message.ts';
+import type { Backend } from '../routing/backend.ts';
 
 /**
  * The client's identity as backends see it (docs/client-identity.md). The fields of an untrusted peer are dropped and
@@ -56,7 +58,16 @@ export function clientAddress(peer: Peer, request: RequestView, trustedProxies: 
   return client;
 }
 
-/** For one request: the fields that identify the client to the backend, and the client's fields that they replace. */
+/**
+ * For one request: the fields that identify the client to the backend, and the client's fields that they replace; and
+ * the backend as its host if it names none.
+ */
+export function requestEdits(peer: Peer, request: RequestView, client: string, backend: Backend): FieldEdits {
+  const edits = identityEdits(peer, request, client);
+  if (request.authority === null) edits.add('Host', hostPort(backend.hostname, backend.port));
+  return edits;
+}
+
 export function identityEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
   if (peer.trusted) return vouchedEdits(peer, request, client);
   const { authority } = request;

@@ -33,6 +33,8 @@ export interface DataPlaneParts {
   readonly backendTls: BackendTls;
   /** Reports a problem to the operator. `what` is the same for the same cause, so that repeats can be suppressed. */
   readonly onProblem: (what: string, error: Error) => void;
+  /** The same for events that are no faults of the proxy. */
+  readonly onWarning: (what: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
 /** Shared by everything in one worker's data plane. */

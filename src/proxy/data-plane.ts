@@ -15,6 +15,8 @@ import { Tunnels } from './tunnel/tunnels.ts';
 
 const tickMs = 250;
 const backlog = 4096;
+const descriptorsExhausted =
+  'clients are refused, because all descriptors are in use; the limit of the process (ulimit -n, LimitNOFILE) raises their number';
 
 export interface ListenOptions {
   readonly address: string;
@@ -167,8 +169,12 @@ export class DataPlane {
 
   private accept(handle: TcpHandle, traits: ListenerTraits): void {
     const { connections, context } = this;
-    const isFull = connections.size + context.tunnels.size >= context.settings.connectionsMax;
+    const { connectionsMax, descriptorsMax } = context.settings;
+    const isFull = connections.size + context.tunnels.size >= connectionsMax;
     if (isFull || !this.budget.makeRoom()) {
+      if (isFull)
+        context.onWarning('clients are refused; limits.connectionsMax raises their number', { connectionsMax });
+      else context.onWarning(descriptorsExhausted, { connections: descriptorsMax });
       this.counters.clientConnectionsRefused++;
       handle.close();
       return;

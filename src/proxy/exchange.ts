@@ -1,7 +1,6 @@
 import { type ErrorCode, errorKind } from '../base/errors.ts';
-import { hostPort } from '../base/host-port.ts';
 import { invariant } from '../base/invariant.ts';
-import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
+import type { FieldLines } from '../http/field-lines.ts';
 import { Field } from '../http/field-names.ts';
 import { type HttpVersion, hasField, type RequestView, type ResponseView } from '../http/message.ts';
 import { isIdempotent } from '../http/methods.ts';
@@ -11,11 +10,12 @@ import type { Frontend } from '../routing/frontend.ts';
 import { normaliseHost } from '../routing/host.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
-import { clientAddress, identityEdits } from './client-identity.ts';
+import { clientAddress, requestEdits } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
 import { debugFields } from './debug-fields.ts';
 import { type Failure, isStale, maySendAgain } from './failure.ts';
 import { judgeFailure, judgeResponse } from './judge.ts';
+import { warnOfLimit } from './limit-warnings.ts';
 import { type LocalReply, localReplyFor, retriesDisabled, retriesUsedUp } from './local-reply.ts';
 import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
@@ -142,7 +142,7 @@ export class Exchange implements RequestSink, EndedExchange {
   onStream(stream: BackendStream, attempt: Attempt): void {
     const { context, replayBuffer, request } = this;
     this.sentMs = context.clock.monotonicMs();
-    stream.start(attempt, request, this.requestEdits(attempt.backend));
+    stream.start(attempt, request, requestEdits(this.stream.peer, request, this.clientAddress, attempt.backend));
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
     if (this.requestComplete && request.bodyLength !== 0) stream.sendEnd(this.trailers);
     if (!this.isReplayable) replayBuffer?.drop();
@@ -275,12 +275,6 @@ export class Exchange implements RequestSink, EndedExchange {
 
   get userAgent(): string | null {
     return this.request.value(Field.USER_AGENT);
-  }
-
-  private requestEdits(backend: Backend): FieldEdits {
-    const edits = identityEdits(this.stream.peer, this.request, this.clientAddress);
-    if (this.request.authority === null) edits.add('Host', hostPort(backend.hostname, backend.port));
-    return edits;
   }
 
   private get policy(): HostPolicy {
@@ -466,6 +460,7 @@ export class Exchange implements RequestSink, EndedExchange {
   private fail(code: ErrorCode, detail: string, failed: Backend | null = null, text?: string): void {
     invariant(!this.responseStarted, 'a local reply is the only response');
     const reply = localReplyFor(code, detail, text);
+    warnOfLimit(code, this.host, detail, this.context);
     this.errorCode = code;
     this.errorDetail = detail;
     this.responseStarted = true;

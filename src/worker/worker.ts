@@ -90,6 +90,7 @@ export class Worker implements WorkerTasks {
     const { config } = start;
     const { server, limits } = config;
     const problems = new RateLimitedLog(log.error, systemClock);
+    const warnings = new RateLimitedLog(log.warn, systemClock);
     this.log = log;
     this.closeLog = closeLog;
     this.store = store;
@@ -146,6 +147,7 @@ export class Worker implements WorkerTasks {
       resolver: this.resolver,
       backendTls: backendTls(config.backendTls.ca, config.backendTls.verify),
       onProblem: (what, error) => problems.report(what, { error }),
+      onWarning: (what, fields) => warnings.report(what, fields),
     });
     this.sockets = new InheritedSockets(start.sockets, (socket) =>
       this.dataPlane.listen(this.tls.withListener(socket)),

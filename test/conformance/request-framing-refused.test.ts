@@ -159,7 +159,6 @@ const startLines: Cases = {
   'no leading slash': request('GET refused HTTP/1.1'),
   'a slash in the method': request('G/ET /refused HTTP/1.1'),
   'an asterisk without OPTIONS': request('GET * HTTP/1.1'),
-  'a TLS hello': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
 };
 
 const connections: Cases = {

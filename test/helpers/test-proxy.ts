@@ -94,6 +94,8 @@ export class TestProxy {
   readonly marks: { url: string; reason: string }[] = [];
   /** Problems that the data plane reported to its operator. */
   readonly problems: string[] = [];
+  /** Warnings of the data plane, with their fields as JSON. */
+  readonly warnings: string[] = [];
   /** Violated invariants. */
   private readonly violations: InvariantViolation[] = [];
   /** Every requested host, in order. */
@@ -147,6 +149,7 @@ export class TestProxy {
         this.problems.push(`${what}: ${error.stack}`);
         if (error instanceof InvariantViolation) this.violations.push(error);
       },
+      onWarning: (what, fields) => void this.warnings.push(`${what} ${JSON.stringify(fields)}`),
     });
   }
 

@@ -52,6 +52,7 @@ const dataPlane = new DataPlane({
     },
   },
   backendTls: backendTls([], true),
+  onWarning: () => {},
   onProblem: (what, error) => {
     throw new Error(what, { cause: error });
   },

@@ -61,6 +61,7 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
     counters: new Counters(),
     version: 'test',
     onProblem: () => {},
+    onWarning: () => {},
     makeRoom: () => true,
     resolver: { watch: unused },
     draining: false,

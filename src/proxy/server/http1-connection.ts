@@ -439,10 +439,9 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   /** A reply without TLS would mean nothing to the client. */
   private leaveTls(): void {
     this.reading = false;
-    this.context.onProblem(
-      'a client begins with TLS on an address without TLS; it needs an address of https.bind',
-      new Error(`from ${this.peer.address}`),
-    );
+    this.context.onWarning('a client begins with TLS on an address without TLS; it needs an address of https.bind', {
+      client: this.peer.address,
+    });
     this.leave('TLS on a port without TLS');
   }
 

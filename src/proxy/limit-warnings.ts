@@ -1,0 +1,13 @@
+import { type ErrorCode, errorKind } from '../base/errors.ts';
+import type { DataPlaneParts } from './context.ts';
+
+/** Tells the operator that requests fail because of a limit, and which key raises it. */
+export function warnOfLimit(
+  code: ErrorCode,
+  host: string,
+  detail: string,
+  { onWarning }: Pick<DataPlaneParts, 'onWarning'>,
+): void {
+  const { limit } = errorKind(code);
+  if (limit !== null) onWarning(`requests are refused, code ${code}; ${limit}`, { host, detail });
+}
