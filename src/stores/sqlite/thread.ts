@@ -159,6 +159,7 @@ function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
       group.map((queued) => queued.write),
       Date.now(),
     );
+    database.noteMark();
     // Nobody would serve a record in a file that has just been replaced.
     database.requireInPlace();
     for (let i = 0; i < group.length; i++) {
@@ -194,9 +195,9 @@ function poll(): void {
   flush();
 }
 
-/** The file is in place. The sqlite3 shell may have emptied its log. */
+/** The file is in place. The sqlite3 shell may have emptied its log, or begun a new round of it. */
 function stay(): void {
-  database.identifyLog();
+  database.markLog();
   if (database.unwritable !== null && polls % improvePolls === 0) improve();
   else reportChanges();
 }
