@@ -28,6 +28,7 @@ import { TlsKeeper } from '../tls/tls-state.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
 import { MetricsEndpoint } from './metrics-endpoint.ts';
+import { prepareStore } from './prepare-store.ts';
 import { Recovery } from './recovery.ts';
 import { Reload } from './reload.ts';
 import { certificateDirectoryProblems } from './start-check.ts';
@@ -134,6 +135,8 @@ class Primary {
         dropPrivileges(account);
         log.info(`running as ${account.user}`);
       }
+      // A predecessor serves from the store: a missing file is not to be created, but put back.
+      await prepareStore(config, { create: this.predecessor === null });
       supervisor = new Supervisor({
         program: { path: workerProgram(), env: process.env },
         plan: this.plan(config, this.tls),
@@ -292,6 +295,8 @@ class Primary {
     const { log, addresses } = this;
     for (const key of needRestart(this.config, config)) log.warn(`${key}: changes with a restart only`);
     const known = addresses.urls;
+    const isSameStore = this.isStoreOf(config);
+    if (!isSameStore) await prepareStore(config, { create: true });
     const reload = new Reload<TlsKeeper>({
       addresses,
       workers: supervisor,
@@ -304,6 +309,7 @@ class Primary {
     this.tls = tls;
     if (outcome === 'refused') log.error('nothing is changed: a worker with the new configuration did not start');
     if (outcome !== 'done') return;
+    if (!isSameStore) this.known.clear();
     this.config = config;
     for (const problem of certificateDirectoryProblems(config, null)) log.warn(problem);
     this.recovery.follow(config);
@@ -315,6 +321,11 @@ class Primary {
     for (const url of addresses.urls) if (!known.includes(url)) log.info(`listening on ${url}`);
     for (const url of known) if (!addresses.urls.includes(url)) log.info(`no longer listening on ${url}`);
     log.info('the new configuration is in use', { workers: supervisor.readyCount });
+  }
+
+  /** Whether a configuration names the store in use. */
+  private isStoreOf({ driver }: Config): boolean {
+    return JSON.stringify(driver) === JSON.stringify(this.config.driver);
   }
 
   /** @throws HipacheError CERTIFICATE_INVALID, AggregateError of several. */
@@ -345,10 +356,17 @@ class Primary {
   }
 
   private plan(config: Config, tls: TlsKeeper | null): Plan {
-    const { addresses } = this;
+    const { addresses, instance } = this;
+    const knowsRecords = (): boolean => this.known.bytes > 0 && this.isStoreOf(config);
     return {
       workers: workersOf(config),
-      settings: { config, instance: this.instance, tls: tls?.state },
+      settings: {
+        ...{ config, instance, tls: tls?.state },
+        // As it is when a worker starts.
+        get knowsRecords() {
+          return knowsRecords();
+        },
+      },
       sockets: addresses.sockets,
       descriptors: addresses.descriptors,
       drainMs: config.server.drainSeconds * 1000,

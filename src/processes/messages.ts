@@ -30,6 +30,8 @@ export interface WorkerSettings {
   readonly instance: string;
   /** TLS state that workers share, such as ticket keys. Only the tls room knows its type. */
   readonly tls: unknown;
+  /** Whether workers of the instance have read records of the store. */
+  readonly knowsRecords: boolean;
 }
 
 export interface WorkerStart extends WorkerSettings {

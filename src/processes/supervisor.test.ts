@@ -41,7 +41,7 @@ describe('a supervisor', () => {
   });
 
   function plan(workers: number, instance = 'test'): Plan {
-    const settings = { config: {} as Config, instance, tls: null };
+    const settings = { config: {} as Config, instance, tls: null, knowsRecords: false };
     const sockets = { sockets: [], descriptors: [] };
     return { workers, settings, ...sockets, drainMs: 1000, stuckMs: 60_000 };
   }

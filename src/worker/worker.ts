@@ -81,6 +81,7 @@ export class Worker implements WorkerTasks {
     );
     const store = await openStore(config.driver, {
       serving: true,
+      refuseEmpty: start.knowsRecords,
       log,
       deadSet: config.compat.deadSet,
       ttlMs: config.storeTtlSeconds * 1000,

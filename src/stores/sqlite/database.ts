@@ -227,12 +227,13 @@ function open(path: string, options: SqliteOptions): Opened {
 
 /** Keeps trying for a while if other processes are in the way. It may block, like everything in this thread. */
 function openWhenFree(path: string, patient: boolean): Opened {
-  for (let waitedMs = 0; ; waitedMs += openPauseMs) {
+  const endMs = performance.now() + openRetryMs;
+  for (;;) {
     try {
       refuseRemovedLog(path, patient);
       return openWritable(path);
     } catch (error) {
-      if (waitedMs >= openRetryMs || !isPassingAtOpen(error)) throw error;
+      if (performance.now() >= endMs || !isPassingAtOpen(error)) throw error;
       pause(openPauseMs);
     }
   }
@@ -302,13 +303,13 @@ function connect(path: string): DatabaseSync {
 /** Creates an empty file, which has its mode from the start. Never opens an existing one (see `FileState`). */
 function ensureFile(path: string, create: boolean): void {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
+  if (sizeOf(`${path}-wal`) > 0) throw orphanedLogError(path);
   if (!create) {
     throw new HipacheError(
       'STORE_UNAVAILABLE',
       `${path} does not exist; setting a route or running a proxy creates it`,
     );
   }
-  if (sizeOf(`${path}-wal`) > 0) throw orphanedLogError(path);
   mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
   try {
     closeSync(openSync(path, 'wx', 0o600));
