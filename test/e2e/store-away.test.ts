@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
+import { metricsUrl, untilSeries } from '../helpers/metrics.ts';
 import { until } from '../helpers/until.ts';
 import { workerPids } from '../helpers/workers.ts';
 
@@ -20,10 +21,13 @@ describe('workers that start while the store file is away', () => {
     home = new HipacheHome();
     path = home.path('routes.sqlite');
     backend = await HttpBackend.start('one');
-    home.configure({}, { workers: 2 });
+    home.configure({ metrics: { port: 0 } }, { workers: 2 });
     await home.route('set', 'a.example', backend.url);
     proxy = await home.serve();
     assert.equal(await statusOf('a.example'), 200);
+    // The worker has told the primary.
+    await until('the metrics', () => metricsUrl(proxy.output) !== '');
+    await untilSeries(metricsUrl(proxy.output), 'hipache_shared_record_bytes', (value) => value > 0);
   });
 
   afterEach(async () => {
