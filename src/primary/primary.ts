@@ -36,6 +36,7 @@ import {
 import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
 import { MetricsEndpoint } from './metrics-endpoint.ts';
+import { prepareStore } from './prepare-store.ts';
 import { Recovery } from './recovery.ts';
 import { Reload } from './reload.ts';
 import { certificateDirectoryProblems } from './start-check.ts';
@@ -142,6 +143,8 @@ class Primary {
         dropPrivileges(account);
         log.info(`running as ${account.user}`);
       }
+      // A predecessor serves from the store: a missing file is not to be created, but put back.
+      await prepareStore(config, { create: this.predecessor === null });
       supervisor = new Supervisor({
         program: { path: workerProgram(), env: process.env },
         plan: this.plan(config, this.tls),
@@ -309,6 +312,7 @@ class Primary {
     const { log, addresses } = this;
     for (const key of needRestart(this.config, config)) log.warn(`${key}: changes with a restart only`);
     const known = addresses.urls;
+    if (!this.isStoreOf(config)) await prepareStore(config, { create: true });
     const reload = new Reload<TlsKeeper>({
       addresses,
       workers: supervisor,
@@ -332,6 +336,11 @@ class Primary {
     for (const url of addresses.urls) if (!known.includes(url)) log.info(`listening on ${url}`);
     for (const url of known) if (!addresses.urls.includes(url)) log.info(`no longer listening on ${url}`);
     log.info('the new configuration is in use', { workers: supervisor.readyCount });
+  }
+
+  /** Whether a configuration names the store in use. */
+  private isStoreOf({ driver }: Config): boolean {
+    return JSON.stringify(driver) === JSON.stringify(this.config.driver);
   }
 
   /** @throws HipacheError CERTIFICATE_INVALID, AggregateError of several. */
@@ -362,10 +371,10 @@ class Primary {
   }
 
   private plan(config: Config, tls: TlsKeeper | null): Plan {
-    const { addresses } = this;
+    const { addresses, instance } = this;
     return {
       workers: workersOf(config),
-      settings: { config, instance: this.instance, tls: tls?.state },
+      settings: { config, instance, tls: tls?.state },
       sockets: addresses.sockets,
       descriptors: addresses.descriptors,
       drainMs: config.server.drainSeconds * 1000,

@@ -40,6 +40,8 @@ export interface WorkerSettings {
 }
 
 export interface WorkerStart extends WorkerSettings {
+  /** Whether the instance has read records of the store. An empty store is then not the one that it serves from. */
+  readonly knowsRecords: boolean;
   /** From 1; a replacement gets the same number. */
   readonly number: number;
   readonly sockets: readonly InheritedSocket[];

@@ -3,6 +3,8 @@ import type { WorkerProcess } from './worker-process.ts';
 
 /** Keeps records of the store for workers that cannot reach it. A record has a holder, which learns of its changes. */
 export interface KeptRecords {
+  /** Approximate memory of those that exist. */
+  readonly bytes: number;
   add(records: readonly RecordText[], holder: number): void;
   /** The holder learns of no more changes. */
   abandon(holder: number): void;
@@ -40,6 +42,11 @@ export class SharedRecordsOfWorkers {
     if (String(driver) === this.driver) return;
     this.driver = String(driver);
     this.known.clear();
+  }
+
+  /** Whether records of this store are known. */
+  areKnown(driver: unknown): boolean {
+    return String(driver) === this.driver && this.known.bytes > 0;
   }
 
   /** A worker has read these records, or learned that they have changed. */

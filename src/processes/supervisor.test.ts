@@ -55,7 +55,7 @@ describe('a supervisor', () => {
       program: { path, env: process.env },
       plan: plan(workers),
       onMarked: () => {},
-      known: { add: () => {}, abandon: () => {}, assign: () => [], chunks: () => [], clear: () => {} },
+      known: { bytes: 0, add: () => {}, abandon: () => {}, assign: () => [], chunks: () => [], clear: () => {} },
       observer: { restarted: (reason) => restarts.push(reason), values: () => {}, gone: () => {} },
       log,
       clock: systemClock,

@@ -299,7 +299,8 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   spawn(slot: number, plan: Plan): WorkerProcess | null {
     if (this.stopping) return null;
     const place = { index: slot - 1, workers: plan.workers };
-    const start = { ...plan.settings, number: slot, sockets: plan.sockets, place };
+    const knowsRecords = this.records.areKnown(plan.settings.config.driver);
+    const start = { ...plan.settings, knowsRecords, number: slot, sockets: plan.sockets, place };
     const worker = new WorkerProcess(this.options.program, start, plan.descriptors, this.clock.monotonicMs(), this);
     this.workers.add(worker);
     return worker;

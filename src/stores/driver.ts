@@ -38,13 +38,18 @@ export interface DriverContext {
 }
 
 export interface OpenStoreOptions extends DriverContext {
-  /** Whether to make a store file that does not exist. Default true. */
+  /** Whether to make a store file that does not exist. Default true, unless `serving`. */
   readonly create?: boolean;
   /**
-   * Whether the proxy serves from the store. It then opens even if a server cannot be reached yet; the driver keeps
-   * trying, and reads fail meanwhile. Otherwise opening fails, as it always does for a file. Default false.
+   * Whether the proxy serves from the store. It then opens even if a server cannot be reached or a file cannot be used
+   * yet; the driver keeps trying, and reads fail meanwhile. Otherwise opening fails. Default false.
    */
   readonly serving?: boolean;
+  /**
+   * Whether the store is known to have had records: when `serving`, a file that has never had one is then not the one,
+   * and opens once it has. Default false.
+   */
+  readonly refuseEmpty?: boolean;
   /** Receives the problems of a server while it is open. */
   readonly log?: Pick<Log, 'info' | 'warn'>;
   /** `compat.deadSet` of the configuration. Default `auto`. */

@@ -75,6 +75,7 @@ export class Worker implements WorkerTasks {
     const log = ofWorker(standard.log, start.number);
     const store = await openStore(config.driver, {
       serving: true,
+      refuseEmpty: start.knowsRecords,
       log,
       deadSet: config.compat.deadSet,
       ttlMs: config.storeTtlSeconds * 1000,

@@ -7,7 +7,8 @@ import { SqliteChanges } from './changes.ts';
 import { isBusy, isPassingAtOpen, storeError } from './errors.ts';
 import { type FileState, readFileState, sizeOf } from './file-state.ts';
 import { lookAtLog, orphanedLogError, pause, refuseForeignLog, refuseRemovedLog } from './leftovers.ts';
-import { ensureStoreId, identify, initialise, writeStoreId } from './schema.ts';
+import { readLogRound } from './log-content.ts';
+import { identify, takeOver, writeMark } from './schema.ts';
 import { SqliteTables } from './tables.ts';
 
 /** How long opening waits for the lock of another process, in ms. Later the thread waits, which keeps reading. */
@@ -53,6 +54,8 @@ export class SqliteDatabase {
   private readonly immutable: boolean;
   /** The last content of the file that was found in order. */
   private checkedStamp: string;
+  /** The last round of the log that has a mark; see write-ahead-log.ts. */
+  private markedRound: string | null = null;
   private isOverwritten = false;
 
   /**
@@ -72,7 +75,9 @@ export class SqliteDatabase {
       this.changes = new SqliteChanges(reader);
       this.recordWriter = records === undefined ? null : new SqliteTables(records, options.changesKept);
       this.markWriter = marks === undefined ? null : new SqliteTables(marks, options.changesKept);
-      this.identifyLog();
+      // Opening has found a mark in it, unless it is empty.
+      this.noteMark();
+      this.markLog();
       this.opened = readFileState(path);
       this.checkedStamp = this.opened.stamp;
     } catch (error) {
@@ -120,18 +125,34 @@ export class SqliteDatabase {
     if (stamp === this.checkedStamp) return true;
     const fit = lookAtLog(this.path);
     if (fit === 'fits') this.checkedStamp = stamp;
-    this.isOverwritten = fit === 'foreign' || fit === 'unreadable';
-    return !this.isOverwritten;
+    if (fit === 'fits' || fit === 'unknown') return true;
+    // The sqlite3 shell may have begun a round without a mark of this state. `markLog` is about to write one.
+    const isNewRound = this.recordWriter !== null && readLogRound(this.path) !== this.markedRound;
+    if (isNewRound && (fit === 'unmarked' || fit === 'diverged')) return true;
+    if (this.recordWriter === null && fit === 'unmarked') return true;
+    this.isOverwritten = true;
+    return false;
   }
 
-  /** Gives an empty log the id of its store; otherwise it would fit any other file at the path. */
-  identifyLog(): void {
+  /** A transaction of `writer` has put a mark into the log. */
+  noteMark(): void {
+    this.markedRound = readLogRound(this.path);
+  }
+
+  /**
+   * Writes a mark to a log that is empty or has begun a new round since the last call, so that it does not fit another
+   * file at the path.
+   */
+  markLog(): void {
     const [, , writer] = this.connections;
-    if (writer === undefined || sizeOf(`${this.path}-wal`) > 0) return;
+    if (writer === undefined) return;
+    const round = readLogRound(this.path);
+    if (round !== null && round === this.markedRound) return;
     try {
-      writeStoreId(writer);
+      writeMark(writer);
+      this.noteMark();
     } catch (error) {
-      // The process that is writing at this moment does it as well.
+      // Another call follows.
       if (!isBusy(error)) throw error;
     }
   }
@@ -206,12 +227,13 @@ function open(path: string, options: SqliteOptions): Opened {
 
 /** Keeps trying for a while if other processes are in the way. It may block, like everything in this thread. */
 function openWhenFree(path: string, patient: boolean): Opened {
-  for (let waitedMs = 0; ; waitedMs += openPauseMs) {
+  const endMs = performance.now() + openRetryMs;
+  for (;;) {
     try {
       refuseRemovedLog(path, patient);
       return openWritable(path);
     } catch (error) {
-      if (waitedMs >= openRetryMs || !isPassingAtOpen(error)) throw error;
+      if (performance.now() >= endMs || !isPassingAtOpen(error)) throw error;
       pause(openPauseMs);
     }
   }
@@ -222,9 +244,7 @@ function openWritable(path: string): Opened {
   try {
     const reader = connect(path);
     connections.push(reader);
-    if (identify(reader, path) !== 'ours') initialise(reader, path);
-    else reader.exec('PRAGMA journal_mode = WAL');
-    ensureStoreId(reader);
+    takeOver(reader, path);
     reader.exec(`PRAGMA query_only = ON; PRAGMA busy_timeout = ${readBusyMs}`);
     const records = connect(path);
     connections.push(records);
@@ -283,13 +303,13 @@ function connect(path: string): DatabaseSync {
 /** Creates an empty file, which has its mode from the start. Never opens an existing one (see `FileState`). */
 function ensureFile(path: string, create: boolean): void {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
+  if (sizeOf(`${path}-wal`) > 0) throw orphanedLogError(path);
   if (!create) {
     throw new HipacheError(
       'STORE_UNAVAILABLE',
       `${path} does not exist; setting a route or running a proxy creates it`,
     );
   }
-  if (sizeOf(`${path}-wal`) > 0) throw orphanedLogError(path);
   mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
   try {
     closeSync(openSync(path, 'wx', 0o600));

@@ -15,7 +15,8 @@ export const sqliteDriver: StoreDriver = {
   async open(urls, options) {
     const path = fileOf(urls, options);
     const { openSqlite } = await import('./sqlite-store.ts');
-    return openSqlite(path, { create: options.create ?? true });
+    const { create, serving, refuseEmpty } = options;
+    return openSqlite(path, { create, serving, refuseEmpty });
   },
 };
 

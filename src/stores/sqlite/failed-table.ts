@@ -1,5 +1,5 @@
-import type { StatementSync } from 'node:sqlite';
 import { addFailures, type BackendFailures, type FailuresByUrl, failuresKeptMs } from '../failures.ts';
+import type { Prepare } from './schema.ts';
 
 /** Series by backend URL, in the form in which threads exchange them. */
 export type FailureRows = readonly (readonly [url: string, failures: BackendFailures])[];
@@ -16,8 +16,6 @@ const schema = [
   ) STRICT, WITHOUT ROWID`,
   'CREATE INDEX IF NOT EXISTS failed_last ON failed (last_ms)',
 ];
-
-type Prepare = (sql: string) => StatementSync;
 
 /** The series of a route that have not ended. */
 export function readFailures(prepare: Prepare, pattern: string, nowMs: number): FailureRows {

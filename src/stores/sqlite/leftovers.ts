@@ -7,6 +7,8 @@ import { compareWithLog, type LogFit } from './write-ahead-log.ts';
 /** How often a file that changes at this moment is compared again, and the pause between two looks, in ms. */
 const looksMax = 5;
 const lookPauseMs = 20;
+/** How often a log without a mark is looked at: a proxy that uses the file marks it every 100 ms. */
+const unmarkedLooksMax = 40;
 /** How long other processes may take to open or close the file, in ms. */
 const passingMs = 2000;
 
@@ -16,14 +18,21 @@ const passingMs = 2000;
  * @throws HipacheError STORE_UNAVAILABLE.
  */
 export function refuseForeignLog(path: string): void {
-  if (sizeOf(`${path}-wal`) > 0 && lookAtLog(path) === 'foreign') throw foreignLogError(path);
+  if (sizeOf(`${path}-wal`) === 0) return;
+  const fit = lookAtLog(path, unmarkedLooksMax);
+  if (fit === 'foreign' || fit === 'diverged') throw foreignLogError(path);
+  if (fit === 'unmarked') throw unmarkedLogError(path);
 }
 
-/** Whether the file and the log beside it fit together. Takes some pauses to find that they do not. */
-export function lookAtLog(path: string): LogFit {
+/**
+ * Whether the file and the log beside it fit together. Takes some pauses to find that they do not.
+ * @param unmarkedLooks how often to look for a mark in a log without one.
+ */
+export function lookAtLog(path: string, unmarkedLooks = 1): LogFit {
   for (let look = 1; ; look++) {
     const fit = compareWithLog(path);
-    if (look === looksMax || fit === 'fits' || fit === 'unknown') return fit;
+    if (fit === 'fits' || fit === 'unknown') return fit;
+    if (look >= (fit === 'unmarked' ? unmarkedLooks : looksMax)) return fit;
     pause(lookPauseMs);
   }
 }
@@ -56,6 +65,16 @@ function foreignLogError(path: string): HipacheError {
     `does not belong to ${path}-wal beside it, which another file has left or which is older; nothing was changed. To ` +
       `go on with the former file, put it back. To use this one, remove ${path}-wal and ${path}-shm; if it was copied ` +
       'over a file in use, first stop every process that uses it, and copy it again',
+  );
+}
+
+function unmarkedLogError(path: string): HipacheError {
+  return unavailable(
+    path,
+    `is beside a ${path}-wal that does not say which file it belongs to; nothing was changed. If another program, such ` +
+      'as the sqlite3 shell, has just changed this very file, let it move the changes to the file: ' +
+      `sqlite3 ${path} "PRAGMA wal_checkpoint(TRUNCATE)". If this file came from elsewhere, remove ${path}-wal and ` +
+      `${path}-shm, or put the former file back`,
   );
 }
 

@@ -10,6 +10,10 @@ export interface ThreadSettings {
   readonly create: boolean;
   readonly changesKept: number;
   readonly threadMemoryMib: number;
+  /** Whether the store counts as open, and as lost, if the file cannot be opened yet. */
+  readonly serving: boolean;
+  /** Whether a store that has never had a record is not the one. */
+  readonly refuseEmpty: boolean;
 }
 
 export type ThreadRequest =
@@ -38,6 +42,7 @@ export type ThreadReply =
   | { readonly kind: 'failures'; readonly rows: FailureRows }
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
   | { readonly kind: 'done'; readonly removed: readonly string[] | null }
+  | { readonly kind: 'watching'; readonly isLost: boolean }
   | { readonly kind: 'error'; readonly error: ErrorMessage };
 
 export type ThreadEvent =

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { until } from '../../../test/helpers/until.ts';
 import { Watch } from '../contract.suite.ts';
-import { child, firstLine, newPath } from './sqlite.suite.ts';
+import { killWriter, newPath, removeLog } from './sqlite.suite.ts';
 import { openSqlite } from './sqlite-store.ts';
 
 const unavailable = { code: 'STORE_UNAVAILABLE' };
@@ -36,19 +35,6 @@ async function makeOther(path: string): Promise<string> {
   await other.routes.set('a.example', 'new', ['http://b:1']);
   await other.close();
   return `${path}.other`;
-}
-
-function removeLog(path: string): void {
-  for (const suffix of ['-wal', '-shm']) rmSync(`${path}${suffix}`);
-}
-
-/** Leaves a file and its log as a killed process does. */
-async function killWriter(path: string, source: string): Promise<void> {
-  const writer = child(`const store = await openSqlite(${JSON.stringify(path)}); ${source}; say('ready');`);
-  await firstLine(writer);
-  const ended = once(writer, 'exit');
-  writer.kill('SIGKILL');
-  await ended;
 }
 
 for (const isLogEmpty of [false, true]) {

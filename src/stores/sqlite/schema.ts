@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { HipacheError } from '../../base/errors.ts';
 import { damaged } from './errors.ts';
 
@@ -59,34 +59,41 @@ const certificateSchema = `
 
 /** The name in `sqlite_sequence` of the row that identifies the store; see write-ahead-log.ts. */
 export const storeIdPrefix = 'hipache-store:';
+/** The name there of the row of the last transaction, before its predecessor and the version of the schema. */
+export const turnPrefix = 'hipache-turn:';
 
-/**
- * Gives the store an id if it has none, and moves it from the log to the file: a log of another file is recognised from
- * then on.
- */
-export function ensureStoreId(database: DatabaseSync): void {
-  if (database.prepare(`SELECT 1 FROM sqlite_sequence WHERE name GLOB '${storeIdPrefix}*'`).get() !== undefined) return;
-  writeStoreId(database);
-  database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+/** A random number of 47 bits changes the page even if nothing else does: SQLite does not write a page that stays as it is. */
+const nextTurn = `UPDATE sqlite_sequence SET seq = random() & 0x7fffffffffff,
+  name = '${turnPrefix}' || seq || ':' || (SELECT schema_version FROM pragma_schema_version)
+  WHERE name GLOB '${turnPrefix}*'`;
+const noteCount = `UPDATE sqlite_sequence
+  SET seq = coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0) WHERE name GLOB '${storeIdPrefix}*'`;
+
+/** Prepares a statement, or finds the one that was prepared before. */
+export type Prepare = (sql: string) => StatementSync;
+
+/** Marks the transaction that has just begun as one of this store; see write-ahead-log.ts. */
+export function markTransaction(prepare: Prepare): void {
+  if (Number(prepare(nextTurn).run().changes) === 0) {
+    prepare('INSERT INTO sqlite_sequence (name, seq) VALUES (?, 0)').run(`${turnPrefix}0:0`);
+    prepare(nextTurn).run();
+  }
+  if (Number(prepare(noteCount).run().changes) > 0) return;
+  prepare('INSERT INTO sqlite_sequence (name, seq) VALUES (?, 0)').run(`${storeIdPrefix}${randomUUID()}`);
+  prepare(noteCount).run();
 }
 
-/** Writes the row of the id anew, so that the log, which may be empty, has it. */
-export function writeStoreId(database: DatabaseSync): void {
-  database.exec('BEGIN IMMEDIATE');
-  try {
-    const row = database
-      .prepare(`DELETE FROM sqlite_sequence WHERE name GLOB '${storeIdPrefix}*' RETURNING name`)
-      .get();
-    const { name = `${storeIdPrefix}${randomUUID()}` } = row ?? {};
-    database
-      .prepare(`INSERT INTO sqlite_sequence (name, seq)
-        SELECT ?, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0)`)
-      .run(name);
-    database.exec('COMMIT');
-  } catch (error) {
-    if (database.isTransaction) database.exec('ROLLBACK');
-    throw error;
-  }
+/** Writes a mark alone, so that the log has one. */
+export function writeMark(database: DatabaseSync): void {
+  inTransaction(database, () => markTransaction((sql) => database.prepare(sql)));
+}
+
+/** A file with an id that has no log is a copy, as VACUUM INTO makes them: from here on its history is another one. */
+function renewId(database: DatabaseSync): void {
+  inTransaction(database, () => {
+    database.prepare(`DELETE FROM sqlite_sequence WHERE name GLOB '${storeIdPrefix}*'`).run();
+    markTransaction((sql) => database.prepare(sql));
+  });
 }
 
 /** Whether the database has the table of certificates. A file of version 1 that cannot be written has none. */
@@ -117,18 +124,38 @@ export function identify(database: DatabaseSync, path: string): 'ours' | 'older'
 }
 
 /**
- * Creates the tables in an empty database, or upgrades an older one, in one transaction. A database of this version
- * stays as it is. Several processes may try at once.
+ * Makes the database one of this version that keeps a log: creates the tables in an empty one, upgrades an older one, each
+ * in one transaction. Several processes may try at once.
+ * @throws HipacheError as `identify`; errors of SQLite.
  */
-export function initialise(database: DatabaseSync, path: string): void {
+export function takeOver(database: DatabaseSync, path: string): void {
+  const found = identify(database, path);
+  const hasLog = Object.values(database.prepare('PRAGMA journal_mode').get() ?? {})[0] === 'wal';
+  if (found !== 'empty' && !hasLog) renewId(database);
   database.exec('PRAGMA journal_mode = WAL');
+  if (found === 'ours' && hasMark(database)) return;
+  inTransaction(database, () => upgrade(database, path));
+  // From now on the file itself says which log is its own.
+  database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+}
+
+function upgrade(database: DatabaseSync, path: string): void {
+  const found = identify(database, path);
+  if (found === 'empty') database.exec(`${schema}; PRAGMA application_id = ${applicationId}`);
+  markTransaction((sql) => database.prepare(sql));
+  if (found !== 'ours') database.exec(`${certificateSchema}; PRAGMA user_version = ${schemaVersion}`);
+}
+
+function hasMark(database: DatabaseSync): boolean {
+  return [storeIdPrefix, turnPrefix].every(
+    (prefix) => database.prepare(`SELECT 1 FROM sqlite_sequence WHERE name GLOB '${prefix}*'`).get() !== undefined,
+  );
+}
+
+function inTransaction(database: DatabaseSync, action: () => void): void {
   database.exec('BEGIN IMMEDIATE');
   try {
-    const found = identify(database, path);
-    if (found !== 'ours') {
-      if (found === 'empty') database.exec(`${schema}; PRAGMA application_id = ${applicationId}`);
-      database.exec(`${certificateSchema}; PRAGMA user_version = ${schemaVersion}`);
-    }
+    action();
     database.exec('COMMIT');
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK');

@@ -27,8 +27,12 @@ import { parseArray, type RouteRow } from './tables.ts';
 const changesKeptDefault = 20_000;
 
 export interface SqliteStoreOptions {
-  /** Whether to create a missing file and its directory. Default true. */
-  readonly create?: boolean;
+  /** Whether to create a missing file and its directory. Default true, unless `serving`. */
+  readonly create?: boolean | undefined;
+  /** Whether the store opens whatever is at the path, and keeps trying; reads fail meanwhile. Default false. */
+  readonly serving?: boolean | undefined;
+  /** Whether a store that has never had a record is not the one, when `serving`. Default false. */
+  readonly refuseEmpty?: boolean | undefined;
   /** Changes that the log keeps for watchers that fall behind, 1 to 1,000,000. Default 20,000. */
   readonly changesKept?: number;
   /** Memory of the store's thread, in MiB. Default 256. A thread that needs more ends and is replaced. */
@@ -44,11 +48,13 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** Opens the store in the file at `path`. @throws HipacheError with source `store`. */
+/** Opens the store in the file at `path`. @throws HipacheError with source `store`, unless `serving`. */
 export async function openSqlite(path: string, options: SqliteStoreOptions = {}): Promise<Store> {
   const store = new SqliteStore({
     path,
-    create: options.create ?? true,
+    create: options.create ?? options.serving !== true,
+    serving: options.serving ?? false,
+    refuseEmpty: options.refuseEmpty ?? false,
     changesKept: options.changesKept ?? changesKeptDefault,
     threadMemoryMib: options.threadMemoryMib ?? threadMemoryMibDefault,
   });
@@ -240,7 +246,10 @@ class SqliteStore implements Store {
     this.restartPauses.reset();
     if (this.listener === null) return;
     this.ask({ kind: 'watch' }).then(
-      () => this.listener?.restored(),
+      (reply) => {
+        // Otherwise the thread has said why, and says when that is over.
+        if (reply.kind === 'watching' && !reply.isLost) this.listener?.restored();
+      },
       (error: Error) => this.end(error),
     );
   }

@@ -31,6 +31,24 @@ export function child(source: string, options: { uid?: number } = {}): ChildProc
   });
 }
 
+/** Leaves a file and its log as a killed process does. @param source an async body that has `store`. */
+export async function killWriter(path: string, source: string): Promise<void> {
+  const writer = child(`const store = await openSqlite(${JSON.stringify(path)}); ${source}; say('ready');`);
+  await firstLine(writer);
+  await kill(writer);
+}
+
+export async function kill(process: ChildProcess): Promise<void> {
+  if (process.exitCode !== null || process.signalCode !== null) return;
+  const ended = once(process, 'exit');
+  process.kill('SIGKILL');
+  await ended;
+}
+
+export function removeLog(path: string): void {
+  for (const suffix of ['-wal', '-shm']) rmSync(`${path}${suffix}`);
+}
+
 /** The lines that a child says until it ends. */
 export async function linesOf(process: ChildProcess): Promise<string[]> {
   assert.ok(process.stdout);

@@ -4,7 +4,7 @@ import type { CertificatePair } from '../contract.ts';
 import type { FailuresByUrl } from '../failures.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
 import { type FailureRows, readFailures, writeFailures } from './failed-table.ts';
-import { hasCertificates, storeIdPrefix } from './schema.ts';
+import { hasCertificates, markTransaction } from './schema.ts';
 
 /** A dead mark, in the form in which threads exchange it. */
 type MarkRow = readonly [url: string, untilMs: number, sinceMs: number, reason: string, instance: string];
@@ -33,10 +33,6 @@ export type Write =
 
 /** Surplus changes that the log collects before it is trimmed, so that not every write has to trim it. */
 const trimStep = 500;
-
-/** Notes where the count of changes stands before a transaction; see write-ahead-log.ts. */
-const noteCount = `UPDATE sqlite_sequence SET seq = c.seq FROM (SELECT seq FROM sqlite_sequence WHERE name = 'changes') AS c
-  WHERE name GLOB '${storeIdPrefix}*' AND sqlite_sequence.seq <> c.seq`;
 
 /** The statements of one connection, which read and edit all records. Throws SQLite's own errors. */
 export class SqliteTables {
@@ -91,7 +87,7 @@ export class SqliteTables {
   write(writes: readonly Write[], nowMs: number): (readonly string[] | null)[] {
     this.database.exec('BEGIN IMMEDIATE');
     try {
-      this.statement(noteCount).run();
+      markTransaction((sql) => this.statement(sql));
       const results = writes.map((write) => this.apply(write, nowMs));
       this.trim(nowMs);
       this.database.exec('COMMIT');

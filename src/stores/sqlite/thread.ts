@@ -65,22 +65,51 @@ let reopenedAt = 0;
 /** The first poll that may open the file again, unless something else is at the path than at the last attempt. */
 let reopenAt = 0;
 let triedLast = '';
-/** Whether the open store has never had a record. */
-let wasEmpty = true;
+/** Whether the open store has never had a record, or the one that is to be opened may be such a store. */
+let wasEmpty = !settings.refuseEmpty;
 /** Of a loss: the last message, and when each was last sent, in ms. */
 let saidLast = '';
 const saidAt = new Map<string, number>();
 let timer: NodeJS.Timeout | null = null;
-let database: SqliteDatabase;
+let database: SqliteDatabase | null = null;
+/** Why there is no database yet. */
+let obstacle: unknown = null;
 
-try {
-  database = new SqliteDatabase(settings.path, { ...settings, patient: true });
+start();
+
+function start(): void {
+  try {
+    const isGone = settings.serving && !settings.create && readFileState(settings.path).file === null;
+    if (isGone) throw stateError(settings.path, 'gone');
+    database = open(settings.create, true);
+  } catch (error) {
+    if (!settings.serving) {
+      post({ kind: 'failed', error: toMessage(error) });
+      flush();
+      return;
+    }
+    obstacle = error;
+    lost = true;
+    timer = setInterval(poll, pollMs);
+  }
   port.on('message', onRequests);
   post({ kind: 'opened' });
-} catch (error) {
-  post({ kind: 'failed', error: toMessage(error) });
+  flush();
 }
-flush();
+
+/** @throws HipacheError also for a store that has never had a record, in place of one that had. */
+function open(create: boolean, patient: boolean): SqliteDatabase {
+  const next = new SqliteDatabase(settings.path, { ...settings, create, patient });
+  if (wasEmpty || next.changes.count() > 0) return next;
+  next.close();
+  throw emptyError(settings.path);
+}
+
+/** @throws the reason if there is no database yet. */
+function current(): SqliteDatabase {
+  if (database === null) throw obstacle;
+  return database;
+}
 
 function onRequests(requests: ThreadRequests): void {
   for (const { id, request } of requests) {
@@ -96,26 +125,22 @@ function onRequests(requests: ThreadRequests): void {
 function onRequest(id: number, request: ThreadRequest): void {
   switch (request.kind) {
     case 'readRoutes':
-      reply(id, { kind: 'routes', rows: database.reader.readRoutes(request.patterns) });
+      reply(id, { kind: 'routes', rows: current().reader.readRoutes(request.patterns) });
       return;
     case 'listRoutes':
-      reply(id, { kind: 'list', rows: database.reader.listRoutes(request.after, request.limit) });
+      reply(id, { kind: 'list', rows: current().reader.listRoutes(request.after, request.limit) });
       return;
     case 'readCertificates':
-      reply(id, { kind: 'certificates', rows: database.reader.readCertificates(request.patterns) });
+      reply(id, { kind: 'certificates', rows: current().reader.readCertificates(request.patterns) });
       return;
     case 'listCertificates':
-      reply(id, { kind: 'patterns', patterns: database.reader.listCertificates(request.after, request.limit) });
+      reply(id, { kind: 'patterns', patterns: current().reader.listCertificates(request.after, request.limit) });
       return;
     case 'readFailures':
-      reply(id, { kind: 'failures', rows: database.reader.readFailures(request.pattern, Date.now()) });
+      reply(id, { kind: 'failures', rows: current().reader.readFailures(request.pattern, Date.now()) });
       return;
     case 'watch':
-      database.changes.start();
-      wasEmpty = database.changes.count() === 0;
-      watching = true;
-      timer ??= setInterval(poll, pollMs);
-      reply(id, { kind: 'done', removed: null });
+      watch(id);
       return;
     case 'close':
       close(id);
@@ -128,6 +153,14 @@ function onRequest(id: number, request: ThreadRequest): void {
     default:
       enqueue(records, id, request);
   }
+}
+
+function watch(id: number): void {
+  watching = true;
+  timer ??= setInterval(poll, pollMs);
+  if (database === null) sayLost(toMessage(obstacle));
+  else startChanges(database);
+  reply(id, { kind: 'watching', isLost: database === null });
 }
 
 function enqueue(queue: Queue, id: number, write: Write): void {
@@ -155,12 +188,14 @@ function writeQueued(queue: Queue): void {
 function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
   if (group.length === 0) return group;
   try {
-    const results = database.writer(queue.kind).write(
+    const written = current();
+    const results = written.writer(queue.kind).write(
       group.map((queued) => queued.write),
       Date.now(),
     );
+    written.noteMark();
     // Nobody would serve a record in a file that has just been replaced.
-    database.requireInPlace();
+    written.requireInPlace();
     for (let i = 0; i < group.length; i++) {
       reply((group[i] as Queued).id, { kind: 'done', removed: results[i] ?? null });
     }
@@ -183,25 +218,31 @@ function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
 function poll(): void {
   polls++;
   try {
-    const place = polls % checkPolls === 0 ? database.place() : null;
-    if (place !== null && place !== 'in place') reopen(place);
-    else if (lost && place !== null) replace(database);
-    else if (place !== null) stay();
-    else if (!lost) reportChanges();
+    if (polls % checkPolls === 0) check();
+    else if (!lost && database !== null) reportChanges(database);
   } catch (error) {
+    if (database === null) obstacle = error;
     if (!isBusy(error)) reportLost(error);
   }
   flush();
 }
 
-/** The file is in place. The sqlite3 shell may have emptied its log. */
-function stay(): void {
-  database.identifyLog();
-  if (database.unwritable !== null && polls % improvePolls === 0) improve();
-  else reportChanges();
+function check(): void {
+  const place = database === null ? 'unopened' : database.place();
+  if (place !== 'in place') reopen(place);
+  else if (database !== null && lost) replace(database);
+  else if (database !== null) stay(database);
 }
 
-function reportChanges(): void {
+/** The file is in place. The sqlite3 shell may have emptied its log, or begun a new round of it. */
+function stay(database: SqliteDatabase): void {
+  database.markLog();
+  if (database.unwritable !== null && polls % improvePolls === 0) improve();
+  else reportChanges(database);
+}
+
+function reportChanges(database: SqliteDatabase): void {
+  if (!watching) return;
   const changed = database.changes.poll();
   if (changed === 'lost') {
     post({
@@ -209,6 +250,7 @@ function reportChanges(): void {
       error: { code: 'STORE_UNAVAILABLE', message: `${settings.path}: the log of changes was overrun` },
     });
     post({ kind: 'restored' });
+    wasEmpty = database.changes.count() === 0;
     // The content was exchanged through SQLite. The file itself must not be left without the new one.
     database.checkpoint();
   } else if (changed.size > 0) {
@@ -220,11 +262,11 @@ function reportChanges(): void {
 
 /**
  * Opens the file that is at the path now, at once when something changes there, otherwise with growing pauses. Reads use
- * the old file until the new one can be used.
+ * the old file, if there is one, until the new one can be used.
  */
-function reopen(place: Exclude<Place, 'in place'>): void {
-  if (!lost) reportLost(stateError(settings.path, place));
-  if (place === 'log removed') database.saveLog();
+function reopen(place: Exclude<Place, 'in place'> | 'unopened'): void {
+  if (!lost && place !== 'unopened') reportLost(stateError(settings.path, place));
+  if (place === 'log removed') database?.saveLog();
   const { file, log, index } = readFileState(settings.path);
   const found = `${file} ${log} ${index}`;
   if (found !== triedLast) reopenPauses.reset();
@@ -233,17 +275,12 @@ function reopen(place: Exclude<Place, 'in place'>): void {
   reopenedAt = polls;
   reopenAt = polls + reopenPauses.next() / pollMs;
   if (file === null) throw stateError(settings.path, 'gone');
-  const next = new SqliteDatabase(settings.path, { ...settings, create: false, patient: false });
-  if (place === 'replaced' && next.changes.count() === 0 && !wasEmpty) {
-    next.close();
-    throw emptyError(settings.path);
-  }
-  replace(next);
+  replace(open(false, false));
 }
 
 /** Opens a read-only file for writing, if that has become possible. */
 function improve(): void {
-  const next = new SqliteDatabase(settings.path, { ...settings, create: false, patient: false });
+  const next = open(false, false);
   if (next.unwritable === null) {
     reportLost(new Error('it is reopened for writing'));
     replace(next);
@@ -253,12 +290,16 @@ function improve(): void {
 }
 
 function replace(next: SqliteDatabase): void {
-  if (next !== database) database.close();
+  if (next !== database) database?.close();
   database = next;
-  database.changes.start();
-  wasEmpty = database.changes.count() === 0;
+  startChanges(database);
   lost = false;
   post({ kind: 'restored' });
+}
+
+function startChanges({ changes }: SqliteDatabase): void {
+  changes.start();
+  wasEmpty = changes.count() === 0;
 }
 
 /** Says what is wrong, and what to do, once, and again when that becomes something else, at most once a minute each. */
@@ -268,8 +309,12 @@ function reportLost(error: unknown): void {
   const isSaid = nowMs - (saidAt.get(message.message) ?? Number.NEGATIVE_INFINITY) < sayEveryMs;
   if (lost && (isSaid || message.message === saidLast)) return;
   lost = true;
+  sayLost(message);
+}
+
+function sayLost(message: ErrorMessage): void {
   saidLast = message.message;
-  saidAt.set(message.message, nowMs);
+  saidAt.set(message.message, performance.now());
   post({ kind: 'lost', error: message });
 }
 
@@ -280,7 +325,7 @@ function close(id: number): void {
     const left = writeGroup(queue, queue.waiting.splice(0));
     for (const queued of left) fail(queued.id, new Error('the store was closed'));
   }
-  database.close();
+  database?.close();
   reply(id, { kind: 'done', removed: null });
   flush();
   port.close();
