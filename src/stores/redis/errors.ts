@@ -22,6 +22,11 @@ export function isTooOld(error: unknown): boolean {
   return error instanceof Error && /^(NOPROTO|ERR unknown (sub)?command)/i.test(error.message);
 }
 
+/** Whether the server refuses a write because it is a replica. */
+export function isDemoted(error: unknown): boolean {
+  return error instanceof HipacheError && error.cause instanceof Error && error.cause.message.startsWith('READONLY');
+}
+
 /** Whether the error passes by itself: the server is still starting. */
 export function isStarting(error: unknown): boolean {
   return error instanceof Error && /^(LOADING|BUSY|MASTERDOWN)\b/.test(error.message);

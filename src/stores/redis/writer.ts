@@ -3,7 +3,7 @@ import { HipacheError } from '../../base/errors.ts';
 import { type RedisCommand, RedisConnection, type RedisTimings } from './connection.ts';
 import type { RedisEdit } from './edits.ts';
 import type { RedisEndpoint } from './endpoint.ts';
-import { isNoCounter, isWrongType, redisError } from './errors.ts';
+import { isDemoted, isNoCounter, isWrongType, redisError } from './errors.ts';
 
 /** Edits that wait for their turn. A further one fails at once. */
 const waitingMax = 10_000;
@@ -62,9 +62,23 @@ export class RedisWriter {
       return Promise.reject(this.error('STORE_BUSY', `more than ${waitingMax} changes are waiting to be written`));
     }
     this.waiting++;
-    const run = this.last.then(task);
+    const run = this.last.then(() => this.onPrimary(task));
     this.last = run.then(ignore, ignore).then(() => void this.waiting--);
     return run;
+  }
+
+  /** After a fail-over, this connection may still lead to the former primary: another one may find the new one. */
+  private async onPrimary<Result>(task: () => Promise<Result>): Promise<Result> {
+    const { connection } = this;
+    try {
+      return await task();
+    } catch (error) {
+      // The server has done nothing of the task. A connection that the task itself has opened is no better.
+      if (connection === null || connection !== this.connection || !isDemoted(error)) throw error;
+      connection.close();
+      this.connection = null;
+      return task();
+    }
   }
 
   private async runEdit<Result>(edit: RedisEdit<Result>): Promise<{ result: Result; revision: number | null }> {
