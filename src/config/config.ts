@@ -50,7 +50,7 @@ export interface Config {
   /** null: the user's group. */
   readonly group: string | null;
   readonly dns: Readonly<FileConfig['dns']>;
-  readonly limits: Readonly<FileConfig['limits']>;
+  readonly limits: Readonly<FileConfig['limits'] & { responseIdleSeconds: number }>;
   readonly metrics: Readonly<FileConfig['metrics']>;
   readonly compat: Readonly<FileConfig['compat']>;
   /** Lifetime of what was read from a store that does not notify of changes. */
@@ -58,6 +58,7 @@ export interface Config {
 }
 
 const storeTtlSecondsDefault = 1;
+const responseIdleSecondsDefault = 300;
 
 type OptionalInFile =
   | 'accessLog'
@@ -118,7 +119,11 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
     user: file.user,
     group: file.group,
     dns: file.dns,
-    limits: { ...file.limits, cacheEntriesMax: cacheEntries(file, lruCache, environment, diagnostics) },
+    limits: {
+      ...file.limits,
+      responseIdleSeconds: file.limits.responseIdleSeconds ?? responseIdle(server.tcpTimeout),
+      cacheEntriesMax: cacheEntries(file, lruCache, environment, diagnostics),
+    },
     metrics: file.metrics,
     compat: file.compat,
     storeTtlSeconds: storeTtl(lruCache),
@@ -232,6 +237,11 @@ function drivers(file: FileConfig, environment: Environment, diagnostics: Diagno
     diagnostics.notes.push(`no driver is given; using the embedded store, ${driver} (Hipache 0.4 meant redis:)`);
   }
   return [driver];
+}
+
+/** An operator who has raised the time-out of the original did so for such responses too. */
+function responseIdle(tcpTimeout: number): number {
+  return tcpTimeout === 0 ? 0 : Math.max(responseIdleSecondsDefault, tcpTimeout);
 }
 
 function storeTtl(lruCache: FileConfig['server']['lruCache']): number {

@@ -63,6 +63,14 @@ export const limitsSection = z.object({
     description:
       'How old a kept backend connection may become. It then ends after its request, and a new one is opened.',
   }),
+  responseIdleSeconds: key(z.number().min(0).max(31_536_000).optional(), {
+    source: 'new',
+    unit: 'seconds',
+    description:
+      'How long a backend may be silent within a response, such as an event stream, once its head has come. 0: no limit.',
+    allowed: 'a number from 0 to 31536000',
+    default: '300, or `server.tcpTimeout` if that is longer or 0',
+  }),
   queueMax: wholeNumber(0, 1_000_000, 1000, {
     source: 'new',
     unit: 'requests',

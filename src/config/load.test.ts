@@ -435,3 +435,11 @@ test('a file that has only keys of Hipache 0.3 and 0.4 keeps their form of addre
   assert.equal(mapped({ server: { mappedAddresses: false } }), false);
   assert.equal(loadConfig({ env, cwd: folder, isRoot: false }).config.server.mappedAddresses, false);
 });
+
+test('a silent response may last as long as tcpTimeout at least', () => {
+  const idle = (content: unknown) => load(content).config.limits.responseIdleSeconds;
+  assert.equal(idle({}), 300);
+  assert.equal(idle({ server: { tcpTimeout: 3600 } }), 3600);
+  assert.equal(idle({ server: { tcpTimeout: 0 } }), 0);
+  assert.equal(idle({ server: { tcpTimeout: 3600 }, limits: { responseIdleSeconds: 5 } }), 5);
+});

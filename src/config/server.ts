@@ -51,7 +51,8 @@ export const serverSection = z.object({
   }),
   tcpTimeout: seconds(0, 86_400, 30, {
     source: '0.4',
-    description: 'Inactivity on a socket during a request. 0: no limit.',
+    description:
+      'Inactivity on a socket during a request, until the head of the response has come (`limits.responseIdleSeconds`). 0: no limit.',
   }),
   deadBackendTTL: seconds(0, 86_400, 30, {
     source: '0.4',

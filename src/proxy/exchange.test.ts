@@ -374,7 +374,7 @@ describe('a silent backend', () => {
   });
 
   test('within its response: the client is reset', async (t) => {
-    const rig = await Rig.start(t, { settings: { inactivityMs: 300 } });
+    const rig = await Rig.start(t, { settings: { responseIdleMs: 300 } });
     const client = await rig.send(get('/'));
     const peer = await rig.backend.peer();
     await rig.backend.receive('\r\n\r\n');
@@ -383,6 +383,21 @@ describe('a silent backend', () => {
     await peer.untilClosed();
     assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_RESPONSE_TRUNCATED');
     assert.equal(rig.proxy.ended[0]?.backend, rig.backend.url);
+  });
+
+  test('within its response may be silent for longer than before its response', async (t) => {
+    const rig = await Rig.start(t, { settings: { inactivityMs: 300 } });
+    const events = await rig.send(get('/events'));
+    const peer = await rig.backend.peer();
+    await rig.backend.receive('/events');
+    peer.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n');
+    await events.expect('first');
+    // A request that begins after the last event is given up meanwhile.
+    const silent = await rig.send(get('/silent'));
+    await silent.expect('backend did not respond in time');
+    peer.send('6\r\nsecond\r\n0\r\n\r\n');
+    await events.expect('second');
+    assert.deepEqual(events.statuses, [200]);
   });
 
   test('within the head of its response: 504', async (t) => {

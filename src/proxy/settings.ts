@@ -19,6 +19,8 @@ export interface ProxySettings extends HeadLimits {
   readonly connectTimeoutMs: number;
   /** Time without any byte from a client or backend while one is due; 0: no limit. */
   readonly inactivityMs: number;
+  /** Time without any byte of a response whose head has come; 0: no limit. */
+  readonly responseIdleMs: number;
   readonly headTimeoutMs: number;
   /** Bytes per second of a request body, on average after `bodyGraceMs`; 0: no limit. */
   readonly bodyRateMin: number;

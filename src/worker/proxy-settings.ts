@@ -22,6 +22,7 @@ export function proxySettings({ server, limits }: Config, descriptorsMax: number
     backendAgeMs: limits.backendAgeSeconds * 1000,
     connectTimeoutMs: limits.connectTimeoutSeconds * 1000,
     inactivityMs: server.tcpTimeout * 1000,
+    responseIdleMs: limits.responseIdleSeconds * 1000,
     bodyRateMin: limits.bodyBytesPerSecondMin,
     bodyGraceMs: limits.bodyGraceSeconds * 1000,
     headTimeoutMs: limits.headTimeoutSeconds * 1000,

@@ -33,6 +33,7 @@ export const testSettings: TestSettings = {
   backendAgeMs: 3_600_000,
   connectTimeoutMs: 5000,
   inactivityMs: 30_000,
+  responseIdleMs: 300_000,
   headTimeoutMs: 10_000,
   bodyRateMin: 0,
   bodyGraceMs: 10_000,

@@ -132,7 +132,8 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   }
 
   resumeResponse(): void {
-    this.expectResponse();
+    if (this.state === IN_BODY) this.expectMore();
+    else this.expectResponse();
     this.socket.resume();
   }
 
@@ -294,7 +295,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     } else if (body.done) {
       this.complete(at === end);
     } else {
-      this.deadlineMs = inactivityDeadline(this.context);
+      this.expectMore();
       this.sink.onFlush();
     }
   }
@@ -348,6 +349,13 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.hasLeftPool = true;
     this.context.counters.backendConnectionsOpen--;
     this.pool.closed(this);
+  }
+
+  /** Of an event stream, the next part may come much later than the head. */
+  private expectMore(): void {
+    const { clock, settings } = this.context;
+    const isLimited = settings.responseIdleMs > 0;
+    this.deadlineMs = isLimited ? clock.monotonicMs() + settings.responseIdleMs : Number.POSITIVE_INFINITY;
   }
 
   /** The backend has no deadline while the client still sends. */
