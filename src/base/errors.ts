@@ -108,6 +108,12 @@ const kinds = {
   ),
   REQUEST_TIMEOUT: client(408, 'request timed out', 'The client stopped sending the head or the body of its request.'),
   CLIENT_GONE: client(null, '', 'The client closed its connection, or stopped reading.'),
+  REQUEST_LOOP: client(
+    508,
+    'loop detected',
+    'The request has come through Hipache `limits.passesMax` times: a backend of its host leads back here.',
+    { limit: 'a backend of the host leads back here; limits.passesMax allows more passes' },
+  ),
   HOST_MISSING: client(
     400,
     'no host header',

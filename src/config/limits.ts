@@ -46,6 +46,12 @@ export const limitsSection = z.object({
     source: 'new',
     description: 'Time from the head of a request until that rate counts.',
   }),
+  passesMax: wholeNumber(0, 1000, 10, {
+    source: 'new',
+    unit: 'passes',
+    description:
+      'How often one request may pass through Hipache, counted in `CDN-Loop` (RFC 8586). One more pass gets 508: a backend leads back. 0: no limit, and the field is not sent.',
+  }),
   keepAliveSeconds: seconds(0, 86_400, 75, {
     source: 'new',
     description: 'How long a client connection may be idle between requests. 0 closes it after each response.',

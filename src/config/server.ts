@@ -147,6 +147,19 @@ export const serverSection = z.object({
     source: 'new',
     description: 'Whether backends get the `Forwarded` field of RFC 7239 too.',
   }),
+  via: key(
+    z
+      .string()
+      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/)
+      .nullable()
+      .default(null),
+    {
+      source: 'new',
+      description: 'Name of this proxy in the `Via` field of requests and responses; null: the field is not sent.',
+      allowed: 'a name without blanks, such as "hipache", or null',
+      default: 'null',
+    },
+  ),
   listenWaitSeconds: seconds(0, 600, 10, {
     source: 'new',
     description:

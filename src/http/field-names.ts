@@ -36,6 +36,8 @@ export const Field = {
   AUTHORIZATION: 26,
   WWW_AUTHENTICATE: 27,
   DATE: 28,
+  MAX_FORWARDS: 29,
+  CDN_LOOP: 30,
 } as const;
 
 /** A set of fields: one bit for each `Field` number, all of which are below 32. */
@@ -86,6 +88,8 @@ const names: readonly (readonly [string, number])[] = [
   ['authorization', Field.AUTHORIZATION],
   ['www-authenticate', Field.WWW_AUTHENTICATE],
   ['date', Field.DATE],
+  ['max-forwards', Field.MAX_FORWARDS],
+  ['cdn-loop', Field.CDN_LOOP],
 ];
 
 const HYPHEN = 45;

@@ -85,6 +85,7 @@ const publicState = [
   'userAgentField',
   'debugField',
   'acceptField',
+  'loopField',
   'refusalCode',
   'startLineOffset',
   'started',

@@ -58,6 +58,7 @@ export class RequestHead extends Head implements RequestView {
   userAgentField = -1;
   debugField = -1;
   acceptField = -1;
+  loopField = -1;
   /** The code for a refused head. */
   refusalCode: ErrorCode = 'REQUEST_INVALID';
 
@@ -87,6 +88,7 @@ export class RequestHead extends Head implements RequestView {
     this.userAgentField = -1;
     this.debugField = -1;
     this.acceptField = -1;
+    this.loopField = -1;
     this.refusalCode = 'REQUEST_INVALID';
     this.minorSent = 1;
     this.part = METHOD;
@@ -174,6 +176,8 @@ export class RequestHead extends Head implements RequestView {
         return this.debugField;
       case Field.ACCEPT:
         return this.acceptField;
+      case Field.CDN_LOOP:
+        return this.loopField;
     }
     for (let field = this.fieldCount - 1; field >= 0; field--) if (this.fieldNumber(field) === number) return field;
     return -1;
@@ -274,6 +278,9 @@ export class RequestHead extends Head implements RequestView {
           break;
         case Field.ACCEPT:
           this.acceptField = field;
+          break;
+        case Field.CDN_LOOP:
+          this.loopField = field;
           break;
         case Field.AUTHORIZATION:
           if (isConnectionScheme(this.fieldValue(field))) this.authenticatesConnection = true;

@@ -8,7 +8,7 @@ import { RequestHead } from '../http1/request-head.ts';
 import { clientAddress, describePeer, type IdentityFields, identityEdits } from './client-identity.ts';
 
 const proxies = trusted('10.0.0.1', '10.0.0.2', '2001:db8::1');
-const identity = { mapped: false, protocol: false, forwarded: false };
+const identity = { mapped: false, protocol: false, forwarded: false, loop: false, via: null };
 const settings = { identity, trustedProxies: proxies };
 
 function head(...lines: readonly string[]): RequestHead {

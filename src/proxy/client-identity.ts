@@ -5,6 +5,7 @@ import { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import { Field, fieldSet, identityFields } from '../http/field-names.ts';
 import { hasField, joinedValues, type RequestView } from '../http/message.ts';
 import type { Backend } from '../routing/backend.ts';
+import { countHop, loopLine } from './hops.ts';
 
 /**
  * The client's identity as backends see it (docs/client-identity.md). The fields of an untrusted peer are dropped and
@@ -20,6 +21,10 @@ export interface IdentityFields {
   readonly protocol: boolean;
   /** Whether `Forwarded` is sent (RFC 7239). */
   readonly forwarded: boolean;
+  /** Whether `CDN-Loop` is sent, so that loops are found. */
+  readonly loop: boolean;
+  /** The name of this proxy in `Via` (RFC 9110 section 7.6.3); null: no such field is sent. */
+  readonly via: string | null;
 }
 
 /** The peer of one connection. */
@@ -63,8 +68,9 @@ export function clientAddress(peer: Peer, request: RequestView, trustedProxies: 
  * the backend as its host if it names none.
  */
 export function requestEdits(peer: Peer, request: RequestView, client: string, backend: Backend): FieldEdits {
-  const edits = identityEdits(peer, request, client);
+  const edits = countHop(request, identityEdits(peer, request, client));
   if (request.authority === null) edits.add('Host', hostPort(backend.hostname, backend.port));
+  if (peer.identity.via !== null) edits.add('Via', `${request.version} ${peer.identity.via}`);
   return edits;
 }
 
@@ -98,6 +104,7 @@ function vouchedEdits(peer: Peer, request: RequestView, client: string): FieldEd
   if (!has(Field.X_FORWARDED_PORT)) fields.add('X-Forwarded-Port', portOf(host, protocol === 'https'));
   // Of further elements in the same field, the last one is that of the nearest proxy (RFC 7239 section 4).
   if (identity.forwarded) fields.add('Forwarded', forwardedElement(address, host, protocolOf(peer.secure)));
+  if (identity.loop) fields.text += loopLine;
   const id = newTraceId();
   if (!has(Field.X_REQUEST_ID)) fields.add('X-Request-Id', id.slice(0, 32));
   if (!has(Field.TRACEPARENT)) fields.add('traceparent', `00-${id.slice(0, 32)}-${id.slice(32)}-00`);
@@ -126,6 +133,7 @@ function addressLines(address: string, secure: boolean, identity: IdentityFields
   fields.add('X-Real-IP', shown);
   if (identity.protocol) fields.add('X-Forwarded-Protocol', protocol);
   fields.add('X-Forwarded-Proto', protocol);
+  if (identity.loop) fields.text += loopLine;
   return fields;
 }
 

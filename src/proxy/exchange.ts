@@ -452,7 +452,9 @@ export class Exchange implements RequestSink, EndedExchange {
     this.isHealthCheck = responder.isHealthCheck;
     this.responseStarted = true;
     this.status = reply.status;
-    this.stream.sendLocal(reply, null, null);
+    this.errorCode = reply.code ?? null;
+    if (this.errorCode !== null) warnOfLimit(this.errorCode, this.request.authority ?? '', '', this.context);
+    this.stream.sendLocal(reply, this.errorCode, null);
     this.end();
   }
 

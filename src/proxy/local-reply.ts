@@ -10,6 +10,8 @@ export interface LocalReply {
   readonly text: string;
   /** Further fields, such as `location`. */
   readonly fields?: FieldLines;
+  /** If it is an error: its code. */
+  readonly code?: ErrorCode;
 }
 
 const reasonPhrases: Readonly<Record<number, string>> = {
@@ -30,6 +32,7 @@ const reasonPhrases: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
   505: 'HTTP Version Not Supported',
+  508: 'Loop Detected',
 };
 
 /** Hipache's texts for a request that ran out of attempts. */

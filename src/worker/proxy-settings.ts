@@ -34,7 +34,13 @@ export function proxySettings({ server, limits }: Config, descriptorsMax: number
     descriptorsMax,
     tunnelIdleMs: limits.tunnelIdleSeconds * 1000,
     writeBufferBytesMax: limits.writeBufferBytesMax,
-    identity: { mapped: server.mappedAddresses, protocol: server.xForwardedProtocol, forwarded: server.forwarded },
+    identity: {
+      mapped: server.mappedAddresses,
+      protocol: server.xForwardedProtocol,
+      forwarded: server.forwarded,
+      loop: limits.passesMax > 0,
+      via: server.via,
+    },
     trustedProxies: trustedProxies(server.trustedProxies),
   };
 }

@@ -19,6 +19,7 @@ import type { MetricValues, WorkerPlace, WorkerStart } from '../processes/messag
 import type { WorkerLink, WorkerTasks } from '../processes/worker-link.ts';
 import { DataPlane } from '../proxy/data-plane.ts';
 import { ErrorPages } from '../proxy/error-pages.ts';
+import { hopResponder } from '../proxy/hops.ts';
 import { pingResponder } from '../proxy/local-responder.ts';
 import type { ProxyObserver } from '../proxy/observer.ts';
 import { AppliedRevision } from '../route-cache/applied-revision.ts';
@@ -139,7 +140,7 @@ export class Worker implements WorkerTasks {
       settings: proxySettings(config, descriptorsFor(config, log)),
       policy: hostPolicy(config),
       routes: this.routes,
-      responders: [pingResponder],
+      responders: [pingResponder, hopResponder(limits.passesMax)],
       observer: this.requests,
       pages: this.pages,
       clock: systemClock,

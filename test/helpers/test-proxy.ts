@@ -6,6 +6,7 @@ import { systemResolver } from '../../src/dns/system-resolver.ts';
 import type { HostPolicy } from '../../src/policy/host-policy.ts';
 import { DataPlane, type ListenOptions } from '../../src/proxy/data-plane.ts';
 import type { ErrorPages } from '../../src/proxy/error-pages.ts';
+import { hopResponder } from '../../src/proxy/hops.ts';
 import { type LocalResponder, pingResponder } from '../../src/proxy/local-responder.ts';
 import type { EndedExchange as Reported } from '../../src/proxy/observer.ts';
 import type { RouteSource } from '../../src/proxy/route-source.ts';
@@ -54,7 +55,7 @@ export const testSettings: TestSettings = {
   retryForMs: 3_600_000,
   retryTimeouts: false,
   marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
-  identity: { mapped: false, protocol: false, forwarded: false },
+  identity: { mapped: false, protocol: false, forwarded: false, loop: true, via: null },
   trustedProxies: new BlockList(),
 };
 
@@ -133,7 +134,7 @@ export class TestProxy {
       settings: all,
       policy: this.policy,
       routes: parts.routes ?? routes,
-      responders: parts.responders ?? [pingResponder],
+      responders: parts.responders ?? [pingResponder, hopResponder(10)],
       observer: {
         exchangeEnded: (exchange) => {
           this.onEnded?.();

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { invariant } from '../../base/invariant.ts';
-import type { FieldLines } from '../../http/field-lines.ts';
+import { FieldLines } from '../../http/field-lines.ts';
 import type { ResponseView } from '../../http/message.ts';
 import { clientFraming, responseHeadText, switchHeadText } from '../../http1/forward-response.ts';
 import { Framing } from '../../http1/head.ts';
@@ -77,9 +77,8 @@ export class Http1Stream implements ServerStream {
     // If the response precedes the end of its request, the client may never send the rest (RFC 9110 section 10.1.1).
     this.keepsAlive = this.connection.allowsKeepAlive() && this.framing !== Framing.CLOSE;
     const epochMs = this.context.clock.epochMs();
-    this.socket.append(
-      responseHeadText(response, { versionMinor, framing: this.framing, keepAlive: this.keepsAlive, added, epochMs }),
-    );
+    const shape = { versionMinor, framing: this.framing, keepAlive: this.keepsAlive, epochMs };
+    this.socket.append(responseHeadText(response, { ...shape, added: this.withVia(response, added) }));
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
@@ -137,8 +136,14 @@ export class Http1Stream implements ServerStream {
   }
 
   openTunnel(response: ResponseView, added: FieldLines | null): TunnelEndpoint {
-    this.socket.append(switchHeadText(response, added));
+    this.socket.append(switchHeadText(response, this.withVia(response, added)));
     return this.connection.openTunnel();
+  }
+
+  /** RFC 9110 section 7.6.3. */
+  private withVia({ version }: ResponseView, added: FieldLines | null): FieldLines | null {
+    const { via } = this.peer.identity;
+    return via === null ? added : new FieldLines(`${added?.text ?? ''}Via: ${version} ${via}\r\n`);
   }
 
   release(): void {
