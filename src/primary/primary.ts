@@ -7,7 +7,7 @@ import { ErrorCollector, operatingErrorsOf } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
 import { exitCodes } from '../base/exit-codes.ts';
 import type { Log } from '../base/log.ts';
-import { standardLog } from '../base/standard-log.ts';
+import { type StandardLog, standardLog } from '../base/standard-log.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -64,11 +64,12 @@ export async function servePrimary(
   options: StartOptions,
 ): Promise<number> {
   const { config, file } = loaded;
-  const { log, close } = standardLog({ level: config.server.logLevel, format: config.server.logFormat });
+  const standard = standardLog({ level: config.server.logLevel, format: config.server.logFormat });
+  const { log } = standard;
   log.info(`hipache ${packageVersion()} starts`, { pid: process.pid, config: file ?? 'none', node: process.version });
   logDiagnostics(loaded, log);
   try {
-    const isReplaced = await new Primary(config, log, reload, options).run();
+    const isReplaced = await new Primary(config, standard, reload, options).run();
     if (isReplaced) log.info('the former program has ended', { pid: process.pid });
     else log.info('stopped');
     return exitCodes.ok;
@@ -78,7 +79,7 @@ export async function servePrimary(
     for (const { code, message } of errors) log.error(message, { code });
     return exitCodes.failed;
   } finally {
-    if (!(await close())) setTimeout(() => process.exit(), lastMs);
+    if (!(await standard.close())) setTimeout(() => process.exit(), lastMs);
   }
 }
 
@@ -91,6 +92,7 @@ const knownBytesMax = 64 * 1024 * 1024;
 class Primary {
   private config: Config;
   private readonly log: Log;
+  private readonly closeLog: StandardLog['close'];
   private readonly readConfig: () => LoadedConfig;
   private readonly instance = `${hostname()}-${randomBytes(4).toString('hex')}`;
   private readonly known = new KnownRecords(knownBytesMax);
@@ -109,8 +111,9 @@ class Primary {
   private isReplaced = false;
   private withdrawn: Promise<void> | null = null;
 
-  constructor(config: Config, log: Log, readConfig: () => LoadedConfig, options: StartOptions) {
+  constructor(config: Config, { log, close }: StandardLog, readConfig: () => LoadedConfig, options: StartOptions) {
     this.config = config;
+    this.closeLog = close;
     this.options = options;
     this.log = log;
     this.readConfig = readConfig;
@@ -172,11 +175,11 @@ class Primary {
   }
 
   /** A signal stops the program before it has workers. Nobody depends on it yet. */
-  private endStart(signal: NodeJS.Signals): never {
+  private endStart(signal: NodeJS.Signals): void {
     this.log.info(`${signal}: the start is given up`);
     this.predecessor?.stop(signal);
     this.log.info('stopped');
-    process.exit(exitCodes.ok);
+    void this.closeLog().then(() => process.exit(exitCodes.ok));
   }
 
   private async listen(errors: ErrorCollector): Promise<void> {

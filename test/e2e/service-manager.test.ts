@@ -111,6 +111,8 @@ describe('a service of systemd', () => {
     for (let count = 0; count < 20; count++) assert.equal((await ask(given, 'a.example')).body, 'one');
     assert.equal((await ask(wide, 'a.example')).body, 'one');
     assert.match(proxy.output, new RegExp(`an inherited socket fits no configured address: 127.0.0.1 port ${alien}`));
+    // All workers accept before the primary says so, and takes orders.
+    await until('the start', () => proxy.output.includes('listening on http'));
     await proxy.upgrade();
     await until('the end of the former one', () => !isRunning(proxy.pid));
     for (let count = 0; count < 20; count++) assert.equal((await ask(given, 'a.example')).body, 'one');
