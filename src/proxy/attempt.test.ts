@@ -14,6 +14,7 @@ async function start(t: TestContext, urls: readonly string[], inactivityMs = 60_
   const routes: RouteSource = {
     cached: () => frontend,
     load: async () => frontend,
+    confirmAbsent: () => null,
     markDown: () => {
       throw new Error('broken');
     },

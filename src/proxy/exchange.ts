@@ -317,8 +317,9 @@ export class Exchange implements RequestSink, EndedExchange {
     const { routes } = this.context;
     const name = authority === null ? anyHost : host;
     const frontend = routes.cached(name);
-    if (frontend !== undefined) this.route(frontend);
-    else this.wait(routes.load(name), (found) => this.route(found));
+    const loading = frontend === undefined ? routes.load(name) : frontend === null ? routes.confirmAbsent(name) : null;
+    if (loading === null) this.route(frontend ?? null);
+    else this.wait(loading, (found) => this.route(found));
   }
 
   /** The request waits for something from the store. */

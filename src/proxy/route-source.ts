@@ -7,6 +7,11 @@ export interface RouteSource {
   cached(host: string): Frontend | null | undefined;
   /** Like `cached`, but asks the store if needed. Rejects only if nothing known can serve. */
   load(host: string): Promise<Frontend | null>;
+  /**
+   * The frontend of a host for which `cached` has just found none, looked up once more: its route may have been written
+   * a moment ago. Null if it is not looked up: the store is away, or that would be too often. Never rejects.
+   */
+  confirmAbsent(host: string): Promise<Frontend | null> | null;
   /** Marks a backend dead for `ttlMs`: in this worker at once, elsewhere through the store. */
   markDown(frontend: Frontend, backend: Backend, reason: string, ttlMs: number): void;
 }

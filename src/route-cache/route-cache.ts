@@ -11,6 +11,7 @@ import { buildFrontend } from '../routing/record.ts';
 import type { ChangeListener, CollectionName, StoredRoute } from '../stores/contract.ts';
 import { CacheEntry, CacheTable, entrySize } from './cache-table.ts';
 import { MarkQueue } from './mark-queue.ts';
+import { ReadBudget } from './read-budget.ts';
 import { type PendingRead, ReadQueue, readTimedOut } from './read-queue.ts';
 import { RefreshDamper } from './refresh-damper.ts';
 import { ReportedProblems } from './reported-problems.ts';
@@ -63,6 +64,7 @@ export class RouteCache implements ChangeListener {
   /** Orders readings and acknowledged marks, see `buildFrontend`. */
   private sequence = 0;
   private closed = false;
+  private readonly confirmations = new ReadBudget(confirmationsPerSecond);
   private readonly problemLog: RateLimitedLog;
   private readonly unchangedLog: RateLimitedLog;
 
@@ -176,8 +178,7 @@ export class RouteCache implements ChangeListener {
     const known = this.cached(host);
     if (known !== undefined) return known;
     this.counters.misses++;
-    // The host is a slice of the text of a request head, which must not stay in memory as long as the host does.
-    const own = Buffer.from(host, 'latin1').toString('latin1');
+    const own = ownCopy(host);
     const patterns = [own, ...wildcardPatterns(own)];
     const results = new Map<string, Frontend | null>();
     const startMs = this.clock.monotonicMs();
@@ -206,6 +207,14 @@ export class RouteCache implements ChangeListener {
         return this.known(patterns, results) ?? fallback;
       }
     }
+  }
+
+  /**
+   * Reads a host again of which `cached` says that it has no route: word of a new one may be on its way. Null if the store
+   * is away, or if too many hosts are read again: a flood of unknown names must not reach the store.
+   */
+  confirmAbsent(host: string): Promise<Frontend | null> | null {
+    return this.isConnected && this.confirmations.take(this.clock.monotonicMs()) ? this.readAgain(host) : null;
   }
 
   /** Marks a backend dead for `ttlMs`, if `health.ts` allows it: here at once, and elsewhere through the store. */
@@ -249,6 +258,14 @@ export class RouteCache implements ChangeListener {
     this.isConnected = true;
     this.readQueue.invalidateAll();
     this.retries.retryNow();
+  }
+
+  private async readAgain(host: string): Promise<Frontend | null> {
+    const own = ownCopy(host);
+    const reads = [own, ...wildcardPatterns(own)].map((pattern) => this.readQueue.fetch(pattern, true));
+    this.counters.loads += reads.length;
+    const error = await this.wait(reads, this.limits.verifyWaitMs);
+    return error === null ? (reads.find(({ frontend }) => frontend !== null)?.frontend ?? null) : null;
   }
 
   private isUsable(entry: CacheEntry): boolean {
@@ -422,9 +439,16 @@ export class RouteCache implements ChangeListener {
   }
 }
 
+/** Hosts without a route that are read again, per second. */
+const confirmationsPerSecond = 200;
 const unchangedRecords = 'the store reports changes of records that have not changed; they are read less often';
 /** The epoch of an entry that has to be verified before its next use. */
 const outdated = -1;
+
+/** A host is a slice of the text of a request head, which must not stay in memory as long as the host does. */
+function ownCopy(host: string): string {
+  return Buffer.from(host, 'latin1').toString('latin1');
+}
 
 function setMark(backend: Backend, mark: DownMark): void {
   backend.down = mark;

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createClient } from '@redis/client';
 import { HipacheHome } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
+import { askOn } from '../helpers/steady-load.ts';
 import { until } from '../helpers/until.ts';
 
 describe('a proxy on Redis', () => {
@@ -44,6 +47,27 @@ describe('a proxy on Redis', () => {
     await until('the wildcard for the removed name', async () => (await body('a.example')) === 'one');
     assert.equal(await redis('get', 'hipache:revision'), '1');
     assert.match(await home.route('list'), /^\*\.example +\*\.example +http/);
+  });
+
+  it('serves at once what is written for names that were asked for before, a thousand times', async () => {
+    const { port } = await home.serve();
+    const client = createClient({ url: `${server.url}/1` });
+    await client.connect();
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    const wrong: string[] = [];
+    try {
+      for (let count = 0; count < 1000; count++) {
+        const host = `new-${count}.example`;
+        assert.match(await askOn(socket, host), /^HTTP\/1\.1 400 /);
+        await client.rPush(`frontend:${host}`, ['app', one.url]);
+        const response = await askOn(socket, host);
+        if (!response.startsWith('HTTP/1.1 200 ')) wrong.push(host);
+      }
+    } finally {
+      socket.destroy();
+      client.destroy();
+    }
+    assert.deepEqual(wrong, []);
   });
 
   it('shares a dead mark through Redis, and shows it', async () => {

@@ -120,6 +120,7 @@ export class TestProxy {
         await beforeLoad?.(host);
         return this.frontends.get(host) ?? null;
       },
+      confirmAbsent: () => null,
       markDown: (frontend, backend, reason, ttlMs) => {
         const now = Date.now();
         if (!mayMarkDown(frontend, backend, now)) return;

@@ -39,7 +39,7 @@ const accessLog = new AccessLog({
 const dataPlane = new DataPlane({
   settings: testSettings,
   policy: { ...testSettings, selector: new TwoRandomChoices(Math.random) },
-  routes: { cached: () => frontend, load: async () => frontend, markDown: () => {} },
+  routes: { cached: () => frontend, load: async () => frontend, confirmAbsent: () => null, markDown: () => {} },
   responders: [pingResponder],
   observer: new RequestMetrics(accessLog),
   pages: null,

@@ -46,7 +46,7 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
   };
   return {
     settings: { ...testSettings, ...settings },
-    routes: { cached: unused, load: unused, markDown: unused },
+    routes: { cached: unused, load: unused, confirmAbsent: unused, markDown: unused },
     policy: { ...testSettings, selector: new TwoRandomChoices(Math.random) },
     origins: new Origins(),
     responders: [],
