@@ -169,6 +169,7 @@ class RedisStore implements Store {
     await this.connection.track();
     if (this.closed) throw this.connection.error;
     this.listener = listener;
+    this.writer.open();
     if (!this.connection.ready) listener.lost(this.connection.error);
     else if (!this.connection.tracked) this.expireRegularly();
   }

@@ -45,6 +45,11 @@ export class RedisWriter {
     return this.inTurn(() => this.runEdit(edit));
   }
 
+  /** Connects, so that the first change need not wait for it. A failure is that of the first change. */
+  open(): void {
+    void this.inTurn(() => this.connect()).catch(ignore);
+  }
+
   /** Sends commands in one transaction and does not raise the revision. @throws HipacheError. */
   writeUncounted(commands: readonly RedisCommand[]): Promise<void> {
     return this.inTurn(async () => void (await this.execute(await this.connect(), commands, false)));
