@@ -443,3 +443,14 @@ test('a silent response may last as long as tcpTimeout at least', () => {
   assert.equal(idle({ server: { tcpTimeout: 0 } }), 0);
   assert.equal(idle({ server: { tcpTimeout: 3600 }, limits: { responseIdleSeconds: 5 } }), 5);
 });
+
+test('protocols to switch to are names, and none that would let requests pass unseen', () => {
+  assert.deepEqual(load({ server: { upgrades: ['tcp', 'SPDY/3.1'] } }).config.server.upgrades, ['tcp', 'SPDY/3.1']);
+  for (const name of ['h2c', 'WebSocket', 'HTTP/2.0', 'tls/1.3', 'a b', '', 'a/b/c']) {
+    assert.throws(
+      () => load({ server: { upgrades: [name] } }),
+      /server\.upgrades\[0\]: found .*allowed a name such as/,
+      name,
+    );
+  }
+});

@@ -147,6 +147,31 @@ export const serverSection = z.object({
     source: 'new',
     description: 'Whether backends get the `Forwarded` field of RFC 7239 too.',
   }),
+  upgrades: key(
+    z
+      .array(
+        key(
+          z
+            .string()
+            .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$/)
+            .refine((name) => !/^(websocket|h2c|http\/.*|tls\/.*)$/i.test(name)),
+          {
+            source: 'new',
+            description: 'One protocol.',
+            allowed: 'a name such as "tcp" or "SPDY/3.1"; not websocket, h2c, HTTP/… or TLS/…',
+          },
+        ),
+      )
+      .max(100)
+      .default([]),
+    {
+      source: 'new',
+      description:
+        'Protocols besides WebSocket to which clients may switch (`Upgrade`), such as `tcp` for `docker exec` and `SPDY/3.1` for `kubectl`. The connection is a tunnel from then on.',
+      allowed: 'an array of names such as "tcp"',
+      default: '[]',
+    },
+  ),
   via: key(
     z
       .string()

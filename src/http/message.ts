@@ -24,8 +24,8 @@ export interface RequestView extends FieldView {
   readonly path: string;
   /** Null if the request has none. */
   readonly authority: string | null;
-  /** The protocol that the client asks to switch to, in lower case; null for an ordinary request. */
-  readonly protocol: 'websocket' | null;
+  /** The protocol that the client asks to switch to: `websocket`, or another one as it wrote it; null for none. */
+  readonly protocol: string | null;
   /** In bytes; 0 if there is no body, -1 if it is unknown until the body ends. */
   readonly bodyLength: number;
   /** Whether its credentials authenticate the connection on which they are sent: see `isConnectionScheme`. */

@@ -50,7 +50,7 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
   if (fieldsEnd > runStart) out += text.slice(runStart, fieldsEnd);
   if (!hasHost && head.authority !== null) out += `Host: ${head.authority}\r\n`;
   out += edits.text;
-  if (head.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  if (head.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: ${head.protocol}\r\n\r\n`;
   if (head.takesTrailers) {
     return `${out}TE: trailers\r\nConnection: ${backendKeepAlive ? 'TE' : 'TE, close'}\r\n\r\n`;
   }

@@ -103,10 +103,10 @@ function writeResponseHead(response: ResponseView, shape: ResponseShape): string
   return `${out}${closingLines(response, shape)}\r\n`;
 }
 
-/** The 101 for the client. Its handshake was checked, and the response's protocol is WebSocket. */
-export function switchHeadText(response: ResponseView, added: FieldLines | null): string {
+/** The 101 for the client: both have agreed on the protocol. */
+export function switchHeadText(response: ResponseView, protocol: string, added: FieldLines | null): string {
   const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added, epochMs: 0 };
-  return `${responseHeadText(response, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  return `${responseHeadText(response, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`;
 }
 
 function isDropped(

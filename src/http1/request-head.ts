@@ -51,7 +51,7 @@ export class RequestHead extends Head implements RequestView {
   /** Whether the client accepts trailers in the response. */
   takesTrailers = false;
   /** The protocol to which the client asks to switch, if it is supported. The handshake is not checked yet. */
-  protocol: 'websocket' | null = null;
+  protocol: string | null = null;
   authenticatesConnection = false;
   /** Positions of fields for logs and debugging; -1 if absent. */
   refererField = -1;
@@ -62,12 +62,19 @@ export class RequestHead extends Head implements RequestView {
   /** The code for a refused head. */
   refusalCode: ErrorCode = 'REQUEST_INVALID';
 
+  /** Protocols besides WebSocket to which a client may switch, in lower case. */
+  private readonly upgrades: ReadonlySet<string>;
   /** As the client sent it. */
   private minorSent = 1;
   private part = METHOD;
   private skipped = 0;
   private methodEnd = 0;
   private targetEnd = 0;
+
+  constructor(upgrades: ReadonlySet<string> = none) {
+    super();
+    this.upgrades = upgrades;
+  }
 
   override reset(): void {
     super.reset();
@@ -291,9 +298,18 @@ export class RequestHead extends Head implements RequestView {
     this.readConnection(options);
     // Upgrade means nothing in HTTP/1.0, or if Connection does not name it (RFC 9110 section 7.8).
     if (upgrades && this.versionMinor === 1 && this.nominated?.includes('upgrade') === true) {
-      if (namesProtocol(this, 'websocket')) this.protocol = 'websocket';
+      this.protocol = namesProtocol(this, 'websocket') ? 'websocket' : this.otherProtocol();
     }
     return this.readFraming(lengths, codings);
+  }
+
+  /** The first one that the client prefers and may switch to. */
+  private otherProtocol(): string | null {
+    if (this.upgrades.size === 0) return null;
+    const tokens = (joinedValues(this, Field.UPGRADE) ?? '')
+      .split(',')
+      .map((token) => token.replace(/^[ \t]+|[ \t]+$/g, ''));
+    return tokens.find((token) => this.upgrades.has(token.toLowerCase())) ?? null;
   }
 
   /** A coding that is valid and not supported is another error than one that cannot frame a body. */
@@ -363,7 +379,7 @@ export class RequestHead extends Head implements RequestView {
     if (match === null) return this.refuseMeaning('target');
     const scheme = (match[1] as string).toLowerCase();
     const authority = match[2] as string;
-    if (scheme.startsWith('w') && this.protocol === null) return this.refuseMeaning('target');
+    if (scheme.startsWith('w') && this.protocol !== 'websocket') return this.refuseMeaning('target');
     // RFC 9112 section 3.2: HTTP/1.1 requires Host, whatever the target.
     if (this.versionMinor === 1 && this.authority === null) return this.refuseMeaning('no host');
     // RFC 9112 section 3.2.2 prefers the target. A different Host is refused, because backends may disagree about it.
@@ -395,3 +411,5 @@ function withoutPort(authority: string, port: string): string {
   if (authority.endsWith(':')) return authority.slice(0, -1);
   return authority.endsWith(port) ? authority.slice(0, -port.length) : authority;
 }
+
+const none: ReadonlySet<string> = new Set();

@@ -185,7 +185,8 @@ export class Exchange implements RequestSink, EndedExchange {
     const clientEndpoint = this.stream.openTunnel(response, this.debugFields(this.backend, null));
     this.bytesSent = this.stream.bytesSent;
     // The tunnel is counted before the stream is released, so that the connection is always counted at least once.
-    context.tunnels.begin(context, this, clientEndpoint, backendEndpoint);
+    const isWebSocket = this.request.protocol === 'websocket';
+    context.tunnels.begin(context, this, clientEndpoint, backendEndpoint, isWebSocket);
     this.stream.release();
   }
 

@@ -38,6 +38,8 @@ export interface ProxySettings extends HeadLimits {
   /** Time without any byte through a tunnel; 0: no limit. */
   readonly tunnelIdleMs: number;
   readonly writeBufferBytesMax: number;
+  /** Protocols besides WebSocket to which clients may switch, in lower case. */
+  readonly upgrades: ReadonlySet<string>;
   /** The fields about the client that backends get. */
   readonly identity: IdentityFields;
   /** Peers whose fields about the client's identity are believed. */

@@ -43,9 +43,8 @@ export interface SwitchingResponse extends FieldView {
 
 /** The fault of a 101 as the response to the handshake with `key` (RFC 6455 section 4.1); empty if it has none. */
 export function switchProblem(response: SwitchingResponse, key: string): string {
-  if (response.version === '1.0') return 'switch on HTTP/1.0';
-  if (!namesProtocol(response, 'websocket')) return 'upgrade to websocket missing';
-  if (response.nominated?.includes('upgrade') !== true) return 'connection: upgrade missing';
+  const problem = upgradeProblem(response, 'websocket');
+  if (problem !== '') return problem;
   let accept = '';
   for (let field = 0; field < response.fieldCount; field++) {
     if (response.fieldNumber(field) !== Field.OTHER) continue;
@@ -54,6 +53,13 @@ export function switchProblem(response: SwitchingResponse, key: string): string 
     accept = response.fieldValue(field);
   }
   return accept === acceptOf(key) ? '' : 'sec-websocket-accept';
+}
+
+/** The fault of a 101 as the consent to switch to `protocol` (RFC 9110 section 7.8); empty if it has none. */
+export function upgradeProblem(response: SwitchingResponse, protocol: string): string {
+  if (response.version === '1.0') return 'switch on HTTP/1.0';
+  if (!namesProtocol(response, protocol.toLowerCase())) return `upgrade to ${protocol} missing`;
+  return response.nominated?.includes('upgrade') === true ? '' : 'connection: upgrade missing';
 }
 
 /** The key of a handshake that `checkHandshake` has accepted. */

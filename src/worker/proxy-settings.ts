@@ -34,6 +34,7 @@ export function proxySettings({ server, limits }: Config, descriptorsMax: number
     descriptorsMax,
     tunnelIdleMs: limits.tunnelIdleSeconds * 1000,
     writeBufferBytesMax: limits.writeBufferBytesMax,
+    upgrades: new Set(server.upgrades.map((name) => name.toLowerCase())),
     identity: {
       mapped: server.mappedAddresses,
       protocol: server.xForwardedProtocol,

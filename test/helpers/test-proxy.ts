@@ -55,6 +55,7 @@ export const testSettings: TestSettings = {
   retryForMs: 3_600_000,
   retryTimeouts: false,
   marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
+  upgrades: new Set(),
   identity: { mapped: false, protocol: false, forwarded: false, loop: true, via: null },
   trustedProxies: new BlockList(),
 };

@@ -9,7 +9,7 @@ import { Framing, NEED_MORE, REFUSED } from '../../http1/head.ts';
 import { PartialHead } from '../../http1/partial-head.ts';
 import { ResponseHead } from '../../http1/response-head.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
-import { keyOf, switchProblem } from '../../websocket/handshake.ts';
+import { keyOf, switchProblem, upgradeProblem } from '../../websocket/handshake.ts';
 import type { BackendStream, ResponseSink } from '../backend-stream.ts';
 import { inactivityDeadline, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
@@ -45,8 +45,9 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private readonly body: BodyReader;
   private readonly partialHead = new PartialHead();
   private sink: ResponseSink | null = null;
-  /** Key of a WebSocket handshake in progress. */
-  private webSocketKey: string | null = null;
+  /** The protocol to which the request asks to switch, and the key if that is WebSocket. */
+  private protocol: string | null = null;
+  private webSocketKey = '';
   private state = IDLE;
   private requestChunked = false;
   private requestSent = false;
@@ -89,7 +90,8 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.responded = false;
     this.requestChunked = request.bodyLength < 0;
     this.requestSent = request.bodyLength === 0;
-    this.webSocketKey = request.protocol === 'websocket' ? keyOf(request) : null;
+    this.protocol = request.protocol;
+    this.webSocketKey = request.protocol === 'websocket' ? keyOf(request) : '';
     this.response.reset();
     this.response.toHead = request.method === 'HEAD';
     this.socket.append(requestHeadText(request, edits, this.keepsAlive));
@@ -270,11 +272,18 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.readBody(bytes, at, end);
   }
 
+  private switchProblem(): string {
+    const { protocol, response } = this;
+    if (protocol === null) return 'no upgrade was requested';
+    if (!this.requestSent) return 'a switch within the request';
+    return protocol === 'websocket' ? switchProblem(response, this.webSocketKey) : upgradeProblem(response, protocol);
+  }
+
   /** Hands the socket to the tunnel. From now on, neither the pool nor the limits for requests apply to it. */
   private switchToTunnel(fromBackend: Buffer): void {
-    const { response, sink, socket, webSocketKey } = this;
+    const { response, sink, socket } = this;
     if (sink === null) return;
-    const problem = webSocketKey === null ? 'no upgrade was requested' : switchProblem(response, webSocketKey);
+    const problem = this.switchProblem();
     if (problem !== '') {
       this.fail('BACKEND_RESPONSE_INVALID', problem);
       return;

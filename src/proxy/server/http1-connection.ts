@@ -50,7 +50,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   /** Set by `attach` right after construction, because the socket needs its handler first. */
   private socket!: ByteSocket;
   private stream!: Http1Stream;
-  private readonly head = new RequestHead();
+  private readonly head: RequestHead;
   private readonly body: BodyReader;
   /** An incomplete head; during an exchange, the bytes behind its request. */
   private readonly partialHead = new PartialHead();
@@ -69,6 +69,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.traits = traits;
     this.context = context;
     this.connections = connections;
+    this.head = new RequestHead(context.settings.upgrades);
     this.body = new BodyReader(context.settings.headBytesMax);
     this.deadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
   }
@@ -305,7 +306,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
         this.refuse(head.refusalCode, head.refusal);
         break;
       }
-      const refusal = head.protocol === null ? null : checkHandshake(head);
+      const refusal = head.protocol === 'websocket' ? checkHandshake(head) : null;
       if (refusal !== null) {
         this.refuse(refusal.code, refusal.problem);
         break;

@@ -136,7 +136,7 @@ export class Http1Stream implements ServerStream {
   }
 
   openTunnel(response: ResponseView, added: FieldLines | null): TunnelEndpoint {
-    this.socket.append(switchHeadText(response, this.withVia(response, added)));
+    this.socket.append(switchHeadText(response, this.request.protocol ?? '', this.withVia(response, added)));
     return this.connection.openTunnel();
   }
 

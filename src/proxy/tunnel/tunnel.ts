@@ -28,7 +28,8 @@ const ENDED = 2;
 
 /**
  * The two connections of a WebSocket after its 101. Bytes flow both ways as they arrive. Each side is paused while the
- * other does not keep up; half-closes and resets are passed on. Of frames, only the headers are read.
+ * other does not keep up; half-closes and resets are passed on. Of frames, only the headers are read. A tunnel of another
+ * protocol has no frames, and ends without a Close.
  */
 export class Tunnel implements Timed {
   deadlineMs: number;
@@ -42,6 +43,8 @@ export class Tunnel implements Timed {
   /** The exchange of the handshake; it ends with the tunnel. */
   readonly exchange: TunnelExchange;
   private readonly onEnd: (tunnel: Tunnel, end: TunnelOutcome) => void;
+  /** @internal */
+  readonly isWebSocket: boolean;
   private state = OPEN;
   private sidesOpen = 2;
   private isHalfClosed = false;
@@ -55,10 +58,12 @@ export class Tunnel implements Timed {
     exchange: TunnelExchange,
     client: ByteStream,
     backend: ByteStream,
+    isWebSocket: boolean,
     onEnd: (tunnel: Tunnel, end: TunnelOutcome) => void,
   ) {
     this.context = context;
     this.exchange = exchange;
+    this.isWebSocket = isWebSocket;
     this.onEnd = onEnd;
     this.client = new TunnelSide(this, client, 'CLIENT_GONE');
     this.backend = new TunnelSide(this, backend, 'BACKEND_RESET');
@@ -142,6 +147,11 @@ export class Tunnel implements Timed {
     this.state = CLOSING;
     this.code ??= why;
     this.deadlineMs = nowMs + closingMs;
+    if (!this.isWebSocket) {
+      this.client.endWriting();
+      this.backend.endWriting();
+      return;
+    }
     this.client.sayClose(closeFrame(closeCode, null));
     this.backend.sayClose(closeFrame(closeCode, (this.context.random() * 0x1_0000_0000) >>> 0));
   }
@@ -186,7 +196,7 @@ class TunnelSide implements SocketHandler {
   }
 
   get isStreaming(): boolean {
-    return !this.frames.isAtBoundary;
+    return !this.tunnel.isWebSocket || !this.frames.isAtBoundary;
   }
 
   begin(bytes: Buffer): void {
@@ -203,7 +213,7 @@ class TunnelSide implements SocketHandler {
       return;
     }
     if (other.isWritingEnded) return;
-    this.frames.read(bytes, 0, length);
+    if (tunnel.isWebSocket) this.frames.read(bytes, 0, length);
     if (!other.socket.write(bytes, 0, length)) this.pause();
   }
 

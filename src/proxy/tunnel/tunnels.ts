@@ -21,10 +21,17 @@ export class Tunnels {
   }
 
   /** The exchange of a handshake continues as a tunnel until either end closes it. */
-  begin(context: ProxyContext, handshake: EndedExchange, client: TunnelEndpoint, backend: TunnelEndpoint): void {
+  begin(
+    context: ProxyContext,
+    handshake: EndedExchange,
+    client: TunnelEndpoint,
+    backend: TunnelEndpoint,
+    isWebSocket: boolean,
+  ): void {
     context.counters.tunnels++;
     context.counters.tunnelsOpen++;
-    const tunnel = new Tunnel(context, new TunnelExchange(handshake), client.stream, backend.stream, this.ended);
+    const exchange = new TunnelExchange(handshake);
+    const tunnel = new Tunnel(context, exchange, client.stream, backend.stream, isWebSocket, this.ended);
     this.open.add(tunnel);
     tunnel.start(client, backend);
     const nowMs = context.clock.monotonicMs();
