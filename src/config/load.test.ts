@@ -385,6 +385,39 @@ describe('keys of Hipache 0.3', () => {
     ]);
   });
 
+  test('without an address listen on all addresses, as in 0.3, with a warning', () => {
+    const { config, warnings } = load({ server: { port: 81, https: { port: 444, key: 'k', cert: 'c' } } });
+    const places = [...config.http.bind, ...config.https.bind].map(({ address, port }) => [address, port]);
+    assert.deepEqual(places, [
+      ['::', 81],
+      ['::', 444],
+    ]);
+    for (const key of ['http.bind', 'https.bind']) {
+      const line = `${key}: not given; "::", all addresses, is used, as in Hipache 0.3; set ${key} to those to listen on`;
+      assert.ok(warnings.includes(line), warnings.join('\n'));
+    }
+    const addresses = (content: object) =>
+      load({ driver: 'redis:', ...content }).config.http.bind.map((b) => b.address);
+    assert.deepEqual(addresses({ server: { workers: 2 }, redisHost: 'h' }), ['::']);
+    assert.deepEqual(addresses({ server: { port: 81, address: null } }), ['::']);
+    assert.deepEqual(addresses({ server: { port: 81, trustedProxies: ['::1'] } }), ['::']);
+    assert.deepEqual(addresses({ server: { port: 81, address: ['::1'] } }), ['::1']);
+  });
+
+  test('beside the sections of 0.4 listen on the loopback address, as in 0.4', () => {
+    const { config, warnings } = load({
+      server: { port: 81, https: { key: 'k', cert: 'c' } },
+      http: {},
+      driver: 'redis:',
+    });
+    assert.deepEqual(
+      [...config.http.bind, ...config.https.bind].map(({ address }) => address),
+      ['127.0.0.1', '127.0.0.1'],
+    );
+    assert.doesNotMatch(warnings.join(), /all addresses/);
+    assert.equal(load({ server: { workers: 2 }, driver: 'redis:' }).config.http.bind[0]?.address, '127.0.0.1');
+  });
+
   test('for a Redis primary give a pair of URLs, with the password escaped and not shown', () => {
     const { config, warnings } = load({ redisPassword: 'p@:/', redisMasterHost: 'm', redisMasterDatabase: 2 });
     assert.deepEqual(config.driver, ['redis://:p%40%3A%2F@127.0.0.1:6379/0', 'redis://m:6379/2']);
