@@ -114,12 +114,23 @@ describe('the file', () => {
   });
 
   test('without a driver gets the embedded store and a note', () => {
-    const { config, notes } = load({});
+    const { config, notes, warnings } = load({ limits: { queueMax: 5 } });
     assert.match(config.driver[0], /^sqlite:/);
     assert.match(notes.join(), /no driver is given.*redis:/);
+    assert.deepEqual(warnings, []);
     assert.equal(config.http.bind[0]?.port, 80);
     assert.equal(config.server.accessLog, '/var/log/hipache/access.log');
     assert.equal(config.server.httpKeepAlive, false);
+  });
+
+  test('of Hipache 0.3 or 0.4 without a driver gets a warning that says what 0.4 meant', () => {
+    for (const content of [{}, { server: { workers: 2 } }, { server: { port: 81, address: ['::1'] } }]) {
+      const { config, notes, warnings } = load(content);
+      assert.match(config.driver[0], /^sqlite:/);
+      assert.match(warnings.at(-1) ?? '', /^driver: not given; .*sqlite:.*set driver to "redis:"/);
+      assert.deepEqual(notes, []);
+    }
+    assert.doesNotMatch(load({ driver: 'redis:' }).warnings.join(), /driver/);
   });
 
   test('can be YAML, be empty, have empty sections, or start with a byte order mark', () => {
@@ -219,7 +230,7 @@ describe('wrong values', () => {
   });
 
   test('include a duplicate listener and the lack of any', () => {
-    assert.deepEqual(errorsOf({ http: { port: 81, bind: ['::1', { address: '::1', port: 81 }] } }), [
+    assert.deepEqual(errorsOf({ http: { port: 81, bind: ['::1', { address: '::1', port: 81 }] }, driver: 'redis:' }), [
       'http.bind: found ::1 port 81 twice, allowed once',
     ]);
     assert.match(errorsOf({ http: { bind: [] } }).join(), /http\.bind: found an empty array/);
@@ -299,7 +310,11 @@ describe('TLS addresses', () => {
   test('can be the only ones, and must differ from plain ones', () => {
     assert.deepEqual(load({ http: { bind: [] }, https: { bind: '::1' } }).config.http.bind, []);
     assert.deepEqual(
-      errorsOf({ http: { port: 1, bind: '::1' }, https: { port: 1, bind: '::1', key: 'k', cert: 'c' } }),
+      errorsOf({
+        http: { port: 1, bind: '::1' },
+        https: { port: 1, bind: '::1', key: 'k', cert: 'c' },
+        driver: 'redis:',
+      }),
       ['https.bind: found ::1 port 1 twice, allowed once'],
     );
   });
@@ -342,6 +357,7 @@ describe('unknown keys', () => {
       server: { tcpTimout: 1, lruCache: { sise: 1 }, banana: 1 },
       http: { bind: [{ address: '::1', prot: 5 }] },
       maxSockets: 5,
+      driver: 'redis:',
     });
     assert.deepEqual(warnings, [
       'sever: unknown key, not used; did you mean server?',
@@ -356,7 +372,7 @@ describe('unknown keys', () => {
 
   test('can have the names of JavaScript object members', () => {
     const { warnings, config } = load(
-      '{"__proto__":{"debug":true},"constructor":{},"server":{"__proto__":1,"a\\nb":1}}',
+      '{"__proto__":{"debug":true},"constructor":{},"server":{"__proto__":1,"a\\nb":1},"driver":"redis:"}',
     );
     assert.deepEqual(warnings, [
       '__proto__: unknown key, not used',
@@ -366,7 +382,7 @@ describe('unknown keys', () => {
     ]);
     assert.equal(config.server.debug, false);
     assert.equal(Object.getPrototypeOf(config.server), Object.prototype);
-    assert.deepEqual(load('__proto__: {x: 1}\ntoString: 1\n', 'yaml').warnings, [
+    assert.deepEqual(load('__proto__: {x: 1}\ntoString: 1\ndriver: "redis:"\n', 'yaml').warnings, [
       '__proto__: unknown key, not used',
       'toString: unknown key, not used',
     ]);
