@@ -187,16 +187,23 @@ describe('unreadable text', () => {
 describe('wrong values', () => {
   test('are reported together, with their key, what was found and what is allowed', () => {
     const lines = errorsOf({
-      server: { tcpTimeout: '30', workers: 0, logLevel: 'loud', trustedProxies: ['10.0.0.0/8', '10.0.0.0/33'] },
+      server: {
+        tcpTimeout: '30 s',
+        httpKeepAlive: 'true',
+        workers: 0,
+        logLevel: 'loud',
+        trustedProxies: ['10.0.0.0/8', '10.0.0.0/33'],
+      },
       http: { bind: ['::1', { address: 'a b', port: 70_000 }, 5, { port: 3 }] },
       driver: [],
       group: '',
-      limits: { headBytesMax: 1.5 },
+      limits: { headBytesMax: 1.5, queueMax: '5' },
     });
     assert.deepEqual(lines, [
       'server.logLevel: found "loud", allowed "trace", "debug", "info", "warn", "error", "fatal"',
       'server.workers: found 0, allowed a whole number from 1 to 1024, or "auto"',
-      'server.tcpTimeout: found "30" (a string), allowed a number from 0 to 86400',
+      'server.tcpTimeout: found "30 s", allowed a number from 0 to 86400',
+      'server.httpKeepAlive: found "true" (a string), allowed true or false',
       'server.trustedProxies[1]: found "10.0.0.0/33", allowed an IP address, or a network such as "10.0.0.0/8"',
       'http.bind[1].address: found "a b", allowed an IP address or a host name',
       'http.bind[1].port: found 70000, allowed a whole number from 0 to 65535',
@@ -205,6 +212,7 @@ describe('wrong values', () => {
       'driver: found an empty array, allowed a URL such as "sqlite:/var/lib/hipache/routes.sqlite", or an array of URLs',
       'group: found "", allowed the name of a group, or null',
       'limits.headBytesMax: found 1.5, allowed a whole number from 1024 to 1048576',
+      'limits.queueMax: found "5" (a string), allowed a whole number from 0 to 1000000',
     ]);
   });
 
@@ -452,8 +460,8 @@ describe('keys of Hipache 0.3', () => {
 
   test('with wrong values are reported under the new name', () => {
     assert.deepEqual(
-      errorsOf({ server: { port: '80' } })[0],
-      'http.port: found "80" (a string), allowed a whole number from 0 to 65535',
+      errorsOf({ server: { port: 'web' } })[0],
+      'http.port: found "web", allowed a whole number from 0 to 65535',
     );
   });
 });
