@@ -22,6 +22,11 @@ export function isTooOld(error: unknown): boolean {
   return error instanceof Error && /^(NOPROTO|ERR unknown (sub)?command)/i.test(error.message);
 }
 
+/** Whether the server has no such user with this password, or, before Redis 6, no users at all. */
+export function isUserRefused(error: unknown): boolean {
+  return error instanceof Error && /^(WRONGPASS|ERR wrong number of arguments for 'auth')/i.test(error.message);
+}
+
 /** Whether the error passes by itself: the server is still starting. */
 export function isStarting(error: unknown): boolean {
   return error instanceof Error && /^(LOADING|BUSY|MASTERDOWN)\b/.test(error.message);

@@ -26,7 +26,7 @@ import {
   writeCertificateEdit,
   writeMarkEdit,
 } from './edits.ts';
-import { parseRedisUrls, type RedisEndpoints } from './endpoint.ts';
+import { parseRedisUrls, type RedisEndpoint, type RedisEndpoints } from './endpoint.ts';
 import { errorSummary, isStarting } from './errors.ts';
 import { addFailuresEdit } from './failed-hash.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
@@ -120,6 +120,8 @@ class RedisStore implements Store {
   private listener: ChangeListener | null = null;
   private expiry: NodeJS.Timeout | null = null;
   private hasWarned = false;
+  /** Names of the servers that refused the user of their URL. */
+  private readonly withoutUser = new Set<string>();
   private closed = false;
 
   constructor(endpoints: RedisEndpoints, options: RedisStoreOptions) {
@@ -142,11 +144,16 @@ class RedisStore implements Store {
         lost: (error) => this.onLost(error),
         failed: (error) => this.onFailed(error),
         changed: (key) => this.onChanged(key),
+        userIgnored: () => this.onUserIgnored(endpoints.reads),
       },
     );
     this.reader = new RedisReader(this.connection, this.keys);
-    this.writer = new RedisWriter(endpoints.writes, timings, this.keys.revision, (what) =>
-      this.problemLog.report(what, {}),
+    this.writer = new RedisWriter(
+      endpoints.writes,
+      timings,
+      this.keys.revision,
+      (what) => this.problemLog.report(what, {}),
+      () => this.onUserIgnored(endpoints.writes),
     );
   }
 
@@ -252,6 +259,15 @@ class RedisStore implements Store {
     }
     const known = this.keys.parse(key);
     if (known !== null) this.listener?.changed(collectionOf[known.record], [known.pattern]);
+  }
+
+  private onUserIgnored({ name }: RedisEndpoint): void {
+    if (this.withoutUser.has(name)) return;
+    this.withoutUser.add(name);
+    this.log.warn(
+      `${name}: refuses the user of the driver URL, and accepts its password alone, which Hipache 0.4 sent: ` +
+        'leave the user out, as in redis://:password@host',
+    );
   }
 
   private onChecker(running: boolean): void {
