@@ -75,12 +75,27 @@ test('a dead mark is shown with its end, reason and instance', async () => {
 test('problems of the record are shown, and if no backend is left', async () => {
   const text = async (record: StoredRoute) =>
     explanationText(await explainHost('a.com', storeOf({ 'a.com': record }), names, nowMs));
-  assert.match(await text(host(['a', 'ftp://x', 5])), /none usable[\s\S]*problems {2}backend 0 "ftp:\/\/x"/);
+  assert.match(await text(host(['a', 'http:x', 5])), /none usable[\s\S]*problems {2}backend 0 "http:x"/);
   const all = await text(
     host(['a', 'http://x', 'http://y'], { 'http://x': mark(nowMs + 1), 'http://y': mark(nowMs + 9) }),
   );
   assert.match(all, /Every backend is marked dead/);
   assert.match(await text(host(['a', 'http://x'], { 'http://x': mark(Number.MAX_VALUE) })), /The only backend/);
+});
+
+test('an entry with another scheme or none is shown with the URL that it is read as', async () => {
+  const record = host(['a', 'tcp://10.0.0.1:9001', '10.0.0.2:9001']);
+  const text = explanationText(await explainHost('a.com', storeOf({ 'a.com': record }), names, nowMs));
+  assert.match(text, /0 {2}tcp:\/\/10\.0\.0\.1:9001 {2}weight 1 {2}up$/m);
+  assert.match(text, /1 {2}10\.0\.0\.2:9001 {8}weight 1 {2}up$/m);
+  assert.match(
+    text,
+    /backend 0 "tcp:[^"]*": the scheme "tcp" is ignored, and the backend read as http:\/\/10\.0\.0\.1:9001$/m,
+  );
+  assert.match(
+    text,
+    /backend 1 "10[^"]*": the lack of a scheme is ignored, and the backend read as http:\/\/10\.0\.0\.2:9001$/m,
+  );
 });
 
 test('failures that cannot be read are a problem, not the end', async () => {

@@ -46,6 +46,15 @@ describe('a proxy on Redis', () => {
     assert.match(await home.route('list'), /^\*\.example +\*\.example +http/);
   });
 
+  it('serves backends with another scheme or none, as Hipache 0.4 and PlanB do', async () => {
+    const place = (backend: HttpBackend) => backend.url.replace('http://', '');
+    await redis('rpush', 'frontend:a.example', 'app', `tcp://${place(one)}`);
+    await redis('rpush', 'frontend:b.example', 'app', place(two));
+    const { port } = await home.serve();
+    assert.equal((await ask(port, 'a.example')).body, 'one');
+    assert.equal((await ask(port, 'b.example')).body, 'two');
+  });
+
   it('shares a dead mark through Redis, and shows it', async () => {
     await redis('rpush', 'frontend:a.example', 'app', 'http://127.0.0.1:1', one.url);
     const { port } = await home.serve();
