@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NameResolver } from '../dns/name-resolver.ts';
-import { type ExplainedStore, explainHost, parseHost } from '../operations/explain.ts';
+import { type ExplainedStore, explainedPort, explainHost, parseHost } from '../operations/explain.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { StoredRoute } from '../stores/contract.ts';
 import type { FailuresByUrl } from '../stores/failures.ts';
@@ -46,6 +46,23 @@ test('the patterns tried are those of the lookup, in order, up to the match', as
     { pattern: '*.example.com', matched: true },
   ]);
   assert.equal(explanation.id, 'shop');
+});
+
+test('a record for the port is tried first, or named if it is not used', async () => {
+  const routes = storeOf({ 'a.com:8080': host(['port', 'http://x']) });
+  const explain = (isTried: boolean) =>
+    explainHost('a.com', routes, names, nowMs, explainedPort('A.com:8080', isTried));
+  assert.deepEqual((await explain(true)).tried, [{ pattern: 'a.com:8080', matched: true }]);
+  const unused = await explain(false);
+  assert.deepEqual(
+    unused.tried.map(({ pattern }) => pattern),
+    ['a.com', '*.com', '*'],
+  );
+  assert.match(
+    explanationText(unused),
+    /^problems {2}the route a\.com:8080 exists too; it is only used with compat\.hostPort\nNo route matches/m,
+  );
+  assert.equal(explainedPort('a.com', true), null);
 });
 
 test('a dead mark is shown with its end, reason and instance', async () => {

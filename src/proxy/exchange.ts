@@ -8,7 +8,7 @@ import { isIdempotent } from '../http/methods.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
-import { normaliseHost } from '../routing/host.ts';
+import { nameWithPort, normaliseHost } from '../routing/host.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
 import { clientAddress, identityEdits } from './client-identity.ts';
@@ -320,8 +320,8 @@ export class Exchange implements RequestSink, EndedExchange {
       return;
     }
     this.host = host;
-    const { routes } = this.context;
-    const name = authority === null ? anyHost : host;
+    const { routes, settings } = this.context;
+    const name = authority === null ? anyHost : settings.routesByPort ? nameWithPort(host, authority) : host;
     const frontend = routes.cached(name);
     if (frontend !== undefined) this.route(frontend);
     else this.wait(routes.load(name), (found) => this.route(found));

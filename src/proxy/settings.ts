@@ -36,6 +36,8 @@ export interface ProxySettings extends HeadLimits {
   /** Time without any byte through a tunnel; 0: no limit. */
   readonly tunnelIdleMs: number;
   readonly writeBufferBytesMax: number;
+  /** Whether the route of a host and port takes precedence over that of the host. */
+  readonly routesByPort: boolean;
   /** The fields about the client that backends get. */
   readonly identity: IdentityFields;
   /** Peers whose fields about the client's identity are believed. */

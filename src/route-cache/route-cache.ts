@@ -6,7 +6,7 @@ import { type SetTimer, setRealTimer } from '../base/timer.ts';
 import type { Backend, DownMark } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import { mayMarkDown } from '../routing/health.ts';
-import { wildcardPatterns } from '../routing/host.ts';
+import { patternsAfter } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { ChangeListener, CollectionName, StoredRoute } from '../stores/contract.ts';
 import { CacheEntry, CacheTable, entrySize } from './cache-table.ts';
@@ -157,7 +157,10 @@ export class RouteCache implements ChangeListener {
     this.damper.close();
   }
 
-  /** The frontend of a normalised host; null if none matches; undefined if `load` has to ask the store. */
+  /**
+   * The frontend of a normalised host, or of a host and port; null if none matches; undefined if `load` has to ask the
+   * store.
+   */
   cached(host: string): Frontend | null | undefined {
     const entry = this.table.get(host);
     if (entry === undefined || !this.isUsable(entry)) return undefined;
@@ -178,7 +181,7 @@ export class RouteCache implements ChangeListener {
     this.counters.misses++;
     // The host is a slice of the text of a request head, which must not stay in memory as long as the host does.
     const own = Buffer.from(host, 'latin1').toString('latin1');
-    const patterns = [own, ...wildcardPatterns(own)];
+    const patterns = [own, ...patternsAfter(own)];
     const results = new Map<string, Frontend | null>();
     const startMs = this.clock.monotonicMs();
     let mayRecall = true;
@@ -256,7 +259,7 @@ export class RouteCache implements ChangeListener {
   }
 
   private cachedWildcard(exact: CacheEntry): Frontend | null | undefined {
-    exact.wildcards ??= wildcardPatterns(exact.pattern);
+    exact.wildcards ??= patternsAfter(exact.pattern);
     for (const pattern of exact.wildcards) {
       const entry = this.table.get(pattern);
       if (entry === undefined || !this.isUsable(entry)) return undefined;

@@ -1,6 +1,6 @@
 import { HipacheError } from '../base/errors.ts';
 import { shownUrl } from '../base/shown-url.ts';
-import { normaliseHost } from './host.ts';
+import { normaliseHost, portOf } from './host.ts';
 
 /** Highest weight of a backend. The lowest is 1, the default. */
 export const weightMax = 1000;
@@ -153,12 +153,6 @@ function hostProblem(hostPort: string): string {
   if (hostPort.split(':').length > 2 && !hostPort.startsWith('['))
     return 'an IPv6 address needs brackets: http://[::1]:80';
   return `${quote(hostPort)} is not a host`;
-}
-
-function portOf(hostPort: string): number | null {
-  const colon = hostPort.lastIndexOf(':');
-  if (colon === -1 || colon < hostPort.lastIndexOf(']') || colon === hostPort.length - 1) return null;
-  return Number(hostPort.slice(colon + 1));
 }
 
 /** Words the problems that the store's reader forgives as a refusal. */

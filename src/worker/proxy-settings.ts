@@ -6,7 +6,7 @@ import { defaultRetryBudget } from '../routing/retry-budget.ts';
 import { TwoRandomChoices } from '../routing/selector.ts';
 
 /** The settings of a worker's data plane. @param descriptorsMax for connections of clients and backends together. */
-export function proxySettings({ server, limits }: Config, descriptorsMax: number): ProxySettings {
+export function proxySettings({ server, limits, compat }: Config, descriptorsMax: number): ProxySettings {
   return {
     headBytesMax: limits.headBytesMax,
     headFieldsMax: limits.headFieldsMax,
@@ -33,6 +33,7 @@ export function proxySettings({ server, limits }: Config, descriptorsMax: number
     descriptorsMax,
     tunnelIdleMs: limits.tunnelIdleSeconds * 1000,
     writeBufferBytesMax: limits.writeBufferBytesMax,
+    routesByPort: compat.hostPort,
     identity: { mapped: server.mappedAddresses, protocol: server.xForwardedProtocol, forwarded: server.forwarded },
     trustedProxies: trustedProxies(server.trustedProxies),
   };

@@ -54,6 +54,7 @@ export const testSettings: TestSettings = {
   retryTimeouts: false,
   marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
   identity: { mapped: false, protocol: false, forwarded: false },
+  routesByPort: false,
   trustedProxies: new BlockList(),
 };
 
