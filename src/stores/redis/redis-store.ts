@@ -16,20 +16,12 @@ import type {
 import { CheckerWatch } from './checker-watch.ts';
 import { defaultRedisTimings, RedisConnection, type RedisTimings } from './connection.ts';
 import { DeadSets } from './dead-sets.ts';
-import {
-  addEdit,
-  type RedisEdit,
-  removeCertificateEdit,
-  removeEdit,
-  removeMarkEdit,
-  setEdit,
-  writeCertificateEdit,
-  writeMarkEdit,
-} from './edits.ts';
+import { addEdit, type RedisEdit, removeCertificateEdit, removeEdit, setEdit, writeCertificateEdit } from './edits.ts';
 import { parseRedisUrls, type RedisEndpoint, type RedisEndpoints } from './endpoint.ts';
 import { errorSummary, isStarting } from './errors.ts';
 import { addFailuresEdit } from './failed-hash.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
+import { type DeadSetKnowledge, removeMarkEdit, writeMarkEdit } from './mark-edits.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
 import { whyUnchanged } from './tracking-table.ts';
 import { RedisWriter } from './writer.ts';
@@ -83,7 +75,7 @@ class RedisStore implements Store {
   };
   readonly marks: MarkCollection = {
     write: (pattern, url, mark) => this.writeMark(pattern, url, mark),
-    remove: (pattern, url) => this.write(removeMarkEdit(this.keys, pattern, url, this.deadSet === true)),
+    remove: (pattern, url) => this.write(removeMarkEdit(this.keys, pattern, url, this.deadSetKnowledge(pattern))),
   };
   readonly certificates: CertificateCollection = {
     read: (patterns) => this.reader.readCertificates(patterns),
@@ -201,7 +193,7 @@ class RedisStore implements Store {
         checker,
         deadSets: this.deadSet === true,
         nowMs: Date.now(),
-        onIndex: (index) => this.deadSets.bind(pattern, index, url),
+        onIndexes: (indexes) => this.deadSets.bind(pattern, indexes, url),
       }),
     );
     return !checker;
@@ -211,6 +203,10 @@ class RedisStore implements Store {
     const { result, revision } = await this.writer.run(edit);
     if (this.replicated && revision !== null) await this.reader.reached(revision, this.replicaTimeoutMs);
     return result;
+  }
+
+  private deadSetKnowledge(pattern: string): DeadSetKnowledge | null {
+    return this.deadSet === true ? { bound: this.deadSets.boundIn(pattern), nowMs: Date.now() } : null;
   }
 
   /** How to read dead sets at present; null: not at all. */
