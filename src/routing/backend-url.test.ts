@@ -69,6 +69,7 @@ test('unusable URLs are refused by both readers, with a reason', () => {
     ['web', /http:\/\/host:port/],
     ['user:80@web:80', /http:\/\/host:port/],
     ['web:80/path', /http:\/\/host:port/],
+    ['http:80', /http:\/\/host:port/],
     ['web:http', /http:\/\/host:port/],
     ['web:0', /port "0"/],
     ['a b:80', /http:\/\/host:port/],

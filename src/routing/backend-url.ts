@@ -32,8 +32,11 @@ export type BackendUrlReading =
 
 /** The parts of an entry: scheme, authority, path with query, and settings. A URL of any scheme. */
 const urlForm = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)(#.*)?$/is;
-/** The same of an entry as PlanB serves it, `host:port`. The port is required: a lone word can be anything. */
-const hostPortForm = /^()([^\s/?#@]+:[0-9]{1,5})()(#.*)?$/s;
+/**
+ * The same of an entry as PlanB serves it, `host:port`. The port is required, since a lone word can be anything, and
+ * `http:80` lacks its host.
+ */
+const hostPortForm = /^(?!https?:)()([^\s/?#@]+:[0-9]{1,5})()(#.*)?$/is;
 
 /**
  * Reads an element of a record in the store, whatever it is. Never throws: a value that is unusable gives a `problem`.
