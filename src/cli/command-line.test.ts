@@ -296,7 +296,7 @@ describe('serving', () => {
     const { code, out, err } = await run(['-d', '-c', 'dry.json'], { serve: () => assert.fail('it served') });
     assert.equal(code, 0);
     assert.equal(JSON.parse(out).server.maxSockets, 100);
-    assert.match(err, /^hipache: note: no driver is given/m);
+    assert.match(err, /^hipache: warning: driver: not given/m);
     assert.match(err, /^hipache: warning: sever: unknown key/m);
     assert.doesNotMatch(out + err, /secret/);
   });

@@ -12,7 +12,7 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { nearestWord } from '../config/nearest.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
 import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
-import { explainHere, parseHost } from '../operations/explain.ts';
+import { explainedPort, explainHere, parseHost } from '../operations/explain.ts';
 import type { Operation } from '../operations/operation.ts';
 import { addBackends, listRoutes, removeBackends, setRoute, showRoute } from '../operations/routes.ts';
 import { driverForms, type OpenStore, type StoreLocator, withStore } from '../operations/store-access.ts';
@@ -184,8 +184,8 @@ class Run {
       .argument('<host>', 'a host as in a request')
       .option('--json', 'write one JSON object')
       .action((name: string) => {
-        const host = parseHost(name);
-        return this.withStore((store) => this.explain(store, host));
+        parseHost(name);
+        return this.withStore((store) => this.explain(store, name));
       });
     program
       .command('upgrade')
@@ -301,10 +301,12 @@ class Run {
     await this.print({ text, json: result });
   }
 
-  private async explain(store: OpenedStore, host: string): Promise<void> {
+  private async explain(store: OpenedStore, name: string): Promise<void> {
     const { config, driver } = this.options;
-    const dns = driver !== undefined && config === undefined ? null : this.load().config.dns;
-    const explanation = await explainHere(host, store, dns, (this.host.now ?? Date.now)());
+    const loaded = driver !== undefined && config === undefined ? null : this.load().config;
+    const port = explainedPort(name, loaded?.compat.hostPort ?? false);
+    const now = (this.host.now ?? Date.now)();
+    const explanation = await explainHere(parseHost(name), store, loaded?.dns ?? null, now, port);
     await this.print({ text: explanationText(explanation), json: explanation });
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
   }

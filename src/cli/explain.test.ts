@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NameResolver } from '../dns/name-resolver.ts';
-import { type ExplainedStore, explainHost, parseHost } from '../operations/explain.ts';
+import { type ExplainedStore, explainedPort, explainHost, parseHost } from '../operations/explain.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { StoredRoute } from '../stores/contract.ts';
 import type { FailuresByUrl } from '../stores/failures.ts';
@@ -48,6 +48,23 @@ test('the patterns tried are those of the lookup, in order, up to the match', as
   assert.equal(explanation.id, 'shop');
 });
 
+test('a record for the port is tried first, or named if it is not used', async () => {
+  const routes = storeOf({ 'a.com:8080': host(['port', 'http://x']) });
+  const explain = (isTried: boolean) =>
+    explainHost('a.com', routes, names, nowMs, explainedPort('A.com:8080', isTried));
+  assert.deepEqual((await explain(true)).tried, [{ pattern: 'a.com:8080', matched: true }]);
+  const unused = await explain(false);
+  assert.deepEqual(
+    unused.tried.map(({ pattern }) => pattern),
+    ['a.com', '*.com', '*'],
+  );
+  assert.match(
+    explanationText(unused),
+    /^problems {2}the route a\.com:8080 exists too; it is only used with compat\.hostPort\nNo route matches/m,
+  );
+  assert.equal(explainedPort('a.com', true), null);
+});
+
 test('a dead mark is shown with its end, reason and instance', async () => {
   const routes = storeOf({
     'a.com': host(['a', 'http://x:1', 'http://y:22#weight=3', 'http://z'], {
@@ -75,12 +92,27 @@ test('a dead mark is shown with its end, reason and instance', async () => {
 test('problems of the record are shown, and if no backend is left', async () => {
   const text = async (record: StoredRoute) =>
     explanationText(await explainHost('a.com', storeOf({ 'a.com': record }), names, nowMs));
-  assert.match(await text(host(['a', 'ftp://x', 5])), /none usable[\s\S]*problems {2}backend 0 "ftp:\/\/x"/);
+  assert.match(await text(host(['a', 'http:x', 5])), /none usable[\s\S]*problems {2}backend 0 "http:x"/);
   const all = await text(
     host(['a', 'http://x', 'http://y'], { 'http://x': mark(nowMs + 1), 'http://y': mark(nowMs + 9) }),
   );
   assert.match(all, /Every backend is marked dead/);
   assert.match(await text(host(['a', 'http://x'], { 'http://x': mark(Number.MAX_VALUE) })), /The only backend/);
+});
+
+test('an entry with another scheme or none is shown with the URL that it is read as', async () => {
+  const record = host(['a', 'tcp://10.0.0.1:9001', '10.0.0.2:9001']);
+  const text = explanationText(await explainHost('a.com', storeOf({ 'a.com': record }), names, nowMs));
+  assert.match(text, /0 {2}tcp:\/\/10\.0\.0\.1:9001 {2}weight 1 {2}up$/m);
+  assert.match(text, /1 {2}10\.0\.0\.2:9001 {8}weight 1 {2}up$/m);
+  assert.match(
+    text,
+    /backend 0 "tcp:[^"]*": the scheme "tcp" is ignored, and the backend read as http:\/\/10\.0\.0\.1:9001$/m,
+  );
+  assert.match(
+    text,
+    /backend 1 "10[^"]*": the lack of a scheme is ignored, and the backend read as http:\/\/10\.0\.0\.2:9001$/m,
+  );
 });
 
 test('failures that cannot be read are a problem, not the end', async () => {

@@ -9,14 +9,20 @@ export function explanationText(explanation: Explanation): string {
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
-  if (matched === null) return `${alignColumns(rows)}No route matches: the proxy responds with 400.\n`;
+  if (matched === null) {
+    return `${alignColumns([...rows, ...problemRows(problems)])}No route matches: the proxy responds with 400.\n`;
+  }
   rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
   const lines = backendLines(backends);
   if (lines.length === 0) lines.push('none usable: the proxy responds with 502');
   for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
-  for (const [index, problem] of problems.entries()) rows.push([index === 0 ? 'problems' : '', printable(problem)]);
+  rows.push(...problemRows(problems));
   const allDead = backends.length > 0 && backends.every((backend) => backend.dead !== null);
   return alignColumns(rows) + (allDead ? `${whenAllDead(backends)}\n` : '');
+}
+
+function problemRows(problems: readonly string[]): string[][] {
+  return problems.map((problem, index) => [index === 0 ? 'problems' : '', printable(problem)]);
 }
 
 function backendLines(backends: readonly ExplainedBackend[]): string[] {

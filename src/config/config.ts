@@ -233,7 +233,13 @@ function drivers(file: FileConfig, environment: Environment, diagnostics: Diagno
   const [first, ...more] = file.driver ?? [];
   if (first !== undefined) return [first, ...more];
   const driver = `sqlite:${defaultStorePath(environment.env, environment.isRoot)}`;
-  if (environment.hasFile) {
+  if (environment.isLegacy) {
+    // An operator who moves from Hipache 0.4 would serve from an empty store, without a single route.
+    diagnostics.warnings.push(
+      `driver: not given; the embedded store, "${driver}", is used, where Hipache 0.4 used Redis; ` +
+        'set driver to "redis:" for the routes in Redis, or to the URL of the embedded store',
+    );
+  } else if (environment.hasFile) {
     diagnostics.notes.push(`no driver is given; using the embedded store, ${driver} (Hipache 0.4 meant redis:)`);
   }
   return [driver];

@@ -1,15 +1,21 @@
 import { isPlain, type Plain } from './shape.ts';
 
+/** Every address of the machine, of IPv6 and of IPv4: where 0.3 listened without `server.address`. */
+const allAddresses = '::';
+
 /**
  * Moves the keys of Hipache 0.3 to their new names, with a warning for each. If the new key is present as well, it
- * takes precedence.
+ * takes precedence. A file of 0.3 without `server.address` listens on all addresses, as it did there.
  */
 export function translateLegacyKeys(file: Plain, warnings: string[]): Plain {
   const translated: Plain = { ...file };
   const server = isPlain(file['server']) ? { ...file['server'] } : null;
   if (server !== null) {
     translated['server'] = server;
-    moveListeners(translated, server, warnings);
+    const isOpen = isOfVersion3(file, server) && isMissing(server['address']);
+    if (isOpen) delete server['address'];
+    moveListeners(translated, server, isOpen ? allAddresses : '127.0.0.1', warnings);
+    if (isOpen) openHttp(translated, warnings);
   }
   // In 0.3, the Redis keys were at the top level of the file; some files have them under "server".
   for (const holder of server === null ? [translated] : [translated, server]) {
@@ -18,12 +24,37 @@ export function translateLegacyKeys(file: Plain, warnings: string[]): Plain {
   return translated;
 }
 
-function moveListeners(file: Plain, server: Plain, warnings: string[]): void {
+/**
+ * Whether the file has keys that only 0.3 had, and no section of later versions in their place: 0.4 reads the keys of
+ * 0.3 too, but listens on the loopback address if it finds none.
+ */
+function isOfVersion3(file: Plain, server: Plain): boolean {
+  if (isPlain(file['http']) || isPlain(file['https'])) return false;
+  const listeners = ['port', 'address', 'https'].some((name) => Object.hasOwn(server, name));
+  return listeners || redisKeys.some((name) => Object.hasOwn(file, name) || Object.hasOwn(server, name));
+}
+
+function isMissing(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
+function openHttp(file: Plain, warnings: string[]): void {
+  file['http'] = { ...(isPlain(file['http']) ? file['http'] : {}), bind: allAddresses };
+  warnings.push(openWarning('http.bind'));
+}
+
+function openWarning(key: string): string {
+  return `${key}: not given; "${allAddresses}", all addresses, is used, as in Hipache 0.3; set ${key} to those to listen on`;
+}
+
+function moveListeners(file: Plain, server: Plain, addressDefault: string, warnings: string[]): void {
   if (Object.hasOwn(server, 'https')) {
     const old = server['https'];
-    // 0.3 listened for https whenever this key was present, by default on the addresses of http.
-    const bind = server['address'] ?? '127.0.0.1';
+    // 0.3 listened for https whenever this key was present, on the addresses of http.
+    const bind = server['address'] ?? addressDefault;
     move(file, 'https', isPlain(old) ? { bind, ...old } : old, 'server.https', warnings);
+    if (addressDefault === allAddresses && isPlain(old) && !Object.hasOwn(old, 'bind'))
+      warnings.push(openWarning('https.bind'));
     delete server['https'];
   }
   const http: Plain = isPlain(file['http']) ? { ...file['http'] } : {};

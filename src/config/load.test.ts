@@ -114,12 +114,23 @@ describe('the file', () => {
   });
 
   test('without a driver gets the embedded store and a note', () => {
-    const { config, notes } = load({});
+    const { config, notes, warnings } = load({ limits: { queueMax: 5 } });
     assert.match(config.driver[0], /^sqlite:/);
     assert.match(notes.join(), /no driver is given.*redis:/);
+    assert.deepEqual(warnings, []);
     assert.equal(config.http.bind[0]?.port, 80);
     assert.equal(config.server.accessLog, '/var/log/hipache/access.log');
     assert.equal(config.server.httpKeepAlive, false);
+  });
+
+  test('of Hipache 0.3 or 0.4 without a driver gets a warning that says what 0.4 meant', () => {
+    for (const content of [{}, { server: { workers: 2 } }, { server: { port: 81, address: ['::1'] } }]) {
+      const { config, notes, warnings } = load(content);
+      assert.match(config.driver[0], /^sqlite:/);
+      assert.match(warnings.at(-1) ?? '', /^driver: not given; .*sqlite:.*set driver to "redis:"/);
+      assert.deepEqual(notes, []);
+    }
+    assert.doesNotMatch(load({ driver: 'redis:' }).warnings.join(), /driver/);
   });
 
   test('can be YAML, be empty, have empty sections, or start with a byte order mark', () => {
@@ -176,16 +187,23 @@ describe('unreadable text', () => {
 describe('wrong values', () => {
   test('are reported together, with their key, what was found and what is allowed', () => {
     const lines = errorsOf({
-      server: { tcpTimeout: '30', workers: 0, logLevel: 'loud', trustedProxies: ['10.0.0.0/8', '10.0.0.0/33'] },
+      server: {
+        tcpTimeout: '30 s',
+        httpKeepAlive: 'true',
+        workers: 0,
+        logLevel: 'loud',
+        trustedProxies: ['10.0.0.0/8', '10.0.0.0/33'],
+      },
       http: { bind: ['::1', { address: 'a b', port: 70_000 }, 5, { port: 3 }] },
       driver: [],
       group: '',
-      limits: { headBytesMax: 1.5 },
+      limits: { headBytesMax: 1.5, queueMax: '5' },
     });
     assert.deepEqual(lines, [
       'server.logLevel: found "loud", allowed "trace", "debug", "info", "warn", "error", "fatal"',
       'server.workers: found 0, allowed a whole number from 1 to 1024, or "auto"',
-      'server.tcpTimeout: found "30" (a string), allowed a number from 0 to 86400',
+      'server.tcpTimeout: found "30 s", allowed a number from 0 to 86400',
+      'server.httpKeepAlive: found "true" (a string), allowed true or false',
       'server.trustedProxies[1]: found "10.0.0.0/33", allowed an IP address, or a network such as "10.0.0.0/8"',
       'http.bind[1].address: found "a b", allowed an IP address or a host name',
       'http.bind[1].port: found 70000, allowed a whole number from 0 to 65535',
@@ -194,6 +212,7 @@ describe('wrong values', () => {
       'driver: found an empty array, allowed a URL such as "sqlite:/var/lib/hipache/routes.sqlite", or an array of URLs',
       'group: found "", allowed the name of a group, or null',
       'limits.headBytesMax: found 1.5, allowed a whole number from 1024 to 1048576',
+      'limits.queueMax: found "5" (a string), allowed a whole number from 0 to 1000000',
     ]);
   });
 
@@ -219,7 +238,7 @@ describe('wrong values', () => {
   });
 
   test('include a duplicate listener and the lack of any', () => {
-    assert.deepEqual(errorsOf({ http: { port: 81, bind: ['::1', { address: '::1', port: 81 }] } }), [
+    assert.deepEqual(errorsOf({ http: { port: 81, bind: ['::1', { address: '::1', port: 81 }] }, driver: 'redis:' }), [
       'http.bind: found ::1 port 81 twice, allowed once',
     ]);
     assert.match(errorsOf({ http: { bind: [] } }).join(), /http\.bind: found an empty array/);
@@ -299,7 +318,11 @@ describe('TLS addresses', () => {
   test('can be the only ones, and must differ from plain ones', () => {
     assert.deepEqual(load({ http: { bind: [] }, https: { bind: '::1' } }).config.http.bind, []);
     assert.deepEqual(
-      errorsOf({ http: { port: 1, bind: '::1' }, https: { port: 1, bind: '::1', key: 'k', cert: 'c' } }),
+      errorsOf({
+        http: { port: 1, bind: '::1' },
+        https: { port: 1, bind: '::1', key: 'k', cert: 'c' },
+        driver: 'redis:',
+      }),
       ['https.bind: found ::1 port 1 twice, allowed once'],
     );
   });
@@ -342,6 +365,7 @@ describe('unknown keys', () => {
       server: { tcpTimout: 1, lruCache: { sise: 1 }, banana: 1 },
       http: { bind: [{ address: '::1', prot: 5 }] },
       maxSockets: 5,
+      driver: 'redis:',
     });
     assert.deepEqual(warnings, [
       'sever: unknown key, not used; did you mean server?',
@@ -356,7 +380,7 @@ describe('unknown keys', () => {
 
   test('can have the names of JavaScript object members', () => {
     const { warnings, config } = load(
-      '{"__proto__":{"debug":true},"constructor":{},"server":{"__proto__":1,"a\\nb":1}}',
+      '{"__proto__":{"debug":true},"constructor":{},"server":{"__proto__":1,"a\\nb":1},"driver":"redis:"}',
     );
     assert.deepEqual(warnings, [
       '__proto__: unknown key, not used',
@@ -366,7 +390,7 @@ describe('unknown keys', () => {
     ]);
     assert.equal(config.server.debug, false);
     assert.equal(Object.getPrototypeOf(config.server), Object.prototype);
-    assert.deepEqual(load('__proto__: {x: 1}\ntoString: 1\n', 'yaml').warnings, [
+    assert.deepEqual(load('__proto__: {x: 1}\ntoString: 1\ndriver: "redis:"\n', 'yaml').warnings, [
       '__proto__: unknown key, not used',
       'toString: unknown key, not used',
     ]);
@@ -383,6 +407,39 @@ describe('keys of Hipache 0.3', () => {
       'server.address: a key of Hipache 0.3; its name is http.bind now',
       'redisHost, redisPort: keys of Hipache 0.3; the name is driver now, as a URL: redis://:password@host:port/database',
     ]);
+  });
+
+  test('without an address listen on all addresses, as in 0.3, with a warning', () => {
+    const { config, warnings } = load({ server: { port: 81, https: { port: 444, key: 'k', cert: 'c' } } });
+    const places = [...config.http.bind, ...config.https.bind].map(({ address, port }) => [address, port]);
+    assert.deepEqual(places, [
+      ['::', 81],
+      ['::', 444],
+    ]);
+    for (const key of ['http.bind', 'https.bind']) {
+      const line = `${key}: not given; "::", all addresses, is used, as in Hipache 0.3; set ${key} to those to listen on`;
+      assert.ok(warnings.includes(line), warnings.join('\n'));
+    }
+    const addresses = (content: object) =>
+      load({ driver: 'redis:', ...content }).config.http.bind.map((b) => b.address);
+    assert.deepEqual(addresses({ server: { workers: 2 }, redisHost: 'h' }), ['::']);
+    assert.deepEqual(addresses({ server: { port: 81, address: null } }), ['::']);
+    assert.deepEqual(addresses({ server: { port: 81, trustedProxies: ['::1'] } }), ['::']);
+    assert.deepEqual(addresses({ server: { port: 81, address: ['::1'] } }), ['::1']);
+  });
+
+  test('beside the sections of 0.4 listen on the loopback address, as in 0.4', () => {
+    const { config, warnings } = load({
+      server: { port: 81, https: { key: 'k', cert: 'c' } },
+      http: {},
+      driver: 'redis:',
+    });
+    assert.deepEqual(
+      [...config.http.bind, ...config.https.bind].map(({ address }) => address),
+      ['127.0.0.1', '127.0.0.1'],
+    );
+    assert.doesNotMatch(warnings.join(), /all addresses/);
+    assert.equal(load({ server: { workers: 2 }, driver: 'redis:' }).config.http.bind[0]?.address, '127.0.0.1');
   });
 
   test('for a Redis primary give a pair of URLs, with the password escaped and not shown', () => {
@@ -403,8 +460,8 @@ describe('keys of Hipache 0.3', () => {
 
   test('with wrong values are reported under the new name', () => {
     assert.deepEqual(
-      errorsOf({ server: { port: '80' } })[0],
-      'http.port: found "80" (a string), allowed a whole number from 0 to 65535',
+      errorsOf({ server: { port: 'web' } })[0],
+      'http.port: found "web", allowed a whole number from 0 to 65535',
     );
   });
 });
@@ -424,33 +481,4 @@ test('limits.cacheEntriesMax takes precedence over lruCache.size', () => {
   assert.equal(config.limits.cacheEntriesMax, 10);
   assert.deepEqual(notes, ['server.lruCache.size: not used, limits.cacheEntriesMax is given as well']);
   assert.equal(load({ server: { lruCache: false } }).config.limits.cacheEntriesMax, 200_000);
-});
-
-test('a file that has only keys of Hipache 0.3 and 0.4 keeps their form of addresses', () => {
-  const mapped = (content: unknown) => load(content).config.server.mappedAddresses;
-  assert.equal(mapped({ server: { workers: 2, tcpTimeout: 5 }, http: { port: 81 }, driver: 'redis:' }), true);
-  assert.equal(mapped({ server: { port: 81 }, redisHost: 'h' }), true);
-  assert.equal(mapped({ server: { workers: 2, drainSeconds: 5 }, driver: 'redis:' }), false);
-  assert.equal(mapped({ server: { mappedAddresses: true }, limits: { queueMax: 5 } }), true);
-  assert.equal(mapped({ server: { mappedAddresses: false } }), false);
-  assert.equal(loadConfig({ env, cwd: folder, isRoot: false }).config.server.mappedAddresses, false);
-});
-
-test('a silent response may last as long as tcpTimeout at least', () => {
-  const idle = (content: unknown) => load(content).config.limits.responseIdleSeconds;
-  assert.equal(idle({}), 300);
-  assert.equal(idle({ server: { tcpTimeout: 3600 } }), 3600);
-  assert.equal(idle({ server: { tcpTimeout: 0 } }), 0);
-  assert.equal(idle({ server: { tcpTimeout: 3600 }, limits: { responseIdleSeconds: 5 } }), 5);
-});
-
-test('protocols to switch to are names, and none that would let requests pass unseen', () => {
-  assert.deepEqual(load({ server: { upgrades: ['tcp', 'SPDY/3.1'] } }).config.server.upgrades, ['tcp', 'SPDY/3.1']);
-  for (const name of ['h2c', 'WebSocket', 'HTTP/2.0', 'tls/1.3', 'a b', '', 'a/b/c']) {
-    assert.throws(
-      () => load({ server: { upgrades: [name] } }),
-      /server\.upgrades\[0\]: found .*allowed a name such as/,
-      name,
-    );
-  }
 });

@@ -2,6 +2,7 @@ import { HipacheError } from '../base/errors.ts';
 import { type Config, type Diagnostics, resolveConfig } from './config.ts';
 import { findConfigFile, readConfigFile } from './file.ts';
 import { translateLegacyKeys } from './legacy.ts';
+import { correctLooseValues } from './loose-values.ts';
 import { describeFound, describeIssues } from './problems.ts';
 import { configurationKeys, fileSchema } from './schema.ts';
 import { isPlain, keepKnownKeys, type Plain } from './shape.ts';
@@ -52,6 +53,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
     keyPaths,
     diagnostics.warnings,
   );
+  correctLooseValues(known, diagnostics.warnings);
   if (options.driver !== undefined) known['driver'] = options.driver;
   const checked = fileSchema.safeParse(known);
   if (!checked.success) diagnostics.problems.push(...describeIssues(checked.error.issues, known, notesByPath));

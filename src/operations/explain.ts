@@ -6,7 +6,7 @@ import type { NameResolver } from '../dns/name-resolver.ts';
 import { resolveOnce } from '../dns/resolve-once.ts';
 import { type DnsSettings, defaultDnsSettings, systemResolver } from '../dns/system-resolver.ts';
 import type { Backend } from '../routing/backend.ts';
-import { normaliseHost, wildcardPatterns } from '../routing/host.ts';
+import { nameWithPort, normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { FailureCollection, RouteReader, StoredRoute } from '../stores/contract.ts';
 import type { BackendFailures, FailuresByUrl } from '../stores/failures.ts';
@@ -76,12 +76,27 @@ export function parseHost(host: string): string {
   return name;
 }
 
+/** The name of a host with a port, whose own record may come first. */
+export interface ExplainedPort {
+  readonly name: string;
+  /** Whether the proxy looks it up (`compat.hostPort`). */
+  readonly isTried: boolean;
+}
+
+/** @param value a host that `parseHost` accepts. @returns null if it has no port. */
+export function explainedPort(value: string, isTried: boolean): ExplainedPort | null {
+  const host = parseHost(value);
+  const name = nameWithPort(host, value);
+  return name === host ? null : { name, isTried };
+}
+
 /** Like `explainHost`, with the resolver of this machine. @param dns null for the default settings. */
 export async function explainHere(
   host: string,
   store: ExplainedStore,
   dns: DnsSettings | null,
   nowMs: number,
+  port: ExplainedPort | null = null,
 ): Promise<Explanation> {
   const resolver = systemResolver({
     settings: dns ?? defaultDnsSettings,
@@ -91,7 +106,7 @@ export async function explainHere(
     },
   });
   try {
-    return await explainHost(host, store, resolver, nowMs);
+    return await explainHost(host, store, resolver, nowMs, port);
   } finally {
     resolver.close();
   }
@@ -100,6 +115,7 @@ export async function explainHere(
 /**
  * Looks up a name as the proxy does.
  * @param host as `parseHost` gives it.
+ * @param port null if the request names none.
  * @throws what the store throws.
  */
 export async function explainHost(
@@ -107,9 +123,11 @@ export async function explainHost(
   store: ExplainedStore,
   resolver: Pick<NameResolver, 'watch'>,
   nowMs: number,
+  port: ExplainedPort | null = null,
 ): Promise<Explanation> {
-  const patterns = [host, ...wildcardPatterns(host)];
+  const patterns = [...(port?.isTried ? [port.name] : []), host, ...wildcardPatterns(host)];
   const records = await store.routes.read(patterns);
+  const problems = port === null || port.isTried ? [] : await unusedRecord(port.name, store.routes);
   const at = records.findIndex(isServed);
   const record = records[at];
   const pattern = patterns[at];
@@ -118,11 +136,11 @@ export async function explainHost(
     matched: each === pattern,
   }));
   if (record === undefined || record === null || pattern === undefined) {
-    return { host, tried, matched: null, id: null, backends: [], problems: [] };
+    return { host, tried, matched: null, id: null, backends: [], problems };
   }
   const frontend = buildFrontend(pattern, record);
   let failures: FailuresByUrl = new Map();
-  const problems = frontend.problems.map((problem) => problem.message);
+  problems.push(...frontend.problems.map((problem) => problem.message));
   try {
     failures = await store.failures.read(pattern);
   } catch (error) {
@@ -145,6 +163,12 @@ export async function explainHost(
     ),
     problems,
   };
+}
+
+/** A problem if there is a record for the port, which only PlanB uses without a setting. */
+async function unusedRecord(name: string, routes: RouteReader): Promise<string[]> {
+  const [record = null] = await routes.read([name]);
+  return isServed(record) ? [`the route ${name} exists too; it is only used with compat.hostPort`] : [];
 }
 
 /** As in the route cache: Hipache passes over an empty list; a record that cannot be read is one without backends. */

@@ -88,3 +88,32 @@ test('files that prevent the start are named: of the wrong kind, missing or dama
   );
   assert.match((await problems({}, { pidFile: path('folder') })).join(), /^server\.pidFile: \S+folder is a directory/);
 });
+
+const isRoot = process.getuid?.() === 0;
+
+test('a user or group that does not exist is found, by its name and by its number', { skip: !isRoot }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hipache-accounts-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const problems = async (user: unknown, group: unknown): Promise<string[]> => {
+    const file = join(folder, 'config.json');
+    const server = { accessLog: '-' };
+    const place = { http: { bind: '127.0.0.1', port: 0 }, driver: `sqlite:${join(folder, 'new')}` };
+    writeFileSync(file, JSON.stringify({ server, ...place, user, group }));
+    const loaded = loadConfig({ file, env: {}, cwd: folder, isRoot: true });
+    const { warnings, errors } = await checkStart(loaded);
+    const added = warnings.slice(loaded.warnings.length);
+    try {
+      errors.check();
+      return added;
+    } catch (error) {
+      return [...(operatingErrorsOf(error) ?? []).map(({ message }) => message), ...added];
+    }
+  };
+  assert.match((await problems('no-such-user', null)).join(), /^user: no user "no-such-user" on this machine/);
+  assert.match((await problems(54_321, null)).join(), /^user: no user "54321" on this machine/);
+  assert.match((await problems('nobody', 'no-such-group')).join(), /^group: no group "no-such-group" on this machine/);
+  const numbered = 'group: no group has the number 54321 on this machine; the program runs with it all the same';
+  assert.deepEqual(await problems('nobody', 54_321), [numbered]);
+  assert.deepEqual(await problems(0, 54_321), [], 'root changes to no group');
+  assert.deepEqual(await problems('nobody', null), []);
+});

@@ -5,7 +5,7 @@ import { ErrorCollector } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { resolveAccount } from '../processes/privileges.ts';
+import { isUnknownGroupNumber, resolveAccount } from '../processes/privileges.ts';
 import { describeDriver } from '../stores/open-store.ts';
 import { backendTls } from '../tls/backend-tls.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
@@ -28,6 +28,9 @@ export async function checkStart({ config, warnings }: LoadedConfig): Promise<St
   const found = [...warnings];
   const errors = new ErrorCollector();
   const account = await errors.take(() => resolveAccount(config.user, config.group));
+  if (account !== null && isUnknownGroupNumber(config.group)) {
+    found.push(`group: no group has the number ${config.group} on this machine; the program runs with it all the same`);
+  }
   await errors.take(() => new TlsKeeper(config.https.bind, found, () => {}));
   await errors.take(() => checkBackendTls(config, account));
   const driver = await errors.take(() => describeDriver(config.driver));

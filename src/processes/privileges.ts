@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { HipacheError } from '../base/errors.ts';
 
 /** The account to which the process changes once every port is bound. */
@@ -20,6 +20,16 @@ export function resolveAccount(user: string, group: string | null): RunAs | null
   if (uid === 0) return null;
   const groups = lookUp('-G', user).split(' ').map(Number);
   return { user, uid, gid: group === null ? Number(lookUp('-g', user)) : groupId(group), groups };
+}
+
+/**
+ * Whether `group` is the number of no group of this machine. A process can have such a group all the same.
+ * @returns false if the process is not root, which then changes to no group.
+ */
+export function isUnknownGroupNumber(group: string | null): boolean {
+  if (process.getuid?.() !== 0 || group === null || !/^\d+$/.test(group)) return false;
+  // 2: the key is in no database. A machine without getent has another status.
+  return spawnSync('getent', ['group', group], { stdio: 'ignore' }).status === 2;
 }
 
 /** Changes to the account permanently. @throws HipacheError PRIVILEGES. */

@@ -48,6 +48,17 @@ describe('the client address is', () => {
     ],
     ['the peer if the field has no address', '10.0.0.1', ['X-Forwarded-For: <script>'], '::ffff:10.0.0.1'],
     ['the peer if the field is empty', '10.0.0.1', ['X-Forwarded-For:'], '::ffff:10.0.0.1'],
+    ['X-Real-IP of a trusted peer without X-Forwarded-For', '10.0.0.1', ['X-Real-IP: 6.6.6.6'], '::ffff:6.6.6.6'],
+    ['X-Real-IP of IPv6', '10.0.0.1', ['X-Real-IP: 2001:db8::9'], '2001:db8::9'],
+    ['not X-Real-IP of an untrusted peer', '192.0.2.1', ['X-Real-IP: 6.6.6.6'], '::ffff:192.0.2.1'],
+    [
+      'that of X-Forwarded-For where there is both',
+      '10.0.0.1',
+      ['X-Real-IP: 6.6.6.6', 'X-Forwarded-For: 7.7.7.7'],
+      '::ffff:7.7.7.7',
+    ],
+    ['the peer if X-Real-IP has no address', '10.0.0.1', ['X-Real-IP: unknown'], '::ffff:10.0.0.1'],
+    ['the peer if X-Real-IP has two', '10.0.0.1', ['X-Real-IP: 6.6.6.6', 'X-Real-IP: 7.7.7.7'], '::ffff:10.0.0.1'],
     ['one with a zone', '10.0.0.1', ['X-Forwarded-For: fe80::1%eth0'], 'fe80::1%eth0'],
   ];
   for (const [name, peer, lines, expected] of cases) {

@@ -48,11 +48,17 @@ export function describePeer(
   return { address: shown, trusted, secure, identity, lines: trusted ? '' : peerLines(shown, secure, identity) };
 }
 
-/** The client's address: the peer's, or the last one in X-Forwarded-For for which trusted peers vouch. */
+/**
+ * The client's address: the peer's, or the last one in X-Forwarded-For for which trusted peers vouch. If a trusted peer
+ * sends no X-Forwarded-For, the address in its X-Real-IP, which Hipache 0.4 logged.
+ */
 export function clientAddress(peer: Peer, request: RequestView, trustedProxies: BlockList): string {
   if (!peer.trusted) return peer.address;
   const forwardedFor = joinedValues(request, Field.X_FORWARDED_FOR);
-  if (forwardedFor === null) return peer.address;
+  if (forwardedFor === null) {
+    const realIp = joinedValues(request, Field.X_REAL_IP) ?? '';
+    return isIP(realIp) === 0 ? peer.address : shownAddress(realIp);
+  }
   let client = peer.address;
   for (const part of forwardedFor.split(',').reverse()) {
     const address = part.trim();

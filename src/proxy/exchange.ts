@@ -7,7 +7,7 @@ import { isIdempotent } from '../http/methods.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
-import { normaliseHost } from '../routing/host.ts';
+import { nameWithPort, normaliseHost } from '../routing/host.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
 import { clientAddress, requestEdits } from './client-identity.ts';
@@ -315,8 +315,8 @@ export class Exchange implements RequestSink, EndedExchange {
       return;
     }
     this.host = host;
-    const { routes } = this.context;
-    const name = authority === null ? anyHost : host;
+    const { routes, settings } = this.context;
+    const name = authority === null ? anyHost : settings.routesByPort ? nameWithPort(host, authority) : host;
     const frontend = routes.cached(name);
     const loading = frontend === undefined ? routes.load(name) : frontend === null ? routes.confirmAbsent(name) : null;
     if (loading === null) this.route(frontend ?? null);

@@ -3,7 +3,10 @@ import type { Frontend } from '../routing/frontend.ts';
 
 /** Where the proxy gets its routes from; `route-cache/` implements it. */
 export interface RouteSource {
-  /** The frontend of a normalised host, null if none matches, undefined if only the store knows. */
+  /**
+   * The frontend of a normalised host, or of a host and port (`nameWithPort`); null if none matches; undefined if only
+   * the store knows.
+   */
   cached(host: string): Frontend | null | undefined;
   /** Like `cached`, but asks the store if needed. Rejects only if nothing known can serve. */
   load(host: string): Promise<Frontend | null>;

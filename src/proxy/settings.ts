@@ -40,6 +40,8 @@ export interface ProxySettings extends HeadLimits {
   readonly writeBufferBytesMax: number;
   /** Protocols besides WebSocket to which clients may switch, in lower case. */
   readonly upgrades: ReadonlySet<string>;
+  /** Whether the route of a host and port takes precedence over that of the host. */
+  readonly routesByPort: boolean;
   /** The fields about the client that backends get. */
   readonly identity: IdentityFields;
   /** Peers whose fields about the client's identity are believed. */

@@ -6,7 +6,7 @@ import { type SetTimer, setRealTimer } from '../base/timer.ts';
 import type { Backend, DownMark } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import { mayMarkDown } from '../routing/health.ts';
-import { wildcardPatterns } from '../routing/host.ts';
+import { patternsAfter } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { ChangeListener, CollectionName, StoredRoute } from '../stores/contract.ts';
 import { CacheEntry, CacheTable, entrySize } from './cache-table.ts';
@@ -159,7 +159,10 @@ export class RouteCache implements ChangeListener {
     this.damper.close();
   }
 
-  /** The frontend of a normalised host; null if none matches; undefined if `load` has to ask the store. */
+  /**
+   * The frontend of a normalised host, or of a host and port; null if none matches; undefined if `load` has to ask the
+   * store.
+   */
   cached(host: string): Frontend | null | undefined {
     const entry = this.table.get(host);
     if (entry === undefined || !this.isUsable(entry)) return undefined;
@@ -179,7 +182,7 @@ export class RouteCache implements ChangeListener {
     if (known !== undefined) return known;
     this.counters.misses++;
     const own = ownCopy(host);
-    const patterns = [own, ...wildcardPatterns(own)];
+    const patterns = [own, ...patternsAfter(own)];
     const results = new Map<string, Frontend | null>();
     const startMs = this.clock.monotonicMs();
     let mayRecall = true;
@@ -262,7 +265,7 @@ export class RouteCache implements ChangeListener {
 
   private async readAgain(host: string): Promise<Frontend | null> {
     const own = ownCopy(host);
-    const reads = [own, ...wildcardPatterns(own)].map((pattern) => this.readQueue.fetch(pattern, true));
+    const reads = [own, ...patternsAfter(own)].map((pattern) => this.readQueue.fetch(pattern, true));
     this.counters.loads += reads.length;
     const error = await this.wait(reads, this.limits.verifyWaitMs);
     return error === null ? (reads.find(({ frontend }) => frontend !== null)?.frontend ?? null) : null;
@@ -273,7 +276,7 @@ export class RouteCache implements ChangeListener {
   }
 
   private cachedWildcard(exact: CacheEntry): Frontend | null | undefined {
-    exact.wildcards ??= wildcardPatterns(exact.pattern);
+    exact.wildcards ??= patternsAfter(exact.pattern);
     for (const pattern of exact.wildcards) {
       const entry = this.table.get(pattern);
       if (entry === undefined || !this.isUsable(entry)) return undefined;

@@ -65,10 +65,16 @@ test('https implies port 443 and a certificate name', () => {
 test('unusable URLs are refused by both readers, with a reason', () => {
   for (const [value, problem] of [
     ['', /http:\/\/host:port/],
-    ['10.0.0.1:80', /http:\/\/host:port/],
-    ['htp://a', /"htp" is not supported/],
-    ['ftp://a', /"ftp" is not supported/],
-    ['h2c://a', /not supported/],
+    ['10.0.0.1', /http:\/\/host:port/],
+    ['web', /http:\/\/host:port/],
+    ['user:80@web:80', /http:\/\/host:port/],
+    ['web:80/path', /http:\/\/host:port/],
+    ['http:80', /http:\/\/host:port/],
+    ['web:http', /http:\/\/host:port/],
+    ['web:0', /port "0"/],
+    ['a b:80', /http:\/\/host:port/],
+    ['::1:80', /brackets/],
+    ['unix:///run/web.sock', /no host/],
     ['http://', /no host/],
     ['http:///path', /no host/],
     ['http://a:0', /port "0"/],
@@ -106,6 +112,31 @@ test('what Hipache 0.4 ignored is ignored in records, and refused from operators
     assert.equal(reading.target.weight, weight);
     assert.match(reading.ignored ?? '', problem);
     assert.throws(() => parseBackendUrl(value), { code: 'COMMAND_INVALID', message: problem });
+  }
+});
+
+test('a backend with another scheme, or none, is read as http', () => {
+  for (const [value, url, hostname, port, ignored] of [
+    ['tcp://127.0.0.1:9001', 'tcp://127.0.0.1:9001', '127.0.0.1', 9001, 'the scheme "tcp"'],
+    ['htp://Web', 'htp://Web', 'web', 80, 'the scheme "htp"'],
+    ['wss://web', 'wss://web', 'web', 80, 'the scheme "wss"'],
+    ['127.0.0.1:9001', '127.0.0.1:9001', '127.0.0.1', 9001, 'the lack of a scheme'],
+    ['web-1:80', 'web-1:80', 'web-1', 80, 'the lack of a scheme'],
+    ['[::1]:80', '[::1]:80', '::1', 80, 'the lack of a scheme'],
+  ] as const) {
+    const reading = readBackendUrl(`${value}#weight=2`);
+    assert.ok(reading.target !== null, value);
+    const { target } = reading;
+    assert.deepEqual([target.url, target.hostname, target.port, target.secure], [url, hostname, port, false]);
+    assert.equal(target.weight, 2);
+    const hostPort = value.replace(/^.*:\/\//, '');
+    assert.equal(reading.ignored, `${ignored} is ignored, and the backend read as http://${hostPort}`);
+    assert.equal(backendIdentity(target.url), target.url);
+    const refusal = `${ignored} would be ignored, and the backend read as http://${hostPort}; write a backend as http://`;
+    assert.throws(
+      () => parseBackendUrl(value),
+      (error: Error) => error.message.includes(refusal),
+    );
   }
 });
 

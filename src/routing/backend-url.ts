@@ -1,6 +1,6 @@
 import { HipacheError } from '../base/errors.ts';
 import { shownUrl } from '../base/shown-url.ts';
-import { normaliseHost } from './host.ts';
+import { normaliseHost, portOf } from './host.ts';
 
 /** Highest weight of a backend. The lowest is 1, the default. */
 export const weightMax = 1000;
@@ -30,20 +30,26 @@ export type BackendUrlReading =
   | { readonly target: BackendTarget; readonly ignored: string | null }
   | { readonly target: null; readonly problem: string };
 
+/** The parts of an entry: scheme, authority, path with query, and settings. A URL of any scheme. */
+const urlForm = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)(#.*)?$/is;
+/**
+ * The same of an entry as PlanB serves it, `host:port`. The port is required, since a lone word can be anything, and
+ * `http:80` lacks its host.
+ */
+const hostPortForm = /^(?!https?:)()([^\s/?#@]+:[0-9]{1,5})()(#.*)?$/is;
+
 /**
  * Reads an element of a record in the store, whatever it is. Never throws: a value that is unusable gives a `problem`.
- * Parts that Hipache 0.4 ignored (path, query, credentials) and a bad weight (1 applies instead) are `ignored`.
+ * Parts that Hipache 0.4 ignored (path, query, credentials, a scheme other than https) and a bad weight (1 applies
+ * instead) are `ignored`. So is the lack of a scheme, with which PlanB serves.
  */
 export function readBackendUrl(value: unknown): BackendUrlReading {
   if (typeof value !== 'string') return { target: null, problem: `not a string but ${describe(value)}` };
   if (value.length > urlCharsMax) return { target: null, problem: `longer than ${urlCharsMax} characters` };
-  const match = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)(#.*)?$/is.exec(value);
+  const match = urlForm.exec(value) ?? hostPortForm.exec(value);
   if (match === null) return { target: null, problem: 'not a URL of the form http://host:port' };
   const [, scheme = '', authority = '', rest = '', fragment = ''] = match;
   const secure = scheme.toLowerCase() === 'https';
-  if (!secure && scheme.toLowerCase() !== 'http') {
-    return { target: null, problem: `${quote(scheme)} is not supported, only http:// and https:// are` };
-  }
   const at = authority.lastIndexOf('@');
   const hostPort = authority.slice(at + 1);
   const host = normaliseHost(hostPort);
@@ -54,6 +60,7 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
   if (host === null) return { target: null, problem: hostProblem(hostPort) };
   const settings = readFragment(fragment, secure);
   const ignored = [
+    secure || scheme.toLowerCase() === 'http' ? null : otherScheme(scheme, hostPort),
     at === -1 ? null : 'user and password are ignored',
     rest === '' || rest === '/' ? null : `the path ${quote(shownUrl(rest))} is ignored; the request's own is used`,
     ...settings.ignored,
@@ -61,7 +68,7 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
   const hostname = host.startsWith('[') ? host.slice(1, -1) : host;
   return {
     target: {
-      url: `${scheme}://${hostPort}${rest}`,
+      url: scheme === '' ? hostPort : `${scheme}://${hostPort}${rest}`,
       hostname,
       port: portOf(hostPort) ?? (secure ? 443 : 80),
       weight: settings.weight,
@@ -136,6 +143,11 @@ function readFragment(fragment: string, secure: boolean): Settings {
   return settings;
 }
 
+function otherScheme(scheme: string, hostPort: string): string {
+  const given = scheme === '' ? 'the lack of a scheme' : `the scheme ${quote(scheme)}`;
+  return `${given} is ignored, and the backend read as http://${hostPort}`;
+}
+
 function hostProblem(hostPort: string): string {
   if (hostPort === '') return 'it has no host';
   const port = /^(\[.*\]|[^:[\]]*):(.*)$/.exec(hostPort);
@@ -146,15 +158,9 @@ function hostProblem(hostPort: string): string {
   return `${quote(hostPort)} is not a host`;
 }
 
-function portOf(hostPort: string): number | null {
-  const colon = hostPort.lastIndexOf(':');
-  if (colon === -1 || colon < hostPort.lastIndexOf(']') || colon === hostPort.length - 1) return null;
-  return Number(hostPort.slice(colon + 1));
-}
-
 /** Words the problems that the store's reader forgives as a refusal. */
 function strictly(ignored: string | null): string {
-  return (ignored ?? '').replaceAll(' is ignored', ' would be ignored').replaceAll(' are ignored', ' would be ignored');
+  return (ignored ?? '').replaceAll(/ (?:is|are) ignored/g, ' would be ignored');
 }
 
 function describe(value: unknown): string {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { normaliseHost, parsePattern, wildcardPatterns } from './host.ts';
+import { nameWithPort, normaliseHost, parsePattern, patternsAfter, wildcardPatterns } from './host.ts';
 
 const label63 = 'a'.repeat(63);
 const name253 = `${label63}.${label63}.${label63}.${'a'.repeat(61)}`;
@@ -126,6 +126,20 @@ test('the wildcards of a host end with its top-level label and the one for all',
   assert.deepEqual(wildcardPatterns('localhost'), ['*']);
   assert.deepEqual(wildcardPatterns('10.0.0.1'), ['*.0.0.1', '*.0.1', '*.1', '*']);
   assert.deepEqual(wildcardPatterns('[::1]'), ['*']);
+});
+
+test('a host with a port has a name of its own, after which the host and its wildcards are tried', () => {
+  for (const [value, name, after] of [
+    ['A.b.com:8080', 'a.b.com:8080', ['a.b.com', '*.b.com', '*.com', '*']],
+    ['a.com:0080', 'a.com:80', ['a.com', '*.com', '*']],
+    ['[::1]:80', '[::1]:80', ['[::1]', '*']],
+    ['a.com:', 'a.com', ['*.com', '*']],
+    ['a.com', 'a.com', ['*.com', '*']],
+    ['[::1]', '[::1]', ['*']],
+  ] as const) {
+    assert.equal(nameWithPort(normaliseHost(value) ?? '', value), name);
+    assert.deepEqual(patternsAfter(name), after);
+  }
 });
 
 test('a name of more than six labels is cut to its last six before its wildcards are tried', () => {

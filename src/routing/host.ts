@@ -64,6 +64,29 @@ export function normaliseHost(value: string): string | null {
 }
 
 /**
+ * The name of a host and port, `host:port`: that of PlanB's record for one port. The host alone if `value` has no port.
+ * @param host what `normaliseHost` makes of `value`.
+ */
+export function nameWithPort(host: string, value: string): string {
+  const port = portOf(value);
+  return port === null ? host : `${host}:${port}`;
+}
+
+/** The patterns tried after a name, which is a normalised host or, as `nameWithPort` gives it, a host and port. */
+export function patternsAfter(name: string): string[] {
+  if (portOf(name) === null) return wildcardPatterns(name);
+  const host = name.slice(0, name.lastIndexOf(':'));
+  return [host, ...wildcardPatterns(host)];
+}
+
+/** The port of a valid Host value or authority; null if it has none. */
+export function portOf(value: string): number | null {
+  const colon = value.lastIndexOf(':');
+  if (colon === -1 || colon < value.lastIndexOf(']') || colon === value.length - 1) return null;
+  return Number(value.slice(colon + 1));
+}
+
+/**
  * The patterns tried for a normalised host after the host itself, most specific first, `*` last.
  *
  * A literal in brackets only has `*`. An IPv4 address is treated as a name, as in Hipache 0.4 (`*.0.0.1`): only an

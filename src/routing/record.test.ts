@@ -27,7 +27,7 @@ test('a record has an identifier, and backends in order', () => {
 test('bad parts are skipped and named with their position; the others serve', () => {
   const frontend = buildFrontend(
     'a.com',
-    record('id', 'htp://x', 7, 'http://ok:1', null, { __proto__: 1 }, 'http://b/p'),
+    record('id', 'htp//x', 7, 'http://ok:1', null, { __proto__: 1 }, 'http://b/p'),
   );
   assert.deepEqual(urls(frontend), ['http://ok:1', 'http://b/p']);
   assert.equal(frontend.backends[0]?.index, 2);

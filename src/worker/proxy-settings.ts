@@ -6,7 +6,7 @@ import { defaultRetryBudget } from '../routing/retry-budget.ts';
 import { TwoRandomChoices } from '../routing/selector.ts';
 
 /** The settings of a worker's data plane. @param descriptorsMax for connections of clients and backends together. */
-export function proxySettings({ server, limits }: Config, descriptorsMax: number): ProxySettings {
+export function proxySettings({ server, limits, compat }: Config, descriptorsMax: number): ProxySettings {
   return {
     headBytesMax: limits.headBytesMax,
     headFieldsMax: limits.headFieldsMax,
@@ -42,6 +42,7 @@ export function proxySettings({ server, limits }: Config, descriptorsMax: number
       loop: limits.passesMax > 0,
       via: server.via,
     },
+    routesByPort: compat.hostPort,
     trustedProxies: trustedProxies(server.trustedProxies),
   };
 }

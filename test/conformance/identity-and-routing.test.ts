@@ -180,6 +180,16 @@ describe('case 15: the Host', () => {
     });
   }
 
+  test('with a port looks that up too if routes by port are used', async (t) => {
+    const rig = await Rig.start(t, { settings: { routesByPort: true } });
+    rig.backend.serve(() => response('ok'));
+    for (const host of ['A.Test', 'a.test:', 'A.Test:8080']) {
+      await rig.send(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    }
+    await until('the lookups', () => rig.proxy.lookups.length === 3);
+    assert.deepEqual(rig.proxy.lookups.toSorted(), ['a.test', 'a.test', 'a.test:8080']);
+  });
+
   const refused: Record<string, string> = {
     'with user information': 'Host: a@a.test',
     'with a comma': 'Host: a.test, evil.test',

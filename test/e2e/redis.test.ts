@@ -70,6 +70,32 @@ describe('a proxy on Redis', () => {
     assert.deepEqual(wrong, []);
   });
 
+  it('serves backends with another scheme or none, as Hipache 0.4 and PlanB do', async () => {
+    const place = (backend: HttpBackend) => backend.url.replace('http://', '');
+    await redis('rpush', 'frontend:a.example', 'app', `tcp://${place(one)}`);
+    await redis('rpush', 'frontend:b.example', 'app', place(two));
+    const { port } = await home.serve();
+    assert.equal((await ask(port, 'a.example')).body, 'one');
+    assert.equal((await ask(port, 'b.example')).body, 'two');
+  });
+
+  it("serves PlanB's route of a host and port with compat.hostPort, and says so where it does not", async () => {
+    await redis('rpush', 'frontend:a.example', 'app', one.url);
+    await redis('rpush', 'frontend:a.example:8080', 'app', two.url);
+    const off = await home.serve();
+    assert.equal((await ask(off.port, 'a.example:8080')).body, 'one');
+    const unused = await home.run('explain', 'a.example:8080');
+    assert.match(unused.stdout, /the route a\.example:8080 exists too; it is only used with compat\.hostPort/);
+    home.configure({ driver: `${server.url}/1`, compat: { hostPort: true } }, { workers: 1 });
+    const { port } = await home.serve();
+    assert.equal((await ask(port, 'A.example:8080')).body, 'two');
+    assert.equal((await ask(port, 'a.example:8081')).body, 'one');
+    assert.equal((await ask(port, 'a.example')).body, 'one');
+    assert.match((await home.run('explain', 'a.example:8080')).stdout, /a\.example:8080 +matched/);
+    await redis('del', 'frontend:a.example:8080');
+    await until('the route of the host', async () => (await ask(port, 'a.example:8080')).body === 'one');
+  });
+
   it('shares a dead mark through Redis, and shows it', async () => {
     await redis('rpush', 'frontend:a.example', 'app', 'http://127.0.0.1:1', one.url);
     const { port } = await home.serve();

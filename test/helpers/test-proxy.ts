@@ -57,6 +57,7 @@ export const testSettings: TestSettings = {
   marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
   upgrades: new Set(),
   identity: { mapped: false, protocol: false, forwarded: false, loop: true, via: null },
+  routesByPort: false,
   trustedProxies: new BlockList(),
 };
 

@@ -62,6 +62,44 @@ describe('redis, access', () => {
     });
   });
 
+  test('a user that the server does not have is left out, as by Hipache 0.4, with one warning', async (t) => {
+    const cli = ['-a', 'secret', '--no-auth-warning'];
+    for (const config of [[], ['rename-command HELLO ""', 'rename-command CLIENT ""']]) {
+      const server = await RedisServer.start({ config: ['requirepass secret', ...config], cli });
+      t.after(() => server.remove());
+      const warnings: string[] = [];
+      const log = { info() {}, warn: (message: string) => void warnings.push(message) };
+      const url = `redis://hipache:secret@127.0.0.1:${server.port}`;
+      const store = await openRedis([url], { serving: true, log, timings: { retryFirstMs: 5, retryMaxMs: 10 } });
+      t.after(() => store.close());
+      const seen = new Watch();
+      await store.watch(seen);
+      await store.routes.set('a.example', null, ['http://a:1']);
+      assert.deepEqual((await store.routes.read(['a.example']))[0]?.frontend, ['a.example', 'http://a:1']);
+      const restored = seen.event('restored');
+      await server.cli('client', 'kill', 'type', 'normal').catch(() => server.kill().then(() => server.start()));
+      await restored;
+      const refused = warnings.filter((message) => message.includes('user'));
+      assert.deepEqual(refused, [
+        `redis://127.0.0.1:${server.port}: refuses the user of the driver URL, and accepts its password alone, which ` +
+          'Hipache 0.4 sent: leave the user out, as in redis://:password@host',
+      ]);
+    }
+  });
+
+  test('a user with a wrong password gets in nowhere else', async (t) => {
+    const user = 'user hipache on >right ~* &* +@all';
+    const denied = { code: 'STORE_DENIED', message: /refuses the user or the password.*WRONGPASS/ };
+    for (const config of [[user], [user, 'requirepass other']]) {
+      const server = await RedisServer.start({ config });
+      t.after(() => server.remove());
+      await assert.rejects(openRedis([`redis://hipache:mistyped@127.0.0.1:${server.port}`]), denied);
+      const store = await openRedis([`redis://hipache:right@127.0.0.1:${server.port}`]);
+      t.after(() => store.close());
+      await assert.rejects(openRedis([`redis://nobody:x@127.0.0.1:${server.port}`]), denied);
+    }
+  });
+
   const refusals: readonly (readonly [what: string, config: string, user: string, code: string, message: RegExp])[] = [
     ['a wrong password', 'requirepass right', ':wrong@', 'STORE_DENIED', /refuses the user or the password/],
     ['no password', 'requirepass right', '', 'STORE_DENIED', /wants a password/],

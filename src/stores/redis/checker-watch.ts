@@ -12,7 +12,7 @@ export interface CheckerWatchOptions {
   readonly now?: () => number;
 }
 
-/** Observes whether an external checker (hipache-hchecker, hipcheck) runs. It writes a ping to a key every few seconds. */
+/** Observes whether an external checker (hipache-hchecker) runs. It writes a ping to a key every few seconds. */
 export class CheckerWatch {
   private readonly options: CheckerWatchOptions;
   private readonly setTimer: SetTimer;

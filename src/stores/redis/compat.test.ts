@@ -235,6 +235,65 @@ describe('redis, what other programs write', () => {
     assert.deepEqual(await urlsDown('a.example'), []);
   });
 
+  test('compat.deadSet: a repeated URL is marked and unmarked by all its indexes', async (t) => {
+    const { store, urlsDown } = await open(t, { deadSet: true });
+    const { store: other } = await open(t, { deadSet: true });
+    await server.cli('rpush', 'frontend:a.example', 'd', 'http://b:1', 'http://b:1', 'http://a:1');
+    await store.marks.write('a.example', 'http://b:1', markFor(20_000));
+    assert.equal(await server.cli('smembers', 'dead:a.example'), '0\n1');
+    // The probes that find it recovered run in another process than the one that has set the mark.
+    await other.marks.remove('a.example', 'http://b:1');
+    assert.equal(await server.cli('exists', 'dead:a.example'), '0');
+    await server.cli('sadd', 'dead:a.example', '1');
+    await other.marks.remove('a.example', 'http://b:1');
+    assert.equal(await server.cli('exists', 'dead:a.example'), '0', 'also an index that the original has added');
+    assert.deepEqual(await urlsDown('a.example'), []);
+  });
+
+  test('compat.deadSet: after an edit of the list, the indexes that were written are removed', async (t) => {
+    const { store, urlsDown } = await open(t, { deadSet: true });
+    await server.cli('rpush', 'frontend:a.example', 'd', 'http://a:1', 'http://b:1', 'http://b:1', 'http://c:1');
+    await server.cli('sadd', 'dead:a.example', '0');
+    assert.deepEqual(await urlsDown('a.example'), ['http://a:1']);
+    await store.marks.write('a.example', 'http://b:1', markFor(20_000));
+    await server.cli('lrem', 'frontend:a.example', '1', 'http://a:1');
+    const { store: later, urlsDown: downLater } = await open(t, { deadSet: true });
+    assert.deepEqual(await downLater('a.example'), ['http://b:1'], 'a later process knows what 1 and 2 meant');
+    await store.marks.remove('a.example', 'http://b:1');
+    assert.equal(await server.cli('smembers', 'dead:a.example'), '0', 'the index of the other backend stays');
+    await later.marks.write('a.example', 'http://c:1', markFor(20_000));
+    await server.cli('linsert', 'frontend:a.example', 'before', 'http://c:1', 'http://d:1');
+    await later.marks.write('a.example', 'http://c:1', markFor(30_000));
+    assert.equal(await server.cli('smembers', 'dead:a.example'), '0\n3', 'a longer mark has the indexes of now');
+    await store.marks.remove('a.example', 'http://c:1');
+    assert.equal(await server.cli('smembers', 'dead:a.example'), '0');
+  });
+
+  test('compat.deadSet: an index that two marks have written goes with the later of them', async (t) => {
+    const { store } = await open(t, { deadSet: true });
+    await server.cli('rpush', 'frontend:a.example', 'd', 'http://a:1', 'http://b:1', 'http://c:1');
+    await store.marks.write('a.example', 'http://b:1', markFor(20_000));
+    await server.cli('linsert', 'frontend:a.example', 'before', 'http://a:1', 'http://z:1');
+    await store.marks.write('a.example', 'http://a:1', markFor(20_000));
+    assert.equal(await server.cli('smembers', 'dead:a.example'), '1');
+    await store.marks.remove('a.example', 'http://b:1');
+    assert.equal(await server.cli('smembers', 'dead:a.example'), '1', 'it is that of a, too');
+    await store.marks.remove('a.example', 'http://a:1');
+    assert.equal(await server.cli('exists', 'dead:a.example'), '0');
+  });
+
+  test('compat.deadSet: a mark that has ended leaves the set with the next one', async (t) => {
+    const { store, urlsDown } = await open(t, { deadSet: true });
+    await store.routes.set('a.example', null, ['http://a:1', 'http://b:1', 'http://c:1']);
+    const ended = markFor(1);
+    await store.marks.write('a.example', 'http://c:1', markFor(20_000));
+    await store.marks.write('a.example', 'http://a:1', ended);
+    await until('its end', () => Date.now() > ended.untilMs);
+    await store.marks.write('a.example', 'http://b:1', markFor(20_000));
+    assert.equal(await server.cli('smembers', 'dead:a.example'), '1\n2');
+    assert.deepEqual(new Set(await urlsDown('a.example')), new Set(['http://b:1', 'http://c:1']));
+  });
+
   test('compat.deadSet: another mark that prolongs the set does not prolong one of ours', async (t) => {
     const { store } = await open(t, { deadSet: true });
     await store.routes.set('a.example', null, ['http://a:1', 'http://b:1']);

@@ -3,7 +3,7 @@ import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import { within } from '../../base/timer.ts';
 import type { RedisEndpoint } from './endpoint.ts';
-import { isTooOld, redisError } from './errors.ts';
+import { isTooOld, isUserRefused, redisError } from './errors.ts';
 
 /** A command with its arguments. */
 export type RedisCommand = readonly string[];
@@ -53,6 +53,8 @@ export interface RedisConnectionEvents {
   failed(error: HipacheError): void;
   /** The value of a key that was read has changed; null: of any key. */
   changed(key: string | null): void;
+  /** The server refused the user of the URL, and accepts the password alone. Called for each new connection. */
+  userIgnored(): void;
 }
 
 interface Client {
@@ -189,18 +191,47 @@ export class RedisConnection {
     }
   }
 
-  /** A client that accepts commands, and whether its server tracks changes, which Redis can do since version 6. */
+  /** A client that accepts commands, and whether its server tracks changes. */
   private async open(): Promise<[client: Client, tracked: boolean]> {
+    const { endpoint } = this;
     try {
-      return [await this.openWith(3, this.tracking), this.tracking];
+      return await this.openAs(endpoint);
     } catch (error) {
-      if (!isTooOld(error)) throw error;
-      return [await this.openWith(2, false), false];
+      if (endpoint.user === null || endpoint.password === null || !isUserRefused(error)) throw error;
+      return await this.openByPassword({ ...endpoint, user: null }, error);
     }
   }
 
-  private async openWith(protocol: 2 | 3, tracked: boolean): Promise<Client> {
-    const client = makeClient(this.endpoint, this.timings, protocol, tracked);
+  /**
+   * Hipache 0.4 ignored the user of a URL and sent the password alone. A server that has `requirepass` and no such user
+   * accepts that.
+   * @throws `refusal`, that of user and password, unless the password is that of the default user.
+   */
+  private async openByPassword(endpoint: RedisEndpoint, refusal: unknown): Promise<[client: Client, tracked: boolean]> {
+    try {
+      // With HELLO, a default user that needs no password takes any, also that of a user who mistyped it. AUTH with one
+      // argument then fails.
+      (await this.openWith(endpoint, 2, false)).destroy();
+    } catch {
+      throw refusal;
+    }
+    const opened = await this.openAs(endpoint);
+    this.events.userIgnored();
+    return opened;
+  }
+
+  /** Redis tracks changes since version 6. */
+  private async openAs(endpoint: RedisEndpoint): Promise<[client: Client, tracked: boolean]> {
+    try {
+      return [await this.openWith(endpoint, 3, this.tracking), this.tracking];
+    } catch (error) {
+      if (!isTooOld(error)) throw error;
+      return [await this.openWith(endpoint, 2, false), false];
+    }
+  }
+
+  private async openWith(endpoint: RedisEndpoint, protocol: 2 | 3, tracked: boolean): Promise<Client> {
+    const client = makeClient(endpoint, this.timings, protocol, tracked);
     client.on('error', (error) => {
       if (client === this.client) this.drop(redisError(error, this.endpoint.name));
     });

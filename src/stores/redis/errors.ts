@@ -27,6 +27,11 @@ export function isDemoted(error: unknown): boolean {
   return error instanceof HipacheError && error.cause instanceof Error && error.cause.message.startsWith('READONLY');
 }
 
+/** Whether the server has no such user with this password, or, before Redis 6, no users at all. */
+export function isUserRefused(error: unknown): boolean {
+  return error instanceof Error && /^(WRONGPASS|ERR wrong number of arguments for 'auth')/i.test(error.message);
+}
+
 /** Whether the error passes by itself: the server is still starting. */
 export function isStarting(error: unknown): boolean {
   return error instanceof Error && /^(LOADING|BUSY|MASTERDOWN)\b/.test(error.message);

@@ -5,11 +5,24 @@ const marksMax = 10_000;
 /** How long a mark in a set without expiry holds, in ms. */
 const endlessMs = 365 * 24 * 3600 * 1000;
 
-/** A mark as the hash `down:<pattern>` holds it: `<until ms>;<reason>;<instance>;<since ms>`. */
-export function formatMark(mark: DownMark): string {
+/**
+ * A mark as the hash `down:<pattern>` holds it: `<until ms>;<reason>;<instance>;<since ms>`, and `;<index>,<index>…` if
+ * it is in the dead set too.
+ * @param indexes those that were written to the dead set.
+ */
+export function formatMark(mark: DownMark, indexes: readonly number[]): string {
   const [reason, instance] = [mark.reason, mark.instance].map((text) => text.replaceAll(';', ','));
-  return `${Math.round(mark.untilMs)};${reason};${instance};${Math.round(mark.sinceMs)}`;
+  const shared = indexes.length === 0 ? '' : `;${indexes.join(',')}`;
+  return `${Math.round(mark.untilMs)};${reason};${instance};${Math.round(mark.sinceMs)}${shared}`;
 }
+
+/** The indexes of a value of the hash: those under which its mark was written to the dead set. */
+export function writtenIndexes(value: string): readonly number[] {
+  const [, , , , indexes = ''] = value.split(';');
+  return /^[0-9]{1,6}(,[0-9]{1,6})*$/.test(indexes) ? indexes.split(',').map(Number) : none;
+}
+
+const none: readonly number[] = [];
 
 /** Parses a value of the hash. A value written by hand may end after `<until ms>`. Null if it is no mark. */
 export function parseMark(value: string): DownMark | null {

@@ -11,7 +11,7 @@ import type { DeadSets } from './dead-sets.ts';
 import { isWrongType, redisError } from './errors.ts';
 import { recentFailures } from './failed-hash.ts';
 import type { RedisKeys, RedisRecord } from './keys.ts';
-import { markOfDeadSet, parseMarks } from './marks.ts';
+import { markOfDeadSet, parseMarks, writtenIndexes } from './marks.ts';
 
 /** The index up to which a list is read: the identifier, the backends that count, and one more, which says that there are more. */
 const lastElement = String(backendsMax + 1);
@@ -82,7 +82,7 @@ export class RedisReader {
         frontend.length = backendsMax + 1;
         diagnostics.push(`backends after the first ${backendsMax} are not read`);
       }
-      if (dead !== null) addDeadSet(pattern, frontend, down, { dead, set, ttlMs: Number(ttl), nowMs });
+      if (dead !== null) addDeadSet(pattern, frontend, down, { dead, hash, set, ttlMs: Number(ttl), nowMs });
       return frontend.length === 0 ? null : { frontend, down, diagnostics };
     });
   }
@@ -193,11 +193,18 @@ function addDeadSet(
   pattern: string,
   frontend: readonly string[],
   down: Map<string, DownMark>,
-  { dead, set, ttlMs, nowMs }: { dead: DeadSetReading; set: unknown; ttlMs: number; nowMs: number },
+  {
+    dead,
+    hash,
+    set,
+    ttlMs,
+    nowMs,
+  }: { dead: DeadSetReading; hash: unknown; set: unknown; ttlMs: number; nowMs: number },
 ): void {
   if (!Array.isArray(set) || frontend.length === 0) return;
   const identities = set.length === 0 ? none : identitiesOf(frontend);
-  for (const url of dead.sets.resolve(pattern, frontend, set as string[])) {
+  const written = set.length === 0 ? unwritten : backendsByIndex(hash);
+  for (const url of dead.sets.resolve(pattern, frontend, set as string[], written)) {
     // Each mark prolongs the whole set. A backend that is also marked by URL has its own end.
     if (!identities.has(url) || (down.has(url) && !dead.checker)) continue;
     down.set(url, markOfDeadSet(nowMs, ttlMs));
@@ -205,6 +212,17 @@ function addDeadSet(
 }
 
 const none: ReadonlySet<string> = new Set();
+const unwritten: ReadonlyMap<number, string> = new Map();
+
+/** The backends of the indexes in the dead set that the marks of a hash name. */
+function backendsByIndex(hash: unknown): ReadonlyMap<number, string> {
+  const backends = new Map<number, string>();
+  const fields = isWrongType(hash) ? [] : (hash as string[]);
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    for (const index of writtenIndexes(fields[i + 1] as string)) backends.set(index, fields[i] as string);
+  }
+  return backends;
+}
 
 function take(listing: Listing, limit: number): string[] {
   const page = listing.patterns.slice(listing.position, listing.position + limit);

@@ -16,20 +16,12 @@ import type {
 import { CheckerWatch } from './checker-watch.ts';
 import { defaultRedisTimings, RedisConnection, type RedisTimings } from './connection.ts';
 import { DeadSets } from './dead-sets.ts';
-import {
-  addEdit,
-  type RedisEdit,
-  removeCertificateEdit,
-  removeEdit,
-  removeMarkEdit,
-  setEdit,
-  writeCertificateEdit,
-  writeMarkEdit,
-} from './edits.ts';
-import { parseRedisUrls, type RedisEndpoints } from './endpoint.ts';
+import { addEdit, type RedisEdit, removeCertificateEdit, removeEdit, setEdit, writeCertificateEdit } from './edits.ts';
+import { parseRedisUrls, type RedisEndpoint, type RedisEndpoints } from './endpoint.ts';
 import { errorSummary, isStarting } from './errors.ts';
 import { addFailuresEdit } from './failed-hash.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
+import { type DeadSetKnowledge, removeMarkEdit, writeMarkEdit } from './mark-edits.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
 import { whyUnchanged } from './tracking-table.ts';
 import { RedisWriter } from './writer.ts';
@@ -83,7 +75,7 @@ class RedisStore implements Store {
   };
   readonly marks: MarkCollection = {
     write: (pattern, url, mark) => this.writeMark(pattern, url, mark),
-    remove: (pattern, url) => this.write(removeMarkEdit(this.keys, pattern, url, this.deadSet === true)),
+    remove: (pattern, url) => this.write(removeMarkEdit(this.keys, pattern, url, this.deadSetKnowledge(pattern))),
   };
   readonly certificates: CertificateCollection = {
     read: (patterns) => this.reader.readCertificates(patterns),
@@ -120,6 +112,8 @@ class RedisStore implements Store {
   private listener: ChangeListener | null = null;
   private expiry: NodeJS.Timeout | null = null;
   private hasWarned = false;
+  /** Names of the servers that refused the user of their URL. */
+  private readonly withoutUser = new Set<string>();
   private closed = false;
 
   constructor(endpoints: RedisEndpoints, options: RedisStoreOptions) {
@@ -142,11 +136,16 @@ class RedisStore implements Store {
         lost: (error) => this.onLost(error),
         failed: (error) => this.onFailed(error),
         changed: (key) => this.onChanged(key),
+        userIgnored: () => this.onUserIgnored(endpoints.reads),
       },
     );
     this.reader = new RedisReader(this.connection, this.keys);
-    this.writer = new RedisWriter(endpoints.writes, timings, this.keys.revision, (what) =>
-      this.problemLog.report(what, {}),
+    this.writer = new RedisWriter(
+      endpoints.writes,
+      timings,
+      this.keys.revision,
+      (what) => this.problemLog.report(what, {}),
+      () => this.onUserIgnored(endpoints.writes),
     );
   }
 
@@ -195,7 +194,7 @@ class RedisStore implements Store {
         checker,
         deadSets: this.deadSet === true,
         nowMs: Date.now(),
-        onIndex: (index) => this.deadSets.bind(pattern, index, url),
+        onIndexes: (indexes) => this.deadSets.bind(pattern, indexes, url),
       }),
     );
     return !checker;
@@ -205,6 +204,10 @@ class RedisStore implements Store {
     const { result, revision } = await this.writer.run(edit);
     if (this.replicated && revision !== null) await this.reader.reached(revision, this.replicaTimeoutMs);
     return result;
+  }
+
+  private deadSetKnowledge(pattern: string): DeadSetKnowledge | null {
+    return this.deadSet === true ? { bound: this.deadSets.boundIn(pattern), nowMs: Date.now() } : null;
   }
 
   /** How to read dead sets at present; null: not at all. */
@@ -253,6 +256,15 @@ class RedisStore implements Store {
     }
     const known = this.keys.parse(key);
     if (known !== null) this.listener?.changed(collectionOf[known.record], [known.pattern]);
+  }
+
+  private onUserIgnored({ name }: RedisEndpoint): void {
+    if (this.withoutUser.has(name)) return;
+    this.withoutUser.add(name);
+    this.log.warn(
+      `${name}: refuses the user of the driver URL, and accepts its password alone, which Hipache 0.4 sent: ` +
+        'leave the user out, as in redis://:password@host',
+    );
   }
 
   private onChecker(running: boolean): void {

@@ -23,17 +23,28 @@ export class RedisWriter {
   private readonly timings: RedisTimings;
   private readonly revisionKey: string;
   private readonly onProblem: (what: string) => void;
+  private readonly onUserIgnored: () => void;
   private connection: RedisConnection | null = null;
   private last: Promise<unknown> = Promise.resolve();
   private waiting = 0;
   private closed = false;
 
-  /** @param onProblem called when the revision is not a number. */
-  constructor(endpoint: RedisEndpoint, timings: RedisTimings, revisionKey: string, onProblem: (what: string) => void) {
+  /**
+   * @param onProblem called when the revision is not a number.
+   * @param onUserIgnored as `RedisConnectionEvents.userIgnored`.
+   */
+  constructor(
+    endpoint: RedisEndpoint,
+    timings: RedisTimings,
+    revisionKey: string,
+    onProblem: (what: string) => void,
+    onUserIgnored: () => void,
+  ) {
     this.endpoint = endpoint;
     this.timings = timings;
     this.revisionKey = revisionKey;
     this.onProblem = onProblem;
+    this.onUserIgnored = onUserIgnored;
   }
 
   /**
@@ -145,7 +156,7 @@ export class RedisWriter {
   private async connect(): Promise<RedisConnection> {
     this.connection ??= new RedisConnection(
       { endpoint: this.endpoint, timings: this.timings, tracking: false },
-      { ready: ignore, lost: ignore, failed: ignore, changed: ignore },
+      { ready: ignore, lost: ignore, failed: ignore, changed: ignore, userIgnored: this.onUserIgnored },
     );
     if (this.connection.ready) return this.connection;
     const error = await this.connection.retryNow();
