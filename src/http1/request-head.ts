@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../base/errors.ts';
+import { isSameAuthority } from '../http/authority.ts';
 import { CR, classOf, LF, SP, TARGET, TOKEN } from '../http/bytes.ts';
 import { Field } from '../http/field-names.ts';
 import {
@@ -383,7 +384,7 @@ export class RequestHead extends Head implements RequestView {
     // RFC 9112 section 3.2: HTTP/1.1 requires Host, whatever the target.
     if (this.versionMinor === 1 && this.authority === null) return this.refuseMeaning('no host');
     // RFC 9112 section 3.2.2 prefers the target. A different Host is refused, because backends may disagree about it.
-    if (this.authority !== null && !areEqual(this.authority, authority, scheme)) {
+    if (this.authority !== null && !isSameAuthority(this.authority, authority, scheme)) {
       return this.refuseMeaning('target and host differ');
     }
     this.authority = authority;
@@ -397,19 +398,6 @@ export class RequestHead extends Head implements RequestView {
     this.refuse(why);
     return false;
   }
-}
-
-/** Whether two authorities are the same in a URI of this scheme (RFC 9110 section 4.2.3). */
-function areEqual(a: string, b: string, scheme: string): boolean {
-  if (a === b) return true;
-  const port = scheme === 'https' || scheme === 'wss' ? ':443' : ':80';
-  return withoutPort(a.toLowerCase(), port) === withoutPort(b.toLowerCase(), port);
-}
-
-/** Without an empty port, or the default one. */
-function withoutPort(authority: string, port: string): string {
-  if (authority.endsWith(':')) return authority.slice(0, -1);
-  return authority.endsWith(port) ? authority.slice(0, -port.length) : authority;
 }
 
 const none: ReadonlySet<string> = new Set();

@@ -80,6 +80,7 @@ export function requestEdits(peer: Peer, request: RequestView, client: string, b
   return edits;
 }
 
+/** The same for a request that names a host. */
 export function identityEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
   if (peer.trusted) return vouchedEdits(peer, request, client);
   const { authority } = request;

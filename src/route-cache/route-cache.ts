@@ -383,7 +383,9 @@ export class RouteCache implements ChangeListener {
     const { pattern } = read;
     const entry = this.table.get(pattern);
     read.frontend = this.build(pattern, record, entry, read.sequence);
-    if (record !== null || (entry !== undefined && entry.frontend !== null)) this.shared?.routeRead(pattern, record);
+    const isNews = record !== null || (entry !== undefined && entry.frontend !== null);
+    // Of a record that has changed meanwhile, the old state must not be known after the word of its change.
+    if (isNews && !read.dirty) this.shared?.routeRead(pattern, record);
     this.retries.succeeded(pattern);
     if (this.damper.landed(pattern, record)) this.unchangedLog.report(unchangedRecords, {});
     // A dirty result may only replace an older entry: then `changed` has already started the next reading. If the store

@@ -42,7 +42,7 @@ test('records that were read are reported together, the latest of each', async (
   const { kept, time, shared } = shareWith();
   shared.routeRead('a.com', route('1'));
   shared.routeRead('a.com', route('2'));
-  shared.certificateRead('a.com', { certificate: 'c', key: 'k' });
+  await shared.readCertificates(['a.com'], async () => [{ certificate: 'c', key: 'k' }]);
   assert.equal(kept.size, 0);
   await time.pass(50);
   assert.equal(kept.size, 2);
@@ -123,7 +123,7 @@ test('a changed record is forgotten, unless it is read again', async () => {
   const { kept, time, shared } = shareWith();
   shared.routeRead('a.com', route('1'));
   shared.routeRead('b.com', null);
-  shared.certificateRead('a.com', { certificate: 'c', key: 'k' });
+  await shared.readCertificates(['a.com'], async () => [{ certificate: 'c', key: 'k' }]);
   await time.pass(50);
   shared.changed('routes', ['a.com', 'b.com']);
   shared.routeRead('a.com', route('2'));
@@ -192,4 +192,38 @@ test('a store that refuses reads is like one that is away: others are asked, and
   await time.pass(10_000);
   await shared.fetch();
   assert.equal(asked(), 2);
+});
+
+test('a record that changes while it is read is not known in its old state: of a verification, and of a first request', async () => {
+  const { kept, time, shared, store } = shareWith();
+  store.records.set('a.com', route('old'));
+  const { read } = store.routes;
+  store.routes.read = async (patterns) => {
+    const old = await read(patterns);
+    // The reply and the word of the change come in one read of the socket.
+    shared.changed('routes', ['a.com']);
+    return old;
+  };
+  shared.verify(['routes a.com']);
+  await turn();
+  await time.pass(50);
+  assert.equal(kept.get('routes a.com'), undefined);
+  const pair = { certificate: 'old', key: 'k' };
+  await shared.readCertificates(['a.com', 'c.com'], async () => {
+    shared.changed('certificates', ['a.com']);
+    return [pair, pair];
+  });
+  await time.pass(50);
+  assert.deepEqual([kept.get('certificates a.com'), kept.get('certificates c.com') === undefined], [undefined, false]);
+  const second = await setUp({ shared });
+  second.store.records.set('b.com', ['old', 'http://1:1']);
+  const loading = second.cache.load('b.com');
+  await turn();
+  const deliveries = [...second.store.reads].map((each) => each.take());
+  second.store.listener?.changed('routes', ['b.com']);
+  shared.changed('routes', ['b.com']);
+  for (const deliver of deliveries) deliver();
+  await loading;
+  await time.pass(50);
+  assert.equal(kept.get('routes b.com'), undefined);
 });

@@ -45,6 +45,8 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
   /** Keys of records that this worker has to read, because their holder has gone. */
   private readonly unread = new Set<string>();
   private isReading = false;
+  /** Of each reading in progress: the keys that have not changed since it began. */
+  private readonly readings = new Set<Set<string>>();
   private cancelReading: (() => void) | null = null;
   private cancelAskPause: (() => void) | null = null;
   private closed = false;
@@ -67,8 +69,18 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
     if (record?.problem === undefined) this.note(knownKey('routes', pattern), routeText(record));
   }
 
-  certificateRead(pattern: string, pair: CertificatePair | null): void {
-    this.note(knownKey('certificates', pattern), certificateText(pair));
+  /**
+   * Reads certificates, and reports them. Absences alone are not reported: clients may ask for any name.
+   * @returns the result of `read`.
+   */
+  async readCertificates<Found extends (CertificatePair & { readonly problem?: string }) | null>(
+    patterns: readonly string[],
+    read: () => Promise<readonly Found[]>,
+  ): Promise<readonly Found[]> {
+    const { found, unchanged } = await this.readUnchanged('certificates', patterns, read);
+    if (found.every((pair) => pair === null)) return found;
+    for (const [pattern, pair] of unchanged) if (pair?.problem === undefined) this.certificateRead(pattern, pair);
+    return found;
   }
 
   /** Undefined if nothing is known, or the store can be read. */
@@ -84,7 +96,11 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
 
   /** Changed records are read again where they are used; until then nothing is known of them. */
   changed(collection: CollectionName, keys: readonly string[]): void {
-    for (const key of keys) this.note(knownKey(collection, key), '');
+    for (const pattern of keys) {
+      const key = knownKey(collection, pattern);
+      for (const reading of this.readings) reading.delete(key);
+      this.note(key, '');
+    }
   }
 
   expired(): void {
@@ -159,8 +175,8 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
 
   private verifyNext(): void {
     if (this.isReading || this.isAway || this.closed || this.unread.size === 0) return;
-    this.isReading = true;
     const keys = [...this.unread];
+    this.isReading = true;
     this.read(keys).then(
       () => {
         for (const key of keys) this.unread.delete(key);
@@ -179,11 +195,33 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
     const split = keys.map(splitKey);
     const patterns = (of: string) => split.filter(({ collection }) => collection === of).map(({ pattern }) => pattern);
     const [hosts, names] = [patterns('routes'), patterns('certificates')];
-    const [records, pairs] = await Promise.all([routes.read(hosts), certificates.read(names)]);
-    for (const [index, record] of records.entries()) this.routeRead(hosts[index] as string, record);
-    for (const [index, pair] of pairs.entries()) {
-      if (pair?.problem === undefined) this.certificateRead(names[index] as string, pair);
+    const [records, pairs] = await Promise.all([
+      this.readUnchanged('routes', hosts, () => routes.read(hosts)),
+      this.readUnchanged('certificates', names, () => certificates.read(names)),
+    ]);
+    for (const [host, record] of records.unchanged) this.routeRead(host, record);
+    for (const [name, pair] of pairs.unchanged) if (pair?.problem === undefined) this.certificateRead(name, pair);
+  }
+
+  /** Reads, and tells records that have changed meanwhile: the word of a change may come before the old record. */
+  private async readUnchanged<Found>(
+    collection: CollectionName,
+    patterns: readonly string[],
+    read: () => Promise<readonly Found[]>,
+  ): Promise<{ readonly found: readonly Found[]; readonly unchanged: readonly (readonly [string, Found])[] }> {
+    const keys = new Set(patterns.map((pattern) => knownKey(collection, pattern)));
+    this.readings.add(keys);
+    try {
+      const found = await read();
+      const pairs = found.map((record, index) => [patterns[index] as string, record] as const);
+      return { found, unchanged: pairs.filter(([pattern]) => keys.has(knownKey(collection, pattern))) };
+    } finally {
+      this.readings.delete(keys);
     }
+  }
+
+  private certificateRead(pattern: string, pair: CertificatePair | null): void {
+    this.note(knownKey('certificates', pattern), certificateText(pair));
   }
 
   private note(key: string, text: string): void {

@@ -13,7 +13,11 @@ export interface CertificateRecords {
 export interface SharedCertificates {
   /** Resolves once those of other workers are there, if the store is away. */
   fetchIfAway(): Promise<void>;
-  certificateRead(pattern: string, pair: CertificateMaterial | null): void;
+  /** Reads, and keeps what is found for others. @returns the result of `read`. */
+  readCertificates<Found extends (CertificateMaterial & { readonly problem?: string }) | null>(
+    patterns: readonly string[],
+    read: () => Promise<readonly Found[]>,
+  ): Promise<readonly Found[]>;
   /** Undefined if nothing is known. */
   certificate(pattern: string): CertificateMaterial | null | undefined;
 }
@@ -59,12 +63,6 @@ export class StoreCertificates implements CertificateSource {
     await shared.fetchIfAway();
     const known = patterns.map((pattern) => shared.certificate(pattern));
     if (known.some((pair) => pair != null)) return known.map((pair) => pair ?? null);
-    const records = await within(this.records.read(patterns), waitMs);
-    if (records.some((record) => record !== null)) {
-      for (const [index, record] of records.entries()) {
-        if (record?.problem === undefined) shared.certificateRead(patterns[index] as string, record ?? null);
-      }
-    }
-    return records;
+    return shared.readCertificates(patterns, () => within(this.records.read(patterns), waitMs));
   }
 }
