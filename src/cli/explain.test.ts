@@ -48,6 +48,12 @@ test('the patterns tried are those of the lookup, in order, up to the match', as
   assert.equal(explanation.id, 'shop');
 });
 
+test('a Unix socket has no addresses to look up', async () => {
+  const url = 'http+unix://%2Frun%2Fapp.sock';
+  const { backends, problems } = await explainHost('a.com', storeOf({ 'a.com': host(['a', url]) }), names, nowMs);
+  assert.deepEqual([backends[0]?.url, backends[0]?.addresses, problems], [url, null, []]);
+});
+
 test('a record for the port is tried first, or named if it is not used', async () => {
   const routes = storeOf({ 'a.com:8080': host(['port', 'http://x']) });
   const explain = (isTried: boolean) =>

@@ -1,5 +1,6 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { isHostName, isSocketPath } from '../base/host-port.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { resolveOnce } from '../dns/resolve-once.ts';
 import { NEED_MORE, REFUSED } from '../http1/head.ts';
@@ -37,7 +38,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   const { hostname } = options.target;
   let result: ProbeResult = { status: 0, problem: 'no address' };
   try {
-    const addresses = isIP(hostname) === 0 ? await resolveOnce(options.resolver, hostname) : [hostname];
+    const addresses = isHostName(hostname) ? await resolveOnce(options.resolver, hostname) : [hostname];
     for (const address of addresses.slice(0, addressesMax)) {
       result = await probeAt(address, options);
       if (result.status > 0) break;
@@ -92,7 +93,8 @@ function connectTo(
   { port, secure, serverName }: BackendTarget,
   { context, verify }: BackendTls,
 ): Socket {
-  if (!secure) return connectTcp({ host: address, port, noDelay: true });
+  if (isSocketPath(address)) return connect({ path: address });
+  if (!secure) return connect({ host: address, port, noDelay: true });
   return connectTls({
     host: address,
     port,

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { until } from '../../test/helpers/until.ts';
 import { systemClock } from '../base/clock.ts';
@@ -54,7 +57,8 @@ interface Backend {
   response: string;
 }
 
-async function backend(t: TestContext, response: string): Promise<Backend> {
+/** @param path of a Unix socket; default: a free port. */
+async function backend(t: TestContext, response: string, path?: string): Promise<Backend> {
   const requests: string[] = [];
   const server: Server = createServer((socket) => {
     socket.on('error', () => {});
@@ -64,9 +68,13 @@ async function backend(t: TestContext, response: string): Promise<Backend> {
       else socket.write(self.response);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const place = path === undefined ? { host: '127.0.0.1', port: 0 } : { path };
+  await new Promise<void>((resolve) => server.listen(place, resolve));
   t.after(() => server.close());
-  const self: Backend = { url: `http://127.0.0.1:${(server.address() as { port: number }).port}`, requests, response };
+  const address = server.address() as { port: number } | string;
+  const authority = typeof address === 'string' ? encodeURIComponent(address) : `127.0.0.1:${address.port}`;
+  const scheme = typeof address === 'string' ? 'http+unix' : 'http';
+  const self: Backend = { url: `${scheme}://${authority}`, requests, response };
   return self;
 }
 
@@ -110,6 +118,17 @@ describe('a marked backend', () => {
     await until('no mark', () => !store.isDown('a.test') && !store.isDown('*.b.test') && recovery.size === 0);
     assert.match(requests[0] ?? '', /^GET \/ HTTP\/1\.1\r\nHost: a\.test\r\nUser-Agent: hipache-probe\/test\r\n/);
     assert.equal(recovery.counters.recovered, 2);
+  });
+
+  test('on a Unix socket is probed there', async (t) => {
+    const store = new Records();
+    const directory = mkdtempSync(join(tmpdir(), 'hipache-probe-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const { url, requests } = await backend(t, ok, join(directory, 'app.sock'));
+    store.set('*', url, mark('BACKEND_CONNECT_REFUSED'));
+    probes(t, store).marked({ pattern: '*', url, mark: mark('BACKEND_CONNECT_REFUSED') });
+    await until('no mark', () => !store.isDown('*'));
+    assert.match(requests[0] ?? '', /\r\nHost: localhost\r\n/);
   });
 
   test('that is still down stays marked, and the mark is prolonged before it ends', async (t) => {

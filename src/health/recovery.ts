@@ -1,7 +1,6 @@
 import type { Clock } from '../base/clock.ts';
-import { hostPort } from '../base/host-port.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
-import type { DownMark } from '../routing/backend.ts';
+import { type DownMark, hostFieldOf } from '../routing/backend.ts';
 import { type BackendTarget, readBackendUrl } from '../routing/backend-url.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import { type ProbeResult, probe } from './probe.ts';
@@ -270,8 +269,8 @@ export class RecoveryProbes {
 }
 
 /** A host that the backend knows: that of the pattern, of a wildcard its domain. */
-function hostFor(pattern: string, { hostname, port }: BackendTarget): string {
-  if (pattern === '*') return hostPort(hostname, port);
+function hostFor(pattern: string, target: BackendTarget): string {
+  if (pattern === '*') return hostFieldOf(target);
   return pattern.startsWith('*.') ? pattern.slice(2) : pattern;
 }
 

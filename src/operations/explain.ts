@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import { HipacheError } from '../base/errors.ts';
+import { isHostName } from '../base/host-port.ts';
 import type { Log } from '../base/log.ts';
 import { printable } from '../base/printable.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
@@ -198,7 +198,7 @@ async function explainName(
   hostname: string,
   resolver: Pick<NameResolver, 'watch'>,
 ): Promise<Pick<ExplainedBackend, 'addresses' | 'addressProblem'>> {
-  if (isIP(hostname) !== 0) return { addresses: null, addressProblem: null };
+  if (!isHostName(hostname)) return { addresses: null, addressProblem: null };
   try {
     return { addresses: await resolveOnce(resolver, hostname), addressProblem: null };
   } catch (error) {

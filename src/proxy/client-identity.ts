@@ -1,10 +1,9 @@
 import { randomFillSync } from 'node:crypto';
 import { type BlockList, isIP } from 'node:net';
-import { hostPort } from '../base/host-port.ts';
 import { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import { Field, fieldSet, identityFields } from '../http/field-names.ts';
 import { hasField, joinedValues, type RequestView } from '../http/message.ts';
-import type { Backend } from '../routing/backend.ts';
+import { type Backend, hostFieldOf } from '../routing/backend.ts';
 import { countHop, loopLine } from './hops.ts';
 
 /**
@@ -75,7 +74,7 @@ export function clientAddress(peer: Peer, request: RequestView, trustedProxies: 
  */
 export function requestEdits(peer: Peer, request: RequestView, client: string, backend: Backend): FieldEdits {
   const edits = countHop(request, identityEdits(peer, request, client));
-  if (request.authority === null) edits.add('Host', hostPort(backend.hostname, backend.port));
+  if (request.authority === null) edits.add('Host', hostFieldOf(backend));
   if (peer.identity.via !== null) edits.add('Via', `${request.version} ${peer.identity.via}`);
   return edits;
 }

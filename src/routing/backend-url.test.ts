@@ -34,6 +34,36 @@ test('a backend URL has host, port and weight', () => {
   assert.equal(parseBackendUrl('http://[::1]').port, 80);
 });
 
+test('a backend on a Unix socket has the path of the socket', () => {
+  assert.deepEqual(parseBackendUrl('http+unix://%2Frun%2FMy%20app.sock#weight=2'), {
+    url: 'http+unix://%2Frun%2FMy%20app.sock',
+    hostname: '/run/My app.sock',
+    port: 0,
+    weight: 2,
+    secure: false,
+    serverName: '/run/My app.sock',
+    fragment: '#weight=2',
+  });
+  assert.equal(parseBackendUrl('HTTP+UNIX://%2fa/').hostname, '/a');
+  assert.match(String(readBackendUrl('http+unix://%2Fa/v1').target?.hostname), /^\/a$/);
+  for (const [value, problem] of [
+    ['unix:/run/app.sock', /a Unix socket is written as http\+unix:\/\/%2Frun%2Fapp\.sock/],
+    ['unix:///run/app.sock', /is written as/],
+    ['http+unix:///run/app.sock', /is written as/],
+    ['https+unix://%2Frun%2Fapp.sock', /is written as/],
+    ['http+unix://run%2Fapp.sock', /"run\/app\.sock" is not an absolute path/],
+    ['http+unix://%2Frun%2Fapp.sock:80', /has no port/],
+    ['http+unix://%2Frun%2', /is not percent-encoded/],
+    ['http+unix://%2Frun%ff', /is not percent-encoded/],
+    ['http+unix://%2Frun%00', /NUL/],
+    [`http+unix://%2F${'a'.repeat(107)}`, /longer than 107 bytes/],
+    ['http+unix://%2Fa#servername=a', /servername would be ignored/],
+    ['http+unix://%2Fa/v1', /path .* would be ignored/],
+  ] as const) {
+    assert.throws(() => parseBackendUrl(value), problem, value);
+  }
+});
+
 test('of a setting that is repeated the last counts, and only that is kept', () => {
   const target = parseBackendUrl('https://a#weight=2&servername=b.test&weight=3');
   assert.equal(target.weight, 3);
@@ -74,7 +104,7 @@ test('unusable URLs are refused by both readers, with a reason', () => {
     ['web:0', /port "0"/],
     ['a b:80', /http:\/\/host:port/],
     ['::1:80', /brackets/],
-    ['unix:///run/web.sock', /no host/],
+    ['unix:///run/web.sock', /written as/],
     ['http://', /no host/],
     ['http:///path', /no host/],
     ['http://a:0', /port "0"/],

@@ -6,14 +6,19 @@ import { normaliseHost, portOf } from './host.ts';
 export const weightMax = 1000;
 /** Longest backend URL, in characters. */
 const urlCharsMax = 2048;
+/** Longest path of a Unix socket, in bytes: `sun_path` of Linux has 108 with the final NUL (unix(7)). */
+const socketPathBytesMax = 107;
 
 /** The usable parts of a backend URL. */
 export interface BackendTarget {
   /** As written, without credentials and the part from `#`: the identity of the backend. */
   readonly url: string;
-  /** Lower case. An IPv6 address has no brackets, as `net.connect` requires. */
+  /**
+   * Lower case. An IPv6 address has no brackets, as `net.connect` requires. Of a Unix socket, its absolute path as it is
+   * written: `isSocketPath`.
+   */
   readonly hostname: string;
-  /** 1 to 65535; by default 80, or 443 with TLS. */
+  /** 1 to 65535; by default 80, or 443 with TLS. 0 for a Unix socket. */
   readonly port: number;
   /** Whether to connect with TLS: `https://`. */
   readonly secure: boolean;
@@ -37,6 +42,11 @@ const urlForm = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)(#.*)?$/is;
  * `http:80` lacks its host.
  */
 const hostPortForm = /^(?!https?:)()([^\s/?#@]+:[0-9]{1,5})()(#.*)?$/is;
+/** The scheme of a backend on a Unix socket, whose path is percent-encoded in place of the host. */
+const socketScheme = 'http+unix';
+/** All that begins as if it were one. */
+const unixScheme = /^(?:[a-z]+\+)?unix:/i;
+const socketForm = `a Unix socket is written as ${socketScheme}://%2Frun%2Fapp.sock`;
 
 /**
  * Reads an element of a record in the store, whatever it is. Never throws: a value that is unusable gives a `problem`.
@@ -47,30 +57,27 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
   if (typeof value !== 'string') return { target: null, problem: `not a string but ${describe(value)}` };
   if (value.length > urlCharsMax) return { target: null, problem: `longer than ${urlCharsMax} characters` };
   const match = urlForm.exec(value) ?? hostPortForm.exec(value);
-  if (match === null) return { target: null, problem: 'not a URL of the form http://host:port' };
+  if (match === null) return { target: null, problem: formProblem(value) };
   const [, scheme = '', authority = '', rest = '', fragment = ''] = match;
-  const secure = scheme.toLowerCase() === 'https';
+  const protocol = scheme.toLowerCase();
+  const secure = protocol === 'https';
   const at = authority.lastIndexOf('@');
   const hostPort = authority.slice(at + 1);
-  const host = normaliseHost(hostPort);
-  if (host === null && rest.includes('@')) {
-    // The password has an unescaped slash; a message about the host would show a part of it.
-    return { target: null, problem: 'not a URL of the form http://host:port' };
-  }
-  if (host === null) return { target: null, problem: hostProblem(hostPort) };
+  const host = unixScheme.test(value) ? readSocketPath(protocol, hostPort) : readHostPort(hostPort, rest, secure);
+  if ('problem' in host) return { target: null, problem: host.problem };
   const settings = readFragment(fragment, secure);
   const ignored = [
-    secure || scheme.toLowerCase() === 'http' ? null : otherScheme(scheme, hostPort),
+    secure || protocol === 'http' || protocol === socketScheme ? null : otherScheme(scheme, hostPort),
     at === -1 ? null : 'user and password are ignored',
     rest === '' || rest === '/' ? null : `the path ${quote(shownUrl(rest))} is ignored; the request's own is used`,
     ...settings.ignored,
   ].filter((text) => text !== null);
-  const hostname = host.startsWith('[') ? host.slice(1, -1) : host;
+  const { hostname, port } = host;
   return {
     target: {
       url: scheme === '' ? hostPort : `${scheme}://${hostPort}${rest}`,
       hostname,
-      port: portOf(hostPort) ?? (secure ? 443 : 80),
+      port,
       weight: settings.weight,
       secure,
       serverName: settings.serverName ?? hostname,
@@ -81,8 +88,8 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
 }
 
 /**
- * Parses a backend URL written by an operator, `http[s]://host[:port][/][#weight=1..1000][&servername=NAME]`. Stricter
- * than `readBackendUrl`: parts without an effect are refused.
+ * Parses a backend URL written by an operator, `http[s]://host[:port][/][#weight=1..1000][&servername=NAME]` or
+ * `http+unix://PATH[#weight=1..1000]` with the percent-encoded path of a Unix socket. Stricter than `readBackendUrl`: parts without an effect are refused.
  * @throws HipacheError COMMAND_INVALID with the problem.
  */
 export function parseBackendUrl(value: string): BackendTarget {
@@ -93,7 +100,8 @@ export function parseBackendUrl(value: string): BackendTarget {
     'COMMAND_INVALID',
     `backend ${quote(shownUrl(value))}: ${problem}; ` +
       `write a backend as http://host:port or https://host:port, with #weight=2 to #weight=${weightMax} for a ` +
-      'larger share, and for https with #servername=NAME if its certificate has another name',
+      'larger share, and for https with #servername=NAME if its certificate has another name; or a Unix socket as ' +
+      `${socketScheme}://%2Frun%2Fapp.sock`,
   );
 }
 
@@ -106,6 +114,46 @@ export function backendIdentity(value: string): string {
 /** Formats an external value for a message: quoted, control characters escaped, truncated to 100 characters. */
 export function quote(value: string): string {
   return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value);
+}
+
+/** The host to connect to, or the reason why there is none. */
+type HostReading = Pick<BackendTarget, 'hostname' | 'port'> | { readonly problem: string };
+
+function readHostPort(hostPort: string, rest: string, secure: boolean): HostReading {
+  const host = normaliseHost(hostPort);
+  if (host === null) {
+    // With an `@` in the path, the password has an unescaped slash: a message about the host would show a part of it.
+    return { problem: rest.includes('@') ? formProblem('') : hostProblem(hostPort) };
+  }
+  return {
+    hostname: host.startsWith('[') ? host.slice(1, -1) : host,
+    port: portOf(hostPort) ?? (secure ? 443 : 80),
+  };
+}
+
+function readSocketPath(protocol: string, encoded: string): HostReading {
+  if (protocol !== socketScheme || encoded === '') return { problem: socketForm };
+  if (encoded.includes(':')) return { problem: `a Unix socket has no port; a colon in its path is written as %3A` };
+  const path = decoded(encoded);
+  if (path === null) return { problem: `${quote(encoded)} is not percent-encoded UTF-8; ${socketForm}` };
+  if (!path.startsWith('/')) return { problem: `${quote(path)} is not an absolute path; ${socketForm}` };
+  if (path.includes('\0')) return { problem: 'the path of its Unix socket has a NUL' };
+  if (Buffer.byteLength(path) > socketPathBytesMax) {
+    return { problem: `the path of its Unix socket is longer than ${socketPathBytesMax} bytes` };
+  }
+  return { hostname: path, port: 0 };
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
+function formProblem(value: string): string {
+  return unixScheme.test(value) ? socketForm : 'not a URL of the form http://host:port';
 }
 
 interface Settings {

@@ -1,4 +1,4 @@
-import { hostPort } from '../base/host-port.ts';
+import { hostPort, isSocketPath } from '../base/host-port.ts';
 import { RecentOutcomes } from './recent-outcomes.ts';
 
 /** A dead mark: why a backend gets no requests, and until when. */
@@ -26,12 +26,16 @@ export const markReported = Number.MAX_VALUE;
 export class Backend {
   /** As written in the record, without `#weight=`; marks, logs and debug fields show it. */
   readonly url: string;
+  /** A name, an IP address, or the absolute path of a Unix socket. */
   readonly hostname: string;
-  /** 1 to 65535. */
+  /** 1 to 65535; 0 for a Unix socket. */
   readonly port: number;
   /** The name for the TLS handshake; null for plain connections. */
   readonly tlsName: string | null;
-  /** Key of its connection pool: `hostname:port`; with TLS `https://hostname:port`, and the name if it differs. */
+  /**
+   * Key of its connection pool: `hostname:port` or `unix:path`; with TLS `https://hostname:port`, and the name if it
+   * differs.
+   */
   readonly address: string;
   /** Position in the record, from 0: Hipache's backend id. */
   index: number;
@@ -62,7 +66,7 @@ export class Backend {
     this.hostname = hostname;
     this.port = port;
     this.tlsName = tlsName;
-    const authority = hostPort(hostname, port);
+    const authority = isSocketPath(hostname) ? `unix:${hostname}` : hostPort(hostname, port);
     if (tlsName === null) this.address = authority;
     else this.address = tlsName === hostname ? `https://${authority}` : `https://${authority} as ${tlsName}`;
     this.index = index;
@@ -79,4 +83,9 @@ export class Backend {
   isDown(nowMs: number): boolean {
     return this.down !== null && this.down.untilMs > nowMs;
   }
+}
+
+/** The Host field of a request that names none: a Unix socket has no name of its own, and so is `localhost`. */
+export function hostFieldOf({ hostname, port }: Pick<Backend, 'hostname' | 'port'>): string {
+  return isSocketPath(hostname) ? 'localhost' : hostPort(hostname, port);
 }

@@ -7,7 +7,7 @@ import { TcpSocket } from './tcp-socket.ts';
 interface PlainSockets {
   /** Wraps an accepted connection. Reading starts with `resume`. */
   accepted(handle: TcpHandle, owner: SocketHandler, writeBufferBytesMax: number): ByteSocket;
-  /** Connects to an IP address; `onConnected` or `onClosed` follows. Reading then starts automatically. */
+  /** Connects to an IP address, or to a Unix socket by its absolute path; `onConnected` or `onClosed` follows. Reading then starts automatically. */
   connecting(address: string, port: number, owner: SocketHandler, writeBufferBytesMax: number): ByteSocket;
 }
 

@@ -1,5 +1,6 @@
 import { type NetConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { isSocketPath } from '../base/host-port.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
 import { blockBytes, giveBlock } from './blocks.ts';
@@ -24,6 +25,8 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   isResumed = false;
   alpnProtocol = '';
   private readonly isTls: boolean;
+  /** Whether it is a TCP connection, which alone has resets. */
+  private canReset = true;
   private closed = false;
   private error: NodeJS.ErrnoException | null = null;
 
@@ -92,20 +95,20 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     return byteSocket;
   }
 
-  /** Connects to an IP address; `onConnected` or `onClosed` follows. Reading then starts automatically. */
+  /** Connects to an IP address or a Unix socket; `onConnected` or `onClosed` follows. Reading then starts automatically. */
   static connecting(address: string, port: number, handler: SocketHandler, writeBufferBytesMax: number): StreamSocket {
-    const options: NetConnectOpts = {
-      host: address,
-      port,
+    const options = {
+      ...(isSocketPath(address) ? { path: address } : { host: address, port }),
       noDelay: true,
       allowHalfOpen: true,
       writableHighWaterMark: writeBufferBytesMax,
       onread: { buffer: sharedReadBuffer, callback: onRead },
-    } as NetConnectOpts;
+    };
     const socket = new PatientSocket(options as SocketConstructorOpts);
     const byteSocket = new StreamSocket(socket, handler, true);
+    byteSocket.canReset = !isSocketPath(address);
     socket.once('connect', onConnect);
-    socket.connect(options);
+    socket.connect(options as NetConnectOpts);
     return byteSocket;
   }
 
@@ -172,7 +175,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   reset(): void {
     if (this.socket.destroyed) return;
     if (this.isTls) resetOnDestroy(this.socket);
-    else if (!isShuttingDown(this.socket)) this.socket.resetAndDestroy();
+    else if (this.canReset && !isShuttingDown(this.socket)) this.socket.resetAndDestroy();
     this.socket.destroy();
   }
 

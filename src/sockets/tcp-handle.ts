@@ -1,5 +1,6 @@
 import { isIPv6, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import { isSocketPath } from '../base/host-port.ts';
 
 /**
  * What lies below `net.Socket`: libuv's handle, and the requests that connect it and write to it. They are not public,
@@ -40,6 +41,11 @@ interface ShutdownRequest {
   oncomplete: ((this: this, status: number) => void) | undefined;
 }
 
+/** libuv's connection to a Unix socket, with the same methods except those that only TCP has. */
+interface PipeHandle extends Omit<TcpHandle, 'connect' | 'connect6'> {
+  connect(request: ConnectRequest, path: string): number;
+}
+
 interface ConnectRequest {
   oncomplete: ((this: this, status: number) => void) | undefined;
 }
@@ -60,11 +66,17 @@ interface Connections {
   readonly constants: { readonly SOCKET: number };
 }
 
+interface Pipes {
+  readonly Pipe: new (kind: number) => PipeHandle;
+  readonly PipeConnectWrap: new () => ConnectRequest;
+  readonly constants: { readonly SOCKET: number };
+}
+
 /** libuv's code for the end of the peer's data. */
 export const endOfStream = -4095;
 
 /** The methods that a handle must have. All are checked before any is used. */
-const methods = [
+const streamMethods = [
   'useUserBuffer',
   'readStart',
   'readStop',
@@ -73,13 +85,9 @@ const methods = [
   'writev',
   'shutdown',
   'close',
-  'reset',
-  'setNoDelay',
-  'setKeepAlive',
-  'getpeername',
   'connect',
-  'connect6',
 ] as const;
+const methods = [...streamMethods, 'reset', 'setNoDelay', 'setKeepAlive', 'getpeername', 'connect6'] as const;
 
 const connections = findBinding<Connections>(
   'tcp_wrap',
@@ -87,6 +95,15 @@ const connections = findBinding<Connections>(
     typeof TCP === 'function' &&
     methods.every((name) => typeof (TCP.prototype as Partial<TcpHandle>)[name] === 'function') &&
     typeof TCPConnectWrap === 'function' &&
+    typeof constants?.SOCKET === 'number',
+);
+
+const pipes = findBinding<Pipes>(
+  'pipe_wrap',
+  ({ Pipe, PipeConnectWrap, constants }) =>
+    typeof Pipe === 'function' &&
+    streamMethods.every((name) => typeof (Pipe.prototype as Partial<PipeHandle>)[name] === 'function') &&
+    typeof PipeConnectWrap === 'function' &&
     typeof constants?.SOCKET === 'number',
 );
 
@@ -98,7 +115,8 @@ export const streams: Streams | null = findBinding<Streams>(
     found.streamBaseState instanceof Int32Array &&
     typeof found.kReadBytesOrError === 'number' &&
     typeof found.kLastWriteWasAsync === 'number' &&
-    connections !== null,
+    connections !== null &&
+    pipes !== null,
 );
 
 function findBinding<Binding>(name: string, isAsExpected: (found: Partial<Binding>) => boolean): Binding | null {
@@ -130,11 +148,12 @@ export function takeHandle(socket: Socket): TcpHandle | null {
 }
 
 /**
- * Connects to an address.
+ * Connects to an IP address, or to a Unix socket by its absolute path; `port` has no meaning then.
  * @param onDone called later, with 0 or the error number.
  * @returns the handle, or the error number if the call failed at once.
  */
 export function connectHandle(address: string, port: number, onDone: (status: number) => void): TcpHandle | number {
+  if (isSocketPath(address)) return connectPipe(address, onDone);
   const { TCP, TCPConnectWrap, constants } = connections as Connections;
   const handle = new TCP(constants.SOCKET);
   const request = new TCPConnectWrap();
@@ -144,6 +163,27 @@ export function connectHandle(address: string, port: number, onDone: (status: nu
   handle.close();
   return status;
 }
+
+function connectPipe(path: string, onDone: (status: number) => void): TcpHandle | number {
+  const { Pipe, PipeConnectWrap, constants } = pipes as Pipes;
+  const handle = Object.assign(new Pipe(constants.SOCKET), tcpOnly);
+  const request = new PipeConnectWrap();
+  request.oncomplete = onDone;
+  const status = handle.connect(request, path);
+  if (status === 0) return handle as unknown as TcpHandle;
+  handle.close();
+  return status;
+}
+
+/** The methods of TCP on a Unix socket, which delays nothing, cannot lose its peer unnoticed, and knows no reset. */
+const tcpOnly: Pick<TcpHandle, 'reset' | 'setNoDelay' | 'setKeepAlive'> & ThisType<TcpHandle> = {
+  reset(done) {
+    this.close(done);
+    return 0;
+  },
+  setNoDelay: () => 0,
+  setKeepAlive: () => 0,
+};
 
 /** Node's own socket on a handle. */
 export function socketOn(handle: TcpHandle, options: object = {}): Socket {

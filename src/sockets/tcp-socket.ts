@@ -59,7 +59,7 @@ interface OwnedHandle extends TcpHandle {
 }
 
 /**
- * A plain connection directly on its handle. For the same job, `net.Socket` takes two streams, an event for everything
+ * A plain connection directly on its handle, of TCP or to a Unix socket. For the same job, `net.Socket` takes two streams, an event for everything
  * that happens, and a turn of the tick queue for each write; docs/performance.md ("What was tried") lists the cost.
  */
 export class TcpSocket extends WriteQueue implements ByteSocket {
@@ -91,7 +91,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   }
 
   /**
-   * Connects to an IP address; `onConnected` or `onClosed` follows. Reading then starts automatically. The connection
+   * Connects to an IP address or a Unix socket; `onConnected` or `onClosed` follows. Reading then starts automatically. The connection
    * outlives its first failed write: see `writeFailureGraceMs`.
    */
   static connecting(address: string, port: number, handler: SocketHandler, writeBufferBytesMax: number): TcpSocket {

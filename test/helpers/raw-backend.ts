@@ -54,9 +54,11 @@ export class RawBackend {
     });
   }
 
+  /** @param address an IP address, on a free port, or the absolute path of a Unix socket. */
   static async start(address = '127.0.0.1'): Promise<RawBackend> {
     const backend = new RawBackend();
-    await new Promise<void>((resolve) => backend.server.listen(0, address, resolve));
+    const place = address.startsWith('/') ? { path: address } : { host: address, port: 0 };
+    await new Promise<void>((resolve) => backend.server.listen(place, resolve));
     return backend;
   }
 
@@ -67,6 +69,8 @@ export class RawBackend {
   }
 
   get url(): string {
+    const address = this.server.address();
+    if (typeof address === 'string') return `http+unix://${encodeURIComponent(address)}`;
     return `http://127.0.0.1:${this.port}`;
   }
 

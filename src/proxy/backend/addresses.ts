@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
+import { isHostName } from '../../base/host-port.ts';
 import type { NameFailure } from '../../dns/answer.ts';
 import type { NameWatcher } from '../../dns/name-entry.ts';
 import type { NameResolver, NameWatch } from '../../dns/name-resolver.ts';
@@ -16,7 +16,7 @@ export interface AddressWaiter {
   onNoAddresses(problem: NameFailure): void;
 }
 
-/** The addresses of one backend: those of its name, as the resolver follows it, or the one in its URL. */
+/** The addresses of one backend: those of its name, as the resolver follows it, or the one or the path in its URL. */
 export class BackendAddresses implements NameWatcher {
   private addresses: readonly string[] | null;
   private readonly watch: NameWatch | null;
@@ -32,7 +32,7 @@ export class BackendAddresses implements NameWatcher {
   constructor(hostname: string, resolver: Pick<NameResolver, 'watch'>, clock: Clock, onChanged: () => void) {
     this.clock = clock;
     this.onChanged = onChanged;
-    const isName = isIP(hostname) === 0;
+    const isName = isHostName(hostname);
     this.addresses = isName ? null : [hostname];
     this.watch = isName ? resolver.watch(hostname, this) : null;
   }

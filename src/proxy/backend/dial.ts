@@ -21,6 +21,8 @@ const alpnProtocols = Object.keys(protocols);
 
 /** Parts of the connect time-out that the first addresses of a name get, so that the next ones are tried in time. */
 const addressSharesMax = 3;
+/** A Unix socket whose backlog is full refuses with EAGAIN at once, where TCP would wait. Ms until the next try. */
+const fullBacklogPauseMs = 20;
 
 /**
  * A connection to a backend until it is established: the lookup of its name, the connection to one of its addresses
@@ -40,6 +42,8 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
   private endsMs = 0;
   private tried: string[] = [];
   private waiter: StreamWaiter | null;
+  /** Runs while the backlog of a Unix socket is full. */
+  private pause: NodeJS.Timeout | null = null;
   private hasLeftPool = false;
   private isOver = false;
 
@@ -112,6 +116,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     const { pool } = this;
     this.socket = null;
     const detail = error?.code ?? 'closed';
+    if (detail === 'EAGAIN' && this.connectLater()) return;
     const code = dialErrorCode(detail, pool.tlsName !== null);
     // The backend may have rejected the session, so it is not offered again.
     if (this.waiter !== null) pool.tlsSession = null;
@@ -125,7 +130,8 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
   onDeadline(): void {
     const { pool, socket } = this;
     if (socket === null) {
-      this.failWith('BACKEND_CONNECT_TIMEOUT', `${pool.hostname} was not resolved in time`);
+      const problem = this.pause === null ? `${pool.hostname} was not resolved in time` : `${pool.address}: EAGAIN`;
+      this.failWith('BACKEND_CONNECT_TIMEOUT', problem);
       return;
     }
     pool.addresses.failed(this.address);
@@ -159,6 +165,16 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     return true;
   }
 
+  /** @returns false if the dial is over. */
+  private connectLater(): boolean {
+    if (this.isOver || this.hasLeftPool) return false;
+    this.pause = setTimeout(() => {
+      this.pause = null;
+      this.socket = this.connect(this.address);
+    }, fullBacklogPauseMs);
+    return true;
+  }
+
   private connect(address: string): ByteSocket {
     const { port, tlsName: serverName, tlsSession } = this.pool;
     const { backendTls, settings } = this.context;
@@ -182,6 +198,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     if (this.isOver) return;
     this.isOver = true;
     this.waiter = null;
+    if (this.pause !== null) clearTimeout(this.pause);
     context.deadlines.remove(this);
     context.counters.backendConnectionsOpen--;
     pool.addresses.cancel(this);
