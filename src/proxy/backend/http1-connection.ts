@@ -30,6 +30,8 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   deadlineSlot = -1;
   /** Monotonic ms since when it has been idle. */
   idleSinceMs = 0;
+  /** How long it had been idle before its current exchange, in ms. */
+  private wasIdleMs = 0;
   /**
    * Whether the connection was kept before it got its current exchange: if so, its end may be unrelated to that
    * exchange.
@@ -86,6 +88,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     invariant(this.sink === null && this.state !== CLOSED, 'a stream starts on a connection that is free');
     this.sink = sink;
     this.state = AWAITING;
+    this.wasIdleMs = this.reused ? this.context.clock.monotonicMs() - this.idleSinceMs : 0;
     this.informational.reset();
     this.responded = false;
     this.requestChunked = request.bodyLength < 0;
@@ -189,6 +192,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
 
   onEnd(): void {
     if (this.sink === null) {
+      this.endedWhileIdle();
       this.destroy();
     } else if (this.state === IN_BODY && this.body.connectionEnded()) {
       this.complete(false);
@@ -214,6 +218,8 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     this.state = CLOSED;
     this.context.deadlines.remove(this);
     const detail = error?.code ?? 'closed';
+    // An orderly end has come by `onEnd`, and after `destroy` the connection has left its pool.
+    if (state === IDLE && this.sink === null && error !== null) this.endedWhileIdle();
     if (this.sink !== null) {
       this.fail(state === IN_BODY ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_RESET', detail);
     }
@@ -347,9 +353,16 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private fail(code: ErrorCode, detail: string): void {
     const { sink } = this;
     this.sink = null;
+    // It had ended before the request reached it.
+    if (code === 'BACKEND_RESET' && this.reused && !this.responded) this.pool.endedByBackend(this.wasIdleMs);
     this.destroy();
     const progress = this.responded ? 'responded' : 'sent';
     sink?.onFailed({ code, detail, reused: this.reused, progress });
+  }
+
+  private endedWhileIdle(): void {
+    if (this.hasLeftPool) return;
+    this.pool.endedByBackend(this.context.clock.monotonicMs() - this.idleSinceMs);
   }
 
   /** Frees its place in the pool at once, without waiting for the socket to close. */

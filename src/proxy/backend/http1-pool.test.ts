@@ -128,6 +128,29 @@ describe('a pool', () => {
     third.destroy();
   });
 
+  test('keeps every kept connection from a waiter that cannot try again, once the backend has ended a young one', async () => {
+    let nowMs = systemClock.monotonicMs();
+    Object.assign(context, { clock: { ...systemClock, monotonicMs: () => nowMs } });
+    const first = await take();
+    pool.giveBack(first);
+    const isGiven = async () => {
+      const connection = await take(1000);
+      pool.giveBack(connection);
+      return connection === first;
+    };
+    pool.endedByBackend(2000);
+    assert.equal(await isGiven(), true);
+    pool.endedByBackend(1999);
+    const second = await take(1000);
+    assert.notEqual(second, first);
+    second.destroy();
+    assert.equal(await take(), first);
+    pool.giveBack(first);
+    nowMs += 60_000;
+    pool.giveBack(await take());
+    assert.equal(await isGiven(), true);
+  });
+
   test('never calls a waiter that cancelled during the dial', async () => {
     const gone = new Waiter();
     pool.acquire(gone, Number.POSITIVE_INFINITY);

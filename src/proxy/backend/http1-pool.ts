@@ -7,6 +7,11 @@ import { BackendAddresses } from './addresses.ts';
 import { Dial } from './dial.ts';
 import type { Http1BackendConnection } from './http1-connection.ts';
 
+/** A backend that ends kept connections sooner than this, in ms, without an announcement, may do so at any moment. */
+const keptMsMin = 2000;
+/** How long a backend counts as one that does, in ms, from the last time. */
+const hastyMs = 60_000;
+
 /** This worker's HTTP/1.1 connections to one address. */
 export class Http1Pool implements Origin {
   readonly address: string;
@@ -16,6 +21,8 @@ export class Http1Pool implements Origin {
   readonly tlsName: string | null;
   /** The latest TLS session from the backend, for resumption; null for none. */
   tlsSession: Buffer | null = null;
+  /** Monotonic ms until which the backend counts as one that ends kept connections at any moment. */
+  hastyUntilMs = 0;
   /** `Origins` dropped this pool when its last connection closed: another one may have its address by now. */
   isForgotten = false;
   readonly addresses: BackendAddresses;
@@ -42,7 +49,9 @@ export class Http1Pool implements Origin {
 
   acquire(waiter: StreamWaiter, unusedMsMax: number): void {
     const { idle, context } = this;
-    if (unusedMsMax > 0) {
+    // A limit is given for a request that could not be sent again, should the connection end.
+    const isRisky = unusedMsMax < Number.POSITIVE_INFINITY && context.clock.monotonicMs() < this.hastyUntilMs;
+    if (unusedMsMax > 0 && !isRisky) {
       let connection = idle.pop();
       // A connection that the backend has just ended stays here until its socket has closed.
       while (connection?.isClosed) connection = idle.pop();
@@ -123,6 +132,11 @@ export class Http1Pool implements Origin {
   leavesBound(connection: Http1BackendConnection): void {
     const at = this.bound.indexOf(connection);
     if (at >= 0) this.bound.splice(at, 1);
+  }
+
+  /** The backend has ended a connection that was kept, after `idleMs`, without having announced it. */
+  endedByBackend(idleMs: number): void {
+    if (idleMs < keptMsMin) this.hastyUntilMs = this.context.clock.monotonicMs() + hastyMs;
   }
 
   /** The connection, in any state, has closed or is about to. Called once for each. */

@@ -2,20 +2,27 @@ import type { Backend } from '../../routing/backend.ts';
 import type { ProxyContext } from '../context.ts';
 import { Http1Pool } from './http1-pool.ts';
 
-/** TLS sessions kept for backends without a connection; each takes about 2 KB. */
-const tlsSessionsMax = 1000;
+/** Backends without a connection of which something is remembered; a TLS session takes about 2 KB. */
+const rememberedMax = 1000;
 /** Pools that are looked at to find an idle connection. */
 const lookedAtMax = 200;
+
+/** Knowledge of an origin that outlives its pool. */
+interface OriginMemory {
+  /** The next connection resumes it. */
+  readonly tlsSession: Buffer | null;
+  readonly hastyUntilMs: number;
+}
 
 /** This worker's origins by address. Hosts that share a backend share its connections. */
 export class Origins {
   private readonly pools = new Map<string, Http1Pool>();
-  /** TLS sessions of backends that have no connection now. The next connection resumes them. */
-  private readonly tlsSessions = new Map<string, Buffer>();
+  /** Of backends that have no connection now, by address. */
+  private readonly memories = new Map<string, OriginMemory>();
   private readonly forget = (pool: Http1Pool): void => {
     this.pools.delete(pool.address);
     pool.isForgotten = true;
-    this.keepSession(pool);
+    this.remember(pool);
   };
 
   of(backend: Backend, context: ProxyContext): Http1Pool {
@@ -24,21 +31,22 @@ export class Origins {
     let pool = this.pools.get(backend.address);
     if (pool === undefined) {
       pool = new Http1Pool(backend, context, this.forget);
-      pool.tlsSession = this.tlsSessions.get(backend.address) ?? null;
+      const memory = this.memories.get(backend.address);
+      pool.tlsSession = memory?.tlsSession ?? null;
+      pool.hastyUntilMs = memory?.hastyUntilMs ?? 0;
       this.pools.set(backend.address, pool);
     }
     backend.attachment = pool;
     return pool;
   }
 
-  private keepSession({ address, tlsName, tlsSession }: Http1Pool): void {
-    if (tlsName === null) return;
-    this.tlsSessions.delete(address);
-    if (tlsSession === null) return;
-    this.tlsSessions.set(address, tlsSession);
-    if (this.tlsSessions.size <= tlsSessionsMax) return;
-    const oldest = this.tlsSessions.keys().next();
-    if (!oldest.done) this.tlsSessions.delete(oldest.value);
+  private remember({ address, hastyUntilMs, tlsSession }: Http1Pool): void {
+    this.memories.delete(address);
+    if (tlsSession === null && hastyUntilMs === 0) return;
+    this.memories.set(address, { tlsSession, hastyUntilMs });
+    if (this.memories.size <= rememberedMax) return;
+    const oldest = this.memories.keys().next();
+    if (!oldest.done) this.memories.delete(oldest.value);
   }
 
   /** Closes the connection that has been idle longest among the next few pools. @returns whether there was one. */
