@@ -138,6 +138,17 @@ const linesThatMatter = [
   'Expect: x\r\n',
   ' folded\r\n',
   'Content-Length : 3\r\n',
+  'Content-Length: 3, 3\r\n',
+  'Content-Length: +3\r\n',
+  'Content-Length: 0x3\r\n',
+  'Transfer-Encoding: chunked, chunked\r\n',
+  'Transfer-Encoding: gzip, chunked\r\n',
+  'Transfer-Encoding:\x0bchunked\r\n',
+  'Transfer-Encoding: identity\r\n',
+  'Transfer-Encoding\r\n : chunked\r\n',
+  'Connection: transfer-encoding\r\n',
+  'Upgrade: h2c\r\n',
+  '\r\n',
 ];
 
 /** Ways to change a text here and there. */
@@ -154,7 +165,7 @@ export const mutation = fc.array(
 
 export type Mutation = typeof mutation extends fc.Arbitrary<infer T> ? T : never;
 
-export function mutate(text: string, changes: Mutation): string {
+export function mutate(text: string, changes: readonly Mutation[number][]): string {
   let changed = text;
   for (const { at, kind, piece, line, length } of changes) {
     const from = at % (changed.length + 1);
