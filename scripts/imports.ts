@@ -27,6 +27,11 @@ const rooms: Readonly<Record<string, Room>> = {
   proxy: { imports: ['base', 'dns', 'http', 'http1', 'websocket', 'routing', 'policy', 'sockets', 'tls'] },
   stores: { imports: ['base', 'routing'] },
   'stores/redis': { imports: ['base', 'routing', 'stores'], packages: ['@redis/client'] },
+  'stores/key-value': { imports: ['base', 'routing', 'stores'] },
+  'stores/etcd': {
+    imports: ['base', 'routing', 'stores', 'stores/key-value'],
+    packages: ['@grpc/grpc-js', '@grpc/proto-loader'],
+  },
   'stores/sqlite': { imports: ['base', 'routing', 'stores'] },
   'route-cache': { imports: ['base', 'routing', 'policy', 'stores/contract.ts'] },
   health: { imports: ['base', 'dns', 'http', 'http1', 'routing', 'stores/contract.ts', 'stores/failures.ts', 'tls'] },

@@ -13,6 +13,8 @@ export const testServers: readonly Server[] = [
   { program: 'chromium', package: 'chromium' },
   { program: 'curl', package: 'curl' },
   { program: 'dnsmasq', package: 'dnsmasq-base' },
+  { program: 'etcd', package: 'etcd-server' },
+  { program: 'etcdctl', package: 'etcd-client' },
   { program: 'gunicorn', package: 'gunicorn' },
   { program: 'logrotate', package: 'logrotate' },
   { program: 'nginx', package: 'nginx-light' },

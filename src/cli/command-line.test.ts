@@ -234,9 +234,9 @@ describe('an unusable store', () => {
     const damaged = await run(['--driver', `sqlite:${join(folder, 'text.sqlite')}`, 'route', 'list']);
     assert.equal(damaged.code, 1);
     assert.match(damaged.err, /^hipache: .*text\.sqlite/);
-    const unsupported = await run(['--driver', 'etcd:', 'route', 'list']);
+    const unsupported = await run(['--driver', 'mongodb:', 'route', 'list']);
     assert.equal(unsupported.code, 1);
-    assert.match(unsupported.err, /etcd.*supported are sqlite:PATH/);
+    assert.match(unsupported.err, /mongodb.*supported are sqlite:PATH/);
   });
 
   test('is not created by reading', async () => {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { describeDriver, openStore } from './open-store.ts';
 
 test('a store that this version has no driver for is refused with those that it has', async () => {
-  for (const driver of ['etcds://a', ['memcached://a', 'memcached://b'], 'zookeeper:', 'mongodb://x']) {
+  for (const driver of [['memcached://a', 'memcached://b'], 'zookeeper:', 'mongodb://x']) {
     await assert.rejects(openStore(driver), { code: 'STORE_UNSUPPORTED', message: /supported are sqlite:PATH/ });
   }
   await assert.rejects(openStore(['sqlite:a', 'sqlite:b']), { code: 'STORE_UNSUPPORTED', message: /one file/ });
@@ -23,17 +23,22 @@ test('a store is described without being opened: its name, its files, and whethe
     ...server,
     name: 'redis://127.0.0.1:6379, redis://[::1]:7',
   });
+  assert.deepEqual(describeDriver(['etcds://u:secret@h/#p', 'etcds://[::1]:7']), {
+    ...server,
+    name: 'etcds://h:2379,[::1]:7',
+  });
   assert.deepEqual(describeDriver('redis+unix:///run/r.sock'), { ...server, name: 'redis+unix:///run/r.sock' });
 });
 
 test('a description refuses what opening would refuse, before it opens anything', () => {
   const unsupported = { code: 'STORE_UNSUPPORTED' };
-  assert.throws(() => describeDriver('etcds://a'), {
+  assert.throws(() => describeDriver('zookeeper://a'), {
     ...unsupported,
-    message: 'driver: etcd: is not supported by this version yet; supported are sqlite:PATH and redis://HOST:PORT',
+    message:
+      'driver: zookeeper: is not supported by this version yet; supported are sqlite:PATH, redis://HOST:PORT, and etcd://HOST:PORT',
   });
   assert.throws(() => describeDriver('mongodb://a'), { ...unsupported, message: /mongodb: is not a known store/ });
-  assert.throws(() => describeDriver(['redis:', 'etcd:']), { ...unsupported, message: /etcd/ });
+  assert.throws(() => describeDriver(['redis:', 'memcached:']), { ...unsupported, message: /memcached/ });
   assert.throws(() => describeDriver(['sqlite:a', 'redis:']), { ...unsupported, message: /one store/ });
   assert.throws(() => describeDriver(['redis:', 'redis:', 'redis:']), { ...unsupported, message: /3 URLs/ });
   for (const driver of ['routes.db', 'redis://h/name', 'sqlite::memory:', 'etcd://h:99999']) {

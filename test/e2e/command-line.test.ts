@@ -154,19 +154,19 @@ describe('the commands, each in its own process', () => {
       }),
     );
     assert.equal(run(hipache, ['--dry', '--config', file]).code, 0);
-    writeFileSync(file, JSON.stringify({ driver: 'etcd://:hidden-word@host', server: { maxSockets: 7 } }));
+    writeFileSync(file, JSON.stringify({ driver: 'mongodb://:hidden-word@host', server: { maxSockets: 7 } }));
     const { code, out, err } = run(hipache, ['--dry', '--config', file]);
     assert.equal(code, 1);
-    assert.match(err, /etcd: is not supported by this version yet/);
+    assert.match(err, /mongodb: is not a known store/);
     assert.equal(JSON.parse(out).server.maxSockets, 7);
     assert.doesNotMatch(out + err, /hidden-word/);
     const https = { bind: '127.0.0.1', key: '/absent.key', cert: '/absent.crt', ciphers: 'RC4' };
-    writeFileSync(file, JSON.stringify({ https, driver: 'etcd:' }));
+    writeFileSync(file, JSON.stringify({ https, driver: 'mongodb:' }));
     const tls = run(hipache, ['--dry', '--config', file]);
     assert.equal(tls.code, 2);
     assert.match(tls.err, /warning: https\.bind\[0\]\.ciphers: today's OpenSSL has no cipher of the list/);
     assert.match(tls.err, /https\.bind\[0\]\.cert: \/absent\.crt cannot be read: there is no such file/);
-    assert.match(tls.err, /etcd: is not supported/);
+    assert.match(tls.err, /mongodb: is not a known store/);
     // It prints only keys that a file may have.
     const printed = run(hipache, ['--dry', '--config', file]).out;
     assert.ok(JSON.parse(printed).limits !== undefined);

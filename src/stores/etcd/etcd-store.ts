@@ -1,0 +1,134 @@
+import { type Clock, systemClock } from '../../base/clock.ts';
+import type { HipacheError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { RateLimitedLog } from '../../base/rate-limited-log.ts';
+import type {
+  CertificateCollection,
+  ChangeListener,
+  CollectionName,
+  FailureCollection,
+  InstanceCollection,
+  MarkCollection,
+  RouteCollection,
+  Store,
+  StoreCapabilities,
+} from '../contract.ts';
+import type { RecordKind } from '../key-value/client.ts';
+import { keyValueCollections } from '../key-value/collections.ts';
+import { defaultEtcdTimings, EtcdCluster, type EtcdTimings } from './cluster.ts';
+import { parseEtcdUrls } from './endpoints.ts';
+import { EtcdClient } from './etcd-client.ts';
+import { EtcdKeys } from './keys.ts';
+import { EtcdWatch } from './watch.ts';
+
+export interface EtcdStoreOptions {
+  /** Whether the proxy serves from the store: it then opens even if no member can be reached yet. Default false. */
+  readonly serving?: boolean;
+  readonly log?: Pick<Log, 'info' | 'warn'>;
+  readonly clock?: Clock;
+  readonly timings?: Partial<EtcdTimings>;
+}
+
+/** Kinds of records that are served from, and the collections that their changes are reported for. */
+const collectionOf: Partial<Record<RecordKind, CollectionName>> = {
+  frontend: 'routes',
+  down: 'routes',
+  tls: 'certificates',
+};
+
+/**
+ * Opens the store in the etcd cluster of these URLs.
+ * @throws HipacheError COMMAND_INVALID; unless `serving`, why the cluster cannot be used.
+ */
+export async function openEtcd(urls: readonly string[], options: EtcdStoreOptions = {}): Promise<Store> {
+  const store = new EtcdStore(urls, options);
+  if (options.serving === true) return store;
+  try {
+    await store.instances.revision();
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Routes, marks and certificates in etcd 3, as JSON under Hipache 0.4's names. */
+class EtcdStore implements Store {
+  readonly capabilities: StoreCapabilities = { changes: 'push' };
+  readonly routes: RouteCollection;
+  readonly marks: MarkCollection;
+  readonly certificates: CertificateCollection;
+  readonly failures: FailureCollection;
+  readonly instances: InstanceCollection;
+  private readonly keys: EtcdKeys;
+  private readonly cluster: EtcdCluster;
+  private readonly watching: EtcdWatch;
+  private readonly problemLog: RateLimitedLog;
+  private listener: ChangeListener | null = null;
+  private isListening = false;
+
+  constructor(urls: readonly string[], options: EtcdStoreOptions) {
+    const endpoints = parseEtcdUrls(urls);
+    const timings = { ...defaultEtcdTimings, ...options.timings };
+    const { log } = options;
+    this.problemLog = new RateLimitedLog((what, fields) => log?.warn(what, fields), options.clock ?? systemClock);
+    this.keys = new EtcdKeys(endpoints.prefix);
+    this.cluster = new EtcdCluster(endpoints, timings);
+    const client = new EtcdClient(this.cluster, this.keys);
+    const collections = keyValueCollections(client, (key) => this.keys.nameOf(key));
+    this.routes = collections.routes;
+    this.marks = collections.marks;
+    this.certificates = collections.certificates;
+    this.failures = collections.failures;
+    this.instances = {
+      revision: () => client.revision(),
+      write: (id, fields, ttlMs) => client.putFor(this.keys.instance(id), JSON.stringify(fields), ttlMs),
+      remove: (id) => client.remove(this.keys.instance(id)),
+    };
+    this.watching = new EtcdWatch(this.cluster, this.keys.range(null), timings, {
+      ready: () => this.onReady(),
+      lost: (error) => this.listener?.lost(error),
+      failed: (error) => this.onFailed(error),
+      changed: (keys) => this.onChanged(keys),
+    });
+  }
+
+  async watch(listener: ChangeListener): Promise<void> {
+    this.listener = listener;
+    await this.watching.start();
+    const { error } = this.watching;
+    if (this.listener === null) throw this.cluster.closedError();
+    if (error !== null) listener.lost(error);
+    this.isListening = true;
+  }
+
+  async close(): Promise<void> {
+    this.listener = null;
+    this.watching.close();
+    this.cluster.close();
+  }
+
+  /** `restored` follows `lost`, and not the first attempt. */
+  private onReady(): void {
+    if (this.isListening) this.listener?.restored();
+  }
+
+  private onFailed(error: HipacheError): void {
+    this.problemLog.report(`the store cannot be used; trying again (${error.code})`, { error });
+  }
+
+  private onChanged(keys: readonly Buffer[]): void {
+    const patterns: Record<CollectionName, Set<string>> = { routes: new Set(), certificates: new Set() };
+    let isRevised = false;
+    for (const key of keys) {
+      if (key.equals(this.keys.revision)) isRevised = true;
+      const known = this.keys.parse(key);
+      const collection = known === null ? undefined : collectionOf[known.kind];
+      if (known !== null && collection !== undefined) patterns[collection].add(known.pattern);
+    }
+    for (const collection of ['routes', 'certificates'] as const) {
+      if (patterns[collection].size > 0) this.listener?.changed(collection, [...patterns[collection]]);
+    }
+    if (isRevised) this.listener?.revised?.();
+  }
+}

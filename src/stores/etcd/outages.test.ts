@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { EtcdServer } from '../../../test/helpers/etcd-server.ts';
+import { until } from '../../../test/helpers/until.ts';
+import { Watch } from '../contract.suite.ts';
+import type { Store } from '../contract.ts';
+import { openEtcd } from './etcd-store.ts';
+
+const timings = { requestTimeoutMs: 1000, progressEveryMs: 100, silenceMaxMs: 600, retryFirstMs: 20, retryMaxMs: 200 };
+
+interface Watched {
+  readonly server: EtcdServer;
+  readonly store: Store;
+  readonly seen: Watch;
+}
+
+/** @param first the member that is used first. */
+async function watched(t: TestContext, members: number, first = 0): Promise<Watched> {
+  const server = await EtcdServer.start({ members });
+  t.after(() => server.remove());
+  const urls = [...server.urls.slice(first), ...server.urls.slice(0, first)];
+  const store = await openEtcd(urls, { serving: true, timings });
+  t.after(() => store.close());
+  const seen = new Watch();
+  await store.watch(seen);
+  return { server, store, seen };
+}
+
+/** A record that is written now is reported, and read. */
+async function assertLive({ server, store, seen }: Watched, pattern: string): Promise<void> {
+  const told = seen.next('routes', pattern);
+  await server.ctl('put', `/frontend:${pattern}`, '["by hand"]');
+  await told;
+  const [record] = await store.routes.read([pattern]);
+  assert.deepEqual(record?.frontend, ['by hand']);
+}
+
+describe('an etcd cluster', () => {
+  test('that loses the member in use is used through another one', async (t) => {
+    const rig = await watched(t, 3);
+    const { server, store, seen } = rig;
+    await store.routes.set('a.test', null, ['http://a:1']);
+    const restored = seen.event('restored');
+    await server.members[0]?.stop();
+    await restored;
+    const [record] = await store.routes.read(['a.test']);
+    assert.deepEqual(record?.frontend, ['a.test', 'http://a:1']);
+    await store.routes.add('a.test', ['http://b:1']);
+    await assertLive(rig, 'b.test');
+  });
+
+  test('whose member in use hangs is used through another one', async (t) => {
+    const rig = await watched(t, 3, 1);
+    const restored = rig.seen.event('restored');
+    rig.server.members[1]?.signal('SIGSTOP');
+    await restored;
+    await assertLive(rig, 'c.test');
+  });
+
+  test('that has compacted the changes that were missed is watched from now on', async (t) => {
+    const rig = await watched(t, 1);
+    const { server, store, seen } = rig;
+    const [member] = server.members;
+    const lost = seen.event('lost');
+    await member?.stop();
+    await lost;
+    const restored = seen.event('restored');
+    member?.start(server.cluster);
+    await member?.ready();
+    for (let count = 0; count < 5; count++) await server.ctl('put', '/frontend:old.test', `["${count}"]`);
+    const status = await server.ctl('get', '/frontend:old.test', '--write-out=fields');
+    await server.ctl('compact', /"Revision" : (\d+)/.exec(status)?.[1] ?? '');
+    await restored;
+    assert.deepEqual((await store.routes.read(['old.test']))[0]?.frontend, ['4']);
+    await assertLive(rig, 'd.test');
+  });
+
+  test('without a majority fails in time, says so, and comes back', async (t) => {
+    const rig = await watched(t, 3);
+    const { server, store, seen } = rig;
+    const lost = seen.event('lost');
+    await Promise.all([server.members[1]?.stop(), server.members[2]?.stop()]);
+    await lost;
+    await assert.rejects(store.routes.read(['a.test']), { code: 'STORE_UNAVAILABLE', source: 'store' });
+    const restored = seen.event('restored');
+    server.members[1]?.start(server.cluster);
+    server.members[2]?.start(server.cluster);
+    await restored;
+    await until('a reading', async () => (await store.routes.read(['a.test']).catch(() => null)) !== null);
+    await assertLive(rig, 'e.test');
+  });
+
+  test('that is not there yet is waited for by a proxy, and refused to a command', async (t) => {
+    const server = await EtcdServer.start();
+    t.after(() => server.remove());
+    await server.members[0]?.stop();
+    await assert.rejects(openEtcd(server.urls, { timings }), {
+      code: 'STORE_UNAVAILABLE',
+      message: /cannot be reached/,
+    });
+    const store = await openEtcd(server.urls, { serving: true, timings });
+    t.after(() => store.close());
+    const seen = new Watch();
+    await store.watch(seen);
+    assert.equal(seen.losses, 1);
+    const restored = seen.event('restored');
+    server.members[0]?.start(server.cluster);
+    await restored;
+    await assertLive({ server, store, seen }, 'f.test');
+  });
+});

@@ -1,0 +1,139 @@
+import type { DownMark } from '../../routing/backend.ts';
+import type { CertificatePair } from '../contract.ts';
+import { addFailures, type FailuresByUrl, failuresKeptMs } from '../failures.ts';
+import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
+import { type KeyValueEdit, type KeyValueWrite, type RecordKey, recordKey } from './client.ts';
+import { readFailures, readMarks, readRecord, writeCertificate, writeFailures, writeMarks } from './records.ts';
+
+export function setEdit(pattern: string, id: string | null, urls: readonly string[]): KeyValueEdit<void> {
+  const [frontend, down] = [recordKey('frontend', pattern), recordKey('down', pattern)];
+  return {
+    keys: [frontend, down],
+    decide([old, marks]) {
+      const record = setRecord(readRecord(old ?? null), pattern, id, urls);
+      return {
+        writes: [write(frontend, record), ...dropMarks(down, marks ?? null, identitiesOf(record), Date.now())],
+        result: undefined,
+      };
+    },
+  };
+}
+
+export function addEdit(pattern: string, urls: readonly string[]): KeyValueEdit<void> {
+  const frontend = recordKey('frontend', pattern);
+  return {
+    keys: [frontend],
+    decide: ([old]) => ({
+      writes: [write(frontend, addToRecord(readRecord(old ?? null), pattern, urls))],
+      result: undefined,
+    }),
+  };
+}
+
+export function removeEdit(pattern: string, urls: readonly string[]): KeyValueEdit<readonly string[] | null> {
+  const [frontend, down, dead] = [
+    recordKey('frontend', pattern),
+    recordKey('down', pattern),
+    recordKey('dead', pattern),
+  ];
+  return {
+    keys: [frontend, down, dead],
+    decide([old = null, marks = null, deadSet = null]) {
+      if (old === null) return { writes: [], result: null };
+      const record = readRecord(old);
+      const all = { [frontend]: old, [down]: marks, [dead]: deadSet };
+      const wholly = Object.entries(all).flatMap(([key, value]) =>
+        value === null ? [] : [{ key: key as RecordKey, value: null }],
+      );
+      // A value that is no record has no URLs to remove; it can only go as a whole.
+      if (record === null) return { writes: urls.length > 0 ? [] : wholly, result: [] };
+      const { remaining, removed } = removeFromRecord(record, urls);
+      if (remaining === null) return { writes: wholly, result: removed };
+      if (removed.length === 0) return { writes: [], result: removed };
+      return {
+        writes: [write(frontend, remaining), ...dropMarks(down, marks, identitiesOf(remaining), Date.now())],
+        result: removed,
+      };
+    },
+  };
+}
+
+/** Of two marks of a backend the one that ends later holds. */
+export function writeMarkEdit(pattern: string, url: string, mark: DownMark): KeyValueEdit<void> {
+  const down = recordKey('down', pattern);
+  return {
+    keys: [down],
+    decide([text]) {
+      const marks = readMarks(text ?? null) ?? new Map<string, DownMark>();
+      const known = marks.get(url);
+      if (known !== undefined && known.untilMs >= mark.untilMs) return { writes: [], result: undefined };
+      marks.set(url, mark);
+      return { writes: [marksWrite(down, marks, Date.now())], result: undefined };
+    },
+  };
+}
+
+export function removeMarkEdit(pattern: string, url: string): KeyValueEdit<void> {
+  const down = recordKey('down', pattern);
+  return {
+    keys: [down],
+    decide([text]) {
+      const marks = readMarks(text ?? null);
+      if (marks === null || !marks.delete(url)) return { writes: [], result: undefined };
+      return { writes: [marksWrite(down, marks, Date.now())], result: undefined };
+    },
+  };
+}
+
+export function writeCertificateEdit(pattern: string, pair: CertificatePair): KeyValueEdit<void> {
+  const key = recordKey('tls', pattern);
+  return { keys: [], decide: () => ({ writes: [{ key, value: writeCertificate(pair) }], result: undefined }) };
+}
+
+/** The result says whether there was a certificate. */
+export function removeCertificateEdit(pattern: string): KeyValueEdit<boolean> {
+  const key = recordKey('tls', pattern);
+  return {
+    keys: [key],
+    decide: ([value]) => ({
+      writes: value === null ? [] : [{ key, value: null }],
+      result: value !== null,
+    }),
+  };
+}
+
+export function addFailuresEdit(pattern: string, added: FailuresByUrl, nowMs: number): KeyValueEdit<void> {
+  const key = recordKey('hipache:failed', pattern);
+  return {
+    keys: [key],
+    isCounted: false,
+    decide([text]) {
+      const stored = readFailures(text ?? null);
+      const { written, forgotten } = addFailures(stored, added, nowMs);
+      for (const url of forgotten) stored.delete(url);
+      for (const [url, failures] of written) stored.set(url, failures);
+      const value = stored.size === 0 ? null : writeFailures(stored);
+      return { writes: [{ key, value, ttlMs: failuresKeptMs }], result: undefined };
+    },
+  };
+}
+
+function write(key: RecordKey, record: readonly unknown[]): KeyValueWrite {
+  return { key, value: JSON.stringify(record) };
+}
+
+/** Without those of URLs that the record no longer has. */
+function dropMarks(key: RecordKey, text: string | null, kept: ReadonlySet<string>, nowMs: number): KeyValueWrite[] {
+  const marks = readMarks(text);
+  if (marks === null || marks.size === 0) return [];
+  const left = new Map([...marks].filter(([url]) => kept.has(url)));
+  return left.size === marks.size ? [] : [marksWrite(key, left, nowMs)];
+}
+
+/** Marks that have ended are left out; the store forgets the rest with the last of them. */
+function marksWrite(key: RecordKey, marks: ReadonlyMap<string, DownMark>, nowMs: number): KeyValueWrite {
+  const live = new Map([...marks].filter(([, { untilMs }]) => untilMs > nowMs));
+  if (live.size === 0) return { key, value: null };
+  const untilMs = Math.max(...[...live.values()].map((mark) => mark.untilMs));
+  return { key, value: writeMarks(live), ttlMs: untilMs - nowMs };
+}

@@ -1,0 +1,134 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { freePort } from './free-port.ts';
+import { until } from './until.ts';
+
+/** One member of a cluster, on ports that stay the same. */
+export class EtcdMember {
+  readonly name: string;
+  readonly port: number;
+  readonly peerPort: number;
+  private readonly directory: string;
+  private readonly args: readonly string[];
+  private child: ChildProcess | null = null;
+  private output = '';
+
+  constructor(name: string, port: number, peerPort: number, directory: string, args: readonly string[]) {
+    this.name = name;
+    this.port = port;
+    this.peerPort = peerPort;
+    this.directory = directory;
+    this.args = args;
+  }
+
+  get url(): string {
+    return `etcd://127.0.0.1:${this.port}`;
+  }
+
+  get pid(): number {
+    return this.child?.pid ?? 0;
+  }
+
+  /** Starts it with the data that it has. @param cluster of all members. */
+  start(cluster: string): void {
+    const scheme = this.args.some((arg) => arg.startsWith('--cert-file')) ? 'https' : 'http';
+    const own = `${scheme}://127.0.0.1:${this.port}`;
+    const peer = `http://127.0.0.1:${this.peerPort}`;
+    const args = [
+      ...['--name', this.name, '--data-dir', this.directory],
+      ...['--listen-client-urls', own, '--advertise-client-urls', own],
+      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+      ...['--initial-cluster', cluster, '--initial-cluster-token', 'hipache-test'],
+      // A member that is lost is noticed soon.
+      ...['--heartbeat-interval', '50', '--election-timeout', '500', '--unsafe-no-fsync'],
+      ...this.args,
+    ];
+    this.output = '';
+    const child = spawn('etcd', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (bytes: Buffer) => {
+        this.output += bytes.toString();
+      });
+    }
+  }
+
+  /** Waits until it serves clients. */
+  async ready(): Promise<void> {
+    await until(`etcd ${this.name} to serve`, () => {
+      if (this.child?.exitCode !== null) throw new Error(`etcd ended: ${this.output.slice(-2000)}`);
+      return /serving (insecure )?client (requests|traffic)/.test(this.output);
+    });
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const { child } = this;
+    this.child = null;
+    if (child === null || child.exitCode !== null) return;
+    const closed = once(child, 'close');
+    child.kill('SIGCONT');
+    child.kill(signal);
+    await closed;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child?.kill(signal);
+  }
+}
+
+export interface EtcdOptions {
+  /** Default 1. */
+  readonly members?: number;
+  /** Further arguments of every member. */
+  readonly args?: readonly string[];
+  /** Arguments of etcdctl, besides the endpoints. */
+  readonly ctl?: readonly string[];
+}
+
+/** A cluster of etcd in a temporary directory. */
+export class EtcdServer {
+  readonly directory = mkdtempSync(join(tmpdir(), 'hipache-etcd-'));
+  readonly members: readonly EtcdMember[];
+  private readonly options: EtcdOptions;
+
+  private constructor(ports: readonly (readonly [client: number, peer: number])[], options: EtcdOptions) {
+    this.options = options;
+    this.members = ports.map(
+      ([port, peer], i) => new EtcdMember(`m${i}`, port, peer, join(this.directory, `m${i}`), options.args ?? []),
+    );
+  }
+
+  static async start(options: EtcdOptions = {}): Promise<EtcdServer> {
+    const ports: [number, number][] = [];
+    for (let count = options.members ?? 1; count > 0; count--) ports.push([await freePort(), await freePort()]);
+    const server = new EtcdServer(ports, options);
+    for (const member of server.members) member.start(server.cluster);
+    for (const member of server.members) await member.ready();
+    return server;
+  }
+
+  get cluster(): string {
+    return this.members.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`).join(',');
+  }
+
+  get urls(): string[] {
+    return this.members.map(({ url }) => url);
+  }
+
+  /** Runs etcdctl. @returns its output without the last line end. @throws if it fails. */
+  async ctl(...args: readonly string[]): Promise<string> {
+    const { ctl = ['--endpoints', this.members.map(({ port }) => `127.0.0.1:${port}`).join(',')] } = this.options;
+    const env = { ...process.env, ETCDCTL_API: '3' };
+    const { stdout } = await promisify(execFile)('etcdctl', [...ctl, ...args], { env, maxBuffer: 1 << 26 });
+    return stdout.replace(/\n$/, '');
+  }
+
+  async remove(): Promise<void> {
+    for (const member of this.members) await member.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
