@@ -17,6 +17,7 @@ export const testServers: readonly Server[] = [
   { program: 'etcdctl', package: 'etcd-client' },
   { program: 'gunicorn', package: 'gunicorn' },
   { program: 'logrotate', package: 'logrotate' },
+  { program: 'memcached', package: 'memcached' },
   { program: 'nginx', package: 'nginx-light' },
   { program: 'openssl', package: 'openssl' },
   { program: 'redis-cli', package: 'redis-tools' },

@@ -2,14 +2,15 @@ import { HipacheError } from '../base/errors.ts';
 import type { DriverUrls, StoreDriver } from './driver.ts';
 import { parseDriverUrl, splitDriverUrl } from './driver-url.ts';
 import { etcdDriver } from './etcd/driver.ts';
+import { memcachedDriver } from './memcached/driver.ts';
 import { redisDriver } from './redis/driver.ts';
 import { sqliteDriver } from './sqlite/driver.ts';
 
 /** Every driver of this version. */
-const drivers: readonly StoreDriver[] = [sqliteDriver, redisDriver, etcdDriver];
+const drivers: readonly StoreDriver[] = [sqliteDriver, redisDriver, etcdDriver, memcachedDriver];
 
 /** Protocols of Hipache's configuration files that have no driver yet. */
-const notYet = new Set(['memcached', 'zookeeper', 'file']);
+const notYet = new Set(['zookeeper', 'file']);
 
 /** How to write the URL of each store, for messages. */
 export const driverForms: readonly string[] = drivers.map(({ form }) => form);

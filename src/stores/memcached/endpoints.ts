@@ -1,0 +1,54 @@
+import { hostPort } from '../../base/host-port.ts';
+import { invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
+
+export interface MemcachedServer {
+  /** A name or an address; an IPv6 address has no brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The servers of one pool. Each key is on one of them. */
+export interface MemcachedPool {
+  readonly servers: readonly MemcachedServer[];
+  readonly tls: boolean;
+  /** Stands before every key. */
+  readonly prefix: string;
+  /** The name of the store in messages. */
+  readonly name: string;
+}
+
+const portDefault = 11_211;
+const example = 'memcached://10.0.0.1:11211';
+
+/**
+ * Parses the URLs of a pool. The prefix is that of the first; the others may repeat it.
+ * @throws HipacheError COMMAND_INVALID.
+ */
+export function parseMemcachedUrls(values: readonly string[]): MemcachedPool {
+  const urls = values.map((value) => {
+    const url = parseDriverUrl(value);
+    if (url.user !== null || url.password !== null) {
+      throw invalidDriverUrl(value, 'memcached has no accounts in its text protocol', example);
+    }
+    if (url.database !== null) throw invalidDriverUrl(value, 'its path means nothing to memcached', example);
+    return url;
+  });
+  const [first] = urls;
+  if (first === undefined) throw invalidDriverUrl('', 'no URL', example);
+  const other = urls.findIndex(({ prefix, tls }) => (prefix !== '' && prefix !== first.prefix) || tls !== first.tls);
+  if (other !== -1) {
+    throw invalidDriverUrl(values[other] ?? '', 'it differs from the first URL in more than host and port', example);
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the protocol separates keys by them.
+  if (/[\x00-\x20\x7f]/.test(first.prefix)) {
+    throw invalidDriverUrl(values[0] ?? '', 'a key of memcached has no blanks and control characters', example);
+  }
+  const servers = urls.map(({ host, port }) => ({ host: host ?? '127.0.0.1', port: port ?? portDefault }));
+  const names = servers.map(({ host, port }) => hostPort(host, port)).join(',');
+  return {
+    servers,
+    tls: first.tls,
+    prefix: first.prefix,
+    name: `${first.tls ? 'memcacheds' : 'memcached'}://${names}`,
+  };
+}
