@@ -33,6 +33,7 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['@grpc/grpc-js', '@grpc/proto-loader'],
   },
   'stores/memcached': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
+  'stores/zookeeper': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
   'stores/sqlite': { imports: ['base', 'routing', 'stores'] },
   'route-cache': { imports: ['base', 'routing', 'policy', 'stores/contract.ts'] },
   health: { imports: ['base', 'dns', 'http', 'http1', 'routing', 'stores/contract.ts', 'stores/failures.ts', 'tls'] },

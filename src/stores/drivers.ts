@@ -5,12 +5,13 @@ import { etcdDriver } from './etcd/driver.ts';
 import { memcachedDriver } from './memcached/driver.ts';
 import { redisDriver } from './redis/driver.ts';
 import { sqliteDriver } from './sqlite/driver.ts';
+import { zooKeeperDriver } from './zookeeper/driver.ts';
 
 /** Every driver of this version. */
-const drivers: readonly StoreDriver[] = [sqliteDriver, redisDriver, etcdDriver, memcachedDriver];
+const drivers: readonly StoreDriver[] = [sqliteDriver, redisDriver, etcdDriver, memcachedDriver, zooKeeperDriver];
 
 /** Protocols of Hipache's configuration files that have no driver yet. */
-const notYet = new Set(['zookeeper', 'file']);
+const notYet = new Set(['file']);
 
 /** How to write the URL of each store, for messages. */
 export const driverForms: readonly string[] = drivers.map(({ form }) => form);
