@@ -4,6 +4,7 @@ import { runHere } from './run.ts';
 
 /** A program that is not ours, and the Debian package that has it. */
 interface Server {
+  /** Its name; for a library the path of one of its files. */
   readonly program: string;
   readonly package: string;
 }
@@ -13,14 +14,26 @@ export const testServers: readonly Server[] = [
   { program: 'chromium', package: 'chromium' },
   { program: 'curl', package: 'curl' },
   { program: 'dnsmasq', package: 'dnsmasq-base' },
+  { program: 'docker-registry', package: 'docker-registry' },
+  { program: 'fcgiwrap', package: 'fcgiwrap' },
+  { program: 'git', package: 'git' },
   { program: 'gunicorn', package: 'gunicorn' },
+  { program: 'javac', package: 'default-jdk-headless' },
   { program: 'logrotate', package: 'logrotate' },
   { program: 'nginx', package: 'nginx-light' },
   { program: 'openssl', package: 'openssl' },
+  { program: 'php-fpm8.2', package: 'php8.2-fpm' },
+  { program: 'puma', package: 'puma' },
+  { program: 'rails', package: 'ruby-railties' },
   { program: 'redis-cli', package: 'redis-tools' },
   { program: 'redis-server', package: 'redis-server' },
   { program: 'script', package: 'bsdutils' },
+  { program: 'skopeo', package: 'skopeo' },
   { program: 'systemd-analyze', package: 'systemd' },
+  { program: '/usr/lib/python3/dist-packages/django/__init__.py', package: 'python3-django' },
+  { program: '/usr/lib/python3/dist-packages/flask/__init__.py', package: 'python3-flask' },
+  { program: '/usr/share/java/spring3-web.servlet.jar', package: 'libspring-web-servlet-java' },
+  { program: '/usr/share/java/tomcat9-catalina.jar', package: 'libtomcat9-java' },
 ];
 
 /** What the benchmark compares with, and what makes the load. */
@@ -43,7 +56,7 @@ const administratorPaths = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
  * @returns whether all are there now.
  */
 export async function ensureServers(servers: readonly Server[]): Promise<boolean> {
-  const missing = servers.filter(({ program }) => findProgram(program) === null);
+  const missing = servers.filter(isMissing);
   if (missing.length === 0) return true;
   const programs = missing.map(({ program }) => program).join(', ');
   const packages = [...new Set(missing.map((server) => server.package))];
@@ -54,7 +67,7 @@ export async function ensureServers(servers: readonly Server[]): Promise<boolean
   }
   process.stderr.write(`Missing: ${programs}. Installing ${packages.join(' ')}.\n`);
   await install(packages);
-  const still = missing.filter(({ program }) => findProgram(program) === null);
+  const still = missing.filter(isMissing);
   if (still.length === 0) return true;
   const names = still.map(({ program }) => program).join(', ');
   process.stderr.write(`Still missing: ${names}. This was tried:\n\n  apt-get update && ${command}\n\n`);
@@ -65,6 +78,10 @@ export async function ensureServers(servers: readonly Server[]): Promise<boolean
 export function findProgram(program: string): string | null {
   const folders = [...(process.env['PATH'] ?? '').split(':').filter((folder) => folder !== ''), ...administratorPaths];
   return folders.map((folder) => join(folder, program)).find(isExecutable) ?? null;
+}
+
+function isMissing({ program }: Server): boolean {
+  return program.startsWith('/') ? !existsSync(program) : findProgram(program) === null;
 }
 
 async function install(packages: readonly string[]): Promise<void> {

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { clientAddress, type Recipe, type Scheme, schemes } from './recipe.ts';
+
+/** What `/who` of an application says: the URL that it builds for this page, and the address of its client. */
+export interface Seen {
+  readonly url: string;
+  readonly address: string;
+}
+
+/** Fields by which a client claims to be another one, or to have come another way. */
+const forged = [
+  ...['Client-Ip: 192.0.2.1', 'Forwarded: for=192.0.2.1;host=forged.example;proto=https', 'X-Forwarded-For: 192.0.2.1'],
+  ...['X-Forwarded-Host: forged.example', 'X-Forwarded-Port: 1', 'X-Forwarded-Proto: https', 'X-Forwarded-Ssl: on'],
+  ...['X-Forwarded-Scheme: https', 'X-Forwarded-Protocol: ssl', 'X-Real-Ip: 192.0.2.1'],
+].flatMap((field) => ['--header', field]);
+
+export async function seen(recipe: Recipe, scheme: Scheme, host?: string, ...more: readonly string[]): Promise<Seen> {
+  const { status, body } = await recipe.curl(`${recipe.url(scheme, host)}/who`, ...more);
+  assert.equal(status, 200, body);
+  return JSON.parse(body);
+}
+
+/** Tests of an application that has `/who`, and `/old`, which redirects to `/new`. */
+export function itKnowsItsClients(recipe: Recipe): void {
+  for (const scheme of schemes) {
+    const expected = (): Seen => ({ url: `${recipe.url(scheme)}/who`, address: clientAddress });
+
+    it(`knows over ${scheme} its own URL and the client`, async () => {
+      assert.deepEqual(await seen(recipe, scheme), expected());
+    });
+
+    it(`believes no claims of a client over ${scheme}`, async () => {
+      assert.deepEqual(await seen(recipe, scheme, undefined, ...forged), expected());
+    });
+
+    it(`redirects over ${scheme} to the URL that the client used`, async () => {
+      const { status, headers } = await recipe.curl(`${recipe.url(scheme)}/old`);
+      assert.ok(status === 301 || status === 302 || status === 307, String(status));
+      assert.equal(new URL(headers.get('location') ?? '', recipe.url(scheme)).href, `${recipe.url(scheme)}/new`);
+    });
+  }
+}

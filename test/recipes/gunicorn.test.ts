@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { itKnowsItsClients, seen } from './clients.ts';
+import { clientAddress, Recipe } from './recipe.ts';
+
+describe('gunicorn', () => {
+  const recipe = new Recipe('gunicorn');
+
+  before(async () => {
+    const cwd = recipe.copy('gunicorn');
+    const config = recipe.write('gunicorn.conf.py', recipe.block('gunicorn.conf.py'));
+    const bind = (port: number): string[] => ['--bind', `127.0.0.1:${port}`];
+    const ports = await Promise.all([
+      recipe.start('gunicorn', (port) => ['--config', config, ...bind(port), 'app:app'], { cwd }),
+      recipe.start('gunicorn', (port) => [...bind(port), '--forwarded-allow-ips', '192.0.2.1', 'app:app'], { cwd }),
+      recipe.start('gunicorn', (port) => [...bind(port), 'app:app'], { cwd }),
+    ]);
+    const hosts = ['app.example', 'elsewhere.example', 'stock.example'];
+    await recipe.serve(Object.fromEntries(hosts.map((host, at) => [host, ports.slice(at, at + 1)])));
+  });
+
+  after(() => recipe.stop());
+
+  itKnowsItsClients(recipe);
+
+  it('trusts a Hipache on the same machine by default', async () => {
+    const url = `${recipe.url('https', 'stock.example')}/who`;
+    assert.deepEqual(await seen(recipe, 'https', 'stock.example'), { url, address: clientAddress });
+  });
+
+  it('takes HTTPS for HTTP if Hipache has an address that is not allowed', async () => {
+    const url = `${recipe.url('https', 'elsewhere.example').replace('https', 'http')}/who`;
+    assert.deepEqual(await seen(recipe, 'https', 'elsewhere.example'), { url, address: clientAddress });
+  });
+});

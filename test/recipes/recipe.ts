@@ -1,0 +1,154 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { findProgram } from '../../scripts/servers.ts';
+import { Authority } from '../helpers/authority.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
+import { ask } from '../helpers/http-client.ts';
+import { until } from '../helpers/until.ts';
+
+export const schemes = ['http', 'https'] as const;
+export type Scheme = (typeof schemes)[number];
+
+/** The address of the client, which is another one than that of Hipache. */
+export const clientAddress = '127.0.0.7';
+
+const page = readFileSync(join(import.meta.dirname, '../../docs/recipes.md'), 'utf8');
+const startMs = 60_000;
+
+export interface RecipeResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+interface ProgramOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Default: the folder of the recipe. */
+  readonly cwd?: string;
+}
+
+/** One section of docs/recipes.md: its programs, with a Hipache in front of them that serves HTTP and HTTPS. */
+export class Recipe {
+  readonly authority = new Authority();
+  private readonly home = new HipacheHome();
+  private readonly programs: ChildProcess[] = [];
+  private proxy: HipacheProcess | undefined;
+  private readonly ports = { http: 0, https: 0 };
+  private readonly section: string;
+
+  /** @param heading of the section. */
+  constructor(heading: string) {
+    const [, section] = page.split(`\n## ${heading}\n`);
+    if (section === undefined) throw new Error(`docs/recipes.md has no section "${heading}"`);
+    this.section = section.split('\n## ')[0] ?? '';
+  }
+
+  /** The code block of the section with this name behind its language. */
+  block(name: string): string {
+    const [, text] = new RegExp(`^\`\`\`\\w+ ${RegExp.escape(name)}\\n([^]*?)^\`\`\`$`, 'm').exec(this.section) ?? [];
+    if (text === undefined) throw new Error(`the section has no block "${name}"`);
+    return text;
+  }
+
+  path(...names: readonly string[]): string {
+    return join(this.home.directory, ...names);
+  }
+
+  /** Writes a file into the folder of the recipe. @returns its path. */
+  write(name: string, text: string): string {
+    const path = this.path(name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+    return path;
+  }
+
+  /** Copies an application of the tests into the folder of the recipe, under the same name. @returns its path. */
+  copy(name: string): string {
+    cpSync(join(import.meta.dirname, 'applications', name), this.path(name), { recursive: true });
+    return this.path(name);
+  }
+
+  /**
+   * Starts a server on a free port and waits until it responds.
+   * @param args gives its arguments for that port. @returns the port.
+   */
+  async start(program: string, args: (port: number) => readonly string[], options?: ProgramOptions): Promise<number> {
+    const port = await freePort();
+    const env = { ...options?.env, PORT: String(port) };
+    const ended = this.run(program, args(port), { ...options, env });
+    const responds = () => ask(port, 'app.example').then(() => true).catch(() => false);
+    await until(program, async () => ended() || (await responds()), startMs);
+    if (ended()) throw new Error(`${program} ended: ${ended()}`);
+    return port;
+  }
+
+  /** Starts a program, which ends with the recipe. @returns what it has written, once it has ended. */
+  run(program: string, args: readonly string[], { env, cwd }: ProgramOptions = {}): () => string | false {
+    const path = findProgram(program) ?? program;
+    const child = spawn(path, args, {
+      cwd: cwd ?? this.home.directory,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.programs.push(child);
+    let output = '';
+    let hasEnded = false;
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => { output += text; });
+    child.once('error', (error) => { output += error.message; });
+    child.once('close', () => { hasEnded = true; });
+    return () => hasEnded && `${output}.`;
+  }
+
+  /** Starts Hipache with these hosts and the ports of their backends, and with the settings of the section. */
+  async serve(hosts: Readonly<Record<string, readonly number[]>>): Promise<void> {
+    const { certificateFile, keyFile } = this.authority.issue(Object.keys(hosts));
+    const https = { bind: [{ address: '127.0.0.1', port: 0, cert: certificateFile, key: keyFile }] };
+    const { server, ...others } = this.section.includes('```json config.json') ? JSON.parse(this.block('config.json')) : {};
+    this.home.configure({ https, ...others }, { mappedAddresses: false, ...server });
+    for (const [host, ports] of Object.entries(hosts)) {
+      await this.home.route('set', host, ...ports.map((port) => `http://127.0.0.1:${port}`));
+    }
+    this.proxy = await this.home.serve();
+    this.ports.http = this.proxy.port;
+    this.ports.https = await this.proxy.tlsPort();
+  }
+
+  /** The URL of a host as its clients know it, without a path. */
+  url(scheme: Scheme, host = 'app.example'): string {
+    return `${scheme}://${host}:${this.ports[scheme]}`;
+  }
+
+  /** Requests a URL with curl. @param more options of curl. */
+  async curl(url: string, ...more: readonly string[]): Promise<RecipeResponse> {
+    const { hostname, port } = new URL(url);
+    const here = ['--resolve', `${hostname}:${port}:127.0.0.1`, '--cacert', this.authority.certificateFile];
+    const options = ['--silent', '--show-error', '--include', '--interface', clientAddress, '--noproxy', '*', ...here];
+    const { stdout } = await promisify(execFile)('curl', [...options, ...more, url], { maxBuffer: 1 << 28, encoding: 'latin1' });
+    return parse(stdout);
+  }
+
+  /** Ends all programs and removes the folder. */
+  async stop(): Promise<void> {
+    for (const child of this.programs) {
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill('SIGTERM');
+      await new Promise((resolve) => child.once('close', resolve));
+    }
+    await this.home.remove();
+    this.authority.dispose();
+  }
+}
+
+/** The final one of the responses that curl has printed. */
+function parse(text: string): RecipeResponse {
+  const end = text.indexOf('\r\n\r\n');
+  const [first = '', ...lines] = text.slice(0, end).split('\r\n');
+  const status = Number(first.split(' ')[1]);
+  if (status < 200) return parse(text.slice(end + 4));
+  const headers = new Headers();
+  for (const line of lines) headers.append(line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim());
+  return { status, headers, body: text.slice(end + 4) };
+}
