@@ -4,8 +4,8 @@ import { runHere } from './run.ts';
 
 /** A program that is not ours, and the Debian package that has it. */
 interface Server {
-  /** Its name; for a library the path of one of its files. */
-  readonly program: string;
+  /** Its name; null for a library. */
+  readonly program: string | null;
   readonly package: string;
 }
 
@@ -30,10 +30,11 @@ export const testServers: readonly Server[] = [
   { program: 'script', package: 'bsdutils' },
   { program: 'skopeo', package: 'skopeo' },
   { program: 'systemd-analyze', package: 'systemd' },
-  { program: '/usr/lib/python3/dist-packages/django/__init__.py', package: 'python3-django' },
-  { program: '/usr/lib/python3/dist-packages/flask/__init__.py', package: 'python3-flask' },
-  { program: '/usr/share/java/spring3-web.servlet.jar', package: 'libspring-web-servlet-java' },
-  { program: '/usr/share/java/tomcat9-catalina.jar', package: 'libtomcat9-java' },
+  { program: null, package: 'libspring-web-servlet-java' },
+  { program: null, package: 'libtomcat9-java' },
+  { program: null, package: 'python3-django' },
+  { program: null, package: 'python3-flask' },
+  { program: null, package: 'ruby-actioncable' },
 ];
 
 /** What the benchmark compares with, and what makes the load. */
@@ -58,7 +59,7 @@ const administratorPaths = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 export async function ensureServers(servers: readonly Server[]): Promise<boolean> {
   const missing = servers.filter(isMissing);
   if (missing.length === 0) return true;
-  const programs = missing.map(({ program }) => program).join(', ');
+  const programs = missing.map(nameOf).join(', ');
   const packages = [...new Set(missing.map((server) => server.package))];
   const command = `apt-get install --yes --no-install-recommends ${packages.join(' ')}`;
   if (process.getuid?.() !== 0 || findProgram('apt-get') === null) {
@@ -69,7 +70,7 @@ export async function ensureServers(servers: readonly Server[]): Promise<boolean
   await install(packages);
   const still = missing.filter(isMissing);
   if (still.length === 0) return true;
-  const names = still.map(({ program }) => program).join(', ');
+  const names = still.map(nameOf).join(', ');
   process.stderr.write(`Still missing: ${names}. This was tried:\n\n  apt-get update && ${command}\n\n`);
   return false;
 }
@@ -80,8 +81,14 @@ export function findProgram(program: string): string | null {
   return folders.map((folder) => join(folder, program)).find(isExecutable) ?? null;
 }
 
-function isMissing({ program }: Server): boolean {
-  return program.startsWith('/') ? !existsSync(program) : findProgram(program) === null;
+function nameOf(server: Server): string {
+  return server.program ?? server.package;
+}
+
+/** A library is there if its package is: programs in /usr/bin use it, other versions elsewhere do not count. */
+function isMissing(server: Server): boolean {
+  if (server.program !== null) return findProgram(server.program) === null;
+  return !existsSync(`/var/lib/dpkg/info/${server.package}.list`);
 }
 
 async function install(packages: readonly string[]): Promise<void> {
