@@ -78,28 +78,32 @@ export class Recipe {
   async start(program: string, args: (port: number) => readonly string[], options?: ProgramOptions): Promise<number> {
     const port = await freePort();
     const env = { ...options?.env, PORT: String(port) };
-    const ended = this.run(program, args(port), { ...options, env });
-    const responds = () => ask(port, 'app.example').then(() => true).catch(() => false);
-    await until(program, async () => ended() || (await responds()), startMs);
-    if (ended()) throw new Error(`${program} ended: ${ended()}`);
+    const responds = () => ask(port, 'app.example').then(() => true);
+    await this.launch(program, args(port), () => responds().catch(() => false), { ...options, env });
     return port;
   }
 
-  /** Starts a program, which ends with the recipe. @returns what it has written, once it has ended. */
-  run(program: string, args: readonly string[], { env, cwd }: ProgramOptions = {}): () => string | false {
+  /** Starts a program, which ends with the recipe, and waits until it is ready. */
+  async launch(
+    program: string,
+    args: readonly string[],
+    isReady: () => boolean | Promise<boolean>,
+    { env, cwd = this.home.directory }: ProgramOptions = {},
+  ): Promise<void> {
     const path = findProgram(program) ?? program;
-    const child = spawn(path, args, {
-      cwd: cwd ?? this.home.directory,
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(path, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.programs.push(child);
     let output = '';
+    const add = (text: string): void => {
+      output += text;
+    };
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', add);
     let hasEnded = false;
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => { output += text; });
-    child.once('error', (error) => { output += error.message; });
-    child.once('close', () => { hasEnded = true; });
-    return () => hasEnded && `${output}.`;
+    child.once('error', ({ message }) => add(message)).once('close', () => {
+      hasEnded = true;
+    });
+    await until(program, async () => hasEnded || (await isReady()), startMs);
+    if (hasEnded) throw new Error(`${program} has ended: ${output}`);
   }
 
   /** Starts Hipache with these hosts and the ports of their backends, and with the settings of the section. */
