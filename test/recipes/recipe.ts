@@ -30,6 +30,11 @@ interface ProgramOptions {
   readonly cwd?: string;
 }
 
+interface HipacheLimits {
+  readonly server?: Readonly<Record<string, number>>;
+  readonly limits?: Readonly<Record<string, number>>;
+}
+
 /** One section of docs/recipes.md: its programs, with a Hipache in front of them that serves HTTP and HTTPS. */
 export class Recipe {
   readonly authority = new Authority();
@@ -106,12 +111,16 @@ export class Recipe {
     if (hasEnded) throw new Error(`${program} has ended: ${output}`);
   }
 
-  /** Starts Hipache with these hosts and the ports of their backends, and with the settings of the section. */
-  async serve(hosts: Readonly<Record<string, readonly number[]>>): Promise<void> {
+  /**
+   * Starts Hipache with these hosts and the ports of their backends, and with the settings of the section.
+   * @param limits shorter ones, so that a test need not wait for them.
+   */
+  async serve(hosts: Readonly<Record<string, readonly number[]>>, limits: HipacheLimits = {}): Promise<void> {
     const { certificateFile, keyFile } = this.authority.issue(Object.keys(hosts));
     const https = { bind: [{ address: '127.0.0.1', port: 0, cert: certificateFile, key: keyFile }] };
-    const { server, ...others } = this.section.includes('```json config.json') ? JSON.parse(this.block('config.json')) : {};
-    this.home.configure({ https, ...others }, { mappedAddresses: false, ...server });
+    const settings = this.section.includes('```json config.json') ? JSON.parse(this.block('config.json')) : {};
+    const server = { mappedAddresses: false, ...settings.server, ...limits.server };
+    this.home.configure({ https, limits: { ...settings.limits, ...limits.limits } }, server);
     for (const [host, ports] of Object.entries(hosts)) {
       await this.home.route('set', host, ...ports.map((port) => `http://127.0.0.1:${port}`));
     }
