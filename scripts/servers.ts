@@ -11,6 +11,7 @@ interface Server {
 
 /** What the tests start or call. */
 export const testServers: readonly Server[] = [
+  { program: 'apache2', package: 'apache2-bin' },
   { program: 'chromium', package: 'chromium' },
   { program: 'curl', package: 'curl' },
   { program: 'dnsmasq', package: 'dnsmasq-base' },

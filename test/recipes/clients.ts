@@ -8,6 +8,8 @@ export interface Seen {
   readonly address: string;
 }
 
+const uploadBytes = 20_000_000;
+
 /** Fields by which a client claims to be another one, or to have come another way. */
 const forged = [
   ...['Client-Ip: 192.0.2.1', 'Forwarded: for=192.0.2.1;host=forged.example;proto=https', 'X-Forwarded-For: 192.0.2.1'],
@@ -38,6 +40,19 @@ export function itKnowsItsClients(recipe: Recipe): void {
       const { status, headers } = await recipe.curl(`${recipe.url(scheme)}/old`);
       assert.ok(status === 301 || status === 302 || status === 307, String(status));
       assert.equal(new URL(headers.get('location') ?? '', recipe.url(scheme)).href, `${recipe.url(scheme)}/new`);
+    });
+  }
+}
+
+/** Tests of an application whose `/upload` says how many bytes it got. @param chunked how many of a body without length. */
+export function itTakesUploads(recipe: Recipe, chunked = uploadBytes): void {
+  for (const scheme of schemes) {
+    it(`takes a large upload over ${scheme}, with its length and in chunks`, async () => {
+      const file = recipe.write('upload', 'x'.repeat(uploadBytes));
+      const send = ['--header', 'Content-Type: application/octet-stream', '--data-binary', `@${file}`];
+      const url = `${recipe.url(scheme)}/upload`;
+      assert.equal((await recipe.curl(url, ...send)).body, String(uploadBytes));
+      assert.equal((await recipe.curl(url, ...send, '--header', 'Transfer-Encoding: chunked')).body, String(chunked));
     });
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { itKnowsItsClients, seen } from './clients.ts';
+import { itKnowsItsClients, itTakesUploads, seen } from './clients.ts';
 import { Recipe, type RecipeResponse } from './recipe.ts';
 
 describe('Django', () => {
@@ -29,6 +29,7 @@ describe('Django', () => {
   after(() => recipe.stop());
 
   itKnowsItsClients(recipe);
+  itTakesUploads(recipe, 0);
 
   /** What a browser does with a form: the page sets a cookie and has a token, which come back together. */
   async function submit(host: string): Promise<RecipeResponse> {

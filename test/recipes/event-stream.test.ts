@@ -53,9 +53,11 @@ describe('Event streams and long polling', () => {
     response.setEncoding('utf8').on('data', (text: string) => {
       stream.text += text;
     });
-    response.on('error', () => {}).once('close', () => {
-      stream.hasEnded = true;
-    });
+    response
+      .on('error', () => {})
+      .once('close', () => {
+        stream.hasEnded = true;
+      });
     return stream;
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { itKnowsItsClients, seen } from './clients.ts';
+import { itKnowsItsClients, itTakesUploads, seen } from './clients.ts';
 import { install, installMs } from './npm-application.ts';
 import { Recipe } from './recipe.ts';
 
@@ -22,6 +22,7 @@ describe('Express', () => {
   after(() => recipe.stop());
 
   itKnowsItsClients(recipe);
+  itTakesUploads(recipe);
 
   it('sets its session cookie over HTTPS, and without the setting never', async () => {
     const cookie = async (host: string) =>

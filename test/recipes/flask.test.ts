@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { itKnowsItsClients, seen } from './clients.ts';
+import { itKnowsItsClients, itTakesUploads, seen } from './clients.ts';
 import { Recipe } from './recipe.ts';
 
 describe('Flask', () => {
@@ -19,6 +19,7 @@ describe('Flask', () => {
   after(() => recipe.stop());
 
   itKnowsItsClients(recipe);
+  itTakesUploads(recipe);
 
   it('takes Hipache for the client without ProxyFix', async () => {
     assert.equal((await seen(recipe, 'https', 'stock.example')).address, '127.0.0.1');

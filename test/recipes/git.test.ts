@@ -21,16 +21,24 @@ describe('git over HTTP', () => {
       ['/etc/nginx/git.users', recipe.path('git.users')],
     ] as const;
     const server = paths.reduce((text, [from, to]) => text.replaceAll(from, to), block);
-    const port = await startNginx(recipe, '', server);
+    const app = await startNginx(recipe, '', server);
+    const holding = await startNginx(
+      recipe,
+      '',
+      server.replace(/^.*(?:NO_BUFFERING|postpone_output).*\n/gm, ''),
+      'holding',
+    );
     // Shorter than the hook below takes.
-    await recipe.serve({ 'app.example': [port] }, { server: { tcpTimeout: 1 } });
+    await recipe.serve({ 'app.example': [app], 'holding.example': [holding] }, { server: { tcpTimeout: 1 } });
   });
 
   after(() => recipe.stop());
 
   /** Runs git as a client of Hipache. */
   async function git(scheme: Scheme, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
-    const own = ['-c', `http.curloptResolve=app.example:${new URL(recipe.url(scheme)).port}:127.0.0.1`];
+    const { port } = new URL(recipe.url(scheme));
+    const names = ['app.example', 'holding.example'].map((host) => `${host}:${port}:127.0.0.1`);
+    const own = names.flatMap((name) => ['-c', `http.curloptResolve=${name}`]);
     const identity = ['-c', 'user.name=somebody', '-c', 'user.email=somebody@app.example'];
     const trust = { GIT_SSL_CAINFO: recipe.authority.certificateFile, GIT_TERMINAL_PROMPT: '0', NO_PROXY: '*' };
     const options = { env: { ...process.env, ...trust, ...env } };
@@ -39,19 +47,27 @@ describe('git over HTTP', () => {
   }
 
   /** A repository on the server, whose hook takes longer than `server.tcpTimeout`. @returns its URL with a password. */
-  async function makeRepository(scheme: Scheme): Promise<string> {
-    const path = recipe.path('srv', `${scheme}.git`);
+  async function makeRepository(scheme: Scheme, host?: string): Promise<string> {
+    const path = recipe.path('srv', `${host ?? scheme}.git`);
     await promisify(execFile)('git', ['init', '--quiet', '--bare', path]);
     writeFileSync(`${path}/hooks/pre-receive`, '#!/bin/sh\nsleep 1.5\necho "from $REMOTE_USER"\n', { mode: 0o755 });
-    return `${recipe.url(scheme).replace('//', '//somebody:secret@')}/git/${scheme}.git`;
+    return `${recipe.url(scheme, host).replace('//', '//somebody:secret@')}/git/${host ?? scheme}.git`;
   }
+
+  it('gets 504 for a slow hook if the head of the response is held back', async () => {
+    const url = await makeRepository('http', 'holding.example');
+    const here = recipe.path('small');
+    await git('http', ['init', '--quiet', '--initial-branch=main', here]);
+    await git('http', ['-C', here, 'commit', '--quiet', '--allow-empty', '--message=a small change']);
+    await assert.rejects(git('http', ['-C', here, 'push', url, 'main']), /HTTP 504/);
+  });
 
   for (const scheme of schemes) {
     it(`takes a large push over ${scheme}, and gives it back to a clone`, async () => {
       const url = await makeRepository(scheme);
       const here = recipe.path(`${scheme}-here`);
       await git(scheme, ['init', '--quiet', '--initial-branch=main', here]);
-      const file = randomBytes(30_000_000);
+      const file = randomBytes(10_000_000);
       writeFileSync(`${here}/file`, file);
       await git(scheme, ['-C', here, 'add', 'file']);
       await git(scheme, ['-C', here, 'commit', '--quiet', '--message=a large file']);

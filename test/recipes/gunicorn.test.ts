@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { itKnowsItsClients, seen } from './clients.ts';
+import { itKnowsItsClients, itTakesUploads, seen } from './clients.ts';
 import { clientAddress, Recipe } from './recipe.ts';
 
 describe('gunicorn', () => {
@@ -22,6 +23,20 @@ describe('gunicorn', () => {
   after(() => recipe.stop());
 
   itKnowsItsClients(recipe);
+  itTakesUploads(recipe);
+
+  it('serves other requests during a slow upload', async () => {
+    const { port } = new URL(recipe.url('http'));
+    const socket = connect(Number(port), '127.0.0.1');
+    try {
+      // More than Hipache waits for before it asks a backend.
+      const begun = `POST /upload HTTP/1.1\r\nHost: app.example\r\nContent-Length: 50000\r\n\r\n${'x'.repeat(40_000)}`;
+      await new Promise<void>((resolve) => socket.write(begun, () => resolve()));
+      for (let requests = 0; requests < 20; requests++) await seen(recipe, 'http');
+    } finally {
+      socket.destroy();
+    }
+  });
 
   it('trusts a Hipache on the same machine by default', async () => {
     const url = `${recipe.url('https', 'stock.example')}/who`;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { itKnowsItsClients } from './clients.ts';
+import { itKnowsItsClients, itTakesUploads } from './clients.ts';
 import { install, installMs } from './npm-application.ts';
 import { Recipe, type RecipeResponse, schemes } from './recipe.ts';
 
@@ -22,6 +22,7 @@ describe('Next.js', () => {
   after(() => recipe.stop());
 
   itKnowsItsClients(recipe);
+  itTakesUploads(recipe);
 
   for (const scheme of schemes) {
     it(`does a server action over ${scheme}, and not one that another site asks for`, async () => {

@@ -40,7 +40,11 @@ export async function install(name: string, blocks: Readonly<Record<string, stri
 function digest(source: string, blocks: Readonly<Record<string, string>>): string {
   const hash = createHash('sha256').update(JSON.stringify(blocks));
   for (const path of globSync('**/*.{js,json}', { cwd: source }).sort()) {
-    hash.update(path).update('\0').update(readFileSync(join(source, path))).update('\0');
+    hash
+      .update(path)
+      .update('\0')
+      .update(readFileSync(join(source, path)))
+      .update('\0');
   }
   return hash.digest('hex').slice(0, 16);
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
-import { itKnowsItsClients, seen } from './clients.ts';
+import { itKnowsItsClients, itTakesUploads, seen } from './clients.ts';
 import { Recipe, schemes } from './recipe.ts';
 
 describe('Rails', () => {
@@ -9,9 +9,12 @@ describe('Rails', () => {
 
   before(async () => {
     const cwd = recipe.copy('rails');
-    const fixed = recipe.block('production.rb');
-    recipe.write('rails/fixed.rb', fixed);
-    recipe.write('rails/redirecting.rb', `${fixed}\nRails.application.config.force_ssl = true\n`);
+    recipe.write('rails/fixed.rb', recipe.block('production.rb'));
+    const unchecked = 'action_dispatch.ip_spoofing_check = false';
+    recipe.write(
+      'rails/redirecting.rb',
+      [unchecked, 'force_ssl = true'].map((line) => `Rails.application.config.${line}\n`).join(''),
+    );
     recipe.write('rails/stock.rb', '');
     const ports = ['fixed', 'redirecting', 'stock'].map((settings) =>
       recipe.start('puma', (port) => ['--bind', `tcp://127.0.0.1:${port}`, 'config.ru'], {
@@ -26,6 +29,7 @@ describe('Rails', () => {
   after(() => recipe.stop());
 
   itKnowsItsClients(recipe);
+  itTakesUploads(recipe);
 
   for (const scheme of schemes) {
     it(`accepts a form over ${scheme}, and not that of another site`, async () => {
@@ -48,12 +52,10 @@ describe('Rails', () => {
     /** The first message of Action Cable to a page with this origin, or the status that refuses it. */
     function connect(origin: string): Promise<string> {
       const { host, port } = new URL(recipe.url(scheme));
-      const socket = new WebSocket(`${scheme.replace('http', 'ws')}://127.0.0.1:${port}/cable`, ['actioncable-v1-json'], {
-        origin,
-        headers: { host },
-        ca: recipe.authority.certificate,
-        servername: 'app.example',
-      });
+      const url = `${scheme.replace('http', 'ws')}://127.0.0.1:${port}/cable`;
+      // The types of ws lack the name that TLS checks.
+      const tls: object = { ca: recipe.authority.certificate, servername: 'app.example' };
+      const socket = new WebSocket(url, ['actioncable-v1-json'], { origin, headers: { host }, ...tls });
       return new Promise((resolve, reject) => {
         socket.once('message', (data: Buffer) => {
           resolve(JSON.parse(data.toString()).type);
@@ -75,6 +77,11 @@ describe('Rails', () => {
     await seen(recipe, 'https', 'redirecting.example');
     const form = await recipe.curl(`${recipe.url('https', 'redirecting.example')}/form`);
     assert.match(form.headers.get('set-cookie') ?? '', /; secure/i);
+  });
+
+  it('with ip_spoofing_check alone believes a client in a private network', async () => {
+    const { address } = await seen(recipe, 'https', 'redirecting.example', '--header', 'Client-Ip: 192.0.2.1');
+    assert.equal(address, '192.0.2.1');
   });
 
   it('without the settings knows the client too, but not one that sends Client-Ip', async () => {

@@ -104,9 +104,11 @@ export class Recipe {
     };
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', add);
     let hasEnded = false;
-    child.once('error', ({ message }) => add(message)).once('close', () => {
-      hasEnded = true;
-    });
+    child
+      .once('error', ({ message }) => add(message))
+      .once('close', () => {
+        hasEnded = true;
+      });
     await until(program, async () => hasEnded || (await isReady()), startMs);
     if (hasEnded) throw new Error(`${program} has ended: ${output}`);
   }
@@ -139,7 +141,10 @@ export class Recipe {
     const { hostname, port } = new URL(url);
     const here = ['--resolve', `${hostname}:${port}:127.0.0.1`, '--cacert', this.authority.certificateFile];
     const options = ['--silent', '--show-error', '--include', '--interface', clientAddress, '--noproxy', '*', ...here];
-    const { stdout } = await promisify(execFile)('curl', [...options, ...more, url], { maxBuffer: 1 << 28, encoding: 'latin1' });
+    const { stdout } = await promisify(execFile)('curl', [...options, ...more, url], {
+      maxBuffer: 1 << 28,
+      encoding: 'latin1',
+    });
     return parse(stdout);
   }
 

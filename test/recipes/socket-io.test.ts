@@ -21,7 +21,11 @@ describe('Socket.IO', () => {
   /** Connects to a host, whose name need not be resolved, as the code of the page does. */
   function connect(url: string): Socket {
     const { hostname, port, protocol } = new URL(url);
-    const own: ClientOptions = { ca: recipe.authority.certificate, forceNew: true, extraHeaders: { host: `${hostname}:${port}` } };
+    const own: ClientOptions = {
+      ca: recipe.authority.certificate,
+      forceNew: true,
+      extraHeaders: { host: `${hostname}:${port}` },
+    };
     // Its certificate is for the name.
     const tls = { servername: hostname, checkServerIdentity: () => undefined };
     const page = new Function('io', `${recipe.block('client.js')}; return socket;`);

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { itKnowsItsClients, seen } from './clients.ts';
+import { itKnowsItsClients, itTakesUploads, seen } from './clients.ts';
 import { Recipe } from './recipe.ts';
 
 describe('Spring', () => {
@@ -11,12 +11,20 @@ describe('Spring', () => {
 
   before(async () => {
     const folder = recipe.copy('spring');
-    const [, strategy = ''] = /^server\.forward-headers-strategy=(\w+)$/m.exec(recipe.block('application.properties')) ?? [];
+    const [, strategy = ''] =
+      /^server\.forward-headers-strategy=(\w+)$/m.exec(recipe.block('application.properties')) ?? [];
     const libraries = ['spring3-*.jar', 'tomcat9-*.jar', 'commons-logging.jar'];
     const jars = libraries.flatMap((name) => globSync(`/usr/share/java/${name}`));
     await promisify(execFile)('javac', ['-cp', jars.join(':'), '-d', folder, `${folder}/App.java`]);
     const start = (mode: string) =>
-      recipe.start('java', (port) => ['-cp', [folder, ...jars].join(':'), 'App', String(port), mode, recipe.path(mode)]);
+      recipe.start('java', (port) => [
+        '-cp',
+        [folder, ...jars].join(':'),
+        'App',
+        String(port),
+        mode,
+        recipe.path(mode),
+      ]);
     const [app, framework, stock] = await Promise.all([start(strategy), start('framework'), start('none')]);
     await recipe.serve({ 'app.example': [app], 'framework.example': [framework], 'stock.example': [stock] });
   });
@@ -24,6 +32,7 @@ describe('Spring', () => {
   after(() => recipe.stop());
 
   itKnowsItsClients(recipe);
+  itTakesUploads(recipe);
 
   it('protects its session cookie over HTTPS', async () => {
     const { headers } = await recipe.curl(`${recipe.url('https')}/who`);

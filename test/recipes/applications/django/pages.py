@@ -2,6 +2,7 @@ from django.http import HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
 
 def who(request):
@@ -16,4 +17,12 @@ def form(request):
     return HttpResponse('accepted' if request.method == 'POST' else get_token(request))
 
 
-urlpatterns = [path('who', who), path('old', old), path('form', form)]
+@csrf_exempt
+def upload(request):
+    length = 0
+    while part := request.read(65536):
+        length += len(part)
+    return HttpResponse(length)
+
+
+urlpatterns = [path('who', who), path('old', old), path('form', form), path('upload', upload)]

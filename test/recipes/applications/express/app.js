@@ -8,4 +8,9 @@ app.use(session({ secret: 'for tests alone', resave: false, saveUninitialized: t
 const base = (request) => `${request.protocol}://${request.host}`;
 app.get('/who', (request, response) => response.json({ url: base(request) + request.url, address: request.ip }));
 app.get('/old', (request, response) => response.redirect(`${base(request)}/new`));
+app.post('/upload', async (request, response) => {
+  let length = 0;
+  for await (const part of request) length += part.length;
+  response.send(String(length));
+});
 app.listen(Number(process.env.PORT), '127.0.0.1');

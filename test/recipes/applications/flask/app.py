@@ -16,3 +16,8 @@ def old():
 @app.get('/new')
 def new():
     return 'new'
+
+
+@app.post('/upload')
+def upload():
+    return str(len(request.get_data()))

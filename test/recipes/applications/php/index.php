@@ -9,5 +9,5 @@ if ($path === '/who') {
 } elseif ($path === '/server') {
     echo "{$_SERVER['REQUEST_SCHEME']}://{$_SERVER['SERVER_NAME']}:{$_SERVER['SERVER_PORT']}";
 } elseif ($path === '/upload') {
-    echo filesize($_FILES['file']['tmp_name']);
+    echo isset($_FILES['file']) ? $_FILES['file']['size'] : strlen(file_get_contents('php://input'));
 }

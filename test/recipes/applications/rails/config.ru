@@ -17,7 +17,7 @@ require_relative ENV.fetch('SETTINGS')
 Rails.application.initialize!
 
 class PagesController < ActionController::Base
-  protect_from_forgery with: :exception
+  protect_from_forgery with: :exception, except: :upload
 
   def who
     render json: { url: who_url, address: request.remote_ip }
@@ -30,11 +30,16 @@ class PagesController < ActionController::Base
   def form
     render plain: request.post? ? 'accepted' : form_authenticity_token
   end
+
+  def upload
+    render plain: request.body.size
+  end
 end
 
 Rails.application.routes.draw do
   get 'who', to: 'pages#who'
   get 'old', to: 'pages#old'
+  post 'upload', to: 'pages#upload'
   match 'form', to: 'pages#form', via: %i[get post]
 end
 

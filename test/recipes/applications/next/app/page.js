@@ -9,5 +9,5 @@ async function submit() {
 }
 
 export default function Page() {
-  return e('form', { action: submit }, e('button', null, 'submit'));
+  return e('form', { action: submit }, e('button', { type: 'submit' }, 'submit'));
 }
