@@ -4,7 +4,7 @@ import { runHere } from './run.ts';
 
 /** A program that is not ours, and the Debian package that has it. */
 interface Server {
-  /** Its name; null for a library. */
+  /** Its name; null for a library, and for a program with its version in its name. */
   readonly program: string | null;
   readonly package: string;
 }
@@ -23,7 +23,6 @@ export const testServers: readonly Server[] = [
   { program: 'logrotate', package: 'logrotate' },
   { program: 'nginx', package: 'nginx-light' },
   { program: 'openssl', package: 'openssl' },
-  { program: 'php-fpm8.2', package: 'php8.2-fpm' },
   { program: 'puma', package: 'puma' },
   { program: 'rails', package: 'ruby-railties' },
   { program: 'redis-cli', package: 'redis-tools' },
@@ -33,6 +32,7 @@ export const testServers: readonly Server[] = [
   { program: 'systemd-analyze', package: 'systemd' },
   { program: null, package: 'libspring-web-servlet-java' },
   { program: null, package: 'libtomcat9-java' },
+  { program: null, package: 'php-fpm' },
   { program: null, package: 'python3-django' },
   { program: null, package: 'python3-flask' },
   { program: null, package: 'ruby-actioncable' },
@@ -86,7 +86,7 @@ function nameOf(server: Server): string {
   return server.program ?? server.package;
 }
 
-/** A library is there if its package is: programs in /usr/bin use it, other versions elsewhere do not count. */
+/** A library is there if its Debian package is: those of other installations are not for Debian's programs. */
 function isMissing(server: Server): boolean {
   if (server.program !== null) return findProgram(server.program) === null;
   return !existsSync(`/var/lib/dpkg/info/${server.package}.list`);

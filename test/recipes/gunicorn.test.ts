@@ -32,7 +32,7 @@ describe('gunicorn', () => {
       // More than Hipache waits for before it asks a backend.
       const begun = `POST /upload HTTP/1.1\r\nHost: app.example\r\nContent-Length: 50000\r\n\r\n${'x'.repeat(40_000)}`;
       await new Promise<void>((resolve) => socket.write(begun, () => resolve()));
-      for (let requests = 0; requests < 20; requests++) await seen(recipe, 'http');
+      for (let requests = 0; requests < 20; requests++) await seen(recipe, 'http', undefined, '--max-time', '10');
     } finally {
       socket.destroy();
     }

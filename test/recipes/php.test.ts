@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { itKnowsItsClients, itTakesUploads, seen } from './clients.ts';
 import { startNginx } from './nginx.ts';
@@ -28,7 +28,8 @@ pm.max_children = 2
       '-c',
       recipe.write('php.ini', recipe.block('php.ini')),
     ];
-    await recipe.launch('php-fpm8.2', [...files, '--allow-to-run-as-root'], () => existsSync(socket));
+    const [program = ''] = globSync('/usr/sbin/php-fpm?*');
+    await recipe.launch(program, [...files, '--allow-to-run-as-root'], () => existsSync(socket));
     const server = (own: string) => `
       root ${folder};
       location / { try_files $uri $uri/ /index.php$is_args$args; }

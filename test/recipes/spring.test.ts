@@ -44,6 +44,11 @@ describe('Spring', () => {
     assert.equal(url, `${recipe.url('https', 'framework.example')}/who`);
   });
 
+  it('redirects to a path without the setting too', async () => {
+    const { status, headers } = await recipe.curl(`${recipe.url('https', 'stock.example')}/path`);
+    assert.equal(`${status} ${headers.get('location')}`, '302 /new');
+  });
+
   it('takes HTTPS for HTTP, and Hipache for the client, without the setting', async () => {
     const url = `${recipe.url('https', 'stock.example').replace('https', 'http')}/who`;
     assert.deepEqual(await seen(recipe, 'https', 'stock.example'), { url, address: '127.0.0.1' });

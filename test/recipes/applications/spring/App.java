@@ -24,6 +24,7 @@ public class App {
         StaticWebApplicationContext pages = new StaticWebApplicationContext();
         pages.registerSingleton("/who", Who.class);
         pages.registerSingleton("/old", Old.class);
+        pages.registerSingleton("/path", Path.class);
         pages.registerSingleton("/upload", Upload.class);
         Tomcat.addServlet(context, "pages", new DispatcherServlet(pages));
         context.addServletMappingDecoded("/", "pages");
@@ -64,6 +65,13 @@ public class App {
     public static class Old implements Controller {
         public ModelAndView handleRequest(HttpServletRequest request, HttpServletResponse response) throws Exception {
             response.sendRedirect(request.getRequestURL().toString().replaceFirst("/old$", "/new"));
+            return null;
+        }
+    }
+
+    public static class Path implements Controller {
+        public ModelAndView handleRequest(HttpServletRequest request, HttpServletResponse response) throws Exception {
+            response.sendRedirect("/new");
             return null;
         }
     }
