@@ -10,12 +10,18 @@ export interface Seen {
 
 const uploadBytes = 20_000_000;
 
-/** Fields by which a client claims to be another one, or to have come another way. */
-const forged = [
-  ...['Client-Ip: 192.0.2.1', 'Forwarded: for=192.0.2.1;host=forged.example;proto=https', 'X-Forwarded-For: 192.0.2.1'],
-  ...['X-Forwarded-Host: forged.example', 'X-Forwarded-Port: 1', 'X-Forwarded-Proto: https', 'X-Forwarded-Ssl: on'],
-  ...['X-Forwarded-Scheme: https', 'X-Forwarded-Protocol: ssl', 'X-Real-Ip: 192.0.2.1'],
-].flatMap((field) => ['--header', field]);
+/** Options of curl for fields by which a client claims to be another one, or to use the other scheme. */
+function forged(scheme: Scheme): string[] {
+  const other = scheme === 'http' ? 'https' : 'http';
+  const fields = [
+    `Forwarded: for=192.0.2.1;host=forged.example;proto=${other}`,
+    ...['Client-Ip', 'X-Forwarded-For', 'X-Real-Ip'].map((name) => `${name}: 192.0.2.1`),
+    ...['X-Forwarded-Proto', 'X-Forwarded-Protocol', 'X-Forwarded-Scheme'].map((name) => `${name}: ${other}`),
+    `X-Forwarded-Ssl: ${scheme === 'http' ? 'on' : 'off'}`,
+    ...['X-Forwarded-Host: forged.example', 'X-Forwarded-Port: 1'],
+  ];
+  return fields.flatMap((field) => ['--header', field]);
+}
 
 export async function seen(recipe: Recipe, scheme: Scheme, host?: string, ...more: readonly string[]): Promise<Seen> {
   const { status, body } = await recipe.curl(`${recipe.url(scheme, host)}/who`, ...more);
@@ -33,13 +39,13 @@ export function itKnowsItsClients(recipe: Recipe): void {
     });
 
     it(`believes no claims of a client over ${scheme}`, async () => {
-      assert.deepEqual(await seen(recipe, scheme, undefined, ...forged), expected());
+      assert.deepEqual(await seen(recipe, scheme, undefined, ...forged(scheme)), expected());
     });
 
     it(`redirects over ${scheme} to the URL that the client used`, async () => {
       const { status, headers } = await recipe.curl(`${recipe.url(scheme)}/old`);
       assert.ok(status === 301 || status === 302 || status === 307, String(status));
-      assert.equal(new URL(headers.get('location') ?? '', recipe.url(scheme)).href, `${recipe.url(scheme)}/new`);
+      assert.equal(headers.get('location'), `${recipe.url(scheme)}/new`);
     });
   }
 }

@@ -33,7 +33,8 @@ describe('Event streams and long polling', () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    await recipe.serve({ 'app.example': [port] }, { server: { tcpTimeout: 1 }, limits: { responseIdleSeconds: 2 } });
+    const limits = { responseIdleSeconds: 2, queueTimeoutSeconds: 0.1 };
+    await recipe.serve({ 'app.example': [port] }, { server: { tcpTimeout: 1, workers: 1, maxSockets: 3 }, limits });
   });
 
   after(async () => {
@@ -103,4 +104,11 @@ describe('Event streams and long polling', () => {
       assert.equal(poll.text, 'news');
     });
   }
+
+  it('refuses a stream beyond maxSockets', async () => {
+    const streams = await Promise.all([1, 2, 3].map(() => request('http', '/stream')));
+    assert.equal((await request('http', '/stream')).response.statusCode, 503);
+    for (const { response } of streams) response.destroy();
+    await until('the end at the server', () => open.size === 0);
+  });
 });

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { findProgram } from '../../scripts/servers.ts';
 import { Authority } from '../helpers/authority.ts';
 import { freePort } from '../helpers/free-port.ts';
-import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
+import { HipacheHome } from '../helpers/hipache.ts';
 import { ask } from '../helpers/http-client.ts';
 import { until } from '../helpers/until.ts';
 
@@ -16,7 +16,7 @@ export type Scheme = (typeof schemes)[number];
 export const clientAddress = '127.0.0.7';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/recipes.md'), 'utf8');
-const startMs = 60_000;
+const startMs = 50_000;
 
 export interface RecipeResponse {
   readonly status: number;
@@ -30,7 +30,8 @@ interface ProgramOptions {
   readonly cwd?: string;
 }
 
-interface HipacheLimits {
+/** Settings of Hipache that differ from its defaults, so that a test need not wait for these. */
+interface ShortLimits {
   readonly server?: Readonly<Record<string, number>>;
   readonly limits?: Readonly<Record<string, number>>;
 }
@@ -40,7 +41,6 @@ export class Recipe {
   readonly authority = new Authority();
   private readonly home = new HipacheHome();
   private readonly programs: ChildProcess[] = [];
-  private proxy: HipacheProcess | undefined;
   private readonly ports = { http: 0, https: 0 };
   private readonly section: string;
 
@@ -113,22 +113,17 @@ export class Recipe {
     if (hasEnded) throw new Error(`${program} has ended: ${output}`);
   }
 
-  /**
-   * Starts Hipache with these hosts and the ports of their backends, and with the settings of the section.
-   * @param limits shorter ones, so that a test need not wait for them.
-   */
-  async serve(hosts: Readonly<Record<string, readonly number[]>>, limits: HipacheLimits = {}): Promise<void> {
+  /** Starts Hipache with these hosts and the ports of their backends. */
+  async serve(hosts: Readonly<Record<string, readonly number[]>>, short: ShortLimits = {}): Promise<void> {
     const { certificateFile, keyFile } = this.authority.issue(Object.keys(hosts));
     const https = { bind: [{ address: '127.0.0.1', port: 0, cert: certificateFile, key: keyFile }] };
-    const settings = this.section.includes('```json config.json') ? JSON.parse(this.block('config.json')) : {};
-    const server = { mappedAddresses: false, ...settings.server, ...limits.server };
-    this.home.configure({ https, limits: { ...settings.limits, ...limits.limits } }, server);
+    this.home.configure({ https, limits: short.limits ?? {} }, { mappedAddresses: false, ...short.server });
     for (const [host, ports] of Object.entries(hosts)) {
       await this.home.route('set', host, ...ports.map((port) => `http://127.0.0.1:${port}`));
     }
-    this.proxy = await this.home.serve();
-    this.ports.http = this.proxy.port;
-    this.ports.https = await this.proxy.tlsPort();
+    const proxy = await this.home.serve();
+    this.ports.http = proxy.port;
+    this.ports.https = await proxy.tlsPort();
   }
 
   /** The URL of a host as its clients know it, without a path. */
