@@ -4,26 +4,42 @@ import { runHere } from './run.ts';
 
 /** A program that is not ours, and the Debian package that has it. */
 interface Server {
-  readonly program: string;
+  /** Its name; null for a library, and for a program with its version in its name. */
+  readonly program: string | null;
   readonly package: string;
 }
 
 /** What the tests start or call. */
 export const testServers: readonly Server[] = [
+  { program: 'apache2', package: 'apache2-bin' },
   { program: 'chromium', package: 'chromium' },
   { program: 'curl', package: 'curl' },
   { program: 'dnsmasq', package: 'dnsmasq-base' },
+  { program: 'docker-registry', package: 'docker-registry' },
   { program: 'etcd', package: 'etcd-server' },
   { program: 'etcdctl', package: 'etcd-client' },
+  { program: 'fcgiwrap', package: 'fcgiwrap' },
+  { program: 'git', package: 'git' },
   { program: 'gunicorn', package: 'gunicorn' },
+  { program: 'javac', package: 'default-jdk-headless' },
   { program: 'logrotate', package: 'logrotate' },
   { program: 'memcached', package: 'memcached' },
   { program: 'nginx', package: 'nginx-light' },
   { program: 'openssl', package: 'openssl' },
+  { program: 'puma', package: 'puma' },
+  { program: 'rails', package: 'ruby-railties' },
   { program: 'redis-cli', package: 'redis-tools' },
   { program: 'redis-server', package: 'redis-server' },
   { program: 'script', package: 'bsdutils' },
+  { program: 'skopeo', package: 'skopeo' },
   { program: 'systemd-analyze', package: 'systemd' },
+  { program: null, package: 'libspring-web-servlet-java' },
+  { program: null, package: 'libtomcat9-java' },
+  { program: null, package: 'php-fpm' },
+  { program: null, package: 'python3-django' },
+  { program: null, package: 'python3-flask' },
+  { program: null, package: 'ruby-actioncable' },
+  { program: null, package: 'zookeeper' },
 ];
 
 /** What the benchmark compares with, and what makes the load. */
@@ -46,9 +62,9 @@ const administratorPaths = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
  * @returns whether all are there now.
  */
 export async function ensureServers(servers: readonly Server[]): Promise<boolean> {
-  const missing = servers.filter(({ program }) => findProgram(program) === null);
+  const missing = servers.filter(isMissing);
   if (missing.length === 0) return true;
-  const programs = missing.map(({ program }) => program).join(', ');
+  const programs = missing.map(nameOf).join(', ');
   const packages = [...new Set(missing.map((server) => server.package))];
   const command = `apt-get install --yes --no-install-recommends ${packages.join(' ')}`;
   if (process.getuid?.() !== 0 || findProgram('apt-get') === null) {
@@ -57,9 +73,9 @@ export async function ensureServers(servers: readonly Server[]): Promise<boolean
   }
   process.stderr.write(`Missing: ${programs}. Installing ${packages.join(' ')}.\n`);
   await install(packages);
-  const still = missing.filter(({ program }) => findProgram(program) === null);
+  const still = missing.filter(isMissing);
   if (still.length === 0) return true;
-  const names = still.map(({ program }) => program).join(', ');
+  const names = still.map(nameOf).join(', ');
   process.stderr.write(`Still missing: ${names}. This was tried:\n\n  apt-get update && ${command}\n\n`);
   return false;
 }
@@ -68,6 +84,16 @@ export async function ensureServers(servers: readonly Server[]): Promise<boolean
 export function findProgram(program: string): string | null {
   const folders = [...(process.env['PATH'] ?? '').split(':').filter((folder) => folder !== ''), ...administratorPaths];
   return folders.map((folder) => join(folder, program)).find(isExecutable) ?? null;
+}
+
+function nameOf(server: Server): string {
+  return server.program ?? server.package;
+}
+
+/** A library is there if its Debian package is: those of other installations are not for Debian's programs. */
+function isMissing(server: Server): boolean {
+  if (server.program !== null) return findProgram(server.program) === null;
+  return !existsSync(`/var/lib/dpkg/info/${server.package}.list`);
 }
 
 async function install(packages: readonly string[]): Promise<void> {

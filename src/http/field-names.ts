@@ -19,7 +19,10 @@ export const Field = {
   X_FORWARDED_PROTOCOL: 12,
   X_FORWARDED_PORT: 13,
   X_REAL_IP: 14,
-  /** Forwarded and every X-Forwarded-* without a number of its own. */
+  /**
+   * Forwarded, every X-Forwarded-* without a number of its own, and what frameworks believe by default as well:
+   * Client-IP (Rails), Front-End-Https (Plack).
+   */
   FORWARDED_OTHER: 15,
   X_REQUEST_ID: 16,
   TRACEPARENT: 17,
@@ -77,6 +80,8 @@ const names: readonly (readonly [string, number])[] = [
   ['x-forwarded-port', Field.X_FORWARDED_PORT],
   ['x-real-ip', Field.X_REAL_IP],
   ['forwarded', Field.FORWARDED_OTHER],
+  ['client-ip', Field.FORWARDED_OTHER],
+  ['front-end-https', Field.FORWARDED_OTHER],
   ['x-request-id', Field.X_REQUEST_ID],
   ['traceparent', Field.TRACEPARENT],
   ['tracestate', Field.TRACESTATE],
@@ -161,6 +166,7 @@ function aliasNumber(number: number): number {
     case Field.X_FORWARDED_PROTOCOL:
     case Field.X_FORWARDED_PORT:
     case Field.X_REAL_IP:
+    case Field.FORWARDED_OTHER:
     case Field.X_REQUEST_ID:
     case Field.X_DEBUG:
       return Field.ALIAS;

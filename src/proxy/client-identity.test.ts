@@ -154,6 +154,16 @@ describe('to the backend of a trusted peer', () => {
     assert.deepEqual(values(fields, 'x-forwarded-port'), ['443']);
   });
 
+  test('X-Real-IP comes from its X-Forwarded-For, not from its client', async (t) => {
+    const rig = await Rig.start(t, { settings: { trustedProxies: trusted('127.0.0.1') } });
+    rig.backend.serve(() => response('ok'));
+    const client = await rig.send(get('/', 'X-Forwarded-For: 6.6.6.6', 'X-Real-IP: 9.9.9.9', 'Client-IP: 6.6.6.6'));
+    await client.expect('ok');
+    const fields = rig.backend.requests[0]?.fields ?? [];
+    assert.deepEqual(values(fields, 'x-real-ip'), ['6.6.6.6']);
+    assert.deepEqual(values(fields, 'client-ip'), ['6.6.6.6']);
+  });
+
   test('the fields that it did not send are added', async (t) => {
     const rig = await Rig.start(t, { settings: { trustedProxies: trusted('127.0.0.1') } });
     rig.backend.serve(() => response('ok'));

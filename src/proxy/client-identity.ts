@@ -89,15 +89,18 @@ export function identityEdits(peer: Peer, request: RequestView, client: string):
 }
 
 const replacedOfTrusted = fieldSet(Field.X_FORWARDED_FOR);
+const replacedWithAddress = fieldSet(Field.X_FORWARDED_FOR, Field.X_REAL_IP);
 
 /** Keeps a trusted peer's fields and adds the missing ones. */
 function vouchedEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
   const { identity } = peer;
   const has = (number: number): boolean => hasField(request, number);
-  const fields = new FieldEdits(replacedOfTrusted);
   const [forwardedFor, address] = [joinedValues(request, Field.X_FORWARDED_FOR), forwardedForm(peer.address, identity)];
+  // A proxy that sets X-Forwarded-For alone lets an X-Real-IP of its client through.
+  const isRealIpKept = forwardedFor === null && has(Field.X_REAL_IP);
+  const fields = new FieldEdits(isRealIpKept ? replacedOfTrusted : replacedWithAddress);
   fields.add('X-Forwarded-For', forwardedFor === null ? address : `${forwardedFor}, ${address}`);
-  if (!has(Field.X_REAL_IP)) fields.add('X-Real-IP', forwardedForm(client, identity));
+  if (!isRealIpKept) fields.add('X-Real-IP', forwardedForm(client, identity));
   const protocol =
     joinedValues(request, Field.X_FORWARDED_PROTO) ??
     joinedValues(request, Field.X_FORWARDED_PROTOCOL) ??

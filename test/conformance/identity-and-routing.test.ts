@@ -123,6 +123,9 @@ describe('case 14: an untrusted peer cannot pass on', () => {
     'X-Real-IP: 6.6.6.6',
     'X_Real_IP: 6.6.6.6',
     'Forwarded: for=6.6.6.6;proto=https',
+    'Client-IP: 6.6.6.6',
+    'Client_IP: 6.6.6.6',
+    'Front-End-Https: on, evil',
   ];
   for (const line of forged) {
     test(line, async (t) => {
