@@ -19,7 +19,7 @@ export interface DriverUrl {
 }
 
 /** Protocols with a plain and a TLS form. At the end of any other, an `s` is part of the name. */
-const withTls = new Set(['redis', 'etcd', 'memcached', 'zookeeper']);
+const withTls = new Set(['redis', 'redis+sentinel', 'etcd', 'memcached', 'zookeeper']);
 
 /**
  * Splits a driver URL of any form at its first colon.
@@ -38,8 +38,41 @@ export function splitDriverUrl(value: string): { readonly scheme: string; readon
  */
 export function parseDriverUrl(value: string): DriverUrl {
   const { scheme, rest } = splitDriverUrl(value);
-  const tls = scheme.endsWith('s') && withTls.has(scheme.slice(0, -1));
-  return { ...parseRest(value, rest), protocol: tls ? scheme.slice(0, -1) : scheme, tls };
+  const [, name = '', variant = ''] = /^([^+]*)(.*)$/.exec(scheme) ?? [];
+  const plain = name.slice(0, -1) + variant;
+  const tls = name.endsWith('s') && withTls.has(plain);
+  return { ...parseRest(value, rest), protocol: tls ? plain : scheme, tls };
+}
+
+export interface HostAndPort {
+  /** An IPv6 address has no brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Parses the same form with several hosts, `host:port,host:port`. A host that is left out is this machine.
+ * @returns the URL with the first of the hosts, and all of them.
+ * @throws HipacheError COMMAND_INVALID, with what is wrong and without the password.
+ */
+export function parseDriverUrlOfMany(
+  value: string,
+  portDefault: number,
+): { readonly url: DriverUrl; readonly hosts: readonly HostAndPort[] } {
+  const [, head = '', list = '', tail = ''] = /^([a-z+]+:\/\/(?:[^/@]*@)?)([^/#]*)(.*)$/is.exec(value) ?? [];
+  const [first = '', ...more] = list.split(',');
+  const url = parseDriverUrl(list === '' ? value : head + first + tail);
+  const others = more.map((host) => {
+    if (!/^(?:\[[^\]/]*\]|[^:/@[\]]+)(?::[0-9]*)?$/.test(host))
+      throw invalidDriverUrl(value, `${quoted(host)} is no host`);
+    return parseDriverUrl(`any://${host}`);
+  });
+  const hosts = [url, ...others].map(({ host, port }) => ({ host: host ?? '127.0.0.1', port: port ?? portDefault }));
+  return { url, hosts };
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(shownUrl(text));
 }
 
 export function invalidDriverUrl(

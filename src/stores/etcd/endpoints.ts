@@ -1,10 +1,10 @@
 import { hostPort } from '../../base/host-port.ts';
-import { type DriverUrl, invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
+import { type DriverUrl, type HostAndPort, invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
 
 /** The members of an etcd cluster, and how to use them. */
 export interface EtcdEndpoints {
-  /** The members that are known. An IPv6 address has no brackets. */
-  readonly hosts: readonly { readonly host: string; readonly port: number }[];
+  /** The members that are known. */
+  readonly hosts: readonly HostAndPort[];
   readonly tls: boolean;
   /** Files in PEM; null where none is named. */
   readonly files: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null };

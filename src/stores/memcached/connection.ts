@@ -3,7 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import { hostPort } from '../../base/host-port.ts';
-import type { MemcachedServer } from './endpoints.ts';
+import type { HostAndPort } from '../driver-url.ts';
 
 /** The time-outs and pauses of a connection, in ms. */
 export interface MemcachedTimings {
@@ -50,7 +50,7 @@ const commandsMax = 50_000;
  */
 export class MemcachedConnection {
   readonly name: string;
-  private readonly server: MemcachedServer;
+  private readonly server: HostAndPort;
   private readonly tls: boolean;
   private readonly timings: MemcachedTimings;
   private readonly pauses: BackOff;
@@ -64,7 +64,7 @@ export class MemcachedConnection {
   private timer: NodeJS.Timeout | null = null;
   private closed = false;
 
-  constructor(server: MemcachedServer, tls: boolean, timings: MemcachedTimings) {
+  constructor(server: HostAndPort, tls: boolean, timings: MemcachedTimings) {
     this.server = server;
     this.tls = tls;
     this.timings = timings;

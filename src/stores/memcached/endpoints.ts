@@ -1,15 +1,9 @@
 import { hostPort } from '../../base/host-port.ts';
-import { invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
-
-export interface MemcachedServer {
-  /** A name or an address; an IPv6 address has no brackets. */
-  readonly host: string;
-  readonly port: number;
-}
+import { type HostAndPort, invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
 
 /** The servers of one pool. Each key is on one of them. */
 export interface MemcachedPool {
-  readonly servers: readonly MemcachedServer[];
+  readonly servers: readonly HostAndPort[];
   readonly tls: boolean;
   /** Stands before every key. */
   readonly prefix: string;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { HostAndPort } from '../driver-url.ts';
 
 /** Digests of each server, and points that each digest gives: the figures of libketama. */
 const digestsPerServer = 40;
@@ -15,7 +16,7 @@ interface Point {
 export class KeyRing {
   private readonly points: readonly Point[];
 
-  constructor(servers: readonly { readonly host: string; readonly port: number }[]) {
+  constructor(servers: readonly HostAndPort[]) {
     const points: Point[] = [];
     for (const [server, { host, port }] of servers.entries()) {
       const name = port === portLeftOut ? host : `${host}:${port}`;

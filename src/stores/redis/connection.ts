@@ -2,6 +2,7 @@ import { createClient, RESP_TYPES } from '@redis/client';
 import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import { within } from '../../base/timer.ts';
+import type { HostAndPort } from '../driver-url.ts';
 import type { RedisEndpoint } from './endpoint.ts';
 import { isTooOld, isUserRefused, redisError } from './errors.ts';
 
@@ -42,6 +43,8 @@ export interface RedisConnectionOptions {
   readonly timings: RedisTimings;
   /** Whether the server reports changes of the keys that were read here. */
   readonly tracking: boolean;
+  /** Finds the server before each attempt to connect; without it, the endpoint names it. */
+  readonly locate?: (() => Promise<HostAndPort>) | undefined;
 }
 
 export interface RedisConnectionEvents {
@@ -73,6 +76,7 @@ export class RedisConnection {
   readonly endpoint: RedisEndpoint;
   private readonly timings: RedisTimings;
   private readonly events: RedisConnectionEvents;
+  private readonly locate: (() => Promise<HostAndPort>) | undefined;
   private tracking: boolean;
   private isTracked = false;
   private client: Client | null = null;
@@ -88,6 +92,7 @@ export class RedisConnection {
     this.endpoint = options.endpoint;
     this.timings = options.timings;
     this.tracking = options.tracking;
+    this.locate = options.locate;
     this.events = events;
     const { retryFirstMs: firstMs, retryMaxMs: longestMs } = options.timings;
     this.pauses = new BackOff({ firstMs, longestMs, spread: retrySpread });
@@ -158,6 +163,11 @@ export class RedisConnection {
     }
   }
 
+  /** Drops the connection, since its server is not the one any more. */
+  moved(problem: string): void {
+    this.drop(this.unavailable(problem));
+  }
+
   /** Pending commands fail. Idempotent. */
   close(): void {
     if (this.closed) return;
@@ -193,7 +203,7 @@ export class RedisConnection {
 
   /** A client that accepts commands, and whether its server tracks changes. */
   private async open(): Promise<[client: Client, tracked: boolean]> {
-    const { endpoint } = this;
+    const endpoint = this.locate === undefined ? this.endpoint : { ...this.endpoint, ...(await this.locate()) };
     try {
       return await this.openAs(endpoint);
     } catch (error) {
@@ -239,7 +249,7 @@ export class RedisConnection {
       if (client === this.client) this.events.changed(key === null ? null : key.toString());
     });
     // A server that is loading its data accepts connections but replies to no ping.
-    const connected = client.connect().then(() => client.sendCommand(['PING']));
+    const connected = client.connect().then(() => this.check(client));
     try {
       await within(connected, this.timings.connectTimeoutMs, () => this.unavailable('does not reply'));
       return client;
@@ -252,6 +262,14 @@ export class RedisConnection {
       );
       throw error;
     }
+  }
+
+  /** @throws if the server does not reply, or sentinels name a server that is not the primary yet. */
+  private async check(client: Client): Promise<void> {
+    await client.sendCommand(['PING']);
+    if (this.locate === undefined) return;
+    const [role] = (await client.sendCommand(['ROLE'])) as unknown[];
+    if (role !== 'master') throw this.unavailable(`the server that the sentinels name is a ${String(role)} as yet`);
   }
 
   private pingLater(client: Client): void {

@@ -3,7 +3,7 @@ import { parseRedisUrls } from './endpoint.ts';
 
 /** One Redis server, or the pair of a replica and its primary. */
 export const redisDriver: StoreDriver = {
-  schemes: ['redis', 'rediss', 'redis+unix'],
+  schemes: ['redis', 'rediss', 'redis+unix', 'redis+sentinel', 'rediss+sentinel'],
   form: 'redis://HOST:PORT',
 
   describe(urls) {

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseRedisUrls } from './endpoint.ts';
 
-const local = { host: '127.0.0.1', port: 6379, path: null, tls: false, user: null, password: null, database: 0 };
+const local = {
+  host: '127.0.0.1',
+  port: 6379,
+  path: null,
+  tls: false,
+  user: null,
+  password: null,
+  database: 0,
+  sentinels: null,
+};
 
 test('the URLs of Hipache 0.4 name what they named there', () => {
   const cases: readonly (readonly [url: string, expected: object])[] = [
@@ -37,6 +46,24 @@ test('a pair reads from the first and writes to the second, with one prefix', ()
   assert.throws(() => parseRedisUrls(['redis://a', 'redis://b', 'redis://c']), { code: 'STORE_UNSUPPORTED' });
 });
 
+test('sentinels are named with their group, and have an account of their own', () => {
+  const { reads, writes, prefix } = parseRedisUrls([
+    'rediss+sentinel://:secret@a.test,[::1]:7/routes/2?user=u&password=hidden#x:',
+  ]);
+  assert.equal(reads, writes);
+  assert.deepEqual([reads.tls, reads.password, reads.database, prefix], [true, 'secret', 2, 'x:']);
+  assert.deepEqual(reads.sentinels, {
+    addresses: [
+      { host: 'a.test', port: 26_379 },
+      { host: '::1', port: 7 },
+    ],
+    name: 'routes',
+    user: 'u',
+    password: 'hidden',
+  });
+  assert.equal(reads.name, 'rediss+sentinel://a.test:26379,[::1]:7/routes');
+});
+
 test('what cannot be meant is refused, without its password', () => {
   for (const url of [
     'redis://:secret@h/name',
@@ -44,6 +71,10 @@ test('what cannot be meant is refused, without its password', () => {
     'redis+unix://:secret@run/redis.sock',
     'redis+unix://:secret@',
     'redis+unix://:secret@/run/redis.sock?database=1',
+    'redis+sentinel://:secret@a,b',
+    'redis+sentinel://:secret@a/routes/0/1',
+    'redis+sentinel://:secret@a/routes?db=1',
+    'redis+sentinel://:secret@a,b@c/routes',
   ]) {
     assert.throws(
       () => parseRedisUrls([url]),

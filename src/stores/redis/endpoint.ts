@@ -1,11 +1,17 @@
 import { HipacheError } from '../../base/errors.ts';
 import { hostPort } from '../../base/host-port.ts';
 import { shownUrl } from '../../base/shown-url.ts';
-import { type DriverUrl, invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
+import {
+  type DriverUrl,
+  type HostAndPort,
+  invalidDriverUrl,
+  parseDriverUrl,
+  parseDriverUrlOfMany,
+} from '../driver-url.ts';
 
 /** The address of a Redis server, and the account to use there. */
 export interface RedisEndpoint {
-  /** A name or an address; null if `path` is set. */
+  /** A name or an address; null if `path` or `sentinels` is set. */
   readonly host: string | null;
   readonly port: number;
   /** A Unix socket; null for TCP. */
@@ -16,8 +22,20 @@ export interface RedisEndpoint {
   readonly password: string | null;
   /** 0 and up. */
   readonly database: number;
+  /** The sentinels that know which server is the primary; null if `host` or `path` is the server. */
+  readonly sentinels: SentinelGroup | null;
   /** The name of the server in messages. */
   readonly name: string;
+}
+
+/** The sentinels of one group of Redis servers. */
+export interface SentinelGroup {
+  readonly addresses: readonly HostAndPort[];
+  /** The name of the group, as in `sentinel monitor`. */
+  readonly name: string;
+  /** The account at the sentinels themselves; null for none. */
+  readonly user: string | null;
+  readonly password: string | null;
 }
 
 /** The servers of one store. */
@@ -31,6 +49,7 @@ export interface RedisEndpoints {
 }
 
 const portDefault = 6379;
+const sentinelPortDefault = 26_379;
 
 /**
  * Parses one URL, or a pair of URLs: the replica to read, the primary to write.
@@ -44,6 +63,10 @@ export function parseRedisUrls(values: readonly string[]): RedisEndpoints {
       `driver: ${values.length} URLs of redis; one is supported, or a pair: the replica to read, the primary to write`,
     );
   }
+  if (isSentinelUrl(first)) {
+    if (last !== undefined) throw invalid(last, 'sentinels are one URL: they name the server to read and to write');
+    return parseSentinelUrl(first);
+  }
   const reads = parseDriverUrl(first);
   const writes = last === undefined ? reads : parseDriverUrl(last);
   if (writes.prefix !== '' && writes.prefix !== reads.prefix) {
@@ -56,7 +79,7 @@ export function parseRedisUrls(values: readonly string[]): RedisEndpoints {
 function toEndpoint(value: string, url: DriverUrl): RedisEndpoint {
   // A lone word before the "@" is a password, as in the original.
   const [user, password] = url.password === null ? [null, url.user] : [url.user, url.password];
-  const shared = { tls: url.tls, user, password };
+  const shared = { tls: url.tls, user, password, sentinels: null };
   if (url.protocol !== 'redis+unix') {
     const { host, port } = { host: url.host ?? '127.0.0.1', port: url.port ?? portDefault };
     return {
@@ -82,6 +105,41 @@ function toEndpoint(value: string, url: DriverUrl): RedisEndpoint {
     name: shownUrl(`redis+unix:///${path}`),
   };
 }
+
+function isSentinelUrl(value: string): boolean {
+  return /^rediss?\+sentinel:/i.test(value);
+}
+
+/** `redis+sentinel://user:password@sentinel,sentinel/group/database?user=…&password=…#prefix`. */
+function parseSentinelUrl(value: string): RedisEndpoints {
+  const { url, hosts } = parseDriverUrlOfMany(value, sentinelPortDefault);
+  const [path = '', query = ''] = (url.database ?? '').split(/\?(.*)/s);
+  const [name = '', database, ...rest] = path.split('/');
+  if (name === '' || rest.length > 0) {
+    throw invalidDriverUrl(value, 'the name of the group follows the sentinels', sentinelExample);
+  }
+  const account = new URLSearchParams(query);
+  const unknown = [...account.keys()].find((key) => key !== 'user' && key !== 'password');
+  if (unknown !== undefined) {
+    throw invalidDriverUrl(value, 'after "?" only user= and password= of the sentinels are known', sentinelExample);
+  }
+  const [user, password] = url.password === null ? [null, url.user] : [url.user, url.password];
+  const listed = hosts.map(({ host, port }) => hostPort(host, port)).join(',');
+  const endpoint = {
+    host: null,
+    port: portDefault,
+    path: null,
+    tls: url.tls,
+    user,
+    password,
+    database: parseDatabase(value, database ?? null),
+    sentinels: { addresses: hosts, name, user: account.get('user'), password: account.get('password') },
+    name: `${url.tls ? 'rediss' : 'redis'}+sentinel://${listed}/${name}`,
+  };
+  return { reads: endpoint, writes: endpoint, prefix: url.prefix };
+}
+
+const sentinelExample = 'redis+sentinel://10.0.0.1,10.0.0.2,10.0.0.3/mymaster';
 
 function parseDatabase(value: string, text: string | null): number {
   if (text === null) return 0;

@@ -23,6 +23,7 @@ import { addFailuresEdit } from './failed-hash.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
 import { type DeadSetKnowledge, removeMarkEdit, writeMarkEdit } from './mark-edits.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
+import { Sentinels } from './sentinels.ts';
 import { whyUnchanged } from './tracking-table.ts';
 import { RedisWriter } from './writer.ts';
 
@@ -101,6 +102,8 @@ class RedisStore implements Store {
   private readonly problemLog: RateLimitedLog;
   private readonly keys: RedisKeys;
   private readonly connection: RedisConnection;
+  /** Null without sentinels. */
+  private readonly sentinels: Sentinels | null;
   private readonly reader: RedisReader;
   private readonly writer: RedisWriter;
   /** Whether a write has to reach another server, the one that is read. */
@@ -129,8 +132,14 @@ class RedisStore implements Store {
       read: () => this.reader.get(checkerKey),
       turned: (running) => this.onChecker(running),
     });
+    const { sentinels } = endpoints.reads;
+    this.sentinels =
+      sentinels === null
+        ? null
+        : new Sentinels(endpoints.reads, sentinels, timings.replyTimeoutMs, (problem) => this.onMoved(problem));
+    const locate = this.sentinels === null ? undefined : () => (this.sentinels as Sentinels).locate();
     this.connection = new RedisConnection(
-      { endpoint: endpoints.reads, timings, tracking: options.serving ?? false },
+      { endpoint: endpoints.reads, timings, tracking: options.serving ?? false, locate },
       {
         ready: () => this.onReady(),
         lost: (error) => this.onLost(error),
@@ -146,6 +155,7 @@ class RedisStore implements Store {
       this.keys.revision,
       (what) => this.problemLog.report(what, {}),
       () => this.onUserIgnored(endpoints.writes),
+      locate,
     );
   }
 
@@ -183,6 +193,7 @@ class RedisStore implements Store {
     this.listener = null;
     this.stopExpiry();
     this.checker.close();
+    this.sentinels?.close();
     this.writer.close();
     this.connection.close();
   }
@@ -232,6 +243,12 @@ class RedisStore implements Store {
   private onLost(error: HipacheError): void {
     this.stopExpiry();
     this.listener?.lost(error);
+  }
+
+  /** The former primary may be cut off, and go on as if nothing had happened. */
+  private onMoved(problem: string): void {
+    this.connection.moved(problem);
+    this.writer.moved();
   }
 
   private onFailed(error: HipacheError): void {

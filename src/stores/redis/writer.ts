@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { HipacheError } from '../../base/errors.ts';
+import type { HostAndPort } from '../driver-url.ts';
 import { type RedisCommand, RedisConnection, type RedisTimings } from './connection.ts';
 import type { RedisEdit } from './edits.ts';
 import type { RedisEndpoint } from './endpoint.ts';
@@ -24,6 +25,7 @@ export class RedisWriter {
   private readonly revisionKey: string;
   private readonly onProblem: (what: string) => void;
   private readonly onUserIgnored: () => void;
+  private readonly locate: (() => Promise<HostAndPort>) | undefined;
   private connection: RedisConnection | null = null;
   private last: Promise<unknown> = Promise.resolve();
   private waiting = 0;
@@ -32,6 +34,7 @@ export class RedisWriter {
   /**
    * @param onProblem called when the revision is not a number.
    * @param onUserIgnored as `RedisConnectionEvents.userIgnored`.
+   * @param locate as `RedisConnectionOptions.locate`.
    */
   constructor(
     endpoint: RedisEndpoint,
@@ -39,12 +42,14 @@ export class RedisWriter {
     revisionKey: string,
     onProblem: (what: string) => void,
     onUserIgnored: () => void,
+    locate?: () => Promise<HostAndPort>,
   ) {
     this.endpoint = endpoint;
     this.timings = timings;
     this.revisionKey = revisionKey;
     this.onProblem = onProblem;
     this.onUserIgnored = onUserIgnored;
+    this.locate = locate;
   }
 
   /**
@@ -64,6 +69,12 @@ export class RedisWriter {
   /** Sends commands in one transaction and does not raise the revision. @throws HipacheError. */
   writeUncounted(commands: readonly RedisCommand[]): Promise<void> {
     return this.inTurn(async () => void (await this.execute(await this.connect(), commands, false)));
+  }
+
+  /** The server is not the primary any more; the next change finds the new one. */
+  moved(): void {
+    this.connection?.close();
+    this.connection = null;
   }
 
   /** Pending edits fail. */
@@ -155,7 +166,7 @@ export class RedisWriter {
 
   private async connect(): Promise<RedisConnection> {
     this.connection ??= new RedisConnection(
-      { endpoint: this.endpoint, timings: this.timings, tracking: false },
+      { endpoint: this.endpoint, timings: this.timings, tracking: false, locate: this.locate },
       { ready: ignore, lost: ignore, failed: ignore, changed: ignore, userIgnored: this.onUserIgnored },
     );
     if (this.connection.ready) return this.connection;

@@ -1,10 +1,9 @@
 import { hostPort } from '../../base/host-port.ts';
-import { invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
+import { type HostAndPort, invalidDriverUrl, parseDriverUrlOfMany } from '../driver-url.ts';
 
 /** The servers of an ensemble, and how to use them. */
 export interface ZooKeeperEnsemble {
-  /** An IPv6 address has no brackets. */
-  readonly servers: readonly { readonly host: string; readonly port: number }[];
+  readonly servers: readonly HostAndPort[];
   readonly tls: boolean;
   /** `user:password` for the scheme digest; null for none. */
   readonly account: string | null;
@@ -41,13 +40,7 @@ export function parseZooKeeperUrls(values: readonly string[]): ZooKeeperEnsemble
 }
 
 function parseOne(value: string): Omit<ZooKeeperEnsemble, 'name'> {
-  const [, head = '', list = '', tail = ''] = /^([a-z]+:\/\/(?:[^/@]*@)?)([^/#]*)(.*)$/is.exec(value) ?? [];
-  const [firstServer = '', ...more] = list.split(',');
-  const url = parseDriverUrl(list === '' ? value : head + firstServer + tail);
-  const servers = [url, ...more.map((server) => parseDriverUrl(`zookeeper://${server}`))].map(({ host, port }) => ({
-    host: host ?? '127.0.0.1',
-    port: port ?? portDefault,
-  }));
+  const { url, hosts: servers } = parseDriverUrlOfMany(value, portDefault);
   if ((url.user === null) !== (url.password === null)) {
     throw invalidDriverUrl(value, 'a user and a password belong together', 'zookeeper://user:password@10.0.0.1');
   }

@@ -2,6 +2,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
+import type { HostAndPort } from '../driver-url.ts';
 import type { ZooKeeperEnsemble } from './endpoints.ts';
 import { JuteReader, type JuteWriter } from './jute.ts';
 import { connectRequest, opCode, request, xids, zooKeeperErrors } from './protocol.ts';
@@ -156,7 +157,7 @@ export class ZooKeeperSession {
   private connect(attempt: number): void {
     this.retry = null;
     const { servers, tls } = this.ensemble;
-    const { host, port } = servers[this.next % servers.length] as { host: string; port: number };
+    const { host, port } = servers[this.next % servers.length] as HostAndPort;
     this.next++;
     const socket = tls
       ? connectTls({ host, port, servername: isIP(host) === 0 ? host : '' })
