@@ -1,0 +1,132 @@
+import { type CapturingBackend, markerPaths } from './capturing-backend.ts';
+import type { ClientStep, ConformanceCase } from './case.ts';
+import { ConformanceClient } from './client.ts';
+import { statusOf, type WireMessage } from './wire.ts';
+
+/** How long is waited for something that should come, in ms. Reported as "no answer". */
+const answerMsMax = 2500;
+/** How long a proxy has to close a connection on which the backend has sent bytes unasked, in ms. */
+const idleMsMax = 200;
+
+const [marker, sync] = markerPaths;
+
+/** What one proxy made of one case. */
+export interface Observation {
+  /** Complete requests that reached the backend, without those of the runner. */
+  readonly requests: readonly WireMessage[];
+  /** Why the backend could not read what came. */
+  readonly backendFault: string | null;
+  /** Why the client could not read what came. */
+  readonly clientFault: string | null;
+  readonly informational: readonly number[];
+  /** The first final response; null if it is not complete. */
+  readonly final: WireMessage | null;
+  /** Final responses to the case. */
+  readonly finals: number;
+  /** The status of the first final response, complete or not; null if none began. */
+  readonly status: number | null;
+  /** What became of the client's connection. Mixed up: the next request on it got something else than its response. */
+  readonly connection: 'kept' | 'closed' | 'no answer' | 'mixed up';
+  /** Whether bytes pass both ways after a 101. */
+  readonly tunnel: boolean;
+  /** Whether the next request of another client got something else than its response. */
+  readonly poisoned: boolean;
+  /** All bytes on both sides. */
+  readonly transcript: Transcript;
+}
+
+interface Transcript {
+  readonly client: { readonly sent: string; readonly received: string; readonly end: string };
+  readonly backend: readonly { readonly received: string; readonly sent: string }[];
+}
+
+/** Runs one case against the proxy at this port, whose backend is this one. */
+export async function runCase(one: ConformanceCase, port: number, backend: CapturingBackend): Promise<Observation> {
+  backend.begin(one.replies ?? []);
+  const steps = typeof one.send === 'string' ? [one.send] : one.send;
+  const client = await ConformanceClient.connect(port, typeof steps[0] === 'string' && steps[0].startsWith('HEAD '));
+  for (const step of steps) await take(step, client, backend);
+  if (one.leaves) client.leave();
+  const answers = one.answers ?? 1;
+  const answered = (): boolean => client.switched || client.finals.length >= answers || isOver(client);
+  const isAnswered = await client.changes.until(answered, answerMsMax);
+  const finals = client.finals.length;
+  const tunnel = client.switched && (await passes(client, 'ping'));
+  const connection = isAnswered && !client.switched ? await connectionAfter(client, backend) : 'no answer';
+  const transcriptOfBackend = backend.transcript();
+  const poisoned = !(await answersSync(port));
+  const { requests, fault } = backend.capture;
+  const observation: Observation = {
+    ...{ requests, backendFault: fault, clientFault: client.fault, tunnel, poisoned, finals },
+    informational: client.responses.map(({ startLine }) => statusOf(startLine)).filter(isInformational),
+    final: client.finals[0] ?? null,
+    status: statusIn(client.finals[0]?.startLine ?? client.rest),
+    connection: client.switched ? 'closed' : connection,
+    transcript: {
+      client: { sent: client.sent, received: client.received, end: client.end },
+      backend: transcriptOfBackend,
+    },
+  };
+  client.close();
+  await backend.endAll();
+  return observation;
+}
+
+async function take(step: ClientStep, client: ConformanceClient, backend: CapturingBackend): Promise<void> {
+  if (typeof step === 'string') {
+    client.send(step);
+    // Each text is a segment of its own.
+    await new Promise(setImmediate);
+  } else if ('untilBackendHas' in step) {
+    await backend.changes.until(() => backend.has(step.untilBackendHas), answerMsMax);
+  } else {
+    const { until } = step;
+    const come = (): boolean => (until === 'final' ? client.finals.length : client.responses.length) > 0;
+    await client.changes.until(() => come() || isOver(client), answerMsMax);
+  }
+}
+
+/** Asks for a marker on the same connection, unless the response says that it ends. */
+async function connectionAfter(
+  client: ConformanceClient,
+  backend: CapturingBackend,
+): Promise<Observation['connection']> {
+  if (isOver(client)) return 'closed';
+  if (backend.sendIdle()) await backend.changes.until(() => backend.connections.size === 0, idleMsMax);
+  const before = client.finals.length;
+  if (!client.announcesEnd) client.send(`GET ${marker} HTTP/1.1\r\nHost: a.test\r\n\r\n`);
+  await client.changes.until(() => client.finals.length > before || isOver(client), answerMsMax);
+  if (client.finals.length > before) return client.finals[before]?.body === marker ? 'kept' : 'mixed up';
+  return isOver(client) ? 'closed' : 'no answer';
+}
+
+/** Whether the next request of another client gets its response. */
+async function answersSync(port: number): Promise<boolean> {
+  const client = await ConformanceClient.connect(port, false);
+  client.send(`GET ${sync} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n`);
+  await client.changes.until(() => client.finals.length > 0 || isOver(client), answerMsMax);
+  client.close();
+  return client.finals[0]?.body === sync;
+}
+
+/** Whether these bytes come back through the tunnel. */
+async function passes(client: ConformanceClient, bytes: string): Promise<boolean> {
+  client.send(bytes);
+  return await client.changes
+    .until(() => client.rest.endsWith(bytes) || isOver(client), answerMsMax)
+    .then(() => client.rest.endsWith(bytes));
+}
+
+function isOver(client: ConformanceClient): boolean {
+  return client.end !== 'open' || client.fault !== null;
+}
+
+function isInformational(status: number): boolean {
+  return status < 200 && status !== 101;
+}
+
+/** The status at the begin of a response, complete or not, well-formed or not. */
+function statusIn(bytes: string): number | null {
+  const [, status] = /^HTTP\/\S+ +(\d{3})/i.exec(bytes) ?? [];
+  return status === undefined ? null : Number(status);
+}
