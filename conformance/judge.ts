@@ -54,6 +54,8 @@ function actualKind(one: ConformanceCase, seen: Observation): Actual {
 }
 
 function summaryOf(actual: Actual, seen: Observation): string {
+  // The status is that of the backend, which could not read it.
+  if (seen.backendFault !== null) return 'forwarded';
   if (actual === 'forwarded') {
     if (seen.tunnel) return 'tunnel';
     return seen.final === null ? 'cut off' : 'forwarded';

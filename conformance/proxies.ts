@@ -72,6 +72,7 @@ http {
   upstream backend { server 127.0.0.1:${backendPort}; keepalive 32; }
   server {
     listen 127.0.0.1:${port};
+    server_name a.test;
     location / {
       proxy_pass http://backend;
       proxy_http_version 1.1;
