@@ -125,7 +125,7 @@ export function passes(response: ResponseWants = {}, as?: string): Forwarding {
 }
 
 type Common = Pick<ConformanceCase, 'source' | 'level' | 'right'> & Partial<ConformanceCase>;
-type Row = readonly [id: string, title: string, send: string, more?: Partial<ConformanceCase>];
+type Row = readonly [id: string, title: string, send: ConformanceCase['send'], more?: Partial<ConformanceCase>];
 
 /** Cases that differ by what is sent. A row may replace what is common. */
 export function cases(common: Common, rows: readonly Row[]): readonly ConformanceCase[] {

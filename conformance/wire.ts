@@ -42,7 +42,8 @@ export interface ResponseContext {
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const requestLine = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\xff]+ HTTP\/1\.[01]$/;
 const statusLine = /^HTTP\/1\.[01] \d{3} [\t\x20-\x7e\x80-\xff]*$/;
-const text = /^[\t\x20-\x7e\x80-\xff]*$/;
+// Control characters are invalid, but may be kept (RFC 9110 section 5.5).
+const text = /^[^\0\r\n]*$/;
 const sizeLine = /^([0-9A-Fa-f]+)(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?$/;
 /** Above it a recipient may overflow. */
 const chunkBytesMax = 2 ** 40;
@@ -121,17 +122,19 @@ function readFields(lines: readonly string[]): Fields | WireFault {
 
 function framingOf(fields: Fields, isHttp11: boolean): number | 'chunked' | 'none' | WireFault {
   const lengths = valuesOf(fields, 'content-length');
-  const codings = listOf(fields, 'transfer-encoding');
-  if (lengths.length > 0 && codings.length > 0) return bad('a length and a coding');
-  if (codings.length > 0) {
+  const isCoded = valuesOf(fields, 'transfer-encoding').length > 0;
+  // Empty members count for nothing (RFC 9110 section 5.6.1.2).
+  const codings = listOf(fields, 'transfer-encoding').filter((coding) => coding !== '');
+  if (lengths.length > 0 && isCoded) return bad('a length and a coding');
+  if (isCoded) {
     if (!isHttp11) return bad('a coding in HTTP/1.0');
-    if (codings.indexOf('chunked') === codings.length - 1) return 'chunked';
+    if (codings.at(-1) === 'chunked' && codings.indexOf('chunked') === codings.length - 1) return 'chunked';
     return bad(`the coding ${JSON.stringify(codings.join(', '))}`);
   }
   if (lengths.length > 1) return bad('two lengths');
   const [length] = lengths;
   if (length === undefined) return 'none';
-  return /^\d{1,15}$/.test(length) ? Number(length) : bad(`the length ${JSON.stringify(length.slice(0, 40))}`);
+  return /^0*\d{1,15}$/.test(length) ? Number(length) : bad(`the length ${JSON.stringify(length.slice(0, 40))}`);
 }
 
 function readBody(bytes: string, head: WireHead, framing: number | 'chunked'): Wire {

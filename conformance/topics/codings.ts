@@ -35,19 +35,19 @@ export const codings: Topic = {
         'coding-gzip-chunked',
         'gzip, chunked',
         coded('Transfer-Encoding: gzip, chunked'),
-        { level: 'MAY', right: [refused(501), refused(400), forwarded()] },
+        { level: 'MAY', right: [refused(501), refused(400), refused(), forwarded()] },
       ],
       [
         'coding-two-lines',
         'gzip, and chunked in a second line',
         coded('Transfer-Encoding: gzip', 'Transfer-Encoding: chunked'),
-        { level: 'MAY', right: [refused(501), refused(400), forwarded()] },
+        { level: 'MAY', right: [refused(501), refused(400), refused(), forwarded()] },
       ],
       [
         'coding-unknown',
         'an unknown coding before chunked',
         coded('Transfer-Encoding: foo, chunked'),
-        { right: [refused(501), refused(400), forwarded()] },
+        { right: [refused(501), refused(400), refused(), forwarded()] },
       ],
     ]),
     ...cases({ source: 'RFC 9112 section 6.3', level: 'MUST', right: [refused(400), refused(501)] }, [
@@ -101,18 +101,12 @@ export const codings: Topic = {
       ['coding-blank-list', 'gzip chunked, without a comma', coded('Transfer-Encoding: gzip chunked')],
       ['coding-dotless', 'with another letter for the e', coded('Transfer-Encoding: chunk\xe9d')],
       ['coding-kelvin', 'with the Kelvin sign for the k', coded('Transfer-Encoding: chun\xe2\x84\xaaed')],
-      [
-        'coding-name-blank',
-        'its name with a blank before it',
-        coded('X-A: b', ' Transfer-Encoding: chunked'),
-        { right: [refused(400)] },
-      ],
     ]),
     ...cases(
       {
         source: 'RFC 9110 section 5.6.1',
         level: 'robustness',
-        right: [refused(400), refused(501), forwarded({ body: '' })],
+        right: [refused(400), refused(501), refused(), forwarded({ body: '' })],
       },
       [
         ['coding-leading-comma', 'an empty member before it', coded('Transfer-Encoding: , chunked')],
@@ -139,24 +133,19 @@ export const codings: Topic = {
         `${head('POST / HTTP/1.0', 'Content-Length: 5', 'Transfer-Encoding: chunked')}${last}`,
       ],
     ]),
-    {
-      ...{
-        id: 'coding-behind',
-        title: 'bytes behind the last chunk are the next request',
-        source: 'RFC 9112 section 7.1',
-        level: 'MUST',
-      },
-      ...{ send: `${chunked(hello)}${get('/next')}`, answers: 2 },
-      right: [forwarded({ body: 'hello', lastLine: 'GET /next HTTP/1.1' })],
-    },
-    {
-      ...{
-        id: 'coding-premature',
-        title: 'a client that leaves before the last chunk: not complete',
-        source: 'RFC 9112 section 8',
-        level: 'MUST',
-      },
-      ...{ send: chunked('5\r\nhello\r\n'), leaves: true, right: [refused()] },
-    },
+    ...cases({ source: 'RFC 9112 section 7.1', level: 'MUST', right: [] }, [
+      [
+        'coding-behind',
+        'bytes behind the last chunk are the next request',
+        `${chunked(hello)}${get('/next')}`,
+        { answers: 2, right: [forwarded({ body: 'hello', lastLine: 'GET /next HTTP/1.1' })] },
+      ],
+      [
+        'coding-premature',
+        'a client that leaves before the last chunk: not complete',
+        chunked('5\r\nhello\r\n'),
+        { source: 'RFC 9112 section 8', leaves: true, right: [refused()] },
+      ],
+    ]),
   ],
 };
