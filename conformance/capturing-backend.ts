@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type BackendReply, ok } from './case.ts';
 import { Changes } from './waiting.ts';
-import { readRequest, type WireMessage } from './wire.ts';
+import { listOf, readRequest, type WireMessage, type WirePart } from './wire.ts';
 
 /** How long a proxy may take to close a connection that the backend has ended, in ms. */
 const closeMsMax = 1000;
@@ -20,6 +20,8 @@ interface BackendConnection {
   read: number;
   /** The reply to the request that is under way, once its head is complete. */
   reply: BackendReply | null;
+  /** Whether the request that is under way need not be recorded any more. */
+  isCounted: boolean;
   /** Of the last request whose reply has one. */
   idle: string | null;
   state: 'http' | 'tunnel' | 'done';
@@ -100,7 +102,7 @@ export class CapturingBackend {
 
   private accept(socket: Socket): void {
     const connection: BackendConnection = {
-      ...{ socket, received: '', sent: '', read: 0, reply: null, idle: null, state: 'http' },
+      ...{ socket, received: '', sent: '', read: 0, reply: null, isCounted: false, idle: null, state: 'http' },
     };
     this.connections.add(connection);
     this.log.push(connection);
@@ -131,20 +133,31 @@ export class CapturingBackend {
       const marker = markerPaths.find(
         (path) => startLine === `GET ${path} HTTP/1.1` || startLine === `GET ${path} HTTP/1.0`,
       );
-      if (connection.reply === null) this.begun(connection, marker);
+      if (connection.reply === null) this.begun(connection, message, marker);
       if (message.kind === 'more') return;
       connection.read += message.length;
-      if (marker === undefined) this.capture.requests.push(message);
+      if (!connection.isCounted) this.capture.requests.push(message);
       this.complete(connection);
     }
     if (connection.state === 'tunnel') this.echo(connection);
   }
 
   /** The head of a request is complete. */
-  private begun(connection: BackendConnection, marker: string | undefined): void {
+  private begun(connection: BackendConnection, message: WireMessage | WirePart, marker: string | undefined): void {
     const given = marker === undefined ? (this.replies[this.replied++] ?? ok()) : ok(marker);
     connection.reply = typeof given === 'string' ? { end: given } : given;
-    if (connection.reply.head !== undefined) send(connection, connection.reply.head);
+    connection.isCounted = marker !== undefined;
+    const head = message.kind === 'more' ? message.head : message;
+    if (connection.reply.continues && head !== null && listOf(head.fields, 'expect').includes('100-continue')) {
+      send(connection, 'HTTP/1.1 100 Continue\r\n\r\n');
+    }
+    if (connection.reply.head === undefined) return;
+    send(connection, connection.reply.head);
+    // The body of a request that has its response need not come.
+    if (head !== null && !connection.isCounted && /HTTP\/1\.1 [2-5]/.test(connection.reply.head)) {
+      connection.isCounted = true;
+      this.capture.requests.push({ ...head, kind: 'message', body: '', trailers: [] });
+    }
   }
 
   private complete(connection: BackendConnection): void {

@@ -29,12 +29,15 @@ export interface ConformanceCase {
 /** Bytes to send, or what to wait for before the next bytes. */
 export type ClientStep =
   | string
-  /** Informational: a 1xx response. Backend: the head of a request, and these bytes, have reached the backend. */
   | { readonly until: 'informational' | 'final' }
+  /** The body that is sent unless the first response is the final one, as `Expect: 100-continue` asks. */
+  | { readonly bodyUnlessFinal: string }
   | { readonly untilBackendHas: string };
 
 /** What the backend does about one request. A reply that is a text is its `end`. */
 export interface BackendReply {
+  /** Whether it sends a 100 first if the request expects one. */
+  readonly continues?: boolean;
   /** Sent when the head of the request is complete. */
   readonly head?: string;
   /** Sent when the request is complete. */

@@ -17,6 +17,8 @@ export class ConformanceClient {
   end: 'open' | 'closed' | 'reset' = 'open';
   /** How much of the bytes is complete responses. */
   read = 0;
+  /** Whether the body of a request was not sent, since its response had come. */
+  isUnfinished = false;
   /** Whether what follows is the content of a tunnel. */
   switched = false;
   private readonly socket: Socket;

@@ -141,10 +141,15 @@ function lineProblems(what: string, wanted: string | RegExp | undefined, line: s
 function fieldProblems(wants: FieldWants = {}, fields: WireMessage['fields'], what = ''): string[] {
   return Object.entries(wants).flatMap(([name, wanted]) => {
     const values = valuesOf(fields, name);
-    if (wanted === null) return values.length === 0 ? [] : [`${what}\`${name}\` present`];
-    if (values.length === 0) return [`${what}\`${name}\` missing`];
+    if (wanted === null) return values.length === 0 ? [] : [`${what}${code(name)} present`];
+    if (values.length === 0) return [`${what}${code(name)} missing`];
     const isRight =
       wanted instanceof RegExp ? wanted.test(values.join(', ')) : [wanted].flat().join('\n') === values.join('\n');
-    return isRight ? [] : [`${what}\`${name}\` differs`];
+    return isRight ? [] : [`${what}${code(name)} differs`];
   });
+}
+
+/** As Markdown, whatever a name has. */
+function code(name: string): string {
+  return name.includes('`') ? `\`\` ${name} \`\`` : `\`${name}\``;
 }

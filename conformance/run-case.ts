@@ -77,6 +77,10 @@ async function take(step: ClientStep, client: ConformanceClient, backend: Captur
     client.send(step);
     // Each text is a segment of its own.
     await new Promise(setImmediate);
+  } else if ('bodyUnlessFinal' in step) {
+    await client.changes.until(() => client.responses.length > 0 || isOver(client), answerMsMax);
+    if (client.finals.length === 0) client.send(step.bodyUnlessFinal);
+    else client.isUnfinished = true;
   } else if ('untilBackendHas' in step) {
     await backend.changes.until(() => backend.has(step.untilBackendHas), answerMsMax);
   } else {
@@ -91,7 +95,8 @@ async function connectionAfter(
   client: ConformanceClient,
   backend: CapturingBackend,
 ): Promise<Observation['connection']> {
-  if (isOver(client)) return 'closed';
+  // A client that has not sent its body cannot send another request.
+  if (isOver(client) || client.isUnfinished) return 'closed';
   if (backend.sendIdle()) await backend.changes.until(() => backend.connections.size === 0, idleMsMax);
   const before = client.finals.length;
   if (!client.announcesEnd) client.send(`GET ${marker} HTTP/1.1\r\nHost: a.test\r\n\r\n`);

@@ -14,7 +14,7 @@ export interface WireMessage {
 }
 
 /** What has come of a message. `head` is its complete head, if there is one. */
-interface WirePart {
+export interface WirePart {
   readonly kind: 'more';
   readonly head: WireHead | null;
 }

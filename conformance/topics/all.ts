@@ -1,11 +1,17 @@
 import type { Topic } from '../case.ts';
 import { chunks } from './chunks.ts';
 import { codings } from './codings.ts';
+import { expect } from './expect.ts';
 import { fields } from './fields.ts';
+import { hopByHop } from './hop-by-hop.ts';
 import { host } from './host.ts';
+import { identity } from './identity.ts';
 import { lengths } from './lengths.ts';
+import { methods } from './methods.ts';
 import { requestLine } from './request-line.ts';
 import { targets } from './targets.ts';
 
 /** Every topic, in the order of the page. */
-export const topics: readonly Topic[] = [requestLine, targets, host, fields, lengths, codings, chunks];
+export const topics: readonly Topic[] = [
+  ...[requestLine, targets, host, fields, lengths, codings, chunks, expect, hopByHop, methods, identity],
+];

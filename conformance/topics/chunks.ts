@@ -2,7 +2,7 @@ import { cases, chunked, forwarded, get, refused, type Topic } from '../case.ts'
 
 const hello = '5\r\nhello\r\n';
 /** Where the lines of chunks end: readings that differ are an attack. */
-const ends = { source: 'Funky chunks (Weikop, 2025)' } as const;
+const ends = { source: 'request smuggling by TERM.EXT and the like' } as const;
 
 const bad = { source: 'RFC 9112 section 7.1', level: 'security', right: [refused(400), refused()] } as const;
 
