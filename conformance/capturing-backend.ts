@@ -72,11 +72,6 @@ export class CapturingBackend {
     return this.log.filter(({ received }) => received !== '').map(({ received, sent }) => ({ received, sent }));
   }
 
-  /** Whether some connection has received this text. */
-  has(text: string): boolean {
-    return this.log.some(({ received }) => received.includes(text));
-  }
-
   /** Sends what is to come on idle connections. @returns whether there was any. */
   sendIdle(): boolean {
     const idle = [...this.connections].filter(({ idle }) => idle !== null);
@@ -161,13 +156,13 @@ export class CapturingBackend {
   }
 
   private complete(connection: BackendConnection): void {
-    const { end, idle, then } = connection.reply ?? {};
+    const { end, idle, after } = connection.reply ?? {};
     connection.reply = null;
     connection.idle = idle ?? connection.idle;
     if (end !== undefined) send(connection, end);
-    if (then !== undefined) {
+    if (after !== undefined) {
       connection.state = 'done';
-      if (then === 'close') connection.socket.end();
+      if (after === 'close') connection.socket.end();
       // Not before the bytes have left.
       else setImmediate(() => connection.socket.resetAndDestroy());
     } else if (end?.startsWith('HTTP/1.1 101')) {

@@ -26,13 +26,11 @@ export interface ConformanceCase {
   readonly defect?: string;
 }
 
-/** Bytes to send, or what to wait for before the next bytes. */
-export type ClientStep =
-  | string
-  | { readonly until: 'informational' | 'final' }
-  /** The body that is sent unless the first response is the final one, as `Expect: 100-continue` asks. */
-  | { readonly bodyUnlessFinal: string }
-  | { readonly untilBackendHas: string };
+/**
+ * Bytes to send; the body that follows unless the first response is final, as `Expect: 100-continue` asks; or a wait for
+ * the final response.
+ */
+export type ClientStep = string | { readonly bodyUnlessFinal: string } | { readonly untilFinal: true };
 
 /** What the backend does about one request. A reply that is a text is its `end`. */
 export interface BackendReply {
@@ -45,7 +43,7 @@ export interface BackendReply {
   /** Sent when the client has its response and the connection is idle. */
   readonly idle?: string;
   /** Whether the connection is closed, or reset, behind it. */
-  readonly then?: 'close' | 'reset';
+  readonly after?: 'close' | 'reset';
 }
 
 /** What counts as right. */
@@ -96,8 +94,8 @@ export interface ResponseWants {
   readonly informational?: readonly number[];
   /** Whether the client can tell that the response is not whole. Default: it must be whole. */
   readonly end?: 'whole' | 'cut off';
-  /** Whether the connection then takes another request. */
-  readonly connection?: 'kept' | 'closed';
+  /** Whether the connection then takes another request, has ended, or refuses what follows. */
+  readonly connection?: 'kept' | 'closed' | 'refused';
 }
 
 /** By name in lower case: the values in order; null: absent; an expression: the values, joined by comma and blank. */

@@ -54,8 +54,8 @@ function actualKind(one: ConformanceCase, seen: Observation): Actual {
 }
 
 function summaryOf(actual: Actual, seen: Observation): string {
-  // The status is that of the backend, which could not read it.
-  if (seen.backendFault !== null) return 'forwarded';
+  // Something has passed that one of the two could not read; the status says nothing.
+  if (seen.backendFault !== null || seen.clientFault !== null) return 'forwarded';
   if (actual === 'forwarded') {
     if (seen.tunnel) return 'tunnel';
     return seen.final === null ? 'cut off' : 'forwarded';
@@ -110,7 +110,9 @@ function responseProblems(wants: ResponseWants, seen: Observation): string[] {
   const { final } = seen;
   const { end = 'whole', status } = wants;
   return [
-    ...((final === null) === (end === 'cut off') ? [] : [final === null ? 'the response is cut off' : 'whole']),
+    ...((final === null) === (end === 'cut off')
+      ? []
+      : [final === null ? 'the response is cut off' : 'the response is whole']),
     ...(status === undefined || status === seen.status ? [] : ['another status']),
     ...(wants.informational === undefined || wants.informational.join() === seen.informational.join()
       ? []
@@ -119,6 +121,7 @@ function responseProblems(wants: ResponseWants, seen: Observation): string[] {
       ? []
       : [`connection ${seen.connection}`]),
     ...(seen.connection === 'no answer' && !seen.tunnel ? ['no answer to the next request'] : []),
+    ...(seen.connection === 'refused' && wants.connection === undefined ? ['the next request was refused'] : []),
     ...(final === null ? [] : contentProblems(wants, final)),
   ];
 }

@@ -1,10 +1,9 @@
 import { type CapturingBackend, markerPaths } from './capturing-backend.ts';
 import type { ClientStep, ConformanceCase } from './case.ts';
 import { ConformanceClient } from './client.ts';
+import type { ComparedProxy } from './proxies.ts';
 import { statusOf, type WireMessage } from './wire.ts';
 
-/** How long is waited for something that should come, in ms. Reported as "no answer". */
-const answerMsMax = 2500;
 /** How long a proxy has to close a connection on which the backend has sent bytes unasked, in ms. */
 const idleMsMax = 200;
 
@@ -25,8 +24,11 @@ export interface Observation {
   readonly finals: number;
   /** The status of the first final response, complete or not; null if none began. */
   readonly status: number | null;
-  /** What became of the client's connection. Mixed up: the next request on it got something else than its response. */
-  readonly connection: 'kept' | 'closed' | 'no answer' | 'mixed up';
+  /**
+   * What became of the client's connection. Refused: what followed was refused. Mixed up: the next request got something
+   * else than its response.
+   */
+  readonly connection: 'kept' | 'closed' | 'refused' | 'no answer' | 'mixed up';
   /** Whether bytes pass both ways after a 101. */
   readonly tunnel: boolean;
   /** Whether the next request of another client got something else than its response. */
@@ -40,21 +42,25 @@ interface Transcript {
   readonly backend: readonly { readonly received: string; readonly sent: string }[];
 }
 
-/** Runs one case against the proxy at this port, whose backend is this one. */
-export async function runCase(one: ConformanceCase, port: number, backend: CapturingBackend): Promise<Observation> {
+/**
+ * Runs one case against a proxy.
+ * @param answerMsMax how long is waited for something that should come; then it is "no answer".
+ */
+export async function runCase(one: ConformanceCase, proxy: ComparedProxy, answerMsMax: number): Promise<Observation> {
+  const { port, backend } = proxy;
   backend.begin(one.replies ?? []);
   const steps = typeof one.send === 'string' ? [one.send] : one.send;
   const client = await ConformanceClient.connect(port, typeof steps[0] === 'string' && steps[0].startsWith('HEAD '));
-  for (const step of steps) await take(step, client, backend);
+  for (const step of steps) await take(step, client, answerMsMax);
   if (one.leaves) client.leave();
   const answers = one.answers ?? 1;
   const answered = (): boolean => client.switched || client.finals.length >= answers || isOver(client);
   const isAnswered = await client.changes.until(answered, answerMsMax);
   const finals = client.finals.length;
-  const tunnel = client.switched && (await passes(client, 'ping'));
-  const connection = isAnswered && !client.switched ? await connectionAfter(client, backend) : 'no answer';
+  const tunnel = client.switched && (await passes(client, 'ping', answerMsMax));
+  const connection = isAnswered && !client.switched ? await connectionAfter(client, backend, answerMsMax) : 'no answer';
   const transcriptOfBackend = backend.transcript();
-  const poisoned = !(await answersSync(port));
+  const poisoned = !(await answersSync(port, answerMsMax));
   const { requests, fault } = backend.capture;
   const observation: Observation = {
     ...{ requests, backendFault: fault, clientFault: client.fault, tunnel, poisoned, finals },
@@ -72,21 +78,17 @@ export async function runCase(one: ConformanceCase, port: number, backend: Captu
   return observation;
 }
 
-async function take(step: ClientStep, client: ConformanceClient, backend: CapturingBackend): Promise<void> {
+async function take(step: ClientStep, client: ConformanceClient, answerMsMax: number): Promise<void> {
   if (typeof step === 'string') {
     client.send(step);
     // Each text is a segment of its own.
     await new Promise(setImmediate);
-  } else if ('bodyUnlessFinal' in step) {
-    await client.changes.until(() => client.responses.length > 0 || isOver(client), answerMsMax);
-    if (client.finals.length === 0) client.send(step.bodyUnlessFinal);
-    else client.isUnfinished = true;
-  } else if ('untilBackendHas' in step) {
-    await backend.changes.until(() => backend.has(step.untilBackendHas), answerMsMax);
+  } else if ('untilFinal' in step) {
+    await client.changes.until(() => client.finals.length > 0 || isOver(client), answerMsMax);
   } else {
-    const { until } = step;
-    const come = (): boolean => (until === 'final' ? client.finals.length : client.responses.length) > 0;
-    await client.changes.until(() => come() || isOver(client), answerMsMax);
+    await client.changes.until(() => client.responses.length > 0 || isOver(client), answerMsMax);
+    client.isUnfinished = client.finals.length > 0;
+    if (!client.isUnfinished) client.send(step.bodyUnlessFinal);
   }
 }
 
@@ -94,6 +96,7 @@ async function take(step: ClientStep, client: ConformanceClient, backend: Captur
 async function connectionAfter(
   client: ConformanceClient,
   backend: CapturingBackend,
+  answerMsMax: number,
 ): Promise<Observation['connection']> {
   // A client that has not sent its body cannot send another request.
   if (isOver(client) || client.isUnfinished) return 'closed';
@@ -101,12 +104,14 @@ async function connectionAfter(
   const before = client.finals.length;
   if (!client.announcesEnd) client.send(`GET ${marker} HTTP/1.1\r\nHost: a.test\r\n\r\n`);
   await client.changes.until(() => client.finals.length > before || isOver(client), answerMsMax);
-  if (client.finals.length > before) return client.finals[before]?.body === marker ? 'kept' : 'mixed up';
+  const next = client.finals[before];
+  if (next?.body === marker) return 'kept';
+  if (next !== undefined) return statusOf(next.startLine) >= 400 ? 'refused' : 'mixed up';
   return isOver(client) ? 'closed' : 'no answer';
 }
 
 /** Whether the next request of another client gets its response. */
-async function answersSync(port: number): Promise<boolean> {
+async function answersSync(port: number, answerMsMax: number): Promise<boolean> {
   const client = await ConformanceClient.connect(port, false);
   client.send(`GET ${sync} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n`);
   await client.changes.until(() => client.finals.length > 0 || isOver(client), answerMsMax);
@@ -115,11 +120,10 @@ async function answersSync(port: number): Promise<boolean> {
 }
 
 /** Whether these bytes come back through the tunnel. */
-async function passes(client: ConformanceClient, bytes: string): Promise<boolean> {
+async function passes(client: ConformanceClient, bytes: string, answerMsMax: number): Promise<boolean> {
   client.send(bytes);
-  return await client.changes
-    .until(() => client.rest.endsWith(bytes) || isOver(client), answerMsMax)
-    .then(() => client.rest.endsWith(bytes));
+  await client.changes.until(() => client.rest.endsWith(bytes) || isOver(client), answerMsMax);
+  return client.rest.endsWith(bytes);
 }
 
 function isOver(client: ConformanceClient): boolean {

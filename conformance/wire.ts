@@ -102,7 +102,7 @@ function readHead(bytes: string, startLine: RegExp): (WireHead & { readonly kind
   if (lf >= 0 && (end < 0 || lf < end)) return bad('a line without CR LF in the head');
   if (end < 0) return { kind: 'more', head: null };
   const [first = '', ...lines] = bytes.slice(0, end).split('\r\n');
-  if (!startLine.test(first)) return bad(`the start line ${JSON.stringify(first.slice(0, 40))}`);
+  if (!startLine.test(first)) return bad(`the start line ${quoted(first)}`);
   const fields = readFields(lines);
   return 'kind' in fields ? fields : { kind: 'head', startLine: first, fields, length: end + 4 };
 }
@@ -113,7 +113,7 @@ function readFields(lines: readonly string[]): Fields | WireFault {
     const colon = line.indexOf(':');
     const value = line.slice(colon + 1).replace(/^[\t ]+|[\t ]+$/g, '');
     if (colon < 0 || !token.test(line.slice(0, colon)) || !text.test(value)) {
-      return bad(`the field line ${JSON.stringify(line.slice(0, 40))}`);
+      return bad(`the field line ${quoted(line)}`);
     }
     fields.push([line.slice(0, colon), value]);
   }
@@ -129,12 +129,12 @@ function framingOf(fields: Fields, isHttp11: boolean): number | 'chunked' | 'non
   if (isCoded) {
     if (!isHttp11) return bad('a coding in HTTP/1.0');
     if (codings.at(-1) === 'chunked' && codings.indexOf('chunked') === codings.length - 1) return 'chunked';
-    return bad(`the coding ${JSON.stringify(codings.join(', '))}`);
+    return bad(`the coding ${quoted(codings.join(', '))}`);
   }
   if (lengths.length > 1) return bad('two lengths');
   const [length] = lengths;
   if (length === undefined) return 'none';
-  return /^0*\d{1,15}$/.test(length) ? Number(length) : bad(`the length ${JSON.stringify(length.slice(0, 40))}`);
+  return /^0*\d{1,15}$/.test(length) ? Number(length) : bad(`the length ${quoted(length)}`);
 }
 
 function readBody(bytes: string, head: WireHead, framing: number | 'chunked'): Wire {
@@ -152,7 +152,7 @@ function readChunks(bytes: string, head: WireHead): Wire {
     const line = lineAt(bytes, at);
     if (line === null) return { kind: 'more', head };
     const [, digits] = sizeLine.exec(line) ?? [];
-    if (digits === undefined) return bad(`the chunk size ${JSON.stringify(line.slice(0, 40))}`);
+    if (digits === undefined) return bad(`the chunk size ${quoted(line)}`);
     const size = Number.parseInt(digits, 16);
     if (size > chunkBytesMax) return bad('a chunk size beyond all bounds');
     at += line.length + 2;
@@ -177,4 +177,10 @@ function lineAt(bytes: string, at: number): string | null {
   const end = rest.indexOf('\r\n');
   if (end >= 0) return rest.slice(0, end);
   return rest.includes('\n') ? rest : null;
+}
+
+/** The begin of some bytes, in ASCII. */
+function quoted(bytes: string): string {
+  const escaped = (char: string): string => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  return `"${bytes.slice(0, 40).replace(/[^\x20-\x7e]/g, escaped)}"`;
 }

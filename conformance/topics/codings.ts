@@ -72,7 +72,7 @@ export const codings: Topic = {
         coded('Transfer-Encoding: chunked', 'X-A: b', 'Transfer-Encoding: gzip'),
       ],
     ]),
-    ...cases({ source: 'RFC 9112 section 7.1', level: 'MUST', right: [refused(400), refused(501)] }, [
+    ...cases({ source: 'RFC 9112 section 7.1', level: 'robustness', right: [refused(400), refused(501)] }, [
       ['coding-twice', 'chunked, chunked', coded('Transfer-Encoding: chunked, chunked')],
       [
         'coding-twice-lines',

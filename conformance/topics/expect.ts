@@ -58,7 +58,7 @@ export const expect: Topic = {
       [
         'expect-200-at-once',
         'a backend that responds at once with 200: the rest is not taken for a request (CVE-2025-4366)',
-        [put('Expect: 100-continue'), { until: 'final' }, get('/smuggled').slice(0, 5)],
+        [put('Expect: 100-continue'), { untilFinal: true }, get('/smuggled').slice(0, 5)],
         {
           source: 'CVE-2025-4366 (Pingora)',
           level: 'security',
@@ -77,7 +77,7 @@ export const expect: Topic = {
       ],
     ]),
     ...cases({ source: section, level: 'MAY', right: [refused(417), forwarded()] }, [
-      ['expect-unknown', 'another expectation', put('Expect: 200-ok') + 'hello'],
+      ['expect-unknown', 'another expectation', `${put('Expect: 200-ok')}hello`],
       ['expect-unknown-get', 'another expectation without a body', get('/', 'Expect: foo=bar')],
       ['expect-both', '100-continue and another one', `${put('Expect: 100-continue, foo')}hello`],
       ['expect-parameter', '100-continue with a parameter', `${put('Expect: 100-continue;a=b')}hello`],

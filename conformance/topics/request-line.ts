@@ -80,7 +80,7 @@ export const requestLine: Topic = {
       ['line-high-method', 'a byte above 0x7f in the method', `G\xc9T / HTTP/1.1${rest}`],
       ['line-quoted-method', 'a quoted method', `"GET" / HTTP/1.1${rest}`],
     ]),
-    ...cases({ source: 'RFC 9112 section 2.3', level: 'MUST', right: [refused(400), refused(505), refused()] }, [
+    ...cases({ source: section3, level: 'SHOULD', right: [refused(400), refused(505), refused()] }, [
       ['version-lower', 'http/1.1 in lower case', `GET / http/1.1${rest}`],
       ['version-short', 'HTTP/1', `GET / HTTP/1${rest}`],
       ['version-no-minor', 'HTTP/1.', `GET / HTTP/1.${rest}`],
