@@ -156,16 +156,17 @@ export class CapturingBackend {
   }
 
   private complete(connection: BackendConnection): void {
-    const { end, idle, after } = connection.reply ?? {};
+    const { end, idle, after, isSplit } = connection.reply ?? {};
     connection.reply = null;
     connection.idle = idle ?? connection.idle;
-    if (end !== undefined) send(connection, end);
+    if (isSplit) void sendSplit(connection, end ?? '');
+    else if (end !== undefined) send(connection, end);
     if (after !== undefined) {
       connection.state = 'done';
       if (after === 'close') connection.socket.end();
       // Not before the bytes have left.
       else setImmediate(() => connection.socket.resetAndDestroy());
-    } else if (end?.startsWith('HTTP/1.1 101')) {
+    } else if (end?.includes('HTTP/1.1 101 ')) {
       connection.state = 'tunnel';
     }
   }
@@ -187,4 +188,12 @@ export class CapturingBackend {
 function send(connection: BackendConnection, bytes: string): void {
   connection.sent += bytes;
   connection.socket.write(bytes, 'latin1');
+}
+
+/** Sends byte by byte, each in a segment of its own if the system can. */
+async function sendSplit(connection: BackendConnection, bytes: string): Promise<void> {
+  for (const byte of bytes) {
+    send(connection, byte);
+    await new Promise(setImmediate);
+  }
 }

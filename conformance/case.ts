@@ -42,6 +42,8 @@ export interface BackendReply {
   readonly end?: string;
   /** Sent when the client has its response and the connection is idle. */
   readonly idle?: string;
+  /** Whether `end` is sent byte by byte. */
+  readonly isSplit?: boolean;
   /** Whether the connection is closed, or reset, behind it. */
   readonly after?: 'close' | 'reset';
 }

@@ -1,6 +1,7 @@
 import type { Topic } from '../case.ts';
 import { chunks } from './chunks.ts';
 import { codings } from './codings.ts';
+import { exchanges } from './exchanges.ts';
 import { expect } from './expect.ts';
 import { fields } from './fields.ts';
 import { hopByHop } from './hop-by-hop.ts';
@@ -19,5 +20,5 @@ import { websocket } from './websocket.ts';
 /** Every topic, in the order of the page. */
 export const topics: readonly Topic[] = [
   ...[requestLine, targets, host, fields, lengths, codings, chunks, expect, hopByHop, methods, identity],
-  ...[statusLines, responseFields, responseFraming, informational, websocket],
+  ...[statusLines, responseFields, responseFraming, informational, exchanges, websocket],
 ];
