@@ -63,8 +63,8 @@ of theirs can make them stricter or more lenient.
 - ✓: as the source asks. ○: an alternative that the source allows. ✗: neither.
 - A number is the status of a response that the proxy made itself. "closed": it closed the connection without a response.
   "cut off": the client got an incomplete response and can tell so.
-- MUST, SHOULD and MAY are those of the source. Robustness: the message is invalid, and a recipient may repair it if it does
-  so without ambiguity. Security: a known attack.
+- MUST, SHOULD and MAY are those of the source; that a valid message is forwarded counts as a MUST. Robustness: the message
+  is invalid, and a recipient may repair it if it does so without ambiguity. Security: a known attack.
 - The column "Hipache differs" has the reason where Hipache does not do what the source asks.
 `;
 }

@@ -3,7 +3,7 @@ import { cases, forwarded, refused, type Topic } from '../case.ts';
 const withHost = (...lines: readonly string[]): string => `${['GET / HTTP/1.1', ...lines].join('\r\n')}\r\n\r\n`;
 const of = (value: string): string => withHost(`Host: ${value}`);
 
-const names = '[routes](routes.md) names hosts as DNS does, so other names have no route';
+const names = '`Host` must be a host name, with a port up to 65535 ([routes](routes.md#hosts-and-patterns))';
 
 export const host: Topic = {
   name: 'host',

@@ -16,7 +16,7 @@ const asOne = {
   right: [replaced(502), passes({ end: 'cut off' }), passes({ body: 'hello' }, 'taken as one')],
 } as const;
 
-const gzip = 'Transfer codings besides `chunked` are refused; [local replies](local-replies.md)';
+const gzip = 'Hipache supports no transfer coding besides `chunked` ([local replies](local-replies.md))';
 
 export const responseFraming: Topic = {
   name: 'response-framing',
