@@ -56,9 +56,10 @@ ${count} messages, each sent through ${titles.slice(0, -1).join(', ')} and ${tit
 records the bytes that reach it. \`npm run conformance\` runs the cases and writes this page; \`npm run conformance -- --case ID\`
 shows all bytes of one case. The cases are in \`conformance/topics/\`, with the bytes and every outcome that counts as right.
 
-Hipache runs as it is without further settings, with connections to backends that are kept. nginx and HAProxy are configured as
+Hipache has its default settings, with connections to backends that are kept. nginx and HAProxy are configured as
 their manuals have it for a reverse proxy with WebSockets and the \`X-Forwarded-*\` fields (\`conformance/proxies.ts\`); other settings
-of theirs can make them stricter or more lenient.
+of theirs can make them stricter or more lenient. The authors of Hipache chose the cases, and test most of them elsewhere too: the
+totals do not say which proxy is the better one.
 
 - ✓: as the source asks. ○: an alternative that the source allows. ✗: neither.
 - A number is the status of a response that the proxy made itself. "closed": it closed the connection without a response.

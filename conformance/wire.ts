@@ -134,7 +134,7 @@ function framingOf(fields: Fields, isHttp11: boolean): number | 'chunked' | 'non
   if (lengths.length > 1) return bad('two lengths');
   const [length] = lengths;
   if (length === undefined) return 'none';
-  return /^0*\d{1,15}$/.test(length) ? Number(length) : bad(`the length ${quoted(length)}`);
+  return /^0*\d{1,18}$/.test(length) ? Number(length) : bad(`the length ${quoted(length)}`);
 }
 
 function readBody(bytes: string, head: WireHead, framing: number | 'chunked'): Wire {

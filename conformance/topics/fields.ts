@@ -230,5 +230,44 @@ export const fields: Topic = {
         ['head-split-crlf', 'a head that is split within its last CR LF', [get('/x').slice(0, -1), '\n']],
       ],
     ),
+    ...cases({ source: 'RFC 9112 section 2.2', level: 'security', right: [refused(400), refused()] }, [
+      [
+        'head-hidden-lf',
+        'a request that bare LF hides in a value',
+        get('/', 'X-A: b\n\nGET /smuggled HTTP/1.1\nHost: a.test\nX-B: c'),
+        { level: 'robustness', answers: 2, right: [refused(400), refused(), forwarded({ as: 'as two requests' })] },
+      ],
+      [
+        'head-hidden-cr',
+        'a request that bare CR hides in a value',
+        get('/', 'X-A: b\r\rGET /smuggled HTTP/1.1\rHost: a.test\rX-B: c'),
+      ],
+      [
+        'head-lf-crlf',
+        'LF CR LF as the end of the head',
+        `GET / HTTP/1.1\r\nHost: a.test\n\r\n${get('/next')}`,
+        { level: 'robustness', answers: 2, right: [refused(400), refused(), forwarded()] },
+      ],
+      [
+        'coding-hidden-lf',
+        'a Transfer-Encoding behind LF in a value',
+        `${post('Content-Length: 5', 'X-A: b\nTransfer-Encoding: chunked')}0\r\n\r\n`,
+        {
+          level: 'robustness',
+          right: [refused(400), refused(), forwarded({ as: 'length dropped', body: '', requests: 1 })],
+        },
+      ],
+      [
+        'coding-hidden-nul',
+        'a Transfer-Encoding behind NUL in a name',
+        `${post('\0Transfer-Encoding: chunked', 'Content-Length: 5')}hello`,
+      ],
+      [
+        'coding-unicode',
+        'a Transfer-Encoding with a dotless letter in its name',
+        `${post('Tran\xc5\xbffer-Encoding: chunked', 'Content-Length: 5')}hello`,
+        { right: [refused(400), refused(), forwarded({ as: 'field dropped', body: 'hello' })] },
+      ],
+    ]),
   ],
 };

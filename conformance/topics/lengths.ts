@@ -172,5 +172,56 @@ export const lengths: Topic = {
         { right: [forwarded({ body: '' }), refused(400, 411)] },
       ],
     ]),
+    ...cases(
+      {
+        source: 'RFC 9110 section 8.6',
+        level: 'SHOULD',
+        right: [forwarded({ fields: { 'content-length': '0' }, body: '' })],
+      },
+      [
+        ['length-zero-kept', 'a length of 0 of POST reaches the backend', post('Content-Length: 0')],
+        ['length-zero-put', 'a length of 0 of PUT reaches the backend', head('PUT / HTTP/1.1', 'Content-Length: 0')],
+      ],
+    ),
+    ...cases({ source: 'RFC 9110 section 8.6', level: 'MAY', right: [refused(), forwarded({ body: 'hello' })] }, [
+      [
+        'length-2-53',
+        'a length of 2^53, then the end',
+        `${post('Content-Length: 9007199254740992')}hello`,
+        { leaves: true, right: [refused()] },
+      ],
+      [
+        'length-2-40',
+        'a length of 2^40, then the end',
+        `${post('Content-Length: 1099511627776')}hello`,
+        { leaves: true, right: [refused()] },
+      ],
+      [
+        'length-blank-twice',
+        'a second Content-Length with a blank before its colon',
+        `${post('Content-Length: 5', 'Content-Length : 6')}hello!`,
+        { level: 'security', source: 'CVE-2021-22959 (Node.js)', right: [refused(400)] },
+      ],
+      [
+        'length-tab-fold',
+        'a Content-Length as the fold of another field',
+        `${post('X-A: b', '\tContent-Length: 5')}`,
+        {
+          level: 'security',
+          source: 'RFC 9112 section 5.2',
+          right: [refused(400), forwarded({ as: 'unfolded', body: '', fields: { 'content-length': null } })],
+        },
+      ],
+      [
+        'length-plus-coding',
+        'a bad length beside a coding',
+        `${post('Content-Length: x', 'Transfer-Encoding: chunked')}0\r\n\r\n`,
+        {
+          level: 'security',
+          source: 'RFC 9112 section 6.1',
+          right: [refused(400), forwarded({ as: 'length dropped', body: '', fields: { 'content-length': null } })],
+        },
+      ],
+    ]),
   ],
 };

@@ -247,5 +247,75 @@ export const methods: Topic = {
         { answers: 2, right: [refused()] },
       ],
     ]),
+    ...cases({ source: 'RFC 9110 section 9.3.8', level: 'robustness', right: [forwarded(), refused(400, 405, 501)] }, [
+      ['trace-body', 'TRACE with a body', `${head('TRACE / HTTP/1.1', 'Content-Length: 5')}hello`],
+      ['trace-cookie', 'TRACE with a cookie', head('TRACE / HTTP/1.1', 'Cookie: a=b')],
+    ]),
+    ...cases({ source: 'RFC 9112 section 9.3', level: 'MUST', right: [] }, [
+      [
+        'close-body',
+        'close with a body',
+        `${post('Connection: close', 'Content-Length: 5')}hello`,
+        { right: [forwarded({ body: 'hello', response: { connection: 'closed' } })] },
+      ],
+      [
+        'close-chunked',
+        'close with a chunked body',
+        `${post('Connection: close', 'Transfer-Encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
+        { right: [forwarded({ body: 'hello', response: { connection: 'closed' } })] },
+      ],
+      [
+        'close-head',
+        'HEAD with close',
+        head('HEAD / HTTP/1.1', 'Connection: close'),
+        {
+          replies: ['HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n'],
+          right: [passes({ body: '', fields: { 'content-length': '77' }, connection: 'closed' })],
+        },
+      ],
+      [
+        '1-0-absolute',
+        'HTTP/1.0 with a target in absolute-form',
+        'GET http://a.test/x HTTP/1.0\r\nHost: a.test\r\n\r\n',
+        { right: [forwarded({ line: /^GET \/x HTTP\/1\.[01]$/, response: { connection: 'closed' } })] },
+      ],
+      [
+        '1-0-pipeline',
+        'two requests of HTTP/1.0 with keep-alive',
+        old('GET /1', 'Connection: keep-alive') + old('GET /2'),
+        {
+          level: 'MAY',
+          answers: 2,
+          right: [
+            forwarded({ requests: 2, lastLine: /^GET \/2 /, response: { body: 'ok' } }),
+            forwarded({ requests: 1, as: 'the second not' }),
+          ],
+        },
+      ],
+      [
+        '1-0-mixed',
+        'HTTP/1.0 behind HTTP/1.1',
+        get('/1') + old('GET /2'),
+        { answers: 2, right: [forwarded({ lastLine: /^GET \/2 /, response: { connection: 'closed' } })] },
+      ],
+    ]),
+    ...cases({ source: 'RFC 9110 section 9.3.6', level: 'security', right: [refused(405, 501, 400), refused()] }, [
+      ['connect-1-0', 'CONNECT of HTTP/1.0', 'CONNECT a.test:80 HTTP/1.0\r\n\r\n'],
+      [
+        'connect-pipelined',
+        'a request behind CONNECT',
+        `CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n${get('/smuggled')}`,
+      ],
+      [
+        'connect-lower',
+        'connect in lower case is another method',
+        head('connect / HTTP/1.1'),
+        {
+          level: 'MUST',
+          source: 'RFC 9110 section 9.1',
+          right: [forwarded({ line: 'connect / HTTP/1.1' }), refused(400, 405, 501)],
+        },
+      ],
+    ]),
   ],
 };

@@ -359,5 +359,120 @@ export const responseFraming: Topic = {
         ],
       ],
     ),
+    ...responses(
+      { source: 'RFC 9112 section 6.3', level: 'robustness', right: [replaced(502), passes({ body: '' })] },
+      [
+        [
+          'head-two-lengths',
+          'two lengths in response to HEAD',
+          'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n',
+          { send: head('HEAD / HTTP/1.1'), right: [replaced(502)] },
+        ],
+        [
+          'head-bad-length',
+          'a length that is no number in response to HEAD',
+          'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n',
+          {
+            send: head('HEAD / HTTP/1.1'),
+            right: [replaced(502), passes({ body: '', fields: { 'content-length': null } }, 'length dropped')],
+          },
+        ],
+        [
+          'head-length-coding',
+          'a length and a coding in response to HEAD',
+          'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n',
+          {
+            send: head('HEAD / HTTP/1.1'),
+            right: [replaced(502), passes({ body: '', fields: { 'content-length': null } }, 'length dropped')],
+          },
+        ],
+        [
+          '304-two-lengths',
+          'two lengths in a 304',
+          'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n',
+          { right: [replaced(502)] },
+        ],
+      ],
+    ),
+    ...responses({ source: 'RFC 9112 section 6.3', level: 'MUST', right: [] }, [
+      [
+        'head-close',
+        'HEAD, and the backend closes',
+        closing('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n'),
+        { send: head('HEAD / HTTP/1.1'), right: [passes({ body: '' })] },
+      ],
+      [
+        '304-cookie',
+        'a 304 with Set-Cookie',
+        'HTTP/1.1 304 Not Modified\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\n\r\n',
+        { right: [passes({ fields: { 'set-cookie': ['a=b', 'c=d'] }, connection: 'kept' })] },
+      ],
+      [
+        '204-cookie',
+        'a 204 with Set-Cookie',
+        'HTTP/1.1 204 No Content\r\nSet-Cookie: a=b\r\n\r\n',
+        { right: [passes({ fields: { 'set-cookie': 'a=b' }, connection: 'kept' })] },
+      ],
+      [
+        'cut-2-40',
+        'a length of 2^40, then the end',
+        closing(bare('hello', 'HTTP/1.1 200 OK', 'Content-Length: 1099511627776')),
+        { source: 'RFC 9112 section 8', right: cutOff },
+      ],
+      [
+        '426-upgrade',
+        'a 426 keeps its Upgrade',
+        'HTTP/1.1 426 Upgrade Required\r\nUpgrade: TLS/1.3\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n',
+        {
+          source: 'RFC 9110 section 15.5.22',
+          right: [passes({ status: 426, fields: { upgrade: 'TLS/1.3', connection: /upgrade/i } })],
+        },
+      ],
+      [
+        '416',
+        'a 416 keeps its Content-Range',
+        'HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */5\r\nContent-Length: 0\r\n\r\n',
+        {
+          source: 'RFC 9110 section 15.5.17',
+          right: [passes({ status: 416, fields: { 'content-range': 'bytes */5' } })],
+        },
+      ],
+      [
+        '206-parts',
+        'a 206 of several parts',
+        bare(
+          '--x\r\n\r\nab\r\n--x--',
+          'HTTP/1.1 206 Partial Content',
+          'Content-Type: multipart/byteranges; boundary=x',
+          'Content-Length: 16',
+        ),
+        { source: 'RFC 9110 section 15.3.7', right: [passes({ status: 206, body: '--x\r\n\r\nab\r\n--x--' })] },
+      ],
+    ]),
+    ...responses(
+      { source: 'RFC 9112 section 6.1', level: 'security', right: [replaced(502), passes({ end: 'cut off' })] },
+      [
+        [
+          'framing-coding-empty',
+          'an empty coding beside a length',
+          bare('hello', 'HTTP/1.1 200 OK', 'Transfer-Encoding:', 'Content-Length: 5'),
+          {
+            right: [replaced(502), passes({ body: 'hello', fields: { 'transfer-encoding': null } }, 'coding dropped')],
+          },
+        ],
+        [
+          'framing-chunked-identity',
+          'chunked, identity',
+          closing(bare(hello, 'HTTP/1.1 200 OK', 'Transfer-Encoding: chunked, identity')),
+          { right: [replaced(502), passes({ end: 'cut off' }), passes({ body: hello }, 'read until the end')] },
+        ],
+        [
+          'framing-coding-blank',
+          'a blank before the colon of Transfer-Encoding',
+          bare(hello, 'HTTP/1.1 200 OK', 'Transfer-Encoding : chunked'),
+          { source: 'RFC 9112 section 5.1', level: 'MUST', right: [passes({ body: 'hello' }), replaced(502)] },
+        ],
+      ],
+    ),
   ],
 };
