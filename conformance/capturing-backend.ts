@@ -43,7 +43,7 @@ export class CapturingBackend {
   private readonly server: Server;
   private replies: readonly (string | BackendReply)[] = [];
   private replied = 0;
-  /** The connections of the case before. */
+  /** The connections of this case, and those that it found. */
   private log: BackendConnection[] = [];
 
   private constructor() {

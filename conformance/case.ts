@@ -81,8 +81,8 @@ export interface Forwarding {
   /** Of the last request: its request line. */
   readonly lastLine?: string | RegExp;
   readonly response?: ResponseWants;
-  /** Whether bytes pass in both directions after a 101. */
-  readonly tunnel?: boolean;
+  /** Whether bytes pass in both directions after a 101, or what comes back of those that the client sends. */
+  readonly tunnel?: boolean | string;
 }
 
 /** Of the first final response. */
@@ -91,6 +91,8 @@ export interface ResponseWants {
   readonly line?: RegExp;
   readonly fields?: FieldWants;
   readonly body?: string;
+  /** The body of the last response to the case. */
+  readonly lastBody?: string;
   readonly trailers?: FieldWants;
   /** Statuses of the informational responses before it. */
   readonly informational?: readonly number[];

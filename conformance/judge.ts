@@ -57,7 +57,7 @@ function summaryOf(actual: Actual, seen: Observation): string {
   // Something has passed that one of the two could not read; the status says nothing.
   if (seen.backendFault !== null || seen.clientFault !== null) return 'forwarded';
   if (actual === 'forwarded') {
-    if (seen.tunnel) return 'tunnel';
+    if (seen.tunnel !== null) return 'tunnel';
     return seen.final === null ? 'cut off' : 'forwarded';
   }
   if (seen.status !== null) return String(seen.status);
@@ -102,8 +102,14 @@ function requestProblems(wants: Forwarding, one: ConformanceCase, seen: Observat
     ...fieldProblems(wants.fields, first.fields),
     ...fieldProblems(wants.trailers, first.trailers, 'the trailer '),
     ...(wants.body === undefined || wants.body === first.body ? [] : ['the body changed']),
-    ...(wants.tunnel === undefined || wants.tunnel === seen.tunnel ? [] : ['no tunnel']),
+    ...tunnelProblems(wants.tunnel, seen.tunnel),
   ];
+}
+
+function tunnelProblems(wanted: boolean | string | undefined, came: string | null): string[] {
+  if (wanted === undefined) return [];
+  if ((came !== null) !== (wanted !== false)) return [came === null ? 'no tunnel' : 'a tunnel'];
+  return typeof wanted === 'string' && wanted !== came ? ['bytes of the tunnel were lost'] : [];
 }
 
 function responseProblems(wants: ResponseWants, seen: Observation): string[] {
@@ -120,9 +126,10 @@ function responseProblems(wants: ResponseWants, seen: Observation): string[] {
     ...(wants.connection === undefined || wants.connection === seen.connection
       ? []
       : [`connection ${seen.connection}`]),
-    ...(seen.connection === 'no answer' && !seen.tunnel ? ['no answer to the next request'] : []),
+    ...(seen.connection === 'no answer' && seen.tunnel === null ? ['no answer to the next request'] : []),
     ...(seen.connection === 'refused' && wants.connection === undefined ? ['the next request was refused'] : []),
     ...(final === null ? [] : contentProblems(wants, final)),
+    ...(wants.lastBody === undefined || wants.lastBody === seen.last?.body ? [] : ['the last body changed']),
   ];
 }
 

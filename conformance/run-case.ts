@@ -20,8 +20,8 @@ export interface Observation {
   readonly informational: readonly number[];
   /** The first final response; null if it is not complete. */
   readonly final: WireMessage | null;
-  /** Final responses to the case. */
-  readonly finals: number;
+  /** The last final response to the case. */
+  readonly last: WireMessage | null;
   /** The status of the first final response, complete or not; null if none began. */
   readonly status: number | null;
   /**
@@ -29,8 +29,8 @@ export interface Observation {
    * else than its response.
    */
   readonly connection: 'kept' | 'closed' | 'refused' | 'no answer' | 'mixed up';
-  /** Whether bytes pass both ways after a 101. */
-  readonly tunnel: boolean;
+  /** What came back through the tunnel after a 101, of an end that echoes; null if nothing did. */
+  readonly tunnel: string | null;
   /** Whether the next request of another client got something else than its response. */
   readonly poisoned: boolean;
   /** All bytes on both sides. */
@@ -56,17 +56,17 @@ export async function runCase(one: ConformanceCase, proxy: ComparedProxy, answer
   const answers = one.answers ?? 1;
   const answered = (): boolean => client.switched || client.finals.length >= answers || isOver(client);
   const isAnswered = await client.changes.until(answered, answerMsMax);
-  const finals = client.finals.length;
-  const tunnel = client.switched && (await passes(client, 'ping', answerMsMax));
+  const tunnel = client.switched ? await echoOf(client, 'ping', answerMsMax) : null;
   const connection =
     isAnswered && !client.switched ? await connectionAfter(client, backend, answers, answerMsMax) : 'no answer';
   const transcriptOfBackend = backend.transcript();
   const poisoned = !(await answersSync(port, answerMsMax));
   const { requests, fault } = backend.capture;
   const observation: Observation = {
-    ...{ requests, backendFault: fault, clientFault: client.fault, tunnel, poisoned, finals },
+    ...{ requests, backendFault: fault, clientFault: client.fault, tunnel, poisoned },
     informational: client.responses.map(({ startLine }) => statusOf(startLine)).filter(isInformational),
     final: client.finals[0] ?? null,
+    last: client.finals[answers - 1] ?? null,
     status: statusIn(client.finals[0]?.startLine ?? client.rest),
     connection: client.switched ? 'closed' : connection,
     transcript: {
@@ -124,11 +124,11 @@ async function answersSync(port: number, answerMsMax: number): Promise<boolean> 
   return client.finals[0]?.body === sync;
 }
 
-/** Whether these bytes come back through the tunnel. */
-async function passes(client: ConformanceClient, bytes: string, answerMsMax: number): Promise<boolean> {
+/** Sends these bytes through the tunnel. @returns all that came out of it up to them; null if they do not come back. */
+async function echoOf(client: ConformanceClient, bytes: string, answerMsMax: number): Promise<string | null> {
   client.send(bytes);
   await client.changes.until(() => client.rest.endsWith(bytes) || isOver(client), answerMsMax);
-  return client.rest.endsWith(bytes);
+  return client.rest.endsWith(bytes) ? client.rest : null;
 }
 
 function isOver(client: ConformanceClient): boolean {

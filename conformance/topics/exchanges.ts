@@ -240,7 +240,12 @@ export const exchanges: Topic = {
             ok(''),
             ok('four'),
           ],
-          right: [forwarded({ lastLine: 'GET /4 HTTP/1.1', response: { body: 'hello', connection: 'kept' } })],
+          right: [
+            forwarded({
+              lastLine: 'GET /4 HTTP/1.1',
+              response: { body: 'hello', lastBody: 'four', connection: 'kept' },
+            }),
+          ],
         },
       ],
       [
@@ -250,7 +255,7 @@ export const exchanges: Topic = {
         {
           answers: 2,
           replies: [{ end: ok('one', 'Connection: close'), after: 'close' }, ok('two')],
-          right: [forwarded({ lastLine: 'GET /2 HTTP/1.1', response: { body: 'one' } })],
+          right: [forwarded({ lastLine: 'GET /2 HTTP/1.1', response: { body: 'one', lastBody: 'two' } })],
         },
       ],
       [

@@ -179,25 +179,25 @@ export const hopByHop: Topic = {
         'nominated-length',
         'Content-Length cannot be removed',
         `${post('Connection: Content-Length', 'Content-Length: 5')}hello`,
-        { source: 'CVE-2026-26365 (Akamai)', right: [refused(400), forwarded({ body: 'hello' })] },
+        { source: 'CVE-2026-26365', right: [refused(400), forwarded({ body: 'hello' })] },
       ],
       [
         'nominated-length-case',
         'content-length among others',
         `${post('Connection: close, X, content-length', 'Content-Length: 5')}hello`,
-        { source: 'CVE-2026-26365 (Akamai)', right: [refused(400), forwarded({ body: 'hello' })] },
+        { source: 'CVE-2026-26365', right: [refused(400), forwarded({ body: 'hello' })] },
       ],
       [
         'nominated-coding',
         'Transfer-Encoding cannot be removed',
         `${post('Connection: Transfer-Encoding', 'Transfer-Encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
-        { source: 'CVE-2026-26365 (Akamai)', right: [refused(400), forwarded({ body: 'hello' })] },
+        { source: 'CVE-2026-26365', right: [refused(400), forwarded({ body: 'hello' })] },
       ],
       [
         'nominated-coding-junk',
         'Transfer-Encoding beside an option that is no token',
         `${post('Connection: a b, Transfer-Encoding', 'Transfer-Encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
-        { source: 'CVE-2026-26365 (Akamai)', right: [refused(400), forwarded({ body: 'hello' })] },
+        { source: 'CVE-2026-26365', right: [refused(400), forwarded({ body: 'hello' })] },
       ],
       [
         'nominated-connection',
@@ -245,7 +245,7 @@ export const hopByHop: Topic = {
     ]),
     ...cases(
       {
-        source: 'CVE-2026-2833 (Pingora)',
+        source: 'CVE-2026-2833',
         level: 'security',
         answers: 2,
         right: [

@@ -48,7 +48,7 @@ export const identity: Topic = {
       dropped('X-Forwarded-Prefix: /admin', forwarded({ as: 'kept' })),
       dropped('X-Forwarded-Protocol: https', forwarded({ as: 'kept' })),
     ]),
-    ...cases({ source: 'CVE-2026-39858 (Traefik)', level: 'security', right: [] }, [
+    ...cases({ source: 'CVE-2026-39858', level: 'security', right: [] }, [
       dropped('X_Forwarded_For: 192.0.2.6'),
       dropped('X_Forwarded_Proto: https'),
       dropped('X_Forwarded_Host: evil.test'),

@@ -156,7 +156,7 @@ export const methods: Topic = {
             forwarded({
               line: 'GET /1 HTTP/1.1',
               lastLine: 'GET /2 HTTP/1.1',
-              response: { body: 'one', connection: 'kept' },
+              response: { body: 'one', lastBody: 'two', connection: 'kept' },
             }),
           ],
         },

@@ -264,7 +264,7 @@ export const responseFraming: Topic = {
         'idle-response',
         'a response on an idle connection',
         { end: lengths('5'), idle: poison },
-        { source: 'CVE-2026-48931 (Node.js)' },
+        { source: 'CVE-2026-48931' },
       ],
       ['idle-byte', 'a byte on an idle connection', { end: lengths('5'), idle: '\n' }],
       [

@@ -439,7 +439,7 @@ export const websocket: Topic = {
         'early',
         'bytes that come with the handshake reach the backend behind its 101',
         switched(),
-        { send: `${handshake()}early`, right: [forwarded({ tunnel: true })] },
+        { send: `${handshake()}early`, right: [forwarded({ tunnel: 'earlyping' })] },
       ],
       [
         'early-403',

@@ -53,8 +53,16 @@ describe('a case', () => {
   const request = readRequest(get('/', 'X-A: b')) as WireMessage;
   const final = readResponse(ok('ok', 'X-C: d'), { toHead: false, ended: false }) as WireMessage;
   const usual: Observation = {
-    ...{ requests: [request], backendFault: null, clientFault: null, informational: [], final, finals: 1, status: 200 },
-    ...{ connection: 'kept', tunnel: false, poisoned: false },
+    ...{
+      requests: [request],
+      backendFault: null,
+      clientFault: null,
+      informational: [],
+      final,
+      last: final,
+      status: 200,
+    },
+    ...{ connection: 'kept', tunnel: null, poisoned: false },
     transcript: { client: { sent: '', received: '', end: 'open' }, backend: [] },
   };
   const nothing: Observation = { ...usual, requests: [], status: 400, connection: 'closed' };
