@@ -11,8 +11,8 @@ const stopMsMax = 5000;
 const outputCharsMax = 4 * 1024 * 1024;
 
 export interface StartOptions {
-  /** The only core, or cores, that it, and all that it starts, may use. */
-  readonly core: number | readonly number[];
+  /** The only core, or cores, that it, and all that it starts, may use. Default: all. */
+  readonly core?: number | readonly number[];
   /** Runs only when nothing else wants the core (SCHED_IDLE): for what waits by spinning. Default false. */
   readonly idle?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -29,7 +29,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Every process of a benchmark: started on a core, and ended by its id, whatever happens. */
+/** Every process of a run: started on a core, and ended by its id, whatever happens. */
 export class Processes {
   private readonly directory: string;
   private readonly children = new Set<ChildProcess>();
@@ -98,13 +98,11 @@ export class Processes {
     options: StartOptions,
     stdio: ('ignore' | 'pipe' | number)[],
   ): ChildProcess {
-    if (this.stopped) throw new Error('the benchmark was stopped');
+    if (this.stopped) throw new Error('the run was stopped');
     const [program = '', ...args] = command;
     const path = program.includes('/') ? program : (findProgram(program) ?? program);
     const line = [
-      'taskset',
-      '-c',
-      [options.core].flat().join(','),
+      ...(options.core === undefined ? [] : ['taskset', '-c', [options.core].flat().join(',')]),
       ...(options.idle ? ['chrt', '--idle', '0'] : []),
       path,
       ...args,

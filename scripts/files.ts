@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path';
 export const root = dirname(import.meta.dirname);
 
 /** Folders with our TypeScript. */
-export const sourceFolders = ['src', 'scripts', 'test', 'bench'] as const;
+export const sourceFolders = ['src', 'scripts', 'test', 'bench', 'conformance'] as const;
 
 /** A file of ours. */
 export interface SourceFile {

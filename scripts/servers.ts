@@ -53,6 +53,12 @@ export const benchServers: readonly Server[] = [
   { program: 'redis-server', package: 'redis-server' },
 ];
 
+/** What the conformance cases compare with. */
+export const conformanceServers: readonly Server[] = [
+  { program: 'nginx', package: 'nginx-light' },
+  { program: 'haproxy', package: 'haproxy' },
+];
+
 /** Where Debian has programs for administrators, which is not in everybody's PATH. */
 const administratorPaths = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 

@@ -1,0 +1,105 @@
+import { cases, forwarded, refused, type Topic } from '../case.ts';
+
+const withHost = (...lines: readonly string[]): string => `${['GET / HTTP/1.1', ...lines].join('\r\n')}\r\n\r\n`;
+const of = (value: string): string => withHost(`Host: ${value}`);
+
+const names = '`Host` must be a host name, with a port up to 65535 ([routes](routes.md#hosts-and-patterns))';
+
+export const host: Topic = {
+  name: 'host',
+  title: 'Host',
+  cases: [
+    ...cases({ source: 'RFC 9112 section 3.2', level: 'MUST', right: [refused(400)] }, [
+      ['host-missing', 'missing in HTTP/1.1', withHost('X: y')],
+      ['host-twice', 'twice', withHost('Host: a.test', 'Host: b.test')],
+      ['host-twice-same', 'twice, the same', withHost('Host: a.test', 'Host: a.test')],
+      ['host-twice-case', 'twice, in another case', withHost('Host: a.test', 'hOST: b.test')],
+      ['host-twice-empty', 'a second one that is empty', withHost('Host: a.test', 'Host:')],
+      ['host-twice-apart', 'twice, with fields between', withHost('Host: a.test', 'X: y', 'Host: b.test')],
+      ['host-userinfo', 'with user information', of('u@a.test')],
+      ['host-slash', 'with a slash', of('a.test/x')],
+      ['host-scheme', 'with a scheme', of('http://a.test')],
+      ['host-backslash', 'with a backslash', of('a.test\\x')],
+      ['host-query', 'with a question mark', of('a.test?x')],
+      ['host-fragment', 'with a fragment', of('a.test#x')],
+      ['host-blank', 'with a blank', of('a.test b.test')],
+      ['host-tab', 'with a tab', of('a.test\tb.test')],
+      ['host-blank-port', 'with a blank before the port', of('a.test :80')],
+      ['host-port-letters', 'with letters in the port', of('a.test:80a')],
+      ['host-port-sign', 'with a sign in the port', of('a.test:+80')],
+      ['host-two-ports', 'with two ports', of('a.test:80:80')],
+      ['host-quote', 'with a quotation mark', of('"a.test"')],
+      ['host-angles', 'with angle brackets', of('<a.test>')],
+      ['host-non-ascii', 'with bytes above 0x7f', of('\xe4.test')],
+      ['host-bracket', 'with an IPv6 address without its bracket', of('[::1')],
+      ['host-bracket-junk', 'with letters behind an IPv6 address', of('[::1]x')],
+      ['host-ipv6-bare', 'with an IPv6 address without brackets', of('::1')],
+      ['host-bad-percent', 'with a percent sign without digits', of('a%zz.test')],
+    ]),
+    ...cases({ source: 'RFC 9110 section 5.5', level: 'MUST', right: [refused(400), refused()] }, [
+      ['host-nul', 'with NUL', of('a.test\0b')],
+      ['host-control', 'with a control character', of('a.test\x01')],
+      ['host-bare-cr', 'with CR alone', of('a.test\rX: y')],
+    ]),
+    ...cases({ source: 'RFC 9110 section 7.2', level: 'MUST', right: [forwarded()] }, [
+      ['host-upper', 'in upper case', of('A.TEST')],
+      ['host-name-case', 'as hOsT', withHost('hOsT: a.test')],
+      ['host-last', 'as the last field', withHost('X: y', 'Accept: */*', 'Host: a.test')],
+      ['host-no-blank', 'without a blank behind the colon', withHost('Host:a.test')],
+      ['host-padded', 'with blanks and tabs around it', withHost('Host: \t a.test \t')],
+      ['host-dot', 'with a dot at the end', of('a.test.')],
+      ['host-port', 'with a port', of('a.test:8080')],
+      ['host-empty-port', 'with an empty port', of('a.test:')],
+      ['host-zero-port', 'with leading zeros in the port', of('a.test:00080')],
+      ['host-ipv4', 'that is an IPv4 address', of('127.0.0.1')],
+      ['host-ipv6', 'that is an IPv6 address', of('[::1]')],
+      ['host-ipv6-port', 'that is an IPv6 address with a port', of('[2001:db8::7]:8080')],
+      ['host-underscore', 'with an underscore', of('a_b.test')],
+      ['host-hyphens', 'with hyphens', of('xn--bcher-kva.test')],
+      ['host-single', 'of one label', of('localhost')],
+      ['host-digits', 'of digits', of('12345')],
+      ['host-63', 'with a label of 63 characters', of(`${'a'.repeat(63)}.test`)],
+      ['host-250', 'with 250 characters', of('a.tes'.padStart(250, `${'a'.repeat(48)}.`))],
+    ]),
+    ...cases(
+      { source: 'RFC 3986 section 3.2.2', level: 'robustness', right: [forwarded(), refused(400)], reason: names },
+      [
+        ['host-comma', 'a list', of('a.test, b.test'), { source: 'RFC 9112 section 3.2', right: [refused(400)] }],
+        ['host-comma-tight', 'with a comma', of('a.test,b.test'), { right: [refused(400), forwarded()] }],
+        ['host-percent', 'with a percent-encoded byte', of('a%2etest')],
+        ['host-empty-label', 'with an empty label', of('a..test')],
+        ['host-leading-dot', 'with a dot at the begin', of('.a.test')],
+        ['host-tilde', 'with a tilde', of('a~b.test')],
+        ['host-semicolon', 'with a semicolon', of('a;b.test')],
+        ['host-300', 'with 300 characters', of(`${'a'.repeat(49)}.`.repeat(6))],
+        ['host-64', 'with a label of 64 characters', of(`${'a'.repeat(64)}.test`)],
+        ['host-port-big', 'with a port beyond 65535', of('a.test:65536')],
+        ['host-port-huge', 'with a port beyond 2^64', of('a.test:18446744073709551696')],
+        ['host-future-ip', 'with an address of a future version', of('[v9.x]')],
+        ['host-zone', 'with a zone of an IPv6 address', of('[fe80::1%25eth0]')],
+        ['host-wildcard', 'with an asterisk', of('*.test')],
+        [
+          'host-empty',
+          'empty (a target without an authority)',
+          of(''),
+          { source: 'RFC 9112 section 3.2', right: [forwarded(), refused(400)] },
+        ],
+      ],
+    ),
+    ...cases({ source: 'RFC 9112 section 3.2', level: 'MUST', right: [forwarded()] }, [
+      ['host-1-0-missing', 'missing in HTTP/1.0, which need not have it', 'GET / HTTP/1.0\r\n\r\n'],
+      ['host-1-0', 'in HTTP/1.0', 'GET / HTTP/1.0\r\nHost: a.test\r\n\r\n'],
+    ]),
+    ...cases({ source: 'RFC 9112 section 3.2', level: 'security', right: [refused(400)] }, [
+      ['host-1-0-twice', 'twice in HTTP/1.0', 'GET / HTTP/1.0\r\nHost: a.test\r\nHost: b.test\r\n\r\n'],
+    ]),
+    ...cases({ source: 'RFC 9110 section 7.2', level: 'MAY', right: [] }, [
+      [
+        'host-unchanged',
+        'the backend gets it as it is, with its port and case',
+        of('A.test:8080'),
+        { right: [forwarded({ fields: { host: 'A.test:8080' } }), forwarded({ as: 'changed' })] },
+      ],
+    ]),
+  ],
+};
