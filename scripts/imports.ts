@@ -34,7 +34,7 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   'stores/memcached': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
   'stores/zookeeper': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
-  'stores/sqlite': { imports: ['base', 'routing', 'stores'] },
+  'stores/sqlite': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
   'route-cache': { imports: ['base', 'routing', 'policy', 'stores/contract.ts'] },
   health: { imports: ['base', 'dns', 'http', 'http1', 'routing', 'stores/contract.ts', 'stores/failures.ts', 'tls'] },
   telemetry: { imports: ['base'], types: ['proxy'], packages: ['prom-client'] },

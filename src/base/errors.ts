@@ -50,6 +50,10 @@ const kinds = {
     'An argument of a command is wrong: a host pattern, a backend URL, a store.',
     exitCodes.wrongInput,
   ),
+  NOT_LIVE: operator(
+    'A change was made, and some instances did not serve it in the time of `--wait`; the message names them.',
+    exitCodes.notLive,
+  ),
   NOT_FOUND: operator('The host or backend that a command names has no record in the store.', exitCodes.notFound),
 
   CERTIFICATE_INVALID: operator(

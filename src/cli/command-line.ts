@@ -13,12 +13,14 @@ import { nearestWord } from '../config/nearest.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
 import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
 import { explainedPort, explainHere, parseHost } from '../operations/explain.ts';
+import { listFleet, waitUntilLive } from '../operations/fleet.ts';
 import type { Operation } from '../operations/operation.ts';
 import { addBackends, listRoutes, removeBackends, setRoute, showRoute } from '../operations/routes.ts';
 import { driverForms, type OpenStore, type StoreLocator, withStore } from '../operations/store-access.ts';
 import { upgradeInstance } from '../operations/upgrade.ts';
 import { removedCertificateReport, writeCertificates, writtenCertificateReport } from './certificates.ts';
 import { explanationText } from './explain.ts';
+import { fleetReport, withLive } from './fleet.ts';
 import { Output, type Report } from './output.ts';
 import {
   addedBackendsReport,
@@ -62,7 +64,13 @@ interface Options {
   readonly cert?: string;
   readonly key?: string;
   readonly pid?: string;
+  /** Seconds; true for the default. */
+  readonly wait?: string | true;
 }
+
+/** Seconds that `--wait` waits without a number, and at most. */
+const waitSecondsDefault = 10;
+const waitSecondsMax = 3600;
 
 /**
  * Runs one command.
@@ -188,6 +196,11 @@ class Run {
         return this.withStore((store) => this.explain(store, name));
       });
     program
+      .command('fleet')
+      .description('show the running instances that share the store, and whether they serve every change')
+      .option('--json', 'write one JSON object')
+      .action(() => this.withStore(async (store) => this.print(fleetReport(await listFleet(store, this.now())))));
+    program
       .command('upgrade')
       .description('replace the running instance by the program that is now on disk, without losing a connection')
       .option('--pid <number>', 'process id of the primary; default: the one in server.pidFile')
@@ -198,6 +211,7 @@ class Run {
 
   private describeRoute(route: Command): void {
     const json = ['--json', 'write one JSON object'] as const;
+    const wait = waitOption;
     route
       .command('list')
       .description('list every route')
@@ -215,24 +229,27 @@ class Run {
       .argument('<host>', 'a host, *.domain or *')
       .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
       .option('--id <name>', 'name of the virtual host, for logs; default: its current name, else the host')
+      .option(...wait)
       .option(...json)
       .action((name: string, urls: string[]) =>
-        this.run(setRoute(name, urls, this.options.id ?? null), writtenRouteReport, true),
+        this.change(setRoute(name, urls, this.options.id ?? null), writtenRouteReport, true),
       );
     route
       .command('add')
       .description('add backends to a route; create the route if it does not exist')
       .argument('<host>', 'a host, *.domain or *')
       .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
+      .option(...wait)
       .option(...json)
-      .action((name: string, urls: string[]) => this.run(addBackends(name, urls), addedBackendsReport, true));
+      .action((name: string, urls: string[]) => this.change(addBackends(name, urls), addedBackendsReport, true));
     route
       .command('remove')
       .description('remove backends from a route, or the whole route if no URL is given')
       .argument('<host>', 'a host, *.domain or *')
       .argument('[url...]', 'backends, with or without their weight')
+      .option(...wait)
       .option(...json)
-      .action((name: string, urls: string[]) => this.run(removeBackends(name, urls), removedBackendsReport));
+      .action((name: string, urls: string[]) => this.change(removeBackends(name, urls), removedBackendsReport));
   }
 
   private describeCertificate(cert: Command): void {
@@ -249,6 +266,7 @@ class Run {
       .argument('<host>', 'a host, *.domain or *')
       .requiredOption('--cert <file>', 'PEM file of the certificate, followed by its chain')
       .requiredOption('--key <file>', 'PEM file of its private key')
+      .option(...waitOption)
       .option('--json', 'write one JSON object')
       .action((name: string) => {
         const { cert: file = '', key = '' } = this.options;
@@ -258,16 +276,18 @@ class Run {
       .command('remove')
       .description('remove a certificate and its key from the store')
       .argument('<host>', 'a host, *.domain or *')
+      .option(...waitOption)
       .option('--json', 'write one JSON object')
-      .action((name: string) => this.run(removeCertificate(name), removedCertificateReport));
+      .action((name: string) => this.change(removeCertificate(name), removedCertificateReport));
   }
 
   private setCertificate(name: string, cert: string, key: string): Promise<void> {
-    const operation = setCertificate(name, { cert, key }, this.host.now ?? Date.now);
+    const operation = setCertificate(name, { cert, key }, () => this.now());
+    const waitMs = this.waitMs();
     return this.withStore(async (store) => {
       const written = await operation(store);
       for (const warning of written.warnings) await this.complain(`warning: ${warning}`);
-      await this.print(writtenCertificateReport(written));
+      await this.printChange(writtenCertificateReport(written), store, waitMs);
     }, true);
   }
 
@@ -305,8 +325,7 @@ class Run {
     const { config, driver } = this.options;
     const loaded = driver !== undefined && config === undefined ? null : this.load().config;
     const port = explainedPort(name, loaded?.compat.hostPort ?? false);
-    const now = (this.host.now ?? Date.now)();
-    const explanation = await explainHere(parseHost(name), store, loaded?.dns ?? null, now, port);
+    const explanation = await explainHere(parseHost(name), store, loaded?.dns ?? null, this.now(), port);
     await this.print({ text: explanationText(explanation), json: explanation });
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
   }
@@ -317,6 +336,43 @@ class Run {
     create = false,
   ): Promise<void> {
     return this.withStore(async (store) => this.print(report(await operation(store))), create);
+  }
+
+  /** The same for a change, which may have to be live before the command ends. */
+  private change<Result>(
+    operation: Operation<OpenedStore, Result>,
+    report: (result: Result) => Report,
+    create = false,
+  ): Promise<void> {
+    const waitMs = this.waitMs();
+    return this.withStore(async (store) => this.printChange(report(await operation(store)), store, waitMs), create);
+  }
+
+  /** @param waitMs how long the change may take to be live; null: nobody waits for it. */
+  private async printChange(report: Report, store: OpenedStore, waitMs: number | null): Promise<void> {
+    if (waitMs === null) return this.print(report);
+    try {
+      await this.print(withLive(report, await waitUntilLive(store, waitMs, () => this.now())));
+    } catch (error) {
+      await this.print(report);
+      throw error;
+    }
+  }
+
+  /** @throws HipacheError COMMAND_INVALID. */
+  private waitMs(): number | null {
+    const { wait } = this.options;
+    if (wait === undefined) return null;
+    const seconds = wait === true ? waitSecondsDefault : Number(wait);
+    if (/^\d+(\.\d+)?$/.test(wait === true ? '1' : wait) && seconds <= waitSecondsMax) return seconds * 1000;
+    throw new HipacheError(
+      'COMMAND_INVALID',
+      `--wait: found ${JSON.stringify(wait)}, allowed 0 to ${waitSecondsMax} seconds; write it as --wait=5`,
+    );
+  }
+
+  private now(): number {
+    return (this.host.now ?? Date.now)();
   }
 
   private async print(report: Report): Promise<void> {
@@ -349,16 +405,24 @@ class Run {
   }
 }
 
+const waitOption = [
+  '--wait [seconds]',
+  `wait until every instance serves the change; default ${waitSecondsDefault} s`,
+] as const;
+
 const helpAfter = `
 Examples:
   hipache -c /etc/hipache/config.json
   hipache route set app.example.com http://10.0.0.1:8000 http://10.0.0.2:8000
   hipache route list | head
+  hipache route set app.example.com http://10.0.0.3:8000 --wait=5
   hipache explain app.example.com
+  hipache fleet
   hipache cert set app.example.com --cert fullchain.pem --key privkey.pem
   hipache upgrade -c /etc/hipache/config.json
 
-Exit codes: 0 success; 1 failure (the store, an address, a file); 2 wrong arguments or configuration; 3 not found.`;
+Exit codes: 0 success; 1 failure (the store, an address, a file); 2 wrong arguments or configuration; 3 not found;
+4 a change is not live everywhere in the time of --wait.`;
 
 function checkedDriver(driver: string): string {
   if (isDriverUrl(driver)) return driver;

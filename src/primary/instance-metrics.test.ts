@@ -73,13 +73,19 @@ describe('the metrics of an instance', () => {
 
   test('say up to which revision every serving worker is', async () => {
     attach(2);
-    assert.deepEqual(await metrics.applied(), { workers: 0, revision: 0 });
+    assert.deepEqual(await metrics.applied(), []);
     add(1, 'ready', revisionOf(7));
     const second = add(2, 'ready', revisionOf(5));
     add(3, 'draining', revisionOf(1));
-    assert.deepEqual(await metrics.applied(), { workers: 2, revision: 5 });
+    assert.deepEqual(await metrics.applied(), [
+      { number: 1, revision: 7 },
+      { number: 2, revision: 5 },
+    ]);
     second.values = revisionOf(8);
-    assert.deepEqual(await metrics.applied(), { workers: 2, revision: 7 });
+    assert.deepEqual(
+      (await metrics.applied()).map(({ revision }) => revision),
+      [7, 8],
+    );
   });
 
   test('sum the workers, keep the totals of those that are gone, and count those that do not respond', async () => {

@@ -16,8 +16,11 @@ const refreshMs = 1000;
 interface MeasuredWorkers {
   readonly readyCount: number;
   readonly wantedCount: number;
-  readonly all: readonly Pick<WorkerProcess, 'id' | 'state' | 'refresh'>[];
+  readonly all: readonly Pick<WorkerProcess, 'id' | 'number' | 'state' | 'refresh'>[];
 }
+
+/** Of each worker that serves: its number, and the revision of the store that it has applied. */
+export type AppliedRevisions = readonly { readonly number: number; readonly revision: number }[];
 
 /** Figures of the probes of marked backends. */
 interface RecoveryFigures {
@@ -75,12 +78,11 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     return supervisor !== null && supervisor.readyCount >= supervisor.wantedCount;
   }
 
-  /** Asks the workers that serve: how many, and the lowest revision of the store that one of them has applied. */
-  async applied(): Promise<{ readonly workers: number; readonly revision: number }> {
+  /** Asks the workers that serve for the revision of the store that each of them has applied. */
+  async applied(): Promise<AppliedRevisions> {
     const ready = (this.supervisor?.all ?? []).filter(({ state }) => state === 'ready');
     await Promise.all(ready.map((worker) => worker.refresh(refreshMs)));
-    const revisions = ready.map(({ id }) => this.revisions.get(id) ?? 0);
-    return { workers: ready.length, revision: revisions.length === 0 ? 0 : Math.min(...revisions) };
+    return ready.map(({ id, number }) => ({ number, revision: this.revisions.get(id) ?? 0 }));
   }
 
   async metrics(): Promise<MetricsText> {

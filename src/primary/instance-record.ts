@@ -10,7 +10,8 @@ import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
 import type { InstanceCollection, Store } from '../stores/contract.ts';
-import { describeDriver, openStore } from '../stores/open-store.ts';
+import { openStore } from '../stores/open-store.ts';
+import type { AppliedRevisions } from './instance-metrics.ts';
 
 /** How long the store keeps the record of an instance, and how often an instance writes it, in ms. */
 const rememberedMs = 30_000;
@@ -24,8 +25,8 @@ export interface InstanceRecordOptions {
   readonly config: Config;
   readonly instance: string;
   readonly log: Log;
-  /** Asks the workers that serve. @returns how many, and the lowest revision that they have applied. */
-  readonly ask: () => Promise<{ readonly workers: number; readonly revision: number }>;
+  /** Asks the workers that serve for the revisions that they have applied. */
+  readonly ask: () => Promise<AppliedRevisions>;
   /** Default: `openStore`. */
   readonly open?: typeof openStore;
   readonly setTimer?: SetTimer;
@@ -49,7 +50,6 @@ export class InstanceRecord {
 
   async start(): Promise<void> {
     const { config } = this.options;
-    if (!describeDriver(config.driver).shared) return;
     // The workers log problems of the store.
     const open = this.options.open ?? openStore;
     const store = await open(config.driver, { serving: true, deadSet: false });
@@ -96,13 +96,16 @@ export class InstanceRecord {
   private async write(instances: InstanceCollection): Promise<boolean> {
     try {
       const wanted = await instances.revision();
-      const { workers, revision } = await this.options.ask();
+      const applied = await this.options.ask();
+      const revision = applied.length === 0 ? 0 : Math.min(...applied.map((worker) => worker.revision));
       const fields = {
         revision: String(revision),
-        workers: String(workers),
+        applied: applied.map((worker) => `${worker.number}:${worker.revision}`).join(' '),
+        workers: String(applied.length),
         version: packageVersion(),
         host: hostname(),
         since: this.since,
+        at: new Date(systemClock.epochMs()).toISOString(),
       };
       await instances.write(this.options.instance, fields, rememberedMs);
       return revision >= wanted;

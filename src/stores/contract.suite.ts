@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { DownMark } from '../routing/backend.ts';
-import type { ChangeListener, CollectionName, Store, StoreCapabilities } from './contract.ts';
+import type { Store, StoreCapabilities } from './contract.ts';
 import { failuresKeptMs } from './failures.ts';
+import { Watch } from './watch.suite.ts';
 
 /** The place where one run of the suite keeps its data. Each store that it opens stands for another process. */
 export interface StoreLocation {
@@ -385,6 +386,26 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       await watcher.close();
     });
 
+    test('instances that share the store know each other', async () => {
+      if (store.instances === null || other.instances === null) return;
+      await store.instances.write('one:1', { revision: '7', host: 'ä' }, 30_000);
+      await store.instances.write('one:1', { revision: '8', host: 'ä' }, 30_000);
+      await other.instances.write('two', { revision: '9' }, 30_000);
+      const found = async () =>
+        (await store.instances?.list())?.toSorted((a, b) => a.instance.localeCompare(b.instance)) ?? [];
+      assert.deepEqual(await found(), [
+        { instance: 'one:1', fields: { revision: '8', host: 'ä' } },
+        { instance: 'two', fields: { revision: '9' } },
+      ]);
+      await other.instances.remove('two');
+      await other.instances.remove('two');
+      await store.instances.remove('one:1');
+      assert.deepEqual(await found(), []);
+      const before = await store.instances.revision();
+      await other.routes.set('revision.example', null, ['http://a:1']);
+      assert.ok((await store.instances.revision()) > before);
+    });
+
     test('a closed store refuses everything, and may be closed again', async () => {
       const closed = await location.open();
       await closed.watch(new Watch());
@@ -405,69 +426,6 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       }
     });
   });
-}
-
-type EventName = 'lost' | 'restored' | 'expired';
-
-interface Waiting {
-  readonly collection: CollectionName;
-  readonly key: string;
-  resolve(): void;
-}
-
-/** A listener that can be waited for. */
-export class Watch implements ChangeListener {
-  losses = 0;
-  restorations = 0;
-  expirations = 0;
-  /** Every reported pattern of a route. */
-  readonly routes: string[] = [];
-  private readonly waiting: Waiting[] = [];
-  private readonly events: { name: EventName; resolve: () => void }[] = [];
-
-  /** Resolves with the next reported change of this record. */
-  next(collection: CollectionName, key: string): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.waiting.push({ collection, key, resolve });
-    return promise;
-  }
-
-  /** Resolves with the next call of this method. */
-  event(name: EventName): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.events.push({ name, resolve });
-    return promise;
-  }
-
-  changed(collection: CollectionName, keys: readonly string[]): void {
-    if (collection === 'routes') this.routes.push(...keys);
-    for (const waiting of this.waiting.splice(0)) {
-      if (waiting.collection === collection && keys.includes(waiting.key)) waiting.resolve();
-      else this.waiting.push(waiting);
-    }
-  }
-
-  expired(): void {
-    this.expirations++;
-    this.call('expired');
-  }
-
-  lost(_error?: Error): void {
-    this.losses++;
-    this.call('lost');
-  }
-
-  restored(): void {
-    this.restorations++;
-    this.call('restored');
-  }
-
-  private call(name: EventName): void {
-    for (const event of this.events.splice(0)) {
-      if (event.name === name) event.resolve();
-      else this.events.push(event);
-    }
-  }
 }
 
 /** Not a certificate, which no store looks at, but a text of the same shape. */

@@ -149,4 +149,12 @@ export interface InstanceCollection {
   /** Creates or replaces the record of an instance. The store forgets it after `ttlMs`. */
   write(instance: string, fields: Readonly<Record<string, string>>, ttlMs: number): Promise<void>;
   remove(instance: string): Promise<void>;
+  /** The records that the store has not forgotten, in no order. */
+  list(): Promise<readonly StoredInstance[]>;
+}
+
+/** The record of an instance. The fields are those that it has written, if no other program has changed them. */
+export interface StoredInstance {
+  readonly instance: string;
+  readonly fields: Readonly<Record<string, string>>;
 }

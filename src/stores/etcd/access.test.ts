@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Authority } from '../../../test/helpers/authority.ts';
 import { EtcdServer } from '../../../test/helpers/etcd-server.ts';
-import { Watch } from '../contract.suite.ts';
+import { Watch } from '../watch.suite.ts';
 import { openEtcd } from './etcd-store.ts';
 
 describe('an etcd cluster with accounts', () => {

@@ -5,7 +5,7 @@ import { KeyedQueue } from '../../base/keyed-queue.ts';
 import type { KeyValueClient, KeyValueEdit, KeyValueWrite, RecordKey, RecordKind } from '../key-value/client.ts';
 import type { EtcdCluster } from './cluster.ts';
 import { isMemberFailure } from './errors.ts';
-import type { EtcdKeys } from './keys.ts';
+import type { EtcdKeys, KeyRange } from './keys.ts';
 import { type EtcdKeyValue, type EtcdOperation, hasRevision } from './protocol.ts';
 
 /** Operations of one transaction: etcd's own limit, `--max-txn-ops`, is 128 by default. */
@@ -53,6 +53,12 @@ export class EtcdClient implements KeyValueClient {
   async revision(): Promise<number> {
     const { kvs } = await this.cluster.call('range', { key: this.keys.revision }, true);
     return Number(kvs[0]?.mod_revision ?? 0);
+  }
+
+  /** All keys of a range, with their texts. */
+  async readAll({ start, end }: KeyRange): Promise<readonly { key: string; value: string }[]> {
+    const { kvs } = await this.cluster.call('range', { key: start, range_end: end }, true);
+    return kvs.map(({ key, value }) => ({ key: key.toString(), value: value.toString() }));
   }
 
   /** A key that the cluster forgets after `ttlMs`, unless it is written again. */

@@ -15,6 +15,7 @@ import type {
 } from '../contract.ts';
 import type { RecordKind } from '../key-value/client.ts';
 import { keyValueCollections } from '../key-value/collections.ts';
+import { readFields } from '../key-value/records.ts';
 import { defaultEtcdTimings, EtcdCluster, type EtcdTimings } from './cluster.ts';
 import { parseEtcdUrls } from './endpoints.ts';
 import { EtcdClient } from './etcd-client.ts';
@@ -84,6 +85,11 @@ class EtcdStore implements Store {
       revision: () => client.revision(),
       write: (id, fields, ttlMs) => client.putFor(this.keys.instance(id), JSON.stringify(fields), ttlMs),
       remove: (id) => client.remove(this.keys.instance(id)),
+      list: async () =>
+        (await client.readAll(this.keys.instances)).map(({ key, value }) => ({
+          instance: this.keys.instanceOf(key),
+          fields: readFields(value),
+        })),
     };
     this.watching = new EtcdWatch(this.cluster, this.keys.range(null), timings, {
       ready: () => this.onReady(),

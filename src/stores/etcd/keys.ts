@@ -2,6 +2,12 @@ import type { RecordKey, RecordKind } from '../key-value/client.ts';
 
 const kinds: readonly RecordKind[] = ['frontend', 'down', 'dead', 'tls', 'hipache:failed'];
 
+/** Keys from `start` up to, not including, `end`. */
+export interface KeyRange {
+  readonly start: Buffer;
+  readonly end: Buffer;
+}
+
 /** The names of the keys of one store, `/<prefix>frontend:<pattern>`. */
 export class EtcdKeys {
   private readonly prefix: string;
@@ -30,13 +36,18 @@ export class EtcdKeys {
     return Buffer.from(`${this.prefix}hipache:instance:${id}`);
   }
 
+  /** The records of all instances. */
+  get instances(): KeyRange {
+    return rangeOf(`${this.prefix}hipache:instance:`);
+  }
+
+  instanceOf(key: string): string {
+    return key.slice(`${this.prefix}hipache:instance:`.length);
+  }
+
   /** All keys of a kind; all keys of the store for null. */
-  range(kind: RecordKind | null): { readonly start: Buffer; readonly end: Buffer } {
-    const start = Buffer.from(kind === null ? this.prefix : `${this.prefix}${kind}:`);
-    const end = Buffer.from(start);
-    // The last byte is one of "/", ":" or of the prefix as it was written: none is 0xff in UTF-8.
-    end[end.length - 1] = (end.at(-1) ?? 0) + 1;
-    return { start, end };
+  range(kind: RecordKind | null): KeyRange {
+    return rangeOf(kind === null ? this.prefix : `${this.prefix}${kind}:`);
   }
 
   /** The kind and the pattern of a key that `of` makes; null for any other key. */
@@ -47,4 +58,12 @@ export class EtcdKeys {
     const kind = kinds.find((known) => rest.startsWith(`${known}:`));
     return kind === undefined ? null : { kind, pattern: rest.slice(kind.length + 1) };
   }
+}
+
+function rangeOf(prefix: string): KeyRange {
+  const start = Buffer.from(prefix);
+  const end = Buffer.from(start);
+  // The last byte is "/", ":", or part of a character in UTF-8, where none is 0xff.
+  end[end.length - 1] = (end.at(-1) ?? 0) + 1;
+  return { start, end };
 }

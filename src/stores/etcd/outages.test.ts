@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { EtcdServer } from '../../../test/helpers/etcd-server.ts';
 import { until } from '../../../test/helpers/until.ts';
-import { Watch } from '../contract.suite.ts';
 import type { Store } from '../contract.ts';
+import { Watch } from '../watch.suite.ts';
 import { openEtcd } from './etcd-store.ts';
 
 const timings = { requestTimeoutMs: 1000, progressEveryMs: 100, silenceMaxMs: 600, retryFirstMs: 20, retryMaxMs: 200 };

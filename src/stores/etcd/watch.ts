@@ -2,6 +2,7 @@ import { BackOff } from '../../base/back-off.ts';
 import type { HipacheError } from '../../base/errors.ts';
 import type { EtcdCluster, EtcdTimings, WatchStream } from './cluster.ts';
 import { etcdError, isTokenInvalid } from './errors.ts';
+import type { KeyRange } from './keys.ts';
 import type { EtcdWatchResponse } from './protocol.ts';
 
 export interface EtcdWatchEvents {
@@ -40,12 +41,7 @@ export class EtcdWatch {
   private closed = false;
   private readonly waiters: (() => void)[] = [];
 
-  constructor(
-    cluster: EtcdCluster,
-    range: { readonly start: Buffer; readonly end: Buffer },
-    timings: EtcdTimings,
-    events: EtcdWatchEvents,
-  ) {
+  constructor(cluster: EtcdCluster, range: KeyRange, timings: EtcdTimings, events: EtcdWatchEvents) {
     this.cluster = cluster;
     this.range = { key: range.start, range_end: range.end };
     this.timings = timings;

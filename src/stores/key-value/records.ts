@@ -97,6 +97,13 @@ export function writeCertificate({ certificate, key }: CertificatePair): string 
   return JSON.stringify({ certificate, key });
 }
 
+/** The fields of an instance, as it has written them; those that are no texts are left out. */
+export function readFields(text: string): Record<string, string> {
+  const value = parse(text);
+  if (typeof value !== 'object' || value === null) return {};
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => typeof field === 'string'));
+}
+
 function unreadable(problem: string): StoredCertificate {
   return { certificate: '', key: '', problem: `${problem}; "hipache cert set" replaces it` };
 }

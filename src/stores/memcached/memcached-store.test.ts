@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemcachedServer } from '../../../test/helpers/memcached-server.ts';
 import { until } from '../../../test/helpers/until.ts';
-import { describeStore, type StoreLocation, Watch } from '../contract.suite.ts';
+import { describeStore, type StoreLocation } from '../contract.suite.ts';
+import { Watch } from '../watch.suite.ts';
 import { KeyRing } from './key-ring.ts';
 import { openMemcached } from './memcached-store.ts';
 

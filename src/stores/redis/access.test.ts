@@ -6,16 +6,17 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { RedisServer } from '../../../test/helpers/redis-server.ts';
-import { describeStore, Watch } from '../contract.suite.ts';
+import { describeStore } from '../contract.suite.ts';
+import { Watch } from '../watch.suite.ts';
 import { redisLocation } from './redis.suite.ts';
 import { openRedis } from './redis-store.ts';
 
 /** The rights that docs/redis.md names. */
 const readerRights =
-  '+ping +select +client|tracking +lrange +hgetall +hmget +get +smembers +pttl +scan ' +
+  '+ping +select +client|tracking +lrange +hgetall +hmget +get +smembers +pttl +scan +zrange ' +
   '%R~frontend:* %R~down:* %R~dead:* %R~tls:* %R~hipache:* %R~hchecker_ping';
 const writerRights =
-  '+ping +select +client|tracking +lrange +hgetall +hmget +get +smembers +pttl +scan +watch +unwatch +multi ' +
+  '+ping +select +client|tracking +lrange +hgetall +hmget +get +smembers +pttl +scan +zrange +zadd +zrem +zremrangebyscore +watch +unwatch +multi ' +
   '+exec +discard +incr +del +exists +rpush +lset +lrem +hset +hdel +hkeys +hexists +pexpireat +sadd +srem +expire +publish ' +
   '~frontend:* ~down:* ~dead:* ~tls:* ~hipache:* %R~hchecker_ping &dead';
 

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
 import { RedisServer } from '../../../test/helpers/redis-server.ts';
 import { until } from '../../../test/helpers/until.ts';
-import { Watch } from '../contract.suite.ts';
 import type { InstanceCollection } from '../contract.ts';
+import { Watch } from '../watch.suite.ts';
 import { openRedis, type RedisStoreOptions } from './redis-store.ts';
 
 describe('redis, what other programs write', () => {

@@ -34,6 +34,11 @@ export class RedisKeys {
     return `${this.prefix}hipache:instance:${id}`;
   }
 
+  /** The ids of the instances, by the time at which the store forgets them. */
+  get instances(): string {
+    return `${this.prefix}hipache:instances`;
+  }
+
   /** The last failures of the backends of a route. */
   failed(pattern: string): string {
     return `${this.prefix}hipache:failed:${pattern}`;

@@ -5,7 +5,7 @@ import { until } from '../../../test/helpers/until.ts';
 import { idOf } from '../../route-cache/route-cache.suite.ts';
 import { RouteCache } from '../../route-cache/route-cache.ts';
 import { StoreWatch } from '../../route-cache/store-watch.ts';
-import { Watch } from '../contract.suite.ts';
+import { Watch } from '../watch.suite.ts';
 import type { RedisTimings } from './connection.ts';
 import { openRedis } from './redis-store.ts';
 

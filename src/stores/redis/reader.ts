@@ -3,13 +3,14 @@ import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
 import { backendsMax } from '../../routing/record.ts';
-import type { StoredCertificate, StoredRoute } from '../contract.ts';
+import type { StoredCertificate, StoredInstance, StoredRoute } from '../contract.ts';
 import type { FailuresByUrl } from '../failures.ts';
 import { identitiesOf } from '../record-edit.ts';
 import type { RedisCommand, RedisConnection } from './connection.ts';
 import type { DeadSets } from './dead-sets.ts';
 import { isWrongType, redisError } from './errors.ts';
 import { recentFailures } from './failed-hash.ts';
+import { toInstances } from './instances.ts';
 import type { RedisKeys, RedisRecord } from './keys.ts';
 import { markOfDeadSet, parseMarks, writtenIndexes } from './marks.ts';
 
@@ -127,6 +128,13 @@ export class RedisReader {
     const page = take(await this.listing('tls', after), limit);
     if (page.length === 0) this.listings.delete('tls');
     return page;
+  }
+
+  async listInstances(): Promise<StoredInstance[]> {
+    const [found] = await this.send([['ZRANGE', this.keys.instances, '0', '-1']]);
+    if (!Array.isArray(found)) return [];
+    const ids = found.map(String);
+    return toInstances(ids, await this.send(ids.map((id) => ['HGETALL', this.keys.instance(id)])));
   }
 
   /** The value of one key; null if it is not a string. */

@@ -1,7 +1,8 @@
 import { test } from 'node:test';
 import { RedisServer } from '../../../test/helpers/redis-server.ts';
 import { until } from '../../../test/helpers/until.ts';
-import { describeStore, Watch } from '../contract.suite.ts';
+import { describeStore } from '../contract.suite.ts';
+import { Watch } from '../watch.suite.ts';
 import { redisLocation } from './redis.suite.ts';
 import { openRedis } from './redis-store.ts';
 

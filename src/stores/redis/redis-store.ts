@@ -20,6 +20,7 @@ import { addEdit, type RedisEdit, removeCertificateEdit, removeEdit, setEdit, wr
 import { parseRedisUrls, type RedisEndpoint, type RedisEndpoints } from './endpoint.ts';
 import { errorSummary, isStarting } from './errors.ts';
 import { addFailuresEdit } from './failed-hash.ts';
+import { removeInstance, writeInstance } from './instances.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
 import { type DeadSetKnowledge, removeMarkEdit, writeMarkEdit } from './mark-edits.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
@@ -90,12 +91,10 @@ class RedisStore implements Store {
   };
   readonly instances: InstanceCollection = {
     revision: async () => Number(await this.reader.get(this.keys.revision)) || 0,
-    write: (instance, fields, ttlMs) => {
-      const key = this.keys.instance(instance);
-      const hash = ['HSET', key, ...Object.entries(fields).flat()];
-      return this.writer.writeUncounted([['DEL', key], hash, ['EXPIRE', key, String(Math.ceil(ttlMs / 1000))]]);
-    },
-    remove: (instance) => this.writer.writeUncounted([['DEL', this.keys.instance(instance)]]),
+    write: (instance, fields, ttlMs) =>
+      this.writer.writeUncounted(writeInstance(this.keys, instance, fields, ttlMs, Date.now())),
+    remove: (instance) => this.writer.writeUncounted(removeInstance(this.keys, instance)),
+    list: () => this.reader.listInstances(),
   };
   private readonly options: RedisStoreOptions;
   private readonly log: Pick<Log, 'info' | 'warn'>;

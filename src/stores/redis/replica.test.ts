@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { RedisServer } from '../../../test/helpers/redis-server.ts';
 import { until } from '../../../test/helpers/until.ts';
-import { describeStore, Watch } from '../contract.suite.ts';
+import { describeStore } from '../contract.suite.ts';
+import { Watch } from '../watch.suite.ts';
 import { redisLocation } from './redis.suite.ts';
 import { openRedis } from './redis-store.ts';
 

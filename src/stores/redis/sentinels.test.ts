@@ -3,8 +3,9 @@ import { describe, type TestContext, test } from 'node:test';
 import { RedisGroup } from '../../../test/helpers/redis-group.ts';
 import type { RedisServer } from '../../../test/helpers/redis-server.ts';
 import { until } from '../../../test/helpers/until.ts';
-import { describeStore, Watch } from '../contract.suite.ts';
+import { describeStore } from '../contract.suite.ts';
 import type { Store } from '../contract.ts';
+import { Watch } from '../watch.suite.ts';
 import { redisLocation } from './redis.suite.ts';
 import { openRedis } from './redis-store.ts';
 

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { Watch } from '../contract.suite.ts';
+import { Watch } from '../watch.suite.ts';
 import { storeError } from './errors.ts';
 import { child, directory, firstLine, linesOf, module, newPath } from './sqlite.suite.ts';
 import { openSqlite } from './sqlite-store.ts';

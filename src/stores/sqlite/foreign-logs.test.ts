@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { until } from '../../../test/helpers/until.ts';
-import { Watch } from '../contract.suite.ts';
+import { Watch } from '../watch.suite.ts';
 import { child, firstLine, kill, killWriter, newPath, removeLog } from './sqlite.suite.ts';
 import { openSqlite } from './sqlite-store.ts';
 import { compareWithLog } from './write-ahead-log.ts';

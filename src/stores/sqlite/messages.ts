@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../base/errors.ts';
-import type { CertificatePair } from '../contract.ts';
+import type { CertificatePair, StoredInstance } from '../contract.ts';
 import type { Changes } from './changes.ts';
 import type { FailureRows } from './failed-table.ts';
 import type { RouteRow, Write } from './tables.ts';
@@ -21,6 +21,8 @@ export type ThreadRequest =
   | { readonly kind: 'listRoutes'; readonly after: string; readonly limit: number }
   | { readonly kind: 'readCertificates'; readonly patterns: readonly string[] }
   | { readonly kind: 'readFailures'; readonly pattern: string }
+  | { readonly kind: 'readInstances' }
+  | { readonly kind: 'readRevision' }
   | { readonly kind: 'listCertificates'; readonly after: string; readonly limit: number }
   | { readonly kind: 'watch' }
   | { readonly kind: 'close' }
@@ -40,6 +42,8 @@ export type ThreadReply =
   | { readonly kind: 'list'; readonly rows: readonly { pattern: string; record: string }[] }
   | { readonly kind: 'certificates'; readonly rows: readonly (CertificatePair | null)[] }
   | { readonly kind: 'failures'; readonly rows: FailureRows }
+  | { readonly kind: 'instances'; readonly rows: readonly StoredInstance[] }
+  | { readonly kind: 'revision'; readonly revision: number }
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
   | { readonly kind: 'done'; readonly removed: readonly string[] | null }
   | { readonly kind: 'watching'; readonly isLost: boolean }

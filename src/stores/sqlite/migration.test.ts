@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { Watch } from '../contract.suite.ts';
+import { Watch } from '../watch.suite.ts';
 import { applicationId } from './schema.ts';
 import { child, firstLine, newPath } from './sqlite.suite.ts';
 import { openSqlite } from './sqlite-store.ts';

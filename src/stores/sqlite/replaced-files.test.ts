@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'nod
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { until } from '../../../test/helpers/until.ts';
-import { Watch } from '../contract.suite.ts';
+import { Watch } from '../watch.suite.ts';
 import { killWriter, newPath, removeLog } from './sqlite.suite.ts';
 import { openSqlite } from './sqlite-store.ts';
 

@@ -6,6 +6,7 @@ import type {
   CertificateCollection,
   ChangeListener,
   FailureCollection,
+  InstanceCollection,
   MarkCollection,
   RouteCollection,
   Store,
@@ -116,7 +117,24 @@ class SqliteStore implements Store {
       return new Map(reply.kind === 'failures' ? reply.rows : []);
     },
   };
-  readonly instances = null;
+  readonly instances: InstanceCollection = {
+    revision: async () => {
+      const reply = await this.ask({ kind: 'readRevision' });
+      return reply.kind === 'revision' ? reply.revision : 0;
+    },
+    write: (instance, fields, ttlMs) =>
+      this.done({
+        kind: 'writeInstance',
+        pattern: instance,
+        fields: JSON.stringify(fields),
+        untilMs: Date.now() + ttlMs,
+      }),
+    remove: (instance) => this.done({ kind: 'removeInstance', pattern: instance }),
+    list: async () => {
+      const reply = await this.ask({ kind: 'readInstances' });
+      return reply.kind === 'instances' ? reply.rows : [];
+    },
+  };
   readonly opened: Promise<void>;
   private readonly settings: ThreadSettings;
   private thread: Worker;
@@ -235,6 +253,7 @@ class SqliteStore implements Store {
 
   private onChanged(changes: Changes): void {
     for (const [collection, keys] of changes) this.listener?.changed(collection, [...keys]);
+    this.listener?.revised?.();
   }
 
   private onOpened(): void {

@@ -1,9 +1,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { DownMark } from '../../routing/backend.ts';
-import type { CertificatePair } from '../contract.ts';
+import type { CertificatePair, StoredInstance } from '../contract.ts';
 import type { FailuresByUrl } from '../failures.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
 import { type FailureRows, readFailures, writeFailures } from './failed-table.ts';
+import { readInstances, readRevision, removeInstance, writeInstance } from './instance-table.ts';
 import { hasCertificates, markTransaction } from './schema.ts';
 
 /** A dead mark, in the form in which threads exchange it. */
@@ -15,7 +16,7 @@ export interface RouteRow {
   readonly marks: readonly MarkRow[] | null;
 }
 
-/** A change of the tables. */
+/** A change of the tables. `pattern` is the key of the record: of an instance, its id. */
 export type Write =
   | {
       readonly kind: 'setRoute';
@@ -28,6 +29,13 @@ export type Write =
   | { readonly kind: 'writeMark'; readonly pattern: string; readonly url: string; readonly mark: DownMark }
   | { readonly kind: 'removeMark'; readonly pattern: string; readonly url: string }
   | { readonly kind: 'addFailures'; readonly pattern: string; readonly failures: FailuresByUrl }
+  | {
+      readonly kind: 'writeInstance';
+      readonly pattern: string;
+      readonly fields: string;
+      readonly untilMs: number;
+    }
+  | { readonly kind: 'removeInstance'; readonly pattern: string }
   | { readonly kind: 'writeCertificate'; readonly pattern: string; readonly pair: CertificatePair }
   | { readonly kind: 'removeCertificate'; readonly pattern: string };
 
@@ -83,6 +91,14 @@ export class SqliteTables {
     return readFailures((sql) => this.statement(sql), pattern, nowMs);
   }
 
+  readInstances(nowMs: number): StoredInstance[] {
+    return readInstances((sql) => this.statement(sql), nowMs);
+  }
+
+  readRevision(): number {
+    return readRevision((sql) => this.statement(sql));
+  }
+
   /** Makes the changes in one transaction: all of them or, if it throws, none. @returns the result of each. */
   write(writes: readonly Write[], nowMs: number): (readonly string[] | null)[] {
     this.database.exec('BEGIN IMMEDIATE');
@@ -118,6 +134,12 @@ export class SqliteTables {
         return null;
       case 'addFailures':
         writeFailures((sql) => this.statement(sql), pattern, write.failures, nowMs);
+        return null;
+      case 'writeInstance':
+        writeInstance((sql) => this.statement(sql), pattern, write.fields, write.untilMs, nowMs);
+        return null;
+      case 'removeInstance':
+        removeInstance((sql) => this.statement(sql), pattern);
         return null;
       case 'writeCertificate':
         this.writeCertificate(pattern, write.pair);

@@ -139,6 +139,12 @@ function onRequest(id: number, request: ThreadRequest): void {
     case 'readFailures':
       reply(id, { kind: 'failures', rows: current().reader.readFailures(request.pattern, Date.now()) });
       return;
+    case 'readInstances':
+      reply(id, { kind: 'instances', rows: current().reader.readInstances(Date.now()) });
+      return;
+    case 'readRevision':
+      reply(id, { kind: 'revision', revision: current().reader.readRevision() });
+      return;
     case 'watch':
       watch(id);
       return;
@@ -148,6 +154,8 @@ function onRequest(id: number, request: ThreadRequest): void {
     case 'writeMark':
     case 'removeMark':
     case 'addFailures':
+    case 'writeInstance':
+    case 'removeInstance':
       enqueue(marks, id, request);
       return;
     default:

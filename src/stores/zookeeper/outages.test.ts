@@ -3,8 +3,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { until } from '../../../test/helpers/until.ts';
 import { ZooKeeperServer } from '../../../test/helpers/zookeeper-server.ts';
-import { Watch } from '../contract.suite.ts';
 import type { Store } from '../contract.ts';
+import { Watch } from '../watch.suite.ts';
 import { openZooKeeper } from './zookeeper-store.ts';
 
 const timings = {

@@ -68,11 +68,7 @@ export class ZooKeeperClient implements KeyValueClient {
 
   async list(kind: RecordKind, after: string, limit: number): Promise<readonly { pattern: string; value: string }[]> {
     const above = this.keys.above(kind);
-    const { error, body } = await this.session.send(opCode.getChildren2, (writer) => writer.text(above).bool(false));
-    if (error === zooKeeperErrors.noNode) return [];
-    if (error !== 0) throw this.session.errorOf(error, above);
-    const patterns = body
-      .texts()
+    const patterns = (await this.namesBelow(above))
       .map(decodeName)
       .filter((pattern) => compareBytes(pattern, after) > 0)
       .sort(compareBytes);
@@ -86,6 +82,16 @@ export class ZooKeeperClient implements KeyValueClient {
       }
     }
     return found;
+  }
+
+  /** The texts of all nodes below a path, by the pattern or id that their names stand for. */
+  async readAll(above: string): Promise<readonly { name: string; value: string }[]> {
+    const names = await this.namesBelow(above);
+    const nodes = await Promise.all(names.map((name) => this.get(`${above}/${name}`, false)));
+    return names.flatMap((name, i) => {
+      const node = nodes[i] ?? null;
+      return node === null ? [] : [{ name: decodeName(name), value: node.value }];
+    });
   }
 
   /** The transaction of the last write of Hipache's; 0 before the first. */
@@ -131,6 +137,13 @@ export class ZooKeeperClient implements KeyValueClient {
       const checked = await this.session.send(opCode.exists, (writer) => writer.text(path).bool(true));
       if (checked.error !== 0) return null;
     }
+  }
+
+  private async namesBelow(above: string): Promise<readonly string[]> {
+    const { error, body } = await this.session.send(opCode.getChildren2, (writer) => writer.text(above).bool(false));
+    if (error === zooKeeperErrors.noNode) return [];
+    if (error !== 0) throw this.session.errorOf(error, above);
+    return body.texts();
   }
 
   private watch(path: string): void {

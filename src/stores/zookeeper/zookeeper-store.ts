@@ -15,6 +15,7 @@ import type {
 } from '../contract.ts';
 import type { RecordKind } from '../key-value/client.ts';
 import { keyValueCollections } from '../key-value/collections.ts';
+import { readFields } from '../key-value/records.ts';
 import { parseZooKeeperUrls } from './endpoints.ts';
 import { encodeName, ZooKeeperKeys } from './keys.ts';
 import { creatorAcl, openAcl } from './protocol.ts';
@@ -96,6 +97,11 @@ class ZooKeeperStore implements Store {
       // Of an instance that has gone, the node ends with its session.
       write: (id, fields) => this.client.putEphemeral(nodeOf(id), JSON.stringify(fields)),
       remove: (id) => this.client.remove(nodeOf(id)),
+      list: async () =>
+        (await this.client.readAll(this.keys.instances)).map(({ name, value }) => ({
+          instance: name,
+          fields: readFields(value),
+        })),
     };
   }
 
