@@ -1,4 +1,4 @@
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
 import type { ErrorCollector } from '../base/error-collector.ts';
 import { operatingErrorsOf } from '../base/error-collector.ts';
@@ -16,11 +16,18 @@ import { explainedPort, explainHere, parseHost } from '../operations/explain.ts'
 import { listFleet, waitUntilLive } from '../operations/fleet.ts';
 import type { Operation } from '../operations/operation.ts';
 import { addBackends, listRoutes, removeBackends, setRoute, showRoute } from '../operations/routes.ts';
-import { driverForms, type OpenStore, type StoreLocator, withStore } from '../operations/store-access.ts';
+import {
+  driverForms,
+  type OpenedStore,
+  type OpenStore,
+  type StoreLocator,
+  withStore,
+} from '../operations/store-access.ts';
 import { upgradeInstance } from '../operations/upgrade.ts';
 import { removedCertificateReport, writeCertificates, writtenCertificateReport } from './certificates.ts';
 import { explanationText } from './explain.ts';
 import { fleetReport, withLive } from './fleet.ts';
+import { describeMoving, type MoveOptions } from './move-command.ts';
 import { Output, type Report } from './output.ts';
 import {
   addedBackendsReport,
@@ -29,8 +36,6 @@ import {
   writeRoutes,
   writtenRouteReport,
 } from './routes.ts';
-
-type OpenedStore = Awaited<ReturnType<OpenStore>>;
 
 /** The environment of the command line. */
 export interface CommandLineHost {
@@ -46,6 +51,8 @@ export interface CommandLineHost {
   /** Finds what would prevent serving, and changes nothing. */
   check(loaded: LoadedConfig): Promise<{ readonly warnings: readonly string[]; readonly errors: ErrorCollector }>;
   readonly openStore: OpenStore;
+  /** Default: that of the process. */
+  readonly stdin?: Readable;
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly env: NodeJS.ProcessEnv;
@@ -54,12 +61,11 @@ export interface CommandLineHost {
   readonly now?: () => number;
 }
 
-interface Options {
+interface Options extends MoveOptions {
   readonly config?: string;
   readonly driver?: string;
   readonly dry?: boolean;
   readonly beside?: boolean;
-  readonly json?: boolean;
   readonly id?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -250,6 +256,16 @@ class Run {
       .option(...wait)
       .option(...json)
       .action((name: string, urls: string[]) => this.change(removeBackends(name, urls), removedBackendsReport));
+    describeMoving(route, {
+      host: this.host,
+      out: this.out,
+      err: this.err,
+      options: () => this.options,
+      withStore: (use, create) => this.withStore(use, create),
+      print: (report) => this.print(report),
+      complain: (message) => this.complain(message),
+      checkedDriver,
+    });
   }
 
   private describeCertificate(cert: Command): void {

@@ -16,6 +16,9 @@ export type OpenStore = (
   options: { readonly create: boolean; readonly deadSet: boolean | 'auto' },
 ) => Promise<Store>;
 
+/** A store that is open. */
+export type OpenedStore = Awaited<ReturnType<OpenStore>>;
+
 /** Opens the store, works on it, and closes it, also after a failure. */
 export async function withStore<Result>(
   open: OpenStore,

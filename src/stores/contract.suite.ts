@@ -86,6 +86,21 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       assert.deepEqual((await store.routes.read(['id.example']))[0]?.frontend, ['named', 'http://b:1']);
     });
 
+    test('put makes and replaces many records as they are', async () => {
+      const records = Array.from({ length: 1200 }, (_, i) => ({
+        pattern: `put-${i}.example`,
+        frontend: ['id', `http://a:${i + 1}`, `http://a:${i + 1}`],
+      }));
+      await store.routes.set('put-7.example', 'old', ['http://old:1']);
+      await store.routes.put(records);
+      await store.routes.put([]);
+      const read = await other.routes.read(['put-0.example', 'put-7.example', 'put-1199.example']);
+      assert.deepEqual(
+        read.map((record) => record?.frontend),
+        [records[0], records[7], records[1199]].map((record) => record?.frontend),
+      );
+    });
+
     test('add appends what is missing, once, and creates the record if necessary', async () => {
       await store.routes.add('add.example', ['http://a:1']);
       await store.routes.add('add.example', ['http://a:1', 'http://b:1', 'http://b:1']);

@@ -68,6 +68,13 @@ export interface StoredRoute {
   readonly diagnostics?: readonly string[];
 }
 
+/** One record of a listing. */
+export interface RouteRecord {
+  readonly pattern: string;
+  /** `[identifier, url, url, …]`, as it is stored. */
+  readonly frontend: readonly unknown[];
+}
+
 /** Reading routes: all that serving needs. */
 export interface RouteReader {
   /** The records of `patterns`, in their order; null for a pattern without record. One round trip. */
@@ -89,8 +96,13 @@ export interface RouteCollection extends RouteReader {
    * @returns the removed URLs; null if the pattern has no record.
    */
   remove(pattern: string, urls: readonly string[]): Promise<readonly string[] | null>;
+  /**
+   * Creates or replaces records as they are, also with elements that are not strings, if the store can hold them. For
+   * many at once: each record is whole at every moment, all of them together need not be.
+   */
+  put(records: readonly RouteRecord[]): Promise<void>;
   /** Up to `limit` records whose patterns follow `after`, in code point order. */
-  list(after: string, limit: number): Promise<readonly { pattern: string; frontend: readonly unknown[] }[]>;
+  list(after: string, limit: number): Promise<readonly RouteRecord[]>;
 }
 
 /** Dead marks, which instances share. `url` is a backend's identity: its URL without weight. */

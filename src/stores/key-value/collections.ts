@@ -4,6 +4,7 @@ import { type KeyValueClient, type RecordKey, recordKey } from './client.ts';
 import {
   addEdit,
   addFailuresEdit,
+  putEdit,
   removeCertificateEdit,
   removeEdit,
   removeMarkEdit,
@@ -12,6 +13,9 @@ import {
   writeMarkEdit,
 } from './edits.ts';
 import { readCertificate, readFailures, readRecord, readRoute } from './records.ts';
+
+/** Records in one edit: stores limit the operations and the size of a transaction. */
+const recordsPerEdit = 40;
 
 interface KeyValueCollections {
   readonly routes: RouteCollection;
@@ -40,6 +44,11 @@ export function keyValueCollections(client: KeyValueClient, nameOf: (key: Record
       set: (pattern, id, urls) => client.run(setEdit(pattern, id, urls)),
       add: (pattern, urls) => client.run(addEdit(pattern, urls)),
       remove: (pattern, urls) => client.run(removeEdit(pattern, urls)),
+      async put(records) {
+        for (let from = 0; from < records.length; from += recordsPerEdit) {
+          await client.run(putEdit(records.slice(from, from + recordsPerEdit)));
+        }
+      },
       async list(after, limit) {
         const found = await client.list('frontend', after, limit);
         return found.map(({ pattern, value }) => ({ pattern, frontend: readRecord(value) ?? [null] }));

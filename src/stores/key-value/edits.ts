@@ -1,5 +1,5 @@
 import type { DownMark } from '../../routing/backend.ts';
-import type { CertificatePair } from '../contract.ts';
+import type { CertificatePair, RouteRecord } from '../contract.ts';
 import { addFailures, type FailuresByUrl, failuresKeptMs } from '../failures.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
 import { type KeyValueEdit, type KeyValueWrite, type RecordKey, recordKey } from './client.ts';
@@ -55,6 +55,18 @@ export function removeEdit(pattern: string, urls: readonly string[]): KeyValueEd
         result: removed,
       };
     },
+  };
+}
+
+/** Records as they are. Marks of URLs that they no longer have mean nothing. */
+export function putEdit(records: readonly RouteRecord[]): KeyValueEdit<void> {
+  const keys = records.map(({ pattern }) => recordKey('frontend', pattern));
+  return {
+    keys,
+    decide: () => ({
+      writes: records.map(({ frontend }, i) => write(keys[i] as RecordKey, frontend)),
+      result: undefined,
+    }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { CertificatePair } from '../contract.ts';
+import type { CertificatePair, RouteRecord } from '../contract.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
 import type { RedisCommand } from './connection.ts';
 import { isWrongType } from './errors.ts';
@@ -81,6 +81,21 @@ export function removeEdit(
       const commands = [...counts].map(([url, count]) => ['LREM', list, String(-count), url]);
       return { commands: [...commands, ...dropMarks(down, marked, identitiesOf(remaining))], result: removed };
     },
+  };
+}
+
+/** Records as they are. Marks of URLs that they no longer have mean nothing. */
+export function putEdit(keys: RedisKeys, records: readonly RouteRecord[]): RedisEdit<void> {
+  return {
+    keys: [],
+    reads: [],
+    decide: () => ({
+      commands: records.flatMap(({ pattern, frontend }) => {
+        const list = keys.of('frontend', pattern);
+        return [['DEL', list], ...pushes(list, frontend.map(String))];
+      }),
+      result: undefined,
+    }),
   };
 }
 

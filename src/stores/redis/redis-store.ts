@@ -16,7 +16,15 @@ import type {
 import { CheckerWatch } from './checker-watch.ts';
 import { defaultRedisTimings, RedisConnection, type RedisTimings } from './connection.ts';
 import { DeadSets } from './dead-sets.ts';
-import { addEdit, type RedisEdit, removeCertificateEdit, removeEdit, setEdit, writeCertificateEdit } from './edits.ts';
+import {
+  addEdit,
+  putEdit,
+  type RedisEdit,
+  removeCertificateEdit,
+  removeEdit,
+  setEdit,
+  writeCertificateEdit,
+} from './edits.ts';
 import { parseRedisUrls, type RedisEndpoint, type RedisEndpoints } from './endpoint.ts';
 import { errorSummary, isStarting } from './errors.ts';
 import { addFailuresEdit } from './failed-hash.ts';
@@ -48,6 +56,8 @@ const ttlDefaultMs = 1000;
 const ttlMinMs = 10;
 /** The longest delay of a timer in Node, in ms. */
 const timerMaxMs = 2 ** 31 - 1;
+/** Records that are put in one transaction. */
+const recordsPerEdit = 500;
 /** How long opening waits for a server that is still loading, in ms. */
 const startingMs = 3000;
 
@@ -73,6 +83,11 @@ class RedisStore implements Store {
     set: (pattern, id, urls) => this.write(setEdit(this.keys, pattern, id, urls)),
     add: (pattern, urls) => this.write(addEdit(this.keys, pattern, urls)),
     remove: (pattern, urls) => this.write(removeEdit(this.keys, pattern, urls)),
+    put: async (records) => {
+      for (let from = 0; from < records.length; from += recordsPerEdit) {
+        await this.write(putEdit(this.keys, records.slice(from, from + recordsPerEdit)));
+      }
+    },
     list: (after, limit) => this.reader.listRoutes(after, limit),
   };
   readonly marks: MarkCollection = {

@@ -111,7 +111,7 @@ export class RedisWriter {
   private async runEdit<Result>(edit: RedisEdit<Result>): Promise<{ result: Result; revision: number | null }> {
     const connection = await this.connect();
     for (let starts = 1; starts <= startsMax; starts++) {
-      const [, ...replies] = await this.send(connection, [['WATCH', ...edit.keys], ...edit.reads]);
+      const replies = await this.look(connection, edit);
       const { commands, result } = edit.decide(replies);
       if (commands.length === 0) {
         await this.send(connection, [['UNWATCH']]);
@@ -122,6 +122,13 @@ export class RedisWriter {
       if (starts > startsWithoutPause) await delay(Math.random() * pauseMaxMs);
     }
     throw this.error('STORE_BUSY', `other programs changed the same record ${startsMax} times during the edit`);
+  }
+
+  /** The replies to the reads of an edit, whose keys are watched from now on. */
+  private async look(connection: RedisConnection, { keys, reads }: RedisEdit<unknown>): Promise<readonly unknown[]> {
+    if (keys.length === 0) return reads.length === 0 ? [] : this.send(connection, reads);
+    const [, ...replies] = await this.send(connection, [['WATCH', ...keys], ...reads]);
+    return replies;
   }
 
   /** @returns the new revision, if the commands are counted; null if another program was faster. */

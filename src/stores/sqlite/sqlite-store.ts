@@ -81,6 +81,11 @@ class SqliteStore implements Store {
       const reply = await this.ask({ kind: 'removeFromRoute', pattern, urls });
       return reply.kind === 'done' ? reply.removed : null;
     },
+    put: async (records) => {
+      await Promise.all(
+        records.map(({ pattern, frontend }) => this.done({ kind: 'putRoute', pattern, record: frontend })),
+      );
+    },
     list: async (after, limit) => {
       const reply = await this.ask({ kind: 'listRoutes', after, limit });
       if (reply.kind !== 'list') return [];

@@ -24,6 +24,7 @@ export type Write =
       readonly id: string | null;
       readonly urls: readonly string[];
     }
+  | { readonly kind: 'putRoute'; readonly pattern: string; readonly record: readonly unknown[] }
   | { readonly kind: 'addToRoute'; readonly pattern: string; readonly urls: readonly string[] }
   | { readonly kind: 'removeFromRoute'; readonly pattern: string; readonly urls: readonly string[] }
   | { readonly kind: 'writeMark'; readonly pattern: string; readonly url: string; readonly mark: DownMark }
@@ -120,6 +121,9 @@ export class SqliteTables {
     switch (write.kind) {
       case 'setRoute':
         this.put(pattern, setRecord(this.record(pattern), pattern, write.id, write.urls));
+        return null;
+      case 'putRoute':
+        this.put(pattern, write.record);
         return null;
       case 'addToRoute':
         this.put(pattern, addToRecord(this.record(pattern), pattern, write.urls));

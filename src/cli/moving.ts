@@ -1,0 +1,99 @@
+import type { Readable } from 'node:stream';
+import { printable } from '../base/printable.ts';
+import {
+  type ExportOptions,
+  exportRecords,
+  type MoveChange,
+  type MoveCounts,
+  type MovedRecord,
+  parseRecordLine,
+  recordLine,
+} from '../operations/moving.ts';
+import type { Output, Report } from './output.ts';
+
+/** Records that are written at once. */
+const groupSize = 1000;
+/** Between two lines of progress, in ms. */
+const progressEveryMs = 1000;
+/** Longest line of an exported file, in bytes: a route with 10,000 long backends. */
+const lineBytesMax = 64 * 1024 * 1024;
+
+type ExportedStore = Parameters<typeof exportRecords>[0];
+
+/** Writes records as lines. Stops early once the reader has gone. */
+export async function writeRecords(store: ExportedStore, options: ExportOptions, output: Output): Promise<void> {
+  for await (const page of exportRecords(store, options)) {
+    await output.write(page.map(recordLine).join(''));
+    if (output.closed) return;
+  }
+}
+
+/** The records of an exported file, in groups. Empty lines are skipped. @throws HipacheError COMMAND_INVALID. */
+export async function* readRecords(input: Readable): AsyncGenerator<readonly MovedRecord[]> {
+  let group: MovedRecord[] = [];
+  let number = 0;
+  for await (const line of linesOf(input)) {
+    number++;
+    if (line.trim() === '') continue;
+    group.push(parseRecordLine(line, number));
+    if (group.length < groupSize) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
+}
+
+async function* linesOf(input: Readable): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of input.setEncoding('utf8') as AsyncIterable<string>) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > lineBytesMax) throw new Error(`a line is longer than ${lineBytesMax} bytes`);
+    yield* lines;
+  }
+  if (rest !== '') yield rest;
+}
+
+/** A line of progress a second, on a terminal alone: in place of the line before. */
+export class ProgressLine {
+  private readonly write: (text: string) => void;
+  private readonly startMs = performance.now();
+  private writtenMs = 0;
+  private isShown = false;
+
+  constructor(write: (text: string) => void) {
+    this.write = write;
+  }
+
+  show({ routes, certificates }: MoveCounts): void {
+    const nowMs = performance.now();
+    if (nowMs - this.writtenMs < progressEveryMs) return;
+    this.writtenMs = nowMs;
+    this.isShown = true;
+    const rate = Math.round(((routes + certificates) / (nowMs - this.startMs)) * 1000);
+    this.write(`\r${routes} routes, ${certificates} certificates, ${rate}/s\x1b[K`);
+  }
+
+  end(): void {
+    if (this.isShown) this.write('\r\x1b[K');
+  }
+}
+
+export function changeLine({ action, detail, kind, pattern }: MoveChange): string {
+  const what = kind === 'certificate' ? 'certificate ' : '';
+  return `${action} ${what}${printable(pattern)}${detail === '' ? '' : `  ${printable(detail)}`}\n`;
+}
+
+/** @param isDry whether nothing was written. */
+export function movedReport(counts: MoveCounts, isDry: boolean): Report {
+  const { routes, certificates, created, replaced, same, skipped } = counts;
+  const all = `${routes} routes${certificates > 0 ? ` and ${certificates} certificates` : ''}`;
+  const would = isDry ? 'would be ' : '';
+  const parts = [
+    `${created} ${would}created`,
+    `${replaced} ${would}replaced`,
+    `${same} already there`,
+    ...(skipped > 0 ? [`${skipped} skipped`] : []),
+  ];
+  return { text: `${all}: ${parts.join(', ')}\n`, json: { ...counts, dryRun: isDry } };
+}

@@ -1,0 +1,216 @@
+import { HipacheError } from '../base/errors.ts';
+import { shownBackend } from '../base/shown-url.ts';
+import { parsePattern } from '../routing/host.ts';
+import type { CertificatePair, RouteRecord, Store } from '../stores/contract.ts';
+
+/** The parts of a store that are moved. */
+type Movable = Pick<Store, 'routes' | 'certificates'>;
+
+/** One record on its way from one store to another: one line of a file. */
+export type MovedRecord =
+  | ({ readonly kind: 'route' } & RouteRecord)
+  | ({ readonly kind: 'certificate'; readonly pattern: string } & CertificatePair);
+
+export interface ExportOptions {
+  /** Whether certificates with their private keys follow the routes. */
+  readonly certificates: boolean;
+  /** Only routes whose patterns follow this one, to resume; empty for all. */
+  readonly after: string;
+}
+
+/** The effects of records that were moved. */
+export interface MoveCounts {
+  routes: number;
+  certificates: number;
+  created: number;
+  replaced: number;
+  same: number;
+  skipped: number;
+}
+
+/** The effect of one record on the store that it is written to. */
+export interface MoveChange {
+  readonly pattern: string;
+  readonly kind: MovedRecord['kind'];
+  readonly action: 'created' | 'replaced' | 'skipped';
+  /** For `skipped`, the reason; for a replaced route, the backends before and after. */
+  readonly detail: string;
+}
+
+export interface ImportOptions {
+  /** Whether nothing is written. */
+  readonly dryRun: boolean;
+  /** Called after each group of records, with the last pattern whose record and all before it are in the store. */
+  readonly onProgress: (counts: MoveCounts, last: string) => void;
+  readonly onChange: (change: MoveChange) => void;
+}
+
+const pageSize = 1000;
+/** Certificates that are read at once. */
+const certificatePage = 100;
+
+/** All records of a store, in code point order of their patterns: the routes, then the certificates. */
+export async function* exportRecords(
+  { routes, certificates }: Movable,
+  options: ExportOptions,
+): AsyncGenerator<readonly MovedRecord[]> {
+  for (let { after } = options; ; ) {
+    const page = await routes.list(after, pageSize);
+    const last = page.at(-1);
+    if (last === undefined) break;
+    yield page.map(({ pattern, frontend }) => ({ kind: 'route', pattern, frontend }));
+    after = last.pattern;
+  }
+  if (!options.certificates) return;
+  for (let after = ''; ; ) {
+    const patterns = await certificates.list(after, certificatePage);
+    const last = patterns.at(-1);
+    if (last === undefined) return;
+    const found = await certificates.read(patterns);
+    yield patterns.flatMap((pattern, i) => {
+      const pair = found[i];
+      if (pair === null || pair === undefined || pair.problem !== undefined) return [];
+      return [{ kind: 'certificate' as const, pattern, certificate: pair.certificate, key: pair.key }];
+    });
+    after = last;
+  }
+}
+
+/** The line of a record in an exported file. */
+export function recordLine(record: MovedRecord): string {
+  const { kind, ...rest } = record;
+  return `${JSON.stringify({ [kind]: rest })}\n`;
+}
+
+/**
+ * Reads a line of an exported file. A route may also be written as `{"route": {"pattern": …, "id": …, "backends": […]}}`.
+ * @param number of the line, from 1.
+ * @throws HipacheError COMMAND_INVALID with the number of the line.
+ */
+export function parseRecordLine(line: string, number: number): MovedRecord {
+  const value = parseJson(line, number);
+  const { route, certificate } = value as { route?: unknown; certificate?: unknown };
+  const isRoute = typeof route === 'object' && route !== null;
+  const body = isRoute ? route : certificate;
+  if (typeof body !== 'object' || body === null) {
+    throw invalidLine(number, 'it is neither {"route": {…}} nor {"certificate": {…}}');
+  }
+  const { pattern: given, frontend, id, backends, certificate: pem, key } = body as Record<string, unknown>;
+  const pattern = patternOf(given, number);
+  if (!isRoute) {
+    if (typeof pem === 'string' && typeof key === 'string') {
+      return { kind: 'certificate', pattern, certificate: pem, key };
+    }
+    throw invalidLine(number, 'a certificate needs the texts "certificate" and "key"');
+  }
+  if (Array.isArray(frontend) && frontend.length > 0) return { kind: 'route', pattern, frontend };
+  if (Array.isArray(backends) && (id === undefined || typeof id === 'string')) {
+    return { kind: 'route', pattern, frontend: [id ?? pattern, ...backends] };
+  }
+  throw invalidLine(number, 'a route needs the array "frontend", or "backends"');
+}
+
+/**
+ * Writes records into a store, in the order in which they come. Records that the store has already are left alone, so
+ * that it may be repeated.
+ */
+export async function importRecords(
+  store: Movable,
+  pages: AsyncIterable<readonly MovedRecord[]>,
+  options: ImportOptions,
+): Promise<MoveCounts> {
+  const counts: MoveCounts = { routes: 0, certificates: 0, created: 0, replaced: 0, same: 0, skipped: 0 };
+  for await (const page of pages) {
+    const routes = page.filter((record) => record.kind === 'route');
+    const certificates = page.filter((record) => record.kind === 'certificate');
+    await importRoutes(store, routes, counts, options);
+    for (const record of certificates) await importCertificate(store, record, counts, options);
+    const last = page.at(-1);
+    if (last !== undefined) options.onProgress(counts, last.pattern);
+  }
+  return counts;
+}
+
+async function importRoutes(
+  { routes }: Movable,
+  records: readonly RouteRecord[],
+  counts: MoveCounts,
+  { dryRun, onChange }: ImportOptions,
+): Promise<void> {
+  // Of records of one pattern the last holds, as if they had been written one after the other.
+  const byPattern = new Map(records.map((record) => [record.pattern, record]));
+  const wanted = [...byPattern.values()];
+  const present = wanted.length === 0 ? [] : await routes.read(wanted.map(({ pattern }) => pattern));
+  const changed: RouteRecord[] = [];
+  for (const [i, record] of wanted.entries()) {
+    const before = present[i] ?? null;
+    const { pattern, frontend } = record;
+    counts.routes++;
+    // A record that was not readable where it came from.
+    if (frontend.length === 1 && frontend[0] === null) {
+      counts.skipped++;
+      onChange({ pattern, kind: 'route', action: 'skipped', detail: 'the record cannot be read' });
+      continue;
+    }
+    if (before !== null && JSON.stringify(before.frontend) === JSON.stringify(frontend)) {
+      counts.same++;
+      continue;
+    }
+    changed.push({ pattern, frontend });
+    const action = before === null ? 'created' : 'replaced';
+    counts[action]++;
+    const detail =
+      before === null ? shownRecord(frontend) : `${shownRecord(before.frontend)} -> ${shownRecord(frontend)}`;
+    onChange({ pattern, kind: 'route', action, detail });
+  }
+  if (!dryRun && changed.length > 0) await routes.put(changed);
+}
+
+async function importCertificate(
+  { certificates }: Movable,
+  { pattern, certificate, key }: MovedRecord & { readonly kind: 'certificate' },
+  counts: MoveCounts,
+  { dryRun, onChange }: ImportOptions,
+): Promise<void> {
+  counts.certificates++;
+  const [before = null] = await certificates.read([pattern]);
+  if (before !== null && before.certificate === certificate && before.key === key) {
+    counts.same++;
+    return;
+  }
+  const action = before === null ? 'created' : 'replaced';
+  counts[action]++;
+  onChange({ pattern, kind: 'certificate', action, detail: '' });
+  if (!dryRun) await certificates.write(pattern, { certificate, key });
+}
+
+function shownRecord(frontend: readonly unknown[]): string {
+  const [id, ...backends] = frontend;
+  const shown = backends.map((url) => (typeof url === 'string' ? shownBackend(url) : JSON.stringify(url)));
+  return `${JSON.stringify(id)} ${shown.join(' ')}`.trimEnd();
+}
+
+function parseJson(line: string, number: number): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw invalidLine(number, `it is not JSON: ${(error as Error).message}`);
+  }
+  if (typeof value === 'object' && value !== null) return value;
+  throw invalidLine(number, 'it is not a JSON object');
+}
+
+/** A record of another store may have a pattern that no request can have; it is moved as it is. */
+function patternOf(value: unknown, number: number): string {
+  if (typeof value !== 'string' || value === '') throw invalidLine(number, 'it has no text "pattern"');
+  try {
+    return parsePattern(value);
+  } catch {
+    return value;
+  }
+}
+
+function invalidLine(number: number, problem: string): HipacheError {
+  return new HipacheError('COMMAND_INVALID', `line ${number}: ${problem}`);
+}
