@@ -39,7 +39,10 @@ export async function hipacheWith(site: Site, plan: Plan, particular: Particular
     command: [join(root, 'bin', 'hipache'), '--config', file],
     store: particular.store,
     // As a service has it: what the environment of whoever runs the benchmark says is left out.
-    env: { NODE_OPTIONS: '', NODE_COMPILE_CACHE: join(site.directory, 'compiled') },
+    env: {
+      ...{ NODE_OPTIONS: '', NODE_COMPILE_CACHE: join(site.directory, 'compiled') },
+      STATE_DIRECTORY: plan.path('state'),
+    },
   };
 }
 

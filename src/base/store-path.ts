@@ -7,17 +7,23 @@ import { HipacheError } from './errors.ts';
  * @throws HipacheError CONFIG_INVALID: the environment names no such directory.
  */
 export function defaultStorePath(env: NodeJS.ProcessEnv, isRoot: boolean): string {
-  // systemd's StateDirectory= may be one or several paths.
-  const service = env['STATE_DIRECTORY']?.split(':')[0];
-  if (service !== undefined && isAbsolute(service)) return join(service, 'routes.sqlite');
-  if (isRoot) return '/var/lib/hipache/routes.sqlite';
-  const state = env['XDG_STATE_HOME'];
-  // The XDG specification requires a relative path to be ignored.
-  if (state !== undefined && isAbsolute(state)) return join(state, 'hipache', 'routes.sqlite');
-  const home = env['HOME'];
-  if (home !== undefined && isAbsolute(home)) return join(home, '.local', 'state', 'hipache', 'routes.sqlite');
+  const directory = stateDirectory(env, isRoot);
+  if (directory !== null) return join(directory, 'routes.sqlite');
   throw new HipacheError(
     'CONFIG_INVALID',
     'no place for the embedded store: HOME and XDG_STATE_HOME are not set; give --driver sqlite:PATH',
   );
+}
+
+/** The directory of what Hipache keeps; null if the environment names none. */
+export function stateDirectory(env: NodeJS.ProcessEnv, isRoot: boolean): string | null {
+  // systemd's StateDirectory= may be one or several paths.
+  const service = env['STATE_DIRECTORY']?.split(':')[0];
+  if (service !== undefined && isAbsolute(service)) return service;
+  if (isRoot) return '/var/lib/hipache';
+  const state = env['XDG_STATE_HOME'];
+  // The XDG specification requires a relative path to be ignored.
+  if (state !== undefined && isAbsolute(state)) return join(state, 'hipache');
+  const home = env['HOME'];
+  return home !== undefined && isAbsolute(home) ? join(home, '.local', 'state', 'hipache') : null;
 }

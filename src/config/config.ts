@@ -1,4 +1,4 @@
-import { defaultStorePath } from '../base/store-path.ts';
+import { defaultStorePath, stateDirectory } from '../base/store-path.ts';
 import type { FileConfig } from './schema.ts';
 
 /** One listen address. */
@@ -30,8 +30,10 @@ type ServerFile = FileConfig['server'];
 
 /** The resolved configuration: every key has a value. Names and units are those of the file. */
 export interface Config {
-  readonly server: Readonly<Omit<ServerFile, 'lruCache' | OptionalInFile>> &
-    Readonly<Required<{ [Name in OptionalInFile]: NonNullable<ServerFile[Name]> }>>;
+  readonly server: Readonly<Omit<ServerFile, 'lruCache' | 'snapshotDirectory' | OptionalInFile>> &
+    Readonly<Required<{ [Name in OptionalInFile]: NonNullable<ServerFile[Name]> }>> & {
+      readonly snapshotDirectory: string | null;
+    };
   readonly http: { readonly bind: readonly Bind[] };
   readonly https: {
     readonly bind: readonly HttpsBind[];
@@ -106,6 +108,10 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       accessLogFormat: server.accessLogFormat ?? 'hipache',
       httpKeepAlive: server.httpKeepAlive ?? !environment.hasFile,
       mappedAddresses: server.mappedAddresses ?? environment.isLegacy,
+      snapshotDirectory:
+        server.snapshotDirectory === undefined
+          ? stateDirectory(environment.env, environment.isRoot)
+          : server.snapshotDirectory,
       deadBackendRule: server.deadBackendRule ?? (environment.hasFile ? 'first' : 'share'),
     },
     http: { bind: http },

@@ -197,6 +197,13 @@ export const serverSection = z.object({
     allowed: 'a path, or null',
     default: 'null',
   }),
+  snapshotDirectory: key(z.string().min(1).nullable().optional(), {
+    source: 'new',
+    description:
+      'Directory of the [snapshot](outages.md#the-snapshot) of a store that is a server, from which a start serves while the store is away; null: none.',
+    allowed: 'a path, or null',
+    default: "systemd's state directory, for root `/var/lib/hipache`, else `~/.local/state/hipache`",
+  }),
   drainSeconds: seconds(0, 86_400, 120, {
     source: 'new',
     description: 'How long active requests may take to finish after SIGTERM, and tunnels of a replaced worker to end.',

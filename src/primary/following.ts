@@ -7,6 +7,7 @@ import { FileOwnership } from '../processes/file-ownership.ts';
 import type { ListenAddress } from '../processes/messages.ts';
 import type { RunAs } from '../processes/privileges.ts';
 import { describeDriver } from '../stores/open-store.ts';
+import { snapshotPath } from './snapshot.ts';
 
 /* How a primary follows its configuration. */
 
@@ -44,9 +45,12 @@ export function logDiagnostics({ notes, warnings }: LoadedConfig, log: Log): voi
 }
 
 /** Files that the account writes to have to be its own before root is given up. */
-export function transferFiles({ server, driver }: Config, account: RunAs, log: Log): void {
+export function transferFiles(config: Config, account: RunAs, log: Log): void {
+  const { server, driver } = config;
   const ownership = new FileOwnership(account, (message) => log.warn(message));
   if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
   if (server.pidFile !== null) ownership.giveFile(server.pidFile);
   for (const file of describeDriver(driver).files) ownership.give(file);
+  const snapshot = snapshotPath(config);
+  if (snapshot !== null) for (const end of ['', '-wal', '-shm']) ownership.give(snapshot + end);
 }

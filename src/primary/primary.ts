@@ -39,6 +39,7 @@ import { MetricsEndpoint } from './metrics-endpoint.ts';
 import { prepareStore } from './prepare-store.ts';
 import { Recovery } from './recovery.ts';
 import { Reload } from './reload.ts';
+import { Snapshot } from './snapshot.ts';
 import { certificateDirectoryProblems } from './start-check.ts';
 import { Upgrade, type UpgradeParts } from './upgrade.ts';
 
@@ -96,6 +97,7 @@ class Primary {
   private readonly readConfig: () => LoadedConfig;
   private readonly instance = `${hostname()}-${randomBytes(4).toString('hex')}`;
   private readonly known = new KnownRecords(knownBytesMax);
+  private readonly snapshot: Snapshot;
   private readonly options: StartOptions;
   private readonly metrics: InstanceMetrics;
   private readonly endpoint: MetricsEndpoint;
@@ -118,6 +120,7 @@ class Primary {
     this.log = log;
     this.readConfig = readConfig;
     this.recovery = new Recovery(config, this.instance, log);
+    this.snapshot = new Snapshot(this.known, log);
     this.metrics = new InstanceMetrics(systemClock.epochMs(), this.recovery, this.known, config.metrics.hostsMax);
     this.record = this.recordOf(config);
     this.predecessor = Predecessor.fromEnvironment(process.env);
@@ -148,12 +151,13 @@ class Primary {
       }
       // A predecessor serves from the store: a missing file is not to be created, but put back.
       await prepareStore(config, { create: this.predecessor === null });
+      this.snapshot.follow(config);
       supervisor = new Supervisor({
         program: { path: workerProgram(), env: process.env },
         plan: this.plan(config, this.tls),
         observer: metrics,
         onMarked: (marked) => this.recovery.marked(marked),
-        known: this.known,
+        known: this.snapshot,
         log,
         clock: systemClock,
         random: Math.random,
@@ -170,6 +174,7 @@ class Primary {
       await this.withdraw();
       this.stopListening();
       this.service.close();
+      this.snapshot.close();
       this.pidFile.remove();
     }
   }
@@ -329,6 +334,7 @@ class Primary {
     if (outcome === 'refused') log.error('nothing is changed: a worker with the new configuration did not start');
     if (outcome !== 'done') return;
     this.config = config;
+    this.snapshot.follow(config);
     for (const problem of certificateDirectoryProblems(config, null)) log.warn(problem);
     this.recovery.follow(config);
     await this.withdraw();

@@ -92,6 +92,12 @@ export class KnownRecords {
     }
   }
 
+  /** Adds records that an earlier process has read: no worker learns of their changes yet. */
+  restore(records: readonly KnownRecord[]): void {
+    this.add(records, nobody);
+    for (const [key] of records) if (this.get(key) !== undefined) this.orphans.add(key);
+  }
+
   /** Undefined if nothing is known. */
   get(key: string): string | undefined {
     return this.absences.has(key) ? absence : this.known.get(key)?.text;

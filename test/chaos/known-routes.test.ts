@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync, statSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { Authority } from '../helpers/authority.ts';
@@ -97,6 +99,43 @@ describe('workers that start while the store does not respond', () => {
     await until('the store', async () => (await ask(proxy.port, 'new.example')).status === 200);
     await assertServing();
   });
+
+  /** The program ends, starts again while the store is away, and serves. */
+  async function restartAway(end: () => void): Promise<void> {
+    end();
+    await proxy.ended();
+    proxy = home.start();
+    await proxy.listening();
+    await untilAway();
+  }
+
+  for (const [how, signal] of [
+    ['stopped', 'SIGTERM'],
+    ['killed', 'SIGKILL'],
+  ] as const) {
+    it(`serve what the program served that was ${how} before, also without the store`, async () => {
+      const snapshot = readdirSync(home.directory).find((name) => /^snapshot-.*\.sqlite$/.test(name)) ?? '';
+      assert.equal(statSync(home.path(snapshot)).mode & 0o777, 0o600);
+      // The last second of a program that is killed may be lost.
+      const rows = () => {
+        const database = new DatabaseSync(home.path(snapshot), { readOnly: true });
+        const { count } = database.prepare('SELECT count(*) AS count FROM records').get() as { count: number };
+        database.close();
+        return count;
+      };
+      await until('the snapshot', () => rows() >= hosts.length + 3);
+      server.freeze();
+      await restartAway(() => proxy.signal(signal));
+      await assertServing();
+      assert.equal((await ask(proxy.port, 'unknown.example')).status, 503);
+      server.thaw();
+      await server.cli('del', 'frontend:app3.example');
+      await server.cli('rpush', 'frontend:new.example', 'new', backend.url);
+      await until('the store', async () => (await ask(proxy.port, 'new.example')).status === 200);
+      await until('the removed route to go', async () => (await ask(proxy.port, 'app3.example')).status === 400);
+      await assertServing(hosts.filter((host) => host !== 'app3.example'));
+    });
+  }
 
   async function replaceWorkers(): Promise<void> {
     const before = workerPids(proxy.pid);

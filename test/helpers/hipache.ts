@@ -79,7 +79,11 @@ export class HipacheHome {
     before: readonly string[] = [],
   ): HipacheProcess {
     const all = [...before, '--config', this.path('config.json'), ...args];
-    const proxy = new HipacheProcess(all, descriptorsMax, path, env);
+    // Its snapshot is in this directory as well.
+    const proxy = new HipacheProcess(all, descriptorsMax, path, {
+      ...(env ?? process.env),
+      STATE_DIRECTORY: env?.['STATE_DIRECTORY'] ?? this.directory,
+    });
     this.running.push(proxy);
     return proxy;
   }
