@@ -98,7 +98,11 @@ const kinds = {
     { limit: 'limits.targetBytesMax allows more' },
   ),
   REQUEST_VERSION: client(505, 'HTTP version not supported', 'The major HTTP version of the request is not 1.'),
-  REQUEST_METHOD: client(405, 'method not allowed', 'The method of the request is CONNECT, which is not served.'),
+  REQUEST_METHOD: client(
+    405,
+    'method not allowed',
+    'The method of the request is CONNECT, which is not served, or TRACE with `Max-Forwards: 0`.',
+  ),
   REQUEST_EXPECTATION: client(417, 'expectation failed', 'The request expects something other than `100-continue`.'),
   REQUEST_TRANSFER_CODING: client(
     501,
@@ -110,7 +114,14 @@ const kinds = {
     'WebSocket version not supported',
     'The WebSocket handshake asks for a version other than 13.',
   ),
-  REQUEST_TIMEOUT: client(408, 'request timed out', 'The client stopped sending the head or the body of its request.'),
+  REQUEST_TIMEOUT: client(
+    408,
+    'request timed out',
+    'The client stopped sending the head or the body of its request, or sent the body too slowly.',
+    {
+      limit: 'limits.headTimeoutSeconds, limits.bodyGraceSeconds and limits.bodyBytesPerSecondMin allow slower clients',
+    },
+  ),
   CLIENT_GONE: client(null, '', 'The client closed its connection, or stopped reading.'),
   REQUEST_LOOP: client(
     508,
@@ -154,12 +165,27 @@ const kinds = {
     504,
     'backend did not respond in time',
     'The backend sent nothing for `server.tcpTimeout` while a response was due.',
-    { resend: 'never', marks: 'by share' },
+    { resend: 'never', marks: 'by share', limit: 'server.tcpTimeout gives backends more time' },
   ),
   BACKEND_RESPONSE_INVALID: backend(
     502,
     'backend is invalid',
     'The response of the backend is not well-formed HTTP/1.1.',
+  ),
+  BACKEND_RESPONSE_TOO_LARGE: backend(
+    502,
+    'the head of the response is too large',
+    'The head or the trailers of a response, or the informational ones before it, exceed a limit.',
+    {
+      limit:
+        'limits.responseHeadBytesMax, limits.responseHeadFieldsMax and limits.informationalResponsesMax allow more',
+    },
+  ),
+  BACKEND_RESPONSE_SILENT: backend(
+    null,
+    '',
+    'The backend sent nothing for `limits.responseIdleSeconds` within a response. The client already has a part, so its connection is reset.',
+    { limit: 'limits.responseIdleSeconds allows longer pauses' },
   ),
   BACKEND_RESPONSE_TRUNCATED: backend(
     null,

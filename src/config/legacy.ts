@@ -9,7 +9,8 @@ const allAddresses = '::';
  */
 export function translateLegacyKeys(file: Plain, warnings: string[]): Plain {
   const translated: Plain = { ...file };
-  const server = isPlain(file['server']) ? { ...file['server'] } : null;
+  const hasRedis = redisKeys.some((name) => Object.hasOwn(file, name));
+  const server = isPlain(file['server']) ? { ...file['server'] } : hasRedis ? {} : null;
   if (server !== null) {
     translated['server'] = server;
     const isOpen = isOfVersion3(file, server) && isMissing(server['address']);

@@ -423,6 +423,7 @@ describe('keys of Hipache 0.3', () => {
     const addresses = (content: object) =>
       load({ driver: 'redis:', ...content }).config.http.bind.map((b) => b.address);
     assert.deepEqual(addresses({ server: { workers: 2 }, redisHost: 'h' }), ['::']);
+    assert.deepEqual(addresses({ redisHost: 'h' }), ['::']);
     assert.deepEqual(addresses({ server: { port: 81, address: null } }), ['::']);
     assert.deepEqual(addresses({ server: { port: 81, trustedProxies: ['::1'] } }), ['::']);
     assert.deepEqual(addresses({ server: { port: 81, address: ['::1'] } }), ['::1']);

@@ -1,4 +1,5 @@
 import { connect, isIP, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { isHostName, isSocketPath } from '../base/host-port.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
@@ -26,6 +27,7 @@ export interface ProbeOptions {
   readonly version: string;
 }
 
+const fullBacklogPauseMs = 50;
 /** Addresses of a name that are tried. */
 const addressesMax = 4;
 const limits = { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 };
@@ -37,10 +39,16 @@ const limits = { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 }
 export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   const { hostname } = options.target;
   let result: ProbeResult = { status: 0, problem: 'no address' };
+  const endMs = performance.now() + options.timeoutMs;
   try {
     const addresses = isHostName(hostname) ? await resolveOnce(options.resolver, hostname) : [hostname];
     for (const address of addresses.slice(0, addressesMax)) {
       result = await probeAt(address, options);
+      // The backlog of a Unix socket is full, where TCP would wait.
+      while (result.problem === 'EAGAIN' && performance.now() < endMs) {
+        await delay(fullBacklogPauseMs);
+        result = await probeAt(address, { ...options, timeoutMs: Math.max(1, endMs - performance.now()) });
+      }
       if (result.status > 0) break;
     }
   } catch (error) {

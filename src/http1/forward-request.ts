@@ -50,6 +50,7 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
   if (fieldsEnd > runStart) out += text.slice(runStart, fieldsEnd);
   if (!hasHost && head.authority !== null) out += `Host: ${head.authority}\r\n`;
   out += edits.text;
+  if (head.isLengthPadded) out += `Content-Length: ${head.contentLength}\r\n`;
   if (head.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: ${head.protocol}\r\n\r\n`;
   if (head.takesTrailers) {
     return `${out}TE: trailers\r\nConnection: ${backendKeepAlive ? 'TE' : 'TE, close'}\r\n\r\n`;
@@ -63,9 +64,10 @@ function isDropped(head: RequestHead, field: number, number: number, dropped: nu
     return true;
   // HTTP/1.0 does not know Expect (RFC 9110 section 10.1.1).
   if (number === Field.EXPECT) return !head.expectContinue;
-  if (head.nominated === null || number === Field.CONTENT_LENGTH || number === Field.TRANSFER_ENCODING) return false;
-  // A client must not be able to remove what a trusted peer says about it (CVE-2024-45410).
-  if (((identityFields >>> number) & 1) !== 0) return false;
+  if (number === Field.CONTENT_LENGTH) return head.isLengthPadded;
+  if (head.nominated === null || number === Field.TRANSFER_ENCODING) return false;
+  // A client must not be able to remove what a trusted peer says about it (CVE-2024-45410), or the passes of a loop.
+  if (number === Field.CDN_LOOP || ((identityFields >>> number) & 1) !== 0) return false;
   return isNominated(head, field);
 }
 

@@ -64,12 +64,19 @@ function forwardResponseHead(response: ResponseHead, shape: ResponseShape): stri
     shape.versionMinor === 0 ||
     (isReframed && shape.framing === Framing.CHUNKED) ||
     response.status === UPGRADE_REQUIRED ||
+    response.isLengthPadded ||
     isUndated(response);
   if (!hasMore) return out + text.slice(runStart);
   out += text.slice(runStart, text.length - 2);
   if (shape.added !== null) out += shape.added.text;
   if (isReframed && shape.framing === Framing.CHUNKED) out += 'Transfer-Encoding: chunked\r\n';
+  if (response.isLengthPadded && !hasNoLength(response)) out += `Content-Length: ${response.contentLength}\r\n`;
   return `${out}${closingLines(response, shape)}\r\n`;
+}
+
+/** Whether a response of this status has no length: RFC 9110 section 8.6. */
+function hasNoLength({ status }: ResponseView): boolean {
+  return status < 200 || status === 204;
 }
 
 /** The lines that depend on the connection, and on what the backend has left out. */
@@ -93,7 +100,7 @@ function writeResponseHead(response: ResponseView, shape: ResponseShape): string
   for (let field = 0; field < response.fieldCount; field++) {
     const number = response.fieldNumber(field);
     if (number === Field.FRAMING_ALIAS || number === Field.TRANSFER_ENCODING) continue;
-    if (number === Field.CONTENT_LENGTH && (response.status < 200 || response.status === 204)) continue;
+    if (number === Field.CONTENT_LENGTH && hasNoLength(response)) continue;
     const isKept = number === Field.UPGRADE && response.status === UPGRADE_REQUIRED;
     if (!isKept && (isHopByHop(number) || isNominated(response, field))) continue;
     out += `${response.fieldName(field)}: ${response.fieldValue(field)}\r\n`;
@@ -119,8 +126,7 @@ function isDropped(
   if (number === Field.UPGRADE) return response.status !== UPGRADE_REQUIRED;
   if (isHopByHop(number) || number === Field.FRAMING_ALIAS) return true;
   if (number === Field.TRANSFER_ENCODING) return isReframed || response.framing === Framing.NONE;
-  // RFC 9110 section 8.6: no Content-Length in a 1xx or 204.
-  if (number === Field.CONTENT_LENGTH) return response.status < 200 || response.status === 204;
+  if (number === Field.CONTENT_LENGTH) return response.isLengthPadded || hasNoLength(response);
   if (number === Field.TRAILER) return shape.framing !== Framing.CHUNKED;
   return isNominated(response, field);
 }

@@ -43,6 +43,8 @@ export abstract class Head implements FieldView {
   nominated: string[] | null = null;
   /** Why the head was refused, in a few words for logs; empty if it was not. */
   refusal = '';
+  /** Whether the content length has leading zeros, which a recipient may take for octal. */
+  isLengthPadded = false;
   /** End of the start line: the offset of its CR. */
   protected startLineEnd = 0;
   protected position = 0;
@@ -59,6 +61,7 @@ export abstract class Head implements FieldView {
     this.fieldCount = 0;
     this.nominated = null;
     this.refusal = '';
+    this.isLengthPadded = false;
     this.startLineEnd = 0;
     this.position = 0;
     this.state = START_LINE;
@@ -220,6 +223,11 @@ export abstract class Head implements FieldView {
     return false;
   }
 
+  protected readLength(value: string): number {
+    this.isLengthPadded = value.length > 1 && value.startsWith('0');
+    return parseContentLength(value);
+  }
+
   private addField(bytes: Buffer, start: number): void {
     let valueEnd = this.valueEnd;
     while (valueEnd > this.valueStart) {
@@ -246,7 +254,7 @@ export type Framing = (typeof Framing)[keyof typeof Framing];
  * Parses a `Content-Length` value: only digits, within the safe integers; -1 for anything else (RFC 9110 section 8.6,
  * without its tolerance for lists).
  */
-export function parseContentLength(value: string): number {
+function parseContentLength(value: string): number {
   const { length } = value;
   if (length === 0) return -1;
   let number = 0;

@@ -43,16 +43,25 @@ export function strictHead(text: string): string {
   let isBare = false;
   for (const [at, sent] of lines.entries()) {
     const isTerminated = sent.endsWith('\r');
-    // A program that writes LF alone goes on with that. One LF among other lines is part of a value: it may be an attack.
-    if (isBare && isTerminated) throw new LooseHeadError('bare line feed');
+    // A program that writes LF alone goes on with that, maybe behind the lines of the server that runs it (CGI). One LF
+    // among other lines is part of a value: it may be an attack.
+    const isLast = at === lines.length - 1;
+    if (isTerminated ? isBare : !isBare && !isLast && !strict.slice(1).every(isOfServer)) {
+      throw new LooseHeadError('bare line feed');
+    }
     isBare ||= !isTerminated;
     const line = isTerminated ? sent.slice(0, -1) : sent;
-    if (at === lines.length - 1) break;
+    if (isLast) break;
     const isFolded = line.startsWith(' ') || line.startsWith('\t');
     if (isFolded) strict.push(unfolded(strict, line));
     else strict.push(line.replace(/^([^\s:]+)[ \t]+:/, '$1:'));
   }
   return `${strict.join('\r\n')}\r\n\r\n`;
+}
+
+/** A field that a server writes itself, with a value that no client has a part in. */
+function isOfServer(line: string): boolean {
+  return /^(?:connection|date|server):/i.test(line);
 }
 
 /** The last line of `strict`, which is taken from there, with its continuation. */

@@ -17,7 +17,6 @@ import {
   Head,
   type HeadLimits,
   isChunked,
-  parseContentLength,
   readConnectionOptions,
 } from './head.ts';
 
@@ -197,9 +196,7 @@ export class RequestHead extends Head implements RequestView {
   }
 
   protected override refuse(why: string): -1 {
-    if (why === 'head too large' || why === 'too many fields') {
-      this.refusalCode = this.part === TARGET_PART ? 'REQUEST_TARGET_TOO_LONG' : 'REQUEST_HEAD_TOO_LARGE';
-    }
+    if (why === 'head too large' || why === 'too many fields') this.refusalCode = 'REQUEST_HEAD_TOO_LARGE';
     return super.refuse(why);
   }
 
@@ -253,7 +250,7 @@ export class RequestHead extends Head implements RequestView {
           break;
         case Field.CONTENT_LENGTH:
           lengths++;
-          this.contentLength = parseContentLength(this.fieldValue(field));
+          this.contentLength = this.readLength(this.fieldValue(field));
           if (this.contentLength < 0) return this.refuseMeaning('content length');
           break;
         case Field.TRANSFER_ENCODING:

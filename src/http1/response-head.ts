@@ -8,7 +8,6 @@ import {
   type HeadLimits,
   isChunked,
   NEED_MORE,
-  parseContentLength,
   REFUSED,
   readConnectionOptions,
 } from './head.ts';
@@ -145,7 +144,7 @@ export class ResponseHead extends Head implements ResponseView {
           break;
         case Field.CONTENT_LENGTH:
           lengths++;
-          this.contentLength = parseContentLength(this.fieldValue(field));
+          this.contentLength = this.readLength(this.fieldValue(field));
           if (this.contentLength < 0) return this.refuseMeaning('content length');
           break;
         case Field.TRANSFER_ENCODING:

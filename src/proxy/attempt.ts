@@ -2,18 +2,11 @@ import type { ErrorCode } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 import type { ResponseView } from '../http/message.ts';
-import { isIdempotent } from '../http/methods.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { BackendStream, Origin, ResponseSink, StreamWaiter } from './backend-stream.ts';
 import type { Exchange } from './exchange.ts';
 import type { Failure } from './failure.ts';
 import type { TunnelEndpoint } from './server-stream.ts';
-
-/**
- * The longest time, in ms, that a kept connection may have been idle to get a request that is not idempotent: a backend
- * may be about to close an older one, and the request could not be sent again.
- */
-const nonIdempotentIdleMsMax = 1000;
 
 /** One attempt of an exchange: its request on the way to one backend, and the response on its way back. */
 export class Attempt implements StreamWaiter, ResponseSink {
@@ -44,8 +37,9 @@ export class Attempt implements StreamWaiter, ResponseSink {
       this.onStream(bound);
       return;
     }
-    const isSafe = isIdempotent(this.exchange.method);
-    this.origin?.acquire(this, onNewConnection ? 0 : isSafe ? Number.POSITIVE_INFINITY : nonIdempotentIdleMsMax);
+    // The length of a chunked body may turn out to be more than is kept.
+    const isSafe = this.exchange.isReplayable && this.exchange.request.bodyLength >= 0;
+    this.origin?.acquire(this, onNewConnection ? 'new' : isSafe ? 'any' : 'proven');
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {

@@ -4,13 +4,19 @@ import type { RequestView, ResponseView } from '../http/message.ts';
 import type { Failure } from './failure.ts';
 import type { TunnelEndpoint } from './server-stream.ts';
 
+/**
+ * Which connections a request may get. `any`: it can be sent again if a kept connection has just been closed. `proven`: it
+ * cannot, so that the connection must have been in use lately, and the backend be one that keeps them. `new`: none that
+ * was kept.
+ */
+export type Freshness = 'any' | 'proven' | 'new';
+
 /** The way to one address: provides streams over connections that it opens, keeps and limits. */
 export interface Origin {
   /**
    * Gives the waiter a stream, now or later: on a kept connection, a new one, or the next to become free.
-   * @param unusedMsMax limits how long ago a kept connection was last used; 0 asks for a new one.
    */
-  acquire(waiter: StreamWaiter, unusedMsMax: number): void;
+  acquire(waiter: StreamWaiter, freshness: Freshness): void;
   /** The waiter no longer needs a stream. A dial in progress for it continues, for the next waiter. */
   cancel(waiter: StreamWaiter): void;
 }

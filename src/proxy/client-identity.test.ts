@@ -57,6 +57,9 @@ describe('the client address is', () => {
       ['X-Real-IP: 6.6.6.6', 'X-Forwarded-For: 7.7.7.7'],
       '::ffff:7.7.7.7',
     ],
+    ['one with a port', '10.0.0.1', ['X-Forwarded-For: 6.6.6.6:4711'], '::ffff:6.6.6.6'],
+    ['one of IPv6 with a port', '10.0.0.1', ['X-Forwarded-For: [2001:db8::9]:4711'], '2001:db8::9'],
+    ['one before an empty element', '10.0.0.1', ['X-Forwarded-For: 6.6.6.6, '], '::ffff:6.6.6.6'],
     ['the peer if X-Real-IP has no address', '10.0.0.1', ['X-Real-IP: unknown'], '::ffff:10.0.0.1'],
     ['the peer if X-Real-IP has two', '10.0.0.1', ['X-Real-IP: 6.6.6.6', 'X-Real-IP: 7.7.7.7'], '::ffff:10.0.0.1'],
     ['one with a zone', '10.0.0.1', ['X-Forwarded-For: fe80::1%eth0'], 'fe80::1%eth0'],
@@ -152,6 +155,37 @@ describe('to the backend of a trusted peer', () => {
     assert.deepEqual(values(fields, 'x-forwarded-for'), ['5.5.5.5, 6.6.6.6, 127.0.0.1']);
     assert.deepEqual(values(fields, 'x-forwarded-protocol'), []);
     assert.deepEqual(values(fields, 'x-forwarded-port'), ['443']);
+  });
+
+  for (const [sent, proto, port] of [
+    ['X-Forwarded-Protocol: ssl', 'https', '443'],
+    ['X-Forwarded-Protocol: https', 'https', '443'],
+    ['X-Forwarded-Ssl: on', 'https', '443'],
+    ['X-Forwarded-Proto: HTTPS', 'HTTPS', '443'],
+    ['X-Forwarded-Proto: https, http', 'https, http', '443'],
+    ['X-Forwarded-Proto: http, https', 'http, https', '80'],
+    ['X-Forwarded-Ssl: off', 'http', '80'],
+  ] as const) {
+    test(`${sent} says ${proto} and port ${port}`, async (t) => {
+      const rig = await Rig.start(t, { settings: { trustedProxies: trusted('127.0.0.1') } });
+      rig.backend.serve(() => response('ok'));
+      const client = await rig.send(get('/', sent));
+      await client.expect('ok');
+      const fields = rig.backend.requests[0]?.fields ?? [];
+      assert.deepEqual(values(fields, 'x-forwarded-proto'), [proto]);
+      assert.deepEqual(values(fields, 'x-forwarded-port'), [port]);
+    });
+  }
+
+  test('an empty X-Forwarded-For stays without an element of its own, and no host gets into Forwarded that is none', async (t) => {
+    const settings = { trustedProxies: trusted('127.0.0.1'), identity: { ...identity, forwarded: true } };
+    const rig = await Rig.start(t, { settings });
+    rig.backend.serve(() => response('ok'));
+    const client = await rig.send(get('/', 'X-Forwarded-For:', 'X-Forwarded-Host: a";for=6.6.6.6;x="'));
+    await client.expect('ok');
+    const fields = rig.backend.requests[0]?.fields ?? [];
+    assert.deepEqual(values(fields, 'x-forwarded-for'), ['127.0.0.1']);
+    assert.deepEqual(values(fields, 'forwarded'), ['for=127.0.0.1;proto=http']);
   });
 
   test('X-Real-IP comes from its X-Forwarded-For, not from its client', async (t) => {

@@ -59,13 +59,21 @@ export function clientAddress(peer: Peer, request: RequestView, trustedProxies: 
     return isIP(realIp) === 0 ? peer.address : shownAddress(realIp);
   }
   let client = peer.address;
-  for (const part of forwardedFor.split(',').reverse()) {
-    const address = part.trim();
+  for (const element of forwardedFor.split(',').reverse()) {
+    // Empty elements of a list mean nothing (RFC 9110 section 5.6.1.2).
+    if (element.trim() === '') continue;
+    const address = withoutPort(element.trim());
     if (isIP(address) === 0) break;
     client = shownAddress(address);
     if (!isTrusted(address, trustedProxies)) break;
   }
   return client;
+}
+
+/** Some balancers write the client's port as well: `203.0.113.9:4711`, `[2001:db8::9]:4711`. */
+function withoutPort(address: string): string {
+  const [, bracketed, plain] = /^(?:\[([^\]]*)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/.exec(address) ?? [];
+  return bracketed ?? plain ?? address;
 }
 
 /**
@@ -99,12 +107,9 @@ function vouchedEdits(peer: Peer, request: RequestView, client: string): FieldEd
   // A proxy that sets X-Forwarded-For alone lets an X-Real-IP of its client through.
   const isRealIpKept = forwardedFor === null && has(Field.X_REAL_IP);
   const fields = new FieldEdits(isRealIpKept ? replacedOfTrusted : replacedWithAddress);
-  fields.add('X-Forwarded-For', forwardedFor === null ? address : `${forwardedFor}, ${address}`);
+  fields.add('X-Forwarded-For', forwardedFor === null || forwardedFor === '' ? address : `${forwardedFor}, ${address}`);
   if (!isRealIpKept) fields.add('X-Real-IP', forwardedForm(client, identity));
-  const protocol =
-    joinedValues(request, Field.X_FORWARDED_PROTO) ??
-    joinedValues(request, Field.X_FORWARDED_PROTOCOL) ??
-    protocolOf(peer.secure);
+  const protocol = vouchedProtocol(request) ?? protocolOf(peer.secure);
   if (identity.protocol && !has(Field.X_FORWARDED_PROTOCOL)) fields.add('X-Forwarded-Protocol', protocol);
   if (!has(Field.X_FORWARDED_PROTO)) fields.add('X-Forwarded-Proto', protocol);
   const given = forwardedValue(request, 'x-forwarded-host');
@@ -118,6 +123,18 @@ function vouchedEdits(peer: Peer, request: RequestView, client: string): FieldEd
   if (!has(Field.X_REQUEST_ID)) fields.add('X-Request-Id', id.slice(0, 32));
   if (!has(Field.TRACEPARENT)) fields.add('traceparent', `00-${id.slice(0, 32)}-${id.slice(32)}-00`);
   return fields;
+}
+
+/** The scheme that a trusted peer names, in one of several ways; of a list, the first is the client's. Null for none. */
+function vouchedProtocol(request: RequestView): 'http' | 'https' | null {
+  const given =
+    joinedValues(request, Field.X_FORWARDED_PROTO) ??
+    joinedValues(request, Field.X_FORWARDED_PROTOCOL) ??
+    (forwardedValue(request, 'x-forwarded-ssl') === 'on' ? 'https' : null);
+  if (given === null) return null;
+  const [first = ''] = given.toLowerCase().split(',');
+  // gunicorn's default, and others, say "ssl" (X-Forwarded-Protocol).
+  return ['https', 'ssl', 'wss'].includes(first.trim()) ? 'https' : 'http';
 }
 
 /** Few pieces, because they are put together for every request: most hosts come without a port. */
@@ -161,7 +178,8 @@ function portOf(authority: string | null, secure: boolean): string {
 /** RFC 7239 section 4. */
 function forwardedElement(address: string, host: string | null, protocol: string): string {
   const node = address.includes(':') ? `"[${address}]"` : address;
-  const named = host === null ? '' : `;host=${/^[\w.-]+$/.test(host) ? host : `"${host}"`}`;
+  const named =
+    host === null || !/^[\w.:[\]-]+$/.test(host) ? '' : `;host=${/^[\w.-]+$/.test(host) ? host : `"${host}"`}`;
   return `for=${node}${named};proto=${protocol}`;
 }
 

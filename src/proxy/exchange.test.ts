@@ -381,7 +381,7 @@ describe('a silent backend', () => {
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello');
     await until('the reset', () => client.reset);
     await peer.untilClosed();
-    assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_RESPONSE_TRUNCATED');
+    assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_RESPONSE_SILENT');
     assert.equal(rig.proxy.ended[0]?.backend, rig.backend.url);
   });
 

@@ -431,7 +431,7 @@ export class Exchange implements RequestSink, EndedExchange {
   }
 
   /** Whether the request can be resent once it has been sent, so that its body is worth keeping. */
-  private get isReplayable(): boolean {
+  get isReplayable(): boolean {
     return this.request.bodyLength <= this.policy.retryBodyBytesMax && isIdempotent(this.method);
   }
 
@@ -455,7 +455,6 @@ export class Exchange implements RequestSink, EndedExchange {
     this.responseStarted = true;
     this.status = reply.status;
     this.errorCode = reply.code ?? null;
-    if (this.errorCode !== null) warnOfLimit(this.errorCode, this.request.authority ?? '', '', this.context);
     this.stream.sendLocal(reply, this.errorCode, null);
     this.end();
   }
@@ -464,7 +463,6 @@ export class Exchange implements RequestSink, EndedExchange {
   private fail(code: ErrorCode, detail: string, failed: Backend | null = null, text?: string): void {
     invariant(!this.responseStarted, 'a local reply is the only response');
     const reply = localReplyFor(code, detail, text);
-    warnOfLimit(code, this.host, detail, this.context);
     this.errorCode = code;
     this.errorDetail = detail;
     this.responseStarted = true;
@@ -492,6 +490,9 @@ export class Exchange implements RequestSink, EndedExchange {
     this.replayBuffer = null;
     attempt?.end();
     this.bytesSent = this.stream.bytesSent;
+    if (this.errorCode !== null) {
+      warnOfLimit(this.errorCode, this.host || (this.request.authority ?? ''), this.errorDetail, context);
+    }
     context.observer.exchangeEnded(this);
     this.stream.release();
   }

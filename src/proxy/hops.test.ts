@@ -32,6 +32,14 @@ describe('a loop', () => {
     assert.deepEqual(client.statuses, [200, 508]);
   });
 
+  test('is counted although the client nominates the field', async (t) => {
+    const rig = await Rig.start(t);
+    rig.backend.serve(() => response('ok'));
+    const client = await rig.send(get('/', 'CDN-Loop: other, hipache', 'Connection: CDN-Loop'));
+    await client.expect('ok');
+    assert.deepEqual(values(rig.backend.requests[0]?.fields ?? [], 'cdn-loop'), ['other, hipache', 'hipache']);
+  });
+
   test('is not looked for with a limit of 0', async (t) => {
     const identity = { ...testSettings.identity, loop: false };
     const rig = await Rig.start(t, { settings: { identity }, responders: [hopResponder(0)] });
@@ -59,6 +67,8 @@ describe('Max-Forwards (RFC 9110 section 7.6.2)', () => {
     ['TRACE /x HTTP/1.1', '10', '9'],
     ['GET /x HTTP/1.1', '0', '0'],
     ['OPTIONS /x HTTP/1.1', 'many', 'many'],
+    ['TRACE /x HTTP/1.1', '4294967296', '999999999'],
+    ['TRACE /x HTTP/1.1', '9'.repeat(400), '999999999'],
   ];
   for (const [startLine, sent, arrived] of passed) {
     test(`of ${sent} is ${arrived} behind ${startLine}`, async (t) => {

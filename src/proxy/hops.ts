@@ -7,6 +7,9 @@ import type { LocalResponder } from './local-responder.ts';
 /** The name of every Hipache in `CDN-Loop` (RFC 8586), which no client may change and every proxy passes on. */
 const loopName = 'hipache';
 
+/** Of a larger `Max-Forwards` this is the value that is counted (RFC 9110 section 7.6.2). */
+const hopsMax = 1_000_000_000;
+
 /** The line that each request gets on its way through. */
 export const loopLine = `CDN-Loop: ${loopName}\r\n`;
 
@@ -48,5 +51,5 @@ function passesOf(request: RequestView): number {
 function maxForwards(request: RequestView): number | null {
   if (request.method !== 'OPTIONS' && request.method !== 'TRACE') return null;
   const value = request.value(Field.MAX_FORWARDS);
-  return value !== null && /^[0-9]{1,9}$/.test(value) ? Number(value) : null;
+  return value !== null && /^[0-9]+$/.test(value) ? Math.min(Number(value), hopsMax) : null;
 }

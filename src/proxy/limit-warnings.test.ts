@@ -23,6 +23,40 @@ test('a limit that refuses requests is named, with the key that raises it', asyn
   assert.match(said, /code REQUEST_HEAD_TOO_LARGE; limits\.headBytesMax and limits\.headFieldsMax/);
 });
 
+test('so is one that ends a response, and one that ends a slow request', async (t) => {
+  const settings = {
+    responseLimits: { headBytesMax: 1000, headFieldsMax: 10, targetBytesMax: 0 },
+    informationalResponsesMax: 2,
+    responseIdleMs: 50,
+    inactivityMs: 50,
+    headTimeoutMs: 50,
+  };
+  const rig = await Rig.start(t, { settings });
+  const many = Array.from({ length: 20 }, (_, at) => `X-${at}: y\r\n`).join('');
+  const responses = [
+    `HTTP/1.1 200 OK\r\nX: ${'y'.repeat(2000)}\r\n\r\n`,
+    `HTTP/1.1 200 OK\r\n${many}\r\n`,
+    'HTTP/1.1 100 Continue\r\n\r\n'.repeat(5),
+    'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc',
+    '',
+  ];
+  rig.backend.serve(() => responses.shift() ?? '');
+  for (const code of [...Array(3).fill('TOO_LARGE'), 'SILENT', 'BACKEND_TIMEOUT']) {
+    const before = rig.proxy.warnings.length;
+    const client = await rig.send(get());
+    await until(code, () => rig.proxy.warnings.length > before);
+    assert.match(rig.proxy.warnings.at(-1) ?? '', new RegExp(code));
+    client.close();
+  }
+  const slow = await rig.send('GET / HTTP/1.1\r\n');
+  await slow.expect('408');
+  const said = rig.proxy.warnings.join('\n');
+  assert.match(said, /code BACKEND_RESPONSE_TOO_LARGE; limits\.responseHeadBytesMax/);
+  assert.match(said, /code BACKEND_RESPONSE_SILENT; limits\.responseIdleSeconds/);
+  assert.match(said, /code BACKEND_TIMEOUT; server\.tcpTimeout/);
+  assert.match(said, /code REQUEST_TIMEOUT; limits\.headTimeoutSeconds/);
+});
+
 test('clients that are refused are reported, whether by their number or by the descriptors', async (t) => {
   const byNumber = await Rig.start(t, { settings: { connectionsMax: 1 } });
   byNumber.backend.serve(() => response('ok'));

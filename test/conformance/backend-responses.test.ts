@@ -65,6 +65,7 @@ describe('case 19: a response is refused with 502, and its connection is not reu
     'a fold with CR': 'HTTP/1.1 200 OK\r\nX: a\r\n b\rc\r\nContent-Length: 0\r\n\r\n',
     'CR in a value': 'HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: b\r\nContent-Length: 0\r\n\r\n',
     'LF in a value': 'HTTP/1.1 200 OK\r\nX: a\nSet-Cookie: b\r\nContent-Length: 0\r\n\r\n',
+    'LF from the last value on': 'HTTP/1.1 200 OK\r\nY: b\r\nX: a\nContent-Length: 3\nSet-Cookie: c\n\nabc\r\n\r\nlate',
     'NUL in a value': 'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n',
     'a space in a name': 'HTTP/1.1 200 OK\r\nX Y: 0\r\nContent-Length: 0\r\n\r\n',
     'a space before a name': 'HTTP/1.1 200 OK\nContent-Length: 0\n : x\n\n',
@@ -90,7 +91,8 @@ describe('case 19: a response is refused with 502, and its connection is not reu
         statuses.filter((status) => status !== 103),
         [502],
       );
-      assert.match(received, /\r\nx-hipache-error: BACKEND_RESPONSE_INVALID\r\n/);
+      const code = name.includes('endless') ? 'BACKEND_RESPONSE_TOO_LARGE' : 'BACKEND_RESPONSE_INVALID';
+      assert.match(received, new RegExp(`\r\nx-hipache-error: ${code}\r\n`));
       assert.doesNotMatch(received, /Set-Cookie|late/);
       // It is neither asked again nor marked, because it did respond.
       assert.equal(rig.backend.requests.length, 2);
@@ -106,7 +108,17 @@ describe('a response is forwarded in its strict form if its head has', () => {
     ['LF as line end', 'HTTP/1.1 200 OK\nX: a\nContent-Length: 5\n\nhello', `HTTP/1.1 200 OK\r\nX: a\r\n${end}`],
     [
       'LF as line end behind CR LF, as a CGI program behind a server',
+      'HTTP/1.1 200 OK\r\nServer: s\r\nX: a\nContent-Length: 5\n\nhello',
+      `HTTP/1.1 200 OK\r\nServer: s\r\nX: a\r\n${end}`,
+    ],
+    [
+      'LF as line end behind the status line',
       'HTTP/1.1 200 OK\r\nX: a\nContent-Length: 5\n\nhello',
+      `HTTP/1.1 200 OK\r\nX: a\r\n${end}`,
+    ],
+    [
+      'LF as the empty line',
+      'HTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 5\r\n\nhello',
       `HTTP/1.1 200 OK\r\nX: a\r\n${end}`,
     ],
     ['a folded line', `HTTP/1.1 200 OK\r\nX: a \r\n \t b\r\n\tc\r\n${end}`, `HTTP/1.1 200 OK\r\nX: a  b c\r\n${end}`],

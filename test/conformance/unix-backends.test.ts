@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, type TestContext, test } from 'node:te
 import { acceptOf } from '../../src/websocket/handshake.ts';
 import { RawBackend } from '../helpers/raw-backend.ts';
 import { get, Rig, type RigOptions, request, response } from '../helpers/rig.ts';
+import type { TestSettings } from '../helpers/test-proxy.ts';
 import { until } from '../helpers/until.ts';
 
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
@@ -45,6 +46,23 @@ describe('a backend on a Unix socket', () => {
     t.after(() => backend.stop());
     rig.proxy.route('a.test', [backend.url]);
     return { rig, backend };
+  }
+
+  /** A proxy whose host `a.test` is on a socket with a full backlog, until `accept` is called. */
+  async function startBusy(
+    t: TestContext,
+    settings: Partial<TestSettings> = {},
+  ): Promise<{ rig: Rig; accept: () => void }> {
+    const busy = spawn('python3', ['-c', busyBackend, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = once(busy, 'close');
+    t.after(async () => {
+      busy.kill('SIGKILL');
+      await ended;
+    });
+    await once(busy.stdout, 'data');
+    const rig = await Rig.start(t, { backends: 0, settings });
+    rig.proxy.route('a.test', [`http+unix://${encodeURIComponent(path)}`]);
+    return { rig, accept: () => void busy.stdin.write('\n') };
   }
 
   test('serves requests with and without a body, on a connection that is kept', async (t) => {
@@ -141,33 +159,27 @@ describe('a backend on a Unix socket', () => {
   });
 
   test('whose backlog is full gets the request once it accepts', async (t) => {
-    const busy = spawn('python3', ['-c', busyBackend, path], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const ended = once(busy, 'close');
-    t.after(async () => {
-      busy.kill('SIGKILL');
-      await ended;
-    });
-    await once(busy.stdout, 'data');
-    const rig = await Rig.start(t, { backends: 0 });
-    rig.proxy.route('a.test', [`http+unix://${encodeURIComponent(path)}`]);
+    const { rig, accept } = await startBusy(t);
     const clients = [];
     for (let count = 0; count < 10; count++) clients.push(await rig.send(get()));
     await until('the requests to wait', () => rig.proxy.dataPlane.counters.backendConnectionsOpen === 10);
-    busy.stdin.write('\n');
+    accept();
     for (const client of clients) await client.expect('busy');
     assert.deepEqual(rig.proxy.marks, []);
   });
 
+  test('whose backlog is full is asked no more for clients that have left', async (t) => {
+    const { rig } = await startBusy(t);
+    const clients = [];
+    for (let count = 0; count < 20; count++) clients.push(await rig.send(get()));
+    await until('the requests to wait', () => rig.proxy.dataPlane.counters.backendConnectionsOpen === 20);
+    for (const client of clients) client.close();
+    // What the kernel has taken into the backlog stays, for the next request.
+    await until('the others to end', () => rig.proxy.dataPlane.counters.backendConnectionsOpen <= 2);
+  });
+
   test('whose backlog stays full is one that does not accept in time', async (t) => {
-    const busy = spawn('python3', ['-c', busyBackend, path], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const ended = once(busy, 'close');
-    t.after(async () => {
-      busy.kill('SIGKILL');
-      await ended;
-    });
-    await once(busy.stdout, 'data');
-    const rig = await Rig.start(t, { backends: 0, settings: { connectTimeoutMs: 200 } });
-    rig.proxy.route('a.test', [`http+unix://${encodeURIComponent(path)}`]);
+    const { rig } = await startBusy(t, { connectTimeoutMs: 200 });
     const clients = [];
     for (let count = 0; count < 5; count++) clients.push(await rig.send(get()));
     await until('all but one to fail', () => rig.proxy.ended.length >= 3);

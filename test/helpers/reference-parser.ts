@@ -61,8 +61,13 @@ export function readResponse(text: string, toHead: boolean, ended = false): Refe
 
 /** A head of a response with CR LF, without folds and blanks before colons; null if it has more than one reading. */
 function corrected(head: string): string | null {
-  // LF alone, and CR LF in a later line.
-  if (/(^|[^\r])\n[^\n]*\r\n/.test(head)) return null;
+  // LF alone, and CR LF in a later line; or LF alone behind a field with CR LF that is not of the server.
+  const server = '(?:connection|date|server)[\\t ]*:[^\\n]*\\r\\n|[\\t ][^\\n]*\\r\\n';
+  const isChanged = new RegExp(
+    `^[^\\n]*\\r\\n(?:${server})*(?!${server})[^\\r\\n][^\\n]*\\r\\n(?:[^\\n]*\\n)*?[^\\n]*[^\\r\\n]\\n`,
+    'i',
+  );
+  if (/(^|[^\r])\n[^\n]*\r\n/.test(head) || isChanged.test(head)) return null;
   const [first = '', ...lines] = head.replace(/\r?\n\r?\n$/, '').split(/\r?\n/);
   const fields: string[] = [];
   for (const line of lines) {

@@ -1,3 +1,4 @@
+import { backOffMs } from '../../base/back-off.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import type { NameFailure } from '../../dns/answer.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
@@ -21,8 +22,8 @@ const alpnProtocols = Object.keys(protocols);
 
 /** Parts of the connect time-out that the first addresses of a name get, so that the next ones are tried in time. */
 const addressSharesMax = 3;
-/** A Unix socket whose backlog is full refuses with EAGAIN at once, where TCP would wait. Ms until the next try. */
-const fullBacklogPauseMs = 20;
+/** A Unix socket whose backlog is full refuses with EAGAIN at once, where TCP would wait. Pauses between tries. */
+const fullBacklogPauses = { firstMs: 10, longestMs: 200 };
 
 /**
  * A connection to a backend until it is established: the lookup of its name, the connection to one of its addresses
@@ -44,6 +45,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
   private waiter: StreamWaiter | null;
   /** Runs while the backlog of a Unix socket is full. */
   private pause: NodeJS.Timeout | null = null;
+  private tries = 0;
   private hasLeftPool = false;
   private isOver = false;
 
@@ -167,11 +169,16 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
 
   /** @returns false if the dial is over. */
   private connectLater(): boolean {
-    if (this.isOver || this.hasLeftPool) return false;
-    this.pause = setTimeout(() => {
-      this.pause = null;
-      this.socket = this.connect(this.address);
-    }, fullBacklogPauseMs);
+    // One that nobody waits for would add to the load, and to a backlog that is full.
+    if (this.isOver || this.hasLeftPool || this.waiter === null || this.context.draining) return false;
+    this.tries++;
+    this.pause = setTimeout(
+      () => {
+        this.pause = null;
+        this.socket = this.connect(this.address);
+      },
+      backOffMs(fullBacklogPauses, this.tries),
+    );
     return true;
   }
 

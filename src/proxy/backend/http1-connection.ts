@@ -169,7 +169,11 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   onBytes(bytes: Buffer, length: number): void {
     if (this.sink === null) {
       // Bytes nobody asked for must never be read as the next response (CVE-2026-48931).
-      if (this.state === IDLE) this.context.counters.backendConnectionsUnsolicited++;
+      if (this.state === IDLE) {
+        this.context.counters.backendConnectionsUnsolicited++;
+        // Some say 408 before they end it.
+        this.endedWhileIdle();
+      }
       this.destroy();
       return;
     }
@@ -229,7 +233,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   onDeadline(): void {
     if (this.sink !== null) {
       const truncated = this.state === IN_BODY;
-      this.fail(truncated ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_TIMEOUT', `${this.pool.address} is silent`);
+      this.fail(truncated ? 'BACKEND_RESPONSE_SILENT' : 'BACKEND_TIMEOUT', `${this.pool.address} is silent`);
     } else {
       this.destroy();
     }
@@ -251,7 +255,10 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
         return;
       }
       if (length === REFUSED) {
-        this.fail('BACKEND_RESPONSE_INVALID', response.refusal);
+        this.fail(
+          isLimit(response.refusal) ? 'BACKEND_RESPONSE_TOO_LARGE' : 'BACKEND_RESPONSE_INVALID',
+          response.refusal,
+        );
         return;
       }
       at += length;
@@ -263,7 +270,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
       if (
         !informational.count(response.status, context.clock.monotonicMs(), context.settings.informationalResponsesMax)
       ) {
-        this.fail('BACKEND_RESPONSE_INVALID', 'too many informational responses');
+        this.fail('BACKEND_RESPONSE_TOO_LARGE', 'too many informational responses');
         return;
       }
       this.sink?.onInformational(response);
@@ -306,7 +313,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
     const at = body.read(bytes, start, end, this);
     if (this.sink === null) return;
     if (body.refusal !== '') {
-      this.fail('BACKEND_RESPONSE_INVALID', body.refusal);
+      this.fail(isLimit(body.refusal) ? 'BACKEND_RESPONSE_TOO_LARGE' : 'BACKEND_RESPONSE_INVALID', body.refusal);
     } else if (body.done) {
       this.complete(at === end);
     } else {
@@ -336,6 +343,8 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
       this.stayBound();
       sink.onBound(this);
     } else {
+      // Even if it serves the next request in the queue at once.
+      this.idleSinceMs = this.context.clock.monotonicMs();
       this.pool.giveBack(this);
     }
     sink.onEnd(body.trailers === null ? null : new FieldLines(body.trailers.forwardable));
@@ -384,6 +393,11 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private expectResponse(): void {
     this.deadlineMs = this.requestSent ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
   }
+}
+
+/** Whether a response was refused for its size alone. */
+function isLimit(refusal: string): boolean {
+  return refusal === 'head too large' || refusal === 'too many fields';
 }
 
 function afterEmptyLine(bytes: Buffer, start: number, end: number): number {

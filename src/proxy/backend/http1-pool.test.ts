@@ -11,7 +11,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { Backend } from '../../routing/backend.ts';
 import { TwoRandomChoices } from '../../routing/selector.ts';
 import { backendTls } from '../../tls/backend-tls.ts';
-import type { BackendStream, StreamWaiter } from '../backend-stream.ts';
+import type { BackendStream, Freshness, StreamWaiter } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
 import { Counters } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
@@ -80,9 +80,9 @@ describe('a pool', () => {
     pool = new Http1Pool(new Backend(`http://127.0.0.1:${port}`, '127.0.0.1', port, 0, 1), context, () => emptied++);
   }
 
-  async function take(unusedMsMax = Number.POSITIVE_INFINITY): Promise<Http1BackendConnection> {
+  async function take(freshness: Freshness = 'any'): Promise<Http1BackendConnection> {
     const waiter = new Waiter();
-    pool.acquire(waiter, unusedMsMax);
+    pool.acquire(waiter, freshness);
     await until('a connection', () => waiter.connections.length === 1);
     return waiter.connections[0] as Http1BackendConnection;
   }
@@ -110,8 +110,8 @@ describe('a pool', () => {
     pool.giveBack(first);
     pool.giveBack(second);
     const waiter = new Waiter();
-    pool.acquire(waiter, Number.POSITIVE_INFINITY);
-    pool.acquire(waiter, Number.POSITIVE_INFINITY);
+    pool.acquire(waiter, 'any');
+    pool.acquire(waiter, 'any');
     assert.deepEqual(waiter.connections, [second, first]);
     for (const connection of waiter.connections) connection.destroy();
   });
@@ -119,11 +119,12 @@ describe('a pool', () => {
   test('keeps an idle connection from a waiter that needs a new or recently used one', async () => {
     const first = await take();
     pool.giveBack(first);
-    const second = await take(0);
+    const second = await take('new');
     assert.notEqual(second, first);
     second.destroy();
-    await until('time to pass', () => systemClock.monotonicMs() - first.idleSinceMs > 1);
-    const third = await take(1);
+    const laterMs = systemClock.monotonicMs() + 1001;
+    Object.assign(context, { clock: { ...systemClock, monotonicMs: () => laterMs } });
+    const third = await take('proven');
     assert.notEqual(third, first);
     third.destroy();
   });
@@ -134,14 +135,14 @@ describe('a pool', () => {
     const first = await take();
     pool.giveBack(first);
     const isGiven = async () => {
-      const connection = await take(1000);
+      const connection = await take('proven');
       pool.giveBack(connection);
       return connection === first;
     };
     pool.endedByBackend(2000);
     assert.equal(await isGiven(), true);
     pool.endedByBackend(1999);
-    const second = await take(1000);
+    const second = await take('proven');
     assert.notEqual(second, first);
     second.destroy();
     assert.equal(await take(), first);
@@ -153,7 +154,7 @@ describe('a pool', () => {
 
   test('never calls a waiter that cancelled during the dial', async () => {
     const gone = new Waiter();
-    pool.acquire(gone, Number.POSITIVE_INFINITY);
+    pool.acquire(gone, 'any');
     pool.cancel(gone);
     const other = await take();
     await until('both', () => server.peers.length === 2);
@@ -168,8 +169,8 @@ describe('a pool', () => {
     open({ backendConnectionsMax: 1 });
     const gone = new Waiter();
     const waiting = new Waiter();
-    pool.acquire(gone, Number.POSITIVE_INFINITY);
-    pool.acquire(waiting, Number.POSITIVE_INFINITY);
+    pool.acquire(gone, 'any');
+    pool.acquire(waiting, 'any');
     pool.cancel(gone);
     await until('the connection', () => waiting.connections.length === 1);
     assert.equal(gone.calls, 0);
@@ -179,7 +180,7 @@ describe('a pool', () => {
 
   test('does not dial for a cancelled waiter while draining', async () => {
     const gone = new Waiter();
-    pool.acquire(gone, Number.POSITIVE_INFINITY);
+    pool.acquire(gone, 'any');
     context.draining = true;
     pool.cancel(gone);
     await until('its end', () => pool.openConnections === 0);
@@ -192,7 +193,7 @@ describe('a pool', () => {
     pool.giveBack(first);
     first.destroy();
     const waiter = new Waiter();
-    pool.acquire(waiter, Number.POSITIVE_INFINITY);
+    pool.acquire(waiter, 'any');
     assert.equal(waiter.calls, 0);
     await until('a new one', () => waiter.connections.length === 1);
     assert.notEqual(waiter.connections[0], first);
@@ -204,8 +205,8 @@ describe('a pool', () => {
     const connection = await take();
     assert.equal(connection.reused, false);
     const [first, second] = [new Waiter(), new Waiter()];
-    pool.acquire(first, Number.POSITIVE_INFINITY);
-    pool.acquire(second, Number.POSITIVE_INFINITY);
+    pool.acquire(first, 'any');
+    pool.acquire(second, 'any');
     assert.equal(pool.waitingRequests, 2);
     pool.giveBack(connection);
     assert.deepEqual(first.connections, [connection]);
@@ -220,7 +221,7 @@ describe('a pool', () => {
     open({ backendConnectionsMax: 1 });
     const connection = await take();
     const waiting = new Waiter();
-    pool.acquire(waiting, Number.POSITIVE_INFINITY);
+    pool.acquire(waiting, 'any');
     connection.destroy();
     await until('another', () => waiting.connections.length === 1);
     assert.equal(server.peers.length, 2);
@@ -231,8 +232,8 @@ describe('a pool', () => {
     open({ backendConnectionsMax: 1, queueMax: 1, queueTimeoutMs: 5 });
     const connection = await take();
     const [waiting, refused] = [new Waiter(), new Waiter()];
-    pool.acquire(waiting, Number.POSITIVE_INFINITY);
-    pool.acquire(refused, Number.POSITIVE_INFINITY);
+    pool.acquire(waiting, 'any');
+    pool.acquire(refused, 'any');
     assert.deepEqual(refused.errors, ['BACKEND_QUEUE_FULL']);
     assert.equal(waiting.calls, 0);
     await until('the deadline', () => {
@@ -248,7 +249,7 @@ describe('a pool', () => {
     open({ backendConnectionsMax: 1 });
     const first = await take();
     pool.giveBack(first);
-    const second = await take(0);
+    const second = await take('new');
     assert.notEqual(first, second);
     await until('the end of the first', () => pool.openConnections === 1);
     second.destroy();
@@ -267,7 +268,7 @@ describe('a pool', () => {
   test('reports a refused connection, and is empty again', async () => {
     open({}, 1);
     const waiter = new Waiter();
-    pool.acquire(waiter, Number.POSITIVE_INFINITY);
+    pool.acquire(waiter, 'any');
     await until('the refusal', () => waiter.calls === 1);
     assert.deepEqual(waiter.errors, ['BACKEND_CONNECT_REFUSED']);
     assert.equal(emptied, 1);
@@ -282,7 +283,7 @@ describe('a pool', () => {
         : 'BACKEND_CONNECT_REFUSED';
     test(`reports ${code} while connecting as ${expected}`, async () => {
       const waiter = new Waiter();
-      pool.acquire(waiter, 0);
+      pool.acquire(waiter, 'new');
       const [dial] = (pool as unknown as { dials: readonly Dial[] }).dials;
       dial?.onClosed(Object.assign(new Error(code), { code }));
       assert.deepEqual(waiter.errors, [expected]);

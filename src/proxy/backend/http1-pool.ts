@@ -1,6 +1,6 @@
 import { invariant } from '../../base/invariant.ts';
 import type { Backend } from '../../routing/backend.ts';
-import type { Origin, StreamWaiter } from '../backend-stream.ts';
+import type { Freshness, Origin, StreamWaiter } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import { BackendAddresses } from './addresses.ts';
@@ -9,6 +9,8 @@ import type { Http1BackendConnection } from './http1-connection.ts';
 
 /** A backend that ends kept connections sooner than this, in ms, without an announcement, may do so at any moment. */
 const keptMsMin = 2000;
+/** The longest time, in ms, that a kept connection may have been idle to get a request that cannot be sent again. */
+const provenIdleMsMax = 1000;
 /** How long a backend counts as one that does, in ms, from the last time. */
 const hastyMs = 60_000;
 
@@ -47,21 +49,12 @@ export class Http1Pool implements Origin {
     this.addresses = new BackendAddresses(backend.hostname, context.resolver, context.clock, () => this.retire());
   }
 
-  acquire(waiter: StreamWaiter, unusedMsMax: number): void {
+  acquire(waiter: StreamWaiter, freshness: Freshness): void {
     const { idle, context } = this;
-    // A limit is given for a request that could not be sent again, should the connection end.
-    const isRisky = unusedMsMax < Number.POSITIVE_INFINITY && context.clock.monotonicMs() < this.hastyUntilMs;
-    if (unusedMsMax > 0 && !isRisky) {
-      let connection = idle.pop();
-      // A connection that the backend has just ended stays here until its socket has closed.
-      while (connection?.isClosed) connection = idle.pop();
-      if (connection !== undefined) {
-        if (context.clock.monotonicMs() - connection.idleSinceMs <= unusedMsMax) {
-          waiter.onStream(connection);
-          return;
-        }
-        idle.push(connection);
-      }
+    const kept = this.takeIdle(freshness);
+    if (kept !== null) {
+      waiter.onStream(kept);
+      return;
     }
     if (this.open < context.settings.backendConnectionsMax) {
       this.connect(waiter);
@@ -70,11 +63,7 @@ export class Http1Pool implements Origin {
     // One that is too old to be trusted with this request; or a client that is idle has to authenticate again.
     const oldest = idle.shift() ?? this.bound.shift();
     if (oldest !== undefined) {
-      // The pool is full: replaces an idle connection, whose place must not go to another request meanwhile.
-      this.open++;
-      oldest.destroy();
-      this.open--;
-      this.connect(waiter);
+      this.replace(oldest, waiter);
       return;
     }
     if (this.queue.length >= context.settings.queueMax) {
@@ -82,7 +71,7 @@ export class Http1Pool implements Origin {
       return;
     }
     const deadlineMs = context.clock.monotonicMs() + context.settings.queueTimeoutMs;
-    this.queue.push(new QueuedRequest(this, waiter, deadlineMs, context));
+    this.queue.push(new QueuedRequest(this, waiter, freshness, deadlineMs, context));
   }
 
   cancel(waiter: StreamWaiter): void {
@@ -112,7 +101,8 @@ export class Http1Pool implements Origin {
     connection.reused = true;
     const next = this.leaveQueue(0);
     if (next !== null) {
-      next.waiter.onStream(connection);
+      if (this.mayServe(next.freshness, 0)) next.waiter.onStream(connection);
+      else this.replace(connection, next.waiter);
       return;
     }
     connection.becomeIdle();
@@ -186,6 +176,33 @@ export class Http1Pool implements Origin {
     waiting.waiter.onNoStream('BACKEND_QUEUE_TIMEOUT', `no connection to ${this.address} became free`);
   }
 
+  /** The idle connection that was in use last, if it may serve such a request; null if there is none. */
+  private takeIdle(freshness: Freshness): Http1BackendConnection | null {
+    const { idle } = this;
+    if (freshness === 'new') return null;
+    let connection = idle.pop();
+    // A connection that the backend has just ended stays here until its socket has closed.
+    while (connection?.isClosed) connection = idle.pop();
+    if (connection === undefined) return null;
+    if (freshness === 'any') return connection;
+    if (this.mayServe(freshness, this.context.clock.monotonicMs() - connection.idleSinceMs)) return connection;
+    idle.push(connection);
+    return null;
+  }
+
+  private mayServe(freshness: Freshness, idleMs: number): boolean {
+    if (freshness !== 'proven') return freshness === 'any';
+    return idleMs <= provenIdleMsMax && this.context.clock.monotonicMs() >= this.hastyUntilMs;
+  }
+
+  /** Makes a new connection in the place of a kept one, which must not go to another request meanwhile. */
+  private replace(connection: Http1BackendConnection, waiter: StreamWaiter): void {
+    this.open++;
+    connection.destroy();
+    this.open--;
+    this.connect(waiter);
+  }
+
   private connect(waiter: StreamWaiter): void {
     for (let next: StreamWaiter | null = waiter; next !== null; ) {
       // Counted first: to make room, an idle connection of this pool may close, and the pool must not seem empty.
@@ -229,13 +246,15 @@ export class Http1Pool implements Origin {
 /** A request queued for a connection. */
 class QueuedRequest implements Timed {
   readonly waiter: StreamWaiter;
+  readonly freshness: Freshness;
   deadlineMs: number;
   deadlineSlot = -1;
   private readonly pool: Http1Pool;
 
-  constructor(pool: Http1Pool, waiter: StreamWaiter, deadlineMs: number, context: ProxyContext) {
+  constructor(pool: Http1Pool, waiter: StreamWaiter, freshness: Freshness, deadlineMs: number, context: ProxyContext) {
     this.pool = pool;
     this.waiter = waiter;
+    this.freshness = freshness;
     this.deadlineMs = deadlineMs;
     context.deadlines.add(this);
   }
