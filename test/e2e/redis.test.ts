@@ -118,7 +118,8 @@ describe('a proxy on Redis', () => {
     assert.equal(failed.code, 1);
     assert.match(failed.stderr, /no server runs there/);
     const late = await home.serve();
-    assert.equal((await ask(late.port, 'a.example')).status, 503);
+    assert.equal((await ask(late.port, 'a.example')).body, 'one');
+    assert.equal((await ask(late.port, 'unknown.example')).status, 503);
     await server.start();
     await redis('rpush', 'frontend:a.example', 'app', two.url);
     for (const { port } of [proxy, late]) {

@@ -16,6 +16,7 @@ export class SqliteChanges {
   private readonly dataVersion: StatementSync;
   private readonly since: StatementSync;
   private readonly bounds: StatementSync;
+  private readonly records: StatementSync;
   private version = -1;
   private revision = 0;
   private id = '';
@@ -26,15 +27,17 @@ export class SqliteChanges {
     this.since = database.prepare(
       `SELECT revision, pattern, ${kind} FROM changes WHERE revision > ? ORDER BY revision LIMIT ?`,
     );
+    const isRecord = hasCertificates(database) ? "WHERE kind IN ('route', 'certificate')" : '';
+    this.records = database.prepare(`SELECT 1 FROM changes ${isRecord} LIMIT 1`);
     this.bounds = database.prepare(`
       SELECT (SELECT value FROM meta WHERE key = 'trimmed_to') AS trimmed_to,
         (SELECT name FROM sqlite_sequence WHERE name GLOB '${storeIdPrefix}*') AS id,
         max((SELECT coalesce(max(revision), 0) FROM changes), (SELECT value FROM meta WHERE key = 'trimmed_to')) AS last`);
   }
 
-  /** Changes counted so far, by any process. */
-  count(): number {
-    return this.readBounds().last;
+  /** Whether a route or a certificate has ever been in the store. Instances and failures of backends do not count. */
+  hasHadRecords(): boolean {
+    return this.readBounds().trimmedTo > 0 || this.records.get() !== undefined;
   }
 
   /** `poll` reports changes from this moment on. */

@@ -100,7 +100,7 @@ function start(): void {
 /** @throws HipacheError also for a store that has never had a record, in place of one that had. */
 function open(create: boolean, patient: boolean): SqliteDatabase {
   const next = new SqliteDatabase(settings.path, { ...settings, create, patient });
-  if (wasEmpty || next.changes.count() > 0) return next;
+  if (wasEmpty || next.changes.hasHadRecords()) return next;
   next.close();
   throw emptyError(settings.path);
 }
@@ -258,7 +258,7 @@ function reportChanges(database: SqliteDatabase): void {
       error: { code: 'STORE_UNAVAILABLE', message: `${settings.path}: the log of changes was overrun` },
     });
     post({ kind: 'restored' });
-    wasEmpty = database.changes.count() === 0;
+    wasEmpty = !database.changes.hasHadRecords();
     // The content was exchanged through SQLite. The file itself must not be left without the new one.
     database.checkpoint();
   } else if (changed.size > 0) {
@@ -307,7 +307,7 @@ function replace(next: SqliteDatabase): void {
 
 function startChanges({ changes }: SqliteDatabase): void {
   changes.start();
-  wasEmpty = changes.count() === 0;
+  wasEmpty = !changes.hasHadRecords();
 }
 
 /** Says what is wrong, and what to do, once, and again when that becomes something else, at most once a minute each. */
