@@ -35,6 +35,10 @@ const rooms: Readonly<Record<string, Room>> = {
   'stores/memcached': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
   'stores/zookeeper': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
   'stores/sqlite': { imports: ['base', 'routing', 'stores'] },
+  'stores/file': {
+    imports: ['base', 'routing', 'stores', 'stores/key-value', 'config/json.ts', 'config/nearest.ts'],
+    packages: ['yaml'],
+  },
   'route-cache': { imports: ['base', 'routing', 'policy', 'stores/contract.ts'] },
   health: { imports: ['base', 'dns', 'http', 'http1', 'routing', 'stores/contract.ts', 'stores/failures.ts', 'tls'] },
   telemetry: { imports: ['base'], types: ['proxy'], packages: ['prom-client'] },

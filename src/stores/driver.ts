@@ -25,6 +25,10 @@ export interface StoreDescription {
   readonly name: string;
   /** The files that the process has to own to use the store. A server needs none. */
   readonly files: readonly string[];
+  /** The files that the process only has to read. Default: none. */
+  readonly readFiles?: readonly string[];
+  /** The files that the process writes if it can: it serves without them as well. Default: none. */
+  readonly optionalFiles?: readonly string[];
   /** Whether instances on other machines can use the store as well. */
   readonly shared: boolean;
 }
