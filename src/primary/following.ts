@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -48,5 +49,12 @@ export function transferFiles({ server, driver }: Config, account: RunAs, log: L
   const ownership = new FileOwnership(account, (message) => log.warn(message));
   if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
   if (server.pidFile !== null) ownership.giveFile(server.pidFile);
-  for (const file of describeDriver(driver).files) ownership.give(file);
+  const { files, optionalFiles = [] } = describeDriver(driver);
+  for (const file of files) ownership.give(file);
+  try {
+    for (const file of optionalFiles) ownership.give(file);
+  } catch (error) {
+    if (!(error instanceof HipacheError)) throw error;
+    log.warn(error.message);
+  }
 }

@@ -16,6 +16,12 @@ export interface StoreDriver {
    * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED.
    */
   describe(urls: DriverUrls, context: DriverContext): StoreDescription;
+  /**
+   * Reads what a description names, without a change.
+   * @returns the problems of single records.
+   * @throws HipacheError why the store cannot be used.
+   */
+  check?(urls: DriverUrls, context: DriverContext): Promise<readonly string[]>;
   /** @throws HipacheError as `describe`; with source `store` where the store cannot be opened. */
   open(urls: DriverUrls, options: OpenStoreOptions): Promise<Store>;
 }

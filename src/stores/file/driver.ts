@@ -13,6 +13,11 @@ export const fileDriver: StoreDriver = {
     return { name: path, files: [], readFiles: [path], optionalFiles: marks, shared: false };
   },
 
+  async check(urls, context) {
+    const { checkRoutesFile } = await import('./check.ts');
+    return checkRoutesFile(placeOf(urls, context));
+  },
+
   async open(urls, options) {
     const { openFileStore } = await import('./file-store.ts');
     return openFileStore(placeOf(urls, options), options);

@@ -234,6 +234,7 @@ function styleOf(text: string, document: Document<Node, false>): ToStringOptions
   const column = columnOf(text, first?.key);
   return {
     lineWidth: 0,
+    blockQuote: false,
     indent: column >= 1 && column <= 8 ? column : 2,
     indentSeq: list === null || list[1] !== list[2],
     flowCollectionPadding: !/[[{][^\s\]}]/.test(text),

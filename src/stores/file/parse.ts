@@ -13,7 +13,6 @@ import {
   type Document as YamlDocument,
 } from 'yaml';
 import { HipacheError } from '../../base/errors.ts';
-import { shownBackend } from '../../base/shown-url.ts';
 import { readJson } from '../../config/json.ts';
 import { nearestWord } from '../../config/nearest.ts';
 import { quote, readBackendUrl } from '../../routing/backend-url.ts';
@@ -150,7 +149,9 @@ class RoutesFileReader {
       const value: unknown = isScalar(node) ? node.value : isSeq(node) ? [] : {};
       const { target, ...reading } = readBackendUrl(value);
       if (target === null && 'problem' in reading) {
-        const shown = typeof value === 'string' ? `backend ${quote(shownBackend(value))}: ` : 'a backend is ';
+        // A password may stand anywhere in something that is no URL.
+        const isShown = typeof value === 'string' && !value.includes('@');
+        const shown = isShown ? `backend ${quote(value)}: ` : typeof value === 'string' ? 'backend: ' : 'a backend is ';
         this.report(startOf(item as ParsedNode), `${shown}${reading.problem}`);
       }
       return value;
