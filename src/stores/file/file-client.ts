@@ -7,7 +7,7 @@ import { isMissing, unreadable, unwritable } from './errors.ts';
 import type { FileMarks } from './marks.ts';
 import { parseAside } from './parse-aside.ts';
 import { type FileStamp, readText, stampOf } from './reading.ts';
-import { replaceFile, targetOf } from './replace-file.ts';
+import { checkWritable, replaceFile, targetOf } from './replace-file.ts';
 import type { RoutesSource } from './source.ts';
 
 /** Attempts to edit a file that other programs change at the same time. */
@@ -30,6 +30,7 @@ export class FileClient implements Pick<KeyValueClient, 'run'> {
   async run<Result>(edit: KeyValueEdit<Result>): Promise<Result> {
     try {
       const target = await targetOf(this.path);
+      await checkWritable(target);
       return await withEditLock(target, () => this.attempt(target, edit));
     } catch (error) {
       throw unwritable(this.path, error);

@@ -25,6 +25,16 @@ export async function targetOf(path: string): Promise<string> {
 }
 
 /**
+ * Whether this user may replace a file. Renaming needs the directory alone, but a file that was made read-only is not to be
+ * changed.
+ * @throws the error of the file system.
+ */
+export async function checkWritable(target: string): Promise<void> {
+  await access(dirname(target), constants.W_OK);
+  if ((await statOrNull(target)) !== null) await access(target, constants.W_OK);
+}
+
+/**
  * Replaces a file by another with the same mode and owner, in one step, and waits for the disk. Its directory must not
  * be written to at the same time by another call for the same file.
  * @param target not a link.
@@ -34,8 +44,6 @@ export async function targetOf(path: string): Promise<string> {
  */
 export async function replaceFile(target: string, text: string, isCurrent: () => Promise<boolean>): Promise<boolean> {
   const former = await statOrNull(target);
-  // Renaming does not need it, but a file that was made read-only is not to be changed.
-  if (former !== null) await access(target, constants.W_OK);
   const directory = dirname(target);
   const temporary = join(directory, `.${basename(target)}.tmp`);
   // A killed process has left it.
