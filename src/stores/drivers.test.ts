@@ -51,7 +51,15 @@ test('a description refuses what opening would refuse, before it opens anything'
   assert.throws(() => describeDriver(['file:a.yaml', 'file:b.yaml']), { ...unsupported, message: /one file/ });
   assert.throws(() => describeDriver(['sqlite:a', 'redis:']), { ...unsupported, message: /one store/ });
   assert.throws(() => describeDriver(['redis:', 'redis:', 'redis:']), { ...unsupported, message: /3 URLs/ });
-  for (const driver of ['routes.db', 'file:', 'file:a', 'file://h/a.yaml', 'redis://h/name', 'sqlite::memory:', 'etcd://h:99999']) {
+  for (const driver of [
+    'routes.db',
+    'file:',
+    'file:a',
+    'file://h/a.yaml',
+    'redis://h/name',
+    'sqlite::memory:',
+    'etcd://h:99999',
+  ]) {
     assert.throws(() => describeDriver(driver), { code: 'COMMAND_INVALID' });
   }
 });

@@ -110,7 +110,9 @@ describe('routes in a file', () => {
     assert.equal((await ask(proxy.port, 'b.example')).status, 502);
     assert.equal(statSync(home.path('routes.yaml')).uid, 0);
     assert.notEqual(statSync(home.path('state')).uid, 0);
-    assert.match((await home.run('explain', 'b.example')).stdout, /BACKEND_CONNECT_REFUSED/);
+    await until('the failure', async () =>
+      /BACKEND_CONNECT_REFUSED/.test((await home.run('explain', 'b.example')).stdout),
+    );
     chmodSync(home.path('routes.yaml'), 0o600);
     const dry = await home.run('--dry');
     assert.deepEqual([dry.code, /driver: nobody may not read \S+routes\.yaml/.test(dry.stderr)], [1, true]);

@@ -23,7 +23,7 @@ export interface FileEdit {
   readonly record: readonly unknown[] | null;
 }
 
-type Entry = Pair<Node, Node | null>;
+type RecordPair = Pair<Node, Node | null>;
 
 /** A record in the text: from its key to the end of its last line, without the line break. */
 interface Span {
@@ -40,7 +40,8 @@ interface Span {
 export function editRoutesFile(text: string, format: FileFormat, edit: FileEdit): string {
   const document = parseDocument<Node, false>(text, { prettyErrors: false, stringKeys: true, uniqueKeys: false });
   const section = sectionOf(document, edit.section);
-  const entry = (section?.items as Entry[] | undefined)?.find(({ key }) => patternOfKey(key) === edit.pattern) ?? null;
+  const entry =
+    (section?.items as RecordPair[] | undefined)?.find(({ key }) => patternOfKey(key) === edit.pattern) ?? null;
   if (edit.record === null && entry === null) return text;
   const style = styleOf(text, document);
   if (format === 'yaml' && section !== null) {
@@ -57,13 +58,13 @@ function editLines(
   { section: name, pattern, record }: FileEdit,
   document: Document<Node, false>,
   section: YAMLMap,
-  entry: Entry | null,
+  entry: RecordPair | null,
   style: ToStringOptions,
 ): string | null {
   const newline = newlineOf(text);
-  const place = entry ?? (section.items.at(-1) as Entry | undefined);
+  const place = entry ?? (section.items.at(-1) as RecordPair | undefined);
   if (place === undefined) {
-    const { key } = entryOf(document.contents, name) as Entry;
+    const { key } = entryOf(document.contents, name) as RecordPair;
     const [start, end] = section.range ?? [0, 0];
     if (record === null || columnOf(text, key) !== 0 || text.slice(start, end) !== '{}') return null;
     const column = Number(style.indent);
@@ -76,7 +77,7 @@ function editLines(
   if (record === null) {
     const rest = before.slice(0, before.length - span.column) + after.replace(/^\r?\n/, '');
     if (section.items.length > 1) return rest;
-    const { key } = entryOf(document.contents, name) as Entry;
+    const { key } = entryOf(document.contents, name) as RecordPair;
     const colon = text.indexOf(':', key.range?.[1]) + 1;
     return `${rest.slice(0, colon)} {}${rest.slice(colon)}`;
   }
@@ -92,7 +93,7 @@ function editDocument(
   document: Document<Node, false>,
   { section: name, pattern, record }: FileEdit,
   section: YAMLMap | null,
-  entry: Entry | null,
+  entry: RecordPair | null,
 ): void {
   if (record === null) {
     if (section !== null) section.items = section.items.filter((item) => item !== entry);
@@ -106,7 +107,12 @@ function editDocument(
 }
 
 /** Makes an entry hold this record. Nodes that stay keep their comments. */
-function changeEntry(document: Document<Node, false>, entry: Entry, pattern: string, record: readonly unknown[]): void {
+function changeEntry(
+  document: Document<Node, false>,
+  entry: RecordPair,
+  pattern: string,
+  record: readonly unknown[],
+): void {
   const [id, ...backends] = record;
   const { value } = entry;
   if (isSeq(value) && id === pattern) {
@@ -146,13 +152,13 @@ function changeList(list: YAMLSeq, backends: readonly unknown[]): void {
   if (list.items.length > 0 && list.range === undefined) list.flow = false;
 }
 
-function newEntry(pattern: string, [id, ...backends]: readonly unknown[]): Entry {
+function newEntry(pattern: string, [id, ...backends]: readonly unknown[]): RecordPair {
   const list = newList(backends);
   const map = new YAMLMap<Node, Node>();
   const document = new Document<Node, false>();
-  if (id === pattern) return document.createPair(pattern, list) as unknown as Entry;
+  if (id === pattern) return document.createPair(pattern, list) as unknown as RecordPair;
   map.items.push(document.createPair('id', id) as never, document.createPair('backends', list) as never);
-  return document.createPair(pattern, map) as unknown as Entry;
+  return document.createPair(pattern, map) as unknown as RecordPair;
 }
 
 function newList(backends: readonly unknown[]): YAMLSeq {
@@ -173,9 +179,12 @@ function sectionOf(document: Document<Node, false>, name: string): YAMLMap | nul
   return isMap(section) ? (section as YAMLMap) : null;
 }
 
-function entryOf(map: unknown, name: string): Entry | null {
+function entryOf(map: unknown, name: string): RecordPair | null {
   if (!isMap(map)) return null;
-  return ((map.items as Entry[]).find(({ key }) => isScalar(key) && key.value === name) as Entry | undefined) ?? null;
+  return (
+    ((map.items as RecordPair[]).find(({ key }) => isScalar(key) && key.value === name) as RecordPair | undefined) ??
+    null
+  );
 }
 
 function patternOfKey(key: Node): string {
@@ -183,7 +192,7 @@ function patternOfKey(key: Node): string {
 }
 
 /** Null if the entry does not begin its line. */
-function spanOf(text: string, entry: Entry): Span | null {
+function spanOf(text: string, entry: RecordPair): Span | null {
   const start = entry.key.range?.[0] ?? 0;
   const column = columnOf(text, entry.key);
   if (!/^ *$/.test(text.slice(start - column, start))) return null;
@@ -209,12 +218,12 @@ function contentEnd(node: Node): number {
 function lastOf(node: Node): Node | null {
   if (isSeq(node) && node.flow !== true) return (node.items.at(-1) as Node | undefined) ?? null;
   if (!isMap(node) || node.flow === true) return null;
-  const last = node.items.at(-1) as Entry | undefined;
+  const last = node.items.at(-1) as RecordPair | undefined;
   return last === undefined ? null : (last.value ?? last.key);
 }
 
 /** The lines of an entry; the first without its indentation, the last without a line break. */
-function entryText(entry: Entry, column: number, style: ToStringOptions, newline: string): string {
+function entryText(entry: RecordPair, column: number, style: ToStringOptions, newline: string): string {
   const document = new Document<Node, false>();
   const map = new YAMLMap();
   map.items.push(entry);
@@ -230,7 +239,7 @@ function entryText(entry: Entry, column: number, style: ToStringOptions, newline
 /** The habits of a text, as far as the formatter can follow them. */
 function styleOf(text: string, document: Document<Node, false>): ToStringOptions {
   const list = /^( *)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\r?\n(?: *(?:#[^\n]*)?\r?\n)*( *)- /m.exec(text);
-  const [first] = (sectionOf(document, 'routes')?.items ?? []) as Entry[];
+  const [first] = (sectionOf(document, 'routes')?.items ?? []) as RecordPair[];
   const column = columnOf(text, first?.key);
   return {
     lineWidth: 0,

@@ -50,7 +50,7 @@ export function patternOf(key: string): { readonly pattern: string; readonly pro
   }
 }
 
-type Member = Pair<ParsedNode, ParsedNode | null>;
+type MapPair = Pair<ParsedNode, ParsedNode | null>;
 
 class RoutesFileReader {
   private readonly problems: FileProblem[] = [];
@@ -107,7 +107,7 @@ class RoutesFileReader {
     section: YAMLMap,
   ): Generator<{ pattern: string; key: ParsedNode; value: ParsedNode | null }> {
     const lines = new Map<string, number>();
-    for (const { key, value } of section.items as Member[]) {
+    for (const { key, value } of section.items as MapPair[]) {
       const text = keyText(key);
       const { pattern, problem } = patternOf(text);
       const known = lines.get(pattern);
@@ -185,7 +185,7 @@ class RoutesFileReader {
     unknown: (at: number, message: string) => void,
   ): Generator<{ name: string; key: ParsedNode; value: ParsedNode | null }> {
     const seen = new Set<string>();
-    for (const { key, value } of map.items as Member[]) {
+    for (const { key, value } of map.items as MapPair[]) {
       const name = keyText(key);
       if (seen.has(name)) {
         this.fail(startOf(key), `the key ${quote(name)} is given twice`);
