@@ -115,6 +115,6 @@ describe('routes in a file', () => {
     );
     chmodSync(home.path('routes.yaml'), 0o600);
     const dry = await home.run('--dry');
-    assert.deepEqual([dry.code, /driver: nobody may not read \S+routes\.yaml/.test(dry.stderr)], [1, true]);
+    assert.deepEqual([dry.code, /driver: nobody may not read \S+routes\.yaml/.test(dry.stderr)], [2, true]);
   });
 });

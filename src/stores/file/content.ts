@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { CollectionName } from '../contract.ts';
 
 /** An error in a routes file; line and column from 1. */
@@ -62,6 +63,22 @@ export function isShorter(before: FileContent, after: FileContent): boolean {
   return [...before.certificates.keys()].some((pattern) => !after.certificates.has(pattern));
 }
 
+/** Up to `limit` keys that follow `after`, in code point order. */
+export function pageOf(records: ReadonlyMap<string, unknown>, after: string, limit: number): string[] {
+  let sorted = sortedKeys.get(records);
+  if (sorted === undefined) {
+    const bytes = [...records.keys()].map((key) => Buffer.from(key)).sort(Buffer.compare);
+    sorted = bytes.map(String);
+    sortedKeys.set(records, sorted);
+  }
+  const start = Buffer.from(after);
+  const from = after === '' ? 0 : sorted.findIndex((key) => Buffer.compare(Buffer.from(key), start) > 0);
+  return from === -1 ? [] : sorted.slice(from, from + limit);
+}
+
+/** A content never changes, so its keys are sorted once. */
+const sortedKeys = new WeakMap<ReadonlyMap<string, unknown>, string[]>();
+
 /** Problems on one line, each with its position. */
 export function shownProblems(problems: readonly FileProblem[]): string {
   const shown = problems
@@ -75,7 +92,7 @@ function differences<Value>(before: ReadonlyMap<string, Value>, after: ReadonlyM
   const changed = [...before.keys()].filter((pattern) => !after.has(pattern));
   for (const [pattern, value] of after) {
     const former = before.get(pattern);
-    if (former === undefined || JSON.stringify(former) !== JSON.stringify(value)) changed.push(pattern);
+    if (former === undefined || !isDeepStrictEqual(former, value)) changed.push(pattern);
   }
   return changed;
 }

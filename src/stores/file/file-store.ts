@@ -28,7 +28,7 @@ import {
 } from '../key-value/edits.ts';
 import { readFailures, readMarks } from '../key-value/records.ts';
 import { CertificateFiles } from './certificate-files.ts';
-import { emptyContent, type FileContent, type FileRoute } from './content.ts';
+import { emptyContent, type FileContent, type FileRoute, pageOf } from './content.ts';
 import { FileClient, partsOf } from './file-client.ts';
 import type { FilePlace } from './file-url.ts';
 import { FileMarks } from './marks.ts';
@@ -179,7 +179,10 @@ class FileStore implements Store {
     const certificates = new CoalescedTask(() => this.lookAtCertificates());
     every(certificatesEveryMs, () => void certificates.request());
     try {
-      this.watcher = watch(dirname(this.place.path), () => void this.source.refresh());
+      this.watcher = watch(dirname(this.place.path), () => {
+        void this.source.refresh();
+        void certificates.request();
+      });
       this.watcher.on('error', ignore);
     } catch {
       // The directory does not exist, or the system has no watch left: the timer is enough.
@@ -231,22 +234,6 @@ function toStoredRoute(route: FileRoute | undefined, marks: string | null): Stor
   const rest = { down: readMarks(marks) ?? new Map<string, DownMark>(), diagnostics };
   return record !== null ? { frontend: record, ...rest } : { frontend: [null], ...rest, problem: problem ?? '' };
 }
-
-/** Up to `limit` keys that follow `after`, in code point order. */
-function pageOf(records: ReadonlyMap<string, unknown>, after: string, limit: number): string[] {
-  let sorted = sortedKeys.get(records);
-  if (sorted === undefined) {
-    const bytes = [...records.keys()].map((key) => Buffer.from(key)).sort(Buffer.compare);
-    sorted = bytes.map(String);
-    sortedKeys.set(records, sorted);
-  }
-  const start = Buffer.from(after);
-  const from = after === '' ? 0 : sorted.findIndex((key) => Buffer.compare(Buffer.from(key), start) > 0);
-  return from === -1 ? [] : sorted.slice(from, from + limit);
-}
-
-/** A content never changes, so its keys are sorted once. */
-const sortedKeys = new WeakMap<ReadonlyMap<string, unknown>, string[]>();
 
 function ignore(): void {}
 

@@ -3,6 +3,9 @@ import { readRegularFile } from '../../base/regular-file.ts';
 
 const fileBytesMax = 64 * 1024 * 1024;
 
+/** How much later than its content a finished file has changed, in ns. Some file systems take two times for one write. */
+const finishedNs = 10_000_000n;
+
 /** The state of a file at one moment. */
 export interface FileStamp {
   /** Differs for every other content. */
@@ -11,7 +14,7 @@ export interface FileStamp {
   readonly writtenMs: number;
   /**
    * Whether the file was renamed, or given a mode, owner or times, after the last write to its content: a program has
-   * finished with it. A write alone sets both times to the same value.
+   * finished with it. A write alone sets both times to the same value, or nearly so.
    */
   readonly isFinished: boolean;
 }
@@ -22,7 +25,7 @@ export async function stampOf(path: string): Promise<FileStamp> {
   return {
     id: `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`,
     writtenMs: Number(mtimeNs / 1_000_000n),
-    isFinished: ctimeNs > mtimeNs,
+    isFinished: ctimeNs - mtimeNs >= finishedNs,
   };
 }
 
