@@ -1,5 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CoalescedTask } from '../../base/coalesced-task.ts';
 import { HipacheError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -36,6 +37,8 @@ import { RoutesSource } from './source.ts';
 
 /** Between two looks at the routes file while it is watched, in ms. The system usually reports a change at once. */
 const lookEveryMs = 100;
+/** How long a reading waits for a change that is under way, in ms. */
+const lookWaitMs = 50;
 /** Between two looks at the marks of other processes, in ms. */
 const marksEveryMs = 50;
 /** Between two looks at the files of certificates, in ms. */
@@ -200,10 +203,13 @@ class FileStore implements Store {
     if (patterns.length > 0) this.listener?.changed('certificates', patterns);
   }
 
-  /** The content to read from. Without a watch, the file is looked at first. */
+  /** The content to read from. A finished change counts; a watched store does not wait long for one under way. */
   private async current(): Promise<FileContent> {
     this.check();
-    if (this.listener === null) await this.source.refresh();
+    const refreshed = this.source.refresh();
+    await (this.listener === null
+      ? refreshed
+      : Promise.race([refreshed, delay(lookWaitMs, undefined, { ref: false })]));
     this.check();
     const { problem } = this;
     if (problem !== null) throw problem;
