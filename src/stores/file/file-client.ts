@@ -47,10 +47,11 @@ export class FileClient implements Pick<KeyValueClient, 'run'> {
       if (stamp !== null && !this.source.hasRead(stamp)) continue;
       const text = stamp === null ? '' : await readText(this.path, stamp);
       if (text === null) continue;
-      const { writes, result } = edit.decide(await this.values(content, edit.keys));
+      const values = await this.values(content, edit.keys);
+      const { writes, result } = edit.decide(values);
       const fileEdits = writes.flatMap((write) => fileEditOf(write) ?? []);
       if (fileEdits.length === 0 || (await this.replace(target, stamp, text, content, fileEdits))) {
-        await this.writeMarks(writes);
+        await this.writeMarks(edit, values);
         await this.source.refresh();
         return result;
       }
@@ -89,12 +90,25 @@ export class FileClient implements Pick<KeyValueClient, 'run'> {
     });
   }
 
-  private async writeMarks(writes: readonly KeyValueWrite[]): Promise<void> {
-    const ofMarks = writes.filter((write) => fileEditOf(write) === null);
-    if (ofMarks.length > 0) {
-      await this.marks.runIfAny({ keys: [], decide: () => ({ writes: ofMarks, result: undefined }) });
-    }
+  /** Decides again, with the marks of this moment. */
+  private async writeMarks<Result>(
+    { keys, decide }: KeyValueEdit<Result>,
+    values: readonly (string | null)[],
+  ): Promise<void> {
+    if (!keys.some(isOfMarks)) return;
+    await this.marks.runIfAny({
+      keys,
+      decide: (present) => {
+        const { writes } = decide(keys.map((key, i) => (isOfMarks(key) ? present[i] : values[i]) ?? null));
+        return { writes: writes.filter(({ key }) => isOfMarks(key)), result: undefined };
+      },
+    });
   }
+}
+
+function isOfMarks(key: RecordKey): boolean {
+  const { kind } = partsOf(key);
+  return kind !== 'frontend' && kind !== 'tls';
 }
 
 /** The edit of the file that a write stands for; null for marks. */

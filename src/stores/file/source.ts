@@ -40,6 +40,8 @@ export interface RoutesSourceOptions {
 interface Finding {
   readonly id: string;
   readonly stamp: FileStamp | null;
+  /** Whether the last line has no end, as if it were written in part. */
+  readonly isOpen: boolean;
   readonly parsed: ParsedFile | null;
   readonly error: HipacheError | null;
 }
@@ -105,28 +107,28 @@ export class RoutesSource {
       stamp = await stampOf(path);
       const { id } = stamp;
       if (id === last?.id) return last;
-      if (id === this.decided) return { id, stamp, parsed: null, error: null };
+      if (id === this.decided) return { id, stamp, isOpen: false, parsed: null, error: null };
       const text = await readText(path, stamp);
       if (text === null) return null;
       const parsed = await parseAside(text, format);
       const error = parsed.content === null ? badFile(path, parsed.problems) : null;
-      return { id, stamp, parsed, error };
+      return { id, stamp, isOpen: format === 'yaml' && !text.endsWith('\n'), parsed, error };
     } catch (cause) {
       const error = unreadable(path, cause);
       const id = `${stamp?.id ?? ''} ${error.message}`;
       const isNew = isMissing(cause) && this.options.create && this.content === null;
-      if (isNew) return { id, stamp: null, parsed: { content: emptyContent, problems: [] }, error: null };
-      return { id, stamp, parsed: null, error };
+      const parsed = isNew ? { content: emptyContent, problems: [] } : null;
+      return { id, stamp, isOpen: false, parsed, error: isNew ? null : error };
     }
   }
 
   /** Whether nobody writes to the file any more, as far as that can be known. @param seenMs how long it has been as found. */
-  private isQuiet({ stamp, parsed, error }: Finding, seenMs: number): boolean {
+  private isQuiet({ stamp, isOpen, parsed }: Finding, seenMs: number): boolean {
     const { content } = this;
     if (stamp === null) return content === null || seenMs >= doubtfulQuietMs;
     if (stamp.isFinished) return true;
     const next = parsed?.content ?? null;
-    const isDoubtful = error !== null || next === null || content === null || isShorter(content, next);
+    const isDoubtful = isOpen || next === null || content === null || isShorter(content, next);
     const neededMs = isDoubtful ? doubtfulQuietMs : quietMs;
     return seenMs >= neededMs || Date.now() - stamp.writtenMs >= neededMs;
   }

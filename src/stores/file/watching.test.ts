@@ -139,6 +139,19 @@ describe('a routes file that is watched', () => {
     assert.deepEqual(seen.routes, ['b.example']);
   });
 
+  test('a last line without its end is not served at once', async () => {
+    seen.routes.length = 0;
+    place.write(`${two}  c.example: [http://c:1]\n  d.example:\n    - http://d:80`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    appendFileSync(place.path, '80\n');
+    await until('the whole line', async () => (await backendOf('d.example')) === 'http://d:8080');
+    assert.deepEqual(seen.routes, ['c.example', 'd.example']);
+    const told = seen.next('routes', 'd.example');
+    place.write(`${two}  d.example: [http://d:1]`);
+    await told;
+    assert.equal(await backendOf('d.example'), 'http://d:1');
+  });
+
   test('a certificate changes with its files', async () => {
     const pair = (text: string) => ({ certificate: `cert ${text}`, key: `key ${text}` });
     const told = seen.next('certificates', 'tls.example');
