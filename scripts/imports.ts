@@ -35,6 +35,10 @@ const rooms: Readonly<Record<string, Room>> = {
   'stores/memcached': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
   'stores/zookeeper': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
   'stores/sqlite': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
+  'stores/file': {
+    imports: ['base', 'routing', 'stores', 'stores/key-value', 'config/json.ts', 'config/nearest.ts'],
+    packages: ['yaml'],
+  },
   'route-cache': { imports: ['base', 'routing', 'policy', 'stores/contract.ts'] },
   health: { imports: ['base', 'dns', 'http', 'http1', 'routing', 'stores/contract.ts', 'stores/failures.ts', 'tls'] },
   telemetry: { imports: ['base'], types: ['proxy'], packages: ['prom-client'] },
@@ -81,7 +85,7 @@ const codecs: readonly string[] = ['http', 'http1', 'websocket'];
 /** Folders of one room that must not know each other: what they share lies in the room itself. */
 const apart: readonly (readonly [room: string, folders: readonly string[]])[] = [
   ['proxy', ['server', 'backend', 'tunnel']],
-  ['stores', ['sqlite', 'redis']],
+  ['stores', ['sqlite', 'file', 'redis']],
 ];
 
 const impure = [

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -50,7 +51,14 @@ export function transferFiles(config: Config, account: RunAs, log: Log): void {
   const ownership = new FileOwnership(account, (message) => log.warn(message));
   if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
   if (server.pidFile !== null) ownership.giveFile(server.pidFile);
-  for (const file of describeDriver(driver).files) ownership.give(file);
+  const { files, optionalFiles = [] } = describeDriver(driver);
+  for (const file of files) ownership.give(file);
   const snapshot = snapshotPath(config);
-  if (snapshot !== null) for (const end of ['', '-wal', '-shm']) ownership.give(snapshot + end);
+  const ofSnapshot = snapshot === null ? [] : ['', '-wal', '-shm'].map((end) => snapshot + end);
+  try {
+    for (const file of [...optionalFiles, ...ofSnapshot]) ownership.give(file);
+  } catch (error) {
+    if (!(error instanceof HipacheError)) throw error;
+    log.warn(error.message);
+  }
 }

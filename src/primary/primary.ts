@@ -67,6 +67,8 @@ export async function servePrimary(
   const { config, file } = loaded;
   const standard = standardLog({ level: config.server.logLevel, format: config.server.logFormat });
   const { log } = standard;
+  // For the workers, and for this process once it runs as another user.
+  process.env[startedAsRoot] = options.isRoot ? '1' : '0';
   log.info(`hipache ${packageVersion()} starts`, { pid: process.pid, config: file ?? 'none', node: process.version });
   logDiagnostics(loaded, log);
   try {
@@ -268,7 +270,7 @@ class Primary {
   private upgradeOf(supervisor: Supervisor, onStop: UpgradeParts['onStop']): Upgrade {
     return new Upgrade({
       log: this.log,
-      env: { ...process.env, [startedAsRoot]: this.options.isRoot ? '1' : '0' },
+      env: process.env,
       handed: () => [...this.addresses.handed, ...this.endpoint.handed],
       obstacle: () => {
         if (supervisor.readyCount === 0) return 'no worker serves';

@@ -6,7 +6,8 @@ import { HipacheError } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { isUnknownGroupNumber, resolveAccount } from '../processes/privileges.ts';
-import { describeDriver } from '../stores/open-store.ts';
+import type { StoreDescription } from '../stores/driver.ts';
+import { checkDriver, describeDriver } from '../stores/open-store.ts';
 import { backendTls } from '../tls/backend-tls.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
 import { portProblems } from './port-check.ts';
@@ -35,12 +36,38 @@ export async function checkStart({ config, warnings }: LoadedConfig): Promise<St
   await errors.take(() => checkBackendTls(config, account));
   const driver = await errors.take(() => describeDriver(config.driver));
   for (const problem of fileProblems(config, driver?.files ?? [], account)) errors.add(problem);
+  if (driver !== null) {
+    for (const warning of (await errors.take(() => storeWarnings(config, driver, account))) ?? []) found.push(warning);
+  }
   found.push(...certificateDirectoryProblems(config, account), ...pidFileProblems(config, account));
   for (const problem of await portProblems(config)) {
     if (problem.isInUse) found.push(`${problem.message}; if that is not this Hipache, it will not start`);
     else errors.add(new HipacheError('LISTEN_FAILED', problem.message));
   }
   return { warnings: found, errors };
+}
+
+/**
+ * Problems of a store in files that the program only reads.
+ * @throws HipacheError why it would not start.
+ */
+async function storeWarnings(
+  { driver }: Config,
+  { readFiles = [], optionalFiles = [] }: StoreDescription,
+  account: FileUser | null,
+): Promise<readonly string[]> {
+  for (const file of readFiles.filter((path) => existsSync(path))) {
+    const problem = accessProblem(file, Access.READ, account);
+    if (problem !== null) throw new HipacheError('CONFIG_INVALID', `driver: ${problem}`);
+  }
+  const problems = await checkDriver(driver);
+  const writer = process.getuid?.() === 0 ? null : account;
+  const unwritable = optionalFiles.flatMap((file) =>
+    existsSync(file)
+      ? (accessProblem(file, Access.READ | Access.WRITE, writer) ?? [])
+      : (accessProblem(nearestDirectory(file), Access.WRITE | Access.ENTER, writer) ?? []),
+  );
+  return [...problems, ...unwritable.slice(0, 1)].map((problem) => `driver: ${problem}`);
 }
 
 /**

@@ -16,6 +16,12 @@ export interface StoreDriver {
    * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED.
    */
   describe(urls: DriverUrls, context: DriverContext): StoreDescription;
+  /**
+   * Reads what a description names, without a change.
+   * @returns the problems of single records.
+   * @throws HipacheError why the store cannot be used.
+   */
+  check?(urls: DriverUrls, context: DriverContext): Promise<readonly string[]>;
   /** @throws HipacheError as `describe`; with source `store` where the store cannot be opened. */
   open(urls: DriverUrls, options: OpenStoreOptions): Promise<Store>;
 }
@@ -25,6 +31,10 @@ export interface StoreDescription {
   readonly name: string;
   /** The files that the process has to own to use the store. A server needs none. */
   readonly files: readonly string[];
+  /** The files that the process only has to read. Default: none. */
+  readonly readFiles?: readonly string[];
+  /** The files that the process writes if it can: it serves without them as well. Default: none. */
+  readonly optionalFiles?: readonly string[];
   /** Whether instances on other machines can use the store as well. */
   readonly shared: boolean;
 }

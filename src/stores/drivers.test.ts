@@ -3,9 +3,7 @@ import { test } from 'node:test';
 import { describeDriver, openStore } from './open-store.ts';
 
 test('a store that this version has no driver for is refused with those that it has', async () => {
-  for (const driver of ['file:', 'mongodb://x']) {
-    await assert.rejects(openStore(driver), { code: 'STORE_UNSUPPORTED', message: /supported are sqlite:PATH/ });
-  }
+  await assert.rejects(openStore('mongodb://x'), { code: 'STORE_UNSUPPORTED', message: /supported are sqlite:PATH/ });
   await assert.rejects(openStore(['sqlite:a', 'sqlite:b']), { code: 'STORE_UNSUPPORTED', message: /one file/ });
   await assert.rejects(openStore(['redis:', 'sqlite:b']), { code: 'STORE_UNSUPPORTED', message: /one store/ });
   await assert.rejects(openStore([]), { code: 'COMMAND_INVALID' });
@@ -15,6 +13,13 @@ test('a store is described without being opened: its name, its files, and whethe
   assert.deepEqual(describeDriver('sqlite:x.db', { directory: '/data' }), {
     name: '/data/x.db',
     files: ['/data/x.db', '/data/x.db-wal', '/data/x.db-shm'],
+    shared: false,
+  });
+  assert.deepEqual(describeDriver('file:r.yaml', { directory: '/data', environment: { STATE_DIRECTORY: '/state' } }), {
+    name: '/data/r.yaml',
+    files: [],
+    readFiles: ['/data/r.yaml'],
+    optionalFiles: ['', '-wal', '-shm'].map((suffix) => `/state/marks-e2bf7a42a747ea7f.sqlite${suffix}`),
     shared: false,
   });
   const server = { files: [], shared: true };
@@ -36,17 +41,25 @@ test('a store is described without being opened: its name, its files, and whethe
 
 test('a description refuses what opening would refuse, before it opens anything', () => {
   const unsupported = { code: 'STORE_UNSUPPORTED' };
-  assert.throws(() => describeDriver('file:'), {
+  assert.throws(() => describeDriver('mongodb://a'), {
     ...unsupported,
     message:
-      'driver: file: is not supported by this version yet; supported are sqlite:PATH, redis://HOST:PORT, etcd://HOST:PORT, ' +
+      'driver: mongodb: is not a known store; supported are sqlite:PATH, file:PATH, redis://HOST:PORT, etcd://HOST:PORT, ' +
       'memcached://HOST:PORT, and zookeeper://HOST:PORT',
   });
-  assert.throws(() => describeDriver('mongodb://a'), { ...unsupported, message: /mongodb: is not a known store/ });
-  assert.throws(() => describeDriver(['redis:', 'file:']), { ...unsupported, message: /file/ });
+  assert.throws(() => describeDriver(['redis:', 'file:a.yaml']), { ...unsupported, message: /one store/ });
+  assert.throws(() => describeDriver(['file:a.yaml', 'file:b.yaml']), { ...unsupported, message: /one file/ });
   assert.throws(() => describeDriver(['sqlite:a', 'redis:']), { ...unsupported, message: /one store/ });
   assert.throws(() => describeDriver(['redis:', 'redis:', 'redis:']), { ...unsupported, message: /3 URLs/ });
-  for (const driver of ['routes.db', 'redis://h/name', 'sqlite::memory:', 'etcd://h:99999']) {
+  for (const driver of [
+    'routes.db',
+    'file:',
+    'file:a',
+    'file://h/a.yaml',
+    'redis://h/name',
+    'sqlite::memory:',
+    'etcd://h:99999',
+  ]) {
     assert.throws(() => describeDriver(driver), { code: 'COMMAND_INVALID' });
   }
 });

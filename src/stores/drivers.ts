@@ -1,17 +1,22 @@
 import { HipacheError } from '../base/errors.ts';
 import type { DriverUrls, StoreDriver } from './driver.ts';
-import { parseDriverUrl, splitDriverUrl } from './driver-url.ts';
+import { splitDriverUrl } from './driver-url.ts';
 import { etcdDriver } from './etcd/driver.ts';
+import { fileDriver } from './file/driver.ts';
 import { memcachedDriver } from './memcached/driver.ts';
 import { redisDriver } from './redis/driver.ts';
 import { sqliteDriver } from './sqlite/driver.ts';
 import { zooKeeperDriver } from './zookeeper/driver.ts';
 
 /** Every driver of this version. */
-const drivers: readonly StoreDriver[] = [sqliteDriver, redisDriver, etcdDriver, memcachedDriver, zooKeeperDriver];
-
-/** Protocols of Hipache's configuration files that have no driver yet. */
-const notYet = new Set(['file']);
+const drivers: readonly StoreDriver[] = [
+  sqliteDriver,
+  fileDriver,
+  redisDriver,
+  etcdDriver,
+  memcachedDriver,
+  zooKeeperDriver,
+];
 
 /** How to write the URL of each store, for messages. */
 export const driverForms: readonly string[] = drivers.map(({ form }) => form);
@@ -40,10 +45,8 @@ function driverOf(url: string): StoreDriver {
   const { scheme } = splitDriverUrl(url);
   const driver = drivers.find(({ schemes }) => schemes.includes(scheme));
   if (driver !== undefined) return driver;
-  const { protocol } = parseDriverUrl(url);
-  const problem = notYet.has(protocol) ? 'is not supported by this version yet' : 'is not a known store';
   throw new HipacheError(
     'STORE_UNSUPPORTED',
-    `driver: ${protocol}: ${problem}; supported are ${new Intl.ListFormat('en').format(driverForms)}`,
+    `driver: ${scheme}: is not a known store; supported are ${new Intl.ListFormat('en').format(driverForms)}`,
   );
 }

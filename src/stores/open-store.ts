@@ -13,6 +13,19 @@ export async function openStore(driver: string | readonly string[], options: Ope
 }
 
 /**
+ * Checks the store that driver URLs name as far as that is possible without opening it.
+ * @returns the problems of single records.
+ * @throws HipacheError why the store cannot be used.
+ */
+export async function checkDriver(
+  driver: string | readonly string[],
+  context: DriverContext = {},
+): Promise<readonly string[]> {
+  const found = findDriver(driver);
+  return (await found.driver.check?.(found.urls, context)) ?? [];
+}
+
+/**
  * Describes the store that driver URLs name, without opening it.
  * @throws HipacheError COMMAND_INVALID, STORE_UNSUPPORTED where this version cannot open it.
  */

@@ -1,0 +1,191 @@
+import {
+  Document,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  parseDocument,
+  type Scalar,
+  type ToStringOptions,
+  YAMLMap,
+} from 'yaml';
+import type { FileFormat } from './content.ts';
+import { jsonText } from './json-text.ts';
+import { patternOf } from './parse.ts';
+import { changeEntry, newEntry, type RecordPair } from './record-nodes.ts';
+
+/** The new record of a pattern; null to remove it. Certificates can only be removed. */
+export interface FileEdit {
+  readonly section: 'routes' | 'certificates';
+  readonly pattern: string;
+  readonly record: readonly unknown[] | null;
+}
+
+/** A record in the text: from its key to the end of its last line, without the line break. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly column: number;
+}
+
+/**
+ * The text of a routes file after an edit. In YAML, the lines of the record change and all others stay as they are; only
+ * if its section is written with braces, and in JSON, the file is written anew, with its comments.
+ * @param text a file that can be used, or an empty text.
+ */
+export function editRoutesFile(text: string, format: FileFormat, edit: FileEdit): string {
+  const document = parseDocument<Node, false>(text, { prettyErrors: false, stringKeys: true, uniqueKeys: false });
+  const section = sectionOf(document, edit.section);
+  const entry =
+    (section?.items as RecordPair[] | undefined)?.find(({ key }) => patternOfKey(key) === edit.pattern) ?? null;
+  if (edit.record === null && entry === null) return text;
+  const style = styleOf(text, document);
+  if (format === 'yaml' && section !== null) {
+    const edited = editLines(text, edit, document, section, entry, style);
+    if (edited !== null) return edited;
+  }
+  editDocument(document, edit, section, entry);
+  return format === 'json' ? jsonText(document, text) : document.toString(style);
+}
+
+/** Changes the lines of one record; null if it has none of its own. */
+function editLines(
+  text: string,
+  { section: name, pattern, record }: FileEdit,
+  document: Document<Node, false>,
+  section: YAMLMap,
+  entry: RecordPair | null,
+  style: ToStringOptions,
+): string | null {
+  const newline = newlineOf(text);
+  const place = entry ?? (section.items.at(-1) as RecordPair | undefined);
+  if (place === undefined) {
+    const { key } = entryOf(document.contents, name) as RecordPair;
+    const [start, end] = section.range ?? [0, 0];
+    if (record === null || columnOf(text, key) !== 0 || text.slice(start, end) !== '{}') return null;
+    const column = Number(style.indent);
+    const lines = entryText(newEntry(pattern, record), column, style, newline);
+    return `${text.slice(0, start).trimEnd()}${newline}${' '.repeat(column)}${lines}${text.slice(end) || newline}`;
+  }
+  const span = section.flow === true ? null : spanOf(text, place);
+  if (span === null) return null;
+  const [before, after] = [text.slice(0, span.start), text.slice(span.end)];
+  if (record === null) {
+    const rest = before.slice(0, before.length - span.column) + after.replace(/^\r?\n/, '');
+    if (section.items.length > 1) return rest;
+    const { key } = entryOf(document.contents, name) as RecordPair;
+    const colon = text.indexOf(':', key.range?.[1]) + 1;
+    return `${rest.slice(0, colon)} {}${rest.slice(colon)}`;
+  }
+  if (entry !== null) {
+    changeEntry(document, entry, pattern, record);
+    return before + entryText(entry, span.column, style, newline) + after;
+  }
+  const lines = entryText(newEntry(pattern, record), span.column, style, newline);
+  return `${text.slice(0, span.end)}${newline}${' '.repeat(span.column)}${lines}${after === '' ? newline : after}`;
+}
+
+function editDocument(
+  document: Document<Node, false>,
+  { section: name, pattern, record }: FileEdit,
+  section: YAMLMap | null,
+  entry: RecordPair | null,
+): void {
+  if (record === null) {
+    if (section !== null) section.items = section.items.filter((item) => item !== entry);
+  } else if (entry !== null) {
+    changeEntry(document, entry, pattern, record);
+  } else {
+    const target = section ?? newSection(document, name);
+    if (target.items.length === 0) target.flow = false;
+    target.items.push(newEntry(pattern, record));
+  }
+}
+
+function newSection(document: Document<Node, false>, name: string): YAMLMap {
+  const section = new YAMLMap();
+  if (!isMap(document.contents)) document.contents = new YAMLMap() as never;
+  document.set(name, section);
+  return section;
+}
+
+function sectionOf(document: Document<Node, false>, name: string): YAMLMap | null {
+  const section = entryOf(document.contents, name)?.value;
+  return isMap(section) ? (section as YAMLMap) : null;
+}
+
+function entryOf(map: unknown, name: string): RecordPair | null {
+  if (!isMap(map)) return null;
+  return (
+    ((map.items as RecordPair[]).find(({ key }) => isScalar(key) && key.value === name) as RecordPair | undefined) ??
+    null
+  );
+}
+
+function patternOfKey(key: Node): string {
+  return patternOf(String((key as Scalar).value)).pattern;
+}
+
+/** Null if the entry does not begin its line. */
+function spanOf(text: string, entry: RecordPair): Span | null {
+  const start = entry.key.range?.[0] ?? 0;
+  const column = columnOf(text, entry.key);
+  if (!/^ *$/.test(text.slice(start - column, start))) return null;
+  const at = contentEnd(entry.value ?? entry.key);
+  // A text in lines (`|`) ends with its line break.
+  const from = text[at - 1] === '\n' ? at - 1 : at;
+  const end = text.slice(from).search(/\r?\n|$/) + from;
+  return { start, end, column };
+}
+
+function columnOf(text: string, node: Node | undefined): number {
+  const start = node?.range?.[0] ?? 0;
+  return start === 0 ? 0 : start - (text.lastIndexOf('\n', start - 1) + 1);
+}
+
+/** Where the last item of a node ends. Comments may follow. */
+function contentEnd(node: Node): number {
+  const last = lastOf(node);
+  return last === null ? (node.range?.[1] ?? 0) : contentEnd(last);
+}
+
+/** The last node of a collection in block form. */
+function lastOf(node: Node): Node | null {
+  if (isSeq(node) && node.flow !== true) return (node.items.at(-1) as Node | undefined) ?? null;
+  if (!isMap(node) || node.flow === true) return null;
+  const last = node.items.at(-1) as RecordPair | undefined;
+  return last === undefined ? null : (last.value ?? last.key);
+}
+
+/** The lines of an entry; the first without its indentation, the last without a line break. */
+function entryText(entry: RecordPair, column: number, style: ToStringOptions, newline: string): string {
+  const document = new Document<Node, false>();
+  const map = new YAMLMap();
+  map.items.push(entry);
+  document.contents = map as never;
+  // The comments before the entry and after its last line stay where they are.
+  delete entry.key.commentBefore;
+  delete entry.key.spaceBefore;
+  for (let node = entry.value; node !== null; node = lastOf(node)) if (lastOf(node) !== null) delete node.comment;
+  const lines = document.toString(style).trimEnd().split('\n');
+  return lines.map((line, i) => (i === 0 || line === '' ? line : ' '.repeat(column) + line)).join(newline);
+}
+
+/** The habits of a text, as far as the formatter can follow them. */
+function styleOf(text: string, document: Document<Node, false>): ToStringOptions {
+  const list = /^( *)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\r?\n(?: *(?:#[^\n]*)?\r?\n)*( *)- /m.exec(text);
+  const [first] = (sectionOf(document, 'routes')?.items ?? []) as RecordPair[];
+  const column = columnOf(text, first?.key);
+  return {
+    lineWidth: 0,
+    blockQuote: false,
+    indent: column >= 1 && column <= 8 ? column : 2,
+    indentSeq: list === null || list[1] !== list[2],
+    flowCollectionPadding: !/[[{][^\s\]}]/.test(text),
+    verifyAliasOrder: false,
+  };
+}
+
+function newlineOf(text: string): string {
+  return text.includes('\r\n') ? '\r\n' : '\n';
+}
