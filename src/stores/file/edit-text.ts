@@ -34,7 +34,7 @@ interface Span {
  * @param text a file that can be used, or an empty text.
  */
 export function editRoutesFile(text: string, format: FileFormat, edit: FileEdit): string {
-  const document = parseDocument<Node, false>(text, { prettyErrors: false, stringKeys: true, uniqueKeys: false });
+  const document = parsed(text);
   const section = sectionOf(document, edit.section);
   const entry =
     (section?.items as RecordPair[] | undefined)?.find(({ key }) => patternOfKey(key) === edit.pattern) ?? null;
@@ -46,6 +46,33 @@ export function editRoutesFile(text: string, format: FileFormat, edit: FileEdit)
   }
   editDocument(document, edit, section, entry);
   return format === 'json' ? jsonText(document, text) : document.toString(style);
+}
+
+/**
+ * The text after several edits. Many of them write the file anew, with its comments: each by itself would parse the whole
+ * file again.
+ */
+export function editRoutesFileAtOnce(text: string, format: FileFormat, edits: readonly FileEdit[]): string {
+  if (edits.length <= editsByLineMax) return edits.reduce((before, edit) => editRoutesFile(before, format, edit), text);
+  const document = parsed(text);
+  const entries = new Map<string, RecordPair>();
+  for (const name of ['routes', 'certificates'] as const) {
+    const items = (sectionOf(document, name)?.items ?? []) as RecordPair[];
+    for (const entry of items) entries.set(`${name} ${patternOfKey(entry.key)}`, entry);
+  }
+  for (const edit of edits) {
+    const { section: name, pattern } = edit;
+    const section = sectionOf(document, name);
+    editDocument(document, edit, section, entries.get(`${name} ${pattern}`) ?? null);
+  }
+  return format === 'json' ? jsonText(document, text) : document.toString(styleOf(text, document));
+}
+
+/** Edits that are made line by line. */
+const editsByLineMax = 8;
+
+function parsed(text: string): Document<Node, false> {
+  return parseDocument<Node, false>(text, { prettyErrors: false, stringKeys: true, uniqueKeys: false });
 }
 
 /** Changes the lines of one record; null if it has none of its own. */

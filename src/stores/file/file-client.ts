@@ -2,7 +2,7 @@ import { HipacheError } from '../../base/errors.ts';
 import type { KeyValueClient, KeyValueEdit, KeyValueWrite, RecordKey } from '../key-value/client.ts';
 import type { FileContent, FileFormat } from './content.ts';
 import { withEditLock } from './edit-lock.ts';
-import { editRoutesFile, type FileEdit } from './edit-text.ts';
+import { editRoutesFileAtOnce, type FileEdit } from './edit-text.ts';
 import { isMissing, unreadable, unwritable } from './errors.ts';
 import type { FileMarks } from './marks.ts';
 import { parseAside } from './parse-aside.ts';
@@ -67,7 +67,7 @@ export class FileClient implements Pick<KeyValueClient, 'run'> {
     content: FileContent,
     edits: readonly FileEdit[],
   ): Promise<boolean> {
-    const edited = edits.reduce((before, edit) => editRoutesFile(before, this.format, edit), text);
+    const edited = editRoutesFileAtOnce(text, this.format, edits);
     const { content: after } = await parseAside(edited, this.format);
     if (after === null || !edits.every((edit) => isMade(edit, after)) || !isKept(content, after, edits)) {
       throw new HipacheError(
@@ -131,9 +131,9 @@ function isMade({ section, pattern, record }: FileEdit, { routes, certificates }
 
 /** Whether all records besides those of `edits` are the same. */
 function isKept(before: FileContent, after: FileContent, edits: readonly FileEdit[]): boolean {
+  const edited = new Set(edits.map(({ section, pattern }) => `${section} ${pattern}`));
   const textOf = ({ routes, certificates }: FileContent): string => {
-    const isOther = (section: string, pattern: string): boolean =>
-      !edits.some((edit) => edit.section === section && edit.pattern === pattern);
+    const isOther = (section: string, pattern: string): boolean => !edited.has(`${section} ${pattern}`);
     // Without problems, whose positions may be others.
     const records = [...routes]
       .filter(([pattern]) => isOther('routes', pattern))
