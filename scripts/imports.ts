@@ -85,7 +85,7 @@ const codecs: readonly string[] = ['http', 'http1', 'websocket'];
 /** Folders of one room that must not know each other: what they share lies in the room itself. */
 const apart: readonly (readonly [room: string, folders: readonly string[]])[] = [
   ['proxy', ['server', 'backend', 'tunnel']],
-  ['stores', ['sqlite', 'file', 'redis']],
+  ['stores', ['sqlite', 'file', 'redis', 'etcd', 'memcached', 'zookeeper']],
 ];
 
 const impure = [
