@@ -63,7 +63,7 @@ describe('the record of an instance', () => {
       instance: 'a',
       log: { warn } as unknown as Log,
       ask: async () => [
-        { number: 1, revision: applied + 1 },
+        { number: 1, revision: Math.min(applied + 1, revision) },
         { number: 2, revision: applied },
       ],
       open: async () => {
@@ -110,6 +110,20 @@ describe('the record of an instance', () => {
     applied = 9;
     await time.pass(10_000);
     assert.equal(events.at(-1), 'write a 9 of 2 for 30000');
+    await record.close();
+  });
+
+  test('is written again at once when the store was emptied, and claims no revision that the store does not have', async () => {
+    const record = recordIn(shared);
+    await record.start();
+    await time.pass(0);
+    revision = 1;
+    listener?.expired();
+    await time.pass(0);
+    assert.equal(events.at(-1), 'write a 0 of 2 for 30000');
+    applied = 1;
+    await time.pass(4000);
+    assert.equal(events.at(-1), 'write a 1 of 2 for 30000');
     await record.close();
   });
 

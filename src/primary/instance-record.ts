@@ -60,7 +60,8 @@ export class InstanceRecord {
     this.store = store;
     this.watch = new StoreWatch({ store });
     const tell = (): void => void this.telling.request();
-    this.watch.add({ restored: tell, revised: tell });
+    // A store that was emptied has lost the record too.
+    this.watch.add({ restored: tell, expired: tell, revised: tell });
     await this.watch.start();
     // Without word of changes as well, though later.
     if (!this.watch.connected) tell();
@@ -96,7 +97,10 @@ export class InstanceRecord {
   private async write(instances: InstanceCollection): Promise<boolean> {
     try {
       const wanted = await instances.revision();
-      const applied = await this.options.ask();
+      const asked = await this.options.ask();
+      // A worker that has not noticed yet that the store went back to an earlier revision is ahead of it.
+      const latest = await instances.revision();
+      const applied = asked.map((worker) => (worker.revision > latest ? { ...worker, revision: 0 } : worker));
       const revision = applied.length === 0 ? 0 : Math.min(...applied.map((worker) => worker.revision));
       const fields = {
         revision: String(revision),

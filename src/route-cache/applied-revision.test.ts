@@ -15,6 +15,7 @@ function setUp() {
         return state.revision;
       },
     },
+    expiresRegularly: () => false,
     settled: () => new Promise((resolve) => void state.settle.push(resolve)),
     setTimer: (_delayMs, action) => {
       timers.push(action);
@@ -58,6 +59,27 @@ test('many changes are one look after each pause', async () => {
   await settle(true);
   await until('the last', () => applied.value === 101);
   assert.equal(state.reads, 2);
+});
+
+test('no revision from before a break counts behind it: the store may have gone back', async () => {
+  const { state, applied, settle, pause } = setUp();
+  state.revision = 500;
+  applied.revised();
+  await settle(true);
+  await until('the first', () => applied.value === 500);
+  await pause();
+  applied.revised();
+  await until('the reading of the revision', () => state.settle.length === 1);
+  state.revision = 10;
+  applied.restored();
+  assert.equal(applied.value, 0);
+  await settle(true);
+  await pause();
+  assert.equal(applied.value, 0);
+  await settle(true);
+  await until('the revision of the restored store', () => applied.value === 10);
+  applied.expired();
+  assert.equal(applied.value, 0);
 });
 
 test('a reading that fails keeps what was applied, and is looked at again', async () => {

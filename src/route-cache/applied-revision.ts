@@ -7,6 +7,8 @@ const pauseMs = 100;
 
 export interface AppliedRevisionOptions {
   readonly instances: Pick<InstanceCollection, 'revision'>;
+  /** Whether `expired` comes all the time, as from a store that cannot report changes. */
+  expiresRegularly(): boolean;
   /** Resolves once everything that has changed so far is read again; false if that failed. */
   settled(): Promise<boolean>;
   readonly setTimer?: SetTimer;
@@ -15,7 +17,8 @@ export interface AppliedRevisionOptions {
 /**
  * The revision of the store up to which this process serves all written routes. A store reports changes before the revision
  * that they belong to, so a revision is applied once the records that had changed when it was read are read again.
- * After a break, known records are verified with their next use and do not hold the revision back.
+ * After a break, known records are verified with their next use and do not hold the revision back. The store may have gone
+ * back to an earlier revision by then: no revision counts until it has been read again.
  */
 export class AppliedRevision {
   private readonly options: AppliedRevisionOptions;
@@ -23,7 +26,8 @@ export class AppliedRevision {
   private cancel: (() => void) | null = null;
   /** Reads the revision, then pauses. */
   private readonly applying = new CoalescedTask(() => this.apply());
-  /** 0: not known yet. */
+  private breaks = 0;
+  /** 0: not known. */
   value = 0;
 
   constructor(options: AppliedRevisionOptions) {
@@ -32,10 +36,13 @@ export class AppliedRevision {
   }
 
   expired(): void {
-    this.revised();
+    if (this.options.expiresRegularly()) this.revised();
+    else this.restored();
   }
 
   restored(): void {
+    this.breaks++;
+    this.value = 0;
     this.revised();
   }
 
@@ -51,9 +58,10 @@ export class AppliedRevision {
 
   private async apply(): Promise<void> {
     try {
+      const { breaks } = this;
       const revision = await this.options.instances.revision();
-      if (await this.options.settled()) this.value = revision;
-      else this.revised();
+      if (!(await this.options.settled())) this.revised();
+      else if (breaks === this.breaks) this.value = revision;
     } catch {
       // A lost store comes back; the revision is read again then.
     }

@@ -126,10 +126,7 @@ export class Worker implements WorkerTasks {
     // Before the routes, which then find what others know.
     this.watch.add(this.shared);
     this.watch.add(this.routes);
-    this.revision =
-      store.instances === null
-        ? null
-        : new AppliedRevision({ instances: store.instances, settled: () => this.routes.settled() });
+    this.revision = appliedRevision(store, this.routes);
     this.tls = new WorkerTls(start, store, this.shared, log);
     this.watch.add(this.tls.certificates);
     // Last, so that the others learn of a change before its revision is checked.
@@ -328,6 +325,15 @@ function sharedRecords(link: WorkerLink, store: Store): SharedRecords {
   link.onVerify = (keys) => shared.verify(keys);
   link.onKnown = (records, isLast) => shared.take(records, isLast);
   return shared;
+}
+
+/** Null if instances leave no records in the store. */
+function appliedRevision(store: Store, routes: RouteCache): AppliedRevision | null {
+  const { instances } = store;
+  if (instances === null) return null;
+  // The server that Redis' driver is connected to may change.
+  const expiresRegularly = () => store.capabilities.changes === 'expiry';
+  return new AppliedRevision({ instances, expiresRegularly, settled: () => routes.settled() });
 }
 
 function memoryWatch({ limits, server }: Config, link: WorkerLink): MemoryWatch | null {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, statSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import { statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { Authority } from '../helpers/authority.ts';
@@ -114,16 +113,9 @@ describe('workers that start while the store does not respond', () => {
     ['killed', 'SIGKILL'],
   ] as const) {
     it(`serve what the program served that was ${how} before, also without the store`, async () => {
-      const snapshot = readdirSync(home.directory).find((name) => /^snapshot-.*\.sqlite$/.test(name)) ?? '';
-      assert.equal(statSync(home.path(snapshot)).mode & 0o777, 0o600);
+      assert.equal(statSync(home.snapshot ?? '').mode & 0o777, 0o600);
       // The last second of a program that is killed may be lost.
-      const rows = () => {
-        const database = new DatabaseSync(home.path(snapshot), { readOnly: true });
-        const { count } = database.prepare('SELECT count(*) AS count FROM records').get() as { count: number };
-        database.close();
-        return count;
-      };
-      await until('the snapshot', () => rows() >= hosts.length + 3);
+      await until('the snapshot', () => home.countSnapshot() >= hosts.length + 3);
       server.freeze();
       await restartAway(() => proxy.signal(signal));
       await assertServing();

@@ -12,19 +12,14 @@ describe('routes in a file', () => {
   let home: HipacheHome;
   let one: HttpBackend;
   let two: HttpBackend;
-  const stateDirectory = process.env['STATE_DIRECTORY'];
 
   beforeEach(async () => {
     home = new HipacheHome();
-    // Where the programs keep their marks.
-    process.env['STATE_DIRECTORY'] = home.path('state');
     [one, two] = [await HttpBackend.start('one'), await HttpBackend.start('two')];
     home.configure({ driver: `file:${home.path('routes.yaml')}` }, { workers: 2 });
   });
 
   afterEach(async () => {
-    if (stateDirectory === undefined) delete process.env['STATE_DIRECTORY'];
-    else process.env['STATE_DIRECTORY'] = stateDirectory;
     await home.remove();
     await one.stop();
     await two.stop();

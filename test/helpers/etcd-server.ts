@@ -75,6 +75,11 @@ export class EtcdMember {
     await closed;
   }
 
+  /** Removes its data while it is stopped. */
+  wipe(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.child?.kill(signal);
   }

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.ts';
 import { isRunning, workerPids } from './workers.ts';
@@ -47,9 +48,29 @@ export class HipacheHome {
     writeFileSync(this.path('config.json'), JSON.stringify(whole));
   }
 
+  /** The path of the snapshot in this home; null if there is none. */
+  get snapshot(): string | null {
+    const state = this.path('state');
+    const name = existsSync(state) ? readdirSync(state).find((file) => /^snapshot-.*\.sqlite$/.test(file)) : undefined;
+    return name === undefined ? null : join(state, name);
+  }
+
+  /** How many records are in the snapshot; 0 without one. */
+  countSnapshot(): number {
+    const { snapshot } = this;
+    if (snapshot === null) return 0;
+    const database = new DatabaseSync(snapshot, { readOnly: true });
+    try {
+      const { count } = database.prepare('SELECT count(*) AS count FROM records').get() as { count: number };
+      return count;
+    } finally {
+      database.close();
+    }
+  }
+
   /** Runs a command with this home's configuration and waits for its end. */
   run(...args: readonly string[]): Promise<CommandResult> {
-    return runHipache([...args, '--config', this.path('config.json')]);
+    return runHipache([...args, '--config', this.path('config.json')], { env: this.environment(process.env) });
   }
 
   /** Like `run`, for a command that must succeed. */
@@ -79,13 +100,14 @@ export class HipacheHome {
     before: readonly string[] = [],
   ): HipacheProcess {
     const all = [...before, '--config', this.path('config.json'), ...args];
-    // Its snapshot is in this directory as well.
-    const proxy = new HipacheProcess(all, descriptorsMax, path, {
-      ...(env ?? process.env),
-      STATE_DIRECTORY: env?.['STATE_DIRECTORY'] ?? this.directory,
-    });
+    const proxy = new HipacheProcess(all, descriptorsMax, path, this.environment(env ?? process.env));
     this.running.push(proxy);
     return proxy;
+  }
+
+  /** The marks of a routes file, and the snapshot, are in this home as well. */
+  private environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+    return { STATE_DIRECTORY: this.path('state'), ...env };
   }
 
   /** Ends all processes, and removes the directory. */

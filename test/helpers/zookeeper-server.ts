@@ -41,6 +41,11 @@ export class ZooKeeperMember {
     }
   }
 
+  /** Removes its data while it is stopped. */
+  wipe(): void {
+    rmSync(join(this.directory, 'data', 'version-2'), { recursive: true, force: true });
+  }
+
   /** Waits until it serves clients, which it does only with a majority. */
   async ready(): Promise<void> {
     await until(

@@ -75,6 +75,22 @@ describe('an etcd cluster', () => {
     await assertLive(rig, 'd.test');
   });
 
+  test('that was set up anew, and counts from a lower revision, is followed again', async (t) => {
+    const rig = await watched(t, 1);
+    const { server, store, seen } = rig;
+    for (let count = 0; count < 20; count++) await store.routes.set('a.test', null, [`http://a:${count + 1}`]);
+    const [member] = server.members;
+    const lost = seen.event('lost');
+    await member?.stop();
+    await lost;
+    member?.wipe();
+    const restored = seen.event('restored');
+    member?.start(server.cluster);
+    await restored;
+    assert.deepEqual(await store.routes.read(['a.test']), [null]);
+    await assertLive(rig, 'b.test');
+  });
+
   test('without a majority fails in time, says so, and comes back', async (t) => {
     const rig = await watched(t, 3);
     const { server, store, seen } = rig;

@@ -37,7 +37,6 @@ const messages = {
   WatchCreateRequest: message({
     key: [1, 'bytes'],
     range_end: [2, 'bytes'],
-    start_revision: [3, 'int64'],
     fragment: [8, 'bool'],
   }),
   WatchProgressRequest: message({}),
@@ -45,7 +44,6 @@ const messages = {
     header: [1, 'ResponseHeader'],
     created: [3, 'bool'],
     canceled: [4, 'bool'],
-    compact_revision: [5, 'int64'],
     cancel_reason: [6, 'string'],
     events: [11, 'Event', 'repeated'],
   }),
@@ -161,7 +159,6 @@ export interface EtcdWatchResponse {
   readonly header: { readonly revision: string } | null;
   readonly created: boolean;
   readonly canceled: boolean;
-  readonly compact_revision: string;
   readonly cancel_reason: string;
   readonly events: readonly { readonly kv: EtcdKeyValue | null }[];
 }

@@ -19,9 +19,10 @@ export interface EtcdWatchEvents {
 const retrySpread = [0.5, 1] as const;
 
 /**
- * Watches all keys from `start` up to `end`. After a break it goes on with the revision behind the last that it
- * reported, unless the cluster has compacted that. A member that hangs is found by asking for its progress: a watch that stalls
- * silently has been seen (apisix#9951).
+ * Watches all keys of a range from the member's present revision on. It does so after a break too, behind which nothing
+ * that was read before counts as verified: a cluster that was restored may have gone back to an earlier revision, and the
+ * changes since the last one may be compacted. A member that hangs is found by asking for its progress: a watch that
+ * stalls silently has been seen (apisix#9951).
  */
 export class EtcdWatch {
   private readonly cluster: EtcdCluster;
@@ -31,8 +32,6 @@ export class EtcdWatch {
   private readonly pauses: BackOff;
   private stream: WatchStream | null = null;
   private leave: () => void = () => {};
-  /** The first revision that has not been reported; 0: from now on. */
-  private next = 0;
   private isReady = false;
   private lastError: HipacheError | null = null;
   private timer: NodeJS.Timeout | null = null;
@@ -86,8 +85,7 @@ export class EtcdWatch {
       });
       stream.on('error', (error) => this.broken(stream, error));
       stream.on('end', () => this.broken(stream, new Error('the watch has ended')));
-      const start = this.next === 0 ? {} : { start_revision: String(this.next) };
-      stream.write({ create_request: { ...this.range, ...start, fragment: true } });
+      stream.write({ create_request: { ...this.range, fragment: true } });
       this.heardMs = performance.now();
       this.progress = setInterval(() => this.ask(stream), this.timings.progressEveryMs);
     } catch (error) {
@@ -104,20 +102,12 @@ export class EtcdWatch {
   private onResponse(response: EtcdWatchResponse): void {
     this.heardMs = performance.now();
     if (response.canceled) {
-      this.onCanceled(response);
+      const { cancel_reason: reason } = response;
+      this.broken(this.stream, new Error(reason === '' ? 'the watch was canceled' : reason));
       return;
     }
-    if (response.created) {
-      // Without a start, the watch begins behind this revision.
-      if (this.next === 0) this.next = Number(response.header?.revision ?? 0) + 1;
-      this.onCreated();
-    }
-    const keys: Buffer[] = [];
-    for (const { kv } of response.events) {
-      if (kv === null) continue;
-      keys.push(kv.key);
-      this.next = Math.max(this.next, Number(kv.mod_revision) + 1);
-    }
+    if (response.created) this.onCreated();
+    const keys = response.events.flatMap(({ kv }) => (kv === null ? [] : [kv.key]));
     if (keys.length > 0) this.events.changed(keys);
   }
 
@@ -127,12 +117,6 @@ export class EtcdWatch {
     this.pauses.reset();
     this.events.ready();
     this.attempted();
-  }
-
-  private onCanceled({ compact_revision: compacted, cancel_reason: reason }: EtcdWatchResponse): void {
-    // The changes since then cannot be listed any more; after a break, nothing that was read counts as verified.
-    if (Number(compacted) > 0) this.next = 0;
-    this.broken(this.stream, new Error(reason === '' ? 'the watch was canceled' : reason));
   }
 
   private broken(stream: WatchStream | null, error: unknown): void {

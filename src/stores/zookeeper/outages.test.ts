@@ -14,6 +14,7 @@ const timings = {
   retryFirstMs: 20,
   retryMaxMs: 200,
   sessionTimeoutMs: 2000,
+  forgetAfterMs: 1000,
 };
 
 interface Watched {
@@ -90,6 +91,21 @@ describe('a ZooKeeper ensemble', () => {
     await restored;
     assert.equal((await store.routes.read(['a.test']))[0]?.frontend[1], 'http://a:1');
     await assertLive(rig, 'c.test');
+  });
+
+  test('that was set up anew, and counts from a lower transaction, is used again', async (t) => {
+    const rig = await watched(t, 1);
+    const { server, store, seen } = rig;
+    for (let count = 0; count < 20; count++) await store.routes.set('a.test', null, [`http://a:${count + 1}`]);
+    const lost = seen.event('lost');
+    await server.members[0]?.stop();
+    await lost;
+    server.members[0]?.wipe();
+    const restored = seen.event('restored');
+    server.members[0]?.start();
+    await restored;
+    assert.deepEqual(await store.routes.read(['a.test']), [null]);
+    await assertLive(rig, 'b.test');
   });
 
   test('that is not there yet is waited for by a proxy, and refused to a command', async (t) => {

@@ -18,6 +18,8 @@ export interface ZooKeeperTimings {
   readonly replyTimeoutMs: number;
   readonly retryFirstMs: number;
   readonly retryMaxMs: number;
+  /** How long servers that hang up on a new session count as behind the last one; longer, and the ensemble was restored. */
+  readonly forgetAfterMs: number;
 }
 
 export const defaultZooKeeperTimings: ZooKeeperTimings = {
@@ -27,6 +29,7 @@ export const defaultZooKeeperTimings: ZooKeeperTimings = {
   replyTimeoutMs: 3000,
   retryFirstMs: 100,
   retryMaxMs: 5000,
+  forgetAfterMs: 15_000,
 };
 
 export interface ZooKeeperEvents {
@@ -75,8 +78,10 @@ export class ZooKeeperSession {
   private readonly events: ZooKeeperEvents;
   private readonly pauses: BackOff;
   private next = Math.floor(Math.random() * 1024);
-  /** The last transaction that was seen: a server that has not come so far would show the past. */
+  /** The last transaction that was seen: a server that has not come so far hangs up, instead of showing the past. */
   private zxid = 0n;
+  /** When a server hung up first since the last session; null if none has. */
+  private hungUpMs: number | null = null;
   private xid = 1;
   private socket: Socket | null = null;
   private isOpen = false;
@@ -183,7 +188,10 @@ export class ZooKeeperSession {
       }
     });
     socket.on('error', (error: NodeJS.ErrnoException) => fail(this.unavailable(problemOf(error), error)));
-    socket.on('close', () => fail(this.unavailable('closed the connection')));
+    socket.on('close', () => {
+      if (socket === this.socket && !this.isOpen) this.onHungUp();
+      fail(this.unavailable('closed the connection'));
+    });
   }
 
   private sayHello(socket: Socket): void {
@@ -191,6 +199,13 @@ export class ZooKeeperSession {
     const { account } = this.ensemble;
     if (account === null) return;
     socket.write(request(xids.auth, opCode.auth).int(0).text('digest').text(account).packet());
+  }
+
+  /** All servers of an ensemble that was restored from a backup, or set up anew, stay behind what was seen. */
+  private onHungUp(): void {
+    const nowMs = performance.now();
+    this.hungUpMs ??= nowMs;
+    if (nowMs - this.hungUpMs >= this.timings.forgetAfterMs) this.zxid = 0n;
   }
 
   private attemptFailed(socket: Socket, error: HipacheError, attempt: number): void {
@@ -244,6 +259,7 @@ export class ZooKeeperSession {
     if (timeoutMs <= 0) throw this.unavailable('refuses a session');
     onOpen();
     this.isOpen = true;
+    this.hungUpMs = null;
     this.pauses.reset();
     this.heardMs = performance.now();
     const everyMs = Math.min(this.timings.pingEveryMs, timeoutMs / 3);
