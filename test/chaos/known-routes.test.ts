@@ -15,6 +15,8 @@ import { workerPids } from '../helpers/workers.ts';
 const hosts = Array.from({ length: 100 }, (_, index) => `app${index}.example`);
 const wild = 'some.wild.example';
 const secureHost = 'secure.example';
+/** Besides the hosts: the wildcard, the name that it serves, the absent `*.example` and `*`; a certificate, and the same two. */
+const records = hosts.length + 7;
 
 describe('workers that start while the store does not respond', () => {
   let server: RedisServer;
@@ -41,8 +43,7 @@ describe('workers that start while the store does not respond', () => {
     await handshake();
     await until('everything to be shared', async () => {
       const shared = (await scrape(metricsUrl(proxy.output))).get('hipache_shared_records') ?? 0;
-      // Besides the hosts: the wildcard, the name that it serves, the certificate.
-      return shared >= hosts.length + 3;
+      return shared >= records;
     });
   });
 
@@ -115,7 +116,7 @@ describe('workers that start while the store does not respond', () => {
     it(`serve what the program served that was ${how} before, also without the store`, async () => {
       assert.equal(statSync(home.snapshot ?? '').mode & 0o777, 0o600);
       // The last second of a program that is killed may be lost.
-      await until('the snapshot', () => home.countSnapshot() >= hosts.length + 3);
+      await until('the snapshot', () => home.countSnapshot() >= records);
       server.freeze();
       await restartAway(() => proxy.signal(signal));
       await assertServing();
