@@ -18,6 +18,8 @@ const rememberedMs = 30_000;
 const everyMs = 10_000;
 /** Pauses between questions to the workers while they have not applied everything yet. */
 const againPauses = { firstMs: 250, longestMs: everyMs };
+/** Between two looks at a store that does not report changes by itself, in ms: ten times in a second cost next to nothing. */
+const lookEveryMs = 100;
 /** How long the end of the program may wait for the store, in ms. */
 const withdrawMs = 500;
 
@@ -52,7 +54,7 @@ export class InstanceRecord {
     const { config } = this.options;
     // The workers log problems of the store.
     const open = this.options.open ?? openStore;
-    const store = await open(config.driver, { serving: true, deadSet: false });
+    const store = await open(config.driver, { serving: true, deadSet: false, pollMs: lookEveryMs });
     if (store.instances === null || this.telling.isClosed) {
       await store.close();
       return;

@@ -15,8 +15,8 @@ export const sqliteDriver: StoreDriver = {
   async open(urls, options) {
     const path = fileOf(urls, options);
     const { openSqlite } = await import('./sqlite-store.ts');
-    const { create, serving, refuseEmpty } = options;
-    return openSqlite(path, { create, serving, refuseEmpty });
+    const { create, serving, refuseEmpty, pollMs } = options;
+    return openSqlite(path, { create, serving, refuseEmpty, pollMs });
   },
 };
 

@@ -14,6 +14,8 @@ export interface ThreadSettings {
   readonly serving: boolean;
   /** Whether a store that has never had a record is not the one. */
   readonly refuseEmpty: boolean;
+  /** Between two polls for changes while the store is watched, in ms. */
+  readonly pollMs: number;
 }
 
 export type ThreadRequest =

@@ -34,6 +34,8 @@ export interface SqliteStoreOptions {
   readonly serving?: boolean | undefined;
   /** Whether a store that has never had a record is not the one, when `serving`. Default false. */
   readonly refuseEmpty?: boolean | undefined;
+  /** Between two polls for changes while the store is watched, in ms. Default 10. */
+  readonly pollMs?: number | undefined;
   /** Changes that the log keeps for watchers that fall behind, 1 to 1,000,000. Default 20,000. */
   readonly changesKept?: number;
   /** Memory of the store's thread, in MiB. Default 256. A thread that needs more ends and is replaced. */
@@ -42,6 +44,7 @@ export interface SqliteStoreOptions {
 
 const threadMemoryMibDefault = 256;
 /** Pauses before a thread that ended is replaced. */
+const pollMsDefault = 10;
 const restartPauses = { firstMs: 500, longestMs: 30_000 };
 
 interface Pending {
@@ -56,6 +59,7 @@ export async function openSqlite(path: string, options: SqliteStoreOptions = {})
     create: options.create ?? options.serving !== true,
     serving: options.serving ?? false,
     refuseEmpty: options.refuseEmpty ?? false,
+    pollMs: options.pollMs ?? pollMsDefault,
     changesKept: options.changesKept ?? changesKeptDefault,
     threadMemoryMib: options.threadMemoryMib ?? threadMemoryMibDefault,
   });

@@ -21,8 +21,6 @@ import type { Write } from './tables.ts';
  * group that meets the lock of another process is tried again by a timer, so that reading continues meanwhile.
  */
 
-/** Between two polls for changes while the store is watched, in ms. */
-const pollMs = 10;
 /** Between two checks whether the path still names the open file, in polls. */
 const checkPolls = 10;
 /** Pauses between attempts to open the file again. After the longest one without trouble they start over. */
@@ -90,7 +88,7 @@ function start(): void {
     }
     obstacle = error;
     lost = true;
-    timer = setInterval(poll, pollMs);
+    timer = setInterval(poll, settings.pollMs);
   }
   port.on('message', onRequests);
   post({ kind: 'opened' });
@@ -165,7 +163,7 @@ function onRequest(id: number, request: ThreadRequest): void {
 
 function watch(id: number): void {
   watching = true;
-  timer ??= setInterval(poll, pollMs);
+  timer ??= setInterval(poll, settings.pollMs);
   if (database === null) sayLost(toMessage(obstacle));
   else startChanges(database);
   reply(id, { kind: 'watching', isLost: database === null });
@@ -265,7 +263,7 @@ function reportChanges(database: SqliteDatabase): void {
     wasEmpty = false;
     post({ kind: 'changed', changes: changed });
   }
-  if ((polls - reopenedAt) * pollMs > reopenFigures.longestMs) reopenPauses.reset();
+  if ((polls - reopenedAt) * settings.pollMs > reopenFigures.longestMs) reopenPauses.reset();
 }
 
 /**
@@ -281,7 +279,7 @@ function reopen(place: Exclude<Place, 'in place'> | 'unopened'): void {
   else if (polls < reopenAt) return;
   triedLast = found;
   reopenedAt = polls;
-  reopenAt = polls + reopenPauses.next() / pollMs;
+  reopenAt = polls + reopenPauses.next() / settings.pollMs;
   if (file === null) throw stateError(settings.path, 'gone');
   replace(open(false, false));
 }
