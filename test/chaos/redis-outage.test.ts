@@ -167,6 +167,18 @@ describe('two instances during a Redis outage', () => {
     await assertRecovered([hosts[1] as string]);
   });
 
+  it('replying after up to two seconds, for six', async () => {
+    const pauses = (async () => {
+      for (let count = 0; count < 3; count++) await server.cli('client', 'pause', '2000', 'all');
+    })();
+    await assertServing();
+    // A change takes as long as the server does, and no connection is given up for it.
+    await server.cli('lset', `frontend:${hosts[3]}`, '1', two.url);
+    await pauses;
+    for (const { proxy } of instances) assert.doesNotMatch(proxy.output, /the connection to the store is lost/);
+    await assertRecovered([hosts[3] as string]);
+  });
+
   it('refusing the password, then accepting it again', async () => {
     await server.cli('config', 'set', 'requirepass', 'other');
     await server.cli('-a', 'other', 'client', 'kill', 'type', 'normal', 'skipme', 'yes');
