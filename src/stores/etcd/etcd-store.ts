@@ -13,7 +13,8 @@ import type {
   Store,
   StoreCapabilities,
 } from '../contract.ts';
-import type { RecordKind } from '../key-value/client.ts';
+import { checked } from '../key-value/checked.ts';
+import { collectionOf } from '../key-value/client.ts';
 import { keyValueCollections } from '../key-value/collections.ts';
 import { readFields } from '../key-value/records.ts';
 import { defaultEtcdTimings, EtcdCluster, type EtcdTimings } from './cluster.ts';
@@ -30,27 +31,13 @@ export interface EtcdStoreOptions {
   readonly timings?: Partial<EtcdTimings>;
 }
 
-/** Kinds of records that are served from, and the collections that their changes are reported for. */
-const collectionOf: Partial<Record<RecordKind, CollectionName>> = {
-  frontend: 'routes',
-  down: 'routes',
-  tls: 'certificates',
-};
-
 /**
  * Opens the store in the etcd cluster of these URLs.
  * @throws HipacheError COMMAND_INVALID; unless `serving`, why the cluster cannot be used.
  */
 export async function openEtcd(urls: readonly string[], options: EtcdStoreOptions = {}): Promise<Store> {
   const store = new EtcdStore(urls, options);
-  if (options.serving === true) return store;
-  try {
-    await store.instances.revision();
-    return store;
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
+  return options.serving === true ? store : checked(store, () => store.instances.revision());
 }
 
 /** Routes, marks and certificates in etcd 3, as JSON under Hipache 0.4's names. */

@@ -1,5 +1,14 @@
+import type { CollectionName } from '../contract.ts';
+
 /** The kinds of records, by the first part of their key. */
 export type RecordKind = 'frontend' | 'down' | 'dead' | 'tls' | 'hipache:failed';
+
+/** Kinds of records that are served from, and the collections that their changes are reported for. */
+export const collectionOf: Partial<Record<RecordKind, CollectionName>> = {
+  frontend: 'routes',
+  down: 'routes',
+  tls: 'certificates',
+};
 
 /** The key of a record, `frontend:shop.example`. Drivers map it to a name of their store. */
 export type RecordKey = `${RecordKind}:${string}`;

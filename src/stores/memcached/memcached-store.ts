@@ -9,6 +9,7 @@ import type {
   Store,
   StoreCapabilities,
 } from '../contract.ts';
+import { checked } from '../key-value/checked.ts';
 import { keyValueCollections } from '../key-value/collections.ts';
 import { defaultMemcachedTimings, type MemcachedTimings } from './connection.ts';
 import { parseMemcachedUrls } from './endpoints.ts';
@@ -31,14 +32,7 @@ const ttlMinMs = 10;
  */
 export async function openMemcached(urls: readonly string[], options: MemcachedStoreOptions = {}): Promise<Store> {
   const store = new MemcachedStore(urls, options);
-  if (options.serving === true) return store;
-  try {
-    await store.check();
-    return store;
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
+  return options.serving === true ? store : checked(store, () => store.check());
 }
 
 /**

@@ -5,7 +5,6 @@ import { RateLimitedLog } from '../../base/rate-limited-log.ts';
 import type {
   CertificateCollection,
   ChangeListener,
-  CollectionName,
   FailureCollection,
   InstanceCollection,
   MarkCollection,
@@ -13,7 +12,8 @@ import type {
   Store,
   StoreCapabilities,
 } from '../contract.ts';
-import type { RecordKind } from '../key-value/client.ts';
+import { checked } from '../key-value/checked.ts';
+import { collectionOf } from '../key-value/client.ts';
 import { keyValueCollections } from '../key-value/collections.ts';
 import { readFields } from '../key-value/records.ts';
 import { parseZooKeeperUrls } from './endpoints.ts';
@@ -30,13 +30,6 @@ export interface ZooKeeperStoreOptions {
   readonly timings?: Partial<ZooKeeperTimings>;
 }
 
-/** Kinds of records that are served from, and the collections that their changes are reported for. */
-const collectionOf: Partial<Record<RecordKind, CollectionName>> = {
-  frontend: 'routes',
-  down: 'routes',
-  tls: 'certificates',
-};
-
 /**
  * Opens the store in the ZooKeeper ensemble of these URLs.
  * @throws HipacheError COMMAND_INVALID; unless `serving`, why the ensemble cannot be used.
@@ -44,14 +37,7 @@ const collectionOf: Partial<Record<RecordKind, CollectionName>> = {
 export async function openZooKeeper(urls: readonly string[], options: ZooKeeperStoreOptions = {}): Promise<Store> {
   const store = new ZooKeeperStore(urls, options);
   await store.attempted();
-  if (options.serving === true) return store;
-  try {
-    await store.check();
-    return store;
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
+  return options.serving === true ? store : checked(store, () => store.check());
 }
 
 /** Routes, marks and certificates in the nodes of ZooKeeper, as JSON under Hipache 0.4's paths. */
