@@ -98,7 +98,6 @@ export class InstanceRecord {
   /** @returns whether the workers have applied what the store has. */
   private async write(instances: InstanceCollection): Promise<boolean> {
     try {
-      const wanted = await instances.revision();
       const asked = await this.options.ask();
       // A worker that has not noticed yet that the store went back to an earlier revision is ahead of it.
       const latest = await instances.revision();
@@ -114,7 +113,7 @@ export class InstanceRecord {
         at: new Date(systemClock.epochMs()).toISOString(),
       };
       await instances.write(this.options.instance, fields, rememberedMs);
-      return revision >= wanted;
+      return revision >= latest;
     } catch (error) {
       // The workers log a store that is lost; an account that may only read keeps its instance to itself.
       const isKnown = error instanceof HipacheError && ['STORE_UNAVAILABLE', 'STORE_DENIED'].includes(error.code);
