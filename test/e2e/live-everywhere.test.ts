@@ -85,12 +85,12 @@ for (const [name, start] of Object.entries(servers)) {
       const [hung] = workerPids(instances[0]?.pid ?? 0);
       process.kill(hung ?? 0, 'SIGSTOP');
       try {
-        const { code, stdout, stderr } = await home.run('route', 'set', 'a.example', backends[0].url, '--wait=1');
+        const { code, stdout, stderr } = await home.run('route', 'set', 'a.example', backends[0].url, '--wait=4');
         assert.equal(code, 4, stderr);
         assert.match(stdout, /^a\.example: route created, 1 backend/);
         assert.match(
           stderr,
-          /the change is made, but after 1 s it is not live on 1 of 2 instances: \S+ \(serves up to/,
+          /the change is made, but after 4 s it is not live on 1 of 2 instances: \S+ \(serves up to/,
         );
         assert.match((await home.run('fleet')).stdout, /behind.*1 of 2 instances do not serve it yet/s);
       } finally {
