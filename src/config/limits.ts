@@ -34,7 +34,8 @@ export const limitsSection = z.object({
   }),
   headTimeoutSeconds: seconds(0.1, 3600, 10, {
     source: 'new',
-    description: 'Time from the first byte of a request to the end of its head. After that it gets 408.',
+    description:
+      'Time from the first byte of a request to the end of its head. After that it gets 408. A new connection must have sent the first byte within this time as well, or is closed.',
   }),
   bodyBytesPerSecondMin: wholeNumber(0, 1_000_000_000, 500, {
     source: 'new',

@@ -57,7 +57,7 @@ export class EchoTunnel {
 
   /** Opens a tunnel. @throws if it cannot be opened. */
   static async open(port: number, host: string): Promise<EchoTunnel> {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { host } });
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { host }, handshakeTimeout: 30_000 });
     let ownPort = 0;
     socket.once('upgrade', (response) => {
       ownPort = response.socket.localPort ?? 0;

@@ -15,6 +15,7 @@ export class EtcdMember {
   private readonly directory: string;
   private readonly args: readonly string[];
   private child: ChildProcess | null = null;
+  private hung = false;
   private output = '';
 
   constructor(name: string, port: number, peerPort: number, directory: string, args: readonly string[]) {
@@ -33,6 +34,11 @@ export class EtcdMember {
     return this.child?.pid ?? 0;
   }
 
+  /** It runs, and does not hang. */
+  get answers(): boolean {
+    return this.child !== null && !this.hung;
+  }
+
   /** Starts it with the data that it has. @param cluster of all members. */
   start(cluster: string): void {
     const scheme = this.args.some((arg) => arg.startsWith('--cert-file')) ? 'https' : 'http';
@@ -48,6 +54,7 @@ export class EtcdMember {
       ...this.args,
     ];
     this.output = '';
+    this.hung = false;
     const child = spawn('etcd', args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
     for (const stream of [child.stdout, child.stderr]) {
@@ -80,7 +87,8 @@ export class EtcdMember {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  signal(signal: NodeJS.Signals): void {
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.hung = signal === 'SIGSTOP';
     this.child?.kill(signal);
   }
 }
@@ -124,9 +132,11 @@ export class EtcdServer {
     return this.members.map(({ url }) => url);
   }
 
-  /** Runs etcdctl. @returns its output without the last line end. @throws if it fails. */
+  /** Runs etcdctl on the members that answer. @returns its output without the last line end. @throws if it fails. */
   async ctl(...args: readonly string[]): Promise<string> {
-    const { ctl = ['--endpoints', this.members.map(({ port }) => `127.0.0.1:${port}`).join(',')] } = this.options;
+    // It would wait for a member that hangs until its time is over.
+    const endpoints = this.members.filter(({ answers }) => answers).map(({ port }) => `127.0.0.1:${port}`);
+    const { ctl = ['--endpoints', endpoints.join(','), '--command-timeout', '30s'] } = this.options;
     const env = { ...process.env, ETCDCTL_API: '3' };
     const { stdout } = await promisify(execFile)('etcdctl', [...ctl, ...args], { env, maxBuffer: 1 << 26 });
     return stdout.replace(/\n$/, '');

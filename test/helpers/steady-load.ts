@@ -42,11 +42,15 @@ export class SteadyLoad {
   }
 }
 
-/** Sends a request for `host` on a connection. @returns the whole response, or the failure. */
+/** Sends a request for `host` on a connection. @returns the whole response, or the failure within 30 s. */
 export function askOn(socket: Socket, host: string): Promise<string> {
+  // No event comes from a socket that has ended before.
+  if (socket.destroyed) return Promise.resolve('closed before the request');
   return new Promise((resolve) => {
     let text = '';
+    const timer = setTimeout(() => end(`no whole response within 30 s, but ${JSON.stringify(text)}`), 30_000);
     const end = (outcome: string): void => {
+      clearTimeout(timer);
       socket.removeAllListeners();
       socket.on('error', () => {});
       resolve(outcome);
