@@ -1,32 +1,11 @@
 import { invariant } from '../base/invariant.ts';
 import type { Frontend } from '../routing/frontend.ts';
-import { PatternMap } from './pattern-map.ts';
+import type { CacheEntry } from './cache-entry.ts';
+import { PackedFrontends } from './packed-frontends.ts';
+import { keyedHash, PatternMap } from './pattern-map.ts';
 
-/** The cached record of one pattern. Every entry has the same shape; only its flags change in place. */
-export class CacheEntry {
-  readonly pattern: string;
-  /** Null if the store has no record, or one without any element. */
-  readonly frontend: Frontend | null;
-  /** Approximate memory, in bytes. */
-  readonly bytes: number;
-  /** The epoch of the cache at the reading. The entry is verified while it is the current one. */
-  epoch: number;
-  /** Whether it was used since the clock's hand last passed. */
-  used = false;
-  /** Whether its verification failed or takes too long. It is then served as it is until a read succeeds. */
-  overdue = false;
-  /** The patterns to try after this one, once a host has fallen through to them. */
-  wildcards: readonly string[] | null = null;
-  /** Its place in its ring. */
-  slot = -1;
-
-  constructor(pattern: string, frontend: Frontend | null, bytes: number, epoch: number) {
-    this.pattern = pattern;
-    this.frontend = frontend;
-    this.bytes = bytes;
-    this.epoch = epoch;
-  }
-}
+/** Entries that are looked at for one whose objects may be dropped. If none may, one more is kept. */
+const lookedAtMax = 64;
 
 /**
  * A bounded set of entries with second-chance eviction: using an entry sets a flag and moves nothing. An entry that was
@@ -35,28 +14,34 @@ export class CacheEntry {
 class Ring {
   private readonly entriesMax: number;
   private readonly bytesMax: number;
+  private readonly stepsMax: number;
+  private readonly mayLeave: (entry: CacheEntry) => boolean;
   private readonly entries: CacheEntry[] = [];
   private hand = 0;
   bytes = 0;
 
-  constructor(entriesMax: number, bytesMax: number) {
+  /** @param stepsMax entries that are looked at to find one that may leave. */
+  constructor(entriesMax: number, bytesMax: number, stepsMax: number, mayLeave: (entry: CacheEntry) => boolean) {
     this.entriesMax = entriesMax;
     this.bytesMax = bytesMax;
+    this.stepsMax = stepsMax;
+    this.mayLeave = mayLeave;
   }
 
   get size(): number {
     return this.entries.length;
   }
 
-  /** The entry to evict before `bytes` more can be added; null if there is room. */
+  /** The entry to evict before `bytes` more can be added; null if there is room, or if too many may not leave. */
   victim(bytes: number): CacheEntry | null {
     const entries = this.entries;
     if (entries.length < this.entriesMax && this.bytes + bytes <= this.bytesMax) return null;
-    for (let steps = entries.length * 2; steps > 0; steps--) {
+    for (let steps = Math.min(entries.length * 2, this.stepsMax); steps > 0; steps--) {
       if (this.hand >= entries.length) this.hand = 0;
       const entry = entries[this.hand];
       if (entry === undefined) return null;
-      if (!entry.used) return entry;
+      if (!entry.used && this.mayLeave(entry)) return entry;
+      entry.wasUsed ||= entry.used;
       entry.used = false;
       this.hand++;
     }
@@ -82,24 +67,48 @@ class Ring {
   }
 }
 
+export interface CacheTableLimits {
+  /** Frontends, and their bytes once they are packed. */
+  readonly entriesMax: number;
+  readonly bytesMax: number;
+  /** Frontends whose objects are kept, and their approximate memory. */
+  readonly activeEntriesMax: number;
+  readonly activeBytesMax: number;
+  readonly negativeEntriesMax: number;
+}
+
 /**
- * Entries by pattern. Negative entries have their own bound, so that requests for any number of unknown names evict no
- * frontend.
+ * Entries by pattern. Frontends are kept as bytes; those that were used last as objects too. Negative entries have
+ * their own bound, so that requests for any number of unknown names evict no frontend.
  */
 export class CacheTable {
   private readonly byPattern = new PatternMap<CacheEntry>();
   private readonly present: Ring;
   private readonly absent: Ring;
-  private readonly bytesMax: number;
-  evictions = 0;
+  private readonly packed: PackedFrontends;
+  private epoch = 0;
+  private negativeEvictions = 0;
 
-  constructor(entriesMax: number, bytesMax: number, negativeEntriesMax: number) {
-    this.bytesMax = bytesMax;
-    this.present = new Ring(entriesMax, bytesMax);
-    this.absent = new Ring(negativeEntriesMax, Number.POSITIVE_INFINITY);
+  /** @param mayRelease whether the objects of a frontend may be dropped, and made again from its bytes. */
+  constructor(limits: CacheTableLimits, mayRelease: (frontend: Frontend) => boolean) {
+    const { entriesMax, bytesMax, activeEntriesMax, activeBytesMax, negativeEntriesMax } = limits;
+    this.packed = new PackedFrontends(entriesMax, bytesMax, {
+      evicted: (pattern, hash) => this.onEvicted(pattern, hash),
+      moved: (pattern, hash, place) => this.onMoved(pattern, hash, place),
+    });
+    const { POSITIVE_INFINITY: unbounded } = Number;
+    const mayLeave = ({ frontend }: CacheEntry) => frontend === null || mayRelease(frontend);
+    this.present = new Ring(activeEntriesMax, activeBytesMax, lookedAtMax, mayLeave);
+    this.absent = new Ring(negativeEntriesMax, unbounded, unbounded, () => true);
   }
 
+  /** Entries, negative ones included. */
   get size(): number {
+    return this.packed.size + this.absent.size;
+  }
+
+  /** Entries whose objects are kept, negative ones included. */
+  get active(): number {
     return this.byPattern.size;
   }
 
@@ -107,57 +116,97 @@ export class CacheTable {
     return this.absent.size;
   }
 
+  /** Approximate memory: bytes and objects. */
   get bytes(): number {
-    return this.present.bytes + this.absent.bytes;
+    return this.packed.bytes + this.present.bytes + this.absent.bytes;
+  }
+
+  get evictions(): number {
+    return this.packed.evictions + this.negativeEvictions;
+  }
+
+  /** No entry has this epoch yet; `countOutdated` counts those of others. */
+  turn(epoch: number): void {
+    this.epoch = epoch;
+    this.packed.countOnly(epoch);
+  }
+
+  /** Entries of another epoch than the present one. Looks at every negative entry. */
+  countOutdated(): number {
+    let count = this.packed.size - this.packed.counted;
+    for (const { frontend, epoch } of this.byPattern.values()) if (frontend === null && epoch !== this.epoch) count++;
+    return count;
   }
 
   get(pattern: string): CacheEntry | undefined {
-    return this.byPattern.get(pattern);
-  }
-
-  entries(): IterableIterator<CacheEntry> {
-    return this.byPattern.values();
+    const hash = keyedHash(pattern);
+    const entry = this.byPattern.get(pattern, hash);
+    if (entry !== undefined) return entry;
+    const place = this.packed.find(pattern, hash);
+    return place === 0 ? undefined : this.activate(place);
   }
 
   /** Adds an entry or replaces the one of the same pattern, whose use it takes over. */
   put(entry: CacheEntry): void {
-    const old = this.byPattern.get(entry.pattern);
+    const { pattern, frontend } = entry;
+    const hash = keyedHash(pattern);
+    entry.hash = hash;
+    const old = this.byPattern.get(pattern, hash);
     if (old !== undefined) {
       entry.used = old.used;
+      entry.wasUsed = old.wasUsed;
       entry.wildcards = old.wildcards;
-      this.remove(old);
+      this.drop(old);
     }
-    if (entry.bytes > this.bytesMax) return;
-    const ring = this.ringOf(entry);
-    for (let victim = ring.victim(entry.bytes); victim !== null; victim = ring.victim(entry.bytes)) {
-      this.evictions++;
-      this.remove(victim);
+    if (frontend === null) {
+      const place = this.packed.find(pattern, hash);
+      if (place !== 0) this.packed.delete(place);
+      this.add(this.absent, entry);
+    } else {
+      entry.place = this.packed.put(frontend, hash, entry.epoch);
+      if (entry.place !== 0) this.add(this.present, entry);
     }
-    ring.add(entry);
-    this.byPattern.set(entry);
   }
 
   remove(entry: CacheEntry): void {
-    this.ringOf(entry).remove(entry);
-    this.byPattern.delete(entry.pattern);
+    this.drop(entry);
+    if (entry.place !== 0) this.packed.delete(entry.place);
   }
 
-  private ringOf(entry: CacheEntry): Ring {
-    return entry.frontend === null ? this.absent : this.present;
+  setEpoch(entry: CacheEntry, epoch: number): void {
+    entry.epoch = epoch;
+    if (entry.place !== 0) this.packed.setEpoch(entry.place, epoch);
   }
-}
 
-/** The cost of an entry beside its record: slot, entry, key (measured, see cache-table.test.ts). */
-const entryBytes = 250;
-const frontendBytes = 250;
-const backendBytes = 250;
+  private activate(place: number): CacheEntry {
+    const entry = this.packed.take(place);
+    this.add(this.present, entry);
+    return entry;
+  }
 
-/** The approximate memory of an entry with this frontend, in bytes. */
-export function entrySize(pattern: string, frontend: Frontend | null): number {
-  let bytes = entryBytes + pattern.length;
-  if (frontend === null) return bytes;
-  bytes += frontendBytes + frontend.id.length;
-  for (const { url } of frontend.backends) bytes += backendBytes + 2 * url.length;
-  for (const { message } of frontend.problems) bytes += 50 + message.length;
-  return bytes;
+  private add(ring: Ring, entry: CacheEntry): void {
+    for (let victim = ring.victim(entry.bytes); victim !== null; victim = ring.victim(entry.bytes)) {
+      this.drop(victim);
+      if (victim.place !== 0) this.packed.release(victim);
+      else this.negativeEvictions++;
+    }
+    ring.add(entry);
+    this.byPattern.set(entry, entry.hash);
+  }
+
+  /** Drops the objects. */
+  private drop(entry: CacheEntry): void {
+    (entry.frontend === null ? this.absent : this.present).remove(entry);
+    this.byPattern.delete(entry.pattern, entry.hash);
+  }
+
+  private onEvicted(pattern: string, hash: number): void {
+    const entry = this.byPattern.get(pattern, hash);
+    if (entry !== undefined) this.drop(entry);
+  }
+
+  private onMoved(pattern: string, hash: number, place: number): void {
+    const entry = this.byPattern.get(pattern, hash);
+    if (entry !== undefined) entry.place = place;
+  }
 }

@@ -22,14 +22,13 @@ export class PatternMap<Entry extends { readonly pattern: string }> {
     return this.count;
   }
 
-  get(pattern: string): Entry | undefined {
-    const entry = this.entries[this.find(pattern, this.hash(pattern))];
+  get(pattern: string, hash = this.hash(pattern)): Entry | undefined {
+    const entry = this.entries[this.find(pattern, hash)];
     return entry ?? undefined;
   }
 
   /** Adds an entry or replaces the one of the same pattern. */
-  set(entry: Entry): void {
-    const hash = this.hash(entry.pattern);
+  set(entry: Entry, hash = this.hash(entry.pattern)): void {
     let slot = this.find(entry.pattern, hash);
     if (this.entries[slot] === null) {
       if ((this.count + 1) * 2 > this.entries.length) {
@@ -42,11 +41,11 @@ export class PatternMap<Entry extends { readonly pattern: string }> {
     this.entries[slot] = entry;
   }
 
-  delete(pattern: string): void {
+  delete(pattern: string, hash = this.hash(pattern)): void {
     const entries = this.entries;
     const hashes = this.hashes;
     const mask = entries.length - 1;
-    let hole = this.find(pattern, this.hash(pattern));
+    let hole = this.find(pattern, hash);
     if (entries[hole] === null) return;
     this.count--;
     // Entries behind the hole move up if a search would otherwise end at the hole before it reaches them.
@@ -96,7 +95,8 @@ export class PatternMap<Entry extends { readonly pattern: string }> {
 
 const key = getRandomValues(new Int32Array(2));
 
-function keyedHash(pattern: string): number {
+/** HalfSipHash with a key of this process. */
+export function keyedHash(pattern: string): number {
   return halfSipHash(pattern, key[0] as number, key[1] as number);
 }
 

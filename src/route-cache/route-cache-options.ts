@@ -10,8 +10,12 @@ import type { SharedRecords } from './shared-records.ts';
 export interface RouteCacheLimits {
   /** Frontends kept. Default 200,000. */
   readonly entriesMax: number;
-  /** Approximate memory of the frontends kept, in bytes. Default 256 MiB. */
+  /** Their size once they are packed, in bytes. Default 256 MiB. */
   readonly bytesMax: number;
+  /** Frontends whose objects are kept. Default 1024. More, if requests use more at the same time. */
+  readonly activeEntriesMax: number;
+  /** Approximate memory of these objects, in bytes. Default 64 MiB. */
+  readonly activeBytesMax: number;
   /** Patterns known to have no record. Default 50,000. */
   readonly negativeEntriesMax: number;
   /** How long a request waits until a known record is verified after a break, in ms. Default 100. */
@@ -23,6 +27,8 @@ export interface RouteCacheLimits {
 export const defaultRouteCacheLimits: RouteCacheLimits = {
   entriesMax: 200_000,
   bytesMax: 256 * 1024 * 1024,
+  activeEntriesMax: 1024,
+  activeBytesMax: 64 * 1024 * 1024,
   negativeEntriesMax: 50_000,
   verifyWaitMs: 100,
   readTimeoutMs: 5000,

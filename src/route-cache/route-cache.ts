@@ -7,9 +7,11 @@ import type { Backend, DownMark } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import { mayMarkDown } from '../routing/health.ts';
 import { patternsAfter } from '../routing/host.ts';
+import { mayBePacked } from '../routing/packed-frontend.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { ChangeListener, CollectionName, StoredRoute } from '../stores/contract.ts';
-import { CacheEntry, CacheTable, entrySize } from './cache-table.ts';
+import { CacheEntry, entrySize } from './cache-entry.ts';
+import { CacheTable } from './cache-table.ts';
 import { MarkQueue } from './mark-queue.ts';
 import { ReadBudget } from './read-budget.ts';
 import { type PendingRead, ReadQueue, readTimedOut } from './read-queue.ts';
@@ -77,7 +79,9 @@ export class RouteCache implements ChangeListener {
     this.log = options.log ?? silent;
     this.problemLog = new RateLimitedLog((what, fields) => this.log.warn(what, fields), this.clock);
     this.unchangedLog = new RateLimitedLog((what) => this.logUnchanged(what), this.clock);
-    this.table = new CacheTable(this.limits.entriesMax, this.limits.bytesMax, this.limits.negativeEntriesMax);
+    this.table = new CacheTable(this.limits, (frontend) =>
+      mayBePacked(frontend, this.clock.epochMs(), this.clock.monotonicMs()),
+    );
     this.readQueue = new ReadQueue(store.routes, this.limits.readTimeoutMs, this.setTimer, {
       sent: (read) => this.onSent(read),
       landed: (read, record) => this.onLanded(read, record),
@@ -137,12 +141,9 @@ export class RouteCache implements ChangeListener {
     return this.isConnected;
   }
 
-  /** Counts the entries that may be older than the store. Looks at every entry. */
+  /** Counts the entries that may be older than the store. Looks at every negative one. */
   countUnverified(): number {
-    if (!this.isConnected) return this.table.size;
-    let count = 0;
-    for (const entry of this.table.entries()) if (entry.epoch !== this.epoch) count++;
-    return count;
+    return this.isConnected ? this.table.countOutdated() : this.table.size;
   }
 
   /** Resolves once everything that has changed so far is read again; false if that failed and is tried later. */
@@ -248,19 +249,24 @@ export class RouteCache implements ChangeListener {
   }
 
   expired(): void {
-    this.epoch++;
+    this.turnEpoch();
     this.readQueue.invalidateAll();
   }
 
   lost(): void {
     this.isConnected = false;
-    this.epoch++;
+    this.turnEpoch();
   }
 
   restored(): void {
     this.isConnected = true;
     this.readQueue.invalidateAll();
     this.retries.retryNow();
+  }
+
+  private turnEpoch(): void {
+    this.epoch++;
+    this.table.turn(this.epoch);
   }
 
   private async readAgain(host: string): Promise<Frontend | null> {
@@ -362,7 +368,7 @@ export class RouteCache implements ChangeListener {
 
   private verifyAtNextUse(pattern: string): void {
     const entry = this.table.get(pattern);
-    if (entry !== undefined) entry.epoch = outdated;
+    if (entry !== undefined) this.table.setEpoch(entry, outdated);
   }
 
   /** The reason of the store may come later than the event. */

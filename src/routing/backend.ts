@@ -32,11 +32,6 @@ export class Backend {
   readonly port: number;
   /** The name for the TLS handshake; null for plain connections. */
   readonly tlsName: string | null;
-  /**
-   * Key of its connection pool: `hostname:port` or `unix:path`; with TLS `https://hostname:port`, and the name if it
-   * differs.
-   */
-  readonly address: string;
   /** Position in the record, from 0: Hipache's backend id. */
   index: number;
   /** 1 to 1000, default 1. */
@@ -66,11 +61,19 @@ export class Backend {
     this.hostname = hostname;
     this.port = port;
     this.tlsName = tlsName;
-    const authority = isSocketPath(hostname) ? `unix:${hostname}` : hostPort(hostname, port);
-    if (tlsName === null) this.address = authority;
-    else this.address = tlsName === hostname ? `https://${authority}` : `https://${authority} as ${tlsName}`;
     this.index = index;
     this.weight = weight;
+  }
+
+  /**
+   * Key of its connection pool: `hostname:port` or `unix:path`; with TLS `https://hostname:port`, and the name if it
+   * differs.
+   */
+  get address(): string {
+    const { hostname, port, tlsName } = this;
+    const authority = isSocketPath(hostname) ? `unix:${hostname}` : hostPort(hostname, port);
+    if (tlsName === null) return authority;
+    return tlsName === hostname ? `https://${authority}` : `https://${authority} as ${tlsName}`;
   }
 
   /** Counts a response or failure. @param client the address of the client. */

@@ -29,6 +29,12 @@ export class RecentOutcomes {
     return areSeveral(current.failing, previous.failing) || !areSeveral(current.clients, previous.clients);
   }
 
+  /** Whether a failure of the last 5 to 10 s counts. */
+  hasFailed(nowMs: number): boolean {
+    const age = Math.floor(nowMs / bucketMs) - this.bucket;
+    return (age <= 1 && this.current.failures > 0) || (age === 0 && this.previous.failures > 0);
+  }
+
   private turn(nowMs: number): void {
     const bucket = Math.floor(nowMs / bucketMs);
     if (bucket === this.bucket) return;

@@ -84,7 +84,7 @@ export function buildFrontend(
   return {
     pattern,
     id,
-    logId: logged(id),
+    logId: loggedId(id),
     // A copy with the exact length: a growing array reserves space for many more.
     backends: backends.slice(),
     weighted,
@@ -119,8 +119,8 @@ function readId(pattern: string, source: RecordSource, problems: Problems): stri
   return pattern;
 }
 
-/** Computed once here instead of for every request. */
-function logged(id: string): string {
+/** An identifier as the access log has it: computed once instead of for every request. */
+export function loggedId(id: string): string {
   if (/^[ !#-[\]-~]*$/.test(id)) return id;
   const escapeCharacter = (character: string): string => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
   return Buffer.from(id)

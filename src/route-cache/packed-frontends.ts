@@ -1,0 +1,162 @@
+import type { Frontend } from '../routing/frontend.ts';
+import { FrontendPacker, unpackFrontend } from '../routing/packed-frontend.ts';
+import { CacheEntry, entrySize } from './cache-entry.ts';
+import { PlaceIndex } from './place-index.ts';
+import { RecordLog } from './record-log.ts';
+
+/** The objects of the frontend are there as well. */
+const active = 1;
+/** It was used since the hand last passed. */
+const used = 2;
+const overdue = 4;
+/** Records that are spared for one that has to go. */
+const sparedMax = 64;
+/** Bytes of records that are moved for each byte that is added, to give back the memory of those that were replaced. */
+const movedPerByte = 4;
+/** Bytes of replaced records that may stay besides a quarter of the others. */
+const deadBytesMin = 1024 * 1024;
+
+/** Called for frontends whose objects are there. */
+export interface PackedFrontendsEvents {
+  evicted(pattern: string, hash: number): void;
+  moved(pattern: string, hash: number, place: number): void;
+}
+
+/**
+ * Frontends as bytes, by pattern, within bounds. The one that was added longest ago goes first, unless it was used since
+ * or its objects are there: then it is spared once (second chance). That costs nothing when a frontend is used.
+ */
+export class PackedFrontends {
+  private readonly log = new RecordLog();
+  private readonly index = new PlaceIndex(this.log);
+  private readonly packer = new FrontendPacker();
+  private readonly entriesMax: number;
+  private readonly bytesMax: number;
+  private readonly events: PackedFrontendsEvents;
+  private epoch = 0;
+  private ofEpoch = 0;
+  evictions = 0;
+
+  constructor(entriesMax: number, bytesMax: number, events: PackedFrontendsEvents) {
+    this.entriesMax = entriesMax;
+    this.bytesMax = bytesMax;
+    this.events = events;
+  }
+
+  get size(): number {
+    return this.index.size;
+  }
+
+  /** Memory of the frontends, in bytes. */
+  get bytes(): number {
+    return this.log.liveBytes;
+  }
+
+  /** Those whose epoch is that of the last `countOnly`. */
+  get counted(): number {
+    return this.ofEpoch;
+  }
+
+  /** From now on, `counted` is the number of frontends of this epoch, which none has yet. */
+  countOnly(epoch: number): void {
+    this.epoch = epoch;
+    this.ofEpoch = 0;
+  }
+
+  /** The place of a pattern; 0 if it is not there. */
+  find(pattern: string, hash: number): number {
+    return this.index.get(pattern, hash);
+  }
+
+  /** Makes the entry whose bytes are at `place`. Its objects are there until `release`. */
+  take(place: number): CacheEntry {
+    const { log } = this;
+    const pattern = log.key(place);
+    const frontend = unpackFrontend(pattern, log.bytes(place), log.bodyAt(place));
+    const entry = new CacheEntry(pattern, frontend, entrySize(pattern, frontend), log.epoch(place));
+    entry.overdue = (log.state(place) & overdue) !== 0;
+    entry.hash = log.hash(place);
+    entry.place = place;
+    log.setState(place, active | used);
+    return entry;
+  }
+
+  /**
+   * Adds a frontend whose objects are there, or replaces the one of the same pattern.
+   * @returns its place; 0 if it is larger than all frontends together may be.
+   */
+  put(frontend: Frontend, hash: number, epoch: number): number {
+    const { log } = this;
+    const { pattern } = frontend;
+    const body = this.packer.pack(frontend);
+    const size = RecordLog.sizeOf(pattern, body);
+    let state = active;
+    const former = this.find(pattern, hash);
+    if (former !== 0) {
+      state |= log.state(former) & used;
+      this.delete(former);
+    }
+    if (size > this.bytesMax) return 0;
+    while (this.index.size >= this.entriesMax || log.liveBytes + size > this.bytesMax) this.evict();
+    this.compact(size * movedPerByte);
+    const place = log.add(pattern, hash, epoch, state, body);
+    this.index.add(hash, place);
+    this.countEpoch(place, 1);
+    return place;
+  }
+
+  setEpoch(place: number, epoch: number): void {
+    this.countEpoch(place, -1);
+    this.log.setEpoch(place, epoch);
+    this.countEpoch(place, 1);
+  }
+
+  /** The objects of an entry are not there any more. */
+  release(entry: CacheEntry): void {
+    const wasUsed = entry.used || entry.wasUsed;
+    this.log.setState(entry.place, (wasUsed ? used : 0) | (entry.overdue ? overdue : 0));
+  }
+
+  delete(place: number): void {
+    this.countEpoch(place, -1);
+    this.index.delete(this.log.hash(place), place);
+    this.log.free(place);
+  }
+
+  private countEpoch(place: number, change: 1 | -1): void {
+    if (this.log.epoch(place) === this.epoch) this.ofEpoch += change;
+  }
+
+  private evict(): void {
+    const { log } = this;
+    for (let spared = 0; spared < sparedMax; spared++) {
+      const place = log.oldest();
+      const state = log.state(place);
+      if ((state & (active | used)) === 0) break;
+      log.setState(place, state & ~used);
+      this.move(place);
+    }
+    const place = log.oldest();
+    this.evictions++;
+    if ((log.state(place) & active) !== 0) this.events.evicted(log.key(place), log.hash(place));
+    this.delete(place);
+  }
+
+  /** Moves the oldest records together if replaced ones take too much. */
+  private compact(bytesMax: number): void {
+    const { log } = this;
+    for (let moved = 0; moved < bytesMax && log.deadBytes > deadBytesMin + log.liveBytes / 4; ) {
+      const place = log.oldest();
+      if (place === 0) return;
+      moved += log.size(place);
+      this.move(place);
+    }
+  }
+
+  private move(place: number): void {
+    const { log } = this;
+    const moved = log.move(place);
+    this.index.replace(log.hash(moved), place, moved);
+    if ((log.state(moved) & active) !== 0) this.events.moved(log.key(moved), log.hash(moved), moved);
+  }
+}
