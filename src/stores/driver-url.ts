@@ -19,7 +19,7 @@ export interface DriverUrl {
 }
 
 /** Protocols with a plain and a TLS form. At the end of any other, an `s` is part of the name. */
-const withTls = new Set(['redis', 'redis+sentinel', 'etcd', 'memcached', 'zookeeper']);
+const withTls = new Set(['redis', 'redis+sentinel', 'redis+cluster', 'etcd', 'memcached', 'zookeeper']);
 
 /**
  * Splits a driver URL of any form at its first colon.

@@ -36,6 +36,10 @@ test('a store is described without being opened: its name, its files, and whethe
     ...server,
     name: 'memcached://h:11211,[::1]:7',
   });
+  assert.deepEqual(describeDriver('redis+cluster://u:secret@a,b:7#p'), {
+    ...server,
+    name: 'redis+cluster://a:6379,b:7',
+  });
   assert.deepEqual(describeDriver('redis+unix:///run/r.sock'), { ...server, name: 'redis+unix:///run/r.sock' });
 });
 

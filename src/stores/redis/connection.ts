@@ -80,6 +80,7 @@ export class RedisConnection {
   private tracking: boolean;
   private isTracked = false;
   private client: Client | null = null;
+  private sessions = 0;
   private lastError: HipacheError;
   private timer: NodeJS.Timeout | null = null;
   private readonly pauses: BackOff;
@@ -107,6 +108,16 @@ export class RedisConnection {
   /** Whether the server tracks what is read now. */
   get tracked(): boolean {
     return this.ready && this.isTracked;
+  }
+
+  /** Rises with each connection to the server. */
+  get session(): number {
+    return this.sessions;
+  }
+
+  /** The servers that keep records: this one. */
+  get servers(): readonly RedisConnection[] {
+    return [this];
   }
 
   /** Why it is not ready. */
@@ -156,6 +167,16 @@ export class RedisConnection {
     return replies;
   }
 
+  /** Changes that precede a reply on this connection have been reported before it. */
+  settled(): Promise<void> {
+    return settledAlready;
+  }
+
+  /** Keys stay at their server. */
+  layout(): Promise<number> {
+    return onlyLayout;
+  }
+
   /** Drops a connection whose server does not reply; a new one is opened after a pause. */
   hung(client = this.client): void {
     if (client !== null && client === this.client) {
@@ -187,6 +208,7 @@ export class RedisConnection {
         return this.lastError;
       }
       this.client = client;
+      this.sessions++;
       this.pauses.reset();
       this.pingLater(client);
       this.isTracked = tracked;
@@ -310,6 +332,9 @@ export class RedisConnection {
     return new HipacheError('STORE_UNAVAILABLE', `${this.endpoint.name}: ${problem}`);
   }
 }
+
+const settledAlready = Promise.resolve();
+const onlyLayout = Promise.resolve(0);
 
 /** A client that connects once and queues no command while it is offline. */
 function makeClient(endpoint: RedisEndpoint, timings: RedisTimings, protocol: 2 | 3, tracked: boolean): Client {

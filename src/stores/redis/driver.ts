@@ -1,9 +1,9 @@
 import type { StoreDriver } from '../driver.ts';
 import { parseRedisUrls } from './endpoint.ts';
 
-/** One Redis server, or the pair of a replica and its primary. */
+/** One Redis server, the pair of a replica and its primary, a group with sentinels, or a cluster. */
 export const redisDriver: StoreDriver = {
-  schemes: ['redis', 'rediss', 'redis+unix', 'redis+sentinel', 'rediss+sentinel'],
+  schemes: ['redis', 'rediss', 'redis+unix', 'redis+sentinel', 'rediss+sentinel', 'redis+cluster', 'rediss+cluster'],
   form: 'redis://HOST:PORT',
 
   describe(urls) {

@@ -4,7 +4,11 @@ import type { RedisCommand } from './connection.ts';
 import { isWrongType } from './errors.ts';
 import type { RedisKeys } from './keys.ts';
 
-/** One change: the records that it depends on, and its decision. It decides again if another program was faster. */
+/**
+ * One change: the records that it depends on, and its decision. It decides again if another program was faster. In a
+ * cluster, where no transaction has keys of several nodes, each key changes by itself, that of the first command first.
+ * The first argument of every command is its only key, except for PUBLISH, which has none.
+ */
 export interface RedisEdit<Result> {
   /** If another program changes one of these keys between reading and writing, the edit starts over. */
   readonly keys: readonly string[];
@@ -69,7 +73,14 @@ export function removeEdit(
     ],
     decide([whole, marked]) {
       const old = toList(whole);
-      const wholly = { commands: [['DEL', list, down, keys.of('dead', pattern)]], result: [] };
+      const wholly = {
+        commands: [
+          ['DEL', list],
+          ['DEL', down],
+          ['DEL', keys.of('dead', pattern)],
+        ],
+        result: [],
+      };
       // A key of another type has no URLs to remove; it can only go as a whole.
       if (old === null && isWrongType(whole)) return urls.length > 0 ? { commands: [], result: [] } : wholly;
       if (old === null) return { commands: [], result: null };

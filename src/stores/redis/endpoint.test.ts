@@ -11,6 +11,7 @@ const local = {
   password: null,
   database: 0,
   sentinels: null,
+  cluster: null,
 };
 
 test('the URLs of Hipache 0.4 name what they named there', () => {
@@ -64,6 +65,28 @@ test('sentinels are named with their group, and have an account of their own', (
   assert.equal(reads.name, 'rediss+sentinel://a.test:26379,[::1]:7/routes');
 });
 
+test('a cluster is named by some of its nodes', () => {
+  const { reads, writes, prefix } = parseRedisUrls(['Rediss+Cluster://u:secret@a.test,[::1]:7000/0#x:']);
+  assert.equal(reads, writes);
+  assert.deepEqual([reads.tls, reads.user, reads.password, reads.database, prefix], [true, 'u', 'secret', 0, 'x:']);
+  assert.deepEqual(reads.cluster, [
+    { host: 'a.test', port: 6379 },
+    { host: '::1', port: 7000 },
+  ]);
+  assert.equal(reads.name, 'rediss+cluster://a.test:6379,[::1]:7000');
+  assert.throws(() => parseRedisUrls(['redis+cluster://a/1']), {
+    code: 'COMMAND_INVALID',
+    message: /only the database 0/,
+  });
+  for (const pair of [
+    ['redis+cluster://a', 'redis://b'],
+    ['redis://a', 'redis+cluster://b'],
+    ['redis://a', 'redis+sentinel://b/group'],
+  ]) {
+    assert.throws(() => parseRedisUrls(pair), { code: 'COMMAND_INVALID' });
+  }
+});
+
 test('what cannot be meant is refused, without its password', () => {
   for (const url of [
     'redis://:secret@h/name',
@@ -75,6 +98,8 @@ test('what cannot be meant is refused, without its password', () => {
     'redis+sentinel://:secret@a/routes/0/1',
     'redis+sentinel://:secret@a/routes?db=1',
     'redis+sentinel://:secret@a,b@c/routes',
+    'redis+cluster://:secret@a,b/2',
+    'redis+cluster://:secret@a,b@c',
   ]) {
     assert.throws(
       () => parseRedisUrls([url]),

@@ -11,7 +11,7 @@ import {
 
 /** The address of a Redis server, and the account to use there. */
 export interface RedisEndpoint {
-  /** A name or an address; null if `path` or `sentinels` is set. */
+  /** A name or an address; null if `path`, `sentinels` or `cluster` is set. */
   readonly host: string | null;
   readonly port: number;
   /** A Unix socket; null for TCP. */
@@ -24,6 +24,8 @@ export interface RedisEndpoint {
   readonly database: number;
   /** The sentinels that know which server is the primary; null if `host` or `path` is the server. */
   readonly sentinels: SentinelGroup | null;
+  /** Nodes of the cluster that keeps the records; null if there is none. */
+  readonly cluster: readonly HostAndPort[] | null;
   /** The name of the server in messages. */
   readonly name: string;
 }
@@ -67,6 +69,13 @@ export function parseRedisUrls(values: readonly string[]): RedisEndpoints {
     if (last !== undefined) throw invalid(last, 'sentinels are one URL: they name the server to read and to write');
     return parseSentinelUrl(first);
   }
+  if (isClusterUrl(first)) {
+    if (last !== undefined) throw invalid(last, 'a cluster is one URL, with several of its nodes');
+    return parseClusterUrl(first);
+  }
+  if (last !== undefined && (isSentinelUrl(last) || isClusterUrl(last))) {
+    throw invalid(last, 'the second URL of a pair names one server, the primary');
+  }
   const reads = parseDriverUrl(first);
   const writes = last === undefined ? reads : parseDriverUrl(last);
   if (writes.prefix !== '' && writes.prefix !== reads.prefix) {
@@ -79,7 +88,7 @@ export function parseRedisUrls(values: readonly string[]): RedisEndpoints {
 function toEndpoint(value: string, url: DriverUrl): RedisEndpoint {
   // A lone word before the "@" is a password, as in the original.
   const [user, password] = url.password === null ? [null, url.user] : [url.user, url.password];
-  const shared = { tls: url.tls, user, password, sentinels: null };
+  const shared = { tls: url.tls, user, password, sentinels: null, cluster: null };
   if (url.protocol !== 'redis+unix') {
     const { host, port } = { host: url.host ?? '127.0.0.1', port: url.port ?? portDefault };
     return {
@@ -134,12 +143,42 @@ function parseSentinelUrl(value: string): RedisEndpoints {
     password,
     database: parseDatabase(value, database ?? null),
     sentinels: { addresses: hosts, name, user: account.get('user'), password: account.get('password') },
+    cluster: null,
     name: `${url.tls ? 'rediss' : 'redis'}+sentinel://${listed}/${name}`,
   };
   return { reads: endpoint, writes: endpoint, prefix: url.prefix };
 }
 
 const sentinelExample = 'redis+sentinel://10.0.0.1,10.0.0.2,10.0.0.3/mymaster';
+
+function isClusterUrl(value: string): boolean {
+  return /^rediss?\+cluster:/i.test(value);
+}
+
+/** `redis+cluster://user:password@node,node#prefix`. */
+function parseClusterUrl(value: string): RedisEndpoints {
+  const { url, hosts } = parseDriverUrlOfMany(value, portDefault);
+  if (url.database !== null && url.database !== '0') {
+    throw invalidDriverUrl(value, 'a cluster has only the database 0', clusterExample);
+  }
+  const [user, password] = url.password === null ? [null, url.user] : [url.user, url.password];
+  const listed = hosts.map(({ host, port }) => hostPort(host, port)).join(',');
+  const endpoint = {
+    host: null,
+    port: portDefault,
+    path: null,
+    tls: url.tls,
+    user,
+    password,
+    database: 0,
+    sentinels: null,
+    cluster: hosts,
+    name: `${url.tls ? 'rediss' : 'redis'}+cluster://${listed}`,
+  };
+  return { reads: endpoint, writes: endpoint, prefix: url.prefix };
+}
+
+const clusterExample = 'redis+cluster://10.0.0.1,10.0.0.2,10.0.0.3';
 
 function parseDatabase(value: string, text: string | null): number {
   if (text === null) return 0;

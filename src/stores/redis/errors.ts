@@ -58,6 +58,10 @@ function explain(error: unknown): [ErrorCode, string] {
   if (/no password is set|without any password configured/i.test(text)) {
     return ['STORE_DENIED', `has no password, but the driver URL has one; remove it (${text})`];
   }
+  if (/SELECT is not allowed in cluster mode/i.test(text)) return ['STORE_UNSUPPORTED', `${ofCluster} (${text})`];
+  if (/cluster support disabled/i.test(text)) {
+    return ['STORE_UNSUPPORTED', `has no cluster mode; write redis:// in the driver URL (${text})`];
+  }
   if (text === 'The queue is full') return ['STORE_UNAVAILABLE', 'too many commands wait for its replies'];
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const byCode = failures[code];
@@ -71,6 +75,8 @@ function explain(error: unknown): [ErrorCode, string] {
   return ['STORE_UNAVAILABLE', text === '' ? code : text];
 }
 
+const ofCluster = 'is part of a Redis Cluster; write redis+cluster:// instead of redis:// in the driver URL';
+
 const replies: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   WRONGPASS: ['STORE_DENIED', 'refuses the user or the password; see the driver URL'],
   NOAUTH: ['STORE_DENIED', 'wants a password; put it into the driver URL'],
@@ -83,7 +89,11 @@ const replies: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   READONLY: ['STORE_READ_ONLY', 'is a read-only replica; name the primary as the second driver URL'],
   NOREPLICAS: ['STORE_READ_ONLY', 'accepts no writes because it has too few replicas'],
   OOM: ['STORE_FULL', 'its maxmemory is used up; the change was not made'],
-  MOVED: ['STORE_UNSUPPORTED', 'is part of a Redis Cluster, which is not supported'],
+  MOVED: ['STORE_UNSUPPORTED', ofCluster],
+  ASK: ['STORE_UNSUPPORTED', ofCluster],
+  CROSSSLOT: ['STORE_UNSUPPORTED', ofCluster],
+  CLUSTERDOWN: ['STORE_UNAVAILABLE', 'its cluster is down: slots have no primary; see redis-cli cluster info'],
+  TRYAGAIN: ['STORE_UNAVAILABLE', 'a slot of its cluster is moving'],
 };
 
 const failures: Readonly<Record<string, string>> = {

@@ -8,6 +8,7 @@ import type { FailuresByUrl } from '../failures.ts';
 import { identitiesOf } from '../record-edit.ts';
 import type { RedisCommand, RedisConnection } from './connection.ts';
 import type { DeadSets } from './dead-sets.ts';
+import type { RedisEndpoint } from './endpoint.ts';
 import { isWrongType, redisError } from './errors.ts';
 import { recentFailures } from './failed-hash.ts';
 import { toInstances } from './instances.ts';
@@ -17,7 +18,7 @@ import { markOfDeadSet, parseMarks, writtenIndexes } from './marks.ts';
 /** The index up to which a list is read: the identifier, the backends that count, and one more, which says that there are more. */
 const lastElement = String(backendsMax + 1);
 /** Keys that one SCAN examines. */
-const scanCount = 1000;
+const scanCount = '1000';
 /** Patterns that a listing remembers between its pages. With more, listing fails. */
 const listedMax = 5_000_000;
 /** Pauses between two checks whether a replica has received a write. */
@@ -38,13 +39,30 @@ interface Listing {
   position: number;
 }
 
-/** Reads records over one connection. Every method throws HipacheErrors. */
+/** One server that records are read from, or a cluster of them. */
+export interface RedisReads {
+  readonly endpoint: RedisEndpoint;
+  /** The servers that keep records. */
+  readonly servers: readonly Pick<RedisConnection, 'send'>[];
+  /**
+   * Sends commands together, each of which has its only key as its first argument. Resolves with their replies, each of
+   * which may be an error.
+   * @throws HipacheError if a server cannot be reached.
+   */
+  send(commands: readonly RedisCommand[]): Promise<unknown[]>;
+  /** Resolves when all changes before this call have been reported. @throws HipacheError if they may not have been. */
+  settled(): Promise<void>;
+  /** A number that stays the same while no key moves from one server to another. */
+  layout(): Promise<number>;
+}
+
+/** Reads records. Every method throws HipacheErrors. */
 export class RedisReader {
-  private readonly connection: RedisConnection;
+  private readonly connection: RedisReads;
   private readonly keys: RedisKeys;
   private readonly listings = new Map<RedisRecord, Listing>();
 
-  constructor(connection: RedisConnection, keys: RedisKeys) {
+  constructor(connection: RedisReads, keys: RedisKeys) {
     this.connection = connection;
     this.keys = keys;
   }
@@ -137,6 +155,13 @@ export class RedisReader {
     return toInstances(ids, await this.send(ids.map((id) => ['HGETALL', this.keys.instance(id)])));
   }
 
+  /** The revision. Every change that precedes it has been reported. */
+  async revision(): Promise<number> {
+    const revision = Number(await this.get(this.keys.revision)) || 0;
+    await this.connection.settled();
+    return revision;
+  }
+
   /** The value of one key; null if it is not a string. */
   async get(key: string): Promise<unknown> {
     const [value] = await this.send([['GET', key]]);
@@ -171,16 +196,10 @@ export class RedisReader {
     const known = this.listings.get(record);
     if (known !== undefined && after !== '' && known.after === after) return known;
     const patterns = new Set<string>();
-    let cursor = '0';
-    do {
-      const [reply] = await this.send([['SCAN', cursor, 'MATCH', this.keys.glob(record), 'COUNT', String(scanCount)]]);
-      const [next, keys] = reply as [string, string[]];
-      for (const key of keys) patterns.add(this.keys.parse(key)?.pattern ?? '');
-      if (patterns.size > listedMax) {
-        throw new HipacheError('STORE_UNSUPPORTED', `there are more than ${listedMax} records; use redis-cli --scan`);
-      }
-      cursor = String(next);
-    } while (cursor !== '0');
+    const layout = await this.connection.layout();
+    await this.scan(record, patterns);
+    // A key that moves to a server that has been scanned is seen there the second time.
+    if ((await this.connection.layout()) !== layout) await this.scan(record, patterns);
     const sorted = [...patterns].sort(compareCodePoints);
     let position = sorted.findIndex((pattern) => compareCodePoints(pattern, after) > 0);
     if (position === -1) position = sorted.length;
@@ -189,8 +208,27 @@ export class RedisReader {
     return listing;
   }
 
+  /** Adds the pattern of every key of a record. */
+  private async scan(record: RedisRecord, patterns: Set<string>): Promise<void> {
+    for (const server of this.connection.servers) {
+      let cursor = '0';
+      do {
+        const replies = await server.send([['SCAN', cursor, 'MATCH', this.keys.glob(record), 'COUNT', scanCount]]);
+        const [next, keys] = this.checked(replies)[0] as [string, string[]];
+        for (const key of keys) patterns.add(this.keys.parse(key)?.pattern ?? '');
+        if (patterns.size > listedMax) {
+          throw new HipacheError('STORE_UNSUPPORTED', `there are more than ${listedMax} records; use redis-cli --scan`);
+        }
+        cursor = String(next);
+      } while (cursor !== '0');
+    }
+  }
+
   private async send(commands: readonly RedisCommand[]): Promise<unknown[]> {
-    const replies = await this.connection.send(commands);
+    return this.checked(await this.connection.send(commands));
+  }
+
+  private checked(replies: unknown[]): unknown[] {
     const failed = replies.find((reply) => reply instanceof Error && !isWrongType(reply));
     if (failed !== undefined) throw redisError(failed, this.connection.endpoint.name);
     return replies;

@@ -14,7 +14,7 @@ import type {
   StoreCapabilities,
 } from '../contract.ts';
 import { CheckerWatch } from './checker-watch.ts';
-import { defaultRedisTimings, RedisConnection, type RedisTimings } from './connection.ts';
+import { defaultRedisTimings, type RedisTimings } from './connection.ts';
 import { DeadSets } from './dead-sets.ts';
 import {
   addEdit,
@@ -32,9 +32,8 @@ import { removeInstance, writeInstance } from './instances.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
 import { type DeadSetKnowledge, removeMarkEdit, writeMarkEdit } from './mark-edits.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
-import { Sentinels } from './sentinels.ts';
+import { connectServers, type RecordServers } from './servers.ts';
 import { whyUnchanged } from './tracking-table.ts';
-import { RedisWriter } from './writer.ts';
 
 export interface RedisStoreOptions {
   /**
@@ -75,7 +74,8 @@ export async function openRedis(urls: readonly string[], options: RedisStoreOpti
 
 /**
  * Routes, marks and certificates in Redis, in the records of Hipache 0.4 and PlanB. It reads over one connection, on
- * which Redis reports every change to what was read there (CLIENT TRACKING), and writes over another one.
+ * which Redis reports every change to what was read there (CLIENT TRACKING), and writes over another one; in a cluster,
+ * over two to each primary.
  */
 class RedisStore implements Store {
   readonly routes: RouteCollection = {
@@ -105,7 +105,7 @@ class RedisStore implements Store {
     read: (pattern) => this.reader.readFailures(pattern),
   };
   readonly instances: InstanceCollection = {
-    revision: async () => Number(await this.reader.get(this.keys.revision)) || 0,
+    revision: () => this.reader.revision(),
     write: (instance, fields, ttlMs) =>
       this.writer.writeUncounted(writeInstance(this.keys, instance, fields, ttlMs, Date.now())),
     remove: (instance) => this.writer.writeUncounted(removeInstance(this.keys, instance)),
@@ -115,11 +115,10 @@ class RedisStore implements Store {
   private readonly log: Pick<Log, 'info' | 'warn'>;
   private readonly problemLog: RateLimitedLog;
   private readonly keys: RedisKeys;
-  private readonly connection: RedisConnection;
-  /** Null without sentinels. */
-  private readonly sentinels: Sentinels | null;
+  private readonly connection: RecordServers['connection'];
   private readonly reader: RedisReader;
-  private readonly writer: RedisWriter;
+  private readonly writer: RecordServers['writer'];
+  private readonly closeServers: () => void;
   /** Whether a write has to reach another server, the one that is read. */
   private readonly replicated: boolean;
   private readonly replicaTimeoutMs: number;
@@ -146,31 +145,23 @@ class RedisStore implements Store {
       read: () => this.reader.get(checkerKey),
       turned: (running) => this.onChecker(running),
     });
-    const { sentinels } = endpoints.reads;
-    this.sentinels =
-      sentinels === null
-        ? null
-        : new Sentinels(endpoints.reads, sentinels, timings.replyTimeoutMs, (problem) => this.onMoved(problem));
-    const locate = this.sentinels === null ? undefined : () => (this.sentinels as Sentinels).locate();
-    this.connection = new RedisConnection(
-      { endpoint: endpoints.reads, timings, tracking: options.serving ?? false, locate },
-      {
+    const servers = connectServers(endpoints, {
+      timings,
+      tracking: options.serving ?? false,
+      revisionKey: this.keys.revision,
+      events: {
         ready: () => this.onReady(),
         lost: (error) => this.onLost(error),
         failed: (error) => this.onFailed(error),
         changed: (key) => this.onChanged(key),
-        userIgnored: () => this.onUserIgnored(endpoints.reads),
       },
-    );
+      onProblem: (what) => this.problemLog.report(what, {}),
+      onUserIgnored: (endpoint) => this.onUserIgnored(endpoint),
+    });
+    this.connection = servers.connection;
+    this.writer = servers.writer;
+    this.closeServers = () => servers.close();
     this.reader = new RedisReader(this.connection, this.keys);
-    this.writer = new RedisWriter(
-      endpoints.writes,
-      timings,
-      this.keys.revision,
-      (what) => this.problemLog.report(what, {}),
-      () => this.onUserIgnored(endpoints.writes),
-      locate,
-    );
   }
 
   get capabilities(): StoreCapabilities {
@@ -199,7 +190,8 @@ class RedisStore implements Store {
 
   whyUnchanged(patterns: number): Promise<string> {
     const each = this.deadSetReading() === null ? 2 : 3;
-    return whyUnchanged((commands) => this.connection.send(commands), patterns * each);
+    const { servers } = this.connection;
+    return whyUnchanged(servers, Math.ceil((patterns * each) / servers.length));
   }
 
   async close(): Promise<void> {
@@ -207,9 +199,7 @@ class RedisStore implements Store {
     this.listener = null;
     this.stopExpiry();
     this.checker.close();
-    this.sentinels?.close();
-    this.writer.close();
-    this.connection.close();
+    this.closeServers();
   }
 
   private async writeMark(pattern: string, url: string, mark: DownMark): Promise<boolean> {
@@ -257,12 +247,6 @@ class RedisStore implements Store {
   private onLost(error: HipacheError): void {
     this.stopExpiry();
     this.listener?.lost(error);
-  }
-
-  /** The former primary may be cut off, and go on as if nothing had happened. */
-  private onMoved(problem: string): void {
-    this.connection.moved(problem);
-    this.writer.moved();
   }
 
   private onFailed(error: HipacheError): void {
