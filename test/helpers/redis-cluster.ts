@@ -1,9 +1,7 @@
+import { slotCount, slotOf } from '../../src/stores/redis/cluster-slots.ts';
 import { freePort } from './free-port.ts';
 import { RedisServer } from './redis-server.ts';
 import { until } from './until.ts';
-
-/** The slots of a cluster. */
-const slotCount = 16_384;
 
 export interface RedisClusterLayout {
   /** Default 3. */
@@ -69,7 +67,7 @@ export class RedisClusterServers {
 
   /** The primary that has the slot of a key, as `asked` sees it. */
   async primaryOf(key: string, asked = this.primaries[0] as RedisServer): Promise<RedisServer> {
-    const slot = Number(await asked.cli('cluster', 'keyslot', key));
+    const slot = slotOf(key);
     const nodes = (await asked.cli('cluster', 'nodes')).split('\n');
     const line = nodes.find((node) =>
       node
@@ -88,14 +86,14 @@ export class RedisClusterServers {
 
   /** Begins to move the slot of a key. */
   async beginMove(key: string, from: RedisServer, to: RedisServer): Promise<void> {
-    const slot = await from.cli('cluster', 'keyslot', key);
+    const slot = String(slotOf(key));
     await to.cli('cluster', 'setslot', slot, 'importing', await this.idOf(from));
     await from.cli('cluster', 'setslot', slot, 'migrating', await this.idOf(to));
   }
 
   /** Moves the keys of the slot, and ends the move. */
   async endMove(key: string, from: RedisServer, to: RedisServer): Promise<void> {
-    const slot = await from.cli('cluster', 'keyslot', key);
+    const slot = String(slotOf(key));
     const keys = (await from.cli('cluster', 'getkeysinslot', slot, '1000')).split('\n').filter((name) => name !== '');
     if (keys.length > 0) {
       await from.cli('migrate', '127.0.0.1', String(to.port), '', '0', '5000', 'keys', ...keys);
