@@ -30,7 +30,7 @@ export const fileSchema = z.object({
   driver: key(z.union([driverUrl, z.array(driverUrl).min(1).max(64)]).optional(), {
     source: '0.4',
     description:
-      'The [store](store.md) of the routes: `sqlite:PATH`, the embedded one, `file:PATH`, `redis:`, `redis+sentinel:`, `etcd:`, `zookeeper:` or `memcached:`.',
+      'The [store](store.md) of the routes: `sqlite:PATH`, the embedded one, `file:PATH`, `redis:`, `redis+sentinel:`, `redis+cluster:`, `etcd:`, `zookeeper:` or `memcached:`.',
     allowed: `${driverAllowed}, or an array of URLs`,
     default: 'the embedded store (the original: `redis:`)',
   }),
