@@ -8,18 +8,13 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { RedisServer } from '../../../test/helpers/redis-server.ts';
 import { describeStore } from '../contract.suite.ts';
 import { Watch } from '../watch.suite.ts';
-import { redisLocation } from './redis.suite.ts';
+import { redisLocation, writerRights } from './redis.suite.ts';
 import { openRedis } from './redis-store.ts';
 
-/** The rights that docs/redis.md names. */
+/** The rights that docs/redis.md names for reading. */
 const readerRights =
   '+ping +select +client|tracking +lrange +hgetall +hmget +get +smembers +pttl +scan +zrange ' +
   '%R~frontend:* %R~down:* %R~dead:* %R~tls:* %R~hipache:* %R~hchecker_ping';
-const writerRights =
-  '+ping +select +client|tracking +lrange +hgetall +hmget +get +smembers +pttl +scan +zrange +zadd +zrem +zremrangebyscore +watch +unwatch +multi ' +
-  '+exec +discard +incr +del +exists +rpush +lset +lrem +hset +hdel +hkeys +hexists +pexpireat +sadd +srem +expire +publish ' +
-  '~frontend:* ~down:* ~dead:* ~tls:* ~hipache:* %R~hchecker_ping &dead';
-
 const folder = mkdtempSync(join(tmpdir(), 'hipache-redis-tls-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -2,6 +2,12 @@ import type { RedisServer } from '../../../test/helpers/redis-server.ts';
 import type { StoreLocation } from '../contract.suite.ts';
 import { openRedis, type RedisStoreOptions } from './redis-store.ts';
 
+/** The rights that docs/redis.md names for reading and writing. */
+export const writerRights =
+  '+ping +select +client|tracking +lrange +hgetall +hmget +get +smembers +pttl +scan +zrange +zadd +zrem +zremrangebyscore +watch +unwatch +multi ' +
+  '+exec +discard +incr +del +exists +rpush +lset +lrem +hset +hdel +hkeys +hexists +pexpireat +sadd +srem +expire +publish ' +
+  '~frontend:* ~down:* ~dead:* ~tls:* ~hipache:* %R~hchecker_ping &dead';
+
 interface LocationOptions {
   readonly prefix?: string;
   /** Arguments of redis-cli: the database, a user. */
