@@ -3,21 +3,27 @@ import { describe, type TestContext, test } from 'node:test';
 import { type RedisClusterLayout, RedisClusterServers } from '../../../test/helpers/redis-cluster.ts';
 import { RedisServer } from '../../../test/helpers/redis-server.ts';
 import { until } from '../../../test/helpers/until.ts';
+import { idOf } from '../../route-cache/route-cache.suite.ts';
+import { RouteCache } from '../../route-cache/route-cache.ts';
+import { StoreWatch } from '../../route-cache/store-watch.ts';
 import type { Store } from '../contract.ts';
 import { Watch } from '../watch.suite.ts';
 import { slotOf } from './cluster-slots.ts';
 import { openRedis } from './redis-store.ts';
 
-const timings = { connectTimeoutMs: 1000, pingEveryMs: 100, replyTimeoutMs: 1000, retryFirstMs: 20, retryMaxMs: 200 };
+const timings = { pingEveryMs: 100, retryFirstMs: 20, retryMaxMs: 200 };
 
 interface Watched {
   readonly cluster: RedisClusterServers;
   readonly store: Store;
   readonly seen: Watch;
+  readonly changes: StoreWatch;
   readonly log: readonly string[];
+  /** Waits until a cache on the store serves a host with this identifier. */
+  servesSoon(host: string, id: string | null): Promise<void>;
 }
 
-/** A store that is watched, as a proxy has it. */
+/** A store and a cache that watches it, as a proxy has them. */
 async function watched(t: TestContext, layout?: RedisClusterLayout, user = ''): Promise<Watched> {
   const cluster = await RedisClusterServers.start(layout);
   t.after(() => cluster.remove());
@@ -26,30 +32,43 @@ async function watched(t: TestContext, layout?: RedisClusterLayout, user = ''): 
   const url = cluster.url.replace('//', `//${user}`);
   const store = await openRedis([url], { serving: true, timings, log: { info: note, warn: note } });
   t.after(() => store.close());
-  const seen = new Watch();
-  await store.watch(seen);
-  return { cluster, store, seen, log };
+  return { cluster, store, log, ...(await watch(t, store)) };
 }
 
-async function idOf(store: Store, host: string): Promise<unknown> {
+async function watch(t: TestContext, store: Store): Promise<Pick<Watched, 'seen' | 'changes' | 'servesSoon'>> {
+  const changes = new StoreWatch({ store });
+  const cache = new RouteCache({ store, instance: 'test' });
+  const seen = new Watch();
+  changes.add(cache);
+  changes.add(seen);
+  await changes.start();
+  t.after(() => {
+    changes.close();
+    cache.close();
+  });
+  const servesSoon = (host: string, id: string | null) =>
+    until(
+      `${host} to be served as ${id}`,
+      () => {
+        const frontend = cache.cached(host);
+        if (frontend !== undefined) return idOf(frontend) === id;
+        return cache.load(host).then(
+          (loaded) => idOf(loaded) === id,
+          () => false,
+        );
+      },
+      60_000,
+    );
+  return { seen, changes, servesSoon };
+}
+
+async function readId(store: Store, host: string): Promise<unknown> {
   return (await store.routes.read([host]))[0]?.frontend[0] ?? null;
 }
 
 /** A host whose record is at a node. */
 async function hostAt({ cluster }: Watched, node: RedisServer): Promise<string> {
   for (let i = 0; ; i++) if ((await cluster.primaryOf(`frontend:${i}.test`)) === node) return `${i}.test`;
-}
-
-/** Makes a change and waits for its report, of the record or of everything. */
-async function isReported({ seen }: Watched, host: string, change: () => Promise<unknown>): Promise<void> {
-  const before = [seen.routes.length, seen.expirations, seen.restorations] as const;
-  await change();
-  await until(`a report of ${host}`, () => {
-    const [routes, expirations, restorations] = before;
-    return (
-      seen.routes.slice(routes).includes(host) || seen.expirations > expirations || seen.restorations > restorations
-    );
-  });
 }
 
 /** Each node's changes are reported and read, and a write arrives there. */
@@ -67,7 +86,7 @@ async function assertLive(rig: Watched, at: readonly RedisServer[], asked = at[0
       ),
     );
     await until('a reading', () =>
-      idOf(rig.store, host).then(
+      readId(rig.store, host).then(
         (id) => id === 'one',
         () => false,
       ),
@@ -75,77 +94,70 @@ async function assertLive(rig: Watched, at: readonly RedisServer[], asked = at[0
     const told = rig.seen.next('routes', host);
     await node.cli('lset', `frontend:${host}`, '0', 'two');
     await told;
-    assert.equal(await idOf(rig.store, host), 'two');
+    assert.equal(await readId(rig.store, host), 'two');
   }
-  await until('as many restorations as losses', () => rig.seen.losses === rig.seen.restorations);
+  await until('the store to be connected', () => rig.changes.connected);
 }
 
 describe('a Redis Cluster, slots that move', () => {
-  test('changes of a record that has moved are reported, and those of a name that had none', async (t) => {
+  test('changes of a record that has moved are served, and a new one of a name that had none', async (t) => {
     const rig = await watched(t);
-    const { cluster, store } = rig;
+    const { cluster, store, servesSoon } = rig;
     const [first, second] = cluster.primaries as [RedisServer, RedisServer];
     const host = await hostAt(rig, first);
     for (const present of [true, false]) {
       const [from, to] = present ? [first, second] : [second, first];
       if (present) await store.routes.set(host, 'old', ['http://a:1']);
       else await store.routes.remove(host, []);
-      assert.equal(await idOf(store, host), present ? 'old' : null);
+      await servesSoon(host, present ? 'old' : null);
       await cluster.move(`frontend:${host}`, to);
       assert.equal(await cluster.primaryOf(`frontend:${host}`, from), to);
-      await isReported(rig, host, async () => {
-        await to.cli('del', `frontend:${host}`);
-        await to.cli('rpush', `frontend:${host}`, 'new');
-      });
-      await until('the new record', async () => (await idOf(store, host)) === 'new');
-      const told = rig.seen.next('routes', host);
+      await to.cli('del', `frontend:${host}`);
+      await to.cli('rpush', `frontend:${host}`, 'new', 'http://a:1');
+      await servesSoon(host, 'new');
       await to.cli('lset', `frontend:${host}`, '0', 'newer');
-      await told;
-      assert.equal(await idOf(store, host), 'newer');
+      await servesSoon(host, 'newer');
     }
   });
 
   test('while a slot moves, records are read, changed and watched at the node that has them', async (t) => {
     const rig = await watched(t);
-    const { cluster, store } = rig;
+    const { cluster, store, servesSoon } = rig;
     const [first, second] = cluster.primaries as [RedisServer, RedisServer];
     const host = await hostAt(rig, first);
     const key = `frontend:${host}`;
-    assert.equal(await idOf(store, host), null);
+    await servesSoon(host, null);
     await cluster.beginMove(key, first, second);
     // By another process, which is redirected to the node that the slot is moving to.
-    await isReported(rig, host, () => first.cli('-c', 'rpush', key, 'made', 'http://a:1'));
-    await until('the record', async () => (await idOf(store, host)) === 'made');
+    await first.cli('-c', 'rpush', key, 'made', 'http://a:1');
+    await servesSoon(host, 'made');
     assert.equal(await second.cli('cluster', 'countkeysinslot', String(slotOf(key))), '1');
-    const told = rig.seen.next('routes', host);
+    await first.cli('-c', 'lset', key, '0', 'changed');
+    await servesSoon(host, 'changed');
     await store.routes.add(host, ['http://b:1']);
-    await told;
-    assert.deepEqual((await store.routes.read([host]))[0]?.frontend, ['made', 'http://a:1', 'http://b:1']);
+    assert.deepEqual((await store.routes.read([host]))[0]?.frontend, ['changed', 'http://a:1', 'http://b:1']);
     await store.routes.remove(host, []);
     await store.routes.set(host, 'again', ['http://c:1']);
-    assert.equal(await idOf(store, host), 'again');
+    await servesSoon(host, 'again');
     await cluster.endMove(key, first, second);
-    const moved = rig.seen.event('expired');
-    await moved;
-    await isReported(rig, host, () => second.cli('lset', key, '0', 'moved'));
-    await until('the change', async () => (await idOf(store, host)) === 'moved');
+    await second.cli('lset', key, '0', 'moved');
+    await servesSoon(host, 'moved');
   });
 
   test('a node that joins and gets slots is read and written', async (t) => {
     const rig = await watched(t, { primaries: 2 });
-    const { cluster, store } = rig;
+    const { cluster, store, servesSoon } = rig;
     const [first] = cluster.primaries as [RedisServer];
     const host = await hostAt(rig, first);
     await store.routes.set(host, 'old', ['http://a:1']);
-    assert.equal(await idOf(store, host), 'old');
+    await servesSoon(host, 'old');
     const added = await cluster.add();
     await cluster.move(`frontend:${host}`, added);
     await store.routes.add(host, ['http://b:1']);
     assert.equal(await added.cli('lrange', `frontend:${host}`, '0', '-1'), 'old\nhttp://a:1\nhttp://b:1');
-    await until('the record', async () => (await store.routes.read([host]))[0]?.frontend[2] === 'http://b:1');
+    await added.cli('lset', `frontend:${host}`, '0', 'new');
+    await servesSoon(host, 'new');
     await assertLive(rig, cluster.primaries.slice(0, 2));
-    await isReported(rig, host, () => added.cli('lset', `frontend:${host}`, '0', 'new'));
-    await until('the change', async () => (await idOf(store, host)) === 'new');
   });
 
   test('a listing has every record, also one that moves meanwhile', async (t) => {
@@ -198,7 +210,7 @@ describe('a Redis Cluster, the revision', () => {
     for (let i = 0; i < 10; i++) {
       const host = `moved-${i}.test`;
       const from = await cluster.primaryOf(`frontend:${host}`);
-      assert.equal(await idOf(store, host), null);
+      assert.equal(await readId(store, host), null);
       const before = [seen.routes.length, seen.expirations] as const;
       await cluster.move(`frontend:${host}`, cluster.primaries.find((node) => node !== from) as RedisServer);
       await writer.routes.set(host, 'new', ['http://a:1']);
@@ -235,13 +247,13 @@ describe('a Redis Cluster, the revision', () => {
 
 describe('a Redis Cluster, outages', () => {
   test('a primary that has died is replaced by its replica', async (t) => {
-    const rig = await watched(t, { replicas: 1 });
+    const rig = await watched(t, { replicas: 1, nodeTimeoutMs: 1000 });
     const { cluster, store, seen } = rig;
     const [first, ...others] = cluster.primaries as [RedisServer, RedisServer, RedisServer];
     const host = await hostAt(rig, first);
     await store.routes.set(host, 'old', ['http://a:1']);
     await first.cli('wait', '1', '5000');
-    assert.equal(await idOf(store, host), 'old');
+    assert.equal(await readId(store, host), 'old');
     const lost = seen.event('lost');
     const restored = seen.event('restored');
     await first.kill();
@@ -249,7 +261,7 @@ describe('a Redis Cluster, outages', () => {
     await restored;
     const [replica] = cluster.replicas as [RedisServer];
     await until('the record', () =>
-      idOf(store, host).then(
+      readId(store, host).then(
         (id) => id === 'old',
         () => false,
       ),
@@ -259,34 +271,37 @@ describe('a Redis Cluster, outages', () => {
 
   test('a fail-over by hand is followed', async (t) => {
     const rig = await watched(t, { replicas: 1 });
-    const { cluster, store } = rig;
+    const { cluster, servesSoon } = rig;
     const [first] = cluster.primaries as [RedisServer];
     const [replica] = cluster.replicas as [RedisServer];
     const host = await hostAt(rig, first);
-    assert.equal(await idOf(store, host), null);
+    await servesSoon(host, null);
     await replica.cli('cluster', 'failover');
     await until('the replica to be primary', async () =>
       (await replica.cli('info', 'replication')).includes('role:master'),
     );
-    await isReported(rig, host, () => replica.cli('rpush', `frontend:${host}`, 'new'));
-    await until('the change', async () => (await idOf(store, host)) === 'new');
+    await replica.cli('rpush', `frontend:${host}`, 'new', 'http://a:1');
+    await servesSoon(host, 'new');
     await assertLive(rig, [replica, ...cluster.primaries.slice(1)], replica);
   });
 
   test('a node that hangs is lost, and the records of the others can be read and changed', async (t) => {
-    const rig = await watched(t, { config: ['cluster-node-timeout 60000'] });
+    const rig = await watched(t, { nodeTimeoutMs: 60_000 });
     const { cluster, store, seen } = rig;
     const keeper = await cluster.primaryOf('hipache:revision');
     const hung = cluster.primaries.find((node) => node !== keeper) as RedisServer;
     const [there, here] = [await hostAt(rig, hung), await hostAt(rig, keeper)];
     await store.routes.put([there, here].map((pattern) => ({ pattern, frontend: ['old', 'http://a:1'] })));
-    assert.deepEqual([await idOf(store, there), await idOf(store, here)], ['old', 'old']);
+    assert.deepEqual([await readId(store, there), await readId(store, here)], ['old', 'old']);
     const lost = seen.event('lost');
     hung.freeze();
     await lost;
-    await assert.rejects(idOf(store, there), { code: 'STORE_UNAVAILABLE', message: /has not replied|does not reply/ });
+    await assert.rejects(readId(store, there), {
+      code: 'STORE_UNAVAILABLE',
+      message: /has not replied|does not reply/,
+    });
     await assert.rejects(store.routes.add(there, ['http://b:1']), { code: 'STORE_UNAVAILABLE' });
-    assert.equal(await idOf(store, here), 'old');
+    assert.equal(await readId(store, here), 'old');
     await store.routes.add(here, ['http://b:1']);
     const restored = seen.event('restored');
     hung.thaw();
@@ -327,13 +342,13 @@ describe('a Redis Cluster, outages', () => {
     await assert.rejects(openRedis([cluster.url]), { code: 'STORE_UNAVAILABLE', message: /no server runs there/ });
     const store = await openRedis([cluster.url], { serving: true, timings });
     t.after(() => store.close());
-    const seen = new Watch();
-    await store.watch(seen);
+    const watching = await watch(t, store);
+    const { seen } = watching;
     assert.equal(seen.losses, 1);
     const restored = seen.event('restored');
     await Promise.all(cluster.primaries.map((node) => node.start()));
     await restored;
-    await assertLive({ cluster, store, seen, log: [] }, cluster.primaries);
+    await assertLive({ cluster, store, log: [], ...watching }, cluster.primaries);
   });
 });
 
@@ -371,7 +386,7 @@ describe('a Redis Cluster, its URL', () => {
       const store = await openRedis([`redis+cluster://127.0.0.1:1,127.0.0.1:${port}`]);
       for (const host of ['a.test', 'b.test', 'c.test', 'd.test']) {
         await store.routes.set(host, 'id', ['http://a:1']);
-        assert.equal(await idOf(store, host), 'id');
+        assert.equal(await readId(store, host), 'id');
       }
       await store.close();
     }
