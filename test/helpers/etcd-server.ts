@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from './free-port.ts';
+import type { RemoteMachine } from './remote-machine.ts';
 import { until } from './until.ts';
 
 /** One member of a cluster, on ports that stay the same. */
@@ -13,17 +14,17 @@ export class EtcdMember {
   readonly port: number;
   readonly peerPort: number;
   private readonly directory: string;
-  private readonly args: readonly string[];
+  private readonly options: EtcdOptions;
   private child: ChildProcess | null = null;
   private hung = false;
   private output = '';
 
-  constructor(name: string, port: number, peerPort: number, directory: string, args: readonly string[]) {
+  constructor(name: string, port: number, peerPort: number, directory: string, options: EtcdOptions) {
     this.name = name;
     this.port = port;
     this.peerPort = peerPort;
     this.directory = directory;
-    this.args = args;
+    this.options = options;
   }
 
   get url(): string {
@@ -41,21 +42,28 @@ export class EtcdMember {
 
   /** Starts it with the data that it has. @param cluster of all members. */
   start(cluster: string): void {
-    const scheme = this.args.some((arg) => arg.startsWith('--cert-file')) ? 'https' : 'http';
+    const { args: further = [], machine } = this.options;
+    const scheme = further.some((arg) => arg.startsWith('--cert-file')) ? 'https' : 'http';
     const own = `${scheme}://127.0.0.1:${this.port}`;
     const peer = `http://127.0.0.1:${this.peerPort}`;
-    const args = [
+    const [program, ...args] = inMachine(machine, [
+      'etcd',
       ...['--name', this.name, '--data-dir', this.directory],
-      ...['--listen-client-urls', own, '--advertise-client-urls', own],
+      ...[
+        '--listen-client-urls',
+        machine === undefined ? own : `${scheme}://0.0.0.0:${this.port}`,
+        '--advertise-client-urls',
+        own,
+      ],
       ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
       ...['--initial-cluster', cluster, '--initial-cluster-token', 'hipache-test'],
       // A member that is lost is noticed soon.
       ...['--heartbeat-interval', '50', '--election-timeout', '500', '--unsafe-no-fsync'],
-      ...this.args,
-    ];
+      ...further,
+    ]);
     this.output = '';
     this.hung = false;
-    const child = spawn('etcd', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (bytes: Buffer) => {
@@ -100,6 +108,8 @@ export interface EtcdOptions {
   readonly args?: readonly string[];
   /** Arguments of etcdctl, besides the endpoints. */
   readonly ctl?: readonly string[];
+  /** Where it runs, reachable at all addresses; default: here, at 127.0.0.1. */
+  readonly machine?: RemoteMachine;
 }
 
 /** A cluster of etcd in a temporary directory. */
@@ -111,7 +121,7 @@ export class EtcdServer {
   private constructor(ports: readonly (readonly [client: number, peer: number])[], options: EtcdOptions) {
     this.options = options;
     this.members = ports.map(
-      ([port, peer], i) => new EtcdMember(`m${i}`, port, peer, join(this.directory, `m${i}`), options.args ?? []),
+      ([port, peer], i) => new EtcdMember(`m${i}`, port, peer, join(this.directory, `m${i}`), options),
     );
   }
 
@@ -138,7 +148,8 @@ export class EtcdServer {
     const endpoints = this.members.filter(({ answers }) => answers).map(({ port }) => `127.0.0.1:${port}`);
     const { ctl = ['--endpoints', endpoints.join(','), '--command-timeout', '30s'] } = this.options;
     const env = { ...process.env, ETCDCTL_API: '3' };
-    const { stdout } = await promisify(execFile)('etcdctl', [...ctl, ...args], { env, maxBuffer: 1 << 26 });
+    const [program, ...all] = inMachine(this.options.machine, ['etcdctl', ...ctl, ...args]);
+    const { stdout } = await promisify(execFile)(program, all, { env, maxBuffer: 1 << 26 });
     return stdout.replace(/\n$/, '');
   }
 
@@ -146,4 +157,8 @@ export class EtcdServer {
     for (const member of this.members) await member.stop();
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+function inMachine(machine: RemoteMachine | undefined, command: [string, ...string[]]): readonly [string, ...string[]] {
+  return machine?.command(...command) ?? command;
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './free-port.ts';
+import type { RemoteMachine } from './remote-machine.ts';
 import { until } from './until.ts';
 
 export interface RedisServerOptions {
@@ -12,6 +13,8 @@ export interface RedisServerOptions {
   readonly cli?: readonly string[];
   /** Set if it is only reachable with TLS: paths of the certificate and the key. */
   readonly tls?: { readonly certificate: string; readonly key: string };
+  /** Where it runs, reachable at all addresses; default: here, at 127.0.0.1. */
+  readonly machine?: RemoteMachine;
 }
 
 /** A Redis server in a temporary directory, without persistence, on a port that stays the same. */
@@ -44,12 +47,12 @@ export class RedisServer {
 
   /** Starts it, empty, on the same port as before. */
   async start(): Promise<void> {
-    const { config = [], tls } = this.options;
+    const { config = [], tls, machine } = this.options;
     const port = tls === undefined ? [`port ${this.port}`] : ['port 0', `tls-port ${this.port}`];
     const certificates =
       tls === undefined ? [] : [`tls-cert-file ${tls.certificate}`, `tls-key-file ${tls.key}`, 'tls-auth-clients no'];
     const lines = [
-      'bind 127.0.0.1',
+      ...(machine === undefined ? ['bind 127.0.0.1'] : ['bind 0.0.0.0', 'protected-mode no']),
       ...port,
       ...certificates,
       `dir ${this.directory}`,
@@ -62,7 +65,8 @@ export class RedisServer {
     const file = join(this.directory, 'redis.conf');
     writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
     this.output = '';
-    const child = spawn('redis-server', [file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [program, ...args] = this.command('redis-server', file);
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (bytes: Buffer) => {
@@ -79,9 +83,8 @@ export class RedisServer {
   async cli(...args: readonly string[]): Promise<string> {
     const { cli = [], tls } = this.options;
     const secure = tls === undefined ? [] : ['--tls', '--insecure'];
-    const child = spawn('redis-cli', ['-p', String(this.port), '-e', ...secure, ...cli, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const [program, ...all] = this.command('redis-cli', '-p', String(this.port), '-e', ...secure, ...cli, ...args);
+    const child = spawn(program, all, { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (bytes: Buffer) => {
@@ -116,5 +119,9 @@ export class RedisServer {
   async remove(): Promise<void> {
     await this.kill();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  private command(command: string, ...args: readonly string[]): readonly [string, ...string[]] {
+    return this.options.machine?.command(command, ...args) ?? [command, ...args];
   }
 }
