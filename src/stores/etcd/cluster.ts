@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { checkServerIdentity as checkIdentity, createSecureContext } from 'node:tls';
-import { type ChannelCredentials, Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
+import { type ChannelCredentials, type Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
 import { HipacheError } from '../../base/errors.ts';
-import { hostPort } from '../../base/host-port.ts';
 import type { EtcdEndpoints } from './endpoints.ts';
 import { etcdError, isMemberFailure, isTokenInvalid, isUnsent, isWithoutAccounts } from './errors.ts';
+import { EtcdMember } from './member.ts';
 import { type EtcdCalls, type EtcdWatchResponse, etcdMethods } from './protocol.ts';
 
 /** The time-outs and pauses of a store, in ms. */
@@ -37,7 +37,7 @@ export type WatchStream = ClientDuplexStream<object, EtcdWatchResponse>;
 export class EtcdCluster {
   readonly endpoints: EtcdEndpoints;
   private readonly timings: EtcdTimings;
-  private readonly members: readonly Client[];
+  private readonly members: readonly EtcdMember[];
   private current = 0;
   /** Null without an account, or while there is none. */
   private token: Promise<string | null> | null = null;
@@ -49,13 +49,17 @@ export class EtcdCluster {
     this.timings = timings;
     const files = readFiles(endpoints);
     this.members = endpoints.hosts.map(
-      ({ host, port }) =>
-        new Client(`dns:${hostPort(host, port)}`, channelCredentials(files, host), {
-          ...(files !== null && isIP(host) !== 0 ? { 'grpc.ssl_target_name_override': nameOfAddress } : {}),
-          'grpc.initial_reconnect_backoff_ms': timings.retryFirstMs,
-          'grpc.max_reconnect_backoff_ms': timings.retryMaxMs,
-          'grpc.max_receive_message_length': messageBytesMax,
-          'grpc.max_send_message_length': messageBytesMax,
+      (address) =>
+        new EtcdMember(address, {
+          credentials: channelCredentials(files, address.host),
+          connectTimeoutMs: timings.requestTimeoutMs,
+          channel: {
+            ...(files !== null && isIP(address.host) !== 0 ? { 'grpc.ssl_target_name_override': nameOfAddress } : {}),
+            'grpc.initial_reconnect_backoff_ms': timings.retryFirstMs,
+            'grpc.max_reconnect_backoff_ms': timings.retryMaxMs,
+            'grpc.max_receive_message_length': messageBytesMax,
+            'grpc.max_send_message_length': messageBytesMax,
+          },
         }),
     );
   }
@@ -91,22 +95,29 @@ export class EtcdCluster {
     }
   }
 
-  /** Opens a watch at the current member. It ends with gRPC's error if the member loses its leader. */
+  /**
+   * Opens a watch at the current member. It ends with gRPC's error if the member loses its leader.
+   * @throws if the member cannot be reached; the next watch is at another one.
+   */
   async watch(): Promise<{ readonly stream: WatchStream; readonly leave: () => void }> {
-    const metadata = await this.metadata();
-    // A member that is cut off from the others would report nothing, and not know it.
-    metadata.set('hasleader', 'true');
-    if (this.closed) throw this.closedError();
     const member = this.current;
-    const { path, requestSerialize, responseDeserialize } = etcdMethods.watch;
-    const client = this.members[member] as Client;
-    const stream = client.makeBidiStreamRequest<object, EtcdWatchResponse>(
-      path,
-      requestSerialize,
-      responseDeserialize as (bytes: Buffer) => EtcdWatchResponse,
-      metadata,
-    );
-    return { stream, leave: () => this.leave(member) };
+    try {
+      const metadata = await this.metadata();
+      // A member that is cut off from the others would report nothing, and not know it.
+      metadata.set('hasleader', 'true');
+      const client = await this.client(member);
+      const { path, requestSerialize, responseDeserialize } = etcdMethods.watch;
+      const stream = client.makeBidiStreamRequest<object, EtcdWatchResponse>(
+        path,
+        requestSerialize,
+        responseDeserialize as (bytes: Buffer) => EtcdWatchResponse,
+        metadata,
+      );
+      return { stream, leave: () => this.abandon(member) };
+    } catch (error) {
+      if (isMemberFailure(error)) this.leave(member);
+      throw error;
+    }
   }
 
   /** Further requests go to the next member. */
@@ -114,13 +125,26 @@ export class EtcdCluster {
     if (member === this.current) this.current = (member + 1) % this.members.length;
   }
 
+  /** The same, and its connection is used no more: it may be one whose packets are lost. */
+  private abandon(member: number): void {
+    this.members[member]?.renew();
+    this.leave(member);
+  }
+
   close(): void {
     this.closed = true;
-    for (const member of this.members) member.close();
+    for (const member of this.members) member.renew();
   }
 
   closedError(): HipacheError {
     return new HipacheError('STORE_UNAVAILABLE', `${this.endpoints.name}: the store was closed`);
+  }
+
+  private async client(member: number): Promise<Client> {
+    if (this.closed) throw this.closedError();
+    const client = await (this.members[member] as EtcdMember).client();
+    if (this.closed) throw this.closedError();
+    return client;
   }
 
   private async metadata(): Promise<Metadata> {
@@ -150,17 +174,17 @@ export class EtcdCluster {
     }
   }
 
-  private callAt<Name extends keyof EtcdCalls>(
+  private async callAt<Name extends keyof EtcdCalls>(
     member: number,
     name: Name,
     request: EtcdCalls[Name]['request'],
     metadata: Metadata,
   ): Promise<EtcdCalls[Name]['response']> {
-    if (this.closed) throw this.closedError();
     const { path, requestSerialize, responseDeserialize } = etcdMethods[name];
+    const client = await this.client(member);
     const deadline = Date.now() + this.timings.requestTimeoutMs;
     return new Promise((resolve, reject) => {
-      (this.members[member] as Client).makeUnaryRequest(
+      client.makeUnaryRequest(
         path,
         requestSerialize,
         responseDeserialize as (bytes: Buffer) => EtcdCalls[Name]['response'],

@@ -24,7 +24,14 @@ export function isMemberFailure(error: unknown): boolean {
 /** Whether the request cannot have reached a member. */
 export function isUnsent(error: unknown): boolean {
   const { code, details } = callError(error);
-  return code === status.UNAVAILABLE && /^No connection established|ECONNREFUSED|name resolution/i.test(details);
+  return code === status.UNAVAILABLE && /^No (TCP )?connection|^connect E|^getaddrinfo|name resolution/i.test(details);
+}
+
+/** The error of gRPC that stands for one of a TCP connection which could not be opened. */
+export function unreachable(cause: Error): Error {
+  // With several addresses, the message is empty.
+  const details = cause.message || String((cause as NodeJS.ErrnoException).code);
+  return Object.assign(new Error(details, { cause }), { code: status.UNAVAILABLE, details });
 }
 
 /** Whether the token has ended, or belongs to an older state of the accounts: a new one may do. */
