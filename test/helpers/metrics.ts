@@ -7,9 +7,9 @@ export async function scrape(url: string): Promise<Map<string, number>> {
   return new Map(series.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]));
 }
 
-/** Where the metrics are, according to the log. */
+/** Where the metrics are, according to the log: those of the newest program after an upgrade. */
 export function metricsUrl(output: string): string {
-  return /metrics on (http:\/\/\S+)/.exec(output)?.[1] ?? '';
+  return [...output.matchAll(/metrics on (http:\/\/\S+)/g)].at(-1)?.[1] ?? '';
 }
 
 /** Waits until a series has the wanted value. */

@@ -22,7 +22,7 @@ export class WorkerClients {
   /** Connects until each running worker has accepted a connection. @param host to request, whatever the response. */
   static async connect(proxy: HipacheProcess, host: string): Promise<WorkerClients> {
     const found = new Map<number, WorkerClient>();
-    const pids = workerPids(proxy.pid);
+    const pids = workersOf(proxy);
     await until('a connection to each worker', async () => {
       const socket = connect({ host: '127.0.0.1', port: proxy.port, noDelay: true });
       await askOn(socket, host);
@@ -60,5 +60,10 @@ export class WorkerClients {
 
 /** The process id of the worker that has accepted a client's connection; null if none has. */
 export function workerOf(proxy: HipacheProcess, socket: Socket): number | null {
-  return socketOwner(workerPids(proxy.pid), socket.remotePort as number, socket.localPort as number);
+  return socketOwner(workersOf(proxy), socket.remotePort as number, socket.localPort as number);
+}
+
+/** Those of the newest program, after upgrades. */
+function workersOf({ pid, primaries }: HipacheProcess): number[] {
+  return workerPids(primaries.at(-1) ?? pid);
 }

@@ -99,8 +99,8 @@ export class ZooKeeperServer {
     this.members = members;
   }
 
-  /** @param count of its servers. */
-  static async start(count = 1): Promise<ZooKeeperServer> {
+  /** @param count of its servers. @param sessionMaxMs after which a session ends whose client is silent. */
+  static async start(count = 1, sessionMaxMs = 60_000): Promise<ZooKeeperServer> {
     const directory = mkdtempSync(join(tmpdir(), 'hipache-zookeeper-'));
     const ports: number[] = [];
     while (ports.length < 3 * count) ports.push(await freePort());
@@ -117,7 +117,7 @@ export class ZooKeeperServer {
         'initLimit=20',
         'syncLimit=10',
         'minSessionTimeout=1000',
-        'maxSessionTimeout=60000',
+        `maxSessionTimeout=${sessionMaxMs}`,
         'admin.enableServer=false',
         '4lw.commands.whitelist=*',
         'forceSync=no',
