@@ -21,6 +21,8 @@ export const testServers: readonly Server[] = [
   { program: 'fcgiwrap', package: 'fcgiwrap' },
   { program: 'git', package: 'git' },
   { program: 'gunicorn', package: 'gunicorn' },
+  { program: 'ip', package: 'iproute2' },
+  { program: 'iptables', package: 'iptables' },
   { program: 'javac', package: 'default-jdk-headless' },
   { program: 'logrotate', package: 'logrotate' },
   { program: 'memcached', package: 'memcached' },

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { EtcdServer } from '../helpers/etcd-server.ts';
 import { longCase } from '../helpers/long-case.ts';
 import { OutageRig } from '../helpers/outage-rig.ts';
+import { privilegedCase } from '../helpers/privileged-case.ts';
 import { RemoteMachine } from '../helpers/remote-machine.ts';
 import { until } from '../helpers/until.ts';
 
@@ -66,7 +67,7 @@ describe('two instances during an outage of etcd', { timeout: 120_000 }, () => {
   it('whose members all hang for a minute', longCase, () => hang(() => rig.assertServingFor(60_000)));
 });
 
-describe('two instances that are cut off from etcd', { timeout: 120_000 }, () => {
+describe('two instances that are cut off from etcd', { timeout: 120_000, ...privilegedCase }, () => {
   it('follow it again when it has compacted what was changed meanwhile', async (t) => {
     const machine = await RemoteMachine.start();
     t.after(() => machine.remove());

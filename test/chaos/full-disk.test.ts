@@ -5,11 +5,12 @@ import { describe, it } from 'node:test';
 import { freePort } from '../helpers/free-port.ts';
 import { longCase } from '../helpers/long-case.ts';
 import { OutageRig } from '../helpers/outage-rig.ts';
+import { privilegedCase } from '../helpers/privileged-case.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
 import { SmallDisk } from '../helpers/small-disk.ts';
 import { until } from '../helpers/until.ts';
 
-describe('two instances whose SQLite file is on a full disk', { timeout: 120_000 }, () => {
+describe('two instances whose SQLite file is on a full disk', { timeout: 120_000, ...privilegedCase }, () => {
   it('serve, say why they write nothing, and write again when there is room', async (t) => {
     const disk = new SmallDisk(4 << 20);
     t.after(() => disk.remove());
@@ -41,7 +42,7 @@ describe('two instances whose SQLite file is on a full disk', { timeout: 120_000
   });
 });
 
-describe('two instances whose snapshots are on a full disk', () => {
+describe('two instances whose snapshots are on a full disk', privilegedCase, () => {
   it('serve, say so, and write them when there is room', longCase, async (t) => {
     const disk = new SmallDisk(4 << 20);
     t.after(() => disk.remove());

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { BusyInstance } from '../helpers/busy-instance.ts';
 import { EtcdServer } from '../helpers/etcd-server.ts';
 import { OutageRig } from '../helpers/outage-rig.ts';
+import { privilegedCase } from '../helpers/privileged-case.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
 import { RemoteMachine } from '../helpers/remote-machine.ts';
 import { until } from '../helpers/until.ts';
@@ -37,7 +38,7 @@ const stores: Readonly<Record<string, (machine: RemoteMachine) => Promise<Remote
 
 /** The first instance and the commands reach the store at one of its addresses, the second instance at another one. */
 for (const [name, start] of Object.entries(stores)) {
-  describe(`two instances whose network to ${name} drops everything`, { timeout: 120_000 }, () => {
+  describe(`two instances whose network to ${name} drops everything`, { timeout: 120_000, ...privilegedCase }, () => {
     let machine: RemoteMachine;
     let store: RemoteStore;
     let rig: OutageRig;

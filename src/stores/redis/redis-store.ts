@@ -27,6 +27,7 @@ import {
 } from './edits.ts';
 import { parseRedisUrls, type RedisEndpoint, type RedisEndpoints } from './endpoint.ts';
 import { errorSummary, isStarting } from './errors.ts';
+import { whyEvicted } from './eviction.ts';
 import { addFailuresEdit } from './failed-hash.ts';
 import { removeInstance, writeInstance } from './instances.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
@@ -234,6 +235,7 @@ class RedisStore implements Store {
   private onReady(): void {
     this.deadSets.clear();
     void this.look();
+    if (this.options.serving === true) void this.warnOfEviction();
     if (this.listener === null) return;
     if (!this.connection.tracked) this.expireRegularly();
     this.listener.restored();
@@ -247,6 +249,15 @@ class RedisStore implements Store {
   private onLost(error: HipacheError): void {
     this.stopExpiry();
     this.listener?.lost(error);
+  }
+
+  private async warnOfEviction(): Promise<void> {
+    for (const server of this.connection.servers) {
+      const problem = await whyEvicted((commands) => server.send(commands)).catch(() => null);
+      if (problem === null) continue;
+      this.problemLog.report(`${this.connection.endpoint.name}: ${problem}`, {});
+      return;
+    }
   }
 
   private onFailed(error: HipacheError): void {
