@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { longCase } from '../helpers/long-case.ts';
 import { OutageRig } from '../helpers/outage-rig.ts';
 import { RedisGroup } from '../helpers/redis-group.ts';
 import type { RedisServer } from '../helpers/redis-server.ts';
@@ -37,7 +38,7 @@ describe('two instances during a fail-over of Redis with sentinels', { timeout: 
     await rig.assertRecovered('app0.example');
   });
 
-  it('whose primary hangs, and comes back as a replica', async () => {
+  it('whose primary hangs, and comes back as a replica', longCase, async () => {
     primary.freeze();
     await rig.assertServing();
     await untilReplaced();
