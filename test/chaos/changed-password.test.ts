@@ -4,7 +4,7 @@ import { RedisServer } from '../helpers/redis-server.ts';
 import { until } from '../helpers/until.ts';
 import { isRunning, workerPids } from '../helpers/workers.ts';
 
-describe('two instances whose Redis gets another password', { timeout: 120_000 }, () => {
+describe('two instances whose Redis gets another password', { timeout: 300_000 }, () => {
   let server: RedisServer;
   let rig: OutageRig;
 

@@ -7,7 +7,7 @@ import { privilegedCase } from '../helpers/privileged-case.ts';
 import { RemoteMachine } from '../helpers/remote-machine.ts';
 import { until } from '../helpers/until.ts';
 
-describe('two instances during an outage of etcd', { timeout: 120_000 }, () => {
+describe('two instances during an outage of etcd', { timeout: 300_000 }, () => {
   let server: EtcdServer;
   let rig: OutageRig;
 
@@ -67,7 +67,7 @@ describe('two instances during an outage of etcd', { timeout: 120_000 }, () => {
   it('whose members all hang for a minute', longCase, () => hang(() => rig.assertServingFor(60_000)));
 });
 
-describe('two instances that are cut off from etcd', { timeout: 120_000, ...privilegedCase }, () => {
+describe('two instances that are cut off from etcd', { timeout: 300_000, ...privilegedCase }, () => {
   it('follow it again when it has compacted what was changed meanwhile', async (t) => {
     const machine = await RemoteMachine.start();
     t.after(() => machine.remove());

@@ -10,7 +10,7 @@ import { RedisServer } from '../helpers/redis-server.ts';
 import { SmallDisk } from '../helpers/small-disk.ts';
 import { until } from '../helpers/until.ts';
 
-describe('two instances whose SQLite file is on a full disk', { timeout: 120_000, ...privilegedCase }, () => {
+describe('two instances whose SQLite file is on a full disk', { timeout: 300_000, ...privilegedCase }, () => {
   it('serve, say why they write nothing, and write again when there is room', async (t) => {
     const disk = new SmallDisk(4 << 20);
     t.after(() => disk.remove());

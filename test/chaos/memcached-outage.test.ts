@@ -3,7 +3,7 @@ import { longCase } from '../helpers/long-case.ts';
 import { MemcachedServer } from '../helpers/memcached-server.ts';
 import { OutageRig } from '../helpers/outage-rig.ts';
 
-describe('two instances during an outage of memcached', { timeout: 120_000 }, () => {
+describe('two instances during an outage of memcached', { timeout: 300_000 }, () => {
   let server: MemcachedServer;
   let rig: OutageRig;
 

@@ -38,7 +38,7 @@ const stores: Readonly<Record<string, (machine: RemoteMachine) => Promise<Remote
 
 /** The first instance and the commands reach the store at one of its addresses, the second instance at another one. */
 for (const [name, start] of Object.entries(stores)) {
-  describe(`two instances whose network to ${name} drops everything`, { timeout: 120_000, ...privilegedCase }, () => {
+  describe(`two instances whose network to ${name} drops everything`, { timeout: 300_000, ...privilegedCase }, () => {
     let machine: RemoteMachine;
     let store: RemoteStore;
     let rig: OutageRig;

@@ -6,7 +6,7 @@ import { until } from '../helpers/until.ts';
 
 const warning = /maxmemory-policy is allkeys-random, with which it removes routes/;
 
-describe('two instances on a Redis with maxmemory', { timeout: 120_000 }, () => {
+describe('two instances on a Redis with maxmemory', { timeout: 300_000 }, () => {
   let server: RedisServer;
   let rig: OutageRig;
 

@@ -6,7 +6,7 @@ import { RedisGroup } from '../helpers/redis-group.ts';
 import type { RedisServer } from '../helpers/redis-server.ts';
 import { until } from '../helpers/until.ts';
 
-describe('two instances during a fail-over of Redis with sentinels', { timeout: 120_000 }, () => {
+describe('two instances during a fail-over of Redis with sentinels', { timeout: 300_000 }, () => {
   let group: RedisGroup;
   let rig: OutageRig;
   let primary: RedisServer;

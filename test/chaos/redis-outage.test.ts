@@ -7,7 +7,7 @@ import { OutageRig } from '../helpers/outage-rig.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
 import { until } from '../helpers/until.ts';
 
-describe('two instances during a Redis outage', () => {
+describe('two instances during a Redis outage', { timeout: 300_000 }, () => {
   let server: RedisServer;
   let rig: OutageRig;
 

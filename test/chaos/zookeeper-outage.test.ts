@@ -5,7 +5,7 @@ import { OutageRig } from '../helpers/outage-rig.ts';
 import { until } from '../helpers/until.ts';
 import { type ZooKeeperMember, ZooKeeperServer } from '../helpers/zookeeper-server.ts';
 
-describe('two instances during an outage of ZooKeeper', { timeout: 150_000 }, () => {
+describe('two instances during an outage of ZooKeeper', { timeout: 300_000 }, () => {
   let server: ZooKeeperServer;
   let member: ZooKeeperMember;
   let rig: OutageRig;
