@@ -38,7 +38,7 @@ export const defaultRouteCacheLimits: RouteCacheLimits = {
 interface RouteCacheStore {
   readonly routes: RouteReader;
   readonly marks: Pick<MarkCollection, 'write'>;
-  whyUnchanged?(patterns: number): Promise<string | null>;
+  readonly whyUnchanged?: string;
 }
 
 export interface RouteCacheOptions {

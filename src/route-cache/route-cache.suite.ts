@@ -28,6 +28,7 @@ interface MarkWrite {
 /** A store that answers when the test says so. */
 export class FakeStore {
   readonly capabilities = { changes: 'push' } as const;
+  readonly whyUnchanged = 'another program writes the same again';
   readonly records = new Map<string, readonly unknown[]>();
   readonly down = new Map<string, Map<string, DownMark>>();
   readonly reads: Read[] = [];

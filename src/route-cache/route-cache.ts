@@ -55,7 +55,6 @@ export class RouteCache implements ChangeListener {
   private readonly retries: RetryLater;
   private readonly marks: MarkQueue;
   private readonly damper: RefreshDamper;
-  private readonly whyUnchanged: (patterns: number) => Promise<string | null>;
   private readonly onMarked: NonNullable<RouteCacheOptions['onMarked']>;
   private readonly problems: ReportedProblems;
   private readonly compilePolicy: CompilePolicy;
@@ -78,7 +77,11 @@ export class RouteCache implements ChangeListener {
     this.setTimer = options.setTimer ?? setRealTimer;
     this.log = options.log ?? silent;
     this.problemLog = new RateLimitedLog((what, fields) => this.log.warn(what, fields), this.clock);
-    this.unchangedLog = new RateLimitedLog((what) => this.logUnchanged(what), this.clock);
+    const why = store.whyUnchanged === undefined ? '' : `: ${store.whyUnchanged}`;
+    this.unchangedLog = new RateLimitedLog(
+      (what) => this.log.warn(`${what}${why}`, { unchanged: this.unchanged }),
+      this.clock,
+    );
     this.table = new CacheTable(this.limits, (frontend) =>
       mayBePacked(frontend, this.clock.epochMs(), this.clock.monotonicMs()),
     );
@@ -95,7 +98,6 @@ export class RouteCache implements ChangeListener {
       setTimer: this.setTimer,
       due: (pattern) => this.verifyAtNextUse(pattern),
     });
-    this.whyUnchanged = async (patterns) => (await store.whyUnchanged?.(patterns)) ?? null;
     this.problems = new ReportedProblems(options.onProblem ?? ignore);
     this.compilePolicy = options.compilePolicy ?? defaultPolicy;
     this.shared = options.shared ?? null;
@@ -369,15 +371,6 @@ export class RouteCache implements ChangeListener {
   private verifyAtNextUse(pattern: string): void {
     const entry = this.table.get(pattern);
     if (entry !== undefined) this.table.setEpoch(entry, outdated);
-  }
-
-  /** The reason of the store may come later than the event. */
-  private logUnchanged(what: string): void {
-    this.whyUnchanged(this.table.size)
-      .catch(() => null)
-      .then((why) => {
-        if (!this.closed) this.log.warn(why === null ? what : `${what}: ${why}`, { unchanged: this.unchanged });
-      });
   }
 
   private onSent(read: PendingRead): void {

@@ -18,12 +18,8 @@ export interface Store {
    * change can be missed; if the store cannot be reached yet, after `lost`, and `restored` follows once it can.
    */
   watch(listener: ChangeListener): Promise<void>;
-  /**
-   * Why the store reports changes of records that have not changed, and what to do, for the log; null if there is no
-   * particular reason.
-   * @param patterns how many routes this process has read.
-   */
-  whyUnchanged?(patterns: number): Promise<string | null>;
+  /** Why the store may report changes of records that have not changed, for the log. */
+  readonly whyUnchanged?: string;
   /** Gives back every resource; pending reads fail. Idempotent. */
   close(): Promise<void>;
 }

@@ -10,6 +10,7 @@ export interface ClusterNodeOptions {
   readonly address: HostAndPort;
   readonly timings: RedisTimings;
   readonly tracking: boolean;
+  readonly reported: readonly string[];
 }
 
 /** One primary of a cluster: the connection that reads, and reports changes of what it has read, and the one that writes. */
@@ -18,9 +19,9 @@ export class ClusterNode {
   readonly writes: WriteConnection;
 
   /** Starts to connect at once, for reading. */
-  constructor({ endpoint, address, timings, tracking }: ClusterNodeOptions, events: RedisConnectionEvents) {
+  constructor({ endpoint, address, timings, tracking, reported }: ClusterNodeOptions, events: RedisConnectionEvents) {
     const own = nodeEndpoint(endpoint, address);
-    this.reads = new RedisConnection({ endpoint: own, timings, tracking }, events);
+    this.reads = new RedisConnection({ endpoint: own, timings, tracking, reported }, events);
     this.writes = new WriteConnection({ endpoint: own, timings, onUserIgnored: () => events.userIgnored() });
   }
 

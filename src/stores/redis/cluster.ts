@@ -23,6 +23,7 @@ export interface RedisClusterOptions {
   readonly seeds: readonly HostAndPort[];
   readonly timings: RedisTimings;
   readonly tracking: boolean;
+  readonly reported: readonly string[];
 }
 
 /**
@@ -292,9 +293,9 @@ export class RedisCluster implements Redirecting {
   }
 
   private connect(address: HostAndPort): ClusterNode {
-    const { endpoint, timings } = this.options;
+    const { endpoint, timings, reported } = this.options;
     const node = new ClusterNode(
-      { endpoint, address, timings, tracking: this.tracking },
+      { endpoint, address, timings, tracking: this.tracking, reported },
       {
         ready: () => this.update(),
         lost: () => {

@@ -44,6 +44,13 @@ export class RedisKeys {
     return `${this.prefix}hipache:failed:${pattern}`;
   }
 
+  /** The beginnings of all keys whose changes matter. Redis takes none that begins with another one. */
+  get reported(): readonly string[] {
+    const records = Object.keys(collectionOf).map((record) => `${this.prefix}${record}:`);
+    const all = [...records, this.revision, checkerKey];
+    return all.filter((key) => !all.some((other) => other !== key && key.startsWith(other)));
+  }
+
   of(record: RedisRecord, pattern: string): string {
     return `${this.prefix}${record}:${pattern}`;
   }

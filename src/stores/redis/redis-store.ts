@@ -34,7 +34,6 @@ import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
 import { type DeadSetKnowledge, removeMarkEdit, writeMarkEdit } from './mark-edits.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
 import { connectServers, type RecordServers } from './servers.ts';
-import { whyUnchanged } from './tracking-table.ts';
 
 export interface RedisStoreOptions {
   /**
@@ -79,6 +78,8 @@ export async function openRedis(urls: readonly string[], options: RedisStoreOpti
  * over two to each primary.
  */
 class RedisStore implements Store {
+  readonly whyUnchanged =
+    'another program writes the same content again, or writes equal keys of another database of this server';
   readonly routes: RouteCollection = {
     read: (patterns) => this.reader.readRoutes(patterns, this.deadSetReading()),
     set: (pattern, id, urls) => this.write(setEdit(this.keys, pattern, id, urls)),
@@ -149,6 +150,7 @@ class RedisStore implements Store {
     const servers = connectServers(endpoints, {
       timings,
       tracking: options.serving ?? false,
+      reported: this.keys.reported,
       revisionKey: this.keys.revision,
       events: {
         ready: () => this.onReady(),
@@ -187,12 +189,6 @@ class RedisStore implements Store {
     this.writer.open();
     if (!this.connection.ready) listener.lost(this.connection.error);
     else if (!this.connection.tracked) this.expireRegularly();
-  }
-
-  whyUnchanged(patterns: number): Promise<string> {
-    const each = this.deadSetReading() === null ? 2 : 3;
-    const { servers } = this.connection;
-    return whyUnchanged(servers, Math.ceil((patterns * each) / servers.length));
   }
 
   async close(): Promise<void> {

@@ -16,6 +16,8 @@ export interface RecordServersOptions {
   readonly timings: RedisTimings;
   /** As `RedisConnectionOptions.tracking`. */
   readonly tracking: boolean;
+  /** As `RedisConnectionOptions.reported`. */
+  readonly reported: readonly string[];
   readonly revisionKey: string;
   readonly events: Omit<RedisConnectionEvents, 'userIgnored'>;
   /** Called when the revision is not a number. */
@@ -26,11 +28,11 @@ export interface RecordServersOptions {
 
 /** Starts to connect at once, for reading. */
 export function connectServers(endpoints: RedisEndpoints, options: RecordServersOptions): RecordServers {
-  const { timings, tracking, revisionKey, onProblem } = options;
+  const { timings, tracking, reported, revisionKey, onProblem } = options;
   const { reads, writes } = endpoints;
   const events = { ...options.events, userIgnored: () => options.onUserIgnored(reads) };
   if (reads.cluster !== null) {
-    const cluster = new RedisCluster({ endpoint: reads, seeds: reads.cluster, timings, tracking }, events);
+    const cluster = new RedisCluster({ endpoint: reads, seeds: reads.cluster, timings, tracking, reported }, events);
     const writer = new ClusterWriter(cluster, revisionKey, onProblem);
     return { connection: cluster, writer, close: () => closeAll(writer, cluster) };
   }
@@ -43,7 +45,7 @@ export function connectServers(endpoints: RedisEndpoints, options: RecordServers
           writer.moved();
         });
   const locate = sentinels === null ? undefined : () => sentinels.locate();
-  const connection = new RedisConnection({ endpoint: reads, timings, tracking, locate }, events);
+  const connection = new RedisConnection({ endpoint: reads, timings, tracking, reported, locate }, events);
   const onUserIgnored = () => options.onUserIgnored(writes);
   const writer = new RedisWriter({ endpoint: writes, timings, onUserIgnored, locate }, revisionKey, onProblem);
   return { connection, writer, close: () => closeAll(sentinels, writer, connection) };
