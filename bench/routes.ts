@@ -3,6 +3,8 @@ export interface RouteSet {
   readonly name: string;
   /** Host names; the backend of the i-th is number `i % backendPorts.length`. */
   readonly hosts: readonly string[];
+  /** Backends of each host. Default 1. */
+  readonly backends?: number;
   /** Where Hipache has them. Default: the embedded store. */
   readonly store?: 'redis';
 }

@@ -13,6 +13,9 @@ export const metrics = {
   rssKibPerUsedTunnel: { title: 'RSS per tunnel after a burst', unit: 'KiB', better: 'less' },
   /** Of a worker with all routes in its cache, beyond the same with one. */
   rssKibPerRoute: { title: 'RSS per cached route', unit: 'KiB', better: 'less' },
+  primaryRssMib: { title: "primary's RSS", unit: 'MiB', better: 'less' },
+  /** From the start of the program. */
+  firstResponseMs: { title: 'start to first response', unit: 'ms', better: 'less' },
   /** How much more than an even share of the requests the busiest worker had, in percent of that share. */
   imbalancePercent: { title: 'requests of the busiest worker above an even share', unit: '%', better: 'less' },
   /** Of the load's connections, those of the worker that has most of them. */

@@ -14,6 +14,8 @@ export interface WrkLoad {
   /** One, or several of which each request takes one, evenly at random or in turn. */
   readonly hosts: readonly string[];
   readonly inTurn?: boolean;
+  /** In place of `hosts`, so many of `routeSet`: each once, then the load ends; or again and again, by Zipf's law. */
+  readonly shops?: { readonly count: number; readonly order: 'once' | 'zipf' };
   /** Whether each request has a connection of its own. */
   readonly newConnections?: boolean;
   /** Bytes of the body of each request, which makes it a POST. 0 for none. */
@@ -73,9 +75,11 @@ export async function wrk(site: Site, load: WrkLoad): Promise<LoadResult> {
   return { requests, seconds: summary.durationUs / 1e6, failed, p50Us, p99Us, p999Us };
 }
 
-function scriptOf({ hosts, path, inTurn, bodyBytes = 0 }: WrkLoad): string {
+function scriptOf({ hosts, path, inTurn, shops, bodyBytes = 0 }: WrkLoad): string {
   const body = bodyBytes > 0 ? `wrk.method = "POST"\nwrk.body = string.rep("x", ${bodyBytes})\n` : '';
-  return `${body}${hosts.length > 1 ? requestsOf(hosts, path, inTurn === true) : ''}
+  const requests =
+    shops !== undefined ? shopRequests(shops, path) : hosts.length > 1 ? requestsOf(hosts, path, inTurn === true) : '';
+  return `${body}${requests}
 done = function(summary, latency)
   local e = summary.errors
   io.write(string.format(
@@ -84,6 +88,19 @@ done = function(summary, latency)
     summary.requests, summary.duration, e.connect, e.read, e.write, e.timeout, e.status,
     latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end
+`;
+}
+
+/** Too many to be made beforehand. The n-th host gets a share of about 1/n: exp of an even number has that distribution. */
+function shopRequests({ count, order }: NonNullable<WrkLoad['shops']>, path: string): string {
+  const choose =
+    order === 'zipf'
+      ? `at = math.floor(math.exp(math.random() * math.log(${count} + 1))) - 1`
+      : `at = at + 1 if at >= ${count} - 1 then wrk.thread:stop() end`;
+  return `
+local at, format = -1, string.format
+init = function() math.randomseed(os.time()) end
+request = function() ${choose} return format("GET ${path} HTTP/1.1\\r\\nHost: shop-%06d.bench.example\\r\\n\\r\\n", at) end
 `;
 }
 

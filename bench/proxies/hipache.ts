@@ -7,7 +7,7 @@ import { processTree } from '../usage.ts';
 import { type Launch, type Plan, type ProxyName, startProxy } from './proxy.ts';
 
 /** Routes that are written at once: the store makes one transaction of them. */
-const batch = 256;
+const batch = 5000;
 
 /** URLs by the label of the proxy: one that is started anew finds its routes in the same. */
 const redis = new Map<string, Promise<string>>();
@@ -28,12 +28,16 @@ interface Particular {
   /** URL of the store, into which the routes are written. */
   readonly store: string;
   readonly workers: number;
+  /** `limits` of the configuration. */
+  readonly limits?: Readonly<Record<string, number>>;
+  /** Whether the routes are in the store already. */
+  readonly isFilled?: boolean;
 }
 
 export async function hipacheWith(site: Site, plan: Plan, particular: Particular): Promise<Launch> {
   const root = site.roots[plan.name];
   if (root === undefined) throw new Error(`there is no checkout "${plan.name}"`);
-  await load(particular.store, plan.routes, site);
+  if (particular.isFilled !== true) await load(particular.store, plan.routes, site);
   const file = plan.write('json', JSON.stringify(configuration(site, plan, particular), null, 2));
   return {
     command: [join(root, 'bin', 'hipache'), '--config', file],
@@ -62,13 +66,14 @@ export function workersOf(primary: number): number[] {
   return processTree(primary).filter((pid) => pid !== primary);
 }
 
-function configuration(site: Site, plan: Plan, { store, workers }: Particular): unknown {
+function configuration(site: Site, plan: Plan, { store, workers, limits }: Particular): unknown {
   const { certificate, key } = site.certificate;
   return {
     server: { accessLog: plan.path('log'), httpKeepAlive: true, workers, maxSockets: 256 },
     http: { port: plan.port, bind: ['127.0.0.1'] },
     https: { port: plan.tlsPort, bind: ['127.0.0.1'], key, cert: certificate },
     driver: store,
+    ...(limits === undefined ? {} : { limits }),
     ...(process.getuid?.() === 0 ? { user: 'root' } : {}),
   };
 }
@@ -79,9 +84,9 @@ async function load(url: string, routes: RouteSet, { backendPorts: ports, echoHo
     await store.routes.set(echoHost, null, [`http://127.0.0.1:${echoPort}`]);
     for (let start = 0; start < routes.hosts.length; start += batch) {
       const hosts = routes.hosts.slice(start, start + batch);
-      await Promise.all(
-        hosts.map((host, i) => store.routes.set(host, null, [`http://127.0.0.1:${ports[(start + i) % ports.length]}`])),
-      );
+      const url = (i: number) => `http://127.0.0.1:${ports[i % ports.length]}`;
+      const backends = (i: number) => Array.from({ length: routes.backends ?? 1 }, (_, n) => url(i + n));
+      await store.routes.put(hosts.map((pattern, i) => ({ pattern, frontend: [pattern, ...backends(start + i)] })));
     }
   } finally {
     await store.close();

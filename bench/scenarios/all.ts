@@ -4,6 +4,7 @@ import { fleetGroup } from './fleet.ts';
 import { handshakesGroup } from './handshakes.ts';
 import { latencyGroup } from './latency.ts';
 import { memoryGroup } from './memory.ts';
+import { millionGroup } from './million.ts';
 import { routesMemoryGroup } from './routes-memory.ts';
 import type { Group } from './scenario.ts';
 import { throughputGroups } from './throughput.ts';
@@ -21,6 +22,7 @@ const allGroups: readonly Group[] = [
   fleetGroup,
   memoryGroup,
   routesMemoryGroup,
+  millionGroup,
 ];
 
 export function scenarioNames(): readonly string[] {

@@ -1,0 +1,121 @@
+import { once } from 'node:events';
+import { get } from 'node:http';
+import { type WrkLoad, wrk } from '../load/wrk.ts';
+import { measure } from '../measure.ts';
+import { hipacheWith, workersOf } from '../proxies/hipache.ts';
+import { checkoutNames, type ProxyName, type RunningProxy, startProxy } from '../proxies/proxy.ts';
+import { routeSet } from '../routes.ts';
+import type { Sample } from '../sample.ts';
+import { memory } from '../usage.ts';
+import type { Context, Group } from './scenario.ts';
+import { firstWarmUp, smallLoad } from './throughput.ts';
+
+const MiB = 1024 * 1024;
+const count = 1_000_000;
+const routes = { ...routeSet(count), name: 'million', backends: 2 };
+/** At the slowest, for the time limit. */
+const requestsPerSecondMin = 2000;
+
+/** Stores by proxy: filling one takes half a minute. */
+const stores = new Map<ProxyName, string>();
+
+/** A million hosts with two backends each, in the embedded store. Each measurement has a program of its own. */
+export const millionGroup: Group = {
+  short: false,
+  once: true,
+  scenarios: [
+    {
+      name: 'million-start',
+      title: 'from the start of the program to its first response, 1,000,000 hosts in the store',
+      proxies: checkoutNames,
+      run: firstResponse,
+    },
+    {
+      name: 'million-all',
+      title: 'RSS of a worker that has served each of 1,000,000 hosts, and keeps all',
+      proxies: checkoutNames,
+      run: serveAll,
+    },
+    {
+      name: 'million-zipf',
+      title: '40 bytes, over 1,000,000 hosts by Zipf’s law, the default cache',
+      proxies: checkoutNames,
+      run: serveZipf,
+    },
+  ],
+};
+
+async function firstResponse({ site }: Context, name: ProxyName): Promise<Sample> {
+  await filled(site, name);
+  const startMs = performance.now();
+  const proxy = await start(site, name);
+  try {
+    const headers = { host: routes.hosts[0] ?? '' };
+    const [response] = await once(get({ host: '127.0.0.1', port: proxy.port, headers }), 'response');
+    const firstResponseMs = performance.now() - startMs;
+    response.resume();
+    return { firstResponseMs, failed: response.statusCode === 200 ? 0 : 1, routes: count, requests: 1 };
+  } finally {
+    await proxy.stop();
+  }
+}
+
+async function serveAll({ site }: Context, name: ProxyName): Promise<Sample> {
+  await filled(site, name);
+  const proxy = await start(site, name, { cacheEntriesMax: count });
+  try {
+    const shops = { count, order: 'once' } as const;
+    const { requests, failed } = await wrk(site, { ...load(proxy), shops, seconds: count / requestsPerSecondMin });
+    // Those under way at the end do not count.
+    if (requests < count - smallLoad.connections) throw new Error(`only ${requests} hosts were requested`);
+    return { ...residentOf(proxy), routes: count, requests, failed };
+  } finally {
+    await proxy.stop();
+  }
+}
+
+async function serveZipf({ site, seconds, warmUpSeconds }: Context, name: ProxyName): Promise<Sample> {
+  await filled(site, name);
+  const proxy = await start(site, name);
+  try {
+    const zipf = { ...load(proxy), shops: { count, order: 'zipf' } } as const;
+    // Most of what is requested often is known by then.
+    await wrk(site, { ...zipf, seconds: warmUpSeconds * firstWarmUp * 5 });
+    const sample = await measure(site, proxy, () => wrk(site, { ...zipf, seconds }));
+    return { ...sample, ...residentOf(proxy), routes: count };
+  } finally {
+    await proxy.stop();
+  }
+}
+
+/** Makes the store of a proxy once. */
+async function filled(site: Context['site'], name: ProxyName): Promise<void> {
+  if (stores.has(name)) return;
+  const store = `sqlite:${site.directory}/million-${name}.db`;
+  const proxy = await startProxy(site, name, routes, (where, plan) => hipacheWith(where, plan, { store, workers: 1 }));
+  await proxy.stop();
+  stores.set(name, store);
+}
+
+function start(
+  site: Context['site'],
+  name: ProxyName,
+  limits?: Readonly<Record<string, number>>,
+): Promise<RunningProxy> {
+  const store = stores.get(name) ?? '';
+  const more = limits === undefined ? {} : { limits };
+  return startProxy(site, name, routes, (where, plan) =>
+    hipacheWith(where, plan, { store, workers: 1, isFilled: true, ...more }),
+  );
+}
+
+function load({ port }: RunningProxy): Omit<WrkLoad, 'seconds'> {
+  return { ...smallLoad, port };
+}
+
+function residentOf({ pid }: RunningProxy): Sample {
+  const [worker = pid] = workersOf(pid);
+  const all = memory(pid).residentBytes;
+  const own = memory(worker).residentBytes;
+  return { rssMib: own / MiB, primaryRssMib: (all - own) / MiB };
+}
