@@ -36,7 +36,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'stores/zookeeper': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
   'stores/sqlite': { imports: ['base', 'routing', 'stores', 'stores/key-value'] },
   'stores/file': {
-    imports: ['base', 'routing', 'stores', 'stores/key-value', 'config/json.ts', 'config/nearest.ts'],
+    imports: ['base', 'routing', 'stores', 'stores/key-value', 'config/json.ts'],
     packages: ['yaml'],
   },
   'route-cache': { imports: ['base', 'routing', 'policy', 'stores/contract.ts'] },

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { nearestWord } from '../base/nearest.ts';
 import { asType, containersOf } from './keys.ts';
-import { nearestWord } from './nearest.ts';
 
 /** A plain object in a parsed file. */
 export type Plain = Record<string, unknown>;

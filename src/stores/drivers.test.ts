@@ -51,6 +51,11 @@ test('a description refuses what opening would refuse, before it opens anything'
       'driver: mongodb: is not a known store; supported are sqlite:PATH, file:PATH, redis://HOST:PORT, etcd://HOST:PORT, ' +
       'memcached://HOST:PORT, and zookeeper://HOST:PORT',
   });
+  assert.throws(() => describeDriver('ectd://a'), {
+    ...unsupported,
+    message: /not a known store \(did you mean etcd:\?\)/,
+  });
+  assert.throws(() => describeDriver('redis+clutser://a'), { ...unsupported, message: /did you mean redis\+cluster:/ });
   assert.throws(() => describeDriver(['redis:', 'file:a.yaml']), { ...unsupported, message: /one store/ });
   assert.throws(() => describeDriver(['file:a.yaml', 'file:b.yaml']), { ...unsupported, message: /one file/ });
   assert.throws(() => describeDriver(['sqlite:a', 'redis:']), { ...unsupported, message: /one store/ });

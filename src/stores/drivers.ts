@@ -1,4 +1,5 @@
 import { HipacheError } from '../base/errors.ts';
+import { nearestWord } from '../base/nearest.ts';
 import type { DriverUrls, StoreDriver } from './driver.ts';
 import { splitDriverUrl } from './driver-url.ts';
 import { etcdDriver } from './etcd/driver.ts';
@@ -45,8 +46,13 @@ function driverOf(url: string): StoreDriver {
   const { scheme } = splitDriverUrl(url);
   const driver = drivers.find(({ schemes }) => schemes.includes(scheme));
   if (driver !== undefined) return driver;
+  const near = nearestWord(
+    scheme,
+    drivers.flatMap(({ schemes }) => schemes),
+  );
   throw new HipacheError(
     'STORE_UNSUPPORTED',
-    `driver: ${scheme}: is not a known store; supported are ${new Intl.ListFormat('en').format(driverForms)}`,
+    `driver: ${scheme}: is not a known store${near === null ? '' : ` (did you mean ${near}:?)`}; supported are ` +
+      new Intl.ListFormat('en').format(driverForms),
   );
 }

@@ -13,8 +13,8 @@ import {
   type Document as YamlDocument,
 } from 'yaml';
 import { HipacheError } from '../../base/errors.ts';
+import { nearestWord } from '../../base/nearest.ts';
 import { readJson } from '../../config/json.ts';
-import { nearestWord } from '../../config/nearest.ts';
 import { quote, readBackendUrl } from '../../routing/backend-url.ts';
 import { parsePattern } from '../../routing/host.ts';
 import type { FileCertificate, FileFormat, FileProblem, FileRoute, ParsedFile } from './content.ts';
