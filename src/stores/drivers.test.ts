@@ -49,7 +49,7 @@ test('a description refuses what opening would refuse, before it opens anything'
     ...unsupported,
     message:
       'driver: mongodb: is not a known store; supported are sqlite:PATH, file:PATH, redis://HOST:PORT, etcd://HOST:PORT, ' +
-      'memcached://HOST:PORT, and zookeeper://HOST:PORT',
+      'memcached://HOST:PORT, and zookeeper://HOST:PORT; a package hipache-store-mongodb would add it',
   });
   assert.throws(() => describeDriver('ectd://a'), {
     ...unsupported,

@@ -5,6 +5,7 @@ import { splitDriverUrl } from './driver-url.ts';
 import { etcdDriver } from './etcd/driver.ts';
 import { fileDriver } from './file/driver.ts';
 import { memcachedDriver } from './memcached/driver.ts';
+import { packagedDriver, packageOf } from './packaged-driver.ts';
 import { redisDriver } from './redis/driver.ts';
 import { sqliteDriver } from './sqlite/driver.ts';
 import { zooKeeperDriver } from './zookeeper/driver.ts';
@@ -44,8 +45,8 @@ export function findDriver(value: string | readonly string[]): {
 
 function driverOf(url: string): StoreDriver {
   const { scheme } = splitDriverUrl(url);
-  const driver = drivers.find(({ schemes }) => schemes.includes(scheme));
-  if (driver !== undefined) return driver;
+  const driver = drivers.find(({ schemes }) => schemes.includes(scheme)) ?? packagedDriver(scheme);
+  if (driver !== null) return driver;
   const near = nearestWord(
     scheme,
     drivers.flatMap(({ schemes }) => schemes),
@@ -53,6 +54,6 @@ function driverOf(url: string): StoreDriver {
   throw new HipacheError(
     'STORE_UNSUPPORTED',
     `driver: ${scheme}: is not a known store${near === null ? '' : ` (did you mean ${near}:?)`}; supported are ` +
-      new Intl.ListFormat('en').format(driverForms),
+      `${new Intl.ListFormat('en').format(driverForms)}; a package ${packageOf(scheme)} would add it`,
   );
 }
