@@ -412,6 +412,14 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       assert.ok((await store.instances.revision()) > before);
     });
 
+    test('what an operator accepts can be read by every process, and is replaced by the next', async () => {
+      assert.equal(await other.acceptance.read(), null);
+      await store.acceptance.write('first');
+      assert.equal(await other.acceptance.read(), 'first');
+      await other.acceptance.write('second');
+      assert.equal(await store.acceptance.read(), 'second');
+    });
+
     // Near the end, since a file with so many records is slow to edit.
     test('put makes and replaces many records as they are', async () => {
       const records = Array.from({ length: 1200 }, (_, i) => ({

@@ -13,6 +13,7 @@ export interface Store {
   readonly failures: FailureCollection;
   /** Null if instances do not share the store. */
   readonly instances: InstanceCollection | null;
+  readonly acceptance: Acceptance;
   /**
    * Calls `listener`, the only one, for every change by any process to what was read here. Resolves when no later
    * change can be missed; if the store cannot be reached yet, after `lost`, and `restored` follows once it can.
@@ -159,6 +160,16 @@ export interface InstanceCollection {
   remove(instance: string): Promise<void>;
   /** The records that the store has not forgotten, in no order. */
   list(): Promise<readonly StoredInstance[]>;
+}
+
+/**
+ * An operator's word that missing routes were removed, which ends the alarm of every wipe guard that it finds raised: a
+ * text that differs each time. It is one of the records, so that a store that is wiped loses it too.
+ */
+export interface Acceptance {
+  /** Null if there is none. */
+  read(): Promise<string | null>;
+  write(text: string): Promise<void>;
 }
 
 /** The record of an instance. The fields are those that it has written, if no other program has changed them. */

@@ -3,6 +3,7 @@ import type { HipacheError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { RateLimitedLog } from '../../base/rate-limited-log.ts';
 import type {
+  Acceptance,
   CertificateCollection,
   ChangeListener,
   CollectionName,
@@ -47,6 +48,7 @@ class EtcdStore implements Store {
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
   readonly failures: FailureCollection;
+  readonly acceptance: Acceptance;
   readonly instances: InstanceCollection;
   private readonly keys: EtcdKeys;
   private readonly cluster: EtcdCluster;
@@ -68,6 +70,7 @@ class EtcdStore implements Store {
     this.marks = collections.marks;
     this.certificates = collections.certificates;
     this.failures = collections.failures;
+    this.acceptance = collections.acceptance;
     this.instances = {
       revision: () => client.revision(),
       write: (id, fields, ttlMs) => client.putFor(this.keys.instance(id), JSON.stringify(fields), ttlMs),

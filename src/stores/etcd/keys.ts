@@ -1,6 +1,6 @@
 import type { RecordKey, RecordKind } from '../key-value/client.ts';
 
-const kinds: readonly RecordKind[] = ['frontend', 'down', 'dead', 'tls', 'hipache:failed'];
+const kinds: readonly RecordKind[] = ['frontend', 'down', 'dead', 'tls', 'hipache:failed', 'hipache:accepted'];
 
 /** Keys from `start` up to, not including, `end`. */
 export interface KeyRange {

@@ -6,6 +6,7 @@ import { HipacheError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { DownMark } from '../../routing/backend.ts';
 import type {
+  Acceptance,
   CertificateCollection,
   ChangeListener,
   FailureCollection,
@@ -17,6 +18,7 @@ import type {
   StoredRoute,
 } from '../contract.ts';
 import { isRecent } from '../failures.ts';
+import { keyValueAcceptance } from '../key-value/acceptance.ts';
 import { type KeyValueEdit, recordKey } from '../key-value/client.ts';
 import {
   addEdit,
@@ -117,6 +119,7 @@ class FileStore implements Store {
     list: async (after, limit) => pageOf((await this.current()).certificates, after, limit),
   };
   readonly instances: InstanceCollection | null = null;
+  readonly acceptance: Acceptance;
   private readonly place: FilePlace;
   private readonly marksBeside: FileMarks;
   private readonly source: RoutesSource;
@@ -131,6 +134,7 @@ class FileStore implements Store {
     const { path, format, marksPath } = place;
     this.place = place;
     this.marksBeside = new FileMarks(marksPath, log);
+    this.acceptance = keyValueAcceptance(this.marksBeside);
     this.files = new CertificateFiles(path);
     this.source = new RoutesSource({
       path,

@@ -1,7 +1,7 @@
 import type { CollectionName } from '../contract.ts';
 
 /** The kinds of records, by the first part of their key. */
-export type RecordKind = 'frontend' | 'down' | 'dead' | 'tls' | 'hipache:failed';
+export type RecordKind = 'frontend' | 'down' | 'dead' | 'tls' | 'hipache:failed' | 'hipache:accepted';
 
 /** Kinds of records that are served from, and the collections that their changes are reported for. */
 export const collectionOf: Partial<Record<RecordKind, CollectionName>> = {

@@ -1,5 +1,12 @@
-import type { CertificateCollection, FailureCollection, MarkCollection, RouteCollection } from '../contract.ts';
+import type {
+  Acceptance,
+  CertificateCollection,
+  FailureCollection,
+  MarkCollection,
+  RouteCollection,
+} from '../contract.ts';
 import { isRecent } from '../failures.ts';
+import { keyValueAcceptance } from './acceptance.ts';
 import { type KeyValueClient, type RecordKey, recordKey } from './client.ts';
 import {
   addEdit,
@@ -22,6 +29,7 @@ interface KeyValueCollections {
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
   readonly failures: FailureCollection;
+  readonly acceptance: Acceptance;
 }
 
 /**
@@ -71,6 +79,7 @@ export function keyValueCollections(client: KeyValueClient, nameOf: (key: Record
       remove: (pattern) => client.run(removeCertificateEdit(pattern)),
       list: async (after, limit) => (await client.list('tls', after, limit)).map(({ pattern }) => pattern),
     },
+    acceptance: keyValueAcceptance(client),
     failures: {
       add: (pattern, failures) => client.run(addFailuresEdit(pattern, failures, Date.now())),
       async read(pattern) {

@@ -1,5 +1,6 @@
 import { HipacheError } from '../../base/errors.ts';
 import type {
+  Acceptance,
   CertificateCollection,
   ChangeListener,
   FailureCollection,
@@ -45,6 +46,7 @@ class MemcachedStore implements Store {
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
   readonly failures: FailureCollection;
+  readonly acceptance: Acceptance;
   /** Nobody could tell which of them has read a change. */
   readonly instances: InstanceCollection | null = null;
   private readonly client: MemcachedClient;
@@ -65,6 +67,7 @@ class MemcachedStore implements Store {
     this.marks = collections.marks;
     this.certificates = collections.certificates;
     this.failures = collections.failures;
+    this.acceptance = collections.acceptance;
   }
 
   check(): Promise<void> {

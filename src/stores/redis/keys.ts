@@ -39,6 +39,11 @@ export class RedisKeys {
     return `${this.prefix}hipache:instances`;
   }
 
+  /** The operator's word that missing routes were removed. */
+  get accepted(): string {
+    return `${this.prefix}hipache:accepted`;
+  }
+
   /** The last failures of the backends of a route. */
   failed(pattern: string): string {
     return `${this.prefix}hipache:failed:${pattern}`;

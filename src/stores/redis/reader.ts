@@ -155,6 +155,12 @@ export class RedisReader {
     return toInstances(ids, await this.send(ids.map((id) => ['HGETALL', this.keys.instance(id)])));
   }
 
+  /** The operator's word; see `Acceptance`. It is a hash, for which every account that edits routes has the rights. */
+  async accepted(): Promise<string | null> {
+    const [reply] = await this.send([['HMGET', this.keys.accepted, 'text']]);
+    return isWrongType(reply) ? null : (reply as [string | null])[0];
+  }
+
   /** The revision. Every change that precedes it has been reported. */
   async revision(): Promise<number> {
     const revision = Number(await this.get(this.keys.revision)) || 0;

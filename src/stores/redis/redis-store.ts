@@ -4,6 +4,7 @@ import type { Log } from '../../base/log.ts';
 import { RateLimitedLog } from '../../base/rate-limited-log.ts';
 import type { DownMark } from '../../routing/backend.ts';
 import type {
+  Acceptance,
   CertificateCollection,
   ChangeListener,
   FailureCollection,
@@ -112,6 +113,10 @@ class RedisStore implements Store {
       this.writer.writeUncounted(writeInstance(this.keys, instance, fields, ttlMs, Date.now())),
     remove: (instance) => this.writer.writeUncounted(removeInstance(this.keys, instance)),
     list: () => this.reader.listInstances(),
+  };
+  readonly acceptance: Acceptance = {
+    read: () => this.reader.accepted(),
+    write: (text) => this.writer.writeUncounted([['HSET', this.keys.accepted, 'text', text]]),
   };
   private readonly options: RedisStoreOptions;
   private readonly log: Pick<Log, 'info' | 'warn'>;

@@ -25,6 +25,7 @@ export type ThreadRequest =
   | { readonly kind: 'readFailures'; readonly pattern: string }
   | { readonly kind: 'readInstances' }
   | { readonly kind: 'readRevision' }
+  | { readonly kind: 'readAccepted' }
   | { readonly kind: 'listCertificates'; readonly after: string; readonly limit: number }
   | { readonly kind: 'watch' }
   | { readonly kind: 'close' }
@@ -46,6 +47,7 @@ export type ThreadReply =
   | { readonly kind: 'failures'; readonly rows: FailureRows }
   | { readonly kind: 'instances'; readonly rows: readonly StoredInstance[] }
   | { readonly kind: 'revision'; readonly revision: number }
+  | { readonly kind: 'accepted'; readonly text: string | null }
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
   | { readonly kind: 'done'; readonly removed: readonly string[] | null }
   | { readonly kind: 'watching'; readonly isLost: boolean }

@@ -3,6 +3,7 @@ import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
 import type {
+  Acceptance,
   CertificateCollection,
   ChangeListener,
   FailureCollection,
@@ -143,6 +144,13 @@ class SqliteStore implements Store {
       const reply = await this.ask({ kind: 'readInstances' });
       return reply.kind === 'instances' ? reply.rows : [];
     },
+  };
+  readonly acceptance: Acceptance = {
+    read: async () => {
+      const reply = await this.ask({ kind: 'readAccepted' });
+      return reply.kind === 'accepted' ? reply.text : null;
+    },
+    write: (text) => this.done({ kind: 'accept', pattern: '', text }),
   };
   readonly opened: Promise<void>;
   private readonly settings: ThreadSettings;

@@ -3,6 +3,7 @@ import type { DownMark } from '../../routing/backend.ts';
 import type { CertificatePair, StoredInstance } from '../contract.ts';
 import type { FailuresByUrl } from '../failures.ts';
 import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
+import { readAccepted, writeAccepted } from './accepted-row.ts';
 import { type FailureRows, readFailures, writeFailures } from './failed-table.ts';
 import { readInstances, readRevision, removeInstance, writeInstance } from './instance-table.ts';
 import { hasCertificates, markTransaction } from './schema.ts';
@@ -37,6 +38,7 @@ export type Write =
       readonly untilMs: number;
     }
   | { readonly kind: 'removeInstance'; readonly pattern: string }
+  | { readonly kind: 'accept'; readonly pattern: string; readonly text: string }
   | { readonly kind: 'writeCertificate'; readonly pattern: string; readonly pair: CertificatePair }
   | { readonly kind: 'removeCertificate'; readonly pattern: string };
 
@@ -96,6 +98,10 @@ export class SqliteTables {
     return readInstances((sql) => this.statement(sql), nowMs);
   }
 
+  readAccepted(): string | null {
+    return readAccepted((sql) => this.statement(sql));
+  }
+
   readRevision(): number {
     return readRevision((sql) => this.statement(sql));
   }
@@ -144,6 +150,9 @@ export class SqliteTables {
         return null;
       case 'removeInstance':
         removeInstance((sql) => this.statement(sql), pattern);
+        return null;
+      case 'accept':
+        writeAccepted((sql) => this.statement(sql), write.text);
         return null;
       case 'writeCertificate':
         this.writeCertificate(pattern, write.pair);

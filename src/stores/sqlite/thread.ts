@@ -143,6 +143,9 @@ function onRequest(id: number, request: ThreadRequest): void {
     case 'readRevision':
       reply(id, { kind: 'revision', revision: current().reader.readRevision() });
       return;
+    case 'readAccepted':
+      reply(id, { kind: 'accepted', text: current().reader.readAccepted() });
+      return;
     case 'watch':
       watch(id);
       return;
@@ -154,6 +157,7 @@ function onRequest(id: number, request: ThreadRequest): void {
     case 'addFailures':
     case 'writeInstance':
     case 'removeInstance':
+    case 'accept':
       enqueue(marks, id, request);
       return;
     default:

@@ -6,6 +6,7 @@ const kinds: Readonly<Record<RecordKind, string>> = {
   dead: 'dead',
   tls: 'tls',
   'hipache:failed': 'hipache/failed',
+  'hipache:accepted': 'hipache/accepted',
 };
 const kindOf = new Map(Object.entries(kinds).map(([kind, node]) => [node, kind as RecordKind]));
 

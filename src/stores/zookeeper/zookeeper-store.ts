@@ -3,6 +3,7 @@ import type { HipacheError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { RateLimitedLog } from '../../base/rate-limited-log.ts';
 import type {
+  Acceptance,
   CertificateCollection,
   ChangeListener,
   FailureCollection,
@@ -47,6 +48,7 @@ class ZooKeeperStore implements Store {
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
   readonly failures: FailureCollection;
+  readonly acceptance: Acceptance;
   readonly instances: InstanceCollection;
   private readonly keys: ZooKeeperKeys;
   private readonly session: ZooKeeperSession;
@@ -77,6 +79,7 @@ class ZooKeeperStore implements Store {
     this.marks = collections.marks;
     this.certificates = collections.certificates;
     this.failures = collections.failures;
+    this.acceptance = collections.acceptance;
     const nodeOf = (id: string): string => `${this.keys.instances}/${encodeName(id)}`;
     this.instances = {
       revision: () => this.client.revision(),
