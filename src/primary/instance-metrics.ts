@@ -35,6 +35,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   private readonly startSeconds: number;
   private readonly recovery: RecoveryFigures;
   private readonly known: Pick<KnownRecords, 'bytes' | 'size' | 'unverified'>;
+  private readonly guard: { readonly isRaised: boolean };
   private supervisor: MeasuredWorkers | null = null;
   /** By the id of a worker: the revision of the store that it has applied. */
   private readonly revisions = new Map<number, number>();
@@ -45,8 +46,10 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     recovery: RecoveryFigures,
     known: Pick<KnownRecords, 'bytes' | 'size' | 'unverified'>,
     hostsMax = 50,
+    guard: { readonly isRaised: boolean } = { isRaised: false },
   ) {
     this.known = known;
+    this.guard = guard;
     this.fleet = new FleetMetrics(fleetMetrics, hostsMax);
     this.startSeconds = epochMs / 1000;
     this.recovery = recovery;
@@ -112,6 +115,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         sharedRecords: this.known.size,
         sharedRecordBytes: this.known.bytes,
         sharedRecordsUnverified: this.known.unverified,
+        wipeGuardRaised: this.guard.isRaised ? 1 : 0,
         backendsProbed: this.recovery.size,
         recoveryProbes: this.recovery.counters.probes,
         recoveredBackends: this.recovery.counters.recovered,

@@ -29,6 +29,8 @@ export interface InstanceRecordOptions {
   readonly log: Log;
   /** Asks the workers that serve for the revisions that they have applied. */
   readonly ask: () => Promise<AppliedRevisions>;
+  /** Known routes that the store does not have, and that are served; default: none. */
+  readonly held?: () => number;
   /** Default: `openStore`. */
   readonly open?: typeof openStore;
   readonly setTimer?: SetTimer;
@@ -69,6 +71,11 @@ export class InstanceRecord {
     if (!this.watch.connected) tell();
   }
 
+  /** Writes the record again. */
+  renew(): void {
+    if (this.store !== null) void this.telling.request();
+  }
+
   /** Removes the record. If the store cannot be reached, the record expires there. */
   async close(): Promise<void> {
     this.cancelTimer?.();
@@ -107,6 +114,7 @@ export class InstanceRecord {
         revision: String(revision),
         applied: applied.map((worker) => `${worker.number}:${worker.revision}`).join(' '),
         workers: String(applied.length),
+        held: String(this.options.held?.() ?? 0),
         version: packageVersion(),
         host: hostname(),
         since: this.since,

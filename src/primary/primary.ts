@@ -22,6 +22,7 @@ import { Signals } from '../processes/signals.ts';
 import { Predecessor } from '../processes/successor.ts';
 import { Supervisor } from '../processes/supervisor.ts';
 import { KnownRecords } from '../route-cache/known-records.ts';
+import { RecordLosses } from '../route-cache/record-losses.ts';
 import { describeDriver } from '../stores/open-store.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
 import { ChangeQueue } from './change-queue.ts';
@@ -42,6 +43,7 @@ import { Reload } from './reload.ts';
 import { Snapshot } from './snapshot.ts';
 import { certificateDirectoryProblems } from './start-check.ts';
 import { Upgrade, type UpgradeParts } from './upgrade.ts';
+import { WipeGuard } from './wipe-guard.ts';
 
 /** Defaults depend on whether the program was started as root. An upgrade does not change them. */
 const startedAsRoot = 'HIPACHE_STARTED_AS_ROOT';
@@ -98,7 +100,8 @@ class Primary {
   private readonly closeLog: StandardLog['close'];
   private readonly readConfig: () => LoadedConfig;
   private readonly instance = `${hostname()}-${randomBytes(4).toString('hex')}`;
-  private readonly known = new KnownRecords(knownBytesMax);
+  private readonly losses = new RecordLosses(knownBytesMax);
+  private readonly known = new KnownRecords(knownBytesMax, this.losses);
   private readonly snapshot: Snapshot;
   private readonly options: StartOptions;
   private readonly metrics: InstanceMetrics;
@@ -110,6 +113,8 @@ class Primary {
   private readonly pidFile: PidFile;
   private readonly addresses: BoundAddresses;
   private readonly recovery: Recovery;
+  private readonly guard: WipeGuard;
+  private supervisor: Supervisor | null = null;
   private record: InstanceRecord;
   private tls: TlsKeeper | null = null;
   private isReplaced = false;
@@ -123,7 +128,10 @@ class Primary {
     this.readConfig = readConfig;
     this.recovery = new Recovery(config, this.instance, log);
     this.snapshot = new Snapshot(this.known, log);
-    this.metrics = new InstanceMetrics(systemClock.epochMs(), this.recovery, this.known, config.metrics.hostsMax);
+    this.guard = new WipeGuard({ config, known: this.snapshot, log, onTurn: () => this.onGuard() });
+    this.losses.onSuspect = () => void this.guard.judge();
+    const { recovery, known, guard } = this;
+    this.metrics = new InstanceMetrics(systemClock.epochMs(), recovery, known, config.metrics.hostsMax, guard);
     this.record = this.recordOf(config);
     this.predecessor = Predecessor.fromEnvironment(process.env);
     this.given = GivenSockets.fromEnvironment(process.env, process.pid);
@@ -154,16 +162,19 @@ class Primary {
       // A predecessor serves from the store: a missing file is not to be created, but put back.
       await prepareStore(config, { create: this.predecessor === null });
       this.snapshot.follow(config);
+      await this.guard.start();
       supervisor = new Supervisor({
         program: { path: workerProgram(), env: process.env },
         plan: this.plan(config, this.tls),
         observer: metrics,
         onMarked: (marked) => this.recovery.marked(marked),
         known: this.snapshot,
+        guard: this.guard,
         log,
         clock: systemClock,
         random: Math.random,
       });
+      this.supervisor = supervisor;
       metrics.attach(supervisor);
       if (this.tls !== null) this.distributeTls(supervisor, this.tls);
       await this.serve(supervisor);
@@ -172,6 +183,7 @@ class Primary {
       // After an error here, nothing else would end the workers.
       supervisor?.killAll();
       this.tls?.close();
+      await this.guard.close();
       await this.recovery.close();
       await this.withdraw();
       this.stopListening();
@@ -339,6 +351,7 @@ class Primary {
     this.snapshot.follow(config);
     for (const problem of certificateDirectoryProblems(config, null)) log.warn(problem);
     this.recovery.follow(config);
+    this.guard.follow(config);
     await this.withdraw();
     if (supervisor.isStopping) return;
     this.withdrawn = null;
@@ -364,7 +377,13 @@ class Primary {
 
   private recordOf(config: Config): InstanceRecord {
     const { instance, log, metrics } = this;
-    return new InstanceRecord({ config, instance, log, ask: () => metrics.applied() });
+    return new InstanceRecord({ config, instance, log, ask: () => metrics.applied(), held: () => this.guard.routes });
+  }
+
+  /** Routes are held from now on, or not any more. */
+  private onGuard(): void {
+    this.supervisor?.tellHold();
+    this.record.renew();
   }
 
   /** Nothing waits for it: traffic does not depend on it. */

@@ -10,6 +10,7 @@ import type { RecordText } from '../processes/messages.ts';
 import type { KeptRecords } from '../processes/shared-records.ts';
 import type { KnownRecords } from '../route-cache/known-records.ts';
 import { describeDriver } from '../stores/open-store.ts';
+import type { GuardedRecords } from './wipe-guard.ts';
 
 /** Between a change and its writing, in ms, and the changes that are written at once. */
 const writeAfterMs = 1000;
@@ -24,7 +25,7 @@ const pageSize = 5000;
 const applicationId = 0x48_50_53_4e;
 
 /** The records of `KnownRecords` that a file keeps up with. */
-type KnownPart = Pick<KnownRecords, keyof KeptRecords | 'get' | 'restore'>;
+type KnownPart = Pick<KnownRecords, keyof KeptRecords | keyof GuardedRecords | 'get' | 'restore'>;
 
 /** The file of a configuration's snapshot; null without one. Each store has its own. */
 export function snapshotPath({ driver, server }: Config): string | null {
@@ -39,7 +40,7 @@ export function snapshotPath({ driver, server }: Config): string | null {
  * the former one served. It is written behind, and only as good as the last second: a write that is lost costs a reading.
  * It has private keys, and belongs to the user of this process alone.
  */
-export class Snapshot implements KeptRecords {
+export class Snapshot implements KeptRecords, GuardedRecords {
   private readonly known: KnownPart;
   private readonly log: Pick<Log, 'info' | 'warn'>;
   private readonly problems: RateLimitedLog;
@@ -76,9 +77,7 @@ export class Snapshot implements KeptRecords {
 
   add(records: readonly RecordText[], holder: number): void {
     this.known.add(records, holder);
-    if (this.database === null) return;
-    for (const [key] of records) if (key !== '') this.changed.add(key);
-    if (this.changed.size > 0) this.writeLater(writeAfterMs);
+    this.noteChanged(records.map(([key]) => key));
   }
 
   abandon(holder: number): void {
@@ -87,6 +86,35 @@ export class Snapshot implements KeptRecords {
 
   assign(count: number, holder: number): readonly string[] {
     return this.known.assign(count, holder);
+  }
+
+  sampleRoutes(count: number, random: () => number): ReturnType<KnownRecords['sampleRoutes']> {
+    return this.known.sampleRoutes(count, random);
+  }
+
+  keys(): Iterable<string> {
+    return this.known.keys();
+  }
+
+  keepLost(): void {
+    this.known.keepLost();
+  }
+
+  releaseLost(): string[] {
+    return this.noteChanged(this.known.releaseLost());
+  }
+
+  restoreLost(): string[] {
+    return this.noteChanged(this.known.restoreLost());
+  }
+
+  remove(keys: readonly string[]): void {
+    this.known.remove(keys);
+    this.noteChanged(keys);
+  }
+
+  abandonAll(): void {
+    this.known.abandonAll();
   }
 
   chunks(count: number): Iterable<readonly RecordText[]> {
@@ -126,6 +154,13 @@ export class Snapshot implements KeptRecords {
       last = Number(rows.at(-1)?.['id']);
     }
     if (count > 0) this.log.info('known routes are in the snapshot', { records: count });
+  }
+
+  private noteChanged<Keys extends readonly string[]>(keys: Keys): Keys {
+    if (this.database === null) return keys;
+    for (const key of keys) if (key !== '') this.changed.add(key);
+    if (this.changed.size > 0) this.writeLater(writeAfterMs);
+    return keys;
   }
 
   private writeLater(delayMs: number): void {

@@ -42,6 +42,8 @@ export interface WorkerSettings {
 export interface WorkerStart extends WorkerSettings {
   /** Whether the instance has read records of the store. An empty store is then not the one that it serves from. */
   readonly knowsRecords: boolean;
+  /** Whether known routes are served that the store does not have. */
+  readonly holdsRoutes: boolean;
   /** From 1; a replacement gets the same number. */
   readonly number: number;
   readonly sockets: readonly InheritedSocket[];
@@ -93,6 +95,10 @@ export type ToWorker =
   | { readonly kind: 'known'; readonly records: readonly RecordText[]; readonly isLast: boolean }
   /** Nobody learns of changes of these records any more: read them. */
   | { readonly kind: 'verify'; readonly keys: readonly string[] }
+  /** From now on, known routes are served that the store does not have; or not any more. */
+  | { readonly kind: 'hold'; readonly holdsRoutes: boolean }
+  /** The reply to `suspect`: absent routes were removed, unless `hold` has come. */
+  | { readonly kind: 'judged' }
   | { readonly kind: 'ping' };
 
 export type FromWorker =
@@ -110,5 +116,7 @@ export type FromWorker =
   | { readonly kind: 'read'; readonly records: readonly RecordText[] }
   /** The worker cannot reach the store, and asks for the records that others have read. */
   | { readonly kind: 'recall' }
+  /** The worker does not find routes that it serves, and asks whether the store was wiped. */
+  | { readonly kind: 'suspect' }
   /** The worker exceeds its memory limit. */
   | { readonly kind: 'overMemory'; readonly residentBytes: number };

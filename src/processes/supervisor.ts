@@ -27,6 +27,14 @@ export interface SupervisorObserver {
   gone(worker: WorkerProcess): void;
 }
 
+/** Judges whether the store has lost the routes that workers serve. */
+interface JudgesRoutes {
+  /** Whether workers serve known routes that the store does not have. */
+  readonly isHolding: boolean;
+  /** Resolves once a judgement has ended that began after this call. */
+  judge(): Promise<void>;
+}
+
 export interface SupervisorOptions {
   readonly program: WorkerProgram;
   readonly plan: Plan;
@@ -35,6 +43,7 @@ export interface SupervisorOptions {
   readonly onMarked: (marked: MarkReport) => void;
   /** The records that workers read, for those that cannot reach the store. */
   readonly known: KeptRecords;
+  readonly guard: JudgesRoutes;
   readonly log: Log;
   readonly clock: Clock;
   /** From 0 up to but not including 1. */
@@ -179,6 +188,13 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     }
   }
 
+  /** `isHolding` of the guard has changed. */
+  tellHold(): void {
+    const { isHolding } = this.options.guard;
+    for (const worker of this.workers) worker.tellHold(isHolding && this.knows(worker.config));
+    this.records.assign();
+  }
+
   reopenLogs(): void {
     for (const worker of this.workers) worker.reopenLogs();
   }
@@ -268,6 +284,10 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     this.records.recall(worker);
   }
 
+  onSuspect(worker: WorkerProcess): void {
+    void this.options.guard.judge().then(() => worker.tellJudged());
+  }
+
   onOverMemory(worker: WorkerProcess, residentBytes: number): void {
     const { clock, log } = this.options;
     const slot = this.slots.find(({ current }) => current === worker);
@@ -299,11 +319,16 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   spawn(slot: number, plan: Plan): WorkerProcess | null {
     if (this.stopping) return null;
     const place = { index: slot - 1, workers: plan.workers };
-    const knowsRecords = this.records.areKnown(plan.settings.config.driver);
-    const start = { ...plan.settings, knowsRecords, number: slot, sockets: plan.sockets, place };
+    const knowsRecords = this.knows(plan.settings.config);
+    const holdsRoutes = knowsRecords && this.options.guard.isHolding;
+    const start = { ...plan.settings, knowsRecords, holdsRoutes, number: slot, sockets: plan.sockets, place };
     const worker = new WorkerProcess(this.options.program, start, plan.descriptors, this.clock.monotonicMs(), this);
     this.workers.add(worker);
     return worker;
+  }
+
+  private knows({ driver }: WorkerProcess['config']): boolean {
+    return this.records.areKnown(driver);
   }
 
   until(condition: () => boolean): Promise<void> {

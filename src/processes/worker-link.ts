@@ -36,6 +36,10 @@ export class WorkerLink {
   onKnown: (records: readonly RecordText[], isLast: boolean) => void = ignore;
   /** Receives the keys of records that this worker has to read. */
   onVerify: (keys: readonly string[]) => void = ignore;
+  /** Receives whether known routes are served that the store does not have. */
+  onHold: (holdsRoutes: boolean) => void = ignore;
+  /** Receives the reply to `suspect`. */
+  onJudged: () => void = ignore;
   private tasks: WorkerTasks | null = null;
   /** An order to release sockets that came before there were tasks. */
   private kept: readonly ListenPlace[] | null = null;
@@ -71,6 +75,10 @@ export class WorkerLink {
     this.send({ kind: 'recall' });
   }
 
+  suspect(): void {
+    this.send({ kind: 'suspect' });
+  }
+
   overMemory(residentBytes: number): void {
     this.send({ kind: 'overMemory', residentBytes });
   }
@@ -102,6 +110,12 @@ export class WorkerLink {
         break;
       case 'verify':
         this.onVerify(message.keys);
+        break;
+      case 'hold':
+        this.onHold(message.holdsRoutes);
+        break;
+      case 'judged':
+        this.onJudged();
         break;
       case 'ping':
         this.send({ kind: 'pong', values: this.tasks?.values() ?? {} });

@@ -33,6 +33,7 @@ export interface WorkerHandler {
   onMarked(marked: MarkReport): void;
   onRead(worker: WorkerProcess, records: readonly RecordText[]): void;
   onRecall(worker: WorkerProcess): void;
+  onSuspect(worker: WorkerProcess): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
   onDrained(worker: WorkerProcess, clean: boolean): void;
   onValues(worker: WorkerProcess, values: MetricValues): void;
@@ -120,6 +121,14 @@ export class WorkerProcess {
 
   tellVerify(keys: readonly string[]): void {
     this.send({ kind: 'verify', keys });
+  }
+
+  tellHold(holdsRoutes: boolean): void {
+    this.send({ kind: 'hold', holdsRoutes });
+  }
+
+  tellJudged(): void {
+    this.send({ kind: 'judged' });
   }
 
   reopenLogs(): void {
@@ -218,6 +227,9 @@ export class WorkerProcess {
         break;
       case 'recall':
         this.handler.onRecall(this);
+        break;
+      case 'suspect':
+        this.handler.onSuspect(this);
         break;
       case 'overMemory':
         this.handler.onOverMemory(this, message.residentBytes);

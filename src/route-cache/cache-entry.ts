@@ -46,3 +46,8 @@ export function entrySize(pattern: string, frontend: Frontend | null): number {
   for (const { message } of frontend.problems) bytes += 50 + message.length;
   return bytes;
 }
+
+/** A host is a slice of the text of a request head, which must not stay in memory as long as the host does. */
+export function ownCopy(host: string): string {
+  return Buffer.from(host, 'latin1').toString('latin1');
+}

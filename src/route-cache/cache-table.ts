@@ -146,6 +146,11 @@ export class CacheTable {
     return place === 0 ? undefined : this.activate(place);
   }
 
+  /** All negative entries. */
+  negative(): CacheEntry[] {
+    return [...this.byPattern.values()].filter(({ frontend }) => frontend === null);
+  }
+
   /** Adds an entry or replaces the one of the same pattern, whose use it takes over. */
   put(entry: CacheEntry): void {
     const { pattern, frontend } = entry;

@@ -1,5 +1,6 @@
 import type { DownMark } from '../routing/backend.ts';
 import type { CertificatePair, StoredRoute } from '../stores/contract.ts';
+import { isRoute, type RecordLosses } from './record-losses.ts';
 
 /** The collections whose records are remembered. */
 type KnownCollection = 'routes' | 'certificates';
@@ -55,10 +56,14 @@ export class KnownRecords {
   /** Keys that were assigned, and that the worker has not reported yet. */
   private readonly assigned = new Set<string>();
   private readonly bytesMax: number;
+  private readonly losses: RecordLosses | null;
   private used = 0;
+  private knownRoutes = 0;
 
-  constructor(bytesMax: number) {
+  /** @param losses what keeps records that are lost; default: nothing. */
+  constructor(bytesMax: number, losses: RecordLosses | null = null) {
     this.bytesMax = bytesMax;
+    this.losses = losses;
   }
 
   get size(): number {
@@ -68,6 +73,11 @@ export class KnownRecords {
   /** Records of which no worker is known to learn changes. */
   get unverified(): number {
     return this.orphans.size + this.assigned.size;
+  }
+
+  /** Routes that exist. */
+  get routes(): number {
+    return this.knownRoutes;
   }
 
   /** Approximate memory. */
@@ -134,7 +144,63 @@ export class KnownRecords {
     return keys;
   }
 
+  /** Up to `count` routes that exist, or did a moment ago, drawn at random; and how many such routes there are. */
+  sampleRoutes(count: number, random: () => number): { readonly patterns: string[]; readonly routes: number } {
+    const patterns: string[] = [];
+    let routes = 0;
+    const draw = (key: string): void => {
+      if (!isRoute(key)) return;
+      const at = routes < count ? routes : Math.floor(random() * (routes + 1));
+      routes++;
+      if (at < count) patterns[at] = splitKey(key).pattern;
+    };
+    for (const key of this.known.keys()) draw(key);
+    for (const [key] of this.losses?.recent() ?? []) draw(key);
+    return { patterns, routes };
+  }
+
+  /** From now on, records stay known that are reported as changed or absent. */
+  keepLost(): void {
+    this.losses?.keep();
+  }
+
+  /** Applies what was reported meanwhile. @returns the keys. */
+  releaseLost(): string[] {
+    const released = this.losses?.release() ?? [];
+    for (const { record, holder } of released) this.add([record], holder);
+    return released.map(({ record: [key] }) => key);
+  }
+
+  /** Records are known again that are gone since a moment. @returns their keys. */
+  restoreLost(): string[] {
+    const records = this.losses?.recent() ?? [];
+    this.restore(records);
+    return records.map(([key]) => key);
+  }
+
+  /** Forgets records that the store does not have, and what was lost. */
+  remove(keys: readonly string[]): void {
+    this.losses?.clear();
+    for (const key of keys) this.delete(key);
+  }
+
+  /** Nobody learns of changes of any record. */
+  abandonAll(): void {
+    for (const [key, known] of this.known) {
+      known.holder = nobody;
+      this.orphans.add(key);
+    }
+    this.assigned.clear();
+  }
+
+  /** The keys of all records that exist. */
+  keys(): IterableIterator<string> {
+    return this.known.keys();
+  }
+
   clear(): void {
+    this.losses?.clear();
+    this.knownRoutes = 0;
     this.known.clear();
     this.absences.clear();
     this.orphans.clear();
@@ -160,19 +226,34 @@ export class KnownRecords {
   }
 
   private put(key: string, text: string, holder: number): void {
+    if (text === absence && this.stays(key, text, holder)) return;
     this.delete(key);
     if (text === absence) {
       this.absences.set(key, holder);
     } else {
+      this.losses?.found(key);
       this.known.set(key, { text, holder });
       this.used += sizeOf(key, text);
+      if (isRoute(key)) this.knownRoutes++;
     }
+  }
+
+  /** Whether a record stays known that a worker reports as changed or absent. The worker learns of its changes. */
+  private stays(key: string, text: string, holder: number): boolean {
+    const known = this.known.get(key);
+    if (known === undefined || this.losses === null) return false;
+    const isFound = text === absence && this.assigned.has(key);
+    if (!this.losses.lost([key, text], known.text, holder, isFound, this.knownRoutes)) return false;
+    known.holder = holder;
+    this.orphans.delete(key);
+    this.assigned.delete(key);
+    return true;
   }
 
   /** The holder of a record reads it again when it changes. The word of another worker may be older than that. */
   private forget(key: string, worker: number): void {
     const holder = this.known.get(key)?.holder ?? this.absences.get(key);
-    if (holder === worker || holder === nobody) this.delete(key);
+    if ((holder === worker || holder === nobody) && !this.stays(key, '', worker)) this.delete(key);
   }
 
   private delete(key: string): void {
@@ -183,6 +264,7 @@ export class KnownRecords {
     if (known === undefined) return;
     this.known.delete(key);
     this.used -= sizeOf(key, known.text);
+    if (isRoute(key)) this.knownRoutes--;
   }
 }
 

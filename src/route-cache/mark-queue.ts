@@ -65,3 +65,9 @@ export class MarkQueue {
       });
   }
 }
+
+/** A mark that is not shared yet. */
+export function setMark(backend: Backend, mark: DownMark): void {
+  backend.down = mark;
+  backend.markSharedAt = Number.POSITIVE_INFINITY;
+}

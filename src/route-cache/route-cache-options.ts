@@ -55,6 +55,8 @@ export interface RouteCacheOptions {
   readonly onProblem?: (pattern: string, problem: RecordProblem) => void;
   /** Gets the records that are read, and gives those of other workers while the store is away. Default: none. */
   readonly shared?: Pick<SharedRecords, 'fetch' | 'route' | 'routeRead'>;
+  /** Asks the wipe guard whether absent routes were removed; `held` gets its verdict. Default: none, and they were. */
+  readonly askGuard?: () => void;
   /** Default: every host has the policy of the data plane. */
   readonly compilePolicy?: CompilePolicy;
   readonly onInternalError?: OnInternalError;

@@ -10,9 +10,10 @@ import { patternsAfter } from '../routing/host.ts';
 import { mayBePacked } from '../routing/packed-frontend.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { ChangeListener, CollectionName, StoredRoute } from '../stores/contract.ts';
-import { CacheEntry, entrySize } from './cache-entry.ts';
+import { CacheEntry, entrySize, ownCopy } from './cache-entry.ts';
 import { CacheTable } from './cache-table.ts';
-import { MarkQueue } from './mark-queue.ts';
+import { HeldRoutes } from './held-routes.ts';
+import { MarkQueue, setMark } from './mark-queue.ts';
 import { ReadBudget } from './read-budget.ts';
 import { type PendingRead, ReadQueue, readTimedOut } from './read-queue.ts';
 import { RefreshDamper } from './refresh-damper.ts';
@@ -36,6 +37,8 @@ import {
  * A request for a pattern that is known and verified never waits for the store.
  */
 export class RouteCache implements ChangeListener {
+  /** Null without a wipe guard. */
+  readonly held: HeldRoutes | null;
   readonly counters: RouteCacheCounters = {
     hits: 0,
     misses: 0,
@@ -102,6 +105,8 @@ export class RouteCache implements ChangeListener {
     this.compilePolicy = options.compilePolicy ?? defaultPolicy;
     this.shared = options.shared ?? null;
     this.onMarked = options.onMarked ?? ignore;
+    const { askGuard: ask = null } = options;
+    this.held = ask && new HeldRoutes({ ask, clock: this.clock, drop: (pattern) => this.dropHeld(pattern) });
     this.marks = new MarkQueue(
       store.marks,
       () => ++this.sequence,
@@ -152,12 +157,23 @@ export class RouteCache implements ChangeListener {
   settled(): Promise<boolean> {
     // Records that wait are verified before their next use.
     this.damper.release();
-    return this.readQueue.settled();
+    return this.readQueue.settled().then(async (isRead) => {
+      await this.held?.settled();
+      return isRead;
+    });
+  }
+
+  /** Routes that others know are served from now on, even where the store does not have them. */
+  recallAbsent(): void {
+    for (const entry of this.table.negative()) {
+      if (this.shared?.route(entry.pattern) != null) this.table.remove(entry);
+    }
   }
 
   /** Ends the timers. `cached` still works, and the owner of the store closes it. */
   close(): void {
     this.closed = true;
+    this.held?.close();
     this.retries.close();
     this.damper.close();
   }
@@ -189,7 +205,7 @@ export class RouteCache implements ChangeListener {
     const results = new Map<string, Frontend | null>();
     const startMs = this.clock.monotonicMs();
     let mayRecall = true;
-    if (!this.isConnected) await this.recall(patterns);
+    if (!this.isConnected || this.held?.raised) await this.recall(patterns);
     for (;;) {
       const step = this.walk(patterns, results);
       if (!Array.isArray(step)) {
@@ -241,6 +257,7 @@ export class RouteCache implements ChangeListener {
 
   changed(collection: CollectionName, patterns: readonly string[]): void {
     if (collection !== 'routes') return;
+    this.held?.changed(patterns.length);
     for (const pattern of patterns) {
       this.readQueue.invalidate(pattern);
       const entry = this.table.get(pattern);
@@ -381,10 +398,15 @@ export class RouteCache implements ChangeListener {
   private onLanded(read: PendingRead, record: StoredRoute | null): void {
     const { pattern } = read;
     const entry = this.table.get(pattern);
+    const former = entry?.frontend ?? null;
     read.frontend = this.build(pattern, record, entry, read.sequence);
+    const isAbsent = read.frontend === null && former !== null;
+    const isHeld = isAbsent && this.held?.holds(pattern, entry?.epoch !== this.epoch);
+    if (isHeld) read.frontend = former;
+    else this.held?.released(pattern);
     const isNews = record !== null || (entry !== undefined && entry.frontend !== null);
     // Of a record that has changed meanwhile, the old state must not be known after the word of its change.
-    if (isNews && !read.dirty) this.shared?.routeRead(pattern, record);
+    if (isNews && !isHeld && !read.dirty) this.shared?.routeRead(pattern, record);
     this.retries.succeeded(pattern);
     if (this.damper.landed(pattern, record)) this.unchangedLog.report(unchangedRecords, {});
     // A dirty result may only replace an older entry: then `changed` has already started the next reading. If the store
@@ -392,6 +414,13 @@ export class RouteCache implements ChangeListener {
     if (entry === undefined && (!read.urgent || (read.dirty && this.damper.reported(pattern)))) return;
     const bytes = entrySize(pattern, read.frontend);
     this.table.put(new CacheEntry(pattern, read.frontend, bytes, read.epoch));
+  }
+
+  /** A held route was removed indeed: its absence is read with the next use. */
+  private dropHeld(pattern: string): void {
+    const entry = this.table.get(pattern);
+    if (entry !== undefined) this.table.remove(entry);
+    this.shared?.routeRead(pattern, null);
   }
 
   private onFailed(read: PendingRead, error: HipacheError): void {
@@ -448,16 +477,6 @@ const confirmationsPerSecond = 200;
 const unchangedRecords = 'the store reports changes of records that have not changed; they are read less often';
 /** The epoch of an entry that has to be verified before its next use. */
 const outdated = -1;
-
-/** A host is a slice of the text of a request head, which must not stay in memory as long as the host does. */
-function ownCopy(host: string): string {
-  return Buffer.from(host, 'latin1').toString('latin1');
-}
-
-function setMark(backend: Backend, mark: DownMark): void {
-  backend.down = mark;
-  backend.markSharedAt = Number.POSITIVE_INFINITY;
-}
 
 function defaultPolicy(): null {
   return null;

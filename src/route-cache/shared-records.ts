@@ -21,6 +21,8 @@ const fetchMs = 5000;
 const askPauseMs = 10_000;
 /** Pause before records are read again whose reading has failed, in ms. */
 const verifyAgainMs = 1000;
+/** Names whose absence is noticed. */
+const certificatesMax = 10_000;
 
 export interface SharedRecordsOptions {
   /** Sends records that this worker has read to those who keep them. */
@@ -29,6 +31,8 @@ export interface SharedRecordsOptions {
   readonly ask: () => void;
   /** Records that are given to this worker are read from it. */
   readonly store: Pick<Store, 'routes' | 'certificates' | 'capabilities'>;
+  /** Resolves once the wipe guard has judged the store. Default: there is none. */
+  readonly judge?: () => Promise<void>;
   readonly setTimer?: SetTimer;
 }
 
@@ -53,6 +57,10 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
   private isAway = false;
   /** Whether the records of others are taken. */
   private isWanted = false;
+  /** Whether records are served that the store does not have: it may have been wiped. */
+  private isHolding = false;
+  /** Patterns with a certificate in the store. */
+  private readonly certificates = new Set<string>();
   /** Null until the records are asked for. */
   private fetching: Promise<void> | null = null;
   private whenFetched: (() => void) | null = null;
@@ -64,7 +72,7 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
 
   /** A read has brought this record; null: there is none. */
   routeRead(pattern: string, record: StoredRoute | null): void {
-    if (!this.isAway && this.isWanted) this.drop();
+    if (!this.isAway && this.isWanted) this.dropUnlessHolding();
     // A record that cannot be read must not replace one that could.
     if (record?.problem === undefined) this.note(knownKey('routes', pattern), routeText(record));
   }
@@ -78,7 +86,8 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
     read: () => Promise<readonly Found[]>,
   ): Promise<readonly Found[]> {
     const { found, unchanged } = await this.readUnchanged('certificates', patterns, read);
-    if (found.every((pair) => pair === null)) return found;
+    if (found.every((pair) => pair === null)) return this.heldPairs(patterns, found);
+    for (const [i, pattern] of patterns.entries()) if (found[i] !== null) this.noteCertificate(pattern);
     for (const [pattern, pair] of unchanged) if (pair?.problem === undefined) this.certificateRead(pattern, pair);
     return found;
   }
@@ -90,6 +99,43 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
   }
 
   certificate(pattern: string): CertificatePair | null | undefined {
+    // The store can be read: a certificate there comes first.
+    if (this.isHolding && !this.isAway) return undefined;
+    return this.knownPair(pattern);
+  }
+
+  /**
+   * The alarm of the wipe guard is raised, or ends. While it is raised, records of others are known although the store can
+   * be read. Resolves once they are.
+   */
+  async hold(isHolding: boolean): Promise<void> {
+    if (isHolding === this.isHolding) return;
+    this.isHolding = isHolding;
+    if (!isHolding) {
+      if (!this.isAway) this.drop();
+      return;
+    }
+    this.fetching = null;
+    await this.fetch();
+  }
+
+  /** Certificates that the store does not have. If it had them, and was wiped, they are served as they were. */
+  private async heldPairs<Found>(patterns: readonly string[], found: readonly Found[]): Promise<readonly Found[]> {
+    const had = patterns.filter((pattern) => this.certificates.has(pattern));
+    if (!this.isHolding && had.length > 0) await this.options.judge?.();
+    if (this.isHolding) {
+      await this.fetch();
+      return patterns.map((pattern) => (this.knownPair(pattern) ?? null) as Found);
+    }
+    for (const pattern of had) this.certificates.delete(pattern);
+    return found;
+  }
+
+  private noteCertificate(pattern: string): void {
+    if (this.certificates.size < certificatesMax) this.certificates.add(pattern);
+  }
+
+  private knownPair(pattern: string): CertificatePair | null | undefined {
     const text = this.known.get(knownKey('certificates', pattern));
     return text === undefined ? undefined : certificateOf(text);
   }
@@ -116,7 +162,7 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
 
   restored(): void {
     this.isAway = false;
-    this.drop();
+    this.dropUnlessHolding();
     this.verifyNext();
   }
 
@@ -133,7 +179,7 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
 
   /** The same when the store cannot be read for another reason, until it can be read again. */
   fetch(): Promise<void> {
-    if (this.fetching === null && !this.isAway) {
+    if (this.fetching === null && !this.isAway && !this.isHolding) {
       if (this.cancelAskPause !== null) return Promise.resolve();
       this.cancelAskPause = this.setTimer(askPauseMs, () => {
         this.cancelAskPause = null;
@@ -163,6 +209,10 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
     this.cancelAskPause?.();
     this.cancelReport?.();
     this.flush();
+  }
+
+  private dropUnlessHolding(): void {
+    if (!this.isHolding) this.drop();
   }
 
   /** The store can be read: the records of others are not needed. */

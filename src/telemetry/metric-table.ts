@@ -178,7 +178,11 @@ export const workerMetrics = {
   storeConnected: perWorker('hipache_store_connected', '1 while the store notifies this worker of changes, else 0.'),
   storeUnverifiedSeconds: perWorker(
     'hipache_store_unverified_seconds',
-    'How long this worker has been without notifications of changes; 0 while it gets them.',
+    'How old what this worker serves may be: the time without notifications of changes; 0 while it gets them.',
+  ),
+  routesHeld: perWorker(
+    'hipache_routes_held',
+    'Routes that this worker serves although the store does not have them any more.',
   ),
   workerResidentBytes: perWorker('hipache_worker_resident_bytes', 'Resident memory of the worker.'),
   workerEventLoopDelaySeconds: perWorker(
@@ -215,6 +219,10 @@ export const primaryMetrics = {
   sharedRecordsUnverified: gauge(
     'hipache_shared_records_unverified',
     'Those among them whose worker has gone, and that no other worker has read again yet.',
+  ),
+  wipeGuardRaised: gauge(
+    'hipache_wipe_guard_raised',
+    '1 while the store does not have most of the known routes any more, and they are still served; else 0.',
   ),
   backendsProbed: gauge('hipache_backends_probed', 'Marked backends that this instance probes for recovery.'),
   recoveryProbes: counter('hipache_recovery_probes_total', 'Probes of marked backends.'),

@@ -111,7 +111,7 @@ export class Worker implements WorkerTasks {
     this.requests = new RequestMetrics(next, config.metrics.port === null ? 0 : config.metrics.hostsMax);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
-    this.shared = sharedRecords(link, store);
+    this.shared = sharedRecords(link, store, async () => this.routes.held?.judgement());
     this.routes = new RouteCache({
       store,
       instance: start.instance,
@@ -121,7 +121,11 @@ export class Worker implements WorkerTasks {
       onInternalError,
       shared: this.shared,
       onMarked: reportMarks(log, link),
+      askGuard: () => link.suspect(),
     });
+    link.onJudged = () => this.routes.held?.judged();
+    link.onHold = (holdsRoutes) => void this.hold(holdsRoutes);
+    if (start.holdsRoutes) void this.hold(true);
     this.watch = new StoreWatch({ store, log, onInternalError });
     // Before the routes, which then find what others know.
     this.watch.add(this.shared);
@@ -163,6 +167,17 @@ export class Worker implements WorkerTasks {
     if (this.watch.connected) return;
     this.shared.lost();
     await this.shared.fetch();
+  }
+
+  /** The alarm of the wipe guard is raised, or ends. */
+  private async hold(holdsRoutes: boolean): Promise<void> {
+    if (holdsRoutes === this.routes.held?.raised) return;
+    const known = this.shared.hold(holdsRoutes);
+    this.routes.held?.turned(holdsRoutes);
+    await known;
+    if (!holdsRoutes) return;
+    this.routes.recallAbsent();
+    this.tls.certificates.expired();
   }
 
   adopt(place: WorkerPlace): void {
@@ -236,6 +251,7 @@ export class Worker implements WorkerTasks {
         routeCacheEntries: routes.entries,
         routeCacheNegativeEntries: routes.negativeEntries,
         routeCacheBytes: routes.bytes,
+        routesHeld: routes.held?.size ?? 0,
         routeCacheUnverified: this.slowGauges.unverified,
         deadMarks: routes.counters.marks,
         deadMarkErrors: routes.counters.markErrors,
@@ -320,8 +336,8 @@ function cacheLimits(limits: Config['limits']): Partial<RouteCacheLimits> {
 }
 
 /** The records that the workers of the instance share through the primary. */
-function sharedRecords(link: WorkerLink, store: Store): SharedRecords {
-  const shared = new SharedRecords({ report: (records) => link.read(records), ask: () => link.recall(), store });
+function sharedRecords(link: WorkerLink, store: Store, judge: () => Promise<void>): SharedRecords {
+  const shared = new SharedRecords({ report: (records) => link.read(records), ask: () => link.recall(), judge, store });
   link.onVerify = (keys) => shared.verify(keys);
   link.onKnown = (records, isLast) => shared.take(records, isLast);
   return shared;
