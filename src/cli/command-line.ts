@@ -11,6 +11,7 @@ import { packageVersion } from '../base/version.ts';
 import { censoredJson } from '../config/censor.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
+import { acceptRoutes } from '../operations/accept.ts';
 import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
 import { explainedPort, explainHere, parseHost } from '../operations/explain.ts';
 import { listFleet, waitUntilLive } from '../operations/fleet.ts';
@@ -24,6 +25,7 @@ import {
   withStore,
 } from '../operations/store-access.ts';
 import { upgradeInstance } from '../operations/upgrade.ts';
+import { acceptanceReport } from './accept.ts';
 import { removedCertificateReport, writeCertificates, writtenCertificateReport } from './certificates.ts';
 import { explanationText } from './explain.ts';
 import { fleetReport, withLive } from './fleet.ts';
@@ -256,6 +258,13 @@ class Run {
       .option(...wait)
       .option(...json)
       .action((name: string, urls: string[]) => this.change(removeBackends(name, urls), removedBackendsReport));
+    route
+      .command('accept')
+      .description('accept that most routes were removed: instances that still serve them drop them')
+      .option(...json)
+      .action(() =>
+        this.withStore(async (store) => this.print(acceptanceReport(await acceptRoutes(store, this.now())))),
+      );
     describeMoving(route, {
       host: this.host,
       out: this.out,

@@ -199,3 +199,43 @@ test('the last failures of every backend are shown, whether it is marked or not'
   assert.match(text, /marked by web-1\n +failed once, 3 s ago: status 500, at web-1$/m);
   assert.doesNotMatch(text, /failed 5/);
 });
+
+test('the instances say how old what they serve may be', async () => {
+  const record = (instance: string, fields: Readonly<Record<string, string>>, agoMs = 1000) => ({
+    instance,
+    fields: { revision: '7', at: new Date(nowMs - agoMs).toISOString(), ...fields },
+  });
+  const instances = {
+    revision: async () => 7,
+    list: async () => [
+      record('web-1', {}),
+      record('web-2', {}, 21_000),
+      record('web-3', { revision: '5' }),
+      record('web-4', { held: '150' }),
+    ],
+  } as unknown as NonNullable<ExplainedStore['instances']>;
+  const explanation = await explainHost('a.com', { ...storeOf({}), instances }, names, nowMs);
+  assert.deepEqual(
+    explanation.instances?.map(({ isCurrent, heardMs, heldRoutes }) => [isCurrent, heardMs, heldRoutes]),
+    [
+      [true, 1000, 0],
+      [true, 21_000, 0],
+      [false, 1000, 0],
+      [true, 1000, 150],
+    ],
+  );
+  const lines = explanationText(explanation).split('\n');
+  const from = lines.findIndex((line) => line.startsWith('instances'));
+  assert.deepEqual(
+    lines.slice(from, from + 4).map((line) => line.replace('instances', '').trim().replace(/ +/g, ' ')),
+    [
+      'web-1 current',
+      'web-2 silent for 21 s: it may serve what it knew then',
+      'web-3 behind: it serves what was written up to revision 5',
+      'web-4 serves 150 routes that the store does not have any more',
+    ],
+  );
+  const broken = { revision: async () => Promise.reject(new Error('denied')) } as unknown as typeof instances;
+  const without = await explainHost('a.com', { ...storeOf({}), instances: broken }, names, nowMs);
+  assert.equal(without.instances, null);
+});

@@ -1,28 +1,44 @@
 import { printable } from '../base/printable.ts';
 import type { ExplainedBackend, ExplainedFailures, ExplainedMark, Explanation } from '../operations/explain.ts';
+import { type FleetInstance, silentMs } from '../operations/fleet.ts';
 import { alignColumns, alignedLines } from './output.ts';
 import { duration, localTime } from './when.ts';
 
 /** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
-  const { host, tried, matched, id, backends, problems } = explanation;
+  const { host, tried, matched, id, backends, problems, instances } = explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
   if (matched === null) {
-    return `${alignColumns([...rows, ...problemRows(problems)])}No route matches: the proxy responds with 400.\n`;
+    rows.push(...problemRows(problems), ...instanceRows(instances));
+    return `${alignColumns(rows)}No route matches: the proxy responds with 400.\n`;
   }
   rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
   const lines = backendLines(backends);
   if (lines.length === 0) lines.push('none usable: the proxy responds with 502');
   for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
-  rows.push(...problemRows(problems));
+  rows.push(...problemRows(problems), ...instanceRows(instances));
   const allDead = backends.length > 0 && backends.every((backend) => backend.dead !== null);
   return alignColumns(rows) + (allDead ? `${whenAllDead(backends)}\n` : '');
 }
 
 function problemRows(problems: readonly string[]): string[][] {
   return problems.map((problem, index) => [index === 0 ? 'problems' : '', printable(problem)]);
+}
+
+/** How old what each instance serves may be. */
+function instanceRows(instances: Explanation['instances']): string[][] {
+  const lines = alignedLines((instances ?? []).map((one) => [printable(one.instance), instanceText(one)]));
+  return lines.map((line, row) => [row === 0 ? 'instances' : '', line]);
+}
+
+function instanceText({ heardMs, isCurrent, revision, heldRoutes }: FleetInstance): string {
+  if (heardMs !== null && heardMs > silentMs) {
+    return `silent for ${duration(heardMs)}: it may serve what it knew then`;
+  }
+  if (heldRoutes > 0) return `serves ${heldRoutes} routes that the store does not have any more`;
+  return isCurrent ? 'current' : `behind: it serves what was written up to revision ${revision}`;
 }
 
 function backendLines(backends: readonly ExplainedBackend[]): string[] {

@@ -19,7 +19,15 @@ export function fleetReport(fleet: Fleet): Report {
   const behind = instances.filter(({ isCurrent }) => !isCurrent).length;
   const state =
     behind === 0 ? 'all instances serve it' : `${behind} of ${instances.length} instances do not serve it yet`;
-  return { text: `${alignColumns([heading, ...rows])}revision of the store: ${revision}; ${state}\n`, json: fleet };
+  const text = `${alignColumns([heading, ...rows])}revision of the store: ${revision}; ${state}\n${holdingText(instances)}`;
+  return { text, json: fleet };
+}
+
+function holdingText(instances: readonly FleetInstance[]): string {
+  const holding = instances.filter(({ heldRoutes }) => heldRoutes > 0);
+  if (holding.length === 0) return '';
+  const named = holding.map(({ instance, heldRoutes }) => `${printable(instance)} holds ${heldRoutes} routes`);
+  return `${named.join(', ')} that the store does not have any more; if they were removed: hipache route accept\n`;
 }
 
 /** The workers that are behind are named. */

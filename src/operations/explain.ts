@@ -8,8 +8,9 @@ import { type DnsSettings, defaultDnsSettings, systemResolver } from '../dns/sys
 import type { Backend } from '../routing/backend.ts';
 import { nameWithPort, normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
-import type { FailureCollection, RouteReader, StoredRoute } from '../stores/contract.ts';
+import type { FailureCollection, RouteReader, Store, StoredRoute } from '../stores/contract.ts';
 import type { BackendFailures, FailuresByUrl } from '../stores/failures.ts';
+import { type FleetInstance, listFleet } from './fleet.ts';
 
 /** A backend of a matching record, and whether requests go to it. */
 export interface ExplainedBackend {
@@ -51,6 +52,7 @@ export interface ExplainedFailures {
 export interface ExplainedStore {
   readonly routes: RouteReader;
   readonly failures: Pick<FailureCollection, 'read'>;
+  readonly instances?: Store['instances'];
 }
 
 /** Which route a request for a host takes, and why. */
@@ -64,6 +66,8 @@ export interface Explanation {
   readonly id: string | null;
   readonly backends: readonly ExplainedBackend[];
   readonly problems: readonly string[];
+  /** How far the running instances follow the store; null if it cannot tell. */
+  readonly instances: readonly FleetInstance[] | null;
 }
 
 /**
@@ -127,6 +131,7 @@ export async function explainHost(
 ): Promise<Explanation> {
   const patterns = [...(port?.isTried ? [port.name] : []), host, ...wildcardPatterns(host)];
   const records = await store.routes.read(patterns);
+  const instances = await fleetOf(store, nowMs);
   const problems = port === null || port.isTried ? [] : await unusedRecord(port.name, store.routes);
   const at = records.findIndex(isServed);
   const record = records[at];
@@ -136,7 +141,7 @@ export async function explainHost(
     matched: each === pattern,
   }));
   if (record === undefined || record === null || pattern === undefined) {
-    return { host, tried, matched: null, id: null, backends: [], problems };
+    return { host, tried, matched: null, id: null, backends: [], problems, instances };
   }
   const frontend = buildFrontend(pattern, record);
   let failures: FailuresByUrl = new Map();
@@ -162,7 +167,14 @@ export async function explainHost(
       })),
     ),
     problems,
+    instances,
   };
+}
+
+/** An account may have the right to read routes alone. */
+async function fleetOf({ instances = null }: ExplainedStore, nowMs: number): Promise<readonly FleetInstance[] | null> {
+  if (instances === null) return null;
+  return (await listFleet({ instances }, nowMs).catch(() => null))?.instances ?? null;
 }
 
 /** A problem if there is a record for the port, which only PlanB uses without a setting. */

@@ -26,6 +26,8 @@ export interface FleetInstance {
   readonly workers: readonly FleetWorker[];
   /** Whether all of its workers serve everything that was written with Hipache. */
   readonly isCurrent: boolean;
+  /** Routes that it serves although the store does not have them any more; 0 if its wipe guard raises no alarm. */
+  readonly heldRoutes: number;
 }
 
 export interface Fleet {
@@ -43,7 +45,7 @@ export interface LiveChange {
 }
 
 /** An instance that has not written its record for so long, which it does every 10 s, may be cut off, in ms. */
-const silentMs = 15_000;
+export const silentMs = 15_000;
 /** Between two looks at the records of the instances, in ms. */
 const lookEveryMs = 50;
 
@@ -90,6 +92,7 @@ function toInstance({ instance, fields }: StoredInstance, wanted: number, nowMs:
     revision,
     workers: toWorkers(fields['applied'] ?? ''),
     isCurrent: revision >= wanted,
+    heldRoutes: toNumber(fields['held']),
   };
 }
 
