@@ -1,13 +1,13 @@
 import { printable } from '../base/printable.ts';
-import type { Acceptance } from '../operations/accept.ts';
+import type { AcceptedRoutes } from '../operations/accept.ts';
 import type { Report } from './output.ts';
 
-export function acceptanceReport(acceptance: Acceptance): Report {
+export function acceptanceReport(acceptance: AcceptedRoutes): Report {
   const { holding } = acceptance;
   return { text: `${textOf(holding)}\n`, json: acceptance };
 }
 
-function textOf(holding: Acceptance['holding']): string {
+function textOf(holding: AcceptedRoutes['holding']): string {
   const drop = 'drops them within a few seconds';
   if (holding === null) return `accepted: an instance that serves routes that the store does not have ${drop}`;
   if (holding.length === 0)

@@ -12,7 +12,9 @@ export function explanationText(explanation: Explanation): string {
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
   if (matched === null) {
     rows.push(...problemRows(problems), ...instanceRows(instances));
-    return `${alignColumns(rows)}No route matches: the proxy responds with 400.\n`;
+    const isHeld = (instances ?? []).some(({ heldRoutes }) => heldRoutes > 0);
+    const except = isHeld ? ', unless it still serves a route that the store does not have any more' : '';
+    return `${alignColumns(rows)}No route matches: the proxy responds with 400${except}.\n`;
   }
   rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
   const lines = backendLines(backends);

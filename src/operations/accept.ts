@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Store } from '../stores/contract.ts';
 import { type FleetInstance, listFleet } from './fleet.ts';
 
-/** What an operator has accepted. */
-export interface Acceptance {
+/** The outcome of `route accept`. */
+export interface AcceptedRoutes {
   /** ISO 8601, UTC. */
   readonly accepted: string;
   /** The instances that held routes before; null if the store cannot tell. */
@@ -11,7 +11,10 @@ export interface Acceptance {
 }
 
 /** Accepts that the store does not have routes that it had: instances whose wipe guard holds them drop them. */
-export async function acceptRoutes(store: Pick<Store, 'acceptance' | 'instances'>, nowMs: number): Promise<Acceptance> {
+export async function acceptRoutes(
+  store: Pick<Store, 'acceptance' | 'instances'>,
+  nowMs: number,
+): Promise<AcceptedRoutes> {
   const fleet = store.instances === null ? null : await listFleet(store, nowMs);
   const accepted = new Date(nowMs).toISOString();
   // Two acceptances in one millisecond differ as well.

@@ -129,7 +129,7 @@ class Primary {
     this.recovery = new Recovery(config, this.instance, log);
     this.snapshot = new Snapshot(this.known, log);
     this.guard = new WipeGuard({ config, known: this.snapshot, log, onTurn: () => this.onGuard() });
-    this.losses.onSuspect = () => void this.guard.judge();
+    this.losses.askGuard = () => void this.guard.judge();
     const { recovery, known, guard } = this;
     this.metrics = new InstanceMetrics(systemClock.epochMs(), recovery, known, config.metrics.hostsMax, guard);
     this.record = this.recordOf(config);

@@ -46,7 +46,7 @@ describe('the wipe guard', () => {
       clock: time.clock,
       setTimer: time.setTimer,
     });
-    losses.onSuspect = () => void guard.judge();
+    losses.askGuard = () => void guard.judge();
   });
 
   function storeOf(): Store {

@@ -50,8 +50,8 @@ export interface WipeGuardOptions {
   readonly random?: () => number;
 }
 
-/** What a look for the sample in the store has found. */
-interface Finding {
+/** The result of a look for the sample in the store. */
+interface SampleResult {
   readonly gone: number;
   readonly sample: number;
   /** Estimated number of known routes that are gone. */
@@ -142,7 +142,7 @@ export class WipeGuard {
   /** Resolves once a judgement has ended that began after this call. A store that cannot be read is asked again. */
   judge(): Promise<void> {
     if (this.closed) return Promise.resolve();
-    // What is lost meanwhile depends on the verdict.
+    // The verdict decides on records that are lost meanwhile.
     this.known.keepLost();
     return new Promise((resolve) => {
       this.waiting.push(resolve);
@@ -240,7 +240,7 @@ export class WipeGuard {
     this.options.onTurn();
   }
 
-  private async lookFor(patterns: readonly string[], routes: number): Promise<Finding> {
+  private async lookFor(patterns: readonly string[], routes: number): Promise<SampleResult> {
     const store = await this.opened();
     const records = await within(store.routes.read(patterns), readMs);
     const gone = records.filter((record) => record === null).length;
@@ -292,7 +292,7 @@ const wiped =
   'the store does not have most of the known routes any more; they are still served until they are back, ' +
   'or until "hipache route accept" says that they were removed';
 
-function isMost({ gone, sample, routes }: Finding): boolean {
+function isMost({ gone, sample, routes }: SampleResult): boolean {
   return gone >= wipedShareMin * sample && routes >= wipedRoutesMin;
 }
 

@@ -97,7 +97,7 @@ export type ToWorker =
   | { readonly kind: 'verify'; readonly keys: readonly string[] }
   /** From now on, known routes are served that the store does not have; or not any more. */
   | { readonly kind: 'hold'; readonly holdsRoutes: boolean }
-  /** The reply to `suspect`: absent routes were removed, unless `hold` has come. */
+  /** The reply to `askGuard`: absent routes were removed, unless `hold` has come. */
   | { readonly kind: 'judged' }
   | { readonly kind: 'ping' };
 
@@ -117,6 +117,6 @@ export type FromWorker =
   /** The worker cannot reach the store, and asks for the records that others have read. */
   | { readonly kind: 'recall' }
   /** The worker does not find routes that it serves, and asks whether the store was wiped. */
-  | { readonly kind: 'suspect' }
+  | { readonly kind: 'askGuard' }
   /** The worker exceeds its memory limit. */
   | { readonly kind: 'overMemory'; readonly residentBytes: number };

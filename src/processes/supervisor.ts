@@ -284,7 +284,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     this.records.recall(worker);
   }
 
-  onSuspect(worker: WorkerProcess): void {
+  onAskGuard(worker: WorkerProcess): void {
     void this.options.guard.judge().then(() => worker.tellJudged());
   }
 

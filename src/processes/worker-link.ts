@@ -38,7 +38,7 @@ export class WorkerLink {
   onVerify: (keys: readonly string[]) => void = ignore;
   /** Receives whether known routes are served that the store does not have. */
   onHold: (holdsRoutes: boolean) => void = ignore;
-  /** Receives the reply to `suspect`. */
+  /** Receives the reply to `askGuard`. */
   onJudged: () => void = ignore;
   private tasks: WorkerTasks | null = null;
   /** An order to release sockets that came before there were tasks. */
@@ -75,8 +75,8 @@ export class WorkerLink {
     this.send({ kind: 'recall' });
   }
 
-  suspect(): void {
-    this.send({ kind: 'suspect' });
+  askGuard(): void {
+    this.send({ kind: 'askGuard' });
   }
 
   overMemory(residentBytes: number): void {

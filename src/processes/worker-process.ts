@@ -33,7 +33,7 @@ export interface WorkerHandler {
   onMarked(marked: MarkReport): void;
   onRead(worker: WorkerProcess, records: readonly RecordText[]): void;
   onRecall(worker: WorkerProcess): void;
-  onSuspect(worker: WorkerProcess): void;
+  onAskGuard(worker: WorkerProcess): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
   onDrained(worker: WorkerProcess, clean: boolean): void;
   onValues(worker: WorkerProcess, values: MetricValues): void;
@@ -228,8 +228,8 @@ export class WorkerProcess {
       case 'recall':
         this.handler.onRecall(this);
         break;
-      case 'suspect':
-        this.handler.onSuspect(this);
+      case 'askGuard':
+        this.handler.onAskGuard(this);
         break;
       case 'overMemory':
         this.handler.onOverMemory(this, message.residentBytes);

@@ -13,7 +13,7 @@ beforeEach(() => {
   time = new FakeTime();
   suspected = 0;
   losses = new RecordLosses(1_000_000, time.clock);
-  losses.onSuspect = () => void suspected++;
+  losses.askGuard = () => void suspected++;
   known = new KnownRecords(1_000_000, losses);
 });
 

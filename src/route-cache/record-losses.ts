@@ -13,7 +13,7 @@ interface Gone {
   readonly atMs: number;
 }
 
-/** What a worker has reported of a record that stays as it was. */
+/** A report of a worker on a record that stays as it was. */
 interface Kept {
   readonly text: string;
   readonly holder: number;
@@ -25,7 +25,7 @@ interface Kept {
  */
 export class RecordLosses {
   /** Called if the store may have been wiped. */
-  onSuspect: () => void = ignore;
+  askGuard: () => void = ignore;
   private readonly clock: Clock;
   private readonly bytesMax: number;
   private readonly gone = new Map<string, Gone>();
@@ -58,7 +58,7 @@ export class RecordLosses {
    * @returns whether it stays known.
    */
   lost([key, text]: KnownRecord, former: string, holder: number, isFound: boolean, routes: number): boolean {
-    if (isFound && this.kept === null && routes + this.goneRoutes >= wipedRoutesMin) this.suspect();
+    if (isFound && this.kept === null && routes + this.goneRoutes >= wipedRoutesMin) this.ask();
     if (this.kept !== null) {
       this.kept.set(key, { text, holder });
       return true;
@@ -66,7 +66,7 @@ export class RecordLosses {
     this.note(key, former);
     const left = routes - (isRoute(key) ? 1 : 0);
     if (this.goneRoutes >= wipedRoutesMin && this.goneRoutes >= wipedShareMin * (this.goneRoutes + left)) {
-      this.suspect();
+      this.ask();
     }
     return false;
   }
@@ -90,9 +90,9 @@ export class RecordLosses {
     this.kept?.clear();
   }
 
-  private suspect(): void {
+  private ask(): void {
     this.keep();
-    this.onSuspect();
+    this.askGuard();
   }
 
   private note(key: string, text: string): void {

@@ -121,11 +121,9 @@ export class Worker implements WorkerTasks {
       onInternalError,
       shared: this.shared,
       onMarked: reportMarks(log, link),
-      askGuard: () => link.suspect(),
+      askGuard: () => link.askGuard(),
     });
-    link.onJudged = () => this.routes.held?.judged();
-    link.onHold = (holdsRoutes) => void this.hold(holdsRoutes);
-    if (start.holdsRoutes) void this.hold(true);
+    this.followGuard(start, link);
     this.watch = new StoreWatch({ store, log, onInternalError });
     // Before the routes, which then find what others know.
     this.watch.add(this.shared);
@@ -167,6 +165,12 @@ export class Worker implements WorkerTasks {
     if (this.watch.connected) return;
     this.shared.lost();
     await this.shared.fetch();
+  }
+
+  private followGuard({ holdsRoutes }: WorkerStart, link: WorkerLink): void {
+    link.onJudged = () => this.routes.held?.judged();
+    link.onHold = (holds) => void this.hold(holds);
+    if (holdsRoutes) void this.hold(true);
   }
 
   /** The alarm of the wipe guard is raised, or ends. */
