@@ -11,12 +11,10 @@ import { packageVersion } from '../base/version.ts';
 import { censoredJson } from '../config/censor.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
-import { acceptRoutes } from '../operations/accept.ts';
 import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
 import { explainedPort, explainHere, parseHost } from '../operations/explain.ts';
-import { listFleet, waitUntilLive } from '../operations/fleet.ts';
+import { listFleet } from '../operations/fleet.ts';
 import type { Operation } from '../operations/operation.ts';
-import { addBackends, listRoutes, removeBackends, setRoute, showRoute } from '../operations/routes.ts';
 import {
   driverForms,
   type OpenedStore,
@@ -25,19 +23,13 @@ import {
   withStore,
 } from '../operations/store-access.ts';
 import { upgradeInstance } from '../operations/upgrade.ts';
-import { acceptanceReport } from './accept.ts';
 import { removedCertificateReport, writeCertificates, writtenCertificateReport } from './certificates.ts';
+import type { CommandContext, CommandOptions } from './command-context.ts';
 import { explanationText } from './explain.ts';
-import { fleetReport, withLive } from './fleet.ts';
-import { describeMoving, type MoveOptions } from './move-command.ts';
+import { fleetReport, parseWait, printChange, waitOption } from './fleet.ts';
+import { describeMoving } from './move-command.ts';
 import { Output, type Report } from './output.ts';
-import {
-  addedBackendsReport,
-  removedBackendsReport,
-  shownRouteReport,
-  writeRoutes,
-  writtenRouteReport,
-} from './routes.ts';
+import { describeRoutes } from './route-command.ts';
 
 /** The environment of the command line. */
 export interface CommandLineHost {
@@ -62,23 +54,6 @@ export interface CommandLineHost {
   /** Epoch milliseconds. Default: the system clock. */
   readonly now?: () => number;
 }
-
-interface Options extends MoveOptions {
-  readonly config?: string;
-  readonly driver?: string;
-  readonly dry?: boolean;
-  readonly beside?: boolean;
-  readonly id?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly pid?: string;
-  /** Seconds; true for the default. */
-  readonly wait?: string | true;
-}
-
-/** Seconds that `--wait` waits without a number, and at most. */
-const waitSecondsDefault = 10;
-const waitSecondsMax = 3600;
 
 /**
  * Runs one command.
@@ -115,7 +90,7 @@ class Run {
   /** The names of the current command: `route`, `set`. */
   private readonly commands: string[] = [];
   /** The options of the current command, including those that preceded it. */
-  private options: Options = {};
+  private options: CommandOptions = {};
 
   constructor(host: CommandLineHost) {
     this.host = host;
@@ -188,10 +163,12 @@ class Run {
       .action(() => this.serve())
       .hook('preSubcommand', (_program, command) => void this.commands.push(command.name()))
       .hook('preAction', (_program, command) => {
-        this.options = command.optsWithGlobals<Options>();
+        this.options = command.optsWithGlobals<CommandOptions>();
       });
     const route = program.command('route').description('read and write routes').helpCommand(false);
-    this.describeRoute(route.hook('preSubcommand', (_route, command) => void this.commands.push(command.name())));
+    route.hook('preSubcommand', (_route, command) => void this.commands.push(command.name()));
+    describeRoutes(route, this.context());
+    describeMoving(route, this.context());
     const cert = program.command('cert').description('read and write certificates in the store').helpCommand(false);
     this.describeCertificate(cert.hook('preSubcommand', (_cert, command) => void this.commands.push(command.name())));
     program
@@ -217,64 +194,20 @@ class Run {
     return program;
   }
 
-  private describeRoute(route: Command): void {
-    const json = ['--json', 'write one JSON object'] as const;
-    const wait = waitOption;
-    route
-      .command('list')
-      .description('list every route')
-      .option('--json', 'write one JSON object per line')
-      .action(() => this.withStore((store) => writeRoutes(listRoutes(store), this.out, this.options.json ?? false)));
-    route
-      .command('show')
-      .description('show the route of exactly this pattern')
-      .argument('<host>', 'a host, *.domain or *')
-      .option(...json)
-      .action((name: string) => this.run(showRoute(name), shownRouteReport));
-    route
-      .command('set')
-      .description('create a route, or replace its backends')
-      .argument('<host>', 'a host, *.domain or *')
-      .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
-      .option('--id <name>', 'name of the virtual host, for logs; default: its current name, else the host')
-      .option(...wait)
-      .option(...json)
-      .action((name: string, urls: string[]) =>
-        this.change(setRoute(name, urls, this.options.id ?? null), writtenRouteReport, true),
-      );
-    route
-      .command('add')
-      .description('add backends to a route; create the route if it does not exist')
-      .argument('<host>', 'a host, *.domain or *')
-      .argument('<url...>', 'backends: http://host:port, with #weight=2 for a larger share')
-      .option(...wait)
-      .option(...json)
-      .action((name: string, urls: string[]) => this.change(addBackends(name, urls), addedBackendsReport, true));
-    route
-      .command('remove')
-      .description('remove backends from a route, or the whole route if no URL is given')
-      .argument('<host>', 'a host, *.domain or *')
-      .argument('[url...]', 'backends, with or without their weight')
-      .option(...wait)
-      .option(...json)
-      .action((name: string, urls: string[]) => this.change(removeBackends(name, urls), removedBackendsReport));
-    route
-      .command('accept')
-      .description('accept that most routes were removed: instances that still serve them drop them')
-      .option(...json)
-      .action(() =>
-        this.withStore(async (store) => this.print(acceptanceReport(await acceptRoutes(store, this.now())))),
-      );
-    describeMoving(route, {
+  private context(): CommandContext {
+    return {
       host: this.host,
       out: this.out,
       err: this.err,
       options: () => this.options,
       withStore: (use, create) => this.withStore(use, create),
+      run: (operation, report) => this.withStore(async (store) => this.print(report(await operation(store)))),
+      change: (operation, report, create) => this.change(operation, report, create),
+      now: () => this.now(),
       print: (report) => this.print(report),
       complain: (message) => this.complain(message),
       checkedDriver,
-    });
+    };
   }
 
   private describeCertificate(cert: Command): void {
@@ -308,7 +241,7 @@ class Run {
 
   private setCertificate(name: string, cert: string, key: string): Promise<void> {
     const operation = setCertificate(name, { cert, key }, () => this.now());
-    const waitMs = this.waitMs();
+    const waitMs = parseWait(this.options.wait);
     return this.withStore(async (store) => {
       const written = await operation(store);
       for (const warning of written.warnings) await this.complain(`warning: ${warning}`);
@@ -355,45 +288,17 @@ class Run {
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
   }
 
-  private run<Result>(
-    operation: Operation<OpenedStore, Result>,
-    report: (result: Result) => Report,
-    create = false,
-  ): Promise<void> {
-    return this.withStore(async (store) => this.print(report(await operation(store))), create);
-  }
-
-  /** The same for a change, which may have to be live before the command ends. */
   private change<Result>(
     operation: Operation<OpenedStore, Result>,
     report: (result: Result) => Report,
     create = false,
   ): Promise<void> {
-    const waitMs = this.waitMs();
+    const waitMs = parseWait(this.options.wait);
     return this.withStore(async (store) => this.printChange(report(await operation(store)), store, waitMs), create);
   }
 
-  /** @param waitMs how long the change may take to be live; null: nobody waits for it. */
-  private async printChange(report: Report, store: OpenedStore, waitMs: number | null): Promise<void> {
-    if (waitMs === null) return this.print(report);
-    try {
-      await this.print(withLive(report, await waitUntilLive(store, waitMs, () => this.now())));
-    } catch (error) {
-      await this.print(report);
-      throw error;
-    }
-  }
-
-  /** @throws HipacheError COMMAND_INVALID. */
-  private waitMs(): number | null {
-    const { wait } = this.options;
-    if (wait === undefined) return null;
-    const seconds = wait === true ? waitSecondsDefault : Number(wait);
-    if (/^\d+(\.\d+)?$/.test(wait === true ? '1' : wait) && seconds <= waitSecondsMax) return seconds * 1000;
-    throw new HipacheError(
-      'COMMAND_INVALID',
-      `--wait: found ${JSON.stringify(wait)}, allowed 0 to ${waitSecondsMax} seconds; write it as --wait=5`,
-    );
+  private printChange(report: Report, store: OpenedStore, waitMs: number | null): Promise<void> {
+    return printChange(report, store, waitMs, { now: () => this.now(), print: (whole) => this.print(whole) });
   }
 
   private now(): number {
@@ -429,11 +334,6 @@ class Run {
     return loadConfig({ file: config, driver, env, cwd, isRoot });
   }
 }
-
-const waitOption = [
-  '--wait [seconds]',
-  `wait until every instance serves the change; default ${waitSecondsDefault} s`,
-] as const;
 
 const helpAfter = `
 Examples:

@@ -1,7 +1,50 @@
+import { HipacheError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
-import type { Fleet, FleetInstance, LiveChange } from '../operations/fleet.ts';
+import { type Fleet, type FleetInstance, type LiveChange, waitUntilLive } from '../operations/fleet.ts';
+import type { OpenedStore } from '../operations/store-access.ts';
 import { alignColumns, type Report } from './output.ts';
 import { duration } from './when.ts';
+
+/** Seconds that `--wait` waits without a number, and at most. */
+const waitSecondsDefault = 10;
+const waitSecondsMax = 3600;
+
+/** The option of commands that write. */
+export const waitOption = [
+  '--wait [seconds]',
+  `wait until every instance serves the change; default ${waitSecondsDefault} s`,
+] as const;
+
+/** @returns how long to wait, in ms; null: not at all. @throws HipacheError COMMAND_INVALID. */
+export function parseWait(wait: string | true | undefined): number | null {
+  if (wait === undefined) return null;
+  const seconds = wait === true ? waitSecondsDefault : Number(wait);
+  if (/^\d+(\.\d+)?$/.test(wait === true ? '1' : wait) && seconds <= waitSecondsMax) return seconds * 1000;
+  throw new HipacheError(
+    'COMMAND_INVALID',
+    `--wait: found ${JSON.stringify(wait)}, allowed 0 to ${waitSecondsMax} seconds; write it as --wait=5`,
+  );
+}
+
+/**
+ * Prints the report of a change.
+ * @param waitMs how long the change may take to be live; null: nobody waits for it.
+ * @throws HipacheError NOT_LIVE, after the report.
+ */
+export async function printChange(
+  report: Report,
+  store: OpenedStore,
+  waitMs: number | null,
+  { now, print }: { now(): number; print(report: Report): Promise<void> },
+): Promise<void> {
+  if (waitMs === null) return print(report);
+  try {
+    await print(withLive(report, await waitUntilLive(store, waitMs, now)));
+  } catch (error) {
+    await print(report);
+    throw error;
+  }
+}
 
 export function fleetReport(fleet: Fleet): Report {
   const { revision, instances } = fleet;
@@ -38,7 +81,7 @@ function shownRevision({ isCurrent, revision, workers }: FleetInstance): string 
 }
 
 /** The report of a change that `--wait` has waited for. */
-export function withLive({ text, json }: Report, live: LiveChange): Report {
+function withLive({ text, json }: Report, live: LiveChange): Report {
   const { instances, workers, afterMs } = live;
   const where =
     instances === 0

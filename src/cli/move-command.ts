@@ -1,41 +1,13 @@
 import { open as openFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { Access, accessProblem } from '../base/access-problem.ts';
 import { HipacheError } from '../base/errors.ts';
 import { type ExportOptions, exportRecords, importRecords, type MovedRecord } from '../operations/moving.ts';
-import { type OpenedStore, type OpenStore, type StoreLocator, withStore } from '../operations/store-access.ts';
+import { type OpenedStore, type StoreLocator, withStore } from '../operations/store-access.ts';
+import type { CommandContext } from './command-context.ts';
 import { changeLine, movedReport, ProgressLine, readRecords, writeRecords } from './moving.ts';
-import type { Output, Report } from './output.ts';
-
-/** The options of these commands. */
-export interface MoveOptions {
-  readonly json?: boolean;
-  readonly certificates?: boolean;
-  readonly after?: string;
-  readonly dryRun?: boolean;
-  readonly from?: string;
-  readonly to?: string;
-}
-
-/** The command line that these commands are part of. */
-interface CommandContext {
-  readonly host: {
-    readonly openStore: OpenStore;
-    readonly stdin?: Readable;
-    readonly stderr: Writable;
-    readonly cwd: string;
-  };
-  readonly out: Output;
-  readonly err: Output;
-  options(): MoveOptions;
-  withStore(use: (store: OpenedStore) => Promise<void>, create?: boolean): Promise<void>;
-  print(report: Report): Promise<void>;
-  complain(message: string): Promise<void>;
-  /** @throws HipacheError COMMAND_INVALID. */
-  checkedDriver(url: string): string;
-}
 
 /** Adds `export`, `import` and `copy` to `hipache route`. */
 export function describeMoving(route: Command, context: CommandContext): void {

@@ -1,0 +1,53 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Operation } from '../operations/operation.ts';
+import type { OpenedStore, OpenStore } from '../operations/store-access.ts';
+import type { Output, Report } from './output.ts';
+
+/** The options of all commands. */
+export interface CommandOptions {
+  readonly config?: string;
+  readonly driver?: string;
+  readonly dry?: boolean;
+  readonly beside?: boolean;
+  readonly json?: boolean;
+  readonly id?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly pid?: string;
+  /** Seconds; true for the default. */
+  readonly wait?: string | true;
+  readonly certificates?: boolean;
+  readonly after?: string;
+  readonly dryRun?: boolean;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+/** The part of the command line that a group of commands uses. */
+export interface CommandContext {
+  readonly host: {
+    readonly openStore: OpenStore;
+    readonly stdin?: Readable;
+    readonly stderr: Writable;
+    readonly cwd: string;
+  };
+  readonly out: Output;
+  readonly err: Output;
+  /** Those of the current command. */
+  options(): CommandOptions;
+  withStore(use: (store: OpenedStore) => Promise<void>, create?: boolean): Promise<void>;
+  /** Prints the result of an operation on the store. */
+  run<Result>(operation: Operation<OpenedStore, Result>, report: (result: Result) => Report): Promise<void>;
+  /** The same for a change, which may have to be live before the command ends. @param create a missing store. */
+  change<Result>(
+    operation: Operation<OpenedStore, Result>,
+    report: (result: Result) => Report,
+    create?: boolean,
+  ): Promise<void>;
+  /** Epoch milliseconds. */
+  now(): number;
+  print(report: Report): Promise<void>;
+  complain(message: string): Promise<void>;
+  /** @throws HipacheError COMMAND_INVALID. */
+  checkedDriver(url: string): string;
+}
