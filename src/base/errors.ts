@@ -56,6 +56,12 @@ const kinds = {
   ),
   NOT_FOUND: operator('The host or backend that a command names has no record in the store.', exitCodes.notFound),
 
+  CONFLICT: ofProcess(
+    'store',
+    'A route does not have the version that a change requires: something else has changed it. Nothing is written.',
+    exitCodes.conflict,
+  ),
+
   CERTIFICATE_INVALID: operator(
     'A certificate or its key cannot be parsed, they do not belong together, or a passphrase is missing.',
     exitCodes.wrongInput,

@@ -347,7 +347,7 @@ Examples:
   hipache upgrade -c /etc/hipache/config.json
 
 Exit codes: 0 success; 1 failure (the store, an address, a file); 2 wrong arguments or configuration; 3 not found;
-4 a change is not live everywhere in the time of --wait.`;
+4 a change is not live everywhere in the time of --wait; 5 a route does not have the version of --if-version.`;
 
 function checkedDriver(driver: string): string {
   if (isDriverUrl(driver)) return driver;

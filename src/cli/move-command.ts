@@ -50,7 +50,8 @@ function exportOptions({ options }: CommandContext): ExportOptions {
   return { certificates: certificates === true, after };
 }
 
-async function inputOf(file: string | undefined, { host }: CommandContext): Promise<Readable> {
+/** A file, or the standard input. @throws HipacheError COMMAND_INVALID. */
+export async function inputOf(file: string | undefined, { host }: Pick<CommandContext, 'host'>): Promise<Readable> {
   if (file === undefined || file === '-') return host.stdin ?? process.stdin;
   const path = resolve(host.cwd, file);
   try {

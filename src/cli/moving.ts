@@ -43,7 +43,8 @@ export async function* readRecords(input: Readable): AsyncGenerator<readonly Mov
   if (group.length > 0) yield group;
 }
 
-async function* linesOf(input: Readable): AsyncGenerator<string> {
+/** The lines of a text that is read as it comes. */
+export async function* linesOf(input: Readable): AsyncGenerator<string> {
   let rest = '';
   for await (const chunk of input.setEncoding('utf8') as AsyncIterable<string>) {
     const lines = (rest + chunk).split('\n');

@@ -1,22 +1,22 @@
 import type { Command } from 'commander';
 import { acceptRoutes } from '../operations/accept.ts';
-import { addBackends, listRoutes, removeBackends, setRoute, showRoute } from '../operations/routes.ts';
+import { readChanges } from '../operations/change-lines.ts';
+import { addBackends, applyChanges, removeBackends, setRoute } from '../operations/changing-routes.ts';
+import { listRoutes, showRoute } from '../operations/routes.ts';
 import { acceptanceReport } from './accept.ts';
 import type { CommandContext } from './command-context.ts';
 import { waitOption } from './fleet.ts';
-import {
-  addedBackendsReport,
-  removedBackendsReport,
-  shownRouteReport,
-  writeRoutes,
-  writtenRouteReport,
-} from './routes.ts';
+import { inputOf } from './move-command.ts';
+import { linesOf } from './moving.ts';
+import { appliedReport, changedRouteReport, shownRouteReport, writeRoutes } from './routes.ts';
 
-/** Adds `list`, `show`, `set`, `add`, `remove` and `accept` to `hipache route`. */
+const json = ['--json', 'write one JSON object'] as const;
+const host = ['<host>', 'a host, *.domain or *'] as const;
+
+/** Adds `list`, `show`, `set`, `add`, `remove`, `apply` and `accept` to `hipache route`. */
 export function describeRoutes(route: Command, context: CommandContext): void {
   const { change, options, out, run } = context;
-  const json = ['--json', 'write one JSON object'] as const;
-  const host = ['<host>', 'a host, *.domain or *'] as const;
+  const ifVersion = ['--if-version <version>', 'only if the route has this version; "none" for no route'] as const;
   const urls = ['<url...>', 'backends: http://host:port, with #weight=2 for a larger share'] as const;
   route
     .command('list')
@@ -35,30 +35,50 @@ export function describeRoutes(route: Command, context: CommandContext): void {
     .argument(...host)
     .argument(...urls)
     .option('--id <name>', 'name of the virtual host, for logs; default: its current name, else the host')
+    .option(...ifVersion)
     .option(...waitOption)
     .option(...json)
-    .action((name: string, given: string[]) =>
-      change(setRoute(name, given, options().id ?? null), writtenRouteReport, true),
-    );
+    .action((name: string, given: string[]) => change(setRoute(name, given, options()), changedRouteReport, true));
   route
     .command('add')
     .description('add backends to a route; create the route if it does not exist')
     .argument(...host)
     .argument(...urls)
+    .option(...ifVersion)
     .option(...waitOption)
     .option(...json)
-    .action((name: string, given: string[]) => change(addBackends(name, given), addedBackendsReport, true));
+    .action((name: string, given: string[]) => change(addBackends(name, given, options()), changedRouteReport, true));
   route
     .command('remove')
     .description('remove backends from a route, or the whole route if no URL is given')
     .argument(...host)
     .argument('[url...]', 'backends, with or without their weight')
+    .option(...ifVersion)
     .option(...waitOption)
     .option(...json)
-    .action((name: string, given: string[]) => change(removeBackends(name, given), removedBackendsReport));
+    .action((name: string, given: string[]) => change(removeBackends(name, given, options()), changedRouteReport));
+  describeApply(route, context);
   route
     .command('accept')
     .description('accept that most routes were removed: instances that still serve them drop them')
     .option(...json)
     .action(() => run((store) => acceptRoutes(store, context.now()), acceptanceReport));
+}
+
+function describeApply(route: Command, context: CommandContext): void {
+  const { change, options, run } = context;
+  route
+    .command('apply')
+    .description('make the changes of a file at once: all of them, or none')
+    .argument('<file>', 'lines of JSON, each with "set", "add" or "remove"; - for the standard input')
+    .option('--dry-run', 'show what would change, and write nothing')
+    .option(...waitOption)
+    .option(...json)
+    .action(async (file: string) => {
+      const changes = await readChanges(linesOf(await inputOf(file, context)));
+      const isDry = options().dryRun === true;
+      const operation = applyChanges(changes, isDry);
+      const report = (applied: Awaited<ReturnType<typeof operation>>) => appliedReport(applied, isDry);
+      return isDry ? run(operation, report) : change(operation, report, true);
+    });
 }

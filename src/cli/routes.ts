@@ -1,12 +1,11 @@
 import { printable } from '../base/printable.ts';
 import {
   type AddedBackends,
-  type ListedRoute,
+  type AppliedChange,
+  absentVersion,
   type RemovedBackends,
-  type ShownRoute,
-  shownUrls,
-  type WrittenRoute,
-} from '../operations/routes.ts';
+} from '../operations/changing-routes.ts';
+import { type ListedRoute, type ShownRoute, shownUrls } from '../operations/routes.ts';
 import { alignColumns, alignedLines, type Output, type Report } from './output.ts';
 
 /** Writes routes as aligned lines, or one JSON object per line. Stops early once the reader has gone. */
@@ -42,13 +41,14 @@ function shownId(id: unknown): string {
 }
 
 export function shownRouteReport(route: ShownRoute): Report {
-  const { pattern, id, backends, problems } = route;
+  const { pattern, id, version, backends, problems } = route;
   const lines = alignedLines(
     backends.map(({ index, url, weight }) => [String(index), printable(url), `weight ${weight}`]),
   );
   const rows = [
     ['host', pattern],
     ['id', printable(id)],
+    ['version', version],
     ...lines.map((line, row) => [row === 0 ? 'backends' : '', line]),
     ...problems.map((message, row) => [row === 0 ? 'problems' : '', printable(message)]),
   ];
@@ -56,30 +56,60 @@ export function shownRouteReport(route: ShownRoute): Report {
   return { text: alignColumns(rows), json: route };
 }
 
-export function writtenRouteReport(route: WrittenRoute): Report {
-  const { pattern, action, backends } = route;
-  return {
-    text: `${pattern}: route ${action}, ${countBackends(backends.length)}: ${backends.join(' ')}\n`,
-    json: route,
-  };
+export function changedRouteReport(change: AppliedChange): Report {
+  return { text: `${changeLine(change)}\n`, json: membersOf(change) };
 }
 
-export function addedBackendsReport({ pattern, isNew, added, changed, already }: AddedBackends): Report {
-  const parts = [
+function membersOf(change: AppliedChange): object {
+  const { kind, ...members } = change;
+  if (change.kind === 'set') return members;
+  if (change.kind === 'add') {
+    const { isNew, ...shown } = members as AddedBackends;
+    return shown;
+  }
+  const { wasAbsent, left, ...shown } = members as RemovedBackends;
+  return { ...shown, left: left ?? 0 };
+}
+
+/** @param isDry whether nothing was written. */
+export function appliedReport(changes: readonly AppliedChange[], isDry: boolean): Report {
+  const count = changes.length === 1 ? '1 change' : `${changes.length} changes`;
+  const end = isDry ? `${count}, none of them made: a dry run` : `${count} made`;
+  const all = changes.map((change) => ({ kind: change.kind, ...membersOf(change) }));
+  const text = [...changes.map(changeLine), end].map((line) => `${line}\n`).join('');
+  return { text, json: { changes: all, dryRun: isDry } };
+}
+
+function changeLine(change: AppliedChange): string {
+  const { pattern, version } = change;
+  return `${pattern}: ${partsOf(change)}${version === absentVersion ? '' : `; version ${version}`}`;
+}
+
+function partsOf(change: AppliedChange): string {
+  if (change.kind === 'set') {
+    const { action, backends } = change;
+    return `route ${action}, ${countBackends(backends.length)}: ${backends.join(' ')}`;
+  }
+  const parts = change.kind === 'add' ? partsOfAdded(change) : partsOfRemoved(change);
+  return parts.filter((part) => part !== '').join('; ');
+}
+
+function partsOfAdded({ added, already, changed, isNew }: AddedBackends): string[] {
+  return [
     added.length > 0 ? `added ${added.join(' ')}${isNew ? ' (new route)' : ''}` : '',
     changed.length > 0 ? `${changed.some(hasServerName) ? 'changed' : 'new weight'}: ${changed.join(' ')}` : '',
     already.length > 0 ? `there already: ${already.join(' ')}` : '',
-  ].filter((part) => part !== '');
-  return { text: `${pattern}: ${parts.join('; ')}\n`, json: { pattern, added, changed, already } };
+  ];
 }
 
-export function removedBackendsReport({ pattern, removed, absent, left }: RemovedBackends): Report {
-  const parts = [
-    removed.length > 0 ? `removed ${shownUrls(removed)}` : 'removed',
+function partsOfRemoved({ absent, left, removed, wasAbsent }: RemovedBackends): string[] {
+  if (wasAbsent) return ['there is no route'];
+  const gone = left === null ? 'the route is gone' : `${countBackends(left)} left`;
+  return [
+    removed.length > 0 ? `removed ${shownUrls(removed)}` : left === null ? 'removed' : '',
     absent.length > 0 ? `not there: ${shownUrls(absent)}` : '',
-    left === null ? 'the route is gone' : `${countBackends(left)} left`,
-  ].filter((part) => part !== '');
-  return { text: `${pattern}: ${parts.join('; ')}\n`, json: { pattern, removed, absent, left: left ?? 0 } };
+    gone,
+  ];
 }
 
 function countBackends(count: number): string {

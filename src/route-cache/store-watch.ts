@@ -3,14 +3,16 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
-import type { ChangeListener, CollectionName, Store } from '../stores/contract.ts';
+import type { ChangeListener, CollectionName, Store, StoreCapabilities } from '../stores/contract.ts';
 import { type OnInternalError, throwInternalError } from './route-cache-options.ts';
 
 /** Pauses between attempts to watch the store. */
 const pauses = { firstMs: 100, longestMs: 5000 };
 
+type WatchedStore = Pick<Store, 'watch'> & { readonly capabilities: Pick<StoreCapabilities, 'changes'> };
+
 export interface StoreWatchOptions {
-  readonly store: Pick<Store, 'watch' | 'capabilities'>;
+  readonly store: WatchedStore;
   readonly clock?: Clock;
   readonly setTimer?: SetTimer;
   readonly log?: Pick<Log, 'info' | 'warn'>;
@@ -22,7 +24,7 @@ export interface StoreWatchOptions {
  * every call on. To its listeners the store is lost until they get `restored`.
  */
 export class StoreWatch implements ChangeListener {
-  private readonly store: Pick<Store, 'watch' | 'capabilities'>;
+  private readonly store: WatchedStore;
   private readonly setTimer: SetTimer;
   private readonly log: Pick<Log, 'info' | 'warn'>;
   private readonly problemLog: RateLimitedLog;

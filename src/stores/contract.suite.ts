@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { DownMark } from '../routing/backend.ts';
+import { describeChanges } from './changes.suite.ts';
 import type { CertificatePair, Store, StoreCapabilities } from './contract.ts';
 import { failuresKeptMs } from './failures.ts';
 import { Watch } from './watch.suite.ts';
@@ -129,6 +130,8 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       assert.deepEqual(await store.routes.remove('remove.example', []), ['http://a:1', 'http://b:1']);
       assert.deepEqual(await store.routes.read(['remove.example']), [null]);
     });
+
+    describeChanges(() => [store, other]);
 
     test('list gives every pattern in code point order, page by page', async () => {
       if (location.lists === false) {

@@ -32,6 +32,8 @@ export interface StoreCapabilities {
    * `expiry`: they cannot be found, so `expired` comes regularly and every record is read again.
    */
   readonly changes: 'push' | 'poll' | 'expiry';
+  /** Changes of routes in one transaction, at most: 1 if there are no transactions. */
+  readonly changesPerTransaction: number;
 }
 
 /** Collections that report their changes. A changed mark is reported as a change of its route. */
@@ -78,18 +80,43 @@ export interface RouteReader {
   read(patterns: readonly string[]): Promise<readonly (StoredRoute | null)[]>;
 }
 
+/** A change of the record of one pattern. */
+export interface RouteChange {
+  /**
+   * `set` creates or replaces the record. `add` appends the URLs that it does not have, and creates it if necessary; a URL
+   * that it has with another `#weight=` gets the new weight. `remove` removes URLs, with any weight, together with their
+   * marks; it removes the record if `urls` is empty or if no URL remains.
+   */
+  readonly kind: 'set' | 'add' | 'remove';
+  readonly pattern: string;
+  readonly urls: readonly string[];
+  /** Of a record that is set. If it is null, an existing record keeps its id, and a new one gets the pattern. */
+  readonly id?: string | null | undefined;
+  /** The version (`recordVersion`) that the record must have, or there is a conflict; if undefined, any. */
+  readonly ifVersion?: string | undefined;
+}
+
+/** The record of a change before and after it. */
+export interface RouteOutcome {
+  /** Null for no record, `[null]` for one that could not be read. */
+  readonly before: readonly unknown[] | null;
+  readonly after: readonly unknown[] | null;
+}
+
 /** Routes by host pattern: an exact host, `*.domain`, or `*`. */
 export interface RouteCollection extends RouteReader {
-  /** Creates or replaces a record. If `id` is null, an existing record keeps its id, and a new one gets the pattern. */
-  set(pattern: string, id: string | null, urls: readonly string[]): Promise<void>;
   /**
-   * Appends the URLs that the record does not have, in one transaction; creates the record if necessary. A URL that it
-   * has with another `#weight=` gets the new weight.
+   * Makes changes of different patterns in one transaction: all of them, or none if it rejects.
+   * @returns the outcomes, in their order.
+   * @throws HipacheError CONFLICT if a condition does not hold; STORE_UNSUPPORTED for more than `changesPerTransaction`.
    */
+  apply(changes: readonly RouteChange[]): Promise<readonly RouteOutcome[]>;
+  /** Applies one change that sets a record. */
+  set(pattern: string, id: string | null, urls: readonly string[]): Promise<void>;
+  /** Applies one change that adds to a record. */
   add(pattern: string, urls: readonly string[]): Promise<void>;
   /**
-   * Removes URLs from a record, with any weight, together with their marks. Removes the record if `urls` is empty or if
-   * no URL remains.
+   * Applies one change that removes from a record.
    * @returns the removed URLs; null if the pattern has no record.
    */
   remove(pattern: string, urls: readonly string[]): Promise<readonly string[] | null>;

@@ -1,23 +1,37 @@
-import { backendIdentity } from '../routing/backend-url.ts';
+import { backendIdentity, readBackendUrl } from '../routing/backend-url.ts';
+import type { RouteChange, RouteOutcome } from './contract.ts';
+import { requireVersion } from './record-version.ts';
 
 /** A record as a store holds it, `[identifier, url, url, …]`; elements that are not strings stay in place. */
 export type StoredRecord = readonly unknown[];
 
-/** The record that `set` writes. If `id` is null, it keeps the identifier of `old`; without one it gets the pattern. */
-export function setRecord(
-  old: StoredRecord | null,
-  pattern: string,
-  id: string | null,
-  urls: readonly string[],
-): unknown[] {
-  return [id ?? identifierOf(old, pattern), ...urls];
+/** A record before an edit: null if there is none, `unreadable` if something else is in its place. */
+export type OldRecord = StoredRecord | 'unreadable' | null;
+
+/** @throws HipacheError CONFLICT if the condition of the change does not hold. */
+export function changeRecord(change: RouteChange, old: OldRecord): RouteOutcome {
+  const { kind, pattern, urls, id = null, ifVersion } = change;
+  const before = old === 'unreadable' ? [null] : old;
+  if (ifVersion !== undefined) requireVersion(pattern, before, ifVersion);
+  const readable = old === 'unreadable' ? null : old;
+  if (kind === 'set') return { before, after: [id ?? identifierOf(readable, pattern), ...urls] };
+  if (kind === 'add') return { before, after: addToRecord(readable, pattern, urls) };
+  // Something that is no record has no URLs to remove; it can only go as a whole.
+  if (old === 'unreadable') return { before, after: urls.length === 0 ? null : before };
+  return { before, after: old === null ? null : removeFromRecord(old, urls).remaining };
+}
+
+/** Whether a change has to be written. One that sets a record is, so that its marks are those of its backends. */
+export function isWritten({ kind }: RouteChange, { before, after }: RouteOutcome): boolean {
+  return kind === 'set' || JSON.stringify(before) !== JSON.stringify(after);
 }
 
 /**
- * Appends the URLs that the record does not have. A URL that it has keeps its place; if the new one has a `#weight=`,
- * it replaces the old one. Duplicates that are in the record stay: they count as weight in Hipache's records.
+ * Appends the URLs that the record does not have. A URL that it has keeps its place, and gets the settings of the new one
+ * (`#weight=`); those that the new one does not have stay. Duplicates that are in the record stay: they count as weight in
+ * Hipache's records.
  */
-export function addToRecord(old: StoredRecord | null, pattern: string, urls: readonly string[]): unknown[] {
+function addToRecord(old: StoredRecord | null, pattern: string, urls: readonly string[]): unknown[] {
   const record: unknown[] = old === null || old.length === 0 ? [pattern] : [...old];
   const positions = new Map<string, number>();
   for (let i = 1; i < record.length; i++) {
@@ -30,7 +44,7 @@ export function addToRecord(old: StoredRecord | null, pattern: string, urls: rea
     const identity = backendIdentity(url);
     const position = positions.get(identity);
     if (position === undefined) positions.set(identity, record.push(url) - 1);
-    else if (url.includes('#')) record[position] = url;
+    else record[position] = withSettings(record[position] as string, url);
   }
   return record;
 }
@@ -59,6 +73,20 @@ export function identitiesOf(record: StoredRecord): Set<string> {
   const identities = new Set<string>();
   for (const url of record.slice(1)) if (typeof url === 'string') identities.add(backendIdentity(url));
   return identities;
+}
+
+/** A URL of the record with the settings of another one. */
+function withSettings(written: string, given: string): string {
+  const before = settingsOf(written);
+  const asked = [...settingsOf(given)];
+  const isAlready = asked.every(([name, value]) => (before.get(name) ?? (name === 'weight' ? '1' : '')) === value);
+  if (isAlready) return written;
+  const settings = [...new Map([...before, ...asked])].map(([name, value]) => `${name}=${value}`);
+  return `${backendIdentity(given)}#${settings.join('&')}`;
+}
+
+function settingsOf(url: string): ReadonlyMap<string, string> {
+  return new Map(new URLSearchParams(readBackendUrl(url).target?.fragment.slice(1) ?? ''));
 }
 
 function identifierOf(record: StoredRecord | null, pattern: string): string {

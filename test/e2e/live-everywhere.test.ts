@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { EtcdServer } from '../helpers/etcd-server.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
@@ -79,6 +80,19 @@ for (const [name, start] of Object.entries(servers)) {
       for (const one of listed)
         assert.deepEqual([one.revision, one.workers.length, one.isCurrent], [revision, 2, true]);
       assert.match((await home.run('fleet')).stdout, /all instances serve it\n$/);
+    });
+
+    it('serve all changes of a file when the command that applies and waits for them ends', async () => {
+      const lines = ['b.example', 'c.example'].map((set, i) => JSON.stringify({ set, backends: [backends[i]?.url] }));
+      const file = home.path('changes.jsonl');
+      writeFileSync(file, lines.join('\n'));
+      const { code, stdout, stderr } = await home.run('route', 'apply', file, '--wait=20');
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /2 changes made; live on 2 instances, 4 workers, after \d+ ms\n$/);
+      for (const { port } of instances) {
+        assert.equal((await ask(port, 'b.example')).body, 'one');
+        assert.equal((await ask(port, 'c.example')).body, 'two');
+      }
     });
 
     it('are named if they do not serve a change in time', async () => {

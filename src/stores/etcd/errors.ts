@@ -73,7 +73,10 @@ function explain(code: number, details: string): [ErrorCode, string] {
     ];
   }
   if (/request is too large/i.test(text)) {
-    return ['STORE_FULL', 'the record is larger than its --max-request-bytes; the change was not made'];
+    return ['STORE_FULL', 'the change is larger than its --max-request-bytes; it was not made'];
+  }
+  if (/too many operations/i.test(text)) {
+    return ['STORE_UNSUPPORTED', 'its --max-txn-ops is lower than 128, the default; nothing was written'];
   }
   if (/no leader|leader changed|request timed out/i.test(text)) {
     return ['STORE_UNAVAILABLE', `its members have no majority (${text})`];

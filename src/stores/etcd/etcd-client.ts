@@ -10,6 +10,8 @@ import { type EtcdKeyValue, type EtcdOperation, hasRevision } from './protocol.t
 
 /** Operations of one transaction: etcd's own limit, `--max-txn-ops`, is 128 by default. */
 const operationsMax = 100;
+/** Each change of a route compares and writes up to three keys, and the revision is one operation more: 127 of 128. */
+export const changesPerTransaction = 42;
 /** Attempts of one edit, of which all but the last were overtaken by other programs, or had an unknown outcome. */
 const attemptsMax = 50;
 const pauses = { firstMs: 1, longestMs: 100, spread: [0, 1] as const };
@@ -73,16 +75,24 @@ export class EtcdClient implements KeyValueClient {
 
   private async attempt<Result>(edit: KeyValueEdit<Result>): Promise<Result> {
     /** Of an attempt whose outcome is not known. If it was made, nothing is left to write. */
-    let unknown: { readonly result: Result } | null = null;
+    let unknown: { readonly writes: readonly KeyValueWrite[]; readonly result: Result } | null = null;
     for (let attempt = 1; ; attempt++) {
       const seen = await this.look(edit.keys);
-      const { writes, result } = edit.decide(seen.values);
+      let decision: ReturnType<typeof edit.decide>;
+      try {
+        decision = edit.decide(seen.values);
+      } catch (error) {
+        // The attempt may have changed the version that the edit requires.
+        if (unknown !== null && isMade(unknown.writes, edit.keys, seen)) return unknown.result;
+        throw error;
+      }
+      const { writes, result } = decision;
       if (writes.length === 0) return unknown === null ? result : unknown.result;
       try {
         if (await this.write(edit, seen, writes)) return result;
       } catch (error) {
         if (attempt === attemptsMax || !(error instanceof HipacheError) || !isMemberFailure(error.cause)) throw error;
-        unknown = { result };
+        unknown = { writes, result };
       }
       if (attempt === attemptsMax) {
         const problem = `another program has changed the record ${attemptsMax} times meanwhile`;
@@ -141,4 +151,9 @@ export class EtcdClient implements KeyValueClient {
     }
     return { values, revisions };
   }
+}
+
+/** Whether the keys have the values that were to be written. */
+function isMade(writes: readonly KeyValueWrite[], keys: readonly RecordKey[], { values }: Seen): boolean {
+  return writes.every(({ key, value }) => keys.includes(key) && values[keys.indexOf(key)] === value);
 }

@@ -20,7 +20,7 @@ import { keyValueCollections } from '../key-value/collections.ts';
 import { readFields } from '../key-value/records.ts';
 import { defaultEtcdTimings, EtcdCluster, type EtcdTimings } from './cluster.ts';
 import { parseEtcdUrls } from './endpoints.ts';
-import { EtcdClient } from './etcd-client.ts';
+import { changesPerTransaction, EtcdClient } from './etcd-client.ts';
 import { EtcdKeys } from './keys.ts';
 import { EtcdWatch } from './watch.ts';
 
@@ -43,7 +43,7 @@ export async function openEtcd(urls: readonly string[], options: EtcdStoreOption
 
 /** Routes, marks and certificates in etcd 3, as JSON under Hipache 0.4's names. */
 class EtcdStore implements Store {
-  readonly capabilities: StoreCapabilities = { changes: 'push' };
+  readonly capabilities: StoreCapabilities = { changes: 'push', changesPerTransaction };
   readonly routes: RouteCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
@@ -65,7 +65,7 @@ class EtcdStore implements Store {
     this.keys = new EtcdKeys(endpoints.prefix);
     this.cluster = new EtcdCluster(endpoints, timings);
     const client = new EtcdClient(this.cluster, this.keys);
-    const collections = keyValueCollections(client, (key) => this.keys.nameOf(key));
+    const collections = keyValueCollections(client, this.capabilities, (key) => this.keys.nameOf(key));
     this.routes = collections.routes;
     this.marks = collections.marks;
     this.certificates = collections.certificates;

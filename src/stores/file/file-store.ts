@@ -21,16 +21,16 @@ import { isRecent } from '../failures.ts';
 import { keyValueAcceptance } from '../key-value/acceptance.ts';
 import { type KeyValueEdit, recordKey } from '../key-value/client.ts';
 import {
-  addEdit,
   addFailuresEdit,
+  changeEdit,
+  composeEdits,
   putEdit,
   removeCertificateEdit,
-  removeEdit,
   removeMarkEdit,
-  setEdit,
   writeMarkEdit,
 } from '../key-value/edits.ts';
 import { readFailures, readMarks } from '../key-value/records.ts';
+import { editingBy } from '../route-editing.ts';
 import { CertificateFiles } from './certificate-files.ts';
 import { emptyContent, type FileContent, type FileRoute, pageOf } from './content.ts';
 import { FileClient, partsOf } from './file-client.ts';
@@ -66,7 +66,7 @@ export async function openFileStore(place: FilePlace, options: FileStoreOptions 
 
 /** Routes and certificates in a file that people edit. Dead marks and failures are in a file of their own. */
 class FileStore implements Store {
-  readonly capabilities: StoreCapabilities = { changes: 'poll' };
+  readonly capabilities: StoreCapabilities = { changes: 'poll', changesPerTransaction: 10_000 };
   readonly routes: RouteCollection = {
     read: async (patterns) => {
       const { routes } = await this.current();
@@ -74,9 +74,10 @@ class FileStore implements Store {
       this.check();
       return patterns.map((pattern, i) => toStoredRoute(routes.get(pattern), marks[i] ?? null));
     },
-    set: (pattern, id, urls) => this.edit(setEdit(pattern, id, urls)),
-    add: (pattern, urls) => this.edit(addEdit(pattern, urls)),
-    remove: (pattern, urls) => this.edit(removeEdit(pattern, urls)),
+    ...editingBy(
+      () => this.capabilities,
+      (changes) => this.edit(composeEdits(changes.map(changeEdit))),
+    ),
     put: async (records) => {
       if (records.length > 0) await this.edit(putEdit(records));
     },

@@ -4,18 +4,19 @@ import type {
   FailureCollection,
   MarkCollection,
   RouteCollection,
+  StoreCapabilities,
 } from '../contract.ts';
 import { isRecent } from '../failures.ts';
+import { editingBy } from '../route-editing.ts';
 import { keyValueAcceptance } from './acceptance.ts';
 import { type KeyValueClient, type RecordKey, recordKey } from './client.ts';
 import {
-  addEdit,
   addFailuresEdit,
+  changeEdit,
+  composeEdits,
   putEdit,
   removeCertificateEdit,
-  removeEdit,
   removeMarkEdit,
-  setEdit,
   writeCertificateEdit,
   writeMarkEdit,
 } from './edits.ts';
@@ -36,7 +37,11 @@ interface KeyValueCollections {
  * The collections of a store of texts.
  * @param nameOf the name of a key in the store, for messages.
  */
-export function keyValueCollections(client: KeyValueClient, nameOf: (key: RecordKey) => string): KeyValueCollections {
+export function keyValueCollections(
+  client: KeyValueClient,
+  capabilities: StoreCapabilities,
+  nameOf: (key: RecordKey) => string,
+): KeyValueCollections {
   return {
     routes: {
       async read(patterns) {
@@ -49,9 +54,10 @@ export function keyValueCollections(client: KeyValueClient, nameOf: (key: Record
           return readRoute(name, frontend, down, downName);
         });
       },
-      set: (pattern, id, urls) => client.run(setEdit(pattern, id, urls)),
-      add: (pattern, urls) => client.run(addEdit(pattern, urls)),
-      remove: (pattern, urls) => client.run(removeEdit(pattern, urls)),
+      ...editingBy(
+        () => capabilities,
+        (changes) => client.run(composeEdits(changes.map(changeEdit))),
+      ),
       async put(records) {
         for (let from = 0; from < records.length; from += recordsPerEdit) {
           await client.run(putEdit(records.slice(from, from + recordsPerEdit)));

@@ -1,59 +1,42 @@
 import type { DownMark } from '../../routing/backend.ts';
-import type { CertificatePair, RouteRecord } from '../contract.ts';
+import type { CertificatePair, RouteChange, RouteOutcome, RouteRecord } from '../contract.ts';
 import { addFailures, type FailuresByUrl, failuresKeptMs } from '../failures.ts';
-import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
+import { changeRecord, identitiesOf, isWritten } from '../record-edit.ts';
 import { type KeyValueEdit, type KeyValueWrite, type RecordKey, recordKey } from './client.ts';
 import { readFailures, readMarks, readRecord, writeCertificate, writeFailures, writeMarks } from './records.ts';
 
-export function setEdit(pattern: string, id: string | null, urls: readonly string[]): KeyValueEdit<void> {
-  const [frontend, down] = [recordKey('frontend', pattern), recordKey('down', pattern)];
+export function changeEdit(change: RouteChange): KeyValueEdit<RouteOutcome> {
+  const keys = (['frontend', 'down', 'dead'] as const).map((kind) => recordKey(kind, change.pattern));
+  const [frontend, down] = keys as [RecordKey, RecordKey];
   return {
-    keys: [frontend, down],
-    decide([old, marks]) {
-      const record = setRecord(readRecord(old ?? null), pattern, id, urls);
-      return {
-        writes: [write(frontend, record), ...dropMarks(down, marks ?? null, identitiesOf(record), Date.now())],
-        result: undefined,
-      };
+    keys,
+    decide(values) {
+      const [old = null, marks = null] = values;
+      const outcome = changeRecord(change, old === null ? null : (readRecord(old) ?? 'unreadable'));
+      const { after } = outcome;
+      if (!isWritten(change, outcome)) return { writes: [], result: outcome };
+      if (after !== null) {
+        const writes = [write(frontend, after), ...dropMarks(down, marks, identitiesOf(after), Date.now())];
+        return { writes, result: outcome };
+      }
+      const present = keys.filter((_key, i) => (values[i] ?? null) !== null);
+      return { writes: present.map((key) => ({ key, value: null })), result: outcome };
     },
   };
 }
 
-export function addEdit(pattern: string, urls: readonly string[]): KeyValueEdit<void> {
-  const frontend = recordKey('frontend', pattern);
+/** Several edits in one transaction, each of which decides by its own keys. */
+export function composeEdits<Result>(edits: readonly KeyValueEdit<Result>[]): KeyValueEdit<readonly Result[]> {
   return {
-    keys: [frontend],
-    decide: ([old]) => ({
-      writes: [write(frontend, addToRecord(readRecord(old ?? null), pattern, urls))],
-      result: undefined,
-    }),
-  };
-}
-
-export function removeEdit(pattern: string, urls: readonly string[]): KeyValueEdit<readonly string[] | null> {
-  const [frontend, down, dead] = [
-    recordKey('frontend', pattern),
-    recordKey('down', pattern),
-    recordKey('dead', pattern),
-  ];
-  return {
-    keys: [frontend, down, dead],
-    decide([old = null, marks = null, deadSet = null]) {
-      if (old === null) return { writes: [], result: null };
-      const record = readRecord(old);
-      const all = { [frontend]: old, [down]: marks, [dead]: deadSet };
-      const wholly = Object.entries(all).flatMap(([key, value]) =>
-        value === null ? [] : [{ key: key as RecordKey, value: null }],
-      );
-      // A value that is no record has no URLs to remove; it can only go as a whole.
-      if (record === null) return { writes: urls.length > 0 ? [] : wholly, result: [] };
-      const { remaining, removed } = removeFromRecord(record, urls);
-      if (remaining === null) return { writes: wholly, result: removed };
-      if (removed.length === 0) return { writes: [], result: removed };
-      return {
-        writes: [write(frontend, remaining), ...dropMarks(down, marks, identitiesOf(remaining), Date.now())],
-        result: removed,
-      };
+    keys: edits.flatMap(({ keys }) => keys),
+    decide(values) {
+      let next = 0;
+      const decisions = edits.map(({ decide, keys }) => {
+        const from = next;
+        next += keys.length;
+        return decide(values.slice(from, next));
+      });
+      return { writes: decisions.flatMap(({ writes }) => writes), result: decisions.map(({ result }) => result) };
     },
   };
 }

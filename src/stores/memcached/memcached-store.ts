@@ -41,7 +41,7 @@ export async function openMemcached(urls: readonly string[], options: MemcachedS
  * every reading ends after a time; and it can evict records, which is the operator's to prevent.
  */
 class MemcachedStore implements Store {
-  readonly capabilities: StoreCapabilities = { changes: 'expiry' };
+  readonly capabilities: StoreCapabilities = { changes: 'expiry', changesPerTransaction: 1 };
   readonly routes: RouteCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
@@ -62,7 +62,7 @@ class MemcachedStore implements Store {
     this.name = pool.name;
     this.ttlMs = Math.max(ttlMinMs, options.ttlMs ?? ttlDefaultMs);
     this.client = new MemcachedClient(pool, { ...defaultMemcachedTimings, ...options.timings });
-    const collections = keyValueCollections(this.client, (key) => this.client.nameOf(key));
+    const collections = keyValueCollections(this.client, this.capabilities, (key) => this.client.nameOf(key));
     this.routes = collections.routes;
     this.marks = collections.marks;
     this.certificates = collections.certificates;

@@ -1,5 +1,5 @@
-import type { CertificatePair, RouteRecord } from '../contract.ts';
-import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
+import type { CertificatePair, RouteChange, RouteOutcome, RouteRecord } from '../contract.ts';
+import { changeRecord, identitiesOf, isWritten, removeFromRecord } from '../record-edit.ts';
 import type { RedisCommand } from './connection.ts';
 import { isWrongType } from './errors.ts';
 import type { RedisKeys } from './keys.ts';
@@ -22,49 +22,8 @@ export interface RedisEdit<Result> {
 /** Elements in one RPUSH. */
 const chunkMax = 10_000;
 
-export function setEdit(keys: RedisKeys, pattern: string, id: string | null, urls: readonly string[]): RedisEdit<void> {
-  const [list, down] = [keys.of('frontend', pattern), keys.of('down', pattern)];
-  return {
-    keys: [list, down],
-    reads: [
-      ['LRANGE', list, '0', '0'],
-      ['HKEYS', down],
-    ],
-    decide([head, marked]) {
-      const record = setRecord(toList(head), pattern, id, urls) as string[];
-      return {
-        commands: [['DEL', list], ...pushes(list, record), ...dropMarks(down, marked, identitiesOf(record))],
-        result: undefined,
-      };
-    },
-  };
-}
-
-/** Appends and replaces in place, so that the record keeps its time to live. */
-export function addEdit(keys: RedisKeys, pattern: string, urls: readonly string[]): RedisEdit<void> {
-  const list = keys.of('frontend', pattern);
-  return {
-    keys: [list],
-    reads: [['LRANGE', list, '0', '-1']],
-    decide([whole]) {
-      const old = toList(whole);
-      const record = addToRecord(old, pattern, urls) as string[];
-      const kept = old ?? [];
-      const changed = kept.flatMap((url, i) =>
-        record[i] === url ? [] : [['LSET', list, String(i), String(record[i])]],
-      );
-      const clear = isWrongType(whole) ? [['DEL', list]] : [];
-      return { commands: [...clear, ...changed, ...pushes(list, record.slice(kept.length))], result: undefined };
-    },
-  };
-}
-
-export function removeEdit(
-  keys: RedisKeys,
-  pattern: string,
-  urls: readonly string[],
-): RedisEdit<readonly string[] | null> {
-  const [list, down] = [keys.of('frontend', pattern), keys.of('down', pattern)];
+export function changeEdit(keys: RedisKeys, change: RouteChange): RedisEdit<RouteOutcome> {
+  const [list, down] = [keys.of('frontend', change.pattern), keys.of('down', change.pattern)];
   return {
     keys: [list, down],
     reads: [
@@ -72,25 +31,32 @@ export function removeEdit(
       ['HKEYS', down],
     ],
     decide([whole, marked]) {
-      const old = toList(whole);
-      const wholly = {
-        commands: [
-          ['DEL', list],
-          ['DEL', down],
-          ['DEL', keys.of('dead', pattern)],
-        ],
-        result: [],
-      };
-      // A key of another type has no URLs to remove; it can only go as a whole.
-      if (old === null && isWrongType(whole)) return urls.length > 0 ? { commands: [], result: [] } : wholly;
-      if (old === null) return { commands: [], result: null };
-      const { remaining, removed } = removeFromRecord(old, urls);
-      if (remaining === null) return { ...wholly, result: removed };
-      const counts = new Map<string, number>();
-      for (const url of removed) counts.set(url, (counts.get(url) ?? 0) + 1);
-      // Counted from the end, so that an identifier with the same text stays.
-      const commands = [...counts].map(([url, count]) => ['LREM', list, String(-count), url]);
-      return { commands: [...commands, ...dropMarks(down, marked, identitiesOf(remaining))], result: removed };
+      const outcome = changeRecord(change, isWrongType(whole) ? 'unreadable' : toList(whole));
+      const { after } = outcome;
+      if (!isWritten(change, outcome)) return { commands: [], result: outcome };
+      if (after === null) {
+        const dead = keys.of('dead', change.pattern);
+        return { commands: [list, down, dead].map((key) => ['DEL', key]), result: outcome };
+      }
+      const commands = [...replace(list, change, outcome), ...dropMarks(down, marked, identitiesOf(after))];
+      return { commands, result: outcome };
+    },
+  };
+}
+
+/** Several edits in one transaction, each of which decides by its own reads. */
+export function composeEdits<Result>(edits: readonly RedisEdit<Result>[]): RedisEdit<readonly Result[]> {
+  return {
+    keys: edits.flatMap(({ keys }) => keys),
+    reads: edits.flatMap(({ reads }) => reads),
+    decide(replies) {
+      let next = 0;
+      const decisions = edits.map(({ decide, reads }) => {
+        const from = next;
+        next += reads.length;
+        return decide(replies.slice(from, next));
+      });
+      return { commands: decisions.flatMap(({ commands }) => commands), result: decisions.map(({ result }) => result) };
     },
   };
 }
@@ -145,6 +111,20 @@ export function removeCertificateEdit(keys: RedisKeys, pattern: string): RedisEd
 /** The list that was read; null if the key does not exist or is not a list. */
 export function toList(reply: unknown): string[] | null {
   return Array.isArray(reply) && reply.length > 0 ? (reply as string[]) : null;
+}
+
+/** Sets a list anew, or adds to it and removes from it in place, so that it keeps its time to live. */
+function replace(list: string, { kind, urls }: RouteChange, { before, after }: RouteOutcome): RedisCommand[] {
+  const [old, record] = [before ?? [], (after ?? []) as string[]];
+  if (kind === 'set' || old[0] === null) return [['DEL', list], ...pushes(list, record)];
+  if (kind === 'remove') {
+    const counts = new Map<string, number>();
+    for (const url of removeFromRecord(old, urls).removed) counts.set(url, (counts.get(url) ?? 0) + 1);
+    // Counted from the end, so that an identifier with the same text stays.
+    return [...counts].map(([url, count]) => ['LREM', list, String(-count), url]);
+  }
+  const changed = old.flatMap((url, i) => (record[i] === url ? [] : [['LSET', list, String(i), String(record[i])]]));
+  return [...changed, ...pushes(list, record.slice(old.length))];
 }
 
 function pushes(list: string, elements: readonly string[]): RedisCommand[] {

@@ -14,16 +14,16 @@ import type {
   Store,
   StoreCapabilities,
 } from '../contract.ts';
+import { editingBy } from '../route-editing.ts';
 import { CheckerWatch } from './checker-watch.ts';
 import { defaultRedisTimings, type RedisTimings } from './connection.ts';
 import { DeadSets } from './dead-sets.ts';
 import {
-  addEdit,
+  changeEdit,
+  composeEdits,
   putEdit,
   type RedisEdit,
   removeCertificateEdit,
-  removeEdit,
-  setEdit,
   writeCertificateEdit,
 } from './edits.ts';
 import { parseRedisUrls, type RedisEndpoint, type RedisEndpoints } from './endpoint.ts';
@@ -83,9 +83,10 @@ class RedisStore implements Store {
     'another program writes the same content again, or writes equal keys of another database of this server';
   readonly routes: RouteCollection = {
     read: (patterns) => this.reader.readRoutes(patterns, this.deadSetReading()),
-    set: (pattern, id, urls) => this.write(setEdit(this.keys, pattern, id, urls)),
-    add: (pattern, urls) => this.write(addEdit(this.keys, pattern, urls)),
-    remove: (pattern, urls) => this.write(removeEdit(this.keys, pattern, urls)),
+    ...editingBy(
+      () => this.capabilities,
+      (changes) => this.write(composeEdits(changes.map((change) => changeEdit(this.keys, change)))),
+    ),
     put: async (records) => {
       for (let from = 0; from < records.length; from += recordsPerEdit) {
         await this.write(putEdit(this.keys, records.slice(from, from + recordsPerEdit)));
@@ -128,6 +129,8 @@ class RedisStore implements Store {
   private readonly closeServers: () => void;
   /** Whether a write has to reach another server, the one that is read. */
   private readonly replicated: boolean;
+  /** In a cluster, no transaction has keys of several nodes. */
+  private readonly changesPerTransaction: number;
   private readonly replicaTimeoutMs: number;
   private readonly deadSet: boolean | 'auto';
   private readonly deadSets = new DeadSets();
@@ -148,6 +151,7 @@ class RedisStore implements Store {
     this.replicaTimeoutMs = timings.replicaTimeoutMs;
     this.keys = new RedisKeys(endpoints.prefix);
     this.replicated = endpoints.reads !== endpoints.writes;
+    this.changesPerTransaction = endpoints.reads.cluster === null ? 10_000 : 1;
     this.checker = new CheckerWatch({
       read: () => this.reader.get(checkerKey),
       turned: (running) => this.onChecker(running),
@@ -173,7 +177,7 @@ class RedisStore implements Store {
   }
 
   get capabilities(): StoreCapabilities {
-    return { changes: this.expiry === null ? 'push' : 'expiry' };
+    return { changes: this.expiry === null ? 'push' : 'expiry', changesPerTransaction: this.changesPerTransaction };
   }
 
   /** The outcome of the first attempt to connect. A server that is still loading gets a little longer. */

@@ -77,7 +77,7 @@ export class RedisWriter {
     await this.connection.open();
     for (let starts = 1; starts <= startsMax; starts++) {
       const replies = await this.look(edit);
-      const { commands, result } = edit.decide(replies);
+      const { commands, result } = await this.decide(edit, replies);
       if (commands.length === 0) {
         await this.connection.send([['UNWATCH']]);
         return { result, revision: null };
@@ -87,6 +87,19 @@ export class RedisWriter {
       await pauseBetween(starts);
     }
     throw tooManyStarts(this.connection.name);
+  }
+
+  /** The next edit must not fail because of the keys that one without a decision watches. */
+  private async decide<Result>(
+    edit: RedisEdit<Result>,
+    replies: readonly unknown[],
+  ): Promise<ReturnType<RedisEdit<Result>['decide']>> {
+    try {
+      return edit.decide(replies);
+    } catch (error) {
+      await this.connection.send([['UNWATCH']]);
+      throw error;
+    }
   }
 
   /** The replies to the reads of an edit, whose keys are watched from now on. */

@@ -19,7 +19,7 @@ import { Watch } from '../watch.suite.ts';
 import { storeError } from './errors.ts';
 import { child, directory, firstLine, linesOf, module, newPath } from './sqlite.suite.ts';
 import { openSqlite } from './sqlite-store.ts';
-import { SqliteTables } from './tables.ts';
+import { SqliteTables, type Write } from './tables.ts';
 
 for (const [what, content, message] of [
   ['is not SQLite', 'these are my notes, not a database\n'.repeat(200), /not a SQLite database/],
@@ -179,6 +179,10 @@ test('a file in a place that cannot be written is refused with the reason', asyn
   assert.match(lines[0] ?? '', /^STORE_UNAVAILABLE .*routes\.db.*no permission/);
 });
 
+function setRoute(pattern: string, urls: readonly string[]): Write {
+  return { kind: 'changeRoutes', changes: [{ kind: 'set', pattern, urls }] };
+}
+
 test('a write past the room that there is fails whole, and the store goes on', async () => {
   const path = newPath();
   await (await openSqlite(path)).close();
@@ -186,23 +190,16 @@ test('a write past the room that there is fails whole, and the store goes on', a
   connection.exec('PRAGMA max_page_count = 40');
   const tables = new SqliteTables(connection, 100);
   const urls = Array.from({ length: 20_000 }, (_, i) => `http://backend-${i}.internal.example:80`);
-  tables.write([{ kind: 'setRoute', pattern: 'a.example', id: null, urls: ['http://a:1'] }], 0);
+  tables.write([setRoute('a.example', ['http://a:1'])], 0);
   assert.throws(
-    () =>
-      tables.write(
-        [
-          { kind: 'setRoute', pattern: 'b.example', id: null, urls: [] },
-          { kind: 'setRoute', pattern: 'big.example', id: null, urls },
-        ],
-        0,
-      ),
+    () => tables.write([setRoute('b.example', []), setRoute('big.example', urls)], 0),
     (error) => storeError(error, path).code === 'STORE_FULL' && storeError(error, path).message.includes(path),
   );
   assert.deepEqual(
     tables.readRoutes(['a.example', 'b.example', 'big.example']).map((row) => row?.record ?? null),
     ['["a.example","http://a:1"]', null, null],
   );
-  tables.write([{ kind: 'setRoute', pattern: 'c.example', id: null, urls: [] }], 0);
+  tables.write([setRoute('c.example', [])], 0);
   connection.close();
 });
 

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import type { CertificatePair, StoredInstance } from '../contract.ts';
 import type { Changes } from './changes.ts';
 import type { FailureRows } from './failed-table.ts';
-import type { RouteRow, Write } from './tables.ts';
+import type { RouteRow, Write, WriteResult } from './tables.ts';
 
 /** The settings that the thread starts with. */
 export interface ThreadSettings {
@@ -49,7 +49,8 @@ export type ThreadReply =
   | { readonly kind: 'revision'; readonly revision: number }
   | { readonly kind: 'accepted'; readonly text: string | null }
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
-  | { readonly kind: 'done'; readonly removed: readonly string[] | null }
+  | WriteResult
+  | { readonly kind: 'closed' }
   | { readonly kind: 'watching'; readonly isLost: boolean }
   | { readonly kind: 'error'; readonly error: ErrorMessage };
 

@@ -14,6 +14,7 @@ import type {
   StoreCapabilities,
   StoredRoute,
 } from '../contract.ts';
+import { editingBy } from '../route-editing.ts';
 import type { Changes } from './changes.ts';
 import type {
   ErrorMessage,
@@ -74,18 +75,19 @@ export async function openSqlite(path: string, options: SqliteStoreOptions = {})
  * go into one message. A thread that ends by itself is replaced; listeners hear `lost` and then `restored`.
  */
 class SqliteStore implements Store {
-  readonly capabilities: StoreCapabilities = { changes: 'poll' };
+  readonly capabilities: StoreCapabilities = { changes: 'poll', changesPerTransaction: 10_000 };
   readonly routes: RouteCollection = {
     read: async (patterns) => {
       const reply = await this.ask({ kind: 'readRoutes', patterns });
       return reply.kind === 'routes' ? reply.rows.map(toStoredRoute) : [];
     },
-    set: (pattern, id, urls) => this.done({ kind: 'setRoute', pattern, id, urls }),
-    add: (pattern, urls) => this.done({ kind: 'addToRoute', pattern, urls }),
-    remove: async (pattern, urls) => {
-      const reply = await this.ask({ kind: 'removeFromRoute', pattern, urls });
-      return reply.kind === 'done' ? reply.removed : null;
-    },
+    ...editingBy(
+      () => this.capabilities,
+      async (changes) => {
+        const reply = await this.ask({ kind: 'changeRoutes', changes });
+        return reply.kind === 'outcomes' ? reply.outcomes : [];
+      },
+    ),
     put: async (records) => {
       await Promise.all(
         records.map(({ pattern, frontend }) => this.done({ kind: 'putRoute', pattern, record: frontend })),
@@ -113,7 +115,7 @@ class SqliteStore implements Store {
       this.done({ kind: 'writeCertificate', pattern, pair: { certificate, key } }),
     remove: async (pattern) => {
       const reply = await this.ask({ kind: 'removeCertificate', pattern });
-      return reply.kind === 'done' && reply.removed !== null;
+      return reply.kind === 'done' && reply.isRemoved;
     },
     list: async (after, limit) => {
       const reply = await this.ask({ kind: 'listCertificates', after, limit });

@@ -1,8 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
-import type { CertificatePair, StoredInstance } from '../contract.ts';
+import type { CertificatePair, RouteChange, RouteOutcome, StoredInstance } from '../contract.ts';
 import type { FailuresByUrl } from '../failures.ts';
-import { addToRecord, identitiesOf, removeFromRecord, setRecord } from '../record-edit.ts';
+import { changeRecord, identitiesOf, isWritten, type OldRecord } from '../record-edit.ts';
 import { readAccepted, writeAccepted } from './accepted-row.ts';
 import { type FailureRows, readFailures, writeFailures } from './failed-table.ts';
 import { readInstances, readRevision, removeInstance, writeInstance } from './instance-table.ts';
@@ -19,15 +20,8 @@ export interface RouteRow {
 
 /** A change of the tables. `pattern` is the key of the record: of an instance, its id. */
 export type Write =
-  | {
-      readonly kind: 'setRoute';
-      readonly pattern: string;
-      readonly id: string | null;
-      readonly urls: readonly string[];
-    }
+  | { readonly kind: 'changeRoutes'; readonly changes: readonly RouteChange[] }
   | { readonly kind: 'putRoute'; readonly pattern: string; readonly record: readonly unknown[] }
-  | { readonly kind: 'addToRoute'; readonly pattern: string; readonly urls: readonly string[] }
-  | { readonly kind: 'removeFromRoute'; readonly pattern: string; readonly urls: readonly string[] }
   | { readonly kind: 'writeMark'; readonly pattern: string; readonly url: string; readonly mark: DownMark }
   | { readonly kind: 'removeMark'; readonly pattern: string; readonly url: string }
   | { readonly kind: 'addFailures'; readonly pattern: string; readonly failures: FailuresByUrl }
@@ -41,6 +35,14 @@ export type Write =
   | { readonly kind: 'accept'; readonly pattern: string; readonly text: string }
   | { readonly kind: 'writeCertificate'; readonly pattern: string; readonly pair: CertificatePair }
   | { readonly kind: 'removeCertificate'; readonly pattern: string };
+
+/** The result of one write. A conflict is one too: the other writes of its transaction are made all the same. */
+export type WriteResult =
+  | { readonly kind: 'done'; readonly isRemoved: boolean }
+  | { readonly kind: 'outcomes'; readonly outcomes: readonly RouteOutcome[] }
+  | { readonly kind: 'error'; readonly error: Pick<HipacheError, 'code' | 'message'> };
+
+const done: WriteResult = { kind: 'done', isRemoved: false };
 
 /** Surplus changes that the log collects before it is trimmed, so that not every write has to trim it. */
 const trimStep = 500;
@@ -107,7 +109,7 @@ export class SqliteTables {
   }
 
   /** Makes the changes in one transaction: all of them or, if it throws, none. @returns the result of each. */
-  write(writes: readonly Write[], nowMs: number): (readonly string[] | null)[] {
+  write(writes: readonly Write[], nowMs: number): WriteResult[] {
     this.database.exec('BEGIN IMMEDIATE');
     try {
       markTransaction((sql) => this.statement(sql));
@@ -122,46 +124,57 @@ export class SqliteTables {
     }
   }
 
-  private apply(write: Write, nowMs: number): readonly string[] | null {
+  private apply(write: Write, nowMs: number): WriteResult {
+    if (write.kind === 'changeRoutes') return this.changeRoutes(write.changes);
     const { pattern } = write;
     switch (write.kind) {
-      case 'setRoute':
-        this.put(pattern, setRecord(this.record(pattern), pattern, write.id, write.urls));
-        return null;
       case 'putRoute':
         this.put(pattern, write.record);
-        return null;
-      case 'addToRoute':
-        this.put(pattern, addToRecord(this.record(pattern), pattern, write.urls));
-        return null;
-      case 'removeFromRoute':
-        return this.remove(pattern, write.urls);
+        return done;
       case 'writeMark':
         this.mark(pattern, write.url, write.mark);
-        return null;
+        return done;
       case 'removeMark':
         this.statement('DELETE FROM down WHERE pattern = ? AND url = ?').run(pattern, write.url);
-        return null;
+        return done;
       case 'addFailures':
         writeFailures((sql) => this.statement(sql), pattern, write.failures, nowMs);
-        return null;
+        return done;
       case 'writeInstance':
         writeInstance((sql) => this.statement(sql), pattern, write.fields, write.untilMs, nowMs);
-        return null;
+        return done;
       case 'removeInstance':
         removeInstance((sql) => this.statement(sql), pattern);
-        return null;
+        return done;
       case 'accept':
         writeAccepted((sql) => this.statement(sql), write.text);
-        return null;
+        return done;
       case 'writeCertificate':
         this.writeCertificate(pattern, write.pair);
-        return null;
+        return done;
       case 'removeCertificate': {
         const { changes } = this.statement('DELETE FROM certificates WHERE pattern = ?').run(pattern);
-        return Number(changes) > 0 ? [pattern] : null;
+        return { kind: 'done', isRemoved: Number(changes) > 0 };
       }
     }
+  }
+
+  /** All of them, or none if there is a conflict. */
+  private changeRoutes(changes: readonly RouteChange[]): WriteResult {
+    let outcomes: RouteOutcome[];
+    try {
+      outcomes = changes.map((change) => changeRecord(change, this.record(change.pattern)));
+    } catch (error) {
+      if (!(error instanceof HipacheError)) throw error;
+      return { kind: 'error', error: { code: error.code, message: error.message } };
+    }
+    for (const [i, outcome] of outcomes.entries()) {
+      const change = changes[i] as RouteChange;
+      if (!isWritten(change, outcome)) continue;
+      if (outcome.after === null) this.remove(change.pattern);
+      else this.put(change.pattern, outcome.after);
+    }
+    return { kind: 'outcomes', outcomes };
   }
 
   private put(pattern: string, record: readonly unknown[]): void {
@@ -171,20 +184,9 @@ export class SqliteTables {
     this.dropMarksBut(pattern, identitiesOf(record));
   }
 
-  private remove(pattern: string, urls: readonly string[]): readonly string[] | null {
-    const text = this.recordText(pattern);
-    if (text === null) return null;
-    const record = parseArray(text);
-    // A record that is not an array has no URLs to remove; it can only go as a whole.
-    if (record === null && urls.length > 0) return [];
-    const { remaining, removed } = removeFromRecord(record ?? [], urls);
-    if (remaining === null) {
-      this.statement('DELETE FROM frontends WHERE pattern = ?').run(pattern);
-      this.dropMarksBut(pattern, new Set());
-    } else if (removed.length > 0) {
-      this.put(pattern, remaining);
-    }
-    return removed;
+  private remove(pattern: string): void {
+    this.statement('DELETE FROM frontends WHERE pattern = ?').run(pattern);
+    this.dropMarksBut(pattern, new Set());
   }
 
   private writeCertificate(pattern: string, { certificate, key }: CertificatePair): void {
@@ -243,10 +245,9 @@ export class SqliteTables {
     return { record, marks: rows.length === 0 ? null : rows.map(toMark) };
   }
 
-  /** The record before an edit. One that cannot be read counts as none, so that the edit replaces it. */
-  private record(pattern: string): readonly unknown[] | null {
+  private record(pattern: string): OldRecord {
     const text = this.recordText(pattern);
-    return text === null ? null : parseArray(text);
+    return text === null ? null : (parseArray(text) ?? 'unreadable');
   }
 
   private recordText(pattern: string): string | null {

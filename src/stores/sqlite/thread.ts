@@ -207,7 +207,7 @@ function writeGroup(queue: Queue, group: readonly Queued[]): readonly Queued[] {
     // Nobody would serve a record in a file that has just been replaced.
     written.requireInPlace();
     for (let i = 0; i < group.length; i++) {
-      reply((group[i] as Queued).id, { kind: 'done', removed: results[i] ?? null });
+      reply((group[i] as Queued).id, results[i] as ThreadReply);
     }
     return [];
   } catch (error) {
@@ -336,7 +336,7 @@ function close(id: number): void {
     for (const queued of left) fail(queued.id, new Error('the store was closed'));
   }
   database?.close();
-  reply(id, { kind: 'done', removed: null });
+  reply(id, { kind: 'closed' });
   flush();
   port.close();
 }

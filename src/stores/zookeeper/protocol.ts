@@ -50,7 +50,8 @@ export type NodeOperation =
       readonly ephemeral?: boolean;
     }
   | { readonly kind: 'setData'; readonly path: string; readonly data: Buffer; readonly version: number }
-  | { readonly kind: 'delete'; readonly path: string; readonly version: number };
+  | { readonly kind: 'delete'; readonly path: string; readonly version: number }
+  | { readonly kind: 'check'; readonly path: string; readonly version: number };
 
 export interface NodeStat {
   /** Of the transaction that wrote it last. */
@@ -84,7 +85,7 @@ export function request(xid: number, type: number): JuteWriter {
 
 export function writeOperation(writer: JuteWriter, operation: NodeOperation): void {
   writer.text(operation.path);
-  if (operation.kind === 'delete') {
+  if (operation.kind === 'delete' || operation.kind === 'check') {
     writer.int(operation.version);
     return;
   }

@@ -318,7 +318,7 @@ export class ZooKeeperSession {
 
   /** A server closes the connection that a packet is too large for, without a word. */
   private tooLarge(): HipacheError {
-    const problem = 'has closed the connection: the record may be larger than its jute.maxbuffer, by default 1 MB';
+    const problem = 'has closed the connection: the change may be larger than its jute.maxbuffer, by default 1 MB';
     return new HipacheError('STORE_FULL', `${this.ensemble.name}: ${problem}`);
   }
 

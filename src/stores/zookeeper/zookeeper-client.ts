@@ -170,6 +170,11 @@ export class ZooKeeperClient implements KeyValueClient {
         const node = at === -1 ? await this.get(path, false) : (nodes[at] ?? null);
         operations.push(...this.operationsOf(path, write, node));
       }
+      const written = new Set(operations.map(({ path }) => path));
+      for (const [i, path] of paths.entries()) {
+        const node = nodes[i] ?? null;
+        if (node !== null && !written.has(path)) operations.push({ kind: 'check', path, version: node.version });
+      }
       if (isCounted) operations.push({ kind: 'setData', path: this.keys.revision, data: Buffer.alloc(0), version: -1 });
       const error = await this.transact(operations);
       if (error === 0) return result;

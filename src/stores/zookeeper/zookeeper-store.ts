@@ -43,7 +43,7 @@ export async function openZooKeeper(urls: readonly string[], options: ZooKeeperS
 
 /** Routes, marks and certificates in the nodes of ZooKeeper, as JSON under Hipache 0.4's paths. */
 class ZooKeeperStore implements Store {
-  readonly capabilities: StoreCapabilities = { changes: 'push' };
+  readonly capabilities: StoreCapabilities = { changes: 'push', changesPerTransaction: 1000 };
   readonly routes: RouteCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
@@ -74,7 +74,7 @@ class ZooKeeperStore implements Store {
       },
     );
     this.client = new ZooKeeperClient(this.session, this.keys, ensemble.account === null ? openAcl : creatorAcl);
-    const collections = keyValueCollections(this.client, (key) => this.keys.of(key));
+    const collections = keyValueCollections(this.client, this.capabilities, (key) => this.keys.of(key));
     this.routes = collections.routes;
     this.marks = collections.marks;
     this.certificates = collections.certificates;

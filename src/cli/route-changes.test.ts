@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { after, describe, test } from 'node:test';
+import { MemcachedServer } from '../../test/helpers/memcached-server.ts';
+import { ErrorCollector } from '../base/error-collector.ts';
+import { openStore } from '../stores/open-store.ts';
+import { recordVersion } from '../stores/record-version.ts';
+import { runCommandLine } from './command-line.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'hipache-changes-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+let stores = 0;
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs commands on one store. */
+class Commands {
+  private readonly driver: string;
+
+  constructor(driver = `sqlite:${join(folder, `${stores++}.sqlite`)}`) {
+    this.driver = driver;
+  }
+
+  async run(args: readonly string[], stdin = ''): Promise<Ran> {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const texts = Promise.all([stdout, stderr].map((stream) => stream.setEncoding('utf8').toArray()));
+    const code = await runCommandLine(['--driver', this.driver, 'route', ...args], {
+      serve: async () => 0,
+      check: async ({ warnings }) => ({ warnings, errors: new ErrorCollector() }),
+      openStore,
+      stdin: Readable.from([stdin]),
+      stdout,
+      stderr,
+      env: {},
+      cwd: folder,
+    });
+    stdout.end();
+    stderr.end();
+    const [out = [], err = []] = await texts;
+    return { code, out: out.join(''), err: err.join('') };
+  }
+
+  apply(lines: readonly object[], ...options: readonly string[]): Promise<Ran> {
+    return this.run(['apply', '-', ...options], lines.map((line) => `${JSON.stringify(line)}\n`).join('\n'));
+  }
+}
+
+const a = 'http://10.0.0.1:80';
+const b = 'http://10.0.0.2:80';
+
+describe('--if-version', () => {
+  test('writes only a route that has the version, which every command prints', async () => {
+    const on = new Commands();
+    const { out } = await on.run(['set', 'a.com', a, '--if-version', 'none', '--json']);
+    const { version } = JSON.parse(out);
+    assert.equal(version, recordVersion(['a.com', a]));
+    assert.equal(JSON.parse((await on.run(['show', 'a.com', '--json'])).out).version, version);
+    const late = await on.run(['set', 'a.com', b, '--if-version', 'none']);
+    assert.deepEqual(late, {
+      code: 5,
+      out: '',
+      err: `hipache: a.com: the change requires no route, but it has version ${version}; nothing is written\n`,
+    });
+    const added = JSON.parse((await on.run(['add', 'a.com', b, '--if-version', version, '--json'])).out);
+    assert.equal(added.version, recordVersion(['a.com', a, b]));
+    for (const args of [
+      ['add', 'a.com', 'http://c'],
+      ['remove', 'a.com', a],
+      ['remove', 'a.com'],
+    ]) {
+      assert.equal((await on.run([...args, '--if-version', version])).code, 5);
+    }
+    assert.match((await on.run(['remove', 'a.com', a, '--if-version', added.version])).out, /1 backend left; version/);
+    assert.match(
+      (await on.run(['set', 'b.com', a, '--if-version', version])).err,
+      /b\.com: the change requires version [0-9a-f]{16}, but it has no route/,
+    );
+  });
+
+  test('has to be a version', async () => {
+    const { code, err } = await new Commands().run(['set', 'a.com', a, '--if-version', '42']);
+    assert.equal(code, 2);
+    assert.match(err, /the version "42" is none; "hipache route show" prints it/);
+  });
+});
+
+describe('route apply', () => {
+  test('makes all changes at once, from a file or the standard input', async () => {
+    const on = new Commands();
+    await on.run(['set', 'b.com', a]);
+    await on.run(['set', 'c.com', a]);
+    const lines = [
+      { set: 'A.com', backends: [a], id: 'shop' },
+      { add: 'b.com', backends: [a, b], ifVersion: recordVersion(['b.com', a]) },
+      { remove: 'c.com' },
+      { remove: 'd.com', backends: [a] },
+    ];
+    const expected = [
+      `a.com: route created, 1 backend: ${a}; version ${recordVersion(['shop', a])}`,
+      `b.com: added ${b}; there already: ${a}; version ${recordVersion(['b.com', a, b])}`,
+      `c.com: removed ${a}; the route is gone`,
+      'd.com: there is no route',
+    ];
+    const dry = await on.apply(lines, '--dry-run');
+    assert.deepEqual(dry.out.split('\n'), [...expected, '4 changes, none of them made: a dry run', '']);
+    assert.equal((await on.run(['show', 'a.com'])).code, 3);
+    writeFileSync(join(folder, 'changes.jsonl'), lines.map((line) => JSON.stringify(line)).join('\n'));
+    const ran = await on.run(['apply', 'changes.jsonl']);
+    assert.deepEqual(ran.out.split('\n'), [...expected, '4 changes made', '']);
+    assert.equal((await on.run(['list'])).out, `a.com  shop   ${a}\nb.com  b.com  ${a} ${b}\n`);
+    const { changes, dryRun } = JSON.parse((await on.apply([{ remove: 'a.com', backends: [b] }], '--json')).out);
+    assert.equal(dryRun, false);
+    assert.deepEqual(changes, [
+      { kind: 'remove', pattern: 'a.com', removed: [], absent: [b], left: 1, version: recordVersion(['shop', a]) },
+    ]);
+  });
+
+  test('makes none of them if a condition does not hold', async () => {
+    const on = new Commands();
+    const lines = [
+      { set: 'a.com', backends: [a] },
+      { set: 'b.com', backends: [a], ifVersion: '0123456789abcdef' },
+    ];
+    for (const options of [[], ['--dry-run']]) {
+      const { code, err } = await on.apply(lines, ...options);
+      assert.equal(code, 5);
+      assert.match(err, /b\.com: the change requires version 0123456789abcdef, but it has no route; nothing/);
+    }
+    assert.equal((await on.run(['list'])).out, '');
+  });
+
+  test('names every line that is wrong, and makes no change then', async () => {
+    const on = new Commands();
+    const text = [
+      JSON.stringify({ set: 'a.com', backends: [a] }),
+      '',
+      '{"set": "b.com"',
+      '[]',
+      '{}',
+      JSON.stringify({ set: 'b.com', add: 'b.com', backends: [a] }),
+      JSON.stringify({ set: 'b.com', backends: [] }),
+      JSON.stringify({ remove: 'b.com', backends: [] }),
+      JSON.stringify({ add: 'b.com', backends: [a], id: 'x' }),
+      JSON.stringify({ set: 'b.com', backends: ['ftp://x'] }),
+      JSON.stringify({ set: 'b com', backends: [a] }),
+      JSON.stringify({ set: 7, backends: [a] }),
+      JSON.stringify({ set: 'b.com', backends: [a], id: 7 }),
+      JSON.stringify({ set: 'b.com', backends: [a], ifVersion: 'x' }),
+      JSON.stringify({ set: 'A.com.', backends: [a] }),
+    ].join('\n');
+    const { code, err } = await on.run(['apply', '-'], text);
+    assert.equal(code, 2);
+    const lines = err.trimEnd().split('\n');
+    assert.deepEqual(
+      lines.map((line) => /^hipache: line (\d+): /.exec(line)?.[1]),
+      ['3', '4', '5', '6', '7', '8', '9', '10', '11', '12', '13', '14', '15'],
+      err,
+    );
+    assert.match(err, /line 8: .*to remove the whole route, leave it out/);
+    assert.match(err, /line 9: "add" has no member "id"; it may have backends, ifVersion/);
+    assert.match(err, /line 15: a\.com is changed by line 1 already/);
+    assert.equal((await on.run(['list'])).out, '');
+  });
+
+  test('says if the store has no transactions', async (t) => {
+    const server = await MemcachedServer.start();
+    t.after(() => server.stop());
+    const on = new Commands(server.url);
+    const lines = [
+      { set: 'a.com', backends: [a] },
+      { set: 'b.com', backends: [a] },
+    ];
+    for (const options of [[], ['--dry-run']]) {
+      const { code, err } = await on.apply(lines, ...options);
+      assert.equal(code, 1);
+      assert.match(err, /this store has no transactions: 2 changes cannot be made at once; make them one by one/);
+    }
+    assert.equal((await on.run(['show', 'a.com'])).code, 3);
+    assert.equal((await on.apply([{ set: 'a.com', backends: [a] }])).code, 0);
+  });
+});

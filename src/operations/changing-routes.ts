@@ -1,0 +1,220 @@
+import { HipacheError } from '../base/errors.ts';
+import { shownBackend } from '../base/shown-url.ts';
+import { backendIdentity, parseBackendUrl } from '../routing/backend-url.ts';
+import { parsePattern } from '../routing/host.ts';
+import type { RouteChange, RouteOutcome, Store } from '../stores/contract.ts';
+import { changeRecord, removeFromRecord } from '../stores/record-edit.ts';
+import { isVersion, recordVersion } from '../stores/record-version.ts';
+import { requireRoom } from '../stores/route-editing.ts';
+import type { Operation } from './operation.ts';
+import { noRoute, shownUrls } from './routes.ts';
+
+export { absentVersion } from '../stores/record-version.ts';
+
+/** The part of a store that these operations work on. */
+type EditedStore = Pick<Store, 'routes' | 'capabilities'>;
+
+/** Further settings of a change. */
+export interface ChangeOptions {
+  /** Of a route that is set; null keeps that of an existing record, and a new one gets the pattern. */
+  readonly id?: string | null;
+  /** The version that the record must have; undefined: any. */
+  readonly ifVersion?: string | undefined;
+}
+
+interface ChangedRoute {
+  readonly pattern: string;
+  /** Of the record after the change. */
+  readonly version: string;
+}
+
+export interface WrittenRoute extends ChangedRoute {
+  readonly kind: 'set';
+  readonly action: 'created' | 'replaced';
+  readonly backends: readonly string[];
+}
+
+export interface AddedBackends extends ChangedRoute {
+  readonly kind: 'add';
+  /** The record did not exist before. */
+  readonly isNew: boolean;
+  readonly added: readonly string[];
+  /** Backends that got another weight, or name for TLS, as they are written now. */
+  readonly changed: readonly string[];
+  readonly already: readonly string[];
+}
+
+export interface RemovedBackends extends ChangedRoute {
+  readonly kind: 'remove';
+  /** The record did not exist before either. */
+  readonly wasAbsent: boolean;
+  readonly removed: readonly string[];
+  /** Backends that were named and not in the record. */
+  readonly absent: readonly string[];
+  /** Backends that remain; null where the record is gone. */
+  readonly left: number | null;
+}
+
+export type AppliedChange = WrittenRoute | AddedBackends | RemovedBackends;
+
+/** @throws HipacheError COMMAND_INVALID for a pattern, a URL, an id or a version that is none. */
+export function checkChange(
+  kind: RouteChange['kind'],
+  host: string,
+  urls: readonly string[],
+  { id = null, ifVersion }: ChangeOptions,
+): RouteChange {
+  const pattern = parsePattern(host);
+  if (id === '') throw new HipacheError('COMMAND_INVALID', 'the id is empty; leave it out to keep or derive it');
+  if (ifVersion !== undefined && !isVersion(ifVersion)) {
+    const found = `the version ${JSON.stringify(ifVersion)}`;
+    throw new HipacheError('COMMAND_INVALID', `${found} is none; "hipache route show" prints it, or it is "none"`);
+  }
+  // Everything that is in a record can be removed, also text that is not a URL.
+  return { kind, pattern, urls: kind === 'remove' ? urls : checkUrls(urls), id, ifVersion };
+}
+
+/** Makes or replaces a record. @throws HipacheError COMMAND_INVALID, CONFLICT. */
+export function setRoute(
+  host: string,
+  urls: readonly string[],
+  options: ChangeOptions,
+): Operation<EditedStore, WrittenRoute> {
+  const change = checkChange('set', host, urls, options);
+  return async ({ routes }) => written(change, await applyOne(routes, change));
+}
+
+/**
+ * Adds backends to a record, and makes the record if it does not exist. A backend that the record has with another
+ * weight or name for TLS gets the new one; the setting that is not given stays.
+ * @throws HipacheError COMMAND_INVALID, CONFLICT.
+ */
+export function addBackends(
+  host: string,
+  urls: readonly string[],
+  options: ChangeOptions,
+): Operation<EditedStore, AddedBackends> {
+  const change = checkChange('add', host, urls, options);
+  return async ({ routes }) => added(change, await applyOne(routes, change));
+}
+
+/**
+ * Takes backends from a record, the whole record if none are named or none remain. A URL names its backend with or
+ * without its weight.
+ * @throws HipacheError COMMAND_INVALID, CONFLICT; NOT_FOUND if the record or all named backends do not exist.
+ */
+export function removeBackends(
+  host: string,
+  urls: readonly string[],
+  options: ChangeOptions,
+): Operation<EditedStore, RemovedBackends> {
+  const change = checkChange('remove', host, urls, options);
+  return async ({ routes }) => {
+    const result = removed(change, await applyOne(routes, change));
+    if (result.wasAbsent) throw noRoute(change.pattern);
+    if (urls.length > 0 && result.removed.length === 0) throw noBackend(change.pattern, result.absent);
+    return result;
+  };
+}
+
+/**
+ * Makes changes of different patterns, all of them or none. A backend or record that is to be removed may be absent.
+ * @param isDry whether nothing is written.
+ * @throws HipacheError CONFLICT, STORE_UNSUPPORTED.
+ */
+export function applyChanges(
+  changes: readonly RouteChange[],
+  isDry: boolean,
+): Operation<EditedStore, readonly AppliedChange[]> {
+  return async (store) => {
+    const outcomes = isDry ? await foresee(store, changes) : await store.routes.apply(changes);
+    return outcomes.map((outcome, i) => {
+      const change = changes[i] as RouteChange;
+      if (change.kind === 'set') return written(change, outcome);
+      return change.kind === 'add' ? added(change, outcome) : removed(change, outcome);
+    });
+  };
+}
+
+/** The outcomes that changes would have. */
+async function foresee(
+  { capabilities, routes }: EditedStore,
+  changes: readonly RouteChange[],
+): Promise<readonly RouteOutcome[]> {
+  requireRoom(changes.length, capabilities);
+  const records = await routes.read(changes.map(({ pattern }) => pattern));
+  return changes.map((change, i) => {
+    const record = records[i] ?? null;
+    return changeRecord(change, record?.problem === undefined ? (record?.frontend ?? null) : 'unreadable');
+  });
+}
+
+async function applyOne(routes: EditedStore['routes'], change: RouteChange): Promise<RouteOutcome> {
+  const [outcome] = await routes.apply([change]);
+  if (outcome === undefined) throw new Error('a change without an outcome');
+  return outcome;
+}
+
+function written({ pattern, urls }: RouteChange, { before, after }: RouteOutcome): WrittenRoute {
+  const action = before === null ? 'created' : 'replaced';
+  return { kind: 'set', pattern, action, backends: urls, version: recordVersion(after) };
+}
+
+function added({ pattern, urls }: RouteChange, { before, after }: RouteOutcome): AddedBackends {
+  const [known, present] = [byIdentity(before), byIdentity(after)];
+  const lists = { added: [] as string[], changed: [] as string[], already: [] as string[] };
+  for (const url of urls) {
+    const identity = backendIdentity(url);
+    const [old, now] = [known.get(identity), present.get(identity) ?? url];
+    if (old === undefined) lists.added.push(url);
+    else if (old === now) lists.already.push(url);
+    else lists.changed.push(now);
+  }
+  return { kind: 'add', pattern, isNew: before === null, ...lists, version: recordVersion(after) };
+}
+
+function removed({ pattern, urls }: RouteChange, { before, after }: RouteOutcome): RemovedBackends {
+  const known = byIdentity(before);
+  return {
+    kind: 'remove',
+    pattern,
+    wasAbsent: before === null,
+    removed: before === null ? [] : removeFromRecord(before, urls).removed.map(shownBackend),
+    absent: urls.filter((url) => !known.has(backendIdentity(url))).map(shownBackend),
+    left: after === null ? null : urlsOf(after).length,
+    version: recordVersion(after),
+  };
+}
+
+/** Each URL in the form in which it is stored: with the settings that it was given, and no others. */
+function checkUrls(urls: readonly string[]): string[] {
+  const seen = new Set<string>();
+  return urls.map((value) => {
+    const { url, fragment } = parseBackendUrl(value);
+    if (seen.has(url)) {
+      throw new HipacheError('COMMAND_INVALID', `${url} is given twice; a larger share is written ${url}#weight=2`);
+    }
+    seen.add(url);
+    return `${url}${fragment}`;
+  });
+}
+
+/** The first URL of each backend, as it is written. */
+function byIdentity(record: readonly unknown[] | null): ReadonlyMap<string, string> {
+  return new Map(
+    urlsOf(record)
+      .toReversed()
+      .map((url) => [backendIdentity(url), url]),
+  );
+}
+
+function urlsOf(record: readonly unknown[] | null): string[] {
+  return (record ?? []).slice(1).filter((url) => typeof url === 'string');
+}
+
+function noBackend(pattern: string, urls: readonly string[]): HipacheError {
+  return new HipacheError(
+    'NOT_FOUND',
+    `${pattern} has no backend ${shownUrls(urls)}; "hipache route show ${pattern}" lists them`,
+  );
+}
