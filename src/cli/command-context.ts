@@ -11,6 +11,8 @@ export interface CommandOptions {
   readonly beside?: boolean;
   readonly json?: boolean;
   readonly id?: string;
+  /** Seconds. */
+  readonly ttl?: string;
   /** A version. */
   readonly ifVersion?: string;
   readonly cert?: string;

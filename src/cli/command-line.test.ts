@@ -103,6 +103,7 @@ describe('routes', () => {
       version: recordVersion(['first', 'http://y#weight=1']),
       backends: [{ index: 0, url: 'http://y', weight: 1 }],
       problems: [],
+      expires: null,
     });
   });
 
@@ -149,6 +150,7 @@ describe('routes', () => {
       pattern: 'a.com',
       action: 'created',
       backends: ['http://x'],
+      ttlSeconds: null,
       version: recordVersion(['a.com', 'http://x']),
     });
     assert.deepEqual(await json('route', 'add', 'a.com', 'http://x', 'http://y'), {

@@ -23,7 +23,10 @@ function storeOf(
   failures: Readonly<Record<string, FailuresByUrl>> = {},
 ): ExplainedStore {
   return {
-    routes: { read: async (patterns) => patterns.map((pattern) => records[pattern] ?? null) },
+    routes: {
+      read: async (patterns) => patterns.map((pattern) => records[pattern] ?? null),
+      expiry: async (pattern) => (pattern === 'short.com' ? nowMs + 90_000 : null),
+    },
     failures: { read: async (pattern) => failures[pattern] ?? new Map() },
   };
 }
@@ -238,4 +241,11 @@ test('the instances say how old what they serve may be', async () => {
   const broken = { revision: async () => Promise.reject(new Error('denied')) } as unknown as typeof instances;
   const without = await explainHost('a.com', { ...storeOf({}), instances: broken }, names, nowMs);
   assert.equal(without.instances, null);
+});
+
+test('the end of a route that expires is shown', async () => {
+  const routes = storeOf({ 'short.com': host(['a', 'http://x']) });
+  const explanation = await explainHost('short.com', routes, names, nowMs);
+  assert.deepEqual(explanation.expires, { at: '2026-11-22T10:01:30.000Z', remainingMs: 90_000 });
+  assert.match(explanationText(explanation), /^expires +2026-11-22T\S+ \(in 1 min 30 s\)$/m);
 });

@@ -2,11 +2,11 @@ import { printable } from '../base/printable.ts';
 import type { ExplainedBackend, ExplainedFailures, ExplainedMark, Explanation } from '../operations/explain.ts';
 import { type FleetInstance, silentMs } from '../operations/fleet.ts';
 import { alignColumns, alignedLines } from './output.ts';
-import { duration, localTime } from './when.ts';
+import { duration, localTime, whenText } from './when.ts';
 
 /** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
-  const { host, tried, matched, id, backends, problems, instances } = explanation;
+  const { host, tried, matched, id, expires, backends, problems, instances } = explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
@@ -17,6 +17,7 @@ export function explanationText(explanation: Explanation): string {
     return `${alignColumns(rows)}No route matches: the proxy responds with 400${except}.\n`;
   }
   rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
+  if (expires !== null) rows.push(['expires', whenText(expires.at, expires.remainingMs)]);
   const lines = backendLines(backends);
   if (lines.length === 0) lines.push('none usable: the proxy responds with 502');
   for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
@@ -70,8 +71,7 @@ function addressText({ addresses, addressProblem }: ExplainedBackend): string {
 }
 
 function deadText({ until, remainingMs, reason, instance }: ExplainedMark): string {
-  const end = `${localTime(Date.parse(until))} (in ${duration(remainingMs)})`;
-  return `dead until ${end}: ${printable(reason)}, marked by ${printable(instance)}`;
+  return `dead until ${whenText(until, remainingMs)}: ${printable(reason)}, marked by ${printable(instance)}`;
 }
 
 function whenAllDead(backends: readonly ExplainedBackend[]): string {

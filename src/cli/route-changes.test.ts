@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { after, describe, test } from 'node:test';
 import { MemcachedServer } from '../../test/helpers/memcached-server.ts';
+import { until } from '../../test/helpers/until.ts';
 import { ErrorCollector } from '../base/error-collector.ts';
 import { openStore } from '../stores/open-store.ts';
 import { recordVersion } from '../stores/record-version.ts';
@@ -88,6 +89,48 @@ describe('--if-version', () => {
     const { code, err } = await new Commands().run(['set', 'a.com', a, '--if-version', '42']);
     assert.equal(code, 2);
     assert.match(err, /the version "42" is none; "hipache route show" prints it/);
+  });
+});
+
+describe('--ttl', () => {
+  test('is shown until a route is set without it', async () => {
+    const on = new Commands();
+    assert.match((await on.run(['set', 'a.com', a, '--ttl', '90'])).out, /: http:\S+; expires in 1 min 30 s; version/);
+    const { expires } = JSON.parse((await on.run(['show', 'a.com', '--json'])).out);
+    assert.ok(expires.remainingMs > 80_000 && expires.remainingMs <= 90_000, JSON.stringify(expires));
+    assert.match((await on.run(['add', 'a.com', b])).out, /added/);
+    assert.match((await on.run(['show', 'a.com'])).out, /^expires +\S+ \(in 1 min \d+ s\)$/m);
+    await on.run(['set', 'a.com', a]);
+    assert.doesNotMatch((await on.run(['show', 'a.com'])).out, /expires/);
+    assert.match((await on.apply([{ set: 'b.com', backends: [a], ttl: 60 }])).out, /expires in 1 min;/);
+  });
+
+  test('ends a route, also if no proxy serves', async () => {
+    const on = new Commands();
+    await on.run(['set', 'a.com', a, '--ttl', '1']);
+    await on.run(['set', 'b.com', a]);
+    await until('its end', async () => (await on.run(['show', 'a.com'])).code === 3);
+    assert.equal((await on.run(['list'])).out, `b.com  b.com  ${a}\n`);
+    assert.match((await on.run(['set', 'a.com', b, '--if-version', 'none'])).out, /route created/);
+    assert.doesNotMatch((await on.run(['show', 'a.com'])).out, /expires/);
+  });
+
+  test('is a whole number of seconds, and refused where routes do not expire', async () => {
+    const on = new Commands();
+    for (const ttl of ['0', '-1', '1.5', 'x', '99999999']) {
+      const { code, err } = await on.run(['set', 'a.com', a, `--ttl=${ttl}`]);
+      assert.equal(code, 2);
+      assert.match(err, /time to live: found \S+, allowed a whole number of seconds, 1 to 31622400/);
+    }
+    const { code, err } = await new Commands(`file:${join(folder, 'routes.yaml')}`).run([
+      'set',
+      'a.com',
+      a,
+      '--ttl',
+      '9',
+    ]);
+    assert.equal(code, 1);
+    assert.match(err, /a\.com: routes do not expire in this store/);
   });
 });
 

@@ -15,7 +15,7 @@ const host = ['<host>', 'a host, *.domain or *'] as const;
 
 /** Adds `list`, `show`, `set`, `add`, `remove`, `apply` and `accept` to `hipache route`. */
 export function describeRoutes(route: Command, context: CommandContext): void {
-  const { change, options, out, run } = context;
+  const { change, now, options, out, run } = context;
   const ifVersion = ['--if-version <version>', 'only if the route has this version; "none" for no route'] as const;
   const urls = ['<url...>', 'backends: http://host:port, with #weight=2 for a larger share'] as const;
   route
@@ -28,17 +28,22 @@ export function describeRoutes(route: Command, context: CommandContext): void {
     .description('show the route of exactly this pattern')
     .argument(...host)
     .option(...json)
-    .action((name: string) => run(showRoute(name), shownRouteReport));
+    .action((name: string) => run(showRoute(name, now), shownRouteReport));
   route
     .command('set')
     .description('create a route, or replace its backends')
     .argument(...host)
     .argument(...urls)
     .option('--id <name>', 'name of the virtual host, for logs; default: its current name, else the host')
+    .option('--ttl <seconds>', 'the store removes the route after so long; default: never')
     .option(...ifVersion)
     .option(...waitOption)
     .option(...json)
-    .action((name: string, given: string[]) => change(setRoute(name, given, options()), changedRouteReport, true));
+    .action((name: string, given: string[]) => {
+      const { id, ifVersion: version, ttl } = options();
+      const settings = { id: id ?? null, ifVersion: version, ttlSeconds: ttl === undefined ? null : Number(ttl) };
+      return change(setRoute(name, given, settings), changedRouteReport, true);
+    });
   route
     .command('add')
     .description('add backends to a route; create the route if it does not exist')

@@ -7,6 +7,7 @@ import {
 } from '../operations/changing-routes.ts';
 import { type ListedRoute, type ShownRoute, shownUrls } from '../operations/routes.ts';
 import { alignColumns, alignedLines, type Output, type Report } from './output.ts';
+import { duration, whenText } from './when.ts';
 
 /** Writes routes as aligned lines, or one JSON object per line. Stops early once the reader has gone. */
 export async function writeRoutes(
@@ -41,7 +42,7 @@ function shownId(id: unknown): string {
 }
 
 export function shownRouteReport(route: ShownRoute): Report {
-  const { pattern, id, version, backends, problems } = route;
+  const { pattern, id, version, backends, problems, expires } = route;
   const lines = alignedLines(
     backends.map(({ index, url, weight }) => [String(index), printable(url), `weight ${weight}`]),
   );
@@ -49,6 +50,7 @@ export function shownRouteReport(route: ShownRoute): Report {
     ['host', pattern],
     ['id', printable(id)],
     ['version', version],
+    ...(expires === null ? [] : [['expires', whenText(expires.at, expires.remainingMs)]]),
     ...lines.map((line, row) => [row === 0 ? 'backends' : '', line]),
     ...problems.map((message, row) => [row === 0 ? 'problems' : '', printable(message)]),
   ];
@@ -87,8 +89,9 @@ function changeLine(change: AppliedChange): string {
 
 function partsOf(change: AppliedChange): string {
   if (change.kind === 'set') {
-    const { action, backends } = change;
-    return `route ${action}, ${countBackends(backends.length)}: ${backends.join(' ')}`;
+    const { action, backends, ttlSeconds } = change;
+    const end = ttlSeconds === null ? '' : `; expires in ${duration(ttlSeconds * 1000)}`;
+    return `route ${action}, ${countBackends(backends.length)}: ${backends.join(' ')}${end}`;
   }
   const parts = change.kind === 'add' ? partsOfAdded(change) : partsOfRemoved(change);
   return parts.filter((part) => part !== '').join('; ');

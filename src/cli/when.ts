@@ -9,6 +9,11 @@ export function localTime(epochMs: number): string {
   return `${local.toISOString().slice(0, 19)}${sign}${hours}:${minutes}`;
 }
 
+/** A time to come: `2026-11-22T10:00:00+01:00 (in 12 s)`. @param time ISO 8601. */
+export function whenText(time: string, remainingMs: number): string {
+  return `${localTime(Date.parse(time))} (in ${duration(remainingMs)})`;
+}
+
 /** A duration in its two largest units: `12 s`, `3 min 5 s`, `2 h 4 min`, `5 d`. Rounded up to seconds. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / 1000));

@@ -8,14 +8,14 @@ const linesMax = 100_000;
 
 /** The members of each kind of line, besides the one that names its host. */
 const membersOf: Readonly<Record<RouteChange['kind'], readonly string[]>> = {
-  set: ['backends', 'id', 'ifVersion'],
+  set: ['backends', 'id', 'ttl', 'ifVersion'],
   add: ['backends', 'ifVersion'],
   remove: ['backends', 'ifVersion'],
 };
 const kinds = Object.keys(membersOf) as RouteChange['kind'][];
 
 /**
- * Reads changes of routes, one JSON object a line: `{"set": "host", "backends": […], "id": "…", "ifVersion": "…"}`, `add`
+ * Reads changes of routes, one JSON object a line: `{"set": "host", "backends": […], "id": "…", "ttl": 60, "ifVersion": "…"}`, `add`
  * and `remove` likewise. Empty lines are skipped.
  * @throws HipacheError COMMAND_INVALID, or an AggregateError of them, with every line that is wrong.
  */
@@ -52,7 +52,9 @@ function readChange(line: string): RouteChange {
     throw invalid(`"${kind}" has no member ${JSON.stringify(unknown)}; it may have ${membersOf[kind].join(', ')}`);
   }
   if (typeof host !== 'string') throw invalid(`"${kind}" is not a host, *.domain or *`);
-  const options = { id: textOf(body, 'id') ?? null, ifVersion: textOf(body, 'ifVersion') };
+  const { ttl: ttlSeconds = null } = body;
+  if (ttlSeconds !== null && typeof ttlSeconds !== 'number') throw invalid('"ttl" is not a number of seconds');
+  const options = { id: textOf(body, 'id') ?? null, ifVersion: textOf(body, 'ifVersion'), ttlSeconds };
   return checkChange(kind, host, backendsOf(body, kind), options);
 }
 

@@ -5,7 +5,7 @@ import { parsePattern } from '../routing/host.ts';
 import type { RouteChange, RouteOutcome, Store } from '../stores/contract.ts';
 import { changeRecord, removeFromRecord } from '../stores/record-edit.ts';
 import { isVersion, recordVersion } from '../stores/record-version.ts';
-import { requireRoom } from '../stores/route-editing.ts';
+import { requireCapable } from '../stores/route-editing.ts';
 import type { Operation } from './operation.ts';
 import { noRoute, shownUrls } from './routes.ts';
 
@@ -20,7 +20,12 @@ export interface ChangeOptions {
   readonly id?: string | null;
   /** The version that the record must have; undefined: any. */
   readonly ifVersion?: string | undefined;
+  /** Of a route that is set: after so many seconds the store removes it; null: never. */
+  readonly ttlSeconds?: number | null;
 }
+
+/** Longest time to live. A route that stays longer needs none. */
+const ttlSecondsMax = 366 * 24 * 3600;
 
 interface ChangedRoute {
   readonly pattern: string;
@@ -32,6 +37,8 @@ export interface WrittenRoute extends ChangedRoute {
   readonly kind: 'set';
   readonly action: 'created' | 'replaced';
   readonly backends: readonly string[];
+  /** After so many seconds the store removes it; null: never. */
+  readonly ttlSeconds: number | null;
 }
 
 export interface AddedBackends extends ChangedRoute {
@@ -57,12 +64,12 @@ export interface RemovedBackends extends ChangedRoute {
 
 export type AppliedChange = WrittenRoute | AddedBackends | RemovedBackends;
 
-/** @throws HipacheError COMMAND_INVALID for a pattern, a URL, an id or a version that is none. */
+/** @throws HipacheError COMMAND_INVALID for a pattern, a URL, an id, a version or a time to live that is none. */
 export function checkChange(
   kind: RouteChange['kind'],
   host: string,
   urls: readonly string[],
-  { id = null, ifVersion }: ChangeOptions,
+  { id = null, ifVersion, ttlSeconds = null }: ChangeOptions,
 ): RouteChange {
   const pattern = parsePattern(host);
   if (id === '') throw new HipacheError('COMMAND_INVALID', 'the id is empty; leave it out to keep or derive it');
@@ -70,8 +77,12 @@ export function checkChange(
     const found = `the version ${JSON.stringify(ifVersion)}`;
     throw new HipacheError('COMMAND_INVALID', `${found} is none; "hipache route show" prints it, or it is "none"`);
   }
+  if (ttlSeconds !== null && !(Number.isInteger(ttlSeconds) && ttlSeconds >= 1 && ttlSeconds <= ttlSecondsMax)) {
+    const allowed = `a whole number of seconds, 1 to ${ttlSecondsMax}`;
+    throw new HipacheError('COMMAND_INVALID', `time to live: found ${ttlSeconds}, allowed ${allowed}`);
+  }
   // Everything that is in a record can be removed, also text that is not a URL.
-  return { kind, pattern, urls: kind === 'remove' ? urls : checkUrls(urls), id, ifVersion };
+  return { kind, pattern, urls: kind === 'remove' ? urls : checkUrls(urls), id, ifVersion, ttlSeconds };
 }
 
 /** Makes or replaces a record. @throws HipacheError COMMAND_INVALID, CONFLICT. */
@@ -141,7 +152,7 @@ async function foresee(
   { capabilities, routes }: EditedStore,
   changes: readonly RouteChange[],
 ): Promise<readonly RouteOutcome[]> {
-  requireRoom(changes.length, capabilities);
+  requireCapable(changes, capabilities);
   const records = await routes.read(changes.map(({ pattern }) => pattern));
   return changes.map((change, i) => {
     const record = records[i] ?? null;
@@ -155,9 +166,9 @@ async function applyOne(routes: EditedStore['routes'], change: RouteChange): Pro
   return outcome;
 }
 
-function written({ pattern, urls }: RouteChange, { before, after }: RouteOutcome): WrittenRoute {
+function written({ pattern, ttlSeconds = null, urls }: RouteChange, { before, after }: RouteOutcome): WrittenRoute {
   const action = before === null ? 'created' : 'replaced';
-  return { kind: 'set', pattern, action, backends: urls, version: recordVersion(after) };
+  return { kind: 'set', pattern, action, backends: urls, ttlSeconds, version: recordVersion(after) };
 }
 
 function added({ pattern, urls }: RouteChange, { before, after }: RouteOutcome): AddedBackends {

@@ -8,8 +8,9 @@ import { type DnsSettings, defaultDnsSettings, systemResolver } from '../dns/sys
 import type { Backend } from '../routing/backend.ts';
 import { nameWithPort, normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
-import type { FailureCollection, RouteReader, Store, StoredRoute } from '../stores/contract.ts';
+import type { FailureCollection, RouteCollection, RouteReader, Store, StoredRoute } from '../stores/contract.ts';
 import type { BackendFailures, FailuresByUrl } from '../stores/failures.ts';
+import { type RouteExpiry, toExpiry } from './expiry.ts';
 import { type FleetInstance, listFleet } from './fleet.ts';
 
 /** A backend of a matching record, and whether requests go to it. */
@@ -50,7 +51,7 @@ export interface ExplainedFailures {
 
 /** The collections of a store that explain a host. */
 export interface ExplainedStore {
-  readonly routes: RouteReader;
+  readonly routes: RouteReader & Pick<RouteCollection, 'expiry'>;
   readonly failures: Pick<FailureCollection, 'read'>;
   readonly instances?: Store['instances'];
 }
@@ -64,6 +65,8 @@ export interface Explanation {
   /** The pattern that matched, or null. */
   readonly matched: string | null;
   readonly id: string | null;
+  /** Null if the route does not expire. */
+  readonly expires: RouteExpiry | null;
   readonly backends: readonly ExplainedBackend[];
   readonly problems: readonly string[];
   /** How far the running instances follow the store; null if it cannot tell. */
@@ -141,9 +144,10 @@ export async function explainHost(
     matched: each === pattern,
   }));
   if (record === undefined || record === null || pattern === undefined) {
-    return { host, tried, matched: null, id: null, backends: [], problems, instances };
+    return { host, tried, matched: null, id: null, expires: null, backends: [], problems, instances };
   }
   const frontend = buildFrontend(pattern, record);
+  const expiryMs = await store.routes.expiry(pattern);
   let failures: FailuresByUrl = new Map();
   problems.push(...frontend.problems.map((problem) => problem.message));
   try {
@@ -156,6 +160,7 @@ export async function explainHost(
     tried,
     matched: pattern,
     id: frontend.id,
+    expires: toExpiry(expiryMs, nowMs),
     backends: await Promise.all(
       frontend.backends.map(async (backend) => ({
         index: backend.index,

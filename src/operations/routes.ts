@@ -5,6 +5,7 @@ import { parsePattern } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { Store } from '../stores/contract.ts';
 import { recordVersion } from '../stores/record-version.ts';
+import { type RouteExpiry, toExpiry } from './expiry.ts';
 import type { Operation } from './operation.ts';
 
 /** The part of a store that these operations work on. */
@@ -28,6 +29,8 @@ export interface ShownRoute {
   readonly version: string;
   readonly backends: readonly { readonly index: number; readonly url: string; readonly weight: number }[];
   readonly problems: readonly string[];
+  /** Null if it does not expire. */
+  readonly expires: RouteExpiry | null;
 }
 
 /** Every route of a store, page by page, in code point order. */
@@ -50,18 +53,20 @@ export async function* listRoutes({ routes }: Routes): AsyncGenerator<readonly L
  * Reads the record of exactly one pattern.
  * @throws HipacheError COMMAND_INVALID, NOT_FOUND.
  */
-export function showRoute(host: string): Operation<Routes, ShownRoute> {
+export function showRoute(host: string, now: () => number): Operation<Routes, ShownRoute> {
   const pattern = parsePattern(host);
   return async ({ routes }) => {
     const [record] = await routes.read([pattern]);
     if (record === null || record === undefined) throw noRoute(pattern);
     const { id, backends, problems } = buildFrontend(pattern, record);
+    const expiryMs = await routes.expiry(pattern);
     return {
       pattern,
       id,
       version: recordVersion(record.frontend),
       backends: backends.map(({ index, url, weight }) => ({ index, url, weight })),
       problems: problems.map(({ message }) => message),
+      expires: toExpiry(expiryMs, now()),
     };
   };
 }

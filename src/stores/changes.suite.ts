@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '../../test/helpers/until.ts';
 import type { RouteChange, Store } from './contract.ts';
 import { recordVersion } from './record-version.ts';
+import { Watch } from './watch.suite.ts';
 
-/** The part of the contract about several changes and their conditions. @param stores two that are open on one place. */
-export function describeChanges(stores: () => readonly [Store, Store]): void {
+/**
+ * The part of the contract about several changes, their conditions, and routes that expire.
+ * @param stores two that are open on one place.
+ * @param openWatcher another one.
+ */
+export function describeChanges(stores: () => readonly [Store, Store], openWatcher: () => Promise<Store>): void {
   test('changes of several records are made at once, or none of them', async () => {
     const [store, other] = stores();
     await store.routes.set('several-b.example', 'b', ['http://a:1', 'http://b:1']);
@@ -103,5 +109,57 @@ export function describeChanges(stores: () => readonly [Store, Store]): void {
       );
       assert.deepEqual((await other.routes.read([pattern]))[0]?.frontend, made[0]?.value);
     }
+  });
+
+  test('a route with a time to live expires, which watchers hear of, and an edit keeps its end', async () => {
+    const [store, other] = stores();
+    const pattern = 'expiring.example';
+    const set = (ttlSeconds: number | null) =>
+      store.routes.apply([{ kind: 'set', pattern, urls: ['http://a:1'], ttlSeconds }]);
+    const present = async () => (await other.routes.read([pattern]))[0] !== null;
+    if (!store.capabilities.expires) {
+      await assert.rejects(set(1), { code: 'STORE_UNSUPPORTED', message: /routes do not expire in this store/ });
+      assert.equal(await present(), false);
+      return;
+    }
+    const watcher = await openWatcher();
+    try {
+      const seen = new Watch();
+      await watcher.watch(seen);
+      await set(3600);
+      await other.routes.add(pattern, ['http://b:1']);
+      const kept = ((await other.routes.expiry(pattern)) ?? 0) - Date.now();
+      assert.ok(kept > 3_500_000 && kept < 3_602_000, String(kept));
+      await set(null);
+      assert.equal(await other.routes.expiry(pattern), null);
+      await set(2);
+      await store.routes.add(pattern, ['http://b:1', 'http://c:1']);
+      await other.routes.remove(pattern, ['http://c:1']);
+      const [record] = await watcher.routes.read([pattern]);
+      assert.deepEqual(record?.frontend, [pattern, 'http://a:1', 'http://b:1']);
+      const before = seen.routes.filter((key) => key === pattern).length;
+      await until('its end', async () => !(await present()));
+      if (watcher.capabilities.changes !== 'expiry') {
+        await until('word of it', () => seen.routes.filter((key) => key === pattern).length > before);
+      }
+      await store.routes.set(pattern, null, ['http://a:1']);
+      assert.equal(await other.routes.expiry(pattern), null);
+    } finally {
+      await watcher.close();
+    }
+  });
+
+  test('the end of a route goes with the route', async () => {
+    const [store, other] = stores();
+    if (!store.capabilities.expires) return;
+    const pattern = 'removed-before.example';
+    await store.routes.apply([{ kind: 'set', pattern, urls: ['http://a:1'], ttlSeconds: 3600 }]);
+    await other.routes.remove(pattern, []);
+    assert.equal(await store.routes.expiry(pattern), null);
+    await store.routes.add(pattern, ['http://a:1']);
+    assert.equal(await store.routes.expiry(pattern), null);
+    await store.routes.apply([{ kind: 'set', pattern, urls: ['http://a:1'], ttlSeconds: 3600 }]);
+    await other.routes.put([{ pattern, frontend: ['p', 'http://b:1'] }]);
+    assert.equal(await store.routes.expiry(pattern), null);
   });
 }

@@ -131,7 +131,10 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
       assert.deepEqual(await store.routes.read(['remove.example']), [null]);
     });
 
-    describeChanges(() => [store, other]);
+    describeChanges(
+      () => [store, other],
+      () => location.open(),
+    );
 
     test('list gives every pattern in code point order, page by page', async () => {
       if (location.lists === false) {

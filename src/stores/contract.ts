@@ -34,6 +34,8 @@ export interface StoreCapabilities {
   readonly changes: 'push' | 'poll' | 'expiry';
   /** Changes of routes in one transaction, at most: 1 if there are no transactions. */
   readonly changesPerTransaction: number;
+  /** Whether a route can have a time to live. */
+  readonly expires: boolean;
 }
 
 /** Collections that report their changes. A changed mark is reported as a change of its route. */
@@ -94,6 +96,11 @@ export interface RouteChange {
   readonly id?: string | null | undefined;
   /** The version (`recordVersion`) that the record must have, or there is a conflict; if undefined, any. */
   readonly ifVersion?: string | undefined;
+  /**
+   * Of a record that is set: the store removes it after so many seconds, a whole number. Null or undefined: never. The other
+   * kinds of changes keep the end that the record has.
+   */
+  readonly ttlSeconds?: number | null | undefined;
 }
 
 /** The record of a change before and after it. */
@@ -108,7 +115,8 @@ export interface RouteCollection extends RouteReader {
   /**
    * Makes changes of different patterns in one transaction: all of them, or none if it rejects.
    * @returns the outcomes, in their order.
-   * @throws HipacheError CONFLICT if a condition does not hold; STORE_UNSUPPORTED for more than `changesPerTransaction`.
+   * @throws HipacheError CONFLICT if a condition does not hold; STORE_UNSUPPORTED for more than `changesPerTransaction`, and
+   *   for a time to live if routes cannot expire.
    */
   apply(changes: readonly RouteChange[]): Promise<readonly RouteOutcome[]>;
   /** Applies one change that sets a record. */
@@ -127,6 +135,8 @@ export interface RouteCollection extends RouteReader {
   put(records: readonly RouteRecord[]): Promise<void>;
   /** Up to `limit` records whose patterns follow `after`, in code point order. */
   list(after: string, limit: number): Promise<readonly RouteRecord[]>;
+  /** When the record of a pattern expires, in epoch ms, to about a second; null: never. */
+  expiry(pattern: string): Promise<number | null>;
 }
 
 /** Dead marks, which instances share. `url` is a backend's identity: its URL without weight. */

@@ -18,7 +18,7 @@ export function editingBy(
     async apply(changes) {
       if (new Set(changes.map(({ pattern }) => pattern)).size < changes.length)
         throw new Error('a pattern comes twice');
-      requireRoom(changes.length, capabilities());
+      requireCapable(changes, capabilities());
       return changes.length === 0 ? [] : apply(changes);
     },
     async set(pattern, id, urls) {
@@ -34,12 +34,21 @@ export function editingBy(
   };
 }
 
-/** @throws HipacheError STORE_UNSUPPORTED if one transaction cannot hold so many changes. */
-export function requireRoom(changes: number, { changesPerTransaction }: StoreCapabilities): void {
-  if (changes <= changesPerTransaction) return;
+/** @throws HipacheError STORE_UNSUPPORTED if the store cannot make the changes in one transaction. */
+export function requireCapable(
+  changes: readonly RouteChange[],
+  { changesPerTransaction: most, expires }: StoreCapabilities,
+): void {
+  const mortal = expires ? undefined : changes.find(({ ttlSeconds }) => typeof ttlSeconds === 'number');
+  if (mortal !== undefined) {
+    const problem = `${mortal.pattern}: routes do not expire in this store; remove the route when its time has come`;
+    throw new HipacheError('STORE_UNSUPPORTED', `${problem}. Nothing is written`);
+  }
+  const count = changes.length;
+  if (count <= most) return;
   const problem =
-    changesPerTransaction === 1
-      ? `this store has no transactions: ${changes} changes cannot be made at once; make them one by one`
-      : `a transaction of this store holds ${changesPerTransaction} changes, not ${changes}; make them in parts`;
+    most === 1
+      ? `this store has no transactions: ${count} changes cannot be made at once; make them one by one`
+      : `a transaction of this store holds ${most} changes, not ${count}; make them in parts`;
   throw new HipacheError('STORE_UNSUPPORTED', `${problem}. Nothing is written`);
 }

@@ -95,6 +95,31 @@ for (const [name, start] of Object.entries(servers)) {
       }
     });
 
+    it('no longer serve a route once it has expired', async () => {
+      const statuses = async () => {
+        const asked = Array.from({ length: 10 }, () =>
+          instances.map(async ({ port }) => (await ask(port, 'd.example')).status),
+        );
+        return Promise.all(asked.flat());
+      };
+      const all = async (status: number) => (await statuses()).every((one) => one === status);
+      await home.route('set', 'd.example', backends[0].url, '--wait=20');
+      assert.ok(await all(200));
+      const setMs = Date.now();
+      const { code, stderr } = await home.run('route', 'set', 'd.example', backends[0].url, '--ttl=2');
+      if (name === 'zookeeper') {
+        assert.equal(code, 1);
+        assert.match(stderr, /routes do not expire in this store/);
+        return;
+      }
+      assert.equal(code, 0, stderr);
+      await until('its end everywhere', () => all(400));
+      assert.ok(Date.now() - setMs >= 2000);
+      assert.equal((await home.run('route', 'show', 'd.example')).code, 3);
+      assert.equal((await home.run('route', 'set', 'd.example', backends[1].url, '--wait=20')).code, 0);
+      assert.ok(await all(200));
+    });
+
     it('are named if they do not serve a change in time', async () => {
       const [hung] = workerPids(instances[0]?.pid ?? 0);
       process.kill(hung ?? 0, 'SIGSTOP');

@@ -51,6 +51,14 @@ export class EtcdClient implements KeyValueClient {
     return kvs.map((kv) => ({ pattern: this.keys.parse(kv.key)?.pattern ?? '', value: kv.value.toString() }));
   }
 
+  async expiry(name: RecordKey): Promise<number | null> {
+    const { kvs } = await this.cluster.call('range', { key: this.keys.of(name) }, true);
+    const lease = kvs[0]?.lease ?? '0';
+    if (lease === '0') return null;
+    const { TTL } = await this.cluster.call('leaseTimeToLive', { ID: lease }, true);
+    return Date.now() + Math.max(0, Number(TTL)) * 1000;
+  }
+
   /** The revision of the last write of Hipache's; 0 before the first. */
   async revision(): Promise<number> {
     const { kvs } = await this.cluster.call('range', { key: this.keys.revision }, true);
@@ -110,12 +118,12 @@ export class EtcdClient implements KeyValueClient {
   ): Promise<boolean> {
     const compare = keys.map((key, i) => hasRevision(this.keys.of(key), revisions[i] ?? '0'));
     const operations: EtcdOperation[] = [];
-    for (const { key: name, value, ttlMs } of writes) {
+    for (const { key: name, value, ttlMs, keepsEnd = false } of writes) {
       const key = this.keys.of(name);
       if (value === null) operations.push({ request_delete_range: { key } });
       else {
         const lease = ttlMs === undefined ? {} : { lease: await this.lease(ttlMs) };
-        operations.push({ request_put: { key, value: Buffer.from(value), ...lease } });
+        operations.push({ request_put: { key, value: Buffer.from(value), ...lease, ignore_lease: keepsEnd } });
       }
     }
     if (isCounted) operations.push({ request_put: { key: this.keys.revision, value: Buffer.alloc(0) } });

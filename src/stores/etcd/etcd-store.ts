@@ -43,7 +43,7 @@ export async function openEtcd(urls: readonly string[], options: EtcdStoreOption
 
 /** Routes, marks and certificates in etcd 3, as JSON under Hipache 0.4's names. */
 class EtcdStore implements Store {
-  readonly capabilities: StoreCapabilities = { changes: 'push', changesPerTransaction };
+  readonly capabilities: StoreCapabilities = { changes: 'push', changesPerTransaction, expires: true };
   readonly routes: RouteCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;

@@ -7,10 +7,15 @@ import { fromJSON } from '@grpc/proto-loader';
  */
 const messages = {
   ResponseHeader: message({ revision: [3, 'int64'] }),
-  KeyValue: message({ key: [1, 'bytes'], mod_revision: [3, 'int64'], value: [5, 'bytes'] }),
+  KeyValue: message({ key: [1, 'bytes'], mod_revision: [3, 'int64'], value: [5, 'bytes'], lease: [6, 'int64'] }),
   RangeRequest: message({ key: [1, 'bytes'], range_end: [2, 'bytes'], limit: [3, 'int64'], keys_only: [8, 'bool'] }),
   RangeResponse: message({ header: [1, 'ResponseHeader'], kvs: [2, 'KeyValue', 'repeated'] }),
-  PutRequest: message({ key: [1, 'bytes'], value: [2, 'bytes'], lease: [3, 'int64'] }),
+  PutRequest: message({
+    key: [1, 'bytes'],
+    value: [2, 'bytes'],
+    lease: [3, 'int64'],
+    ignore_lease: [6, 'bool'],
+  }),
   PutResponse: message({}),
   DeleteRangeRequest: message({ key: [1, 'bytes'], range_end: [2, 'bytes'] }),
   DeleteRangeResponse: message({}),
@@ -50,13 +55,18 @@ const messages = {
   Event: message({ kv: [2, 'KeyValue'] }),
   LeaseGrantRequest: message({ TTL: [1, 'int64'] }),
   LeaseGrantResponse: message({ ID: [2, 'int64'] }),
+  LeaseTimeToLiveRequest: message({ ID: [1, 'int64'] }),
+  LeaseTimeToLiveResponse: message({ TTL: [3, 'int64'] }),
   AuthenticateRequest: message({ name: [1, 'string'], password: [2, 'string'] }),
   AuthenticateResponse: message({ token: [2, 'string'] }),
   KV: service({ Range: ['RangeRequest', 'RangeResponse'], Txn: ['TxnRequest', 'TxnResponse'] }),
   Watch: {
     methods: { Watch: { ...method('WatchRequest', 'WatchResponse'), requestStream: true, responseStream: true } },
   },
-  Lease: service({ LeaseGrant: ['LeaseGrantRequest', 'LeaseGrantResponse'] }),
+  Lease: service({
+    LeaseGrant: ['LeaseGrantRequest', 'LeaseGrantResponse'],
+    LeaseTimeToLive: ['LeaseTimeToLiveRequest', 'LeaseTimeToLiveResponse'],
+  }),
   Auth: service({ Authenticate: ['AuthenticateRequest', 'AuthenticateResponse'] }),
 };
 
@@ -103,6 +113,7 @@ export const etcdMethods = {
   txn: methodOf('KV', 'Txn'),
   watch: methodOf('Watch', 'Watch'),
   leaseGrant: methodOf('Lease', 'LeaseGrant'),
+  leaseTimeToLive: methodOf('Lease', 'LeaseTimeToLive'),
   authenticate: methodOf('Auth', 'Authenticate'),
 };
 
@@ -111,6 +122,7 @@ export interface EtcdCalls {
   range: { request: RangeRequest; response: RangeResponse };
   txn: { request: TxnRequest; response: TxnResponse };
   leaseGrant: { request: { TTL: string }; response: { ID: string } };
+  leaseTimeToLive: { request: { ID: string }; response: { TTL: string } };
   authenticate: { request: { name: string; password: string }; response: { token: string } };
 }
 
@@ -125,16 +137,26 @@ export interface EtcdKeyValue {
   readonly key: Buffer;
   readonly value: Buffer;
   readonly mod_revision: string;
+  /** `0` for none. */
+  readonly lease: string;
 }
 
 interface RangeResponse {
   readonly kvs: readonly EtcdKeyValue[];
 }
 
+interface PutRequest {
+  readonly key: Buffer;
+  readonly value: Buffer;
+  readonly lease?: string;
+  /** Whether the key, which has to exist, keeps its lease. */
+  readonly ignore_lease?: boolean;
+}
+
 /** One operation of a transaction. */
 export type EtcdOperation =
   | { readonly request_range: RangeRequest }
-  | { readonly request_put: { readonly key: Buffer; readonly value: Buffer; readonly lease?: string } }
+  | { readonly request_put: PutRequest }
   | { readonly request_delete_range: { readonly key: Buffer } };
 
 /** That a key has this revision; 0 for one that does not exist. */

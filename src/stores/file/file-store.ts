@@ -66,7 +66,7 @@ export async function openFileStore(place: FilePlace, options: FileStoreOptions 
 
 /** Routes and certificates in a file that people edit. Dead marks and failures are in a file of their own. */
 class FileStore implements Store {
-  readonly capabilities: StoreCapabilities = { changes: 'poll', changesPerTransaction: 10_000 };
+  readonly capabilities: StoreCapabilities = { changes: 'poll', changesPerTransaction: 10_000, expires: false };
   readonly routes: RouteCollection = {
     read: async (patterns) => {
       const { routes } = await this.current();
@@ -81,6 +81,7 @@ class FileStore implements Store {
     put: async (records) => {
       if (records.length > 0) await this.edit(putEdit(records));
     },
+    expiry: async () => null,
     list: async (after, limit) => {
       const { routes } = await this.current();
       const patterns = pageOf(routes, after, limit);

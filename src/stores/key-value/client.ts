@@ -23,6 +23,8 @@ export interface KeyValueWrite {
   readonly value: string | null;
   /** How long the store keeps it, in ms; without it, until it is removed. */
   readonly ttlMs?: number;
+  /** Whether the new text has the end of the present one. */
+  readonly keepsEnd?: boolean;
 }
 
 /** A change that depends on what is stored. It decides again if another program was faster. */
@@ -41,6 +43,8 @@ export interface KeyValueClient {
   read(keys: readonly RecordKey[]): Promise<readonly (string | null)[]>;
   /** Makes all writes of an edit, or none. Resolves once every process can read them. */
   run<Result>(edit: KeyValueEdit<Result>): Promise<Result>;
+  /** When the store removes a key, in epoch ms; null: never. A store whose routes do not expire has no such method. */
+  expiry?(key: RecordKey): Promise<number | null>;
   /** Up to `limit` records of one kind whose patterns follow `after`, in code point order. */
   list(kind: RecordKind, after: string, limit: number): Promise<readonly { pattern: string; value: string }[]>;
 }

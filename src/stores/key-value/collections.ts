@@ -63,6 +63,7 @@ export function keyValueCollections(
           await client.run(putEdit(records.slice(from, from + recordsPerEdit)));
         }
       },
+      expiry: async (pattern) => (await client.expiry?.(recordKey('frontend', pattern))) ?? null,
       async list(after, limit) {
         const found = await client.list('frontend', after, limit);
         return found.map(({ pattern, value }) => ({ pattern, frontend: readRecord(value) ?? [null] }));

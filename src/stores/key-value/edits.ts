@@ -16,7 +16,8 @@ export function changeEdit(change: RouteChange): KeyValueEdit<RouteOutcome> {
       const { after } = outcome;
       if (!isWritten(change, outcome)) return { writes: [], result: outcome };
       if (after !== null) {
-        const writes = [write(frontend, after), ...dropMarks(down, marks, identitiesOf(after), Date.now())];
+        const written = { ...write(frontend, after), ...endOf(change, outcome) };
+        const writes = [written, ...dropMarks(down, marks, identitiesOf(after), Date.now())];
         return { writes, result: outcome };
       }
       const present = keys.filter((_key, i) => (values[i] ?? null) !== null);
@@ -111,6 +112,11 @@ export function addFailuresEdit(pattern: string, added: FailuresByUrl, nowMs: nu
       return { writes: [{ key, value, ttlMs: failuresKeptMs }], result: undefined };
     },
   };
+}
+
+function endOf({ kind, ttlSeconds = null }: RouteChange, { before }: RouteOutcome): Partial<KeyValueWrite> {
+  if (kind !== 'set') return { keepsEnd: before !== null };
+  return ttlSeconds === null ? {} : { ttlMs: ttlSeconds * 1000 };
 }
 
 function write(key: RecordKey, record: readonly unknown[]): KeyValueWrite {

@@ -100,6 +100,18 @@ export class MemcachedConnection {
     throw this.refused(line);
   }
 
+  /**
+   * How long the server keeps an item, in seconds; null for one that does not expire or exist. A server older than 1.6 cannot
+   * tell.
+   */
+  async ttlSeconds(key: string): Promise<number | null> {
+    const { line } = await this.send(`mg ${key} t\r\n`);
+    const [, ttl] = /^HD t(\d+)$/.exec(line) ?? [];
+    if (ttl !== undefined) return Number(ttl);
+    if (line === 'HD t-1' || line === 'EN' || line === 'ERROR') return null;
+    throw this.refused(line);
+  }
+
   /** @returns whether there was one. */
   async delete(key: string): Promise<boolean> {
     const { line } = await this.send(`delete ${key}\r\n`);

@@ -12,7 +12,7 @@ import { KeyRing } from './key-ring.ts';
 const keyBytesMax = 250;
 /** The flag with which Hipache 0.4's client marks values that are JSON. */
 const jsonFlag = 2;
-/** A longer expiry means a date to memcached, in seconds. */
+/** A longer expiry is a date to memcached, both in seconds. */
 const expirySecondsMax = 30 * 24 * 3600;
 const attemptsMax = 50;
 const pauses = { firstMs: 1, longestMs: 100, spread: [0, 1] as const };
@@ -41,6 +41,12 @@ export class MemcachedClient implements KeyValueClient {
   run<Result>(edit: KeyValueEdit<Result>): Promise<Result> {
     const [first] = edit.keys;
     return first === undefined ? this.attempt(edit) : this.queue.run(first, () => this.attempt(edit));
+  }
+
+  async expiry(key: RecordKey): Promise<number | null> {
+    const name = this.nameOf(key);
+    const ttlSeconds = await this.serverOf(name).ttlSeconds(name);
+    return ttlSeconds === null ? null : Date.now() + ttlSeconds * 1000;
   }
 
   async list(): Promise<never> {
@@ -97,7 +103,10 @@ export class MemcachedClient implements KeyValueClient {
     throw this.busy();
   }
 
-  private async writeOne({ key, value, ttlMs }: KeyValueWrite, item: MemcachedItem | null): Promise<boolean> {
+  private async writeOne(
+    { key, value, ttlMs, keepsEnd = false }: KeyValueWrite,
+    item: MemcachedItem | null,
+  ): Promise<boolean> {
     const name = this.nameOf(key);
     const server = this.serverOf(name);
     if (value === null) {
@@ -106,7 +115,8 @@ export class MemcachedClient implements KeyValueClient {
       const expired = { flags: jsonFlag, expirySeconds: -1, unique: item.unique };
       return server.store(name, '', expired);
     }
-    const expirySeconds = ttlMs === undefined ? 0 : Math.min(expirySecondsMax, Math.max(1, Math.ceil(ttlMs / 1000)));
+    const ttlSeconds = ttlMs === undefined ? null : Math.ceil(ttlMs / 1000);
+    const expirySeconds = expiryOf(keepsEnd ? await server.ttlSeconds(name) : ttlSeconds);
     return server.store(name, value, { flags: jsonFlag, expirySeconds, unique: item?.unique ?? null });
   }
 
@@ -146,4 +156,11 @@ export class MemcachedClient implements KeyValueClient {
     }
     return Buffer.byteLength(name) > keyBytesMax ? createHash('md5').update(name).digest('hex') : name;
   }
+}
+
+/** The expiry of an item, which memcached reads as a date if it is far away. */
+function expiryOf(ttlSeconds: number | null): number {
+  if (ttlSeconds === null) return 0;
+  if (ttlSeconds > expirySecondsMax) return Math.floor(Date.now() / 1000) + ttlSeconds;
+  return Math.max(1, ttlSeconds);
 }

@@ -41,7 +41,7 @@ export async function openMemcached(urls: readonly string[], options: MemcachedS
  * every reading ends after a time; and it can evict records, which is the operator's to prevent.
  */
 class MemcachedStore implements Store {
-  readonly capabilities: StoreCapabilities = { changes: 'expiry', changesPerTransaction: 1 };
+  readonly capabilities: StoreCapabilities = { changes: 'expiry', changesPerTransaction: 1, expires: true };
   readonly routes: RouteCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;

@@ -114,9 +114,16 @@ export function toList(reply: unknown): string[] | null {
 }
 
 /** Sets a list anew, or adds to it and removes from it in place, so that it keeps its time to live. */
-function replace(list: string, { kind, urls }: RouteChange, { before, after }: RouteOutcome): RedisCommand[] {
+function replace(
+  list: string,
+  { kind, ttlSeconds = null, urls }: RouteChange,
+  { before, after }: RouteOutcome,
+): RedisCommand[] {
   const [old, record] = [before ?? [], (after ?? []) as string[]];
-  if (kind === 'set' || old[0] === null) return [['DEL', list], ...pushes(list, record)];
+  if (kind === 'set' || old[0] === null) {
+    const expire = ttlSeconds === null ? [] : [['EXPIRE', list, String(ttlSeconds)]];
+    return [['DEL', list], ...pushes(list, record), ...expire];
+  }
   if (kind === 'remove') {
     const counts = new Map<string, number>();
     for (const url of removeFromRecord(old, urls).removed) counts.set(url, (counts.get(url) ?? 0) + 1);

@@ -119,6 +119,11 @@ export class RedisReader {
     });
   }
 
+  async readExpiry(pattern: string): Promise<number | null> {
+    const [ttlMs] = await this.send([['PTTL', this.keys.of('frontend', pattern)]]);
+    return Number(ttlMs) >= 0 ? Date.now() + Number(ttlMs) : null;
+  }
+
   async readFailures(pattern: string): Promise<FailuresByUrl> {
     const [hash] = await this.send([['HGETALL', this.keys.failed(pattern)]]);
     return recentFailures(hash, Date.now());

@@ -93,6 +93,7 @@ class RedisStore implements Store {
       }
     },
     list: (after, limit) => this.reader.listRoutes(after, limit),
+    expiry: (pattern) => this.reader.readExpiry(pattern),
   };
   readonly marks: MarkCollection = {
     write: (pattern, url, mark) => this.writeMark(pattern, url, mark),
@@ -177,7 +178,8 @@ class RedisStore implements Store {
   }
 
   get capabilities(): StoreCapabilities {
-    return { changes: this.expiry === null ? 'push' : 'expiry', changesPerTransaction: this.changesPerTransaction };
+    const { changesPerTransaction } = this;
+    return { changes: this.expiry === null ? 'push' : 'expiry', changesPerTransaction, expires: true };
   }
 
   /** The outcome of the first attempt to connect. A server that is still loading gets a little longer. */

@@ -23,6 +23,7 @@ export type ThreadRequest =
   | { readonly kind: 'listRoutes'; readonly after: string; readonly limit: number }
   | { readonly kind: 'readCertificates'; readonly patterns: readonly string[] }
   | { readonly kind: 'readFailures'; readonly pattern: string }
+  | { readonly kind: 'readExpiry'; readonly pattern: string }
   | { readonly kind: 'readInstances' }
   | { readonly kind: 'readRevision' }
   | { readonly kind: 'readAccepted' }
@@ -48,6 +49,7 @@ export type ThreadReply =
   | { readonly kind: 'instances'; readonly rows: readonly StoredInstance[] }
   | { readonly kind: 'revision'; readonly revision: number }
   | { readonly kind: 'accepted'; readonly text: string | null }
+  | { readonly kind: 'expiry'; readonly expiryMs: number | null }
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
   | WriteResult
   | { readonly kind: 'closed' }

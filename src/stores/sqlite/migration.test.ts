@@ -73,3 +73,19 @@ test('a store file of version 1 that cannot be written is served as it is, witho
   );
   assert.deepEqual(JSON.parse(await firstLine(reader)), [['id', 'http://a:1'], [null], []]);
 });
+
+test('a store file with routes that expire is still one that earlier versions open and edit', async () => {
+  const path = newPath();
+  const store = await openSqlite(path);
+  const expiring = (pattern: string) => ({ kind: 'set' as const, pattern, urls: ['http://a:1'], ttlSeconds: 3600 });
+  await store.routes.apply([expiring('a.example'), expiring('b.example')]);
+  const database = new DatabaseSync(path);
+  assert.equal(Object.values(database.prepare('PRAGMA user_version').get() ?? {})[0], 2);
+  // As the sqlite3 shell and earlier versions do, which know nothing of expiries.
+  database.exec("DELETE FROM frontends WHERE pattern = 'a.example'");
+  database.exec(`INSERT INTO frontends VALUES ('a.example', '["id", "http://a:1"]')`);
+  database.close();
+  assert.equal(await store.routes.expiry('a.example'), null);
+  assert.ok(await store.routes.expiry('b.example'));
+  await store.close();
+});

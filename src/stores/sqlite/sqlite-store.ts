@@ -75,7 +75,7 @@ export async function openSqlite(path: string, options: SqliteStoreOptions = {})
  * go into one message. A thread that ends by itself is replaced; listeners hear `lost` and then `restored`.
  */
 class SqliteStore implements Store {
-  readonly capabilities: StoreCapabilities = { changes: 'poll', changesPerTransaction: 10_000 };
+  readonly capabilities: StoreCapabilities = { changes: 'poll', changesPerTransaction: 10_000, expires: true };
   readonly routes: RouteCollection = {
     read: async (patterns) => {
       const reply = await this.ask({ kind: 'readRoutes', patterns });
@@ -92,6 +92,10 @@ class SqliteStore implements Store {
       await Promise.all(
         records.map(({ pattern, frontend }) => this.done({ kind: 'putRoute', pattern, record: frontend })),
       );
+    },
+    expiry: async (pattern) => {
+      const reply = await this.ask({ kind: 'readExpiry', pattern });
+      return reply.kind === 'expiry' ? reply.expiryMs : null;
     },
     list: async (after, limit) => {
       const reply = await this.ask({ kind: 'listRoutes', after, limit });

@@ -5,6 +5,7 @@ import type { CertificatePair, RouteChange, RouteOutcome, StoredInstance } from 
 import type { FailuresByUrl } from '../failures.ts';
 import { changeRecord, identitiesOf, isWritten, type OldRecord } from '../record-edit.ts';
 import { readAccepted, writeAccepted } from './accepted-row.ts';
+import { ExpiryTable } from './expiry-table.ts';
 import { type FailureRows, readFailures, writeFailures } from './failed-table.ts';
 import { readInstances, readRevision, removeInstance, writeInstance } from './instance-table.ts';
 import { hasCertificates, markTransaction } from './schema.ts';
@@ -21,6 +22,7 @@ export interface RouteRow {
 /** A change of the tables. `pattern` is the key of the record: of an instance, its id. */
 export type Write =
   | { readonly kind: 'changeRoutes'; readonly changes: readonly RouteChange[] }
+  | { readonly kind: 'removeExpired'; readonly pattern: '' }
   | { readonly kind: 'putRoute'; readonly pattern: string; readonly record: readonly unknown[] }
   | { readonly kind: 'writeMark'; readonly pattern: string; readonly url: string; readonly mark: DownMark }
   | { readonly kind: 'removeMark'; readonly pattern: string; readonly url: string }
@@ -53,6 +55,7 @@ export class SqliteTables {
   private readonly changesKept: number;
   private readonly hasCertificates: boolean;
   private readonly statements = new Map<string, StatementSync>();
+  private readonly expiries = new ExpiryTable((sql) => this.statement(sql));
 
   constructor(database: DatabaseSync, changesKept = 0) {
     this.database = database;
@@ -73,8 +76,23 @@ export class SqliteTables {
   }
 
   listRoutes(after: string, limit: number): { pattern: string; record: string }[] {
-    const rows = this.statement('SELECT pattern, record FROM frontends WHERE pattern > ? ORDER BY pattern LIMIT ?');
-    return rows.all(after, limit).map(({ pattern, record }) => ({ pattern: String(pattern), record: String(record) }));
+    const isLive = this.expiries.exists() ? 'pattern NOT IN (SELECT pattern FROM expiries WHERE at_ms <= ?)' : '?';
+    const rows = this.statement(
+      `SELECT pattern, record FROM frontends WHERE ${isLive} AND pattern > ? ORDER BY pattern LIMIT ?`,
+    );
+    return rows
+      .all(Date.now(), after, limit)
+      .map(({ pattern, record }) => ({ pattern: String(pattern), record: String(record) }));
+  }
+
+  /** When the route of a pattern expires, in epoch ms; null: never. */
+  readExpiry(pattern: string): number | null {
+    return this.expiries.read(pattern);
+  }
+
+  /** When the first of all routes expires, in epoch ms. */
+  nextExpiry(): number {
+    return this.expiries.next();
   }
 
   readCertificates(patterns: readonly string[]): (CertificatePair | null)[] {
@@ -125,11 +143,15 @@ export class SqliteTables {
   }
 
   private apply(write: Write, nowMs: number): WriteResult {
-    if (write.kind === 'changeRoutes') return this.changeRoutes(write.changes);
+    if (write.kind === 'changeRoutes') return this.changeRoutes(write.changes, nowMs);
     const { pattern } = write;
     switch (write.kind) {
+      case 'removeExpired':
+        this.removeExpired(nowMs);
+        return done;
       case 'putRoute':
         this.put(pattern, write.record);
+        this.expiries.write(pattern, null);
         return done;
       case 'writeMark':
         this.mark(pattern, write.url, write.mark);
@@ -160,7 +182,8 @@ export class SqliteTables {
   }
 
   /** All of them, or none if there is a conflict. */
-  private changeRoutes(changes: readonly RouteChange[]): WriteResult {
+  private changeRoutes(changes: readonly RouteChange[], nowMs: number): WriteResult {
+    this.removeExpired(nowMs);
     let outcomes: RouteOutcome[];
     try {
       outcomes = changes.map((change) => changeRecord(change, this.record(change.pattern)));
@@ -173,6 +196,8 @@ export class SqliteTables {
       if (!isWritten(change, outcome)) continue;
       if (outcome.after === null) this.remove(change.pattern);
       else this.put(change.pattern, outcome.after);
+      const { kind, pattern, ttlSeconds = null } = change;
+      if (kind === 'set') this.expiries.write(pattern, ttlSeconds === null ? null : nowMs + ttlSeconds * 1000);
     }
     return { kind: 'outcomes', outcomes };
   }
@@ -182,6 +207,10 @@ export class SqliteTables {
       'INSERT INTO frontends VALUES (?, ?) ON CONFLICT (pattern) DO UPDATE SET record = excluded.record',
     ).run(pattern, JSON.stringify(record));
     this.dropMarksBut(pattern, identitiesOf(record));
+  }
+
+  private removeExpired(nowMs: number): void {
+    for (const pattern of this.expiries.ended(nowMs)) this.remove(pattern);
   }
 
   private remove(pattern: string): void {
@@ -239,6 +268,9 @@ export class SqliteTables {
   private readOne(pattern: string): RouteRow | null {
     const record = this.recordText(pattern);
     if (record === null) return null;
+    const expiryMs = this.expiries.read(pattern);
+    // It is about to be removed, by a process that serves, or by the next write.
+    if (expiryMs !== null && expiryMs <= Date.now()) return null;
     const rows = this.statement('SELECT url, until_ms, since_ms, reason, instance FROM down WHERE pattern = ?').all(
       pattern,
     );

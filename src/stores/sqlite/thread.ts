@@ -29,6 +29,9 @@ const reopenFigures = { firstMs: 200, longestMs: 5000 };
 const sayEveryMs = 60_000;
 /** Between two attempts to open a read-only file for writing, in polls. */
 const improvePolls = 200;
+/** How late a route that has expired is removed, at most, and when a removal that failed is tried again, in ms. */
+const expirySpreadMs = 200;
+const expiryAgainMs = 1000;
 /** How long a write waits for the lock of another process, in ms. */
 const busyMs = 5000;
 /** Writes in one transaction at most. */
@@ -58,6 +61,10 @@ let outbox: (ThreadEvent | { id: number; reply: ThreadReply })[] = [];
 let watching = false;
 let lost = false;
 let polls = 0;
+/** When the first of all routes expires, in epoch ms. */
+let nextExpiryMs = Number.POSITIVE_INFINITY;
+/** Differs between processes, so that not all of them write at once. */
+const expiryDelayMs = Math.random() * expirySpreadMs;
 const reopenPauses = new BackOff(reopenFigures);
 let reopenedAt = 0;
 /** The first poll that may open the file again, unless something else is at the path than at the last attempt. */
@@ -136,6 +143,9 @@ function onRequest(id: number, request: ThreadRequest): void {
       return;
     case 'readFailures':
       reply(id, { kind: 'failures', rows: current().reader.readFailures(request.pattern, Date.now()) });
+      return;
+    case 'readExpiry':
+      reply(id, { kind: 'expiry', expiryMs: current().reader.readExpiry(request.pattern) });
       return;
     case 'readInstances':
       reply(id, { kind: 'instances', rows: current().reader.readInstances(Date.now()) });
@@ -254,6 +264,8 @@ function stay(database: SqliteDatabase): void {
 function reportChanges(database: SqliteDatabase): void {
   if (!watching) return;
   const changed = database.changes.poll();
+  if (changed === 'lost' || changed.size > 0) nextExpiryMs = database.reader.nextExpiry();
+  removeExpired(database);
   if (changed === 'lost') {
     post({
       kind: 'lost',
@@ -307,8 +319,20 @@ function replace(next: SqliteDatabase): void {
   post({ kind: 'restored' });
 }
 
-function startChanges({ changes }: SqliteDatabase): void {
+/** Every process that serves looks; the first one to come removes what has expired. */
+function removeExpired({ reader }: SqliteDatabase): void {
+  const nowMs = Date.now();
+  if (nowMs < nextExpiryMs + expiryDelayMs) return;
+  nextExpiryMs = reader.nextExpiry();
+  if (nowMs < nextExpiryMs) return;
+  nextExpiryMs = nowMs + expiryAgainMs;
+  // Nobody waits for the reply.
+  enqueue(records, 0, { kind: 'removeExpired', pattern: '' });
+}
+
+function startChanges({ changes, reader }: SqliteDatabase): void {
   changes.start();
+  nextExpiryMs = reader.nextExpiry();
   wasEmpty = !changes.hasHadRecords();
 }
 

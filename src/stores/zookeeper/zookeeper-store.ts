@@ -43,7 +43,7 @@ export async function openZooKeeper(urls: readonly string[], options: ZooKeeperS
 
 /** Routes, marks and certificates in the nodes of ZooKeeper, as JSON under Hipache 0.4's paths. */
 class ZooKeeperStore implements Store {
-  readonly capabilities: StoreCapabilities = { changes: 'push', changesPerTransaction: 1000 };
+  readonly capabilities: StoreCapabilities = { changes: 'push', changesPerTransaction: 1000, expires: false };
   readonly routes: RouteCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
