@@ -153,7 +153,8 @@ describe('the wipe guard', () => {
     assert.equal(await judge(), false);
     known.add([['routes 0.example', 'null']]);
     await time.pass(3000);
-    assert.deepEqual([guard.isRaised, known.routes], [false, 200]);
+    assert.deepEqual([guard.isRaised, known.routes, logged.length], [false, 200, 1]);
+    assert.match(logged[0] ?? '', /cannot read the store/);
     isAway = false;
     await time.pass(1000);
     assert.deepEqual([guard.isRaised, known.routes], [true, 200]);

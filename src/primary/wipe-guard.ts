@@ -81,6 +81,7 @@ export class WipeGuard {
   private readonly setTimer: SetTimer;
   private readonly random: () => number;
   private readonly alarms: RateLimitedLog;
+  private readonly problems: RateLimitedLog;
   private config: Config;
   private store: Promise<Store> | null = null;
   private alarm: Alarm | null = null;
@@ -100,6 +101,7 @@ export class WipeGuard {
     this.clock = options.clock ?? systemClock;
     this.setTimer = options.setTimer ?? setRealTimer;
     this.random = options.random ?? Math.random;
+    this.problems = new RateLimitedLog((what, fields) => options.log.warn(what, fields), this.clock);
     this.alarms = new RateLimitedLog((what, fields) => options.log.error(what, fields), this.clock);
   }
 
@@ -170,7 +172,8 @@ export class WipeGuard {
     const asked = this.waiting.splice(0);
     this.step().then(
       (pause) => this.ended(asked, pause),
-      () => {
+      (error: Error) => {
+        if (!this.closed) this.problems.report(unjudged, { error });
         this.closeStore();
         this.waiting.unshift(...asked);
         this.ended([], againMs);
@@ -291,6 +294,8 @@ export class WipeGuard {
 const wiped =
   'the store does not have most of the known routes any more; they are still served until they are back, ' +
   'or until "hipache route accept" says that they were removed';
+
+const unjudged = 'the wipe guard cannot read the store: routes that are not found there are served until it can';
 
 function isMost({ gone, sample, routes }: SampleResult): boolean {
   return gone >= wipedShareMin * sample && routes >= wipedRoutesMin;

@@ -10,7 +10,11 @@ import { SharedRecords } from './shared-records.ts';
 const route = (id: string): StoredRoute => ({ frontend: [id, 'http://1:1'], down: new Map() });
 
 /** A worker's shared records, and what the primary keeps of them. */
-function shareWith(kept = new KnownRecords(1_000_000), changes: 'push' | 'expiry' = 'push') {
+function shareWith(
+  kept = new KnownRecords(1_000_000),
+  changes: 'push' | 'expiry' = 'push',
+  judge: () => Promise<void> = async () => {},
+) {
   const time = new FakeTime();
   let asked = 0;
   const store = {
@@ -33,6 +37,7 @@ function shareWith(kept = new KnownRecords(1_000_000), changes: 'push' | 'expiry
       shared.take([], true);
     },
     store: store as unknown as Store,
+    judge,
     setTimer: time.setTimer,
   });
   return { kept, time, shared, store, asked: () => asked };
@@ -226,4 +231,46 @@ test('a record that changes while it is read is not known in its old state: of a
   await loading;
   await time.pass(50);
   assert.equal(kept.get('routes b.com'), undefined);
+});
+
+test('while the alarm of the wipe guard is raised, the records of others are known although the store is there', async () => {
+  const { kept, shared, asked } = shareWith();
+  kept.add([['routes a.com', routeText(route('1'))]]);
+  await shared.hold(true);
+  await shared.hold(true);
+  assert.equal(asked(), 1);
+  shared.routeRead('b.com', route('2'));
+  shared.restored();
+  assert.deepEqual(shared.route('a.com'), route('1'));
+  shared.lost();
+  await shared.hold(false);
+  assert.deepEqual(shared.route('a.com'), route('1'), 'the store is away');
+  shared.restored();
+  assert.equal(shared.route('a.com'), undefined);
+});
+
+test('a certificate that was there is gone once the store is judged; if it was wiped, it is served as it was', async () => {
+  let judged = 0;
+  let isWiped = false;
+  const pair = { certificate: 'c', key: 'k' };
+  const { kept, time, shared } = shareWith(undefined, 'push', async () => {
+    judged++;
+    if (isWiped) void shared.hold(true);
+  });
+  const read = (found: typeof pair | null) => shared.readCertificates(['a.com', '*.com'], async () => [found, null]);
+  assert.deepEqual(await read(null), [null, null]);
+  assert.equal(judged, 0, 'clients may ask for any name');
+  assert.deepEqual(await read(pair), [pair, null]);
+  assert.deepEqual(await read(null), [null, null]);
+  assert.deepEqual(await read(null), [null, null]);
+  assert.equal(judged, 1);
+  await read(pair);
+  await time.pass(50);
+  assert.notEqual(kept.get('certificates a.com'), undefined);
+  isWiped = true;
+  assert.deepEqual(await read(null), [pair, null]);
+  assert.equal(shared.certificate('a.com'), undefined, 'one in the store comes first');
+  await shared.hold(false);
+  isWiped = false;
+  assert.deepEqual(await read(null), [null, null]);
 });

@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { openStore } from '../../src/stores/open-store.ts';
 import { EtcdServer } from '../helpers/etcd-server.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
@@ -18,6 +19,7 @@ import { RedisServer } from '../helpers/redis-server.ts';
 import { SteadyLoad } from '../helpers/steady-load.ts';
 import { until } from '../helpers/until.ts';
 import { workerPids } from '../helpers/workers.ts';
+import { ZooKeeperServer } from '../helpers/zookeeper-server.ts';
 
 const hosts = 150;
 const raised = 'hipache_wipe_guard_raised';
@@ -74,7 +76,11 @@ describe('two instances whose Redis is wiped', { timeout: 300_000 }, () => {
     await server.cli('flushall');
     await untilRaised(rig, 1);
     await rig.assertServing();
-    for (const { proxy } of rig.instances) assert.match(proxy.output, /hipache route accept/);
+    for (const { proxy } of rig.instances) {
+      assert.match(proxy.output, /hipache route accept/);
+      const series = await scrape(metricsUrl(proxy.output));
+      for (const worker of [1, 2]) assert.ok((series.get(`hipache_routes_held{worker="${worker}"}`) ?? 0) >= hosts);
+    }
     const { home, proxy } = rig.first;
     const before = workerPids(proxy.pid);
     proxy.signal('SIGHUP');
@@ -202,6 +208,21 @@ describe('a program whose Redis is wiped', { timeout: 300_000 }, () => {
     await accepted();
   });
 
+  it('serves what it served before, from a store that is away at the start, and comes back empty', async () => {
+    proxy.signal('SIGTERM');
+    await proxy.ended();
+    await server.kill();
+    proxy = await home.serve();
+    await assertServing();
+    const load = new SteadyLoad(proxy.port, names, 0, 4);
+    await server.start();
+    await untilAlarm(1);
+    await load.stop();
+    assert.deepEqual(load.failures, []);
+    await assertServing();
+    await accepted();
+  });
+
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     it(`serves what it served before ${signal} from an empty store`, async () => {
       proxy.signal(signal);
@@ -244,6 +265,26 @@ describe('two instances whose etcd is emptied', { timeout: 300_000 }, () => {
       await untilRaised(rig, 1);
       await rig.assertServing();
       await refill(rig);
+    } finally {
+      await rig.stop();
+      await server.remove();
+    }
+  });
+});
+
+describe('two instances whose ZooKeeper is emptied', { timeout: 300_000 }, () => {
+  it('serve on until an operator accepts it', async () => {
+    const server = await ZooKeeperServer.start();
+    const rig = await OutageRig.start({ driver: server.url, hosts });
+    try {
+      // It removes one node after the other, as deleteall does.
+      await endLoads(rig);
+      const store = await openStore(server.url);
+      await Promise.all(rig.hosts.map((host) => store.routes.remove(host, [])));
+      await store.close();
+      await untilRaised(rig, 1);
+      for (const { clients } of rig.instances) for (const host of rig.hosts) await clients.untilAll(host, 'one');
+      await accept(rig);
     } finally {
       await rig.stop();
       await server.remove();
