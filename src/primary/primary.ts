@@ -288,6 +288,7 @@ class Primary {
         if (supervisor.readyCount === 0) return 'no worker serves';
         if (process.pid === 1) return 'process 1 of a container cannot be replaced; start another container';
         if (this.service.isBoundToProcess) return 'the unit of systemd needs Type=notify and NotifyAccess=all';
+        if (this.guard.isRaised && !this.snapshot.isKept) return 'it would lose the routes that the store has lost';
         return null;
       },
       onStop,

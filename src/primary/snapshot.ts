@@ -56,6 +56,11 @@ export class Snapshot implements KeptRecords, GuardedRecords {
     this.problems = new RateLimitedLog((what, fields) => log.warn(what, fields), systemClock);
   }
 
+  /** Whether the next program finds the records. */
+  get isKept(): boolean {
+    return this.database !== null;
+  }
+
   get bytes(): number {
     return this.known.bytes;
   }

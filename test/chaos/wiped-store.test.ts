@@ -248,6 +248,10 @@ describe('two instances whose SQLite table is emptied', { timeout: 300_000 }, ()
       database.close();
       await untilRaised(rig, 1);
       await rig.assertServing();
+      // There is no snapshot of a store that only this machine has.
+      rig.first.proxy.signal('SIGUSR2');
+      await until('the upgrade to be refused', () => /nothing is changed: it would lose/.test(rig.first.proxy.output));
+      await rig.assertServing();
       await accept(rig);
     } finally {
       await rig.stop();
