@@ -31,13 +31,17 @@ function pathOf({ HipacheError }, urls) {
   const [url, ...others] = urls;
   const path = url.slice('directory:'.length);
   if (others.length > 0 || !isAbsolute(path)) {
-    throw new HipacheError('COMMAND_INVALID', `driver: found ${urls.join(', ')}, allowed directory:PATH with an absolute path`);
+    throw new HipacheError(
+      'COMMAND_INVALID',
+      `driver: found ${urls.join(', ')}, allowed directory:PATH with an absolute path`,
+    );
   }
   return path;
 }
 
 class DirectoryStore {
-  capabilities = { changes: 'push' };
+  // Nobody would notice when a file has come to its end, so routes cannot have a time to live.
+  capabilities = { changes: 'push', changesPerTransaction: 1, expires: false };
   instances = null;
 
   constructor(kit, path) {
@@ -45,7 +49,10 @@ class DirectoryStore {
     this.path = path;
     this.client = new DirectoryClient(kit, path);
     // Routes, marks, certificates and failures, which Hipache makes of a client that reads, edits and lists texts by key.
-    Object.assign(this, kit.keyValueCollections(this.client, (key) => join(path, fileOf(key))));
+    Object.assign(
+      this,
+      kit.keyValueCollections(this.client, this.capabilities, (key) => join(path, fileOf(key))),
+    );
   }
 
   async watch(listener) {
