@@ -13,6 +13,8 @@ export interface CommandOptions {
   readonly id?: string;
   /** Seconds. */
   readonly ttl?: string;
+  /** Seconds. */
+  readonly drain?: string;
   /** A version. */
   readonly ifVersion?: string;
   readonly cert?: string;

@@ -6,7 +6,7 @@ import { duration, localTime, whenText } from './when.ts';
 
 /** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
-  const { host, tried, matched, id, expires, backends, problems, instances } = explanation;
+  const { host, tried, matched, id, expires, backends, draining, problems, instances } = explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
@@ -21,9 +21,17 @@ export function explanationText(explanation: Explanation): string {
   const lines = backendLines(backends);
   if (lines.length === 0) lines.push('none usable: the proxy responds with 502');
   for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
-  rows.push(...problemRows(problems), ...instanceRows(instances));
+  rows.push(...drainingRows(draining), ...problemRows(problems), ...instanceRows(instances));
   const allDead = backends.length > 0 && backends.every((backend) => backend.dead !== null);
   return alignColumns(rows) + (allDead ? `${whenAllDead(backends)}\n` : '');
+}
+
+/** Of backends that get no requests. */
+export function drainingRows(draining: Explanation['draining']): string[][] {
+  return draining.map(({ url, until }, row) => [
+    row === 0 ? 'draining' : '',
+    `${printable(url)}  until ${localTime(Date.parse(until))}`,
+  ]);
 }
 
 function problemRows(problems: readonly string[]): string[][] {

@@ -134,6 +134,37 @@ describe('--ttl', () => {
   });
 });
 
+describe('--drain', () => {
+  test('removes a backend after its time if the store cannot tell that it has drained', async () => {
+    const on = new Commands(`file:${join(folder, 'drain.yaml')}`);
+    await on.run(['set', 'a.com', a, b]);
+    const command = on.run(['remove', 'a.com', a, '--drain=1']);
+    await until('the mark', async () => /^draining +http/m.test((await on.run(['show', 'a.com'])).out));
+    const { code, out, err } = await command;
+    assert.equal(code, 0, err);
+    assert.match(
+      out,
+      /^a\.com: removed http:\/\/10\.0\.0\.1:80; 1 backend left; version \w+; drained after 1\.\d s\n$/,
+    );
+    assert.doesNotMatch((await on.run(['show', 'a.com'])).out, /draining/);
+  });
+
+  test('ends at once if no instance runs, and needs backends of the route', async () => {
+    const on = new Commands();
+    await on.run(['set', 'a.com', a, b]);
+    const { out } = await on.run(['remove', 'a.com', a, '--drain=3600', '--json']);
+    assert.deepEqual([JSON.parse(out).left, JSON.parse(out).drained.instances], [1, 0]);
+    await on.run(['add', 'a.com', a]);
+    assert.match((await on.run(['remove', 'a.com', a, '--drain=9'])).out, /; no instance runs\n$/);
+    assert.equal((await on.run(['remove', 'a.com', a, '--drain=9'])).code, 3);
+    assert.equal((await on.run(['remove', 'b.com', a, '--drain=9'])).code, 3);
+    assert.equal((await on.run(['remove', 'a.com', b, '--drain=9', '--if-version', 'none'])).code, 5);
+    for (const args of [['--drain=9'], [b, '--drain=0'], [b, '--drain=x']]) {
+      assert.equal((await on.run(['remove', 'a.com', ...args])).code, 2);
+    }
+  });
+});
+
 describe('route apply', () => {
   test('makes all changes at once, from a file or the standard input', async () => {
     const on = new Commands();

@@ -2,13 +2,14 @@ import type { Command } from 'commander';
 import { acceptRoutes } from '../operations/accept.ts';
 import { readChanges } from '../operations/change-lines.ts';
 import { addBackends, applyChanges, removeBackends, setRoute } from '../operations/changing-routes.ts';
+import { drainBackends } from '../operations/draining.ts';
 import { listRoutes, showRoute } from '../operations/routes.ts';
 import { acceptanceReport } from './accept.ts';
 import type { CommandContext } from './command-context.ts';
 import { waitOption } from './fleet.ts';
 import { inputOf } from './move-command.ts';
 import { linesOf } from './moving.ts';
-import { appliedReport, changedRouteReport, shownRouteReport, writeRoutes } from './routes.ts';
+import { appliedReport, changedRouteReport, drainedReport, shownRouteReport, writeRoutes } from './routes.ts';
 
 const json = ['--json', 'write one JSON object'] as const;
 const host = ['<host>', 'a host, *.domain or *'] as const;
@@ -58,10 +59,15 @@ export function describeRoutes(route: Command, context: CommandContext): void {
     .description('remove backends from a route, or the whole route if no URL is given')
     .argument(...host)
     .argument('[url...]', 'backends, with or without their weight')
+    .option('--drain <seconds>', 'let the backends finish what is in progress, for so long, before they are removed')
     .option(...ifVersion)
     .option(...waitOption)
     .option(...json)
-    .action((name: string, given: string[]) => change(removeBackends(name, given, options()), changedRouteReport));
+    .action((name: string, given: string[]) => {
+      const { drain, ifVersion: version } = options();
+      if (drain === undefined) return change(removeBackends(name, given, { ifVersion: version }), changedRouteReport);
+      return change(drainBackends(name, given, Number(drain), { ifVersion: version }, now), drainedReport);
+    });
   describeApply(route, context);
   route
     .command('accept')

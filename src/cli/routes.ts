@@ -5,7 +5,9 @@ import {
   absentVersion,
   type RemovedBackends,
 } from '../operations/changing-routes.ts';
+import type { DrainedBackends } from '../operations/draining.ts';
 import { type ListedRoute, type ShownRoute, shownUrls } from '../operations/routes.ts';
+import { drainingRows } from './explain.ts';
 import { alignColumns, alignedLines, type Output, type Report } from './output.ts';
 import { duration, whenText } from './when.ts';
 
@@ -42,7 +44,7 @@ function shownId(id: unknown): string {
 }
 
 export function shownRouteReport(route: ShownRoute): Report {
-  const { pattern, id, version, backends, problems, expires } = route;
+  const { pattern, id, version, backends, draining, problems, expires } = route;
   const lines = alignedLines(
     backends.map(({ index, url, weight }) => [String(index), printable(url), `weight ${weight}`]),
   );
@@ -52,6 +54,7 @@ export function shownRouteReport(route: ShownRoute): Report {
     ['version', version],
     ...(expires === null ? [] : [['expires', whenText(expires.at, expires.remainingMs)]]),
     ...lines.map((line, row) => [row === 0 ? 'backends' : '', line]),
+    ...drainingRows(draining),
     ...problems.map((message, row) => [row === 0 ? 'problems' : '', printable(message)]),
   ];
   if (backends.length === 0) rows.push(['backends', 'none usable']);
@@ -71,6 +74,23 @@ function membersOf(change: AppliedChange): object {
   }
   const { wasAbsent, left, ...shown } = members as RemovedBackends;
   return { ...shown, left: left ?? 0 };
+}
+
+export function drainedReport({ removed, afterMs, fleet }: DrainedBackends): Report {
+  const seconds = `after ${(afterMs / 1000).toFixed(1)} s`;
+  const where =
+    fleet === null ? '' : ` on ${counted(fleet.instances, 'instance')}, ${counted(fleet.workers, 'worker')}`;
+  const ended = [
+    [fleet?.tunnelsEnded ?? 0, 'tunnel'],
+    [fleet?.requestsEnded ?? 0, 'request'],
+  ] as const;
+  const parts = [
+    changeLine(removed),
+    fleet?.instances === 0 ? 'no instance runs' : `drained${where} ${seconds}`,
+    ...ended.filter(([count]) => count > 0).map(([count, what]) => `${counted(count, what)} ended`),
+    ...(fleet?.silent ?? []).map((instance) => `${printable(instance)} has not said that it has drained`),
+  ];
+  return { text: `${parts.join('; ')}\n`, json: { ...membersOf(removed), drained: { afterMs, ...fleet } } };
 }
 
 /** @param isDry whether nothing was written. */
@@ -116,7 +136,11 @@ function partsOfRemoved({ absent, left, removed, wasAbsent }: RemovedBackends): 
 }
 
 function countBackends(count: number): string {
-  return count === 1 ? '1 backend' : `${count} backends`;
+  return counted(count, 'backend');
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function hasServerName(url: string): boolean {

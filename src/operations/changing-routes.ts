@@ -223,7 +223,7 @@ function urlsOf(record: readonly unknown[] | null): string[] {
   return (record ?? []).slice(1).filter((url) => typeof url === 'string');
 }
 
-function noBackend(pattern: string, urls: readonly string[]): HipacheError {
+export function noBackend(pattern: string, urls: readonly string[]): HipacheError {
   return new HipacheError(
     'NOT_FOUND',
     `${pattern} has no backend ${shownUrls(urls)}; "hipache route show ${pattern}" lists them`,

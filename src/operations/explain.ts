@@ -12,6 +12,7 @@ import type { FailureCollection, RouteCollection, RouteReader, Store, StoredRout
 import type { BackendFailures, FailuresByUrl } from '../stores/failures.ts';
 import { type RouteExpiry, toExpiry } from './expiry.ts';
 import { type FleetInstance, listFleet } from './fleet.ts';
+import { shownDraining } from './routes.ts';
 
 /** A backend of a matching record, and whether requests go to it. */
 export interface ExplainedBackend {
@@ -68,6 +69,8 @@ export interface Explanation {
   /** Null if the route does not expire. */
   readonly expires: RouteExpiry | null;
   readonly backends: readonly ExplainedBackend[];
+  /** Backends that get no requests, and when what is in progress there is ended: ISO 8601, UTC. */
+  readonly draining: readonly { readonly url: string; readonly until: string }[];
   readonly problems: readonly string[];
   /** How far the running instances follow the store; null if it cannot tell. */
   readonly instances: readonly FleetInstance[] | null;
@@ -144,7 +147,7 @@ export async function explainHost(
     matched: each === pattern,
   }));
   if (record === undefined || record === null || pattern === undefined) {
-    return { host, tried, matched: null, id: null, expires: null, backends: [], problems, instances };
+    return { host, tried, matched: null, id: null, expires: null, backends: [], draining: [], problems, instances };
   }
   const frontend = buildFrontend(pattern, record);
   const expiryMs = await store.routes.expiry(pattern);
@@ -171,6 +174,7 @@ export async function explainHost(
         ...(await explainName(backend.hostname, resolver)),
       })),
     ),
+    draining: shownDraining(frontend.draining),
     problems,
     instances,
   };

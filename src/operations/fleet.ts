@@ -11,6 +11,15 @@ interface FleetWorker {
   readonly revision: number;
 }
 
+/** Backends that drain at an instance. */
+interface FleetDrain {
+  /** Requests and tunnels at these backends. */
+  readonly inFlight: number;
+  /** Totals of those that were ended. */
+  readonly tunnelsEnded: number;
+  readonly requestsEnded: number;
+}
+
 /** One instance that shares the store, as it has described itself last. */
 export interface FleetInstance {
   readonly instance: string;
@@ -24,6 +33,8 @@ export interface FleetInstance {
   /** The lowest of its workers; 0 if it is not known. */
   readonly revision: number;
   readonly workers: readonly FleetWorker[];
+  /** Null if it is not known, as from an earlier version. */
+  readonly draining: FleetDrain | null;
   /** Whether all of its workers serve everything that was written with Hipache. */
   readonly isCurrent: boolean;
   /** Routes that it serves although the store does not have them any more; 0 if its wipe guard raises no alarm. */
@@ -91,6 +102,7 @@ function toInstance({ instance, fields }: StoredInstance, wanted: number, nowMs:
     heardMs: Number.isNaN(writtenMs) ? null : Math.max(0, nowMs - writtenMs),
     revision,
     workers: toWorkers(fields['applied'] ?? ''),
+    draining: toDrain(fields['draining'] ?? ''),
     isCurrent: revision >= wanted,
     heldRoutes: toNumber(fields['held']),
   };
@@ -102,6 +114,13 @@ function toWorkers(text: string): FleetWorker[] {
     number: Number(number),
     revision: Number(revision),
   }));
+}
+
+/** `3 1 0`, as instances write it. */
+function toDrain(text: string): FleetDrain | null {
+  const [, inFlight, tunnelsEnded, requestsEnded] = /^(\d{1,15}) (\d{1,15}) (\d{1,15})$/.exec(text) ?? [];
+  if (inFlight === undefined) return null;
+  return { inFlight: Number(inFlight), tunnelsEnded: Number(tunnelsEnded), requestsEnded: Number(requestsEnded) };
 }
 
 function toNumber(text: string | undefined): number {

@@ -1,6 +1,7 @@
 import { HipacheError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
 import { shownBackend } from '../base/shown-url.ts';
+import type { DrainingBackend } from '../routing/frontend.ts';
 import { parsePattern } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { Store } from '../stores/contract.ts';
@@ -28,6 +29,8 @@ export interface ShownRoute {
   /** As a change may require it: `ChangeOptions.ifVersion`. */
   readonly version: string;
   readonly backends: readonly { readonly index: number; readonly url: string; readonly weight: number }[];
+  /** Backends that get no requests, and when what is in progress there is ended: ISO 8601, UTC. */
+  readonly draining: readonly { readonly url: string; readonly until: string }[];
   readonly problems: readonly string[];
   /** Null if it does not expire. */
   readonly expires: RouteExpiry | null;
@@ -58,17 +61,22 @@ export function showRoute(host: string, now: () => number): Operation<Routes, Sh
   return async ({ routes }) => {
     const [record] = await routes.read([pattern]);
     if (record === null || record === undefined) throw noRoute(pattern);
-    const { id, backends, problems } = buildFrontend(pattern, record);
+    const { id, backends, draining, problems } = buildFrontend(pattern, record);
     const expiryMs = await routes.expiry(pattern);
     return {
       pattern,
       id,
       version: recordVersion(record.frontend),
       backends: backends.map(({ index, url, weight }) => ({ index, url, weight })),
+      draining: shownDraining(draining),
       problems: problems.map(({ message }) => message),
       expires: toExpiry(expiryMs, now()),
     };
   };
+}
+
+export function shownDraining(draining: readonly DrainingBackend[]): ShownRoute['draining'] {
+  return draining.map(({ backend, untilMs }) => ({ url: backend.url, until: new Date(untilMs).toISOString() }));
 }
 
 /** Backends of a record for a message, on one line. */

@@ -77,11 +77,18 @@ describe('the metrics of an instance', () => {
     add(1, 'ready', revisionOf(7));
     const second = add(2, 'ready', revisionOf(5));
     add(3, 'draining', revisionOf(1));
+    const draining = { inFlight: 0, tunnelsEnded: 0, requestsEnded: 0 };
     assert.deepEqual(await metrics.applied(), [
-      { number: 1, revision: 7 },
-      { number: 2, revision: 5 },
+      { number: 1, revision: 7, draining },
+      { number: 2, revision: 5, draining },
     ]);
-    second.values = revisionOf(8);
+    second.values = {
+      ...revisionOf(8),
+      hipache_backends_draining_in_flight: 3,
+      hipache_tunnels_drained_total: 2,
+      hipache_requests_drained_total: 1,
+    };
+    assert.deepEqual((await metrics.applied())[1]?.draining, { inFlight: 3, tunnelsEnded: 2, requestsEnded: 1 });
     assert.deepEqual(
       (await metrics.applied()).map(({ revision }) => revision),
       [7, 8],

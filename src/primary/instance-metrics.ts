@@ -6,7 +6,13 @@ import type { WorkerProcess } from '../processes/worker-process.ts';
 import type { RestartReason } from '../processes/worker-slot.ts';
 import type { KnownRecords } from '../route-cache/known-records.ts';
 import { FleetMetrics } from '../telemetry/fleet-metrics.ts';
-import { fleetMetrics, namedValues, primaryMetrics, workerMetrics } from '../telemetry/metric-table.ts';
+import {
+  dataPlaneMetrics,
+  fleetMetrics,
+  namedValues,
+  primaryMetrics,
+  workerMetrics,
+} from '../telemetry/metric-table.ts';
 import type { MetricsSource, MetricsText } from '../telemetry/metrics-server.ts';
 
 /** How long a worker may take to give its numbers, in ms. */
@@ -19,8 +25,24 @@ interface MeasuredWorkers {
   readonly all: readonly Pick<WorkerProcess, 'id' | 'number' | 'state' | 'refresh'>[];
 }
 
-/** Of each worker that serves: its number, and the revision of the store that it has applied. */
-export type AppliedRevisions = readonly { readonly number: number; readonly revision: number }[];
+/** A worker that serves: its number, the revision of the store that it has applied, and how backends drain there. */
+interface AppliedWorker {
+  readonly number: number;
+  readonly revision: number;
+  readonly draining: DrainFigures;
+}
+
+export type AppliedRevisions = readonly AppliedWorker[];
+
+interface DrainFigures {
+  /** Requests and tunnels at backends that drain. */
+  readonly inFlight: number;
+  /** Totals of those that were ended. */
+  readonly tunnelsEnded: number;
+  readonly requestsEnded: number;
+}
+
+const noDrain: DrainFigures = { inFlight: 0, tunnelsEnded: 0, requestsEnded: 0 };
 
 /** Figures of the probes of marked backends. */
 interface RecoveryFigures {
@@ -37,8 +59,8 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   private readonly known: Pick<KnownRecords, 'bytes' | 'size' | 'unverified'>;
   private readonly guard: { readonly isRaised: boolean };
   private supervisor: MeasuredWorkers | null = null;
-  /** By the id of a worker: the revision of the store that it has applied. */
-  private readonly revisions = new Map<number, number>();
+  /** By the id of a worker. */
+  private readonly revisions = new Map<number, Omit<AppliedWorker, 'number'>>();
 
   /** @param hostsMax hosts, and backends, with series of their own. */
   constructor(
@@ -68,7 +90,15 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     // One that is still starting has nothing to tell.
     if (Object.keys(values).length === 0) return;
     this.fleet.update(worker.id, worker.number, values);
-    this.revisions.set(worker.id, values[workerMetrics.storeRevision.name] ?? 0);
+    const of = ({ name }: { readonly name: string }): number => values[name] ?? 0;
+    this.revisions.set(worker.id, {
+      revision: of(workerMetrics.storeRevision),
+      draining: {
+        inFlight: of(workerMetrics.backendsDraining),
+        tunnelsEnded: of(dataPlaneMetrics.tunnelsDrained),
+        requestsEnded: of(dataPlaneMetrics.requestsDrained),
+      },
+    });
   }
 
   gone(worker: Pick<WorkerProcess, 'id'>): void {
@@ -85,7 +115,10 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   async applied(): Promise<AppliedRevisions> {
     const ready = (this.supervisor?.all ?? []).filter(({ state }) => state === 'ready');
     await Promise.all(ready.map((worker) => worker.refresh(refreshMs)));
-    return ready.map(({ id, number }) => ({ number, revision: this.revisions.get(id) ?? 0 }));
+    return ready.map(({ id, number }) => ({
+      number,
+      ...(this.revisions.get(id) ?? { revision: 0, draining: noDrain }),
+    }));
   }
 
   async metrics(): Promise<MetricsText> {

@@ -55,6 +55,8 @@ describe('the record of an instance', () => {
     } as unknown as Store;
   }
 
+  const draining = { inFlight: 0, tunnelsEnded: 0, requestsEnded: 0 };
+
   function recordIn(driver: string, open: () => Promise<Store> = async () => storeOf()): InstanceRecord {
     const { config } = loadConfig({ env: {}, cwd: '/', driver, isRoot: true });
     const warn = (message: string) => void warnings.push(message);
@@ -63,8 +65,8 @@ describe('the record of an instance', () => {
       instance: 'a',
       log: { warn } as unknown as Log,
       ask: async () => [
-        { number: 1, revision: Math.min(applied + 1, revision) },
-        { number: 2, revision: applied },
+        { number: 1, revision: Math.min(applied + 1, revision), draining },
+        { number: 2, revision: applied, draining },
       ],
       open: async () => {
         events.push('open');

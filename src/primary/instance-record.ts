@@ -46,6 +46,8 @@ export class InstanceRecord {
   private cancelTimer: (() => void) | null = null;
   private readonly telling = new CoalescedTask(() => this.tell());
   private behind = 0;
+  /** Commands wait for the end of the drain. */
+  private isDraining = false;
 
   constructor(options: InstanceRecordOptions) {
     this.options = options;
@@ -97,7 +99,7 @@ export class InstanceRecord {
     if (this.telling.isClosed) return;
     this.behind = isCurrent ? 0 : this.behind + 1;
     const isSoon = this.telling.takeRequest() || !isCurrent;
-    const delayMs = isSoon ? backOffMs(againPauses, this.behind + 1) : everyMs;
+    const delayMs = this.isDraining ? againPauses.firstMs : isSoon ? backOffMs(againPauses, this.behind + 1) : everyMs;
     const setTimer = this.options.setTimer ?? setRealTimer;
     this.cancelTimer = setTimer(delayMs, () => void this.telling.request());
   }
@@ -115,12 +117,14 @@ export class InstanceRecord {
         applied: applied.map((worker) => `${worker.number}:${worker.revision}`).join(' '),
         workers: String(applied.length),
         held: String(this.options.held?.() ?? 0),
+        draining: drainingText(applied),
         version: packageVersion(),
         host: hostname(),
         since: this.since,
         at: new Date(systemClock.epochMs()).toISOString(),
       };
       await instances.write(this.options.instance, fields, rememberedMs);
+      this.isDraining = applied.some(({ draining }) => draining.inFlight > 0);
       return revision >= latest;
     } catch (error) {
       // The workers log a store that is lost; an account that may only read keeps its instance to itself.
@@ -129,6 +133,13 @@ export class InstanceRecord {
       return true;
     }
   }
+}
+
+/** `3 1 0`: requests and tunnels at backends that drain, tunnels and requests that were ended, of all workers. */
+function drainingText(workers: AppliedRevisions): string {
+  const sum = (of: 'inFlight' | 'tunnelsEnded' | 'requestsEnded') =>
+    workers.reduce((total, { draining }) => total + draining[of], 0);
+  return `${sum('inFlight')} ${sum('tunnelsEnded')} ${sum('requestsEnded')}`;
 }
 
 function ignore(): void {}

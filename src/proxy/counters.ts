@@ -22,6 +22,10 @@ export class Counters {
   retries = 0;
   tunnels = 0;
   tunnelsOpen = 0;
+  /** Tunnels that were ended because the proxy or their backend drained. */
+  tunnelsDrained = 0;
+  /** Requests that were ended because their backend drained. */
+  requestsDrained = 0;
   /** Bytes through tunnels; added when the tunnel ends. */
   tunnelBytesFromClients = 0;
   tunnelBytesFromBackends = 0;

@@ -3,6 +3,7 @@ import { createAcceptor } from '../sockets/accept.ts';
 import type { TcpHandle } from '../sockets/tcp-handle.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
 import { Origins } from './backend/origins.ts';
+import { BackendDrains } from './backend-drains.ts';
 import { ConnectionBudget } from './connection-budget.ts';
 import type { DataPlaneParts, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
@@ -48,6 +49,7 @@ export class DataPlane {
   private readonly context: ProxyContext;
   private readonly listeners = new Listeners();
   private readonly connections: ServerConnections;
+  readonly drains: BackendDrains;
   private readonly budget: ConnectionBudget;
   private readonly timer: NodeJS.Timeout;
   private readonly whenIdle: (() => void)[] = [];
@@ -70,6 +72,7 @@ export class DataPlane {
     };
     const { origins, settings } = this.context;
     this.connections = new ServerConnections(this.counters, () => this.lookIfIdle());
+    this.drains = new BackendDrains(this.context, this.connections);
     this.budget = new ConnectionBudget(settings.descriptorsMax, this.counters, this.connections, origins);
     this.timer = setInterval(() => this.tick(), tickMs);
   }
@@ -164,6 +167,7 @@ export class DataPlane {
 
   private tick(): void {
     const { clock, deadlines, onInternalError } = this.context;
+    this.drains.tick();
     deadlines.tick(clock.monotonicMs(), (error) => onInternalError('a deadline', error));
   }
 

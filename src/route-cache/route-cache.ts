@@ -59,6 +59,7 @@ export class RouteCache implements ChangeListener {
   private readonly marks: MarkQueue;
   private readonly damper: RefreshDamper;
   private readonly onMarked: NonNullable<RouteCacheOptions['onMarked']>;
+  private readonly onDraining: NonNullable<RouteCacheOptions['onDraining']>;
   private readonly problems: ReportedProblems;
   private readonly compilePolicy: CompilePolicy;
   private readonly shared: RouteCacheOptions['shared'] | null;
@@ -107,6 +108,7 @@ export class RouteCache implements ChangeListener {
     this.onMarked = options.onMarked ?? ignore;
     const { askGuard: ask = null } = options;
     this.held = ask && new HeldRoutes({ ask, clock: this.clock, drop: (pattern) => this.dropHeld(pattern) });
+    this.onDraining = options.onDraining ?? ignore;
     this.marks = new MarkQueue(
       store.marks,
       () => ++this.sequence,
@@ -445,6 +447,7 @@ export class RouteCache implements ChangeListener {
     const policy = this.compilePolicy(pattern, record);
     const frontend = buildFrontend(pattern, record, entry?.frontend ?? null, sequence, policy);
     this.problems.reportAll(frontend);
+    if (frontend.draining.length > 0) this.onDraining(frontend.draining);
     return frontend;
   }
 

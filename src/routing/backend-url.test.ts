@@ -11,6 +11,7 @@ test('a backend URL has host, port and weight', () => {
     weight: 1,
     secure: false,
     serverName: '10.0.0.1',
+    drainUntilMs: null,
     fragment: '',
   });
   assert.deepEqual(parseBackendUrl('HTTP://App_1.Internal/#weight=1000'), {
@@ -20,6 +21,7 @@ test('a backend URL has host, port and weight', () => {
     weight: 1000,
     secure: false,
     serverName: 'app_1.internal',
+    drainUntilMs: null,
     fragment: '#weight=1000',
   });
   assert.deepEqual(parseBackendUrl('http://[::1]:3000#weight=2'), {
@@ -29,6 +31,7 @@ test('a backend URL has host, port and weight', () => {
     weight: 2,
     secure: false,
     serverName: '::1',
+    drainUntilMs: null,
     fragment: '#weight=2',
   });
   assert.equal(parseBackendUrl('http://[::1]').port, 80);
@@ -42,6 +45,7 @@ test('a backend on a Unix socket has the path of the socket', () => {
     weight: 2,
     secure: false,
     serverName: '/run/My app.sock',
+    drainUntilMs: null,
     fragment: '#weight=2',
   });
   assert.equal(parseBackendUrl('HTTP+UNIX://%2fa/').hostname, '/a');
@@ -78,6 +82,7 @@ test('https implies port 443 and a certificate name', () => {
     weight: 1,
     secure: true,
     serverName: 'app.internal',
+    drainUntilMs: null,
     fragment: '',
   });
   const { hostname, serverName, weight } = parseBackendUrl('https://10.0.0.1:8443#weight=3&servername=App.Internal');

@@ -26,6 +26,8 @@ export interface BackendTarget {
   readonly serverName: string;
   /** 1 to 1000. */
   readonly weight: number;
+  /** Until when it drains, in epoch ms; null for a backend that gets requests. */
+  readonly drainUntilMs: number | null;
   /** The valid settings as written after the URL: `#weight=2&servername=a.test`; empty for none. */
   readonly fragment: string;
 }
@@ -79,6 +81,7 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
       hostname,
       port,
       weight: settings.weight,
+      drainUntilMs: settings.drainUntilMs,
       secure,
       serverName: settings.serverName ?? hostname,
       fragment: settings.valid.size === 0 ? '' : `#${[...settings.valid.values()].join('&')}`,
@@ -159,6 +162,7 @@ function formProblem(value: string): string {
 interface Settings {
   weight: number;
   serverName: string | null;
+  drainUntilMs: number | null;
   /** The valid settings by name, as they are written: the last of several counts. */
   readonly valid: Map<string, string>;
   readonly ignored: string[];
@@ -166,7 +170,13 @@ interface Settings {
 
 /** Parses `#name=value&name=value`. Unknown settings and invalid values are listed as ignored. */
 function readFragment(fragment: string, secure: boolean): Settings {
-  const settings: Settings = { weight: 1, serverName: null, valid: new Map(), ignored: [] };
+  const settings: Settings = {
+    weight: 1,
+    serverName: null,
+    drainUntilMs: null,
+    valid: new Map(),
+    ignored: [],
+  };
   if (fragment === '' || fragment === '#') return settings;
   for (const part of fragment.slice(1).split('&')) {
     const [, name = '', value = ''] = /^([a-z]+)=(.*)$/s.exec(part) ?? [];
@@ -176,6 +186,11 @@ function readFragment(fragment: string, secure: boolean): Settings {
         settings.weight = weight;
         settings.valid.set(name, `weight=${weight}`);
       } else settings.ignored.push(`${quote(`#${part}`)} is not #weight=1 to #weight=${weightMax}; the weight is 1`);
+    } else if (name === 'drain') {
+      if (/^[1-9][0-9]{0,14}$/.test(value)) {
+        settings.drainUntilMs = Number(value);
+        settings.valid.set(name, part);
+      } else settings.ignored.push(`${quote(`#${part}`)} is not a time in epoch ms; the backend does not drain`);
     } else if (name === 'servername' && secure) {
       const host = value.includes(':') ? null : normaliseHost(value);
       if (host !== null) {

@@ -8,6 +8,15 @@ export interface RecordProblem {
   readonly message: string;
 }
 
+/** A backend that gets no new requests. Those in progress may finish, for a time. */
+export interface DrainingBackend {
+  readonly backend: Backend;
+  /** Epoch milliseconds. */
+  readonly untilMs: number;
+}
+
+export const noDraining: readonly DrainingBackend[] = [];
+
 /** The parsed record of one host pattern. Only its backends, retry budget and load change later. */
 export interface Frontend {
   readonly pattern: string;
@@ -17,6 +26,8 @@ export interface Frontend {
   readonly logId: string;
   /** Their URLs are unique. */
   readonly backends: readonly Backend[];
+  /** Further backends of the record. */
+  readonly draining: readonly DrainingBackend[];
   /** Whether the weights differ, so that the draw must consider them. */
   readonly weighted: boolean;
   readonly problems: readonly RecordProblem[];

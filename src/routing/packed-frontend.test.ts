@@ -33,6 +33,7 @@ describe('a packed frontend is the same as before', () => {
     ],
     'a Unix socket': ['a.test', 'http+unix://%2Frun%2Fapp.sock'],
     weights: ['a.test', 'http://a:1#weight=1000', 'http://b:2', 'http://b:2'],
+    'backends that drain': ['a.test', 'http://a:1#drain=1764290000000', 'http://b:2', 'https://c#weight=2&drain=5'],
     'bad parts': ['a.test', 7, 'http://a:1', null, 'ftp://user:password@b:2', 'http://c:99999', '€€'],
     'an identifier that is no string': [7, 'http://a:1'],
     'many backends': ['a.test', ...Array.from({ length: 10_000 }, (_, i) => `http://b${i}.test:${i + 1}`)],

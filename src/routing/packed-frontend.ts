@@ -1,5 +1,5 @@
 import { Backend, type DownMark } from './backend.ts';
-import type { Frontend, RecordProblem } from './frontend.ts';
+import { type Frontend, noDraining, type RecordProblem } from './frontend.ts';
 import { loggedId } from './record.ts';
 import { RetryBudget } from './retry-budget.ts';
 
@@ -13,7 +13,7 @@ import { RetryBudget } from './retry-budget.ts';
  * | numbers | backends, characters of the texts, of the extras, and of the identifier |
  * | for each backend | its index, weight, port, and where its texts are |
  * | texts | the identifier, and for each backend its URL, then what is not a part of it |
- * | extras | as JSON: marks, problems |
+ * | extras | as JSON: marks, problems, backends that drain |
  *
  * Not packed: the policy, requests in flight, outcomes, and the retry budget. `mayBePacked` says whether they matter.
  */
@@ -31,6 +31,8 @@ const ownTlsName = 4;
 interface Extras {
   readonly down?: readonly (readonly [index: number, mark: DownMark])[];
   readonly problems?: readonly RecordProblem[];
+  /** Of each the arguments of its `Backend`, and its end. */
+  readonly draining?: readonly (readonly [args: ConstructorParameters<typeof Backend>, untilMs: number])[];
 }
 
 /** Whether nothing that matters is lost if the objects of this frontend are dropped and made again from its bytes. */
@@ -51,13 +53,16 @@ export class FrontendPacker {
   private length = 0;
 
   pack(frontend: Frontend): Buffer {
-    const { pattern, id, backends, problems } = frontend;
+    const { pattern, id, backends, draining, problems } = frontend;
     const marks = backends.flatMap(({ down }, i) => (down === null ? [] : [[i, down] as const]));
     const extras: Extras = {
       ...(marks.length > 0 ? { down: marks } : {}),
       ...(problems.length > 0 ? { problems } : {}),
+      ...(draining.length > 0
+        ? { draining: draining.map(({ backend, untilMs }) => [argumentsOf(backend), untilMs]) }
+        : {}),
     };
-    const json = marks.length + problems.length > 0 ? JSON.stringify(extras) : '';
+    const json = marks.length + problems.length + draining.length > 0 ? JSON.stringify(extras) : '';
     const ownId = id === pattern ? '' : id;
     const texts = ownId + backends.map(textsOf).join('');
     const isWide = /[^\0-\xff]/.test(texts) || /[^\0-\xff]/.test(json);
@@ -107,6 +112,10 @@ export class FrontendPacker {
   }
 }
 
+function argumentsOf({ url, hostname, port, index, weight, tlsName }: Backend): ConstructorParameters<typeof Backend> {
+  return [url, hostname, port, index, weight, tlsName];
+}
+
 /** The texts of a backend one after the other, without those that are a part of its URL. */
 function textsOf({ url, hostname, tlsName }: Backend): string {
   const host = url.includes(hostname) ? '' : hostname;
@@ -146,6 +155,7 @@ export function unpackFrontend(pattern: string, bytes: Buffer, at: number): Fron
     id,
     logId: loggedId(id),
     backends,
+    draining: extras.draining?.map(([args, untilMs]) => ({ backend: new Backend(...args), untilMs })) ?? noDraining,
     weighted: (flags & weighted) !== 0,
     problems: extras.problems ?? noProblems,
     policy: null,

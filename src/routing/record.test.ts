@@ -76,6 +76,22 @@ test('an edited record keeps the retry budget, and the remaining backends with l
   assert.equal(after.retryBudget, before.retryBudget);
 });
 
+test('a backend that drains gets no requests, and keeps its object while it drains and after', () => {
+  const before = buildFrontend('a.com', record('id', 'http://a:1', 'http://b:1'));
+  const [first] = before.backends;
+  const drains = buildFrontend('a.com', record('id', 'http://a:1#weight=3&drain=5000', 'http://b:1'), before);
+  assert.deepEqual(urls(drains), ['http://b:1']);
+  assert.equal(drains.weighted, false);
+  assert.deepEqual(drains.draining, [{ backend: first, untilMs: 5000 }]);
+  assert.equal(drains.draining[0]?.backend, first);
+  const after = buildFrontend('a.com', record('id', 'http://a:1', 'http://b:1'), drains);
+  assert.equal(after.backends[0], first);
+  assert.deepEqual(after.draining, []);
+  const odd = buildFrontend('a.com', record('id', 'http://a:1#drain=soon'));
+  assert.deepEqual(urls(odd), ['http://a:1']);
+  assert.match(odd.problems[0]?.message ?? '', /is not a time in epoch ms; the backend does not drain/);
+});
+
 test('a mark of this worker that was set after the read began is kept', () => {
   const before = buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'));
   const backend = before.backends[0];

@@ -2,7 +2,7 @@ import { shownBackend } from '../base/shown-url.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import { Backend, type DownMark, markReported } from './backend.ts';
 import { type BackendTarget, quote, readBackendUrl, weightMax } from './backend-url.ts';
-import type { Frontend, RecordProblem } from './frontend.ts';
+import { type DrainingBackend, type Frontend, noDraining, type RecordProblem } from './frontend.ts';
 import { RetryBudget } from './retry-budget.ts';
 
 /** Limit for the elements of a record after the identifier; further ones are skipped. */
@@ -65,7 +65,8 @@ export function buildFrontend(
     problems.add(`${source.frontend.length - end} backends after the first ${backendsMax} are skipped`);
   }
   const backends: Backend[] = [];
-  const kept = previous === null ? null : new Map(previous.backends.map((backend) => [backend.url, backend]));
+  const draining: DrainingBackend[] = [];
+  const kept = previous === null ? null : objectsOf(previous);
   let weighted = false;
   for (const { target, index, weight } of targets.values()) {
     const tlsName = target.secure ? target.serverName : null;
@@ -77,6 +78,10 @@ export function buildFrontend(
     backend.index = index;
     backend.weight = weight;
     mergeMark(backend, source.down.get(target.url) ?? null, readAt);
+    if (target.drainUntilMs !== null) {
+      draining.push({ backend, untilMs: target.drainUntilMs });
+      continue;
+    }
     backends.push(backend);
     if (weight !== backends[0]?.weight) weighted = true;
   }
@@ -87,12 +92,20 @@ export function buildFrontend(
     logId: loggedId(id),
     // A copy with the exact length: a growing array reserves space for many more.
     backends: backends.slice(),
+    draining: draining.length === 0 ? noDraining : draining,
     weighted,
     problems: problems.list(),
     policy,
     retryBudget: previous?.retryBudget ?? new RetryBudget(),
     load: previous?.load ?? { inFlight: 0, tunnels: 0 },
   };
+}
+
+/** By URL, the backends whose requests and marks must survive. */
+function objectsOf({ backends, draining }: Frontend): Map<string, Backend> {
+  const objects = new Map(backends.map((backend) => [backend.url, backend]));
+  for (const { backend } of draining) objects.set(backend.url, backend);
+  return objects;
 }
 
 /**

@@ -36,6 +36,15 @@ test('add changes the settings that it is given, and keeps the others', () => {
   assert.deepEqual(after({ kind: 'add', urls }, old), ['id', 'https://a#weight=3&servername=a.test', 'http://b']);
 });
 
+test('add makes a backend drain, and gives one that drains requests again', () => {
+  const old = ['id', 'http://a#weight=2', 'http://b#drain=5'];
+  assert.deepEqual(after({ kind: 'add', urls: ['http://a#drain=7', 'http://b'] }, old), [
+    'id',
+    'http://a#weight=2&drain=7',
+    'http://b',
+  ]);
+});
+
 test('a change without an effect is not written, unless it sets the record', () => {
   const old = ['p', 'http://a'];
   const written = (kind: RouteChange['kind'], url: string): boolean => {

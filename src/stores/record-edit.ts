@@ -77,12 +77,14 @@ export function identitiesOf(record: StoredRecord): Set<string> {
 
 /** A URL of the record with the settings of another one. */
 function withSettings(written: string, given: string): string {
-  const before = settingsOf(written);
+  const before = new Map(settingsOf(written));
+  // A backend that is added again gets requests again.
+  const wasDraining = before.delete('drain');
   const asked = [...settingsOf(given)];
   const isAlready = asked.every(([name, value]) => (before.get(name) ?? (name === 'weight' ? '1' : '')) === value);
-  if (isAlready) return written;
+  if (isAlready && !wasDraining) return written;
   const settings = [...new Map([...before, ...asked])].map(([name, value]) => `${name}=${value}`);
-  return `${backendIdentity(given)}#${settings.join('&')}`;
+  return `${backendIdentity(given)}${settings.length === 0 ? '' : '#'}${settings.join('&')}`;
 }
 
 function settingsOf(url: string): ReadonlyMap<string, string> {

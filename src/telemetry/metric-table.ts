@@ -65,6 +65,8 @@ export const dataPlaneMetrics = {
   retries: counter('hipache_retries_total', 'Attempts to send a request again.'),
   tunnels: counter('hipache_tunnels_total', 'WebSocket tunnels opened.'),
   tunnelsOpen: gauge('hipache_tunnels_open', 'Open tunnels.'),
+  tunnelsDrained: counter('hipache_tunnels_drained_total', 'Tunnels ended because the proxy or their backend drained.'),
+  requestsDrained: counter('hipache_requests_drained_total', 'Requests ended because their backend drained.'),
   tunnelBytesFromClients: counter(
     'hipache_tunnel_bytes_from_clients_total',
     'Bytes from clients through tunnels that have ended.',
@@ -129,6 +131,7 @@ export const trafficMetrics = {
 /** Other metrics of a worker. */
 export const workerMetrics = {
   backendPools: gauge('hipache_backend_pools', 'Backend addresses with connections.'),
+  backendsDraining: gauge('hipache_backends_draining_in_flight', 'Requests and tunnels at backends that drain.'),
   backendQueueRequests: gauge('hipache_backend_queue_requests', 'Requests queued for a connection to their backend.'),
   nameLookups: counter('hipache_name_lookups_total', 'Lookups of names of backends.'),
   nameLookupFailures: counter('hipache_name_lookup_failures_total', 'Lookups of names of backends that failed.'),

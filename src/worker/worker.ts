@@ -122,6 +122,7 @@ export class Worker implements WorkerTasks {
       shared: this.shared,
       onMarked: reportMarks(log, link),
       askGuard: () => link.askGuard(),
+      onDraining: (draining) => this.dataPlane.drains.begin(draining),
     });
     this.followGuard(start, link);
     this.watch = new StoreWatch({ store, log, onInternalError });
@@ -239,6 +240,7 @@ export class Worker implements WorkerTasks {
       values,
       namedValues(workerMetrics, {
         backendPools: dataPlane.origins.size,
+        backendsDraining: dataPlane.drains.inFlight,
         backendQueueRequests: dataPlane.origins.waitingRequests,
         nameLookups: resolver.counters.lookups,
         nameLookupFailures: resolver.counters.failures,

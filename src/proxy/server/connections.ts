@@ -1,4 +1,5 @@
 import { invariant } from '../../base/invariant.ts';
+import type { Backend } from '../../routing/backend.ts';
 import type { Counters } from '../counters.ts';
 
 /** A client connection of any protocol, or whose protocol is not known yet. */
@@ -7,6 +8,8 @@ export interface ServerConnection {
   drain(): void;
   /** Ends the connection if it has no request in progress. @returns whether it did. */
   closeIfIdle(): boolean;
+  /** Whether its request is at this backend. */
+  isAt?(backend: Backend): boolean;
   /** Ends the connection and its exchange at once. */
   destroy(): void;
 }
@@ -68,5 +71,12 @@ export class ServerConnections {
 
   destroy(): void {
     for (const connection of this.open) connection.destroy();
+  }
+
+  /** Ends the connections whose requests are at a backend. @returns how many there were. */
+  destroyAt(backend: Backend): number {
+    const found = [...this.open].filter((connection) => connection.isAt?.(backend));
+    for (const connection of found) connection.destroy();
+    return found.length;
   }
 }

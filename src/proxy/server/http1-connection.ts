@@ -5,6 +5,7 @@ import { BodyReader, type BodySink } from '../../http1/body.ts';
 import { Framing, NEED_MORE, REFUSED } from '../../http1/head.ts';
 import { PartialHead } from '../../http1/partial-head.ts';
 import { RequestHead } from '../../http1/request-head.ts';
+import type { Backend } from '../../routing/backend.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
 import { checkHandshake } from '../../websocket/handshake.ts';
 import type { Peer } from '../client-identity.ts';
@@ -90,6 +91,10 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     if (this.state !== BETWEEN) return false;
     this.destroy();
     return true;
+  }
+
+  isAt(backend: Backend): boolean {
+    return this.exchange?.backend === backend;
   }
 
   destroy(): void {

@@ -1,4 +1,5 @@
 import { invariant } from '../../base/invariant.ts';
+import type { Backend } from '../../routing/backend.ts';
 import type { ProxyContext } from '../context.ts';
 import type { EndedExchange } from '../observer.ts';
 import type { TunnelEndpoint } from '../server-stream.ts';
@@ -45,6 +46,7 @@ export class Tunnels {
     const { counters } = context;
     this.open.delete(tunnel);
     counters.tunnelsOpen--;
+    if (end.code === 'TUNNEL_DRAINED') counters.tunnelsDrained++;
     counters.tunnelBytesFromBackends += end.bytesToClient;
     counters.tunnelBytesFromClients += end.bytesToBackend;
     exchange.end(end, context.clock.monotonicMs());
@@ -55,16 +57,30 @@ export class Tunnels {
   /** Sends every tunnel its Close, spread over most of `forMs`, so that the clients do not all reconnect at once. */
   drain(nowMs: number, forMs: number, closeCode: number): void {
     this.closeCode = closeCode;
-    const stepMs = (forMs * goodbyeShare) / Math.max(1, this.open.size);
-    let atMs = nowMs;
-    for (const tunnel of this.open) {
-      tunnel.endAt(atMs, closeCode, nowMs);
-      atMs += stepMs;
-    }
+    spread([...this.open], nowMs, forMs, closeCode);
+  }
+
+  /** The same for the tunnels to one backend, which gets no others. */
+  drainAt(backend: Backend, nowMs: number, forMs: number): void {
+    spread(this.at(backend), nowMs, forMs, 1001);
+  }
+
+  /** Ends the tunnels to one backend at once. */
+  destroyAt(backend: Backend): void {
+    for (const tunnel of this.at(backend)) tunnel.destroy('TUNNEL_DRAINED', 'did not close in time');
+  }
+
+  private at(backend: Backend): Tunnel[] {
+    return [...this.open].filter(({ exchange }) => exchange.backend === backend);
   }
 
   /** Ends all tunnels at once. */
   destroy(): void {
     for (const tunnel of this.open) tunnel.destroy('TUNNEL_DRAINED', 'did not close in time');
   }
+}
+
+function spread(tunnels: readonly Tunnel[], nowMs: number, forMs: number, closeCode: number): void {
+  const stepMs = (forMs * goodbyeShare) / Math.max(1, tunnels.length);
+  for (const [i, tunnel] of tunnels.entries()) tunnel.endAt(nowMs + i * stepMs, closeCode, nowMs);
 }

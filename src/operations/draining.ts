@@ -1,0 +1,131 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { HipacheError } from '../base/errors.ts';
+import { backendIdentity, readBackendUrl } from '../routing/backend-url.ts';
+import type { RouteChange, Store } from '../stores/contract.ts';
+import { recordVersion } from '../stores/record-version.ts';
+import { type ChangeOptions, checkChange, noBackend, type RemovedBackends, removeBackends } from './changing-routes.ts';
+import { type FleetInstance, listFleet } from './fleet.ts';
+import type { Operation } from './operation.ts';
+import { noRoute } from './routes.ts';
+
+/** The parts of a store that drains work on. */
+type DrainedStore = Pick<Store, 'routes' | 'capabilities' | 'instances'>;
+
+/** Backends that were removed after what was in progress there had ended. */
+export interface DrainedBackends {
+  readonly removed: RemovedBackends;
+  readonly afterMs: number;
+  /** Null if the store cannot tell which instances serve what. */
+  readonly fleet: DrainedFleet | null;
+}
+
+interface DrainedFleet {
+  readonly instances: number;
+  readonly workers: number;
+  readonly tunnelsEnded: number;
+  readonly requestsEnded: number;
+  /** Instances that did not say that they have drained. */
+  readonly silent: readonly string[];
+}
+
+const drainSecondsMax = 24 * 3600;
+/** Attempts to mark backends of a record that other programs change at the same time. */
+const attemptsMax = 20;
+/** Between two looks at the records of the instances, in ms. */
+const lookEveryMs = 50;
+/** How long after the end of a drain instances may take to say so, in ms. */
+const graceMs = 3000;
+
+/**
+ * Lets backends finish what is in progress, gives them nothing new, and removes them.
+ * @param seconds after which instances end what is left.
+ * @throws HipacheError COMMAND_INVALID, CONFLICT, NOT_FOUND.
+ */
+export function drainBackends(
+  host: string,
+  urls: readonly string[],
+  seconds: number,
+  options: ChangeOptions,
+  now: () => number,
+): Operation<DrainedStore, DrainedBackends> {
+  if (!(seconds > 0 && seconds <= drainSecondsMax)) {
+    throw new HipacheError('COMMAND_INVALID', `--drain: allowed 1 to ${drainSecondsMax} seconds`);
+  }
+  if (urls.length === 0) {
+    throw new HipacheError('COMMAND_INVALID', '--drain: name the backends that drain');
+  }
+  const change = checkChange('remove', host, urls, options);
+  return async (store) => {
+    const startMs = performance.now();
+    const before = store.instances === null ? [] : (await listFleet(store, now())).instances;
+    await mark(store, change, now() + seconds * 1000);
+    const fleet = store.instances === null ? null : await untilDrained(store, before, seconds * 1000 + graceMs, now);
+    if (fleet === null) await delay(seconds * 1000);
+    const removed = await removeBackends(host, urls, {})(store);
+    // Without the time of the drain, which is over.
+    const shown = { ...removed, removed: removed.removed.map(backendIdentity) };
+    return { removed: shown, afterMs: Math.round(performance.now() - startMs), fleet };
+  };
+}
+
+/** Writes into the record until when the backends drain. */
+async function mark(
+  { routes }: DrainedStore,
+  { pattern, urls, ifVersion }: RouteChange,
+  untilMs: number,
+): Promise<void> {
+  const meant = new Set(urls.map(backendIdentity));
+  for (let attempt = 1; ; attempt++) {
+    const [record = null] = await routes.read([pattern]);
+    if (record === null) throw noRoute(pattern);
+    const present = record.frontend.filter((url) => typeof url === 'string' && readBackendUrl(url).target !== null);
+    const drained = (present as string[]).filter((url) => meant.has(backendIdentity(url)));
+    if (drained.length === 0) throw noBackend(pattern, urls);
+    const marked = [...new Set(drained.map(backendIdentity))].map((url) => `${url}#drain=${untilMs}`);
+    try {
+      const version = ifVersion ?? recordVersion(record.frontend);
+      await routes.apply([{ kind: 'add', pattern, urls: marked, ifVersion: version }]);
+      return;
+    } catch (error) {
+      const isOvertaken = error instanceof HipacheError && error.code === 'CONFLICT' && ifVersion === undefined;
+      if (!isOvertaken || attempt === attemptsMax) throw error;
+    }
+  }
+}
+
+/** Waits until every instance serves the mark, and has nothing in progress at backends that drain. */
+async function untilDrained(
+  store: DrainedStore,
+  before: readonly FleetInstance[],
+  waitMs: number,
+  now: () => number,
+): Promise<DrainedFleet> {
+  const endMs = performance.now() + waitMs;
+  const { revision } = await listFleet(store, now());
+  for (;;) {
+    const { instances } = await listFleet(store, now());
+    const busy = instances.filter((one) => one.revision < revision || (one.draining?.inFlight ?? 0) > 0);
+    if (busy.length === 0 || performance.now() > endMs) {
+      return {
+        instances: instances.length,
+        workers: instances.reduce((sum, { workers }) => sum + workers.length, 0),
+        tunnelsEnded: endedSince(before, instances, 'tunnelsEnded'),
+        requestsEnded: endedSince(before, instances, 'requestsEnded'),
+        silent: busy.map(({ instance }) => instance),
+      };
+    }
+    await delay(lookEveryMs);
+  }
+}
+
+function endedSince(
+  before: readonly FleetInstance[],
+  after: readonly FleetInstance[],
+  of: 'tunnelsEnded' | 'requestsEnded',
+): number {
+  const former = new Map(before.map(({ instance, draining }) => [instance, draining?.[of] ?? 0]));
+  return after.reduce(
+    (sum, { instance, draining }) => sum + Math.max(0, (draining?.[of] ?? 0) - (former.get(instance) ?? 0)),
+    0,
+  );
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { EchoBackend, EchoTunnel } from '../helpers/echo-tunnels.ts';
+import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
+import { HttpBackend } from '../helpers/http-backend.ts';
+import { ask } from '../helpers/http-client.ts';
+import { RedisServer } from '../helpers/redis-server.ts';
+import { until } from '../helpers/until.ts';
+
+for (const name of ['redis', 'sqlite'] as const) {
+  describe(`a backend that drains, of two instances of two workers on ${name}`, () => {
+    let home: HipacheHome;
+    let server: RedisServer | null;
+    let instances: readonly HipacheProcess[];
+    let held: ServerResponse[];
+    let slow: HttpBackend;
+    let fast: HttpBackend;
+
+    beforeEach(async () => {
+      home = new HipacheHome();
+      server = name === 'redis' ? await RedisServer.start() : null;
+      held = [];
+      slow = await HttpBackend.start('slow', (_request, response) => void held.push(response));
+      fast = await HttpBackend.start('fast');
+      home.configure({ driver: server?.url ?? home.driver }, { workers: 2 });
+      instances = [await home.serve(), await home.serve()];
+      const fleet = async () => JSON.parse((await home.run('fleet', '--json')).stdout).instances.length;
+      await until('both instances in the fleet', async () => (await fleet()) === 2);
+    });
+
+    afterEach(async () => {
+      await home.remove();
+      await slow.stop();
+      await fast.stop();
+      await server?.remove();
+    });
+
+    /** Requests at the slow backend, one through each instance, which are there when it resolves. */
+    async function hold() {
+      await home.route('set', 'a.example', slow.url, '--wait=20');
+      const requests = instances.map(({ port }) => ask(port, 'a.example').catch((error: Error) => error));
+      await until('the requests at the backend', () => held.length === 2);
+      return { responses: Promise.all(requests) };
+    }
+
+    const drain = (...args: string[]) => home.run('route', 'remove', ...args);
+    const show = async () => (await home.run('route', 'show', 'a.example')).stdout;
+
+    it('gets no new requests, and is removed when those in progress have finished', async () => {
+      const { responses } = await hold();
+      await home.route('add', 'a.example', fast.url);
+      const command = drain('a.example', slow.url, '--drain=60');
+      await until('the mark', async () => /^draining +http:\S+ +until /m.test(await show()));
+      await home.route('set', 'other.example', fast.url, '--wait=20');
+      for (const { port } of instances) {
+        for (let i = 0; i < 20; i++) assert.equal((await ask(port, 'a.example')).body, 'fast');
+      }
+      assert.match((await home.run('explain', 'a.example')).stdout, /^draining +http:/m);
+      for (const response of held) response.end('slow');
+      const { code, stdout, stderr } = await command;
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /1 backend left; version \w+; drained on 2 instances, 4 workers after \d+\.\d s\n$/);
+      assert.deepEqual(
+        (await responses).map((response) => (response instanceof Error ? response.message : response.body)),
+        ['slow', 'slow'],
+      );
+      assert.doesNotMatch(await show(), /draining|weight 1[\s\S]*weight 1/);
+    });
+
+    it('loses requests that do not finish in time', async () => {
+      const { responses } = await hold();
+      const { code, stdout, stderr } = await drain('a.example', slow.url, '--drain=1', '--json');
+      assert.equal(code, 0, stderr);
+      const { drained, left } = JSON.parse(stdout);
+      assert.equal(left, 0);
+      assert.deepEqual([drained.instances, drained.requestsEnded, drained.silent], [2, 2, []]);
+      for (const response of await responses) assert.ok(response instanceof Error, 'it was ended');
+    });
+
+    it('gives its tunnels a Close', async () => {
+      const [echo, other] = [await EchoBackend.start(), await EchoBackend.start()];
+      const tunnels: EchoTunnel[] = [];
+      try {
+        await home.route('set', 't.example', echo.url, '--wait=20');
+        for (const { port } of instances)
+          for (let i = 0; i < 4; i++) tunnels.push(await EchoTunnel.open(port, 't.example'));
+        await home.route('add', 't.example', other.url);
+        const command = drain('t.example', echo.url, '--drain=3');
+        await until('their Close', () => tunnels.every(({ closeCode }) => closeCode !== null));
+        const { code, stdout, stderr } = await command;
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, /drained on 2 instances, 4 workers after \d+\.\d s; 8 tunnels ended\n$/);
+        assert.deepEqual(new Set(tunnels.map(({ closeCode }) => closeCode)), new Set([1001]));
+        const later = await EchoTunnel.open(instances[0]?.port ?? 0, 't.example');
+        tunnels.push(later);
+        await later.echo();
+      } finally {
+        for (const tunnel of tunnels) tunnel.close();
+        echo.stop();
+        other.stop();
+      }
+    });
+  });
+}
