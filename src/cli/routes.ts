@@ -120,7 +120,7 @@ function partsOf(change: AppliedChange): string {
 function partsOfAdded({ added, already, changed, isNew }: AddedBackends): string[] {
   return [
     added.length > 0 ? `added ${added.join(' ')}${isNew ? ' (new route)' : ''}` : '',
-    changed.length > 0 ? `${changed.some(hasServerName) ? 'changed' : 'new weight'}: ${changed.join(' ')}` : '',
+    changed.length > 0 ? `${changed.every(hasOnlyWeight) ? 'new weight' : 'changed'}: ${changed.join(' ')}` : '',
     already.length > 0 ? `there already: ${already.join(' ')}` : '',
   ];
 }
@@ -143,6 +143,6 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-function hasServerName(url: string): boolean {
-  return url.includes('servername=');
+function hasOnlyWeight(url: string): boolean {
+  return /#weight=\d+$/.test(url);
 }

@@ -1,7 +1,7 @@
 import { HipacheError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
 import { shownBackend } from '../base/shown-url.ts';
-import type { DrainingBackend } from '../routing/frontend.ts';
+import type { Backend } from '../routing/backend.ts';
 import { parsePattern } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
 import type { Store } from '../stores/contract.ts';
@@ -75,8 +75,8 @@ export function showRoute(host: string, now: () => number): Operation<Routes, Sh
   };
 }
 
-export function shownDraining(draining: readonly DrainingBackend[]): ShownRoute['draining'] {
-  return draining.map(({ backend, untilMs }) => ({ url: backend.url, until: new Date(untilMs).toISOString() }));
+export function shownDraining(draining: readonly Backend[]): ShownRoute['draining'] {
+  return draining.map(({ drainUntilMs, url }) => ({ url, until: new Date(drainUntilMs ?? 0).toISOString() }));
 }
 
 /** Backends of a record for a message, on one line. */

@@ -73,24 +73,27 @@ describe('the metrics of an instance', () => {
 
   test('say up to which revision every serving worker is', async () => {
     attach(2);
-    assert.deepEqual(await metrics.applied(), []);
+    assert.deepEqual((await metrics.applied()).workers, []);
     add(1, 'ready', revisionOf(7));
     const second = add(2, 'ready', revisionOf(5));
     add(3, 'draining', revisionOf(1));
-    const draining = { inFlight: 0, tunnelsEnded: 0, requestsEnded: 0 };
-    assert.deepEqual(await metrics.applied(), [
-      { number: 1, revision: 7, draining },
-      { number: 2, revision: 5, draining },
-    ]);
+    assert.deepEqual(await metrics.applied(), {
+      workers: [
+        { number: 1, revision: 7 },
+        { number: 2, revision: 5 },
+      ],
+      draining: { inFlight: 0, tunnelsEnded: 0, requestsEnded: 0 },
+    });
     second.values = {
       ...revisionOf(8),
       hipache_backends_draining_in_flight: 3,
       hipache_tunnels_drained_total: 2,
       hipache_requests_drained_total: 1,
     };
-    assert.deepEqual((await metrics.applied())[1]?.draining, { inFlight: 3, tunnelsEnded: 2, requestsEnded: 1 });
+    const { draining } = await metrics.applied();
+    assert.deepEqual(draining, { inFlight: 3, tunnelsEnded: 2, requestsEnded: 1 });
     assert.deepEqual(
-      (await metrics.applied()).map(({ revision }) => revision),
+      (await metrics.applied()).workers.map(({ revision }) => revision),
       [7, 8],
     );
   });

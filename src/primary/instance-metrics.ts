@@ -25,14 +25,17 @@ interface MeasuredWorkers {
   readonly all: readonly Pick<WorkerProcess, 'id' | 'number' | 'state' | 'refresh'>[];
 }
 
-/** A worker that serves: its number, the revision of the store that it has applied, and how backends drain there. */
+/** A worker that serves: its number, and the revision of the store that it has applied. */
 interface AppliedWorker {
   readonly number: number;
   readonly revision: number;
-  readonly draining: DrainFigures;
 }
 
-export type AppliedRevisions = readonly AppliedWorker[];
+export interface AppliedState {
+  readonly workers: readonly AppliedWorker[];
+  /** Of these workers, and of those that they replace. */
+  readonly draining: DrainFigures;
+}
 
 interface DrainFigures {
   /** Requests and tunnels at backends that drain. */
@@ -41,8 +44,6 @@ interface DrainFigures {
   readonly tunnelsEnded: number;
   readonly requestsEnded: number;
 }
-
-const noDrain: DrainFigures = { inFlight: 0, tunnelsEnded: 0, requestsEnded: 0 };
 
 /** Figures of the probes of marked backends. */
 interface RecoveryFigures {
@@ -60,7 +61,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   private readonly guard: { readonly isRaised: boolean };
   private supervisor: MeasuredWorkers | null = null;
   /** By the id of a worker. */
-  private readonly revisions = new Map<number, Omit<AppliedWorker, 'number'>>();
+  private readonly applying = new Map<number, { readonly revision: number; readonly draining: DrainFigures }>();
 
   /** @param hostsMax hosts, and backends, with series of their own. */
   constructor(
@@ -91,7 +92,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     if (Object.keys(values).length === 0) return;
     this.fleet.update(worker.id, worker.number, values);
     const of = ({ name }: { readonly name: string }): number => values[name] ?? 0;
-    this.revisions.set(worker.id, {
+    this.applying.set(worker.id, {
       revision: of(workerMetrics.storeRevision),
       draining: {
         inFlight: of(workerMetrics.backendsDraining),
@@ -103,7 +104,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
 
   gone(worker: Pick<WorkerProcess, 'id'>): void {
     this.fleet.gone(worker.id);
-    this.revisions.delete(worker.id);
+    this.applying.delete(worker.id);
   }
 
   isHealthy(): boolean {
@@ -111,14 +112,21 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     return supervisor !== null && supervisor.readyCount >= supervisor.wantedCount;
   }
 
-  /** Asks the workers that serve for the revision of the store that each of them has applied. */
-  async applied(): Promise<AppliedRevisions> {
-    const ready = (this.supervisor?.all ?? []).filter(({ state }) => state === 'ready');
-    await Promise.all(ready.map((worker) => worker.refresh(refreshMs)));
-    return ready.map(({ id, number }) => ({
-      number,
-      ...(this.revisions.get(id) ?? { revision: 0, draining: noDrain }),
-    }));
+  /** Asks the workers what each of them has applied. */
+  async applied(): Promise<AppliedState> {
+    const all = (this.supervisor?.all ?? []).filter(({ state }) => state === 'ready' || state === 'draining');
+    await Promise.all(all.map((worker) => worker.refresh(refreshMs)));
+    const ready = all.filter(({ state }) => state === 'ready');
+    const sum = (of: keyof DrainFigures): number =>
+      all.reduce((total, { id }) => total + (this.applying.get(id)?.draining[of] ?? 0), 0);
+    return {
+      workers: ready.map(({ id, number }) => ({ number, revision: this.applying.get(id)?.revision ?? 0 })),
+      draining: {
+        inFlight: sum('inFlight'),
+        tunnelsEnded: sum('tunnelsEnded'),
+        requestsEnded: sum('requestsEnded'),
+      },
+    };
   }
 
   async metrics(): Promise<MetricsText> {

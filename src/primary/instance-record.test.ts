@@ -64,10 +64,13 @@ describe('the record of an instance', () => {
       config,
       instance: 'a',
       log: { warn } as unknown as Log,
-      ask: async () => [
-        { number: 1, revision: Math.min(applied + 1, revision), draining },
-        { number: 2, revision: applied, draining },
-      ],
+      ask: async () => ({
+        workers: [
+          { number: 1, revision: Math.min(applied + 1, revision) },
+          { number: 2, revision: applied },
+        ],
+        draining,
+      }),
       open: async () => {
         events.push('open');
         return open();

@@ -11,7 +11,7 @@ import type { Config } from '../config/config.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
 import type { InstanceCollection, Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
-import type { AppliedRevisions } from './instance-metrics.ts';
+import type { AppliedState } from './instance-metrics.ts';
 
 /** How long the store keeps the record of an instance, and how often an instance writes it, in ms. */
 const rememberedMs = 30_000;
@@ -28,7 +28,7 @@ export interface InstanceRecordOptions {
   readonly instance: string;
   readonly log: Log;
   /** Asks the workers that serve for the revisions that they have applied. */
-  readonly ask: () => Promise<AppliedRevisions>;
+  readonly ask: () => Promise<AppliedState>;
   /** Known routes that the store does not have, and that are served; default: none. */
   readonly held?: () => number;
   /** Default: `openStore`. */
@@ -107,7 +107,7 @@ export class InstanceRecord {
   /** @returns whether the workers have applied what the store has. */
   private async write(instances: InstanceCollection): Promise<boolean> {
     try {
-      const asked = await this.options.ask();
+      const { draining, workers: asked } = await this.options.ask();
       // A worker that has not noticed yet that the store went back to an earlier revision is ahead of it.
       const latest = await instances.revision();
       const applied = asked.map((worker) => (worker.revision > latest ? { ...worker, revision: 0 } : worker));
@@ -117,14 +117,14 @@ export class InstanceRecord {
         applied: applied.map((worker) => `${worker.number}:${worker.revision}`).join(' '),
         workers: String(applied.length),
         held: String(this.options.held?.() ?? 0),
-        draining: drainingText(applied),
+        draining: `${draining.inFlight} ${draining.tunnelsEnded} ${draining.requestsEnded}`,
         version: packageVersion(),
         host: hostname(),
         since: this.since,
         at: new Date(systemClock.epochMs()).toISOString(),
       };
       await instances.write(this.options.instance, fields, rememberedMs);
-      this.isDraining = applied.some(({ draining }) => draining.inFlight > 0);
+      this.isDraining = draining.inFlight > 0;
       return revision >= latest;
     } catch (error) {
       // The workers log a store that is lost; an account that may only read keeps its instance to itself.
@@ -133,13 +133,6 @@ export class InstanceRecord {
       return true;
     }
   }
-}
-
-/** `3 1 0`: requests and tunnels at backends that drain, tunnels and requests that were ended, of all workers. */
-function drainingText(workers: AppliedRevisions): string {
-  const sum = (of: 'inFlight' | 'tunnelsEnded' | 'requestsEnded') =>
-    workers.reduce((total, { draining }) => total + draining[of], 0);
-  return `${sum('inFlight')} ${sum('tunnelsEnded')} ${sum('requestsEnded')}`;
 }
 
 function ignore(): void {}

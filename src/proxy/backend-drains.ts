@@ -1,5 +1,4 @@
 import type { Backend } from '../routing/backend.ts';
-import type { DrainingBackend } from '../routing/frontend.ts';
 import type { ProxyContext } from './context.ts';
 import type { ServerConnections } from './server/connections.ts';
 
@@ -23,8 +22,9 @@ export class BackendDrains {
   }
 
   /** The record of a route has these backends. They may be known. */
-  begin(draining: readonly DrainingBackend[]): void {
-    for (const { backend, untilMs } of draining) {
+  begin(draining: readonly Backend[]): void {
+    for (const backend of draining) {
+      const untilMs = backend.drainUntilMs ?? 0;
       if (backend.inFlight === 0 || this.ends.get(backend) === untilMs) continue;
       this.ends.set(backend, untilMs);
       const { clock, tunnels } = this.context;
@@ -38,8 +38,10 @@ export class BackendDrains {
     const { clock, counters, tunnels } = this.context;
     const nowMs = clock.epochMs();
     for (const [backend, untilMs] of this.ends) {
-      if (backend.inFlight > 0 && untilMs > nowMs) continue;
-      if (backend.inFlight > 0) {
+      // Or it has been added again.
+      const isOver = backend.inFlight === 0 || backend.drainUntilMs === null;
+      if (!isOver && untilMs > nowMs) continue;
+      if (!isOver) {
         tunnels.destroyAt(backend);
         counters.requestsDrained += this.connections.destroyAt(backend);
       }

@@ -2,8 +2,8 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { SetTimer } from '../base/timer.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
-import type { DownMark } from '../routing/backend.ts';
-import type { DrainingBackend, RecordProblem } from '../routing/frontend.ts';
+import type { Backend, DownMark } from '../routing/backend.ts';
+import type { RecordProblem } from '../routing/frontend.ts';
 import type { MarkCollection, RouteReader, StoredRoute } from '../stores/contract.ts';
 import type { SharedRecords } from './shared-records.ts';
 
@@ -52,7 +52,7 @@ export interface RouteCacheOptions {
   /** Called for each mark that this worker sets, before the store has it. */
   readonly onMarked?: (pattern: string, url: string, mark: DownMark) => void;
   /** Called for each record that is read and has backends that drain. */
-  readonly onDraining?: (draining: readonly DrainingBackend[]) => void;
+  readonly onDraining?: (draining: readonly Backend[]) => void;
   /** Called once for each unusable part of a record. */
   readonly onProblem?: (pattern: string, problem: RecordProblem) => void;
   /** Gets the records that are read, and gives those of other workers while the store is away. Default: none. */

@@ -38,6 +38,11 @@ export class Backend {
   weight: number;
   /** Requests of this frontend in flight to this backend, in this worker. */
   inFlight = 0;
+  /**
+   * Until when it drains, in epoch ms; null: it gets requests. A backend that drains gets no new ones, and is not among the
+   * `backends` of its frontend, but requests may know an earlier frontend.
+   */
+  drainUntilMs: number | null = null;
   down: DownMark | null = null;
   /** Null until the first outcome. */
   outcomes: RecentOutcomes | null = null;

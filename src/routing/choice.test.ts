@@ -125,3 +125,14 @@ test('a choice is always the best remaining one', () => {
     ),
   );
 });
+
+test('a request that knows the frontend from before does not take a backend that drains now', () => {
+  const before = frontendOf('http://a:1', 'http://b:1');
+  const [draining, other] = before.backends;
+  buildFrontend('a.com', { frontend: ['id', 'http://a:1#drain=5', 'http://b:1'], down: new Map() }, before);
+  assert.deepEqual(shares(before, 50), [0, 1]);
+  assert.equal(chooseBackend(before, 0, Math.random, [other as Backend]), null);
+  const only = frontendOf('http://a:1');
+  (only.backends[0] as Backend).drainUntilMs = draining?.drainUntilMs ?? null;
+  assert.equal(chooseBackend(only, 0, Math.random, null), null);
+});

@@ -19,7 +19,7 @@ export function chooseBackend(
   if (count === 0) return null;
   if (count === 1) {
     const only = backends[0] as Backend;
-    return wasTried(only, tried) ? null : only;
+    return isExcluded(only, tried) ? null : only;
   }
   if (!frontend.weighted) {
     const i = Math.floor(random() * count);
@@ -74,7 +74,7 @@ function markedLongestAgo(backends: readonly Backend[], tried: readonly Backend[
   let oldest: Backend | null = null;
   for (let i = 0; i < backends.length; i++) {
     const backend = backends[i] as Backend;
-    if (wasTried(backend, tried)) continue;
+    if (isExcluded(backend, tried)) continue;
     if (oldest === null || sinceMs(backend) < sinceMs(oldest)) oldest = backend;
   }
   return oldest;
@@ -86,11 +86,12 @@ function lessLoaded(first: Backend, second: Backend): Backend {
 }
 
 function isFree(backend: Backend, nowMs: number, tried: readonly Backend[] | null): boolean {
-  return !backend.isDown(nowMs) && !wasTried(backend, tried);
+  return !backend.isDown(nowMs) && !isExcluded(backend, tried);
 }
 
-function wasTried(backend: Backend, tried: readonly Backend[] | null): boolean {
-  return tried?.includes(backend) ?? false;
+/** Whether it was tried, or drains: since the request has begun, as the frontend has no such backends. */
+function isExcluded(backend: Backend, tried: readonly Backend[] | null): boolean {
+  return backend.drainUntilMs !== null || (tried?.includes(backend) ?? false);
 }
 
 function sinceMs(backend: Backend): number {

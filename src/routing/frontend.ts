@@ -8,14 +8,7 @@ export interface RecordProblem {
   readonly message: string;
 }
 
-/** A backend that gets no new requests. Those in progress may finish, for a time. */
-export interface DrainingBackend {
-  readonly backend: Backend;
-  /** Epoch milliseconds. */
-  readonly untilMs: number;
-}
-
-export const noDraining: readonly DrainingBackend[] = [];
+export const noDraining: readonly Backend[] = [];
 
 /** The parsed record of one host pattern. Only its backends, retry budget and load change later. */
 export interface Frontend {
@@ -26,8 +19,8 @@ export interface Frontend {
   readonly logId: string;
   /** Their URLs are unique. */
   readonly backends: readonly Backend[];
-  /** Further backends of the record. */
-  readonly draining: readonly DrainingBackend[];
+  /** Further backends of the record, which drain: `Backend.drainUntilMs`. */
+  readonly draining: readonly Backend[];
   /** Whether the weights differ, so that the draw must consider them. */
   readonly weighted: boolean;
   readonly problems: readonly RecordProblem[];

@@ -32,7 +32,7 @@ interface Extras {
   readonly down?: readonly (readonly [index: number, mark: DownMark])[];
   readonly problems?: readonly RecordProblem[];
   /** Of each the arguments of its `Backend`, and its end. */
-  readonly draining?: readonly (readonly [args: ConstructorParameters<typeof Backend>, untilMs: number])[];
+  readonly draining?: readonly (readonly [args: ConstructorParameters<typeof Backend>, untilMs: number | null])[];
 }
 
 /** Whether nothing that matters is lost if the objects of this frontend are dropped and made again from its bytes. */
@@ -58,9 +58,7 @@ export class FrontendPacker {
     const extras: Extras = {
       ...(marks.length > 0 ? { down: marks } : {}),
       ...(problems.length > 0 ? { problems } : {}),
-      ...(draining.length > 0
-        ? { draining: draining.map(({ backend, untilMs }) => [argumentsOf(backend), untilMs]) }
-        : {}),
+      ...(draining.length > 0 ? { draining: draining.map((each) => [argumentsOf(each), each.drainUntilMs]) } : {}),
     };
     const json = marks.length + problems.length + draining.length > 0 ? JSON.stringify(extras) : '';
     const ownId = id === pattern ? '' : id;
@@ -155,7 +153,7 @@ export function unpackFrontend(pattern: string, bytes: Buffer, at: number): Fron
     id,
     logId: loggedId(id),
     backends,
-    draining: extras.draining?.map(([args, untilMs]) => ({ backend: new Backend(...args), untilMs })) ?? noDraining,
+    draining: extras.draining?.map(readDraining) ?? noDraining,
     weighted: (flags & weighted) !== 0,
     problems: extras.problems ?? noProblems,
     policy: null,
@@ -176,6 +174,12 @@ function readBackend(): Backend {
   if ((kind & secure) === 0) return new Backend(url, hostname, port, index, weight);
   const tlsName = (kind & ownTlsName) === 0 ? hostname : takeText(readNumber());
   return new Backend(url, hostname, port, index, weight, tlsName);
+}
+
+function readDraining([args, untilMs]: NonNullable<Extras['draining']>[number]): Backend {
+  const backend = new Backend(...args);
+  backend.drainUntilMs = untilMs;
+  return backend;
 }
 
 function takeText(chars: number): string {

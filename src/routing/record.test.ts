@@ -82,11 +82,12 @@ test('a backend that drains gets no requests, and keeps its object while it drai
   const drains = buildFrontend('a.com', record('id', 'http://a:1#weight=3&drain=5000', 'http://b:1'), before);
   assert.deepEqual(urls(drains), ['http://b:1']);
   assert.equal(drains.weighted, false);
-  assert.deepEqual(drains.draining, [{ backend: first, untilMs: 5000 }]);
-  assert.equal(drains.draining[0]?.backend, first);
+  assert.equal(drains.draining[0], first);
+  assert.equal(first?.drainUntilMs, 5000);
   const after = buildFrontend('a.com', record('id', 'http://a:1', 'http://b:1'), drains);
   assert.equal(after.backends[0], first);
   assert.deepEqual(after.draining, []);
+  assert.equal(first?.drainUntilMs, null);
   const odd = buildFrontend('a.com', record('id', 'http://a:1#drain=soon'));
   assert.deepEqual(urls(odd), ['http://a:1']);
   assert.match(odd.problems[0]?.message ?? '', /is not a time in epoch ms; the backend does not drain/);

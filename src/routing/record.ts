@@ -2,7 +2,7 @@ import { shownBackend } from '../base/shown-url.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import { Backend, type DownMark, markReported } from './backend.ts';
 import { type BackendTarget, quote, readBackendUrl, weightMax } from './backend-url.ts';
-import { type DrainingBackend, type Frontend, noDraining, type RecordProblem } from './frontend.ts';
+import { type Frontend, noDraining, type RecordProblem } from './frontend.ts';
 import { RetryBudget } from './retry-budget.ts';
 
 /** Limit for the elements of a record after the identifier; further ones are skipped. */
@@ -65,7 +65,7 @@ export function buildFrontend(
     problems.add(`${source.frontend.length - end} backends after the first ${backendsMax} are skipped`);
   }
   const backends: Backend[] = [];
-  const draining: DrainingBackend[] = [];
+  const draining: Backend[] = [];
   const kept = previous === null ? null : objectsOf(previous);
   let weighted = false;
   for (const { target, index, weight } of targets.values()) {
@@ -78,8 +78,9 @@ export function buildFrontend(
     backend.index = index;
     backend.weight = weight;
     mergeMark(backend, source.down.get(target.url) ?? null, readAt);
+    backend.drainUntilMs = target.drainUntilMs;
     if (target.drainUntilMs !== null) {
-      draining.push({ backend, untilMs: target.drainUntilMs });
+      draining.push(backend);
       continue;
     }
     backends.push(backend);
@@ -103,9 +104,7 @@ export function buildFrontend(
 
 /** By URL, the backends whose requests and marks must survive. */
 function objectsOf({ backends, draining }: Frontend): Map<string, Backend> {
-  const objects = new Map(backends.map((backend) => [backend.url, backend]));
-  for (const { backend } of draining) objects.set(backend.url, backend);
-  return objects;
+  return new Map([...backends, ...draining].map((backend) => [backend.url, backend]));
 }
 
 /**

@@ -14,6 +14,7 @@ for (const name of ['redis', 'sqlite'] as const) {
     let server: RedisServer | null;
     let instances: readonly HipacheProcess[];
     let held: ServerResponse[];
+    let isHolding: boolean;
     let slow: HttpBackend;
     let fast: HttpBackend;
 
@@ -21,7 +22,11 @@ for (const name of ['redis', 'sqlite'] as const) {
       home = new HipacheHome();
       server = name === 'redis' ? await RedisServer.start() : null;
       held = [];
-      slow = await HttpBackend.start('slow', (_request, response) => void held.push(response));
+      isHolding = true;
+      slow = await HttpBackend.start('slow', (_request, response) => {
+        if (isHolding) held.push(response);
+        else response.end('slow');
+      });
       fast = await HttpBackend.start('fast');
       home.configure({ driver: server?.url ?? home.driver }, { workers: 2 });
       instances = [await home.serve(), await home.serve()];
@@ -76,6 +81,21 @@ for (const name of ['redis', 'sqlite'] as const) {
       assert.equal(left, 0);
       assert.deepEqual([drained.instances, drained.requestsEnded, drained.silent], [2, 2, []]);
       for (const response of await responses) assert.ok(response instanceof Error, 'it was ended');
+    });
+
+    it('gets requests again when it is added again, and those in progress go on', async () => {
+      const { responses } = await hold();
+      const untilMs = Date.now() + 6000;
+      await home.route('set', 'a.example', `${slow.url}#drain=${untilMs}`, fast.url, '--wait=20');
+      assert.match(await home.route('add', 'a.example', slow.url, '--wait=20'), /changed: http/);
+      await until('the end of the drain that was taken back', () => Date.now() > untilMs + 600);
+      for (const response of held) response.end('slow');
+      assert.deepEqual(
+        (await responses).map((response) => (response instanceof Error ? response.message : response.body)),
+        ['slow', 'slow'],
+      );
+      isHolding = false;
+      await until('a new request', async () => (await ask(instances[0]?.port ?? 0, 'a.example')).body === 'slow');
     });
 
     it('gives its tunnels a Close', async () => {

@@ -36,7 +36,9 @@ export class Tunnels {
     this.open.add(tunnel);
     tunnel.start(client, backend);
     const nowMs = context.clock.monotonicMs();
-    if (this.closeCode !== null) tunnel.endAt(nowMs, this.closeCode, nowMs);
+    const isLate = (handshake.backend?.drainUntilMs ?? null) !== null;
+    const closeCode = this.closeCode ?? (isLate ? 1001 : null);
+    if (closeCode !== null) tunnel.endAt(nowMs, closeCode, nowMs);
   }
 
   /** One function for all tunnels, because an idle tunnel should take little memory. */
