@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { status } from '@grpc/grpc-js';
+import { HipacheError } from '../../base/errors.ts';
+import { changeEdit } from '../key-value/edits.ts';
+import type { EtcdCluster } from './cluster.ts';
+import { EtcdClient } from './etcd-client.ts';
+import { EtcdKeys } from './keys.ts';
+
+/** One member with the texts of keys; the replies to its first transactions that write are lost, after they are made or before. */
+class FakeMember {
+  readonly endpoints = { name: 'etcd' };
+  readonly texts = new Map<string, string>();
+  private readonly lost: ('made' | 'unmade')[];
+  private revision = 1;
+  private readonly revisions = new Map<string, number>();
+
+  constructor(...lost: ('made' | 'unmade')[]) {
+    this.lost = lost;
+  }
+
+  async call(_method: string, { compare = [], success = [] }: Transaction) {
+    const isWrite = success.some((operation) => operation.request_range === undefined);
+    const loss = isWrite ? this.lost.shift() : undefined;
+    if (loss !== 'unmade') {
+      const isSame = compare.every(({ key, mod_revision }) => this.revisionOf(key) === mod_revision);
+      if (!isSame) return { succeeded: false, responses: [] };
+      if (isWrite) this.revision++;
+      for (const { request_put: put } of success) if (put !== undefined) this.put(put.key, put.value);
+    }
+    if (loss !== undefined) {
+      const cause = { code: status.UNAVAILABLE, details: 'gone' };
+      throw new HipacheError('STORE_UNAVAILABLE', 'gone', { cause });
+    }
+    return {
+      succeeded: true,
+      responses: success.map(({ request_range: range }) => ({ response_range: { kvs: this.read(range?.key) } })),
+    };
+  }
+
+  private read(key: Buffer | undefined) {
+    const value = this.texts.get(String(key));
+    return value === undefined ? [] : [{ key, value: Buffer.from(value), mod_revision: this.revisionOf(String(key)) }];
+  }
+
+  private put(key: Buffer, value: Buffer): void {
+    this.texts.set(String(key), String(value));
+    this.revisions.set(String(key), this.revision);
+  }
+
+  private revisionOf(key: Buffer | string): string {
+    return String(this.revisions.get(String(key)) ?? 0);
+  }
+}
+
+interface Transaction {
+  readonly compare?: readonly { readonly key: Buffer; readonly mod_revision: string }[];
+  readonly success?: readonly {
+    readonly request_range?: { readonly key: Buffer };
+    readonly request_put?: { readonly key: Buffer; readonly value: Buffer };
+  }[];
+}
+
+for (const losses of [['made'], ['unmade'], ['unmade', 'made']] as const) {
+  test(`a change that requires a version is made once if replies are lost: ${losses.join(', then ')}`, async () => {
+    const member = new FakeMember(...losses);
+    const client = new EtcdClient(member as unknown as EtcdCluster, new EtcdKeys('/'));
+    const change = (url: string) => changeEdit({ kind: 'set', pattern: 'a.example', urls: [url], ifVersion: 'none' });
+    const { after } = await client.run(change('http://a:1'));
+    assert.deepEqual(after, ['a.example', 'http://a:1']);
+    await assert.rejects(client.run(change('http://b:1')), { code: 'CONFLICT' });
+    assert.equal(member.texts.get('/frontend:a.example'), JSON.stringify(after));
+  });
+}
