@@ -105,7 +105,7 @@ describe('the Debian package', () => {
     const { stdout } = await runFile(hipache, ['route', 'add', 'app.example.com', backend.url, ...config], {
       env: bare(),
     });
-    assert.equal(stdout, `app.example.com: added ${backend.url} (new route)\n`);
+    assert.ok(stdout.startsWith(`app.example.com: added ${backend.url} (new route); version `), stdout);
     await until('the new route', async () => (await ask(proxy.port, 'app.example.com')).status === 200);
     assert.equal((await ask(proxy.port, 'app.example.com')).body, 'from the backend');
     proxy.signal('SIGTERM');
