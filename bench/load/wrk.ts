@@ -14,8 +14,8 @@ export interface WrkLoad {
   /** One, or several of which each request takes one, evenly at random or in turn. */
   readonly hosts: readonly string[];
   readonly inTurn?: boolean;
-  /** In place of `hosts`, so many of `routeSet`: each once, then the load ends; or again and again, by Zipf's law. */
-  readonly shops?: { readonly count: number; readonly order: 'once' | 'zipf' };
+  /** In place of `hosts`, so many of `routeSet`: in turn, from the one of this number on; or by Zipf's law. */
+  readonly shops?: { readonly count: number; readonly order: 'zipf' | { readonly from: number } };
   /** Whether each request has a connection of its own. */
   readonly newConnections?: boolean;
   /** Bytes of the body of each request, which makes it a POST. 0 for none. */
@@ -96,9 +96,9 @@ function shopRequests({ count, order }: NonNullable<WrkLoad['shops']>, path: str
   const choose =
     order === 'zipf'
       ? `at = math.floor(math.exp(math.random() * math.log(${count} + 1))) - 1`
-      : `at = at + 1 if at >= ${count} - 1 then wrk.thread:stop() end`;
+      : `at = (at + 1) % ${count}`;
   return `
-local at, format = -1, string.format
+local at, format = ${order === 'zipf' ? 0 : order.from - 1}, string.format
 init = function() math.randomseed(os.time()) end
 request = function() ${choose} return format("GET ${path} HTTP/1.1\\r\\nHost: shop-%06d.bench.example\\r\\n\\r\\n", at) end
 `;

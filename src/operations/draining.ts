@@ -58,10 +58,11 @@ export function drainBackends(
   return async (store) => {
     const startMs = performance.now();
     const before = store.instances === null ? [] : (await listFleet(store, now())).instances;
-    await mark(store, change, now() + seconds * 1000);
+    const untilMs = Math.round(now() + seconds * 1000);
+    await mark(store, change, untilMs);
     const fleet = store.instances === null ? null : await untilDrained(store, before, seconds * 1000 + graceMs, now);
     if (fleet === null) await delay(seconds * 1000);
-    const removed = await removeBackends(host, urls, {})(store);
+    const removed = await removeDrained(store, change, untilMs);
     // Without the time of the drain, which is over.
     const shown = { ...removed, removed: removed.removed.map(backendIdentity) };
     return { removed: shown, afterMs: Math.round(performance.now() - startMs), fleet };
@@ -88,6 +89,32 @@ async function mark(
       return;
     } catch (error) {
       const isOvertaken = error instanceof HipacheError && error.code === 'CONFLICT' && ifVersion === undefined;
+      if (!isOvertaken || attempt === attemptsMax) throw error;
+    }
+  }
+}
+
+/** Removes the backends that still have the mark: another program may have added them again meanwhile. */
+async function removeDrained(
+  store: DrainedStore,
+  { pattern, urls }: RouteChange,
+  untilMs: number,
+): Promise<RemovedBackends> {
+  const meant = new Set(urls.map(backendIdentity));
+  for (let attempt = 1; ; attempt++) {
+    const [record = null] = await store.routes.read([pattern]);
+    if (record === null) throw noRoute(pattern);
+    const drained = record.frontend.filter((url) => {
+      const { target } = readBackendUrl(url);
+      return target !== null && meant.has(target.url) && target.drainUntilMs === untilMs;
+    }) as string[];
+    if (drained.length === 0) {
+      throw new HipacheError('CONFLICT', `${pattern}: the backends were added again while they drained; they stay`);
+    }
+    try {
+      return await removeBackends(pattern, drained, { ifVersion: recordVersion(record.frontend) })(store);
+    } catch (error) {
+      const isOvertaken = error instanceof HipacheError && error.code === 'CONFLICT';
       if (!isOvertaken || attempt === attemptsMax) throw error;
     }
   }

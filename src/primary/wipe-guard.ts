@@ -130,8 +130,9 @@ export class WipeGuard {
   /** Another store may be in use from now on. */
   follow(config: Config): void {
     const isSame = JSON.stringify(config.driver) === JSON.stringify(this.config.driver);
-    this.config = config;
+    // A judgement in progress goes on.
     if (isSame) return;
+    this.config = config;
     this.closeStore();
     const wasHolding = this.isHolding;
     this.alarm = null;

@@ -7,14 +7,17 @@ let time: FakeTime;
 let held: HeldRoutes;
 let asked: number;
 let dropped: string[];
+let verified: string[];
 
 beforeEach(() => {
   time = new FakeTime();
   asked = 0;
   dropped = [];
+  verified = [];
   held = new HeldRoutes({
     ask: () => void asked++,
     drop: (pattern) => void dropped.push(pattern),
+    verify: (pattern) => void verified.push(pattern),
     clock: time.clock,
   });
 });
@@ -64,14 +67,14 @@ test('absences are held while a hundred routes change in five seconds', async ()
   }
 });
 
-test('while the alarm is raised every absence is held, and dropped when it ends', () => {
+test('while the alarm is raised every absence is held, and read again when it ends', () => {
   held.holds('a.com', true);
   held.turned(true);
   held.judged();
   assert.equal(held.holds('b.com', false), true);
   assert.deepEqual([dropped, held.size, held.raised], [[], 2, true]);
   held.turned(false);
-  assert.deepEqual([dropped, held.size, held.raised], [['a.com', 'b.com'], 0, false]);
+  assert.deepEqual([dropped, verified, held.size, held.raised], [[], ['a.com', 'b.com'], 0, false]);
 });
 
 test('what is held is settled once it is judged; a judgement can be asked for without any', async () => {

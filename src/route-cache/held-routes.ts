@@ -9,6 +9,8 @@ export interface HeldRoutesOptions {
   readonly ask: () => void;
   /** A route was removed indeed. */
   readonly drop: (pattern: string) => void;
+  /** A route has to be read again. */
+  readonly verify: (pattern: string) => void;
   readonly clock?: Clock;
 }
 
@@ -87,7 +89,7 @@ export class HeldRoutes {
     else for (const resolve of this.waiting.splice(0)) resolve();
   }
 
-  /** The alarm is raised, or ends: then what is still held was removed. */
+  /** The alarm is raised, or ends: then what is held is read again, since it may be in the store by now. */
   turned(isRaised: boolean): void {
     if (isRaised === this.isRaised) return;
     this.isRaised = isRaised;
@@ -100,7 +102,7 @@ export class HeldRoutes {
     }
     const held = [...this.judgedGone];
     this.judgedGone.clear();
-    for (const pattern of held) this.options.drop(pattern);
+    for (const pattern of held) this.options.verify(pattern);
   }
 
   /** Resolves once everything that is held now is judged. */

@@ -68,8 +68,19 @@ test('many routes whose removal is reported at once are held', async () => {
   store.change('app7.com', ['back', 'http://1:1']);
   await turn();
   assert.deepEqual([idOf(cache.cached('app7.com')), held.size], ['back', 119]);
+  // It has come back without a word, as when the store was restarted.
+  store.records.set('app9.com', ['silently', 'http://1:1']);
   held.turned(false);
+  await turn();
+  assert.deepEqual(
+    ['app8.com', 'app9.com'].map((host) => idOf(cache.cached(host))),
+    ['app8.com', 'silently'],
+  );
+  // The first is asked about alone, the others after it.
+  held.judged();
+  held.judged();
   assert.deepEqual([cache.cached('app8.com'), held.size], [undefined, 0]);
+  assert.equal(idOf(cache.cached('app9.com')), 'silently');
 });
 
 test('while the alarm is raised, routes that only others know are served, also where an absence was known', async () => {

@@ -107,7 +107,13 @@ export class RouteCache implements ChangeListener {
     this.shared = options.shared ?? null;
     this.onMarked = options.onMarked ?? ignore;
     const { askGuard: ask = null } = options;
-    this.held = ask && new HeldRoutes({ ask, clock: this.clock, drop: (pattern) => this.dropHeld(pattern) });
+    this.held =
+      ask &&
+      new HeldRoutes({
+        ...{ ask, clock: this.clock },
+        drop: (pattern) => this.dropHeld(pattern),
+        verify: (pattern) => this.refreshIfKnown(pattern),
+      });
     this.onDraining = options.onDraining ?? ignore;
     this.marks = new MarkQueue(
       store.marks,

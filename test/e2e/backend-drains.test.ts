@@ -98,6 +98,20 @@ for (const name of ['redis', 'sqlite'] as const) {
       await until('a new request', async () => (await ask(instances[0]?.port ?? 0, 'a.example')).body === 'slow');
     });
 
+    it('stays if it is added again while the command waits', async () => {
+      const { responses } = await hold();
+      const command = drain('a.example', slow.url, '--drain=30');
+      await until('the mark', async () => (await home.route('list', '--json')).includes('#drain='));
+      await home.route('add', 'a.example', slow.url);
+      for (const response of held) response.end('slow');
+      await responses;
+      isHolding = false;
+      const { code, stderr } = await command;
+      assert.equal(code, 5, stderr);
+      assert.match(stderr, /a\.example: the backends were added again while they drained; they stay/);
+      assert.ok((await home.route('show', 'a.example')).includes(slow.url));
+    });
+
     it('gives its tunnels a Close', async () => {
       const [echo, other] = [await EchoBackend.start(), await EchoBackend.start()];
       const tunnels: EchoTunnel[] = [];
