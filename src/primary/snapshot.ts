@@ -81,8 +81,11 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   }
 
   add(records: readonly RecordText[], holder: number): void {
+    // A store may report changes of any record. Those that nobody has read are not in the file.
+    const isKnown = ([key]: RecordText): boolean => this.known.get(key) !== undefined;
+    const before = new Set(records.filter(isKnown).map(([key]) => key));
     this.known.add(records, holder);
-    this.noteChanged(records.map(([key]) => key));
+    this.noteChanged(records.filter((record) => before.has(record[0]) || isKnown(record)).map(([key]) => key));
   }
 
   abandon(holder: number): void {

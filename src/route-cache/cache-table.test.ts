@@ -108,6 +108,18 @@ describe('objects that are not used', () => {
     assert.equal(table.size, 1000);
   });
 
+  test('stay while requests use them, also when many others come', () => {
+    const table = new CacheTable({ ...limits, entriesMax: 1000 }, ({ load }) => load.inFlight === 0);
+    const entries = Array.from({ length: 300 }, (_, i) => present(`p${i}`));
+    for (const entry of entries) {
+      if (entry.frontend !== null) entry.frontend.load.inFlight++;
+      table.put(entry);
+    }
+    for (let i = 0; i < 5000; i++) table.put(present(`q${i}`));
+    assert.equal(table.size, 1000);
+    for (const entry of entries) assert.equal(table.get(entry.pattern), entry);
+  });
+
   test('are kept in the number of bytes that they may take', () => {
     const size = present('p10', 10).bytes;
     const table = makeTable({ activeBytesMax: 3 * size });

@@ -86,6 +86,7 @@ export class CacheTable {
   private readonly present: Ring;
   private readonly absent: Ring;
   private readonly packed: PackedFrontends;
+  private readonly mayLeave: (entry: CacheEntry) => boolean;
   private epoch = 0;
   private negativeEvictions = 0;
 
@@ -93,12 +94,13 @@ export class CacheTable {
   constructor(limits: CacheTableLimits, mayRelease: (frontend: Frontend) => boolean) {
     const { entriesMax, bytesMax, activeEntriesMax, activeBytesMax, negativeEntriesMax } = limits;
     this.packed = new PackedFrontends(entriesMax, bytesMax, {
+      isPinned: (pattern, hash) => this.isPinned(pattern, hash),
       evicted: (pattern, hash) => this.onEvicted(pattern, hash),
       moved: (pattern, hash, place) => this.onMoved(pattern, hash, place),
     });
     const { POSITIVE_INFINITY: unbounded } = Number;
-    const mayLeave = ({ frontend }: CacheEntry) => frontend === null || mayRelease(frontend);
-    this.present = new Ring(activeEntriesMax, activeBytesMax, lookedAtMax, mayLeave);
+    this.mayLeave = ({ frontend }) => frontend === null || mayRelease(frontend);
+    this.present = new Ring(activeEntriesMax, activeBytesMax, lookedAtMax, this.mayLeave);
     this.absent = new Ring(negativeEntriesMax, unbounded, unbounded, () => true);
   }
 
@@ -203,6 +205,11 @@ export class CacheTable {
   private drop(entry: CacheEntry): void {
     (entry.frontend === null ? this.absent : this.present).remove(entry);
     this.byPattern.delete(entry.pattern, entry.hash);
+  }
+
+  private isPinned(pattern: string, hash: number): boolean {
+    const entry = this.byPattern.get(pattern, hash);
+    return entry !== undefined && !this.mayLeave(entry);
   }
 
   private onEvicted(pattern: string, hash: number): void {

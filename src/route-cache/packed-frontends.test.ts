@@ -119,7 +119,7 @@ describe('packed frontends', () => {
   const hashOf = (n: number) => Math.imul(n + 1, 0x9e3779b1);
 
   test('take little more memory than their bytes, however often they change, and whatever their sizes are', () => {
-    const packed = new PackedFrontends(100_000, 1 << 30, { evicted() {}, moved() {} });
+    const packed = new PackedFrontends(100_000, 1 << 30, { isPinned: () => false, evicted() {}, moved() {} });
     const log = (packed as unknown as { readonly log: RecordLog }).log;
     let most = 0;
     for (let count = 0; count < 60_000; count++) {
@@ -133,7 +133,7 @@ describe('packed frontends', () => {
   });
 
   test('leave no gap in the memory of a million', { timeout: 60_000 }, () => {
-    const packed = new PackedFrontends(50_000, 1 << 30, { evicted() {}, moved() {} });
+    const packed = new PackedFrontends(50_000, 1 << 30, { isPinned: () => false, evicted() {}, moved() {} });
     for (let n = 0; n < 200_000; n++) {
       packed.put(frontendOf(`host-${n}.test`, 2), hashOf(n), 0);
       assert.equal(packed.size, Math.min(n + 1, 50_000));

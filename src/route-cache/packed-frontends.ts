@@ -11,6 +11,8 @@ const used = 2;
 const overdue = 4;
 /** Records that are spared for one that has to go. */
 const sparedMax = 64;
+/** The same, of records whose objects are in use. */
+const pinnedMax = 4096;
 /** Bytes of records that are moved for each byte that is added, to give back the memory of those that were replaced. */
 const movedPerByte = 4;
 /** Bytes of replaced records that may stay besides a quarter of the others. */
@@ -18,6 +20,8 @@ const deadBytesMin = 1024 * 1024;
 
 /** Called for frontends whose objects are there. */
 export interface PackedFrontendsEvents {
+  /** Whether requests use the objects, so that dropping them would lose count of these. */
+  isPinned(pattern: string, hash: number): boolean;
   evicted(pattern: string, hash: number): void;
   moved(pattern: string, hash: number, place: number): void;
 }
@@ -129,10 +133,12 @@ export class PackedFrontends {
 
   private evict(): void {
     const { log } = this;
-    for (let spared = 0; spared < sparedMax; spared++) {
+    for (let spared = 0; spared < pinnedMax; spared++) {
       const place = log.oldest();
       const state = log.state(place);
-      if ((state & (active | used)) === 0) break;
+      const isActive = (state & active) !== 0;
+      const isSpared = spared < sparedMax && (state & (active | used)) !== 0;
+      if (!isSpared && !(isActive && this.events.isPinned(log.key(place), log.hash(place)))) break;
       log.setState(place, state & ~used);
       this.move(place);
     }

@@ -132,19 +132,13 @@ function parseSentinelUrl(value: string): RedisEndpoints {
   if (unknown !== undefined) {
     throw invalidDriverUrl(value, 'after "?" only user= and password= of the sentinels are known', sentinelExample);
   }
-  const [user, password] = url.password === null ? [null, url.user] : [url.user, url.password];
-  const listed = hosts.map(({ host, port }) => hostPort(host, port)).join(',');
+  const shared = sharedParts(url, hosts, 'sentinel');
   const endpoint = {
-    host: null,
-    port: portDefault,
-    path: null,
-    tls: url.tls,
-    user,
-    password,
+    ...shared,
     database: parseDatabase(value, database ?? null),
     sentinels: { addresses: hosts, name, user: account.get('user'), password: account.get('password') },
     cluster: null,
-    name: `${url.tls ? 'rediss' : 'redis'}+sentinel://${listed}/${name}`,
+    name: `${shared.name}/${name}`,
   };
   return { reads: endpoint, writes: endpoint, prefix: url.prefix };
 }
@@ -161,20 +155,7 @@ function parseClusterUrl(value: string): RedisEndpoints {
   if (url.database !== null && url.database !== '0') {
     throw invalidDriverUrl(value, 'a cluster has only the database 0', clusterExample);
   }
-  const [user, password] = url.password === null ? [null, url.user] : [url.user, url.password];
-  const listed = hosts.map(({ host, port }) => hostPort(host, port)).join(',');
-  const endpoint = {
-    host: null,
-    port: portDefault,
-    path: null,
-    tls: url.tls,
-    user,
-    password,
-    database: 0,
-    sentinels: null,
-    cluster: hosts,
-    name: `${url.tls ? 'rediss' : 'redis'}+cluster://${listed}`,
-  };
+  const endpoint = { ...sharedParts(url, hosts, 'cluster'), database: 0, sentinels: null, cluster: hosts };
   return { reads: endpoint, writes: endpoint, prefix: url.prefix };
 }
 
@@ -188,4 +169,14 @@ function parseDatabase(value: string, text: string | null): number {
 
 function invalid(value: string, problem: string): HipacheError {
   return invalidDriverUrl(value, problem, 'redis://127.0.0.1:6379/0');
+}
+
+type UrlOfMany = ReturnType<typeof parseDriverUrlOfMany>;
+
+/** The parts that URLs of several servers have in common: the one to use is found later. */
+function sharedParts(url: UrlOfMany['url'], hosts: UrlOfMany['hosts'], kind: 'sentinel' | 'cluster') {
+  const [user, password] = url.password === null ? [null, url.user] : [url.user, url.password];
+  const listed = hosts.map(({ host, port }) => hostPort(host, port)).join(',');
+  const name = `${url.tls ? 'rediss' : 'redis'}+${kind}://${listed}`;
+  return { host: null, port: portDefault, path: null, tls: url.tls, user, password, name };
 }
