@@ -6,7 +6,7 @@ import { HipacheError } from '../../base/errors.ts';
 import { SqliteChanges } from './changes.ts';
 import { isBusy, isPassingAtOpen, storeError } from './errors.ts';
 import { type FileState, readFileState, sizeOf } from './file-state.ts';
-import { lookAtLog, orphanedLogError, pause, refuseForeignLog, refuseRemovedLog } from './leftovers.ts';
+import { lookAtLog, openExisting, orphanedLogError, pause, refuseForeignLog, refuseRemovedLog } from './leftovers.ts';
 import { readLogRound } from './log-content.ts';
 import { identify, takeOver, writeMark } from './schema.ts';
 import { SqliteTables } from './tables.ts';
@@ -210,32 +210,32 @@ interface Opened {
   readonly immutable: boolean;
 }
 
+/** Keeps trying for a while if other processes are in the way. It may block, like everything in this thread. */
 function open(path: string, options: SqliteOptions): Opened {
+  const endMs = performance.now() + openRetryMs;
+  for (;;) {
+    try {
+      return openOnce(path, options);
+    } catch (error) {
+      if (performance.now() >= endMs || !isPassingAtOpen(error)) throw error;
+      pause(openPauseMs);
+    }
+  }
+}
+
+function openOnce(path: string, options: SqliteOptions): Opened {
   ensureFile(path, options.create);
   const unwritable = whyUnwritable(path);
   refuseForeignLog(path);
   if (unwritable !== null) return openReadOnly(path, unwritable);
   try {
-    return openWhenFree(path, options.patient);
+    refuseRemovedLog(path, options.patient);
+    return openWritable(path);
   } catch (error) {
     // The disk has no room even for the index of the log, but the file itself can be read.
     const full = storeError(error, path);
     if (full.code !== 'STORE_FULL') throw error;
     return openReadOnly(path, full);
-  }
-}
-
-/** Keeps trying for a while if other processes are in the way. It may block, like everything in this thread. */
-function openWhenFree(path: string, patient: boolean): Opened {
-  const endMs = performance.now() + openRetryMs;
-  for (;;) {
-    try {
-      refuseRemovedLog(path, patient);
-      return openWritable(path);
-    } catch (error) {
-      if (performance.now() >= endMs || !isPassingAtOpen(error)) throw error;
-      pause(openPauseMs);
-    }
   }
 }
 
@@ -295,7 +295,7 @@ function openReadOnly(path: string, unwritable: HipacheError): Opened {
 }
 
 function connect(path: string): DatabaseSync {
-  const connection = new DatabaseSync(path, { timeout: openBusyMs });
+  const connection = openExisting(path, openBusyMs);
   connection.exec('PRAGMA trusted_schema = OFF');
   return connection;
 }

@@ -33,10 +33,12 @@ export function isDamage(error: unknown): boolean {
 }
 
 /**
- * Whether opening may succeed a moment later, because another process is creating the file or is the last to close it.
+ * Whether opening may succeed a moment later, because another process is creating the file, is moving it, or is the last to close it.
  * SQLite does not wait for all of these cases, whatever the busy time-out.
  */
 export function isPassingAtOpen(error: unknown): boolean {
+  // The file was moved away after it was found.
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return true;
   const code = sqliteCode(error);
   return code === busy || code === locked || code === protocol || code === cannotOpen;
 }

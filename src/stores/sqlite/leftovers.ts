@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import { HipacheError } from '../../base/errors.ts';
 import { isBusy } from './errors.ts';
 import { readFileState, sizeOf } from './file-state.ts';
@@ -103,9 +104,19 @@ function lacksLog(path: string): boolean {
   return log === null || index === null;
 }
 
+/**
+ * Opens a file that is there. A plain path would create another one if the file has just been moved away, and SQLite would
+ * remove the log beside it.
+ */
+export function openExisting(path: string, timeoutMs: number): DatabaseSync {
+  const url = pathToFileURL(path);
+  url.search = '?mode=rw';
+  return new DatabaseSync(url, { timeout: timeoutMs });
+}
+
 /** Whether any process has the file open: then nobody else can lock all of it. */
 function isInUse(path: string): boolean {
-  const database = new DatabaseSync(path, { timeout: 0 });
+  const database = openExisting(path, 0);
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; SELECT 1 FROM sqlite_schema LIMIT 1');
     return false;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { until } from '../../../test/helpers/until.ts';
 import { Watch } from '../watch.suite.ts';
-import { killWriter, newPath, removeLog } from './sqlite.suite.ts';
+import { child, killWriter, linesOf, newPath, removeLog } from './sqlite.suite.ts';
 import { openSqlite } from './sqlite-store.ts';
 
 const unavailable = { code: 'STORE_UNAVAILABLE' };
@@ -66,6 +66,42 @@ for (const isLogEmpty of [false, true]) {
     assert.equal(await idOf('a.example'), 'old');
   });
 }
+
+test('opening a file never creates another one in its place while it is moved to and fro', async () => {
+  const path = newPath();
+  const store = await openSqlite(path);
+  await store.routes.set('a.example', 'old', ['http://a:1']);
+  const { ino } = statSync(path);
+  const mover = child(`
+    const { existsSync, renameSync } = await import('node:fs');
+    const [path, away] = [${JSON.stringify(path)}, ${JSON.stringify(`${path}.away`)}];
+    say('ready');
+    let strangers = 0;
+    const endMs = performance.now() + 2000;
+    while (performance.now() < endMs) {
+      renameSync(path, away);
+      const pauseEndMs = performance.now() + Math.random();
+      while (performance.now() < pauseEndMs);
+      if (existsSync(path)) strangers++;
+      renameSync(away, path);
+      while (performance.now() < pauseEndMs + 1);
+    }
+    say(strangers);
+    process.exit(0);`);
+  const lines = linesOf(mover);
+  let opened = 0;
+  while (mover.exitCode === null) {
+    const command = await openSqlite(path, { create: false }).catch(() => null);
+    if (command === null) continue;
+    opened++;
+    await command.close();
+  }
+  assert.deepEqual(await lines, ['ready', '0']);
+  assert.ok(opened > 0);
+  assert.equal(statSync(path).ino, ino);
+  assert.equal(await idIn(store, 'a.example'), 'old');
+  await store.close();
+});
 
 test('a file beside a log that a killed process of another file has left is refused and left as it is', async () => {
   const path = newPath();
