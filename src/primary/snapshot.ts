@@ -108,8 +108,12 @@ export class Snapshot implements KeptRecords, GuardedRecords {
     this.known.keepLost();
   }
 
-  releaseLost(): string[] {
-    return this.noteChanged(this.known.releaseLost());
+  judgeLost(): void {
+    this.known.judgeLost();
+  }
+
+  releaseLost(isAll: boolean): string[] {
+    return this.noteChanged(this.known.releaseLost(isAll));
   }
 
   restoreLost(): string[] {

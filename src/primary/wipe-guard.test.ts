@@ -17,6 +17,8 @@ describe('the wipe guard', () => {
   let stored: Set<string>;
   let accepted: string | null;
   let isAway: boolean;
+  let isAcceptanceAway: boolean;
+  let onRead: () => void;
   let reads: number;
   let opened: number;
   let turns: boolean[];
@@ -29,6 +31,8 @@ describe('the wipe guard', () => {
     stored = new Set();
     accepted = null;
     isAway = false;
+    isAcceptanceAway = false;
+    onRead = () => {};
     reads = 0;
     opened = 0;
     turns = [];
@@ -53,12 +57,18 @@ describe('the wipe guard', () => {
     const read = async (patterns: readonly string[]) => {
       if (isAway) throw new Error('away');
       reads++;
+      onRead();
       return patterns.map((pattern) => (stored.has(pattern) ? {} : null));
     };
     return {
       routes: { read },
       certificates: { read },
-      acceptance: { read: async () => accepted },
+      acceptance: {
+        read: async () => {
+          if (isAcceptanceAway) throw new Error('away');
+          return accepted;
+        },
+      },
       close: async () => {},
     } as unknown as Store;
   }
@@ -93,6 +103,35 @@ describe('the wipe guard', () => {
     assert.equal(known.get('routes 0.example'), 'text');
     await judged;
     assert.deepEqual([guard.isRaised, known.get('routes 0.example')], [false, 'null']);
+  });
+
+  test('what was lost before a judgement began is gone after it, however many others are waited for', async () => {
+    know(200);
+    for (const name of names(60)) stored.delete(name);
+    for (let i = 0; i < 60; i++) {
+      // Asks while the guard reads, so that another judgement always waits.
+      onRead = () => void guard.judge();
+      void guard.judge();
+      known.add([[`routes ${i}.example`, 'null']]);
+      await time.pass(300);
+    }
+    assert.ok(known.routes < 150, String(known.routes));
+  });
+
+  test('raises the alarm, and ends it, although the word of the operator cannot be read', async () => {
+    know(400);
+    accepted = 'before';
+    stored.clear();
+    isAcceptanceAway = true;
+    await judge();
+    assert.equal(guard.isRaised, true);
+    await time.pass(3000);
+    isAcceptanceAway = false;
+    await time.pass(5000);
+    assert.equal(guard.isRaised, true, 'a word from before the alarm counts for nothing');
+    accepted = 'now';
+    await time.pass(3000);
+    assert.deepEqual([guard.isRaised, known.routes], [false, 0]);
   });
 
   test('raises it if most are gone, and keeps what is known', async () => {

@@ -31,7 +31,8 @@ export interface GuardedRecords {
   sampleRoutes(count: number, random: () => number): { readonly patterns: readonly string[]; readonly routes: number };
   keys(): Iterable<string>;
   keepLost(): void;
-  releaseLost(): readonly string[];
+  judgeLost(): void;
+  releaseLost(isAll: boolean): readonly string[];
   restoreLost(): readonly string[];
   remove(keys: readonly string[]): void;
   abandonAll(): void;
@@ -63,8 +64,8 @@ interface Alarm {
   readonly patterns: readonly string[];
   /** Routes known when it was raised. */
   readonly known: number;
-  /** The operator's word that the store had then. */
-  readonly accepted: string | null;
+  /** The operator's word that the store had then; undefined until that could be read. */
+  accepted: string | null | undefined;
   gone: number;
   /** Looks in a row that found no more routes back. */
   still: number;
@@ -137,7 +138,7 @@ export class WipeGuard {
     const wasHolding = this.isHolding;
     this.alarm = null;
     this.isStarting = false;
-    this.known.releaseLost();
+    this.known.releaseLost(true);
     if (wasHolding) this.options.onTurn();
     this.run();
   }
@@ -199,6 +200,7 @@ export class WipeGuard {
 
   /** Judges while no alarm is raised. */
   private async find(config: Config): Promise<void> {
+    this.known.judgeLost();
     const { patterns, routes } = this.known.sampleRoutes(sampleMax, this.random);
     const finding = routes < wipedRoutesMin ? null : await this.lookFor(patterns, routes);
     const isWiped = finding !== null && isMost(finding);
@@ -207,8 +209,8 @@ export class WipeGuard {
     const wasStarting = this.isStarting;
     this.isStarting = false;
     if (finding === null || !isWiped) {
-      // Those that wait meanwhile are judged next.
-      if (this.waiting.length === 0) this.known.releaseLost();
+      // The next judgement is for those that have asked meanwhile.
+      this.known.releaseLost(this.waiting.length === 0);
       if (wasStarting) this.options.onTurn();
       return;
     }
@@ -228,7 +230,8 @@ export class WipeGuard {
     alarm.still = finding.gone < before ? 0 : alarm.still + 1;
     alarm.gone = finding.gone;
     const isBack = finding.gone <= settledShare * finding.sample || (!isMost(finding) && alarm.still >= stillLooks);
-    const isAccepted = accepted !== null && accepted !== alarm.accepted;
+    const isAccepted = typeof accepted === 'string' && alarm.accepted !== undefined && accepted !== alarm.accepted;
+    if (alarm.accepted === undefined) alarm.accepted = accepted;
     if (!isBack && !isAccepted) {
       if (finding.gone !== before) this.options.onTurn();
       return;
@@ -251,27 +254,32 @@ export class WipeGuard {
     return { gone, sample: patterns.length, routes: estimate(gone, patterns.length, routes) };
   }
 
-  private async accepted(): Promise<string | null> {
+  /** Undefined if it cannot be read: the alarm does not depend on it. */
+  private async accepted(): Promise<string | null | undefined> {
     const store = await this.opened();
-    return within(store.acceptance.read(), readMs);
+    try {
+      return await within(store.acceptance.read(), readMs);
+    } catch (error) {
+      this.problems.report('the store cannot be asked whether an operator has accepted it', { error: error as Error });
+      return undefined;
+    }
   }
 
   /** The store is right: what it does not have is known no more. */
   private async forgetMissing(): Promise<void> {
     const { routes, certificates } = await this.opened();
-    const keys = [...this.known.keys()].map((key) => ({ key, ...splitKey(key) }));
-    const missing: string[] = [];
+    const keys = [...this.known.keys()];
     for (const [of, records] of [['routes', routes] as const, ['certificates', certificates] as const]) {
-      const own = keys.filter(({ collection }) => collection === of);
+      const own = keys.filter((key) => splitKey(key).collection === of);
       for (let from = 0; from < own.length; from += recordsPerRead) {
         const page = own.slice(from, from + recordsPerRead);
-        const reading: Promise<readonly unknown[]> = records.read(page.map(({ pattern }) => pattern));
+        const reading: Promise<readonly unknown[]> = records.read(page.map((key) => splitKey(key).pattern));
         const found = await within(reading, readMs);
-        missing.push(...page.filter((_, i) => found[i] === null).map(({ key }) => key));
+        // At once: what is set from now on stays known.
+        this.known.remove(page.filter((_, i) => found[i] === null));
       }
     }
-    this.known.remove(missing);
-    this.known.releaseLost();
+    this.known.releaseLost(true);
   }
 
   /** The primary has a connection of its own while it needs one. */

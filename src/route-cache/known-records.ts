@@ -164,10 +164,18 @@ export class KnownRecords {
     this.losses?.keep();
   }
 
-  /** Applies what was reported meanwhile. @returns the keys. */
-  releaseLost(): string[] {
-    const released = this.losses?.release() ?? [];
-    for (const { record, holder } of released) this.add([record], holder);
+  /** The wipe guard begins to judge. */
+  judgeLost(): void {
+    this.losses?.judging();
+  }
+
+  /**
+   * Nothing was wiped: applies what was reported, or only what was before the judgement began.
+   * @returns the keys.
+   */
+  releaseLost(isAll: boolean): string[] {
+    const released = this.losses?.release(isAll) ?? [];
+    for (const { record, holder } of released) this.lose(record, holder);
     return released.map(({ record: [key] }) => key);
   }
 
@@ -254,6 +262,13 @@ export class KnownRecords {
   private forget(key: string, worker: number): void {
     const holder = this.known.get(key)?.holder ?? this.absences.get(key);
     if ((holder === worker || holder === nobody) && !this.stays(key, '', worker)) this.delete(key);
+  }
+
+  private lose([key, text]: KnownRecord, holder: number): void {
+    const known = this.known.get(key);
+    if (known !== undefined) this.losses?.note(key, known.text);
+    this.delete(key);
+    if (text === absence) this.absences.set(key, holder);
   }
 
   private delete(key: string): void {

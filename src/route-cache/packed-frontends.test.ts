@@ -132,6 +132,26 @@ describe('packed frontends', () => {
     assert.ok(most <= 1.2 * 1024 * 1024, `${most} bytes`);
   });
 
+  test('give back the memory of most of them, once these are removed', () => {
+    const packed = new PackedFrontends(100_000, 1 << 30, { isPinned: () => false, evicted() {}, moved() {} });
+    const log = (packed as unknown as { readonly log: RecordLog }).log;
+    for (let n = 0; n < 50_000; n++) packed.put(frontendOf(`host-${n}.test`, 2), hashOf(n), 0);
+    const before = log.liveBytes;
+    for (let n = 0; n < 50_000; n++) if (n % 10 > 0) packed.delete(packed.find(`host-${n}.test`, hashOf(n)));
+    assert.equal(packed.size, 5000);
+    assert.ok(log.liveBytes < before / 9);
+    assert.ok(log.deadBytes < 1.1 * 1024 * 1024 + log.liveBytes / 4, `${log.deadBytes} of ${before} bytes`);
+    for (let n = 0; n < 50_000; n += 10) assert.notEqual(packed.find(`host-${n}.test`, hashOf(n)), 0);
+  });
+
+  test('move few bytes for one that has to go', () => {
+    const packed = new PackedFrontends(70, 1 << 30, { isPinned: () => false, evicted() {}, moved: () => void moves++ });
+    let moves = 0;
+    for (let n = 0; n < 70; n++) packed.put(frontendOf(`host-${n}.test`, 5000), hashOf(n), 0);
+    packed.put(frontendOf('next.test', 1), -1, 0);
+    assert.ok(moves > 0 && moves < 10, `${moves}`);
+  });
+
   test('leave no gap in the memory of a million', { timeout: 60_000 }, () => {
     const packed = new PackedFrontends(50_000, 1 << 30, { isPinned: () => false, evicted() {}, moved() {} });
     for (let n = 0; n < 200_000; n++) {

@@ -9,8 +9,9 @@ const active = 1;
 /** It was used since the hand last passed. */
 const used = 2;
 const overdue = 4;
-/** Records that are spared for one that has to go. */
+/** Records that are spared for one that has to go, and about how many bytes of them: each is moved. */
 const sparedMax = 64;
+const sparedBytesMax = 256 * 1024;
 /** The same, of records whose objects are in use. */
 const pinnedMax = 4096;
 /** Bytes of records that are moved for each byte that is added, to give back the memory of those that were replaced. */
@@ -98,7 +99,7 @@ export class PackedFrontends {
     const former = this.find(pattern, hash);
     if (former !== 0) {
       state |= log.state(former) & used;
-      this.delete(former);
+      this.remove(former);
     }
     if (size > this.bytesMax) return 0;
     while (this.index.size >= this.entriesMax || log.liveBytes + size > this.bytesMax) this.evict();
@@ -122,6 +123,12 @@ export class PackedFrontends {
   }
 
   delete(place: number): void {
+    const size = this.log.size(place);
+    this.remove(place);
+    this.compact(size * movedPerByte);
+  }
+
+  private remove(place: number): void {
     this.countEpoch(place, -1);
     this.index.delete(this.log.hash(place), place);
     this.log.free(place);
@@ -133,19 +140,20 @@ export class PackedFrontends {
 
   private evict(): void {
     const { log } = this;
-    for (let spared = 0; spared < pinnedMax; spared++) {
+    for (let spared = 0, sparedBytes = 0; spared < pinnedMax; spared++) {
       const place = log.oldest();
       const state = log.state(place);
       const isActive = (state & active) !== 0;
-      const isSpared = spared < sparedMax && (state & (active | used)) !== 0;
+      const isSpared = spared < sparedMax && sparedBytes < sparedBytesMax && (state & (active | used)) !== 0;
       if (!isSpared && !(isActive && this.events.isPinned(log.key(place), log.hash(place)))) break;
       log.setState(place, state & ~used);
+      sparedBytes += log.size(place);
       this.move(place);
     }
     const place = log.oldest();
     this.evictions++;
     if ((log.state(place) & active) !== 0) this.events.evicted(log.key(place), log.hash(place));
-    this.delete(place);
+    this.remove(place);
   }
 
   /** Moves the oldest records together if replaced ones take too much. */

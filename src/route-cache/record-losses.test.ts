@@ -82,7 +82,7 @@ test('a record that is found absent when it is verified stays until that is judg
   assert.deepEqual([suspected, known.get(key)], [1, 'text 0']);
   lose(5, 6);
   assert.equal(known.get('routes 5'), 'text 5');
-  assert.deepEqual(known.releaseLost(), [key, 'routes 5']);
+  assert.deepEqual(known.releaseLost(true), [key, 'routes 5']);
   assert.deepEqual([known.get(key), known.get('routes 5'), known.routes], ['null', 'null', 118]);
 });
 
@@ -91,7 +91,7 @@ test('a record that is read again while lost ones stay is as it was read', () =>
   known.keepLost();
   lose(0, 2);
   known.add([['routes 0', 'new']]);
-  known.releaseLost();
+  known.releaseLost(true);
   assert.deepEqual([known.get('routes 0'), known.get('routes 1')], ['new', 'null']);
 });
 

@@ -17,6 +17,7 @@ interface Gone {
 interface Kept {
   readonly text: string;
   readonly holder: number;
+  isJudged: boolean;
 }
 
 /**
@@ -43,11 +44,31 @@ export class RecordLosses {
     this.kept ??= new Map();
   }
 
-  /** @returns what has been reported meanwhile; it counts from now on. */
-  release(): readonly { readonly record: KnownRecord; readonly holder: number }[] {
-    const kept = this.kept ?? new Map<string, Kept>();
-    this.kept = null;
-    return [...kept].map(([key, { text, holder }]) => ({ record: [key, text] as const, holder }));
+  /** A judgement begins: `release` separates what was reported before this call from what comes later. */
+  judging(): void {
+    for (const kept of this.kept?.values() ?? []) kept.isJudged = true;
+  }
+
+  /**
+   * Nothing was wiped. @param isAll whether nobody has asked for another judgement meanwhile: then nothing is kept any more.
+   * @returns what counts from now on: everything that has been reported, or what was before the judgement began.
+   */
+  release(isAll: boolean): readonly { readonly record: KnownRecord; readonly holder: number }[] {
+    const { kept } = this;
+    if (kept === null) return [];
+    if (isAll) this.kept = null;
+    const released = [...kept].filter(([, { isJudged }]) => isAll || isJudged);
+    for (const [key] of released) kept.delete(key);
+    return released.map(([key, { text, holder }]) => ({ record: [key, text] as const, holder }));
+  }
+
+  /** A record is gone, and may come back within a moment. */
+  note(key: string, text: string): void {
+    this.drop(key);
+    this.gone.set(key, { text, atMs: this.clock.monotonicMs() });
+    if (isRoute(key)) this.goneRoutes++;
+    this.goneBytes += text.length;
+    this.prune();
   }
 
   /**
@@ -60,7 +81,7 @@ export class RecordLosses {
   lost([key, text]: KnownRecord, former: string, holder: number, isFound: boolean, routes: number): boolean {
     if (isFound && this.kept === null && routes + this.goneRoutes >= wipedRoutesMin) this.ask();
     if (this.kept !== null) {
-      this.kept.set(key, { text, holder });
+      this.kept.set(key, { text, holder, isJudged: false });
       return true;
     }
     this.note(key, former);
@@ -93,14 +114,6 @@ export class RecordLosses {
   private ask(): void {
     this.keep();
     this.askGuard();
-  }
-
-  private note(key: string, text: string): void {
-    this.drop(key);
-    this.gone.set(key, { text, atMs: this.clock.monotonicMs() });
-    if (isRoute(key)) this.goneRoutes++;
-    this.goneBytes += text.length;
-    this.prune();
   }
 
   private prune(): void {

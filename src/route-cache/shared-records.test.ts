@@ -249,6 +249,19 @@ test('while the alarm of the wipe guard is raised, the records of others are kno
   assert.equal(shared.route('a.com'), undefined);
 });
 
+test('a handshake does not wait without end for the judgement', async () => {
+  const pair = { certificate: 'c', key: 'k' };
+  const { time, shared } = shareWith(undefined, 'push', () => new Promise(() => {}));
+  const read = (found: typeof pair | null) => shared.readCertificates(['a.com'], async () => [found]);
+  await read(pair);
+  await time.pass(50);
+  for (let i = 0; i < 2; i++) {
+    const reading = read(null);
+    await time.pass(2000);
+    assert.deepEqual(await reading, [pair], 'not judged');
+  }
+});
+
 test('a certificate that was there is gone once the store is judged; if it was wiped, it is served as it was', async () => {
   let judged = 0;
   let isWiped = false;

@@ -17,6 +17,8 @@ const reportMs = 50;
 const reportMax = 1000;
 /** How long a request waits for the records of the other workers, in ms. */
 const fetchMs = 5000;
+/** How long a handshake waits for the wipe guard, in ms. Later, certificates that the store had are served as they were. */
+const judgeMs = 2000;
 /** Pause between two questions for the records of others while the store is there but cannot be read, in ms. */
 const askPauseMs = 10_000;
 /** Pause before records are read again whose reading has failed, in ms. */
@@ -122,13 +124,25 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
   /** Certificates that the store does not have. If it had them, and was wiped, they are served as they were. */
   private async heldPairs<Found>(patterns: readonly string[], found: readonly Found[]): Promise<readonly Found[]> {
     const had = patterns.filter((pattern) => this.certificates.has(pattern));
-    if (!this.isHolding && had.length > 0) await this.options.judge?.();
-    if (this.isHolding) {
+    const isJudged = had.length === 0 || (await this.judged());
+    if (this.isHolding || !isJudged) {
       await this.fetch();
       return patterns.map((pattern) => (this.knownPair(pattern) ?? null) as Found);
     }
     for (const pattern of had) this.certificates.delete(pattern);
     return found;
+  }
+
+  /** @returns whether the wipe guard has judged, in time: a handshake waits for it. */
+  private judged(): Promise<boolean> {
+    const { judge } = this.options;
+    if (this.isHolding || judge === undefined) return Promise.resolve(true);
+    return new Promise((resolve, reject) => {
+      const cancel = this.setTimer(judgeMs, () => resolve(false));
+      judge()
+        .then(() => resolve(true), reject)
+        .finally(cancel);
+    });
   }
 
   private noteCertificate(pattern: string): void {
