@@ -91,8 +91,8 @@ export async function servePrimary(
 /** How long the rest of the program may take after it has ended, if nothing else ends it, in ms. */
 const lastMs = 500;
 
-/** Memory for the records that workers have read, in bytes. */
-const knownBytesMax = 64 * 1024 * 1024;
+/** Memory for records that are gone since a moment, in bytes. */
+const lostBytesMax = 64 * 1024 * 1024;
 
 class Primary {
   private config: Config;
@@ -100,8 +100,8 @@ class Primary {
   private readonly closeLog: StandardLog['close'];
   private readonly readConfig: () => LoadedConfig;
   private readonly instance = `${hostname()}-${randomBytes(4).toString('hex')}`;
-  private readonly losses = new RecordLosses(knownBytesMax);
-  private readonly known = new KnownRecords(knownBytesMax, this.losses);
+  private readonly losses = new RecordLosses(lostBytesMax);
+  private readonly known = new KnownRecords(0, this.losses);
   private readonly snapshot: Snapshot;
   private readonly options: StartOptions;
   private readonly metrics: InstanceMetrics;

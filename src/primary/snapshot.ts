@@ -12,20 +12,26 @@ import type { KnownRecords } from '../route-cache/known-records.ts';
 import { describeDriver } from '../stores/open-store.ts';
 import type { GuardedRecords } from './wipe-guard.ts';
 
-/** Between a change and its writing, in ms, and the changes that are written at once. */
+/** Between a change and its writing, in ms, the changes that are written at once, and the pause if more wait, in ms. */
 const writeAfterMs = 1000;
 const changesPerWrite = 2000;
+const pauseWithinMs = 50;
 /** The pause after a write that has failed, as on a full disk, in ms. */
 const pauseAfterFailureMs = 60_000;
-/** Records in the file. Beyond them, those that were read longest ago go. */
-const recordsMax = 500_000;
+/**
+ * Records in the file, and memory for those that are known, in bytes: so many, and more with a larger cache of routes. Beyond
+ * them, those that were read longest ago go.
+ */
+const recordsMin = 500_000;
+const knownBytesMin = 64 * 1024 * 1024;
+const bytesPerRoute = 200;
 /** Records that are read from the file at once. */
 const pageSize = 5000;
 /** `HPSN`: marks the file as a snapshot (the pragma `application_id`). */
 const applicationId = 0x48_50_53_4e;
 
 /** The records of `KnownRecords` that a file keeps up with. */
-type KnownPart = Pick<KnownRecords, keyof KeptRecords | keyof GuardedRecords | 'get' | 'restore'>;
+type KnownPart = Pick<KnownRecords, keyof KeptRecords | keyof GuardedRecords | 'get' | 'restore' | 'bytesMax'>;
 
 /** The file of a configuration's snapshot; null without one. Each store has its own. */
 export function snapshotPath({ driver, server }: Config): string | null {
@@ -48,6 +54,9 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   private path: string | null = null;
   /** Keys of records that have changed since they were written. */
   private readonly changed = new Set<string>();
+  private recordsMax = recordsMin;
+  /** Reads the records of the file that are not known yet, page by page. */
+  private loading: Iterator<void> | null = null;
   private timer: NodeJS.Timeout | null = null;
 
   constructor(known: KnownPart, log: Pick<Log, 'info' | 'warn'>) {
@@ -65,8 +74,14 @@ export class Snapshot implements KeptRecords, GuardedRecords {
     return this.known.bytes;
   }
 
-  /** Uses the file of this configuration from now on, and knows what is in it. Problems are logged: nothing depends on it. */
+  /**
+   * Uses the file of this configuration from now on, and knows what is in it: some records at once, the others soon, and
+   * all once they are asked for. Problems are logged: nothing depends on it.
+   */
   follow(config: Config): void {
+    const { cacheEntriesMax } = config.limits;
+    this.recordsMax = Math.max(recordsMin, cacheEntriesMax);
+    this.known.bytesMax = Math.max(knownBytesMin, cacheEntriesMax * bytesPerRoute);
     const path = snapshotPath(config);
     if (path === this.path) return;
     this.close();
@@ -74,7 +89,8 @@ export class Snapshot implements KeptRecords, GuardedRecords {
     if (path === null) return;
     try {
       this.database = open(path);
-      this.load(this.database);
+      this.loading = this.load(this.database);
+      this.loadNext();
     } catch (error) {
       this.problems.report('the snapshot cannot be used', { path, error: error as Error });
     }
@@ -101,6 +117,7 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   }
 
   keys(): Iterable<string> {
+    this.loadAll();
     return this.known.keys();
   }
 
@@ -126,15 +143,18 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   }
 
   abandonAll(): void {
+    this.loadAll();
     this.known.abandonAll();
   }
 
   chunks(count: number): Iterable<readonly RecordText[]> {
+    this.loadAll();
     return this.known.chunks(count);
   }
 
   /** Forgets the records of a store that is used no more; its file stays. */
   clear(): void {
+    this.loading = null;
     this.known.clear();
     this.changed.clear();
   }
@@ -143,6 +163,7 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   close(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+    this.loading = null;
     const { database } = this;
     if (database === null) return;
     try {
@@ -155,15 +176,37 @@ export class Snapshot implements KeptRecords, GuardedRecords {
     database.close();
   }
 
-  private load(database: DatabaseSync): void {
+  private loadNext(): void {
+    if (this.loading === null) return;
+    this.loadPage(this.loading);
+    setImmediate(() => this.loadNext());
+  }
+
+  private loadAll(): void {
+    while (this.loading !== null) this.loadPage(this.loading);
+  }
+
+  private loadPage(loading: Iterator<void>): void {
+    try {
+      if (loading.next().done === true) this.loading = null;
+    } catch (error) {
+      this.loading = null;
+      this.problems.report('the snapshot cannot be read', { path: this.path, error: error as Error });
+    }
+  }
+
+  private *load(database: DatabaseSync): Iterator<void> {
     const page = database.prepare('SELECT id, key, text FROM records WHERE id > ? ORDER BY id LIMIT ?');
     let count = 0;
     for (let last = 0; ; ) {
       const rows = page.all(last, pageSize);
       if (rows.length === 0) break;
-      this.known.restore(rows.map(({ key, text }) => [String(key), String(text)] as const));
+      const records = rows.map(({ key, text }) => [String(key), String(text)] as const);
+      // Workers may have read some of them by now.
+      this.known.restore(records.filter(([key]) => !this.changed.has(key) && this.known.get(key) === undefined));
       count += rows.length;
       last = Number(rows.at(-1)?.['id']);
+      yield;
     }
     if (count > 0) this.log.info('known routes are in the snapshot', { records: count });
   }
@@ -182,7 +225,7 @@ export class Snapshot implements KeptRecords, GuardedRecords {
       if (database === null) return;
       try {
         this.write(database);
-        if (this.changed.size > 0) this.writeLater(writeAfterMs);
+        if (this.changed.size > 0) this.writeLater(this.changed.size > changesPerWrite ? pauseWithinMs : writeAfterMs);
       } catch (error) {
         this.problems.report('the snapshot cannot be written', { path: this.path, error: error as Error });
         this.writeLater(pauseAfterFailureMs);
@@ -203,7 +246,7 @@ export class Snapshot implements KeptRecords, GuardedRecords {
         remove.run(key);
         if (text !== undefined) add.run(key, text);
       }
-      database.prepare('DELETE FROM records WHERE id <= (SELECT max(id) FROM records) - ?').run(recordsMax);
+      database.prepare('DELETE FROM records WHERE id <= (SELECT max(id) FROM records) - ?').run(this.recordsMax);
       database.exec('COMMIT');
     } catch (error) {
       if (database.isTransaction) database.exec('ROLLBACK');

@@ -13,7 +13,7 @@ import {
 } from './known-records.ts';
 
 test('the latest text of a record is known, within the bytes allowed: the oldest is dropped first', () => {
-  const known = new KnownRecords(500);
+  const known = new KnownRecords(200);
   known.add([
     ['routes a', '1'],
     ['routes b', '2'],
@@ -23,7 +23,7 @@ test('the latest text of a record is known, within the bytes allowed: the oldest
   assert.equal(known.size, 2);
   known.add([['routes c', 'x'.repeat(100)]]);
   assert.deepEqual([known.get('routes b'), known.get('routes a')], [undefined, '3']);
-  assert.ok(known.bytes <= 500);
+  assert.ok(known.bytes <= 200);
   known.clear();
   assert.deepEqual([known.size, known.bytes], [0, 0]);
 });

@@ -1,5 +1,6 @@
 import type { DownMark } from '../routing/backend.ts';
 import type { CertificatePair, StoredRoute } from '../stores/contract.ts';
+import { HeldRecords, nobody } from './held-records.ts';
 import { isRoute, type RecordLosses } from './record-losses.ts';
 
 /** The collections whose records are remembered. */
@@ -14,10 +15,8 @@ export type KnownRecord = readonly [key: string, text: string];
 /** Absences that are kept: clients can cause as many as they like. */
 const absencesMax = 50_000;
 const absence = 'null';
-/** Approximate memory of an entry besides its characters, in bytes. */
-const entryBytes = 150;
-/** In place of the worker that holds a record: it has gone. */
-const nobody = 0;
+/** Up to so many routes, a sample looks at each of them. */
+const walkedMax = 5000;
 
 /** The key of a record. */
 export function knownKey(collection: KnownCollection, pattern: string): string {
@@ -34,30 +33,20 @@ export function splitKey(key: string): { readonly collection: KnownCollection; r
 /** Says that every record of a worker may have changed. */
 export const allChanged: KnownRecord = ['', ''];
 
-interface Known {
-  readonly text: string;
-  /** The id of the worker that read it last, and learns of its changes. */
-  holder: number;
-}
-
 /**
- * The records that the workers of an instance have read, as text. They serve a worker that cannot reach the store. The
+ * The records that the workers of an instance have read, as text. They serve a worker that cannot reach the store. About the
  * records that were read longest ago are dropped first.
  *
  * A record is only as good as the worker that learns of its changes. If that has gone, another one must read it again:
  * see `assign`.
  */
 export class KnownRecords {
-  private readonly known = new Map<string, Known>();
-  /** Keys of records that do not exist, and their holders. */
-  private readonly absences = new Map<string, number>();
-  /** Keys whose holder has gone. */
-  private readonly orphans = new Set<string>();
-  /** Keys that were assigned, and that the worker has not reported yet. */
-  private readonly assigned = new Set<string>();
-  private readonly bytesMax: number;
+  private present = new HeldRecords();
+  /** Records that do not exist. */
+  private absent = new HeldRecords();
+  /** Of the records that exist. The next records that are added push others out. */
+  bytesMax: number;
   private readonly losses: RecordLosses | null;
-  private used = 0;
   private knownRoutes = 0;
 
   /** @param losses what keeps records that are lost; default: nothing. */
@@ -67,12 +56,12 @@ export class KnownRecords {
   }
 
   get size(): number {
-    return this.known.size + this.absences.size;
+    return this.present.size + this.absent.size;
   }
 
   /** Records of which no worker is known to learn changes. */
   get unverified(): number {
-    return this.orphans.size + this.assigned.size;
+    return this.present.unverified + this.absent.unverified;
   }
 
   /** Routes that exist. */
@@ -80,9 +69,9 @@ export class KnownRecords {
     return this.knownRoutes;
   }
 
-  /** Approximate memory. */
+  /** Memory of the records that exist. */
   get bytes(): number {
-    return this.used;
+    return this.present.bytes;
   }
 
   /** @param holder id of the worker that reports them, from 1. */
@@ -92,71 +81,38 @@ export class KnownRecords {
       else if (text === '') this.forget(key, holder);
       else this.put(key, text, holder);
     }
-    for (const key of this.absences.keys()) {
-      if (this.absences.size <= absencesMax) break;
-      this.delete(key);
-    }
-    for (const key of this.known.keys()) {
-      if (this.used <= this.bytesMax) break;
-      this.delete(key);
-    }
+    while (this.absent.size > absencesMax) this.absent.delete(this.absent.oldest());
+    while (this.bytes > this.bytesMax) this.delete(this.present.oldest());
   }
 
   /** Adds records that an earlier process has read: no worker learns of their changes yet. */
   restore(records: readonly KnownRecord[]): void {
     this.add(records, nobody);
-    for (const [key] of records) if (this.get(key) !== undefined) this.orphans.add(key);
   }
 
   /** Undefined if nothing is known. */
   get(key: string): string | undefined {
-    return this.absences.has(key) ? absence : this.known.get(key)?.text;
+    return this.present.get(key) ?? (this.absent.has(key) ? absence : undefined);
   }
 
   /** The worker does not learn of changes of its records any more. */
   abandon(holder: number): void {
-    for (const [key, known] of this.known) {
-      if (known.holder !== holder) continue;
-      known.holder = nobody;
-      this.orphans.add(key);
-      this.assigned.delete(key);
-    }
-    for (const [key, absenceHolder] of this.absences) {
-      if (absenceHolder !== holder) continue;
-      this.absences.set(key, nobody);
-      this.orphans.add(key);
-      this.assigned.delete(key);
-    }
+    this.present.abandon(holder);
+    this.absent.abandon(holder);
   }
 
   /** Gives a worker up to `count` records that nobody holds. @returns their keys: the worker has to read them. */
   assign(count: number, holder: number): string[] {
-    const keys: string[] = [];
-    for (const key of this.orphans) {
-      if (keys.length >= count) break;
-      keys.push(key);
-      this.orphans.delete(key);
-      this.assigned.add(key);
-      const known = this.known.get(key);
-      if (known === undefined) this.absences.set(key, holder);
-      else known.holder = holder;
-    }
-    return keys;
+    const keys = this.present.assign(count, holder);
+    return keys.length < count ? [...keys, ...this.absent.assign(count - keys.length, holder)] : keys;
   }
 
   /** Up to `count` routes that exist, or did a moment ago, drawn at random; and how many such routes there are. */
   sampleRoutes(count: number, random: () => number): { readonly patterns: string[]; readonly routes: number } {
-    const patterns: string[] = [];
-    let routes = 0;
-    const draw = (key: string): void => {
-      if (!isRoute(key)) return;
-      const at = routes < count ? routes : Math.floor(random() * (routes + 1));
-      routes++;
-      if (at < count) patterns[at] = splitKey(key).pattern;
-    };
-    for (const key of this.known.keys()) draw(key);
-    for (const [key] of this.losses?.recent() ?? []) draw(key);
-    return { patterns, routes };
+    const recent = (this.losses?.recent() ?? []).map(([key]) => key).filter(isRoute);
+    const routes = this.knownRoutes + recent.length;
+    const sample = routes > walkedMax ? this.draw(count, random, recent) : this.walk(count, random, recent);
+    return { patterns: sample.map((key) => splitKey(key).pattern), routes };
   }
 
   /** From now on, records stay known that are reported as changed or absent. */
@@ -194,26 +150,19 @@ export class KnownRecords {
 
   /** Nobody learns of changes of any record. */
   abandonAll(): void {
-    for (const [key, known] of this.known) {
-      known.holder = nobody;
-      this.orphans.add(key);
-    }
-    this.assigned.clear();
+    this.present.abandon(null);
   }
 
   /** The keys of all records that exist. */
   keys(): IterableIterator<string> {
-    return this.known.keys();
+    return this.present.keys();
   }
 
   clear(): void {
     this.losses?.clear();
     this.knownRoutes = 0;
-    this.known.clear();
-    this.absences.clear();
-    this.orphans.clear();
-    this.assigned.clear();
-    this.used = 0;
+    this.present = new HeldRecords();
+    this.absent = new HeldRecords();
   }
 
   /** All records, oldest first, in lists of up to `count`. */
@@ -229,62 +178,77 @@ export class KnownRecords {
   }
 
   private *records(): IterableIterator<KnownRecord> {
-    for (const [key, { text }] of this.known) yield [key, text];
-    for (const key of this.absences.keys()) yield [key, absence];
+    for (const key of this.present.keys()) yield [key, this.present.get(key) as string];
+    for (const key of this.absent.keys()) yield [key, absence];
   }
 
   private put(key: string, text: string, holder: number): void {
     if (text === absence && this.stays(key, text, holder)) return;
     this.delete(key);
     if (text === absence) {
-      this.absences.set(key, holder);
+      this.absent.put(key, '', holder);
     } else {
       this.losses?.found(key);
-      this.known.set(key, { text, holder });
-      this.used += sizeOf(key, text);
+      this.present.put(key, text, holder);
       if (isRoute(key)) this.knownRoutes++;
     }
   }
 
   /** Whether a record stays known that a worker reports as changed or absent. The worker learns of its changes. */
   private stays(key: string, text: string, holder: number): boolean {
-    const known = this.known.get(key);
-    if (known === undefined || this.losses === null) return false;
-    const isFound = text === absence && this.assigned.has(key);
-    if (!this.losses.lost([key, text], known.text, holder, isFound, this.knownRoutes)) return false;
-    known.holder = holder;
-    this.orphans.delete(key);
-    this.assigned.delete(key);
+    const { losses, present } = this;
+    const known = losses === null ? undefined : present.get(key);
+    if (known === undefined) return false;
+    const isFound = text === absence && present.isAssigned(key);
+    if (losses?.lost([key, text], known, holder, isFound, this.knownRoutes) !== true) return false;
+    present.hold(key, holder);
     return true;
   }
 
   /** The holder of a record reads it again when it changes. The word of another worker may be older than that. */
   private forget(key: string, worker: number): void {
-    const holder = this.known.get(key)?.holder ?? this.absences.get(key);
+    const holder = this.present.holderOf(key) ?? this.absent.holderOf(key);
     if ((holder === worker || holder === nobody) && !this.stays(key, '', worker)) this.delete(key);
   }
 
   private lose([key, text]: KnownRecord, holder: number): void {
-    const known = this.known.get(key);
-    if (known !== undefined) this.losses?.note(key, known.text);
+    const known = this.present.get(key);
+    if (known !== undefined) this.losses?.note(key, known);
     this.delete(key);
-    if (text === absence) this.absences.set(key, holder);
+    if (text === absence) this.absent.put(key, '', holder);
   }
 
   private delete(key: string): void {
-    this.absences.delete(key);
-    this.orphans.delete(key);
-    this.assigned.delete(key);
-    const known = this.known.get(key);
-    if (known === undefined) return;
-    this.known.delete(key);
-    this.used -= sizeOf(key, known.text);
-    if (isRoute(key)) this.knownRoutes--;
+    this.absent.delete(key);
+    if (this.present.delete(key) && isRoute(key)) this.knownRoutes--;
   }
-}
 
-function sizeOf(key: string, text: string): number {
-  return key.length + text.length + entryBytes;
+  /** Looks at every route. */
+  private walk(count: number, random: () => number, recent: readonly string[]): string[] {
+    const drawn: string[] = [];
+    let routes = 0;
+    const consider = (key: string): void => {
+      if (!isRoute(key)) return;
+      const at = routes < count ? routes : Math.floor(random() * (routes + 1));
+      routes++;
+      if (at < count) drawn[at] = key;
+    };
+    for (const key of this.present.keys()) consider(key);
+    recent.forEach(consider);
+    return drawn;
+  }
+
+  /** Draws from so many routes that few are drawn twice. */
+  private draw(count: number, random: () => number, recent: readonly string[]): string[] {
+    const drawn = new Set<string>();
+    const all = this.present.size + recent.length;
+    for (let attempt = 0; drawn.size < count && attempt < 20 * count; attempt++) {
+      const at = Math.floor(random() * all);
+      const key = at < recent.length ? (recent[at] as string) : this.present.draw(random);
+      if (isRoute(key)) drawn.add(key);
+    }
+    return [...drawn];
+  }
 }
 
 export function routeText(record: StoredRoute | null): string {

@@ -1,8 +1,8 @@
 import type { Frontend } from '../routing/frontend.ts';
 import { FrontendPacker, unpackFrontend } from '../routing/packed-frontend.ts';
 import { CacheEntry, entrySize } from './cache-entry.ts';
-import { PlaceIndex } from './place-index.ts';
 import { RecordLog } from './record-log.ts';
+import { RecordTable } from './record-table.ts';
 
 /** The objects of the frontend are there as well. */
 const active = 1;
@@ -14,10 +14,6 @@ const sparedMax = 64;
 const sparedBytesMax = 256 * 1024;
 /** The same, of records whose objects are in use. */
 const pinnedMax = 4096;
-/** Bytes of records that are moved for each byte that is added, to give back the memory of those that were replaced. */
-const movedPerByte = 4;
-/** Bytes of replaced records that may stay besides a quarter of the others. */
-const deadBytesMin = 1024 * 1024;
 
 /** Called for frontends whose objects are there. */
 export interface PackedFrontendsEvents {
@@ -32,8 +28,8 @@ export interface PackedFrontendsEvents {
  * or its objects are there: then it is spared once (second chance). That costs nothing when a frontend is used.
  */
 export class PackedFrontends {
-  private readonly log = new RecordLog();
-  private readonly index = new PlaceIndex(this.log);
+  private readonly table = new RecordTable((place) => this.onMoved(place));
+  private readonly log = this.table.log;
   private readonly packer = new FrontendPacker();
   private readonly entriesMax: number;
   private readonly bytesMax: number;
@@ -49,7 +45,7 @@ export class PackedFrontends {
   }
 
   get size(): number {
-    return this.index.size;
+    return this.table.size;
   }
 
   /** Memory of the frontends, in bytes. */
@@ -70,7 +66,7 @@ export class PackedFrontends {
 
   /** The place of a pattern; 0 if it is not there. */
   find(pattern: string, hash: number): number {
-    return this.index.get(pattern, hash);
+    return this.table.find(pattern, hash);
   }
 
   /** Makes the entry whose bytes are at `place`. Its objects are there until `release`. */
@@ -99,13 +95,11 @@ export class PackedFrontends {
     const former = this.find(pattern, hash);
     if (former !== 0) {
       state |= log.state(former) & used;
-      this.remove(former);
+      this.delete(former);
     }
     if (size > this.bytesMax) return 0;
-    while (this.index.size >= this.entriesMax || log.liveBytes + size > this.bytesMax) this.evict();
-    this.compact(size * movedPerByte);
-    const place = log.add(pattern, hash, epoch, state, body);
-    this.index.add(hash, place);
+    while (this.size >= this.entriesMax || log.liveBytes + size > this.bytesMax) this.evict();
+    const place = this.table.add(pattern, hash, epoch, state, body);
     this.countEpoch(place, 1);
     return place;
   }
@@ -123,15 +117,8 @@ export class PackedFrontends {
   }
 
   delete(place: number): void {
-    const size = this.log.size(place);
-    this.remove(place);
-    this.compact(size * movedPerByte);
-  }
-
-  private remove(place: number): void {
     this.countEpoch(place, -1);
-    this.index.delete(this.log.hash(place), place);
-    this.log.free(place);
+    this.table.delete(place);
   }
 
   private countEpoch(place: number, change: 1 | -1): void {
@@ -148,29 +135,16 @@ export class PackedFrontends {
       if (!isSpared && !(isActive && this.events.isPinned(log.key(place), log.hash(place)))) break;
       log.setState(place, state & ~used);
       sparedBytes += log.size(place);
-      this.move(place);
+      this.table.moveToEnd(place);
     }
     const place = log.oldest();
     this.evictions++;
     if ((log.state(place) & active) !== 0) this.events.evicted(log.key(place), log.hash(place));
-    this.remove(place);
+    this.delete(place);
   }
 
-  /** Moves the oldest records together if replaced ones take too much. */
-  private compact(bytesMax: number): void {
+  private onMoved(place: number): void {
     const { log } = this;
-    for (let moved = 0; moved < bytesMax && log.deadBytes > deadBytesMin + log.liveBytes / 4; ) {
-      const place = log.oldest();
-      if (place === 0) return;
-      moved += log.size(place);
-      this.move(place);
-    }
-  }
-
-  private move(place: number): void {
-    const { log } = this;
-    const moved = log.move(place);
-    this.index.replace(log.hash(moved), place, moved);
-    if ((log.state(moved) & active) !== 0) this.events.moved(log.key(moved), log.hash(moved), moved);
+    if ((log.state(place) & active) !== 0) this.events.moved(log.key(place), log.hash(place), place);
   }
 }

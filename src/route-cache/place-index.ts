@@ -2,6 +2,8 @@ import type { RecordLog } from './record-log.ts';
 
 const segmentBits = 6;
 const capacityMin = 16;
+/** An eighth of the slots or more are taken, unless there are few keys. */
+const drawsMax = 1000;
 
 /**
  * The places of the records of a log by key: 16 bytes a key at most. Open addressing with linear probing, at most half
@@ -21,13 +23,6 @@ export class PlaceIndex {
     return this.count;
   }
 
-  /** Memory, in bytes. */
-  get bytes(): number {
-    let slots = 0;
-    for (const { places } of this.segments) slots += places.length;
-    return slots * 8;
-  }
-
   /** The place of a key; 0 if it is not there. */
   get(key: string, hash: number): number {
     const { hashes, places } = this.segmentOf(hash);
@@ -36,6 +31,22 @@ export class PlaceIndex {
       const place = places[slot] as number;
       if (place === 0 || (hashes[slot] === hash && this.log.has(place, key))) return place;
     }
+  }
+
+  /** A place, each as likely as any other; 0 if there is none. @param random from 0 up to but not including 1. */
+  draw(random: () => number): number {
+    let slots = 0;
+    for (const { places } of this.segments) slots += places.length;
+    for (let attempt = 0; this.count > 0 && attempt < drawsMax; attempt++) {
+      let slot = Math.floor(random() * slots);
+      for (const { places } of this.segments) {
+        const place = places[slot];
+        if (place !== undefined && place !== 0) return place;
+        if (place !== undefined) break;
+        slot -= places.length;
+      }
+    }
+    return 0;
   }
 
   /** Adds a key that is not there. */

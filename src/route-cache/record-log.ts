@@ -7,8 +7,9 @@ const blocksMax = 1 << 15;
 const offsetBits = 17;
 const alignBits = 3;
 const headerBytes = 16;
-/** The words of a header, of 32 bits each. */
-const lengthWord = 0;
+/** The words of a header, of 32 bits each. The lowest bits of the size are the bytes that align the next record. */
+const sizeWord = 0;
+const paddingMask = 7;
 const hashWord = 1;
 const epochWord = 2;
 /** The state in the lowest 8 bits, one for `dead`, then the length of the key. */
@@ -16,7 +17,17 @@ const stateWord = 3;
 const dead = 0x100;
 const keyShift = 9;
 
+/** How far a walk through a log has come. Records may be added, moved and freed meanwhile. */
+export class LogCursor {
+  /** Of the block: its number, its index in the order of blocks when it was last looked for, and where the walk is in it. */
+  serial = 0;
+  index = 0;
+  at = 0;
+}
+
 interface Block {
+  /** Larger than those of all blocks before it. */
+  serial: number;
   readonly bytes: Buffer;
   readonly words: Int32Array;
   /** Bytes written, and those of records that have not been freed. */
@@ -38,6 +49,7 @@ export class RecordLog {
   private tail: Block | null = null;
   private tailId = 0;
   private spare: Block | null = null;
+  private serials = 0;
   /** What of the oldest block has been looked at: only freed and moved records. */
   private handAt = 0;
   /** Bytes of the records, and of those that were freed and whose blocks are still there. */
@@ -54,7 +66,7 @@ export class RecordLog {
     const place = this.reserve(size);
     const { bytes, words } = this.blockOf(place);
     const at = offsetOf(place);
-    words[at >> 2] = size;
+    words[at >> 2] = size | (size - headerBytes - key.length - body.length);
     words[(at >> 2) + hashWord] = hash;
     words[(at >> 2) + epochWord] = epoch;
     words[(at >> 2) + stateWord] = state | (key.length << keyShift);
@@ -69,7 +81,7 @@ export class RecordLog {
     const at = offsetOf(place) >> 2;
     invariant(((words[at + stateWord] as number) & dead) === 0, 'a record is freed once');
     words[at + stateWord] = (words[at + stateWord] as number) | dead;
-    const size = words[at + lengthWord] as number;
+    const size = (words[at + sizeWord] as number) & ~paddingMask;
     block.live -= size;
     this.liveBytes -= size;
     this.deadBytes += size;
@@ -81,7 +93,7 @@ export class RecordLog {
     const block = this.blockOf(place);
     const at = offsetOf(place);
     if (block === this.tail) this.tail = null;
-    const size = block.words[at >> 2] as number;
+    const size = this.size(place);
     const moved = this.reserve(size);
     block.bytes.copy(this.blockOf(moved).bytes, offsetOf(moved), at, at + size);
     this.free(place);
@@ -94,9 +106,41 @@ export class RecordLog {
     const [id] = this.order as [number];
     const { words } = this.blocks[id] as Block;
     while (((words[(this.handAt >> 2) + stateWord] as number) & dead) !== 0) {
-      this.handAt += words[(this.handAt >> 2) + lengthWord] as number;
+      this.handAt += (words[(this.handAt >> 2) + sizeWord] as number) & ~paddingMask;
     }
     return placeOf(id, this.handAt);
+  }
+
+  /** The record at the cursor, which moves behind it; 0 at the end. */
+  next(cursor: LogCursor): number {
+    for (;;) {
+      const id = this.order[this.indexOf(cursor)];
+      if (id === undefined) return 0;
+      const { words, used } = this.blocks[id] as Block;
+      while (cursor.at < used) {
+        const { at } = cursor;
+        cursor.at += (words[(at >> 2) + sizeWord] as number) & ~paddingMask;
+        if (((words[(at >> 2) + stateWord] as number) & dead) === 0) return placeOf(id, at);
+      }
+      cursor.serial++;
+      cursor.at = 0;
+    }
+  }
+
+  /** The index in `order` of the block of the cursor, or of the next one if that has been given back. */
+  private indexOf(cursor: LogCursor): number {
+    const serialOf = (index: number): number => {
+      const id = this.order[index];
+      return id === undefined ? Number.POSITIVE_INFINITY : (this.blocks[id] as Block).serial;
+    };
+    let { index } = cursor;
+    while (index > 0 && serialOf(index - 1) >= cursor.serial) index--;
+    while (serialOf(index) < cursor.serial) index++;
+    const serial = serialOf(index);
+    if (serial !== cursor.serial) cursor.at = 0;
+    if (serial !== Number.POSITIVE_INFINITY) cursor.serial = serial;
+    cursor.index = index;
+    return index;
   }
 
   has(place: number, key: string): boolean {
@@ -136,7 +180,7 @@ export class RecordLog {
   }
 
   size(place: number): number {
-    return this.word(place, lengthWord);
+    return this.word(place, sizeWord) & ~paddingMask;
   }
 
   /** The bytes that have the body, from `bodyAt` on. */
@@ -146,6 +190,11 @@ export class RecordLog {
 
   bodyAt(place: number): number {
     return offsetOf(place) + headerBytes + this.keyLength(place);
+  }
+
+  bodyLength(place: number): number {
+    const padding = this.word(place, sizeWord) & paddingMask;
+    return this.size(place) - padding - headerBytes - this.keyLength(place);
   }
 
   private keyLength(place: number): number {
@@ -175,6 +224,7 @@ export class RecordLog {
     if (block === this.spare) this.spare = null;
     const id = this.freeIds.pop() ?? this.blocks.length;
     invariant(id < blocksMax, 'a log has at most 32,767 blocks');
+    block.serial = ++this.serials;
     this.blocks[id] = block;
     this.order.push(id);
     this.tail = block;
@@ -197,7 +247,7 @@ export class RecordLog {
 
 function makeBlock(size: number): Block {
   const bytes = Buffer.allocUnsafeSlow(size);
-  return { bytes, words: new Int32Array(bytes.buffer, bytes.byteOffset, size >> 2), used: 0, live: 0 };
+  return { bytes, words: new Int32Array(bytes.buffer, bytes.byteOffset, size >> 2), serial: 0, used: 0, live: 0 };
 }
 
 function aligned(size: number): number {
