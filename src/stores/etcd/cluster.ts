@@ -1,10 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { checkServerIdentity as checkIdentity, createSecureContext } from 'node:tls';
 import { type ChannelCredentials, type Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
 import { HipacheError } from '../../base/errors.ts';
 import type { EtcdEndpoints } from './endpoints.ts';
-import { etcdError, isMemberFailure, isTokenInvalid, isUnsent, isWithoutAccounts } from './errors.ts';
+import {
+  etcdError,
+  isLate,
+  isLeaderless,
+  isMemberFailure,
+  isTokenInvalid,
+  isUnsent,
+  isWithoutAccounts,
+} from './errors.ts';
 import { EtcdMember } from './member.ts';
 import { type EtcdCalls, type EtcdWatchResponse, etcdMethods } from './protocol.ts';
 
@@ -28,6 +37,8 @@ export const defaultEtcdTimings: EtcdTimings = {
   retryMaxMs: 5000,
 };
 
+/** How long a request waits for a leader, in times of a request. Members take one to two seconds to elect one. */
+const electionsPerRequest = 2;
 /** Largest message, in bytes: a page of a listing, or the changes of one revision. */
 const messageBytesMax = 256 * 1024 * 1024;
 
@@ -65,7 +76,7 @@ export class EtcdCluster {
   }
 
   /**
-   * Sends one request.
+   * Sends one request, to each member if need be. Waits while the members elect a leader.
    * @param isRepeatable whether it may be sent to another member although one may have done it already.
    * @throws HipacheError; gRPC's own error as `cause`.
    */
@@ -74,7 +85,10 @@ export class EtcdCluster {
     request: EtcdCalls[Name]['request'],
     isRepeatable: boolean,
   ): Promise<EtcdCalls[Name]['response']> {
+    const endMs = performance.now() + electionsPerRequest * this.timings.requestTimeoutMs;
     let hasNewToken = false;
+    /** The error of a member that waits for a leader, in this round. */
+    let waiting: unknown = null;
     for (let tried = 1; ; ) {
       const member = this.current;
       try {
@@ -84,13 +98,16 @@ export class EtcdCluster {
         if (isTokenInvalid(error) && this.endpoints.account !== null && !hasNewToken) {
           hasNewToken = true;
           this.token = null;
-        } else if (tried < this.members.length && isMemberFailure(error) && (isRepeatable || isUnsent(error))) {
-          tried++;
-          this.leave(member);
-        } else {
-          if (isMemberFailure(error)) this.leave(member);
-          throw etcdError(error, this.endpoints.name);
+          continue;
         }
+        if (isMemberFailure(error)) this.leave(member);
+        if (!isMemberFailure(error) || !(isRepeatable || isUnsent(error))) throw etcdError(error, this.endpoints.name);
+        // Members without a leader keep a request for a while.
+        if (isLeaderless(error) || (isLate(error) && this.members.length > 1)) waiting = error;
+        if (tried++ % this.members.length > 0) continue;
+        if (waiting === null || performance.now() > endMs) throw etcdError(waiting ?? error, this.endpoints.name);
+        waiting = null;
+        await delay(this.timings.retryFirstMs);
       }
     }
   }

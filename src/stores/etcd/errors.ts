@@ -21,6 +21,18 @@ export function isMemberFailure(error: unknown): boolean {
   return code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED || code === status.CANCELLED;
 }
 
+/** Whether the members have no leader, which they elect within seconds if most of them can reach each other. */
+export function isLeaderless(error: unknown): boolean {
+  return leaderless.test(callError(error).details);
+}
+
+const leaderless = /no leader|leader changed|request timed out/i;
+
+/** Whether the member did not reply in time. */
+export function isLate(error: unknown): boolean {
+  return callError(error).code === status.DEADLINE_EXCEEDED;
+}
+
 /** Whether the request cannot have reached a member. */
 export function isUnsent(error: unknown): boolean {
   const { code, details } = callError(error);
@@ -78,7 +90,7 @@ function explain(code: number, details: string): [ErrorCode, string] {
   if (/too many operations/i.test(text)) {
     return ['STORE_UNSUPPORTED', 'its --max-txn-ops is lower than 128, the default; nothing was written'];
   }
-  if (/no leader|leader changed|request timed out/i.test(text)) {
+  if (leaderless.test(text)) {
     return ['STORE_UNAVAILABLE', `its members have no majority (${text})`];
   }
   switch (code) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { EtcdServer } from '../../../test/helpers/etcd-server.ts';
 import { until } from '../../../test/helpers/until.ts';
 import type { Store } from '../contract.ts';
@@ -15,11 +16,16 @@ interface Watched {
 }
 
 /** @param first the member that is used first. */
-async function watched(t: TestContext, members: number, first = 0): Promise<Watched> {
+async function watched(
+  t: TestContext,
+  members: number,
+  first = 0,
+  requestTimeoutMs = timings.requestTimeoutMs,
+): Promise<Watched> {
   const server = await EtcdServer.start({ members });
   t.after(() => server.remove());
   const urls = [...server.urls.slice(first), ...server.urls.slice(0, first)];
-  const store = await openEtcd(urls, { serving: true, timings });
+  const store = await openEtcd(urls, { serving: true, timings: { ...timings, requestTimeoutMs } });
   t.after(() => store.close());
   const seen = new Watch();
   await store.watch(seen);
@@ -47,6 +53,21 @@ describe('an etcd cluster', () => {
     assert.deepEqual(record?.frontend, ['a.test', 'http://a:1']);
     await store.routes.add('a.test', ['http://b:1']);
     await assertLive(rig, 'b.test');
+  });
+
+  test('that has lost its majority is read and written as soon as it has one again', async (t) => {
+    const requestTimeoutMs = 3000;
+    const { server, store } = await watched(t, 3, 2, requestTimeoutMs);
+    await store.routes.set('a.test', null, ['http://a:1']);
+    const [member, other] = server.members;
+    await member?.stop();
+    await other?.stop();
+    const reading = store.routes.read(['a.test']);
+    // The member that is left has kept the request, and has given it up.
+    await delay(requestTimeoutMs + 100);
+    other?.start(server.cluster);
+    assert.deepEqual((await reading)[0]?.frontend, ['a.test', 'http://a:1']);
+    await store.routes.set('a.test', null, ['http://b:1']);
   });
 
   test('whose member in use hangs is used through another one', async (t) => {
