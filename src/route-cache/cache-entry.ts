@@ -13,6 +13,8 @@ export class CacheEntry {
   used = false;
   /** Whether it was used before that. */
   wasUsed = false;
+  /** Whether its objects stay although it was not among those that were used last. */
+  stays = false;
   /** Whether its verification failed or takes too long. It is then served as it is until a read succeeds. */
   overdue = false;
   /** The patterns to try after this one, once a host has fallen through to them. */

@@ -4,6 +4,8 @@ import type { CacheEntry } from './cache-entry.ts';
 import { PackedFrontends } from './packed-frontends.ts';
 import { keyedHash, PatternMap } from './pattern-map.ts';
 
+/** One in so many active entries may be one that was used once. */
+const recentShare = 8;
 /** Entries that are looked at for one whose objects may be dropped. If none may, one more is kept. */
 const lookedAtMax = 64;
 
@@ -30,6 +32,15 @@ class Ring {
 
   get size(): number {
     return this.entries.length;
+  }
+
+  /** Whether it has more than it may, since too many might not leave. */
+  get isOver(): boolean {
+    return this.entries.length > this.entriesMax || this.bytes > this.bytesMax;
+  }
+
+  mayHave(bytes: number): boolean {
+    return this.entriesMax > 0 && bytes <= this.bytesMax;
   }
 
   /** The entry to evict before `bytes` more can be added; null if there is room, or if too many may not leave. */
@@ -71,19 +82,21 @@ export interface CacheTableLimits {
   /** Frontends, and their bytes once they are packed. */
   readonly entriesMax: number;
   readonly bytesMax: number;
-  /** Frontends whose objects are kept, and their approximate memory. */
+  /** Frontends whose objects are kept, and their approximate memory. An eighth of it is for those that were used once. */
   readonly activeEntriesMax: number;
   readonly activeBytesMax: number;
   readonly negativeEntriesMax: number;
 }
 
 /**
- * Entries by pattern. Frontends are kept as bytes; those that were used last as objects too. Negative entries have
- * their own bound, so that requests for any number of unknown names evict no frontend.
+ * Entries by pattern. Frontends are kept as bytes; some as objects too: those that were used last, and those that were
+ * used again while they had objects. So the objects of hosts with few requests are collected young, which is cheap, and
+ * those of the others stay. Negative entries have their own bound: requests for unknown names evict no frontend.
  */
 export class CacheTable {
   private readonly byPattern = new PatternMap<CacheEntry>();
-  private readonly present: Ring;
+  private readonly recent: Ring;
+  private readonly frequent: Ring;
   private readonly absent: Ring;
   private readonly packed: PackedFrontends;
   private readonly mayLeave: (entry: CacheEntry) => boolean;
@@ -100,7 +113,11 @@ export class CacheTable {
     });
     const { POSITIVE_INFINITY: unbounded } = Number;
     this.mayLeave = ({ frontend }) => frontend === null || mayRelease(frontend);
-    this.present = new Ring(activeEntriesMax, activeBytesMax, lookedAtMax, this.mayLeave);
+    const recentMax = Math.ceil(activeEntriesMax / recentShare);
+    const recentBytesMax = Math.ceil(activeBytesMax / recentShare);
+    this.recent = new Ring(recentMax, recentBytesMax, lookedAtMax, this.mayLeave);
+    const frequentBytesMax = activeBytesMax - recentBytesMax;
+    this.frequent = new Ring(activeEntriesMax - recentMax, frequentBytesMax, lookedAtMax, this.mayLeave);
     this.absent = new Ring(negativeEntriesMax, unbounded, unbounded, () => true);
   }
 
@@ -120,7 +137,7 @@ export class CacheTable {
 
   /** Approximate memory: bytes and objects. */
   get bytes(): number {
-    return this.packed.bytes + this.present.bytes + this.absent.bytes;
+    return this.packed.bytes + this.recent.bytes + this.frequent.bytes + this.absent.bytes;
   }
 
   get evictions(): number {
@@ -143,7 +160,10 @@ export class CacheTable {
   get(pattern: string): CacheEntry | undefined {
     const hash = keyedHash(pattern);
     const entry = this.byPattern.get(pattern, hash);
-    if (entry !== undefined) return entry;
+    if (entry !== undefined) {
+      if (!entry.stays) this.promote(entry);
+      return entry;
+    }
     const place = this.packed.find(pattern, hash);
     return place === 0 ? undefined : this.activate(place);
   }
@@ -163,15 +183,17 @@ export class CacheTable {
       entry.used = old.used;
       entry.wasUsed = old.wasUsed;
       entry.wildcards = old.wildcards;
+      entry.stays = old.stays && old.frontend !== null;
       this.drop(old);
     }
     if (frontend === null) {
       const place = this.packed.find(pattern, hash);
       if (place !== 0) this.packed.delete(place);
+      entry.stays = true;
       this.add(this.absent, entry);
     } else {
       entry.place = this.packed.put(frontend, hash, entry.epoch);
-      if (entry.place !== 0) this.add(this.present, entry);
+      if (entry.place !== 0) this.add(this.ringOf(entry), entry);
     }
   }
 
@@ -187,24 +209,42 @@ export class CacheTable {
 
   private activate(place: number): CacheEntry {
     const entry = this.packed.take(place);
-    this.add(this.present, entry);
+    this.add(this.recent, entry);
     return entry;
   }
 
+  /** The entry was used once, and is used again. */
+  private promote(entry: CacheEntry): void {
+    if (!this.frequent.mayHave(entry.bytes)) return;
+    this.recent.remove(entry);
+    entry.stays = true;
+    this.makeRoom(this.frequent, entry.bytes);
+    this.frequent.add(entry);
+  }
+
   private add(ring: Ring, entry: CacheEntry): void {
-    for (let victim = ring.victim(entry.bytes); victim !== null; victim = ring.victim(entry.bytes)) {
-      this.drop(victim);
-      if (victim.place !== 0) this.packed.release(victim);
-      else this.negativeEvictions++;
-    }
+    this.makeRoom(ring, entry.bytes);
+    if (this.frequent.isOver) this.makeRoom(this.frequent, 0);
     ring.add(entry);
     this.byPattern.set(entry, entry.hash);
   }
 
+  private makeRoom(ring: Ring, bytes: number): void {
+    for (let victim = ring.victim(bytes); victim !== null; victim = ring.victim(bytes)) {
+      this.drop(victim);
+      if (victim.place !== 0) this.packed.release(victim);
+      else this.negativeEvictions++;
+    }
+  }
+
   /** Drops the objects. */
   private drop(entry: CacheEntry): void {
-    (entry.frontend === null ? this.absent : this.present).remove(entry);
+    this.ringOf(entry).remove(entry);
     this.byPattern.delete(entry.pattern, entry.hash);
+  }
+
+  private ringOf({ frontend, stays }: CacheEntry): Ring {
+    return frontend === null ? this.absent : stays ? this.frequent : this.recent;
   }
 
   private isPinned(pattern: string, hash: number): boolean {
