@@ -176,6 +176,7 @@ async function runOnce(scenario: Scenario, context: Context, proxy: ProxyName): 
 function line(scenario: string, proxy: string, round: number, rounds: number, sample: Sample): string {
   const { cpuUsPerRequest, requestsPerSecond, p99Us, mibPerCpuSecond, failed, peakRssMib, liveP99Ms } = sample;
   const { rssKibPerTunnel, rssKibPerUsedTunnel, rssKibPerRoute, imbalancePercent, busiestConnections } = sample;
+  const { servedP50Ms, servedMaxMs, cpuMsPerChange, rssMib, closed, lost, unserved } = sample;
   const { proxyPercent, foreignPercent, loadPercent } = sample;
   const parts = [
     cpuUsPerRequest === undefined ? '' : `${cpuUsPerRequest.toFixed(2)} µs CPU/request`,
@@ -183,6 +184,10 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
     p99Us === undefined ? '' : `p99 ${Math.round(p99Us)} µs`,
     mibPerCpuSecond === undefined ? '' : `${Math.round(mibPerCpuSecond)} MiB/CPU s`,
     liveP99Ms === undefined ? '' : `served after p99 ${liveP99Ms.toFixed(1)} ms`,
+    servedP50Ms === undefined ? '' : `served after p50 ${ms(servedP50Ms)}, max ${ms(servedMaxMs)}`,
+    cpuMsPerChange === undefined ? '' : `${ms(cpuMsPerChange)} CPU/change, RSS ${Math.round(rssMib ?? 0)} MiB`,
+    lost === undefined ? '' : `${lost} requests failed, ${closed} tunnels closed`,
+    (unserved ?? 0) > 0 ? `${unserved} changes not served` : '',
     peakRssMib === undefined ? '' : `peak ${Math.round(peakRssMib)} MiB`,
     rssKibPerTunnel === undefined ? '' : `${rssKibPerTunnel.toFixed(2)} KiB/idle tunnel`,
     rssKibPerUsedTunnel === undefined ? '' : `${rssKibPerUsedTunnel.toFixed(2)} KiB after a burst`,
@@ -196,6 +201,10 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
     (failed ?? 0) > 0 ? `${failed} FAILED` : '',
   ];
   return `${`${scenario} ${round}/${rounds}`.padEnd(18)} ${proxy.padEnd(8)} ${parts.filter(Boolean).join(', ')}`;
+}
+
+function ms(value = 0): string {
+  return `${value.toFixed(1)} ms`;
 }
 
 function percent(value = 0): string {

@@ -29,6 +29,22 @@ export const metrics = {
   /** From the acknowledgement to the first response by the new route. */
   liveP50Ms: { title: 'acknowledged to served, p50', unit: 'ms', better: 'less' },
   liveP99Ms: { title: 'acknowledged to served, p99', unit: 'ms', better: 'less' },
+  /** From the begin of a change of one route to the first response of its new backend. */
+  servedP50Ms: { title: 'change to served, p50', unit: 'ms', better: 'less' },
+  servedMaxMs: { title: 'change to served, max', unit: 'ms', better: 'less' },
+  /** To the first response after which no new connection brings one of the old backend. */
+  aloneP50Ms: { title: 'change to no old response, p50', unit: 'ms', better: 'less' },
+  aloneMaxMs: { title: 'change to no old response, max', unit: 'ms', better: 'less' },
+  /** Of the proxy, beyond what the load takes. */
+  cpuMsPerChange: { title: 'CPU per change', unit: 'ms', better: 'less' },
+  changes: { title: 'changes', unit: '', better: null },
+  /** Changes whose new backend had not responded within the limit. */
+  unserved: { title: 'changes not served', unit: '', better: 'less' },
+  /** As `failed`, where that is what a proxy is compared by: then it does not make the run fail. */
+  lost: { title: 'requests failed', unit: '', better: 'less' },
+  /** As RSS, a page that several processes share counted once. */
+  pssMib: { title: 'PSS', unit: 'MiB', better: 'less' },
+  processes: { title: 'processes', unit: '', better: null },
   /** Requests without a response, with another status than 200, or with another body. */
   failed: { title: 'failed', unit: '', better: 'less' },
   requests: { title: 'requests', unit: '', better: null },

@@ -11,10 +11,20 @@ export function processTree(pid: number): number[] {
 
 /** User and system time of a process and its descendants so far, in seconds, to 10 ms. */
 export function cpuSeconds(pid: number): number {
+  return cpuTicks(pid, 2) / ticksPerSecond;
+}
+
+/** The same with the descendants that have ended and that their parents have waited for. */
+export function cpuSecondsWithEnded(pid: number): number {
+  return cpuTicks(pid, 4) / ticksPerSecond;
+}
+
+/** @param count 2 for user and system time, 4 for those of ended children as well. */
+function cpuTicks(pid: number, count: 2 | 4): number {
   return processTree(pid).reduce((sum, one) => {
     // The name, in brackets, may have spaces; after it the user time is the 12th field.
     const fields = read(`/proc/${one}/stat`).split(')').at(-1)?.trim().split(' ') ?? [];
-    return sum + (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / ticksPerSecond;
+    return fields.slice(11, 11 + count).reduce((ticks, field) => ticks + Number(field), sum);
   }, 0);
 }
 
@@ -28,6 +38,29 @@ export function memory(pid: number): { residentBytes: number; peakBytes: number 
     peakBytes += kibOf(status, 'VmHWM') * 1024;
   }
   return { residentBytes, peakBytes };
+}
+
+/** Memory of a process and its descendants, a page that several of them share counted once, in bytes (PSS). */
+export function proportionalBytes(pid: number): number {
+  return processTree(pid).reduce((sum, one) => sum + kibOf(read(`/proc/${one}/smaps_rollup`), 'Pss') * 1024, 0);
+}
+
+/**
+ * Looks at the resident memory of a process and its descendants again and again: they may come and go.
+ * @returns what ends that, and returns the most that they had at once, in bytes.
+ */
+export function watchPeak(pid: number, everyMs: number): () => number {
+  let peakBytes = 0;
+  const look = (): void => {
+    peakBytes = Math.max(peakBytes, memory(pid).residentBytes);
+  };
+  look();
+  const timer = setInterval(look, everyMs);
+  return () => {
+    clearInterval(timer);
+    look();
+    return peakBytes;
+  };
 }
 
 /**

@@ -1,6 +1,7 @@
 // A load at a fixed rate, free of coordinated omission: requests fall due at random times (a Poisson process) that do
 // not depend on the responses, and a latency counts from when the request was due, even where it had to wait for a free
 // connection. It waits by spinning: timers of a millisecond would send in bursts. So it is to be run at SCHED_IDLE.
+// SIGTERM ends it before its time, with what it has measured.
 //   node open-loop.ts SETTINGS      (JSON; the result goes to stdout as JSON)
 import { connect, type Socket } from 'node:net';
 import { percentile } from '../statistics.ts';
@@ -113,7 +114,10 @@ let free = [...connections];
 let freeFrom = 0;
 
 const countFromMs = performance.now() + settings.warmUpSeconds * 1000;
-const endMs = countFromMs + settings.seconds * 1000;
+let endMs = countFromMs + settings.seconds * 1000;
+process.once('SIGTERM', () => {
+  endMs = Math.min(endMs, performance.now());
+});
 let nextMs = performance.now();
 tick();
 
@@ -172,8 +176,9 @@ function finish(): void {
   for (const connection of connections) connection.destroy();
   const counted = latencies.subarray(0, answered).filter((_, i) => (dueTimes[i] ?? 0) >= countFromMs);
   const [p50Us, p99Us, p999Us] = [50, 99, 99.9].map((percent) => percentile([...counted], percent) * 1000);
-  const seconds = settings.warmUpSeconds + settings.seconds;
-  const loadPercent = Math.max(0, 100 - (idleMs / settings.seconds) * 0.1);
+  const countedSeconds = (endMs - countFromMs) / 1000;
+  const seconds = settings.warmUpSeconds + countedSeconds;
+  const loadPercent = Math.max(0, 100 - (idleMs / countedSeconds) * 0.1);
   process.stdout.write(JSON.stringify({ requests: answered, seconds, failed, p50Us, p99Us, p999Us, loadPercent }));
 }
 

@@ -1,7 +1,8 @@
 // Opens WebSockets. With `echo` each sends a message when it has the last one back, for some seconds; with `hold` they
 // stay as they are until SIGTERM, and SIGUSR2 sends a burst of messages through each, all at once.
 //   node tunnels.ts SETTINGS      (JSON; results go to stdout as JSON, one a line)
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { openTunnel } from '../load/tunnel.ts';
 
 export interface TunnelsSettings {
   readonly port: number;
@@ -97,33 +98,17 @@ function report(event: TunnelsReport['event'], seconds: number): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-function open(): Promise<Socket> {
-  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const socket = connect({ port: settings.port, host: '127.0.0.1', noDelay: true });
-  socket.once('error', reject);
-  socket.once('connect', () => {
-    socket.write(
-      `GET /tunnel HTTP/1.1\r\nHost: ${settings.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
-    );
-  });
-  socket.once('data', (bytes: Buffer) => {
-    const head = bytes.toString('latin1');
-    if (!head.startsWith('HTTP/1.1 101 ')) {
-      reject(new Error(`the handshake was answered: ${head.slice(0, 100)}`));
+async function open(): Promise<Socket> {
+  const socket = await openTunnel(settings.port, settings.host);
+  socket.on('data', (read: Buffer) => {
+    if (settings.mode === 'echo') {
+      messages++;
+      if (running) socket.write(frame);
       return;
     }
-    socket.on('data', (read: Buffer) => {
-      if (settings.mode === 'echo') {
-        messages++;
-        if (running) socket.write(frame);
-        return;
-      }
-      receivedBytes += read.length;
-      if (receivedBytes === wantedBytes) onWanted();
-    });
-    socket.once('close', () => closed++);
-    resolve(socket);
+    receivedBytes += read.length;
+    if (receivedBytes === wantedBytes) onWanted();
   });
-  return promise;
+  socket.once('close', () => closed++);
+  return socket;
 }

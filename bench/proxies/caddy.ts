@@ -1,22 +1,35 @@
 import type { Site } from '../site.ts';
-import type { Launch, Plan } from './proxy.ts';
+import { type Launch, type Plan, portsOf } from './proxy.ts';
+
+const movedId = 'moved';
 
 /**
  * On one processor, its access log in a file, connections to the backends kept. A route for each backend, with all its
- * hosts: Caddy searches a long list of hosts by halves, a `map` from its start to its end.
+ * hosts: Caddy searches a long list of hosts by halves, a `map` from its start to its end. The host that moves has a
+ * route of its own with an `@id`, before the others; only where there is one, the admin API is on, at the port that others
+ * have for TLS.
  */
 export function caddy(site: Site, plan: Plan): Launch {
   const file = plan.write('json', JSON.stringify(configuration(site, plan), null, 1));
   const home = plan.path('home');
+  const { moved } = plan.routes;
+  const bodyTo = (port: number) => JSON.stringify(movedRoute(moved ?? '', port));
+  const [a, b] = site.tellingPorts;
   return {
     command: ['caddy', 'run', '--config', file],
     env: { GOMAXPROCS: '1', HOME: home, XDG_DATA_HOME: home, XDG_CONFIG_HOME: home },
+    ...(moved === undefined
+      ? {}
+      : { move: { way: 'patch', port: plan.tlsPort, path: `/id/${movedId}`, bodies: [bodyTo(a), bodyTo(b)] } }),
   };
 }
 
 function configuration(site: Site, plan: Plan): unknown {
+  const { moved, hosts } = plan.routes;
   return {
-    admin: { disabled: true, config: { persist: false } },
+    // With the API, the configuration is kept after each change, as it is by itself.
+    admin:
+      moved === undefined ? { disabled: true, config: { persist: false } } : { listen: `127.0.0.1:${plan.tlsPort}` },
     logging: {
       logs: {
         default: { level: 'ERROR', exclude: ['http.log.access'] },
@@ -34,11 +47,16 @@ function configuration(site: Site, plan: Plan): unknown {
             listen: [`127.0.0.1:${plan.port}`],
             automatic_https: { disable: true },
             logs: {},
-            routes: site.backendPorts.map((port, backend) => ({
-              match: [{ host: plan.routes.hosts.filter((_, i) => i % site.backendPorts.length === backend) }],
-              handle: [reverseProxy(port)],
-              terminal: true,
-            })),
+            routes: [
+              ...(moved === undefined ? [] : [movedRoute(moved, site.tellingPorts[0])]),
+              ...site.backendPorts.map((_, backend) =>
+                route(
+                  hosts.filter((_, i) => i % site.backendPorts.length === backend),
+                  portsOf(site, plan.routes, backend),
+                ),
+              ),
+              route([site.echoHost], [site.echoPort]),
+            ],
           },
         },
       },
@@ -46,10 +64,18 @@ function configuration(site: Site, plan: Plan): unknown {
   };
 }
 
-function reverseProxy(port: number): unknown {
+function movedRoute(host: string, port: number): unknown {
+  return { '@id': movedId, ...route([host], [port]) };
+}
+
+function route(hosts: readonly string[], ports: readonly number[]): object {
+  return { match: [{ host: hosts }], handle: [reverseProxy(ports)], terminal: true };
+}
+
+function reverseProxy(ports: readonly number[]): unknown {
   return {
     handler: 'reverse_proxy',
-    upstreams: [{ dial: `127.0.0.1:${port}` }],
+    upstreams: ports.map((port) => ({ dial: `127.0.0.1:${port}` })),
     transport: {
       protocol: 'http',
       compression: false,

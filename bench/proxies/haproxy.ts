@@ -1,22 +1,36 @@
 import type { Site } from '../site.ts';
-import { type Launch, mapLines, type Plan } from './proxy.ts';
+import { type Launch, mapLines, type Plan, portsOf } from './proxy.ts';
 
-/** One thread, logging to the syslog sink, the route by a map file, connections to the backends shared and kept. */
+/**
+ * One thread, logging to the syslog sink, the route by a map file, connections to the backends shared and kept. A host
+ * moves by a command that sets its line of the map in memory; the backends are those of the start.
+ */
 export function haproxy(site: Site, plan: Plan): Launch {
   const backends = site.backendPorts.length;
+  const { moved } = plan.routes;
   const map = plan.write(
     'map',
-    mapLines(plan.routes, backends, (host, backend) => `${host} backend${backend}`),
+    mapLines(plan.routes, backends, (host, backend) => `${host} backend${backend}`) +
+      (moved === undefined ? '' : `${moved} telling0\n`),
   );
-  return { command: ['haproxy', '-db', '-f', plan.write('cfg', configuration(site, plan, map))] };
+  const command = ['haproxy', '-db', '-f', plan.write('cfg', configuration(site, plan, map))];
+  if (moved === undefined) return { command };
+  const commandTo = (telling: number) => `set map ${map} ${moved} telling${telling}\n`;
+  return { command, move: { way: 'command', socket: plan.path('socket'), commands: [commandTo(0), commandTo(1)] } };
 }
 
 function configuration(site: Site, plan: Plan, map: string): string {
+  const hasMoved = plan.routes.moved !== undefined;
+  const backends = [
+    ...site.backendPorts.map((_, i) => ({ name: `backend${i}`, ports: portsOf(site, plan.routes, i) })),
+    ...(hasMoved ? site.tellingPorts.map((port, i) => ({ name: `telling${i}`, ports: [port] })) : []),
+  ];
   return `
 global
   nbthread 1
   maxconn 9500
   log 127.0.0.1:${site.syslogPort} local0
+  ${hasMoved ? `stats socket ${plan.path('socket')} mode 600 level admin` : ''}
 defaults
   mode http
   log global
@@ -41,6 +55,11 @@ frontend bench
   use_backend %[req.hdr(host),field(1,:),lower,map_str(${map},backend0)]
 backend echo
   server one 127.0.0.1:${site.echoPort}
-${site.backendPorts.map((port, i) => `backend backend${i}\n  server one 127.0.0.1:${port}`).join('\n')}
+${backends
+  .map(({ name, ports }) => {
+    const servers = ports.map((port, i) => `  server server${i} 127.0.0.1:${port}`);
+    return `backend ${name}\n${servers.join('\n')}`;
+  })
+  .join('\n')}
 `;
 }

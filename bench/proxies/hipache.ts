@@ -4,7 +4,7 @@ import { startRedis } from '../redis.ts';
 import type { RouteSet } from '../routes.ts';
 import type { Site } from '../site.ts';
 import { processTree } from '../usage.ts';
-import { type Launch, type Plan, type ProxyName, startProxy } from './proxy.ts';
+import { type Launch, type Plan, type ProxyName, portsOf, startProxy } from './proxy.ts';
 
 /** Routes that are written at once: the store makes one transaction of them. */
 const batch = 5000;
@@ -39,9 +39,11 @@ export async function hipacheWith(site: Site, plan: Plan, particular: Particular
   if (root === undefined) throw new Error(`there is no checkout "${plan.name}"`);
   if (particular.isFilled !== true) await load(particular.store, plan.routes, site);
   const file = plan.write('json', JSON.stringify(configuration(site, plan, particular), null, 2));
+  const [a, b] = tellingUrls(site);
   return {
     command: [join(root, 'bin', 'hipache'), '--config', file],
     store: particular.store,
+    ...(plan.routes.moved === undefined ? {} : { move: { way: 'store', url: particular.store, backends: [a, b] } }),
     // As a service has it: what the environment of whoever runs the benchmark says is left out.
     env: {
       ...{ NODE_OPTIONS: '', NODE_COMPILE_CACHE: join(site.directory, 'compiled') },
@@ -78,14 +80,19 @@ function configuration(site: Site, plan: Plan, { store, workers, limits }: Parti
   };
 }
 
-async function load(url: string, routes: RouteSet, { backendPorts: ports, echoHost, echoPort }: Site): Promise<void> {
+function tellingUrls({ tellingPorts: [a, b] }: Site): readonly [string, string] {
+  return [`http://127.0.0.1:${a}`, `http://127.0.0.1:${b}`];
+}
+
+async function load(url: string, routes: RouteSet, site: Site): Promise<void> {
+  const { echoHost, echoPort } = site;
   const store = await openStore(url);
   try {
     await store.routes.set(echoHost, null, [`http://127.0.0.1:${echoPort}`]);
+    if (routes.moved !== undefined) await store.routes.set(routes.moved, null, [tellingUrls(site)[0]]);
     for (let start = 0; start < routes.hosts.length; start += batch) {
       const hosts = routes.hosts.slice(start, start + batch);
-      const url = (i: number) => `http://127.0.0.1:${ports[i % ports.length]}`;
-      const backends = (i: number) => Array.from({ length: routes.backends ?? 1 }, (_, n) => url(i + n));
+      const backends = (i: number) => portsOf(site, routes, i).map((port) => `http://127.0.0.1:${port}`);
       await store.routes.put(hosts.map((pattern, i) => ({ pattern, frontend: [pattern, ...backends(start + i)] })));
     }
   } finally {

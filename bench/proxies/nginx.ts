@@ -1,17 +1,34 @@
 import type { Site } from '../site.ts';
-import { type Launch, mapLines, type Plan } from './proxy.ts';
+import { type Launch, mapLines, type Plan, portsOf } from './proxy.ts';
 
-/** One worker, a buffered log file, the route by `map`, connections to the backends kept. */
+/**
+ * One worker, a buffered log file, the route by `map`, connections to the backends kept. The host that moves has a file
+ * of its own in that map: to move it is to write one line, however many hosts there are. `worker_shutdown_timeout` is as
+ * it is by itself: an old worker stays as long as it has a tunnel.
+ */
 export function nginx(site: Site, plan: Plan): Launch {
   const backends = site.backendPorts.length;
   const map = plan.write(
     'map',
     mapLines(plan.routes, backends, (host, backend) => `${host} backend${backend};`),
   );
-  return { command: ['nginx', '-c', plan.write('conf', configuration(site, plan, map)), '-e', 'stderr'] };
+  const lines = [0, 1].map((telling) => `${plan.routes.moved} telling${telling};\n`);
+  const [toA = '', toB = ''] = lines;
+  const file = plan.routes.moved === undefined ? null : plan.write('moved', toA);
+  const conf = plan.write('conf', configuration(site, plan, file === null ? [map] : [map, file]));
+  return {
+    command: ['nginx', '-c', conf, '-e', 'stderr'],
+    ...(file === null ? {} : { move: { way: 'reload', file, texts: [toA, toB] } }),
+  };
 }
 
-function configuration(site: Site, plan: Plan, map: string): string {
+function configuration(site: Site, plan: Plan, maps: readonly string[]): string {
+  const upstreams = [
+    ...site.backendPorts.map((_, i) => ({ name: `backend${i}`, ports: portsOf(site, plan.routes, i) })),
+    ...(plan.routes.moved === undefined
+      ? []
+      : site.tellingPorts.map((port, i) => ({ name: `telling${i}`, ports: [port] }))),
+  ];
   const hashSize = 2 ** Math.ceil(Math.log2(Math.max(2048, plan.routes.hosts.length * 2)));
   return `
 worker_processes 1;
@@ -34,11 +51,12 @@ http {
   ssl_protocols TLSv1.2 TLSv1.3;
   map_hash_max_size ${hashSize};
   map_hash_bucket_size 128;
-  map $host $backend { include ${map}; }
-${site.backendPorts
-  .map(
-    (port, i) => `  upstream backend${i} { server 127.0.0.1:${port}; keepalive 256; keepalive_requests 1000000000; }`,
-  )
+  map $host $backend { ${maps.map((map) => `include ${map};`).join(' ')} }
+${upstreams
+  .map(({ name, ports }) => {
+    const servers = ports.map((port) => `server 127.0.0.1:${port};`).join(' ');
+    return `  upstream ${name} { ${servers} keepalive 256; keepalive_requests 1000000000; }`;
+  })
   .join('\n')}
   server {
     listen 127.0.0.1:${plan.port} backlog=4096 default_server;

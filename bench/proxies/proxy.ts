@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { freePorts, untilListening } from '../ports.ts';
 import type { RouteSet } from '../routes.ts';
 import type { Site } from '../site.ts';
+import type { Move } from './move.ts';
 
 /** What is compared in docs/performance.md: this checkout of Hipache, and proxies of others. */
 export const productNames = ['hipache', 'nginx', 'haproxy', 'caddy', 'npm'] as const;
@@ -30,6 +31,8 @@ export interface RunningProxy {
   readonly routes: RouteSet;
   /** The URL of the route store; null where routes are a file that is read at the start. */
   readonly store: string | null;
+  /** How the host is moved that the routes have for it; null where they have none. */
+  readonly move: Move | null;
   /** Why it does not run any more, null while it does. */
   problem(): string | null;
   stop(): Promise<void>;
@@ -54,6 +57,7 @@ export interface Launch {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly store?: string;
+  readonly move?: Move;
 }
 
 /**
@@ -74,14 +78,19 @@ export async function startProxy(
     writeFileSync(path(ending), text);
     return path(ending);
   };
-  const { command, env, store } = await launch(site, { name, label, port, tlsPort, routes, path, write });
+  const { command, env, store, move } = await launch(site, { name, label, port, tlsPort, routes, path, write });
   const running = site.processes.start(label, command, { core, ...(env === undefined ? {} : { env }) });
   await untilListening(running, port);
   return {
-    ...{ name, pid: running.pid, port, tlsPort, routes, store: store ?? null },
+    ...{ name, pid: running.pid, port, tlsPort, routes, store: store ?? null, move: move ?? null },
     problem: () => (running.exitCode === null ? null : `${label} ended (${running.exitCode}):\n${running.output()}`),
     stop: () => running.stop(),
   };
+}
+
+/** The ports of the backends of a host, by the number of the first. */
+export function portsOf({ backendPorts }: Site, { backends = 1 }: RouteSet, first: number): readonly number[] {
+  return Array.from({ length: backends }, (_, i) => backendPorts[(first + i) % backendPorts.length] ?? 0);
 }
 
 /** A line for each host: `host value`, the value by the number of its backend. */

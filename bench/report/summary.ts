@@ -23,6 +23,14 @@ const shown: readonly Metric[] = [
   'rssKibPerRoute',
   'imbalancePercent',
   'busiestConnections',
+  'servedP50Ms',
+  'servedMaxMs',
+  'aloneP50Ms',
+  'aloneMaxMs',
+  'cpuMsPerChange',
+  'pssMib',
+  'processes',
+  'lost',
   'closed',
   'writeP50Ms',
   'writeP99Ms',
@@ -92,6 +100,7 @@ export function mainMetric(result: Result, scenario: string): Metric {
   if (scenario.startsWith('latency-')) return 'p99Us';
   if (scenario === 'balance') return 'imbalancePercent';
   if (scenario === 'tunnels') return 'rssKibPerTunnel';
+  if (scenario.startsWith('move-')) return 'servedP50Ms';
   if (scenario === 'routes-memory') return 'rssKibPerRoute';
   return present.includes('mibPerCpuSecond') ? 'mibPerCpuSecond' : 'cpuUsPerRequest';
 }

@@ -5,6 +5,7 @@ import { handshakesGroup } from './handshakes.ts';
 import { latencyGroup } from './latency.ts';
 import { memoryGroup } from './memory.ts';
 import { millionGroup } from './million.ts';
+import { movesGroup } from './moves.ts';
 import { routesMemoryGroup } from './routes-memory.ts';
 import type { Group } from './scenario.ts';
 import { throughputGroups } from './throughput.ts';
@@ -19,6 +20,7 @@ const allGroups: readonly Group[] = [
   latencyGroup,
   balanceGroup,
   changesGroup,
+  movesGroup,
   fleetGroup,
   memoryGroup,
   routesMemoryGroup,
