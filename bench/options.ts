@@ -8,7 +8,7 @@ Compares Hipache with nginx, HAProxy, Caddy and a proxy of npm, each on one core
   --short              fewer scenarios, proxies and rounds: 2 min 20 s
   --only a,b           only these scenarios
   --proxies a,b        only these proxies: ${productNames.join(', ')}; the last two take
-                       part in small, body-64k, upload-64k and connections only
+                       part in small, body-64k, upload-64k and connections only, caddy also in move
   --against DIR|REV    measures another checkout in the same rounds, and shows the ratios of the pairs: a directory with
                        its own node_modules, or a revision with the same packages; other proxies only where named
   --rounds N           1 to 100; default 5, with --short 2

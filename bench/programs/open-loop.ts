@@ -20,6 +20,8 @@ export interface OpenLoopSettings {
 
 /** How long the last answers are waited for, in ms. */
 const lastResponsesMs = 5000;
+/** After a connection that could not be opened, in ms. */
+const againMs = 100;
 /** A turn of the loop with nothing to do takes less: what is more was taken by other processes, in ms. */
 const idleTurnMsMax = 0.005;
 
@@ -37,10 +39,14 @@ class Connection {
       return true;
     };
     const socket = connect({ port: settings.port, host: '127.0.0.1', noDelay: true, onread: { buffer, callback } });
-    socket.once('connect', resolve);
+    let isOpen = false;
+    socket.once('connect', () => {
+      isOpen = true;
+      resolve();
+    });
     socket.once('error', reject);
     socket.once('close', () => {
-      if (this.socket === socket) this.onClose();
+      if (isOpen && this.socket === socket) this.onClose();
     });
     this.socket = socket;
     return promise;
@@ -83,7 +89,11 @@ class Connection {
   openAgain(): void {
     this.open().then(
       () => giveNext(this),
-      () => process.exit(1),
+      () => {
+        // Nobody listens, or the connection was reset at once.
+        failed++;
+        if (!stopping) setTimeout(() => this.openAgain(), againMs);
+      },
     );
   }
 }

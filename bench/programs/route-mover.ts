@@ -1,6 +1,6 @@
 // Moves one host back and forth between two backends that tell themselves apart, one change after the other, and asks the
 // proxy on a new connection each time until only the new one answers. Each proxy is changed in the way it offers. Holds
-// tunnels of another host meanwhile, and then until SIGTERM.
+// tunnels of another host meanwhile, and then until SIGTERM. Begins at SIGUSR2.
 //   node route-mover.ts SETTINGS      (JSON; reports go to stdout as JSON, one a line)
 import { renameSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -27,7 +27,7 @@ export interface RouteMoverSettings {
   readonly tunnels: number;
 }
 
-/** The last line of the output. One with `ready` comes before it, `readyMs` before the first change. */
+/** The last line of the output. One with `ready` comes before it, when SIGUSR2 is waited for. */
 export interface RouteMoverResult {
   /** Those that were served. */
   readonly changes: number;
@@ -50,7 +50,6 @@ const askMs = 1;
 const askAgainMs = 5;
 /** No old response for this long: the change is done. In ms. */
 const aloneMs = 250;
-const readyMs = 500;
 /** Of one change, and of one question, in ms. */
 const servedMsMax = 60_000;
 const askMsMax = 10_000;
@@ -67,8 +66,9 @@ let failed = 0;
 let unserved = 0;
 process.once('SIGTERM', () => process.exit(0));
 for (let i = 0; i < settings.tunnels; i++) await openOne();
+const begin = new Promise((resolve) => process.once('SIGUSR2', resolve));
 process.stdout.write('{"ready":true}\n');
-await delay(readyMs);
+await begin;
 const endMs = performance.now() + settings.secondsMax * 1000;
 let current = (await ask()) === 'b' ? 1 : 0;
 for (let i = 0; i < settings.changes && performance.now() < endMs && unserved === 0; i++) {

@@ -4,7 +4,8 @@ import { type Launch, mapLines, type Plan, portsOf } from './proxy.ts';
 /**
  * One worker, a buffered log file, the route by `map`, connections to the backends kept. The host that moves has a file
  * of its own in that map: to move it is to write one line, however many hosts there are. `worker_shutdown_timeout` is as
- * it is by itself: an old worker stays as long as it has a tunnel.
+ * it is by itself: an old worker stays as long as it has a tunnel. So its memory counts, and it has fewer slots for
+ * connections, which take 424 bytes each.
  */
 export function nginx(site: Site, plan: Plan): Launch {
   const backends = site.backendPorts.length;
@@ -37,7 +38,7 @@ ${process.getuid?.() === 0 ? 'user root;' : ''}
 pid ${plan.path('pid')};
 error_log stderr error;
 worker_rlimit_nofile 20000;
-events { worker_connections 19900; }
+events { worker_connections ${plan.routes.moved === undefined ? 19900 : 4096}; }
 http {
   access_log ${plan.path('log')} combined buffer=64k flush=1s;
   keepalive_requests 1000000000;

@@ -39,6 +39,22 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
       'liveP99Ms',
       'failed',
     ]),
+    moves: [
+      movesTable(result, ['servedP50Ms', 'servedMaxMs', 'aloneP50Ms', 'aloneMaxMs', 'cpuMsPerChange', 'changes']),
+      movesTable(result, [
+        'p50Us',
+        'p99Us',
+        'lost',
+        'tunnels',
+        'closed',
+        'rssMib',
+        'peakRssMib',
+        'pssMib',
+        'processes',
+      ]),
+    ]
+      .filter((text) => text !== '')
+      .join('\n'),
     memory: [
       byMetric(result, scenariosOf(result, 'memory'), ['peakRssMib', 'mibPerCpuSecond']),
       byMetric(result, ['routes-memory'], ['rssKibPerRoute']),
@@ -108,6 +124,19 @@ function latencyTable(result: Result): string {
   return rows.length === 0 ? '' : table([['', ...columns.map(titleOf)], ...rows]);
 }
 
+/** A row for each proxy with each number of hosts, a column for each metric. */
+function movesTable(result: Result, columns: readonly Metric[]): string {
+  const rows = scenariosOf(result, 'move').flatMap((scenario) =>
+    productNames
+      .filter((proxy) => result.scenarios[scenario]?.samples[proxy] !== undefined)
+      .map((proxy) => [
+        `\`${scenario}\`: ${titles[proxy]}`,
+        ...columns.map((metric) => valueText(medianOf(result, scenario, proxy, metric))),
+      ]),
+  );
+  return rows.length === 0 ? '' : table([['', ...columns.map(titleOf)], ...rows]);
+}
+
 /** A row for each proxy in each of the scenarios, a column for each metric. */
 function byMetric(result: Result, scenarios: readonly string[], columns: readonly Metric[]): string {
   const rows = scenarios.flatMap((scenario) =>
@@ -128,7 +157,7 @@ function scenariosOf(result: Result, group: string): readonly string[] {
 
 /** Scenarios that have a table of their own. */
 function isOwn(scenario: string): boolean {
-  return /^(changes|memory|fleet)-|^(tunnels|echo|balance|routes-memory)$/.test(scenario) || isTls(scenario);
+  return /^(changes|move|memory|fleet)-|^(tunnels|echo|balance|routes-memory)$/.test(scenario) || isTls(scenario);
 }
 
 function isLatency(scenario: string): boolean {

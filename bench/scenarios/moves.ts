@@ -9,6 +9,7 @@ import type { Sample } from '../sample.ts';
 import type { Site } from '../site.ts';
 import { cpuSecondsWithEnded, memory, processTree, proportionalBytes, watchPeak } from '../usage.ts';
 import type { Context, Group, Scenario } from './scenario.ts';
+import { firstWarmUp } from './throughput.ts';
 
 const MiB = 1024 * 1024;
 const movedHost = 'moved.bench.example';
@@ -16,6 +17,8 @@ const movedHost = 'moved.bench.example';
 const changes = 20;
 const fewerChanges = 5;
 const secondsMax = 60;
+/** Without changes the time sets an end, not their number. */
+const quietChangesMax = 10_000;
 /** One change takes longer at most, in seconds; so does the end of all. */
 const marginSeconds = 90;
 /** Requests per second on hosts that do not change, how many those are at most, and their connections. */
@@ -27,7 +30,7 @@ const peakEveryMs = 20;
 
 /**
  * One change of one route, in the way that each proxy offers for it: `bench/proxies/` has how each is set up. The load is
- * there twice: without changes, for what it takes by itself, and with them. Each measurement has proxies of its own.
+ * there three times: without changes, with them and without them, for what it takes by itself. Each measurement has proxies of its own.
  */
 export const movesGroup: Group = {
   short: false,
@@ -45,25 +48,32 @@ function scenario(name: string, hosts: number): Scenario {
   };
 }
 
-async function move({ site, fleet, seconds, short }: Context, name: ProxyName, routes: RouteSet): Promise<Sample> {
+async function move(context: Context, name: ProxyName, routes: RouteSet): Promise<Sample> {
+  const { site, fleet, seconds, warmUpSeconds: unitSeconds, short } = context;
   const proxy = await fleet.proxy(name, routes);
-  const quiet = await phase(site, proxy, { isQuiet: true, changes: 1000, secondsMax: seconds });
+  const quiet = { isQuiet: true, changes: quietChangesMax, secondsMax: seconds };
+  // For what compiles itself while it runs, and at the same rate: a harder load would leave more memory behind.
+  await phase(site, proxy, { ...quiet, secondsMax: unitSeconds * firstWarmUp });
+  const before = await phase(site, proxy, quiet);
   const moved = await phase(site, proxy, { isQuiet: false, changes: short ? fewerChanges : changes, secondsMax });
+  const after = await phase(site, proxy, quiet);
   await fleet.retire(routes);
-  const { failed, ...figures } = moved.figures;
+  const { failed, changes: done, unserved, tunnels: held, closed, ...times } = moved.figures;
   const lost = moved.load.failed + failed;
-  const ownCpu = moved.cpuSeconds - (quiet.cpuSeconds / quiet.wallSeconds) * moved.wallSeconds;
+  const quietShare = (before.cpuSeconds + after.cpuSeconds) / (before.wallSeconds + after.wallSeconds);
+  const changesCpu = moved.cpuSeconds - quietShare * moved.wallSeconds;
   return {
-    ...figures,
+    // Below 0 where the load happened to take less with the changes: that is then the noise.
+    ...(done === 0 ? {} : { ...times, cpuMsPerChange: (changesCpu / done) * 1000 }),
     ...moved.sample,
-    cpuMsPerChange: Math.max(0, (ownCpu / figures.changes) * 1000),
+    ...{ changes: done, unserved, tunnels: held, closed },
     requests: moved.load.requests,
     p50Us: moved.load.p50Us,
     p99Us: moved.load.p99Us,
     ratePerSecond,
     lost,
     // Of the others it is a figure like any other.
-    ...(checkoutNames.includes(name) ? { failed: lost + figures.unserved } : {}),
+    ...(checkoutNames.includes(name) ? { failed: lost + unserved } : {}),
   };
 }
 
@@ -93,15 +103,17 @@ async function phase(
   };
   const hosts = routes.hosts.slice(0, requestedHosts);
   const seconds = particular.secondsMax + marginSeconds;
-  const load = await startOpenLoop(site, `moves-load-${number}`, {
-    ...{ path: '/', connections, hosts, port, ratePerSecond, warmUpSeconds, seconds, seed: 5 },
-  });
   const command = [process.execPath, program, JSON.stringify(settings)];
   const mover = site.processes.start(`mover-${number}`, command, { core: site.loadCore });
   await lineOf('ready', marginSeconds);
+  // After the mover: the start of a program takes the core from a load that runs when nothing else does.
+  const load = await startOpenLoop(site, `moves-load-${number}`, {
+    ...{ path: '/', connections, hosts, port, ratePerSecond, warmUpSeconds, seconds, seed: 5 },
+  });
   const startMs = performance.now();
   const startCpu = cpuSecondsWithEnded(pid);
   const endPeak = watchPeak(pid, peakEveryMs);
+  process.kill(mover.pid, 'SIGUSR2');
   const figures: RouteMoverResult = JSON.parse(await lineOf('servedP50Ms', seconds));
   const cpuSeconds = cpuSecondsWithEnded(pid) - startCpu;
   const wallSeconds = (performance.now() - startMs) / 1000;
