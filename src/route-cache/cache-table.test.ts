@@ -141,7 +141,7 @@ describe('objects that are not used', () => {
 
   test('are kept in the number of bytes that they may take', () => {
     const size = present('p10', 10).bytes;
-    const table = makeTable({ activeEntriesMax: 80, activeBytesMax: 8 * 3 * size });
+    const table = makeTable({ activeEntriesMax: 160, activeBytesMax: 16 * 3 * size });
     for (let i = 10; i < 20; i++) table.put(present(`p${i}`, 10));
     assert.deepEqual([table.size, table.active], [10, 3]);
     table.put(present('larger than all together', 1000));

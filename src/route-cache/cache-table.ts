@@ -5,7 +5,7 @@ import { PackedFrontends } from './packed-frontends.ts';
 import { keyedHash, PatternMap } from './pattern-map.ts';
 
 /** One in so many active entries may be one that was used once. */
-const recentShare = 8;
+const recentShare = 16;
 /** Entries that are looked at for one whose objects may be dropped. If none may, one more is kept. */
 const lookedAtMax = 64;
 
@@ -82,7 +82,7 @@ export interface CacheTableLimits {
   /** Frontends, and their bytes once they are packed. */
   readonly entriesMax: number;
   readonly bytesMax: number;
-  /** Frontends whose objects are kept, and their approximate memory. An eighth of it is for those that were used once. */
+  /** Frontends whose objects are kept, and their approximate memory. A sixteenth of it is for those that were used once. */
   readonly activeEntriesMax: number;
   readonly activeBytesMax: number;
   readonly negativeEntriesMax: number;

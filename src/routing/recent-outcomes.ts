@@ -10,7 +10,8 @@ const bucketMs = 5000;
 export class RecentOutcomes {
   private bucket = 0;
   private current = new Bucket();
-  private previous = new Bucket();
+  /** Null until the second bucket begins. */
+  private previous: Bucket | null = null;
 
   /** Counts one response or failure. @param client the address of the client. */
   count(nowMs: number, client: string, failed: boolean): void {
@@ -24,22 +25,24 @@ export class RecentOutcomes {
    */
   isFailing({ failuresMin, share }: MarkingRule): boolean {
     const { current, previous } = this;
-    const failures = current.failures + previous.failures;
-    if (failures < failuresMin || failures < share * (current.requests + previous.requests)) return false;
-    return areSeveral(current.failing, previous.failing) || !areSeveral(current.clients, previous.clients);
+    const failures = current.failures + (previous?.failures ?? 0);
+    const requests = current.requests + (previous?.requests ?? 0);
+    if (failures < failuresMin || failures < share * requests) return false;
+    const before = previous ?? noBucket;
+    return areSeveral(current.failing, before.failing) || !areSeveral(current.clients, before.clients);
   }
 
   /** Whether a failure of the last 5 to 10 s counts. */
   hasFailed(nowMs: number): boolean {
     const age = Math.floor(nowMs / bucketMs) - this.bucket;
-    return (age <= 1 && this.current.failures > 0) || (age === 0 && this.previous.failures > 0);
+    return (age <= 1 && this.current.failures > 0) || (age === 0 && (this.previous?.failures ?? 0) > 0);
   }
 
   private turn(nowMs: number): void {
     const bucket = Math.floor(nowMs / bucketMs);
     if (bucket === this.bucket) return;
     const { current, previous } = this;
-    this.current = previous;
+    this.current = previous ?? new Bucket();
     this.previous = current;
     this.current.clear();
     if (bucket !== this.bucket + 1) this.previous.clear();
@@ -51,13 +54,15 @@ class Bucket {
   requests = 0;
   failures = 0;
   readonly clients = new Clients();
-  readonly failing = new Clients();
+  /** Null until a request fails: most backends have no failure, and most hosts few requests. */
+  failing: Clients | null = null;
 
   count(client: string, failed: boolean): void {
     this.requests++;
     this.clients.add(client);
     if (!failed) return;
     this.failures++;
+    this.failing ??= new Clients();
     this.failing.add(client);
   }
 
@@ -65,7 +70,7 @@ class Bucket {
     this.requests = 0;
     this.failures = 0;
     this.clients.clear();
-    this.failing.clear();
+    this.failing?.clear();
   }
 }
 
@@ -87,8 +92,11 @@ class Clients {
   }
 }
 
-function areSeveral(some: Clients, others: Clients): boolean {
-  if (some.areSeveral || others.areSeveral) return true;
+const noBucket = new Bucket();
+
+function areSeveral(some: Clients | null, others: Clients | null): boolean {
+  if (some?.areSeveral || others?.areSeveral) return true;
+  if (some === null || others === null) return false;
   return some.one !== '' && others.one !== '' && !isSameClient(some.one, others.one);
 }
 
