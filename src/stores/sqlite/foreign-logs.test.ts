@@ -17,6 +17,32 @@ const url = 'http://a:1';
 
 const shell = (path: string, sql: string): string => execFileSync('sqlite3', [path, sql], { encoding: 'utf8' });
 
+test('a log that is written, moved to the file and begun anew all the time is never taken for one of another file', async () => {
+  const path = newPath();
+  await setIn(path, 'a.example');
+  const writer = child(`
+    const { DatabaseSync } = await import('node:sqlite');
+    const store = await openSqlite(${JSON.stringify(path)});
+    const other = new DatabaseSync(${JSON.stringify(path)});
+    say('ready');
+    for (const endMs = performance.now() + 3000; performance.now() < endMs; ) {
+      const sets = Array.from({ length: 5 }, (_, i) => store.routes.set(i + '.example', null, ['${url}']));
+      other.prepare('PRAGMA wal_checkpoint(RESTART)').get();
+      await Promise.all(sets);
+    }
+    await store.close();
+    process.exit(0);`);
+  await firstLine(writer);
+  const fits = new Map<string, number>();
+  while (writer.exitCode === null) {
+    const fit = compareWithLog(path);
+    fits.set(fit, (fits.get(fit) ?? 0) + 1);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok((fits.get('fits') ?? 0) > 10, JSON.stringify([...fits]));
+  for (const wrong of ['foreign', 'diverged']) assert.equal(fits.get(wrong), undefined, JSON.stringify([...fits]));
+});
+
 /** The patterns of a store, which is whole. */
 async function patternsIn(path: string): Promise<string[]> {
   const store = await openSqlite(path, { create: false });

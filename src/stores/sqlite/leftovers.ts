@@ -8,6 +8,8 @@ import { compareWithLog, type LogFit } from './write-ahead-log.ts';
 /** How often a file that changes at this moment is compared again, and the pause between two looks, in ms. */
 const looksMax = 5;
 const lookPauseMs = 20;
+/** How often a log is looked at whose round changes while it is read: then it is in use. */
+const movingLooksMax = 20;
 /** How often a log without a mark is looked at: a proxy that uses the file marks it every 100 ms. */
 const unmarkedLooksMax = 40;
 /** How long other processes may take to open or close the file, in ms. */
@@ -30,10 +32,14 @@ export function refuseForeignLog(path: string): void {
  * @param unmarkedLooks how often to look for a mark in a log without one.
  */
 export function lookAtLog(path: string, unmarkedLooks = 1): LogFit {
-  for (let look = 1; ; look++) {
+  for (let look = 1, moving = 0; ; ) {
     const fit = compareWithLog(path);
     if (fit === 'fits' || fit === 'unknown') return fit;
-    if (look >= (fit === 'unmarked' ? unmarkedLooks : looksMax)) return fit;
+    if (fit === 'moving') {
+      if (++moving >= movingLooksMax) return 'unknown';
+      continue;
+    }
+    if (look++ >= (fit === 'unmarked' ? unmarkedLooks : looksMax)) return fit;
     pause(lookPauseMs);
   }
 }

@@ -53,10 +53,15 @@ export function readLogRound(database: string): string | null {
   const log = openLog(database);
   if (log === null) return null;
   try {
-    return readHeader(log)?.salts.toString('hex') ?? null;
+    return readRound(log);
   } finally {
     closeSync(log);
   }
+}
+
+/** The same of an open log. */
+export function readRound(log: number): string | null {
+  return readHeader(log)?.salts.toString('hex') ?? null;
 }
 
 /** Reads the committed transactions of an open log (sqlite.org/fileformat2.html). */
