@@ -8,6 +8,8 @@ import type { RouteReader, StoredRoute } from '../stores/contract.ts';
 const batchMax = 256;
 /** Reads of the store at the same time, so that a slow one does not block the next. */
 const readsMax = 4;
+/** While a read is under way, changed records wait to be read together, up to so many. */
+const waitTogetherMax = 32;
 /** Elements of records that land in one turn of the event loop: requests for known hosts pass in between. */
 const elementsPerTurn = 5000;
 /** Patterns that wait to be read. A further one fails at once. */
@@ -127,12 +129,15 @@ export class ReadQueue {
     (read.urgent ? this.urgent : this.background).push(read);
     if (this.pumping) return;
     this.pumping = true;
-    queueMicrotask(() => this.pump());
+    // Requests of the same turn of the event loop are read together.
+    setImmediate(() => this.pump());
   }
 
   private pump(): void {
     this.pumping = false;
     while (this.running < readsMax) {
+      const mayWait = this.urgent.length === 0 && this.background.length < waitTogetherMax;
+      if (mayWait && this.running > 0) return;
       const batch = this.takeBatch();
       if (batch.length === 0) return;
       this.read(batch);

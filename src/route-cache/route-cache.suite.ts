@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from 'node:timers/promises';
 import { FakeTime } from '../../test/helpers/fake-time.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
@@ -96,6 +97,11 @@ export async function setUp(options: Partial<RouteCacheOptions> = {}) {
   watch.add(cache);
   await watch.start();
   return { store, time, cache };
+}
+
+/** The store has been asked what was wanted before this call: requests of one turn of the event loop are read together. */
+export async function turn(): Promise<void> {
+  for (let i = 0; i < 3; i++) await immediate();
 }
 
 /** Loads `host` into memory. */

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
 import { FakeTime } from '../../test/helpers/fake-time.ts';
 import type { Store, StoredRoute } from '../stores/contract.ts';
 import { KnownRecords, routeText } from './known-records.ts';
-import { idOf, setUp, warm } from './route-cache.suite.ts';
+import { idOf, setUp, turn, warm } from './route-cache.suite.ts';
 import { SharedRecords } from './shared-records.ts';
 
 const route = (id: string): StoredRoute => ({ frontend: [id, 'http://1:1'], down: new Map() });
