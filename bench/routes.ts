@@ -9,10 +9,16 @@ export interface RouteSet {
   readonly moved?: string;
   /** Where Hipache has them. Default: the embedded store. */
   readonly store?: 'redis';
+  /** How many Hipache keeps in its cache. Default: its own. */
+  readonly cacheEntriesMax?: number;
 }
 
-/** `count` hosts. The names are those of customers' shops in length. */
+/** `count` hosts. */
 export function routeSet(count: number): RouteSet {
-  const hosts = Array.from({ length: count }, (_, i) => `shop-${String(i).padStart(6, '0')}.bench.example`);
-  return { name: `hosts-${count}`, hosts };
+  return { name: `hosts-${count}`, hosts: Array.from({ length: count }, (_, i) => shopName(i)) };
+}
+
+/** The host of this number. Its name is that of a customer's shop in length. */
+export function shopName(number: number): string {
+  return `shop-${String(number).padStart(6, '0')}.bench.example`;
 }

@@ -177,14 +177,16 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
   const { cpuUsPerRequest, requestsPerSecond, p99Us, mibPerCpuSecond, failed, peakRssMib, liveP99Ms } = sample;
   const { rssKibPerTunnel, rssKibPerUsedTunnel, rssKibPerRoute, imbalancePercent, busiestConnections } = sample;
   const { servedP50Ms, servedMaxMs, cpuMsPerChange, rssMib, closed, lost, unserved } = sample;
-  const { proxyPercent, foreignPercent, loadPercent } = sample;
+  const { proxyPercent, foreignPercent, loadPercent, changesPerSecond, cpuUsPerChange } = sample;
   const parts = [
     cpuUsPerRequest === undefined ? '' : `${cpuUsPerRequest.toFixed(2)} µs CPU/request`,
     requestsPerSecond === undefined ? '' : `${Math.round(requestsPerSecond)}/s`,
     p99Us === undefined ? '' : `p99 ${Math.round(p99Us)} µs`,
     mibPerCpuSecond === undefined ? '' : `${Math.round(mibPerCpuSecond)} MiB/CPU s`,
+    changesPerSecond === undefined ? '' : `${Math.round(changesPerSecond)} changes/s`,
+    cpuUsPerChange === undefined ? '' : `${cpuUsPerChange.toFixed(1)} µs CPU/change`,
     liveP99Ms === undefined ? '' : `served after p99 ${liveP99Ms.toFixed(1)} ms`,
-    servedP50Ms === undefined ? '' : `served after p50 ${ms(servedP50Ms)}, max ${ms(servedMaxMs)}`,
+    servedMaxMs === undefined ? '' : `served after p50 ${ms(servedP50Ms)}, max ${ms(servedMaxMs)}`,
     cpuMsPerChange === undefined ? '' : `${ms(cpuMsPerChange)} CPU/change, RSS ${Math.round(rssMib ?? 0)} MiB`,
     lost === undefined ? '' : `${lost} requests failed, ${closed} tunnels closed`,
     (unserved ?? 0) > 0 ? `${unserved} changes not served` : '',
@@ -195,7 +197,7 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
     imbalancePercent === undefined
       ? ''
       : `${imbalancePercent.toFixed(1)} % above an even share, ${busiestConnections} connections`,
-    proxyPercent === undefined
+    proxyPercent === undefined || foreignPercent === undefined
       ? ''
       : `core ${percent(proxyPercent)}+${percent(foreignPercent)}, load ${percent(loadPercent)}`,
     (failed ?? 0) > 0 ? `${failed} FAILED` : '',

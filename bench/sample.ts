@@ -29,14 +29,17 @@ export const metrics = {
   /** From the acknowledgement to the first response by the new route. */
   liveP50Ms: { title: 'acknowledged to served, p50', unit: 'ms', better: 'less' },
   liveP99Ms: { title: 'acknowledged to served, p99', unit: 'ms', better: 'less' },
-  /** From the begin of a change of one route to the first response of its new backend. */
+  /** From the begin of a change of one route to the first response of its new backend, on every worker that is asked. */
   servedP50Ms: { title: 'change to served, p50', unit: 'ms', better: 'less' },
+  servedP99Ms: { title: 'change to served, p99', unit: 'ms', better: 'less' },
   servedMaxMs: { title: 'change to served, max', unit: 'ms', better: 'less' },
   /** To the first response after which no new connection brings one of the old backend. */
   aloneP50Ms: { title: 'change to no old response, p50', unit: 'ms', better: 'less' },
   aloneMaxMs: { title: 'change to no old response, max', unit: 'ms', better: 'less' },
   /** Of the proxy, beyond what the load takes. */
   cpuMsPerChange: { title: 'CPU per change', unit: 'ms', better: 'less' },
+  /** Of the primary and its workers, beyond what they take while nothing changes. */
+  cpuUsPerChange: { title: 'CPU per change', unit: 'µs', better: 'less' },
   changes: { title: 'changes', unit: '', better: null },
   /** Changes whose new backend had not responded within the limit. */
   unserved: { title: 'changes not served', unit: '', better: 'less' },
@@ -51,7 +54,12 @@ export const metrics = {
   seconds: { title: 'duration', unit: 's', better: null },
   /** The fixed rate of the load, where it has one. */
   ratePerSecond: { title: 'rate', unit: '/s', better: null },
+  /** Those that were acknowledged: fewer than the writer is to make where the store is too slow. */
   changesPerSecond: { title: 'changes', unit: '/s', better: null },
+  /** Writes to the store that one program had under way at once, at most. */
+  writesInFlight: { title: 'writes in flight', unit: '', better: null },
+  /** Of the server that has the routes. */
+  storeRssMib: { title: "store's RSS", unit: 'MiB', better: null },
   /** How busy the proxy's core was: the proxy itself, and anything else, in percent of the time. */
   proxyPercent: { title: "proxy's core, by the proxy", unit: '%', better: null },
   foreignPercent: { title: "proxy's core, by others", unit: '%', better: null },

@@ -53,6 +53,9 @@ export const benchServers: readonly Server[] = [
   { program: 'h2load', package: 'nghttp2-client' },
   { program: 'openssl', package: 'openssl' },
   { program: 'redis-server', package: 'redis-server' },
+  { program: 'etcd', package: 'etcd-server' },
+  { program: 'java', package: 'default-jre-headless' },
+  { program: null, package: 'zookeeper' },
 ];
 
 /** What the conformance cases compare with. */

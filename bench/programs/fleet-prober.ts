@@ -30,6 +30,9 @@ export interface FleetProberResult {
   readonly liveP99Ms: number;
   readonly writeP50Ms: number;
   readonly writeP99Ms: number;
+  /** From the call to that response. */
+  readonly servedP50Ms: number;
+  readonly servedP99Ms: number;
 }
 
 /** Between two questions to one worker, and between two changes, in ms. */
@@ -45,6 +48,7 @@ const question = `GET / HTTP/1.1\r\nHost: ${settings.host}\r\n\r\n`;
 const store = await openStore(settings.store);
 const writeMs: number[] = [];
 const liveMs: number[] = [];
+const servedMs: number[] = [];
 let failed = 0;
 await store.routes.set(settings.host, null, [settings.backends[0]]);
 await delay(200);
@@ -62,6 +66,8 @@ const result: FleetProberResult = {
   liveP99Ms: percentile(liveMs, 99),
   writeP50Ms: percentile(writeMs, 50),
   writeP99Ms: percentile(writeMs, 99),
+  servedP50Ms: percentile(servedMs, 50),
+  servedP99Ms: percentile(servedMs, 99),
 };
 process.stdout.write(JSON.stringify(result));
 
@@ -76,7 +82,9 @@ async function probe(to: number): Promise<void> {
   await written;
   if (startMs >= countFromMs) {
     writeMs.push(acknowledgedMs - startMs);
-    liveMs.push(Math.max(0, Math.max(...served) - acknowledgedMs));
+    const lastMs = Math.max(...served);
+    liveMs.push(Math.max(0, lastMs - acknowledgedMs));
+    servedMs.push(lastMs - startMs);
   }
   await delay(changeMs * (0.5 + Math.random()));
 }

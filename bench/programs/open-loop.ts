@@ -7,7 +7,8 @@ import { connect, type Socket } from 'node:net';
 import { percentile } from '../statistics.ts';
 
 export interface OpenLoopSettings {
-  readonly port: number;
+  /** One, or several that have the connections in turn. */
+  readonly port: number | readonly number[];
   readonly hosts: readonly string[];
   readonly path: string;
   readonly connections: number;
@@ -28,8 +29,13 @@ const idleTurnMsMax = 0.005;
 class Connection {
   /** When the request that is under way was due, 0 where none is. */
   dueMs = 0;
+  private readonly port: number;
   private text = '';
   private socket: Socket | null = null;
+
+  constructor(port: number) {
+    this.port = port;
+  }
 
   open(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -38,7 +44,7 @@ class Connection {
       this.onRead(buffer.latin1Slice(0, bytes));
       return true;
     };
-    const socket = connect({ port: settings.port, host: '127.0.0.1', noDelay: true, onread: { buffer, callback } });
+    const socket = connect({ port: this.port, host: '127.0.0.1', noDelay: true, onread: { buffer, callback } });
     let isOpen = false;
     socket.once('connect', () => {
       isOpen = true;
@@ -117,7 +123,11 @@ let isBusy = false;
 let turnMs = 0;
 let idleMs = 0;
 
-const connections = Array.from({ length: settings.connections }, () => new Connection());
+const ports = [settings.port].flat();
+const connections = Array.from(
+  { length: settings.connections },
+  (_, i) => new Connection(ports[i % ports.length] ?? 0),
+);
 await Promise.all(connections.map((connection) => connection.open()));
 /** First in, first out: every connection is used. */
 let free = [...connections];

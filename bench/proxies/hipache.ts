@@ -1,43 +1,28 @@
 import { join } from 'node:path';
-import { openStore } from '../../src/stores/open-store.ts';
-import { startRedis } from '../redis.ts';
-import type { RouteSet } from '../routes.ts';
 import type { Site } from '../site.ts';
+import { filledStore, tellingUrls } from '../stores/filled-store.ts';
 import { processTree } from '../usage.ts';
-import { type Launch, type Plan, type ProxyName, portsOf, startProxy } from './proxy.ts';
-
-/** Routes that are written at once: the store makes one transaction of them. */
-const batch = 5000;
-
-/** URLs by the label of the proxy: one that is started anew finds its routes in the same. */
-const redis = new Map<string, Promise<string>>();
+import { type Launch, type Plan, type ProxyName, startProxy } from './proxy.ts';
 
 /** A checkout, as it is started everywhere: its `bin/hipache` with a configuration file, one worker. */
 export async function hipache(site: Site, plan: Plan): Promise<Launch> {
-  const store = plan.routes.store === 'redis' ? await redisOf(site, plan.label) : `sqlite:${plan.path('db')}`;
-  return hipacheWith(site, plan, { store, workers: 1 });
-}
-
-function redisOf(site: Site, label: string): Promise<string> {
-  const started = redis.get(label) ?? startRedis(site, label);
-  redis.set(label, started);
-  return started;
+  const { url } = await filledStore(site, plan.name, plan.routes);
+  const { cacheEntriesMax } = plan.routes;
+  const more = cacheEntriesMax === undefined ? {} : { limits: { cacheEntriesMax } };
+  return hipacheWith(site, plan, { store: url, workers: 1, ...more });
 }
 
 interface Particular {
-  /** URL of the store, into which the routes are written. */
+  /** URL of the store, which has the routes. */
   readonly store: string;
   readonly workers: number;
   /** `limits` of the configuration. */
   readonly limits?: Readonly<Record<string, number>>;
-  /** Whether the routes are in the store already. */
-  readonly isFilled?: boolean;
 }
 
-export async function hipacheWith(site: Site, plan: Plan, particular: Particular): Promise<Launch> {
+export function hipacheWith(site: Site, plan: Plan, particular: Particular): Launch {
   const root = site.roots[plan.name];
   if (root === undefined) throw new Error(`there is no checkout "${plan.name}"`);
-  if (particular.isFilled !== true) await load(particular.store, plan.routes, site);
   const file = plan.write('json', JSON.stringify(configuration(site, plan, particular), null, 2));
   const [a, b] = tellingUrls(site);
   return {
@@ -78,24 +63,4 @@ function configuration(site: Site, plan: Plan, { store, workers, limits }: Parti
     ...(limits === undefined ? {} : { limits }),
     ...(process.getuid?.() === 0 ? { user: 'root' } : {}),
   };
-}
-
-function tellingUrls({ tellingPorts: [a, b] }: Site): readonly [string, string] {
-  return [`http://127.0.0.1:${a}`, `http://127.0.0.1:${b}`];
-}
-
-async function load(url: string, routes: RouteSet, site: Site): Promise<void> {
-  const { echoHost, echoPort } = site;
-  const store = await openStore(url);
-  try {
-    await store.routes.set(echoHost, null, [`http://127.0.0.1:${echoPort}`]);
-    if (routes.moved !== undefined) await store.routes.set(routes.moved, null, [tellingUrls(site)[0]]);
-    for (let start = 0; start < routes.hosts.length; start += batch) {
-      const hosts = routes.hosts.slice(start, start + batch);
-      const backends = (i: number) => portsOf(site, routes, i).map((port) => `http://127.0.0.1:${port}`);
-      await store.routes.put(hosts.map((pattern, i) => ({ pattern, frontend: [pattern, ...backends(start + i)] })));
-    }
-  } finally {
-    await store.close();
-  }
 }

@@ -24,6 +24,7 @@ const shown: readonly Metric[] = [
   'imbalancePercent',
   'busiestConnections',
   'servedP50Ms',
+  'servedP99Ms',
   'servedMaxMs',
   'aloneP50Ms',
   'aloneMaxMs',
@@ -36,6 +37,9 @@ const shown: readonly Metric[] = [
   'writeP99Ms',
   'liveP50Ms',
   'liveP99Ms',
+  'changesPerSecond',
+  'writesInFlight',
+  'cpuUsPerChange',
 ];
 
 /** More than this on the proxy's core, in percent, by others than the proxy: the figures are worth less. */
@@ -53,7 +57,7 @@ function scenarioTable(result: Result, scenario: string): string {
   const columns = columnsOf(result, scenario);
   const head = [scenario, ...columns.map((metric) => titleOf(metric)), 'spread', 'to HAProxy'];
   const rows = proxyNames
-    .filter((proxy) => valuesOf(result, scenario, proxy, 'requests').length > 0)
+    .filter((proxy) => metricsOf(result, scenario, proxy).length > 0)
     .map((proxy) => [
       proxy,
       ...columns.map((metric) => valueText(medianOf(result, scenario, proxy, metric))),
@@ -98,6 +102,8 @@ export function failures(result: Result): readonly string[] {
 export function mainMetric(result: Result, scenario: string): Metric {
   const present = metricsOf(result, scenario, 'hipache');
   if (scenario.startsWith('latency-')) return 'p99Us';
+  if (scenario.startsWith('live-')) return 'liveP99Ms';
+  if (scenario.startsWith('change-cost-')) return 'cpuUsPerChange';
   if (scenario === 'balance') return 'imbalancePercent';
   if (scenario === 'tunnels') return 'rssKibPerTunnel';
   if (scenario.startsWith('move-')) return 'servedP50Ms';

@@ -3,6 +3,7 @@ import { changesGroup } from './changes.ts';
 import { fleetGroup } from './fleet.ts';
 import { handshakesGroup } from './handshakes.ts';
 import { latencyGroup } from './latency.ts';
+import { liveGroup } from './live.ts';
 import { memoryGroup } from './memory.ts';
 import { millionGroup } from './million.ts';
 import { movesGroup } from './moves.ts';
@@ -22,6 +23,7 @@ const allGroups: readonly Group[] = [
   changesGroup,
   movesGroup,
   fleetGroup,
+  liveGroup,
   memoryGroup,
   routesMemoryGroup,
   millionGroup,

@@ -4,6 +4,7 @@ import { wrk } from '../load/wrk.ts';
 import { hipacheWith, workersOf } from '../proxies/hipache.ts';
 import { checkoutNames, type ProxyName, startProxy } from '../proxies/proxy.ts';
 import type { Sample } from '../sample.ts';
+import { filledStore } from '../stores/filled-store.ts';
 import { writeCalls } from '../usage.ts';
 import type { Context, Group } from './scenario.ts';
 import { fewRoutes, firstWarmUp, smallLoad } from './throughput.ts';
@@ -32,7 +33,7 @@ export const balanceGroup: Group = {
 async function balance({ site, seconds, warmUpSeconds }: Context, proxyName: ProxyName): Promise<Sample> {
   const cores = [site.proxyCore, site.loadCore];
   const routes = { ...fewRoutes, name: `balance-${++started}` };
-  const store = `sqlite:${site.directory}/${routes.name}.db`;
+  const { url: store } = await filledStore(site, proxyName, routes);
   const proxy = await startProxy(
     site,
     proxyName,

@@ -1,12 +1,11 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { openLoop, warmUpSeconds } from '../load/open-loop.ts';
 import { measure } from '../measure.ts';
+import { runProgram } from '../program.ts';
 import type { RouteProberResult, RouteProberSettings } from '../programs/route-prober.ts';
 import type { RouteWriterResult, RouteWriterSettings } from '../programs/route-writer.ts';
 import { checkoutNames, type ProxyName } from '../proxies/proxy.ts';
 import type { Sample } from '../sample.ts';
-import type { Site } from '../site.ts';
 import type { Context, Group } from './scenario.ts';
 import { fewRoutes } from './throughput.ts';
 
@@ -69,8 +68,8 @@ async function run(context: Context, proxyName: ProxyName, changing: boolean): P
     seconds,
     seed: 2,
   };
-  const written = program<RouteWriterResult>(site, 'route-writer', writer, writer.seconds);
-  const probed = program<RouteProberResult>(site, 'route-prober', prober, prober.seconds);
+  const written = runProgram<RouteWriterResult>(site, 'route-writer', writer, writer.seconds);
+  const probed = runProgram<RouteProberResult>(site, 'route-prober', prober, prober.seconds);
   const [sample, writerResult, proberResult] = await Promise.all([
     measure(site, proxy, () => openLoop(site, load)),
     written,
@@ -82,17 +81,6 @@ async function run(context: Context, proxyName: ProxyName, changing: boolean): P
     ...times,
     ratePerSecond,
     failed: (sample.failed ?? 0) + writerResult.failed + probesFailed,
-    changesPerSecond: (probes + (changing ? writerResult.changes : 0)) / writer.seconds,
+    changesPerSecond: (probes + (changing ? writerResult.changes : 0)) / writerResult.seconds,
   };
 }
-
-async function program<Result>(site: Site, name: string, settings: unknown, seconds: number): Promise<Result> {
-  const path = programs[name as keyof typeof programs];
-  const command = [process.execPath, fileURLToPath(path), JSON.stringify(settings)];
-  return JSON.parse(await site.processes.run(name, command, { core: site.loadCore }, seconds * 1000 + 30_000));
-}
-
-const programs = {
-  'route-writer': import.meta.resolve('../programs/route-writer.ts'),
-  'route-prober': import.meta.resolve('../programs/route-prober.ts'),
-};

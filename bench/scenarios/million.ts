@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { get } from 'node:http';
+import { requestEachShop } from '../load/each-host.ts';
 import { type WrkLoad, wrk } from '../load/wrk.ts';
 import { measure } from '../measure.ts';
 import { hipacheWith, workersOf } from '../proxies/hipache.ts';
 import { checkoutNames, type ProxyName, type RunningProxy, startProxy } from '../proxies/proxy.ts';
 import { routeSet } from '../routes.ts';
 import type { Sample } from '../sample.ts';
+import { filledStore } from '../stores/filled-store.ts';
 import { memory } from '../usage.ts';
 import type { Context, Group } from './scenario.ts';
 import { firstWarmUp, smallLoad } from './throughput.ts';
@@ -13,12 +15,6 @@ import { firstWarmUp, smallLoad } from './throughput.ts';
 const MiB = 1024 * 1024;
 const count = 1_000_000;
 const routes = { ...routeSet(count), name: 'million', backends: 2 };
-/** Of a load that requests the next hosts, in seconds, and how many there are at most. */
-const trySeconds = 10;
-const triesMax = 50;
-
-/** Stores by proxy: filling one takes half a minute. */
-const stores = new Map<ProxyName, string>();
 
 /** A million hosts with two backends each, in the embedded store. Each measurement has a program of its own. */
 export const millionGroup: Group = {
@@ -47,7 +43,7 @@ export const millionGroup: Group = {
 };
 
 async function firstResponse({ site }: Context, name: ProxyName): Promise<Sample> {
-  await filled(site, name);
+  await filledStore(site, name, routes);
   const startMs = performance.now();
   const proxy = await start(site, name);
   try {
@@ -62,18 +58,9 @@ async function firstResponse({ site }: Context, name: ProxyName): Promise<Sample
 }
 
 async function serveAll({ site }: Context, name: ProxyName): Promise<Sample> {
-  await filled(site, name);
   const proxy = await start(site, name, { cacheEntriesMax: count });
   try {
-    let requests = 0;
-    let failed = 0;
-    for (let tries = 0; requests < count; tries++) {
-      if (tries === triesMax) throw new Error(`only ${requests} of ${count} hosts were requested`);
-      const shops = { count, order: { from: requests } };
-      const result = await wrk(site, { ...load(proxy), shops, seconds: trySeconds });
-      requests += result.requests;
-      failed += result.failed;
-    }
+    const { requests, failed } = await requestEachShop(site, load(proxy), count);
     return { ...residentOf(proxy), routes: count, requests, failed };
   } finally {
     await proxy.stop();
@@ -81,7 +68,6 @@ async function serveAll({ site }: Context, name: ProxyName): Promise<Sample> {
 }
 
 async function serveZipf({ site, seconds, warmUpSeconds }: Context, name: ProxyName): Promise<Sample> {
-  await filled(site, name);
   const proxy = await start(site, name);
   try {
     const zipf = { ...load(proxy), shops: { count, order: 'zipf' } } as const;
@@ -94,25 +80,14 @@ async function serveZipf({ site, seconds, warmUpSeconds }: Context, name: ProxyN
   }
 }
 
-/** Makes the store of a proxy once. */
-async function filled(site: Context['site'], name: ProxyName): Promise<void> {
-  if (stores.has(name)) return;
-  const store = `sqlite:${site.directory}/million-${name}.db`;
-  const proxy = await startProxy(site, name, routes, (where, plan) => hipacheWith(where, plan, { store, workers: 1 }));
-  await proxy.stop();
-  stores.set(name, store);
-}
-
-function start(
+async function start(
   site: Context['site'],
   name: ProxyName,
   limits?: Readonly<Record<string, number>>,
 ): Promise<RunningProxy> {
-  const store = stores.get(name) ?? '';
+  const { url } = await filledStore(site, name, routes);
   const more = limits === undefined ? {} : { limits };
-  return startProxy(site, name, routes, (where, plan) =>
-    hipacheWith(where, plan, { store, workers: 1, isFilled: true, ...more }),
-  );
+  return startProxy(site, name, routes, (where, plan) => hipacheWith(where, plan, { store: url, workers: 1, ...more }));
 }
 
 function load({ port }: RunningProxy): Omit<WrkLoad, 'seconds'> {
