@@ -157,7 +157,7 @@ async function runGroup(
     }
     if (context.proxies.includes('against')) await context.fleet.retireNamed(checkoutNames);
   }
-  if (group.routes !== undefined) await context.fleet.retire(group.routes);
+  for (const routes of group.routes ?? []) await context.fleet.retire(routes);
 }
 
 function takesPart(scenario: Scenario, proxy: ProxyName): boolean {

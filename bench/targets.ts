@@ -1,5 +1,6 @@
 import { medianOf, type Result, valuesOf } from './result.ts';
 import type { Metric } from './sample.ts';
+import { median } from './statistics.ts';
 
 /** A figure to reach. */
 interface Target {
@@ -10,6 +11,8 @@ interface Target {
   /** null where the run has not measured it. */
   measured(result: Result): number | null;
 }
+
+const liveStores = ['redis', 'etcd', 'zookeeper', 'sqlite'] as const;
 
 type Bound = { readonly atMost: number } | { readonly atLeast: number };
 
@@ -139,6 +142,32 @@ const targets: readonly Target[] = [
         ...valuesOf(result, 'fleet-changes', 'hipache', 'closed'),
       ]),
   },
+  liveTarget('redis', 'three instances on Redis', 10),
+  liveTarget('etcd', 'three instances on etcd', 10),
+  liveTarget('zookeeper', 'three instances on ZooKeeper', 50),
+  liveTarget('sqlite', 'one instance on SQLite', 50),
+  {
+    what: 'route changes a second meanwhile, of 1,000 to be made, with the slowest of these stores',
+    bound: { atLeast: 950 },
+    unit: '/s',
+    measured: (result) => least(liveStores.map((store) => hipache(result, `live-${store}`, 'changesPerSecond'))),
+  },
+  {
+    what: 'requests failed and tunnels closed on hosts that were not changed, with all of these stores',
+    bound: { atMost: 0 },
+    unit: '',
+    measured: (result) =>
+      sum(
+        liveStores.flatMap((store) => [
+          ...valuesOf(result, `live-${store}`, 'hipache', 'failed'),
+          ...valuesOf(result, `live-${store}`, 'hipache', 'closed'),
+        ]),
+      ),
+  },
+  churnTarget('sqlite', 'SQLite'),
+  churnTarget('redis', 'Redis'),
+  changeCostTarget('sqlite', 'SQLite'),
+  changeCostTarget('redis', 'Redis'),
   {
     what: 'requests failed while all workers are replaced ten times',
     bound: { atMost: 0 },
@@ -182,6 +211,42 @@ function latencyTarget(percent: number): Target {
   };
 }
 
+function liveTarget(store: (typeof liveStores)[number], who: string, atMost: number): Target {
+  return {
+    what: `written to served on every worker of ${who}, p99 at 1,000 changes a second`,
+    bound: { atMost },
+    unit: 'ms',
+    measured: (result) => hipache(result, `live-${store}`, 'liveP99Ms'),
+  };
+}
+
+function churnTarget(store: string, title: string): Target {
+  return {
+    what: `requests per second during 1,000 changes a second in ${title}, against none`,
+    bound: { atLeast: 0.95 },
+    unit: 'x',
+    measured: (result) => ofRounds(result, `churn-${store}-1000`, `churn-${store}-0`, 'requestsPerSecond'),
+  };
+}
+
+function changeCostTarget(store: string, title: string): Target {
+  return {
+    what: `CPU per change at 1,000,000 hosts in ${title}, against 10`,
+    bound: { atMost: 1.2 },
+    unit: 'x',
+    measured: (result) => ofRounds(result, `change-cost-million-${store}`, `change-cost-10-${store}`, 'cpuUsPerChange'),
+  };
+}
+
+/** A figure of one scenario over that of another: the median of the ratios of the rounds, which take turns. */
+function ofRounds(result: Result, scenario: string, base: string, metric: Metric): number | null {
+  const bases = valuesOf(result, base, 'hipache', metric);
+  const ratios = valuesOf(result, scenario, 'hipache', metric).flatMap(
+    (value, round) => over(value, bases[round] ?? null) ?? [],
+  );
+  return ratios.length === 0 ? null : median(ratios);
+}
+
 /** Hipache's over the other's. */
 function ratio(result: Result, scenario: string, metric: Metric, other: string): number | null {
   return over(hipache(result, scenario, metric), medianOf(result, scenario, other, metric));
@@ -211,6 +276,11 @@ function toKb(kib: number | null): number | null {
 
 function sum(values: readonly number[]): number | null {
   return values.length === 0 ? null : values.reduce((a, b) => a + b, 0);
+}
+
+function least(values: readonly (number | null)[]): number | null {
+  const measured = values.filter((value) => value !== null);
+  return measured.length === 0 ? null : Math.min(...measured);
 }
 
 function peakMb(result: Result): number | null {

@@ -40,6 +40,8 @@ const shown: readonly Metric[] = [
   'changesPerSecond',
   'writesInFlight',
   'cpuUsPerChange',
+  'storeRssMib',
+  'proxyPercent',
 ];
 
 /** More than this on the proxy's core, in percent, by others than the proxy: the figures are worth less. */

@@ -29,6 +29,28 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
       'closed',
       'failed',
     ]),
+    live: byMetric(result, scenariosOf(result, 'live'), [
+      'changesPerSecond',
+      'writeP99Ms',
+      'liveP50Ms',
+      'liveP99Ms',
+      'servedP99Ms',
+      'proxyPercent',
+      'closed',
+      'failed',
+    ]),
+    churn: byMetric(result, scenariosOf(result, 'churn'), [
+      'changesPerSecond',
+      'requestsPerSecond',
+      'cpuUsPerRequest',
+      'failed',
+    ]),
+    'change-cost': byMetric(result, scenariosOf(result, 'change-cost'), [
+      'changesPerSecond',
+      'cpuUsPerChange',
+      'rssMib',
+      'storeRssMib',
+    ]),
     latency: latencyTable(result),
     balance: balanceTable(result),
     changes: byMetric(result, scenariosOf(result, 'changes'), [
@@ -157,7 +179,10 @@ function scenariosOf(result: Result, group: string): readonly string[] {
 
 /** Scenarios that have a table of their own. */
 function isOwn(scenario: string): boolean {
-  return /^(changes|move|memory|fleet)-|^(tunnels|echo|balance|routes-memory)$/.test(scenario) || isTls(scenario);
+  return (
+    /^(changes|move|memory|fleet|live|churn|change-cost)-|^(tunnels|echo|balance|routes-memory)$/.test(scenario) ||
+    isTls(scenario)
+  );
 }
 
 function isLatency(scenario: string): boolean {

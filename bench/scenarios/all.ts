@@ -1,5 +1,7 @@
 import { balanceGroup } from './balance.ts';
+import { changeCostGroup } from './change-cost.ts';
 import { changesGroup } from './changes.ts';
+import { churnGroup } from './churn.ts';
 import { fleetGroup } from './fleet.ts';
 import { handshakesGroup } from './handshakes.ts';
 import { latencyGroup } from './latency.ts';
@@ -24,9 +26,11 @@ const allGroups: readonly Group[] = [
   movesGroup,
   fleetGroup,
   liveGroup,
+  churnGroup,
   memoryGroup,
   routesMemoryGroup,
   millionGroup,
+  changeCostGroup,
 ];
 
 export function scenarioNames(): readonly string[] {

@@ -25,7 +25,7 @@ let backendPort: Promise<number> | null = null;
 export const memoryGroup: Group = {
   short: false,
   once: true,
-  routes,
+  routes: [routes],
   scenarios: (['download', 'upload'] as const).flatMap((direction) =>
     [false, true].map((chunked) => scenario(direction, chunked)),
   ),

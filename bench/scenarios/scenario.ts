@@ -36,5 +36,5 @@ export interface Group {
   /** Measured once, whatever `--rounds` says. */
   readonly once?: boolean;
   /** Whose proxies end when the group is done. */
-  readonly routes?: RouteSet;
+  readonly routes?: readonly RouteSet[];
 }

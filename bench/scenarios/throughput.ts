@@ -77,7 +77,7 @@ export const throughputGroups: readonly Group[] = [
   },
   {
     short: false,
-    routes: manyRoutes,
+    routes: [manyRoutes],
     scenarios: [
       scenario('hosts-10', '40 bytes, over 10 hosts', fewRoutes, { hosts: fewRoutes.hosts }),
       scenario('hosts-100k', '40 bytes, over 100,000 hosts', manyRoutes, { hosts: manyRoutes.hosts }),
@@ -85,7 +85,7 @@ export const throughputGroups: readonly Group[] = [
   },
   {
     short: false,
-    routes: manyInRedis,
+    routes: [manyInRedis],
     scenarios: [
       scenario(
         'hosts-redis',
