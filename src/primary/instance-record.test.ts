@@ -106,7 +106,7 @@ describe('the record of an instance', () => {
     await time.pass(0);
     revision = 9;
     listener?.revised?.();
-    await time.pass(0);
+    await time.pass(100);
     assert.equal(events.at(-1), 'write a 7 of 2 for 30000');
     const before = events.length;
     await time.pass(4000);
@@ -124,12 +124,28 @@ describe('the record of an instance', () => {
     await time.pass(0);
     revision = 1;
     listener?.expired();
-    await time.pass(0);
+    await time.pass(100);
     assert.equal(events.at(-1), 'write a 0 of 2 for 30000');
     applied = 1;
     await time.pass(4000);
     assert.equal(events.at(-1), 'write a 1 of 2 for 30000');
     await record.close();
+  });
+
+  test('is written ten times a second at most, however often the store changes', async () => {
+    const record = recordIn(shared);
+    await record.start();
+    await time.pass(0);
+    for (let i = 0; i < 1000; i++) {
+      applied = ++revision;
+      listener?.revised?.();
+      await time.pass(1);
+    }
+    assert.ok(events.length <= 12, `${events.length}`);
+    await time.pass(100);
+    assert.equal(events.at(-1), 'write a 1007 of 2 for 30000');
+    await record.close();
+    assert.equal(time.pending, 0);
   });
 
   test('is written once for many revisions that come while it is written', async () => {

@@ -16,8 +16,12 @@ import type { AppliedState } from './instance-metrics.ts';
 /** How long the store keeps the record of an instance, and how often an instance writes it, in ms. */
 const rememberedMs = 30_000;
 const everyMs = 10_000;
+/** After it was written, in ms, however often the store changes. */
+const restMs = 100;
 /** Pauses between questions to the workers while they have not applied everything yet. */
-const againPauses = { firstMs: 250, longestMs: everyMs };
+const againPauses = { firstMs: 100, longestMs: everyMs };
+/** The same while commands wait for the end of a drain, in ms. */
+const drainMs = 250;
 /** Between two looks at a store that does not report changes by itself, in ms: ten times in a second cost next to nothing. */
 const lookEveryMs = 100;
 /** How long the end of the program may wait for the store, in ms. */
@@ -44,6 +48,9 @@ export class InstanceRecord {
   private store: Store | null = null;
   private watch: StoreWatch | null = null;
   private cancelTimer: (() => void) | null = null;
+  private cancelRest: (() => void) | null = null;
+  /** The store has changed during the rest. */
+  private hasChanged = false;
   private readonly telling = new CoalescedTask(() => this.tell());
   private behind = 0;
   /** Commands wait for the end of the drain. */
@@ -65,7 +72,7 @@ export class InstanceRecord {
     }
     this.store = store;
     this.watch = new StoreWatch({ store });
-    const tell = (): void => void this.telling.request();
+    const tell = (): void => this.tellSoon();
     // A store that was emptied has lost the record too.
     this.watch.add({ restored: tell, expired: tell, revised: tell });
     await this.watch.start();
@@ -75,12 +82,13 @@ export class InstanceRecord {
 
   /** Writes the record again. */
   renew(): void {
-    if (this.store !== null) void this.telling.request();
+    if (this.store !== null) this.tellSoon();
   }
 
   /** Removes the record. If the store cannot be reached, the record expires there. */
   async close(): Promise<void> {
     this.cancelTimer?.();
+    this.cancelRest?.();
     this.watch?.close();
     const { store } = this;
     const told = this.telling.close();
@@ -90,7 +98,11 @@ export class InstanceRecord {
     await store.close();
   }
 
-  /** A request that comes meanwhile waits for the pause as well: the revision may be raised with every write. */
+  private tellSoon(): void {
+    if (this.cancelRest === null) void this.telling.request();
+    else this.hasChanged = true;
+  }
+
   private async tell(): Promise<void> {
     this.cancelTimer?.();
     const instances = this.store?.instances;
@@ -98,10 +110,14 @@ export class InstanceRecord {
     const isCurrent = await this.write(instances);
     if (this.telling.isClosed) return;
     this.behind = isCurrent ? 0 : this.behind + 1;
-    const isSoon = this.telling.takeRequest() || !isCurrent;
-    const delayMs = this.isDraining ? againPauses.firstMs : isSoon ? backOffMs(againPauses, this.behind + 1) : everyMs;
+    this.hasChanged = this.telling.takeRequest();
+    const delayMs = this.isDraining ? drainMs : isCurrent ? everyMs : backOffMs(againPauses, this.behind);
     const setTimer = this.options.setTimer ?? setRealTimer;
-    this.cancelTimer = setTimer(delayMs, () => void this.telling.request());
+    this.cancelTimer = setTimer(delayMs, () => this.tellSoon());
+    this.cancelRest = setTimer(restMs, () => {
+      this.cancelRest = null;
+      if (this.hasChanged) this.tellSoon();
+    });
   }
 
   /** @returns whether the workers have applied what the store has. */
