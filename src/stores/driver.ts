@@ -66,6 +66,9 @@ export interface OpenStoreOptions extends DriverContext {
   readonly deadSet?: boolean | 'auto';
   /** How long a reading holds if the store cannot report changes, in ms. Default 1000. */
   readonly ttlMs?: number;
-  /** Between two looks for changes in a store that has to be looked at, in ms. Default 10. */
+  /**
+   * Between two looks for changes in a store that has to be looked at, in ms. Default 10. Redis and etcd are then asked for
+   * their revision at this interval, and report nothing else; default: they report every change.
+   */
   readonly pollMs?: number;
 }

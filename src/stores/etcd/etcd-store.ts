@@ -18,6 +18,7 @@ import { checked } from '../key-value/checked.ts';
 import { collectionOf } from '../key-value/client.ts';
 import { keyValueCollections } from '../key-value/collections.ts';
 import { readFields } from '../key-value/records.ts';
+import { RevisionPoll } from '../revision-poll.ts';
 import { defaultEtcdTimings, EtcdCluster, type EtcdTimings } from './cluster.ts';
 import { parseEtcdUrls } from './endpoints.ts';
 import { changesPerTransaction, EtcdClient } from './etcd-client.ts';
@@ -27,6 +28,8 @@ import { EtcdWatch } from './watch.ts';
 export interface EtcdStoreOptions {
   /** Whether the proxy serves from the store: it then opens even if no member can be reached yet. Default false. */
   readonly serving?: boolean;
+  /** Only looks for the revision, so often, in ms. Default: watches every change. */
+  readonly pollMs?: number | undefined;
   readonly log?: Pick<Log, 'info' | 'warn'>;
   readonly clock?: Clock;
   readonly timings?: Partial<EtcdTimings>;
@@ -50,14 +53,17 @@ class EtcdStore implements Store {
   readonly failures: FailureCollection;
   readonly acceptance: Acceptance;
   readonly instances: InstanceCollection;
+  private readonly options: EtcdStoreOptions;
   private readonly keys: EtcdKeys;
   private readonly cluster: EtcdCluster;
   private readonly watching: EtcdWatch;
   private readonly problemLog: RateLimitedLog;
   private listener: ChangeListener | null = null;
+  private poll: RevisionPoll | null = null;
   private isListening = false;
 
   constructor(urls: readonly string[], options: EtcdStoreOptions) {
+    this.options = options;
     const endpoints = parseEtcdUrls(urls);
     const timings = { ...defaultEtcdTimings, ...options.timings };
     const { log } = options;
@@ -91,6 +97,15 @@ class EtcdStore implements Store {
 
   async watch(listener: ChangeListener): Promise<void> {
     this.listener = listener;
+    const { pollMs } = this.options;
+    if (pollMs !== undefined) {
+      this.poll = new RevisionPoll(
+        pollMs,
+        () => this.instances.revision(),
+        () => this.listener?.revised?.(),
+      );
+      return;
+    }
     await this.watching.start();
     const { error } = this.watching;
     if (this.listener === null) throw this.cluster.closedError();
@@ -100,6 +115,7 @@ class EtcdStore implements Store {
 
   async close(): Promise<void> {
     this.listener = null;
+    this.poll?.close();
     this.watching.close();
     this.cluster.close();
   }

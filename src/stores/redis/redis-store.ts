@@ -14,6 +14,7 @@ import type {
   Store,
   StoreCapabilities,
 } from '../contract.ts';
+import { RevisionPoll } from '../revision-poll.ts';
 import { editingBy } from '../route-editing.ts';
 import { CheckerWatch } from './checker-watch.ts';
 import { defaultRedisTimings, type RedisTimings } from './connection.ts';
@@ -42,6 +43,8 @@ export interface RedisStoreOptions {
    * tracks changes from the start. Otherwise opening fails. Default false.
    */
   readonly serving?: boolean;
+  /** Only looks for the revision, so often, in ms. Default: reports every change. */
+  readonly pollMs?: number | undefined;
   /** Whether to read and write the dead sets of Hipache 0.4. `auto`: while an external checker runs. Default `auto`. */
   readonly deadSet?: boolean | 'auto';
   /** How long a reading holds if the server cannot report changes, in ms, at least 10. Default 1000. */
@@ -137,6 +140,7 @@ class RedisStore implements Store {
   private readonly deadSets = new DeadSets();
   private readonly checker: CheckerWatch;
   private listener: ChangeListener | null = null;
+  private poll: RevisionPoll | null = null;
   private expiry: NodeJS.Timeout | null = null;
   private hasWarned = false;
   /** Names of the servers that refused the user of their URL. */
@@ -159,7 +163,7 @@ class RedisStore implements Store {
     });
     const servers = connectServers(endpoints, {
       timings,
-      tracking: options.serving ?? false,
+      tracking: options.serving === true && options.pollMs === undefined,
       reported: this.keys.reported,
       revisionKey: this.keys.revision,
       events: {
@@ -194,17 +198,25 @@ class RedisStore implements Store {
   }
 
   async watch(listener: ChangeListener): Promise<void> {
-    await this.connection.track();
+    const { pollMs } = this.options;
+    if (pollMs === undefined) await this.connection.track();
+    else
+      this.poll = new RevisionPoll(
+        pollMs,
+        () => this.reader.revision(),
+        () => this.listener?.revised?.(),
+      );
     if (this.closed) throw this.connection.error;
     this.listener = listener;
     this.writer.open();
     if (!this.connection.ready) listener.lost(this.connection.error);
-    else if (!this.connection.tracked) this.expireRegularly();
+    else if (pollMs === undefined && !this.connection.tracked) this.expireRegularly();
   }
 
   async close(): Promise<void> {
     this.closed = true;
     this.listener = null;
+    this.poll?.close();
     this.stopExpiry();
     this.checker.close();
     this.closeServers();
@@ -244,7 +256,7 @@ class RedisStore implements Store {
     void this.look();
     if (this.options.serving === true) void this.warnOfEviction();
     if (this.listener === null) return;
-    if (!this.connection.tracked) this.expireRegularly();
+    if (this.poll === null && !this.connection.tracked) this.expireRegularly();
     this.listener.restored();
   }
 
