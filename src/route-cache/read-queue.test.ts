@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ReadQueue } from './read-queue.ts';
 
@@ -49,4 +49,58 @@ test('large records of one reading land one after the other, with turns of the e
   assert.equal(await settled, true);
   const landed = order.join(', ').replace(/^(turn, )+|(, turn)+$/g, '');
   assert.equal(landed, 'small 1, large 1, small 2, large 2, turn, large 3, small 3');
+});
+
+describe('what is read together', () => {
+  let reads: { readonly patterns: readonly string[]; readonly answer: () => void }[];
+  let queue: ReadQueue;
+
+  beforeEach(() => {
+    reads = [];
+    const read = (patterns: readonly string[]) =>
+      new Promise<null[]>((resolve) => reads.push({ patterns, answer: () => resolve(patterns.map(() => null)) }));
+    const events = { sent: () => {}, landed: () => {}, failed: () => {}, onInternalError: () => {} };
+    queue = new ReadQueue({ read }, 5000, () => () => {}, events);
+  });
+
+  const asked = () => reads.map(({ patterns }) => patterns.join(' '));
+
+  test('requests of one turn of the event loop', async () => {
+    for (const pattern of ['a', 'b', 'c']) queue.fetch(pattern, true);
+    await turn();
+    assert.deepEqual(asked(), ['a b c']);
+    queue.fetch('d', true);
+    await turn();
+    assert.deepEqual(asked(), ['a b c', 'd'], 'a request does not wait for the reads of others');
+  });
+
+  test('changes while a read is under way, with the next request if that comes first', async () => {
+    for (const pattern of ['a', 'b', 'c']) {
+      queue.fetch(pattern, false);
+      await turn();
+    }
+    assert.deepEqual(asked(), ['a']);
+    queue.fetch('d', true);
+    await turn();
+    assert.deepEqual(asked(), ['a', 'd b c']);
+    queue.fetch('e', false);
+    await turn();
+    reads[0]?.answer();
+    await turn();
+    assert.deepEqual(asked(), ['a', 'd b c']);
+    reads[1]?.answer();
+    await turn();
+    assert.deepEqual(asked(), ['a', 'd b c', 'e']);
+  });
+
+  test('changes wait for no read once many wait', async () => {
+    queue.fetch('a', false);
+    await turn();
+    for (let i = 0; i < 40; i++) queue.fetch(`p${i}`, false);
+    await turn();
+    assert.deepEqual(
+      reads.map(({ patterns }) => patterns.length),
+      [1, 40],
+    );
+  });
 });
