@@ -51,13 +51,18 @@ export function compareWithLog(path: string): LogFit {
 }
 
 function compare(path: string, log: number | null): LogFit {
-  let file: FileMark;
+  // The log is read after the file, which then has nothing that is not in it.
+  const fitOf = (file: FileMark): LogFit => (log === null ? 'fits' : fit(file, readLogContent(log)));
   try {
-    file = readFileMark(path);
+    return fitOf(readFileMark(path));
   } catch (error) {
-    return isDamage(error) ? 'unreadable' : 'unknown';
+    if (!isDamage(error)) return 'unknown';
   }
-  return log === null ? 'fits' : fit(file, readLogContent(log));
+  try {
+    return fitOf(readFileMark(path, true)) === 'fits' ? 'fits' : 'unreadable';
+  } catch {
+    return 'unreadable';
+  }
 }
 
 function fit(file: FileMark, log: LogContent): LogFit {
@@ -108,13 +113,20 @@ function isTurnIn(
   });
 }
 
-/** The mark of the file as it is on disk, without its log. @throws errors of SQLite. */
-function readFileMark(path: string): FileMark {
+/**
+ * The mark of the file as it is on disk, without its log.
+ * @param mayBeShort reads a file too that is shorter than its header says. A checkpoint that does not reach the end of the log
+ *   may leave it so: it writes the header, and leaves out the last pages if the rest of the log has them again.
+ * @throws errors of SQLite.
+ */
+function readFileMark(path: string, mayBeShort = false): FileMark {
   const url = pathToFileURL(path);
   // SQLite then neither locks the file nor looks at its log. To open it in another way would drop locks when it closes.
   url.search = '?immutable=1';
-  const database = new DatabaseSync(url, { readOnly: true });
+  const database = new DatabaseSync(url, { readOnly: true, defensive: !mayBeShort });
   try {
+    // SQLite does not compare the sizes then.
+    if (mayBeShort) database.exec('PRAGMA writable_schema = ON');
     const { tables } = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() ?? {};
     const row = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_sequence'").get();
     const { rootpage = null } = row ?? {};
