@@ -25,6 +25,8 @@ const pauseAfterFailureMs = 60_000;
 const recordsMin = 500_000;
 const knownBytesMin = 64 * 1024 * 1024;
 const bytesPerRoute = 200;
+/** Of that memory, records of the file take at most about this share: those that workers read meanwhile stay. */
+const loadedShare = 0.9;
 /** Records that are read from the file at once. */
 const pageSize = 5000;
 /** `HPSN`: marks the file as a snapshot (the pragma `application_id`). */
@@ -113,6 +115,8 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   }
 
   sampleRoutes(count: number, random: () => number): ReturnType<KnownRecords['sampleRoutes']> {
+    // A part of the file would not stand for the whole.
+    this.loadAll();
     return this.known.sampleRoutes(count, random);
   }
 
@@ -196,9 +200,10 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   }
 
   private *load(database: DatabaseSync): Iterator<void> {
-    const page = database.prepare('SELECT id, key, text FROM records WHERE id > ? ORDER BY id LIMIT ?');
+    const page = database.prepare('SELECT id, key, text FROM records WHERE id < ? ORDER BY id DESC LIMIT ?');
     let count = 0;
-    for (let last = 0; ; ) {
+    // The newest first, as many as there is room for.
+    for (let last = Number.MAX_SAFE_INTEGER; this.known.bytes < loadedShare * this.known.bytesMax; ) {
       const rows = page.all(last, pageSize);
       if (rows.length === 0) break;
       const records = rows.map(({ key, text }) => [String(key), String(text)] as const);

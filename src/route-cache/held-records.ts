@@ -56,13 +56,14 @@ export class HeldRecords {
     return place !== 0 && (this.log.state(place) & assigned) !== 0;
   }
 
-  /** Adds a record whose key is not there. */
-  put(key: string, text: string, holder: number): void {
-    if (isWide(key)) return;
+  /** Adds a record whose key is not there. @returns whether it is kept. */
+  put(key: string, text: string, holder: number): boolean {
+    if (isWide(key)) return false;
     const encoding = isWide(text) ? wide : 0;
     const body = Buffer.from(text, encoding === wide ? 'utf16le' : 'latin1');
     const place = this.table.add(key, keyedHash(key), holder, encoding, body);
     if (holder === nobody) this.setKind(place, orphan);
+    return true;
   }
 
   /** The worker has read the record. */

@@ -189,8 +189,7 @@ export class KnownRecords {
       this.absent.put(key, '', holder);
     } else {
       this.losses?.found(key);
-      this.present.put(key, text, holder);
-      if (isRoute(key)) this.knownRoutes++;
+      if (this.present.put(key, text, holder) && isRoute(key)) this.knownRoutes++;
     }
   }
 

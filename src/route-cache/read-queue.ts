@@ -8,8 +8,9 @@ import type { RouteReader, StoredRoute } from '../stores/contract.ts';
 const batchMax = 256;
 /** Reads of the store at the same time, so that a slow one does not block the next. */
 const readsMax = 4;
-/** While a read is under way, changed records wait to be read together, up to so many. */
+/** While a read is under way, changed records wait to be read together, up to so many, and so long, in ms. */
 const waitTogetherMax = 32;
+const waitTogetherMs = 20;
 /** Elements of records that land in one turn of the event loop: requests for known hosts pass in between. */
 const elementsPerTurn = 5000;
 /** Patterns that wait to be read. A further one fails at once. */
@@ -65,6 +66,7 @@ export class ReadQueue {
   private background: PendingRead[] = [];
   private running = 0;
   private pumping = false;
+  private cancelWait: (() => void) | null = null;
 
   constructor(routes: RouteReader, readTimeoutMs: number, setTimer: SetTimer, events: ReadQueueEvents) {
     this.routes = routes;
@@ -133,11 +135,17 @@ export class ReadQueue {
     setImmediate(() => this.pump());
   }
 
-  private pump(): void {
+  /** @param hasWaited a read takes so long that changed records wait for it no longer. */
+  private pump(hasWaited = false): void {
     this.pumping = false;
     while (this.running < readsMax) {
       const mayWait = this.urgent.length === 0 && this.background.length < waitTogetherMax;
-      if (mayWait && this.running > 0) return;
+      if (mayWait && this.running > 0 && !hasWaited) {
+        if (this.background.length > 0) this.cancelWait ??= this.setTimer(waitTogetherMs, () => this.pump(true));
+        return;
+      }
+      this.cancelWait?.();
+      this.cancelWait = null;
       const batch = this.takeBatch();
       if (batch.length === 0) return;
       this.read(batch);

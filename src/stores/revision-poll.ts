@@ -6,7 +6,7 @@ export class RevisionPoll {
   private revision: number | null = null;
   private isReading = false;
 
-  /** @param onRevised called after a reading that differs from the one before. A failed reading is none. */
+  /** @param onRevised called after a reading that differs from the one before, after the first, and after failed ones. */
   constructor(everyMs: number, read: () => Promise<number>, onRevised: () => void) {
     this.read = read;
     this.onRevised = onRevised;
@@ -22,10 +22,10 @@ export class RevisionPoll {
     this.isReading = true;
     try {
       const revision = await this.read();
-      if (this.revision !== null && revision !== this.revision) this.onRevised();
+      if (revision !== this.revision) this.onRevised();
       this.revision = revision;
     } catch {
-      // The store is away; the next reading counts.
+      this.revision = null;
     } finally {
       this.isReading = false;
     }
