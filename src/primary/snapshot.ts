@@ -25,8 +25,6 @@ const pauseAfterFailureMs = 60_000;
 const recordsMin = 500_000;
 const knownBytesMin = 64 * 1024 * 1024;
 const bytesPerRoute = 200;
-/** Of that memory, records of the file take at most about this share: those that workers read meanwhile stay. */
-const loadedShare = 0.9;
 /** Records that are read from the file at once. */
 const pageSize = 5000;
 /** `HPSN`: marks the file as a snapshot (the pragma `application_id`). */
@@ -57,8 +55,6 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   /** Keys of records that have changed since they were written. */
   private readonly changed = new Set<string>();
   private recordsMax = recordsMin;
-  /** Reads the records of the file that are not known yet, page by page. */
-  private loading: Iterator<void> | null = null;
   private timer: NodeJS.Timeout | null = null;
 
   constructor(known: KnownPart, log: Pick<Log, 'info' | 'warn'>) {
@@ -76,10 +72,7 @@ export class Snapshot implements KeptRecords, GuardedRecords {
     return this.known.bytes;
   }
 
-  /**
-   * Uses the file of this configuration from now on, and knows what is in it: some records at once, the others soon, and
-   * all once they are asked for. Problems are logged: nothing depends on it.
-   */
+  /** Uses the file of this configuration from now on, and knows what is in it. Problems are logged: nothing depends on it. */
   follow(config: Config): void {
     const { cacheEntriesMax } = config.limits;
     this.recordsMax = Math.max(recordsMin, cacheEntriesMax);
@@ -91,8 +84,7 @@ export class Snapshot implements KeptRecords, GuardedRecords {
     if (path === null) return;
     try {
       this.database = open(path);
-      this.loading = this.load(this.database);
-      this.loadNext();
+      this.load(this.database);
     } catch (error) {
       this.problems.report('the snapshot cannot be used', { path, error: error as Error });
     }
@@ -115,13 +107,10 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   }
 
   sampleRoutes(count: number, random: () => number): ReturnType<KnownRecords['sampleRoutes']> {
-    // A part of the file would not stand for the whole.
-    this.loadAll();
     return this.known.sampleRoutes(count, random);
   }
 
   keys(): Iterable<string> {
-    this.loadAll();
     return this.known.keys();
   }
 
@@ -147,18 +136,15 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   }
 
   abandonAll(): void {
-    this.loadAll();
     this.known.abandonAll();
   }
 
   chunks(count: number): Iterable<readonly RecordText[]> {
-    this.loadAll();
     return this.known.chunks(count);
   }
 
   /** Forgets the records of a store that is used no more; its file stays. */
   clear(): void {
-    this.loading = null;
     this.known.clear();
     this.changed.clear();
   }
@@ -167,7 +153,6 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   close(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    this.loading = null;
     const { database } = this;
     if (database === null) return;
     try {
@@ -180,38 +165,15 @@ export class Snapshot implements KeptRecords, GuardedRecords {
     database.close();
   }
 
-  private loadNext(): void {
-    if (this.loading === null) return;
-    this.loadPage(this.loading);
-    setImmediate(() => this.loadNext());
-  }
-
-  private loadAll(): void {
-    while (this.loading !== null) this.loadPage(this.loading);
-  }
-
-  private loadPage(loading: Iterator<void>): void {
-    try {
-      if (loading.next().done === true) this.loading = null;
-    } catch (error) {
-      this.loading = null;
-      this.problems.report('the snapshot cannot be read', { path: this.path, error: error as Error });
-    }
-  }
-
-  private *load(database: DatabaseSync): Iterator<void> {
-    const page = database.prepare('SELECT id, key, text FROM records WHERE id < ? ORDER BY id DESC LIMIT ?');
+  private load(database: DatabaseSync): void {
+    const page = database.prepare('SELECT id, key, text FROM records WHERE id > ? ORDER BY id LIMIT ?');
     let count = 0;
-    // The newest first, as many as there is room for.
-    for (let last = Number.MAX_SAFE_INTEGER; this.known.bytes < loadedShare * this.known.bytesMax; ) {
+    for (let last = 0; ; ) {
       const rows = page.all(last, pageSize);
       if (rows.length === 0) break;
-      const records = rows.map(({ key, text }) => [String(key), String(text)] as const);
-      // Workers may have read some of them by now.
-      this.known.restore(records.filter(([key]) => !this.changed.has(key) && this.known.get(key) === undefined));
+      this.known.restore(rows.map(({ key, text }) => [String(key), String(text)] as const));
       count += rows.length;
       last = Number(rows.at(-1)?.['id']);
-      yield;
     }
     if (count > 0) this.log.info('known routes are in the snapshot', { records: count });
   }

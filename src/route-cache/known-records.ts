@@ -185,6 +185,8 @@ export class KnownRecords {
   private put(key: string, text: string, holder: number): void {
     if (text === absence && this.stays(key, text, holder)) return;
     this.delete(key);
+    // It would push out all others, and then itself.
+    if (text.length > this.bytesMax) return;
     if (text === absence) {
       this.absent.put(key, '', holder);
     } else {

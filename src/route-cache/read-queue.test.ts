@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { FakeTime } from '../../test/helpers/fake-time.ts';
 import { ReadQueue } from './read-queue.ts';
 
 test('a read beyond the limit fails once, even if it becomes urgent in the same turn', async () => {
@@ -54,13 +55,15 @@ test('large records of one reading land one after the other, with turns of the e
 describe('what is read together', () => {
   let reads: { readonly patterns: readonly string[]; readonly answer: () => void }[];
   let queue: ReadQueue;
+  let time: FakeTime;
 
   beforeEach(() => {
     reads = [];
     const read = (patterns: readonly string[]) =>
       new Promise<null[]>((resolve) => reads.push({ patterns, answer: () => resolve(patterns.map(() => null)) }));
     const events = { sent: () => {}, landed: () => {}, failed: () => {}, onInternalError: () => {} };
-    queue = new ReadQueue({ read }, 5000, () => () => {}, events);
+    time = new FakeTime();
+    queue = new ReadQueue({ read }, 5000, time.setTimer, events);
   });
 
   const asked = () => reads.map(({ patterns }) => patterns.join(' '));
@@ -91,6 +94,19 @@ describe('what is read together', () => {
     reads[1]?.answer();
     await turn();
     assert.deepEqual(asked(), ['a', 'd b c', 'e']);
+  });
+
+  test('changes wait for a slow read for a moment only', async () => {
+    queue.fetch('a', true);
+    await turn();
+    queue.fetch('b', false);
+    await time.pass(19);
+    assert.deepEqual(asked(), ['a']);
+    await time.pass(2);
+    assert.deepEqual(asked(), ['a', 'b']);
+    for (const { answer } of reads) answer();
+    await turn();
+    assert.equal(time.pending, 0);
   });
 
   test('changes wait for no read once many wait', async () => {

@@ -28,11 +28,6 @@ export class RecordTable {
     return this.log.liveBytes + this.size * indexBytes;
   }
 
-  /** The memory of one record, in bytes. */
-  static sizeOf(key: string, body: Uint8Array): number {
-    return RecordLog.sizeOf(key, body) + indexBytes;
-  }
-
   /** The place of a key; 0 if it is not there. */
   find(key: string, hash: number): number {
     return this.index.get(key, hash);

@@ -258,6 +258,8 @@ test('a handshake does not wait without end for the judgement', async () => {
     const reading = read(null);
     await time.pass(2000);
     assert.deepEqual(await reading, [pair], 'not judged');
+    // Any other route that is read meanwhile changes nothing.
+    shared.routeRead('b.com', route('1'));
   }
 });
 

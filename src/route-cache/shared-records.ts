@@ -61,6 +61,8 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
   private isWanted = false;
   /** Whether records are served that the store does not have: it may have been wiped. */
   private isHolding = false;
+  /** Judgements that take so long that known certificates are served meanwhile. */
+  private unjudged = 0;
   /** Patterns with a certificate in the store. */
   private readonly certificates = new Set<string>();
   /** Null until the records are asked for. */
@@ -138,10 +140,18 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
     const { judge } = this.options;
     if (this.isHolding || judge === undefined) return Promise.resolve(true);
     return new Promise((resolve, reject) => {
-      const cancel = this.setTimer(judgeMs, () => resolve(false));
+      let isLate = false;
+      const cancel = this.setTimer(judgeMs, () => {
+        isLate = true;
+        this.unjudged++;
+        resolve(false);
+      });
       judge()
         .then(() => resolve(true), reject)
-        .finally(cancel);
+        .finally(() => {
+          if (isLate) this.unjudged--;
+          cancel();
+        });
     });
   }
 
@@ -193,7 +203,7 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
 
   /** The same when the store cannot be read for another reason, until it can be read again. */
   fetch(): Promise<void> {
-    if (this.fetching === null && !this.isAway && !this.isHolding) {
+    if (this.fetching === null && !this.isAway && !this.isHolding && this.unjudged === 0) {
       if (this.cancelAskPause !== null) return Promise.resolve();
       this.cancelAskPause = this.setTimer(askPauseMs, () => {
         this.cancelAskPause = null;
@@ -226,7 +236,7 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
   }
 
   private dropUnlessHolding(): void {
-    if (!this.isHolding) this.drop();
+    if (!this.isHolding && this.unjudged === 0) this.drop();
   }
 
   /** The store can be read: the records of others are not needed. */

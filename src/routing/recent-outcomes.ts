@@ -8,7 +8,8 @@ const bucketMs = 5000;
  * only the requests of one client. Times can be of any clock that does not go back.
  */
 export class RecentOutcomes {
-  private bucket = 0;
+  /** Negative before the first outcome. */
+  private bucket = -1;
   private current = new Bucket();
   /** Null until the second bucket begins. */
   private previous: Bucket | null = null;
@@ -41,6 +42,10 @@ export class RecentOutcomes {
   private turn(nowMs: number): void {
     const bucket = Math.floor(nowMs / bucketMs);
     if (bucket === this.bucket) return;
+    if (this.bucket < 0) {
+      this.bucket = bucket;
+      return;
+    }
     const { current, previous } = this;
     this.current = previous ?? new Bucket();
     this.previous = current;

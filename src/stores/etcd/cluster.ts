@@ -89,8 +89,10 @@ export class EtcdCluster {
     let hasNewToken = false;
     /** The error of a member that waits for a leader, in this round. */
     let waiting: unknown = null;
-    for (let tried = 1; ; ) {
-      const member = this.current;
+    // Watches and other requests may change the current member meanwhile.
+    const failed = new Set<number>();
+    for (;;) {
+      const member = this.currentBut(failed);
       try {
         return await this.callAt(member, name, request, await this.metadata());
       } catch (error) {
@@ -104,7 +106,9 @@ export class EtcdCluster {
         if (!isMemberFailure(error) || !(isRepeatable || isUnsent(error))) throw etcdError(error, this.endpoints.name);
         // Members without a leader keep a request for a while.
         if (isLeaderless(error) || (isLate(error) && this.members.length > 1)) waiting = error;
-        if (tried++ % this.members.length > 0) continue;
+        failed.add(member);
+        if (failed.size < this.members.length) continue;
+        failed.clear();
         if (waiting === null || performance.now() > endMs) throw etcdError(waiting ?? error, this.endpoints.name);
         waiting = null;
         await delay(this.timings.retryFirstMs);
@@ -135,6 +139,13 @@ export class EtcdCluster {
       if (isMemberFailure(error)) this.leave(member);
       throw error;
     }
+  }
+
+  /** The current member, or the next one that is not among `failed`, which has not all of them. */
+  private currentBut(failed: ReadonlySet<number>): number {
+    let member = this.current;
+    while (failed.has(member)) member = (member + 1) % this.members.length;
+    return member;
   }
 
   /** Further requests go to the next member. */

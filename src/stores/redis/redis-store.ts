@@ -200,14 +200,15 @@ class RedisStore implements Store {
   async watch(listener: ChangeListener): Promise<void> {
     const { pollMs } = this.options;
     if (pollMs === undefined) await this.connection.track();
-    else
+    if (this.closed) throw this.connection.error;
+    this.listener = listener;
+    if (pollMs !== undefined) {
       this.poll = new RevisionPoll(
         pollMs,
         () => this.reader.revision(),
-        () => this.listener?.revised?.(),
+        () => listener.revised?.(),
       );
-    if (this.closed) throw this.connection.error;
-    this.listener = listener;
+    }
     this.writer.open();
     if (!this.connection.ready) listener.lost(this.connection.error);
     else if (pollMs === undefined && !this.connection.tracked) this.expireRegularly();

@@ -2,7 +2,6 @@ import { closeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { isDamage } from './errors.ts';
-import { readFileState } from './file-state.ts';
 import { headOf, type LogContent, openLog, readLogContent, readRound } from './log-content.ts';
 import { type Mark, toMark } from './sequence-page.ts';
 
@@ -29,8 +28,8 @@ interface FileMark extends Mark {
 /**
  * `fits` also stands for a log without transactions. `diverged`: the log of the same store, but not of this state.
  * `unmarked`: nothing in the log says which file it belongs to.
- * `unreadable`: the file is damaged. `unknown`: it could not be read for another reason.
- * `moving`: another process has written the file or begun a new round of the log meanwhile.
+ * `unreadable`: the file is damaged, or is being written just now. `unknown`: it could not be read for another reason.
+ * `moving`: another process has begun a new round of the log meanwhile.
  */
 export type LogFit = 'fits' | 'foreign' | 'diverged' | 'unmarked' | 'unreadable' | 'unknown' | 'moving';
 
@@ -39,12 +38,9 @@ export function compareWithLog(path: string): LogFit {
   const log = openLog(path);
   try {
     const round = log === null ? null : readRound(log);
-    const { stamp } = readFileState(path);
     const fit = compare(path, log);
-    // The file was read before the end of a round, and the log after it; or pages were written while they were read.
-    const isMoving =
-      (log !== null && readRound(log) !== round) || (fit === 'unreadable' && readFileState(path).stamp !== stamp);
-    return isMoving ? 'moving' : fit;
+    // The file was read before the end of a round, and the log after it.
+    return log !== null && readRound(log) !== round ? 'moving' : fit;
   } finally {
     if (log !== null) closeSync(log);
   }
