@@ -58,10 +58,12 @@ export function isWithoutAccounts(error: unknown): boolean {
 
 function callError(error: unknown): CallError {
   const { code, details } = (error ?? {}) as Partial<CallError>;
-  const isCallError = typeof code === 'number' && typeof details === 'string';
-  return isCallError
-    ? { code, details }
-    : { code: status.UNKNOWN, details: String((error as Error)?.message ?? error) };
+  if (typeof code !== 'number' || typeof details !== 'string') {
+    return { code: status.UNKNOWN, details: String((error as Error)?.message ?? error) };
+  }
+  // A member that notices the deadline of a request before this process does.
+  const isLate = code === status.UNKNOWN && details === 'context deadline exceeded';
+  return { code: isLate ? status.DEADLINE_EXCEEDED : code, details };
 }
 
 function explain(code: number, details: string): [ErrorCode, string] {
