@@ -176,7 +176,7 @@ async function runOnce(scenario: Scenario, context: Context, proxy: ProxyName): 
 function line(scenario: string, proxy: string, round: number, rounds: number, sample: Sample): string {
   const { cpuUsPerRequest, requestsPerSecond, p99Us, mibPerCpuSecond, failed, peakRssMib, liveP99Ms } = sample;
   const { rssKibPerTunnel, rssKibPerUsedTunnel, rssKibPerRoute, imbalancePercent, busiestConnections } = sample;
-  const { servedP50Ms, servedMaxMs, cpuMsPerChange, rssMib, closed, lost, unserved } = sample;
+  const { servedP50Ms, servedMaxMs, rssMib, closed, lost, unserved } = sample;
   const { proxyPercent, foreignPercent, loadPercent, changesPerSecond, cpuUsPerChange } = sample;
   const parts = [
     cpuUsPerRequest === undefined ? '' : `${cpuUsPerRequest.toFixed(2)} µs CPU/request`,
@@ -187,7 +187,7 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
     cpuUsPerChange === undefined ? '' : `${cpuUsPerChange.toFixed(1)} µs CPU/change`,
     liveP99Ms === undefined ? '' : `served after p99 ${liveP99Ms.toFixed(1)} ms`,
     servedMaxMs === undefined ? '' : `served after p50 ${ms(servedP50Ms)}, max ${ms(servedMaxMs)}`,
-    cpuMsPerChange === undefined ? '' : `${ms(cpuMsPerChange)} CPU/change, RSS ${Math.round(rssMib ?? 0)} MiB`,
+    servedMaxMs === undefined ? '' : `RSS ${Math.round(rssMib ?? 0)} MiB`,
     lost === undefined ? '' : `${lost} requests failed, ${closed} tunnels closed`,
     (unserved ?? 0) > 0 ? `${unserved} changes not served` : '',
     peakRssMib === undefined ? '' : `peak ${Math.round(peakRssMib)} MiB`,

@@ -36,9 +36,7 @@ export const metrics = {
   /** To the first response after which no new connection brings one of the old backend. */
   aloneP50Ms: { title: 'change to no old response, p50', unit: 'ms', better: 'less' },
   aloneMaxMs: { title: 'change to no old response, max', unit: 'ms', better: 'less' },
-  /** Of the proxy, beyond what the load takes. */
-  cpuMsPerChange: { title: 'CPU per change', unit: 'ms', better: 'less' },
-  /** Of the primary and its workers, beyond what they take while nothing changes. */
+  /** Of all processes of the proxy, beyond what they take while nothing changes. */
   cpuUsPerChange: { title: 'CPU per change', unit: 'µs', better: 'less' },
   changes: { title: 'changes', unit: '', better: null },
   /** Changes whose new backend had not responded within the limit. */

@@ -28,7 +28,6 @@ const shown: readonly Metric[] = [
   'servedMaxMs',
   'aloneP50Ms',
   'aloneMaxMs',
-  'cpuMsPerChange',
   'pssMib',
   'processes',
   'lost',

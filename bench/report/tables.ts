@@ -62,7 +62,7 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
       'failed',
     ]),
     moves: [
-      movesTable(result, ['servedP50Ms', 'servedMaxMs', 'aloneP50Ms', 'aloneMaxMs', 'cpuMsPerChange', 'changes']),
+      movesTable(result, ['servedP50Ms', 'servedMaxMs', 'aloneP50Ms', 'aloneMaxMs', 'cpuUsPerChange', 'changes']),
       movesTable(result, [
         'p50Us',
         'p99Us',

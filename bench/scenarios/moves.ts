@@ -64,7 +64,7 @@ async function move(context: Context, name: ProxyName, routes: RouteSet): Promis
   const changesCpu = moved.cpuSeconds - quietShare * moved.wallSeconds;
   return {
     // Below 0 where the load happened to take less with the changes: that is then the noise.
-    ...(done === 0 ? {} : { ...times, cpuMsPerChange: (changesCpu / done) * 1000 }),
+    ...(done === 0 ? {} : { ...times, cpuUsPerChange: (changesCpu / done) * 1e6 }),
     ...moved.sample,
     ...{ changes: done, unserved, tunnels: held, closed },
     requests: moved.load.requests,

@@ -159,13 +159,16 @@ export class CacheTable {
 
   get(pattern: string): CacheEntry | undefined {
     const hash = keyedHash(pattern);
+    return this.byPattern.get(pattern, hash) ?? this.activate(pattern, hash);
+  }
+
+  /** Like `get`, for a request: the objects of an entry stay if they are used a second time. */
+  use(pattern: string): CacheEntry | undefined {
+    const hash = keyedHash(pattern);
     const entry = this.byPattern.get(pattern, hash);
-    if (entry !== undefined) {
-      if (!entry.stays) this.promote(entry);
-      return entry;
-    }
-    const place = this.packed.find(pattern, hash);
-    return place === 0 ? undefined : this.activate(place);
+    if (entry === undefined) return this.activate(pattern, hash);
+    if (!entry.stays) this.promote(entry);
+    return entry;
   }
 
   /** All negative entries. */
@@ -207,7 +210,9 @@ export class CacheTable {
     if (entry.place !== 0) this.packed.setEpoch(entry.place, epoch);
   }
 
-  private activate(place: number): CacheEntry {
+  private activate(pattern: string, hash: number): CacheEntry | undefined {
+    const place = this.packed.find(pattern, hash);
+    if (place === 0) return undefined;
     const entry = this.packed.take(place);
     this.add(this.recent, entry);
     return entry;

@@ -191,7 +191,7 @@ export class RouteCache implements ChangeListener {
    * store.
    */
   cached(host: string): Frontend | null | undefined {
-    const entry = this.table.get(host);
+    const entry = this.table.use(host);
     if (entry === undefined || !this.isUsable(entry)) return undefined;
     if (!entry.used) entry.used = true;
     const frontend = entry.frontend ?? this.cachedWildcard(entry);
@@ -311,7 +311,7 @@ export class RouteCache implements ChangeListener {
   private cachedWildcard(exact: CacheEntry): Frontend | null | undefined {
     exact.wildcards ??= patternsAfter(exact.pattern);
     for (const pattern of exact.wildcards) {
-      const entry = this.table.get(pattern);
+      const entry = this.table.use(pattern);
       if (entry === undefined || !this.isUsable(entry)) return undefined;
       if (!entry.used) entry.used = true;
       if (entry.frontend !== null) return entry.frontend;
