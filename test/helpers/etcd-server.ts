@@ -101,6 +101,9 @@ export class EtcdMember {
   }
 }
 
+/** Answers of a member whose cluster has just lost its leader; etcdctl gives up at once. */
+const LEADERLESS = /etcdserver: (request timed out|leader changed|no leader)/;
+
 export interface EtcdOptions {
   /** Default 1. */
   readonly members?: number;
@@ -142,8 +145,22 @@ export class EtcdServer {
     return this.members.map(({ url }) => url);
   }
 
-  /** Runs etcdctl on the members that answer. @returns its output without the last line end. @throws if it fails. */
+  /**
+   * Runs etcdctl on the members that answer; again while the cluster elects a leader, if running it twice is harmless.
+   * @returns its output without the last line end. @throws if it fails.
+   */
   async ctl(...args: readonly string[]): Promise<string> {
+    const again = ['put', 'get', 'del'].includes(args[0] ?? '');
+    for (let left = 10; ; left--) {
+      try {
+        return await this.runCtl(args);
+      } catch (error) {
+        if (!again || left === 0 || !LEADERLESS.test(String(error))) throw error;
+      }
+    }
+  }
+
+  private async runCtl(args: readonly string[]): Promise<string> {
     // It would wait for a member that hangs until its time is over.
     const endpoints = this.members.filter(({ answers }) => answers).map(({ port }) => `127.0.0.1:${port}`);
     const { ctl = ['--endpoints', endpoints.join(','), '--command-timeout', '30s'] } = this.options;
