@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { FakeTime } from '../../test/helpers/fake-time.ts';
+import { systemClock } from '../base/clock.ts';
 import { ReadQueue } from './read-queue.ts';
+
+const options = { readTimeoutMs: 5000, clock: systemClock, setTimer: () => () => {} };
 
 test('a read beyond the limit fails once, even if it becomes urgent in the same turn', async () => {
   const events: string[] = [];
-  const queue = new ReadQueue({ read: async (patterns) => patterns.map(() => null) }, 5000, () => () => {}, {
+  const queue = new ReadQueue({ read: async (patterns) => patterns.map(() => null) }, options, {
     sent: () => {},
     landed: ({ pattern }) => void (pattern === 'last' && events.push('landed')),
     failed: (_, error) => void events.push(error.message),
@@ -32,8 +35,7 @@ test('large records of one reading land one after the other, with turns of the e
   const small = { frontend: ['id'], down: new Map() };
   const queue = new ReadQueue(
     { read: async (patterns) => patterns.map((pattern) => (pattern.startsWith('large') ? record : small)) },
-    5000,
-    () => () => {},
+    options,
     {
       sent: () => {},
       landed: ({ pattern }) => void order.push(pattern),
@@ -63,7 +65,7 @@ describe('what is read together', () => {
       new Promise<null[]>((resolve) => reads.push({ patterns, answer: () => resolve(patterns.map(() => null)) }));
     const events = { sent: () => {}, landed: () => {}, failed: () => {}, onInternalError: () => {} };
     time = new FakeTime();
-    queue = new ReadQueue({ read }, 5000, time.setTimer, events);
+    queue = new ReadQueue({ read }, { ...options, ...time }, events);
   });
 
   const asked = () => reads.map(({ patterns }) => patterns.join(' '));
@@ -92,8 +94,47 @@ describe('what is read together', () => {
     await turn();
     assert.deepEqual(asked(), ['a', 'd b c']);
     reads[1]?.answer();
-    await turn();
+    await time.pass(2);
+    assert.deepEqual(asked(), ['a', 'd b c'], 'for a moment after the start of the last read as well');
+    await time.pass(1);
     assert.deepEqual(asked(), ['a', 'd b c', 'e']);
+  });
+
+  test('changes that come within a moment, and the first after a pause waits for no other', async () => {
+    for (let ms = 0; ms < 30; ms++) {
+      queue.fetch(`p${ms}`, false);
+      await time.pass(1);
+      for (const { answer } of reads) answer();
+    }
+    assert.ok(reads.length <= 12, `${reads.length} reads`);
+    await time.pass(3);
+    const before = reads.length;
+    queue.fetch('after a pause', false);
+    await turn();
+    assert.deepEqual(asked().slice(before), ['after a pause']);
+    for (const { answer } of reads) answer();
+    await turn();
+    assert.equal(time.pending, 0);
+  });
+
+  test('changes that wait do not delay a request, nor the end of what is under way', async () => {
+    queue.fetch('a', false);
+    await turn();
+    reads[0]?.answer();
+    await turn();
+    queue.fetch('b', false);
+    await turn();
+    queue.fetch('c', true);
+    await turn();
+    assert.deepEqual(asked(), ['a', 'c b']);
+    reads[1]?.answer();
+    await turn();
+    queue.fetch('d', false);
+    await turn();
+    const settled = queue.settled();
+    assert.deepEqual(asked(), ['a', 'c b', 'd']);
+    reads[2]?.answer();
+    assert.equal(await settled, true);
   });
 
   test('changes wait for a slow read for a moment only', async () => {

@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
 import type { SetTimer } from '../base/timer.ts';
@@ -8,9 +9,13 @@ import type { RouteReader, StoredRoute } from '../stores/contract.ts';
 const batchMax = 256;
 /** Reads of the store at the same time, so that a slow one does not block the next. */
 const readsMax = 4;
-/** While a read is under way, changed records wait to be read together, up to so many, and so long, in ms. */
+/**
+ * Changed records wait to be read together, up to so many: while a read is under way, up to so long, in ms, and then
+ * until so long after its start. The first change after a pause is read at once; of 1,000 a second, a read brings several.
+ */
 const waitTogetherMax = 32;
 const waitTogetherMs = 20;
+const betweenMs = 3;
 /** Elements of records that land in one turn of the event loop: requests for known hosts pass in between. */
 const elementsPerTurn = 5000;
 /** Patterns that wait to be read. A further one fails at once. */
@@ -41,6 +46,12 @@ export class PendingRead {
   }
 }
 
+export interface ReadQueueOptions {
+  readonly readTimeoutMs: number;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly setTimer: SetTimer;
+}
+
 export interface ReadQueueEvents {
   /** The reading starts now. */
   sent(read: PendingRead): void;
@@ -59,18 +70,21 @@ export interface ReadQueueEvents {
 export class ReadQueue {
   private readonly routes: RouteReader;
   private readonly readTimeoutMs: number;
+  private readonly clock: Pick<Clock, 'monotonicMs'>;
   private readonly setTimer: SetTimer;
   private readonly events: ReadQueueEvents;
   private readonly byPattern = new Map<string, PendingRead>();
   private urgent: PendingRead[] = [];
   private background: PendingRead[] = [];
   private running = 0;
+  private nextMs = Number.NEGATIVE_INFINITY;
   private pumping = false;
   private cancelWait: (() => void) | null = null;
 
-  constructor(routes: RouteReader, readTimeoutMs: number, setTimer: SetTimer, events: ReadQueueEvents) {
+  constructor(routes: RouteReader, { readTimeoutMs, clock, setTimer }: ReadQueueOptions, events: ReadQueueEvents) {
     this.routes = routes;
     this.readTimeoutMs = readTimeoutMs;
+    this.clock = clock;
     this.setTimer = setTimer;
     this.events = events;
   }
@@ -97,6 +111,23 @@ export class ReadQueue {
     return current;
   }
 
+  /** @returns null once all reads have landed; the error of the first that failed, or of the time-out. */
+  wait(reads: readonly PendingRead[], waitMs: number): Promise<Error | null> {
+    return new Promise((resolve) => {
+      let remaining = reads.length;
+      const cancel = this.setTimer(Math.max(0, waitMs), () => {
+        resolve(readTimedOut(this.readTimeoutMs));
+      });
+      for (const read of reads) {
+        read.waiters.push((error) => {
+          if (error === null && --remaining > 0) return;
+          cancel();
+          resolve(error);
+        });
+      }
+    });
+  }
+
   /** The record has changed: a reading that is under way may bring its old state. */
   invalidate(pattern: string): void {
     const read = this.byPattern.get(pattern);
@@ -108,8 +139,12 @@ export class ReadQueue {
     for (const read of this.byPattern.values()) if (read.sent) read.dirty = true;
   }
 
-  /** Resolves once every reading requested so far has ended. @returns whether all of them succeeded. */
+  /**
+   * Resolves once every reading requested so far has ended; those that wait start at once.
+   * @returns whether all of them succeeded.
+   */
   async settled(): Promise<boolean> {
+    this.pump(true);
     const reads = [...this.byPattern.values()].map((read) => read.next ?? read);
     const errors = await Promise.all(
       reads.map((read) => new Promise<Error | null>((resolve) => read.waiters.push(resolve))),
@@ -129,27 +164,43 @@ export class ReadQueue {
       return;
     }
     (read.urgent ? this.urgent : this.background).push(read);
-    if (this.pumping) return;
+    const isWaiting = this.cancelWait !== null && !read.urgent && this.background.length < waitTogetherMax;
+    if (this.pumping || isWaiting) return;
     this.pumping = true;
     // Requests of the same turn of the event loop are read together.
     setImmediate(() => this.pump());
   }
 
-  /** @param hasWaited a read takes so long that changed records wait for it no longer. */
+  /** @param hasWaited changed records have waited, and do not any longer. */
   private pump(hasWaited = false): void {
     this.pumping = false;
     while (this.running < readsMax) {
       const mayWait = this.urgent.length === 0 && this.background.length < waitTogetherMax;
-      if (mayWait && this.running > 0 && !hasWaited) {
-        if (this.background.length > 0) this.cancelWait ??= this.setTimer(waitTogetherMs, () => this.pump(true));
+      const waitMs = mayWait && !hasWaited ? this.waitMs() : 0;
+      if (waitMs > 0) {
+        if (this.background.length > 0) this.cancelWait ??= this.setTimer(waitMs, () => this.onWaited());
         return;
       }
-      this.cancelWait?.();
-      this.cancelWait = null;
+      this.stopWaiting();
       const batch = this.takeBatch();
       if (batch.length === 0) return;
       this.read(batch);
     }
+  }
+
+  private onWaited(): void {
+    this.cancelWait = null;
+    this.pump(true);
+  }
+
+  private waitMs(): number {
+    if (this.running > 0) return waitTogetherMs;
+    return this.background.length === 0 ? 0 : this.nextMs - this.clock.monotonicMs();
+  }
+
+  private stopWaiting(): void {
+    this.cancelWait?.();
+    this.cancelWait = null;
   }
 
   private takeBatch(): PendingRead[] {
@@ -161,6 +212,7 @@ export class ReadQueue {
 
   private read(batch: readonly PendingRead[]): void {
     this.running++;
+    if (batch.some((read) => !read.urgent)) this.nextMs = this.clock.monotonicMs() + betweenMs;
     for (const read of batch) this.events.sent(read);
     let isOver = false;
     const finish = (records: readonly (StoredRoute | null)[] | null, error: HipacheError | null): void => {
@@ -169,6 +221,7 @@ export class ReadQueue {
       isOver = true;
       cancel();
       this.running--;
+      this.stopWaiting();
       this.land(batch, records, error);
       this.pump();
     };
@@ -237,7 +290,7 @@ export class ReadQueue {
   }
 }
 
-export function readTimedOut(timeoutMs: number): HipacheError {
+function readTimedOut(timeoutMs: number): HipacheError {
   return new HipacheError('STORE_UNAVAILABLE', `the store did not respond within ${timeoutMs} ms`);
 }
 

@@ -53,25 +53,25 @@ test('a route whose removal is reported is gone at once', async () => {
 });
 
 test('many routes whose removal is reported at once are held', async () => {
-  const { store, cache, held, asked } = await guarded();
+  const { store, time, cache, held, asked } = await guarded();
   const hosts = Array.from({ length: 120 }, (_, i) => `app${i}.com`);
   for (const host of hosts) store.records.set(host, [host, 'http://1:1']);
   for (const host of hosts) await warm(store, cache, host);
   store.records.clear();
   store.prompt = true;
   store.listener?.changed('routes', hosts);
-  await turn();
+  await time.pass(3);
   assert.deepEqual([asked(), held.size], [1, 120]);
   held.turned(true);
   held.judged();
   for (const host of hosts) assert.equal(idOf(cache.cached(host)), host);
   store.change('app7.com', ['back', 'http://1:1']);
-  await turn();
+  await time.pass(3);
   assert.deepEqual([idOf(cache.cached('app7.com')), held.size], ['back', 119]);
   // It has come back without a word, as when the store was restarted.
   store.records.set('app9.com', ['silently', 'http://1:1']);
   held.turned(false);
-  await turn();
+  await time.pass(3);
   assert.deepEqual(
     ['app8.com', 'app9.com'].map((host) => idOf(cache.cached(host))),
     ['app8.com', 'silently'],

@@ -134,7 +134,7 @@ test('changes of hosts that are not cached cost no reading', async () => {
 });
 
 test('however often a host changes, one reading is under way and one waits', async () => {
-  const { store, cache } = await setUp();
+  const { store, time, cache } = await setUp();
   store.records.set('a.com', ['0']);
   await warm(store, cache, 'a.com');
   for (let i = 1; i <= 100; i++) {
@@ -143,7 +143,7 @@ test('however often a host changes, one reading is under way and one waits', asy
     assert.equal(store.reads.length, 1);
   }
   store.reads[0]?.take()();
-  await turn();
+  await time.pass(3);
   assert.equal(store.reads.length, 1, 'the one that waited');
   store.reads[0]?.answer();
   await turn();
@@ -152,16 +152,16 @@ test('however often a host changes, one reading is under way and one waits', asy
 });
 
 test('a host that changes without a pause still gets its newer records', async () => {
-  const { store, cache } = await setUp();
+  const { store, time, cache } = await setUp();
   store.records.set('a.com', ['0']);
   await warm(store, cache, 'a.com');
   for (let i = 1; i <= 10; i++) {
     store.change('a.com', [String(i)]);
-    await turn();
+    await time.pass(3);
     const deliver = store.reads[0]?.take();
     store.listener?.changed('routes', ['a.com']);
     deliver?.();
-    await turn();
+    await time.pass(3);
     assert.equal(idOf(cache.cached('a.com')), String(i));
   }
 });
@@ -345,7 +345,7 @@ test('a refresh that fails is tried again with growing waits, and the old record
 });
 
 test('what failed is tried again at once when the store is back', async () => {
-  const { store, cache } = await setUp();
+  const { store, time, cache } = await setUp();
   store.records.set('a.com', ['old']);
   await warm(store, cache, 'a.com');
   store.change('a.com', ['new']);
@@ -354,7 +354,7 @@ test('what failed is tried again at once when the store is back', async () => {
   await turn();
   store.listener?.lost(new Error('gone'));
   store.listener?.restored();
-  await turn();
+  await time.pass(3);
   store.reads[0]?.answer();
   await turn();
   assert.equal(idOf(cache.cached('a.com')), 'new');
@@ -415,16 +415,16 @@ test('a reading that was under way when everything expired does not count as ver
 
 test('problems of a record are reported once', async () => {
   const problems: string[] = [];
-  const { store, cache } = await setUp({
+  const { store, time, cache } = await setUp({
     onProblem: (pattern, { message }) => problems.push(`${pattern}: ${message}`),
   });
   store.records.set('a.com', ['x', 'nonsense', 'http://1:1']);
   await warm(store, cache, 'a.com');
   store.prompt = true;
   store.listener?.changed('routes', ['a.com']);
-  await turn();
+  await time.pass(3);
   store.change('a.com', ['x', 'http://1:1', 'other nonsense']);
-  await turn();
+  await time.pass(3);
   assert.equal(problems.length, 2);
 });
 

@@ -15,7 +15,7 @@ import { CacheTable } from './cache-table.ts';
 import { HeldRoutes } from './held-routes.ts';
 import { MarkQueue, setMark } from './mark-queue.ts';
 import { ReadBudget } from './read-budget.ts';
-import { type PendingRead, ReadQueue, readTimedOut } from './read-queue.ts';
+import { type PendingRead, ReadQueue } from './read-queue.ts';
 import { RefreshDamper } from './refresh-damper.ts';
 import { ReportedProblems } from './reported-problems.ts';
 import { RetryLater } from './retry-later.ts';
@@ -89,12 +89,17 @@ export class RouteCache implements ChangeListener {
     this.table = new CacheTable(this.limits, (frontend) =>
       mayBePacked(frontend, this.clock.epochMs(), this.clock.monotonicMs()),
     );
-    this.readQueue = new ReadQueue(store.routes, this.limits.readTimeoutMs, this.setTimer, {
-      sent: (read) => this.onSent(read),
-      landed: (read, record) => this.onLanded(read, record),
-      failed: (read, error) => this.onFailed(read, error),
-      onInternalError: (error) => onInternalError('the route cache', error),
-    });
+    const { clock, setTimer } = this;
+    this.readQueue = new ReadQueue(
+      store.routes,
+      { readTimeoutMs: this.limits.readTimeoutMs, clock, setTimer },
+      {
+        sent: (read) => this.onSent(read),
+        landed: (read, record) => this.onLanded(read, record),
+        failed: (read, error) => this.onFailed(read, error),
+        onInternalError: (error) => onInternalError('the route cache', error),
+      },
+    );
     this.retries = new RetryLater(this.setTimer, (pattern) => this.refreshIfKnown(pattern));
     this.damper = new RefreshDamper({
       patternsMax: this.limits.entriesMax + this.limits.negativeEntriesMax,
@@ -222,7 +227,7 @@ export class RouteCache implements ChangeListener {
       }
       const fallback = this.known(patterns, results);
       const waitMs = fallback === undefined ? this.limits.readTimeoutMs : this.limits.verifyWaitMs;
-      const outcome = await this.wait(step, startMs + waitMs - this.clock.monotonicMs());
+      const outcome = await this.readQueue.wait(step, startMs + waitMs - this.clock.monotonicMs());
       if (outcome === null) {
         for (const read of step) results.set(read.pattern, read.frontend);
       } else {
@@ -300,7 +305,7 @@ export class RouteCache implements ChangeListener {
     const own = ownCopy(host);
     const reads = [own, ...patternsAfter(own)].map((pattern) => this.readQueue.fetch(pattern, true));
     this.counters.loads += reads.length;
-    const error = await this.wait(reads, this.limits.verifyWaitMs);
+    const error = await this.readQueue.wait(reads, this.limits.verifyWaitMs);
     return error === null ? (reads.find(({ frontend }) => frontend !== null)?.frontend ?? null) : null;
   }
 
@@ -359,23 +364,6 @@ export class RouteCache implements ChangeListener {
       if (frontend !== null) return frontend;
     }
     return null;
-  }
-
-  /** @returns null once all reads have landed; the error of the first that failed, or of the time-out. */
-  private wait(reads: readonly PendingRead[], waitMs: number): Promise<Error | null> {
-    return new Promise((resolve) => {
-      let remaining = reads.length;
-      const cancel = this.setTimer(Math.max(0, waitMs), () => {
-        resolve(readTimedOut(this.limits.readTimeoutMs));
-      });
-      for (const read of reads) {
-        read.waiters.push((error) => {
-          if (error === null && --remaining > 0) return;
-          cancel();
-          resolve(error);
-        });
-      }
-    });
   }
 
   /** Lets a known entry serve until a reading, which is started if necessary, brings a newer one. */
