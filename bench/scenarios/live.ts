@@ -36,22 +36,37 @@ export interface ChangeSetting {
   readonly changesPerSecond: number;
 }
 
-/** How soon every worker of a fleet serves a route that was written, while 1,000 others change in each second. */
+/**
+ * How soon every worker of a fleet serves a route that was written, while 1,000 others change in each second. All
+ * instances are on one core; `-alone` shows one that has it to itself.
+ */
 export const liveGroup: Group = {
   short: false,
   scenarios: [
     scenario('redis', { instances: 3, workers: 1 }),
     scenario('etcd', { instances: 3, workers: 1 }),
     scenario('zookeeper', { instances: 3, workers: 1 }),
+    scenario('redis', { instances: 1, workers: 1 }, '-alone'),
+    scenario('etcd', { instances: 1, workers: 1 }, '-alone'),
     scenario('sqlite', { instances: 1, workers: 2 }),
   ],
 };
 
-function scenario(store: StoreKind, { instances, workers }: Pick<ChangeSetting, 'instances' | 'workers'>): Scenario {
+/** @param suffix of the name. */
+function scenario(
+  store: StoreKind,
+  { instances, workers }: Pick<ChangeSetting, 'instances' | 'workers'>,
+  suffix = '',
+): Scenario {
   const setting = { store, instances, workers, changesPerSecond: 1000 };
-  const who = instances === 1 ? `one instance of ${workers} workers` : `${instances} instances of one worker`;
+  const who =
+    instances === 1
+      ? workers === 1
+        ? 'one instance of one worker'
+        : `one instance of ${workers} workers`
+      : `${instances} instances of one worker`;
   return {
-    name: `live-${store}`,
+    name: `live-${store}${suffix}`,
     title: `${who}, ${setting.changesPerSecond.toLocaleString('en')} route changes/s to be made`,
     proxies: checkoutNames,
     run: (context, proxyName) => serveChanges(context, proxyName, setting),
@@ -90,6 +105,7 @@ export async function serveChanges(
       requests: loaded.requests,
       p50Us: loaded.p50Us,
       p99Us: loaded.p99Us,
+      loadPercent: loaded.loadPercent,
       ratePerSecond,
       changesPerSecond: written.changes / written.seconds + probes / (lengthFactor * usualSeconds),
       writesInFlight: written.inFlight,
