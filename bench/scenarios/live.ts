@@ -105,7 +105,7 @@ export async function serveChanges(
       requests: loaded.requests,
       p50Us: loaded.p50Us,
       p99Us: loaded.p99Us,
-      loadPercent: loaded.loadPercent,
+      loadPercent: loaded.loadPercent ?? 100,
       ratePerSecond,
       changesPerSecond: written.changes / written.seconds + probes / (lengthFactor * usualSeconds),
       writesInFlight: written.inFlight,

@@ -134,6 +134,18 @@ describe('the wipe guard', () => {
     assert.deepEqual([guard.isRaised, known.routes], [false, 0]);
   });
 
+  test('ends it by the first word that can be read, if that was given since', async () => {
+    know(400);
+    stored.clear();
+    isAcceptanceAway = true;
+    await judge();
+    await time.pass(3000);
+    accepted = `${new Date(time.nowMs).toISOString()} 4f`;
+    isAcceptanceAway = false;
+    await time.pass(3000);
+    assert.deepEqual([guard.isRaised, known.routes], [false, 0]);
+  });
+
   test('raises it if most are gone, and keeps what is known', async () => {
     know(400);
     for (const name of names(390)) stored.delete(name);

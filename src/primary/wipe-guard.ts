@@ -64,6 +64,7 @@ interface Alarm {
   readonly patterns: readonly string[];
   /** Routes known when it was raised. */
   readonly known: number;
+  readonly sinceMs: number;
   /** The operator's word that the store had then; undefined until that could be read. */
   accepted: string | null | undefined;
   gone: number;
@@ -216,7 +217,8 @@ export class WipeGuard {
     }
     this.known.keepLost();
     this.known.restoreLost();
-    this.alarm = { patterns, known: routes, accepted, gone: finding.gone, still: 0 };
+    const sinceMs = this.clock.epochMs();
+    this.alarm = { patterns, known: routes, sinceMs, accepted, gone: finding.gone, still: 0 };
     this.alarms.report(wiped, { missing: finding.gone, sample: finding.sample, routes: finding.routes });
     this.options.onTurn();
   }
@@ -230,7 +232,7 @@ export class WipeGuard {
     alarm.still = finding.gone < before ? 0 : alarm.still + 1;
     alarm.gone = finding.gone;
     const isBack = finding.gone <= settledShare * finding.sample || (!isMost(finding) && alarm.still >= stillLooks);
-    const isAccepted = typeof accepted === 'string' && alarm.accepted !== undefined && accepted !== alarm.accepted;
+    const isAccepted = typeof accepted === 'string' && isNewer(accepted, alarm);
     if (alarm.accepted === undefined) alarm.accepted = accepted;
     if (!isBack && !isAccepted) {
       if (finding.gone !== before) this.options.onTurn();
@@ -305,6 +307,12 @@ const wiped =
   'or until "hipache route accept" says that they were removed';
 
 const unjudged = 'the wipe guard cannot read the store: routes that are not found there are served until it can';
+
+/** Where it could not be read when the alarm was raised, the time that it tells decides. */
+function isNewer(accepted: string, alarm: Alarm): boolean {
+  if (alarm.accepted !== undefined) return accepted !== alarm.accepted;
+  return Date.parse(accepted.split(' ', 1)[0] ?? '') > alarm.sinceMs;
+}
 
 function isMost({ gone, sample, routes }: SampleResult): boolean {
   return gone >= wipedShareMin * sample && routes >= wipedRoutesMin;
