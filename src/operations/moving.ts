@@ -2,6 +2,7 @@ import { HipacheError } from '../base/errors.ts';
 import { shownBackend } from '../base/shown-url.ts';
 import { parsePattern } from '../routing/host.ts';
 import type { CertificatePair, RouteRecord, Store } from '../stores/contract.ts';
+import { routesPerPage } from './routes.ts';
 
 /** The parts of a store that are moved. */
 type Movable = Pick<Store, 'routes' | 'certificates'>;
@@ -45,7 +46,6 @@ export interface ImportOptions {
   readonly onChange: (change: MoveChange) => void;
 }
 
-const pageSize = 1000;
 /** Certificates that are read at once. */
 const certificatePage = 100;
 
@@ -55,7 +55,7 @@ export async function* exportRecords(
   options: ExportOptions,
 ): AsyncGenerator<readonly MovedRecord[]> {
   for (let { after } = options; ; ) {
-    const page = await routes.list(after, pageSize);
+    const page = await routes.list(after, routesPerPage);
     const last = page.at(-1);
     if (last === undefined) break;
     yield page.map(({ pattern, frontend }) => ({ kind: 'route', pattern, frontend }));

@@ -12,7 +12,11 @@ import type { Operation } from './operation.ts';
 /** The part of a store that these operations work on. */
 type Routes = Pick<Store, 'routes'>;
 
-const pageSize = 1000;
+/**
+ * Routes that are listed at once. etcd counts all that follow, and ZooKeeper names all, for each page: with pages of 1,000,
+ * listing a million in etcd took 102 s, with these it takes a tenth.
+ */
+export const routesPerPage = 10_000;
 
 /** One record of a listing, unparsed. */
 export interface ListedRoute {
@@ -40,7 +44,7 @@ export interface ShownRoute {
 export async function* listRoutes({ routes }: Routes): AsyncGenerator<readonly ListedRoute[]> {
   let after = '';
   for (;;) {
-    const page = await routes.list(after, pageSize);
+    const page = await routes.list(after, routesPerPage);
     const last = page.at(-1);
     if (last === undefined) return;
     yield page.map(({ pattern, frontend }) => ({

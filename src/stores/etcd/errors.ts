@@ -33,6 +33,11 @@ export function isLate(error: unknown): boolean {
   return callError(error).code === status.DEADLINE_EXCEEDED;
 }
 
+/** Whether a message, such as a page of a listing, is larger than a message may be. */
+export function isTooLarge(error: unknown): boolean {
+  return callError(error).code === status.RESOURCE_EXHAUSTED;
+}
+
 /** Whether the request cannot have reached a member. */
 export function isUnsent(error: unknown): boolean {
   const { code, details } = callError(error);

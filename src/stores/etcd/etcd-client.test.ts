@@ -72,3 +72,19 @@ for (const losses of [['made'], ['unmade'], ['unmade', 'made']] as const) {
     assert.equal(member.texts.get('/frontend:a.example'), JSON.stringify(after));
   });
 }
+
+test('a page of records that are too large for one message is shorter', async () => {
+  const asked: string[] = [];
+  const call = async (_method: string, { limit }: { limit: string }) => {
+    asked.push(limit);
+    if (Number(limit) > 2) {
+      const cause = { code: status.RESOURCE_EXHAUSTED, details: 'Received message larger than max' };
+      throw new HipacheError('STORE_UNAVAILABLE', 'too large', { cause });
+    }
+    return { kvs: [{ key: Buffer.from('/frontend:a.example'), value: Buffer.from('["a"]') }] };
+  };
+  const cluster = { endpoints: { name: 'etcd' }, call } as unknown as EtcdCluster;
+  const client = new EtcdClient(cluster, new EtcdKeys('/'));
+  assert.deepEqual(await client.list('frontend', '', 1000), [{ pattern: 'a.example', value: '["a"]' }]);
+  assert.deepEqual(asked, ['1000', '100', '10', '1']);
+});

@@ -4,7 +4,7 @@ import { HipacheError } from '../../base/errors.ts';
 import { KeyedQueue } from '../../base/keyed-queue.ts';
 import type { KeyValueClient, KeyValueEdit, KeyValueWrite, RecordKey, RecordKind } from '../key-value/client.ts';
 import type { EtcdCluster } from './cluster.ts';
-import { isMemberFailure } from './errors.ts';
+import { isMemberFailure, isTooLarge } from './errors.ts';
 import type { EtcdKeys, KeyRange } from './keys.ts';
 import { type EtcdKeyValue, type EtcdOperation, hasRevision } from './protocol.ts';
 
@@ -47,8 +47,14 @@ export class EtcdClient implements KeyValueClient {
   async list(kind: RecordKind, after: string, limit: number): Promise<readonly { pattern: string; value: string }[]> {
     const { start, end } = this.keys.range(kind);
     const key = after === '' ? start : Buffer.concat([this.keys.of(`${kind}:${after}`), Buffer.of(0)]);
-    const { kvs } = await this.cluster.call('range', { key, range_end: end, limit: String(limit) }, true);
-    return kvs.map((kv) => ({ pattern: this.keys.parse(kv.key)?.pattern ?? '', value: kv.value.toString() }));
+    for (let count = limit; ; count = Math.ceil(count / 10)) {
+      try {
+        const { kvs } = await this.cluster.call('range', { key, range_end: end, limit: String(count) }, true);
+        return kvs.map((kv) => ({ pattern: this.keys.parse(kv.key)?.pattern ?? '', value: kv.value.toString() }));
+      } catch (error) {
+        if (count === 1 || !(error instanceof HipacheError) || !isTooLarge(error.cause)) throw error;
+      }
+    }
   }
 
   async expiry(name: RecordKey): Promise<number | null> {
