@@ -169,6 +169,30 @@ const targets: readonly Target[] = [
   changeCostTarget('sqlite', 'SQLite'),
   changeCostTarget('redis', 'Redis'),
   {
+    what: 'from the start to the first response, 1,000,000 hosts in the store',
+    bound: { atMost: 1000 },
+    unit: 'ms',
+    measured: (result) => hipache(result, 'million-start', 'firstResponseMs'),
+  },
+  {
+    what: 'RSS of a worker that has served 1,000,000 hosts, and keeps all',
+    bound: { atMost: 300 },
+    unit: 'MiB',
+    measured: (result) => hipache(result, 'million-all', 'rssMib'),
+  },
+  {
+    what: 'RSS of a worker under Zipf’s law over 1,000,000 hosts, the default cache',
+    bound: { atMost: 150 },
+    unit: 'MiB',
+    measured: (result) => hipache(result, 'million-zipf', 'rssMib'),
+  },
+  {
+    what: 'CPU per request under Zipf’s law over 1,000,000 hosts, against 10',
+    bound: { atMost: 1.2 },
+    unit: 'x',
+    measured: (result) => ofRounds(result, 'million-zipf', 'million-10', 'cpuUsPerRequest'),
+  },
+  {
     what: 'requests failed while all workers are replaced ten times',
     bound: { atMost: 0 },
     unit: '',

@@ -36,8 +36,15 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
       'liveP99Ms',
       'servedP99Ms',
       'proxyPercent',
+      'loadPercent',
       'closed',
       'failed',
+    ]),
+    million: byMetric(result, scenariosOf(result, 'million'), [
+      'firstResponseMs',
+      'rssMib',
+      'primaryRssMib',
+      'cpuUsPerRequest',
     ]),
     churn: byMetric(result, scenariosOf(result, 'churn'), [
       'changesPerSecond',
@@ -62,7 +69,7 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
       'failed',
     ]),
     moves: [
-      movesTable(result, ['servedP50Ms', 'servedMaxMs', 'aloneP50Ms', 'aloneMaxMs', 'cpuUsPerChange', 'changes']),
+      movesTable(result, ['servedP50Ms', 'servedMaxMs', 'aloneP50Ms', 'aloneMaxMs', 'changes']),
       movesTable(result, [
         'p50Us',
         'p99Us',
@@ -180,8 +187,9 @@ function scenariosOf(result: Result, group: string): readonly string[] {
 /** Scenarios that have a table of their own. */
 function isOwn(scenario: string): boolean {
   return (
-    /^(changes|move|memory|fleet|live|churn|change-cost)-|^(tunnels|echo|balance|routes-memory)$/.test(scenario) ||
-    isTls(scenario)
+    /^(changes|move|memory|fleet|live|churn|change-cost|million)-|^(tunnels|echo|balance|routes-memory)$/.test(
+      scenario,
+    ) || isTls(scenario)
   );
 }
 

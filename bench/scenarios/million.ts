@@ -10,7 +10,7 @@ import type { Sample } from '../sample.ts';
 import { filledStore } from '../stores/filled-store.ts';
 import { memory } from '../usage.ts';
 import type { Context, Group } from './scenario.ts';
-import { smallLoad } from './throughput.ts';
+import { firstWarmUp, smallLoad } from './throughput.ts';
 
 const MiB = 1024 * 1024;
 const count = 1_000_000;
@@ -34,6 +34,12 @@ export const millionGroup: Group = {
       title: 'RSS of a worker that has served each of 1,000,000 hosts, and keeps all',
       proxies: checkoutNames,
       run: serveAll,
+    },
+    {
+      name: 'million-10',
+      title: '40 bytes, over 10 of 1,000,000 hosts',
+      proxies: checkoutNames,
+      run: serveTen,
     },
     {
       name: 'million-zipf',
@@ -69,12 +75,26 @@ async function serveAll({ site }: Context, name: ProxyName): Promise<Sample> {
   }
 }
 
-async function serveZipf({ site, seconds }: Context, name: ProxyName): Promise<Sample> {
+function serveTen(context: Context, name: ProxyName): Promise<Sample> {
+  const { seconds, warmUpSeconds } = context;
+  return serve(context, name, { hosts: routes.hosts.slice(0, 10) }, warmUpSeconds * firstWarmUp, seconds);
+}
+
+function serveZipf(context: Context, name: ProxyName): Promise<Sample> {
+  return serve(context, name, { shops: { count, order: 'zipf' } }, fillSeconds, context.seconds);
+}
+
+async function serve(
+  { site }: Context,
+  name: ProxyName,
+  which: Partial<Pick<WrkLoad, 'hosts' | 'shops'>>,
+  warmUpSeconds: number,
+  seconds: number,
+): Promise<Sample> {
   const proxy = await start(site, name);
   try {
-    const zipf = { ...load(proxy), shops: { count, order: 'zipf' } } as const;
-    await wrk(site, { ...zipf, seconds: fillSeconds });
-    const sample = await measure(site, proxy, () => wrk(site, { ...zipf, seconds }));
+    await wrk(site, { ...load(proxy), ...which, seconds: warmUpSeconds });
+    const sample = await measure(site, proxy, () => wrk(site, { ...load(proxy), ...which, seconds }));
     return { ...sample, ...residentOf(proxy), routes: count };
   } finally {
     await proxy.stop();
