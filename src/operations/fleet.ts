@@ -147,6 +147,6 @@ function notLive(behind: readonly FleetInstance[], all: number, waitMs: number):
 function unsupported(): HipacheError {
   return new HipacheError(
     'STORE_UNSUPPORTED',
-    'this store cannot tell which instances serve a change; a command cannot wait for it',
+    'this store cannot tell which instances serve a change: it keeps no records of them',
   );
 }

@@ -34,6 +34,8 @@ test('a wrong URL is refused with what is wrong, without its password', () => {
     ['routes.sqlite', /no protocol/],
     ['redis://h:99999', /port 99999/],
     ['redis://h:port', /protocol:\/\//],
+    ['redis://a,b', /"a,b" is no host/],
+    ['redis://a b:1', /"a b" is no host/],
     ['redis:h', /protocol:\/\//],
     ['redis://u:%zz@h', /%25/],
     ['redis://u:hunter2@h:0', /port 0/],

@@ -63,7 +63,7 @@ export function parseDriverUrlOfMany(
   const [first = '', ...more] = list.split(',');
   const url = parseDriverUrl(list === '' ? value : head + first + tail);
   const others = more.map((host) => {
-    if (!/^(?:\[[^\]/]*\]|[^:/@[\]]+)(?::[0-9]*)?$/.test(host))
+    if (!/^(?:\[[^\]/]*\]|[^\s:/@[\]]+)(?::[0-9]*)?$/.test(host))
       throw invalidDriverUrl(value, `${quoted(host)} is no host`);
     return parseDriverUrl(`any://${host}`);
   });
@@ -96,6 +96,7 @@ function parseRest(value: string, rest: string): Omit<DriverUrl, 'protocol' | 't
   const match = /^\/\/(?:([^/@]*)@)?(\[[^\]/]*\]|[^:/@[\]]*)(?::([0-9]*))?(?:\/(.*))?$/s.exec(before);
   if (match === null) throw invalidDriverUrl(value, 'it is not protocol://user:password@host:port/database#prefix');
   const [, credentials, host = '', port, database] = match;
+  if (/[\s,]/.test(host)) throw invalidDriverUrl(value, `${quoted(host)} is no host`);
   const colon = credentials?.indexOf(':') ?? -1;
   const user = colon === -1 ? credentials : credentials?.slice(0, colon);
   return {

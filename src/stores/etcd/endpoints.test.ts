@@ -18,6 +18,15 @@ test('members share the account, the prefix and the files of the first URL', () 
       name: 'etcds://a.test:2379,[::1]:7',
     },
   );
+  const { hosts: several, ...shared } = parseEtcdUrls([
+    'etcds://u:p%40@a.test,b.test:7/?ca=/ca.pem#x',
+    'etcds://c.test',
+  ]);
+  assert.deepEqual(
+    several.map(({ host, port }) => `${host} ${port}`),
+    ['a.test 2379', 'b.test 7', 'c.test 2379'],
+  );
+  assert.deepEqual([shared.prefix, shared.files.ca, shared.account?.password], ['/x', '/ca.pem', 'p@']);
   const { account, hosts, prefix } = parseEtcdUrls(['etcd:#/x']);
   assert.deepEqual([account, hosts, prefix], [null, [{ host: '127.0.0.1', port: 2379 }], '/x']);
 });

@@ -1,5 +1,5 @@
 import { hostPort } from '../../base/host-port.ts';
-import { type DriverUrl, type HostAndPort, invalidDriverUrl, parseDriverUrl } from '../driver-url.ts';
+import { type DriverUrl, type HostAndPort, invalidDriverUrl, parseDriverUrlOfMany } from '../driver-url.ts';
 
 /** The members of an etcd cluster, and how to use them. */
 export interface EtcdEndpoints {
@@ -21,11 +21,11 @@ const example = 'etcd://10.0.0.1:2379';
 const fileOptions = ['ca', 'cert', 'key'] as const;
 
 /**
- * Parses one URL, or one for each member. Account, prefix and files are those of the first; the others may repeat them.
+ * Parses one URL with one or several members, separated by commas, or several URLs. Account, prefix and files are those of the first; the others may repeat them.
  * @throws HipacheError COMMAND_INVALID.
  */
 export function parseEtcdUrls(values: readonly string[]): EtcdEndpoints {
-  const urls = values.map((value) => ({ value, url: parseDriverUrl(value) }));
+  const urls = values.map((value) => ({ value, ...parseDriverUrlOfMany(value, portDefault) }));
   const [first] = urls;
   if (first === undefined) throw invalidDriverUrl('', 'no URL', example);
   for (const { value, url } of urls.slice(1)) checkSame(value, url, first.url);
@@ -34,7 +34,7 @@ export function parseEtcdUrls(values: readonly string[]): EtcdEndpoints {
     throw invalidDriverUrl(first.value, 'a user and a password belong together', 'etcd://user:password@10.0.0.1:2379');
   }
   const files = readFiles(first.value, first.url);
-  const hosts = urls.map(({ url }) => ({ host: url.host ?? '127.0.0.1', port: url.port ?? portDefault }));
+  const hosts = urls.flatMap((one) => one.hosts);
   const addresses = hosts.map(({ host, port }) => hostPort(host, port)).join(',');
   return {
     hosts,
