@@ -146,6 +146,21 @@ describe('the wipe guard', () => {
     assert.deepEqual([guard.isRaised, known.routes], [false, 0]);
   });
 
+  test('ends it by a word that was given while the store was judged', async () => {
+    know(400);
+    stored.clear();
+    isAcceptanceAway = true;
+    onRead = () => {
+      time.nowMs += 1000;
+      accepted ??= `${new Date(time.nowMs - 500).toISOString()} 4f`;
+    };
+    await judge();
+    assert.equal(guard.isRaised, true);
+    isAcceptanceAway = false;
+    await time.pass(10_000);
+    assert.deepEqual([guard.isRaised, known.routes], [false, 0]);
+  });
+
   test('raises it if most are gone, and keeps what is known', async () => {
     know(400);
     for (const name of names(390)) stored.delete(name);

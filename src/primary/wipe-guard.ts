@@ -201,6 +201,8 @@ export class WipeGuard {
 
   /** Judges while no alarm is raised. */
   private async find(config: Config): Promise<void> {
+    // A word that is given while the store is read is about what is found.
+    const sinceMs = this.clock.epochMs();
     this.known.judgeLost();
     const { patterns, routes } = this.known.sampleRoutes(sampleMax, this.random);
     const finding = routes < wipedRoutesMin ? null : await this.lookFor(patterns, routes);
@@ -217,7 +219,6 @@ export class WipeGuard {
     }
     this.known.keepLost();
     this.known.restoreLost();
-    const sinceMs = this.clock.epochMs();
     this.alarm = { patterns, known: routes, sinceMs, accepted, gone: finding.gone, still: 0 };
     this.alarms.report(wiped, { missing: finding.gone, sample: finding.sample, routes: finding.routes });
     this.options.onTurn();

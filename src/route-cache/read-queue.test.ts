@@ -117,6 +117,54 @@ describe('what is read together', () => {
     assert.equal(time.pending, 0);
   });
 
+  test('a request for a record that waits to be read again is read at once', async () => {
+    queue.fetch('a', false);
+    await turn();
+    reads[0]?.answer();
+    await turn();
+    queue.fetch('b', false);
+    await turn();
+    queue.fetch('b', true);
+    await turn();
+    assert.deepEqual(asked(), ['a', 'b']);
+  });
+
+  test('reads that end do not make changes wait longer', async () => {
+    for (const pattern of ['a', 'b', 'c']) {
+      queue.fetch(pattern, true);
+      await turn();
+    }
+    queue.fetch('d', false);
+    await time.pass(19);
+    reads[0]?.answer();
+    await time.pass(1);
+    assert.deepEqual(asked(), ['a', 'b', 'c', 'd']);
+  });
+
+  test('changes that have waited while as many reads as may be were under way are read with the end of one', async () => {
+    for (const pattern of ['a', 'b', 'c', 'd']) {
+      queue.fetch(pattern, true);
+      await turn();
+    }
+    queue.fetch('e', false);
+    await time.pass(25);
+    assert.equal(reads.length, 4);
+    reads[0]?.answer();
+    await turn();
+    assert.deepEqual(asked(), ['a', 'b', 'c', 'd', 'e']);
+  });
+
+  test('nothing that waits is read after the end', async () => {
+    queue.fetch('a', false);
+    await turn();
+    reads[0]?.answer();
+    await turn();
+    queue.fetch('b', false);
+    await turn();
+    queue.close();
+    assert.equal(time.pending, 0);
+  });
+
   test('changes that wait do not delay a request, nor the end of what is under way', async () => {
     queue.fetch('a', false);
     await turn();

@@ -80,6 +80,8 @@ export class ReadQueue {
   private nextMs = Number.NEGATIVE_INFINITY;
   private pumping = false;
   private cancelWait: (() => void) | null = null;
+  /** Changed records have waited, and are read as soon as a read may start. */
+  private hasWaited = false;
 
   constructor(routes: RouteReader, { readTimeoutMs, clock, setTimer }: ReadQueueOptions, events: ReadQueueEvents) {
     this.routes = routes;
@@ -106,7 +108,10 @@ export class ReadQueue {
     if (urgent && !current.urgent) {
       current.urgent = true;
       // It stays in the other queue as well, which skips it once it is sent.
-      if (!current.sent) this.urgent.push(current);
+      if (!current.sent) {
+        this.urgent.push(current);
+        this.pumpSoon();
+      }
     }
     return current;
   }
@@ -144,12 +149,18 @@ export class ReadQueue {
    * @returns whether all of them succeeded.
    */
   async settled(): Promise<boolean> {
-    this.pump(true);
+    this.hasWaited = true;
+    this.pump();
     const reads = [...this.byPattern.values()].map((read) => read.next ?? read);
     const errors = await Promise.all(
       reads.map((read) => new Promise<Error | null>((resolve) => read.waiters.push(resolve))),
     );
     return errors.every((error) => error === null);
+  }
+
+  /** Ends the timer: nothing that waits is read any more. */
+  close(): void {
+    this.stopWaiting();
   }
 
   private enqueue(read: PendingRead): void {
@@ -165,22 +176,26 @@ export class ReadQueue {
     }
     (read.urgent ? this.urgent : this.background).push(read);
     const isWaiting = this.cancelWait !== null && !read.urgent && this.background.length < waitTogetherMax;
-    if (this.pumping || isWaiting) return;
+    if (!isWaiting) this.pumpSoon();
+  }
+
+  /** Requests of the same turn of the event loop are read together. */
+  private pumpSoon(): void {
+    if (this.pumping) return;
     this.pumping = true;
-    // Requests of the same turn of the event loop are read together.
     setImmediate(() => this.pump());
   }
 
-  /** @param hasWaited changed records have waited, and do not any longer. */
-  private pump(hasWaited = false): void {
+  private pump(): void {
     this.pumping = false;
-    while (this.running < readsMax) {
+    for (;;) {
       const mayWait = this.urgent.length === 0 && this.background.length < waitTogetherMax;
-      const waitMs = mayWait && !hasWaited ? this.waitMs() : 0;
+      const waitMs = mayWait && !this.hasWaited ? this.waitMs() : 0;
       if (waitMs > 0) {
         if (this.background.length > 0) this.cancelWait ??= this.setTimer(waitMs, () => this.onWaited());
         return;
       }
+      if (this.running >= readsMax) return;
       this.stopWaiting();
       const batch = this.takeBatch();
       if (batch.length === 0) return;
@@ -190,7 +205,8 @@ export class ReadQueue {
 
   private onWaited(): void {
     this.cancelWait = null;
-    this.pump(true);
+    this.hasWaited = true;
+    this.pump();
   }
 
   private waitMs(): number {
@@ -201,6 +217,7 @@ export class ReadQueue {
   private stopWaiting(): void {
     this.cancelWait?.();
     this.cancelWait = null;
+    this.hasWaited = false;
   }
 
   private takeBatch(): PendingRead[] {
@@ -221,7 +238,7 @@ export class ReadQueue {
       isOver = true;
       cancel();
       this.running--;
-      this.stopWaiting();
+      if (this.running === 0) this.stopWaiting();
       this.land(batch, records, error);
       this.pump();
     };

@@ -187,6 +187,7 @@ export class RouteCache implements ChangeListener {
   close(): void {
     this.closed = true;
     this.held?.close();
+    this.readQueue.close();
     this.retries.close();
     this.damper.close();
   }

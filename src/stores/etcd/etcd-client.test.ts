@@ -85,6 +85,21 @@ test('a page of records that are too large for one message is shorter', async ()
   };
   const cluster = { endpoints: { name: 'etcd' }, call } as unknown as EtcdCluster;
   const client = new EtcdClient(cluster, new EtcdKeys('/'));
-  assert.deepEqual(await client.list('frontend', '', 1000), [{ pattern: 'a.example', value: '["a"]' }]);
-  assert.deepEqual(asked, ['1000', '100', '10', '1']);
+  assert.deepEqual(await client.list('frontend', '', 10_000), [{ pattern: 'a.example', value: '["a"]' }]);
+  await client.list('frontend', 'a.example', 10_000);
+  assert.deepEqual(asked, ['1000', '100', '10', '1', '2']);
+});
+
+test('pages of a listing grow as long as they come quickly, and shrink if one does not come in time', async () => {
+  const asked: number[] = [];
+  const call = async (_method: string, { limit }: { limit: string }) => {
+    asked.push(Number(limit));
+    const cause = { code: status.DEADLINE_EXCEEDED, details: 'Deadline exceeded' };
+    if (Number(limit) > 3000) throw new HipacheError('STORE_UNAVAILABLE', 'does not reply', { cause });
+    return { kvs: [] };
+  };
+  const cluster = { endpoints: { name: 'etcd' }, call } as unknown as EtcdCluster;
+  const client = new EtcdClient(cluster, new EtcdKeys('/'));
+  for (let page = 0; page < 3; page++) await client.list('frontend', '', 10_000);
+  assert.deepEqual(asked, [1000, 2000, 4000, 400]);
 });

@@ -4,7 +4,7 @@ import { HipacheError } from '../../base/errors.ts';
 import { KeyedQueue } from '../../base/keyed-queue.ts';
 import type { KeyValueClient, KeyValueEdit, KeyValueWrite, RecordKey, RecordKind } from '../key-value/client.ts';
 import type { EtcdCluster } from './cluster.ts';
-import { isMemberFailure, isTooLarge } from './errors.ts';
+import { isLate, isMemberFailure, isTooLarge } from './errors.ts';
 import type { EtcdKeys, KeyRange } from './keys.ts';
 import { type EtcdKeyValue, type EtcdOperation, hasRevision } from './protocol.ts';
 
@@ -14,6 +14,9 @@ const operationsMax = 100;
 export const changesPerTransaction = 42;
 /** Attempts of one edit, of which all but the last were overtaken by other programs, or had an unknown outcome. */
 const attemptsMax = 50;
+/** Records that are listed at once, at first. The number is doubled after a page that took no longer than this, in ms. */
+const firstPageSize = 1000;
+const quickPageMs = 300;
 const pauses = { firstMs: 1, longestMs: 100, spread: [0, 1] as const };
 
 /** The state that an edit is based on. */
@@ -28,6 +31,7 @@ export class EtcdClient implements KeyValueClient {
   private readonly cluster: EtcdCluster;
   private readonly keys: EtcdKeys;
   private readonly queue = new KeyedQueue();
+  private pageSize = firstPageSize;
 
   constructor(cluster: EtcdCluster, keys: EtcdKeys) {
     this.cluster = cluster;
@@ -47,12 +51,18 @@ export class EtcdClient implements KeyValueClient {
   async list(kind: RecordKind, after: string, limit: number): Promise<readonly { pattern: string; value: string }[]> {
     const { start, end } = this.keys.range(kind);
     const key = after === '' ? start : Buffer.concat([this.keys.of(`${kind}:${after}`), Buffer.of(0)]);
-    for (let count = limit; ; count = Math.ceil(count / 10)) {
+    for (;;) {
+      const count = Math.min(limit, this.pageSize);
+      const startMs = performance.now();
       try {
         const { kvs } = await this.cluster.call('range', { key, range_end: end, limit: String(count) }, true);
+        if (count === this.pageSize && performance.now() - startMs < quickPageMs) this.pageSize *= 2;
         return kvs.map((kv) => ({ pattern: this.keys.parse(kv.key)?.pattern ?? '', value: kv.value.toString() }));
       } catch (error) {
-        if (count === 1 || !(error instanceof HipacheError) || !isTooLarge(error.cause)) throw error;
+        const cause = error instanceof HipacheError ? error.cause : null;
+        const isTooMuch = isTooLarge(cause) || (isLate(cause) && count > firstPageSize);
+        if (count === 1 || !isTooMuch) throw error;
+        this.pageSize = Math.ceil(count / 10);
       }
     }
   }
