@@ -59,12 +59,10 @@ function scenario(
   suffix = '',
 ): Scenario {
   const setting = { store, instances, workers, changesPerSecond: 1000 };
-  const who =
-    instances === 1
-      ? workers === 1
-        ? 'one instance of one worker'
-        : `one instance of ${workers} workers`
-      : `${instances} instances of one worker`;
+  const who = [
+    instances === 1 ? 'one instance' : `${instances} instances`,
+    workers === 1 ? 'one worker' : `${workers} workers`,
+  ].join(' of ');
   return {
     name: `live-${store}${suffix}`,
     title: `${who}, ${setting.changesPerSecond.toLocaleString('en')} route changes/s to be made`,

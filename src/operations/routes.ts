@@ -13,8 +13,8 @@ import type { Operation } from './operation.ts';
 type Routes = Pick<Store, 'routes'>;
 
 /**
- * Routes that are listed at once. etcd counts all that follow, and ZooKeeper names all, for each page: with pages of 1,000,
- * listing a million in etcd took 102 s, with these it takes a tenth.
+ * Routes that are listed at once, at most. etcd counts all that follow, and ZooKeeper names all, for each page: with pages
+ * of 1,000, listing a million in etcd took 102 s, with these it takes a tenth.
  */
 export const routesPerPage = 10_000;
 

@@ -70,6 +70,17 @@ describe('what is read together', () => {
 
   const asked = () => reads.map(({ patterns }) => patterns.join(' '));
 
+  /** A changed record, b, waits because another one, a, has just been read. */
+  async function waiting(): Promise<void> {
+    queue.fetch('a', false);
+    await turn();
+    reads[0]?.answer();
+    await turn();
+    queue.fetch('b', false);
+    await turn();
+    assert.deepEqual(asked(), ['a']);
+  }
+
   test('requests of one turn of the event loop', async () => {
     for (const pattern of ['a', 'b', 'c']) queue.fetch(pattern, true);
     await turn();
@@ -118,12 +129,7 @@ describe('what is read together', () => {
   });
 
   test('a request for a record that waits to be read again is read at once', async () => {
-    queue.fetch('a', false);
-    await turn();
-    reads[0]?.answer();
-    await turn();
-    queue.fetch('b', false);
-    await turn();
+    await waiting();
     queue.fetch('b', true);
     await turn();
     assert.deepEqual(asked(), ['a', 'b']);
@@ -154,24 +160,14 @@ describe('what is read together', () => {
     assert.deepEqual(asked(), ['a', 'b', 'c', 'd', 'e']);
   });
 
-  test('nothing that waits is read after the end', async () => {
-    queue.fetch('a', false);
-    await turn();
-    reads[0]?.answer();
-    await turn();
-    queue.fetch('b', false);
-    await turn();
+  test('no timer is left after the end', async () => {
+    await waiting();
     queue.close();
     assert.equal(time.pending, 0);
   });
 
   test('changes that wait do not delay a request, nor the end of what is under way', async () => {
-    queue.fetch('a', false);
-    await turn();
-    reads[0]?.answer();
-    await turn();
-    queue.fetch('b', false);
-    await turn();
+    await waiting();
     queue.fetch('c', true);
     await turn();
     assert.deepEqual(asked(), ['a', 'c b']);

@@ -158,7 +158,7 @@ export class ReadQueue {
     return errors.every((error) => error === null);
   }
 
-  /** Ends the timer: nothing that waits is read any more. */
+  /** Ends the timer of what waits. */
   close(): void {
     this.stopWaiting();
   }

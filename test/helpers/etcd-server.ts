@@ -3,10 +3,19 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from './free-port.ts';
 import type { RemoteMachine } from './remote-machine.ts';
 import { until } from './until.ts';
+
+/** What a member replies whose cluster has just lost its leader: etcdctl gives up at once. */
+const leaderless = /etcdserver: (request timed out|leader changed|no leader)/;
+/** How long a new leader may take on a loaded machine, in ms. */
+const electionMs = 30_000;
+
+/** Attempts to start a cluster, each on other ports, after the first. */
+const portTries = 3;
 
 /** One member of a cluster, on ports that stay the same. */
 export class EtcdMember {
@@ -101,9 +110,6 @@ export class EtcdMember {
   }
 }
 
-/** Answers of a member whose cluster has just lost its leader; etcdctl gives up at once. */
-const LEADERLESS = /etcdserver: (request timed out|leader changed|no leader)/;
-
 export interface EtcdOptions {
   /** Default 1. */
   readonly members?: number;
@@ -129,12 +135,20 @@ export class EtcdServer {
   }
 
   static async start(options: EtcdOptions = {}): Promise<EtcdServer> {
-    const ports: [number, number][] = [];
-    for (let count = options.members ?? 1; count > 0; count--) ports.push([await freePort(), await freePort()]);
-    const server = new EtcdServer(ports, options);
-    for (const member of server.members) member.start(server.cluster);
-    for (const member of server.members) await member.ready();
-    return server;
+    for (let left = portTries; ; left--) {
+      const ports: [number, number][] = [];
+      for (let count = options.members ?? 1; count > 0; count--) ports.push([await freePort(), await freePort()]);
+      const server = new EtcdServer(ports, options);
+      try {
+        for (const member of server.members) member.start(server.cluster);
+        for (const member of server.members) await member.ready();
+        return server;
+      } catch (error) {
+        await server.remove();
+        // Another process, or a connection, was given the port meanwhile.
+        if (left === 0 || !/address already in use/.test(String(error))) throw error;
+      }
+    }
   }
 
   get cluster(): string {
@@ -150,12 +164,14 @@ export class EtcdServer {
    * @returns its output without the last line end. @throws if it fails.
    */
   async ctl(...args: readonly string[]): Promise<string> {
-    const again = ['put', 'get', 'del'].includes(args[0] ?? '');
-    for (let left = 10; ; left--) {
+    const isRepeatable = ['put', 'get', 'del'].includes(args[0] ?? '');
+    const endMs = performance.now() + electionMs;
+    for (;;) {
       try {
         return await this.runCtl(args);
       } catch (error) {
-        if (!again || left === 0 || !LEADERLESS.test(String(error))) throw error;
+        if (!isRepeatable || performance.now() > endMs || !leaderless.test(String(error))) throw error;
+        await delay(100);
       }
     }
   }

@@ -21,7 +21,8 @@ const example = 'etcd://10.0.0.1:2379';
 const fileOptions = ['ca', 'cert', 'key'] as const;
 
 /**
- * Parses one URL with one or several members, separated by commas, or several URLs. Account, prefix and files are those of the first; the others may repeat them.
+ * Parses one URL with one or several members, separated by commas, or several URLs. Account, prefix and files are those
+ * of the first; the others may repeat them.
  * @throws HipacheError COMMAND_INVALID.
  */
 export function parseEtcdUrls(values: readonly string[]): EtcdEndpoints {

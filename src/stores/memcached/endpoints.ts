@@ -15,7 +15,8 @@ const portDefault = 11_211;
 const example = 'memcached://10.0.0.1:11211';
 
 /**
- * Parses the URLs of a pool, each with one or several servers, separated by commas. The prefix is that of the first; the others may repeat it.
+ * Parses the URLs of a pool, each with one or several servers, separated by commas. The prefix is that of the first; the
+ * others may repeat it.
  * @throws HipacheError COMMAND_INVALID.
  */
 export function parseMemcachedUrls(values: readonly string[]): MemcachedPool {
