@@ -1,44 +1,34 @@
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { findProgram } from '../../scripts/servers.ts';
-import { freePort } from '../helpers/free-port.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { ask } from '../helpers/http-client.ts';
-import { until } from '../helpers/until.ts';
+import { ServerProcess } from '../helpers/server-process.ts';
+import { startOnFreePorts } from '../helpers/start-on-free-ports.ts';
 
 const curl = async (...args: readonly string[]): Promise<string> =>
   (await promisify(execFile)('curl', ['-sS', ...args])).stdout;
 
 describe('nginx behind Hipache, curl in front of it', () => {
   const home = new HipacheHome();
-  let nginxPort: number;
   let proxy: HipacheProcess;
-  let nginx: ReturnType<typeof spawn>;
+  let nginx: Nginx;
 
   before(async () => {
-    nginxPort = await freePort();
-    const file = home.path('nginx.conf');
     mkdirSync(home.path('www'));
     writeFileSync(home.path('www/file'), 'x'.repeat(200_000));
-    writeFileSync(file, nginxConfig(home.directory, nginxPort));
-    nginx = spawn(findProgram('nginx') as string, ['-c', file, '-p', home.directory, '-e', home.path('nginx.err')]);
-    await until('nginx', () =>
-      ask(nginxPort, 'x').then(
-        () => true,
-        () => false,
-      ),
-    );
+    nginx = await startOnFreePorts(1, ([port = 0]) => new Nginx(home.directory, port));
     home.configure();
-    await home.route('set', 'app.localhost', `http://127.0.0.1:${nginxPort}`);
+    await home.route('set', 'app.localhost', `http://127.0.0.1:${nginx.port}`);
     proxy = await home.serve();
   });
 
   after(async () => {
-    nginx.kill('SIGTERM');
-    await new Promise((resolve) => nginx.once('close', resolve));
+    await nginx.remove();
     await home.remove();
   });
 
@@ -103,13 +93,39 @@ describe('nginx behind Hipache, curl in front of it', () => {
   });
 });
 
+class Nginx {
+  readonly port: number;
+  private readonly running: ServerProcess;
+
+  constructor(directory: string, port: number) {
+    this.port = port;
+    const file = join(directory, 'nginx.conf');
+    writeFileSync(file, nginxConfig(directory, port));
+    this.running = new ServerProcess([findProgram('nginx') ?? 'nginx', '-c', file, '-p', directory, '-e', 'stderr']);
+  }
+
+  async start(): Promise<void> {
+    await this.running.ready(() =>
+      ask(this.port, 'x').then(
+        () => true,
+        () => false,
+      ),
+    );
+  }
+
+  /** Its files are in the home of Hipache. */
+  async remove(): Promise<void> {
+    await this.running.stop('SIGTERM');
+  }
+}
+
 function nginxConfig(directory: string, port: number): string {
   return `
 daemon off;
 ${process.getuid?.() === 0 ? 'user root;' : ''}
 worker_processes 1;
 pid ${directory}/nginx.pid;
-error_log ${directory}/nginx.err;
+error_log stderr;
 events { worker_connections 256; }
 http {
   access_log off;

@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { findProgram } from '../../scripts/servers.ts';
-import { freePort } from './free-port.ts';
+import { ServerProcess } from './server-process.ts';
+import { startOnFreePorts } from './start-on-free-ports.ts';
 import { until } from './until.ts';
 
 export interface DnsServerOptions {
@@ -23,28 +23,30 @@ export class DnsServer {
   private readonly options: DnsServerOptions;
   /** Receives the queries for unanswered names. */
   private readonly silent: Socket = createSocket('udp4');
+  private readonly silentPort: Promise<number>;
   private unansweredQueries = 0;
-  private records: Readonly<Record<string, readonly string[]>> = {};
-  private child: ChildProcess | null = null;
-  private output = '';
+  private records: Readonly<Record<string, readonly string[]>>;
+  private running: ServerProcess | null = null;
+  /** Of its former processes. */
+  private formerOutput = '';
 
-  private constructor(port: number, options: DnsServerOptions) {
+  private constructor(port: number, records: Readonly<Record<string, readonly string[]>>, options: DnsServerOptions) {
     this.port = port;
+    this.records = records;
     this.options = options;
+    this.silent.on('message', () => {
+      this.unansweredQueries++;
+    });
+    this.silentPort = new Promise((resolve) => {
+      this.silent.bind(0, '127.0.0.1', () => resolve(this.silent.address().port));
+    });
   }
 
-  static async start(
+  static start(
     records: Readonly<Record<string, readonly string[]>>,
     options: DnsServerOptions = {},
   ): Promise<DnsServer> {
-    const server = new DnsServer(await freePort(), options);
-    server.records = records;
-    server.silent.on('message', () => {
-      server.unansweredQueries++;
-    });
-    await new Promise<void>((resolve) => server.silent.bind(0, '127.0.0.1', resolve));
-    await server.start();
-    return server;
+    return startOnFreePorts(1, ([port = 0]) => new DnsServer(port, records, options));
   }
 
   /** As in the configuration: `127.0.0.1:5353`. */
@@ -66,9 +68,9 @@ export class DnsServer {
   async set(records: Readonly<Record<string, readonly string[]>>): Promise<void> {
     this.records = records;
     this.writeRecords();
-    if (this.child === null) return;
+    if (this.running === null) return;
     const read = this.reads;
-    this.child.kill('SIGHUP');
+    this.running.signal('SIGHUP');
     this.thaw();
     await until('dnsmasq to read its records again', () => this.reads > read);
   }
@@ -76,6 +78,7 @@ export class DnsServer {
   /** Starts it, on the same port as before. */
   async start(): Promise<void> {
     this.writeRecords();
+    const silentPort = await this.silentPort;
     const { ttlSeconds = 1, unanswered = [], aliases = {} } = this.options;
     const args = [
       '--keep-in-foreground',
@@ -93,40 +96,31 @@ export class DnsServer {
       `--addn-hosts=${this.file}`,
       `--local-ttl=${ttlSeconds}`,
       '--local=/test/',
-      ...unanswered.map((name) => `--server=/${name}/127.0.0.1#${this.silent.address().port}`),
+      ...unanswered.map((name) => `--server=/${name}/127.0.0.1#${silentPort}`),
       ...Object.entries(aliases).map(([alias, name]) => `--cname=${alias},${name}`),
     ];
-    const child = spawn(findProgram('dnsmasq') ?? 'dnsmasq', args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child = child;
     const read = this.reads;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (bytes: Buffer) => {
-        this.output += bytes.toString();
-      });
-    }
-    await until('dnsmasq to read its records', () => {
-      if (child.exitCode !== null) throw new Error(`dnsmasq ended: ${this.output}`);
-      return this.reads > read;
-    });
+    const running = new ServerProcess([findProgram('dnsmasq') ?? 'dnsmasq', ...args]);
+    this.running = running;
+    await running.ready(() => this.reads > read);
   }
 
   /** Kills it: its port refuses queries. */
   async kill(): Promise<void> {
-    const child = this.child;
-    this.child = null;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once('close', resolve));
-    child.kill('SIGKILL');
-    await ended;
+    const { running } = this;
+    if (running === null) return;
+    await running.stop();
+    this.formerOutput += running.output;
+    this.running = null;
   }
 
   /** Suspends it (SIGSTOP), so that it receives queries but does not reply. */
   freeze(): void {
-    this.child?.kill('SIGSTOP');
+    this.running?.signal('SIGSTOP');
   }
 
   thaw(): void {
-    this.child?.kill('SIGCONT');
+    this.running?.signal('SIGCONT');
   }
 
   /** Ends it and removes its directory. */
@@ -138,6 +132,10 @@ export class DnsServer {
 
   private get file(): string {
     return join(this.directory, 'records');
+  }
+
+  private get output(): string {
+    return this.formerOutput + (this.running?.output ?? '');
   }
 
   /** How often it has read its records. */

@@ -1,21 +1,17 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { freePort } from './free-port.ts';
 import type { RemoteMachine } from './remote-machine.ts';
-import { until } from './until.ts';
+import { ServerProcess } from './server-process.ts';
+import { startOnFreePorts } from './start-on-free-ports.ts';
 
 /** What a member replies whose cluster has just lost its leader: etcdctl gives up at once. */
 const leaderless = /etcdserver: (request timed out|leader changed|no leader)/;
 /** How long a new leader may take on a loaded machine, in ms. */
 const electionMs = 30_000;
-
-/** Attempts to start a cluster, each on other ports, after the first. */
-const portTries = 3;
 
 /** One member of a cluster, on ports that stay the same. */
 export class EtcdMember {
@@ -24,9 +20,8 @@ export class EtcdMember {
   readonly peerPort: number;
   private readonly directory: string;
   private readonly options: EtcdOptions;
-  private child: ChildProcess | null = null;
+  private running: ServerProcess | null = null;
   private hung = false;
-  private output = '';
 
   constructor(name: string, port: number, peerPort: number, directory: string, options: EtcdOptions) {
     this.name = name;
@@ -41,12 +36,12 @@ export class EtcdMember {
   }
 
   get pid(): number {
-    return this.child?.pid ?? 0;
+    return this.running?.pid ?? 0;
   }
 
   /** It runs, and does not hang. */
   get answers(): boolean {
-    return this.child !== null && !this.hung;
+    return this.running !== null && !this.hung;
   }
 
   /** Starts it with the data that it has. @param cluster of all members. */
@@ -55,7 +50,7 @@ export class EtcdMember {
     const scheme = further.some((arg) => arg.startsWith('--cert-file')) ? 'https' : 'http';
     const own = `${scheme}://127.0.0.1:${this.port}`;
     const peer = `http://127.0.0.1:${this.peerPort}`;
-    const [program, ...args] = inMachine(machine, [
+    const command = inMachine(machine, [
       'etcd',
       ...['--name', this.name, '--data-dir', this.directory],
       ...[
@@ -70,33 +65,21 @@ export class EtcdMember {
       ...['--heartbeat-interval', '50', '--election-timeout', '500', '--unsafe-no-fsync'],
       ...further,
     ]);
-    this.output = '';
     this.hung = false;
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child = child;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (bytes: Buffer) => {
-        this.output += bytes.toString();
-      });
-    }
+    this.running = new ServerProcess(command);
   }
 
   /** Waits until it serves clients. */
   async ready(): Promise<void> {
-    await until(`etcd ${this.name} to serve`, () => {
-      if (this.child?.exitCode !== null) throw new Error(`etcd ended: ${this.output.slice(-2000)}`);
-      return /serving (insecure )?client (requests|traffic)/.test(this.output);
-    });
+    const { running } = this;
+    if (running === null) throw new Error(`etcd ${this.name} is not started`);
+    await running.ready(() => /serving (insecure )?client (requests|traffic)/.test(running.output));
   }
 
   async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    const { child } = this;
-    this.child = null;
-    if (child === null || child.exitCode !== null) return;
-    const closed = once(child, 'close');
-    child.kill('SIGCONT');
-    child.kill(signal);
-    await closed;
+    const { running } = this;
+    this.running = null;
+    await running?.stop(signal);
   }
 
   /** Removes its data while it is stopped. */
@@ -106,7 +89,7 @@ export class EtcdMember {
 
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
     this.hung = signal === 'SIGSTOP';
-    this.child?.kill(signal);
+    this.running?.signal(signal);
   }
 }
 
@@ -127,28 +110,22 @@ export class EtcdServer {
   readonly members: readonly EtcdMember[];
   private readonly options: EtcdOptions;
 
-  private constructor(ports: readonly (readonly [client: number, peer: number])[], options: EtcdOptions) {
+  /** @param ports of the clients and of the peers: two for each member. */
+  private constructor(ports: readonly number[], options: EtcdOptions) {
     this.options = options;
-    this.members = ports.map(
-      ([port, peer], i) => new EtcdMember(`m${i}`, port, peer, join(this.directory, `m${i}`), options),
-    );
+    this.members = Array.from({ length: ports.length / 2 }, (_, i) => {
+      const [port = 0, peer = 0] = ports.slice(2 * i);
+      return new EtcdMember(`m${i}`, port, peer, join(this.directory, `m${i}`), options);
+    });
   }
 
-  static async start(options: EtcdOptions = {}): Promise<EtcdServer> {
-    for (let left = portTries; ; left--) {
-      const ports: [number, number][] = [];
-      for (let count = options.members ?? 1; count > 0; count--) ports.push([await freePort(), await freePort()]);
-      const server = new EtcdServer(ports, options);
-      try {
-        for (const member of server.members) member.start(server.cluster);
-        for (const member of server.members) await member.ready();
-        return server;
-      } catch (error) {
-        await server.remove();
-        // Another process, or a connection, was given the port meanwhile.
-        if (left === 0 || !/address already in use/.test(String(error))) throw error;
-      }
-    }
+  static start(options: EtcdOptions = {}): Promise<EtcdServer> {
+    return startOnFreePorts(2 * (options.members ?? 1), (ports) => new EtcdServer(ports, options));
+  }
+
+  async start(): Promise<void> {
+    for (const member of this.members) member.start(this.cluster);
+    await Promise.all(this.members.map((member) => member.ready()));
   }
 
   get cluster(): string {

@@ -1,14 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { freePort } from './free-port.ts';
+import { ServerProcess } from './server-process.ts';
+import { startOnFreePorts } from './start-on-free-ports.ts';
 import { until } from './until.ts';
 
 /** A memcached server on a port that stays the same. It forgets everything when it stops. */
 export class MemcachedServer {
   readonly port: number;
   private readonly args: readonly string[];
-  private child: ChildProcess | null = null;
+  private running: ServerProcess | null = null;
 
   private constructor(port: number, args: readonly string[]) {
     this.port = port;
@@ -16,10 +16,8 @@ export class MemcachedServer {
   }
 
   /** @param args further arguments. */
-  static async start(...args: readonly string[]): Promise<MemcachedServer> {
-    const server = new MemcachedServer(await freePort(), args);
-    await server.start();
-    return server;
+  static start(...args: readonly string[]): Promise<MemcachedServer> {
+    return startOnFreePorts(1, ([port = 0]) => new MemcachedServer(port, args));
   }
 
   get url(): string {
@@ -28,12 +26,13 @@ export class MemcachedServer {
 
   async start(): Promise<void> {
     const args = ['-l', '127.0.0.1', '-p', String(this.port), '-U', '0', '-u', 'nobody', ...this.args];
-    this.child = spawn('memcached', args, { stdio: 'ignore' });
-    await until('memcached to accept connections', () => this.command('version').then(Boolean, () => false));
+    this.running = new ServerProcess(['memcached', ...args]);
+    const isVersion = (reply: string) => reply.startsWith('VERSION ');
+    await this.running.ready(() => this.command('version').then(isVersion, () => false));
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.child?.kill(signal);
+    this.running?.signal(signal);
   }
 
   /** Stores a value as another program does. */
@@ -50,8 +49,13 @@ export class MemcachedServer {
         reply += data;
       });
       await once(socket, 'connect');
+      socket.on('error', () => {});
       socket.write(`${text}\r\n`);
-      await until(`the reply to ${text.slice(0, 50)}`, () => reply.includes('\r\n'));
+      await until(`the reply to ${text.slice(0, 50)}`, () => {
+        const isWhole = reply.includes('\r\n');
+        if (!isWhole && socket.destroyed) throw new Error('memcached closed the connection');
+        return isWhole;
+      });
       return reply.slice(0, reply.indexOf('\r\n'));
     } finally {
       socket.destroy();
@@ -59,12 +63,13 @@ export class MemcachedServer {
   }
 
   async stop(): Promise<void> {
-    const { child } = this;
-    this.child = null;
-    if (child === null || child.exitCode !== null) return;
-    const closed = once(child, 'close');
-    child.kill('SIGCONT');
-    child.kill('SIGTERM');
-    await closed;
+    const { running } = this;
+    this.running = null;
+    await running?.stop('SIGTERM');
+  }
+
+  /** It has no files. */
+  remove(): Promise<void> {
+    return this.stop();
   }
 }

@@ -1,5 +1,4 @@
 import { slotCount, slotOf } from '../../src/stores/redis/cluster-slots.ts';
-import { freePort } from './free-port.ts';
 import { RedisServer } from './redis-server.ts';
 import { until } from './until.ts';
 
@@ -21,7 +20,6 @@ export class RedisClusterServers {
   readonly primaries: RedisServer[] = [];
   readonly replicas: RedisServer[] = [];
   private readonly layout: RedisClusterLayout;
-  private readonly busPorts = new Map<RedisServer, number>();
 
   private constructor(layout: RedisClusterLayout) {
     this.layout = layout;
@@ -126,22 +124,18 @@ export class RedisClusterServers {
     await Promise.all(this.servers.map((server) => server.remove()));
   }
 
-  private async startNode(): Promise<RedisServer> {
+  private startNode(): Promise<RedisServer> {
     const { nodeTimeoutMs = 10_000, config = [], cli = [] } = this.layout;
-    const busPort = await freePort();
-    const node = await RedisServer.start({
+    return RedisServer.start({
       cli,
+      isNode: true,
       config: [
-        'cluster-enabled yes',
         'cluster-config-file nodes.conf',
-        `cluster-port ${busPort}`,
         `cluster-node-timeout ${nodeTimeoutMs}`,
         'cluster-replica-validity-factor 0',
         ...config,
       ],
     });
-    this.busPorts.set(node, busPort);
-    return node;
   }
 
   private async addReplica(primary: RedisServer): Promise<RedisServer> {
@@ -157,6 +151,6 @@ export class RedisClusterServers {
   }
 
   private async meet(node: RedisServer, other: RedisServer): Promise<void> {
-    await other.cli('cluster', 'meet', '127.0.0.1', String(node.port), String(this.busPorts.get(node)));
+    await other.cli('cluster', 'meet', '127.0.0.1', String(node.port), String(node.busPort));
   }
 }

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from './free-port.ts';
 import { RedisServer } from './redis-server.ts';
+import { ServerProcess } from './server-process.ts';
+import { startOnFreePorts } from './start-on-free-ports.ts';
 import { until } from './until.ts';
 
 /** The name of the group. */
@@ -12,45 +13,50 @@ const name = 'routes';
 
 /** Two Redis servers, and three sentinels that replace a primary within about a second. */
 export class RedisGroup {
-  readonly servers: readonly RedisServer[];
+  readonly servers: RedisServer[] = [];
   readonly sentinelPorts: readonly number[];
   private readonly directory = mkdtempSync(join(tmpdir(), 'hipache-sentinels-'));
-  private readonly sentinels: ChildProcess[] = [];
+  private readonly sentinels: ServerProcess[] = [];
+  private readonly config: readonly string[];
 
-  private constructor(servers: readonly RedisServer[], ports: readonly number[]) {
-    this.servers = servers;
+  private constructor(ports: readonly number[], config: readonly string[]) {
     this.sentinelPorts = ports;
+    this.config = config;
   }
 
   /** @param config further directives of the servers. */
-  static async start(config: readonly string[] = []): Promise<RedisGroup> {
-    const servers = [await RedisServer.start({ config }), await RedisServer.start({ config })];
-    const [primary, replica] = servers as [RedisServer, RedisServer];
+  static start(config: readonly string[] = []): Promise<RedisGroup> {
+    return startOnFreePorts(3, (ports) => new RedisGroup(ports, config));
+  }
+
+  async start(): Promise<void> {
+    const { config } = this;
+    for (let count = 0; count < 2; count++) this.servers.push(await RedisServer.start({ config }));
+    const [primary, replica] = this.servers as [RedisServer, RedisServer];
     await replica.cli('replicaof', '127.0.0.1', String(primary.port));
     await until('the replica', async () =>
       (await replica.cli('info', 'replication')).includes('master_link_status:up'),
     );
-    const group = new RedisGroup(servers, [await freePort(), await freePort(), await freePort()]);
-    for (const [i, port] of group.sentinelPorts.entries()) {
-      const file = join(group.directory, `sentinel${i}.conf`);
+    for (const [i, port] of this.sentinelPorts.entries()) {
+      const file = join(this.directory, `sentinel${i}.conf`);
       const lines = [
         `port ${port}`,
         'bind 127.0.0.1',
-        `dir ${group.directory}`,
+        `dir ${this.directory}`,
         `sentinel monitor ${name} 127.0.0.1 ${primary.port} 2`,
         `sentinel down-after-milliseconds ${name} 500`,
         `sentinel failover-timeout ${name} 3000`,
       ];
       writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
-      group.sentinels.push(spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' }));
+      this.sentinels.push(new ServerProcess(['redis-server', file, '--sentinel']));
     }
+    for (const sentinel of this.sentinels) await sentinel.ready(() => sentinel.output.includes('+monitor'));
     await until('the sentinels to know each other', async () => {
-      const states = await Promise.all(group.sentinelPorts.map((port) => group.ask(port, 'sentinel', 'master', name)));
+      const states = await Promise.all(this.sentinelPorts.map((port) => this.ask(port, 'sentinel', 'master', name)));
       return states.every(
         (state) => /num-other-sentinels\n2\n/.test(`${state}\n`) && /num-slaves\n1\n/.test(`${state}\n`),
       );
     });
-    return group;
   }
 
   get url(): string {
@@ -83,11 +89,7 @@ export class RedisGroup {
   }
 
   async remove(): Promise<void> {
-    for (const sentinel of this.sentinels) {
-      const closed = once(sentinel, 'close');
-      sentinel.kill('SIGKILL');
-      await closed;
-    }
+    for (const sentinel of this.sentinels) await sentinel.stop();
     for (const server of this.servers) await server.remove();
     rmSync(this.directory, { recursive: true, force: true });
   }

@@ -1,14 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from './free-port.ts';
 import type { RemoteMachine } from './remote-machine.ts';
-import { until } from './until.ts';
+import { ServerProcess } from './server-process.ts';
+import { startOnFreePorts } from './start-on-free-ports.ts';
 
 export interface RedisServerOptions {
   /** Directives of redis.conf, one per line. */
   readonly config?: readonly string[];
+  /** A node of a cluster. */
+  readonly isNode?: boolean;
   /** Arguments with which redis-cli authenticates, besides the server's address. */
   readonly cli?: readonly string[];
   /** Set if it is only reachable with TLS: paths of the certificate and the key. */
@@ -21,19 +23,19 @@ export interface RedisServerOptions {
 export class RedisServer {
   readonly directory = mkdtempSync(join(tmpdir(), 'hipache-redis-'));
   readonly port: number;
+  /** For the other nodes of its cluster. */
+  readonly busPort: number;
   private readonly options: RedisServerOptions;
-  private child: ChildProcess | null = null;
-  private output = '';
+  private running: ServerProcess | null = null;
 
-  private constructor(port: number, options: RedisServerOptions) {
+  private constructor(port: number, busPort: number, options: RedisServerOptions) {
     this.port = port;
+    this.busPort = busPort;
     this.options = options;
   }
 
-  static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), options);
-    await server.start();
-    return server;
+  static start(options: RedisServerOptions = {}): Promise<RedisServer> {
+    return startOnFreePorts(2, ([port = 0, busPort = 0]) => new RedisServer(port, busPort, options));
   }
 
   get url(): string {
@@ -47,7 +49,7 @@ export class RedisServer {
 
   /** Starts it, empty, on the same port as before. */
   async start(): Promise<void> {
-    const { config = [], tls, machine } = this.options;
+    const { config = [], isNode = false, tls, machine } = this.options;
     const port = tls === undefined ? [`port ${this.port}`] : ['port 0', `tls-port ${this.port}`];
     const certificates =
       tls === undefined ? [] : [`tls-cert-file ${tls.certificate}`, `tls-key-file ${tls.key}`, 'tls-auth-clients no'];
@@ -55,6 +57,7 @@ export class RedisServer {
       ...(machine === undefined ? ['bind 127.0.0.1'] : ['bind 0.0.0.0', 'protected-mode no']),
       ...port,
       ...certificates,
+      ...(isNode ? ['cluster-enabled yes', `cluster-port ${this.busPort}`] : []),
       `dir ${this.directory}`,
       `unixsocket ${this.socket}`,
       'save ""',
@@ -64,19 +67,9 @@ export class RedisServer {
     ];
     const file = join(this.directory, 'redis.conf');
     writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
-    this.output = '';
-    const [program, ...args] = this.command('redis-server', file);
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child = child;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (bytes: Buffer) => {
-        this.output += bytes.toString();
-      });
-    }
-    await until('redis to accept connections', () => {
-      if (child.exitCode !== null) throw new Error(`redis-server ended: ${this.output}`);
-      return this.output.includes('Ready to accept connections');
-    });
+    const running = new ServerProcess(this.command('redis-server', file));
+    this.running = running;
+    await running.ready(() => running.output.includes('Ready to accept connections'));
   }
 
   /** Runs redis-cli on it. @returns its output without the last line end. @throws if the server refuses. */
@@ -98,21 +91,18 @@ export class RedisServer {
 
   /** Suspends it (SIGSTOP), so that it accepts connections but does not respond. */
   freeze(): void {
-    this.child?.kill('SIGSTOP');
+    this.running?.signal('SIGSTOP');
   }
 
   thaw(): void {
-    this.child?.kill('SIGCONT');
+    this.running?.signal('SIGCONT');
   }
 
   /** Kills it. Its data is lost. */
   async kill(): Promise<void> {
-    const child = this.child;
-    this.child = null;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once('close', resolve));
-    child.kill('SIGKILL');
-    await ended;
+    const { running } = this;
+    this.running = null;
+    await running?.stop();
   }
 
   /** Ends it and removes its directory. */

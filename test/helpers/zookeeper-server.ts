@@ -1,20 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from './free-port.ts';
-import { until } from './until.ts';
+import { ServerProcess } from './server-process.ts';
+import { startOnFreePorts } from './start-on-free-ports.ts';
 
-const jar = '/usr/share/java/zookeeper.jar';
+/** Without the second it logs nothing, not even why it ends. */
+const jars = ['/usr/share/java/zookeeper.jar', '/usr/share/java/slf4j-simple.jar'];
 
 /** One server of an ensemble, on ports that stay the same. */
 export class ZooKeeperMember {
   readonly port: number;
   private readonly directory: string;
-  private child: ChildProcess | null = null;
-  private output = '';
+  private running: ServerProcess | null = null;
 
   constructor(directory: string, port: number) {
     this.directory = directory;
@@ -23,22 +22,16 @@ export class ZooKeeperMember {
 
   /** Starts it with the data that it has. */
   start(): void {
-    const args = [
+    this.running = new ServerProcess([
+      'java',
       '-Xmx128m',
       '-XX:TieredStopAtLevel=1',
       '-XX:+UseSerialGC',
       '-Djute.maxbuffer=4194304',
-      ...['-cp', `${this.directory}:${jar}`, 'org.apache.zookeeper.server.quorum.QuorumPeerMain'],
+      '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
+      ...['-cp', [this.directory, ...jars].join(':'), 'org.apache.zookeeper.server.quorum.QuorumPeerMain'],
       join(this.directory, 'zoo.cfg'),
-    ];
-    this.output = '';
-    const child = spawn('java', args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child = child;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (bytes: Buffer) => {
-        this.output = (this.output + bytes.toString()).slice(-5000);
-      });
-    }
+    ]);
   }
 
   /** Removes its data while it is stopped. */
@@ -48,17 +41,9 @@ export class ZooKeeperMember {
 
   /** Waits until it serves clients, which it does only with a majority. */
   async ready(): Promise<void> {
-    await until(
-      'zookeeper to serve',
-      () => {
-        if (this.child?.exitCode !== null) throw new Error(`zookeeper ended: ${this.output}`);
-        return this.ask('ruok').then(
-          async () => /Mode: (standalone|leader|follower)/.test(await this.ask('srvr')),
-          () => false,
-        );
-      },
-      60_000,
-    );
+    if (this.running === null) throw new Error('zookeeper is not started');
+    const isServing = (answer: string) => /Mode: (standalone|leader|follower)/.test(answer);
+    await this.running.ready(() => this.ask('srvr').then(isServing, () => false), 60_000);
   }
 
   /** The reply to a command of four letters. */
@@ -76,40 +61,30 @@ export class ZooKeeperMember {
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.child?.kill(signal);
+    this.running?.signal(signal);
   }
 
   async stop(): Promise<void> {
-    const { child } = this;
-    this.child = null;
-    if (child === null || child.exitCode !== null) return;
-    const closed = once(child, 'close');
-    child.kill('SIGKILL');
-    await closed;
+    const { running } = this;
+    this.running = null;
+    await running?.stop();
   }
 }
 
 /** A ZooKeeper ensemble in a temporary directory. */
 export class ZooKeeperServer {
   readonly members: readonly ZooKeeperMember[];
-  private readonly directory: string;
+  private readonly directory = mkdtempSync(join(tmpdir(), 'hipache-zookeeper-'));
 
-  private constructor(directory: string, members: readonly ZooKeeperMember[]) {
-    this.directory = directory;
-    this.members = members;
-  }
-
-  /** @param count of its servers. @param sessionMaxMs after which a session ends whose client is silent. */
-  static async start(count = 1, sessionMaxMs = 60_000): Promise<ZooKeeperServer> {
-    const directory = mkdtempSync(join(tmpdir(), 'hipache-zookeeper-'));
-    const ports: number[] = [];
-    while (ports.length < 3 * count) ports.push(await freePort());
+  /** @param ports of the clients, the leader and the elections: three for each server. */
+  private constructor(ports: readonly number[], sessionMaxMs: number) {
+    const count = ports.length / 3;
     const list = Array.from(
       { length: count },
       (_, i) => `server.${i + 1}=127.0.0.1:${ports[3 * i + 1]}:${ports[3 * i + 2]}`,
     );
-    const members = Array.from({ length: count }, (_, i) => {
-      const own = join(directory, String(i + 1));
+    this.members = Array.from({ length: count }, (_, i) => {
+      const own = join(this.directory, String(i + 1));
       mkdirSync(join(own, 'data'), { recursive: true });
       writeFileSync(join(own, 'data', 'myid'), String(i + 1));
       const lines = [
@@ -129,9 +104,16 @@ export class ZooKeeperServer {
       writeFileSync(join(own, 'zoo.cfg'), lines.map((line) => `${line}\n`).join(''));
       return new ZooKeeperMember(own, ports[3 * i] as number);
     });
-    for (const member of members) member.start();
-    for (const member of members) await member.ready();
-    return new ZooKeeperServer(directory, members);
+  }
+
+  /** @param count of its servers. @param sessionMaxMs after which a session ends whose client is silent. */
+  static start(count = 1, sessionMaxMs = 60_000): Promise<ZooKeeperServer> {
+    return startOnFreePorts(3 * count, (ports) => new ZooKeeperServer(ports, sessionMaxMs));
+  }
+
+  async start(): Promise<void> {
+    for (const member of this.members) member.start();
+    await Promise.all(this.members.map((member) => member.ready()));
   }
 
   /** With all servers. */

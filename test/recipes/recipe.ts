@@ -1,13 +1,13 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { findProgram } from '../../scripts/servers.ts';
 import { Authority } from '../helpers/authority.ts';
-import { freePort } from '../helpers/free-port.ts';
 import { HipacheHome } from '../helpers/hipache.ts';
 import { ask } from '../helpers/http-client.ts';
-import { until } from '../helpers/until.ts';
+import { ServerProcess } from '../helpers/server-process.ts';
+import { startOnFreePorts } from '../helpers/start-on-free-ports.ts';
 
 export const schemes = ['http', 'https'] as const;
 export type Scheme = (typeof schemes)[number];
@@ -40,7 +40,7 @@ interface ShortLimits {
 export class Recipe {
   readonly authority = new Authority();
   private readonly home = new HipacheHome();
-  private readonly programs: ChildProcess[] = [];
+  private readonly programs: ServerProcess[] = [];
   private readonly ports = { http: 0, https: 0 };
   private readonly section: string;
 
@@ -81,11 +81,16 @@ export class Recipe {
    * @param args gives its arguments for that port. @returns the port.
    */
   async start(program: string, args: (port: number) => readonly string[], options?: ProgramOptions): Promise<number> {
-    const port = await freePort();
-    const env = { ...options?.env, PORT: String(port) };
-    const responds = () => ask(port, 'app.example').then(() => true);
-    await this.launch(program, args(port), () => responds().catch(() => false), { ...options, env });
-    return port;
+    const server = await startOnFreePorts(1, ([port = 0]) => {
+      const running = this.spawn(program, args(port), { ...options, env: { ...options?.env, PORT: String(port) } });
+      const responds = () =>
+        ask(port, 'app.example').then(
+          () => true,
+          () => false,
+        );
+      return { port, start: () => running.ready(responds, startMs), remove: () => running.stop() };
+    });
+    return server.port;
   }
 
   /** Starts a program, which ends with the recipe, and waits until it is ready. */
@@ -93,24 +98,9 @@ export class Recipe {
     program: string,
     args: readonly string[],
     isReady: () => boolean | Promise<boolean>,
-    { env, cwd = this.home.directory }: ProgramOptions = {},
+    options?: ProgramOptions,
   ): Promise<void> {
-    const path = findProgram(program) ?? program;
-    const child = spawn(path, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-    this.programs.push(child);
-    let output = '';
-    const add = (text: string): void => {
-      output += text;
-    };
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', add);
-    let hasEnded = false;
-    child
-      .once('error', ({ message }) => add(message))
-      .once('close', () => {
-        hasEnded = true;
-      });
-    await until(program, async () => hasEnded || (await isReady()), startMs);
-    if (hasEnded) throw new Error(`${program} has ended: ${output}`);
+    await this.spawn(program, args, options).ready(isReady, startMs);
   }
 
   /** Starts Hipache with these hosts and the ports of their backends. */
@@ -145,13 +135,20 @@ export class Recipe {
 
   /** Ends all programs and removes the folder. */
   async stop(): Promise<void> {
-    for (const child of this.programs) {
-      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) continue;
-      child.kill('SIGTERM');
-      await new Promise((resolve) => child.once('close', resolve));
-    }
+    for (const running of this.programs) await running.stop('SIGTERM');
     await this.home.remove();
     this.authority.dispose();
+  }
+
+  private spawn(
+    program: string,
+    args: readonly string[],
+    { env, cwd = this.home.directory }: ProgramOptions = {},
+  ): ServerProcess {
+    const command = [findProgram(program) ?? program, ...args] as const;
+    const running = new ServerProcess(command, { cwd, env: { ...process.env, ...env } });
+    this.programs.push(running);
+    return running;
   }
 }
 

@@ -376,7 +376,7 @@ describe('a Redis Cluster, its URL', () => {
       code: 'STORE_UNSUPPORTED',
       message: /has no cluster mode; write redis:\/\//,
     });
-    const alone = await RedisServer.start({ config: ['cluster-enabled yes'] });
+    const alone = await RedisServer.start({ isNode: true });
     t.after(() => alone.remove());
     await assert.rejects(openRedis([alone.url.replace('redis:', 'redis+cluster:')]), {
       code: 'STORE_UNAVAILABLE',
