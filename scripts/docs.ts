@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { errorKinds } from '../src/base/errors.ts';
 import { configurationKeys } from '../src/config/schema.ts';
+import { optionDefinitions } from '../src/policy/option-schema.ts';
 import { fleetMetrics, primaryMetrics } from '../src/telemetry/metric-table.ts';
 import { readFiles, root, type SourceFile } from './files.ts';
 
@@ -70,6 +71,7 @@ function generatedParts(): readonly GeneratedPart[] {
     { page: 'docs/errors.md', name: 'codes', text: errorTable() },
     { page: 'docs/local-replies.md', name: 'replies', text: replyTable() },
     { page: 'docs/metrics.md', name: 'metrics', text: metricsTable() },
+    { page: 'docs/options.md', name: 'options', text: optionTable() },
   ];
 }
 
@@ -118,6 +120,18 @@ function replyTable(): string {
     .sort(([, a], [, b]) => (a.status ?? 0) - (b.status ?? 0))
     .map(([name, { status, text, summary }]) => [String(status), `\`${name}\``, text, summary]);
   return table(['status', '`x-hipache-error`', 'text', 'when'], rows);
+}
+
+function optionTable(): string {
+  const rows = [...optionDefinitions].map(([name, { default: byDefault, description, group, isInherited, type }]) => [
+    `\`${name}\``,
+    group,
+    byDefault,
+    type.allowed,
+    isInherited ? 'yes' : 'no',
+    description,
+  ]);
+  return table(['option', 'group', 'default', 'allowed', 'inherited', 'meaning'], rows);
 }
 
 function metricsTable(): string {

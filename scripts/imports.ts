@@ -22,6 +22,7 @@ const rooms: Readonly<Record<string, Room>> = {
   websocket: { imports: ['base', 'http'], pure: true },
   routing: { imports: ['base', 'http'], types: ['policy'], pure: true },
   policy: { imports: ['base', 'http', 'routing'], pure: true },
+  passwords: { imports: [], packages: ['bcryptjs'] },
   tls: { imports: ['base'] },
   sockets: { imports: ['base', 'tls'] },
   proxy: { imports: ['base', 'dns', 'http', 'http1', 'websocket', 'routing', 'policy', 'sockets', 'tls'] },
@@ -43,7 +44,9 @@ const rooms: Readonly<Record<string, Room>> = {
   health: { imports: ['base', 'dns', 'http', 'http1', 'routing', 'stores/contract.ts', 'stores/failures.ts', 'tls'] },
   telemetry: { imports: ['base'], types: ['proxy'], packages: ['prom-client'] },
   processes: { imports: ['base', 'config'] },
-  operations: { imports: ['base', 'config', 'dns', 'routing', 'policy', 'stores', 'tls'] },
+  operations: {
+    imports: ['base', 'config', 'dns', 'health', 'http', 'passwords', 'routing', 'policy', 'stores', 'tls'],
+  },
   cli: { imports: ['base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
   primary: {
     imports: [
@@ -66,6 +69,7 @@ const rooms: Readonly<Record<string, Room>> = {
       'config',
       'dns',
       'health',
+      'passwords',
       'policy',
       'processes',
       'proxy',

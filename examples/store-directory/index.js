@@ -1,5 +1,6 @@
 // A store for Hipache, as an example of a driver in a package of its own: `directory:/srv/routes` keeps each record in a file
 // of that directory, named by its key: `frontend%3Ashop.example` has `["shop.example","http://10.0.0.1:8080"]`.
+import { createHash } from 'node:crypto';
 import { watch } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
@@ -48,7 +49,7 @@ class DirectoryStore {
     this.kit = kit;
     this.path = path;
     this.client = new DirectoryClient(kit, path);
-    // Routes, marks, certificates and failures, which Hipache makes of a client that reads, edits and lists texts by key.
+    // Routes, options, marks and more, which Hipache makes of a client that reads, edits and lists texts by key.
     Object.assign(
       this,
       kit.keyValueCollections(this.client, this.capabilities, (key) => join(path, fileOf(key))),
@@ -77,7 +78,7 @@ class DirectoryStore {
     const collection = this.kit.collectionOf[kind];
     if (collection !== undefined) this.listener.changed(collection, [pattern]);
     // The directory itself is gone, or another one has taken its place.
-    else if (!file.startsWith('.')) this.lose();
+    else if (kind === undefined && !file.startsWith('.')) this.lose();
   }
 
   lose() {
@@ -175,6 +176,9 @@ class DirectoryClient {
   }
 }
 
+/** Names of notes can be too long for a file, and are not listed. */
 function fileOf(key) {
-  return encodeURIComponent(key);
+  const name = encodeURIComponent(key);
+  if (name.length <= 255 || !key.startsWith('hipache:note:')) return name;
+  return encodeURIComponent(`hipache:note:${createHash('sha256').update(key).digest('hex')}`);
 }

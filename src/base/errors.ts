@@ -62,6 +62,16 @@ const kinds = {
     exitCodes.conflict,
   ),
 
+  DEPLOY_UNHEALTHY: operator(
+    'A new backend of a deploy did not become healthy in time; the message says which, and how it responded. Nothing has changed.',
+    exitCodes.unhealthy,
+  ),
+  DEPLOY_BUSY: ofProcess(
+    'store',
+    'Another deploy of the same host is under way; the message says whose. Nothing has changed.',
+    exitCodes.conflict,
+  ),
+
   CERTIFICATE_INVALID: operator(
     'A certificate or its key cannot be parsed, they do not belong together, or a passphrase is missing.',
     exitCodes.wrongInput,
@@ -110,6 +120,12 @@ const kinds = {
     'The method of the request is CONNECT, which is not served, or TRACE with `Max-Forwards: 0`.',
   ),
   REQUEST_EXPECTATION: client(417, 'expectation failed', 'The request expects something other than `100-continue`.'),
+  REQUEST_BODY_TOO_LARGE: client(
+    413,
+    'request body too large',
+    'The body of the request exceeds the option `requestBodyMax` of the host.',
+    { limit: 'the option requestBodyMax allows larger bodies' },
+  ),
   REQUEST_TRANSFER_CODING: client(
     501,
     'transfer coding not supported',
@@ -141,6 +157,18 @@ const kinds = {
     'The request names no host, and there is no frontend `*`; or it is HTTP/1.1 without a Host field.',
   ),
   ROUTE_NOT_FOUND: client(400, 'frontend not found', 'No frontend matches the host.'),
+  ACCESS_DENIED: client(403, 'access denied', 'The options `allow` and `deny` of the host exclude the client.'),
+  CREDENTIALS_REQUIRED: client(
+    401,
+    'credentials required',
+    'The option `basicAuth` of the host asks for a name and a password, and the request has none, or wrong ones.',
+  ),
+  MAINTENANCE: ofRequest(
+    'operator',
+    503,
+    'down for maintenance',
+    'The option `maintenance` of the host is on, and the client is not one of `maintenanceAllow`.',
+  ),
 
   BACKEND_NONE: backend(502, 'Cannot find a valid backend', 'The frontend has no backend that can be used.'),
   BACKEND_CONNECT_REFUSED: backend(

@@ -13,7 +13,7 @@ export interface CommandOptions {
   readonly id?: string;
   /** Seconds. */
   readonly ttl?: string;
-  /** Seconds. */
+  /** Seconds; of a deploy, a time with its unit. */
   readonly drain?: string;
   /** A version. */
   readonly ifVersion?: string;
@@ -22,6 +22,20 @@ export interface CommandOptions {
   readonly pid?: string;
   /** Seconds; true for the default. */
   readonly wait?: string | true;
+  readonly all?: boolean;
+  readonly client?: string;
+  readonly method?: string;
+  readonly https?: boolean;
+  readonly header?: readonly string[];
+  readonly health?: string;
+  readonly healthStatus?: string;
+  readonly healthText?: string;
+  /** A share in percent. */
+  readonly canary?: string;
+  /** Times with their unit. */
+  readonly healthTimeout?: string;
+  readonly liveTimeout?: string;
+  readonly queue?: string;
   readonly certificates?: boolean;
   readonly after?: string;
   readonly dryRun?: boolean;

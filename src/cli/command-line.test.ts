@@ -101,7 +101,7 @@ describe('routes', () => {
       pattern: 'a.com',
       id: 'first',
       version: recordVersion(['first', 'http://y#weight=1']),
-      backends: [{ index: 0, url: 'http://y', weight: 1 }],
+      backends: [{ index: 0, url: 'http://y', weight: 1, backup: false, canary: null }],
       draining: [],
       problems: [],
       expires: null,

@@ -9,10 +9,12 @@ import { printable } from '../base/printable.ts';
 import { shownUrl } from '../base/shown-url.ts';
 import { packageVersion } from '../base/version.ts';
 import { censoredJson } from '../config/censor.ts';
+import type { Config } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
 import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
-import { explainedPort, explainHere, parseHost } from '../operations/explain.ts';
+import { type Explanation, explainedPort, explainHere, parseHost } from '../operations/explain.ts';
+import { type AskedRequest, parseRequest } from '../operations/explain-request.ts';
 import { listFleet } from '../operations/fleet.ts';
 import type { Operation } from '../operations/operation.ts';
 import {
@@ -25,9 +27,11 @@ import {
 import { upgradeInstance } from '../operations/upgrade.ts';
 import { removedCertificateReport, writeCertificates, writtenCertificateReport } from './certificates.ts';
 import type { CommandContext, CommandOptions } from './command-context.ts';
-import { explanationText } from './explain.ts';
+import { describeDeploys } from './deploy-command.ts';
+import { explanationText, optionsText } from './explain.ts';
 import { fleetReport, parseWait, printChange, waitOption } from './fleet.ts';
 import { describeMoving } from './move-command.ts';
+import { describeOptions } from './option-command.ts';
 import { Output, type Report } from './output.ts';
 import { describeRoutes } from './route-command.ts';
 
@@ -169,17 +173,27 @@ class Run {
     route.hook('preSubcommand', (_route, command) => void this.commands.push(command.name()));
     describeRoutes(route, this.context());
     describeMoving(route, this.context());
+    const deploy = describeDeploys(program, this.context(), () => this.loadUnlessNamed());
+    deploy.hook('preSubcommand', (_deploy, command) => void this.commands.push(command.name()));
+    const option = program.command('option').description('read and write options of hosts').helpCommand(false);
+    option.hook('preSubcommand', (_option, command) => void this.commands.push(command.name()));
+    describeOptions(option, this.context(), (name) => this.explain(name, optionsText));
     const cert = program.command('cert').description('read and write certificates in the store').helpCommand(false);
     this.describeCertificate(cert.hook('preSubcommand', (_cert, command) => void this.commands.push(command.name())));
     program
       .command('explain')
       .description('show which route a host takes, what was tried, and which backends are marked dead')
-      .argument('<host>', 'a host as in a request')
+      .argument('<host>', 'a host as in a request, with a path or not: app.example.com/login')
+      .option('--client <address>', 'the address of the client; default: one that no list has')
+      .option('--method <method>', 'default: GET')
+      .option('--https', 'the client uses https')
+      .option(
+        '-H, --header <line>',
+        'a field of the request, such as "Authorization: Basic …"; may be repeated',
+        together,
+      )
       .option('--json', 'write one JSON object')
-      .action((name: string) => {
-        parseHost(name);
-        return this.withStore((store) => this.explain(store, name));
-      });
+      .action((name: string) => this.explain(name, explanationText));
     program
       .command('fleet')
       .description('show the running instances that share the store, and whether they serve every change')
@@ -279,13 +293,33 @@ class Run {
     await this.print({ text, json: result });
   }
 
-  private async explain(store: OpenedStore, name: string): Promise<void> {
-    const { config, driver } = this.options;
-    const loaded = driver !== undefined && config === undefined ? null : this.load().config;
+  private explain(name: string, textOf: (explanation: Explanation) => string): Promise<void> {
+    // A scheme is no path: `parseHost` says what is wrong with it.
+    const slash = name.includes('://') ? -1 : name.indexOf('/');
+    const authority = slash === -1 ? name : name.slice(0, slash);
+    const host = parseHost(authority);
+    const path = slash === -1 ? '/' : name.slice(slash);
+    const asked = parseRequest(host, { ...this.options, path });
+    return this.withStore((store) => this.explainHost(store, asked, authority, textOf));
+  }
+
+  private async explainHost(
+    store: OpenedStore,
+    asked: AskedRequest,
+    name: string,
+    textOf: (explanation: Explanation) => string,
+  ): Promise<void> {
+    const loaded = this.loadUnlessNamed();
     const port = explainedPort(name, loaded?.compat.hostPort ?? false);
-    const explanation = await explainHere(parseHost(name), store, loaded?.dns ?? null, this.now(), port);
-    await this.print({ text: explanationText(explanation), json: explanation });
+    const explanation = await explainHere(asked.host, store, loaded?.dns ?? null, this.now(), port, asked);
+    await this.print({ text: textOf(explanation), json: explanation });
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
+  }
+
+  /** The configuration; null if the store is named and no configuration is: then none need exist. */
+  private loadUnlessNamed(): Config | null {
+    const { config, driver } = this.options;
+    return driver !== undefined && config === undefined ? null : this.load().config;
   }
 
   private change<Result>(
@@ -335,19 +369,27 @@ class Run {
   }
 }
 
+/** Collects the values of an option that is repeated. */
+function together(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
 const helpAfter = `
 Examples:
   hipache -c /etc/hipache/config.json
   hipache route set app.example.com http://10.0.0.1:8000 http://10.0.0.2:8000
   hipache route list | head
   hipache route set app.example.com http://10.0.0.3:8000 --wait=5
+  hipache option set app.example.com requestsMax 200
+  hipache deploy app.example.com http://10.0.0.9:8000 --health /up
   hipache explain app.example.com
   hipache fleet
   hipache cert set app.example.com --cert fullchain.pem --key privkey.pem
   hipache upgrade -c /etc/hipache/config.json
 
 Exit codes: 0 success; 1 failure (the store, an address, a file); 2 wrong arguments or configuration; 3 not found;
-4 a change is not live everywhere in the time of --wait; 5 a route does not have the version of --if-version.`;
+4 a change is not live everywhere in the time of --wait; 5 a route does not have the version of --if-version, or is
+being deployed; 6 the new backends of a deploy are not healthy.`;
 
 function checkedDriver(driver: string): string {
   if (isDriverUrl(driver)) return driver;

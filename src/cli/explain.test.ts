@@ -27,6 +27,13 @@ function storeOf(
       read: async (patterns) => patterns.map((pattern) => records[pattern] ?? null),
       expiry: async (pattern) => (pattern === 'short.com' ? nowMs + 90_000 : null),
     },
+    options: {
+      read: async (patterns) =>
+        patterns.map((pattern) => {
+          const options = records[pattern]?.options;
+          return options === undefined ? null : { options, problems: [] };
+        }),
+    },
     failures: { read: async (pattern) => failures[pattern] ?? new Map() },
   };
 }

@@ -6,7 +6,7 @@ import { duration, localTime, whenText } from './when.ts';
 
 /** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
-  const { host, tried, matched, id, expires, backends, draining, problems, instances } = explanation;
+  const { host, tried, matched, id, expires, backends, draining, options, problems, refusal, instances } = explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
@@ -18,12 +18,14 @@ export function explanationText(explanation: Explanation): string {
   }
   rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
   if (expires !== null) rows.push(['expires', whenText(expires.at, expires.remainingMs)]);
+  if (refusal !== null) rows.push(['reply', refusalText(refusal)]);
   const lines = backendLines(backends);
   if (lines.length === 0) lines.push('none usable: the proxy responds with 502');
   for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
-  rows.push(...drainingRows(draining), ...problemRows(problems), ...instanceRows(instances));
-  const allDead = backends.length > 0 && backends.every((backend) => backend.dead !== null);
-  return alignColumns(rows) + (allDead ? `${whenAllDead(backends)}\n` : '');
+  rows.push(...drainingRows(draining), ...optionRows(options), ...problemRows(problems), ...instanceRows(instances));
+  const ordinary = backends.filter(({ canary }) => canary === null);
+  const allDead = ordinary.length > 0 && ordinary.every((backend) => backend.dead !== null);
+  return alignColumns(rows) + (allDead ? `${whenAllDead(ordinary, ordinary.length < backends.length)}\n` : '');
 }
 
 /** Of backends that get no requests. */
@@ -32,6 +34,26 @@ export function drainingRows(draining: Explanation['draining']): string[][] {
     row === 0 ? 'draining' : '',
     `${printable(url)}  until ${localTime(Date.parse(until))}`,
   ]);
+}
+
+/** The reply of a rule, in place of a backend. */
+function refusalText({ code, detail, location, status }: NonNullable<Explanation['refusal']>): string {
+  if (location !== null) return `${status} to ${printable(location)}; no backend is asked`;
+  return `${status} ${code ?? ''}${detail === '' ? '' : ` (${printable(detail)})`}; no backend is asked`;
+}
+
+/** The options of a host alone. */
+export function optionsText({ host, matched, options, problems }: Explanation): string {
+  const found = matched === null ? 'no route matches, so no options hold' : `route ${matched}`;
+  const none = matched !== null && options.length === 0 ? [['', 'no options: the defaults hold']] : [];
+  return alignColumns([['host', `${host}  (${found})`], ...optionRows(options), ...none, ...problemRows(problems)]);
+}
+
+function optionRows(options: Explanation['options']): string[][] {
+  const lines = alignedLines(
+    options.map(({ from, name, value }) => [printable(name), printable(value), `from ${printable(from)}`]),
+  );
+  return lines.map((line, row) => [row === 0 ? 'options' : '', line]);
 }
 
 function problemRows(problems: readonly string[]): string[][] {
@@ -56,7 +78,7 @@ function backendLines(backends: readonly ExplainedBackend[]): string[] {
   const rows = backends.map((backend) => [
     String(backend.index),
     printable(backend.url),
-    `weight ${backend.weight}`,
+    shareText(backend),
     backend.dead === null ? 'up' : deadText(backend.dead),
     addressText(backend),
   ]);
@@ -64,6 +86,11 @@ function backendLines(backends: readonly ExplainedBackend[]): string[] {
     const failures = backends[row]?.failures ?? null;
     return failures === null ? [line] : [line, `${' '.repeat(4)}${failuresText(failures)}`];
   });
+}
+
+/** How much of the requests a backend gets, and when. */
+export function shareText({ backup, canary, weight }: Pick<ExplainedBackend, 'backup' | 'canary' | 'weight'>): string {
+  return `weight ${weight}${backup ? ', backup' : ''}${canary === null ? '' : `, canary ${canary} %`}`;
 }
 
 function failuresText({ count, since, agoMs, reason, instance }: ExplainedFailures): string {
@@ -82,7 +109,9 @@ function deadText({ until, remainingMs, reason, instance }: ExplainedMark): stri
   return `dead until ${whenText(until, remainingMs)}: ${printable(reason)}, marked by ${printable(instance)}`;
 }
 
-function whenAllDead(backends: readonly ExplainedBackend[]): string {
-  if (backends.length === 1) return 'The only backend is marked dead: it is tried anyway.';
-  return 'Every backend is marked dead: the one marked longest ago is tried anyway.';
+/** @param hasCanary whether further ones serve the clients of the canary. */
+function whenAllDead(backends: readonly ExplainedBackend[], hasCanary: boolean): string {
+  const which = hasCanary ? 'backend without #canary' : 'backend';
+  if (backends.length === 1) return `The only ${which} is marked dead: it is tried anyway.`;
+  return `Every ${which} is marked dead: the one marked longest ago is tried anyway.`;
 }

@@ -18,13 +18,13 @@ export function describeMoving(route: Command, context: CommandContext): void {
   const { withStore: withConfigured, options } = context;
   route
     .command('export')
-    .description('write every route as a line of JSON')
+    .description('write every route, and the options of every host, as lines of JSON')
     .option(...certificates)
     .option(...after)
     .action(() => withConfigured((store) => writeRecords(store, exportOptions(context), context.out)));
   route
     .command('import')
-    .description('write the routes of an exported file into the store; those that it has already are left alone')
+    .description('write the records of an exported file into the store; those that it has already are left alone')
     .argument('[file]', 'the file; default: the standard input')
     .option(...dryRun)
     .option(...json)
@@ -35,7 +35,7 @@ export function describeMoving(route: Command, context: CommandContext): void {
     });
   route
     .command('copy')
-    .description('copy every route from one store to another')
+    .description('copy every route and the options of every host from one store to another')
     .requiredOption('--from <url>', 'driver URL of the store to read')
     .requiredOption('--to <url>', 'driver URL of the store to write')
     .option(...certificates)
@@ -94,7 +94,7 @@ async function move(
     const counts = await importRecords(store, pages, {
       dryRun,
       onProgress: (current, pattern) => {
-        last = pattern;
+        last = pattern ?? last;
         progress.show(current);
       },
       onChange: (change) => {

@@ -66,12 +66,12 @@ export class ProgressLine {
     this.write = write;
   }
 
-  show({ routes, certificates }: MoveCounts): void {
+  show({ routes, options, certificates }: MoveCounts): void {
     const nowMs = performance.now();
     if (nowMs - this.writtenMs < progressEveryMs) return;
     this.writtenMs = nowMs;
     this.isShown = true;
-    const rate = Math.round(((routes + certificates) / (nowMs - this.startMs)) * 1000);
+    const rate = Math.round(((routes + options + certificates) / (nowMs - this.startMs)) * 1000);
     this.write(`\r${routes} routes, ${certificates} certificates, ${rate}/s\x1b[K`);
   }
 
@@ -81,14 +81,18 @@ export class ProgressLine {
 }
 
 export function changeLine({ action, detail, kind, pattern }: MoveChange): string {
-  const what = kind === 'certificate' ? 'certificate ' : '';
+  const what = kind === 'route' ? '' : `${kind} `;
   return `${action} ${what}${printable(pattern)}${detail === '' ? '' : `  ${printable(detail)}`}\n`;
 }
 
 /** @param isDry whether nothing was written. */
 export function movedReport(counts: MoveCounts, isDry: boolean): Report {
-  const { routes, certificates, created, replaced, same, skipped } = counts;
-  const all = `${routes} routes${certificates > 0 ? ` and ${certificates} certificates` : ''}`;
+  const { routes, options, certificates, created, replaced, same, skipped } = counts;
+  const all = [
+    `${routes} routes`,
+    ...(options > 0 ? [`options of ${options} hosts`] : []),
+    ...(certificates > 0 ? [`${certificates} certificates`] : []),
+  ].join(', ');
   const would = isDry ? 'would be ' : '';
   const parts = [
     `${created} ${would}created`,

@@ -1,51 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { MemcachedServer } from '../../test/helpers/memcached-server.ts';
 import { until } from '../../test/helpers/until.ts';
-import { ErrorCollector } from '../base/error-collector.ts';
-import { openStore } from '../stores/open-store.ts';
 import { recordVersion } from '../stores/record-version.ts';
-import { runCommandLine } from './command-line.ts';
+import { Commands, folder, type Ran } from './commands.suite.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'hipache-changes-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
-let stores = 0;
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs commands on one store. */
-class Commands {
-  private readonly driver: string;
-
-  constructor(driver = `sqlite:${join(folder, `${stores++}.sqlite`)}`) {
-    this.driver = driver;
-  }
-
-  async run(args: readonly string[], stdin = ''): Promise<Ran> {
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-    const texts = Promise.all([stdout, stderr].map((stream) => stream.setEncoding('utf8').toArray()));
-    const code = await runCommandLine(['--driver', this.driver, 'route', ...args], {
-      serve: async () => 0,
-      check: async ({ warnings }) => ({ warnings, errors: new ErrorCollector() }),
-      openStore,
-      stdin: Readable.from([stdin]),
-      stdout,
-      stderr,
-      env: {},
-      cwd: folder,
-    });
-    stdout.end();
-    stderr.end();
-    const [out = [], err = []] = await texts;
-    return { code, out: out.join(''), err: err.join('') };
+/** Commands of `hipache route` on one store. */
+class RouteCommands extends Commands {
+  override run(args: readonly string[], stdin = ''): Promise<Ran> {
+    return super.run(['route', ...args], stdin);
   }
 
   apply(lines: readonly object[], ...options: readonly string[]): Promise<Ran> {
@@ -58,7 +23,7 @@ const b = 'http://10.0.0.2:80';
 
 describe('--if-version', () => {
   test('writes only a route that has the version, which every command prints', async () => {
-    const on = new Commands();
+    const on = new RouteCommands();
     const { out } = await on.run(['set', 'a.com', a, '--if-version', 'none', '--json']);
     const { version } = JSON.parse(out);
     assert.equal(version, recordVersion(['a.com', a]));
@@ -86,7 +51,7 @@ describe('--if-version', () => {
   });
 
   test('has to be a version', async () => {
-    const { code, err } = await new Commands().run(['set', 'a.com', a, '--if-version', '42']);
+    const { code, err } = await new RouteCommands().run(['set', 'a.com', a, '--if-version', '42']);
     assert.equal(code, 2);
     assert.match(err, /the version "42" is none; "hipache route show" prints it/);
   });
@@ -94,7 +59,7 @@ describe('--if-version', () => {
 
 describe('--ttl', () => {
   test('is shown until a route is set without it', async () => {
-    const on = new Commands();
+    const on = new RouteCommands();
     assert.match((await on.run(['set', 'a.com', a, '--ttl', '90'])).out, /: http:\S+; expires in 1 min 30 s; version/);
     const { expires } = JSON.parse((await on.run(['show', 'a.com', '--json'])).out);
     assert.ok(expires.remainingMs > 80_000 && expires.remainingMs <= 90_000, JSON.stringify(expires));
@@ -106,7 +71,7 @@ describe('--ttl', () => {
   });
 
   test('ends a route, also if no proxy serves', async () => {
-    const on = new Commands();
+    const on = new RouteCommands();
     await on.run(['set', 'a.com', a, '--ttl', '1']);
     await on.run(['set', 'b.com', a]);
     await until('its end', async () => (await on.run(['show', 'a.com'])).code === 3);
@@ -116,13 +81,13 @@ describe('--ttl', () => {
   });
 
   test('is a whole number of seconds, and refused where routes do not expire', async () => {
-    const on = new Commands();
+    const on = new RouteCommands();
     for (const ttl of ['0', '-1', '1.5', 'x', '99999999']) {
       const { code, err } = await on.run(['set', 'a.com', a, `--ttl=${ttl}`]);
       assert.equal(code, 2);
       assert.match(err, /time to live: found \S+, allowed a whole number of seconds, 1 to 31622400/);
     }
-    const { code, err } = await new Commands(`file:${join(folder, 'routes.yaml')}`).run([
+    const { code, err } = await new RouteCommands(`file:${join(folder, 'routes.yaml')}`).run([
       'set',
       'a.com',
       a,
@@ -136,7 +101,7 @@ describe('--ttl', () => {
 
 describe('--drain', () => {
   test('removes a backend after its time if the store cannot tell that it has drained', async () => {
-    const on = new Commands(`file:${join(folder, 'drain.yaml')}`);
+    const on = new RouteCommands(`file:${join(folder, 'drain.yaml')}`);
     await on.run(['set', 'a.com', a, b]);
     const command = on.run(['remove', 'a.com', a, '--drain=1']);
     await until('the mark', async () => /^draining +http/m.test((await on.run(['show', 'a.com'])).out));
@@ -150,7 +115,7 @@ describe('--drain', () => {
   });
 
   test('ends at once if no instance runs, and needs backends of the route', async () => {
-    const on = new Commands();
+    const on = new RouteCommands();
     await on.run(['set', 'a.com', a, b]);
     const { out } = await on.run(['remove', 'a.com', a, '--drain=3600', '--json']);
     assert.deepEqual([JSON.parse(out).left, JSON.parse(out).drained.instances], [1, 0]);
@@ -167,7 +132,7 @@ describe('--drain', () => {
 
 describe('route apply', () => {
   test('makes all changes at once, from a file or the standard input', async () => {
-    const on = new Commands();
+    const on = new RouteCommands();
     await on.run(['set', 'b.com', a]);
     await on.run(['set', 'c.com', a]);
     const lines = [
@@ -197,7 +162,7 @@ describe('route apply', () => {
   });
 
   test('makes none of them if a condition does not hold', async () => {
-    const on = new Commands();
+    const on = new RouteCommands();
     const lines = [
       { set: 'a.com', backends: [a] },
       { set: 'b.com', backends: [a], ifVersion: '0123456789abcdef' },
@@ -211,7 +176,7 @@ describe('route apply', () => {
   });
 
   test('names every line that is wrong, and makes no change then', async () => {
-    const on = new Commands();
+    const on = new RouteCommands();
     const text = [
       JSON.stringify({ set: 'a.com', backends: [a] }),
       '',
@@ -246,7 +211,7 @@ describe('route apply', () => {
   test('says if the store has no transactions', async (t) => {
     const server = await MemcachedServer.start();
     t.after(() => server.stop());
-    const on = new Commands(server.url);
+    const on = new RouteCommands(server.url);
     const lines = [
       { set: 'a.com', backends: [a] },
       { set: 'b.com', backends: [a] },

@@ -18,7 +18,10 @@ const host = ['<host>', 'a host, *.domain or *'] as const;
 export function describeRoutes(route: Command, context: CommandContext): void {
   const { change, now, options, out, run } = context;
   const ifVersion = ['--if-version <version>', 'only if the route has this version; "none" for no route'] as const;
-  const urls = ['<url...>', 'backends: http://host:port, with #weight=2 for a larger share'] as const;
+  const urls = [
+    '<url...>',
+    'backends: http://host:port, with #weight=2 for a larger share, #backup or #canary=5',
+  ] as const;
   route
     .command('list')
     .description('list every route')

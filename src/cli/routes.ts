@@ -7,7 +7,7 @@ import {
 } from '../operations/changing-routes.ts';
 import type { DrainedBackends } from '../operations/draining.ts';
 import { type ListedRoute, type ShownRoute, shownUrls } from '../operations/routes.ts';
-import { drainingRows } from './explain.ts';
+import { drainingRows, shareText } from './explain.ts';
 import { alignColumns, alignedLines, type Output, type Report } from './output.ts';
 import { duration, whenText } from './when.ts';
 
@@ -46,7 +46,7 @@ function shownId(id: unknown): string {
 export function shownRouteReport(route: ShownRoute): Report {
   const { pattern, id, version, backends, draining, problems, expires } = route;
   const lines = alignedLines(
-    backends.map(({ index, url, weight }) => [String(index), printable(url), `weight ${weight}`]),
+    backends.map((backend) => [String(backend.index), printable(backend.url), shareText(backend)]),
   );
   const rows = [
     ['host', pattern],

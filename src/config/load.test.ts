@@ -204,7 +204,7 @@ describe('wrong values', () => {
       'server.workers: found 0, allowed a whole number from 1 to 1024, or "auto"',
       'server.tcpTimeout: found "30 s", allowed a number from 0 to 86400',
       'server.httpKeepAlive: found "true" (a string), allowed true or false',
-      'server.trustedProxies[1]: found "10.0.0.0/33", allowed an IP address, or a network such as "10.0.0.0/8"',
+      'server.trustedProxies[1]: found "10.0.0.0/33", allowed an IP address, a network such as "10.0.0.0/8", or a file of them, "file:/etc/hipache/networks.txt"',
       'http.bind[1].address: found "a b", allowed an IP address or a host name',
       'http.bind[1].port: found 70000, allowed a whole number from 0 to 65535',
       'http.bind[2]: found 5, allowed an IP address or a host name, or an object of address, port, proxyProtocol, halfClose',

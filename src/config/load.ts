@@ -1,8 +1,10 @@
+import { dirname } from 'node:path';
 import { HipacheError } from '../base/errors.ts';
 import { type Config, type Diagnostics, resolveConfig } from './config.ts';
 import { findConfigFile, readConfigFile } from './file.ts';
 import { translateLegacyKeys } from './legacy.ts';
 import { correctLooseValues } from './loose-values.ts';
+import { expandNetworks } from './network-files.ts';
 import { describeFound, describeIssues } from './problems.ts';
 import { configurationKeys, fileSchema } from './schema.ts';
 import { isPlain, keepKnownKeys, type Plain } from './shape.ts';
@@ -71,8 +73,17 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
         diagnostics,
       )
     : null;
-  if (config === null || diagnostics.problems.length > 0) throw invalid(name, diagnostics);
-  return { config, file, notes: diagnostics.notes, warnings: diagnostics.warnings };
+  const whole = config === null ? null : withNetworks(config, file === null ? options.cwd : dirname(file), diagnostics);
+  if (whole === null || diagnostics.problems.length > 0) throw invalid(name, diagnostics);
+  return { config: whole, file, notes: diagnostics.notes, warnings: diagnostics.warnings };
+}
+
+/** The configuration with the networks of the files that it names. */
+function withNetworks(config: Config, directory: string, { problems }: Diagnostics): Config {
+  const { server } = config;
+  const expanded = expandNetworks('server.trustedProxies', server.trustedProxies, directory);
+  problems.push(...expanded.problems);
+  return { ...config, server: { ...server, trustedProxies: [...expanded.networks] } };
 }
 
 function isGiven(known: unknown, path: string): boolean {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isAddressOrNetwork } from './addresses.ts';
 import { key, oneOf, seconds, text, trueOrFalse, wholeNumber } from './keys.ts';
+import { isNetworkFile } from './network-files.ts';
 
 /** `server`: everything except listeners and limits. Names and defaults are those of Hipache 0.4. */
 export const serverSection = z.object({
@@ -115,11 +116,15 @@ export const serverSection = z.object({
   trustedProxies: key(
     z
       .array(
-        key(z.string().refine(isAddressOrNetwork), {
-          source: 'new',
-          description: 'One address or network.',
-          allowed: 'an IP address, or a network such as "10.0.0.0/8"',
-        }),
+        key(
+          z.string().refine((entry) => isAddressOrNetwork(entry) || isNetworkFile(entry)),
+          {
+            source: 'new',
+            description: 'One address or network, or a file of them.',
+            allowed:
+              'an IP address, a network such as "10.0.0.0/8", or a file of them, "file:/etc/hipache/networks.txt"',
+          },
+        ),
       )
       .max(10_000)
       .default([]),
@@ -127,7 +132,8 @@ export const serverSection = z.object({
       source: 'new',
       description:
         'Peers whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are trusted and extended. From any other peer they are replaced.',
-      allowed: 'an array of IP addresses and networks such as "10.0.0.0/8"',
+      allowed:
+        'an array of IP addresses, networks such as "10.0.0.0/8", and files of them such as "file:/etc/hipache/networks.txt"',
       default: '[]',
     },
   ),

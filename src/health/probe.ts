@@ -4,8 +4,10 @@ import { connect as connectTls } from 'node:tls';
 import { isHostName, isSocketPath } from '../base/host-port.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { resolveOnce } from '../dns/resolve-once.ts';
+import { BodyReader } from '../http1/body.ts';
 import { NEED_MORE, REFUSED } from '../http1/head.ts';
 import { ResponseHead } from '../http1/response-head.ts';
+import { hostFieldOf } from '../routing/backend.ts';
 import type { BackendTarget } from '../routing/backend-url.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
 
@@ -13,6 +15,10 @@ import type { BackendTls } from '../tls/backend-tls.ts';
 export interface ProbeResult {
   readonly status: number;
   readonly problem: string;
+  /** The value of `Location`; empty if the response has none. */
+  readonly location?: string;
+  /** The beginning of the body as latin1 text, if it was asked for. */
+  readonly body?: string;
 }
 
 export interface ProbeOptions {
@@ -25,15 +31,20 @@ export interface ProbeOptions {
   readonly timeoutMs: number;
   /** Of Hipache, for the User-Agent field. */
   readonly version: string;
+  /** Path and query. Default `/`. */
+  readonly path?: string;
+  /** Bytes of the body that are read. Default 0. */
+  readonly bodyBytesMax?: number;
 }
 
 const fullBacklogPauseMs = 50;
 /** Addresses of a name that are tried. */
 const addressesMax = 4;
+const trailerBytesMax = 16_384;
 const limits = { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 };
 
 /**
- * Asks a backend for `/` on a connection of its own, as a client would, and reads the head of its response. If its name
+ * Asks a backend for a path on a connection of its own, as a client would, and reads the head of its response. If its name
  * has several addresses, the next one is tried until one accepts.
  */
 export async function probe(options: ProbeOptions): Promise<ProbeResult> {
@@ -57,24 +68,42 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   return result;
 }
 
-function probeAt(address: string, { target, host, tls, timeoutMs, version }: ProbeOptions): Promise<ProbeResult> {
+/** A host that the backends of a pattern know: that of the pattern, of a wildcard its domain. */
+export function probedHost(pattern: string, target: BackendTarget): string {
+  if (pattern === '*') return hostFieldOf(target);
+  return pattern.startsWith('*.') ? pattern.slice(2) : pattern;
+}
+
+function probeAt(address: string, options: ProbeOptions): Promise<ProbeResult> {
+  const { target, host, tls, timeoutMs, version, path = '/', bodyBytesMax = 0 } = options;
   return new Promise((resolve) => {
     let buffered: Buffer = Buffer.alloc(0);
+    let body: ProbedBody | null = null;
     const head = new ResponseHead();
     const socket = connectTo(address, target, tls);
     const timer = setTimeout(() => finish(0, 'no response in time'), timeoutMs);
     const finish = (status: number, problem: string): void => {
       clearTimeout(timer);
       socket.destroy();
-      resolve({ status, problem });
+      const location = status > 0 ? fieldOf(head, 'location') : '';
+      resolve({
+        status,
+        problem,
+        ...(location === '' ? {} : { location }),
+        ...(body === null ? {} : { body: body.text }),
+      });
     };
     socket.once(target.secure ? 'secureConnect' : 'connect', () => {
       socket.write(
-        `GET / HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: hipache-probe/${version}\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
+        `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: hipache-probe/${version}\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
         'latin1',
       );
     });
     socket.on('data', (bytes: Buffer) => {
+      if (body !== null) {
+        if (body.add(bytes, 0)) finish(head.status, '');
+        return;
+      }
       buffered = Buffer.concat([buffered, bytes]);
       for (;;) {
         const length = head.read(buffered, 0, buffered.length, limits);
@@ -84,7 +113,8 @@ function probeAt(address: string, { target, host, tls, timeoutMs, version }: Pro
           return;
         }
         if (!head.isInformational || head.status === 101) {
-          finish(head.status, '');
+          body = bodyBytesMax === 0 ? null : new ProbedBody(head, bodyBytesMax);
+          if (body === null || body.add(buffered, length)) finish(head.status, '');
           return;
         }
         buffered = buffered.subarray(length);
@@ -92,8 +122,41 @@ function probeAt(address: string, { target, host, tls, timeoutMs, version }: Pro
       }
     });
     socket.on('error', (error: NodeJS.ErrnoException) => finish(0, error.code ?? error.message));
-    socket.on('close', () => finish(0, 'closed without a response'));
+    socket.on('close', () => {
+      if (body === null) finish(0, 'closed without a response');
+      else finish(head.status, '');
+    });
   });
+}
+
+/** The value of the last field with this name; empty if there is none. @param name in lower case. */
+function fieldOf(head: ResponseHead, name: string): string {
+  for (let field = head.fieldCount - 1; field >= 0; field--) {
+    if (head.fieldName(field).toLowerCase() === name) return head.fieldValue(field);
+  }
+  return '';
+}
+
+/** The beginning of a body. */
+class ProbedBody {
+  text = '';
+  private readonly reader = new BodyReader(trailerBytesMax);
+  private readonly bytesMax: number;
+
+  constructor(head: ResponseHead, bytesMax: number) {
+    this.bytesMax = bytesMax;
+    this.reader.start(head.framing, head.contentLength);
+  }
+
+  /** @returns whether the body has ended, or as much as is wanted has come. */
+  add(bytes: Buffer, start: number): boolean {
+    this.reader.read(bytes, start, bytes.length, this);
+    return this.reader.done || this.reader.refusal !== '' || this.text.length >= this.bytesMax;
+  }
+
+  onBodyData(bytes: Buffer, start: number, end: number): void {
+    this.text += bytes.latin1Slice(start, Math.min(end, start + this.bytesMax - this.text.length));
+  }
 }
 
 function connectTo(

@@ -1,9 +1,9 @@
 import type { Clock } from '../base/clock.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
-import { type DownMark, hostFieldOf } from '../routing/backend.ts';
+import type { DownMark } from '../routing/backend.ts';
 import { type BackendTarget, readBackendUrl } from '../routing/backend-url.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
-import { type ProbeResult, probe } from './probe.ts';
+import { type ProbeResult, probe, probedHost } from './probe.ts';
 
 /** The collections of a store that probes use: declared here, implemented by the drivers of `stores/`. */
 export interface MarkStore {
@@ -189,7 +189,7 @@ export class RecoveryProbes {
     if (first === undefined) return;
     const { target } = backend;
     const { resolver, timeoutMs, tls, version } = this.options;
-    const result = await probe({ target, host: hostFor(first, target), tls, resolver, timeoutMs, version });
+    const result = await probe({ target, host: probedHost(first, target), tls, resolver, timeoutMs, version });
     this.counters.probes++;
     backend.goodResponses = result.status > 0 && result.status < 500 ? backend.goodResponses + 1 : 0;
     if (this.closed) return;
@@ -266,12 +266,6 @@ export class RecoveryProbes {
     await store.marks.write(pattern, backend.target.url, longer);
     backend.marks.set(pattern, longer);
   }
-}
-
-/** A host that the backend knows: that of the pattern, of a wildcard its domain. */
-function hostFor(pattern: string, target: BackendTarget): string {
-  if (pattern === '*') return hostFieldOf(target);
-  return pattern.startsWith('*.') ? pattern.slice(2) : pattern;
 }
 
 /** Does `task` for every item, `atOnce` of them at a time. @throws the first error, once nothing is under way. */

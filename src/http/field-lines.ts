@@ -35,9 +35,23 @@ export class FieldLines {
 export class FieldEdits extends FieldLines {
   /** The fields to drop, as a set of `Field` numbers. */
   readonly dropped: number;
+  /** Names of further fields to drop, as `comparedName` gives them; null for none. */
+  names: ReadonlySet<string> | null = null;
+  /** The value of the Host field in place of the client's; null: the client's. Of requests. */
+  host: string | null = null;
 
   constructor(dropped: number, text = '') {
     super(text);
     this.dropped = dropped;
   }
+}
+
+/** Whether a field has one of these names. */
+export function isNamed(name: string, names: ReadonlySet<string>): boolean {
+  return names.has(comparedName(name));
+}
+
+/** The form in which names are compared: lower case, and `-` for `_`, which many applications take for the same. */
+export function comparedName(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-');
 }

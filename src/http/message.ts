@@ -68,6 +68,17 @@ export function joinedValues(view: FieldView, number: number): string | null {
   return joined;
 }
 
+/** The same for a field whose name may have no number. @param name in lower case. */
+export function namedValue(view: FieldView, name: string): string | null {
+  let joined: string | null = null;
+  for (let field = 0; field < view.fieldCount; field++) {
+    const found = view.fieldName(field);
+    if (found.length !== name.length || found.toLowerCase() !== name) continue;
+    joined = joined === null ? view.fieldValue(field) : `${joined}, ${view.fieldValue(field)}`;
+  }
+  return joined;
+}
+
 /**
  * Whether a value of `Authorization` or `WWW-Authenticate` has a scheme that authenticates the connection, and with it
  * every later request there: NTLM, and Negotiate (RFC 4559 section 6).

@@ -1,5 +1,5 @@
 import { invariant } from '../base/invariant.ts';
-import type { FieldEdits } from '../http/field-lines.ts';
+import { type FieldEdits, isNamed } from '../http/field-lines.ts';
 import { Field, identityFields, isHopByHop } from '../http/field-names.ts';
 import { isNominated, type RequestView } from '../http/message.ts';
 import { RequestHead } from './request-head.ts';
@@ -22,7 +22,8 @@ export function requestHeadText(request: RequestView, edits: FieldEdits, backend
  */
 function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAlive: boolean): string {
   const { text, nominated, fieldCount } = head;
-  const { dropped } = edits;
+  const { dropped, names } = edits;
+  const host = edits.host ?? head.authority;
   let out: string;
   let runStart: number;
   if (head.plainStartLine) {
@@ -35,12 +36,12 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
   let hasHost = false;
   for (let field = 0; field < fieldCount; field++) {
     const number = head.fieldNumber(field);
-    if (number === Field.OTHER && nominated === null) continue;
-    if (number === Field.HOST && head.authority !== null) {
+    if (number === Field.OTHER && nominated === null && names === null) continue;
+    if (number === Field.HOST && head.authority !== null && edits.host === null) {
       hasHost = true;
       continue;
     }
-    if (isDropped(head, field, number, dropped)) {
+    if (isDropped(head, field, number, dropped) || (names !== null && isNamed(head.fieldName(field), names))) {
       const lineStart = head.lineOffset(field);
       if (lineStart > runStart) out += text.slice(runStart, lineStart);
       runStart = head.lineEndOffset(field);
@@ -48,7 +49,7 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
   }
   const fieldsEnd = text.length - 2;
   if (fieldsEnd > runStart) out += text.slice(runStart, fieldsEnd);
-  if (!hasHost && head.authority !== null) out += `Host: ${head.authority}\r\n`;
+  if (!hasHost && host !== null) out += `Host: ${host}\r\n`;
   out += edits.text;
   if (head.isLengthPadded) out += `Content-Length: ${head.contentLength}\r\n`;
   if (head.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: ${head.protocol}\r\n\r\n`;
@@ -72,14 +73,17 @@ function isDropped(head: RequestHead, field: number, number: number, dropped: nu
 }
 
 /** From any other protocol. */
-function writeRequestHead(request: RequestView, { dropped, text }: FieldEdits, backendKeepAlive: boolean): string {
+function writeRequestHead(request: RequestView, edits: FieldEdits, backendKeepAlive: boolean): string {
+  const { dropped, names, text } = edits;
+  const host = edits.host ?? request.authority;
   invariant(request.protocol === null, 'only HTTP/1 asks to switch protocols in a way that can be copied');
   let out = `${request.method} ${request.path} HTTP/1.1\r\n`;
-  if (request.authority !== null) out += `Host: ${request.authority}\r\n`;
+  if (host !== null) out += `Host: ${host}\r\n`;
   for (let field = 0; field < request.fieldCount; field++) {
     const number = request.fieldNumber(field);
     if (number === Field.HOST || number === Field.ALIAS || number === Field.TRANSFER_ENCODING) continue;
     if (isHopByHop(number) || ((dropped >>> number) & 1) !== 0 || isNominated(request, field)) continue;
+    if (names !== null && isNamed(request.fieldName(field), names)) continue;
     out += `${request.fieldName(field)}: ${request.fieldValue(field)}\r\n`;
   }
   if (request.bodyLength < 0) out += 'Transfer-Encoding: chunked\r\n';

@@ -1,6 +1,6 @@
 import { SP } from '../http/bytes.ts';
 import { httpDate } from '../http/date.ts';
-import type { FieldLines } from '../http/field-lines.ts';
+import { type FieldEdits, isNamed } from '../http/field-lines.ts';
 import { Field, isHopByHop } from '../http/field-names.ts';
 import { isNominated, type ResponseView } from '../http/message.ts';
 import { Framing } from './head.ts';
@@ -18,8 +18,8 @@ export interface ResponseShape {
   /** Framing towards the client: CHUNKED if the length is unknown and the client speaks HTTP/1.1. */
   readonly framing: Framing;
   readonly keepAlive: boolean;
-  /** Further fields, such as the debug fields; null for none. */
-  readonly added: FieldLines | null;
+  /** Fields that are dropped, and further ones, such as the debug fields; null for none. */
+  readonly edits: FieldEdits | null;
   /** The present time, for a response without a Date. */
   readonly epochMs: number;
 }
@@ -50,16 +50,18 @@ function forwardResponseHead(response: ResponseHead, shape: ResponseShape): stri
     runStart = statusEnd;
   }
   const isReframed = shape.framing !== response.framing;
+  const names = shape.edits?.names ?? null;
   for (let field = 0; field < fieldCount; field++) {
     const number = response.fieldNumber(field);
-    if (number === Field.OTHER && response.nominated === null) continue;
-    if (!isDropped(response, field, number, shape, isReframed)) continue;
+    if (number === Field.OTHER && response.nominated === null && names === null) continue;
+    const isKept = !isDropped(response, field, number, shape, isReframed);
+    if (isKept && (names === null || !isNamed(response.fieldName(field), names))) continue;
     const lineStart = response.lineOffset(field);
     if (lineStart > runStart) out += text.slice(runStart, lineStart);
     runStart = response.lineEndOffset(field);
   }
   const hasMore =
-    shape.added !== null ||
+    shape.edits !== null ||
     !shape.keepAlive ||
     shape.versionMinor === 0 ||
     (isReframed && shape.framing === Framing.CHUNKED) ||
@@ -68,7 +70,7 @@ function forwardResponseHead(response: ResponseHead, shape: ResponseShape): stri
     isUndated(response);
   if (!hasMore) return out + text.slice(runStart);
   out += text.slice(runStart, text.length - 2);
-  if (shape.added !== null) out += shape.added.text;
+  if (shape.edits !== null) out += shape.edits.text;
   if (isReframed && shape.framing === Framing.CHUNKED) out += 'Transfer-Encoding: chunked\r\n';
   if (response.isLengthPadded && !hasNoLength(response)) out += `Content-Length: ${response.contentLength}\r\n`;
   return `${out}${closingLines(response, shape)}\r\n`;
@@ -96,6 +98,7 @@ function isUndated(response: ResponseView): boolean {
 
 /** From any other protocol: its responses have no reason phrase, and a length as the only framing field. */
 function writeResponseHead(response: ResponseView, shape: ResponseShape): string {
+  const names = shape.edits?.names ?? null;
   let out = `HTTP/1.${shape.versionMinor} ${response.status} \r\n`;
   for (let field = 0; field < response.fieldCount; field++) {
     const number = response.fieldNumber(field);
@@ -103,16 +106,17 @@ function writeResponseHead(response: ResponseView, shape: ResponseShape): string
     if (number === Field.CONTENT_LENGTH && hasNoLength(response)) continue;
     const isKept = number === Field.UPGRADE && response.status === UPGRADE_REQUIRED;
     if (!isKept && (isHopByHop(number) || isNominated(response, field))) continue;
+    if (names !== null && isNamed(response.fieldName(field), names)) continue;
     out += `${response.fieldName(field)}: ${response.fieldValue(field)}\r\n`;
   }
-  if (shape.added !== null) out += shape.added.text;
+  if (shape.edits !== null) out += shape.edits.text;
   if (shape.framing === Framing.CHUNKED) out += 'Transfer-Encoding: chunked\r\n';
   return `${out}${closingLines(response, shape)}\r\n`;
 }
 
 /** The 101 for the client: both have agreed on the protocol. */
-export function switchHeadText(response: ResponseView, protocol: string, added: FieldLines | null): string {
-  const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added, epochMs: 0 };
+export function switchHeadText(response: ResponseView, protocol: string, edits: FieldEdits | null): string {
+  const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, edits, epochMs: 0 };
   return `${responseHeadText(response, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`;
 }
 

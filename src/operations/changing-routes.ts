@@ -2,7 +2,7 @@ import { HipacheError } from '../base/errors.ts';
 import { shownBackend } from '../base/shown-url.ts';
 import { backendIdentity, parseBackendUrl } from '../routing/backend-url.ts';
 import { parsePattern } from '../routing/host.ts';
-import type { RouteChange, RouteOutcome, Store } from '../stores/contract.ts';
+import { hasRoute, type RouteChange, type RouteOutcome, type Store } from '../stores/contract.ts';
 import { changeRecord, removeFromRecord } from '../stores/record-edit.ts';
 import { isVersion, recordVersion } from '../stores/record-version.ts';
 import { requireCapable } from '../stores/route-editing.ts';
@@ -156,7 +156,8 @@ async function foresee(
   const records = await routes.read(changes.map(({ pattern }) => pattern));
   return changes.map((change, i) => {
     const record = records[i] ?? null;
-    return changeRecord(change, record?.problem === undefined ? (record?.frontend ?? null) : 'unreadable');
+    if (!hasRoute(record)) return changeRecord(change, null);
+    return changeRecord(change, record.problem === undefined ? record.frontend : 'unreadable');
   });
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { HipacheError } from '../base/errors.ts';
 import { backendIdentity, readBackendUrl } from '../routing/backend-url.ts';
-import type { RouteChange, Store } from '../stores/contract.ts';
+import { hasRoute, type RouteChange, type Store } from '../stores/contract.ts';
 import { recordVersion } from '../stores/record-version.ts';
 import { type ChangeOptions, checkChange, noBackend, type RemovedBackends, removeBackends } from './changing-routes.ts';
 import { type FleetInstance, listFleet } from './fleet.ts';
@@ -19,7 +19,7 @@ export interface DrainedBackends {
   readonly fleet: DrainedFleet | null;
 }
 
-interface DrainedFleet {
+export interface DrainedFleet {
   readonly instances: number;
   readonly workers: number;
   readonly tunnelsEnded: number;
@@ -60,13 +60,36 @@ export function drainBackends(
     const before = store.instances === null ? [] : (await listFleet(store, now())).instances;
     const untilMs = Math.round(now() + seconds * 1000);
     await mark(store, change, untilMs);
-    const fleet = store.instances === null ? null : await untilDrained(store, before, seconds * 1000 + graceMs, now);
-    if (fleet === null) await delay(seconds * 1000);
-    const removed = await removeDrained(store, change, untilMs);
-    // Without the time of the drain, which is over.
-    const shown = { ...removed, removed: removed.removed.map(backendIdentity) };
-    return { removed: shown, afterMs: Math.round(performance.now() - startMs), fleet };
+    const drain = { pattern: change.pattern, urls, untilMs, drainMs: seconds * 1000, before };
+    const drained = await drainMarked(store, drain, now);
+    return { ...drained, afterMs: Math.round(performance.now() - startMs) };
   };
+}
+
+/** Backends whose record says until when they drain. */
+export interface MarkedDrain {
+  readonly pattern: string;
+  readonly urls: readonly string[];
+  readonly untilMs: number;
+  readonly drainMs: number;
+  /** The instances as they were before. */
+  readonly before: readonly FleetInstance[];
+}
+
+/**
+ * Waits until nothing is in progress at backends that drain, or until that is ended, and removes them.
+ * @throws HipacheError CONFLICT.
+ */
+export async function drainMarked(
+  store: DrainedStore,
+  { before, drainMs, pattern, untilMs, urls }: MarkedDrain,
+  now: () => number,
+): Promise<Omit<DrainedBackends, 'afterMs'>> {
+  const fleet = store.instances === null ? null : await untilDrained(store, before, drainMs + graceMs, now);
+  if (fleet === null) await delay(drainMs);
+  const removed = await removeDrained(store, pattern, urls, untilMs);
+  // Without the time of the drain, which is over.
+  return { removed: { ...removed, removed: removed.removed.map(backendIdentity) }, fleet };
 }
 
 /** Writes into the record until when the backends drain. */
@@ -78,7 +101,7 @@ async function mark(
   const meant = new Set(urls.map(backendIdentity));
   for (let attempt = 1; ; attempt++) {
     const [record = null] = await routes.read([pattern]);
-    if (record === null) throw noRoute(pattern);
+    if (!hasRoute(record)) throw noRoute(pattern);
     const present = record.frontend.filter((url) => typeof url === 'string' && readBackendUrl(url).target !== null);
     const drained = (present as string[]).filter((url) => meant.has(backendIdentity(url)));
     if (drained.length === 0) throw noBackend(pattern, urls);
@@ -97,13 +120,14 @@ async function mark(
 /** Removes the backends that still have the mark: another program may have added them again meanwhile. */
 async function removeDrained(
   store: DrainedStore,
-  { pattern, urls }: RouteChange,
+  pattern: string,
+  urls: readonly string[],
   untilMs: number,
 ): Promise<RemovedBackends> {
   const meant = new Set(urls.map(backendIdentity));
   for (let attempt = 1; ; attempt++) {
     const [record = null] = await store.routes.read([pattern]);
-    if (record === null) throw noRoute(pattern);
+    if (!hasRoute(record)) throw noRoute(pattern);
     const drained = record.frontend.filter((url) => {
       const { target } = readBackendUrl(url);
       return target !== null && meant.has(target.url) && target.drainUntilMs === untilMs;

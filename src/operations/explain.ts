@@ -5,20 +5,34 @@ import { printable } from '../base/printable.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { resolveOnce } from '../dns/resolve-once.ts';
 import { type DnsSettings, defaultDnsSettings, systemResolver } from '../dns/system-resolver.ts';
+import type { AskedRequest } from '../policy/admission.ts';
 import type { Backend } from '../routing/backend.ts';
 import { nameWithPort, normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
-import type { FailureCollection, RouteCollection, RouteReader, Store, StoredRoute } from '../stores/contract.ts';
+import {
+  type FailureCollection,
+  hasRoute,
+  type OptionCollection,
+  type RouteCollection,
+  type RouteReader,
+  type Store,
+} from '../stores/contract.ts';
 import type { BackendFailures, FailuresByUrl } from '../stores/failures.ts';
 import { type RouteExpiry, toExpiry } from './expiry.ts';
+import { type ExplainedRefusal, explainRefusal, parseRequest } from './explain-request.ts';
 import { type FleetInstance, listFleet } from './fleet.ts';
-import { shownDraining } from './routes.ts';
+import { type ExplainedOption, explainOptions } from './options.ts';
+import { shownBackends, shownDraining } from './routes.ts';
 
 /** A backend of a matching record, and whether requests go to it. */
 export interface ExplainedBackend {
   readonly index: number;
   readonly url: string;
   readonly weight: number;
+  /** Whether it gets requests only while no other backend can be used. */
+  readonly backup: boolean;
+  /** The share of the clients, in percent, that all canaries of the route get; null for other backends. */
+  readonly canary: number | null;
   readonly dead: ExplainedMark | null;
   /** Its last failures, whether it is marked or not; null if there were none in the last ten minutes. */
   readonly failures: ExplainedFailures | null;
@@ -53,6 +67,7 @@ export interface ExplainedFailures {
 /** The collections of a store that explain a host. */
 export interface ExplainedStore {
   readonly routes: RouteReader & Pick<RouteCollection, 'expiry'>;
+  readonly options: Pick<OptionCollection, 'read'>;
   readonly failures: Pick<FailureCollection, 'read'>;
   readonly instances?: Store['instances'];
 }
@@ -71,6 +86,10 @@ export interface Explanation {
   readonly backends: readonly ExplainedBackend[];
   /** Backends that get no requests, and when what is in progress there is ended: ISO 8601, UTC. */
   readonly draining: readonly { readonly url: string; readonly until: string }[];
+  /** The reply of the rules of the host to this request, in place of a backend; null: it goes on to a backend. */
+  readonly refusal: ExplainedRefusal | null;
+  /** The options that hold, and the pattern that each comes from. */
+  readonly options: readonly ExplainedOption[];
   readonly problems: readonly string[];
   /** How far the running instances follow the store; null if it cannot tell. */
   readonly instances: readonly FleetInstance[] | null;
@@ -107,6 +126,7 @@ export async function explainHere(
   dns: DnsSettings | null,
   nowMs: number,
   port: ExplainedPort | null = null,
+  asked: AskedRequest | null = null,
 ): Promise<Explanation> {
   const resolver = systemResolver({
     settings: dns ?? defaultDnsSettings,
@@ -116,7 +136,7 @@ export async function explainHere(
     },
   });
   try {
-    return await explainHost(host, store, resolver, nowMs, port);
+    return await explainHost(host, store, resolver, nowMs, port, asked);
   } finally {
     resolver.close();
   }
@@ -126,6 +146,7 @@ export async function explainHere(
  * Looks up a name as the proxy does.
  * @param host as `parseHost` gives it.
  * @param port null if the request names none.
+ * @param asked the request; null for GET / from no particular client.
  * @throws what the store throws.
  */
 export async function explainHost(
@@ -134,12 +155,13 @@ export async function explainHost(
   resolver: Pick<NameResolver, 'watch'>,
   nowMs: number,
   port: ExplainedPort | null = null,
+  asked: AskedRequest | null = null,
 ): Promise<Explanation> {
   const patterns = [...(port?.isTried ? [port.name] : []), host, ...wildcardPatterns(host)];
   const records = await store.routes.read(patterns);
   const instances = await fleetOf(store, nowMs);
   const problems = port === null || port.isTried ? [] : await unusedRecord(port.name, store.routes);
-  const at = records.findIndex(isServed);
+  const at = records.findIndex(hasRoute);
   const record = records[at];
   const pattern = patterns[at];
   const tried = (at === -1 ? patterns : patterns.slice(0, at + 1)).map((each) => ({
@@ -147,12 +169,15 @@ export async function explainHost(
     matched: each === pattern,
   }));
   if (record === undefined || record === null || pattern === undefined) {
-    return { host, tried, matched: null, id: null, expires: null, backends: [], draining: [], problems, instances };
+    const nothing = { matched: null, id: null, expires: null, backends: [], draining: [], options: [], refusal: null };
+    return { host, tried, ...nothing, problems, instances };
   }
   const frontend = buildFrontend(pattern, record);
   const expiryMs = await store.routes.expiry(pattern);
   let failures: FailuresByUrl = new Map();
   problems.push(...frontend.problems.map((problem) => problem.message));
+  const options = await explainOptions(pattern, store);
+  problems.push(...options.problems.filter((problem) => !problems.includes(problem)));
   try {
     failures = await store.failures.read(pattern);
   } catch (error) {
@@ -165,16 +190,20 @@ export async function explainHost(
     id: frontend.id,
     expires: toExpiry(expiryMs, nowMs),
     backends: await Promise.all(
-      frontend.backends.map(async (backend) => ({
+      shownBackends(frontend).map(async ({ backend, canary }) => ({
         index: backend.index,
         url: backend.url,
         weight: backend.weight,
+        backup: backend.isBackup,
+        canary,
         dead: explainMark(backend, nowMs),
         failures: explainFailures(failures.get(backend.url), nowMs),
         ...(await explainName(backend.hostname, resolver)),
       })),
     ),
     draining: shownDraining(frontend.draining),
+    options: options.inForce,
+    refusal: await explainRefusal(options.layers, asked ?? parseRequest(host, {})),
     problems,
     instances,
   };
@@ -189,12 +218,7 @@ async function fleetOf({ instances = null }: ExplainedStore, nowMs: number): Pro
 /** A problem if there is a record for the port, which only PlanB uses without a setting. */
 async function unusedRecord(name: string, routes: RouteReader): Promise<string[]> {
   const [record = null] = await routes.read([name]);
-  return isServed(record) ? [`the route ${name} exists too; it is only used with compat.hostPort`] : [];
-}
-
-/** As in the route cache: Hipache passes over an empty list; a record that cannot be read is one without backends. */
-function isServed(record: StoredRoute | null): boolean {
-  return record !== null && (record.frontend.length > 0 || record.problem !== undefined);
+  return hasRoute(record) ? [`the route ${name} exists too; it is only used with compat.hostPort`] : [];
 }
 
 function explainMark(backend: Backend, nowMs: number): ExplainedMark | null {
@@ -236,7 +260,7 @@ function isoTime(epochMs: number): string {
 function notAHost(host: string): HipacheError {
   const shown = JSON.stringify(host.length > 100 ? `${host.slice(0, 100)}…` : host);
   let hint = 'give it as a browser sends it, for example app.example.com';
-  if (/^[a-z]+:\/\//i.test(host)) hint = 'leave out the scheme and the path';
+  if (/^[a-z]+:\/\//i.test(host)) hint = 'leave out the scheme';
   else if (host.includes('*')) hint = `a pattern is shown by "hipache route show '${printable(host)}'"`;
   return new HipacheError('COMMAND_INVALID', `${shown} is not a host; ${hint}`);
 }

@@ -1,15 +1,17 @@
 import { HipacheError } from '../base/errors.ts';
 import { shownBackend } from '../base/shown-url.ts';
 import { parsePattern } from '../routing/host.ts';
-import type { CertificatePair, RouteRecord, Store } from '../stores/contract.ts';
+import { type CertificatePair, hasRoute, type OptionRecord, type RouteRecord, type Store } from '../stores/contract.ts';
+import { isSameOptions, readOptionObject } from '../stores/option-record.ts';
 import { routesPerPage } from './routes.ts';
 
 /** The parts of a store that are moved. */
-type Movable = Pick<Store, 'routes' | 'certificates'>;
+type Movable = Pick<Store, 'routes' | 'options' | 'certificates'>;
 
 /** One record on its way from one store to another: one line of a file. */
 export type MovedRecord =
   | ({ readonly kind: 'route' } & RouteRecord)
+  | ({ readonly kind: 'options' } & OptionRecord)
   | ({ readonly kind: 'certificate'; readonly pattern: string } & CertificatePair);
 
 export interface ExportOptions {
@@ -22,6 +24,8 @@ export interface ExportOptions {
 /** The effects of records that were moved. */
 export interface MoveCounts {
   routes: number;
+  /** Patterns with options. */
+  options: number;
   certificates: number;
   created: number;
   replaced: number;
@@ -41,19 +45,31 @@ export interface MoveChange {
 export interface ImportOptions {
   /** Whether nothing is written. */
   readonly dryRun: boolean;
-  /** Called after each group of records, with the last pattern whose record and all before it are in the store. */
-  readonly onProgress: (counts: MoveCounts, last: string) => void;
+  /** Called after each group of records, with the last pattern whose route and all before it are in the store, if any. */
+  readonly onProgress: (counts: MoveCounts, last: string | null) => void;
   readonly onChange: (change: MoveChange) => void;
 }
 
+/** Patterns whose options are read at once. */
+const optionPage = 1000;
 /** Certificates that are read at once. */
 const certificatePage = 100;
 
-/** All records of a store, in code point order of their patterns: the routes, then the certificates. */
+/**
+ * All records of a store: options, then routes, then certificates, each in code point order of their patterns. Options come
+ * first, so that no host is served without them, such as the rules that say who may see it.
+ */
 export async function* exportRecords(
-  { routes, certificates }: Movable,
+  { routes, options: optionsOfHosts, certificates }: Movable,
   options: ExportOptions,
 ): AsyncGenerator<readonly MovedRecord[]> {
+  for (let after = ''; ; ) {
+    const page = await optionsOfHosts.list(after, optionPage);
+    const last = page.at(-1);
+    if (last === undefined) break;
+    yield page.map(({ pattern, options: texts }) => ({ kind: 'options', pattern, options: texts }));
+    after = last.pattern;
+  }
   for (let { after } = options; ; ) {
     const page = await routes.list(after, routesPerPage);
     const last = page.at(-1);
@@ -79,7 +95,8 @@ export async function* exportRecords(
 /** The line of a record in an exported file. */
 export function recordLine(record: MovedRecord): string {
   const { kind, ...rest } = record;
-  return `${JSON.stringify({ [kind]: rest })}\n`;
+  const fields = record.kind === 'options' ? { ...rest, options: Object.fromEntries(record.options) } : rest;
+  return `${JSON.stringify({ [kind]: fields })}\n`;
 }
 
 /**
@@ -89,14 +106,15 @@ export function recordLine(record: MovedRecord): string {
  */
 export function parseRecordLine(line: string, number: number): MovedRecord {
   const value = parseJson(line, number);
-  const { route, certificate } = value as { route?: unknown; certificate?: unknown };
+  const { route, options, certificate } = value as { route?: unknown; options?: unknown; certificate?: unknown };
   const isRoute = typeof route === 'object' && route !== null;
-  const body = isRoute ? route : certificate;
+  const body = isRoute ? route : (options ?? certificate);
   if (typeof body !== 'object' || body === null) {
-    throw invalidLine(number, 'it is neither {"route": {…}} nor {"certificate": {…}}');
+    throw invalidLine(number, 'it is none of {"route": {…}}, {"options": {…}} and {"certificate": {…}}');
   }
   const { pattern: given, frontend, id, backends, certificate: pem, key } = body as Record<string, unknown>;
   const pattern = patternOf(given, number);
+  if (body === options) return { kind: 'options', pattern, options: optionsOf(body, number) };
   if (!isRoute) {
     if (typeof pem === 'string' && typeof key === 'string') {
       return { kind: 'certificate', pattern, certificate: pem, key };
@@ -119,16 +137,41 @@ export async function importRecords(
   pages: AsyncIterable<readonly MovedRecord[]>,
   options: ImportOptions,
 ): Promise<MoveCounts> {
-  const counts: MoveCounts = { routes: 0, certificates: 0, created: 0, replaced: 0, same: 0, skipped: 0 };
+  const counts: MoveCounts = { routes: 0, options: 0, certificates: 0, created: 0, replaced: 0, same: 0, skipped: 0 };
   for await (const page of pages) {
     const routes = page.filter((record) => record.kind === 'route');
     const certificates = page.filter((record) => record.kind === 'certificate');
+    const ofHosts = page.filter((record) => record.kind === 'options');
+    await importOptions(store, ofHosts, counts, options);
     await importRoutes(store, routes, counts, options);
     for (const record of certificates) await importCertificate(store, record, counts, options);
-    const last = page.at(-1);
-    if (last !== undefined) options.onProgress(counts, last.pattern);
+    options.onProgress(counts, routes.at(-1)?.pattern ?? null);
   }
   return counts;
+}
+
+async function importOptions(
+  { options }: Movable,
+  records: readonly OptionRecord[],
+  counts: MoveCounts,
+  { dryRun, onChange }: ImportOptions,
+): Promise<void> {
+  const wanted = [...new Map(records.map((record) => [record.pattern, record])).values()];
+  const present = wanted.length === 0 ? [] : await options.read(wanted.map(({ pattern }) => pattern));
+  const changed = wanted.filter((record, i) => {
+    const before = present[i] ?? null;
+    counts.options++;
+    if (before?.problems.length === 0 && isSameOptions(before.options, record.options)) {
+      counts.same++;
+      return false;
+    }
+    const action = before === null ? 'created' : 'replaced';
+    counts[action]++;
+    onChange({ pattern: record.pattern, kind: 'options', action, detail: [...record.options.keys()].join(', ') });
+    return true;
+  });
+  if (!dryRun && changed.length > 0)
+    await options.put(changed.map(({ pattern, options: texts }) => ({ pattern, options: texts })));
 }
 
 async function importRoutes(
@@ -140,7 +183,8 @@ async function importRoutes(
   // Of records of one pattern the last holds, as if they had been written one after the other.
   const byPattern = new Map(records.map((record) => [record.pattern, record]));
   const wanted = [...byPattern.values()];
-  const present = wanted.length === 0 ? [] : await routes.read(wanted.map(({ pattern }) => pattern));
+  const found = wanted.length === 0 ? [] : await routes.read(wanted.map(({ pattern }) => pattern));
+  const present = found.map((record) => (hasRoute(record) ? record : null));
   const changed: RouteRecord[] = [];
   for (const [i, record] of wanted.entries()) {
     const before = present[i] ?? null;
@@ -209,6 +253,13 @@ function patternOf(value: unknown, number: number): string {
   } catch {
     return value;
   }
+}
+
+function optionsOf(body: object, number: number): OptionRecord['options'] {
+  const { options: given } = body as { options?: unknown };
+  const { options, problems } = readOptionObject(given, '"options"');
+  if (problems.length > 0) throw invalidLine(number, problems.join('; '));
+  return options;
 }
 
 function invalidLine(number: number, problem: string): HipacheError {

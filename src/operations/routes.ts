@@ -2,9 +2,10 @@ import { HipacheError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
 import { shownBackend } from '../base/shown-url.ts';
 import type { Backend } from '../routing/backend.ts';
+import { type Frontend, servingBackends } from '../routing/frontend.ts';
 import { parsePattern } from '../routing/host.ts';
 import { buildFrontend } from '../routing/record.ts';
-import type { Store } from '../stores/contract.ts';
+import { hasRoute, type Store } from '../stores/contract.ts';
 import { recordVersion } from '../stores/record-version.ts';
 import { type RouteExpiry, toExpiry } from './expiry.ts';
 import type { Operation } from './operation.ts';
@@ -26,13 +27,23 @@ export interface ListedRoute {
   readonly backends: readonly unknown[];
 }
 
+interface ShownBackend {
+  readonly index: number;
+  readonly url: string;
+  readonly weight: number;
+  /** Whether it gets requests only while no other backend can be used. */
+  readonly backup: boolean;
+  /** The share of the clients, in percent, that all canaries of the route get; null for other backends. */
+  readonly canary: number | null;
+}
+
 /** The record of one pattern. */
 export interface ShownRoute {
   readonly pattern: string;
   readonly id: string;
   /** As a change may require it: `ChangeOptions.ifVersion`. */
   readonly version: string;
-  readonly backends: readonly { readonly index: number; readonly url: string; readonly weight: number }[];
+  readonly backends: readonly ShownBackend[];
   /** Backends that get no requests, and when what is in progress there is ended: ISO 8601, UTC. */
   readonly draining: readonly { readonly url: string; readonly until: string }[];
   readonly problems: readonly string[];
@@ -63,20 +74,37 @@ export async function* listRoutes({ routes }: Routes): AsyncGenerator<readonly L
 export function showRoute(host: string, now: () => number): Operation<Routes, ShownRoute> {
   const pattern = parsePattern(host);
   return async ({ routes }) => {
-    const [record] = await routes.read([pattern]);
-    if (record === null || record === undefined) throw noRoute(pattern);
-    const { id, backends, draining, problems } = buildFrontend(pattern, record);
+    const [record = null] = await routes.read([pattern]);
+    if (!hasRoute(record)) throw noRoute(pattern);
+    const frontend = buildFrontend(pattern, record);
+    const { id, draining, problems } = frontend;
     const expiryMs = await routes.expiry(pattern);
     return {
       pattern,
       id,
       version: recordVersion(record.frontend),
-      backends: backends.map(({ index, url, weight }) => ({ index, url, weight })),
+      backends: shownBackends(frontend).map(({ backend: { index, isBackup, url, weight }, canary }) => ({
+        index,
+        url,
+        weight,
+        backup: isBackup,
+        canary,
+      })),
       draining: shownDraining(draining),
       problems: problems.map(({ message }) => message),
       expires: toExpiry(expiryMs, now()),
     };
   };
+}
+
+/** The backends that get requests, in the order of the record. */
+export function shownBackends(frontend: Frontend): { readonly backend: Backend; readonly canary: number | null }[] {
+  const { backends, canary } = frontend;
+  const all = servingBackends(frontend).map((backend) => ({
+    backend,
+    canary: canary === null || backends.includes(backend) ? null : canary.share,
+  }));
+  return all.toSorted((one, other) => one.backend.index - other.backend.index);
 }
 
 export function shownDraining(draining: readonly Backend[]): ShownRoute['draining'] {

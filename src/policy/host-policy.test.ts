@@ -5,8 +5,16 @@ import { TwoRandomChoices } from '../routing/selector.ts';
 import { type HostPolicy, whyNotAdmitted } from './host-policy.ts';
 
 const policy: HostPolicy = {
+  rules: null,
+  requestFields: null,
+  backendHost: null,
+  responseEdits: null,
+  timeouts: { responseMs: 30_000, responseIdleMs: 300_000 },
+  tunnelIdleMs: 3_600_000,
   selector: new TwoRandomChoices(Math.random),
+  sticky: null,
   requestsMax: 2,
+  requestBodyBytesMax: Number.POSITIVE_INFINITY,
   tunnelsMax: 1,
   retriesMax: 0,
   retryBudget: defaultRetryBudget,

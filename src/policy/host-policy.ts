@@ -1,14 +1,34 @@
+import type { FieldEdits } from '../http/field-lines.ts';
 import type { FrontendLoad } from '../routing/frontend.ts';
 import type { MarkingRule } from '../routing/health.ts';
 import type { RetryBudgetLimits } from '../routing/retry-budget.ts';
 import type { Selector } from '../routing/selector.ts';
+import type { StickyCookie } from '../routing/sticky-cookie.ts';
+import type { AdmissionRule } from './admission.ts';
+import type { BackendHost } from './backend-host.ts';
+import type { FieldChanges } from './field-changes.ts';
 
 /** The limits and behaviour for one host: built once, and shared by all hosts without options of their own. */
 export interface HostPolicy {
+  /** Rules that a request has to pass before it goes to a backend, in this order; null for none. */
+  readonly rules: readonly AdmissionRule[] | null;
+  /** Changes to the fields of requests for the backend; null for none. */
+  readonly requestFields: FieldChanges | null;
+  /** The Host field for the backend; null: the client's. */
+  readonly backendHost: BackendHost;
+  /** Changes to the fields of responses; null for none. */
+  readonly responseEdits: ResponseEdits | null;
+  readonly timeouts: BackendTimeouts;
+  /** Time without any byte through a tunnel, in ms; 0: no limit. */
+  readonly tunnelIdleMs: number;
   /** Chooses the backend of a request. */
   readonly selector: Selector;
+  /** The cookie in which clients get the name of their backend; null for none. */
+  readonly sticky: StickyCookie | null;
   /** Requests in flight, for this worker. */
   readonly requestsMax: number;
+  /** Bytes in the body of a request; Infinity: no limit. */
+  readonly requestBodyBytesMax: number;
   /** Tunnels, for this worker. */
   readonly tunnelsMax: number;
   /** Retries of one request; 0 disables them. */
@@ -23,6 +43,23 @@ export interface HostPolicy {
   /** How long a dead mark lasts, in ms; 0: backends are never marked. */
   readonly downMs: number;
   readonly marking: MarkingRule;
+}
+
+/** How long backends may take, in ms; 0: no limit. */
+export interface BackendTimeouts {
+  /** Until the head of a response, or without accepting any byte of a request. */
+  readonly responseMs: number;
+  /** Without any byte of a response whose head has come. */
+  readonly responseIdleMs: number;
+}
+
+/** Changes to the fields of responses to clients. */
+export interface ResponseEdits {
+  readonly plain: FieldEdits | null;
+  /** For clients that use https. */
+  readonly secure: FieldEdits | null;
+  /** The line of `Strict-Transport-Security`, for local replies to clients that use https; empty for none. */
+  readonly hstsLine: string;
 }
 
 /** Why the host may not have another request or tunnel; empty if it may. */

@@ -58,7 +58,7 @@ describe('the wipe guard', () => {
       if (isAway) throw new Error('away');
       reads++;
       onRead();
-      return patterns.map((pattern) => (stored.has(pattern) ? {} : null));
+      return patterns.map((pattern) => (stored.has(pattern) ? { frontend: ['a'] } : null));
     };
     return {
       routes: { read },

@@ -5,7 +5,7 @@ import { type SetTimer, setRealTimer, within } from '../base/timer.ts';
 import type { Config } from '../config/config.ts';
 import { splitKey } from '../route-cache/known-records.ts';
 import { wipedRoutesMin, wipedShareMin } from '../route-cache/record-losses.ts';
-import type { Store } from '../stores/contract.ts';
+import { hasRoute, type Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
 
 /** Known routes that are looked for in the store. */
@@ -253,7 +253,7 @@ export class WipeGuard {
   private async lookFor(patterns: readonly string[], routes: number): Promise<SampleResult> {
     const store = await this.opened();
     const records = await within(store.routes.read(patterns), readMs);
-    const gone = records.filter((record) => record === null).length;
+    const gone = records.filter((record) => !hasRoute(record)).length;
     return { gone, sample: patterns.length, routes: estimate(gone, patterns.length, routes) };
   }
 

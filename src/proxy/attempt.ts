@@ -2,6 +2,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 import type { ResponseView } from '../http/message.ts';
+import type { BackendTimeouts } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { BackendStream, Origin, ResponseSink, StreamWaiter } from './backend-stream.ts';
 import type { Exchange } from './exchange.ts';
@@ -23,6 +24,10 @@ export class Attempt implements StreamWaiter, ResponseSink {
     this.backend = backend;
     this.origin = origin;
     backend.inFlight++;
+  }
+
+  get timeouts(): BackendTimeouts {
+    return this.exchange.policy.timeouts;
   }
 
   /** Whether the request is being sent to the backend. */

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import type { RequestView, ResponseView } from '../http/message.ts';
+import type { BackendTimeouts } from '../policy/host-policy.ts';
 import type { Failure } from './failure.ts';
 import type { TunnelEndpoint } from './server-stream.ts';
 
@@ -50,6 +51,7 @@ export interface BackendStream {
 
 /** The attempt that a stream serves. Views of bytes are valid only during the call. */
 export interface ResponseSink {
+  readonly timeouts: BackendTimeouts;
   onInformational(response: ResponseView): void;
   onHead(response: ResponseView): void;
   onData(bytes: Buffer, start: number, end: number): void;

@@ -6,6 +6,7 @@ import { trusted } from '../../test/helpers/test-proxy.ts';
 import { until } from '../../test/helpers/until.ts';
 import { RequestHead } from '../http1/request-head.ts';
 import { clientAddress, describePeer, type IdentityFields, identityEdits } from './client-identity.ts';
+import { newTraceId } from './trace-id.ts';
 
 const proxies = trusted('10.0.0.1', '10.0.0.2', '2001:db8::1');
 const identity = { mapped: false, protocol: false, forwarded: false, loop: false, via: null };
@@ -77,7 +78,7 @@ describe('the fields of a client', () => {
     const request = new RequestHead();
     const bytes = Buffer.from(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 'latin1');
     request.read(bytes, 0, bytes.length, { headBytesMax: 10_000, headFieldsMax: 100, targetBytesMax: 100 });
-    const { text } = identityEdits(peer, request, peer.address);
+    const { text } = identityEdits(peer, request, peer.address, newTraceId());
     return text.split('\r\n').filter((line) => line !== '' && !/^(X-Request-Id|traceparent): /.test(line));
   }
 

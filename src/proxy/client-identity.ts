@@ -1,8 +1,8 @@
-import { randomFillSync } from 'node:crypto';
 import { type BlockList, isIP } from 'node:net';
 import { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import { Field, fieldSet, identityFields } from '../http/field-names.ts';
 import { hasField, joinedValues, type RequestView } from '../http/message.ts';
+import type { HostPolicy } from '../policy/host-policy.ts';
 import { type Backend, hostFieldOf } from '../routing/backend.ts';
 import { countHop, loopLine } from './hops.ts';
 
@@ -80,27 +80,39 @@ function withoutPort(address: string): string {
  * For one request: the fields that identify the client to the backend, and the client's fields that they replace; and
  * the backend as its host if it names none.
  */
-export function requestEdits(peer: Peer, request: RequestView, client: string, backend: Backend): FieldEdits {
-  const edits = countHop(request, identityEdits(peer, request, client));
-  if (request.authority === null) edits.add('Host', hostFieldOf(backend));
+export function requestEdits(
+  peer: Peer,
+  request: RequestView,
+  client: string,
+  backend: Backend,
+  { backendHost, requestFields }: Pick<HostPolicy, 'backendHost' | 'requestFields'>,
+  traceId: string,
+): FieldEdits {
+  const edits = countHop(request, identityEdits(peer, request, client, traceId));
+  if (backendHost !== null) edits.host = backendHost === 'backend' ? hostFieldOf(backend) : backendHost.value;
+  else if (request.authority === null) edits.add('Host', hostFieldOf(backend));
+  if (requestFields !== null) {
+    edits.names = requestFields.dropped;
+    edits.text += requestFields.lines;
+  }
   if (peer.identity.via !== null) edits.add('Via', `${request.version} ${peer.identity.via}`);
   return edits;
 }
 
-/** The same for a request that names a host. */
-export function identityEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
-  if (peer.trusted) return vouchedEdits(peer, request, client);
+/** The same for a request that names a host. @param traceId see `newTraceId`. */
+export function identityEdits(peer: Peer, request: RequestView, client: string, traceId: string): FieldEdits {
+  if (peer.trusted) return vouchedEdits(peer, request, client, traceId);
   const { authority } = request;
   const isPlain = authority !== null && !authority.includes(':') && !peer.identity.forwarded;
   const lines = isPlain ? peer.lines + authority : linesFor(peer, authority);
-  return new FieldEdits(identityFields, lines + newTraceLines());
+  return new FieldEdits(identityFields, lines + traceLines(traceId));
 }
 
 const replacedOfTrusted = fieldSet(Field.X_FORWARDED_FOR);
 const replacedWithAddress = fieldSet(Field.X_FORWARDED_FOR, Field.X_REAL_IP);
 
 /** Keeps a trusted peer's fields and adds the missing ones. */
-function vouchedEdits(peer: Peer, request: RequestView, client: string): FieldEdits {
+function vouchedEdits(peer: Peer, request: RequestView, client: string, id: string): FieldEdits {
   const { identity } = peer;
   const has = (number: number): boolean => hasField(request, number);
   const [forwardedFor, address] = [joinedValues(request, Field.X_FORWARDED_FOR), forwardedForm(peer.address, identity)];
@@ -119,10 +131,20 @@ function vouchedEdits(peer: Peer, request: RequestView, client: string): FieldEd
   // Of further elements in the same field, the last one is that of the nearest proxy (RFC 7239 section 4).
   if (identity.forwarded) fields.add('Forwarded', forwardedElement(address, host, protocolOf(peer.secure)));
   if (identity.loop) fields.text += loopLine;
-  const id = newTraceId();
   if (!has(Field.X_REQUEST_ID)) fields.add('X-Request-Id', id.slice(0, 32));
   if (!has(Field.TRACEPARENT)) fields.add('traceparent', `00-${id.slice(0, 32)}-${id.slice(32)}-00`);
   return fields;
+}
+
+/** The id of a request, in logs and for backends: that of a trusted peer, or our own. */
+export function requestIdOf({ trusted }: Peer, request: RequestView, traceId: string): string {
+  return (trusted ? request.value(Field.X_REQUEST_ID) : null) ?? traceId.slice(0, 32);
+}
+
+/** Whether the client uses https: to this proxy, or to a trusted one that says so. */
+export function isClientSecure({ secure, trusted }: Peer, request: RequestView): boolean {
+  const vouched = trusted ? vouchedProtocol(request) : null;
+  return vouched === null ? secure : vouched === 'https';
 }
 
 /** The scheme that a trusted peer names, in one of several ways; of a list, the first is the client's. Null for none. */
@@ -209,25 +231,8 @@ function isTrusted(address: string, trustedProxies: BlockList): boolean {
   return trustedProxies.check(plain, family === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** With the end of the line before. */
-function newTraceLines(): string {
-  const id = newTraceId();
+/** With the end of the line before. @param id see `newTraceId`. */
+function traceLines(id: string): string {
   const traceId = id.slice(0, 32);
   return `\r\nX-Request-Id: ${traceId}\r\ntraceparent: 00-${traceId}-${id.slice(32)}-00\r\n`;
-}
-
-/** Random bytes are drawn for many ids at once: one call per request would cost more than the rest of the head. */
-const idBytes = 24;
-const drawn = Buffer.allocUnsafeSlow(idBytes * 341);
-let drawnAt = drawn.length;
-
-/** 48 hexadecimal digits: 32 for a trace id, 16 for a parent id (W3C Trace Context, section 3.2.2). */
-function newTraceId(): string {
-  if (drawnAt === drawn.length) {
-    randomFillSync(drawn);
-    drawnAt = 0;
-  }
-  const id = drawn.toString('hex', drawnAt, drawnAt + idBytes);
-  drawnAt += idBytes;
-  return id;
 }

@@ -2,36 +2,39 @@ import { type ErrorCode, errorKind } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 import { Field } from '../http/field-names.ts';
-import { type HttpVersion, hasField, type RequestView, type ResponseView } from '../http/message.ts';
+import type { HttpVersion, RequestView, ResponseView } from '../http/message.ts';
 import { isIdempotent } from '../http/methods.ts';
+import { type AskedRequest, type Refusal, refusalBy } from '../policy/admission.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
-import type { Frontend } from '../routing/frontend.ts';
-import { nameWithPort, normaliseHost } from '../routing/host.ts';
+import { chooseIn } from '../routing/canary.ts';
+import { hasRemaining } from '../routing/choice.ts';
+import { type Frontend, servingBackends } from '../routing/frontend.ts';
+import { addedFields, debugFields } from './added-fields.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
-import { clientAddress, requestEdits } from './client-identity.ts';
+import { clientAddress, isClientSecure, requestEdits, requestIdOf } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
-import { debugFields } from './debug-fields.ts';
 import { type Failure, isStale, maySendAgain } from './failure.ts';
+import { beginRouting } from './find-route.ts';
 import { judgeFailure, judgeResponse } from './judge.ts';
 import { warnOfLimit } from './limit-warnings.ts';
 import { type LocalReply, localReplyFor, retriesDisabled, retriesUsedUp } from './local-reply.ts';
 import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
+import { localFields, responseEdits } from './response-edits.ts';
 import type { BoundStream, RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
+import { newTraceId } from './trace-id.ts';
 
 /** Bytes of a request body that must have come before a backend is asked, if it is that long. */
 const firstBlockBytes = 16 * 1024;
-/** The route of requests that name no host, such as HTTP/1.0 health checks of a load balancer. */
-const anyHost = '*';
 
 /**
  * One request and its response: finds the frontend, attempts its backends in turn as long as that is safe, passes the
  * response on, and reports its end.
  */
-export class Exchange implements RequestSink, EndedExchange {
+export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   readonly stream: ServerStream;
   /** Monotonic ms at which the head was complete. */
   readonly startMs: number;
@@ -56,8 +59,13 @@ export class Exchange implements RequestSink, EndedExchange {
   requestComplete: boolean;
   ended = false;
   isHealthCheck = false;
+  /** Always: an exchange that becomes a tunnel continues as a `TunnelExchange`. */
+  readonly isTunnel = false;
+  readonly tunnelBytesReceived = 0;
 
   private readonly context: ProxyContext;
+  private isCounted = false;
+  private readonly traceId = newTraceId();
   /** Null until it is needed; found once, because a trusted peer's fields have to be read for it. */
   private address: string | null = null;
   private attempt: Attempt | null = null;
@@ -69,6 +77,7 @@ export class Exchange implements RequestSink, EndedExchange {
   /** Monotonic ms. */
   private firstAttemptMs = 0;
   private requestBlocked = false;
+  private bodyBytes = 0;
   /** No backend is asked before a first block of the body has come. */
   private isAwaitingBody = false;
   private responseBlocked = false;
@@ -85,7 +94,7 @@ export class Exchange implements RequestSink, EndedExchange {
   }
 
   start(): void {
-    this.begin();
+    beginRouting(this, this.context);
     this.replayBuffer?.keep();
   }
 
@@ -100,6 +109,11 @@ export class Exchange implements RequestSink, EndedExchange {
   }
 
   onData(bytes: Buffer, start: number, end: number): void {
+    this.bodyBytes += end - start;
+    if (this.bodyBytes > this.policy.requestBodyBytesMax) {
+      this.refuse('REQUEST_BODY_TOO_LARGE', `more than ${this.policy.requestBodyBytesMax} bytes`);
+      return;
+    }
     if (!this.responseStarted) this.keepForReplay(bytes, start, end);
     this.attempt?.sendData(bytes, start, end);
   }
@@ -113,6 +127,7 @@ export class Exchange implements RequestSink, EndedExchange {
   onFlush(): void {
     if (this.isAwaitingBody && this.hasFirstBlock) {
       this.isAwaitingBody = false;
+      this.lookAgain();
       this.tryNext();
     }
     this.replayBuffer?.keep();
@@ -142,7 +157,9 @@ export class Exchange implements RequestSink, EndedExchange {
   onStream(stream: BackendStream, attempt: Attempt): void {
     const { context, replayBuffer, request } = this;
     this.sentMs = context.clock.monotonicMs();
-    stream.start(attempt, request, requestEdits(this.stream.peer, request, this.clientAddress, attempt.backend));
+    const { backend } = attempt;
+    const edits = requestEdits(this.stream.peer, request, this.clientAddress, backend, this.policy, this.traceId);
+    stream.start(attempt, request, edits);
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
     if (this.requestComplete && request.bodyLength !== 0) stream.sendEnd(this.trailers);
     if (!this.isReplayable) replayBuffer?.drop();
@@ -160,7 +177,7 @@ export class Exchange implements RequestSink, EndedExchange {
     this.status = status;
     this.replayBuffer = null;
     judgeResponse(backend, status, response.hasRetryAfter, this, this.policy, this.context);
-    this.stream.sendHead(response, this.debugFields(backend, null));
+    this.stream.sendHead(response, responseEdits(this, addedFields(this, backend, this.context)));
   }
 
   /** Writes the response so far. @returns false if the client is slow: `Attempt.resumeResponse` follows. */
@@ -182,7 +199,8 @@ export class Exchange implements RequestSink, EndedExchange {
     this.ended = true;
     this.attempt = null;
     context.counters.requestsInFlight--;
-    const clientEndpoint = this.stream.openTunnel(response, this.debugFields(this.backend, null));
+    const added = addedFields(this, this.backend, context);
+    const clientEndpoint = this.stream.openTunnel(response, responseEdits(this, added));
     this.bytesSent = this.stream.bytesSent;
     // The tunnel is counted before the stream is released, so that the connection is always counted at least once.
     const isWebSocket = this.request.protocol === 'websocket';
@@ -247,19 +265,18 @@ export class Exchange implements RequestSink, EndedExchange {
     return this.request.method;
   }
 
-  /** Always false: an exchange that becomes a tunnel continues as a `TunnelExchange`. */
-  get isTunnel(): boolean {
-    return false;
-  }
-
-  get tunnelBytesReceived(): number {
-    return 0;
-  }
-
   /** The client's address as logs show it. */
   get clientAddress(): string {
     this.address ??= clientAddress(this.stream.peer, this.request, this.context.settings.trustedProxies);
     return this.address;
+  }
+
+  get isSecure(): boolean {
+    return isClientSecure(this.stream.peer, this.request);
+  }
+
+  get requestId(): string {
+    return requestIdOf(this.stream.peer, this.request, this.traceId);
   }
 
   get target(): string {
@@ -278,53 +295,12 @@ export class Exchange implements RequestSink, EndedExchange {
     return this.request.value(Field.USER_AGENT);
   }
 
-  private get policy(): HostPolicy {
+  get policy(): HostPolicy {
     return this.frontend?.policy ?? this.context.policy;
   }
 
-  private begin(): void {
-    const { authority, version } = this.request;
-    if (authority === null && version === '1.1' && !hasField(this.request, Field.HOST)) this.fail('HOST_MISSING', '');
-    else this.askResponders(authority, 0);
-  }
-
-  /** Asks the responders in turn, and finds the route if none responds. @param from index of the first to ask. */
-  private askResponders(authority: string | null, from: number): void {
-    const { responders } = this.context;
-    for (let i = from; i < responders.length; i++) {
-      const responder = responders[i] as LocalResponder;
-      const reply = responder.respond(this.request);
-      if (reply === null) continue;
-      if (reply instanceof Promise) {
-        this.wait(reply, (found) => {
-          if (found === null) this.askResponders(authority, i + 1);
-          else this.replyFor(responder, found);
-        });
-      } else {
-        this.replyFor(responder, reply);
-      }
-      return;
-    }
-    this.findRoute(authority);
-  }
-
-  private findRoute(authority: string | null): void {
-    const host = authority === null ? '' : normaliseHost(authority);
-    if (host === null) {
-      this.fail('REQUEST_INVALID', 'host');
-      return;
-    }
-    this.host = host;
-    const { routes, settings } = this.context;
-    const name = authority === null ? anyHost : settings.routesByPort ? nameWithPort(host, authority) : host;
-    const frontend = routes.cached(name);
-    const loading = frontend === undefined ? routes.load(name) : frontend === null ? routes.confirmAbsent(name) : null;
-    if (loading === null) this.route(frontend ?? null);
-    else this.wait(loading, (found) => this.route(found));
-  }
-
   /** The request waits for something from the store. */
-  private wait<T>(promise: Promise<T>, next: (found: T) => void): void {
+  wait<T>(promise: Promise<T>, next: (found: T) => void): void {
     if (!this.requestComplete) this.stream.pauseRequest();
     promise
       .then(
@@ -338,19 +314,32 @@ export class Exchange implements RequestSink, EndedExchange {
       .catch((error: Error) => this.onInternalError(error));
   }
 
-  private route(frontend: Frontend | null): void {
+  /** The lookup has ended. @param frontend null if no route matches. */
+  route(frontend: Frontend | null): void {
     if (frontend === null) {
       this.fail(this.host === '' ? 'HOST_MISSING' : 'ROUTE_NOT_FOUND', this.host);
       return;
     }
+    this.frontend = frontend;
+    const { policy } = this;
+    const refusal = policy.rules === null ? null : refusalBy(policy.rules, this);
+    if (refusal instanceof Promise) this.wait(refusal, (found) => this.decide(this.lookAgain(), found));
+    else this.decide(frontend, refusal);
+  }
+
+  private decide(frontend: Frontend, refusal: Refusal | null): void {
+    if (refusal === null) this.admit(frontend, this.policy);
+    else this.refuseBy(refusal);
+  }
+
+  private admit(frontend: Frontend, policy: HostPolicy): void {
     const isTunnel = this.request.protocol !== null;
-    const policy = frontend.policy ?? this.context.policy;
     const problem = whyNotAdmitted(policy, frontend.load, isTunnel);
     if (problem !== '') {
       this.fail('OVERLOADED', `${frontend.pattern} has ${problem}`);
       return;
     }
-    this.frontend = frontend;
+    this.isCounted = true;
     if (isTunnel) frontend.load.tunnels++;
     frontend.load.inFlight++;
     frontend.retryBudget.countRequest(this.startMs, policy.retryBudget);
@@ -369,6 +358,13 @@ export class Exchange implements RequestSink, EndedExchange {
   private get hasFirstBlock(): boolean {
     if (this.requestComplete || this.request.protocol !== null || this.context.settings.bodyRateMin === 0) return true;
     return (this.replayBuffer?.size ?? 0) >= firstBlockBytes || this.request.value(Field.EXPECT) !== null;
+  }
+
+  /** The request has waited: its backends may drain by now, and others serve. */
+  private lookAgain(): Frontend {
+    invariant(this.frontend !== null, 'only a request that was routed looks again');
+    this.frontend = this.context.routes.current(this.frontend);
+    return this.frontend;
   }
 
   private tryNext(): void {
@@ -410,22 +406,22 @@ export class Exchange implements RequestSink, EndedExchange {
   private choose(frontend: Frontend): Backend | null {
     const { bound } = this.stream;
     if (bound !== null && this.tried === null && this.isOwn(bound)) {
-      const backend = frontend.backends.find(({ url }) => url === bound.backend.url);
+      const backend = servingBackends(frontend).find(({ url }) => url === bound.backend.url);
       if (backend !== undefined) return backend;
     }
-    return this.policy.selector.choose(frontend, this.request, this.tried, this.context.clock.epochMs());
+    return chooseIn(frontend, this.policy, this, this.tried, this.context.clock.epochMs());
   }
 
   /** Takes a retry from the budget. @returns null, or the text of the reply if no further attempt is allowed. */
   private reserveRetry(failed: Backend): string | null {
-    const { frontend, policy } = this;
-    invariant(frontend !== null, 'an attempt has a frontend');
+    const frontend = this.lookAgain();
+    const { policy } = this;
     if (policy.retriesMax === 0) return retriesDisabled;
     if (this.attempts > policy.retriesMax) return retriesUsedUp;
     if (this.context.clock.monotonicMs() - this.firstAttemptMs > policy.retryForMs) return retriesUsedUp;
     this.tried ??= [];
     this.tried.push(failed);
-    if (this.choose(frontend) === null) return retriesUsedUp;
+    if (!hasRemaining(frontend, this.tried)) return retriesUsedUp;
     const nowMs = this.context.clock.monotonicMs();
     return frontend.retryBudget.takeRetry(nowMs, policy.retryBudget) ? null : retriesUsedUp;
   }
@@ -450,7 +446,7 @@ export class Exchange implements RequestSink, EndedExchange {
     }
   }
 
-  private replyFor(responder: LocalResponder, reply: LocalReply): void {
+  replyFor(responder: LocalResponder, reply: LocalReply): void {
     this.isHealthCheck = responder.isHealthCheck;
     this.responseStarted = true;
     this.status = reply.status;
@@ -460,20 +456,25 @@ export class Exchange implements RequestSink, EndedExchange {
   }
 
   /** Sends an error reply. @param failed backend of the last attempt. @param text replaces that of the code. */
-  private fail(code: ErrorCode, detail: string, failed: Backend | null = null, text?: string): void {
+  fail(code: ErrorCode, detail: string, failed: Backend | null = null, text?: string): void {
+    this.reply(localReplyFor(code, detail, text), code, detail, failed);
+  }
+
+  /** A rule of the host replies in place of a backend. */
+  private refuseBy({ code, detail, fields, status }: Refusal): void {
+    const reply = code === null ? { status, text: `redirected (${status})` } : localReplyFor(code);
+    this.reply(fields === null ? reply : { ...reply, fields }, code, detail, null);
+  }
+
+  private reply(reply: LocalReply, code: ErrorCode | null, detail: string, failed: Backend | null): void {
     invariant(!this.responseStarted, 'a local reply is the only response');
-    const reply = localReplyFor(code, detail, text);
     this.errorCode = code;
     this.errorDetail = detail;
     this.responseStarted = true;
     this.status = reply.status;
-    this.stream.sendLocal(reply, code, this.debugFields(this.backend ?? failed, reply.text));
+    const debug = debugFields(this, this.backend ?? failed, reply.text, this.context);
+    this.stream.sendLocal(reply, code, localFields(this, debug));
     this.end();
-  }
-
-  private debugFields(backend: Backend | null, error: string | null): FieldLines | null {
-    if (!this.stream.peer.trusted || this.request.value(Field.X_DEBUG) === null) return null;
-    return debugFields(this, this.context.version, this.context.clock.monotonicMs(), backend, error);
   }
 
   private end(): void {
@@ -482,7 +483,7 @@ export class Exchange implements RequestSink, EndedExchange {
     const { attempt, context, frontend } = this;
     this.endMs = context.clock.monotonicMs();
     context.counters.requestsInFlight--;
-    if (frontend !== null) {
+    if (frontend !== null && this.isCounted) {
       frontend.load.inFlight--;
       if (this.request.protocol !== null) frontend.load.tunnels--;
     }

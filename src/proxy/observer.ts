@@ -6,6 +6,8 @@ import type { Frontend } from '../routing/frontend.ts';
 /** An ended exchange, as logs and metrics see it. Texts are latin1. */
 export interface EndedExchange {
   readonly clientAddress: string;
+  /** Its id, as backends get it in X-Request-Id, and clients in local replies. */
+  readonly requestId: string;
   /** Empty if the request could not be read. */
   readonly method: string;
   /** As the client sent it. */

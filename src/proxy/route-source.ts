@@ -15,6 +15,11 @@ export interface RouteSource {
    * a moment ago. Null if it is not looked up: the store is away, or that would be too often. Never rejects.
    */
   confirmAbsent(host: string): Promise<Frontend | null> | null;
+  /**
+   * The frontend as it is known now, of a request that has waited: its record may have changed since. The same one if the record
+   * is gone, or was made anew: then its load is another object.
+   */
+  current(frontend: Frontend): Frontend;
   /** Marks a backend dead for `ttlMs`: in this worker at once, elsewhere through the store. */
   markDown(frontend: Frontend, backend: Backend, reason: string, ttlMs: number): void;
 }

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../base/errors.ts';
-import type { FieldLines } from '../http/field-lines.ts';
+import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import type { RequestView, ResponseView } from '../http/message.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { ByteStream } from '../sockets/byte-socket.ts';
@@ -19,8 +19,8 @@ export interface ServerStream {
   /** The backend connection that serves only this client connection, and ends with it; null for none. */
   bound: BoundStream | null;
   sendInformational(response: ResponseView): void;
-  /** Queues the head of a backend's response. @param added further fields; null for none. */
-  sendHead(response: ResponseView, added: FieldLines | null): void;
+  /** Queues the head of a backend's response. @param edits changes to its fields; null for none. */
+  sendHead(response: ResponseView, edits: FieldEdits | null): void;
   sendData(bytes: Buffer, start: number, end: number): void;
   /** The response is complete. */
   sendEnd(trailers: FieldLines | null): void;
@@ -33,7 +33,7 @@ export interface ServerStream {
   /** Ends the stream in such a way that the client recognises the response as incomplete. */
   abort(): void;
   /** Queues the response that switches protocols. The stream, or its connection, becomes one end of a tunnel. */
-  openTunnel(response: ResponseView, added: FieldLines | null): TunnelEndpoint;
+  openTunnel(response: ResponseView, edits: FieldEdits | null): TunnelEndpoint;
   /** The exchange has ended and no longer needs the stream. */
   release(): void;
 }

@@ -17,10 +17,8 @@ export interface ProxySettings extends HeadLimits {
   /** How long a backend connection is used before it is replaced by a new one. */
   readonly backendAgeMs: number;
   readonly connectTimeoutMs: number;
-  /** Time without any byte from a client or backend while one is due; 0: no limit. */
+  /** Time without any byte from a client while one is due; 0: no limit. */
   readonly inactivityMs: number;
-  /** Time without any byte of a response whose head has come; 0: no limit. */
-  readonly responseIdleMs: number;
   readonly headTimeoutMs: number;
   /** Bytes per second of a request body, on average after `bodyGraceMs`; 0: no limit. */
   readonly bodyRateMin: number;
@@ -35,8 +33,6 @@ export interface ProxySettings extends HeadLimits {
   readonly connectionsMax: number;
   /** Connections of clients and backends together, for this worker. */
   readonly descriptorsMax: number;
-  /** Time without any byte through a tunnel; 0: no limit. */
-  readonly tunnelIdleMs: number;
   readonly writeBufferBytesMax: number;
   /** Protocols besides WebSocket to which clients may switch, in lower case. */
   readonly upgrades: ReadonlySet<string>;

@@ -1,4 +1,4 @@
-import type { Frontend } from '../routing/frontend.ts';
+import { type Frontend, servingBackends } from '../routing/frontend.ts';
 
 /** The cached record of one pattern. Every entry has the same shape; only its flags change in place. */
 export class CacheEntry {
@@ -38,14 +38,16 @@ export class CacheEntry {
 const entryBytes = 250;
 const frontendBytes = 250;
 const backendBytes = 250;
+const optionBytes = 100;
 
 /** The approximate memory of an entry with this frontend, in bytes. */
 export function entrySize(pattern: string, frontend: Frontend | null): number {
   let bytes = entryBytes + pattern.length;
   if (frontend === null) return bytes;
   bytes += frontendBytes + frontend.id.length;
-  for (const { url } of frontend.backends) bytes += backendBytes + 2 * url.length;
+  for (const { url } of servingBackends(frontend)) bytes += backendBytes + 2 * url.length;
   for (const { message } of frontend.problems) bytes += 50 + message.length;
+  for (const [name, text] of frontend.options ?? []) bytes += optionBytes + name.length + text.length;
   return bytes;
 }
 

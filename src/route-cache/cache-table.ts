@@ -103,10 +103,18 @@ export class CacheTable {
   private epoch = 0;
   private negativeEvictions = 0;
 
-  /** @param mayRelease whether the objects of a frontend may be dropped, and made again from its bytes. */
-  constructor(limits: CacheTableLimits, mayRelease: (frontend: Frontend) => boolean) {
+  /**
+   * @param mayRelease whether the objects of a frontend may be dropped, and made again from its bytes.
+   * @param onUnpacked called with each frontend that is made again.
+   */
+  constructor(
+    limits: CacheTableLimits,
+    mayRelease: (frontend: Frontend) => boolean,
+    onUnpacked: (frontend: Frontend) => void = ignore,
+  ) {
     const { entriesMax, bytesMax, activeEntriesMax, activeBytesMax, negativeEntriesMax } = limits;
     this.packed = new PackedFrontends(entriesMax, bytesMax, {
+      unpacked: onUnpacked,
       isPinned: (pattern, hash) => this.isPinned(pattern, hash),
       evicted: (pattern, hash) => this.onEvicted(pattern, hash),
       moved: (pattern, hash, place) => this.onMoved(pattern, hash, place),
@@ -169,6 +177,11 @@ export class CacheTable {
     if (entry === undefined) return this.activate(pattern, hash);
     if (!entry.stays) this.promote(entry);
     return entry;
+  }
+
+  /** The frontends whose objects are kept. */
+  frontends(): Frontend[] {
+    return [...this.byPattern.values()].flatMap(({ frontend }) => (frontend === null ? [] : [frontend]));
   }
 
   /** All negative entries. */
@@ -267,3 +280,5 @@ export class CacheTable {
     if (entry !== undefined) entry.place = place;
   }
 }
+
+function ignore(): void {}

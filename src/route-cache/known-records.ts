@@ -1,5 +1,5 @@
 import type { DownMark } from '../routing/backend.ts';
-import type { CertificatePair, StoredRoute } from '../stores/contract.ts';
+import type { CertificatePair, CollectionName, StoredRoute } from '../stores/contract.ts';
 import { HeldRecords, nobody } from './held-records.ts';
 import { isRoute, type RecordLosses } from './record-losses.ts';
 
@@ -15,12 +15,14 @@ export type KnownRecord = readonly [key: string, text: string];
 /** Absences that are kept: clients can cause as many as they like. */
 const absencesMax = 50_000;
 const absence = 'null';
+/** How the text of a record without any element begins. */
+const emptyRoute = '[[],';
 /** Up to so many routes, a sample looks at each of them. */
 const walkedMax = 5000;
 
-/** The key of a record. */
-export function knownKey(collection: KnownCollection, pattern: string): string {
-  return `${collection} ${pattern}`;
+/** The key of a record. Options are a part of the record of their pattern. */
+export function knownKey(collection: CollectionName, pattern: string): string {
+  return `${collection === 'options' ? 'routes' : collection} ${pattern}`;
 }
 
 /** The collection and the pattern of a key. */
@@ -224,12 +226,17 @@ export class KnownRecords {
     if (this.present.delete(key) && isRoute(key)) this.knownRoutes--;
   }
 
+  /** A pattern without a route, whose options others inherit. */
+  private hasOptionsAlone(key: string): boolean {
+    return this.present.get(key)?.startsWith(emptyRoute) === true;
+  }
+
   /** Looks at every route. */
   private walk(count: number, random: () => number, recent: readonly string[]): string[] {
     const drawn: string[] = [];
     let routes = 0;
     const consider = (key: string): void => {
-      if (!isRoute(key)) return;
+      if (!isRoute(key) || this.hasOptionsAlone(key)) return;
       const at = routes < count ? routes : Math.floor(random() * (routes + 1));
       routes++;
       if (at < count) drawn[at] = key;
@@ -246,19 +253,29 @@ export class KnownRecords {
     for (let attempt = 0; drawn.size < count && attempt < 20 * count; attempt++) {
       const at = Math.floor(random() * all);
       const key = at < recent.length ? (recent[at] as string) : this.present.draw(random);
-      if (isRoute(key)) drawn.add(key);
+      if (isRoute(key) && !this.hasOptionsAlone(key)) drawn.add(key);
     }
     return [...drawn];
   }
 }
 
+type RouteParts = readonly [
+  frontend: readonly unknown[],
+  down: readonly (readonly [string, DownMark])[],
+  options?: readonly (readonly [string, string])[],
+];
+
 export function routeText(record: StoredRoute | null): string {
-  return record === null ? absence : JSON.stringify([record.frontend, [...record.down]]);
+  if (record === null) return absence;
+  const { frontend, down, options } = record;
+  return JSON.stringify(options === undefined ? [frontend, [...down]] : [frontend, [...down], [...options]]);
 }
 
 export function routeOf(text: string): StoredRoute | null {
-  const parsed = JSON.parse(text) as readonly [readonly unknown[], readonly [string, DownMark][]] | null;
-  return parsed === null ? null : { frontend: parsed[0], down: new Map(parsed[1]) };
+  const parsed = JSON.parse(text) as RouteParts | null;
+  if (parsed === null) return null;
+  const [frontend, down, options] = parsed;
+  return { frontend, down: new Map(down), ...(options === undefined ? {} : { options: new Map(options) }) };
 }
 
 export function certificateText(pair: CertificatePair | null): string {

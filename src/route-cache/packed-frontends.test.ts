@@ -119,7 +119,12 @@ describe('packed frontends', () => {
   const hashOf = (n: number) => Math.imul(n + 1, 0x9e3779b1);
 
   test('take little more memory than their bytes, however often they change, and whatever their sizes are', () => {
-    const packed = new PackedFrontends(100_000, 1 << 30, { isPinned: () => false, evicted() {}, moved() {} });
+    const packed = new PackedFrontends(100_000, 1 << 30, {
+      unpacked() {},
+      isPinned: () => false,
+      evicted() {},
+      moved() {},
+    });
     const log = (packed as unknown as { readonly log: RecordLog }).log;
     let most = 0;
     for (let count = 0; count < 60_000; count++) {
@@ -133,7 +138,12 @@ describe('packed frontends', () => {
   });
 
   test('give back the memory of most of them, once these are removed', () => {
-    const packed = new PackedFrontends(100_000, 1 << 30, { isPinned: () => false, evicted() {}, moved() {} });
+    const packed = new PackedFrontends(100_000, 1 << 30, {
+      unpacked() {},
+      isPinned: () => false,
+      evicted() {},
+      moved() {},
+    });
     const log = (packed as unknown as { readonly log: RecordLog }).log;
     for (let n = 0; n < 50_000; n++) packed.put(frontendOf(`host-${n}.test`, 2), hashOf(n), 0);
     const before = log.liveBytes;
@@ -145,7 +155,12 @@ describe('packed frontends', () => {
   });
 
   test('move few bytes for one that has to go', () => {
-    const packed = new PackedFrontends(70, 1 << 30, { isPinned: () => false, evicted() {}, moved: () => void moves++ });
+    const packed = new PackedFrontends(70, 1 << 30, {
+      unpacked() {},
+      isPinned: () => false,
+      evicted() {},
+      moved: () => void moves++,
+    });
     let moves = 0;
     for (let n = 0; n < 70; n++) packed.put(frontendOf(`host-${n}.test`, 5000), hashOf(n), 0);
     packed.put(frontendOf('next.test', 1), -1, 0);
@@ -153,7 +168,12 @@ describe('packed frontends', () => {
   });
 
   test('leave no gap in the memory of a million', { timeout: 60_000 }, () => {
-    const packed = new PackedFrontends(50_000, 1 << 30, { isPinned: () => false, evicted() {}, moved() {} });
+    const packed = new PackedFrontends(50_000, 1 << 30, {
+      unpacked() {},
+      isPinned: () => false,
+      evicted() {},
+      moved() {},
+    });
     for (let n = 0; n < 200_000; n++) {
       packed.put(frontendOf(`host-${n}.test`, 2), hashOf(n), 0);
       assert.equal(packed.size, Math.min(n + 1, 50_000));

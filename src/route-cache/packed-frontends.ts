@@ -17,6 +17,8 @@ const pinnedMax = 4096;
 
 /** Called for frontends whose objects are there. */
 export interface PackedFrontendsEvents {
+  /** The objects of a frontend are made: it has no policy yet. */
+  unpacked(frontend: Frontend): void;
   /** Whether requests use the objects, so that dropping them would lose count of these. */
   isPinned(pattern: string, hash: number): boolean;
   evicted(pattern: string, hash: number): void;
@@ -74,6 +76,7 @@ export class PackedFrontends {
     const { log } = this;
     const pattern = log.key(place);
     const frontend = unpackFrontend(pattern, log.bytes(place), log.bodyAt(place));
+    this.events.unpacked(frontend);
     const entry = new CacheEntry(pattern, frontend, entrySize(pattern, frontend), log.epoch(place));
     entry.overdue = (log.state(place) & overdue) !== 0;
     entry.hash = log.hash(place);

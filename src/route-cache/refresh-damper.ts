@@ -154,5 +154,5 @@ function fingerprintOf(record: StoredRoute | null): string {
     reason,
     instance,
   ]);
-  return hash('sha1', JSON.stringify([record.frontend, marks, record.problem]), 'base64');
+  return hash('sha1', JSON.stringify([record.frontend, marks, record.problem, [...(record.options ?? [])]]), 'base64');
 }

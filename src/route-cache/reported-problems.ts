@@ -1,4 +1,4 @@
-import type { Frontend, RecordProblem } from '../routing/frontend.ts';
+import type { RecordProblem } from '../routing/frontend.ts';
 
 /** Problems that are remembered as reported. When there are more, the oldest may be reported again. */
 const rememberedMax = 10_000;
@@ -12,16 +12,16 @@ export class ReportedProblems {
     this.report = report;
   }
 
-  reportAll(frontend: Frontend): void {
-    for (const problem of frontend.problems) {
-      const key = `${frontend.pattern} ${problem.message}`;
+  reportAll(pattern: string, problems: readonly RecordProblem[]): void {
+    for (const problem of problems) {
+      const key = `${pattern} ${problem.message}`;
       if (this.remembered.has(key)) continue;
       if (this.remembered.size >= rememberedMax) {
         const [oldest = ''] = this.remembered;
         this.remembered.delete(oldest);
       }
       this.remembered.add(key);
-      this.report(frontend.pattern, problem);
+      this.report(pattern, problem);
     }
   }
 }

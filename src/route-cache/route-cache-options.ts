@@ -1,10 +1,10 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { SetTimer } from '../base/timer.ts';
-import type { HostPolicy } from '../policy/host-policy.ts';
 import type { Backend, DownMark } from '../routing/backend.ts';
 import type { RecordProblem } from '../routing/frontend.ts';
-import type { MarkCollection, RouteReader, StoredRoute } from '../stores/contract.ts';
+import type { MarkCollection, RouteReader } from '../stores/contract.ts';
+import type { PolicySource } from './host-policies.ts';
 import type { SharedRecords } from './shared-records.ts';
 
 export interface RouteCacheLimits {
@@ -59,16 +59,10 @@ export interface RouteCacheOptions {
   readonly shared?: Pick<SharedRecords, 'fetch' | 'route' | 'routeRead'>;
   /** Asks the wipe guard whether absent routes were removed; `held` gets its verdict. Default: none, and they were. */
   readonly askGuard?: () => void;
-  /** Default: every host has the policy of the data plane. */
-  readonly compilePolicy?: CompilePolicy;
+  /** Makes policies of options. Default: every host has the policy of the data plane. */
+  readonly policies?: PolicySource;
   readonly onInternalError?: OnInternalError;
 }
-
-/**
- * Derives the policy of a host from its record, each time the record is read. Null: the policy of the data plane, which
- * costs such a host nothing but the pointer.
- */
-export type CompilePolicy = (pattern: string, record: StoredRoute) => HostPolicy | null;
 
 /** Receives an error of this program; by default, it is thrown outside, and ends the process. */
 export type OnInternalError = (where: string, error: Error) => void;
@@ -91,8 +85,6 @@ export interface RouteCacheCounters {
   refreshes: number;
   /** Patterns whose reading failed. */
   storeErrors: number;
-  /** Marks set by this worker. */
-  marks: number;
   /** Marks that the store did not accept. */
   markErrors: number;
 }

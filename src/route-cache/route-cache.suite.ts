@@ -2,7 +2,7 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import { FakeTime } from '../../test/helpers/fake-time.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
-import type { ChangeListener, StoredRoute } from '../stores/contract.ts';
+import type { ChangeListener, OptionTexts, StoredRoute } from '../stores/contract.ts';
 import { RouteCache } from './route-cache.ts';
 import type { RouteCacheOptions } from './route-cache-options.ts';
 import { StoreWatch } from './store-watch.ts';
@@ -32,6 +32,7 @@ export class FakeStore {
   readonly whyUnchanged = 'another program writes the same again';
   readonly records = new Map<string, readonly unknown[]>();
   readonly down = new Map<string, Map<string, DownMark>>();
+  readonly options = new Map<string, OptionTexts>();
   readonly reads: Read[] = [];
   readonly markWrites: MarkWrite[] = [];
   readonly routes = { read: (patterns: readonly string[]) => this.read(patterns) };
@@ -81,10 +82,20 @@ export class FakeStore {
     this.listener?.changed('routes', [pattern]);
   }
 
+  /** Changes options and reports that at once; null removes all of them. */
+  changeOptions(pattern: string, options: Readonly<Record<string, string>> | null): void {
+    if (options === null) this.options.delete(pattern);
+    else this.options.set(pattern, new Map(Object.entries(options)));
+    this.listener?.changed('options', [pattern]);
+  }
+
   private snapshot(patterns: readonly string[]): (StoredRoute | null)[] {
     return patterns.map((pattern) => {
       const frontend = this.records.get(pattern);
-      return frontend === undefined ? null : { frontend, down: new Map(this.down.get(pattern)) };
+      const options = this.options.get(pattern);
+      if (frontend === undefined && options === undefined) return null;
+      const record = { frontend: frontend ?? [], down: new Map(this.down.get(pattern)) };
+      return options === undefined ? record : { ...record, options };
     });
   }
 }

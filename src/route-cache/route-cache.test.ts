@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { HostPolicy } from '../policy/host-policy.ts';
 import { idOf, setUp, warm } from './route-cache.suite.ts';
 
 test('a host is asked for once, all its patterns in one reading, and answered from memory afterwards', async () => {
@@ -454,26 +453,4 @@ test('an error of the cache itself fails the lookups that it concerns, is report
   assert.deepEqual(internal, ['the route cache: broken']);
   store.change('a.com', ['a']);
   assert.equal(idOf(await warm(store, cache, 'a.com')), 'a');
-});
-
-test('a policy is compiled from each record that is read, and its frontend has it until the next reading', async () => {
-  const compiled: string[] = [];
-  const own = { requestsMax: 1 } as HostPolicy;
-  const { store, cache } = await setUp({
-    compilePolicy: (pattern, { frontend }) => {
-      compiled.push(pattern);
-      return frontend[0] === 'own' ? own : null;
-    },
-  });
-  store.records.set('a.com', ['own']);
-  store.records.set('b.com', ['none']);
-  assert.equal((await warm(store, cache, 'a.com'))?.policy, own);
-  assert.equal((await warm(store, cache, 'b.com'))?.policy, null);
-  cache.cached('a.com');
-  assert.deepEqual(compiled, ['a.com', 'b.com']);
-  store.change('a.com', ['none']);
-  await turn();
-  store.reads[0]?.answer();
-  await turn();
-  assert.equal(cache.cached('a.com')?.policy, null);
 });

@@ -3,30 +3,29 @@ import type { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
-import type { Backend, DownMark } from '../routing/backend.ts';
+import type { Backend } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
-import { mayMarkDown } from '../routing/health.ts';
-import { patternsAfter } from '../routing/host.ts';
+import { coveringPatterns, isWildcard, patternsAfter } from '../routing/host.ts';
 import { mayBePacked } from '../routing/packed-frontend.ts';
-import { buildFrontend } from '../routing/record.ts';
 import type { ChangeListener, CollectionName, StoredRoute } from '../stores/contract.ts';
+import { BackendMarks } from './backend-marks.ts';
 import { CacheEntry, entrySize, ownCopy } from './cache-entry.ts';
 import { CacheTable } from './cache-table.ts';
+import { FrontendBuilder } from './frontend-builder.ts';
 import { HeldRoutes } from './held-routes.ts';
-import { MarkQueue, setMark } from './mark-queue.ts';
+import { MarkQueue } from './mark-queue.ts';
 import { ReadBudget } from './read-budget.ts';
 import { type PendingRead, ReadQueue } from './read-queue.ts';
 import { RefreshDamper } from './refresh-damper.ts';
-import { ReportedProblems } from './reported-problems.ts';
 import { RetryLater } from './retry-later.ts';
 import {
-  type CompilePolicy,
   defaultRouteCacheLimits,
   type RouteCacheCounters,
   type RouteCacheLimits,
   type RouteCacheOptions,
   throwInternalError,
 } from './route-cache-options.ts';
+import { RoutesOfOthers } from './routes-of-others.ts';
 
 /**
  * The routes as one worker sees them: the records of the store that requests have asked for, kept coherent by the
@@ -45,10 +44,8 @@ export class RouteCache implements ChangeListener {
     loads: 0,
     refreshes: 0,
     storeErrors: 0,
-    marks: 0,
     markErrors: 0,
   };
-  private readonly instance: string;
   private readonly limits: RouteCacheLimits;
   private readonly clock: Clock;
   private readonly setTimer: SetTimer;
@@ -58,11 +55,10 @@ export class RouteCache implements ChangeListener {
   private readonly retries: RetryLater;
   private readonly marks: MarkQueue;
   private readonly damper: RefreshDamper;
-  private readonly onMarked: NonNullable<RouteCacheOptions['onMarked']>;
-  private readonly onDraining: NonNullable<RouteCacheOptions['onDraining']>;
-  private readonly problems: ReportedProblems;
-  private readonly compilePolicy: CompilePolicy;
-  private readonly shared: RouteCacheOptions['shared'] | null;
+  private readonly backendMarks: BackendMarks;
+  private readonly builder: FrontendBuilder;
+  private readonly shared: NonNullable<RouteCacheOptions['shared']> | null;
+  private readonly others: RoutesOfOthers | null;
   /** Rises with every break. Entries that were read in an earlier epoch are not verified. */
   private epoch = 0;
   private isConnected = false;
@@ -75,7 +71,6 @@ export class RouteCache implements ChangeListener {
 
   constructor(options: RouteCacheOptions) {
     const { store, onInternalError = throwInternalError } = options;
-    this.instance = options.instance;
     this.limits = { ...defaultRouteCacheLimits, ...options.limits };
     this.clock = options.clock ?? systemClock;
     this.setTimer = options.setTimer ?? setRealTimer;
@@ -86,8 +81,17 @@ export class RouteCache implements ChangeListener {
       (what) => this.log.warn(`${what}${why}`, { unchanged: this.unchanged }),
       this.clock,
     );
-    this.table = new CacheTable(this.limits, (frontend) =>
-      mayBePacked(frontend, this.clock.epochMs(), this.clock.monotonicMs()),
+    this.builder = new FrontendBuilder({
+      ...options,
+      clock: this.clock,
+      wildcardsMax: this.limits.entriesMax,
+      frontends: () => this.table.frontends(),
+      onForgotten: () => this.turnEpoch(),
+    });
+    this.table = new CacheTable(
+      this.limits,
+      (frontend) => mayBePacked(frontend, this.clock.epochMs(), this.clock.monotonicMs()),
+      (frontend) => this.builder.policies?.resolve(frontend),
     );
     const { clock, setTimer } = this;
     this.readQueue = new ReadQueue(
@@ -107,10 +111,8 @@ export class RouteCache implements ChangeListener {
       setTimer: this.setTimer,
       due: (pattern) => this.verifyAtNextUse(pattern),
     });
-    this.problems = new ReportedProblems(options.onProblem ?? ignore);
-    this.compilePolicy = options.compilePolicy ?? defaultPolicy;
     this.shared = options.shared ?? null;
-    this.onMarked = options.onMarked ?? ignore;
+    this.others = this.shared && new RoutesOfOthers(this.shared, this.table, this.builder);
     const { askGuard: ask = null } = options;
     this.held =
       ask &&
@@ -119,12 +121,13 @@ export class RouteCache implements ChangeListener {
         drop: (pattern) => this.dropHeld(pattern),
         verify: (pattern) => this.refreshIfKnown(pattern),
       });
-    this.onDraining = options.onDraining ?? ignore;
     this.marks = new MarkQueue(
       store.marks,
       () => ++this.sequence,
       (error) => this.onMarkError(error),
     );
+    const { instance, onMarked = ignore } = options;
+    this.backendMarks = new BackendMarks({ instance, clock, queue: this.marks, onMarked });
   }
 
   /** Entries, with a frontend and negative. */
@@ -144,6 +147,16 @@ export class RouteCache implements ChangeListener {
 
   get evictions(): number {
     return this.table.evictions;
+  }
+
+  /** Parts of records that cannot be used, each counted once. */
+  get recordProblems(): number {
+    return this.builder.problems;
+  }
+
+  /** Marks set by this worker. */
+  get marksSet(): number {
+    return this.backendMarks.count;
   }
 
   /** Marks that were not shared because too many were waiting. */
@@ -178,9 +191,7 @@ export class RouteCache implements ChangeListener {
 
   /** Routes that others know are served from now on, even where the store does not have them. */
   recallAbsent(): void {
-    for (const entry of this.table.negative()) {
-      if (this.shared?.route(entry.pattern) != null) this.table.remove(entry);
-    }
+    this.others?.recallAbsent();
   }
 
   /** Ends the timers. `cached` still works, and the owner of the store closes it. */
@@ -219,11 +230,11 @@ export class RouteCache implements ChangeListener {
     const results = new Map<string, Frontend | null>();
     const startMs = this.clock.monotonicMs();
     let mayRecall = true;
-    if (!this.isConnected || this.held?.raised) await this.recall(patterns);
+    if (!this.isConnected || this.held?.raised) await this.others?.recall(patterns, () => ++this.sequence);
     for (;;) {
       const step = this.walk(patterns, results);
       if (!Array.isArray(step)) {
-        if (step !== null) this.reportAbsences(results);
+        if (step !== null) this.others?.reportAbsences(results);
         return step;
       }
       const fallback = this.known(patterns, results);
@@ -235,7 +246,7 @@ export class RouteCache implements ChangeListener {
         if (fallback === undefined) {
           if (!mayRecall) throw outcome;
           mayRecall = false;
-          await this.recall(patterns);
+          await this.others?.recall(patterns, () => ++this.sequence);
           if (this.known(patterns, results) === undefined) throw outcome;
           continue;
         }
@@ -255,25 +266,26 @@ export class RouteCache implements ChangeListener {
 
   /** Marks a backend dead for `ttlMs`, if `health.ts` allows it: here at once, and elsewhere through the store. */
   markDown(frontend: Frontend, backend: Backend, reason: string, ttlMs: number): void {
-    const nowMs = this.clock.epochMs();
+    this.backendMarks.set(this.table.get(frontend.pattern)?.frontend ?? frontend, backend, reason, ttlMs);
+  }
+
+  /** See `RouteSource`. */
+  current(frontend: Frontend): Frontend {
     const current = this.table.get(frontend.pattern)?.frontend ?? frontend;
-    const target = current.backends.find((candidate) => candidate.url === backend.url);
-    // Requests that were under way at the same time fail together; one mark is enough.
-    if (target === undefined || target.isDown(nowMs) || !(ttlMs > 0)) return;
-    if (!mayMarkDown(current, target, nowMs)) return;
-    const mark: DownMark = { untilMs: Math.round(nowMs + ttlMs), sinceMs: nowMs, reason, instance: this.instance };
-    setMark(target, mark);
-    if (backend !== target) setMark(backend, mark);
-    this.counters.marks++;
-    this.marks.share(frontend.pattern, target);
-    this.onMarked(frontend.pattern, target.url, mark);
+    return current.load === frontend.load ? current : frontend;
   }
 
   changed(collection: CollectionName, patterns: readonly string[]): void {
-    if (collection !== 'routes') return;
-    this.held?.changed(patterns.length);
+    if (collection === 'certificates') return;
+    if (collection === 'routes') this.held?.changed(patterns.length);
     for (const pattern of patterns) {
       this.readQueue.invalidate(pattern);
+      if (collection === 'options' && isWildcard(pattern) && this.builder.policies !== null) {
+        // Hosts that it covers inherit them, whether the pattern itself is known or not.
+        this.builder.policies.owe(pattern);
+        this.refresh(pattern);
+        continue;
+      }
       const entry = this.table.get(pattern);
       if (entry === undefined) continue;
       if (entry.frontend === null && !entry.used) this.table.remove(entry);
@@ -327,13 +339,15 @@ export class RouteCache implements ChangeListener {
 
   /**
    * The frontend, if usable entries and earlier results decide it; otherwise the readings that will. Readings of less
-   * specific patterns start together with the others, but a known frontend that only has to be verified ends the walk.
+   * specific patterns start together with the others. After a known frontend that only has to be verified, they are read
+   * for their options, which it may inherit.
    */
   private walk(
     patterns: readonly string[],
     results: ReadonlyMap<string, Frontend | null>,
   ): Frontend | null | PendingRead[] {
     const reads: PendingRead[] = [];
+    let isDecided = false;
     for (const pattern of patterns) {
       const entry = this.table.get(pattern);
       let frontend = results.get(pattern);
@@ -344,9 +358,10 @@ export class RouteCache implements ChangeListener {
       if (frontend === undefined) {
         this.counters.loads++;
         reads.push(this.readQueue.fetch(pattern, true));
-        if (entry !== undefined && entry.frontend !== null) break;
+        isDecided ||= entry !== undefined && entry.frontend !== null;
+        if (isDecided && this.builder.policies === null) break;
       } else {
-        if (frontend === null) continue;
+        if (frontend === null || isDecided) continue;
         if (reads.length === 0) return frontend;
         break;
       }
@@ -376,10 +391,14 @@ export class RouteCache implements ChangeListener {
   }
 
   private refreshIfKnown(pattern: string): boolean {
-    if (this.table.get(pattern) === undefined) return false;
+    if (this.table.get(pattern) === undefined && this.builder.policies?.isOwed(pattern) !== true) return false;
+    this.refresh(pattern);
+    return true;
+  }
+
+  private refresh(pattern: string): void {
     this.counters.refreshes++;
     this.readQueue.fetch(pattern, false);
-    return true;
   }
 
   private verifyAtNextUse(pattern: string): void {
@@ -396,12 +415,17 @@ export class RouteCache implements ChangeListener {
     const { pattern } = read;
     const entry = this.table.get(pattern);
     const former = entry?.frontend ?? null;
-    read.frontend = this.build(pattern, record, entry, read.sequence);
-    const isAbsent = read.frontend === null && former !== null;
+    read.frontend = this.builder.build(pattern, record, former, read.sequence);
+    const hadOptions = this.builder.policies?.has(pattern) === true;
+    const isAbsent = (read.frontend === null && former !== null) || (record === null && hadOptions);
     const isHeld = isAbsent && this.held?.holds(pattern, entry?.epoch !== this.epoch);
-    if (isHeld) read.frontend = former;
-    else this.held?.released(pattern);
-    const isNews = record !== null || (entry !== undefined && entry.frontend !== null);
+    if (isHeld) {
+      read.frontend = former;
+    } else {
+      this.held?.released(pattern);
+      this.builder.policies?.learn(pattern, record?.options);
+    }
+    const isNews = record !== null || former !== null || hadOptions;
     // Of a record that has changed meanwhile, the old state must not be known after the word of its change.
     if (isNews && !isHeld && !read.dirty) this.shared?.routeRead(pattern, record);
     this.retries.succeeded(pattern);
@@ -411,12 +435,24 @@ export class RouteCache implements ChangeListener {
     if (entry === undefined && (!read.urgent || (read.dirty && this.damper.reported(pattern)))) return;
     const bytes = entrySize(pattern, read.frontend);
     this.table.put(new CacheEntry(pattern, read.frontend, bytes, read.epoch));
+    // A request reads them with the record. This reading may be the first after a break without one.
+    if (entry !== undefined && entry.epoch !== read.epoch && read.frontend !== null) this.verifyInherited(pattern);
+  }
+
+  /** The options that a host inherits may have changed during a break. */
+  private verifyInherited(pattern: string): void {
+    if (this.builder.policies === null) return;
+    for (const wildcard of coveringPatterns(pattern)) {
+      const entry = this.table.get(wildcard);
+      if (entry === undefined || entry.epoch !== this.epoch) this.readQueue.fetch(wildcard, true);
+    }
   }
 
   /** A held route was removed indeed: its absence is read with the next use. */
   private dropHeld(pattern: string): void {
     const entry = this.table.get(pattern);
     if (entry !== undefined) this.table.remove(entry);
+    this.builder.policies?.learn(pattern);
     this.shared?.routeRead(pattern, null);
   }
 
@@ -424,44 +460,14 @@ export class RouteCache implements ChangeListener {
     this.counters.storeErrors++;
     this.problemLog.report('the store cannot be read; known routes are still served', { error });
     const entry = this.table.get(read.pattern);
-    if (entry === undefined || this.closed) {
+    // Hosts that it covers may be served meanwhile, without the options that they inherit.
+    if (isWildcard(read.pattern)) this.builder.policies?.owe(read.pattern);
+    if ((entry === undefined && this.builder.policies?.isOwed(read.pattern) !== true) || this.closed) {
       this.retries.forget(read.pattern);
       return;
     }
-    entry.overdue = true;
+    if (entry !== undefined) entry.overdue = true;
     this.retries.failed(read.pattern);
-  }
-
-  private build(
-    pattern: string,
-    record: StoredRoute | null,
-    entry: CacheEntry | undefined,
-    sequence: number,
-  ): Frontend | null {
-    if (record === null || (record.frontend.length === 0 && record.problem === undefined)) return null;
-    const policy = this.compilePolicy(pattern, record);
-    const frontend = buildFrontend(pattern, record, entry?.frontend ?? null, sequence, policy);
-    this.problems.reportAll(frontend);
-    if (frontend.draining.length > 0) this.onDraining(frontend.draining);
-    return frontend;
-  }
-
-  /** Takes entries that are missing here from what other workers know, unverified. */
-  private async recall(patterns: readonly string[]): Promise<void> {
-    const { shared } = this;
-    if (shared === null || shared === undefined) return;
-    await shared.fetch();
-    for (const pattern of patterns) {
-      const record = this.table.get(pattern) === undefined ? shared.route(pattern) : undefined;
-      if (record === undefined) continue;
-      const frontend = this.build(pattern, record, undefined, ++this.sequence);
-      this.table.put(new CacheEntry(pattern, frontend, entrySize(pattern, frontend), -1));
-    }
-  }
-
-  /** A host is served by a wildcard only because it has no record of its own: that is worth knowing too. */
-  private reportAbsences(results: ReadonlyMap<string, Frontend | null>): void {
-    for (const [pattern, frontend] of results) if (frontend === null) this.shared?.routeRead(pattern, null);
   }
 
   private onMarkError(error: unknown): void {
@@ -475,10 +481,6 @@ const confirmationsPerSecond = 200;
 const unchangedRecords = 'the store reports changes of records that have not changed; they are read less often';
 /** The epoch of an entry that has to be verified before its next use. */
 const outdated = -1;
-
-function defaultPolicy(): null {
-  return null;
-}
 
 function ignore(): void {}
 

@@ -12,6 +12,8 @@ test('a backend URL has host, port and weight', () => {
     secure: false,
     serverName: '10.0.0.1',
     drainUntilMs: null,
+    isBackup: false,
+    canaryShare: null,
     fragment: '',
   });
   assert.deepEqual(parseBackendUrl('HTTP://App_1.Internal/#weight=1000'), {
@@ -22,6 +24,8 @@ test('a backend URL has host, port and weight', () => {
     secure: false,
     serverName: 'app_1.internal',
     drainUntilMs: null,
+    isBackup: false,
+    canaryShare: null,
     fragment: '#weight=1000',
   });
   assert.deepEqual(parseBackendUrl('http://[::1]:3000#weight=2'), {
@@ -32,6 +36,8 @@ test('a backend URL has host, port and weight', () => {
     secure: false,
     serverName: '::1',
     drainUntilMs: null,
+    isBackup: false,
+    canaryShare: null,
     fragment: '#weight=2',
   });
   assert.equal(parseBackendUrl('http://[::1]').port, 80);
@@ -46,6 +52,8 @@ test('a backend on a Unix socket has the path of the socket', () => {
     secure: false,
     serverName: '/run/My app.sock',
     drainUntilMs: null,
+    isBackup: false,
+    canaryShare: null,
     fragment: '#weight=2',
   });
   assert.equal(parseBackendUrl('HTTP+UNIX://%2fa/').hostname, '/a');
@@ -83,6 +91,8 @@ test('https implies port 443 and a certificate name', () => {
     secure: true,
     serverName: 'app.internal',
     drainUntilMs: null,
+    isBackup: false,
+    canaryShare: null,
     fragment: '',
   });
   const { hostname, serverName, weight } = parseBackendUrl('https://10.0.0.1:8443#weight=3&servername=App.Internal');
@@ -210,4 +220,43 @@ test('the reader does not throw, whatever a record contains', () => {
     ),
     { numRuns: 2000 },
   );
+});
+
+test('a backup is one that the URL says to be one, among its other settings', () => {
+  const { fragment, isBackup, url, weight } = parseBackendUrl('http://a:1#weight=2&backup');
+  assert.deepEqual([url, isBackup, weight, fragment], ['http://a:1', true, 2, '#weight=2&backup']);
+  assert.equal(parseBackendUrl('http+unix://%2Fa#backup').isBackup, true);
+  assert.equal(parseBackendUrl('http://a:1#backup&backup').fragment, '#backup');
+  assert.equal(backendIdentity('http://a:1#backup'), 'http://a:1');
+  for (const wrong of ['backup=x', 'backup=', 'backup=1', 'Backup', 'backups']) {
+    const reading = readBackendUrl(`http://a:1#${wrong}&weight=3`);
+    assert.ok(reading.target !== null && reading.ignored !== null, wrong);
+    assert.deepEqual([reading.target.isBackup, reading.target.weight], [false, 3]);
+    assert.throws(() => parseBackendUrl(`http://a:1#${wrong}`), { code: 'COMMAND_INVALID' });
+  }
+  const { ignored } = readBackendUrl('http://a:1#backup=x') as { ignored: string };
+  assert.equal(ignored, '"#backup=x" is not #backup; the backend is none');
+});
+
+test('a canary has a share of 0.1 to 99.9 percent with at most one decimal', () => {
+  for (const [text, share] of [
+    ['5', 5],
+    ['0.1', 0.1],
+    ['99.9', 99.9],
+    ['12.5', 12.5],
+    ['5.0', 5],
+  ] as const) {
+    const { canaryShare, fragment, url } = parseBackendUrl(`http://a:1#canary=${text}&weight=2`);
+    assert.deepEqual([url, canaryShare, fragment], ['http://a:1', share, `#canary=${share}&weight=2`]);
+  }
+  for (const text of ['0', '0.0', '100', '05', '5%', '0.05', '.5', '5.', '-1', '1e1', '', '99.95']) {
+    const reading = readBackendUrl(`http://a:1#canary=${text}&weight=3`);
+    assert.deepEqual([reading.target?.canaryShare, reading.target?.weight], [null, 3]);
+    assert.match(
+      (reading as { ignored: string }).ignored,
+      /is not #canary=0\.1 to #canary=99\.9; the backend is no canary$/,
+    );
+    assert.throws(() => parseBackendUrl(`http://a:1#canary=${text}`), /no canary/);
+  }
+  assert.throws(() => parseBackendUrl('http://a:1#canary'), /"#canary" lacks its share/);
 });

@@ -28,6 +28,10 @@ export interface BackendTarget {
   readonly weight: number;
   /** Until when it drains, in epoch ms; null for a backend that gets requests. */
   readonly drainUntilMs: number | null;
+  /** Whether it gets requests only while no other backend can be used. */
+  readonly isBackup: boolean;
+  /** The share of the clients, in percent, that its record gives to backends such as this; null: it is no canary. */
+  readonly canaryShare: number | null;
   /** The valid settings as written after the URL: `#weight=2&servername=a.test`; empty for none. */
   readonly fragment: string;
 }
@@ -82,6 +86,8 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
       port,
       weight: settings.weight,
       drainUntilMs: settings.drainUntilMs,
+      isBackup: settings.isBackup,
+      canaryShare: settings.canaryShare,
       secure,
       serverName: settings.serverName ?? hostname,
       fragment: settings.valid.size === 0 ? '' : `#${[...settings.valid.values()].join('&')}`,
@@ -91,8 +97,9 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
 }
 
 /**
- * Parses a backend URL written by an operator, `http[s]://host[:port][/][#weight=1..1000][&servername=NAME]` or
- * `http+unix://PATH[#weight=1..1000]` with the percent-encoded path of a Unix socket. Stricter than `readBackendUrl`: parts without an effect are refused.
+ * Parses a backend URL written by an operator, `http[s]://host[:port][/][#weight=1..1000][&backup][&canary=PERCENT]
+ * [&servername=NAME]` or `http+unix://PATH[#weight=1..1000][&backup][&canary=PERCENT]` with the percent-encoded path of a Unix socket. Stricter than
+ * `readBackendUrl`: parts without an effect are refused.
  * @throws HipacheError COMMAND_INVALID with the problem.
  */
 export function parseBackendUrl(value: string): BackendTarget {
@@ -103,7 +110,8 @@ export function parseBackendUrl(value: string): BackendTarget {
     'COMMAND_INVALID',
     `backend ${quote(shownUrl(value))}: ${problem}; ` +
       `write a backend as http://host:port or https://host:port, with #weight=2 to #weight=${weightMax} for a ` +
-      'larger share, and for https with #servername=NAME if its certificate has another name; or a Unix socket as ' +
+      'larger share, with #backup if it serves only in place of the others, with #canary=5 if it serves 5 % of the ' +
+      'clients, and for https with #servername=NAME if its certificate has another name; or a Unix socket as ' +
       `${socketScheme}://%2Frun%2Fapp.sock`,
   );
 }
@@ -112,6 +120,16 @@ export function parseBackendUrl(value: string): BackendTarget {
 export function backendIdentity(value: string): string {
   const reading = readBackendUrl(value);
   return reading.target === null ? value : reading.target.url;
+}
+
+/** A backend URL with another share as a canary, and its other settings. @param share null: it is no canary. */
+export function withCanaryShare(value: string, share: number | null): string {
+  const { target } = readBackendUrl(value);
+  if (target === null) return value;
+  const settings = target.fragment.slice(1).split('&');
+  const kept = settings.filter((setting) => setting !== '' && !setting.startsWith('canary='));
+  if (share !== null) kept.push(`canary=${share}`);
+  return kept.length === 0 ? target.url : `${target.url}#${kept.join('&')}`;
 }
 
 /** Formats an external value for a message: quoted, control characters escaped, truncated to 100 characters. */
@@ -163,22 +181,35 @@ interface Settings {
   weight: number;
   serverName: string | null;
   drainUntilMs: number | null;
+  isBackup: boolean;
+  canaryShare: number | null;
   /** The valid settings by name, as they are written: the last of several counts. */
   readonly valid: Map<string, string>;
   readonly ignored: string[];
 }
 
-/** Parses `#name=value&name=value`. Unknown settings and invalid values are listed as ignored. */
+/** Parses `#name=value&name`. Unknown settings and invalid values are listed as ignored. */
 function readFragment(fragment: string, secure: boolean): Settings {
   const settings: Settings = {
     weight: 1,
     serverName: null,
     drainUntilMs: null,
+    isBackup: false,
+    canaryShare: null,
     valid: new Map(),
     ignored: [],
   };
   if (fragment === '' || fragment === '#') return settings;
   for (const part of fragment.slice(1).split('&')) {
+    if (part === 'canary') {
+      settings.ignored.push(`"#canary" lacks its share: it is not #canary=0.1 to #canary=99.9; ${noCanary}`);
+      continue;
+    }
+    if (part === 'backup') {
+      settings.isBackup = true;
+      settings.valid.set(part, part);
+      continue;
+    }
     const [, name = '', value = ''] = /^([a-z]+)=(.*)$/s.exec(part) ?? [];
     if (name === 'weight') {
       const weight = /^[1-9][0-9]{0,3}$/.test(value) ? Number(value) : 0;
@@ -191,12 +222,20 @@ function readFragment(fragment: string, secure: boolean): Settings {
         settings.drainUntilMs = Number(value);
         settings.valid.set(name, part);
       } else settings.ignored.push(`${quote(`#${part}`)} is not a time in epoch ms; the backend does not drain`);
+    } else if (name === 'canary') {
+      const share = readShare(value);
+      if (share !== null) {
+        settings.canaryShare = share;
+        settings.valid.set(name, `canary=${share}`);
+      } else settings.ignored.push(`${quote(`#${part}`)} is not #canary=0.1 to #canary=99.9; ${noCanary}`);
     } else if (name === 'servername' && secure) {
       const host = value.includes(':') ? null : normaliseHost(value);
       if (host !== null) {
         settings.serverName = host;
         settings.valid.set(name, `servername=${host}`);
       } else settings.ignored.push(`${quote(`#${part}`)} is not a host name; the one of the URL is used`);
+    } else if (name === 'backup') {
+      settings.ignored.push(`${quote(`#${part}`)} is not #backup; the backend is none`);
     } else if (name === 'servername') {
       settings.ignored.push('#servername is ignored without https://');
     } else {
@@ -204,6 +243,14 @@ function readFragment(fragment: string, secure: boolean): Settings {
     }
   }
   return settings;
+}
+
+const noCanary = 'the backend is no canary';
+
+/** A share in percent, 0.1 to 99.9 with at most one decimal; null for other text. */
+export function readShare(text: string): number | null {
+  const share = /^(?:0|[1-9][0-9]?)(?:\.[0-9])?$/.test(text) ? Number(text) : 0;
+  return share === 0 ? null : share;
 }
 
 function otherScheme(scheme: string, hostPort: string): string {

@@ -24,7 +24,7 @@ export const markReported = Number.MAX_VALUE;
  * remain keep their object, so that the mark and the requests in flight survive.
  */
 export class Backend {
-  /** As written in the record, without `#weight=`; marks, logs and debug fields show it. */
+  /** As written in the record, without the settings after `#`; marks, logs and debug fields show it. */
   readonly url: string;
   /** A name, an IP address, or the absolute path of a Unix socket. */
   readonly hostname: string;
@@ -36,6 +36,8 @@ export class Backend {
   index: number;
   /** 1 to 1000, default 1. */
   weight: number;
+  /** Whether it gets requests only while no backend that is none can be used. */
+  isBackup: boolean;
   /** Requests of this frontend in flight to this backend, in this worker. */
   inFlight = 0;
   /**
@@ -44,6 +46,11 @@ export class Backend {
    */
   drainUntilMs: number | null = null;
   down: DownMark | null = null;
+  /**
+   * Since when it gets requests, in epoch ms: it was new in a record that this worker knew, or a mark was lifted. 0 if it
+   * always did.
+   */
+  servesSinceMs = 0;
   /** Null until the first outcome. */
   outcomes: RecentOutcomes | null = null;
   /**
@@ -53,6 +60,8 @@ export class Backend {
   markSharedAt = 0;
   /** Used by the data plane to store per-address data here, so that requests need no lookup. */
   attachment: object | null = null;
+  /** The value of the cookie that names it, and the key of that; null until it is needed. */
+  cookie: { readonly key: string; readonly value: string } | null = null;
 
   constructor(
     url: string,
@@ -61,6 +70,7 @@ export class Backend {
     index: number,
     weight: number,
     tlsName: string | null = null,
+    isBackup = false,
   ) {
     this.url = url;
     this.hostname = hostname;
@@ -68,6 +78,7 @@ export class Backend {
     this.tlsName = tlsName;
     this.index = index;
     this.weight = weight;
+    this.isBackup = isBackup;
   }
 
   /**

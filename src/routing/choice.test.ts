@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { seeded } from '../../test/helpers/seeded-random.ts';
 import type { Backend, DownMark } from './backend.ts';
 import { chooseBackend } from './choice.ts';
 import type { Frontend } from './frontend.ts';
@@ -8,24 +9,14 @@ import { buildFrontend } from './record.ts';
 
 const frontendOf = (...urls: string[]): Frontend =>
   buildFrontend('a.com', { frontend: ['id', ...urls], down: new Map() });
+const plain = { random: Math.random, slowStartMs: 0 };
 const mark = (untilMs: number, sinceMs: number): DownMark => ({ untilMs, sinceMs, reason: 'x', instance: 'i' });
-
-/** mulberry32: numbers from 0 up to 1, determined by the seed. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function shares(frontend: Frontend, rounds: number, nowMs = 0): number[] {
   const random = seeded(42);
   const counts = new Map<Backend, number>();
   for (let i = 0; i < rounds; i++) {
-    const backend = chooseBackend(frontend, nowMs, random, null);
+    const backend = chooseBackend(frontend, nowMs, { random, slowStartMs: 0 }, null);
     assert.ok(backend);
     counts.set(backend, (counts.get(backend) ?? 0) + 1);
   }
@@ -66,7 +57,7 @@ test('pending requests are spread evenly', () => {
   const frontend = frontendOf(...Array.from({ length: 10 }, (_, i) => `http://h${i}:1`));
   const random = seeded(7);
   for (let i = 0; i < 1000; i++) {
-    const backend = chooseBackend(frontend, 0, random, null);
+    const backend = chooseBackend(frontend, 0, { random, slowStartMs: 0 }, null);
     if (backend) backend.inFlight++;
   }
   const loads = frontend.backends.map((backend) => backend.inFlight);
@@ -89,19 +80,19 @@ test('if all remaining backends are marked, the one marked longest ago is tried'
   first.down = mark(100, 30);
   second.down = mark(100, 10);
   third.down = mark(100, 20);
-  assert.equal(chooseBackend(frontend, 50, Math.random, null), second);
-  assert.equal(chooseBackend(frontend, 50, Math.random, [second]), third);
-  assert.equal(chooseBackend(frontend, 50, Math.random, [second, third]), first);
-  assert.equal(chooseBackend(frontend, 50, Math.random, [first, second, third]), null);
+  assert.equal(chooseBackend(frontend, 50, plain, null), second);
+  assert.equal(chooseBackend(frontend, 50, plain, [second]), third);
+  assert.equal(chooseBackend(frontend, 50, plain, [second, third]), first);
+  assert.equal(chooseBackend(frontend, 50, plain, [first, second, third]), null);
 });
 
 test('a single backend is chosen even if marked, but not twice; no backends give none', () => {
   const frontend = frontendOf('http://1:1');
   const [only] = frontend.backends as [Backend];
   only.down = mark(100, 0);
-  assert.equal(chooseBackend(frontend, 0, Math.random, null), only);
-  assert.equal(chooseBackend(frontend, 0, Math.random, [only]), null);
-  assert.equal(chooseBackend(frontendOf(), 0, Math.random, null), null);
+  assert.equal(chooseBackend(frontend, 0, plain, null), only);
+  assert.equal(chooseBackend(frontend, 0, plain, [only]), null);
+  assert.equal(chooseBackend(frontendOf(), 0, plain, null), null);
 });
 
 test('a choice is always the best remaining one', () => {
@@ -118,7 +109,8 @@ test('a choice is always the best remaining one', () => {
         });
         const left = frontend.backends.filter((each) => !tried.includes(each));
         const free = left.filter((each) => !each.isDown(50));
-        const chosen = chooseBackend(frontend, 50, () => stream.next().value ?? 0, tried.length === 0 ? null : tried);
+        const random = (): number => stream.next().value ?? 0;
+        const chosen = chooseBackend(frontend, 50, { random, slowStartMs: 0 }, tried.length === 0 ? null : tried);
         if (free.length > 0) assert.ok(chosen !== null && free.includes(chosen));
         else assert.equal(chosen, left[0] ?? null);
       },
@@ -131,8 +123,8 @@ test('a request that knows the frontend from before does not take a backend that
   const [draining, other] = before.backends;
   buildFrontend('a.com', { frontend: ['id', 'http://a:1#drain=5', 'http://b:1'], down: new Map() }, before);
   assert.deepEqual(shares(before, 50), [0, 1]);
-  assert.equal(chooseBackend(before, 0, Math.random, [other as Backend]), null);
+  assert.equal(chooseBackend(before, 0, plain, [other as Backend]), null);
   const only = frontendOf('http://a:1');
   (only.backends[0] as Backend).drainUntilMs = draining?.drainUntilMs ?? null;
-  assert.equal(chooseBackend(only, 0, Math.random, null), null);
+  assert.equal(chooseBackend(only, 0, plain, null), null);
 });

@@ -1,5 +1,6 @@
 import type { HostPolicy } from '../policy/host-policy.ts';
 import type { Backend } from './backend.ts';
+import type { BalancingState } from './balancing-state.ts';
 import type { RetryBudget } from './retry-budget.ts';
 
 /** A part of a record that is unusable: skipped, logged once, and shown by `hipache explain`. */
@@ -10,26 +11,53 @@ export interface RecordProblem {
 
 export const noDraining: readonly Backend[] = [];
 
-/** The parsed record of one host pattern. Only its backends, retry budget and load change later. */
-export interface Frontend {
+/** Backends of a frontend among which one is chosen. */
+export interface BackendGroup {
+  /** Of the frontend. */
   readonly pattern: string;
+  /** Their URLs are unique. */
+  readonly backends: readonly Backend[];
+  /** Whether backends differ by their weights or as backups, so that the choice must look at each. */
+  readonly weighted: boolean;
+  /** Whether some of several backends are backups. */
+  readonly hasBackups: boolean;
+  /** Null until a way of balancing needs it. */
+  balancing: BalancingState | null;
+}
+
+/** The backends for a share of the clients. */
+export interface Canary extends BackendGroup {
+  /** In percent, 0.1 to 99.9. */
+  readonly share: number;
+}
+
+/**
+ * The parsed record of one host pattern. Its backends, policy, retry budget, load and balancing change later. As a group,
+ * it has the backends of all clients that are not in the canary.
+ */
+export interface Frontend extends BackendGroup {
   /** The first element of the record, for logs and debug fields. */
   readonly id: string;
   /** `id` as written to the access log: latin1, with characters that could end a quoted part escaped as `\xHH`. */
   readonly logId: string;
-  /** Their URLs are unique. */
-  readonly backends: readonly Backend[];
   /** Further backends of the record, which drain: `Backend.drainUntilMs`. */
   readonly draining: readonly Backend[];
-  /** Whether the weights differ, so that the draw must consider them. */
-  readonly weighted: boolean;
+  /** Further backends, for a share of the clients; null for none. */
+  readonly canary: Canary | null;
   readonly problems: readonly RecordProblem[];
-  /** Settings of this host; null: those of the data plane. */
-  readonly policy: HostPolicy | null;
+  /** The options of its pattern, unchecked; null for none. */
+  readonly options: ReadonlyMap<string, string> | null;
+  /** Settings of this host, from its options and those that it inherits; null: those of the data plane. */
+  policy: HostPolicy | null;
   /** Belongs to the pattern: it is kept when the record changes. */
   readonly retryBudget: RetryBudget;
   /** Belongs to the pattern, like `retryBudget`. */
   readonly load: FrontendLoad;
+}
+
+/** All backends that get requests. */
+export function servingBackends({ backends, canary }: Frontend): readonly Backend[] {
+  return canary === null ? backends : [...backends, ...canary.backends];
 }
 
 /** Requests and tunnels of a frontend in this worker. */

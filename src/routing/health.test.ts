@@ -22,6 +22,30 @@ test('the last backend alive is not marked until the mark of another one expires
   assert.equal(mayMarkDown(frontend, second, 100), true);
 });
 
+test('all that are no backups may be marked while a backup is alive, and the last one of all is never', () => {
+  const frontend = frontendOf('http://1:1', 'http://2:1', 'http://3:1#backup');
+  const [first, second, backup] = frontend.backends as [Backend, Backend, Backend];
+  for (const each of [first, second]) {
+    assert.equal(mayMarkDown(frontend, each, 0), true);
+    each.down = down;
+  }
+  assert.equal(mayMarkDown(frontend, backup, 0), false);
+  first.down = null;
+  assert.equal(mayMarkDown(frontend, backup, 0), true);
+  backup.down = down;
+  assert.equal(mayMarkDown(frontend, first, 0), false);
+});
+
+test('a canary may always be marked, and keeps no other backend from being the last one', () => {
+  const frontend = frontendOf('http://1:1', 'http://2:1#canary=5');
+  const [only] = frontend.backends as [Backend];
+  const canary = frontend.canary?.backends[0] as Backend;
+  assert.equal(mayMarkDown(frontend, only, 0), false);
+  assert.equal(mayMarkDown(frontend, canary, 0), true);
+  only.down = down;
+  assert.equal(mayMarkDown(frontend, canary, 0), true);
+});
+
 const rule: MarkingRule = { byFirst: false, on500: true, failuresMin: 5, share: 0.5 };
 
 test('only the statuses of a failing backend count, and statuses that a client can provoke never do', () => {

@@ -3,10 +3,12 @@ import type { Frontend } from './frontend.ts';
 
 /**
  * Whether `backend` may be marked dead: only if its frontend has another backend that is not marked, because a doubtful
- * backend is better than none.
+ * backend is better than none. So the last one that is no backup may be marked while a backup can serve, and the other
+ * way round. A canary always may: its clients get other backends then.
  */
 export function mayMarkDown(frontend: Frontend, backend: Backend, nowMs: number): boolean {
-  const backends = frontend.backends;
+  const { backends, canary } = frontend;
+  if (canary?.backends.some(({ url }) => url === backend.url)) return true;
   for (let i = 0; i < backends.length; i++) {
     const other = backends[i] as Backend;
     if (other.url !== backend.url && !other.isDown(nowMs)) return true;

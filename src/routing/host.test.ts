@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { nameWithPort, normaliseHost, parsePattern, patternsAfter, wildcardPatterns } from './host.ts';
+import {
+  coveringPatterns,
+  covers,
+  nameWithPort,
+  normaliseHost,
+  parsePattern,
+  patternsAfter,
+  wildcardPatterns,
+} from './host.ts';
 
 const label63 = 'a'.repeat(63);
 const name253 = `${label63}.${label63}.${label63}.${'a'.repeat(61)}`;
@@ -201,5 +209,17 @@ test('a wrong pattern is refused with the problem and what is allowed', () => {
         return true;
       },
     );
+  }
+});
+
+test('a pattern inherits from the wildcards above it, with or without a port, never from itself', () => {
+  assert.deepEqual(coveringPatterns('a.b.com'), ['*.b.com', '*.com', '*']);
+  assert.deepEqual(coveringPatterns('*.b.com'), ['*.com', '*']);
+  assert.deepEqual(coveringPatterns('a.b.com:8080'), ['*.b.com', '*.com', '*']);
+  assert.deepEqual(coveringPatterns('*'), []);
+  assert.deepEqual(coveringPatterns('[::1]'), ['*']);
+  for (const pattern of ['a.b.com', '*.b.com', '*', '[::1]']) {
+    for (const wildcard of coveringPatterns(pattern)) assert.ok(covers(wildcard, pattern));
+    assert.ok(!covers('*.other.com', pattern) && !covers(pattern, pattern));
   }
 });

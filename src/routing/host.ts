@@ -105,6 +105,21 @@ export function wildcardPatterns(host: string): string[] {
   return patterns;
 }
 
+export function isWildcard(pattern: string): boolean {
+  return pattern.startsWith('*');
+}
+
+/** Whether hosts of `pattern` inherit the options of the wildcard pattern. */
+export function covers(wildcard: string, pattern: string): boolean {
+  return wildcard !== pattern && (wildcard === '*' || pattern.endsWith(wildcard.slice(1)));
+}
+
+/** The wildcard patterns whose options a pattern inherits, most specific first. The pattern may name a port. */
+export function coveringPatterns(pattern: string): string[] {
+  const host = portOf(pattern) === null ? pattern : pattern.slice(0, pattern.lastIndexOf(':'));
+  return wildcardPatterns(host).filter((wildcard) => wildcard !== pattern);
+}
+
 /**
  * Parses a host pattern written by an operator: an exact host, `*.domain` or `*`. Returns it in its stored form.
  * @throws HipacheError COMMAND_INVALID with the problem and what is allowed.

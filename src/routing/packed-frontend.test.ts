@@ -33,6 +33,22 @@ describe('a packed frontend is the same as before', () => {
     ],
     'a Unix socket': ['a.test', 'http+unix://%2Frun%2Fapp.sock'],
     weights: ['a.test', 'http://a:1#weight=1000', 'http://b:2', 'http://b:2'],
+    backups: [
+      'a.test',
+      'http://a:1',
+      'https://b#weight=2&backup',
+      'http://c:1#backup',
+      'https://d#servername=e.test&backup',
+    ],
+    'a backup that drains': ['a.test', 'http://a:1', 'http://b:2#backup&drain=5', 'https://c#drain=6&backup'],
+    canaries: [
+      'a.test',
+      'http://a:1',
+      'http://b:2#canary=0.5',
+      'https://c#canary=0.5&weight=3&backup',
+      'https://d#servername=e.test&canary=7',
+    ],
+    'canaries alone': ['a.test', 'http://a:1#canary=5', 'http://b:2#canary=5&drain=7'],
     'backends that drain': ['a.test', 'http://a:1#drain=1764290000000', 'http://b:2', 'https://c#weight=2&drain=5'],
     'bad parts': ['a.test', 7, 'http://a:1', null, 'ftp://user:password@b:2', 'http://c:99999', '€€'],
     'an identifier that is no string': [7, 'http://a:1'],
@@ -58,11 +74,20 @@ describe('a packed frontend is the same as before', () => {
     assert.deepEqual(passed(frontend), frontend);
   });
 
+  test('the mark of a canary', () => {
+    const down = new Map([['http://b:2', mark]]);
+    const frontend = buildFrontend('a.test', { frontend: ['a.test', 'http://a:1', 'http://b:2#canary=5'], down });
+    assert.deepEqual(frontend.canary?.backends[0]?.down, mark);
+    assert.deepEqual(passed(frontend), frontend);
+  });
+
   test('anything that a record may hold', () => {
     const text = fc.oneof(fc.string({ unit: 'binary' }), fc.webUrl({ validSchemes: ['http', 'https'] }), fc.ipV6());
     const element = fc.oneof(
       { weight: 9, arbitrary: text },
       text.map((host) => `https://${host}#servername=b.test&weight=7`),
+      text.map((host) => `http://${host}#backup`),
+      text.map((host) => `http://${host}#canary=12.5`),
       fc.integer(),
       fc.constant(null),
     );
@@ -101,6 +126,15 @@ describe('a frontend is not packed', () => {
     const [backend] = made.backends;
     assert.ok(backend);
     backend.inFlight++;
+    assert.ok(!may(made));
+  });
+
+  test('while a request goes to its canary', () => {
+    const made = built('a.test', 'http://a:1', 'http://b:2#canary=5');
+    assert.ok(may(made));
+    const canary = made.canary?.backends[0];
+    assert.ok(canary);
+    canary.inFlight++;
     assert.ok(!may(made));
   });
 

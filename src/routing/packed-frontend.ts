@@ -1,5 +1,5 @@
 import { Backend, type DownMark } from './backend.ts';
-import { type Frontend, noDraining, type RecordProblem } from './frontend.ts';
+import { type Canary, type Frontend, noDraining, type RecordProblem, servingBackends } from './frontend.ts';
 import { loggedId } from './record.ts';
 import { RetryBudget } from './retry-budget.ts';
 
@@ -13,33 +13,44 @@ import { RetryBudget } from './retry-budget.ts';
  * | numbers | backends, characters of the texts, of the extras, and of the identifier |
  * | for each backend | its index, weight, port, and where its texts are |
  * | texts | the identifier, and for each backend its URL, then what is not a part of it |
- * | extras | as JSON: marks, problems, backends that drain |
+ * | extras | as JSON: marks, problems, backends that drain, canaries, options |
  *
- * Not packed: the policy, requests in flight, outcomes, and the retry budget. `mayBePacked` says whether they matter.
+ * Not packed: the policy, which follows from the options; the state of the balancing; requests in flight, outcomes, and the
+ * retry budget. `mayBePacked` says whether these matter.
  */
 
 /** Characters take two bytes. */
 const wide = 1;
 const weighted = 2;
+const withBackups = 4;
 /** The backend connects with TLS. */
 const secure = 1;
 /** The name of its host is not in its URL as it is. */
 const ownHostname = 2;
 /** The name for the handshake is not the one of the host. */
 const ownTlsName = 4;
+const backup = 8;
 
 interface Extras {
   readonly down?: readonly (readonly [index: number, mark: DownMark])[];
   readonly problems?: readonly RecordProblem[];
+  readonly options?: readonly (readonly [name: string, text: string])[];
   /** Of each the arguments of its `Backend`, and its end. */
-  readonly draining?: readonly (readonly [args: ConstructorParameters<typeof Backend>, untilMs: number | null])[];
+  readonly draining?: readonly (readonly [args: BackendArguments, untilMs: number | null])[];
+  readonly canary?: PackedCanary;
+}
+
+type BackendArguments = ConstructorParameters<typeof Backend>;
+
+interface PackedCanary extends Pick<Canary, 'share' | 'weighted' | 'hasBackups'> {
+  readonly backends: readonly (readonly [args: BackendArguments, mark: DownMark | null])[];
 }
 
 /** Whether nothing that matters is lost if the objects of this frontend are dropped and made again from its bytes. */
 export function mayBePacked(frontend: Frontend, epochMs: number, monotonicMs: number): boolean {
-  const { load, policy, backends } = frontend;
-  if (policy !== null || load.inFlight > 0 || load.tunnels > 0) return false;
-  for (const backend of backends) {
+  const { load } = frontend;
+  if (load.inFlight > 0 || load.tunnels > 0) return false;
+  for (const backend of servingBackends(frontend)) {
     if (backend.inFlight > 0 || backend.outcomes?.hasFailed(monotonicMs)) return false;
     // The store does not have this mark yet.
     if (backend.markSharedAt !== 0 && backend.isDown(epochMs)) return false;
@@ -53,19 +64,23 @@ export class FrontendPacker {
   private length = 0;
 
   pack(frontend: Frontend): Buffer {
-    const { pattern, id, backends, draining, problems } = frontend;
+    const { pattern, id, backends, canary, draining, options, problems } = frontend;
     const marks = backends.flatMap(({ down }, i) => (down === null ? [] : [[i, down] as const]));
     const extras: Extras = {
       ...(marks.length > 0 ? { down: marks } : {}),
       ...(problems.length > 0 ? { problems } : {}),
+      ...(options === null ? {} : { options: [...options] }),
       ...(draining.length > 0 ? { draining: draining.map((each) => [argumentsOf(each), each.drainUntilMs]) } : {}),
+      ...(canary === null ? {} : { canary: packedCanary(canary) }),
     };
-    const json = marks.length + problems.length + draining.length > 0 ? JSON.stringify(extras) : '';
+    const hasExtras = marks.length + problems.length + draining.length > 0 || options !== null || canary !== null;
+    const json = hasExtras ? JSON.stringify(extras) : '';
     const ownId = id === pattern ? '' : id;
     const texts = ownId + backends.map(textsOf).join('');
     const isWide = /[^\0-\xff]/.test(texts) || /[^\0-\xff]/.test(json);
     this.length = 0;
-    this.number((isWide ? wide : 0) | (frontend.weighted ? weighted : 0));
+    const { hasBackups } = frontend;
+    this.number((isWide ? wide : 0) | (frontend.weighted ? weighted : 0) | (hasBackups ? withBackups : 0));
     this.number(backends.length);
     this.number(texts.length);
     this.number(json.length);
@@ -79,10 +94,11 @@ export class FrontendPacker {
     return this.bytes.subarray(0, this.length);
   }
 
-  private backend({ url, hostname, tlsName, index, weight, port }: Backend): void {
+  private backend({ url, hostname, tlsName, index, weight, port, isBackup }: Backend): void {
     const at = url.indexOf(hostname);
     const isOwnTlsName = tlsName !== null && tlsName !== hostname;
-    this.number((tlsName === null ? 0 : secure) | (at < 0 ? ownHostname : 0) | (isOwnTlsName ? ownTlsName : 0));
+    const names = (at < 0 ? ownHostname : 0) | (isOwnTlsName ? ownTlsName : 0);
+    this.number((tlsName === null ? 0 : secure) | names | (isBackup ? backup : 0));
     this.number(index);
     this.number(weight);
     this.number(port);
@@ -110,8 +126,13 @@ export class FrontendPacker {
   }
 }
 
-function argumentsOf({ url, hostname, port, index, weight, tlsName }: Backend): ConstructorParameters<typeof Backend> {
-  return [url, hostname, port, index, weight, tlsName];
+function packedCanary({ backends, hasBackups, share, weighted }: Canary): PackedCanary {
+  return { share, weighted, hasBackups, backends: backends.map((each) => [argumentsOf(each), each.down]) };
+}
+
+function argumentsOf(backend: Backend): BackendArguments {
+  const { url, hostname, port, index, weight, tlsName, isBackup } = backend;
+  return [url, hostname, port, index, weight, tlsName, isBackup];
 }
 
 /** The texts of a backend one after the other, without those that are a part of its URL. */
@@ -154,11 +175,15 @@ export function unpackFrontend(pattern: string, bytes: Buffer, at: number): Fron
     logId: loggedId(id),
     backends,
     draining: extras.draining?.map(readDraining) ?? noDraining,
+    canary: extras.canary === undefined ? null : readCanary(pattern, extras.canary),
     weighted: (flags & weighted) !== 0,
+    hasBackups: (flags & withBackups) !== 0,
     problems: extras.problems ?? noProblems,
+    options: extras.options === undefined ? null : new Map(extras.options),
     policy: null,
     retryBudget: new RetryBudget(),
     load: { inFlight: 0, tunnels: 0 },
+    balancing: null,
   };
 }
 
@@ -171,15 +196,25 @@ function readBackend(): Backend {
   const hostAt = (kind & ownHostname) === 0 ? readNumber() : -1;
   const hostChars = readNumber();
   const hostname = hostAt < 0 ? takeText(hostChars) : url.slice(hostAt, hostAt + hostChars);
-  if ((kind & secure) === 0) return new Backend(url, hostname, port, index, weight);
+  const isBackup = (kind & backup) !== 0;
+  if ((kind & secure) === 0) return new Backend(url, hostname, port, index, weight, null, isBackup);
   const tlsName = (kind & ownTlsName) === 0 ? hostname : takeText(readNumber());
-  return new Backend(url, hostname, port, index, weight, tlsName);
+  return new Backend(url, hostname, port, index, weight, tlsName, isBackup);
 }
 
 function readDraining([args, untilMs]: NonNullable<Extras['draining']>[number]): Backend {
   const backend = new Backend(...args);
   backend.drainUntilMs = untilMs;
   return backend;
+}
+
+function readCanary(pattern: string, { backends, hasBackups, share, weighted }: PackedCanary): Canary {
+  const made = backends.map(([args, mark]) => {
+    const backend = new Backend(...args);
+    backend.down = mark;
+    return backend;
+  });
+  return { pattern, backends: made, weighted, hasBackups, balancing: null, share };
 }
 
 function takeText(chars: number): string {

@@ -93,6 +93,19 @@ test('a backend that drains gets no requests, and keeps its object while it drai
   assert.match(odd.problems[0]?.message ?? '', /is not a time in epoch ms; the backend does not drain/);
 });
 
+test('a backend becomes a backup, and an ordinary one again, with the same object', () => {
+  const before = buildFrontend('a.com', record('id', 'http://a:1', 'http://b:1'));
+  assert.deepEqual([before.weighted, before.hasBackups], [false, false]);
+  const changed = buildFrontend('a.com', record('id', 'http://a:1', 'http://b:1#backup'), before);
+  assert.equal(changed.backends[1], before.backends[1]);
+  assert.deepEqual([changed.weighted, changed.hasBackups, changed.backends[1]?.isBackup], [true, true, true]);
+  const after = buildFrontend('a.com', record('id', 'http://a:1', 'http://b:1'), changed);
+  assert.deepEqual([after.weighted, after.hasBackups, after.backends[1]?.isBackup], [false, false, false]);
+  const odd = buildFrontend('a.com', record('id', 'http://a:1#backup=x', 'http://b:1'));
+  assert.equal(odd.hasBackups, false);
+  assert.match(odd.problems[0]?.message ?? '', /^backend 0 .*"#backup=x" is not #backup; the backend is none$/);
+});
+
 test('a mark of this worker that was set after the read began is kept', () => {
   const before = buildFrontend('a.com', record('id', 'http://1:1', 'http://2:2'));
   const backend = before.backends[0];
@@ -148,4 +161,64 @@ test('no record makes it throw, and every backend is one of the record', () => {
       for (const backend of built.backends) assert.equal(typeof frontend[backend.index + 1], 'string');
     }),
   );
+});
+
+test('canaries are backends of their own group, and share the first percentage', () => {
+  const frontend = buildFrontend(
+    'a.com',
+    record(
+      'id',
+      'http://a:1',
+      'http://b:1#canary=x',
+      'http://c:1#canary=9&drain=5',
+      'http://d:1#canary=5&weight=2',
+      'http://e:1#canary=7',
+    ),
+  );
+  assert.deepEqual(urls(frontend), ['http://a:1', 'http://b:1']);
+  const { canary, draining, problems } = frontend;
+  assert.deepEqual([canary?.share, canary?.weighted, canary?.pattern], [5, true, 'a.com']);
+  assert.deepEqual(
+    canary?.backends.map(({ index, url, weight }) => [index, url, weight]),
+    [
+      [3, 'http://d:1', 2],
+      [4, 'http://e:1', 1],
+    ],
+  );
+  assert.deepEqual([frontend.weighted, draining.length], [false, 1]);
+  assert.deepEqual(
+    problems.map(({ message }) => message),
+    [
+      'backend 1 "http://b:1#canary=x": "#canary=x" is not #canary=0.1 to #canary=99.9; the backend is no canary',
+      'backend 4 "http://e:1": #canary=7 has no effect; #canary=5 of backend 3 holds for all canaries',
+    ],
+  );
+});
+
+test('a record that has only canaries serves all clients by them, and says so', () => {
+  const frontend = buildFrontend('a.com', record('id', 'http://a:1#canary=5', 'http://b:1#drain=5'));
+  assert.deepEqual([urls(frontend), frontend.canary], [['http://a:1'], null]);
+  assert.match(frontend.problems[0]?.message ?? '', /^every backend has #canary; they serve all clients/);
+});
+
+test('a canary keeps its object as its share changes, as it is promoted, and as it drains', () => {
+  const before = buildFrontend('a.com', record('id', 'http://a:1', 'http://b:1#canary=5'));
+  const canary = before.canary?.backends[0];
+  const state = { ring: null, earned: null, byCookie: null };
+  assert.ok(before.canary && canary);
+  before.canary.balancing = state;
+  const grown = buildFrontend('a.com', record('id', 'http://a:1', 'http://b:1#canary=20'), before);
+  assert.equal(grown.canary?.backends[0], canary);
+  assert.equal(grown.canary.balancing, state);
+  const promoted = buildFrontend('a.com', record('id', 'http://b:1', 'http://a:1#drain=5'), grown);
+  assert.equal(promoted.backends[0], canary);
+  assert.equal(promoted.canary, null);
+  const ended = buildFrontend('a.com', record('id', 'http://a:1', 'http://b:1#drain=5'), grown);
+  assert.equal(ended.draining[0], canary);
+});
+
+test('marks of canaries come from the store', () => {
+  const down = new Map([['http://b:1', mark(100)]]);
+  const frontend = buildFrontend('a.com', { frontend: ['id', 'http://a:1', 'http://b:1#canary=5'], down });
+  assert.deepEqual(frontend.canary?.backends[0]?.down, mark(100));
 });

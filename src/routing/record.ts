@@ -1,8 +1,7 @@
 import { shownBackend } from '../base/shown-url.ts';
-import type { HostPolicy } from '../policy/host-policy.ts';
 import { Backend, type DownMark, markReported } from './backend.ts';
 import { type BackendTarget, quote, readBackendUrl, weightMax } from './backend-url.ts';
-import { type Frontend, noDraining, type RecordProblem } from './frontend.ts';
+import { type BackendGroup, type Frontend, noDraining, type RecordProblem, servingBackends } from './frontend.ts';
 import { RetryBudget } from './retry-budget.ts';
 
 /** Limit for the elements of a record after the identifier; further ones are skipped. */
@@ -18,6 +17,8 @@ export interface RecordSource {
   readonly frontend: readonly unknown[];
   /** Dead marks by backend URL. */
   readonly down: ReadonlyMap<string, DownMark>;
+  /** The options of the pattern, if it has some. */
+  readonly options?: ReadonlyMap<string, string>;
   /** Why the record as a whole could not be read, if so. */
   readonly problem?: string;
   /** Other parts that could not be read. */
@@ -33,19 +34,139 @@ export interface RecordSource {
  * @param readAt the cache's sequence number at which the read of `source` began. A mark that this worker shared later,
  * or has not shared yet, is kept even if the store lacks it. By default, the store overrides every mark that has been
  * shared.
- * @param policy of this host; null: that of the data plane.
+ * @param nowMs epoch ms, from which on backends count that are new or whose mark is lifted: `Backend.servesSinceMs`.
+ * @returns the frontend with the policy that it had before.
  */
 export function buildFrontend(
   pattern: string,
   source: RecordSource,
   previous: Frontend | null = null,
   readAt = Number.MAX_SAFE_INTEGER,
-  policy: HostPolicy | null = null,
+  nowMs = 0,
 ): Frontend {
   const problems = new Problems();
   if (source.problem !== undefined) problems.add(source.problem);
   for (const diagnostic of source.diagnostics ?? []) problems.add(diagnostic);
-  const targets = new Map<string, { target: BackendTarget; index: number; weight: number }>();
+  const targets = readTargets(source, problems);
+  const share = readCanaryShare(targets, problems);
+  const ordinary = new GroupBuilder(previous);
+  const canary = share === null ? null : new GroupBuilder(previous?.canary ?? null);
+  const draining: Backend[] = [];
+  const kept = previous === null ? null : objectsOf(previous);
+  for (const { target, index, weight } of targets.values()) {
+    const tlsName = target.secure ? target.serverName : null;
+    const known = kept?.get(target.url);
+    const backend =
+      known?.tlsName === tlsName
+        ? known
+        : new Backend(target.url, target.hostname, target.port, index, weight, tlsName);
+    const isStarted = backend !== known || backend.drainUntilMs !== null;
+    const isReweighted = backend.weight !== weight;
+    backend.index = index;
+    backend.weight = weight;
+    backend.isBackup = target.isBackup;
+    mergeMark(backend, source.down.get(target.url) ?? null, readAt, nowMs);
+    backend.drainUntilMs = target.drainUntilMs;
+    if (target.drainUntilMs !== null) {
+      draining.push(backend);
+      continue;
+    }
+    const group = canary !== null && target.canaryShare !== null ? canary : ordinary;
+    group.add(backend, isStarted, isReweighted);
+  }
+  const id = readId(pattern, source, problems);
+  const { backends, balancing, hasBackups, weighted } = ordinary.build(pattern, nowMs);
+  return {
+    pattern,
+    id,
+    logId: loggedId(id),
+    backends,
+    draining: draining.length === 0 ? noDraining : draining,
+    canary: canary === null || share === null ? null : { ...canary.build(pattern, nowMs), share },
+    weighted,
+    hasBackups,
+    problems: problems.list(),
+    options: source.options ?? null,
+    policy: previous?.policy ?? null,
+    retryBudget: previous?.retryBudget ?? new RetryBudget(),
+    load: previous?.load ?? { inFlight: 0, tunnels: 0 },
+    balancing,
+  };
+}
+
+/** The backends of a record that share requests among each other. */
+class GroupBuilder {
+  private readonly previous: BackendGroup | null;
+  private readonly backends: Backend[] = [];
+  /** Those that get requests from now on. */
+  private readonly started: Backend[] = [];
+  private weighted = false;
+  private hasBackups = false;
+  /** Whether the backends and weights are those of before. */
+  private isSame = true;
+
+  /** @param previous the group as it was before; null if there was none. */
+  constructor(previous: BackendGroup | null) {
+    this.previous = previous;
+  }
+
+  add(backend: Backend, isStarted: boolean, isReweighted: boolean): void {
+    const { backends } = this;
+    if (isStarted) this.started.push(backend);
+    if (isReweighted || this.previous?.backends[backends.length] !== backend) this.isSame = false;
+    backends.push(backend);
+    if (backend.isBackup) this.hasBackups = true;
+    if (backend.weight !== backends[0]?.weight) this.weighted = true;
+  }
+
+  build(pattern: string, nowMs: number): BackendGroup {
+    const { backends, hasBackups, previous, started } = this;
+    // Without a former one, there is none that they could be slow beside.
+    if (started.length < backends.length) for (const backend of started) backend.servesSinceMs = nowMs;
+    const isSame = this.isSame && backends.length === previous?.backends.length;
+    return {
+      pattern,
+      // A copy with the exact length: a growing array reserves space for many more.
+      backends: backends.slice(),
+      weighted: this.weighted || hasBackups,
+      hasBackups,
+      balancing: isSame ? previous.balancing : null,
+    };
+  }
+}
+
+/**
+ * The share of the canaries of a record: the first one that is given. Null if there are none, or nothing else that could
+ * serve the other clients.
+ */
+function readCanaryShare(targets: ReadonlyMap<string, ReadTarget>, problems: Problems): number | null {
+  let first: ReadTarget | null = null;
+  let share: number | null = null;
+  let hasOthers = false;
+  for (const each of targets.values()) {
+    const { canaryShare, drainUntilMs, url } = each.target;
+    if (drainUntilMs !== null) continue;
+    if (canaryShare === null) hasOthers = true;
+    else if (first === null) [first, share] = [each, canaryShare];
+    else if (canaryShare !== share) {
+      const other = `#canary=${share} of backend ${first.index} holds for all canaries`;
+      problems.add(`backend ${each.index}${shown(url)}: #canary=${canaryShare} has no effect; ${other}`);
+    }
+  }
+  if (first === null || hasOthers) return share;
+  problems.add('every backend has #canary; they serve all clients, since no other backend does');
+  return null;
+}
+
+interface ReadTarget {
+  readonly target: BackendTarget;
+  readonly index: number;
+  weight: number;
+}
+
+/** The usable backends of a record by their URLs. */
+function readTargets(source: RecordSource, problems: Problems): Map<string, ReadTarget> {
+  const targets = new Map<string, ReadTarget>();
   const end = Math.min(source.frontend.length, backendsMax + 1);
   for (let i = 1; i < end; i++) {
     const value = source.frontend[i];
@@ -64,47 +185,12 @@ export function buildFrontend(
   if (source.frontend.length > end) {
     problems.add(`${source.frontend.length - end} backends after the first ${backendsMax} are skipped`);
   }
-  const backends: Backend[] = [];
-  const draining: Backend[] = [];
-  const kept = previous === null ? null : objectsOf(previous);
-  let weighted = false;
-  for (const { target, index, weight } of targets.values()) {
-    const tlsName = target.secure ? target.serverName : null;
-    const known = kept?.get(target.url);
-    const backend =
-      known?.tlsName === tlsName
-        ? known
-        : new Backend(target.url, target.hostname, target.port, index, weight, tlsName);
-    backend.index = index;
-    backend.weight = weight;
-    mergeMark(backend, source.down.get(target.url) ?? null, readAt);
-    backend.drainUntilMs = target.drainUntilMs;
-    if (target.drainUntilMs !== null) {
-      draining.push(backend);
-      continue;
-    }
-    backends.push(backend);
-    if (weight !== backends[0]?.weight) weighted = true;
-  }
-  const id = readId(pattern, source, problems);
-  return {
-    pattern,
-    id,
-    logId: loggedId(id),
-    // A copy with the exact length: a growing array reserves space for many more.
-    backends: backends.slice(),
-    draining: draining.length === 0 ? noDraining : draining,
-    weighted,
-    problems: problems.list(),
-    policy,
-    retryBudget: previous?.retryBudget ?? new RetryBudget(),
-    load: previous?.load ?? { inFlight: 0, tunnels: 0 },
-  };
+  return targets;
 }
 
 /** By URL, the backends whose requests and marks must survive. */
-function objectsOf({ backends, draining }: Frontend): Map<string, Backend> {
-  return new Map([...backends, ...draining].map((backend) => [backend.url, backend]));
+function objectsOf(frontend: Frontend): Map<string, Backend> {
+  return new Map([...servingBackends(frontend), ...frontend.draining].map((backend) => [backend.url, backend]));
 }
 
 /**
@@ -112,11 +198,14 @@ function objectsOf({ backends, draining }: Frontend): Map<string, Backend> {
  * or shared after the read began, is kept unless the store has one that expires later. One that was only
  * reported is kept until the store has one.
  */
-function mergeMark(backend: Backend, stored: DownMark | null, readAt: number): void {
+function mergeMark(backend: Backend, stored: DownMark | null, readAt: number, nowMs: number): void {
   const local = backend.down;
   if (local !== null && backend.markSharedAt > readAt) {
     const isDecided = stored !== null && backend.markSharedAt === markReported;
     if (!isDecided && (stored === null || stored.untilMs <= local.untilMs)) return;
+  }
+  if (local !== null && stored === null) {
+    backend.servesSinceMs = Math.max(backend.servesSinceMs, Math.min(local.untilMs, nowMs));
   }
   backend.down = stored;
   backend.markSharedAt = 0;

@@ -1,17 +1,23 @@
 import type { RequestView } from '../http/message.ts';
 import type { Backend } from './backend.ts';
-import { chooseBackend } from './choice.ts';
-import type { Frontend } from './frontend.ts';
+import { chooseBackend, type Draw } from './choice.ts';
+import type { BackendGroup } from './frontend.ts';
 
-/** Chooses the backend of a request. */
+/** The request that a backend is chosen for. */
+export interface Asked {
+  readonly request: RequestView;
+  /** As logs show it. Found when it is read, since a trusted peer's fields have to be read for it. */
+  readonly clientAddress: string;
+}
+
+/** Chooses the backend of a request. One object serves all hosts with the same options. */
 export interface Selector {
   /**
-   * The next backend to try; null if none remains. Must have no side effects, because it is also called to check
-   * whether one remains.
+   * The next backend to try; null if none remains (`hasRemaining`). Called once for each attempt.
    * @param tried backends to which this request has been sent; null for none.
    * @param nowMs epoch milliseconds, for dead marks.
    */
-  choose(frontend: Frontend, request: RequestView, tried: readonly Backend[] | null, nowMs: number): Backend | null;
+  choose(group: BackendGroup, asked: Asked, tried: readonly Backend[] | null, nowMs: number): Backend | null;
 }
 
 /**
@@ -19,14 +25,14 @@ export interface Selector {
  * weight.
  */
 export class TwoRandomChoices implements Selector {
-  private readonly random: () => number;
+  private readonly draw: Draw;
 
-  /** @param random from 0 up to but not including 1. */
-  constructor(random: () => number) {
-    this.random = random;
+  /** @param random from 0 up to but not including 1. @param slowStartMs see `weightAt`. */
+  constructor(random: () => number, slowStartMs = 0) {
+    this.draw = { random, slowStartMs };
   }
 
-  choose(frontend: Frontend, _request: RequestView, tried: readonly Backend[] | null, nowMs: number): Backend | null {
-    return chooseBackend(frontend, nowMs, this.random, tried);
+  choose(group: BackendGroup, _asked: Asked, tried: readonly Backend[] | null, nowMs: number): Backend | null {
+    return chooseBackend(group, nowMs, this.draw, tried);
   }
 }

@@ -4,6 +4,8 @@ import type { DownMark } from '../routing/backend.ts';
 import { describeChanges } from './changes.suite.ts';
 import type { CertificatePair, Store, StoreCapabilities } from './contract.ts';
 import { failuresKeptMs } from './failures.ts';
+import { describeNotes } from './notes.suite.ts';
+import { describeOptions } from './options.suite.ts';
 import { Watch } from './watch.suite.ts';
 
 /** The place where one run of the suite keeps its data. Each store that it opens stands for another process. */
@@ -23,6 +25,10 @@ export interface StoreLocation {
   readonly writeBrokenCertificate?: readonly ((pattern: string) => Promise<void>)[];
   /** Writes a certificate, if the store itself cannot. */
   readonly writeCertificate?: (pattern: string, pair: CertificatePair) => Promise<void>;
+  /** Writes an option without the driver, as an operator or another program may do. */
+  writeRawOption(pattern: string, name: string, value: string): Promise<void>;
+  /** Ways to write something in the place of options that is none; none if the store cannot hold such a thing. */
+  readonly writeBrokenOptions: readonly ((pattern: string) => Promise<void>)[];
   /** Removes everything. */
   dispose(): Promise<void>;
 }
@@ -134,6 +140,16 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
     describeChanges(
       () => [store, other],
       () => location.open(),
+    );
+
+    describeNotes(
+      () => [store, other],
+      () => location.open(),
+    );
+
+    describeOptions(
+      () => [store, other],
+      () => location,
     );
 
     test('list gives every pattern in code point order, page by page', async () => {

@@ -8,12 +8,14 @@ import type { FailuresByUrl } from './failures.ts';
 export interface Store {
   readonly capabilities: StoreCapabilities;
   readonly routes: RouteCollection;
+  readonly options: OptionCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
   readonly failures: FailureCollection;
   /** Null if instances do not share the store. */
   readonly instances: InstanceCollection | null;
   readonly acceptance: Acceptance;
+  readonly notes: NoteCollection;
   /**
    * Calls `listener`, the only one, for every change by any process to what was read here. Resolves when no later
    * change can be missed; if the store cannot be reached yet, after `lost`, and `restored` follows once it can.
@@ -39,7 +41,7 @@ export interface StoreCapabilities {
 }
 
 /** Collections that report their changes. A changed mark is reported as a change of its route. */
-export type CollectionName = 'routes' | 'certificates';
+export type CollectionName = 'routes' | 'options' | 'certificates';
 
 export interface ChangeListener {
   /** These records may differ from what was last read. */
@@ -63,10 +65,20 @@ export interface StoredRoute {
   readonly frontend: readonly unknown[];
   /** Dead marks by backend URL, possibly with some that have ended. */
   readonly down: ReadonlyMap<string, DownMark>;
+  /** The options of the pattern, if it has some. A pattern may have options and no route: `frontend` is then empty. */
+  readonly options?: OptionTexts;
   /** Why the record as a whole cannot be read, if so. It then counts as a record without backends. */
   readonly problem?: string;
   /** Problems with parts of the record; the other parts are used. */
   readonly diagnostics?: readonly string[];
+}
+
+/**
+ * Whether the record is that of a route: Hipache passes over an empty list, as if there were none. A record that cannot be
+ * read is a route without backends.
+ */
+export function hasRoute(record: StoredRoute | null): record is StoredRoute {
+  return record !== null && (record.frontend.length > 0 || record.problem !== undefined);
 }
 
 /** One record of a listing. */
@@ -139,6 +151,48 @@ export interface RouteCollection extends RouteReader {
   expiry(pattern: string): Promise<number | null>;
 }
 
+/** Options by name, unchecked, each as a text: see `policy/option-schema.ts`. */
+export type OptionTexts = ReadonlyMap<string, string>;
+
+/** The options of one pattern. */
+export interface OptionRecord {
+  readonly pattern: string;
+  readonly options: OptionTexts;
+}
+
+export interface StoredOptions {
+  readonly options: OptionTexts;
+  /** Parts of the record that cannot be read, or why none of it can. */
+  readonly problems: readonly string[];
+}
+
+/** The options of a pattern before and after a change; empty if there are none. */
+export interface OptionOutcome {
+  readonly before: OptionTexts;
+  readonly after: OptionTexts;
+}
+
+/**
+ * Options by host pattern. They are independent of the route: they stay when it is removed. `RouteReader.read` brings them
+ * too, so that serving reads a pattern once.
+ */
+export interface OptionCollection {
+  /** The options of `patterns`, in their order; null for a pattern without options. One round trip. */
+  read(patterns: readonly string[]): Promise<readonly (StoredOptions | null)[]>;
+  /**
+   * Sets options of a pattern, and removes those whose value is null, in one transaction; the others stay. A record that
+   * cannot be read is replaced.
+   */
+  change(pattern: string, changes: ReadonlyMap<string, string | null>): Promise<OptionOutcome>;
+  /**
+   * Creates or replaces all options of patterns; no options remove the record. For many at once: each record is whole at
+   * every moment, all of them together need not be.
+   */
+  put(records: readonly OptionRecord[]): Promise<void>;
+  /** The records of up to `limit` patterns that follow `after`, in code point order. */
+  list(after: string, limit: number): Promise<readonly OptionRecord[]>;
+}
+
 /** Dead marks, which instances share. `url` is a backend's identity: its URL without weight. */
 export interface MarkCollection {
   /**
@@ -207,6 +261,29 @@ export interface Acceptance {
   /** Null if there is none. */
   read(): Promise<string | null>;
   write(text: string): Promise<void>;
+}
+
+/** The condition and the end of a note that is written. */
+export interface NoteCondition {
+  /** The present text, null for no note; undefined: any. */
+  readonly expected?: string | null;
+  /** The note ends after so many ms; undefined: never. Stores may take a second more. */
+  readonly ttlMs?: number;
+}
+
+/**
+ * Small texts by name, by which processes coordinate what must happen once: leases, deploys. Nobody hears of their changes,
+ * and they raise no revision. In a store that cannot remove them by itself, the clocks of the machines decide when one has
+ * ended.
+ */
+export interface NoteCollection {
+  /** Null if there is none. @param name any text, up to 300 bytes. */
+  read(name: string): Promise<string | null>;
+  /**
+   * Creates or replaces a note; null removes it.
+   * @returns whether the condition held; if not, nothing is written.
+   */
+  write(name: string, text: string | null, condition?: NoteCondition): Promise<boolean>;
 }
 
 /** The record of an instance. The fields are those that it has written, if no other program has changed them. */

@@ -36,6 +36,25 @@ test('add changes the settings that it is given, and keeps the others', () => {
   assert.deepEqual(after({ kind: 'add', urls }, old), ['id', 'https://a#weight=3&servername=a.test', 'http://b']);
 });
 
+test('add makes a backend a backup, and keeps that it is one', () => {
+  const old = ['id', 'http://a#weight=2', 'http://b#backup', 'http://c#backup&weight=3'];
+  const urls = ['http://a#backup', 'http://b', 'http://c#weight=4'];
+  const changed = ['id', 'http://a#weight=2&backup', 'http://b#backup', 'http://c#backup&weight=4'];
+  assert.deepEqual(after({ kind: 'add', urls }, old), changed);
+  assert.deepEqual(after({ kind: 'add', urls: ['http://a#backup'] }, changed), changed);
+  const drains = after({ kind: 'add', urls: ['http://b#drain=5'] }, changed) ?? [];
+  assert.equal(drains[2], 'http://b#backup&drain=5');
+  assert.equal(after({ kind: 'add', urls: ['http://b'] }, drains)?.[2], 'http://b#backup');
+  const canaries = ['id', 'http://a', 'http://b#weight=2&canary=5'];
+  assert.deepEqual(after({ kind: 'add', urls: ['http://b', 'http://b#canary=5'] }, canaries), canaries);
+  const larger = ['id', 'http://a#canary=20', 'http://b#weight=2&canary=20'];
+  assert.deepEqual(after({ kind: 'add', urls: ['http://a#canary=20', 'http://b#canary=20'] }, canaries), larger);
+  const draining = after({ kind: 'add', urls: ['http://b#drain=5'] }, canaries);
+  assert.equal(draining?.[2], 'http://b#weight=2&canary=5&drain=5');
+  assert.deepEqual(after({ kind: 'add', urls: ['http://b'] }, draining ?? null), canaries);
+  assert.deepEqual(after({ kind: 'set', urls: ['http://a', 'http://b'] }, canaries), ['id', 'http://a', 'http://b']);
+});
+
 test('add makes a backend drain, and gives one that drains requests again', () => {
   const old = ['id', 'http://a#weight=2', 'http://b#drain=5'];
   assert.deepEqual(after({ kind: 'add', urls: ['http://a#drain=7', 'http://b'] }, old), [

@@ -28,7 +28,7 @@ export function isWritten({ kind }: RouteChange, { before, after }: RouteOutcome
 
 /**
  * Appends the URLs that the record does not have. A URL that it has keeps its place, and gets the settings of the new one
- * (`#weight=`); those that the new one does not have stay. Duplicates that are in the record stay: they count as weight in
+ * (`#weight=`, `#backup`, `#canary=`); those that the new one does not have stay. Duplicates that are in the record stay: they count as weight in
  * Hipache's records.
  */
 function addToRecord(old: StoredRecord | null, pattern: string, urls: readonly string[]): unknown[] {
@@ -81,9 +81,11 @@ function withSettings(written: string, given: string): string {
   // A backend that is added again gets requests again.
   const wasDraining = before.delete('drain');
   const asked = [...settingsOf(given)];
-  const isAlready = asked.every(([name, value]) => (before.get(name) ?? (name === 'weight' ? '1' : '')) === value);
+  const isAlready = asked.every(([name, value]) => (before.get(name) ?? (name === 'weight' ? '1' : null)) === value);
   if (isAlready && !wasDraining) return written;
-  const settings = [...new Map([...before, ...asked])].map(([name, value]) => `${name}=${value}`);
+  const settings = [...new Map([...before, ...asked])].map(([name, value]) =>
+    value === '' ? name : `${name}=${value}`,
+  );
   return `${backendIdentity(given)}${settings.length === 0 ? '' : '#'}${settings.join('&')}`;
 }
 

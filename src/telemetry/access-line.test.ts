@@ -27,6 +27,7 @@ function lineOf(
     isHealthCheck: false,
     isTunnel: false,
     clientAddress: '::ffff:203.0.113.9',
+    requestId: '4bf92f3577b34da6a3ce929d0e0e4736',
     frontend: buildFrontend('a.example', { frontend: ['my app'], down: new Map() }),
     backend: null,
     host: 'a.example',
@@ -86,6 +87,7 @@ describe('a JSON line', () => {
     assert.deepEqual(JSON.parse(lineOf(jsonLine, request, { errorCode: 'BACKEND_RESET', errorDetail: 'closed' })), {
       time: '2026-11-22T09:39:31.988Z',
       client: '::ffff:203.0.113.9',
+      requestId: '4bf92f3577b34da6a3ce929d0e0e4736',
       method: 'GET',
       host: 'a.example',
       target: '/a?b=1',

@@ -35,6 +35,7 @@ export function jsonLine(exchange: EndedExchange, epochMs: number, textCharsMax 
   const line = JSON.stringify({
     time: new Date(epochMs - totalMs).toISOString(),
     client: exchange.clientAddress,
+    requestId: cut(exchange.requestId, textCharsMax),
     method: cut(exchange.method, textCharsMax),
     host: cut(exchange.host, textCharsMax),
     target: cut(exchange.target, textCharsMax),

@@ -162,6 +162,10 @@ export const workerMetrics = {
     'hipache_route_cache_negative_entries',
     'Patterns in memory that are known to have no route.',
   ),
+  recordProblems: counter(
+    'hipache_record_problems_total',
+    'Parts of records of hosts that cannot be used, such as a backend or an option; each is skipped, and logged once.',
+  ),
   routeCacheBytes: gauge('hipache_route_cache_bytes', 'Estimated size of the route caches.'),
   routeCacheUnverified: gauge('hipache_route_cache_unverified', 'Patterns in memory that may be older than the store.'),
   deadMarks: counter('hipache_dead_marks_total', 'Marks set on backends.'),

@@ -22,7 +22,6 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
     backendAgeMs: limits.backendAgeSeconds * 1000,
     connectTimeoutMs: limits.connectTimeoutSeconds * 1000,
     inactivityMs: server.tcpTimeout * 1000,
-    responseIdleMs: limits.responseIdleSeconds * 1000,
     bodyRateMin: limits.bodyBytesPerSecondMin,
     bodyGraceMs: limits.bodyGraceSeconds * 1000,
     headTimeoutMs: limits.headTimeoutSeconds * 1000,
@@ -32,7 +31,6 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
     informationalResponsesMax: limits.informationalResponsesMax,
     connectionsMax: limits.connectionsMax === 'auto' ? Number.POSITIVE_INFINITY : limits.connectionsMax,
     descriptorsMax,
-    tunnelIdleMs: limits.tunnelIdleSeconds * 1000,
     writeBufferBytesMax: limits.writeBufferBytesMax,
     upgrades: new Set(server.upgrades.map((name) => name.toLowerCase())),
     identity: {
@@ -50,8 +48,19 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
 /** The policy of hosts without options of their own. */
 export function hostPolicy({ server, limits }: Config): HostPolicy {
   return {
+    rules: null,
+    requestFields: null,
+    backendHost: null,
+    responseEdits: null,
+    timeouts: {
+      responseMs: server.tcpTimeout * 1000,
+      responseIdleMs: limits.responseIdleSeconds * 1000,
+    },
+    tunnelIdleMs: limits.tunnelIdleSeconds * 1000,
     selector: new TwoRandomChoices(Math.random),
+    sticky: null,
     requestsMax: limits.requestsPerHostMax,
+    requestBodyBytesMax: Number.POSITIVE_INFINITY,
     tunnelsMax: limits.tunnelsPerHostMax,
     retriesMax: server.retryOnError,
     retryForMs: limits.retrySeconds * 1000,

@@ -14,6 +14,8 @@ import type { Config } from '../config/config.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { systemResolver } from '../dns/system-resolver.ts';
 import { FailureReports } from '../health/failure-reports.ts';
+import { Passwords } from '../passwords/passwords.ts';
+import { PolicyCompiler } from '../policy/policy-compiler.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
 import type { MetricValues, WorkerPlace, WorkerStart } from '../processes/messages.ts';
 import type { WorkerLink, WorkerTasks } from '../processes/worker-link.ts';
@@ -55,6 +57,7 @@ export class Worker implements WorkerTasks {
   private readonly failures: FailureReports;
   private readonly pages: ErrorPages;
   private readonly store: Store;
+  private readonly passwords = new Passwords();
   private readonly shared: SharedRecords;
   private readonly routes: RouteCache;
   private readonly watch: StoreWatch;
@@ -90,19 +93,13 @@ export class Worker implements WorkerTasks {
 
   private constructor(start: WorkerStart, link: WorkerLink, log: Log, store: Store, closeLog: StandardLog['close']) {
     const { config } = start;
-    const { server, limits } = config;
+    const { limits } = config;
     const problems = new RateLimitedLog(log.error, systemClock);
     const warnings = new RateLimitedLog(log.warn, systemClock);
     this.log = log;
     this.closeLog = closeLog;
     this.store = store;
-    this.accessLog = new AccessLog({
-      path: server.accessLog,
-      line: server.accessLogFormat === 'json' ? jsonLine : hipacheLine,
-      bufferBytesMax: limits.accessLogBufferBytesMax,
-      epochMs: systemClock.epochMs,
-      onProblem: (message) => log.error(message),
-    });
+    this.accessLog = accessLog(config, log);
     this.failures = failureReports(store, start.instance, log);
     const next: ProxyObserver = {
       exchangeEnded: (exchange) => this.accessLog.exchangeEnded(exchange),
@@ -112,11 +109,13 @@ export class Worker implements WorkerTasks {
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
     this.shared = sharedRecords(link, store, async () => this.routes.held?.judgement());
+    const policy = hostPolicy(config);
     this.routes = new RouteCache({
       store,
       instance: start.instance,
       limits: cacheLimits(limits),
       log,
+      policies: new PolicyCompiler(policy, (password, hash) => this.passwords.check(password, hash)),
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
       onInternalError,
       shared: this.shared,
@@ -138,7 +137,7 @@ export class Worker implements WorkerTasks {
     this.resolver = systemResolver({ settings: config.dns, log, onInternalError: onResolverError });
     this.dataPlane = new DataPlane({
       settings: proxySettings(config, descriptorsFor(config, log)),
-      policy: hostPolicy(config),
+      policy,
       routes: this.routes,
       responders: [pingResponder, hopResponder(limits.passesMax)],
       observer: this.requests,
@@ -225,6 +224,7 @@ export class Worker implements WorkerTasks {
     this.revision?.close();
     this.routes.close();
     this.shared.close();
+    await this.passwords.close();
     await this.store.close();
     await this.closeLog();
   }
@@ -256,10 +256,11 @@ export class Worker implements WorkerTasks {
         routeCacheEvictions: routes.evictions,
         routeCacheEntries: routes.entries,
         routeCacheNegativeEntries: routes.negativeEntries,
+        recordProblems: routes.recordProblems,
         routeCacheBytes: routes.bytes,
         routesHeld: routes.held?.size ?? 0,
         routeCacheUnverified: this.slowGauges.unverified,
-        deadMarks: routes.counters.marks,
+        deadMarks: routes.marksSet,
         deadMarkErrors: routes.counters.markErrors,
         deadMarksDropped: routes.marksDropped,
         certificates: this.tls.certificates.size,
@@ -274,6 +275,16 @@ export class Worker implements WorkerTasks {
       }),
     );
   }
+}
+
+function accessLog({ limits, server }: Config, log: Log): AccessLog {
+  return new AccessLog({
+    path: server.accessLog,
+    line: server.accessLogFormat === 'json' ? jsonLine : hipacheLine,
+    bufferBytesMax: limits.accessLogBufferBytesMax,
+    epochMs: systemClock.epochMs,
+    onProblem: (message) => log.error(message),
+  });
 }
 
 function errorPages(config: Config, log: Log): ErrorPages {

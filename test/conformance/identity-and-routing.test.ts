@@ -399,3 +399,34 @@ test('case 17: fields named __proto__ and constructor are ordinary fields', asyn
     await other.expect('frontend not found');
   }
 });
+
+describe('the id of a request', () => {
+  const idIn = (received: string) => /\r\nx-request-id: (\S+)\r\n/i.exec(received)?.[1];
+
+  test('is the same at every backend that was asked and in the local reply', async (t) => {
+    const rig = await Rig.start(t, { backends: 2 });
+    for (const backend of rig.backends) {
+      backend.serve((_request, peer) => {
+        peer.socket.resetAndDestroy();
+        return '';
+      });
+    }
+    const client = await rig.send(get('/'));
+    await client.expect(/^HTTP\/1\.1 502 /);
+    const ids = rig.backends.map(({ received }) => idIn(received));
+    assert.match(ids[0] ?? '', /^[0-9a-f]{32}$/);
+    assert.deepEqual(ids, [idIn(client.received), idIn(client.received)]);
+  });
+
+  test('is that of a trusted peer, and of nobody else', async (t) => {
+    for (const [options, expected] of [
+      [trusting, /^abc-1$/],
+      [{}, /^[0-9a-f]{32}$/],
+    ] as const) {
+      const rig = await Rig.start(t, options);
+      const client = await rig.send('GET / HTTP/1.1\r\nHost: unknown.test\r\nX-Request-Id: abc-1\r\n\r\n');
+      await client.expect(/^HTTP\/1\.1 400 /);
+      assert.match(idIn(client.received) ?? '', expected);
+    }
+  });
+});

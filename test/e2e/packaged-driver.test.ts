@@ -27,6 +27,10 @@ describeStore('the example of a driver in a package of its own', async () => {
     changes: 'push',
     writeBroken: ['{', '7', '{"a":1}'].map((text) => async (pattern: string) => write(`frontend:${pattern}`, text)),
     writeBrokenCertificate: ['{', '[]'].map((text) => async (pattern: string) => write(`tls:${pattern}`, text)),
+    writeRawOption: async (pattern, name, value) => write(`options:${pattern}`, JSON.stringify({ [name]: value })),
+    writeBrokenOptions: ['{', '[]', '{"balance": {}}'].map(
+      (text) => async (pattern: string) => write(`options:${pattern}`, text),
+    ),
     dispose: async () => rmSync(directory, { recursive: true, force: true }),
   };
 });

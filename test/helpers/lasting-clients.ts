@@ -1,3 +1,4 @@
+import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EchoTunnel } from './echo-tunnels.ts';
@@ -30,6 +31,35 @@ export class SteadyUploads {
       if (response.startsWith('HTTP/1.1 200 ')) this.completed++;
       else this.failures.push(`upload: ${response}`);
     }
+  }
+}
+
+/** Clients that send one request after the other on a connection, GET and POST in turn, and never retry. */
+export class SteadyRequests {
+  completed = 0;
+  readonly failures: string[] = [];
+  private stopping = false;
+  private readonly clients: Promise<void>[];
+
+  constructor(port: number, host: string, count: number) {
+    this.clients = Array.from({ length: count }, () => this.run(port, host));
+  }
+
+  /** Lets the requests in progress end. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await Promise.all(this.clients);
+  }
+
+  private async run(port: number, host: string): Promise<void> {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (let count = 0; !this.stopping; count++) {
+      const method = count % 2 === 0 ? 'GET' : 'POST';
+      const outcome = await sendOne(port, host, method, agent).catch((error: Error) => error.message);
+      if (outcome === 200) this.completed++;
+      else this.failures.push(`${method}: ${outcome}`);
+    }
+    agent.destroy();
   }
 }
 
@@ -69,6 +99,19 @@ export class SteadyTunnels {
       tunnel.close();
     }
   }
+}
+
+/** @returns the status, once the response is whole. */
+function sendOne(port: number, host: string, method: string, agent: Agent): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ port, method, agent, headers: { host } }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode ?? 0));
+      response.on('error', reject);
+    });
+    sent.on('error', reject);
+    sent.end(method === 'POST' ? 'some text' : undefined);
+  });
 }
 
 /** Sends a body in parts. @returns the final response, or the failure. */

@@ -1,9 +1,13 @@
+import assert from 'node:assert/strict';
 import { BlockList } from 'node:net';
 import { systemClock } from '../../src/base/clock.ts';
 import { InvariantViolation } from '../../src/base/invariant.ts';
 import type { NameResolver } from '../../src/dns/name-resolver.ts';
 import { systemResolver } from '../../src/dns/system-resolver.ts';
+import type { CheckPassword } from '../../src/policy/basic-auth.ts';
 import type { HostPolicy } from '../../src/policy/host-policy.ts';
+import { PolicyCompiler } from '../../src/policy/policy-compiler.ts';
+import { optionProblems } from '../../src/policy/read-options.ts';
 import { DataPlane, type ListenOptions } from '../../src/proxy/data-plane.ts';
 import type { ErrorPages } from '../../src/proxy/error-pages.ts';
 import { hopResponder } from '../../src/proxy/hops.ts';
@@ -11,7 +15,7 @@ import { type LocalResponder, pingResponder } from '../../src/proxy/local-respon
 import type { EndedExchange as Reported } from '../../src/proxy/observer.ts';
 import type { RouteSource } from '../../src/proxy/route-source.ts';
 import type { ProxySettings } from '../../src/proxy/settings.ts';
-import type { Frontend } from '../../src/routing/frontend.ts';
+import { type Frontend, servingBackends } from '../../src/routing/frontend.ts';
 import { mayMarkDown } from '../../src/routing/health.ts';
 import { buildFrontend } from '../../src/routing/record.ts';
 import { defaultRetryBudget } from '../../src/routing/retry-budget.ts';
@@ -21,9 +25,14 @@ import type { TlsListener } from '../../src/tls/tls-listener.ts';
 import { until } from './until.ts';
 
 /** Settings of the data plane, and of every host. */
-export type TestSettings = ProxySettings & Omit<HostPolicy, 'selector'>;
+export type TestSettings = ProxySettings &
+  Omit<HostPolicy, 'selector' | 'timeouts'> & { readonly responseIdleMs: number };
 
 export const testSettings: TestSettings = {
+  rules: null,
+  backendHost: null,
+  requestFields: null,
+  responseEdits: null,
   headBytesMax: 32_768,
   responseLimits: { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 },
   headFieldsMax: 100,
@@ -47,6 +56,7 @@ export const testSettings: TestSettings = {
   connectionsMax: 20_000,
   descriptorsMax: 40_000,
   requestsMax: 10_000,
+  requestBodyBytesMax: Number.POSITIVE_INFINITY,
   tunnelsMax: 10_000,
   tunnelIdleMs: 3_600_000,
   writeBufferBytesMax: 65_536,
@@ -54,12 +64,19 @@ export const testSettings: TestSettings = {
   downMs: 30_000,
   retryForMs: 3_600_000,
   retryTimeouts: false,
+  sticky: null,
   marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
   upgrades: new Set(),
   identity: { mapped: false, protocol: false, forwarded: false, loop: true, via: null },
   routesByPort: false,
   trustedProxies: new BlockList(),
 };
+
+/** The policy of every host. `inactivityMs` is the time of backends as well. */
+export function testPolicy(settings: TestSettings = testSettings, random = Math.random): HostPolicy {
+  const { inactivityMs: responseMs, responseIdleMs } = settings;
+  return { ...settings, timeouts: { responseMs, responseIdleMs }, selector: new TwoRandomChoices(random) };
+}
 
 /** What a test records of an ended exchange. */
 export interface EndedExchange {
@@ -107,6 +124,8 @@ export class TestProxy {
   /** Called before an ended exchange is listed. */
   onEnded: (() => void) | null = null;
   port = 0;
+  /** Of the option `basicAuth`. */
+  checkPassword: CheckPassword = async (password, hash) => hash.endsWith(password);
   private readonly policy: HostPolicy;
   private readonly resolver: NameResolver;
   private readonly frontends = new Map<string, Frontend>();
@@ -123,6 +142,7 @@ export class TestProxy {
         return this.frontends.get(host) ?? null;
       },
       confirmAbsent: () => null,
+      current: ({ pattern }) => this.frontend(pattern),
       markDown: (frontend, backend, reason, ttlMs) => {
         const now = Date.now();
         if (!mayMarkDown(frontend, backend, now)) return;
@@ -131,7 +151,7 @@ export class TestProxy {
       },
     };
     const all = { ...testSettings, ...settings };
-    this.policy = { ...all, selector: new TwoRandomChoices(parts.random ?? Math.random) };
+    this.policy = testPolicy(all, parts.random);
     this.resolver = parts.resolver ?? machineResolver();
     this.dataPlane = new DataPlane({
       settings: all,
@@ -172,8 +192,22 @@ export class TestProxy {
   route(host: string, urls: readonly string[], id = host, policy: Partial<HostPolicy> | null = null): void {
     const previous = this.frontends.get(host) ?? null;
     const source = { frontend: [id, ...urls], down: new Map() };
-    const own = policy === null ? null : { ...this.policy, ...policy };
-    this.frontends.set(host, buildFrontend(host, source, previous, undefined, own));
+    const frontend = buildFrontend(host, source, previous);
+    frontend.policy = policy === null ? null : { ...this.policy, ...policy };
+    this.frontends.set(host, frontend);
+  }
+
+  /** Gives a host options, as its record in a store would have them. */
+  options(host: string, options: Readonly<Record<string, string>>): void {
+    assert.deepEqual(optionProblems(new Map(Object.entries(options))), []);
+    this.looseOptions(host, options);
+  }
+
+  /** The same, with options that may be wrong. */
+  looseOptions(host: string, options: Readonly<Record<string, string>>): void {
+    const layer = { pattern: host, options: new Map(Object.entries(options)) };
+    const compiler = new PolicyCompiler(this.policy, this.checkPassword);
+    this.frontend(host).policy = compiler.compile([layer]);
   }
 
   async listen({ proxyProtocol = false, halfClose = false }: Partial<ListenOptions> = {}): Promise<number> {
@@ -220,7 +254,7 @@ export class TestProxy {
     for (const frontend of this.frontends.values()) {
       gauges.push([`requests of ${frontend.pattern}`, frontend.load.inFlight]);
       gauges.push([`tunnels of ${frontend.pattern}`, frontend.load.tunnels]);
-      for (const backend of frontend.backends) gauges.push([`requests on ${backend.url}`, backend.inFlight]);
+      for (const backend of servingBackends(frontend)) gauges.push([`requests on ${backend.url}`, backend.inFlight]);
     }
     return gauges.filter(([, value]) => value !== 0).map(([name, value]) => `${value} ${name}`);
   }

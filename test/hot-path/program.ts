@@ -7,12 +7,11 @@ import { systemClock } from '../../src/base/clock.ts';
 import { DataPlane } from '../../src/proxy/data-plane.ts';
 import { pingResponder } from '../../src/proxy/local-responder.ts';
 import { buildFrontend } from '../../src/routing/record.ts';
-import { TwoRandomChoices } from '../../src/routing/selector.ts';
 import { hipacheLine } from '../../src/telemetry/access-line.ts';
 import { AccessLog } from '../../src/telemetry/access-log.ts';
 import { RequestMetrics } from '../../src/telemetry/request-metrics.ts';
 import { backendTls } from '../../src/tls/backend-tls.ts';
-import { testSettings } from '../helpers/test-proxy.ts';
+import { testPolicy, testSettings } from '../helpers/test-proxy.ts';
 
 /** What the process has done since its start. */
 export interface Counts {
@@ -38,8 +37,14 @@ const accessLog = new AccessLog({
 });
 const dataPlane = new DataPlane({
   settings: testSettings,
-  policy: { ...testSettings, selector: new TwoRandomChoices(Math.random) },
-  routes: { cached: () => frontend, load: async () => frontend, confirmAbsent: () => null, markDown: () => {} },
+  policy: testPolicy(),
+  routes: {
+    cached: () => frontend,
+    load: async () => frontend,
+    confirmAbsent: () => null,
+    current: (frontend) => frontend,
+    markDown: () => {},
+  },
   responders: [pingResponder],
   observer: new RequestMetrics(accessLog),
   pages: null,

@@ -116,6 +116,15 @@ export class Recipe {
     this.ports.https = await proxy.tlsPort();
   }
 
+  /** Runs the commands of a block of the section. */
+  async runBlock(name: string): Promise<void> {
+    for (const line of this.block(name).trim().split('\n')) {
+      const [, ...args] = line.split(' ');
+      const { code, stderr } = await this.home.run(...args);
+      if (code !== 0) throw new Error(`${line}: ${stderr}`);
+    }
+  }
+
   /** The URL of a host as its clients know it, without a path. */
   url(scheme: Scheme, host = 'app.example'): string {
     return `${scheme}://${host}:${this.ports[scheme]}`;

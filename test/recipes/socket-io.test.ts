@@ -13,7 +13,8 @@ describe('Socket.IO', () => {
     const cwd = join(import.meta.dirname, 'applications', 'socket-io');
     const start = () => recipe.start(process.execPath, () => ['server.js'], { cwd });
     const [first, second] = await Promise.all([start(), start()]);
-    await recipe.serve({ 'app.example': [first, second], 'one.example': [first] });
+    await recipe.serve({ 'app.example': [first, second], 'one.example': [first], 'app.example.com': [first, second] });
+    await recipe.runBlock('options.sh');
   });
 
   after(() => recipe.stop());
@@ -50,16 +51,23 @@ describe('Socket.IO', () => {
       assert.equal(servers.size, 2);
     });
 
-    it(`knows a polling session over ${scheme} on one backend, and on several not always`, async () => {
+    it(`knows a polling session over ${scheme} on one backend, on several with sticky clients, and without not always`, async () => {
       const poll = async (host: string): Promise<Set<string>> => {
         const url = `${recipe.url(scheme, host)}/socket.io/?EIO=4&transport=polling`;
-        const { sid } = JSON.parse((await recipe.curl(url)).body.slice(1));
-        const post = async (packet: string) => (await recipe.curl(`${url}&sid=${sid}`, '--data-binary', packet)).body;
+        const opened = await recipe.curl(url);
+        const { sid } = JSON.parse(opened.body.slice(1));
+        // A cookie as a browser sends it back.
+        const cookie = opened.headers.get('set-cookie')?.split(';')[0] ?? 'none=0';
+        const post = async (packet: string) =>
+          (await recipe.curl(`${url}&sid=${sid}`, '--cookie', cookie, '--data-binary', packet)).body;
         const bodies = new Set<string>();
         for (let posts = 0; posts < 20; posts++) bodies.add(await post('42["x"]'));
         return bodies;
       };
       assert.deepEqual(await poll('one.example'), new Set(['ok']));
+      for (let sessions = 0; sessions < 5; sessions++) {
+        assert.deepEqual(await poll('app.example.com'), new Set(['ok']));
+      }
       assert.deepEqual(await poll('app.example'), new Set(['ok', '{"code":1,"message":"Session ID unknown"}']));
     });
   }

@@ -11,7 +11,7 @@ import { ResponseHead } from '../../http1/response-head.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
 import { keyOf, switchProblem, upgradeProblem } from '../../websocket/handshake.ts';
 import type { BackendStream, ResponseSink } from '../backend-stream.ts';
-import { inactivityDeadline, type ProxyContext } from '../context.ts';
+import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import type { Http1Pool } from './http1-pool.ts';
 import { InformationalCount } from './informational-count.ts';
@@ -127,7 +127,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   flush(): boolean {
     const flowing = this.socket.flush();
     // While the backend does not accept the request, the backend's deadline applies.
-    if (!flowing) this.deadlineMs = inactivityDeadline(this.context);
+    if (!flowing) this.deadlineMs = this.deadlineIn(this.sink?.timeouts.responseMs);
     return flowing;
   }
 
@@ -384,14 +384,17 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
 
   /** Of an event stream, the next part may come much later than the head. */
   private expectMore(): void {
-    const { clock, settings } = this.context;
-    const isLimited = settings.responseIdleMs > 0;
-    this.deadlineMs = isLimited ? clock.monotonicMs() + settings.responseIdleMs : Number.POSITIVE_INFINITY;
+    this.deadlineMs = this.deadlineIn(this.sink?.timeouts.responseIdleMs);
   }
 
   /** The backend has no deadline while the client still sends. */
   private expectResponse(): void {
-    this.deadlineMs = this.requestSent ? inactivityDeadline(this.context) : Number.POSITIVE_INFINITY;
+    this.deadlineMs = this.requestSent ? this.deadlineIn(this.sink?.timeouts.responseMs) : Number.POSITIVE_INFINITY;
+  }
+
+  /** @param ms 0 and undefined: no limit. */
+  private deadlineIn(ms = 0): number {
+    return ms === 0 ? Number.POSITIVE_INFINITY : this.context.clock.monotonicMs() + ms;
   }
 }
 

@@ -4,12 +4,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { BackendPeer } from '../../../test/helpers/raw-backend.ts';
 import { RawBackend } from '../../../test/helpers/raw-backend.ts';
 import { get, Rig, request, response, undated } from '../../../test/helpers/rig.ts';
-import { testSettings } from '../../../test/helpers/test-proxy.ts';
+import { testPolicy, testSettings } from '../../../test/helpers/test-proxy.ts';
 import { until } from '../../../test/helpers/until.ts';
 import { systemClock } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { Backend } from '../../routing/backend.ts';
-import { TwoRandomChoices } from '../../routing/selector.ts';
 import { backendTls } from '../../tls/backend-tls.ts';
 import type { BackendStream, Freshness, StreamWaiter } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
@@ -46,8 +45,8 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
   };
   return {
     settings: { ...testSettings, ...settings },
-    routes: { cached: unused, load: unused, confirmAbsent: unused, markDown: unused },
-    policy: { ...testSettings, selector: new TwoRandomChoices(Math.random) },
+    routes: { cached: unused, load: unused, confirmAbsent: unused, current: unused, markDown: unused },
+    policy: testPolicy(),
     origins: new Origins(),
     responders: [],
     onInternalError: unused,

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { invariant } from '../../base/invariant.ts';
-import { FieldLines } from '../../http/field-lines.ts';
+import { FieldEdits, type FieldLines } from '../../http/field-lines.ts';
 import type { ResponseView } from '../../http/message.ts';
 import { clientFraming, responseHeadText, switchHeadText } from '../../http1/forward-response.ts';
 import { Framing } from '../../http1/head.ts';
@@ -67,18 +67,18 @@ export class Http1Stream implements ServerStream {
     // RFC 9110 section 15.2: an HTTP/1.0 client must not get any.
     if (this.request.versionMinor === 0) return;
     this.socket.append(
-      responseHeadText(response, { versionMinor: 1, framing: Framing.NONE, keepAlive: true, added: null, epochMs: 0 }),
+      responseHeadText(response, { versionMinor: 1, framing: Framing.NONE, keepAlive: true, edits: null, epochMs: 0 }),
     );
   }
 
-  sendHead(response: ResponseView, added: FieldLines | null): void {
+  sendHead(response: ResponseView, edits: FieldEdits | null): void {
     const { versionMinor } = this.request;
     this.framing = clientFraming(response, versionMinor);
     // If the response precedes the end of its request, the client may never send the rest (RFC 9110 section 10.1.1).
     this.keepsAlive = this.connection.allowsKeepAlive() && this.framing !== Framing.CLOSE;
     const epochMs = this.context.clock.epochMs();
     const shape = { versionMinor, framing: this.framing, keepAlive: this.keepsAlive, epochMs };
-    this.socket.append(responseHeadText(response, { ...shape, added: this.withVia(response, added) }));
+    this.socket.append(responseHeadText(response, { ...shape, edits: this.withVia(response, edits) }));
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
@@ -135,15 +135,18 @@ export class Http1Stream implements ServerStream {
     this.socket.reset();
   }
 
-  openTunnel(response: ResponseView, added: FieldLines | null): TunnelEndpoint {
-    this.socket.append(switchHeadText(response, this.request.protocol ?? '', this.withVia(response, added)));
+  openTunnel(response: ResponseView, edits: FieldEdits | null): TunnelEndpoint {
+    this.socket.append(switchHeadText(response, this.request.protocol ?? '', this.withVia(response, edits)));
     return this.connection.openTunnel();
   }
 
   /** RFC 9110 section 7.6.3. */
-  private withVia({ version }: ResponseView, added: FieldLines | null): FieldLines | null {
+  private withVia({ version }: ResponseView, edits: FieldEdits | null): FieldEdits | null {
     const { via } = this.peer.identity;
-    return via === null ? added : new FieldLines(`${added?.text ?? ''}Via: ${version} ${via}\r\n`);
+    if (via === null) return edits;
+    const both = new FieldEdits(0, `${edits?.text ?? ''}Via: ${version} ${via}\r\n`);
+    both.names = edits?.names ?? null;
+    return both;
   }
 
   release(): void {

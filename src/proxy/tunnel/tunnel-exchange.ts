@@ -11,6 +11,7 @@ import type { TunnelOutcome } from './tunnel.ts';
  */
 export class TunnelExchange implements EndedExchange {
   readonly clientAddress: string;
+  readonly requestId: string;
   readonly method: string;
   readonly target: string;
   readonly version: HttpVersion;
@@ -36,6 +37,7 @@ export class TunnelExchange implements EndedExchange {
    */
   constructor(exchange: EndedExchange) {
     this.clientAddress = ownText(exchange.clientAddress);
+    this.requestId = ownText(exchange.requestId);
     this.method = exchange.method;
     this.target = ownText(exchange.target);
     this.version = exchange.version;

@@ -157,7 +157,9 @@ export class Tunnel implements Timed {
   }
 
   private idleDeadline(): number {
-    const { inactivityMs, tunnelIdleMs } = this.context.settings;
+    const { context, exchange } = this;
+    const { inactivityMs } = context.settings;
+    const { tunnelIdleMs } = exchange.frontend?.policy ?? context.policy;
     const limitMs = (this.isHalfClosed && inactivityMs) || tunnelIdleMs;
     return limitMs === 0 ? Number.POSITIVE_INFINITY : this.activeMs + limitMs;
   }

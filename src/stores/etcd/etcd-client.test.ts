@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import { HipacheError } from '../../base/errors.ts';
 import { changeEdit } from '../key-value/edits.ts';
+import { keyValueNotes } from '../key-value/notes.ts';
 import type { EtcdCluster } from './cluster.ts';
 import { EtcdClient } from './etcd-client.ts';
 import { EtcdKeys } from './keys.ts';
@@ -11,6 +12,7 @@ import { EtcdKeys } from './keys.ts';
 class FakeMember {
   readonly endpoints = { name: 'etcd' };
   readonly texts = new Map<string, string>();
+  onLoss = (): void => {};
   private readonly lost: ('made' | 'unmade')[];
   private revision = 1;
   private readonly revisions = new Map<string, number>();
@@ -25,10 +27,10 @@ class FakeMember {
     if (loss !== 'unmade') {
       const isSame = compare.every(({ key, mod_revision }) => this.revisionOf(key) === mod_revision);
       if (!isSame) return { succeeded: false, responses: [] };
-      if (isWrite) this.revision++;
       for (const { request_put: put } of success) if (put !== undefined) this.put(put.key, put.value);
     }
     if (loss !== undefined) {
+      this.onLoss();
       const cause = { code: status.UNAVAILABLE, details: 'gone' };
       throw new HipacheError('STORE_UNAVAILABLE', 'gone', { cause });
     }
@@ -38,14 +40,15 @@ class FakeMember {
     };
   }
 
+  put(key: Buffer, value: Buffer): void {
+    this.revision++;
+    this.texts.set(String(key), String(value));
+    this.revisions.set(String(key), this.revision);
+  }
+
   private read(key: Buffer | undefined) {
     const value = this.texts.get(String(key));
     return value === undefined ? [] : [{ key, value: Buffer.from(value), mod_revision: this.revisionOf(String(key)) }];
-  }
-
-  private put(key: Buffer, value: Buffer): void {
-    this.texts.set(String(key), String(value));
-    this.revisions.set(String(key), this.revision);
   }
 
   private revisionOf(key: Buffer | string): string {
@@ -72,6 +75,21 @@ for (const losses of [['made'], ['unmade'], ['unmade', 'made']] as const) {
     assert.equal(member.texts.get('/frontend:a.example'), JSON.stringify(after));
   });
 }
+
+test('a note with a condition is not reported as written if a reply is lost, and another program was faster', async () => {
+  const member = new FakeMember('unmade');
+  const client = new EtcdClient(member as unknown as EtcdCluster, new EtcdKeys('/'));
+  const key = '/hipache:note:a';
+  member.onLoss = () => member.put(Buffer.from(key), Buffer.from('{"text":"other"}'));
+  const notes = keyValueNotes(client, true);
+  assert.equal(await notes.write('a', 'own', { expected: null }), false);
+  assert.equal(await notes.read('a'), 'other');
+});
+
+test('a note with a condition is reported as written if only the reply is lost', async () => {
+  const client = new EtcdClient(new FakeMember('made') as unknown as EtcdCluster, new EtcdKeys('/'));
+  assert.equal(await keyValueNotes(client, true).write('a', 'own', { expected: null }), true);
+});
 
 test('a page of records that are too large for one message is shorter', async () => {
   const asked: string[] = [];

@@ -25,6 +25,10 @@ function location(
       '{"key": "alone"}',
       '{"certificate": 1, "key": 2}',
     ].map((value) => (pattern: string) => put(`tls:${pattern}`, value)),
+    writeRawOption: (pattern, name, value) => put(`options:${pattern}`, JSON.stringify({ [name]: value })),
+    writeBrokenOptions: ['text', '[]', '"text"', '{"balance": {}}', ''].map(
+      (value) => (pattern: string) => put(`options:${pattern}`, value),
+    ),
     dispose: () => server.remove(),
   };
 }

@@ -10,6 +10,8 @@ import type {
   FailureCollection,
   InstanceCollection,
   MarkCollection,
+  NoteCollection,
+  OptionCollection,
   RouteCollection,
   Store,
   StoreCapabilities,
@@ -48,12 +50,14 @@ export async function openEtcd(urls: readonly string[], options: EtcdStoreOption
 class EtcdStore implements Store {
   readonly capabilities: StoreCapabilities = { changes: 'push', changesPerTransaction, expires: true };
   readonly routes: RouteCollection;
+  readonly options: OptionCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
   readonly failures: FailureCollection;
   readonly acceptance: Acceptance;
+  readonly notes: NoteCollection;
   readonly instances: InstanceCollection;
-  private readonly options: EtcdStoreOptions;
+  private readonly pollMs: number | undefined;
   private readonly keys: EtcdKeys;
   private readonly cluster: EtcdCluster;
   private readonly watching: EtcdWatch;
@@ -63,7 +67,7 @@ class EtcdStore implements Store {
   private isListening = false;
 
   constructor(urls: readonly string[], options: EtcdStoreOptions) {
-    this.options = options;
+    this.pollMs = options.pollMs;
     const endpoints = parseEtcdUrls(urls);
     const timings = { ...defaultEtcdTimings, ...options.timings };
     const { log } = options;
@@ -73,10 +77,12 @@ class EtcdStore implements Store {
     const client = new EtcdClient(this.cluster, this.keys);
     const collections = keyValueCollections(client, this.capabilities, (key) => this.keys.nameOf(key));
     this.routes = collections.routes;
+    this.options = collections.options;
     this.marks = collections.marks;
     this.certificates = collections.certificates;
     this.failures = collections.failures;
     this.acceptance = collections.acceptance;
+    this.notes = collections.notes;
     this.instances = {
       revision: () => client.revision(),
       write: (id, fields, ttlMs) => client.putFor(this.keys.instance(id), JSON.stringify(fields), ttlMs),
@@ -97,7 +103,7 @@ class EtcdStore implements Store {
 
   async watch(listener: ChangeListener): Promise<void> {
     this.listener = listener;
-    const { pollMs } = this.options;
+    const { pollMs } = this;
     if (pollMs !== undefined) {
       this.poll = new RevisionPoll(
         pollMs,
@@ -130,17 +136,17 @@ class EtcdStore implements Store {
   }
 
   private onChanged(keys: readonly Buffer[]): void {
-    const patterns: Record<CollectionName, Set<string>> = { routes: new Set(), certificates: new Set() };
+    const patterns = new Map<CollectionName, Set<string>>();
     let isRevised = false;
     for (const key of keys) {
       if (key.equals(this.keys.revision)) isRevised = true;
       const known = this.keys.parse(key);
       const collection = known === null ? undefined : collectionOf[known.kind];
-      if (known !== null && collection !== undefined) patterns[collection].add(known.pattern);
+      if (known === null || collection === undefined) continue;
+      const changed = patterns.get(collection) ?? new Set();
+      patterns.set(collection, changed.add(known.pattern));
     }
-    for (const collection of ['routes', 'certificates'] as const) {
-      if (patterns[collection].size > 0) this.listener?.changed(collection, [...patterns[collection]]);
-    }
+    for (const [collection, changed] of patterns) this.listener?.changed(collection, [...changed]);
     if (isRevised) this.listener?.revised?.();
   }
 }

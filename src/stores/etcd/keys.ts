@@ -1,6 +1,4 @@
-import type { RecordKey, RecordKind } from '../key-value/client.ts';
-
-const kinds: readonly RecordKind[] = ['frontend', 'down', 'dead', 'tls', 'hipache:failed', 'hipache:accepted'];
+import { type RecordKey, type RecordKind, recordKinds } from '../key-value/client.ts';
 
 /** Keys from `start` up to, not including, `end`. */
 export interface KeyRange {
@@ -55,7 +53,7 @@ export class EtcdKeys {
     const name = key.toString();
     if (!name.startsWith(this.prefix)) return null;
     const rest = name.slice(this.prefix.length);
-    const kind = kinds.find((known) => rest.startsWith(`${known}:`));
+    const kind = recordKinds.find((known) => rest.startsWith(`${known}:`));
     return kind === undefined ? null : { kind, pattern: rest.slice(kind.length + 1) };
   }
 }

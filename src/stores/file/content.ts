@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { CollectionName } from '../contract.ts';
+import type { CollectionName, StoredOptions } from '../contract.ts';
 
 /** An error in a routes file; line and column from 1. */
 export interface FileProblem {
@@ -24,9 +24,15 @@ export interface FileCertificate {
   readonly problem: string | null;
 }
 
+/** The sections of a routes file, named like the collections that they hold. */
+export const sectionNames = ['routes', 'options', 'certificates'] as const satisfies readonly CollectionName[];
+export type SectionName = (typeof sectionNames)[number];
+
 /** The records of a routes file, by host pattern. */
 export interface FileContent {
   readonly routes: ReadonlyMap<string, FileRoute>;
+  /** The problems have their positions. */
+  readonly options: ReadonlyMap<string, StoredOptions>;
   readonly certificates: ReadonlyMap<string, FileCertificate>;
 }
 
@@ -40,25 +46,26 @@ export interface ParsedFile {
 export type FileFormat = 'yaml' | 'json';
 
 /** The patterns whose records differ. */
-export type ContentChanges = Readonly<Record<CollectionName, readonly string[]>>;
+export type ContentChanges = ReadonlyMap<SectionName, readonly string[]>;
 
-export const emptyContent: FileContent = { routes: new Map(), certificates: new Map() };
+export const emptyContent: FileContent = { routes: new Map(), options: new Map(), certificates: new Map() };
 
 /** Problems named in one message. Further ones are counted. */
 const shownMax = 20;
 
 export function changesBetween(before: FileContent, after: FileContent): ContentChanges {
-  return {
-    routes: differences(before.routes, after.routes),
-    certificates: differences(before.certificates, after.certificates),
-  };
+  const changes = sectionNames.map((name) => [name, differences(before[name], after[name])] as const);
+  return new Map(changes.filter(([, patterns]) => patterns.length > 0));
 }
 
-/** Whether `after` lacks a record or a backend of `before`, as the beginning of a file does that is being written. */
+/** Whether `after` lacks a record, a backend or an option of `before`, as the beginning of a file does that is being written. */
 export function isShorter(before: FileContent, after: FileContent): boolean {
   for (const [pattern, { record }] of before.routes) {
     const next = after.routes.get(pattern);
     if (next === undefined || (next.record?.length ?? 0) < (record?.length ?? 0)) return true;
+  }
+  for (const [pattern, { options }] of before.options) {
+    if ((after.options.get(pattern)?.options.size ?? 0) < options.size) return true;
   }
   return [...before.certificates.keys()].some((pattern) => !after.certificates.has(pattern));
 }
@@ -88,7 +95,7 @@ export function shownProblems(problems: readonly FileProblem[]): string {
   return [...shown, ...(more > 0 ? [`and ${more} more problems`] : [])].join('; ');
 }
 
-function differences<Value>(before: ReadonlyMap<string, Value>, after: ReadonlyMap<string, Value>): string[] {
+function differences(before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, unknown>): string[] {
   const changed = [...before.keys()].filter((pattern) => !after.has(pattern));
   for (const [pattern, value] of after) {
     const former = before.get(pattern);

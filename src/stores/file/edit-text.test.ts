@@ -64,6 +64,120 @@ test('an edit changes the lines of its record alone; comments, order and quotes 
   );
 });
 
+const withOptions = `routes: {}
+options:
+  # Busy.
+  shop.example.com:
+    requestsMax: 100   # for the sale
+    allow: [10.0.0.0/8, 192.168.0.0/16]   # ours
+    wrong: {a: 1}
+    note: 'as it is'
+  a.example: {tunnelsMax: 3}
+# The end.
+`;
+
+const setOptions = (
+  source: string,
+  pattern: string,
+  options: Record<string, string> | null,
+  format = 'yaml' as const,
+) =>
+  editRoutesFile(source, format, {
+    section: 'options',
+    pattern,
+    record: options === null ? null : new Map(Object.entries(options)),
+  });
+
+test('an edit of options changes their lines alone, and writes numbers as such', () => {
+  const options = {
+    requestsMax: '200',
+    allow: '10.0.0.0/8, ::1',
+    note: 'as it is',
+    retryTimeouts: 'true',
+    retryFor: '5s',
+  };
+  assert.equal(
+    setOptions(withOptions, 'shop.example.com', options),
+    withOptions
+      .replace('100   #', '200 #')
+      .replace('192.168.0.0/16]   #', '::1] #')
+      .replace("'as it is'\n", "'as it is'\n    retryTimeouts: true\n    retryFor: 5s\n"),
+  );
+  assert.equal(
+    setOptions(withOptions, 'a.example', { tunnelsMax: '0x10', requestsMax: '1' }),
+    withOptions.replace('tunnelsMax: 3', 'tunnelsMax: "0x10", requestsMax: 1'),
+  );
+  assert.equal(setOptions(withOptions, 'a.example', null), withOptions.replace(/ {2}a\.example.*\n/, ''));
+  assert.equal(
+    setOptions(withOptions, 'n.example', { retriesMax: '0' }),
+    withOptions.replace('tunnelsMax: 3}\n', 'tunnelsMax: 3}\n  n.example:\n    retriesMax: 0\n'),
+  );
+});
+
+test('the first options get a section at the end, and every other line stays', () => {
+  const section = 'options:\n  a.example:\n    requestsMax: 1\n';
+  const first = (source: string) => setOptions(source, 'a.example', { requestsMax: '1' });
+  assert.equal(first(text), text + section);
+  assert.equal(first('routes: {}   # none'), `routes: {}   # none\n${section}`);
+  assert.equal(first('routes: {}\r\n'), `routes: {}\r\n${section.replaceAll('\n', '\r\n')}`);
+  assert.equal(setOptions(first(text), 'a.example', null), `${text}options: {}\n`);
+  assert.equal(setOptions(text, 'a.example', null), text);
+  for (const source of ['', '{routes: {}}', 'routes: {}\n...\n']) {
+    const { content } = parseRoutesFile(first(source === '' ? 'routes: {}' : source), 'yaml');
+    assert.equal(content?.options.get('a.example')?.options.get('requestsMax'), '1', source);
+  }
+  assert.equal(
+    editRoutesFile('{\n  "routes": {}\n}\n', 'json', {
+      section: 'options',
+      pattern: 'a.example',
+      record: new Map([['requestsMax', '1']]),
+    }),
+    '{\n  "routes": {},\n  "options": {\n    "a.example": {\n      "requestsMax": 1\n    }\n  }\n}\n',
+  );
+});
+
+test('after any edits of options, the file says what was asked', () => {
+  const value = fc.constantFrom(
+    '1',
+    '1.50',
+    '1e3',
+    '-0',
+    'NaN',
+    'true',
+    'null',
+    '~',
+    '',
+    ' a',
+    'a, b',
+    '- x',
+    '# y',
+    '\n',
+    "it's",
+  );
+  const name = fc.constantFrom('a', 'b', '1', '__proto__', 'x: y', '#z', 'null', '<<');
+  const options = fc.option(fc.dictionary(name, value, { minKeys: 1, maxKeys: 4 }));
+  const edit = fc.record({ pattern: fc.constantFrom('shop.example.com', 'a.example', '*', '__proto__', '1'), options });
+  const start = fc.constantFrom(withOptions, text, 'routes: {}', 'routes: {}\noptions: {}\n', '{"routes": {}}');
+  const property = fc.property(start, fc.array(edit, { maxLength: 6 }), (source, edits) => {
+    const format = source.startsWith('{') ? 'json' : 'yaml';
+    const wanted = new Map(
+      [...(parseRoutesFile(source, format).content?.options ?? [])].map(([key, stored]) => [key, stored.options]),
+    );
+    let edited: string = source;
+    for (const { pattern, options: texts } of edits) {
+      const record = texts === null ? null : new Map(Object.entries(texts).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+      edited = editRoutesFile(edited, format, { section: 'options', pattern, record });
+      if (record === null) wanted.delete(pattern);
+      else wanted.set(pattern, record);
+    }
+    const { content } = parseRoutesFile(edited, format);
+    assert.ok(content, edited);
+    assert.deepEqual(new Map([...content.options].map(([key, stored]) => [key, stored.options])), wanted, edited);
+    if (source === withOptions) for (const comment of ['# Busy.', '# The end.']) assert.ok(edited.includes(comment));
+  });
+  fc.assert(property, { numRuns: 300 });
+});
+
 test('a file without routes gets its first, and loses its last', () => {
   const one = 'routes:\n  "*.a.example":\n    id: x\n    backends:\n      - http://a:1\n';
   assert.equal(set('', '*.a.example', 'x', 'http://a:1'), one);

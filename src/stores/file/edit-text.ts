@@ -9,16 +9,21 @@ import {
   type ToStringOptions,
   YAMLMap,
 } from 'yaml';
-import type { FileFormat } from './content.ts';
+import type { OptionTexts } from '../contract.ts';
+import { type FileFormat, type SectionName, sectionNames } from './content.ts';
 import { jsonText } from './json-text.ts';
+import { changeOptionEntry, newOptionEntry } from './option-nodes.ts';
 import { patternOf } from './parse.ts';
-import { changeEntry, newEntry, type RecordPair } from './record-nodes.ts';
+import { changeRouteEntry, newRouteEntry, type RecordPair } from './record-nodes.ts';
+
+/** A record as an edit writes it: of a route, or of options. */
+type FileRecord = readonly unknown[] | OptionTexts;
 
 /** The new record of a pattern; null to remove it. Certificates can only be removed. */
 export interface FileEdit {
-  readonly section: 'routes' | 'certificates';
+  readonly section: SectionName;
   readonly pattern: string;
-  readonly record: readonly unknown[] | null;
+  readonly record: FileRecord | null;
 }
 
 /** A record in the text: from its key to the end of its last line, without the line break. */
@@ -40,8 +45,11 @@ export function editRoutesFile(text: string, format: FileFormat, edit: FileEdit)
     (section?.items as RecordPair[] | undefined)?.find(({ key }) => patternOfKey(key) === edit.pattern) ?? null;
   if (edit.record === null && entry === null) return text;
   const style = styleOf(text, document);
-  if (format === 'yaml' && section !== null) {
-    const edited = editLines(text, edit, document, section, entry, style);
+  if (format === 'yaml') {
+    const edited =
+      section === null
+        ? addSection(text, edit, document, style)
+        : editLines(text, edit, document, section, entry, style);
     if (edited !== null) return edited;
   }
   editDocument(document, edit, section, entry);
@@ -56,7 +64,7 @@ export function editRoutesFileAtOnce(text: string, format: FileFormat, edits: re
   if (edits.length <= editsByLineMax) return edits.reduce((before, edit) => editRoutesFile(before, format, edit), text);
   const document = parsed(text);
   const entries = new Map<string, RecordPair>();
-  for (const name of ['routes', 'certificates'] as const) {
+  for (const name of sectionNames) {
     const items = (sectionOf(document, name)?.items ?? []) as RecordPair[];
     for (const entry of items) entries.set(`${name} ${patternOfKey(entry.key)}`, entry);
   }
@@ -112,6 +120,23 @@ function editLines(
   return `${text.slice(0, span.end)}${newline}${' '.repeat(span.column)}${lines}${after === '' ? newline : after}`;
 }
 
+/** Adds a section with its first record at the end; null if that is not possible. */
+function addSection(
+  text: string,
+  { section, pattern, record }: FileEdit,
+  { contents }: Document<Node, false>,
+  style: ToStringOptions,
+): string | null {
+  if (record === null || !isMap(contents) || contents.flow === true) return null;
+  const [first] = contents.items as RecordPair[];
+  if (first === undefined || columnOf(text, first.key) !== 0 || /^\.\.\./m.test(text)) return null;
+  const newline = newlineOf(text);
+  const column = Number(style.indent);
+  const lines = entryText(newEntry(pattern, record), column, style, newline);
+  const whole = text.endsWith('\n') ? text : text + newline;
+  return `${whole}${section}:${newline}${' '.repeat(column)}${lines}${newline}`;
+}
+
 function editDocument(
   document: Document<Node, false>,
   { section: name, pattern, record }: FileEdit,
@@ -127,6 +152,19 @@ function editDocument(
     if (target.items.length === 0) target.flow = false;
     target.items.push(newEntry(pattern, record));
   }
+}
+
+function changeEntry(document: Document<Node, false>, entry: RecordPair, pattern: string, record: FileRecord): void {
+  if (isOptions(record)) changeOptionEntry(document, entry, record);
+  else changeRouteEntry(document, entry, pattern, record);
+}
+
+function newEntry(pattern: string, record: FileRecord): RecordPair {
+  return isOptions(record) ? newOptionEntry(pattern, record) : newRouteEntry(pattern, record);
+}
+
+function isOptions(record: FileRecord): record is OptionTexts {
+  return !Array.isArray(record);
 }
 
 function newSection(document: Document<Node, false>, name: string): YAMLMap {

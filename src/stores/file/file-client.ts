@@ -1,6 +1,16 @@
 import { HipacheError } from '../../base/errors.ts';
+import type { OptionTexts, StoredOptions } from '../contract.ts';
 import type { KeyValueClient, KeyValueEdit, KeyValueWrite, RecordKey } from '../key-value/client.ts';
-import type { FileContent, FileFormat } from './content.ts';
+import { writeOptions } from '../key-value/records.ts';
+import { isSameOptions, noOptions } from '../option-record.ts';
+import {
+  type FileCertificate,
+  type FileContent,
+  type FileFormat,
+  type FileRoute,
+  type SectionName,
+  sectionNames,
+} from './content.ts';
 import { withEditLock } from './edit-lock.ts';
 import { editRoutesFileAtOnce, type FileEdit } from './edit-text.ts';
 import { isMissing, unreadable, unwritable } from './errors.ts';
@@ -78,13 +88,17 @@ export class FileClient implements Pick<KeyValueClient, 'run'> {
     return replaceFile(target, edited, async () => (await stampOrNull(this.path))?.id === stamp?.id);
   }
 
-  private async values({ routes, certificates }: FileContent, keys: readonly RecordKey[]): Promise<(string | null)[]> {
+  private async values(
+    { routes, options, certificates }: FileContent,
+    keys: readonly RecordKey[],
+  ): Promise<(string | null)[]> {
     const marks = await this.marks.read(keys);
     return keys.map((key, i) => {
       const { kind, pattern } = partsOf(key);
       const route = routes.get(pattern);
       // A record that cannot be read is none of the edit's.
       if (kind === 'frontend') return route === undefined ? null : JSON.stringify(route.record);
+      if (kind === 'options') return textOf(options.get(pattern));
       if (kind === 'tls') return certificates.has(pattern) ? '' : null;
       return marks[i] ?? null;
     });
@@ -107,16 +121,31 @@ export class FileClient implements Pick<KeyValueClient, 'run'> {
 }
 
 function isOfMarks(key: RecordKey): boolean {
+  return sectionOf(key) === null;
+}
+
+/** Null for marks. */
+function sectionOf(key: RecordKey): SectionName | null {
   const { kind } = partsOf(key);
-  return kind !== 'frontend' && kind !== 'tls';
+  if (kind === 'options') return 'options';
+  return kind === 'frontend' ? 'routes' : kind === 'tls' ? 'certificates' : null;
+}
+
+/** Something that is no record stands for options that cannot be read, so that an edit replaces them. */
+function textOf(stored: StoredOptions | undefined): string | null {
+  if (stored === undefined) return null;
+  return stored.options.size === 0 ? 'null' : writeOptions(stored.options);
 }
 
 /** The edit of the file that a write stands for; null for marks. */
 function fileEditOf({ key, value }: KeyValueWrite): FileEdit | null {
-  const { kind, pattern } = partsOf(key);
-  if (kind === 'tls') return { section: 'certificates', pattern, record: null };
-  if (kind !== 'frontend') return null;
-  return { section: 'routes', pattern, record: value === null ? null : (JSON.parse(value) as unknown[]) };
+  const { pattern } = partsOf(key);
+  const section = sectionOf(key);
+  if (section === null) return null;
+  if (section === 'certificates' || value === null) return { section, pattern, record: null };
+  const record: unknown = JSON.parse(value);
+  const isRoute = section === 'routes';
+  return { section, pattern, record: isRoute ? (record as unknown[]) : new Map(Object.entries(record as object)) };
 }
 
 export function partsOf(key: RecordKey): { readonly kind: string; readonly pattern: string } {
@@ -124,24 +153,31 @@ export function partsOf(key: RecordKey): { readonly kind: string; readonly patte
   return { kind, pattern: key.slice(kind.length + 1) };
 }
 
-function isMade({ section, pattern, record }: FileEdit, { routes, certificates }: FileContent): boolean {
-  if (section === 'certificates') return !certificates.has(pattern);
+function isMade({ section, pattern, record }: FileEdit, content: FileContent): boolean {
+  const { routes, options } = content;
+  if (record === null) return !content[section].has(pattern);
+  if (section === 'options') return isSameOptions(options.get(pattern)?.options ?? noOptions, record as OptionTexts);
   return JSON.stringify(routes.get(pattern)?.record ?? null) === JSON.stringify(record);
 }
 
 /** Whether all records besides those of `edits` are the same. */
 function isKept(before: FileContent, after: FileContent, edits: readonly FileEdit[]): boolean {
   const edited = new Set(edits.map(({ section, pattern }) => `${section} ${pattern}`));
-  const textOf = ({ routes, certificates }: FileContent): string => {
-    const isOther = (section: string, pattern: string): boolean => !edited.has(`${section} ${pattern}`);
-    // Without problems, whose positions may be others.
-    const records = [...routes]
-      .filter(([pattern]) => isOther('routes', pattern))
-      .map(([pattern, { record }]) => [pattern, record]);
-    const files = [...certificates].filter(([pattern]) => isOther('certificates', pattern));
-    return JSON.stringify([records, files.map(([pattern, { certificate, key }]) => [pattern, certificate, key])]);
+  const othersOf = (content: FileContent): string => {
+    const records = sectionNames.map((section) =>
+      [...content[section]]
+        .filter(([pattern]) => !edited.has(`${section} ${pattern}`))
+        .map(([pattern, record]) => [pattern, partsKept(record)]),
+    );
+    return JSON.stringify(records);
   };
-  return textOf(before) === textOf(after);
+  return othersOf(before) === othersOf(after);
+}
+
+/** A record without its problems, whose positions may be others. */
+function partsKept(record: FileRoute | StoredOptions | FileCertificate): unknown {
+  if ('record' in record) return record.record;
+  return 'options' in record ? [...record.options] : [record.certificate, record.key];
 }
 
 async function stampOrNull(path: string): Promise<FileStamp | null> {

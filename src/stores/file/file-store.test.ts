@@ -18,6 +18,10 @@ function location(name: string, text: string | undefined, serving: boolean): Sto
       { certificate: 'absent.pem', key: 'absent.key' },
     ].map((value) => async (pattern: string) => place.put('certificates', pattern, value)),
     writeCertificate: async (pattern, pair) => place.putCertificate(pattern, pair),
+    writeRawOption: async (pattern, name, value) => place.put('options', pattern, { [name]: value }),
+    writeBrokenOptions: ['text', 7, null, [], { balance: {} }, { balance: null }, { balance: [[]] }].map(
+      (value) => async (pattern: string) => place.put('options', pattern, value),
+    ),
     dispose: () => place.remove(),
   };
 }

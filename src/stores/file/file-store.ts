@@ -12,9 +12,12 @@ import type {
   FailureCollection,
   InstanceCollection,
   MarkCollection,
+  NoteCollection,
+  OptionCollection,
   RouteCollection,
   Store,
   StoreCapabilities,
+  StoredOptions,
   StoredRoute,
 } from '../contract.ts';
 import { isRecent } from '../failures.ts';
@@ -23,13 +26,17 @@ import { type KeyValueEdit, recordKey } from '../key-value/client.ts';
 import {
   addFailuresEdit,
   changeEdit,
+  changeOptionsEdit,
   composeEdits,
   putEdit,
+  putOptionsEdit,
   removeCertificateEdit,
   removeMarkEdit,
   writeMarkEdit,
 } from '../key-value/edits.ts';
+import { keyValueNotes } from '../key-value/notes.ts';
 import { readFailures, readMarks } from '../key-value/records.ts';
+import { noOptions, optionsOfRoute, routeOfOptions } from '../option-record.ts';
 import { editingBy } from '../route-editing.ts';
 import { CertificateFiles } from './certificate-files.ts';
 import { emptyContent, type FileContent, type FileRoute, pageOf } from './content.ts';
@@ -64,15 +71,17 @@ export async function openFileStore(place: FilePlace, options: FileStoreOptions 
   throw store.problem;
 }
 
-/** Routes and certificates in a file that people edit. Dead marks and failures are in a file of their own. */
+/** Routes and certificates in a file that people edit. Dead marks, failures and notes are in a file of their own. */
 class FileStore implements Store {
   readonly capabilities: StoreCapabilities = { changes: 'poll', changesPerTransaction: 10_000, expires: false };
   readonly routes: RouteCollection = {
     read: async (patterns) => {
-      const { routes } = await this.current();
+      const { routes, options } = await this.current();
       const marks = await this.marksBeside.read(patterns.map((pattern) => recordKey('down', pattern)));
       this.check();
-      return patterns.map((pattern, i) => toStoredRoute(routes.get(pattern), marks[i] ?? null));
+      return patterns.map((pattern, i) =>
+        toStoredRoute(routes.get(pattern), options.get(pattern) ?? null, marks[i] ?? null),
+      );
     },
     ...editingBy(
       () => this.capabilities,
@@ -88,15 +97,30 @@ class FileStore implements Store {
       return patterns.map((pattern) => ({ pattern, frontend: routes.get(pattern)?.record ?? [null] }));
     },
   };
+  readonly options: OptionCollection = {
+    read: async (patterns) => {
+      const { options } = await this.current();
+      return patterns.map((pattern) => options.get(pattern) ?? null);
+    },
+    change: (pattern, changes) => this.edit(changeOptionsEdit(pattern, changes)),
+    put: async (records) => {
+      if (records.length > 0) await this.edit(putOptionsEdit(records));
+    },
+    list: async (after, limit) => {
+      const { options } = await this.current();
+      const patterns = pageOf(options, after, limit);
+      return patterns.map((pattern) => ({ pattern, options: options.get(pattern)?.options ?? noOptions }));
+    },
+  };
   readonly marks: MarkCollection = {
     write: async (pattern, url, mark) => {
-      await this.note(writeMarkEdit(pattern, url, mark));
+      await this.editBeside(writeMarkEdit(pattern, url, mark));
       return true;
     },
-    remove: (pattern, url) => this.note(removeMarkEdit(pattern, url)),
+    remove: (pattern, url) => this.editBeside(removeMarkEdit(pattern, url)),
   };
   readonly failures: FailureCollection = {
-    add: (pattern, failures) => this.note(addFailuresEdit(pattern, failures, Date.now())),
+    add: (pattern, failures) => this.editBeside(addFailuresEdit(pattern, failures, Date.now())),
     read: async (pattern) => {
       this.check();
       const [text = null] = await this.marksBeside.read([recordKey('hipache:failed', pattern)]);
@@ -122,6 +146,7 @@ class FileStore implements Store {
   };
   readonly instances: InstanceCollection | null = null;
   readonly acceptance: Acceptance;
+  readonly notes: NoteCollection = keyValueNotes({ run: (edit) => this.editBeside(edit) }, true);
   private readonly place: FilePlace;
   private readonly marksBeside: FileMarks;
   private readonly source: RoutesSource;
@@ -143,9 +168,8 @@ class FileStore implements Store {
       format,
       create: create ?? !serving,
       log,
-      changed: ({ routes, certificates }) => {
-        if (routes.length > 0) this.listener?.changed('routes', routes);
-        if (certificates.length > 0) this.listener?.changed('certificates', certificates);
+      changed: (changes) => {
+        for (const [section, patterns] of changes) this.listener?.changed(section, patterns);
       },
       opened: () => this.listener?.restored(),
     });
@@ -233,10 +257,11 @@ class FileStore implements Store {
     return result;
   }
 
-  private async note(edit: KeyValueEdit<void>): Promise<void> {
+  private async editBeside<Result>(edit: KeyValueEdit<Result>): Promise<Result> {
     this.check();
-    await this.marksBeside.run(edit);
+    const result = await this.marksBeside.run(edit);
     if (this.listener !== null) this.lookAtMarks();
+    return result;
   }
 
   private check(): void {
@@ -244,10 +269,16 @@ class FileStore implements Store {
   }
 }
 
-function toStoredRoute(route: FileRoute | undefined, marks: string | null): StoredRoute | null {
-  if (route === undefined) return null;
-  const { record, problem, diagnostics } = route;
-  const rest = { down: readMarks(marks) ?? new Map<string, DownMark>(), diagnostics };
+function toStoredRoute(
+  route: FileRoute | undefined,
+  options: StoredOptions | null,
+  marks: string | null,
+): StoredRoute | null {
+  if (route === undefined) return routeOfOptions(options);
+  const { record, problem } = route;
+  const diagnostics = [...route.diagnostics, ...(options?.problems ?? [])];
+  const down = readMarks(marks) ?? new Map<string, DownMark>();
+  const rest = { down, diagnostics, ...optionsOfRoute(options) };
   return record !== null ? { frontend: record, ...rest } : { frontend: [null], ...rest, problem: problem ?? '' };
 }
 

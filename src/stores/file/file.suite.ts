@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { parseDocument } from 'yaml';
 import type { CertificatePair, Store } from '../contract.ts';
+import type { SectionName } from './content.ts';
 import { type FileStoreOptions, openFileStore } from './file-store.ts';
 import { parseFileUrl } from './file-url.ts';
 
@@ -44,7 +45,7 @@ export class FilePlaces {
   }
 
   /** Changes one record by hand; null removes it. */
-  put(section: 'routes' | 'certificates', pattern: string, value: unknown): void {
+  put(section: SectionName, pattern: string, value: unknown): void {
     const isJson = extname(this.path) === '.json';
     const document = parseDocument(this.text, { stringKeys: true, uniqueKeys: false });
     document.setIn([section, pattern], document.createNode(value));

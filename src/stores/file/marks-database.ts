@@ -14,7 +14,7 @@ const removedMs = 60_000;
 const forever = Number.MAX_SAFE_INTEGER;
 
 /**
- * Dead marks and failures of the processes of one machine, as JSON by key, in a SQLite file. They are worth nothing
+ * Dead marks, failures and notes of the processes of one machine, as JSON by key, in a SQLite file. They are worth little
  * after a power failure, so nothing waits for the disk.
  */
 export class MarksDatabase implements Pick<KeyValueClient, 'read' | 'run'> {

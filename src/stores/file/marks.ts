@@ -4,7 +4,7 @@ import type { KeyValueClient, KeyValueEdit, RecordKey } from '../key-value/clien
 import { MarksDatabase } from './marks-database.ts';
 import { codeOf, isBusyCode } from './sqlite-codes.ts';
 
-/** The dead marks and failures beside a routes file: those of the machine, or of this process if there is no place. */
+/** The dead marks, failures and notes beside a routes file: those of the machine, or of this process if there is no place. */
 export class FileMarks implements Pick<KeyValueClient, 'read' | 'run'> {
   private readonly path: string | null;
   private readonly log: Pick<Log, 'warn'>;

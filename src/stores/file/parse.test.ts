@@ -119,6 +119,50 @@ certificates:
   assert.deepEqual(content?.certificates.get('d.example'), { certificate: 'd.pem', key: 'd.key', problem: null });
 });
 
+test('options are texts, numbers, true, false, or lists of them; wrong ones are skipped with their positions', () => {
+  const text = `routes: {}
+options:
+  Shop.Example.com.:
+    requestsMax: 100
+    retryFor: 5s
+    retryTimeouts: true
+    allow: &nets [10.0.0.0/8, 192.168.0.0/16]
+    deny: *nets
+    empty: ""
+  "*.example.com": {}
+  a.example: 7
+  b.example: { requestsMax: { a: 1 }, tunnelsMax: 3, none: }
+  bad host: { requestsMax: 1 }
+`;
+  const { content } = parseRoutesFile(text, 'yaml');
+  assert.deepEqual(problemsOf(text), [
+    '11:14 options are names with values, such as "requestsMax: 100"',
+    '12:29 options: "requestsMax" is not a text, a number, true, false, or a list of them',
+    '12:60 options: "none" is not a text, a number, true, false, or a list of them',
+    '13:3 host pattern "bad host": it has a character that no host can have (letters, digits, "-", "_" and "." are allowed); allowed are a host (app.example.com), *.domain (*.example.com) and *',
+  ]);
+  assert.deepEqual(Object.fromEntries(content?.options.get('shop.example.com')?.options ?? []), {
+    allow: '10.0.0.0/8\n192.168.0.0/16',
+    deny: '10.0.0.0/8\n192.168.0.0/16',
+    empty: '',
+    requestsMax: '100',
+    retryFor: '5s',
+    retryTimeouts: 'true',
+  });
+  assert.equal(content?.options.has('*.example.com'), false);
+  assert.deepEqual(Object.fromEntries(content?.options.get('b.example')?.options ?? []), { tunnelsMax: '3' });
+  assert.deepEqual(problemsOf('routes: {}\noptions:\n'), [
+    '2:9 "options" must have hosts as keys; without any, write "options: {}"',
+  ]);
+  assert.deepEqual(problemsOf('routes: {}\noptions: { a.example: { x: 1, x: 2 } }\n'), [
+    '2:31 the key "x" is given twice',
+  ]);
+  const many = Array.from({ length: 201 }, (_, i) => `o${i}: 1`).join(', ');
+  assert.deepEqual(problemsOf(`routes: {}\noptions: { a.example: { ${many} } }\n`), [
+    '2:12 "a.example" has 201 options; those after the first 200 are skipped',
+  ]);
+});
+
 test('no message shows the password of a backend', () => {
   const text = 'routes:\n  a.example: ["htp//user:secret@10.0.0.1"]\n  b.example: [http://u:secret@h: 80]\n';
   assert.doesNotMatch(JSON.stringify(parseRoutesFile(text, 'yaml').problems), /secret/);

@@ -17,9 +17,18 @@ import { nearestWord } from '../../base/nearest.ts';
 import { readJson } from '../../config/json.ts';
 import { quote, readBackendUrl } from '../../routing/backend-url.ts';
 import { parsePattern } from '../../routing/host.ts';
-import type { FileCertificate, FileFormat, FileProblem, FileRoute, ParsedFile } from './content.ts';
+import type { StoredOptions } from '../contract.ts';
+import { noOptions, optionForm, toStoredOptions } from '../option-record.ts';
+import {
+  type FileCertificate,
+  type FileFormat,
+  type FileProblem,
+  type FileRoute,
+  type ParsedFile,
+  sectionNames,
+} from './content.ts';
+import { optionTextOf } from './option-nodes.ts';
 
-const topKeys = ['routes', 'certificates'];
 const routeKeys = ['id', 'backends'];
 const certificateKeys = ['certificate', 'key'];
 
@@ -65,24 +74,26 @@ class RoutesFileReader {
 
   read(): ParsedFile {
     // Keys are compared here, as hosts and without reading all of them for each.
-    const options = { lineCounter: this.lines, prettyErrors: false, stringKeys: true, uniqueKeys: false };
-    const [document, second] = [...parseAllDocuments(this.text, options)];
+    const settings = { lineCounter: this.lines, prettyErrors: false, stringKeys: true, uniqueKeys: false };
+    const [document, second] = [...parseAllDocuments(this.text, settings)];
     if (document === undefined) this.fail(0, 'the file is empty; without routes, write "routes: {}"');
     else if (document.errors.length > 0) this.failWith(document.errors);
     else if (second !== undefined) this.fail(second.range[0], 'a second document starts here; one is allowed');
     const routes = new Map<string, FileRoute>();
+    const options = new Map<string, StoredOptions>();
     const certificates = new Map<string, FileCertificate>();
     if (document !== undefined && this.isUsable) {
       this.document = document as YamlDocument;
       for (const [name, section] of this.sections(document.contents)) {
         for (const { pattern, key, value } of this.records(name, section)) {
           if (name === 'routes') routes.set(pattern, this.route(pattern, key, value));
+          else if (name === 'options') this.readOptions(options, pattern, key, value);
           else certificates.set(pattern, this.certificate(key, value));
         }
       }
     }
     const problems = this.problems.sort((a, b) => a.line - b.line || a.column - b.column);
-    return { content: this.isUsable ? { routes, certificates } : null, problems };
+    return { content: this.isUsable ? { routes, options, certificates } : null, problems };
   }
 
   /** The sections of the file that can be read. */
@@ -91,7 +102,9 @@ class RoutesFileReader {
       this.fail(startOf(top), 'the file must have the key "routes", with a route for each host below it');
       return;
     }
-    for (const { name, key, value } of this.members(top as YAMLMap, topKeys, (at, message) => this.fail(at, message))) {
+    for (const { name, key, value } of this.members(top as YAMLMap, sectionNames, (at, message) =>
+      this.fail(at, message),
+    )) {
       const section = this.resolved(value);
       if (isMap(section)) yield [name, section as YAMLMap];
       else this.fail(startOf(value ?? key), `"${name}" must have hosts as keys; without any, write "${name}: {}"`);
@@ -158,6 +171,31 @@ class RoutesFileReader {
     });
   }
 
+  /** A pattern without any options is left out. */
+  private readOptions(
+    to: Map<string, StoredOptions>,
+    pattern: string,
+    key: ParsedNode,
+    value: ParsedNode | null,
+  ): void {
+    const node = this.resolved(value);
+    if (!isMap(node)) {
+      const problem = this.report(startOf(value ?? key), 'options are names with values, such as "requestsMax: 100"');
+      to.set(pattern, { options: noOptions, problems: [problem] });
+      return;
+    }
+    const texts: [string, string][] = [];
+    const problems: string[] = [];
+    for (const { name, key: option, value: given } of this.members(node as YAMLMap, null)) {
+      const text = optionTextOf(this.document as YamlDocument, given);
+      if (text !== null) texts.push([name, text]);
+      else problems.push(this.report(startOf(given ?? option), `options: ${quote(name)} is not ${optionForm}`));
+    }
+    const { options, problems: more } = toStoredOptions(texts, quote(pattern));
+    problems.push(...more.map((problem) => this.report(startOf(key), problem)));
+    if (texts.length + problems.length > 0) to.set(pattern, { options, problems });
+  }
+
   private certificate(key: ParsedNode, value: ParsedNode | null): FileCertificate {
     const node = this.resolved(value);
     const broken = (at: number, message: string): FileCertificate => ({
@@ -178,18 +216,18 @@ class RoutesFileReader {
     return { certificate: files.get('certificate') ?? '', key: files.get('key') ?? '', problem: null };
   }
 
-  /** The members of a map that are among `known`; unknown ones are reported to `unknown`. */
+  /** The members of a map that are among `known`, or all for null; unknown ones are reported to `unknown`. */
   private *members(
     map: YAMLMap,
-    known: readonly string[],
-    unknown: (at: number, message: string) => void,
+    known: readonly string[] | null,
+    unknown: (at: number, message: string) => void = () => {},
   ): Generator<{ name: string; key: ParsedNode; value: ParsedNode | null }> {
     const seen = new Set<string>();
     for (const { key, value } of map.items as MapPair[]) {
       const name = keyText(key);
       if (seen.has(name)) {
         this.fail(startOf(key), `the key ${quote(name)} is given twice`);
-      } else if (known.includes(name)) {
+      } else if (known === null || known.includes(name)) {
         yield { name, key, value };
       } else {
         const near = nearestWord(name, known);

@@ -5,7 +5,7 @@ import { backendIdentity } from '../../routing/backend-url.ts';
 export type RecordPair = Pair<Node, Node | null>;
 
 /** Makes an entry hold this record. Nodes that stay keep their comments. */
-export function changeEntry(
+export function changeRouteEntry(
   document: Document<Node, false>,
   entry: RecordPair,
   pattern: string,
@@ -19,7 +19,7 @@ export function changeEntry(
   }
   const list = isSeq(value) ? (value as YAMLSeq) : null;
   if (!isMap(value)) {
-    entry.value = newEntry(pattern, record).value;
+    entry.value = newRouteEntry(pattern, record).value;
     if (list !== null) changeList(list, backends);
     if (list !== null) (entry.value as YAMLMap).set('backends', list);
     return;
@@ -33,24 +33,24 @@ export function changeEntry(
   else if (id !== pattern) (value.items as unknown[]).unshift(document.createPair('id', id));
 }
 
-/** Scalars of backends that stay, maybe with another weight, are used again. */
-function changeList(list: YAMLSeq, backends: readonly unknown[]): void {
+/** Scalars of items that stay, of backends maybe with another weight, are used again. */
+export function changeList(list: YAMLSeq, items: readonly unknown[]): void {
   const free = list.items.filter((item) => isScalar(item)) as Scalar[];
   const take = (isSame: (value: unknown) => boolean): Scalar | null => {
     const index = free.findIndex(({ value }) => isSame(value));
     return index === -1 ? null : (free.splice(index, 1)[0] as Scalar);
   };
-  const unchanged = backends.map((backend) => take((value) => value === backend));
-  list.items = backends.map((backend, i) => {
-    const kept = unchanged[i] ?? take((value) => identityOf(value) === identityOf(backend));
-    if (kept == null) return new Scalar(backend);
-    kept.value = backend;
+  const unchanged = items.map((item) => take((value) => value === item));
+  list.items = items.map((item, i) => {
+    const kept = unchanged[i] ?? take((value) => identityOf(value) === identityOf(item));
+    if (kept == null) return new Scalar(item);
+    kept.value = item;
     return kept;
   });
   if (list.items.length > 0 && list.range === undefined) list.flow = false;
 }
 
-export function newEntry(pattern: string, [id, ...backends]: readonly unknown[]): RecordPair {
+export function newRouteEntry(pattern: string, [id, ...backends]: readonly unknown[]): RecordPair {
   const list = newList(backends);
   const map = new YAMLMap<Node, Node>();
   const document = new Document<Node, false>();

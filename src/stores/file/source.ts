@@ -30,7 +30,7 @@ export interface RoutesSourceOptions {
   /** Whether a missing file is one without records. */
   readonly create: boolean;
   readonly log: Pick<Log, 'info' | 'warn'>;
-  /** The content is another one, and can be read. */
+  /** The content is another one, with at least one change, and can be read. */
   readonly changed: (changes: ContentChanges) => void;
   /** There is a content for the first time. */
   readonly opened: () => void;
@@ -152,7 +152,7 @@ export class RoutesSource {
     }
     if (wasBad) log.info(`${path} can be used again`);
     const changes = changesBetween(before, content);
-    if (changes.routes.length + changes.certificates.length > 0) changed(changes);
+    if (changes.size > 0) changed(changes);
   }
 
   private warnOf(problems: ParsedFile['problems']): void {

@@ -152,6 +152,23 @@ describe('a routes file that is watched', () => {
     assert.equal(await backendOf('d.example'), 'http://d:1');
   });
 
+  test('options are reported by themselves, and come with the route', async () => {
+    seen.routes.length = 0;
+    const told = seen.next('options', 'a.example');
+    place.write(`${two}options:\n  a.example: { requestsMax: 5 }\n`);
+    await told;
+    const [route] = await store.routes.read(['a.example']);
+    assert.deepEqual(
+      [route?.frontend[1], Object.fromEntries(route?.options ?? [])],
+      ['http://a:1', { requestsMax: '5' }],
+    );
+    const gone = seen.next('options', 'a.example');
+    place.write(two);
+    await gone;
+    assert.equal((await store.routes.read(['a.example']))[0]?.options, undefined);
+    assert.deepEqual(seen.routes, []);
+  });
+
   test('a certificate changes with its files', async () => {
     const pair = (text: string) => ({ certificate: `cert ${text}`, key: `key ${text}` });
     const told = seen.next('certificates', 'tls.example');

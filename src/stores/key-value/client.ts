@@ -1,12 +1,23 @@
 import type { CollectionName } from '../contract.ts';
 
 /** The kinds of records, by the first part of their key. */
-export type RecordKind = 'frontend' | 'down' | 'dead' | 'tls' | 'hipache:failed' | 'hipache:accepted';
+export const recordKinds = [
+  'frontend',
+  'down',
+  'dead',
+  'options',
+  'tls',
+  'hipache:failed',
+  'hipache:accepted',
+  'hipache:note',
+] as const;
+export type RecordKind = (typeof recordKinds)[number];
 
 /** Kinds of records that are served from, and the collections that their changes are reported for. */
 export const collectionOf: Partial<Record<RecordKind, CollectionName>> = {
   frontend: 'routes',
   down: 'routes',
+  options: 'options',
   tls: 'certificates',
 };
 

@@ -1,9 +1,27 @@
 import type { DownMark } from '../../routing/backend.ts';
-import type { CertificatePair, RouteChange, RouteOutcome, RouteRecord } from '../contract.ts';
+import type {
+  CertificatePair,
+  OptionOutcome,
+  OptionRecord,
+  OptionTexts,
+  RouteChange,
+  RouteOutcome,
+  RouteRecord,
+} from '../contract.ts';
 import { addFailures, type FailuresByUrl, failuresKeptMs } from '../failures.ts';
+import { changeOptions, isSameOptions, noOptions } from '../option-record.ts';
 import { changeRecord, identitiesOf, isWritten } from '../record-edit.ts';
 import { type KeyValueEdit, type KeyValueWrite, type RecordKey, recordKey } from './client.ts';
-import { readFailures, readMarks, readRecord, writeCertificate, writeFailures, writeMarks } from './records.ts';
+import {
+  readFailures,
+  readMarks,
+  readOptions,
+  readRecord,
+  writeCertificate,
+  writeFailures,
+  writeMarks,
+  writeOptions,
+} from './records.ts';
 
 export function changeEdit(change: RouteChange): KeyValueEdit<RouteOutcome> {
   const keys = (['frontend', 'down', 'dead'] as const).map((kind) => recordKey(kind, change.pattern));
@@ -49,6 +67,38 @@ export function putEdit(records: readonly RouteRecord[]): KeyValueEdit<void> {
     keys,
     decide: () => ({
       writes: records.map(({ frontend }, i) => write(keys[i] as RecordKey, frontend)),
+      result: undefined,
+    }),
+  };
+}
+
+/** Parts of a text that cannot be read are not kept. */
+export function changeOptionsEdit(
+  pattern: string,
+  changes: ReadonlyMap<string, string | null>,
+): KeyValueEdit<OptionOutcome> {
+  const key = recordKey('options', pattern);
+  return {
+    keys: [key],
+    decide([text = null]) {
+      const { options, problems } = readOptions(key, text) ?? { options: noOptions, problems: [] };
+      const result = changeOptions(options, changes);
+      const isWhole = problems.length === 0;
+      return {
+        writes: isWhole && isSameOptions(options, result.after) ? [] : [optionsWrite(key, result.after)],
+        result,
+      };
+    },
+  };
+}
+
+/** Records as they are. */
+export function putOptionsEdit(records: readonly OptionRecord[]): KeyValueEdit<void> {
+  const keys = records.map(({ pattern }) => recordKey('options', pattern));
+  return {
+    keys,
+    decide: () => ({
+      writes: records.map(({ options }, i) => optionsWrite(keys[i] as RecordKey, options)),
       result: undefined,
     }),
   };
@@ -121,6 +171,10 @@ function endOf({ kind, ttlSeconds = null }: RouteChange, { before }: RouteOutcom
 
 function write(key: RecordKey, record: readonly unknown[]): KeyValueWrite {
   return { key, value: JSON.stringify(record) };
+}
+
+function optionsWrite(key: RecordKey, options: OptionTexts): KeyValueWrite {
+  return { key, value: options.size === 0 ? null : writeOptions(options) };
 }
 
 /** Without those of URLs that the record no longer has. */

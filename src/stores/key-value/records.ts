@@ -1,31 +1,58 @@
 import type { DownMark } from '../../routing/backend.ts';
-import type { CertificatePair, StoredCertificate, StoredRoute } from '../contract.ts';
+import type { CertificatePair, OptionTexts, StoredCertificate, StoredOptions, StoredRoute } from '../contract.ts';
 import type { BackendFailures, FailuresByUrl } from '../failures.ts';
+import { optionsOfRoute, readOptionObject, routeOfOptions } from '../option-record.ts';
 import type { StoredRecord } from '../record-edit.ts';
+import type { RecordKind } from './client.ts';
 
 /*
  * Records as JSON, the form in which stores of texts hold them:
  *
  *   frontend:<pattern>        ["identifier", "http://…", …], Hipache 0.4's form
  *   down:<pattern>            {"http://…": {"until": ms, "since": ms, "reason": "…", "instance": "…"}, …}
+ *   options:<pattern>         {"name": "text", …}
  *   tls:<pattern>             {"certificate": "PEM", "key": "PEM"}
  *   hipache:failed:<pattern>  {"http://…": {"count": n, "first": ms, "last": ms, "reason": "…", "instance": "…"}, …}
+ *   hipache:note:<name>       {"text": "…", "until": ms}, without an end {"text": "…"}
  */
 
 /** Marks of one route that are read. Further ones are ignored. */
 const marksMax = 10_000;
 
-/** A record that other programs may write. @param key its name in the store, for messages. */
-export function readRoute(key: string, frontend: string, down: string | null, downKey: string): StoredRoute {
+/** The kinds of keys that the record of a route is read from. */
+export const routeKinds = ['frontend', 'down', 'options'] as const satisfies readonly RecordKind[];
+type RouteKind = (typeof routeKinds)[number];
+
+/** A record that other programs may write. @param nameOf the names of its keys in the store, for messages. */
+export function readRoute(
+  { frontend, down, options }: Readonly<Record<RouteKind, string | null>>,
+  nameOf: (kind: RouteKind) => string,
+): StoredRoute | null {
+  const stored = readOptions(nameOf('options'), options);
+  if (frontend === null) return routeOfOptions(stored);
   const marks = readMarks(down);
-  const diagnostics =
-    down !== null && marks === null
-      ? [`the value of ${downKey} is not a JSON object, so marks of other processes are not seen; remove it`]
-      : [];
+  const diagnostics = [...(stored?.problems ?? [])];
+  if (marks === null) {
+    const problem = 'is not a JSON object, so marks of other processes are not seen; remove it';
+    diagnostics.push(`the value of ${nameOf('down')} ${problem}`);
+  }
   const record = readRecord(frontend);
-  const rest = { down: marks ?? new Map<string, DownMark>(), diagnostics };
+  const rest = { down: marks ?? new Map<string, DownMark>(), diagnostics, ...optionsOfRoute(stored) };
   if (record !== null) return { frontend: record, ...rest };
-  return { frontend: [null], ...rest, problem: `the value of ${key} is not a JSON array; set the route anew` };
+  const problem = `the value of ${nameOf('frontend')} is not a JSON array; set the route anew`;
+  return { frontend: [null], ...rest, problem };
+}
+
+/** The options of a pattern; null if there are none. @param key its name in the store, for messages. */
+export function readOptions(key: string, text: string | null): StoredOptions | null {
+  if (text === null) return null;
+  const stored = readOptionObject(parse(text), `the value of ${key}`);
+  return stored.options.size === 0 && stored.problems.length === 0 ? null : stored;
+}
+
+/** `Object.fromEntries` defines members, also one named `__proto__`. */
+export function writeOptions(options: OptionTexts): string {
+  return JSON.stringify(Object.fromEntries(options));
 }
 
 /** The array of a record; null if it is none. */
@@ -97,6 +124,19 @@ export function writeCertificate({ certificate, key }: CertificatePair): string 
   return JSON.stringify({ certificate, key });
 }
 
+/** The text of a note; null if there is none, or if it has ended. */
+export function readNote(record: string | null, nowMs: number): string | null {
+  const value = parse(record);
+  if (typeof value !== 'object' || value === null) return null;
+  const { text, until } = value as Partial<Record<'text' | 'until', unknown>>;
+  return typeof text !== 'string' || (isTime(until) && until < nowMs) ? null : text;
+}
+
+/** @param untilMs null if the record has no end. */
+export function writeNote(text: string, untilMs: number | null): string {
+  return JSON.stringify(untilMs === null ? { text } : { text, until: Math.round(untilMs) });
+}
+
 /** The fields of an instance, as it has written them; those that are no texts are left out. */
 export function readFields(text: string): Record<string, string> {
   const value = parse(text);
@@ -124,7 +164,7 @@ function entriesOf(text: string | null): [string, Record<string, unknown>][] | n
   return Object.entries(value).filter(([, member]) => typeof member === 'object' && member !== null);
 }
 
-/** `Object.fromEntries` defines members, also one named `__proto__`. */
+/** As `writeOptions`, of objects. */
 function objectText<Value>(map: ReadonlyMap<string, Value>, write: (value: Value) => object): string {
   return JSON.stringify(Object.fromEntries([...map].map(([url, value]) => [url, write(value)])));
 }

@@ -115,7 +115,8 @@ export class MemcachedClient implements KeyValueClient {
       const expired = { flags: jsonFlag, expirySeconds: -1, unique: item.unique };
       return server.store(name, '', expired);
     }
-    const ttlSeconds = ttlMs === undefined ? null : Math.ceil(ttlMs / 1000);
+    // The server counts whole seconds, the present one as well: without one more, an item would end too early.
+    const ttlSeconds = ttlMs === undefined ? null : Math.ceil(ttlMs / 1000) + 1;
     const expirySeconds = expiryOf(keepsEnd ? await server.ttlSeconds(name) : ttlSeconds);
     return server.store(name, value, { flags: jsonFlag, expirySeconds, unique: item?.unique ?? null });
   }
@@ -146,7 +147,7 @@ export class MemcachedClient implements KeyValueClient {
 
   /** A key that is too long is replaced by its digest, as Hipache 0.4's client does. */
   nameOf(key: RecordKey): string {
-    const name = this.pool.prefix + key;
+    const name = this.pool.prefix + (key.startsWith('hipache:note:') ? encodeName(key) : key);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the protocol separates keys by them.
     if (/[\x00-\x20\x7f]/.test(name)) {
       throw new HipacheError(
@@ -156,6 +157,11 @@ export class MemcachedClient implements KeyValueClient {
     }
     return Buffer.byteLength(name) > keyBytesMax ? createHash('md5').update(name).digest('hex') : name;
   }
+}
+
+/** Names of notes are any text; in a key, only visible ASCII is safe. */
+function encodeName(key: string): string {
+  return key.toWellFormed().replace(/[^\x21-\x7e]|%/gu, encodeURIComponent);
 }
 
 /** The expiry of an item, which memcached reads as a date if it is far away. */

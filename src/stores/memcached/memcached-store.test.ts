@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { MemcachedServer } from '../../../test/helpers/memcached-server.ts';
 import { until } from '../../../test/helpers/until.ts';
 import { describeStore, type StoreLocation } from '../contract.suite.ts';
@@ -31,6 +32,10 @@ async function location(count: number, prefix = '', serving = false): Promise<St
     ),
     writeBrokenCertificate: ['text', '{"certificate": "alone"}'].map(
       (value) => (pattern: string) => set(`tls:${pattern}`, value),
+    ),
+    writeRawOption: (pattern, name, value) => set(`options:${pattern}`, JSON.stringify({ [name]: value })),
+    writeBrokenOptions: ['text', '[]', '"text"', '{"balance": {}}', ''].map(
+      (value) => (pattern: string) => set(`options:${pattern}`, value),
     ),
     async dispose() {
       for (const server of servers) await server.stop();
@@ -99,6 +104,23 @@ describe('memcached', () => {
     const long = `${'x'.repeat(260)}.test`;
     await store.routes.set(long, null, ['http://a:1']);
     assert.equal((await store.routes.read([long]))[0]?.frontend[0], long);
+  });
+
+  test('keeps a note for its whole time to live, and about a second more', async (t) => {
+    const server = await MemcachedServer.start();
+    t.after(() => server.stop());
+    const store = await openMemcached([server.url]);
+    t.after(() => store.close());
+    await Promise.all(
+      [0, 200, 400, 600, 800].map(async (afterMs) => {
+        await delay(afterMs);
+        const startMs = performance.now();
+        await store.notes.write(`${afterMs}`, 'x', { ttlMs: 1000 });
+        await until('its end', async () => (await store.notes.read(`${afterMs}`)) === null);
+        const lastedMs = performance.now() - startMs;
+        assert.ok(lastedMs > 990, String(lastedMs));
+      }),
+    );
   });
 
   test('forgets marks that have ended', async (t) => {

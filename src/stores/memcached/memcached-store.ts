@@ -6,6 +6,8 @@ import type {
   FailureCollection,
   InstanceCollection,
   MarkCollection,
+  NoteCollection,
+  OptionCollection,
   RouteCollection,
   Store,
   StoreCapabilities,
@@ -43,10 +45,12 @@ export async function openMemcached(urls: readonly string[], options: MemcachedS
 class MemcachedStore implements Store {
   readonly capabilities: StoreCapabilities = { changes: 'expiry', changesPerTransaction: 1, expires: true };
   readonly routes: RouteCollection;
+  readonly options: OptionCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
   readonly failures: FailureCollection;
   readonly acceptance: Acceptance;
+  readonly notes: NoteCollection;
   /** Nobody could tell which of them has read a change. */
   readonly instances: InstanceCollection | null = null;
   private readonly client: MemcachedClient;
@@ -64,10 +68,12 @@ class MemcachedStore implements Store {
     this.client = new MemcachedClient(pool, { ...defaultMemcachedTimings, ...options.timings });
     const collections = keyValueCollections(this.client, this.capabilities, (key) => this.client.nameOf(key));
     this.routes = collections.routes;
+    this.options = collections.options;
     this.marks = collections.marks;
     this.certificates = collections.certificates;
     this.failures = collections.failures;
     this.acceptance = collections.acceptance;
+    this.notes = collections.notes;
   }
 
   check(): Promise<void> {

@@ -14,7 +14,7 @@ import { openRedis } from './redis-store.ts';
 /** The rights that docs/redis.md names for reading. */
 const readerRights =
   '+ping +select +client|tracking +lrange +hgetall +hmget +get +smembers +pttl +scan +zrange ' +
-  '%R~frontend:* %R~down:* %R~dead:* %R~tls:* %R~hipache:* %R~hchecker_ping';
+  '%R~frontend:* %R~down:* %R~dead:* %R~options:* %R~tls:* %R~hipache:* %R~hchecker_ping';
 const folder = mkdtempSync(join(tmpdir(), 'hipache-redis-tls-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -56,6 +56,38 @@ describe('redis, access', () => {
       code: 'STORE_DENIED',
       message: /lacks a right.*NOPERM/,
     });
+  });
+
+  test('a user of an earlier version, without the right to options, is served without them', async (t) => {
+    const rights = writerRights.replace('~options:* ', '');
+    const server = await RedisServer.start({ config: [`user earlier on >secret ${rights}`] });
+    t.after(() => server.remove());
+    await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1');
+    await server.cli('hset', 'options:a.example', 'requestsMax', '1');
+    const url = `redis://earlier:secret@127.0.0.1:${server.port}`;
+    const grant = /may not read options:\*, so hosts have no options; grant it %R~options:\*/;
+    const command = await openRedis([url]);
+    t.after(() => command.close());
+    const [route, none] = await command.routes.read(['a.example', 'b.example']);
+    assert.deepEqual([route?.frontend, route?.options, none], [['id', 'http://a:1'], undefined, null]);
+    assert.match(route?.diagnostics?.join() ?? '', grant);
+    const denied = { code: 'STORE_DENIED', message: /lacks a right.*NOPERM/ };
+    await assert.rejects(command.options.read(['a.example']), denied);
+    await assert.rejects(command.options.change('a.example', new Map([['requestsMax', '2']])), denied);
+    await command.routes.set('b.example', null, ['http://b:1']);
+
+    const warnings: string[] = [];
+    const log = { info() {}, warn: (message: string) => void warnings.push(message) };
+    const proxy = await openRedis([url], { serving: true, log });
+    t.after(() => proxy.close());
+    const served = await proxy.routes.read(['a.example', 'b.example']);
+    assert.deepEqual(
+      served.map((record) => record?.diagnostics),
+      [[], []],
+    );
+    assert.equal(warnings.filter((message) => grant.test(message)).length, 1);
+    await server.cli('acl', 'setuser', 'earlier', '~options:*');
+    assert.deepEqual((await proxy.routes.read(['a.example']))[0]?.options, new Map([['requestsMax', '1']]));
   });
 
   test('a user that the server does not have is left out, as by Hipache 0.4, with one warning', async (t) => {

@@ -66,9 +66,13 @@ async function readId(store: Store, host: string): Promise<unknown> {
   return (await store.routes.read([host]))[0]?.frontend[0] ?? null;
 }
 
-/** A host whose record is at a node. */
+/** A host whose keys, all that a reading takes, are at a node. */
 async function hostAt({ cluster }: Watched, node: RedisServer): Promise<string> {
-  for (let i = 0; ; i++) if ((await cluster.primaryOf(`frontend:${i}.test`)) === node) return `${i}.test`;
+  for (let i = 0; ; i++) {
+    const keys = ['frontend', 'down', 'options'].map((record) => `${record}:${i}.test`);
+    const nodes = await Promise.all(keys.map((key) => cluster.primaryOf(key)));
+    if (nodes.every((one) => one === node)) return `${i}.test`;
+  }
 }
 
 /** Each node's changes are reported and read, and a write arrives there. */

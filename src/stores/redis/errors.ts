@@ -12,6 +12,12 @@ export function isWrongType(reply: unknown): boolean {
   return reply instanceof Error && reply.message.startsWith('WRONGTYPE');
 }
 
+/** Whether a reply says that the user lacks a right. */
+export function isDenied(reply: unknown): boolean {
+  const error = reply instanceof HipacheError ? reply.cause : reply;
+  return error instanceof Error && error.message.startsWith('NOPERM');
+}
+
 /** Whether a reply to INCR says that the value is not a number. */
 export function isNoCounter(reply: unknown): boolean {
   return isWrongType(reply) || (reply instanceof Error && reply.message.startsWith('ERR value is not an integer'));

@@ -1,13 +1,14 @@
 import type { CollectionName } from '../contract.ts';
 
 /** The kind of a key, by the first part of its name. */
-export type RedisRecord = 'frontend' | 'down' | 'dead' | 'tls';
+export type RedisRecord = 'frontend' | 'down' | 'dead' | 'options' | 'tls';
 
 /** The collection that a change of a key is reported for. */
 export const collectionOf: Readonly<Record<RedisRecord, CollectionName>> = {
   frontend: 'routes',
   down: 'routes',
   dead: 'routes',
+  options: 'options',
   tls: 'certificates',
 };
 
@@ -47,6 +48,10 @@ export class RedisKeys {
   /** The last failures of the backends of a route. */
   failed(pattern: string): string {
     return `${this.prefix}hipache:failed:${pattern}`;
+  }
+
+  note(name: string): string {
+    return `${this.prefix}hipache:note:${name}`;
   }
 
   /** The beginnings of all keys whose changes matter. Redis takes none that begins with another one. */

@@ -3,20 +3,32 @@ import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
 import { backendsMax } from '../../routing/record.ts';
-import type { StoredCertificate, StoredInstance, StoredRoute } from '../contract.ts';
+import type {
+  OptionRecord,
+  RouteRecord,
+  StoredCertificate,
+  StoredInstance,
+  StoredOptions,
+  StoredRoute,
+} from '../contract.ts';
 import type { FailuresByUrl } from '../failures.ts';
+import { noOptions, optionsOfRoute, routeOfOptions } from '../option-record.ts';
 import { identitiesOf } from '../record-edit.ts';
 import type { RedisCommand, RedisConnection } from './connection.ts';
 import type { DeadSets } from './dead-sets.ts';
 import type { RedisEndpoint } from './endpoint.ts';
-import { isWrongType, redisError } from './errors.ts';
+import { isDenied, isWrongType, redisError } from './errors.ts';
 import { recentFailures } from './failed-hash.ts';
 import { toInstances } from './instances.ts';
 import type { RedisKeys, RedisRecord } from './keys.ts';
 import { markOfDeadSet, parseMarks, writtenIndexes } from './marks.ts';
+import { readText } from './note-hash.ts';
+import { readOptions } from './option-hash.ts';
 
 /** The index up to which a list is read: the identifier, the backends that count, and one more, which says that there are more. */
 const lastElement = String(backendsMax + 1);
+/** The place of the options among the replies for one route. */
+const optionsAt = 2;
 /** Keys that one SCAN examines. */
 const scanCount = '1000';
 /** Patterns that a listing remembers between its pages. With more, listing fails. */
@@ -60,30 +72,35 @@ export interface RedisReads {
 export class RedisReader {
   private readonly connection: RedisReads;
   private readonly keys: RedisKeys;
+  private readonly onProblem: ((problem: string) => void) | null;
   private readonly listings = new Map<RedisRecord, Listing>();
 
-  constructor(connection: RedisReads, keys: RedisKeys) {
+  /** @param onProblem is called with a problem that all routes have; null: it is a diagnostic of each. */
+  constructor(connection: RedisReads, keys: RedisKeys, onProblem: ((problem: string) => void) | null) {
     this.connection = connection;
     this.keys = keys;
+    this.onProblem = onProblem;
   }
 
   async readRoutes(patterns: readonly string[], dead: DeadSetReading | null): Promise<(StoredRoute | null)[]> {
     const keys = this.keys;
-    const each = dead === null ? 2 : 4;
+    const each = dead === null ? 3 : 5;
     const commands: RedisCommand[] = [];
     for (const pattern of patterns) {
       commands.push(['LRANGE', keys.of('frontend', pattern), '0', lastElement]);
-      commands.push(['HGETALL', keys.of('down', pattern)]);
+      commands.push(['HGETALL', keys.of('down', pattern)], ['HGETALL', keys.of('options', pattern)]);
       if (dead === null) continue;
       const set = keys.of('dead', pattern);
       commands.push(['SMEMBERS', set], ['PTTL', set]);
     }
-    const replies = await this.send(commands);
+    const replies = await this.connection.send(commands);
+    this.checked(replies.filter((reply, i) => i % each !== optionsAt || !isDenied(reply)));
     const nowMs = Date.now();
     return patterns.map((pattern, i) => {
-      const [list, hash, set, ttl] = replies.slice(i * each, (i + 1) * each);
+      const [list, hash, fields, set, ttl] = replies.slice(i * each, (i + 1) * each);
       const down = isWrongType(hash) ? new Map<string, DownMark>() : parseMarks(hash as string[]);
-      const diagnostics: string[] = [];
+      const options = this.optionsOf(pattern, fields);
+      const diagnostics = [...(options?.problems ?? [])];
       if (isWrongType(hash)) {
         diagnostics.push(
           `the key ${keys.of('down', pattern)} is not a hash, so marks of other processes are not seen; DEL it`,
@@ -94,7 +111,7 @@ export class RedisReader {
       }
       if (isWrongType(list)) {
         const problem = `the key ${keys.of('frontend', pattern)} is not a list; DEL it, or set the route anew`;
-        return { frontend: [null], down, problem, diagnostics };
+        return { frontend: [null], down, problem, diagnostics, ...optionsOfRoute(options) };
       }
       const frontend = list as string[];
       if (frontend.length > backendsMax + 1) {
@@ -102,8 +119,15 @@ export class RedisReader {
         diagnostics.push(`backends after the first ${backendsMax} are not read`);
       }
       if (dead !== null) addDeadSet(pattern, frontend, down, { dead, hash, set, ttlMs: Number(ttl), nowMs });
-      return frontend.length === 0 ? null : { frontend, down, diagnostics };
+      if (frontend.length === 0) return routeOfOptions(options);
+      return { frontend, down, diagnostics, ...optionsOfRoute(options) };
     });
+  }
+
+  async readOptions(patterns: readonly string[]): Promise<(StoredOptions | null)[]> {
+    const keys = patterns.map((pattern) => this.keys.of('options', pattern));
+    const replies = await this.send(keys.map((key) => ['HGETALL', key]));
+    return keys.map((key, i) => readOptions(key, replies[i]));
   }
 
   async readCertificates(patterns: readonly string[]): Promise<(StoredCertificate | null)[]> {
@@ -130,21 +154,25 @@ export class RedisReader {
   }
 
   /** The current records of the patterns that follow `after`. */
-  async listRoutes(after: string, limit: number): Promise<{ pattern: string; frontend: readonly unknown[] }[]> {
-    const listing = await this.listing('frontend', after);
-    const found: { pattern: string; frontend: readonly unknown[] }[] = [];
-    while (found.length < limit) {
-      const page = take(listing, limit - found.length);
-      if (page.length === 0) break;
-      const keys = page.map((pattern) => this.keys.of('frontend', pattern));
-      const replies = await this.send(keys.map((key) => ['LRANGE', key, '0', lastElement]));
-      for (const [i, pattern] of page.entries()) {
-        const frontend = isWrongType(replies[i]) ? [null] : (replies[i] as string[]);
-        if (frontend.length > 0) found.push({ pattern, frontend });
-      }
-    }
-    if (found.length === 0) this.listings.delete('frontend');
-    return found;
+  listRoutes(after: string, limit: number): Promise<RouteRecord[]> {
+    return this.list('frontend', after, limit, {
+      command: (key) => ['LRANGE', key, '0', lastElement],
+      read(pattern, reply) {
+        const frontend = isWrongType(reply) ? [null] : (reply as string[]);
+        return frontend.length > 0 ? { pattern, frontend } : null;
+      },
+    });
+  }
+
+  /** The current records of the patterns that follow `after`. */
+  listOptions(after: string, limit: number): Promise<OptionRecord[]> {
+    return this.list('options', after, limit, {
+      command: (key) => ['HGETALL', key],
+      read(pattern, reply) {
+        const stored = readOptions(pattern, reply);
+        return stored === null ? null : { pattern, options: stored.options };
+      },
+    });
   }
 
   async listCertificates(after: string, limit: number): Promise<string[]> {
@@ -163,7 +191,7 @@ export class RedisReader {
   /** The operator's word; see `Acceptance`. It is a hash, for which every account that edits routes has the rights. */
   async accepted(): Promise<string | null> {
     const [reply] = await this.send([['HMGET', this.keys.accepted, 'text']]);
-    return isWrongType(reply) ? null : (reply as [string | null])[0];
+    return readText(reply);
   }
 
   /** The revision. Every change that precedes it has been reported. */
@@ -197,6 +225,34 @@ export class RedisReader {
       }
       await delay(pauses.next());
     }
+  }
+
+  /** Without the right that earlier versions did not need, routes are served. */
+  private optionsOf(pattern: string, reply: unknown): StoredOptions | null {
+    if (!isDenied(reply)) return readOptions(this.keys.of('options', pattern), reply);
+    const keys = this.keys.of('options', '*');
+    const problem = `its user may not read ${keys}, so hosts have no options; grant it %R~${keys}, see docs/redis.md`;
+    this.onProblem?.(problem);
+    return { options: noOptions, problems: this.onProblem === null ? [problem] : [] };
+  }
+
+  /** The next records of a kind. @param read null for a record that has gone. */
+  private async list<Found>(
+    record: RedisRecord,
+    after: string,
+    limit: number,
+    { command, read }: { command(key: string): RedisCommand; read(pattern: string, reply: unknown): Found | null },
+  ): Promise<Found[]> {
+    const listing = await this.listing(record, after);
+    const found: Found[] = [];
+    while (found.length < limit) {
+      const page = take(listing, limit - found.length);
+      if (page.length === 0) break;
+      const replies = await this.send(page.map((pattern) => command(this.keys.of(record, pattern))));
+      found.push(...page.flatMap((pattern, i) => read(pattern, replies[i]) ?? []));
+    }
+    if (found.length === 0) this.listings.delete(record);
+    return found;
   }
 
   /**

@@ -10,6 +10,8 @@ import type {
   FailureCollection,
   InstanceCollection,
   MarkCollection,
+  NoteCollection,
+  OptionCollection,
   RouteCollection,
   Store,
   StoreCapabilities,
@@ -34,6 +36,8 @@ import { addFailuresEdit } from './failed-hash.ts';
 import { removeInstance, writeInstance } from './instances.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
 import { type DeadSetKnowledge, removeMarkEdit, writeMarkEdit } from './mark-edits.ts';
+import { readNoteEdit, writeNoteEdit } from './note-hash.ts';
+import { changeOptionsEdit, putOptionsEdit } from './option-hash.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
 import { connectServers, type RecordServers } from './servers.ts';
 
@@ -90,13 +94,15 @@ class RedisStore implements Store {
       () => this.capabilities,
       (changes) => this.write(composeEdits(changes.map((change) => changeEdit(this.keys, change)))),
     ),
-    put: async (records) => {
-      for (let from = 0; from < records.length; from += recordsPerEdit) {
-        await this.write(putEdit(this.keys, records.slice(from, from + recordsPerEdit)));
-      }
-    },
+    put: (records) => this.putAll(records, putEdit),
     list: (after, limit) => this.reader.listRoutes(after, limit),
     expiry: (pattern) => this.reader.readExpiry(pattern),
+  };
+  readonly options: OptionCollection = {
+    read: (patterns) => this.reader.readOptions(patterns),
+    change: (pattern, changes) => this.write(changeOptionsEdit(this.keys, pattern, changes)),
+    put: (records) => this.putAll(records, putOptionsEdit),
+    list: (after, limit) => this.reader.listOptions(after, limit),
   };
   readonly marks: MarkCollection = {
     write: (pattern, url, mark) => this.writeMark(pattern, url, mark),
@@ -123,7 +129,11 @@ class RedisStore implements Store {
     read: () => this.reader.accepted(),
     write: (text) => this.writer.writeUncounted([['HSET', this.keys.accepted, 'text', text]]),
   };
-  private readonly options: RedisStoreOptions;
+  readonly notes: NoteCollection = {
+    read: (name) => this.write(readNoteEdit(this.keys, name)),
+    write: (name, text, condition = {}) => this.write(writeNoteEdit(this.keys, name, text, condition)),
+  };
+  private readonly settings: RedisStoreOptions;
   private readonly log: Pick<Log, 'info' | 'warn'>;
   private readonly problemLog: RateLimitedLog;
   private readonly keys: RedisKeys;
@@ -148,7 +158,7 @@ class RedisStore implements Store {
   private closed = false;
 
   constructor(endpoints: RedisEndpoints, options: RedisStoreOptions) {
-    this.options = options;
+    this.settings = options;
     this.deadSet = options.deadSet ?? 'auto';
     this.log = options.log ?? silent;
     this.problemLog = new RateLimitedLog((what, fields) => this.log.warn(what, fields), options.clock ?? systemClock);
@@ -178,7 +188,9 @@ class RedisStore implements Store {
     this.connection = servers.connection;
     this.writer = servers.writer;
     this.closeServers = () => servers.close();
-    this.reader = new RedisReader(this.connection, this.keys);
+    const report = (problem: string) => this.problemLog.report(`${this.connection.endpoint.name}: ${problem}`, {});
+    // A proxy would log the same problem for each route.
+    this.reader = new RedisReader(this.connection, this.keys, options.serving === true ? report : null);
   }
 
   get capabilities(): StoreCapabilities {
@@ -198,7 +210,7 @@ class RedisStore implements Store {
   }
 
   async watch(listener: ChangeListener): Promise<void> {
-    const { pollMs } = this.options;
+    const { pollMs } = this.settings;
     if (pollMs === undefined) await this.connection.track();
     if (this.closed) throw this.connection.error;
     this.listener = listener;
@@ -221,6 +233,15 @@ class RedisStore implements Store {
     this.stopExpiry();
     this.checker.close();
     this.closeServers();
+  }
+
+  private async putAll<Put>(
+    records: readonly Put[],
+    edit: (keys: RedisKeys, part: readonly Put[]) => RedisEdit<void>,
+  ): Promise<void> {
+    for (let from = 0; from < records.length; from += recordsPerEdit) {
+      await this.write(edit(this.keys, records.slice(from, from + recordsPerEdit)));
+    }
   }
 
   private async writeMark(pattern: string, url: string, mark: DownMark): Promise<boolean> {
@@ -255,7 +276,7 @@ class RedisStore implements Store {
   private onReady(): void {
     this.deadSets.clear();
     void this.look();
-    if (this.options.serving === true) void this.warnOfEviction();
+    if (this.settings.serving === true) void this.warnOfEviction();
     if (this.listener === null) return;
     if (this.poll === null && !this.connection.tracked) this.expireRegularly();
     this.listener.restored();
@@ -281,7 +302,7 @@ class RedisStore implements Store {
   }
 
   private onFailed(error: HipacheError): void {
-    if (this.options.serving !== true) return;
+    if (this.settings.serving !== true) return;
     this.problemLog.report(`the store cannot be used; trying again (${errorSummary(error)})`, { error });
   }
 
@@ -323,7 +344,7 @@ class RedisStore implements Store {
   }
 
   private expireRegularly(): void {
-    const ttlMs = Math.min(timerMaxMs, Math.max(ttlMinMs, this.options.ttlMs ?? ttlDefaultMs));
+    const ttlMs = Math.min(timerMaxMs, Math.max(ttlMinMs, this.settings.ttlMs ?? ttlDefaultMs));
     if (!this.hasWarned) {
       this.hasWarned = true;
       this.log.warn(

@@ -6,7 +6,7 @@ import { openRedis, type RedisStoreOptions } from './redis-store.ts';
 export const writerRights =
   '+ping +select +client|tracking +lrange +hgetall +hmget +get +smembers +pttl +scan +zrange +zadd +zrem +zremrangebyscore +watch +unwatch +multi ' +
   '+exec +discard +incr +del +exists +rpush +lset +lrem +hset +hdel +hkeys +hexists +pexpireat +sadd +srem +expire +publish ' +
-  '~frontend:* ~down:* ~dead:* ~tls:* ~hipache:* %R~hchecker_ping &dead';
+  '~frontend:* ~down:* ~dead:* ~options:* ~tls:* ~hipache:* %R~hchecker_ping &dead';
 
 interface LocationOptions {
   readonly prefix?: string;
@@ -65,6 +65,16 @@ export function redisLocation(
       async (pattern) => {
         await run('del', key('tls', pattern));
         await run('hset', key('tls', pattern), 'key', 'alone');
+        await seen();
+      },
+    ],
+    async writeRawOption(pattern, name, value) {
+      await run('hset', key('options', pattern), name, value);
+      await seen();
+    },
+    writeBrokenOptions: [
+      async (pattern) => {
+        await run('set', key('options', pattern), '{"balance": "random"}');
         await seen();
       },
     ],

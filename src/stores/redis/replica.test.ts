@@ -53,6 +53,14 @@ describe('redis, a replica and its primary', () => {
     assert.equal(await idOf('a.example'), undefined);
   });
 
+  test('notes are written and read at the primary, also while the replica is behind', async (t) => {
+    const { replica, store } = await setUp(t, 200);
+    await replica.cli('replicaof', 'no', 'one');
+    assert.equal(await store.notes.write('a', 'x', { expected: null }), true);
+    assert.equal(await store.notes.read('a'), 'x');
+    assert.equal(await store.notes.write('a', 'y', { expected: null }), false);
+  });
+
   test('a replica that begins anew with another primary makes everything expire', async (t) => {
     const { primary, replica, store, seen, idOf } = await setUp(t);
     await store.routes.set('a.example', 'old', []);

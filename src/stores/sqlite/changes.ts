@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { CollectionName } from '../contract.ts';
-import { hasCertificates, storeIdPrefix } from './schema.ts';
+import { hasCertificates, isServedKind, storeIdPrefix } from './schema.ts';
 
 /** Changes in one read. A poll reads until none are left. */
 const changesPerRead = 1000;
@@ -27,7 +27,7 @@ export class SqliteChanges {
     this.since = database.prepare(
       `SELECT revision, pattern, ${kind} FROM changes WHERE revision > ? ORDER BY revision LIMIT ?`,
     );
-    const isRecord = hasCertificates(database) ? "WHERE kind IN ('route', 'certificate')" : '';
+    const isRecord = hasCertificates(database) ? `WHERE ${isServedKind}` : '';
     this.records = database.prepare(`SELECT 1 FROM changes ${isRecord} LIMIT 1`);
     this.bounds = database.prepare(`
       SELECT (SELECT value FROM meta WHERE key = 'trimmed_to') AS trimmed_to,
@@ -35,7 +35,7 @@ export class SqliteChanges {
         max((SELECT coalesce(max(revision), 0) FROM changes), (SELECT value FROM meta WHERE key = 'trimmed_to')) AS last`);
   }
 
-  /** Whether a route or a certificate has ever been in the store. Instances and failures of backends do not count. */
+  /** Whether a route, an option or a certificate has ever been in the store. */
   hasHadRecords(): boolean {
     return this.readBounds().trimmedTo > 0 || this.records.get() !== undefined;
   }
@@ -89,6 +89,7 @@ export class SqliteChanges {
 /** By the `kind` of a change, as the triggers write it. */
 const collectionOf: ReadonlyMap<string, CollectionName> = new Map([
   ['route', 'routes'],
+  ['option', 'options'],
   ['certificate', 'certificates'],
 ]);
 

@@ -1,6 +1,6 @@
 import type { StoredInstance } from '../contract.ts';
 import { readFields } from '../key-value/records.ts';
-import type { Prepare } from './schema.ts';
+import { isServedKind, type Prepare } from './schema.ts';
 
 /*
  * The first instance creates the table: an earlier version of Hipache has none, and neither needs nor minds it. Each write
@@ -43,7 +43,7 @@ export function removeInstance(prepare: Prepare, instance: string): void {
 /** Of the last change of a route or a certificate; 0 before the first. */
 export function readRevision(prepare: Prepare): number {
   const row = prepare(`SELECT max(
-    coalesce((SELECT revision FROM changes WHERE kind IN ('route', 'certificate') ORDER BY revision DESC LIMIT 1), 0),
+    coalesce((SELECT revision FROM changes WHERE ${isServedKind} ORDER BY revision DESC LIMIT 1), 0),
     (SELECT value FROM meta WHERE key = 'trimmed_to')) AS revision`).get();
   return Number(row?.['revision'] ?? 0);
 }

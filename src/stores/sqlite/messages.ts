@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import type { CertificatePair, StoredInstance } from '../contract.ts';
 import type { Changes } from './changes.ts';
 import type { FailureRows } from './failed-table.ts';
+import type { OptionRows } from './option-table.ts';
 import type { RouteRow, Write, WriteResult } from './tables.ts';
 
 /** The settings that the thread starts with. */
@@ -22,11 +23,14 @@ export type ThreadRequest =
   | { readonly kind: 'readRoutes'; readonly patterns: readonly string[] }
   | { readonly kind: 'listRoutes'; readonly after: string; readonly limit: number }
   | { readonly kind: 'readCertificates'; readonly patterns: readonly string[] }
+  | { readonly kind: 'readOptions'; readonly patterns: readonly string[] }
+  | { readonly kind: 'listOptions'; readonly after: string; readonly limit: number }
   | { readonly kind: 'readFailures'; readonly pattern: string }
   | { readonly kind: 'readExpiry'; readonly pattern: string }
   | { readonly kind: 'readInstances' }
   | { readonly kind: 'readRevision' }
   | { readonly kind: 'readAccepted' }
+  | { readonly kind: 'readNote'; readonly name: string }
   | { readonly kind: 'listCertificates'; readonly after: string; readonly limit: number }
   | { readonly kind: 'watch' }
   | { readonly kind: 'close' }
@@ -45,10 +49,13 @@ export type ThreadReply =
   | { readonly kind: 'routes'; readonly rows: readonly (RouteRow | null)[] }
   | { readonly kind: 'list'; readonly rows: readonly { pattern: string; record: string }[] }
   | { readonly kind: 'certificates'; readonly rows: readonly (CertificatePair | null)[] }
+  | { readonly kind: 'options'; readonly rows: readonly (OptionRows | null)[] }
+  | { readonly kind: 'optionList'; readonly rows: readonly { pattern: string; options: OptionRows }[] }
   | { readonly kind: 'failures'; readonly rows: FailureRows }
   | { readonly kind: 'instances'; readonly rows: readonly StoredInstance[] }
   | { readonly kind: 'revision'; readonly revision: number }
   | { readonly kind: 'accepted'; readonly text: string | null }
+  | { readonly kind: 'note'; readonly text: string | null }
   | { readonly kind: 'expiry'; readonly expiryMs: number | null }
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
   | WriteResult

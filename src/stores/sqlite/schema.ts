@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { HipacheError } from '../../base/errors.ts';
 import { damaged } from './errors.ts';
+import { optionSchema } from './option-table.ts';
 
 /** `HPCH`: marks the file as a store of Hipache's (the pragma `application_id`). */
 export const applicationId = 0x48_50_43_48;
@@ -68,6 +69,9 @@ const nextTurn = `UPDATE sqlite_sequence SET seq = random() & 0x7fffffffffff,
   WHERE name GLOB '${turnPrefix}*'`;
 const noteCount = `UPDATE sqlite_sequence
   SET seq = coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0) WHERE name GLOB '${storeIdPrefix}*'`;
+
+/** Of the log of changes, the records that are served from. Instances and failures of backends do not count. */
+export const isServedKind = "kind IN ('route', 'option', 'certificate')";
 
 /** Prepares a statement, or finds the one that was prepared before. */
 export type Prepare = (sql: string) => StatementSync;
@@ -144,6 +148,7 @@ function upgrade(database: DatabaseSync, path: string): void {
   if (found === 'empty') database.exec(`${schema}; PRAGMA application_id = ${applicationId}`);
   markTransaction((sql) => database.prepare(sql));
   if (found !== 'ours') database.exec(`${certificateSchema}; PRAGMA user_version = ${schemaVersion}`);
+  if (found === 'empty') for (const sql of optionSchema) database.exec(sql);
 }
 
 function hasMark(database: DatabaseSync): boolean {

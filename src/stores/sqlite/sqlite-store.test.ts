@@ -24,6 +24,12 @@ describeStore('sqlite', async () => {
     writeRaw: (pattern, record) => write(pattern, JSON.stringify(record)),
     oddElements: true,
     changes: 'poll',
+    async writeRawOption(pattern, name, value) {
+      const raw = new DatabaseSync(path, { timeout: 5000 });
+      raw.prepare('INSERT OR REPLACE INTO options VALUES (?, ?, ?)').run(pattern, name, value);
+      raw.close();
+    },
+    writeBrokenOptions: [],
     writeBroken: ['not json', '{"a": 1}', '"text"', ''].map((text) => (pattern: string) => write(pattern, text)),
     async dispose() {},
   };
@@ -213,4 +219,27 @@ test('the log of changes is bounded, and ended marks are cleared away', async ()
   assert.ok(changes <= 101, `${changes} changes`);
   assert.equal(marks, 0);
   raw.close();
+});
+
+test('a file of an earlier version, which has no tables of options and notes, gets them with the first of each', async () => {
+  const path = newPath();
+  const first = await openSqlite(path);
+  await first.routes.set('a.example', null, ['http://a:1']);
+  await first.close();
+  const raw = new DatabaseSync(path);
+  raw.exec('DROP TABLE options; DROP TABLE IF EXISTS notes');
+  raw.close();
+  const [store, watcher] = [await openSqlite(path), await openSqlite(path)];
+  const seen = new Watch();
+  await watcher.watch(seen);
+  assert.deepEqual(await store.options.read(['a.example']), [null]);
+  assert.deepEqual(await store.options.list('', 10), []);
+  assert.equal(await store.notes.read('n'), null);
+  const told = seen.next('options', 'a.example');
+  await store.options.change('a.example', new Map([['requestsMax', '1']]));
+  await told;
+  assert.deepEqual((await watcher.routes.read(['a.example']))[0]?.options, new Map([['requestsMax', '1']]));
+  assert.equal(await store.notes.write('n', 'text', { expected: null }), true);
+  assert.equal(await watcher.notes.read('n'), 'text');
+  await Promise.all([store.close(), watcher.close()]);
 });

@@ -9,11 +9,15 @@ import type {
   FailureCollection,
   InstanceCollection,
   MarkCollection,
+  NoteCollection,
+  OptionCollection,
   RouteCollection,
   Store,
   StoreCapabilities,
+  StoredOptions,
   StoredRoute,
 } from '../contract.ts';
+import { noOptions, optionsOfRoute, toStoredOptions } from '../option-record.ts';
 import { editingBy } from '../route-editing.ts';
 import type { Changes } from './changes.ts';
 import type {
@@ -24,6 +28,7 @@ import type {
   ThreadRequest,
   ThreadSettings,
 } from './messages.ts';
+import type { OptionRows } from './option-table.ts';
 import { parseArray, type RouteRow } from './tables.ts';
 
 /** Changes that the log keeps: 40 s at 500 changes a second. A watcher further behind has to start over. */
@@ -103,6 +108,24 @@ class SqliteStore implements Store {
       return reply.rows.map(({ pattern, record }) => ({ pattern, frontend: parseArray(record) ?? [record] }));
     },
   };
+  readonly options: OptionCollection = {
+    read: async (patterns) => {
+      const reply = await this.ask({ kind: 'readOptions', patterns });
+      return reply.kind === 'options' ? reply.rows.map(toOptions) : [];
+    },
+    change: async (pattern, changes) => {
+      const reply = await this.ask({ kind: 'changeOptions', pattern, changes });
+      return reply.kind === 'optionOutcome' ? reply.outcome : { before: noOptions, after: noOptions };
+    },
+    put: async (records) => {
+      await Promise.all(records.map(({ pattern, options }) => this.done({ kind: 'putOptions', pattern, options })));
+    },
+    list: async (after, limit) => {
+      const reply = await this.ask({ kind: 'listOptions', after, limit });
+      if (reply.kind !== 'optionList') return [];
+      return reply.rows.map(({ pattern, options }) => ({ pattern, options: new Map(options) }));
+    },
+  };
   readonly marks: MarkCollection = {
     write: async (pattern, url, mark) => {
       await this.done({ kind: 'writeMark', pattern, url, mark });
@@ -157,6 +180,16 @@ class SqliteStore implements Store {
       return reply.kind === 'accepted' ? reply.text : null;
     },
     write: (text) => this.done({ kind: 'accept', pattern: '', text }),
+  };
+  readonly notes: NoteCollection = {
+    read: async (name) => {
+      const reply = await this.ask({ kind: 'readNote', name });
+      return reply.kind === 'note' ? reply.text : null;
+    },
+    write: async (name, text, condition = {}) => {
+      const reply = await this.ask({ kind: 'writeNote', pattern: name, text, condition });
+      return reply.kind === 'isWritten' && reply.isWritten;
+    },
   };
   readonly opened: Promise<void>;
   private readonly settings: ThreadSettings;
@@ -330,9 +363,17 @@ function toStoredRoute(row: RouteRow | null): StoredRoute | null {
   for (const [url, untilMs, sinceMs, reason, instance] of row.marks ?? []) {
     (down as Map<string, DownMark>).set(url, { untilMs, sinceMs, reason, instance });
   }
+  const stored = toOptions(row.options);
+  const diagnostics = stored === null || stored.problems.length === 0 ? {} : { diagnostics: stored.problems };
+  const rest = { down, ...optionsOfRoute(stored), ...diagnostics };
+  if (row.record === null) return { frontend: [], ...rest };
   const frontend = parseArray(row.record);
-  if (frontend !== null) return { frontend, down };
-  return { frontend: [null], down, problem: 'the record is not a JSON array' };
+  if (frontend !== null) return { frontend, ...rest };
+  return { frontend: [null], ...rest, problem: 'the record is not a JSON array' };
+}
+
+function toOptions(rows: OptionRows | null): StoredOptions | null {
+  return rows === null ? null : toStoredOptions(rows, 'the record');
 }
 
 function toError(error: ErrorMessage): HipacheError {

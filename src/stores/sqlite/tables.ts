@@ -1,22 +1,33 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
-import type { CertificatePair, RouteChange, RouteOutcome, StoredInstance } from '../contract.ts';
+import type {
+  CertificatePair,
+  NoteCondition,
+  OptionOutcome,
+  OptionRecord,
+  RouteChange,
+  RouteOutcome,
+  StoredInstance,
+} from '../contract.ts';
 import type { FailuresByUrl } from '../failures.ts';
 import { changeRecord, identitiesOf, isWritten, type OldRecord } from '../record-edit.ts';
 import { readAccepted, writeAccepted } from './accepted-row.ts';
 import { ExpiryTable } from './expiry-table.ts';
 import { type FailureRows, readFailures, writeFailures } from './failed-table.ts';
 import { readInstances, readRevision, removeInstance, writeInstance } from './instance-table.ts';
+import { readNote, writeNote } from './note-table.ts';
+import { type OptionRows, OptionTable } from './option-table.ts';
 import { hasCertificates, markTransaction } from './schema.ts';
 
 /** A dead mark, in the form in which threads exchange it. */
 type MarkRow = readonly [url: string, untilMs: number, sinceMs: number, reason: string, instance: string];
 
-/** A record and its marks, in the form in which threads exchange them: unparsed, and null for no marks. */
+/** A record, its marks and options, in the form in which threads exchange them: unparsed, and null for none. */
 export interface RouteRow {
-  readonly record: string;
+  readonly record: string | null;
   readonly marks: readonly MarkRow[] | null;
+  readonly options: OptionRows | null;
 }
 
 /** A change of the tables. `pattern` is the key of the record: of an instance, its id. */
@@ -24,6 +35,12 @@ export type Write =
   | { readonly kind: 'changeRoutes'; readonly changes: readonly RouteChange[] }
   | { readonly kind: 'removeExpired'; readonly pattern: '' }
   | { readonly kind: 'putRoute'; readonly pattern: string; readonly record: readonly unknown[] }
+  | {
+      readonly kind: 'changeOptions';
+      readonly pattern: string;
+      readonly changes: ReadonlyMap<string, string | null>;
+    }
+  | ({ readonly kind: 'putOptions' } & OptionRecord)
   | { readonly kind: 'writeMark'; readonly pattern: string; readonly url: string; readonly mark: DownMark }
   | { readonly kind: 'removeMark'; readonly pattern: string; readonly url: string }
   | { readonly kind: 'addFailures'; readonly pattern: string; readonly failures: FailuresByUrl }
@@ -35,6 +52,13 @@ export type Write =
     }
   | { readonly kind: 'removeInstance'; readonly pattern: string }
   | { readonly kind: 'accept'; readonly pattern: string; readonly text: string }
+  | {
+      readonly kind: 'writeNote';
+      /** Its name. */
+      readonly pattern: string;
+      readonly text: string | null;
+      readonly condition: NoteCondition;
+    }
   | { readonly kind: 'writeCertificate'; readonly pattern: string; readonly pair: CertificatePair }
   | { readonly kind: 'removeCertificate'; readonly pattern: string };
 
@@ -42,6 +66,8 @@ export type Write =
 export type WriteResult =
   | { readonly kind: 'done'; readonly isRemoved: boolean }
   | { readonly kind: 'outcomes'; readonly outcomes: readonly RouteOutcome[] }
+  | { readonly kind: 'isWritten'; readonly isWritten: boolean }
+  | { readonly kind: 'optionOutcome'; readonly outcome: OptionOutcome }
   | { readonly kind: 'error'; readonly error: Pick<HipacheError, 'code' | 'message'> };
 
 const done: WriteResult = { kind: 'done', isRemoved: false };
@@ -56,6 +82,7 @@ export class SqliteTables {
   private readonly hasCertificates: boolean;
   private readonly statements = new Map<string, StatementSync>();
   private readonly expiries = new ExpiryTable((sql) => this.statement(sql));
+  private readonly options = new OptionTable((sql) => this.statement(sql));
 
   constructor(database: DatabaseSync, changesKept = 0) {
     this.database = database;
@@ -83,6 +110,14 @@ export class SqliteTables {
     return rows
       .all(Date.now(), after, limit)
       .map(({ pattern, record }) => ({ pattern: String(pattern), record: String(record) }));
+  }
+
+  readOptions(patterns: readonly string[]): (OptionRows | null)[] {
+    return patterns.map((pattern) => this.options.read(pattern));
+  }
+
+  listOptions(after: string, limit: number): { readonly pattern: string; readonly options: OptionRows }[] {
+    return this.options.list(after, limit);
   }
 
   /** When the route of a pattern expires, in epoch ms; null: never. */
@@ -122,6 +157,10 @@ export class SqliteTables {
     return readAccepted((sql) => this.statement(sql));
   }
 
+  readNote(name: string): string | null {
+    return readNote((sql) => this.statement(sql), name, Date.now());
+  }
+
   readRevision(): number {
     return readRevision((sql) => this.statement(sql));
   }
@@ -153,6 +192,11 @@ export class SqliteTables {
         this.put(pattern, write.record);
         this.expiries.write(pattern, null);
         return done;
+      case 'changeOptions':
+        return { kind: 'optionOutcome', outcome: this.options.change(pattern, write.changes) };
+      case 'putOptions':
+        this.options.put(write);
+        return done;
       case 'writeMark':
         this.mark(pattern, write.url, write.mark);
         return done;
@@ -171,6 +215,11 @@ export class SqliteTables {
       case 'accept':
         writeAccepted((sql) => this.statement(sql), write.text);
         return done;
+      case 'writeNote': {
+        const { condition, text } = write;
+        const isWritten = writeNote((sql) => this.statement(sql), pattern, text, condition, nowMs);
+        return { kind: 'isWritten', isWritten };
+      }
       case 'writeCertificate':
         this.writeCertificate(pattern, write.pair);
         return done;
@@ -266,15 +315,20 @@ export class SqliteTables {
   }
 
   private readOne(pattern: string): RouteRow | null {
-    const record = this.recordText(pattern);
-    if (record === null) return null;
-    const expiryMs = this.expiries.read(pattern);
-    // It is about to be removed, by a process that serves, or by the next write.
-    if (expiryMs !== null && expiryMs <= Date.now()) return null;
+    const record = this.liveRecordText(pattern);
+    const options = this.options.read(pattern);
+    if (record === null) return options === null ? null : { record, marks: null, options };
     const rows = this.statement('SELECT url, until_ms, since_ms, reason, instance FROM down WHERE pattern = ?').all(
       pattern,
     );
-    return { record, marks: rows.length === 0 ? null : rows.map(toMark) };
+    return { record, marks: rows.length === 0 ? null : rows.map(toMark), options };
+  }
+
+  private liveRecordText(pattern: string): string | null {
+    const record = this.recordText(pattern);
+    const expiryMs = record === null ? null : this.expiries.read(pattern);
+    // It is about to be removed, by a process that serves, or by the next write.
+    return expiryMs !== null && expiryMs <= Date.now() ? null : record;
   }
 
   private record(pattern: string): OldRecord {

@@ -141,6 +141,12 @@ function onRequest(id: number, request: ThreadRequest): void {
     case 'listCertificates':
       reply(id, { kind: 'patterns', patterns: current().reader.listCertificates(request.after, request.limit) });
       return;
+    case 'readOptions':
+      reply(id, { kind: 'options', rows: current().reader.readOptions(request.patterns) });
+      return;
+    case 'listOptions':
+      reply(id, { kind: 'optionList', rows: current().reader.listOptions(request.after, request.limit) });
+      return;
     case 'readFailures':
       reply(id, { kind: 'failures', rows: current().reader.readFailures(request.pattern, Date.now()) });
       return;
@@ -155,6 +161,9 @@ function onRequest(id: number, request: ThreadRequest): void {
       return;
     case 'readAccepted':
       reply(id, { kind: 'accepted', text: current().reader.readAccepted() });
+      return;
+    case 'readNote':
+      reply(id, { kind: 'note', text: current().reader.readNote(request.name) });
       return;
     case 'watch':
       watch(id);

@@ -1,12 +1,14 @@
-import type { RecordKey, RecordKind } from '../key-value/client.ts';
+import { type RecordKey, type RecordKind, recordKinds } from '../key-value/client.ts';
 
 const kinds: Readonly<Record<RecordKind, string>> = {
   frontend: 'frontend',
   down: 'down',
   dead: 'dead',
+  options: 'options',
   tls: 'tls',
   'hipache:failed': 'hipache/failed',
   'hipache:accepted': 'hipache/accepted',
+  'hipache:note': 'hipache/note',
 };
 const kindOf = new Map(Object.entries(kinds).map(([kind, node]) => [node, kind as RecordKind]));
 
@@ -73,6 +75,6 @@ export function decodeName(name: string): string {
 }
 
 function split(key: RecordKey): { kind: RecordKind; pattern: string } {
-  const kind = (Object.keys(kinds) as RecordKind[]).find((known) => key.startsWith(`${known}:`)) ?? 'frontend';
+  const kind = recordKinds.find((known) => key.startsWith(`${known}:`)) ?? 'frontend';
   return { kind, pattern: key.slice(kind.length + 1) };
 }

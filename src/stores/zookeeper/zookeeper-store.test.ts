@@ -41,6 +41,10 @@ async function location(count: number, path = '', serving = false): Promise<Stor
     writeBrokenCertificate: ['text', '{"certificate": "alone"}'].map(
       (value) => (pattern: string) => put(keys.of(`tls:${pattern}`), value),
     ),
+    writeRawOption: (pattern, name, value) => put(keys.of(`options:${pattern}`), JSON.stringify({ [name]: value })),
+    writeBrokenOptions: ['text', '[]', '"text"', '{"balance": {}}', ''].map(
+      (value) => (pattern: string) => put(keys.of(`options:${pattern}`), value),
+    ),
     async dispose() {
       hand.close();
       await server.remove();

@@ -9,6 +9,8 @@ import type {
   FailureCollection,
   InstanceCollection,
   MarkCollection,
+  NoteCollection,
+  OptionCollection,
   RouteCollection,
   Store,
   StoreCapabilities,
@@ -45,10 +47,12 @@ export async function openZooKeeper(urls: readonly string[], options: ZooKeeperS
 class ZooKeeperStore implements Store {
   readonly capabilities: StoreCapabilities = { changes: 'push', changesPerTransaction: 1000, expires: false };
   readonly routes: RouteCollection;
+  readonly options: OptionCollection;
   readonly marks: MarkCollection;
   readonly certificates: CertificateCollection;
   readonly failures: FailureCollection;
   readonly acceptance: Acceptance;
+  readonly notes: NoteCollection;
   readonly instances: InstanceCollection;
   private readonly keys: ZooKeeperKeys;
   private readonly session: ZooKeeperSession;
@@ -76,10 +80,12 @@ class ZooKeeperStore implements Store {
     this.client = new ZooKeeperClient(this.session, this.keys, ensemble.account === null ? openAcl : creatorAcl);
     const collections = keyValueCollections(this.client, this.capabilities, (key) => this.keys.of(key));
     this.routes = collections.routes;
+    this.options = collections.options;
     this.marks = collections.marks;
     this.certificates = collections.certificates;
     this.failures = collections.failures;
     this.acceptance = collections.acceptance;
+    this.notes = collections.notes;
     const nodeOf = (id: string): string => `${this.keys.instances}/${encodeName(id)}`;
     this.instances = {
       revision: () => this.client.revision(),

@@ -1,19 +1,38 @@
 import { FieldLines } from '../http/field-lines.ts';
+import { Field } from '../http/field-names.ts';
 import type { Backend } from '../routing/backend.ts';
+import { isClientSecure } from './client-identity.ts';
+import type { ProxyContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
 
+/** The fields that a backend's response gets on its way to the client; null for none. */
+export function addedFields(exchange: Exchange, backend: Backend | null, context: ProxyContext): FieldLines | null {
+  const fields = debugFields(exchange, backend, null, context);
+  const { frontend, stream } = exchange;
+  const { sticky } = frontend?.policy ?? context.policy;
+  if (sticky === null || frontend === null || backend === null) return fields;
+  const { canary } = frontend;
+  if (sticky.backendOf(frontend, stream.request) === backend) return fields;
+  if (canary !== null && sticky.backendOf(canary, stream.request) === backend) return fields;
+  const all = fields ?? new FieldLines();
+  all.add('Set-Cookie', sticky.setCookie(frontend, backend, isClientSecure(stream.peer, stream.request)));
+  return all;
+}
+
 /**
- * Hipache's debug fields, for a trusted peer that sent `X-Debug`.
+ * Hipache's debug fields, for a trusted peer that sent `X-Debug`; null for any other.
  * @param backend the one that responded, or failed last; null for none.
  * @param error text of a local reply; null for a backend's response.
  */
 export function debugFields(
   exchange: Exchange,
-  version: string,
-  nowMs: number,
   backend: Backend | null,
   error: string | null,
-): FieldLines {
+  { clock, version }: ProxyContext,
+): FieldLines | null {
+  const { stream } = exchange;
+  if (!stream.peer.trusted || stream.request.value(Field.X_DEBUG) === null) return null;
+  const nowMs = clock.monotonicMs();
   const fields = new FieldLines();
   fields.add('x-debug-version-hipache', version);
   if (backend !== null) {

@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { after } from 'node:test';
+import { ErrorCollector } from '../base/error-collector.ts';
+import { openStore } from '../stores/open-store.ts';
+import { runCommandLine } from './command-line.ts';
+
+export const folder = mkdtempSync(join(tmpdir(), 'hipache-changes-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+let stores = 0;
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs commands on one store; default: a new SQLite file. */
+export class Commands {
+  private readonly driver: string;
+
+  constructor(driver = `sqlite:${join(folder, `${stores++}.sqlite`)}`) {
+    this.driver = driver;
+  }
+
+  async run(args: readonly string[], stdin = ''): Promise<Ran> {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const texts = Promise.all([stdout, stderr].map((stream) => stream.setEncoding('utf8').toArray()));
+    const code = await runCommandLine(['--driver', this.driver, ...args], {
+      serve: async () => 0,
+      check: async ({ warnings }) => ({ warnings, errors: new ErrorCollector() }),
+      openStore,
+      stdin: Readable.from([stdin]),
+      stdout,
+      stderr,
+      env: {},
+      cwd: folder,
+    });
+    stdout.end();
+    stderr.end();
+    const [out = [], err = []] = await texts;
+    return { code, out: out.join(''), err: err.join('') };
+  }
+}

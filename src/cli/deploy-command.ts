@@ -1,0 +1,84 @@
+import type { Command } from 'commander';
+import { HipacheError } from '../base/errors.ts';
+import type { Config } from '../config/config.ts';
+import { type DeployOperation, type DeployWays, deploy, rollBack } from '../operations/deploy.ts';
+import { abortCanary, deployCanary, promoteCanary } from '../operations/deploy-canary.ts';
+import { withProbeWays } from '../operations/deploy-health.ts';
+import type { CommandContext, CommandOptions } from './command-context.ts';
+import { deployedReport, stepLine } from './deploy.ts';
+
+type MakeOperation = (ways: DeployWays) => DeployOperation;
+
+const host = ['<host>', 'a host, *.domain or *'] as const;
+const healthOptions: readonly (keyof CommandOptions)[] = ['health', 'healthStatus', 'healthText', 'healthTimeout'];
+
+/**
+ * Adds `deploy`, its `promote` and `abort`, and `rollback` to the program.
+ * @param config that of the command; null for the defaults.
+ * @returns the command `deploy`.
+ */
+export function describeDeploys(program: Command, context: CommandContext, config: () => Config | null): Command {
+  const { err, now, options, print, withStore } = context;
+  const run = (make: MakeOperation, create = false): Promise<void> =>
+    withProbeWays(config(), (ways) => {
+      const operation = make({ ways, now, onStep: (step) => void err.write(stepLine(step)) });
+      return withStore(async (store) => print(deployedReport(await operation(store))), create);
+    });
+  // Commander gives the options behind a subcommand to `deploy` as well, which has all of them.
+  const refuse = (...names: readonly (keyof CommandOptions)[]): void => {
+    const name = names.find((each) => options()[each] !== undefined);
+    if (name === undefined) return;
+    const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new HipacheError('COMMAND_INVALID', `--${option} has no effect here`);
+  };
+
+  const deploys = withDrain(withHealth(program.command('deploy')))
+    .description('replace the backends of a route once the new ones are healthy, and let the former ones finish')
+    .helpCommand(false)
+    .argument(...host)
+    .argument('<url...>', 'the new backends: http://host:port, with #weight=2 for a larger share')
+    .option('--canary <percent>', 'replace none, and give the new backends this share of the clients: 5%')
+    .action((name: string, urls: string[]) => {
+      const { canary } = options();
+      if (canary !== undefined) return run((ways) => deployCanary(name, urls, canary, options(), ways));
+      return run((ways) => deploy(name, urls, options(), ways), true);
+    });
+  withDrain(withHealth(deploys.command('promote')))
+    .description('give all clients to the canary, and let the other backends finish')
+    .argument(...host)
+    .action((name: string) => {
+      refuse('canary');
+      return run((ways) => promoteCanary(name, options(), ways));
+    });
+  withDrain(deploys.command('abort'))
+    .description('let the canary finish, and remove it')
+    .argument(...host)
+    .action((name: string) => {
+      refuse('canary', ...healthOptions);
+      return run((ways) => abortCanary(name, options(), ways));
+    });
+  withDrain(withHealth(program.command('rollback')))
+    .description('deploy the backends again that the last deploy has replaced')
+    .argument(...host)
+    .action((name: string) => run((ways) => rollBack(name, options(), ways)));
+  return deploys;
+}
+
+function withHealth(command: Command): Command {
+  return command
+    .option(
+      '--health <path>',
+      'the path that a new backend must respond to with success; default: any response below 500',
+    )
+    .option('--health-status <range>', 'the statuses of a healthy backend, such as 200 or 200-399; default: 200-299')
+    .option('--health-text <text>', 'what the response must contain')
+    .option('--health-timeout <time>', 'how long the new backends may take; default: 30s');
+}
+
+function withDrain(command: Command): Command {
+  return command
+    .option('--drain <time>', 'how long the former backends may take to finish; default: 30s')
+    .option('--live-timeout <time>', 'how long the change may take to be live everywhere; default: 10s')
+    .option('--queue <time>', 'how long to wait for another deploy of the host; default: it is refused')
+    .option('--json', 'write one JSON object');
+}

@@ -1,0 +1,114 @@
+import { HipacheError } from '../base/errors.ts';
+import { fieldNumberOf } from '../http/field-names.ts';
+import type { RequestView } from '../http/message.ts';
+import { type AskedRequest, refusalBy } from '../policy/admission.ts';
+import { isAddress } from '../policy/networks.ts';
+import { admissionRules } from '../policy/policy-compiler.ts';
+import { type OptionLayer, optionsInForce } from '../policy/read-options.ts';
+
+export type { AskedRequest } from '../policy/admission.ts';
+
+/** A request that is explained, as an operator gives it. */
+export interface GivenRequest {
+  readonly method?: string | undefined;
+  /** Default `/`. */
+  readonly path?: string | undefined;
+  /** The address of the client; undefined: one that no list has. */
+  readonly client?: string | undefined;
+  readonly https?: boolean | undefined;
+  /** Lines `Name: value`. */
+  readonly header?: readonly string[] | undefined;
+}
+
+/** The reply of a rule of the host, in place of a backend. */
+export interface ExplainedRefusal {
+  readonly status: number;
+  /** Null for a redirect. */
+  readonly code: string | null;
+  readonly location: string | null;
+  readonly detail: string;
+}
+
+/** Of the documentation networks (RFC 5737), so that lists of real networks do not have it. */
+const anyClient = '192.0.2.1';
+
+/** @throws HipacheError COMMAND_INVALID. */
+export function parseRequest(host: string, given: GivenRequest): AskedRequest {
+  const { client = anyClient, header = [], https = false, method = 'GET', path = '/' } = given;
+  if (!isAddress(client)) {
+    throw new HipacheError('COMMAND_INVALID', `--client: found ${JSON.stringify(client)}, allowed an IP address`);
+  }
+  if (!/^\/[\x21-\x7e]*$/.test(path)) throw new HipacheError('COMMAND_INVALID', `${path} is not the path of a request`);
+  const fields = header.map((line) => {
+    const [, name, value = ''] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)$/.exec(line) ?? [];
+    if (name !== undefined) return [name, value] as const;
+    throw new HipacheError('COMMAND_INVALID', `--header: found ${JSON.stringify(line)}, allowed "Name: value"`);
+  });
+  return {
+    request: new GivenView(host, method, path, fields),
+    host,
+    clientAddress: client.includes(':') ? client : `::ffff:${client}`,
+    isSecure: https,
+  };
+}
+
+/**
+ * The reply of the rules of a host to a request; null if it goes on to a backend. Names of users are checked,
+ * passwords are not.
+ */
+export async function explainRefusal(
+  layers: readonly OptionLayer[],
+  asked: AskedRequest,
+): Promise<ExplainedRefusal | null> {
+  const rules = admissionRules(optionsInForce(layers).values, async () => true) ?? [];
+  const refusal = await refusalBy(rules, asked);
+  if (refusal === null) return null;
+  const { code, detail, fields, status } = refusal;
+  const location = [...(fields ?? [])].find(([name]) => name === 'location')?.[1] ?? null;
+  return { status, code, location, detail };
+}
+
+/** A request that nobody has sent. */
+class GivenView implements RequestView {
+  readonly version = '1.1';
+  readonly nominated = null;
+  readonly protocol = null;
+  readonly bodyLength = 0;
+  readonly authenticatesConnection = false;
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  private readonly fields: readonly (readonly [name: string, value: string])[];
+
+  constructor(authority: string, method: string, path: string, fields: GivenView['fields']) {
+    this.authority = authority;
+    this.method = method;
+    this.path = path;
+    this.fields = fields;
+  }
+
+  get target(): string {
+    return this.path;
+  }
+
+  get fieldCount(): number {
+    return this.fields.length;
+  }
+
+  fieldName(field: number): string {
+    return this.fields[field]?.[0] ?? '';
+  }
+
+  fieldValue(field: number): string {
+    return this.fields[field]?.[1] ?? '';
+  }
+
+  fieldNumber(field: number): number {
+    const name = Buffer.from(this.fieldName(field), 'latin1');
+    return fieldNumberOf(name, 0, name.length);
+  }
+
+  value(number: number): string | null {
+    return this.fields.findLast((_field, at) => this.fieldNumber(at) === number)?.[1] ?? null;
+  }
+}

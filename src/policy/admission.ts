@@ -1,0 +1,45 @@
+import type { ErrorCode } from '../base/errors.ts';
+import type { FieldLines } from '../http/field-lines.ts';
+import type { RequestView } from '../http/message.ts';
+
+/** A request as the rules of its host see it. */
+export interface AskedRequest {
+  readonly request: RequestView;
+  /** Normalised. */
+  readonly host: string;
+  /** As logs show it: IPv4 as `::ffff:a.b.c.d`. */
+  readonly clientAddress: string;
+  /** Whether the client uses https, to this proxy or to a trusted one before it. */
+  readonly isSecure: boolean;
+}
+
+/** A reply in place of that of a backend. */
+export interface Refusal {
+  /** Null for a redirect, which is no error. */
+  readonly code: ErrorCode | null;
+  readonly status: number;
+  /** For the log. */
+  readonly detail: string;
+  /** Further fields of the reply; null for none. */
+  readonly fields: FieldLines | null;
+}
+
+/** Decides whether a request may go on to a backend. */
+export interface AdmissionRule {
+  /** Null if it may, as far as this rule is concerned. A promise must not reject. */
+  refuse(asked: AskedRequest): Refusal | null | Promise<Refusal | null>;
+}
+
+/** The reply of the first rule that refuses the request; null if none does. @param from index of the first rule. */
+export function refusalBy(
+  rules: readonly AdmissionRule[],
+  asked: AskedRequest,
+  from = 0,
+): Refusal | null | Promise<Refusal | null> {
+  for (let i = from; i < rules.length; i++) {
+    const refusal = rules[i]?.refuse(asked) ?? null;
+    if (refusal instanceof Promise) return refusal.then((found) => found ?? refusalBy(rules, asked, i + 1));
+    if (refusal !== null) return refusal;
+  }
+  return null;
+}

@@ -1,0 +1,186 @@
+import { backendHost } from './backend-host.ts';
+import { cookieAttributes, hashSource, secretKey, stickyName } from './balancing-types.ts';
+import { basicUsers } from './basic-auth.ts';
+import { requestFieldChanges, responseFieldChanges } from './field-changes.ts';
+import { hsts } from './hsts.ts';
+import { network } from './networks.ts';
+import { duration, listOf, type OptionType, onOrOff, or, size, type ValueOf, whole, word } from './option-type.ts';
+import { redirectStatus, redirectTarget } from './redirects.ts';
+
+/** Options that belong together, for the reference page. */
+type OptionGroup = 'access' | 'redirects' | 'maintenance' | 'fields' | 'limits' | 'timeouts' | 'retries' | 'balancing';
+
+/** Everything the program knows about an option. */
+export interface OptionDefinition<Value = unknown> {
+  readonly group: OptionGroup;
+  readonly type: OptionType<Value>;
+  /** Its value where no record sets it, for people. */
+  readonly default: string;
+  /** Whether a host takes it from the wildcard patterns that cover it, if it does not have it itself. */
+  readonly isInherited: boolean;
+  /** Whether its value must not be shown. */
+  readonly isSecret: boolean;
+  /** One sentence or more for the reference page. */
+  readonly description: string;
+}
+
+const networksMax = 1000;
+const waysOfBalancing = ['two-choices', 'random', 'round-robin', 'least-requests', 'hash'] as const;
+
+/** Every option, in the order of the reference page docs/options.md, which is generated from this table. */
+const definitions = {
+  allow: option('access', or('any', listOf(network, networksMax)), {
+    default: '`any`',
+    description:
+      'Addresses of clients that may see the host; all others get 403. Wrong items are skipped: a list without a right one allows nobody.',
+  }),
+  deny: option('access', or('none', listOf(network, networksMax)), {
+    default: '`none`',
+    description: 'Addresses of clients that get 403, also if `allow` has them.',
+  }),
+
+  basicAuth: option('access', or('off', basicUsers), {
+    default: '`off`',
+    isSecret: true,
+    description:
+      'Names and hashes of passwords, one of which a request must have (RFC 7617); others get 401. Wrong lines are skipped: a list without a right one lets nobody in. The `Authorization` field goes on to the backend.',
+  }),
+
+  https: option('redirects', word('off', 'redirect'), {
+    default: '`off`',
+    description: '`redirect`: requests without TLS are redirected to https, on its standard port.',
+  }),
+  hsts: option('redirects', hsts, {
+    default: '`off`',
+    description:
+      'Responses to clients that use https tell browsers to use nothing else for so long (`Strict-Transport-Security`, RFC 6797), in place of what the backend says.',
+  }),
+  redirect: option('redirects', or('off', redirectTarget), {
+    default: '`off`',
+    isInherited: false,
+    description: 'All requests are redirected to another host, with their path and query.',
+  }),
+  redirectStatus: option('redirects', redirectStatus, {
+    default: '`auto`',
+    description:
+      'The status of these redirects. `auto`: 301 for GET and HEAD, 308 for other methods, which keeps them.',
+  }),
+
+  maintenance: option('maintenance', onOrOff, {
+    default: '`off`',
+    description: 'Requests get 503 with the page `error_MAINTENANCE.html`, and no backend is asked.',
+  }),
+  maintenanceAllow: option('maintenance', or('none', listOf(network, networksMax)), {
+    default: '`none`',
+    description: 'Addresses of clients that reach the backends all the same.',
+  }),
+  retryAfter: option('maintenance', duration('0s', '30d'), {
+    default: '`5m`',
+    description: 'When clients may come again (`Retry-After`). `0s`: the field is not sent.',
+  }),
+
+  backendHost: option('fields', backendHost, {
+    default: '`client`',
+    description:
+      'The `Host` field that backends get: that of the client, the host and port of the backend URL, or this one. `X-Forwarded-Host` has that of the client.',
+  }),
+  requestFields: option('fields', requestFieldChanges, {
+    default: 'none',
+    description: 'Changes to the fields of requests, for backends.',
+  }),
+  responseFields: option('fields', responseFieldChanges, {
+    default: 'none',
+    description: 'Changes to the fields of responses of backends.',
+  }),
+
+  requestsMax: option('limits', whole(1, 1_000_000), {
+    default: '`limits.requestsPerHostMax`',
+    description: 'Active requests at the same time, in one worker. Further ones get 503.',
+  }),
+  requestBodyMax: option('limits', or('unlimited', size), {
+    default: '`unlimited`',
+    description: 'Size of the body of a request. A longer one gets 413.',
+  }),
+  tunnelsMax: option('limits', whole(1, 1_000_000), {
+    default: '`limits.tunnelsPerHostMax`',
+    description: 'WebSockets open at the same time, in one worker. Further handshakes get 503.',
+  }),
+
+  responseTimeout: option('timeouts', duration('0s', '1d'), {
+    default: '`server.tcpTimeout`',
+    description:
+      'How long a backend may take until its response begins, in silence. After that the request gets 504. `0s`: no limit.',
+  }),
+  responseIdle: option('timeouts', duration('0s', '365d'), {
+    default: '`limits.responseIdleSeconds`',
+    description: 'How long a backend may be silent within a response, such as an event stream. `0s`: no limit.',
+  }),
+  tunnelIdle: option('timeouts', duration('0s', '365d'), {
+    default: '`limits.tunnelIdleSeconds`',
+    description: 'How long a WebSocket may be open without a byte in either direction. `0s`: no limit.',
+  }),
+
+  retriesMax: option('retries', whole(0, 100), {
+    default: '`server.retryOnError`',
+    description: 'How often a failed request is retried if that is safe. 0: never.',
+  }),
+  retryFor: option('retries', duration('0s', '1d'), {
+    default: '`limits.retrySeconds`',
+    description: 'How long after its first attempt a request may be sent to another backend.',
+  }),
+  retryTimeouts: option('retries', onOrOff, {
+    default: '`server.retryOnTimeout`',
+    description: 'Whether an idempotent request is retried on another backend if one does not respond in time.',
+  }),
+  balance: option('balancing', word(...waysOfBalancing), {
+    default: '`two-choices`',
+    description:
+      'How a backend is chosen, always in proportion to the weights. `two-choices`: of two at random, the one with fewer ' +
+      'requests in progress. `random`: at random. `round-robin`: in turn. `least-requests`: the one with the fewest requests ' +
+      'in progress. `hash`: by `hashBy`, the same for the same client.',
+  }),
+  hashBy: option('balancing', hashSource, {
+    default: '`client`',
+    description:
+      'The part of a request by which `balance hash` chooses. A request without that header or cookie counts by the address ' +
+      'of its client.',
+  }),
+  sticky: option('balancing', stickyName, {
+    default: '`off`',
+    description: 'Whether a client stays on its backend, which a cookie names: `on`, or a name for the cookie.',
+  }),
+  stickyAttributes: option('balancing', cookieAttributes, {
+    default: 'Path=/; HttpOnly; SameSite=Lax, and Secure over https',
+    description: 'The attributes of the cookie of `sticky`, in place of the usual ones.',
+  }),
+  stickyKey: option('balancing', secretKey, {
+    default: 'an empty one',
+    isSecret: true,
+    description:
+      'The key of the values of the cookie of `sticky`. Without one, everybody who knows the URL of a backend can compute ' +
+      'its value.',
+  }),
+  slowStart: option('balancing', duration('0s', '1h'), {
+    default: '`0s`',
+    description:
+      'How long the share of a backend grows from a tenth to all of it, once it was added to a route or its dead mark has ' +
+      'ended. Not with `balance hash`, and not for clients that `sticky` sends there.',
+  }),
+} satisfies Record<string, OptionDefinition>;
+
+type Definitions = typeof definitions;
+
+/** The values of options that are set. */
+export type OptionValues = { readonly [Name in keyof Definitions]?: ValueOf<Definitions[Name]['type']> };
+
+/** Every option with its definition, in the order of the reference page. */
+export const optionDefinitions: ReadonlyMap<string, OptionDefinition> = new Map(Object.entries(definitions));
+
+/** Inherited and not secret, if nothing else is said. */
+function option<Value>(
+  group: OptionGroup,
+  type: OptionType<Value>,
+  rest: Pick<OptionDefinition, 'default' | 'description'> & Partial<Pick<OptionDefinition, 'isInherited' | 'isSecret'>>,
+): OptionDefinition<Value> {
+  return { group, type, isInherited: true, isSecret: false, ...rest };
+}

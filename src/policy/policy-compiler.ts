@@ -1,0 +1,112 @@
+import { FieldEdits } from '../http/field-lines.ts';
+import { AccessList } from './access-list.ts';
+import type { AdmissionRule } from './admission.ts';
+import { selectorOf, stickyCookieOf } from './balancing.ts';
+import { BasicAuth, type CheckPassword } from './basic-auth.ts';
+import { BodyLimit } from './body-limit.ts';
+import type { HostPolicy, ResponseEdits } from './host-policy.ts';
+import { Maintenance } from './maintenance.ts';
+import type { OptionValues } from './option-schema.ts';
+import { type OptionLayer, optionProblems, optionsInForce } from './read-options.ts';
+import { HostRedirect, HttpsRedirect } from './redirects.ts';
+
+/** Policies that are remembered: most hosts of a platform have the same few sets of options. */
+const policiesMax = 10_000;
+const retryAfterDefaultMs = 300_000;
+
+/** Makes the policies of hosts from their options. Hosts with the same options share one policy. */
+export class PolicyCompiler {
+  private readonly base: HostPolicy;
+  private readonly checkPassword: CheckPassword;
+  private readonly known = new Map<string, HostPolicy>();
+
+  /** @param base the policy of hosts without options. @param checkPassword of clients that have to give one. */
+  constructor(base: HostPolicy, checkPassword: CheckPassword) {
+    this.base = base;
+    this.checkPassword = checkPassword;
+  }
+
+  /** @param layers as `optionsInForce` takes them. */
+  compile(layers: readonly OptionLayer[]): HostPolicy {
+    const key = JSON.stringify(layers.map(({ options }) => [...options]));
+    const known = this.known.get(key);
+    if (known !== undefined) return known;
+    if (this.known.size >= policiesMax) this.known.clear();
+    const policy = policyOf(this.base, optionsInForce(layers).values, this.checkPassword);
+    this.known.set(key, policy);
+    return policy;
+  }
+
+  problemsOf(options: ReadonlyMap<string, string>): readonly string[] {
+    return optionProblems(options);
+  }
+}
+
+/** The policy of a host with these options. */
+function policyOf(base: HostPolicy, values: OptionValues, checkPassword: CheckPassword): HostPolicy {
+  const sticky = stickyCookieOf(values);
+  return {
+    ...base,
+    selector: selectorOf(values, sticky) ?? base.selector,
+    sticky,
+    rules: admissionRules(values, checkPassword),
+    backendHost: values.backendHost ?? base.backendHost,
+    requestFields: values.requestFields ?? base.requestFields,
+    responseEdits: responseEditsOf(values),
+    timeouts: {
+      responseMs: values.responseTimeout ?? base.timeouts.responseMs,
+      responseIdleMs: values.responseIdle ?? base.timeouts.responseIdleMs,
+    },
+    tunnelIdleMs: values.tunnelIdle ?? base.tunnelIdleMs,
+    requestsMax: values.requestsMax ?? base.requestsMax,
+    requestBodyBytesMax: values.requestBodyMax ?? base.requestBodyBytesMax,
+    tunnelsMax: values.tunnelsMax ?? base.tunnelsMax,
+    retriesMax: values.retriesMax ?? base.retriesMax,
+    retryForMs: values.retryFor ?? base.retryForMs,
+    retryTimeouts: values.retryTimeouts ?? base.retryTimeouts,
+  };
+}
+
+/**
+ * The rules that options make; null for none. They are in the order in which they decide: a client that may not see the host
+ * learns nothing of it.
+ */
+export function admissionRules(values: OptionValues, checkPassword: CheckPassword): readonly AdmissionRule[] | null {
+  const {
+    basicAuth = null,
+    allow = null,
+    deny = null,
+    https,
+    maintenance,
+    maintenanceAllow,
+    redirect = null,
+    redirectStatus = null,
+    requestBodyMax = null,
+  } = values;
+  const rules: AdmissionRule[] = [];
+  if (allow !== null || deny !== null) rules.push(new AccessList(allow, deny ?? []));
+  if (https === 'redirect') rules.push(new HttpsRedirect(redirectStatus));
+  if (redirect !== null) rules.push(new HostRedirect(redirect, redirectStatus));
+  if (maintenance === true)
+    rules.push(new Maintenance(maintenanceAllow ?? [], values.retryAfter ?? retryAfterDefaultMs));
+  if (basicAuth !== null) rules.push(new BasicAuth(basicAuth, checkPassword));
+  if (requestBodyMax !== null) rules.push(new BodyLimit(requestBodyMax));
+  return rules.length === 0 ? null : rules;
+}
+
+function responseEditsOf({ hsts: hstsLine = '', responseFields }: OptionValues): ResponseEdits | null {
+  if (hstsLine === '' && responseFields === undefined) return null;
+  const { dropped, lines } = responseFields ?? { dropped: none, lines: '' };
+  const plain = responseFields === undefined ? null : fieldEdits(dropped, lines);
+  if (hstsLine === '') return { plain, secure: plain, hstsLine };
+  return { plain, secure: fieldEdits(new Set([...dropped, hstsName]), lines + hstsLine), hstsLine };
+}
+
+function fieldEdits(names: ReadonlySet<string>, lines: string): FieldEdits {
+  const edits = new FieldEdits(0, lines);
+  edits.names = names.size === 0 ? null : names;
+  return edits;
+}
+
+const none: ReadonlySet<string> = new Set();
+const hstsName = 'strict-transport-security';

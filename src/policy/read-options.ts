@@ -1,0 +1,81 @@
+import { nearestWord } from '../base/nearest.ts';
+import { printable } from '../base/printable.ts';
+import { type OptionValues, optionDefinitions } from './option-schema.ts';
+
+/** Longest value, in characters. */
+const valueCharsMax = 16_384;
+
+/** The options of one pattern, as a store has them. */
+export interface OptionLayer {
+  readonly pattern: string;
+  readonly options: ReadonlyMap<string, string>;
+}
+
+/** A value that holds for a host. */
+export interface OptionInForce {
+  readonly name: string;
+  readonly text: string;
+  /** The pattern whose record has it. */
+  readonly from: string;
+}
+
+/**
+ * The values that hold for a host: of each option the first one that can be used.
+ * @param layers that of the route's own pattern, then those of the wildcard patterns that cover it, most specific first.
+ */
+export function optionsInForce(layers: readonly OptionLayer[]): {
+  readonly values: OptionValues;
+  readonly inForce: readonly OptionInForce[];
+} {
+  const values: Record<string, unknown> = {};
+  const inForce: OptionInForce[] = [];
+  for (const [name, { isInherited, type }] of optionDefinitions) {
+    for (const [depth, { options, pattern }] of layers.entries()) {
+      const text = depth > 0 && !isInherited ? undefined : options.get(name);
+      const value = text === undefined || text.length > valueCharsMax ? undefined : type.parse(text, []);
+      if (text === undefined || value === undefined) continue;
+      values[name] = value;
+      inForce.push({ name, text, from: pattern });
+      break;
+    }
+  }
+  return { values: values as OptionValues, inForce };
+}
+
+/** The faults of the options of one pattern: unknown ones, and values that cannot be used. The others hold. */
+export function optionProblems(options: ReadonlyMap<string, string>): string[] {
+  return [...options].flatMap(([name, text]) => problemsOf(name, text));
+}
+
+/** The faults of one option; empty if it has none. */
+export function problemsOf(name: string, text: string): readonly string[] {
+  const definition = optionDefinitions.get(name);
+  if (definition === undefined) return [`there is no option ${quote(name)}${nearText(name)}`];
+  if (text.length > valueCharsMax) {
+    return [`option ${name}: its value has ${text.length} characters, allowed are ${valueCharsMax}`];
+  }
+  const problems: string[] = [];
+  const value = definition.type.parse(text, problems);
+  if (value !== undefined) return problems.map((problem) => `option ${name}: ${printable(problem)}`);
+  const found = definition.isSecret ? shownOption(name, text) : quote(text);
+  return [`option ${name}: found ${found}, allowed ${definition.type.allowed}`];
+}
+
+/** The value of an option as it may be shown. */
+export function shownOption(name: string, text: string): string {
+  return optionDefinitions.get(name)?.isSecret === true ? '(secret)' : text;
+}
+
+/** Whether there is such an option. */
+export function isOption(name: string): boolean {
+  return optionDefinitions.has(name);
+}
+
+function nearText(name: string): string {
+  const near = nearestWord(name, [...optionDefinitions.keys()]);
+  return near === null ? '; "hipache option names" lists them' : ` (did you mean ${near}?)`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
+}

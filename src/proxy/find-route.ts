@@ -1,0 +1,51 @@
+import { Field } from '../http/field-names.ts';
+import { hasField } from '../http/message.ts';
+import { nameWithPort, normaliseHost } from '../routing/host.ts';
+import type { ProxyContext } from './context.ts';
+import type { Exchange } from './exchange.ts';
+import type { LocalResponder } from './local-responder.ts';
+
+/** The route of requests that name no host, such as HTTP/1.0 health checks of a load balancer. */
+const anyHost = '*';
+
+/** Finds who responds to a request: a local responder, or a frontend. `replyFor`, `route` or `fail` of the exchange follows. */
+export function beginRouting(exchange: Exchange, context: ProxyContext): void {
+  const { authority, version } = exchange.request;
+  if (authority === null && version === '1.1' && !hasField(exchange.request, Field.HOST))
+    exchange.fail('HOST_MISSING', '');
+  else askResponders(exchange, context, authority, 0);
+}
+
+/** Asks the responders in turn, and finds the route if none responds. @param from index of the first to ask. */
+function askResponders(exchange: Exchange, context: ProxyContext, authority: string | null, from: number): void {
+  const { responders } = context;
+  for (let i = from; i < responders.length; i++) {
+    const responder = responders[i] as LocalResponder;
+    const reply = responder.respond(exchange.request);
+    if (reply === null) continue;
+    if (reply instanceof Promise) {
+      exchange.wait(reply, (found) => {
+        if (found === null) askResponders(exchange, context, authority, i + 1);
+        else exchange.replyFor(responder, found);
+      });
+    } else {
+      exchange.replyFor(responder, reply);
+    }
+    return;
+  }
+  findFrontend(exchange, context, authority);
+}
+
+function findFrontend(exchange: Exchange, { routes, settings }: ProxyContext, authority: string | null): void {
+  const host = authority === null ? '' : normaliseHost(authority);
+  if (host === null) {
+    exchange.fail('REQUEST_INVALID', 'host');
+    return;
+  }
+  exchange.host = host;
+  const name = authority === null ? anyHost : settings.routesByPort ? nameWithPort(host, authority) : host;
+  const frontend = routes.cached(name);
+  const loading = frontend === undefined ? routes.load(name) : frontend === null ? routes.confirmAbsent(name) : null;
+  if (loading === null) exchange.route(frontend ?? null);
+  else exchange.wait(loading, (found) => exchange.route(found));
+}

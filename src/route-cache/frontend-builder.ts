@@ -1,0 +1,59 @@
+import type { Clock } from '../base/clock.ts';
+import type { Frontend, RecordProblem } from '../routing/frontend.ts';
+import { buildFrontend } from '../routing/record.ts';
+import { hasRoute, type StoredRoute } from '../stores/contract.ts';
+import { HostPolicies } from './host-policies.ts';
+import { ReportedProblems } from './reported-problems.ts';
+import type { RouteCacheOptions } from './route-cache-options.ts';
+
+export interface FrontendBuilderOptions extends Pick<RouteCacheOptions, 'policies' | 'onProblem' | 'onDraining'> {
+  readonly clock: Pick<Clock, 'epochMs'>;
+  /** Wildcard patterns whose options are kept. */
+  readonly wildcardsMax: number;
+  /** The frontends that have objects. */
+  frontends(): readonly Frontend[];
+  /** Options that hosts inherit were forgotten for want of room: everything has to be verified. */
+  onForgotten(): void;
+}
+
+/** Makes frontends of the records that were read, with their policies, and reports what cannot be used. */
+export class FrontendBuilder {
+  /** Null if every host has the policy of the data plane. */
+  readonly policies: HostPolicies | null;
+  /** Parts of records that cannot be used, each counted once. */
+  problems = 0;
+  private readonly clock: Pick<Clock, 'epochMs'>;
+  private readonly reported: ReportedProblems;
+  private readonly onDraining: NonNullable<RouteCacheOptions['onDraining']>;
+
+  constructor(options: FrontendBuilderOptions) {
+    const { clock, frontends, onDraining, onForgotten, onProblem, policies, wildcardsMax } = options;
+    this.clock = clock;
+    this.onDraining = onDraining ?? ignore;
+    this.reported = new ReportedProblems((pattern, problem) => {
+      this.problems++;
+      onProblem?.(pattern, problem);
+    });
+    const onProblems = (pattern: string, problems: readonly RecordProblem[]) =>
+      this.reported.reportAll(pattern, problems);
+    this.policies =
+      policies === undefined ? null : new HostPolicies(policies, wildcardsMax, { frontends, onProblems, onForgotten });
+  }
+
+  /** Null for a record without a route. @param sequence see `buildFrontend`. */
+  build(pattern: string, record: StoredRoute | null, previous: Frontend | null, sequence: number): Frontend | null {
+    if (!hasRoute(record)) return null;
+    const { policies } = this;
+    const { diagnostics = [], options } = record;
+    const wrong = options === undefined || policies === null ? [] : policies.problemsOf(options);
+    const messages = wrong.map(({ message }) => message);
+    const source = wrong.length === 0 ? record : { ...record, diagnostics: [...diagnostics, ...messages] };
+    const frontend = buildFrontend(pattern, source, previous, sequence, this.clock.epochMs());
+    policies?.resolve(frontend);
+    this.reported.reportAll(pattern, frontend.problems);
+    if (frontend.draining.length > 0) this.onDraining(frontend.draining);
+    return frontend;
+  }
+}
+
+function ignore(): void {}

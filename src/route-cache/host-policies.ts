@@ -1,0 +1,108 @@
+import type { HostPolicy } from '../policy/host-policy.ts';
+import type { OptionLayer } from '../policy/read-options.ts';
+import type { Frontend, RecordProblem } from '../routing/frontend.ts';
+import { coveringPatterns, covers, isWildcard } from '../routing/host.ts';
+import type { OptionTexts } from '../stores/contract.ts';
+
+/** Makes policies of options. */
+export interface PolicySource {
+  /** @param layers the options of the route's own pattern, then those of the wildcard patterns that cover it. */
+  compile(layers: readonly OptionLayer[]): HostPolicy;
+  /** The faults of the options of one pattern. */
+  problemsOf(options: OptionTexts): readonly string[];
+}
+
+export interface HostPoliciesEvents {
+  /** The frontends that have objects. The others get their policy when their objects are made. */
+  frontends(): readonly Frontend[];
+  /** Faults of the options of a wildcard pattern. */
+  onProblems(pattern: string, problems: readonly RecordProblem[]): void;
+  /** Options of a wildcard pattern were forgotten for want of room: everything has to be verified. */
+  onForgotten(): void;
+}
+
+/** Clients can name as many domains as they like, whose patterns may not be readable. */
+const owedMax = 10_000;
+const noOptions: OptionTexts = new Map();
+
+/**
+ * The policies of frontends. A host inherits options from the wildcard patterns that cover it, which may have no route. So
+ * the options of every wildcard pattern that was read are kept here, where no use of other hosts pushes them out.
+ */
+export class HostPolicies {
+  private readonly source: PolicySource;
+  private readonly wildcardsMax: number;
+  private readonly events: HostPoliciesEvents;
+  /** The options of wildcard patterns that have some. */
+  private readonly byWildcard = new Map<string, OptionTexts>();
+  /** Wildcard patterns whose options have changed, and have not been read since. */
+  private readonly owed = new Set<string>();
+
+  /** @param wildcardsMax wildcard patterns whose options are kept. */
+  constructor(source: PolicySource, wildcardsMax: number, events: HostPoliciesEvents) {
+    this.source = source;
+    this.wildcardsMax = wildcardsMax;
+    this.events = events;
+  }
+
+  /** The options of a wildcard pattern have changed, or could not be read. They are owed until `learn`. */
+  owe(pattern: string): void {
+    if (this.owed.size < owedMax) this.owed.add(pattern);
+  }
+
+  isOwed(pattern: string): boolean {
+    return this.owed.has(pattern);
+  }
+
+  /** Whether the pattern is a wildcard that had options when it was read last. */
+  has(pattern: string): boolean {
+    return this.byWildcard.has(pattern);
+  }
+
+  /** A pattern was read. If it is a wildcard, the hosts that it covers get its options. */
+  learn(pattern: string, options: OptionTexts = noOptions): void {
+    if (!isWildcard(pattern)) return;
+    this.owed.delete(pattern);
+    if (isSame(this.byWildcard.get(pattern) ?? noOptions, options)) return;
+    this.keep(pattern, options);
+    this.events.onProblems(pattern, this.problemsOf(options));
+    for (const frontend of this.events.frontends()) if (covers(pattern, frontend.pattern)) this.resolve(frontend);
+  }
+
+  /** Gives the frontend the policy that its options and those of the wildcard patterns make. */
+  resolve(frontend: Frontend): void {
+    const { options, pattern } = frontend;
+    if (options === null && this.byWildcard.size === 0) {
+      frontend.policy = null;
+      return;
+    }
+    const inherited = this.byWildcard.size === 0 ? [] : this.inheritedBy(pattern);
+    const isPlain = options === null && inherited.length === 0;
+    frontend.policy = isPlain ? null : this.source.compile([{ pattern, options: options ?? noOptions }, ...inherited]);
+  }
+
+  problemsOf(options: OptionTexts): readonly RecordProblem[] {
+    return this.source.problemsOf(options).map((message) => ({ message }));
+  }
+
+  private keep(pattern: string, options: OptionTexts): void {
+    this.byWildcard.delete(pattern);
+    if (options.size > 0) this.byWildcard.set(pattern, options);
+    if (this.byWildcard.size > this.wildcardsMax) {
+      const [oldest = ''] = this.byWildcard.keys();
+      this.byWildcard.delete(oldest);
+      this.events.onForgotten();
+    }
+  }
+
+  private inheritedBy(pattern: string): OptionLayer[] {
+    return coveringPatterns(pattern).flatMap((wildcard) => {
+      const options = this.byWildcard.get(wildcard);
+      return options === undefined ? [] : [{ pattern: wildcard, options }];
+    });
+  }
+}
+
+function isSame(one: OptionTexts, other: OptionTexts): boolean {
+  return one.size === other.size && [...other].every(([name, text]) => one.get(name) === text);
+}
