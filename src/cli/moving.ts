@@ -88,11 +88,12 @@ export function changeLine({ action, detail, kind, pattern }: MoveChange): strin
 /** @param isDry whether nothing was written. */
 export function movedReport(counts: MoveCounts, isDry: boolean): Report {
   const { routes, options, certificates, created, replaced, same, skipped } = counts;
-  const all = [
+  const moved = [
     `${routes} routes`,
     ...(options > 0 ? [`options of ${options} hosts`] : []),
     ...(certificates > 0 ? [`${certificates} certificates`] : []),
-  ].join(', ');
+  ];
+  const all = moved.length === 1 ? moved.join() : `${moved.slice(0, -1).join(', ')} and ${moved.at(-1)}`;
   const would = isDry ? 'would be ' : '';
   const parts = [
     `${created} ${would}created`,

@@ -70,7 +70,7 @@ test('an option that is not there cannot be removed, and one that is unknown can
   assert.equal((await on.run(['option', 'unset', 'b.com', '--all'])).code, 3);
   assert.equal((await on.run(['option', 'unset', 'a.com'])).code, 2);
   const { out } = await on.run(['route', 'import'], '{"options": {"pattern": "a.com", "options": {"future": 1}}}\n');
-  assert.equal(out, '0 routes, options of 1 hosts: 0 created, 1 replaced, 0 already there\n');
+  assert.equal(out, '0 routes and options of 1 hosts: 0 created, 1 replaced, 0 already there\n');
   assert.match((await on.run(['option', 'list', 'a.com'])).out, /future = 1\n +problem: there is no option "future"/);
   assert.equal((await on.run(['option', 'unset', 'a.com', 'future'])).code, 0);
 });
@@ -117,7 +117,7 @@ test('options travel with exported routes, before them, and an import that is re
     '{"route":{"pattern":"a.com","frontend":["a.com","http://10.0.0.1:80"]}}',
   ]);
   const first = await to.run(['route', 'import'], lines);
-  assert.equal(first.out, '1 routes, options of 2 hosts: 3 created, 0 replaced, 0 already there\n');
+  assert.equal(first.out, '1 routes and options of 2 hosts: 3 created, 0 replaced, 0 already there\n');
   assert.equal((await to.run(['route', 'import'], lines)).out.includes('3 already there'), true);
   assert.equal((await to.run(['option', 'list', '--json'])).out, (await from.run(['option', 'list', '--json'])).out);
   const bad = await to.run(['route', 'import'], '{"options": {"pattern": "a.com", "options": [1]}}\n');

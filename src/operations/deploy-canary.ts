@@ -56,7 +56,7 @@ export function promoteCanary(host: string, text: DeployText, ways: DeployWays):
     const ordinary = former.canaries.map((url) => withCanaryShare(url, null));
     await probeNew(former, ordinary, settings);
     const replaced = former.ordinary;
-    const swap = { action: 'promoted', ordinary, canary: null, replaced, previous: replaced } as const;
+    const swap = { action: 'promoted', ordinary, canary: null, replaced, previous: former.ordinary } as const;
     return swapBackends(store, former, swap, settings, ways.now);
   });
 }

@@ -98,7 +98,7 @@ export interface Swap {
   readonly unusable?: readonly string[];
   /** Those that drain and are then removed. */
   readonly replaced: readonly string[];
-  /** Those that a rollback deploys again; with none it keeps those of the deploy before. */
+  /** All that served before, which a rollback deploys again; with none it keeps those of the deploy before. */
   readonly previous: readonly string[];
 }
 
@@ -207,14 +207,21 @@ export async function swapBackends(
   // The replaced ones serve on until an instance has heard of the new record.
   const untilMs = Math.round(now() + drainMs);
   const serving = [...ordinary, ...(canary?.backends ?? [])];
-  const leaving = replaced.map((url) => `${backendIdentity(url)}#drain=${untilMs}`);
+  // With its other settings: one with another name for TLS would be another backend, whose requests nobody waits for.
+  const leaving = replaced.map((url) => `${url}${url.includes('#') ? '&' : '#'}drain=${untilMs}`);
   const urls = [...serving, ...unusable, ...leaving, ...draining.filter(without(serving))];
   const expiryMs = await store.routes.expiry(pattern);
   const ttlSeconds = expiryMs === null ? null : Math.max(1, Math.ceil((expiryMs - now()) / 1000));
-  const [outcome] = await store.routes.apply([{ kind: 'set', pattern, urls, ifVersion: version, ttlSeconds }]);
+  // Before the swap: a command that ends between the two must not leave a note of a deploy before.
+  const formerNote = await store.notes.read(noteName(pattern));
   if (previous.length > 0) {
     await store.notes.write(noteName(pattern), JSON.stringify({ previous } satisfies DeployNote));
   }
+  const change = { kind: 'set', pattern, urls, ifVersion: version, ttlSeconds } as const;
+  const [outcome] = await store.routes.apply([change]).catch(async (error: unknown) => {
+    await store.notes.write(noteName(pattern), formerNote);
+    throw error;
+  });
   onStep({ step: 'swapped', draining: replaced.map(shownBackend) });
   const live = store.instances === null ? null : await waitUntilLive(store, liveMs, now);
   onStep({ step: 'live', live });

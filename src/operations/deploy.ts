@@ -96,8 +96,9 @@ async function replaceBackends(
   const former = await readFormer(store, pattern, now());
   await probeNew(former, wanted, settings);
   const isReplaced = without(wanted);
-  const previous = former.ordinary.filter(isReplaced);
-  const replaced = [...previous, ...former.canaries.filter(isReplaced)];
+  const isChanged = former.ordinary.join(' ') !== wanted.join(' ');
+  const previous = isChanged ? former.ordinary : [];
+  const replaced = [...former.ordinary, ...former.canaries].filter(isReplaced);
   const swap = { action: 'deployed', ordinary: wanted, canary: null, replaced, previous } as const;
   return swapBackends(store, former, swap, settings, now);
 }

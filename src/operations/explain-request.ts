@@ -45,6 +45,7 @@ export function parseRequest(host: string, given: GivenRequest): AskedRequest {
     throw new HipacheError('COMMAND_INVALID', `--header: found ${JSON.stringify(line)}, allowed "Name: value"`);
   });
   return {
+    bodyBytes: 0,
     request: new GivenView(host, method, path, fields),
     host,
     clientAddress: client.includes(':') ? client : `::ffff:${client}`,

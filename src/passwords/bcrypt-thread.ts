@@ -14,5 +14,11 @@ export interface BcryptResult {
 }
 
 parentPort?.on('message', ({ hash, id, password }: BcryptCheck) => {
-  parentPort?.postMessage({ id, isRight: compareSync(password, hash) } satisfies BcryptResult);
+  let isRight = false;
+  try {
+    isRight = compareSync(password, hash);
+  } catch {
+    // It is no hash that the library knows. The thread has the checks of other hosts as well.
+  }
+  parentPort?.postMessage({ id, isRight } satisfies BcryptResult);
 });

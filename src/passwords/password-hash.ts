@@ -2,6 +2,7 @@ import { type Argon2Algorithm, type Argon2Parameters, argon2, randomBytes, timin
 import { promisify } from 'node:util';
 
 /** Bounds of the work that one check may take: hashes come from records that others can write. */
+const bcryptCostMin = 4;
 const bcryptCostMax = 14;
 const memoryKibMax = 128 * 1024;
 const passesMax = 16;
@@ -25,7 +26,9 @@ export type PasswordHash =
 /** Null if the text is no hash that can be checked, or one whose check takes too much. */
 export function parsePasswordHash(text: string): PasswordHash | null {
   const [, cost] = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(text) ?? [];
-  if (cost !== undefined) return Number(cost) <= bcryptCostMax ? { kind: 'bcrypt', text } : null;
+  if (cost !== undefined) {
+    return Number(cost) >= bcryptCostMin && Number(cost) <= bcryptCostMax ? { kind: 'bcrypt', text } : null;
+  }
   const found =
     /^\$(argon2id|argon2i)\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/.exec(text);
   if (found === null) return null;

@@ -28,7 +28,7 @@ test('bcrypt is checked in every spelling, in a thread that is started again whe
 
 test('texts that are no hash, and hashes that take too much, match nothing', async () => {
   const salted = '$c2FsdHNhbHQ$aGFzaGhhc2g';
-  for (const text of ['', 'secret', '$1$x$y', '$2b$31$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC']) {
+  for (const text of ['', 'secret', '$1$x$y', bcrypt.replace('$05$', '$03$'), bcrypt.replace('$05$', '$31$')]) {
     assert.equal(parsePasswordHash(text), null, text);
     assert.equal(await passwords.check('secret', text), false);
   }

@@ -11,8 +11,8 @@ export class AccessList implements AdmissionRule {
 
   /** @param allowed null: all. */
   constructor(allowed: readonly Network[] | null, denied: readonly Network[]) {
-    this.allowed = allowed === null ? null : new Networks(allowed);
-    this.denied = new Networks(denied);
+    this.allowed = allowed === null ? null : Networks.of(allowed);
+    this.denied = Networks.of(denied);
   }
 
   refuse({ clientAddress }: AskedRequest): Refusal | null {

@@ -5,6 +5,8 @@ import type { RequestView } from '../http/message.ts';
 /** A request as the rules of its host see it. */
 export interface AskedRequest {
   readonly request: RequestView;
+  /** Bytes of its body that have come already. */
+  readonly bodyBytes: number;
   /** Normalised. */
   readonly host: string;
   /** As logs show it: IPv4 as `::ffff:a.b.c.d`. */

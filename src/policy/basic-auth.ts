@@ -14,6 +14,8 @@ const usersMax = 100;
 /** Right credentials that are remembered, and for how long, in ms. */
 const rememberedMax = 10_000;
 const rememberedMs = 600_000;
+/** Checks of a host at a time, in a worker. */
+const pendingMax = 10;
 
 /** Lines of `name:hash`, as `htpasswd -B` and `hipache option password` write them. */
 export const basicUsers: OptionType<BasicUsers> = {
@@ -41,6 +43,8 @@ export class BasicAuth implements AdmissionRule {
   private readonly nowMs: () => number;
   /** Digests of right credentials, and when they are forgotten. */
   private readonly remembered = new Map<string, number>();
+  /** Checks in progress: requests with the same credentials share one. */
+  private readonly pending = new Map<string, Promise<Refusal | null>>();
 
   constructor(users: BasicUsers, check: CheckPassword, nowMs: () => number = () => performance.now()) {
     this.users = users;
@@ -56,8 +60,17 @@ export class BasicAuth implements AdmissionRule {
       .update(given ?? '')
       .digest('base64');
     const knownUntilMs = this.remembered.get(digest);
-    if (knownUntilMs !== undefined && knownUntilMs > this.nowMs()) return null;
-    return this.ask(host, credentials, digest);
+    if (knownUntilMs !== undefined && knownUntilMs > this.nowMs()) {
+      this.remembered.set(digest, this.nowMs() + rememberedMs);
+      return null;
+    }
+    const pending = this.pending.get(digest);
+    if (pending !== undefined) return pending;
+    // The checks of one host must not take the time of those of others.
+    if (this.pending.size >= pendingMax) return overloaded(`${pendingMax} passwords are being checked`);
+    const checking = this.ask(host, credentials, digest).finally(() => this.pending.delete(digest));
+    this.pending.set(digest, checking);
+    return checking;
   }
 
   private async ask(host: string, { name, password }: Credentials, digest: string): Promise<Refusal | null> {
@@ -68,7 +81,7 @@ export class BasicAuth implements AdmissionRule {
       const isRight = await this.check(password, hash ?? another);
       if (!isRight || hash === undefined) return required(host, 'wrong name or password');
     } catch (error) {
-      return { code: 'OVERLOADED', status: 503, detail: (error as Error).message, fields: null };
+      return overloaded((error as Error).message);
     }
     if (this.remembered.size >= rememberedMax) this.remembered.clear();
     this.remembered.set(digest, this.nowMs() + rememberedMs);
@@ -88,6 +101,10 @@ function credentialsOf(field: string): Credentials | null {
   const text = Buffer.from(encoded, 'base64').toString();
   const colon = text.indexOf(':');
   return colon < 0 ? null : { name: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+function overloaded(detail: string): Refusal {
+  return { code: 'OVERLOADED', status: 503, detail, fields: null };
 }
 
 function required(host: string, detail: string): Refusal {

@@ -8,8 +8,9 @@ export class BodyLimit implements AdmissionRule {
     this.bytesMax = bytesMax;
   }
 
-  refuse({ request: { bodyLength } }: AskedRequest): Refusal | null {
-    if (bodyLength <= this.bytesMax) return null;
-    return { code: 'REQUEST_BODY_TOO_LARGE', status: 413, detail: `${bodyLength} bytes`, fields: null };
+  refuse({ bodyBytes, request }: AskedRequest): Refusal | null {
+    const bytes = Math.max(request.bodyLength, bodyBytes);
+    if (bytes <= this.bytesMax) return null;
+    return { code: 'REQUEST_BODY_TOO_LARGE', status: 413, detail: `${bytes} bytes`, fields: null };
   }
 }

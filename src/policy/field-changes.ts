@@ -64,6 +64,12 @@ function reservedProblem(name: string, of: 'request' | 'response'): string | nul
   const number = fieldNumberOf(Buffer.from(name, 'latin1'), 0, name.length);
   if (number === Field.HOST && of === 'request') return 'the option backendHost sets Host';
   if (isHopByHop(number) || isFraming(number)) return `${name} belongs to the connection or the framing of the message`;
+  if (
+    of === 'request' &&
+    (number === Field.CDN_LOOP || number === Field.MAX_FORWARDS || name.toLowerCase() === 'via')
+  ) {
+    return `${name} counts the proxies on the way, so that loops are found`;
+  }
   if (of === 'request' && ((identityFields >>> number) & 1) !== 0)
     return `Hipache sets ${name} itself, for backends to rely on`;
   return null;

@@ -9,7 +9,7 @@ export class Maintenance implements AdmissionRule {
 
   /** @param retryAfterMs value of `Retry-After`; 0: it is not sent. */
   constructor(allowed: readonly Network[], retryAfterMs: number) {
-    this.allowed = new Networks(allowed);
+    this.allowed = Networks.of(allowed);
     if (retryAfterMs > 0) this.fields.add('retry-after', String(Math.ceil(retryAfterMs / 1000)));
   }
 

@@ -28,7 +28,17 @@ export function isAddress(text: string): boolean {
 export class Networks {
   private readonly list = new BlockList();
 
-  constructor(networks: readonly Network[]) {
+  /** The set of a list, which is made once for each list. */
+  static of(networks: readonly Network[]): Networks {
+    let known = sets.get(networks);
+    if (known === undefined) {
+      known = new Networks(networks);
+      sets.set(networks, known);
+    }
+    return known;
+  }
+
+  private constructor(networks: readonly Network[]) {
     for (const { address, bits } of networks) this.list.addSubnet(address, bits, isIP(address) === 4 ? 'ipv4' : 'ipv6');
   }
 
@@ -39,3 +49,5 @@ export class Networks {
     return family !== 0 && this.list.check(plain, family === 4 ? 'ipv4' : 'ipv6');
   }
 }
+
+const sets = new WeakMap<readonly Network[], Networks>();

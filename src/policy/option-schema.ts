@@ -18,6 +18,8 @@ export interface OptionDefinition<Value = unknown> {
   readonly default: string;
   /** Whether a host takes it from the wildcard patterns that cover it, if it does not have it itself. */
   readonly isInherited: boolean;
+  /** Whether it says who may see a host: a value that cannot be used then lets nobody in, rather than everybody. */
+  readonly isAccess: boolean;
   /** Whether its value must not be shown. */
   readonly isSecret: boolean;
   /** One sentence or more for the reference page. */
@@ -31,6 +33,7 @@ const waysOfBalancing = ['two-choices', 'random', 'round-robin', 'least-requests
 const definitions = {
   allow: option('access', or('any', listOf(network, networksMax)), {
     default: '`any`',
+    isAccess: true,
     description:
       'Addresses of clients that may see the host; all others get 403. Wrong items are skipped: a list without a right one allows nobody.',
   }),
@@ -41,6 +44,7 @@ const definitions = {
 
   basicAuth: option('access', or('off', basicUsers), {
     default: '`off`',
+    isAccess: true,
     isSecret: true,
     description:
       'Names and hashes of passwords, one of which a request must have (RFC 7617); others get 401. Wrong lines are skipped: a list without a right one lets nobody in. The `Authorization` field goes on to the backend.',
@@ -180,7 +184,8 @@ export const optionDefinitions: ReadonlyMap<string, OptionDefinition> = new Map(
 function option<Value>(
   group: OptionGroup,
   type: OptionType<Value>,
-  rest: Pick<OptionDefinition, 'default' | 'description'> & Partial<Pick<OptionDefinition, 'isInherited' | 'isSecret'>>,
+  rest: Pick<OptionDefinition, 'default' | 'description'> &
+    Partial<Pick<OptionDefinition, 'isAccess' | 'isInherited' | 'isSecret'>>,
 ): OptionDefinition<Value> {
-  return { group, type, isInherited: true, isSecret: false, ...rest };
+  return { group, type, isAccess: false, isInherited: true, isSecret: false, ...rest };
 }

@@ -1,9 +1,12 @@
 import { nearestWord } from '../base/nearest.ts';
 import { printable } from '../base/printable.ts';
-import { type OptionValues, optionDefinitions } from './option-schema.ts';
+import { type OptionDefinition, type OptionValues, optionDefinitions } from './option-schema.ts';
 
 /** Longest value, in characters. */
-const valueCharsMax = 16_384;
+const valueCharsMax = 65_536;
+/** Values that are remembered, and the characters of their texts: most hosts of a platform have the same few. */
+const rememberedMax = 1000;
+const rememberedCharsMax = 4_000_000;
 
 /** The options of one pattern, as a store has them. */
 export interface OptionLayer {
@@ -29,10 +32,10 @@ export function optionsInForce(layers: readonly OptionLayer[]): {
 } {
   const values: Record<string, unknown> = {};
   const inForce: OptionInForce[] = [];
-  for (const [name, { isInherited, type }] of optionDefinitions) {
+  for (const [name, { isInherited }] of optionDefinitions) {
     for (const [depth, { options, pattern }] of layers.entries()) {
       const text = depth > 0 && !isInherited ? undefined : options.get(name);
-      const value = text === undefined || text.length > valueCharsMax ? undefined : type.parse(text, []);
+      const value = text === undefined ? undefined : usableValue(name, text);
       if (text === undefined || value === undefined) continue;
       values[name] = value;
       inForce.push({ name, text, from: pattern });
@@ -40,6 +43,26 @@ export function optionsInForce(layers: readonly OptionLayer[]): {
     }
   }
   return { values: values as OptionValues, inForce };
+}
+
+const remembered = new Map<string, unknown>();
+let rememberedChars = 0;
+
+/** The value of an option; undefined if it counts as not set. */
+function usableValue(name: string, text: string): unknown {
+  const key = `${name} ${text}`;
+  if (remembered.has(key)) return remembered.get(key);
+  const { isAccess, type } = optionDefinitions.get(name) as OptionDefinition;
+  let value = text.length > valueCharsMax ? undefined : type.parse(text, []);
+  // A list that says who may see a host, and cannot be used, lets nobody in, as one whose items are all wrong.
+  if (value === undefined && isAccess) value = type.parse('', []);
+  if (remembered.size >= rememberedMax || rememberedChars + key.length > rememberedCharsMax) {
+    remembered.clear();
+    rememberedChars = 0;
+  }
+  remembered.set(key, value);
+  rememberedChars += key.length;
+  return value;
 }
 
 /** The faults of the options of one pattern: unknown ones, and values that cannot be used. The others hold. */
@@ -61,9 +84,10 @@ export function problemsOf(name: string, text: string): readonly string[] {
   return [`option ${name}: found ${found}, allowed ${definition.type.allowed}`];
 }
 
-/** The value of an option as it may be shown. */
+/** The value of an option as it may be shown. The name of a secret one may be misspelled. */
 export function shownOption(name: string, text: string): string {
-  return optionDefinitions.get(name)?.isSecret === true ? '(secret)' : text;
+  const isSecret = optionDefinitions.get(name)?.isSecret ?? /auth|key|pass|secret|token/i.test(name);
+  return isSecret ? '(secret)' : text;
 }
 
 /** Whether there is such an option. */

@@ -55,7 +55,7 @@ export class HostRedirect implements AdmissionRule {
   refuse({ host, isSecure, request }: AskedRequest): Refusal | null {
     const { authority, scheme } = this.target;
     // A host that redirects to itself would do so without end.
-    if (normaliseHost(authority) === host && (scheme === null || (scheme === 'https') === isSecure)) return null;
+    if (authority === host && (scheme === null || (scheme === 'https') === isSecure)) return null;
     const by = scheme ?? (isSecure ? 'https' : 'http');
     return redirect(this.status, request.method, `${by}://${authority}${pathOf(request.path)}`);
   }

@@ -52,7 +52,8 @@ export class Attempt implements StreamWaiter, ResponseSink {
   }
 
   sendEnd(trailers: FieldLines | null): void {
-    this.stream?.sendEnd(trailers);
+    // Fields that the host sets for backends must not be there in a second form.
+    this.stream?.sendEnd(this.exchange.policy.requestFields === null ? trailers : null);
   }
 
   /** @returns false if the backend does not keep up. */

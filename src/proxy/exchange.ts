@@ -77,7 +77,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   /** Monotonic ms. */
   private firstAttemptMs = 0;
   private requestBlocked = false;
-  private bodyBytes = 0;
+  bodyBytes = 0;
   /** No backend is asked before a first block of the body has come. */
   private isAwaitingBody = false;
   private responseBlocked = false;
@@ -161,7 +161,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     const edits = requestEdits(this.stream.peer, request, this.clientAddress, backend, this.policy, this.traceId);
     stream.start(attempt, request, edits);
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
-    if (this.requestComplete && request.bodyLength !== 0) stream.sendEnd(this.trailers);
+    if (this.requestComplete && request.bodyLength !== 0) attempt.sendEnd(this.trailers);
     if (!this.isReplayable) replayBuffer?.drop();
     else replayBuffer?.dropAbove(this.policy.retryBodyBytesMax);
     this.requestBlocked = !stream.flush();
@@ -299,7 +299,6 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     return this.frontend?.policy ?? this.context.policy;
   }
 
-  /** The request waits for something from the store. */
   wait<T>(promise: Promise<T>, next: (found: T) => void): void {
     if (!this.requestComplete) this.stream.pauseRequest();
     promise
@@ -323,12 +322,14 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.frontend = frontend;
     const { policy } = this;
     const refusal = policy.rules === null ? null : refusalBy(policy.rules, this);
-    if (refusal instanceof Promise) this.wait(refusal, (found) => this.decide(this.lookAgain(), found));
+    if (refusal instanceof Promise) this.wait(refusal, (found) => this.decide(this.lookAgain(), found, policy));
     else this.decide(frontend, refusal);
   }
 
-  private decide(frontend: Frontend, refusal: Refusal | null): void {
-    if (refusal === null) this.admit(frontend, this.policy);
+  /** @param policy that of the rules: if it is another one by now, the present rules are asked. */
+  private decide(frontend: Frontend, refusal: Refusal | null, policy = this.policy): void {
+    if (policy !== this.policy) this.route(frontend);
+    else if (refusal === null) this.admit(frontend, policy);
     else this.refuseBy(refusal);
   }
 
@@ -460,7 +461,6 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.reply(localReplyFor(code, detail, text), code, detail, failed);
   }
 
-  /** A rule of the host replies in place of a backend. */
   private refuseBy({ code, detail, fields, status }: Refusal): void {
     const reply = code === null ? { status, text: `redirected (${status})` } : localReplyFor(code);
     this.reply(fields === null ? reply : { ...reply, fields }, code, detail, null);

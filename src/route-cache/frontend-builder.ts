@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Frontend, RecordProblem } from '../routing/frontend.ts';
 import { buildFrontend } from '../routing/record.ts';
 import { hasRoute, type StoredRoute } from '../stores/contract.ts';
-import { HostPolicies } from './host-policies.ts';
+import { HostPolicies, isSealed } from './host-policies.ts';
 import { ReportedProblems } from './reported-problems.ts';
 import type { RouteCacheOptions } from './route-cache-options.ts';
 
@@ -49,7 +49,7 @@ export class FrontendBuilder {
     const messages = wrong.map(({ message }) => message);
     const source = wrong.length === 0 ? record : { ...record, diagnostics: [...diagnostics, ...messages] };
     const frontend = buildFrontend(pattern, source, previous, sequence, this.clock.epochMs());
-    policies?.resolve(frontend);
+    policies?.resolve(frontend, previous === null || isSealed(previous));
     this.reported.reportAll(pattern, frontend.problems);
     if (frontend.draining.length > 0) this.onDraining(frontend.draining);
     return frontend;

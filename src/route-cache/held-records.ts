@@ -88,6 +88,12 @@ export class HeldRecords {
     return this.log.key(this.log.oldest());
   }
 
+  /** The record is the last to go. */
+  moveToEnd(key: string): void {
+    const place = this.find(key);
+    if (place !== 0) this.table.moveToEnd(place);
+  }
+
   /** A key at random; empty if there is none. */
   draw(random: () => number): string {
     const place = this.table.draw(random);

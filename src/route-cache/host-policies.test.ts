@@ -163,3 +163,44 @@ test('with more wildcards than are kept, the oldest is forgotten, and the caller
     [false, true, false],
   );
 });
+
+test('a host is served to nobody before the options that it may inherit are known, nor if they cannot be read', async () => {
+  const { store, cache } = await setUp({ policies });
+  store.records.set('a.com', ['a']);
+  store.options.set('*', new Map([['tunnelsMax', '1']]));
+  // The wildcards are read for another host, and the store is slow.
+  const other = cache.load('other.com').catch((error: Error) => error.message);
+  await turn();
+  const [ofOther] = store.reads;
+  const loading = cache.load('a.com').catch((error: Error) => error.message);
+  await turn();
+  const ofHost = store.reads.find((read) => read !== ofOther);
+  ofHost?.answer();
+  await turn();
+  assert.equal(cache.cached('a.com'), undefined, 'its own record is there, that of * is not');
+  ofOther?.fail(new Error('hung'));
+  await turn();
+  assert.match(String(await loading), /hung/);
+  await other;
+  assert.equal(cache.cached('a.com'), undefined);
+  assert.equal(policyOf(await warm(store, cache, 'a.com')), 'tunnelsMax=1 of *');
+  assert.equal(policyOf(cache.cached('a.com')), 'tunnelsMax=1 of *');
+});
+
+test('a host that serves goes on with what is known, if its wildcards are forgotten and cannot be read', async () => {
+  const { store, cache, time } = await setUp({ policies, limits: { negativeEntriesMax: 0 } });
+  store.records.set('a.com', ['a']);
+  await warm(store, cache, 'a.com');
+  const other = cache.load('other.com').catch((error: Error) => error.message);
+  await turn();
+  const ofOther = store.reads.filter(({ patterns }) => patterns.includes('*.com'));
+  assert.equal(ofOther.length, 1);
+  store.change('a.com', ['again']);
+  await time.pass(50);
+  store.reads.find(({ patterns }) => patterns.includes('a.com'))?.answer();
+  await turn();
+  assert.equal(cache.cached('a.com')?.id, 'again');
+  ofOther[0]?.fail(new Error('hung'));
+  await other;
+  assert.equal(cache.cached('a.com')?.id, 'again');
+});

@@ -24,6 +24,15 @@ export interface HostPoliciesEvents {
 /** Clients can name as many domains as they like, whose patterns may not be readable. */
 const owedMax = 10_000;
 const noOptions: OptionTexts = new Map();
+/** The policy of a frontend whose wildcards have not all been read: it must not serve, since they may say who may see it. */
+const sealed = {} as HostPolicy;
+/** Wildcards that are being read for the first time. With more, a reading is not waited for by other requests. */
+const unknownMax = 100_000;
+
+/** Whether requests must wait until the options that the frontend inherits are known. */
+export function isSealed(frontend: Frontend): boolean {
+  return frontend.policy === sealed;
+}
 
 /**
  * The policies of frontends. A host inherits options from the wildcard patterns that cover it, which may have no route. So
@@ -35,6 +44,8 @@ export class HostPolicies {
   private readonly events: HostPoliciesEvents;
   /** The options of wildcard patterns that have some. */
   private readonly byWildcard = new Map<string, OptionTexts>();
+  /** Wildcard patterns that nothing is known of yet, because they are being read, or could not be. */
+  private readonly unknown = new Set<string>();
   /** Wildcard patterns whose options have changed, and have not been read since. */
   private readonly owed = new Set<string>();
 
@@ -50,6 +61,11 @@ export class HostPolicies {
     if (this.owed.size < owedMax) this.owed.add(pattern);
   }
 
+  /** A wildcard pattern is going to be read of which nothing is known. */
+  expect(pattern: string): void {
+    if (!this.byWildcard.has(pattern) && this.unknown.size < unknownMax) this.unknown.add(pattern);
+  }
+
   isOwed(pattern: string): boolean {
     return this.owed.has(pattern);
   }
@@ -63,15 +79,30 @@ export class HostPolicies {
   learn(pattern: string, options: OptionTexts = noOptions): void {
     if (!isWildcard(pattern)) return;
     this.owed.delete(pattern);
-    if (isSame(this.byWildcard.get(pattern) ?? noOptions, options)) return;
-    this.keep(pattern, options);
-    this.events.onProblems(pattern, this.problemsOf(options));
-    for (const frontend of this.events.frontends()) if (covers(pattern, frontend.pattern)) this.resolve(frontend);
+    const wasUnknown = this.unknown.delete(pattern);
+    const isChanged = !isSame(this.byWildcard.get(pattern) ?? noOptions, options);
+    if (isChanged) {
+      this.keep(pattern, options);
+      this.events.onProblems(pattern, this.problemsOf(options));
+    }
+    if (isChanged || wasUnknown) this.resolveCovered(pattern);
   }
 
-  /** Gives the frontend the policy that its options and those of the wildcard patterns make. */
-  resolve(frontend: Frontend): void {
+  /** A wildcard pattern cannot be read, and nobody knows of options of it: there are none. */
+  presume(pattern: string): void {
+    if (this.unknown.delete(pattern)) this.resolveCovered(pattern);
+  }
+
+  /**
+   * Gives the frontend the policy that its options and those of the wildcard patterns make.
+   * @param maySeal whether it must not serve before all of them are known. One that serves already goes on.
+   */
+  resolve(frontend: Frontend, maySeal = true): void {
     const { options, pattern } = frontend;
+    if (maySeal && this.unknown.size > 0 && coveringPatterns(pattern).some((wildcard) => this.unknown.has(wildcard))) {
+      frontend.policy = sealed;
+      return;
+    }
     if (options === null && this.byWildcard.size === 0) {
       frontend.policy = null;
       return;
@@ -93,6 +124,10 @@ export class HostPolicies {
       this.byWildcard.delete(oldest);
       this.events.onForgotten();
     }
+  }
+
+  private resolveCovered(pattern: string): void {
+    for (const frontend of this.events.frontends()) if (covers(pattern, frontend.pattern)) this.resolve(frontend);
   }
 
   private inheritedBy(pattern: string): OptionLayer[] {

@@ -15,6 +15,8 @@ export type KnownRecord = readonly [key: string, text: string];
 /** Absences that are kept: clients can cause as many as they like. */
 const absencesMax = 50_000;
 const absence = 'null';
+/** Records of wildcards with options that are spared, each time that the oldest have to go. */
+const sparedMax = 1000;
 /** How the text of a record without any element begins. */
 const emptyRoute = '[[],';
 /** Up to so many routes, a sample looks at each of them. */
@@ -84,7 +86,12 @@ export class KnownRecords {
       else this.put(key, text, holder);
     }
     while (this.absent.size > absencesMax) this.absent.delete(this.absent.oldest());
-    while (this.bytes > this.bytesMax) this.delete(this.present.oldest());
+    for (let spared = 0; this.bytes > this.bytesMax; ) {
+      const oldest = this.present.oldest();
+      // Hosts inherit its options, which may say who may see them.
+      if (spared++ < sparedMax && this.isWildcardWithOptions(oldest)) this.present.moveToEnd(oldest);
+      else this.delete(oldest);
+    }
   }
 
   /** Adds records that an earlier process has read: no worker learns of their changes yet. */
@@ -224,6 +231,10 @@ export class KnownRecords {
   private delete(key: string): void {
     this.absent.delete(key);
     if (this.present.delete(key) && isRoute(key)) this.knownRoutes--;
+  }
+
+  private isWildcardWithOptions(key: string): boolean {
+    return key.startsWith('routes *') && routeOf(this.present.get(key) ?? absence)?.options !== undefined;
   }
 
   /** A pattern without a route, whose options others inherit. */

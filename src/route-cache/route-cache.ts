@@ -13,6 +13,7 @@ import { CacheEntry, entrySize, ownCopy } from './cache-entry.ts';
 import { CacheTable } from './cache-table.ts';
 import { FrontendBuilder } from './frontend-builder.ts';
 import { HeldRoutes } from './held-routes.ts';
+import { isSealed } from './host-policies.ts';
 import { MarkQueue } from './mark-queue.ts';
 import { ReadBudget } from './read-budget.ts';
 import { type PendingRead, ReadQueue } from './read-queue.ts';
@@ -212,7 +213,8 @@ export class RouteCache implements ChangeListener {
     if (entry === undefined || !this.isUsable(entry)) return undefined;
     if (!entry.used) entry.used = true;
     const frontend = entry.frontend ?? this.cachedWildcard(entry);
-    if (frontend !== undefined) this.counters.hits++;
+    if (frontend === undefined || (frontend !== null && isSealed(frontend))) return undefined;
+    this.counters.hits++;
     return frontend;
   }
 
@@ -230,11 +232,15 @@ export class RouteCache implements ChangeListener {
     const results = new Map<string, Frontend | null>();
     const startMs = this.clock.monotonicMs();
     let mayRecall = true;
-    if (!this.isConnected || this.held?.raised) await this.others?.recall(patterns, () => ++this.sequence);
+    if (!this.isConnected || this.held?.raised)
+      await this.others?.recall(patterns, !this.isConnected, () => ++this.sequence);
     for (;;) {
       const step = this.walk(patterns, results);
       if (!Array.isArray(step)) {
-        if (step !== null) this.others?.reportAbsences(results);
+        if (step === null) return null;
+        this.others?.reportAbsences(results);
+        // Its objects may be no longer, or never, in the table when the options that it inherits are read.
+        this.builder.policies?.resolve(step);
         return step;
       }
       const fallback = this.known(patterns, results);
@@ -246,7 +252,7 @@ export class RouteCache implements ChangeListener {
         if (fallback === undefined) {
           if (!mayRecall) throw outcome;
           mayRecall = false;
-          await this.others?.recall(patterns, () => ++this.sequence);
+          await this.others?.recall(patterns, !this.isConnected, () => ++this.sequence);
           if (this.known(patterns, results) === undefined) throw outcome;
           continue;
         }
@@ -357,11 +363,15 @@ export class RouteCache implements ChangeListener {
       }
       if (frontend === undefined) {
         this.counters.loads++;
+        if (entry === undefined && isWildcard(pattern)) this.builder.policies?.expect(pattern);
         reads.push(this.readQueue.fetch(pattern, true));
         isDecided ||= entry !== undefined && entry.frontend !== null;
         if (isDecided && this.builder.policies === null) break;
       } else {
         if (frontend === null || isDecided) continue;
+        if (isSealed(frontend)) this.builder.policies?.resolve(frontend);
+        isDecided = isSealed(frontend);
+        if (isDecided) continue;
         if (reads.length === 0) return frontend;
         break;
       }
@@ -377,6 +387,7 @@ export class RouteCache implements ChangeListener {
     for (const pattern of patterns) {
       const result = results.get(pattern);
       const frontend = result === undefined ? this.table.get(pattern)?.frontend : result;
+      if (frontend != null && isSealed(frontend)) return undefined;
       if (frontend !== null) return frontend;
     }
     return null;

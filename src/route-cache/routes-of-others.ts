@@ -23,12 +23,18 @@ export class RoutesOfOthers {
     }
   }
 
-  /** Takes entries that are missing here from what other workers know, unverified. @param nextSequence see `buildFrontend`. */
-  async recall(patterns: readonly string[], nextSequence: () => number): Promise<void> {
+  /**
+   * Takes entries that are missing here from what other workers know, unverified.
+   * @param isAway whether the store is away: a wildcard of which nobody knows options then has none, or no host could be served.
+   */
+  async recall(patterns: readonly string[], isAway: boolean, nextSequence: () => number): Promise<void> {
     await this.shared.fetch();
     for (const pattern of patterns) {
       const record = this.table.get(pattern) === undefined ? this.shared.route(pattern) : undefined;
-      if (record === undefined) continue;
+      if (record === undefined) {
+        if (isAway) this.builder.policies?.presume(pattern);
+        continue;
+      }
       this.builder.policies?.learn(pattern, record?.options);
       const frontend = this.builder.build(pattern, record, null, nextSequence());
       this.table.put(new CacheEntry(pattern, frontend, entrySize(pattern, frontend), -1));

@@ -1,4 +1,5 @@
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
+import { isWildcard } from '../routing/host.ts';
 import type { CertificatePair, ChangeListener, CollectionName, Store, StoredRoute } from '../stores/contract.ts';
 import {
   allChanged,
@@ -167,6 +168,8 @@ export class SharedRecords implements Pick<ChangeListener, 'changed' | 'expired'
   /** Changed records are read again where they are used; until then nothing is known of them. */
   changed(collection: CollectionName, keys: readonly string[]): void {
     for (const pattern of keys) {
+      // The former options of a wildcard are safer than none: they are read again at once.
+      if (collection === 'options' && isWildcard(pattern)) continue;
       const key = knownKey(collection, pattern);
       for (const reading of this.readings) reading.delete(key);
       this.note(key, '');

@@ -218,7 +218,7 @@ test('a pattern inherits from the wildcards above it, with or without a port, ne
   assert.deepEqual(coveringPatterns('a.b.com:8080'), ['*.b.com', '*.com', '*']);
   assert.deepEqual(coveringPatterns('*'), []);
   assert.deepEqual(coveringPatterns('[::1]'), ['*']);
-  for (const pattern of ['a.b.com', '*.b.com', '*', '[::1]']) {
+  for (const pattern of ['a.b.com', 'a.b.com:8080', '*.b.com', '*', '[::1]']) {
     for (const wildcard of coveringPatterns(pattern)) assert.ok(covers(wildcard, pattern));
     assert.ok(!covers('*.other.com', pattern) && !covers(pattern, pattern));
   }

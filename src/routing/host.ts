@@ -111,7 +111,9 @@ export function isWildcard(pattern: string): boolean {
 
 /** Whether hosts of `pattern` inherit the options of the wildcard pattern. */
 export function covers(wildcard: string, pattern: string): boolean {
-  return wildcard !== pattern && (wildcard === '*' || pattern.endsWith(wildcard.slice(1)));
+  if (wildcard === pattern) return false;
+  const host = portOf(pattern) === null ? pattern : pattern.slice(0, pattern.lastIndexOf(':'));
+  return wildcard === '*' || host.endsWith(wildcard.slice(1));
 }
 
 /** The wildcard patterns whose options a pattern inherits, most specific first. The pattern may name a port. */

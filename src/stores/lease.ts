@@ -26,6 +26,7 @@ export class Lease {
   private readonly options: LeaseOptions;
   private cancel: (() => void) | null = null;
   private isReleased = false;
+  private failures = 0;
 
   private constructor(options: LeaseOptions) {
     this.options = options;
@@ -61,9 +62,19 @@ export class Lease {
   }
 
   private renewLater(): void {
+    if (this.isReleased) return;
     const { setTimer = setRealTimer } = this.options;
     this.cancel = setTimer(renewEveryMs, () => {
-      this.renew().catch((error: Error) => this.lose(error));
+      this.renew().then(
+        () => {
+          this.failures = 0;
+        },
+        (error: Error) => {
+          // The lease has not ended yet: the store may be back in time.
+          if (++this.failures * renewEveryMs >= ttlMs) this.lose(error);
+          else this.renewLater();
+        },
+      );
     });
   }
 

@@ -35,7 +35,8 @@ export function readOptionObject(value: unknown, name: string): StoredOptions {
   for (const [option, given] of Object.entries(value)) {
     const text = optionText(given);
     if (text === null) problems.push(`option ${JSON.stringify(option)} of ${name} is not ${optionForm}`);
-    else entries.push([option, text]);
+    // It stays, without a value: a rule for access that cannot be read lets nobody in.
+    entries.push([option, text ?? '']);
   }
   return toStoredOptions(entries, name, problems);
 }

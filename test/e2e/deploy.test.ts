@@ -150,6 +150,25 @@ for (const name of ['redis', 'sqlite'] as const) {
       assert.deepEqual([url, weight], [green.url, 2]);
     });
 
+    it('is rolled back to all backends that served, also where it has added one or changed a weight', async () => {
+      const third = await Application.start('third');
+      try {
+        await home.route('set', 'a.example', blue.url, `${green.url}#weight=2`, '--wait=20');
+        assert.equal((await deploy(green.url, third.url, '--drain', '1s')).code, 0);
+        assert.equal((await home.run('rollback', 'a.example', '--drain', '1s')).code, 0);
+        const back = (await show()).backends.map(({ url, weight }: { url: string; weight: number }) => [url, weight]);
+        assert.deepEqual(back, [
+          [blue.url, 1],
+          [green.url, 2],
+        ]);
+        assert.equal((await deploy(blue.url, green.url, third.url)).code, 0);
+        assert.equal((await home.run('rollback', 'a.example', '--drain', '1s')).code, 0);
+        assert.deepEqual(await urls(), [blue.url, green.url]);
+      } finally {
+        await third.stop();
+      }
+    });
+
     it('keeps the id and the time to live of the route, and makes a route that is not there', async () => {
       await home.route('set', 'a.example', blue.url, '--id', 'shop', '--ttl', '600');
       assert.equal((await deploy(green.url, '--drain', '0s')).code, 0);

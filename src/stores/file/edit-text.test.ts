@@ -91,7 +91,7 @@ const setOptions = (
 test('an edit of options changes their lines alone, and writes numbers as such', () => {
   const options = {
     requestsMax: '200',
-    allow: '10.0.0.0/8, ::1',
+    allow: '10.0.0.0/8\n::1',
     note: 'as it is',
     retryTimeouts: 'true',
     retryFor: '5s',

@@ -40,7 +40,7 @@ export function newOptionEntry(pattern: string, options: OptionTexts): RecordPai
 function changeOption(document: OpenDocument, pair: RecordPair, text: string): void {
   const { value } = pair;
   if (optionTextOf(document, value) === text) return;
-  if (isSeq(value)) changeList(value as YAMLSeq, text.split(', ').map(scalarValue));
+  if (isSeq(value)) changeList(value as YAMLSeq, text.split('\n').map(scalarValue));
   else if (isScalar(value)) value.value = scalarValue(text);
   else pair.value = new Scalar(scalarValue(text));
 }
