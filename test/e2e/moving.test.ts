@@ -26,6 +26,7 @@ describe('routes and certificates', () => {
     const records = Object.entries(routes).map(([pattern, frontend]) => ({ pattern, frontend }));
     const store = await openStore(home.driver);
     await store.routes.put(records);
+    await store.options.put([{ pattern: 'shop.example', options: new Map([['tunnelsMax', '3']]) }]);
     const { certificate, key } = authority.issue(['shop.example']);
     await store.certificates.write('shop.example', { certificate, key });
     await store.close();
@@ -48,11 +49,12 @@ describe('routes and certificates', () => {
       last = page.at(-1)?.pattern ?? '';
     }
     const [certificate] = await store.certificates.read(['shop.example']);
+    const [options] = await store.options.read(['shop.example']);
     await store.close();
-    return { found, hasCertificate: certificate !== null };
+    return { found, hasCertificate: certificate !== null, options: Object.fromEntries(options?.options ?? []) };
   }
 
-  const whole = { found: routes, hasCertificate: true };
+  const whole = { found: routes, hasCertificate: true, options: { tunnelsMax: '3' } };
 
   it('are copied from store to store, and only what differs is written again', async () => {
     const drivers = [home.driver, redis.url, etcd.urls[0] ?? '', `sqlite:${home.path('copy.sqlite')}`];
@@ -66,19 +68,19 @@ describe('routes and certificates', () => {
         assert.match(dry.stdout, /^created shop\.example {2}"shop" http:\/\/a:1 not a URL$/m);
         assert.match(
           dry.stdout,
-          /2503 routes and 1 certificates: 2504 would be created, 0 would be replaced, 0 already/,
+          /2503 routes, options of 1 hosts and 1 certificates: 2505 would be created, 0 would be replaced, 0 already/,
         );
       }
       const first = await runHipache(args);
       assert.equal(
         first.stdout,
-        '2503 routes and 1 certificates: 2504 created, 0 replaced, 0 already there\n',
+        '2503 routes, options of 1 hosts and 1 certificates: 2505 created, 0 replaced, 0 already there\n',
         first.stderr,
       );
       assert.deepEqual(await contentOf(to), whole);
       const again = await runHipache([...args, '--json']);
       assert.deepEqual(JSON.parse(again.stdout), {
-        ...{ routes: 2503, certificates: 1, created: 0, replaced: 0, same: 2504, skipped: 0 },
+        ...{ routes: 2503, options: 1, certificates: 1, created: 0, replaced: 0, same: 2505, skipped: 0 },
         dryRun: false,
       });
     }
@@ -88,17 +90,23 @@ describe('routes and certificates', () => {
     const { stdout } = await runHipache(['route', 'export', '--driver', home.driver]);
     assert.doesNotMatch(stdout, /PRIVATE KEY/);
     assert.equal(
-      stdout.split('\n')[1],
+      stdout.split('\n')[2],
       '{"route":{"pattern":"*.example","frontend":["wild","http://a:1#weight=3","http://b:1","http://b:1"]}}',
     );
     const all = await runHipache(['route', 'export', '--certificates', '--driver', home.driver]);
     writeFileSync(home.path('all.jsonl'), all.stdout);
     const target = `sqlite:${home.path('imported.sqlite')}`;
     const { stdout: said, code } = await runHipache(['route', 'import', home.path('all.jsonl'), '--driver', target]);
-    assert.deepEqual([code, said], [0, '2503 routes and 1 certificates: 2504 created, 0 replaced, 0 already there\n']);
+    assert.deepEqual(
+      [code, said],
+      [0, '2503 routes, options of 1 hosts and 1 certificates: 2505 created, 0 replaced, 0 already there\n'],
+    );
     assert.deepEqual(await contentOf(target), whole);
     const rest = await runHipache(['route', 'export', '--after', 'host-2498.example', '--driver', target]);
-    assert.equal(rest.stdout.split('\n').length - 1, 2);
+    assert.deepEqual(
+      rest.stdout.split('\n').map((line) => line.slice(2, 9)),
+      ['options', 'route":', 'route":', ''],
+    );
   });
 
   it('that cannot be read are named by their line, and those before them are in the store', async () => {
@@ -109,7 +117,7 @@ describe('routes and certificates', () => {
     const target = `sqlite:${home.path('partly.sqlite')}`;
     for (const [line, problem] of [
       ['{"route":', /line 1001: it is not JSON/],
-      ['[]', /line 1001: it is neither/],
+      ['[]', /line 1001: it is none of/],
       ['{"route":{"backends":[]}}', /line 1001: it has no text "pattern"/],
       ['{"route":{"pattern":"a.example"}}', /line 1001: a route needs the array/],
       ['{"certificate":{"pattern":"a.example","key":"x"}}', /line 1001: a certificate needs/],
