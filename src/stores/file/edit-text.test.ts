@@ -262,3 +262,14 @@ test('after any edits, the file says what was asked, and nothing else has change
   });
   fc.assert(property, { numRuns: 300 });
 });
+
+test('a list of backends that is emptied leaves each comment once', () => {
+  const source =
+    'routes:\n  a.example:\n    id: a\n    backends:\n      - http://a:1\n      # - http://b:1\n\n\n' +
+    '  "*.example": [http://c:1]\n# The end.\ncertificates: {}\n';
+  const without = editRoutesFile(source, 'yaml', { section: 'routes', pattern: '*.example', record: null });
+  const empty = editRoutesFile(without, 'yaml', { section: 'routes', pattern: 'a.example', record: ['a.example'] });
+  for (const comment of ['# - http://b:1', '# The end.']) assert.equal(empty.split(comment).length, 2, empty);
+  const { content } = parseRoutesFile(empty, 'yaml');
+  assert.deepEqual(content?.routes.get('a.example')?.record, ['a.example']);
+});

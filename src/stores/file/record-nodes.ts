@@ -48,6 +48,8 @@ export function changeList(list: YAMLSeq, items: readonly unknown[]): void {
     return kept;
   });
   if (list.items.length > 0 && list.range === undefined) list.flow = false;
+  // The comment behind the last item would be written behind `[]`, where a later reading takes it for another node's as well.
+  if (list.items.length === 0) list.comment = null;
 }
 
 export function newRouteEntry(pattern: string, [id, ...backends]: readonly unknown[]): RecordPair {
