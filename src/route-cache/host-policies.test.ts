@@ -34,7 +34,7 @@ test('a host has the options of its own pattern, and those of the wildcards that
   store.records.set('a.b.com', ['a']);
   store.records.set('plain.org', ['plain']);
   store.options.set('a.b.com', new Map([['requestsMax', '1']]));
-  store.options.set('*.b.com', new Map([['requestsMax', '2'], ['tunnelsMax', '3']])); // biome-ignore format: one a line is longer
+  store.options.set('*.b.com', new Map(Object.entries({ requestsMax: '2', tunnelsMax: '3' })));
   assert.equal(policyOf(await warm(store, cache, 'a.b.com')), 'requestsMax=1 of a.b.com,tunnelsMax=3 of *.b.com');
   assert.equal(policyOf(await warm(store, cache, 'plain.org')), null);
   assert.equal(await warm(store, cache, 'x.b.com'), null, 'options make no route');

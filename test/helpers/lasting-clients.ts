@@ -8,24 +8,31 @@ const pauseMs = 20;
 const partsCount = 12;
 const part = 'x'.repeat(4096);
 
-/** Clients that send one slow upload after the other and never retry. */
-export class SteadyUploads {
-  completed = 0;
+/** Clients that go on until they are stopped. */
+abstract class LastingClients {
   readonly failures: string[] = [];
-  private stopping = false;
+  protected stopping = false;
   private readonly clients: Promise<void>[];
 
   constructor(port: number, host: string, count: number) {
-    this.clients = Array.from({ length: count }, () => this.run(port, host));
+    // The fields of the class that extends this one are there a moment later.
+    this.clients = Array.from({ length: count }, () => Promise.resolve().then(() => this.run(port, host)));
   }
 
-  /** Lets the uploads in progress end. */
+  /** Lets what is in progress end. */
   async stop(): Promise<void> {
     this.stopping = true;
     await Promise.all(this.clients);
   }
 
-  private async run(port: number, host: string): Promise<void> {
+  protected abstract run(port: number, host: string): Promise<void>;
+}
+
+/** Clients that send one slow upload after the other and never retry. */
+export class SteadyUploads extends LastingClients {
+  completed = 0;
+
+  protected async run(port: number, host: string): Promise<void> {
     while (!this.stopping) {
       const response = await upload(port, host);
       if (response.startsWith('HTTP/1.1 200 ')) this.completed++;
@@ -35,23 +42,10 @@ export class SteadyUploads {
 }
 
 /** Clients that send one request after the other on a connection, GET and POST in turn, and never retry. */
-export class SteadyRequests {
+export class SteadyRequests extends LastingClients {
   completed = 0;
-  readonly failures: string[] = [];
-  private stopping = false;
-  private readonly clients: Promise<void>[];
 
-  constructor(port: number, host: string, count: number) {
-    this.clients = Array.from({ length: count }, () => this.run(port, host));
-  }
-
-  /** Lets the requests in progress end. */
-  async stop(): Promise<void> {
-    this.stopping = true;
-    await Promise.all(this.clients);
-  }
-
-  private async run(port: number, host: string): Promise<void> {
+  protected async run(port: number, host: string): Promise<void> {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     for (let count = 0; !this.stopping; count++) {
       const method = count % 2 === 0 ? 'GET' : 'POST';
@@ -64,24 +58,12 @@ export class SteadyRequests {
 }
 
 /** Clients that keep a tunnel in use, and open another one when it has received its Close. */
-export class SteadyTunnels {
+export class SteadyTunnels extends LastingClients {
   echoes = 0;
   /** Codes of the tunnels that have ended. */
   readonly closeCodes: number[] = [];
-  readonly failures: string[] = [];
-  private stopping = false;
-  private readonly clients: Promise<void>[];
 
-  constructor(port: number, host: string, count: number) {
-    this.clients = Array.from({ length: count }, () => this.run(port, host));
-  }
-
-  async stop(): Promise<void> {
-    this.stopping = true;
-    await Promise.all(this.clients);
-  }
-
-  private async run(port: number, host: string): Promise<void> {
+  protected async run(port: number, host: string): Promise<void> {
     while (!this.stopping) {
       const tunnel = await EchoTunnel.open(port, host).catch((error: Error) => error);
       if (tunnel instanceof Error) {
