@@ -413,4 +413,18 @@ describe('requestBodyMax', () => {
     await client.expect(/^HTTP\/1\.1 413 /);
     assert.doesNotMatch(rig.backend.received, /0\r\n\r\n$/);
   });
+
+  test('refuses a chunked body once, also if more of it comes with the chunk that is too long', async (t) => {
+    const rig = await Rig.start(t);
+    rig.proxy.options('a.test', { requestBodyMax: '10' });
+    const client = await rig.send(
+      `${request('POST / HTTP/1.1', 'Transfer-Encoding: chunked')}${'8\r\n01234567\r\n'.repeat(5)}0\r\n\r\n`,
+    );
+    await client.expect(/^HTTP\/1\.1 413 .*REQUEST_BODY_TOO_LARGE/s);
+    await until('the end', () => rig.proxy.ended.length > 0);
+    assert.deepEqual(
+      rig.proxy.ended.map(({ errorCode }) => errorCode),
+      ['REQUEST_BODY_TOO_LARGE'],
+    );
+  });
 });
