@@ -1,3 +1,4 @@
+import { BoundedMemo } from '../base/bounded-memo.ts';
 import { FieldEdits } from '../http/field-lines.ts';
 import { AccessList } from './access-list.ts';
 import type { AdmissionRule } from './admission.ts';
@@ -10,15 +11,16 @@ import type { OptionValues } from './option-schema.ts';
 import { type OptionLayer, optionProblems, optionsInForce } from './read-options.ts';
 import { HostRedirect, HttpsRedirect } from './redirects.ts';
 
-/** Policies that are remembered: most hosts of a platform have the same few sets of options. */
-const policiesMax = 10_000;
+/** Policies that are remembered, and the characters of their options: most hosts have the same few sets. */
+const rememberedMax = 10_000;
+const rememberedCharsMax = 8_000_000;
 const retryAfterDefaultMs = 300_000;
 
 /** Makes the policies of hosts from their options. Hosts with the same options share one policy. */
 export class PolicyCompiler {
   private readonly base: HostPolicy;
   private readonly checkPassword: CheckPassword;
-  private readonly known = new Map<string, HostPolicy>();
+  private readonly remembered = new BoundedMemo<HostPolicy>(rememberedMax, rememberedCharsMax);
 
   /** @param base the policy of hosts without options. @param checkPassword of clients that have to give one. */
   constructor(base: HostPolicy, checkPassword: CheckPassword) {
@@ -29,12 +31,7 @@ export class PolicyCompiler {
   /** @param layers as `optionsInForce` takes them. */
   compile(layers: readonly OptionLayer[]): HostPolicy {
     const key = JSON.stringify(layers.map(({ options }) => [...options]));
-    const known = this.known.get(key);
-    if (known !== undefined) return known;
-    if (this.known.size >= policiesMax) this.known.clear();
-    const policy = policyOf(this.base, optionsInForce(layers).values, this.checkPassword);
-    this.known.set(key, policy);
-    return policy;
+    return this.remembered.get(key, () => policyOf(this.base, optionsInForce(layers).values, this.checkPassword));
   }
 
   problemsOf(options: ReadonlyMap<string, string>): readonly string[] {

@@ -1,3 +1,4 @@
+import { BoundedMemo } from '../base/bounded-memo.ts';
 import { nearestWord } from '../base/nearest.ts';
 import { printable } from '../base/printable.ts';
 import { type OptionDefinition, type OptionValues, optionDefinitions } from './option-schema.ts';
@@ -45,24 +46,16 @@ export function optionsInForce(layers: readonly OptionLayer[]): {
   return { values: values as OptionValues, inForce };
 }
 
-const remembered = new Map<string, unknown>();
-let rememberedChars = 0;
+const remembered = new BoundedMemo<unknown>(rememberedMax, rememberedCharsMax);
 
 /** The value of an option; undefined if it counts as not set. */
 function usableValue(name: string, text: string): unknown {
-  const key = `${name} ${text}`;
-  if (remembered.has(key)) return remembered.get(key);
-  const { isAccess, type } = optionDefinitions.get(name) as OptionDefinition;
-  let value = text.length > valueCharsMax ? undefined : type.parse(text, []);
-  // A list that says who may see a host, and cannot be used, lets nobody in, as one whose items are all wrong.
-  if (value === undefined && isAccess) value = type.parse('', []);
-  if (remembered.size >= rememberedMax || rememberedChars + key.length > rememberedCharsMax) {
-    remembered.clear();
-    rememberedChars = 0;
-  }
-  remembered.set(key, value);
-  rememberedChars += key.length;
-  return value;
+  return remembered.get(`${name} ${text}`, () => {
+    const { isAccess, type } = optionDefinitions.get(name) as OptionDefinition;
+    const value = text.length > valueCharsMax ? undefined : type.parse(text, []);
+    // A list that says who may see a host, and cannot be used, lets nobody in, as one whose items are all wrong.
+    return value === undefined && isAccess ? type.parse('', []) : value;
+  });
 }
 
 /** The faults of the options of one pattern: unknown ones, and values that cannot be used. The others hold. */
