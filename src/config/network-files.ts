@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
+import { readNetwork } from '../base/networks.ts';
 import { readRegularFileSync } from '../base/regular-file.ts';
-import { isAddressOrNetwork } from './addresses.ts';
 
 const scheme = 'file:';
 /** Largest file of networks, in bytes. The published lists of delivery networks have a few KB. */
@@ -48,7 +48,7 @@ function readNetworks(path: string): string[] {
   return lines.flatMap((line, number) => {
     const network = line.replace(/#.*/, '').trim();
     if (network === '') return [];
-    if (isAddressOrNetwork(network)) return [network];
+    if (readNetwork(network) !== null) return [network];
     throw new Error(
       `${path}, line ${number + 1}: found ${JSON.stringify(network.slice(0, 100))}, allowed an address or a network`,
     );

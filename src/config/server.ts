@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isAddressOrNetwork } from './addresses.ts';
+import { readNetwork } from '../base/networks.ts';
 import { key, oneOf, seconds, text, trueOrFalse, wholeNumber } from './keys.ts';
 import { isNetworkFile } from './network-files.ts';
 
@@ -117,7 +117,7 @@ export const serverSection = z.object({
     z
       .array(
         key(
-          z.string().refine((entry) => isAddressOrNetwork(entry) || isNetworkFile(entry)),
+          z.string().refine((entry) => readNetwork(entry) !== null || isNetworkFile(entry)),
           {
             source: 'new',
             description: 'One address or network, or a file of them.',

@@ -1,8 +1,8 @@
+import { isIP } from 'node:net';
 import { HipacheError } from '../base/errors.ts';
 import { fieldNumberOf } from '../http/field-names.ts';
 import type { RequestView } from '../http/message.ts';
 import { type AskedRequest, refusalBy } from '../policy/admission.ts';
-import { isAddress } from '../policy/networks.ts';
 import { admissionRules } from '../policy/policy-compiler.ts';
 import { type OptionLayer, optionsInForce } from '../policy/read-options.ts';
 
@@ -35,7 +35,7 @@ const anyClient = '192.0.2.1';
 /** @throws HipacheError COMMAND_INVALID. */
 export function parseRequest(host: string, given: GivenRequest): AskedRequest {
   const { client = anyClient, header = [], https = false, method = 'GET', path = '/' } = given;
-  if (!isAddress(client)) {
+  if (isIP(client) === 0) {
     throw new HipacheError('COMMAND_INVALID', `--client: found ${JSON.stringify(client)}, allowed an IP address`);
   }
   if (!/^\/[\x21-\x7e]*$/.test(path)) throw new HipacheError('COMMAND_INVALID', `${path} is not the path of a request`);

@@ -1,5 +1,5 @@
+import { type Network, Networks } from '../base/networks.ts';
 import type { AdmissionRule, AskedRequest, Refusal } from './admission.ts';
-import { type Network, Networks } from './networks.ts';
 
 /**
  * Which clients may see a host, by address. A denied one may not, also where it is allowed as well. With a list of allowed

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Networks } from '../base/networks.ts';
 import { type AskedRequest, refusalBy } from './admission.ts';
 import { BasicAuth } from './basic-auth.ts';
-import { Networks, network } from './networks.ts';
+import { network } from './networks.ts';
 import { listOf } from './option-type.ts';
 import { admissionRules } from './policy-compiler.ts';
 import { optionProblems, optionsInForce, shownOption } from './read-options.ts';

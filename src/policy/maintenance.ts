@@ -1,6 +1,6 @@
+import { type Network, Networks } from '../base/networks.ts';
 import { FieldLines } from '../http/field-lines.ts';
 import type { AdmissionRule, AskedRequest, Refusal } from './admission.ts';
-import { type Network, Networks } from './networks.ts';
 
 /** Responds with 503 in place of the backends, except to those who are allowed to look. */
 export class Maintenance implements AdmissionRule {

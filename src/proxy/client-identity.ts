@@ -1,4 +1,5 @@
-import { type BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import type { Networks } from '../base/networks.ts';
 import { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import { Field, fieldSet, identityFields } from '../http/field-names.ts';
 import { hasField, joinedValues, type RequestView } from '../http/message.ts';
@@ -40,10 +41,10 @@ export interface Peer {
 export function describePeer(
   address: string,
   secure: boolean,
-  { identity, trustedProxies }: { readonly identity: IdentityFields; readonly trustedProxies: BlockList },
+  { identity, trustedProxies }: { readonly identity: IdentityFields; readonly trustedProxies: Networks },
 ): Peer {
   const shown = shownAddress(address);
-  const trusted = isTrusted(address, trustedProxies);
+  const trusted = trustedProxies.has(address);
   return { address: shown, trusted, secure, identity, lines: trusted ? '' : peerLines(shown, secure, identity) };
 }
 
@@ -51,7 +52,7 @@ export function describePeer(
  * The client's address: the peer's, or the last one in X-Forwarded-For for which trusted peers vouch. If a trusted peer
  * sends no X-Forwarded-For, the address in its X-Real-IP, which Hipache 0.4 logged.
  */
-export function clientAddress(peer: Peer, request: RequestView, trustedProxies: BlockList): string {
+export function clientAddress(peer: Peer, request: RequestView, trustedProxies: Networks): string {
   if (!peer.trusted) return peer.address;
   const forwardedFor = joinedValues(request, Field.X_FORWARDED_FOR);
   if (forwardedFor === null) {
@@ -65,7 +66,7 @@ export function clientAddress(peer: Peer, request: RequestView, trustedProxies: 
     const address = withoutPort(element.trim());
     if (isIP(address) === 0) break;
     client = shownAddress(address);
-    if (!isTrusted(address, trustedProxies)) break;
+    if (!trustedProxies.has(address)) break;
   }
   return client;
 }
@@ -221,14 +222,6 @@ function forwardedForm(address: string, { mapped }: IdentityFields): string {
 
 function shownAddress(address: string): string {
   return address.includes(':') ? address : `::ffff:${address}`;
-}
-
-function isTrusted(address: string, trustedProxies: BlockList): boolean {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  const plain = mapped === null ? address : (mapped[1] as string);
-  const family = isIP(plain);
-  if (family === 0) return false;
-  return trustedProxies.check(plain, family === 4 ? 'ipv4' : 'ipv6');
 }
 
 /** With the end of the line before. @param id see `newTraceId`. */

@@ -1,4 +1,4 @@
-import type { BlockList } from 'node:net';
+import type { Networks } from '../base/networks.ts';
 import type { HeadLimits } from '../http1/head.ts';
 import type { IdentityFields } from './client-identity.ts';
 
@@ -41,5 +41,5 @@ export interface ProxySettings extends HeadLimits {
   /** The fields about the client that backends get. */
   readonly identity: IdentityFields;
   /** Peers whose fields about the client's identity are believed. */
-  readonly trustedProxies: BlockList;
+  readonly trustedProxies: Networks;
 }

@@ -1,4 +1,4 @@
-import { BlockList, isIP } from 'node:net';
+import { Networks } from '../base/networks.ts';
 import type { Config } from '../config/config.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import type { ProxySettings } from '../proxy/settings.ts';
@@ -41,7 +41,7 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
       via: server.via,
     },
     routesByPort: compat.hostPort,
-    trustedProxies: trustedProxies(server.trustedProxies),
+    trustedProxies: Networks.read(server.trustedProxies),
   };
 }
 
@@ -75,17 +75,6 @@ export function hostPolicy({ server, limits }: Config): HostPolicy {
       share: server.deadBackendFailurePercent / 100,
     },
   };
-}
-
-function trustedProxies(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address, bits] = network.split('/') as [string, string?];
-    const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return list;
 }
 
 /** Descriptors that a worker keeps for itself: its store, logs, certificates and lookups of names. */

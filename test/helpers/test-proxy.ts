@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { BlockList } from 'node:net';
 import { systemClock } from '../../src/base/clock.ts';
 import { InvariantViolation } from '../../src/base/invariant.ts';
+import { Networks } from '../../src/base/networks.ts';
 import type { NameResolver } from '../../src/dns/name-resolver.ts';
 import { systemResolver } from '../../src/dns/system-resolver.ts';
 import type { CheckPassword } from '../../src/policy/basic-auth.ts';
@@ -69,7 +69,7 @@ export const testSettings: TestSettings = {
   upgrades: new Set(),
   identity: { mapped: false, protocol: false, forwarded: false, loop: true, via: null },
   routesByPort: false,
-  trustedProxies: new BlockList(),
+  trustedProxies: Networks.read([]),
 };
 
 /** The policy of every host. `inactivityMs` is the time of backends as well. */
@@ -265,11 +265,9 @@ function summary(exchange: Reported): EndedExchange {
   return { status, errorCode, errorDetail, bytesSent, attempts, backend: backend?.url ?? null };
 }
 
-/** A block list of these networks, for `trustedProxies`. */
-export function trusted(...networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) list.addAddress(network, network.includes(':') ? 'ipv6' : 'ipv4');
-  return list;
+/** These networks, for `trustedProxies`. */
+export function trusted(...networks: readonly string[]): Networks {
+  return Networks.read(networks);
 }
 
 const noLog = { debug() {}, info() {}, warn() {}, error() {} };
