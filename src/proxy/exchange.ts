@@ -8,9 +8,7 @@ import { type AskedRequest, type Refusal, refusalBy } from '../policy/admission.
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import { chooseIn } from '../routing/canary.ts';
-import { hasRemaining } from '../routing/choice.ts';
 import { type Frontend, servingBackends } from '../routing/frontend.ts';
-import { addedFields, debugFields } from './added-fields.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
 import { clientAddress, isClientSecure, requestEdits, requestIdOf } from './client-identity.ts';
@@ -19,11 +17,12 @@ import { type Failure, isStale, maySendAgain } from './failure.ts';
 import { beginRouting } from './find-route.ts';
 import { judgeFailure, judgeResponse } from './judge.ts';
 import { warnOfLimit } from './limit-warnings.ts';
-import { type LocalReply, localReplyFor, retriesDisabled, retriesUsedUp } from './local-reply.ts';
+import { type LocalReply, localReplyFor } from './local-reply.ts';
 import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
 import { localFields, responseEdits } from './response-edits.ts';
+import { reserveRetry } from './retries.ts';
 import type { BoundStream, RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
 import { newTraceId } from './trace-id.ts';
 
@@ -64,19 +63,23 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   readonly tunnelBytesReceived = 0;
 
   private readonly context: ProxyContext;
+  /** Whether its frontend counts it as in flight. */
   private isCounted = false;
+  /** For backends, logs and local replies, if no trusted peer has named the request. */
   private readonly traceId = newTraceId();
   /** Null until it is needed; found once, because a trusted peer's fields have to be read for it. */
   private address: string | null = null;
   private attempt: Attempt | null = null;
-  private tried: Backend[] | null = null;
+  /** Backends that have failed; null for none. */
+  tried: Backend[] | null = null;
   private replayBuffer: ReplayBuffer | null = null;
   private trailers: FieldLines | null = null;
   /** Whether any byte of a response has been sent to the client. */
   private responseStarted = false;
   /** Monotonic ms. */
-  private firstAttemptMs = 0;
+  firstAttemptMs = 0;
   private requestBlocked = false;
+  /** Bytes of the request's body that have come. */
   bodyBytes = 0;
   /** No backend is asked before a first block of the body has come. */
   private isAwaitingBody = false;
@@ -177,7 +180,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.status = status;
     this.replayBuffer = null;
     judgeResponse(backend, status, response.hasRetryAfter, this, this.policy, this.context);
-    this.stream.sendHead(response, responseEdits(this, addedFields(this, backend, this.context)));
+    this.stream.sendHead(response, responseEdits(this, backend, this.context));
   }
 
   /** Writes the response so far. @returns false if the client is slow: `Attempt.resumeResponse` follows. */
@@ -199,8 +202,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.ended = true;
     this.attempt = null;
     context.counters.requestsInFlight--;
-    const added = addedFields(this, this.backend, context);
-    const clientEndpoint = this.stream.openTunnel(response, responseEdits(this, added));
+    const clientEndpoint = this.stream.openTunnel(response, responseEdits(this, this.backend, context));
     this.bytesSent = this.stream.bytesSent;
     // The tunnel is counted before the stream is released, so that the connection is always counted at least once.
     const isWebSocket = this.request.protocol === 'websocket';
@@ -228,7 +230,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
       this.attemptOn(backend, true);
       return;
     }
-    const refusal = this.reserveRetry(backend);
+    const refusal = reserveRetry(this, this.lookAgain(), backend, this.context.clock.monotonicMs());
     if (refusal !== null) {
       this.fail(failure.code, failure.detail, backend, errorKind(failure.code).marks === 'never' ? undefined : refusal);
       return;
@@ -271,6 +273,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     return this.address;
   }
 
+  /** Whether the client uses https, to this proxy or to a trusted one before it. */
   get isSecure(): boolean {
     return isClientSecure(this.stream.peer, this.request);
   }
@@ -299,6 +302,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     return this.frontend?.policy ?? this.context.policy;
   }
 
+  /** Waits with the request, whose body is not read meanwhile. @param next not called if the exchange has ended. */
   wait<T>(promise: Promise<T>, next: (found: T) => void): void {
     if (!this.requestComplete) this.stream.pauseRequest();
     promise
@@ -413,20 +417,6 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     return chooseIn(frontend, this.policy, this, this.tried, this.context.clock.epochMs());
   }
 
-  /** Takes a retry from the budget. @returns null, or the text of the reply if no further attempt is allowed. */
-  private reserveRetry(failed: Backend): string | null {
-    const frontend = this.lookAgain();
-    const { policy } = this;
-    if (policy.retriesMax === 0) return retriesDisabled;
-    if (this.attempts > policy.retriesMax) return retriesUsedUp;
-    if (this.context.clock.monotonicMs() - this.firstAttemptMs > policy.retryForMs) return retriesUsedUp;
-    this.tried ??= [];
-    this.tried.push(failed);
-    if (!hasRemaining(frontend, this.tried)) return retriesUsedUp;
-    const nowMs = this.context.clock.monotonicMs();
-    return frontend.retryBudget.takeRetry(nowMs, policy.retryBudget) ? null : retriesUsedUp;
-  }
-
   /** Whether the request can be resent once it has been sent, so that its body is worth keeping. */
   get isReplayable(): boolean {
     return this.request.bodyLength <= this.policy.retryBodyBytesMax && isIdempotent(this.method);
@@ -434,19 +424,12 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
 
   private keepForReplay(bytes: Buffer, start: number, end: number): void {
     this.replayBuffer ??= new ReplayBuffer();
-    const { replayBuffer } = this;
-    if (this.attempt?.isSending !== true) {
-      // No backend has received these bytes, so they must be kept. The client is paused meanwhile: it is at most one
-      // read.
-      replayBuffer.add(bytes, start, end);
-    } else if (!this.isReplayable) {
-      replayBuffer.drop();
-    } else if (replayBuffer.isWhole) {
-      replayBuffer.add(bytes, start, end);
-      replayBuffer.dropAbove(this.policy.retryBodyBytesMax);
-    }
+    // Bytes that no backend has received must be kept. The client is paused meanwhile: it is at most one read.
+    if (this.attempt?.isSending !== true) this.replayBuffer.add(bytes, start, end);
+    else this.replayBuffer.addSent(bytes, start, end, this.isReplayable ? this.policy.retryBodyBytesMax : 0);
   }
 
+  /** A responder replies in place of a backend. */
   replyFor(responder: LocalResponder, reply: LocalReply): void {
     this.isHealthCheck = responder.isHealthCheck;
     this.responseStarted = true;
@@ -461,6 +444,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.reply(localReplyFor(code, detail, text), code, detail, failed);
   }
 
+  /** Sends the reply of a rule of the host. */
   private refuseBy({ code, detail, fields, status }: Refusal): void {
     const reply = code === null ? { status, text: `redirected (${status})` } : localReplyFor(code);
     this.reply(fields === null ? reply : { ...reply, fields }, code, detail, null);
@@ -472,8 +456,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.errorDetail = detail;
     this.responseStarted = true;
     this.status = reply.status;
-    const debug = debugFields(this, this.backend ?? failed, reply.text, this.context);
-    this.stream.sendLocal(reply, code, localFields(this, debug));
+    this.stream.sendLocal(reply, code, localFields(this, this.backend ?? failed, reply.text, this.context));
     this.end();
   }
 

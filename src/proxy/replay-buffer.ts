@@ -28,6 +28,16 @@ export class ReplayBuffer {
     this.lastEnd = end;
   }
 
+  /**
+   * Adds bytes of a body that a backend is getting, as long as all of it can be kept.
+   * @param bytesMax 0 if it cannot be sent again.
+   */
+  addSent(bytes: Buffer, start: number, end: number, bytesMax: number): void {
+    if (!this.isWhole) return;
+    this.add(bytes, start, end);
+    this.dropAbove(bytesMax);
+  }
+
   /** Copies the bytes that are still a view. */
   keep(): void {
     if (this.last === null) return;
