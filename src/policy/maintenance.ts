@@ -2,6 +2,9 @@ import { type Network, Networks } from '../base/networks.ts';
 import { FieldLines } from '../http/field-lines.ts';
 import type { AdmissionRule, AskedRequest, Refusal } from './admission.ts';
 
+/** Value of the option `retryAfter` where nobody sets it. */
+export const retryAfterDefault = '5m';
+
 /** Responds with 503 in place of the backends, except to those who are allowed to look. */
 export class Maintenance implements AdmissionRule {
   private readonly allowed: Networks;

@@ -3,6 +3,7 @@ import { cookieAttributes, hashSource, secretKey, stickyName } from './balancing
 import { basicUsers } from './basic-auth.ts';
 import { requestFieldChanges, responseFieldChanges } from './field-changes.ts';
 import { hsts } from './hsts.ts';
+import { retryAfterDefault } from './maintenance.ts';
 import { network } from './networks.ts';
 import { duration, listOf, type OptionType, onOrOff, or, size, type ValueOf, whole, word } from './option-type.ts';
 import { redirectStatus, redirectTarget } from './redirects.ts';
@@ -79,7 +80,7 @@ const definitions = {
     description: 'Addresses of clients that reach the backends all the same.',
   }),
   retryAfter: option('maintenance', duration('0s', '30d'), {
-    default: '`5m`',
+    default: `\`${retryAfterDefault}\``,
     description: 'When clients may come again (`Retry-After`). `0s`: the field is not sent.',
   }),
 

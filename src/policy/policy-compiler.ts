@@ -6,15 +6,15 @@ import { selectorOf, stickyCookieOf } from './balancing.ts';
 import { BasicAuth, type CheckPassword } from './basic-auth.ts';
 import { BodyLimit } from './body-limit.ts';
 import type { HostPolicy, ResponseEdits } from './host-policy.ts';
-import { Maintenance } from './maintenance.ts';
+import { Maintenance, retryAfterDefault } from './maintenance.ts';
 import type { OptionValues } from './option-schema.ts';
+import { durationMs } from './option-type.ts';
 import { type OptionLayer, optionProblems, optionsInForce } from './read-options.ts';
 import { HostRedirect, HttpsRedirect } from './redirects.ts';
 
 /** Policies that are remembered, and the characters of their options: most hosts have the same few sets. */
 const rememberedMax = 10_000;
 const rememberedCharsMax = 8_000_000;
-const retryAfterDefaultMs = 300_000;
 
 /** Makes the policies of hosts from their options. Hosts with the same options share one policy. */
 export class PolicyCompiler {
@@ -85,7 +85,7 @@ export function admissionRules(values: OptionValues, checkPassword: CheckPasswor
   if (https === 'redirect') rules.push(new HttpsRedirect(redirectStatus));
   if (redirect !== null) rules.push(new HostRedirect(redirect, redirectStatus));
   if (maintenance === true)
-    rules.push(new Maintenance(maintenanceAllow ?? [], values.retryAfter ?? retryAfterDefaultMs));
+    rules.push(new Maintenance(maintenanceAllow ?? [], values.retryAfter ?? durationMs(retryAfterDefault)));
   if (basicAuth !== null) rules.push(new BasicAuth(basicAuth, checkPassword));
   if (requestBodyMax !== null) rules.push(new BodyLimit(requestBodyMax));
   return rules.length === 0 ? null : rules;

@@ -51,6 +51,14 @@ test('one holder at a time has a lease, and the next one gets it when it is rele
   await second.release();
 });
 
+test('a store that refuses a lease and shows no holder is not asked without end', async () => {
+  const { notes, optionsOf } = setUp();
+  let writes = 0;
+  notes.write = async () => ++writes < 0;
+  assert.equal(await Lease.acquire(optionsOf('one')), 'unknown');
+  assert.equal(writes, 4);
+});
+
 test('a lease is renewed as long as its holder lives, and ends soon after it', async () => {
   const { notes, optionsOf, time, lost } = setUp();
   const first = await Lease.acquire(optionsOf('one'));

@@ -7,6 +7,8 @@ const ttlMs = 15_000;
 const renewEveryMs = ttlMs / 3;
 /** Between two attempts to get a lease that another one has, in ms. */
 const attemptEveryMs = 250;
+/** Attempts in a row that may be refused while no holder can be read: one that has just ended explains one. */
+const unknownHoldersMax = 4;
 
 export interface LeaseOptions {
   readonly notes: NoteCollection;
@@ -34,19 +36,20 @@ export class Lease {
 
   /**
    * Gets the lease, or waits for it.
-   * @returns the lease; or the holder that has it, after `waitMs`.
+   * @returns the lease; or the holder that has it, after `waitMs`; `unknown` if the store refuses it and shows none.
    * @throws errors of the store.
    */
   static async acquire(options: LeaseOptions, waitMs = 0): Promise<Lease | string> {
     const { holder, name, notes } = options;
     const endMs = performance.now() + waitMs;
-    for (;;) {
+    for (let unknown = 0; ; ) {
       if (await notes.write(noteName(name), holder, { expected: null, ttlMs })) {
         const lease = new Lease(options);
         lease.renewLater();
         return lease;
       }
       const other = await notes.read(noteName(name));
+      if (other === null && ++unknown === unknownHoldersMax) return 'unknown';
       if (other !== null && performance.now() >= endMs) return other;
       await delay(attemptEveryMs);
     }
