@@ -6,7 +6,8 @@ import { duration, localTime, whenText } from './when.ts';
 
 /** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
-  const { host, tried, matched, id, expires, backends, draining, options, problems, refusal, instances } = explanation;
+  const { host, tried, matched, path, id, expires, backends, draining, options, problems, refusal, instances } =
+    explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
@@ -14,9 +15,11 @@ export function explanationText(explanation: Explanation): string {
     rows.push(...problemRows(problems), ...instanceRows(instances));
     const isHeld = (instances ?? []).some(({ heldRoutes }) => heldRoutes > 0);
     const except = isHeld ? ', unless it still serves a route that the store does not have any more' : '';
+    if (refusal !== null) return `${alignColumns([...rows, ['reply', refusalText(refusal)]])}`;
     return `${alignColumns(rows)}No route matches: the proxy responds with 400${except}.\n`;
   }
   rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
+  if (path !== null && matched.includes('/')) rows.push(['path', `backends get ${printable(path)}`]);
   if (expires !== null) rows.push(['expires', whenText(expires.at, expires.remainingMs)]);
   if (refusal !== null) rows.push(['reply', refusalText(refusal)]);
   const lines = backendLines(backends);

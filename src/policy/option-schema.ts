@@ -6,10 +6,20 @@ import { hsts } from './hsts.ts';
 import { retryAfterDefault } from './maintenance.ts';
 import { network } from './networks.ts';
 import { duration, listOf, type OptionType, onOrOff, or, size, type ValueOf, whole, word } from './option-type.ts';
+import { pathPrefix, pathsMax } from './path-types.ts';
 import { redirectStatus, redirectTarget } from './redirects.ts';
 
 /** Options that belong together, for the reference page. */
-type OptionGroup = 'access' | 'redirects' | 'maintenance' | 'fields' | 'limits' | 'timeouts' | 'retries' | 'balancing';
+type OptionGroup =
+  | 'paths'
+  | 'access'
+  | 'redirects'
+  | 'maintenance'
+  | 'fields'
+  | 'limits'
+  | 'timeouts'
+  | 'retries'
+  | 'balancing';
 
 /** Everything the program knows about an option. */
 export interface OptionDefinition<Value = unknown> {
@@ -32,6 +42,18 @@ const waysOfBalancing = ['two-choices', 'random', 'round-robin', 'least-requests
 
 /** Every option, in the order of the reference page docs/options.md, which is generated from this table. */
 const definitions = {
+  paths: option('paths', or('none', listOf(pathPrefix, pathsMax)), {
+    default: '`none`',
+    isInherited: false,
+    description:
+      'Prefixes of paths that have routes and options of their own, under the name of the host and the prefix: ' +
+      '`example.com/api`. `hipache route set example.com/api` writes it. Requests for a prefix without a route get 400, as those for an unknown host.',
+  }),
+  stripPath: option('paths', onOrOff, {
+    default: '`off`',
+    description: 'Of a route with a prefix: backends get the path without it, and the prefix as `X-Forwarded-Prefix`.',
+  }),
+
   allow: option('access', or('any', listOf(network, networksMax)), {
     default: '`any`',
     isAccess: true,

@@ -1,10 +1,13 @@
 import { BoundedMemo } from '../base/bounded-memo.ts';
 import { FieldEdits } from '../http/field-lines.ts';
+import { PathPrefixes } from '../routing/path-prefixes.ts';
+import { pathOf } from '../routing/patterns.ts';
 import { AccessList } from './access-list.ts';
 import type { AdmissionRule } from './admission.ts';
 import { selectorOf, stickyCookieOf } from './balancing.ts';
 import { BasicAuth, type CheckPassword } from './basic-auth.ts';
 import { BodyLimit } from './body-limit.ts';
+import type { FieldChanges } from './field-changes.ts';
 import type { HostPolicy, ResponseEdits } from './host-policy.ts';
 import { Maintenance, retryAfterDefault } from './maintenance.ts';
 import type { OptionValues } from './option-schema.ts';
@@ -30,8 +33,11 @@ export class PolicyCompiler {
 
   /** @param layers as `optionsInForce` takes them. */
   compile(layers: readonly OptionLayer[]): HostPolicy {
-    const key = JSON.stringify(layers.map(({ options }) => [...options]));
-    return this.remembered.get(key, () => policyOf(this.base, optionsInForce(layers).values, this.checkPassword));
+    const prefix = pathOf(layers[0]?.pattern ?? '');
+    const key = JSON.stringify([prefix, ...layers.map(({ options }) => [...options])]);
+    return this.remembered.get(key, () =>
+      policyOf(this.base, optionsInForce(layers).values, prefix, this.checkPassword),
+    );
   }
 
   problemsOf(options: ReadonlyMap<string, string>): readonly string[] {
@@ -39,16 +45,19 @@ export class PolicyCompiler {
   }
 }
 
-/** The policy of a host with these options. */
-function policyOf(base: HostPolicy, values: OptionValues, checkPassword: CheckPassword): HostPolicy {
+/** The policy of a host, or of a prefix of its paths, with these options. */
+function policyOf(base: HostPolicy, values: OptionValues, prefix: string, checkPassword: CheckPassword): HostPolicy {
   const sticky = stickyCookieOf(values);
+  const strippedPath = values.stripPath === true ? prefix : '';
   return {
     ...base,
     selector: selectorOf(values, sticky) ?? base.selector,
     sticky,
     rules: admissionRules(values, checkPassword),
     backendHost: values.backendHost ?? base.backendHost,
-    requestFields: values.requestFields ?? base.requestFields,
+    paths: values.paths == null || prefix !== '' ? null : new PathPrefixes(values.paths),
+    strippedPath,
+    requestFields: requestFieldsOf(values, strippedPath) ?? base.requestFields,
     responseEdits: responseEditsOf(values),
     timeouts: {
       responseMs: values.responseTimeout ?? base.timeouts.responseMs,
@@ -91,6 +100,12 @@ export function admissionRules(values: OptionValues, checkPassword: CheckPasswor
   return rules.length === 0 ? null : rules;
 }
 
+function requestFieldsOf({ requestFields }: OptionValues, strippedPath: string): FieldChanges | null {
+  if (strippedPath === '') return requestFields ?? null;
+  const { dropped, lines } = requestFields ?? { dropped: none, lines: '' };
+  return { dropped: new Set([...dropped, prefixName]), lines: `${lines}X-Forwarded-Prefix: ${strippedPath}\r\n` };
+}
+
 function responseEditsOf({ hsts: hstsLine = '', responseFields }: OptionValues): ResponseEdits | null {
   if (hstsLine === '' && responseFields === undefined) return null;
   const { dropped, lines } = responseFields ?? { dropped: none, lines: '' };
@@ -107,3 +122,4 @@ function fieldEdits(names: ReadonlySet<string>, lines: string): FieldEdits {
 
 const none: ReadonlySet<string> = new Set();
 const hstsName = 'strict-transport-security';
+const prefixName = 'x-forwarded-prefix';

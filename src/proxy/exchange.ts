@@ -9,6 +9,7 @@ import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import { chooseIn } from '../routing/canary.ts';
 import { type Frontend, servingBackends } from '../routing/frontend.ts';
+import { withoutPrefix } from '../routing/path-prefixes.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
 import { clientAddress, isClientSecure, requestEdits, requestIdOf } from './client-identity.ts';
@@ -42,6 +43,8 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   backend: Backend | null = null;
   /** Normalised host; empty before routing, or if the request has none. */
   host = '';
+  /** The path by which the frontend was found, with the query; null if that was by the host alone. */
+  path: string | null = null;
   /** Status sent to the client; 0 if none was. */
   status = 0;
   /** Why the exchange failed, or why the proxy sent a local reply; null on success. */
@@ -162,6 +165,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.sentMs = context.clock.monotonicMs();
     const { backend } = attempt;
     const edits = requestEdits(this.stream.peer, request, this.clientAddress, backend, this.policy, this.traceId);
+    if (this.path !== null) edits.path = withoutPrefix(this.path, this.policy.strippedPath);
     stream.start(attempt, request, edits);
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
     if (this.requestComplete && request.bodyLength !== 0) attempt.sendEnd(this.trailers);

@@ -62,6 +62,8 @@ const trials: readonly Trial[] = [
     shows: ({ headers }) => headers['x-powered-by'],
     expected: undefined,
   },
+  { options: { paths: '/api' }, request: { path: '/api/x' }, shows: status, expected: 400 },
+  { options: { paths: '/api', stripPath: 'on' }, request: { path: '/apis' }, shows: status, expected: 200 },
   { options: { requestBodyMax: '3' }, request: { method: 'POST', body: 'four' }, shows: status, expected: 413 },
   { options: { responseTimeout: '300ms', retriesMax: '0' }, request: { path: '/slow' }, shows: status, expected: 504 },
   {

@@ -32,6 +32,8 @@ export const testSettings: TestSettings = {
   rules: null,
   backendHost: null,
   requestFields: null,
+  paths: null,
+  strippedPath: '',
   responseEdits: null,
   headBytesMax: 32_768,
   responseLimits: { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 },
