@@ -163,6 +163,11 @@ const kinds = {
     'credentials required',
     'The option `basicAuth` of the host asks for a name and a password, and the request has none, or wrong ones.',
   ),
+  RATE_LIMITED: client(
+    429,
+    'too many requests',
+    'The request exceeds the option `rate` of the host. `Retry-After` says when the next one may come.',
+  ),
   MAINTENANCE: ofRequest(
     'operator',
     503,

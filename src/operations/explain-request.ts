@@ -3,7 +3,7 @@ import { HipacheError } from '../base/errors.ts';
 import { fieldNumberOf } from '../http/field-names.ts';
 import type { RequestView } from '../http/message.ts';
 import { type AskedRequest, refusalBy } from '../policy/admission.ts';
-import { admissionRules } from '../policy/policy-compiler.ts';
+import { admissionRules, type PolicyServices } from '../policy/policy-compiler.ts';
 import { type OptionLayer, optionsInForce } from '../policy/read-options.ts';
 
 export type { AskedRequest } from '../policy/admission.ts';
@@ -48,6 +48,7 @@ export function parseRequest(host: string, given: GivenRequest): AskedRequest {
     bodyBytes: 0,
     request: new GivenView(host, method, path, fields),
     host,
+    pattern: host,
     clientAddress: client.includes(':') ? client : `::ffff:${client}`,
     isSecure: https,
   };
@@ -61,13 +62,16 @@ export async function explainRefusal(
   layers: readonly OptionLayer[],
   asked: AskedRequest,
 ): Promise<ExplainedRefusal | null> {
-  const rules = admissionRules(optionsInForce(layers).values, async () => true) ?? [];
+  const rules = admissionRules(optionsInForce(layers).values, services) ?? [];
   const refusal = await refusalBy(rules, asked);
   if (refusal === null) return null;
   const { code, detail, fields, status } = refusal;
   const location = [...(fields ?? [])].find(([name]) => name === 'location')?.[1] ?? null;
   return { status, code, location, detail };
 }
+
+/** Passwords are taken for right, and no rate is reached. */
+const services: PolicyServices = { checkPassword: async () => true, tokens: { take: () => 0 } };
 
 /** A request that nobody has sent. */
 class GivenView implements RequestView {

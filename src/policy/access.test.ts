@@ -10,12 +10,22 @@ import { optionProblems, optionsInForce, shownOption } from './read-options.ts';
 
 function asked(authorization: string | null = null): AskedRequest {
   const request = { bodyLength: 0, method: 'GET', path: '/', value: () => authorization };
-  return { host: 'a.com', clientAddress: '::ffff:10.0.0.1', isSecure: true, bodyBytes: 0, request: request as never };
+  return {
+    host: 'a.com',
+    pattern: 'a.com',
+    clientAddress: '::ffff:10.0.0.1',
+    isSecure: true,
+    bodyBytes: 0,
+    request: request as never,
+  };
 }
 
 const refusalWith = (options: Record<string, string>) => {
   const { values } = optionsInForce([{ pattern: 'a.com', options: new Map(Object.entries(options)) }]);
-  return refusalBy(admissionRules(values, async () => true) ?? [], asked());
+  return refusalBy(
+    admissionRules(values, { checkPassword: async () => true, tokens: { take: () => 0 } }) ?? [],
+    asked(),
+  );
 };
 
 test('a rule for access that cannot be used at all lets nobody in', async () => {

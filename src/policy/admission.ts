@@ -9,6 +9,8 @@ export interface AskedRequest {
   readonly bodyBytes: number;
   /** Normalised. */
   readonly host: string;
+  /** Of the route. */
+  readonly pattern: string;
   /** As logs show it: IPv4 as `::ffff:a.b.c.d`. */
   readonly clientAddress: string;
   /** Whether the client uses https, to this proxy or to a trusted one before it. */

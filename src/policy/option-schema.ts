@@ -7,6 +7,7 @@ import { retryAfterDefault } from './maintenance.ts';
 import { network } from './networks.ts';
 import { duration, listOf, type OptionType, onOrOff, or, size, type ValueOf, whole, word } from './option-type.ts';
 import { pathPrefix, pathsMax } from './path-types.ts';
+import { rateSource, requestRate } from './rate-limit.ts';
 import { redirectStatus, redirectTarget } from './redirects.ts';
 
 /** Options that belong together, for the reference page. */
@@ -120,6 +121,21 @@ const definitions = {
     description: 'Changes to the fields of responses of backends.',
   }),
 
+  rate: option('limits', or('unlimited', requestRate), {
+    default: '`unlimited`',
+    description:
+      'Requests, in all of the fleet, of one client or as `rateBy` says. Further ones get 429 with `Retry-After`.',
+  }),
+  rateBurst: option('limits', whole(1, 1_000_000), {
+    default: 'the requests of one second',
+    description: 'Requests that may come at once after a pause.',
+  }),
+  rateBy: option('limits', rateSource, {
+    default: '`client`',
+    description:
+      'Which requests count together: those of a `client`, by its address (of IPv6 its first 64 bits), all of the `host`, or ' +
+      'those with the same value of a header. A request without that header counts by its client.',
+  }),
   requestsMax: option('limits', whole(1, 1_000_000), {
     default: '`limits.requestsPerHostMax`',
     description: 'Active requests at the same time, in one worker. Further ones get 503.',

@@ -12,6 +12,7 @@ import type { HostPolicy, ResponseEdits } from './host-policy.ts';
 import { Maintenance, retryAfterDefault } from './maintenance.ts';
 import type { OptionValues } from './option-schema.ts';
 import { durationMs } from './option-type.ts';
+import { RateLimit, type TokenSource } from './rate-limit.ts';
 import { type OptionLayer, optionProblems, optionsInForce } from './read-options.ts';
 import { HostRedirect, HttpsRedirect } from './redirects.ts';
 
@@ -19,25 +20,29 @@ import { HostRedirect, HttpsRedirect } from './redirects.ts';
 const rememberedMax = 10_000;
 const rememberedCharsMax = 8_000_000;
 
+/** Parts of the worker that rules need. */
+export interface PolicyServices {
+  readonly checkPassword: CheckPassword;
+  readonly tokens: TokenSource;
+}
+
 /** Makes the policies of hosts from their options. Hosts with the same options share one policy. */
 export class PolicyCompiler {
   private readonly base: HostPolicy;
-  private readonly checkPassword: CheckPassword;
+  private readonly services: PolicyServices;
   private readonly remembered = new BoundedMemo<HostPolicy>(rememberedMax, rememberedCharsMax);
 
-  /** @param base the policy of hosts without options. @param checkPassword of clients that have to give one. */
-  constructor(base: HostPolicy, checkPassword: CheckPassword) {
+  /** @param base the policy of hosts without options. */
+  constructor(base: HostPolicy, services: PolicyServices) {
     this.base = base;
-    this.checkPassword = checkPassword;
+    this.services = services;
   }
 
   /** @param layers as `optionsInForce` takes them. */
   compile(layers: readonly OptionLayer[]): HostPolicy {
     const prefix = pathOf(layers[0]?.pattern ?? '');
     const key = JSON.stringify([prefix, ...layers.map(({ options }) => [...options])]);
-    return this.remembered.get(key, () =>
-      policyOf(this.base, optionsInForce(layers).values, prefix, this.checkPassword),
-    );
+    return this.remembered.get(key, () => policyOf(this.base, optionsInForce(layers).values, prefix, this.services));
   }
 
   problemsOf(options: ReadonlyMap<string, string>): readonly string[] {
@@ -46,14 +51,14 @@ export class PolicyCompiler {
 }
 
 /** The policy of a host, or of a prefix of its paths, with these options. */
-function policyOf(base: HostPolicy, values: OptionValues, prefix: string, checkPassword: CheckPassword): HostPolicy {
+function policyOf(base: HostPolicy, values: OptionValues, prefix: string, services: PolicyServices): HostPolicy {
   const sticky = stickyCookieOf(values);
   const strippedPath = values.stripPath === true ? prefix : '';
   return {
     ...base,
     selector: selectorOf(values, sticky) ?? base.selector,
     sticky,
-    rules: admissionRules(values, checkPassword),
+    rules: admissionRules(values, services),
     backendHost: values.backendHost ?? base.backendHost,
     paths: values.paths == null || prefix !== '' ? null : new PathPrefixes(values.paths),
     strippedPath,
@@ -77,7 +82,7 @@ function policyOf(base: HostPolicy, values: OptionValues, prefix: string, checkP
  * The rules that options make; null for none. They are in the order in which they decide: a client that may not see the host
  * learns nothing of it.
  */
-export function admissionRules(values: OptionValues, checkPassword: CheckPassword): readonly AdmissionRule[] | null {
+export function admissionRules(values: OptionValues, services: PolicyServices): readonly AdmissionRule[] | null {
   const {
     basicAuth = null,
     allow = null,
@@ -85,17 +90,21 @@ export function admissionRules(values: OptionValues, checkPassword: CheckPasswor
     https,
     maintenance,
     maintenanceAllow,
+    rate = null,
+    rateBurst = null,
+    rateBy = { kind: 'client' },
     redirect = null,
     redirectStatus = null,
     requestBodyMax = null,
   } = values;
   const rules: AdmissionRule[] = [];
   if (allow !== null || deny !== null) rules.push(new AccessList(allow, deny ?? []));
+  if (rate !== null) rules.push(new RateLimit(rate, rateBurst, rateBy, services.tokens));
   if (https === 'redirect') rules.push(new HttpsRedirect(redirectStatus));
   if (redirect !== null) rules.push(new HostRedirect(redirect, redirectStatus));
   if (maintenance === true)
     rules.push(new Maintenance(maintenanceAllow ?? [], values.retryAfter ?? durationMs(retryAfterDefault)));
-  if (basicAuth !== null) rules.push(new BasicAuth(basicAuth, checkPassword));
+  if (basicAuth !== null) rules.push(new BasicAuth(basicAuth, services.checkPassword));
   if (requestBodyMax !== null) rules.push(new BodyLimit(requestBodyMax));
   return rules.length === 0 ? null : rules;
 }

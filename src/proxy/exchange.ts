@@ -321,6 +321,10 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
       .catch((error: Error) => this.onInternalError(error));
   }
 
+  get pattern(): string {
+    return this.frontend?.pattern ?? '';
+  }
+
   /** The lookup has ended. @param frontend null if no route matches. */
   route(frontend: Frontend | null): void {
     if (frontend === null) {

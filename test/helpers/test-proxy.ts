@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { systemClock } from '../../src/base/clock.ts';
 import { InvariantViolation } from '../../src/base/invariant.ts';
 import { Networks } from '../../src/base/networks.ts';
+import { setRealTimer } from '../../src/base/timer.ts';
 import type { NameResolver } from '../../src/dns/name-resolver.ts';
 import { systemResolver } from '../../src/dns/system-resolver.ts';
+import { RateBuckets } from '../../src/limits/rate-buckets.ts';
 import type { CheckPassword } from '../../src/policy/basic-auth.ts';
 import type { HostPolicy } from '../../src/policy/host-policy.ts';
 import { PolicyCompiler } from '../../src/policy/policy-compiler.ts';
@@ -128,6 +130,8 @@ export class TestProxy {
   port = 0;
   /** Of the option `basicAuth`. */
   checkPassword: CheckPassword = async (password, hash) => hash.endsWith(password);
+  /** Of the option `rate`. */
+  readonly tokens = new RateBuckets({ clock: systemClock, setTimer: setRealTimer, workers: 1, report: () => {} });
   private readonly policy: HostPolicy;
   private readonly resolver: NameResolver;
   private readonly frontends = new Map<string, Frontend>();
@@ -208,7 +212,7 @@ export class TestProxy {
   /** The same, with options that may be wrong. */
   looseOptions(host: string, options: Readonly<Record<string, string>>): void {
     const layer = { pattern: host, options: new Map(Object.entries(options)) };
-    const compiler = new PolicyCompiler(this.policy, this.checkPassword);
+    const compiler = new PolicyCompiler(this.policy, { checkPassword: this.checkPassword, tokens: this.tokens });
     this.frontend(host).policy = compiler.compile([layer]);
   }
 
