@@ -5,7 +5,7 @@ import type { ProbeResult } from './probe.ts';
 /** Beginning of a body in which a text is looked for, in bytes. */
 const searchedBytesMax = 64 * 1024;
 /** Longest part of a fault that comes from the backend, in characters. */
-const detailCharsMax = 200;
+const detailCharsMax = 100;
 
 /** How a response differs from the expected one. */
 export type ResponseFault =
