@@ -3,9 +3,14 @@ import type { Clock } from '../base/clock.ts';
 import { eachOf } from '../base/each-of.ts';
 import type { NoteCollection, Store } from '../stores/contract.ts';
 
-/** The parts of a store by which instances share the checks. */
-export interface FleetStore {
+/** The parts of a store that tell which instances share the checks. */
+interface ReadFleet {
   readonly instances: Pick<NonNullable<Store['instances']>, 'list'> | null;
+  readonly notes: Pick<NoteCollection, 'read'>;
+}
+
+/** The parts of a store by which instances share the checks. */
+export interface FleetStore extends ReadFleet {
   readonly notes: Pick<NoteCollection, 'read' | 'write'>;
 }
 
@@ -67,7 +72,7 @@ export class CheckingFleet {
 }
 
 /** The instances that are there and check backends. @throws what the store throws. */
-export async function readDigests({ instances, notes }: FleetStore): Promise<CheckedDigests> {
+export async function readDigests({ instances, notes }: ReadFleet): Promise<CheckedDigests> {
   const digests = new Map<string, ReadonlySet<string>>();
   if (instances === null) return digests;
   const found = (await instances.list()).slice(0, instancesMax);

@@ -5,6 +5,7 @@ import type { AdmissionRule } from './admission.ts';
 import { selectorOf, stickyCookieOf } from './balancing.ts';
 import { BasicAuth, type CheckPassword } from './basic-auth.ts';
 import { BodyLimit } from './body-limit.ts';
+import { healthCheckOf } from './health-check.ts';
 import type { HostPolicy, ResponseEdits } from './host-policy.ts';
 import { Maintenance } from './maintenance.ts';
 import type { OptionValues } from './option-schema.ts';
@@ -61,6 +62,7 @@ function policyOf(base: HostPolicy, values: OptionValues, checkPassword: CheckPa
     retriesMax: values.retriesMax ?? base.retriesMax,
     retryForMs: values.retryFor ?? base.retryForMs,
     retryTimeouts: values.retryTimeouts ?? base.retryTimeouts,
+    health: healthCheckOf(values),
   };
 }
 

@@ -74,6 +74,7 @@ export function hostPolicy({ server, limits }: Config): HostPolicy {
       failuresMin: server.deadBackendFailuresMin,
       share: server.deadBackendFailurePercent / 100,
     },
+    health: null,
   };
 }
 

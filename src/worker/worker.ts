@@ -25,6 +25,7 @@ import { hopResponder } from '../proxy/hops.ts';
 import { pingResponder } from '../proxy/local-responder.ts';
 import type { ProxyObserver } from '../proxy/observer.ts';
 import { AppliedRevision } from '../route-cache/applied-revision.ts';
+import { CheckedHosts } from '../route-cache/checked-hosts.ts';
 import { RouteCache } from '../route-cache/route-cache.ts';
 import type { RouteCacheLimits } from '../route-cache/route-cache-options.ts';
 import { SharedRecords } from '../route-cache/shared-records.ts';
@@ -59,6 +60,7 @@ export class Worker implements WorkerTasks {
   private readonly store: Store;
   private readonly passwords = new Passwords();
   private readonly shared: SharedRecords;
+  private readonly checked: CheckedHosts;
   private readonly routes: RouteCache;
   private readonly watch: StoreWatch;
   private readonly revision: AppliedRevision | null;
@@ -108,6 +110,7 @@ export class Worker implements WorkerTasks {
     this.requests = new RequestMetrics(next, config.metrics.port === null ? 0 : config.metrics.hostsMax);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
+    this.checked = new CheckedHosts((patterns) => link.checked(patterns));
     this.shared = sharedRecords(link, store, async () => this.routes.held?.judgement());
     const policy = hostPolicy(config);
     this.routes = new RouteCache({
@@ -122,6 +125,7 @@ export class Worker implements WorkerTasks {
       onMarked: reportMarks(log, link),
       askGuard: () => link.askGuard(),
       onDraining: (draining) => this.dataPlane.drains.begin(draining),
+      onResolved: (frontend) => this.checked.resolved(frontend),
     });
     this.followGuard(start, link);
     this.watch = new StoreWatch({ store, log, onInternalError });
@@ -223,6 +227,7 @@ export class Worker implements WorkerTasks {
     this.failures.close();
     this.revision?.close();
     this.routes.close();
+    this.checked.close();
     this.shared.close();
     await this.passwords.close();
     await this.store.close();
