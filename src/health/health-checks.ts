@@ -179,7 +179,7 @@ export class HealthChecks {
     this.cancelTimer = this.setTimer(Math.max(0, this.nextRoundMs - nowMs), () => void this.reading.request());
   }
 
-  /** What fails is done again in the next round; checks go on meanwhile. */
+  /** A failed task is done again in the next round; checks go on meanwhile. */
   private async attempt(what: string, task: () => Promise<void>): Promise<void> {
     try {
       await task();

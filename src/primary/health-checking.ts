@@ -9,7 +9,7 @@ import { bodyBytesOf } from '../health/response-fault.ts';
 import { openStore } from '../stores/open-store.ts';
 import { closeProbeMeans, haveSameMeans, openProbeMeans, type ProbeMeans } from './probe-means.ts';
 
-interface Started {
+interface StartedChecks {
   readonly means: ProbeMeans;
   readonly checks: HealthChecks;
 }
@@ -22,7 +22,7 @@ export class HealthChecking {
   private readonly log: Log;
   private readonly problems: RateLimitedLog;
   private readonly open: typeof openStore;
-  private started: Promise<Started> | null = null;
+  private started: Promise<StartedChecks> | null = null;
   private checks: HealthChecks | null = null;
   private closed = false;
 
@@ -83,7 +83,7 @@ export class HealthChecking {
   }
 
   /** If the new settings cannot be used, the checks keep the former ones. */
-  private async replace(started: Promise<Started>): Promise<Started> {
+  private async replace(started: Promise<StartedChecks>): Promise<StartedChecks> {
     const former = await started;
     try {
       const next = await this.start();
@@ -97,7 +97,7 @@ export class HealthChecking {
     }
   }
 
-  private async start(): Promise<Started> {
+  private async start(): Promise<StartedChecks> {
     const { config, instance, log, counters, problems } = this;
     const means = await openProbeMeans(config, log, problems, this.open);
     const { resolver, store, tls } = means;
@@ -117,7 +117,7 @@ export class HealthChecking {
   }
 }
 
-async function end({ checks, means }: Started): Promise<void> {
+async function end({ checks, means }: StartedChecks): Promise<void> {
   // Readings that are under way fail when the store is closed.
   await Promise.all([checks.close(), closeProbeMeans(means)]);
 }
