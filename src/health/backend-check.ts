@@ -21,8 +21,10 @@ export interface BackendCheckParts {
   readonly setTimer: SetTimer;
   /** From 0 up to but not including 1. */
   readonly random: () => number;
-  /** Checks under way, and writes. */
+  /** Checks under way; those of backends whose last check was slow have their own, so that they delay no others. */
   readonly slots: Slots;
+  readonly slowSlots: Slots;
+  /** Changes of marks under way. */
   readonly writes: Slots;
   readonly events: BackendCheckEvents;
 }
@@ -42,6 +44,8 @@ const reasonPrefix = 'health check: ';
 const markMsMin = 30_000;
 /** How much earlier than necessary a mark is renewed, in ms. */
 const renewalSlackMs = 2000;
+/** A check that takes as long is slow, in ms. */
+const slowMs = 1000;
 
 /** Checks one backend of one pattern at intervals: marks it after failures in a row, and lifts marks after successes. */
 export class BackendCheck {
@@ -61,6 +65,7 @@ export class BackendCheck {
   private downSinceMs = 0;
   private isWriting = false;
   private stopped = false;
+  private isSlow = false;
   /** Ends the timer or the wait for a slot. */
   private cancel: () => void = ignore;
 
@@ -101,9 +106,9 @@ export class BackendCheck {
   }
 
   private schedule(delayMs: number): void {
-    const { setTimer, slots } = this.parts;
+    const { setTimer, slots, slowSlots } = this.parts;
     this.cancel = setTimer(Math.max(0, delayMs), () => {
-      this.cancel = slots.take(() => this.run());
+      this.cancel = (this.isSlow ? slowSlots : slots).take(() => this.run());
     });
   }
 
@@ -115,6 +120,7 @@ export class BackendCheck {
     const own = host === null ? probedHost(pattern, target) : host === 'backend' ? hostFieldOf(target) : host.value;
     const result = await parts.ask(target, own, check);
     if (this.stopped) return;
+    this.isSlow = parts.clock.monotonicMs() - beganMs >= slowMs;
     const fault = faultOf(result, check);
     parts.events.checked(fault === null);
     if (fault === null) this.succeeded(beganMs);

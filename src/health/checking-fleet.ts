@@ -67,7 +67,14 @@ export class CheckingFleet {
     const ageMs = this.published === null ? Number.POSITIVE_INFINITY : nowMs - this.published.atMs;
     if (text === (this.published?.text ?? '') ? text === '' || ageMs < renewMs : ageMs < restMs) return;
     await this.store.notes.write(noteName(this.instance), text === '' ? null : text, { ttlMs: noteMs });
-    this.published = { text, atMs: nowMs };
+    this.published = text === '' ? null : { text, atMs: nowMs };
+  }
+
+  /** This instance checks nothing any more. @throws what the store throws; the note then ends by itself. */
+  async withdraw(): Promise<void> {
+    if (this.published === null) return;
+    this.published = null;
+    await this.store.notes.write(noteName(this.instance), null);
   }
 }
 

@@ -238,17 +238,30 @@ describe('regular health checks', () => {
     assert.equal(store.markOf('a.com', one)?.reason, 'health check: no response in time');
   });
 
-  test('are at most 64 at once', async () => {
-    const urls = Array.from({ length: 100 }, (_, i) => `http://10.0.1.${i}`);
-    store.set('a.com', { healthPath: '/up' }, ...urls);
-    const pending: (() => void)[] = [];
-    reply = () => new Promise((resolve) => pending.push(() => resolve(ok)));
+  test('are at most 64 at once, and backends that hang delay no others for long', async () => {
+    const hanging = Array.from({ length: 200 }, (_, i) => `http://10.0.1.${i}`);
+    store.set('a.com', { healthPath: '/up' }, ...hanging);
+    store.set('b.com', { healthPath: '/up' }, one);
+    let underWay = 0;
+    let most = 0;
+    reply = async (url) => {
+      if (url === one) return ok;
+      most = Math.max(most, ++underWay);
+      await new Promise<void>((resolve) => time.setTimer(5000, resolve));
+      underWay--;
+      return { status: 0, problem: 'no response in time' };
+    };
     checks.confirm(['a.com']);
-    await time.pass(6000);
-    assert.equal(asked.length, 64);
-    pending.shift()?.();
-    await time.pass(0);
-    assert.equal(asked.length, 65);
+    // Each of them has been slow once.
+    await time.pass(60_000);
+    checks.confirm(['b.com']);
+    await time.pass(60_000);
+    assert.ok(most > 32 && most <= 64, `${most} at once`);
+    const times = asked.filter(({ url }) => url === one).map(({ atMs }) => atMs);
+    assert.deepEqual(
+      times.map((atMs) => atMs - (times[0] ?? 0)),
+      [0, 10_000, 20_000, 30_000, 40_000, 50_000],
+    );
   });
 
   test('name where a redirect leads, and the text that is missing', async () => {
@@ -408,6 +421,13 @@ describe('regular health checks of a fleet', () => {
     for (const [url, instances] of seen) assert.equal(instances.size, 1, url);
     assert.equal(checks.size + other.size, urls.length);
     assert.ok(checks.size > 0 && other.size > 0);
+  });
+
+  test('move to the other when an instance says that it ends', async () => {
+    await other.close();
+    await other.withdraw();
+    await time.pass(5000);
+    assert.equal(checks.size, urls.length);
   });
 
   test('move to the other when an instance disappears', async () => {

@@ -52,8 +52,9 @@ export interface HealthChecksOptions {
 /** Patterns whose backends are checked, and backends that this instance checks. */
 const patternsMax = 10_000;
 const backendsMax = 10_000;
-/** Checks under way at once, and changes of marks. */
-const checksMax = 64;
+/** Checks under way at once: of backends whose last check was slow, and of the others; and changes of marks. */
+const slowChecksMax = 32;
+const otherChecksMax = 32;
 const writesMax = 16;
 /** Between two looks at the records and at the fleet, in ms; and at least so long for each page of patterns. */
 const roundMs = 5000;
@@ -104,7 +105,8 @@ export class HealthChecks {
     this.parts = {
       ...options,
       setTimer,
-      slots: new Slots(checksMax),
+      slots: new Slots(otherChecksMax),
+      slowSlots: new Slots(slowChecksMax),
       writes: new Slots(writesMax),
       events: this.events(),
     };
@@ -147,6 +149,11 @@ export class HealthChecks {
       }
     }
     if (this.fresh.size > 0) void this.reading.request();
+  }
+
+  /** After `close`: tells the fleet that this instance checks nothing any more. @throws what the store throws. */
+  withdraw(): Promise<void> {
+    return this.fleet.withdraw();
   }
 
   /** Ends all checks. Marks stay until they end by themselves, or other instances lift them. */

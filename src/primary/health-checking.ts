@@ -1,6 +1,7 @@
 import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
+import { within } from '../base/timer.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import { HealthChecks, type HealthCounters } from '../health/health-checks.ts';
@@ -8,6 +9,9 @@ import { probe } from '../health/probe.ts';
 import { bodyBytesOf } from '../health/response-fault.ts';
 import { openStore } from '../stores/open-store.ts';
 import { closeProbeMeans, haveSameMeans, openProbeMeans, type ProbeMeans } from './probe-means.ts';
+
+/** How long the end of the program may wait for the store, in ms. */
+const withdrawMs = 500;
 
 interface StartedChecks {
   readonly means: ProbeMeans;
@@ -79,7 +83,10 @@ export class HealthChecking {
     this.started = null;
     this.checks = null;
     const running = await started?.catch(() => null);
-    if (running != null) await end(running);
+    if (running == null) return;
+    const withdrawn = running.checks.close().then(() => running.checks.withdraw());
+    await within(withdrawn, withdrawMs).catch(ignore);
+    await end(running);
   }
 
   /** If the new settings cannot be used, the checks keep the former ones. */
