@@ -77,9 +77,13 @@ test('health checks are shown with the instances that make them', async () => {
   const shared = await healthOf(store);
   assert.match(shared, /^GET \/up every 10s\n( +http:\/\/10\.0\.0\.\d:80 {2}by web-[12]\n?){4}$/);
   assert.ok(shared.includes('by web-1') && shared.includes('by web-2'));
+  const unreadable = { ...store, notes: { read: () => Promise.reject(new Error('denied')) } };
+  const text = explanationText(await explainHost('a.com', unreadable, names, nowMs));
+  assert.match(text, /^health +GET \/up every 10s$/m);
+  assert.match(text, /^problems +the instances that check its backends cannot be read: denied$/m);
   const { health } = await explainHost('a.com', store, names, nowMs);
   assert.deepEqual(
-    health?.checkers.map(({ url }) => url),
+    health?.checkers?.map(({ url }) => url),
     urls,
   );
 });

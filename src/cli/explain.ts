@@ -43,6 +43,7 @@ function healthRows({ health }: Explanation): string[][] {
   const { checkers, everyMs, isShared, path } = health;
   const check = `GET ${printable(path)} every ${shortTime(everyMs)}`;
   if (!isShared) return [['health', `${check}, by each instance that serves the host`]];
+  if (checkers === null) return [['health', check]];
   const names = new Set(checkers.map(({ instance }) => instance));
   const [only = null] = names;
   if (names.size > 1) {

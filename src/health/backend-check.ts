@@ -65,6 +65,8 @@ export class BackendCheck {
   private downSinceMs = 0;
   private isWriting = false;
   private stopped = false;
+  /** Stopped, and no check's mark is to stay. */
+  private endsMark = false;
   private isSlow = false;
   /** Ends the timer or the wait for a slot. */
   private cancel: () => void = ignore;
@@ -101,6 +103,7 @@ export class BackendCheck {
   /** The backend is not checked any more, by nobody: a mark of the checks would only be in the way. */
   stopAndLift(): void {
     this.stop();
+    this.endsMark = true;
     const { mark } = this;
     if (mark !== null && isOfCheck(mark)) this.write(() => this.lift(mark));
   }
@@ -181,6 +184,8 @@ export class BackendCheck {
     if (this.stopped || !this.isDown) return;
     await this.parts.store.marks.write(this.pattern, this.target.url, mark);
     this.see(mark);
+    // Turned off meanwhile.
+    if (this.endsMark) await this.lift(mark);
   }
 
   /** Reads the mark again first: a later one than `mark` stays. */

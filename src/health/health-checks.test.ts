@@ -316,6 +316,12 @@ describe('regular health checks', () => {
     store.set('a.com', {}, two);
     await time.pass(20_000);
     assert.ok(asked.length > 0);
+    store.set('a.com', { healthPath: 'off' }, two);
+    await time.pass(5000);
+    store.set('a.com', {}, two);
+    checks.confirm(['a.com']);
+    await time.pass(0);
+    assert.equal(checks.size, 1, 'a report makes it read at once');
     store.records.delete('a.com');
     await time.pass(5000);
     assert.equal(checks.size, 0);
@@ -339,6 +345,26 @@ describe('regular health checks', () => {
     await time.pass(5000);
     assert.equal(store.markOf('a.com', one), undefined);
     assert.equal(store.markOf('a.com', two)?.reason, 'BACKEND_RESET');
+  });
+
+  test('lift a mark too that was being written when they were turned off', async () => {
+    store.set('a.com', { healthPath: '/up', healthDown: '1' }, one);
+    reply = async () => unavailable;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { write } = store.marks;
+    store.marks.write = async (...args) => {
+      await promise;
+      return write(...args);
+    };
+    checks.confirm(['a.com']);
+    await time.pass(6000);
+    store.set('a.com', {}, one);
+    await time.pass(5000);
+    assert.equal(checks.size, 0);
+    resolve();
+    await time.pass(0);
+    assert.equal(store.writes, 1);
+    assert.equal(store.markOf('a.com', one), undefined);
   });
 
   test('end when no worker has confirmed the host for ten minutes', async () => {

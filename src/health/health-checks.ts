@@ -88,7 +88,7 @@ export class HealthChecks {
   private readonly turns: RateLimitedLog;
   private readonly recoveries: RateLimitedLog;
   private readonly hosts = new Map<string, CheckedHost>();
-  /** Patterns that were not read yet. */
+  /** Patterns that are read at once: those that nothing, or no check, is known of. */
   private readonly fresh = new Set<string>();
   private readonly reading = new CoalescedTask(() => this.read());
   private nextRoundMs = Number.NEGATIVE_INFINITY;
@@ -141,8 +141,10 @@ export class HealthChecks {
     const nowMs = this.options.clock.monotonicMs();
     for (const pattern of patterns) {
       const known = this.hosts.get(pattern);
-      if (known !== undefined) known.confirmedAtMs = nowMs;
-      else if (this.hosts.size >= patternsMax) this.options.counters.dropped++;
+      if (known !== undefined) {
+        known.confirmedAtMs = nowMs;
+        if (known.check === null) this.fresh.add(pattern);
+      } else if (this.hosts.size >= patternsMax) this.options.counters.dropped++;
       else {
         this.hosts.set(pattern, { confirmedAtMs: nowMs, check: null, backends: new Map(), dropped: 0 });
         this.fresh.add(pattern);

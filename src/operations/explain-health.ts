@@ -11,8 +11,8 @@ export interface ExplainedHealth {
   readonly timeoutMs: number;
   /** Whether instances share the checks: otherwise each of them checks every backend. */
   readonly isShared: boolean;
-  /** The instance that checks each backend; null if none serves the host at present. Empty if checks are not shared. */
-  readonly checkers: readonly { readonly url: string; readonly instance: string | null }[];
+  /** The instance that checks each backend: null if none serves the host at present. Null if nobody can say. */
+  readonly checkers: readonly { readonly url: string; readonly instance: string | null }[] | null;
 }
 
 /** The parts of a store that tell who checks. */
@@ -21,7 +21,7 @@ export interface HealthExplainStore {
   readonly notes?: Pick<NoteCollection, 'read'>;
 }
 
-/** Null if the options of the route want no checks. @throws what the store throws. */
+/** Null if the options of the route want no checks. @param urls of its backends. @throws what the store throws. */
 export async function explainHealth(
   pattern: string,
   layers: readonly OptionLayer[],
@@ -31,11 +31,12 @@ export async function explainHealth(
   const check = healthCheckOf(optionsInForce(layers).values);
   if (check === null) return null;
   const { intervalMs: everyMs, path, timeoutMs }: HealthCheck = check;
-  const isShared = instances !== null && notes !== undefined;
-  const present = isShared ? checkersOf(await readDigests({ instances, notes }), pattern) : [];
+  const isShared = instances !== null;
+  if (!isShared || notes === undefined) return { path, everyMs, timeoutMs, isShared, checkers: null };
+  const present = checkersOf(await readDigests({ instances, notes }), pattern);
   const checkers = urls.map((url) => ({
     url,
     instance: present.length === 0 ? null : responsibleFor(backendKey(pattern, url), present),
   }));
-  return { path, everyMs, timeoutMs, isShared, checkers: isShared ? checkers : [] };
+  return { path, everyMs, timeoutMs, isShared, checkers };
 }

@@ -188,7 +188,7 @@ export async function explainHost(
   // An account may have no right to read notes.
   const health = await explainHealth(pattern, options.layers, urls, store).catch((error: Error) => {
     problems.push(`the instances that check its backends cannot be read: ${error.message}`);
-    return explainHealth(pattern, options.layers, urls, {});
+    return explainHealth(pattern, options.layers, urls, { instances: store.instances ?? null });
   });
   return {
     host,

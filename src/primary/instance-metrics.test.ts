@@ -107,7 +107,7 @@ describe('the metrics of an instance', () => {
 
   test('have the health checks by their results', async () => {
     assert.match(await series('hipache_health_checks_total'), /result="success"\} 90\n.*result="failure"\} 8$/);
-    assert.match(await series('hipache_health_turns_total'), /to="down"\} 7\n.*to="up"\} 6$/);
+    assert.match(await series('hipache_health_transitions_total'), /to="down"\} 7\n.*to="up"\} 6$/);
     assert.equal(await series('hipache_backends_checked'), 'hipache_backends_checked 40');
     assert.equal(await series('hipache_backends_failing'), 'hipache_backends_failing 3');
     assert.equal(await series('hipache_health_checks_dropped_total'), 'hipache_health_checks_dropped_total 5');

@@ -145,7 +145,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         else unresponsive++;
       }),
     );
-    const { buildInfo, workerRestarts, healthChecks, healthTurns, ...plain } = primaryMetrics;
+    const { buildInfo, workerRestarts, healthChecks, healthTransitions, ...plain } = primaryMetrics;
     const { health, recovery } = this.probing;
     return writePrometheus([...Object.values(primaryMetrics), ...fleetMetrics], {
       ...this.fleet.sum((id) => states.get(id) ?? 'silent'),
@@ -171,8 +171,8 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
       [`${buildInfo.name}/${packageVersion()}`]: 1,
       [`${healthChecks.name}/success`]: health.counters.succeeded,
       [`${healthChecks.name}/failure`]: health.counters.failed,
-      [`${healthTurns.name}/down`]: health.counters.turnedDown,
-      [`${healthTurns.name}/up`]: health.counters.turnedUp,
+      [`${healthTransitions.name}/down`]: health.counters.turnedDown,
+      [`${healthTransitions.name}/up`]: health.counters.turnedUp,
       ...Object.fromEntries(
         Object.entries(this.restarts).map(([reason, count]) => [`${workerRestarts.name}/${reason}`, count]),
       ),

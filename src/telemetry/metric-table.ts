@@ -244,8 +244,8 @@ export const primaryMetrics = {
   backendsChecked: gauge('hipache_backends_checked', 'Backends with regular health checks by this instance.'),
   backendsFailing: gauge('hipache_backends_failing', 'Those among them that fail their checks.'),
   healthChecks: counter('hipache_health_checks_total', 'Regular health checks of backends, by result.', 'result'),
-  healthTurns: counter(
-    'hipache_health_turns_total',
+  healthTransitions: counter(
+    'hipache_health_transitions_total',
     'Backends that began to fail their health checks (down), or to pass them again (up).',
     'to',
   ),
@@ -275,7 +275,7 @@ export const labelValues: ReadonlyMap<string, readonly string[]> = new Map<strin
   ],
   [primaryMetrics.workerRestarts.name, restartReasons],
   [primaryMetrics.healthChecks.name, ['success', 'failure']],
-  [primaryMetrics.healthTurns.name, ['down', 'up']],
+  [primaryMetrics.healthTransitions.name, ['down', 'up']],
 ]);
 
 function topCounter(name: string, help: string, label: string): Metric {
