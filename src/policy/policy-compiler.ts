@@ -8,6 +8,7 @@ import { selectorOf, stickyCookieOf } from './balancing.ts';
 import { BasicAuth, type CheckPassword } from './basic-auth.ts';
 import { BodyLimit } from './body-limit.ts';
 import type { FieldChanges } from './field-changes.ts';
+import { healthCheckOf } from './health-check.ts';
 import type { HostPolicy, ResponseEdits } from './host-policy.ts';
 import { Maintenance, retryAfterDefault } from './maintenance.ts';
 import type { OptionValues } from './option-schema.ts';
@@ -75,6 +76,7 @@ function policyOf(base: HostPolicy, values: OptionValues, prefix: string, servic
     retriesMax: values.retriesMax ?? base.retriesMax,
     retryForMs: values.retryFor ?? base.retryForMs,
     retryTimeouts: values.retryTimeouts ?? base.retryTimeouts,
+    health: healthCheckOf(values),
   };
 }
 

@@ -20,11 +20,14 @@ export interface HostPoliciesEvents {
   onProblems(pattern: string, problems: readonly RecordProblem[]): void;
   /** Options of a wildcard pattern were forgotten for want of room: everything has to be verified. */
   onForgotten(): void;
+  /** A frontend has got its policy, maybe the same as before. */
+  onResolved?(frontend: Frontend): void;
 }
 
 /** Clients can name as many domains as they like, whose patterns may not be readable. */
 const owedMax = 10_000;
 const noOptions: OptionTexts = new Map();
+const noLayers: readonly OptionLayer[] = [];
 /** The policy of a frontend whose wildcards have not all been read: it must not serve, since they may say who may see it. */
 const sealed = {} as HostPolicy;
 /** Wildcards that are being read for the first time. With more, a reading is not waited for by other requests. */
@@ -105,13 +108,10 @@ export class HostPolicies {
       frontend.policy = sealed;
       return;
     }
-    if (options === null && this.byWildcard.size === 0) {
-      frontend.policy = null;
-      return;
-    }
-    const inherited = this.byWildcard.size === 0 ? [] : this.inheritedBy(pattern);
+    const inherited = this.byWildcard.size === 0 ? noLayers : this.inheritedBy(pattern);
     const isPlain = options === null && inherited.length === 0;
     frontend.policy = isPlain ? null : this.source.compile([{ pattern, options: options ?? noOptions }, ...inherited]);
+    this.events.onResolved?.(frontend);
   }
 
   problemsOf(options: OptionTexts): readonly RecordProblem[] {

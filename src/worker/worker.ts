@@ -17,6 +17,7 @@ import { systemResolver } from '../dns/system-resolver.ts';
 import { FailureReports } from '../health/failure-reports.ts';
 import { RateBuckets } from '../limits/rate-buckets.ts';
 import { Passwords } from '../passwords/passwords.ts';
+import type { HostPolicy } from '../policy/host-policy.ts';
 import { PolicyCompiler } from '../policy/policy-compiler.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
 import type { MetricValues, WorkerPlace, WorkerStart } from '../processes/messages.ts';
@@ -27,6 +28,7 @@ import { hopResponder } from '../proxy/hops.ts';
 import { pingResponder } from '../proxy/local-responder.ts';
 import type { ProxyObserver } from '../proxy/observer.ts';
 import { AppliedRevision } from '../route-cache/applied-revision.ts';
+import { CheckedHosts } from '../route-cache/checked-hosts.ts';
 import { RouteCache } from '../route-cache/route-cache.ts';
 import type { RouteCacheLimits } from '../route-cache/route-cache-options.ts';
 import { SharedRecords } from '../route-cache/shared-records.ts';
@@ -62,6 +64,7 @@ export class Worker implements WorkerTasks {
   private readonly passwords = new Passwords();
   private readonly rates: RateBuckets;
   private readonly shared: SharedRecords;
+  private readonly checked: CheckedHosts;
   private readonly routes: RouteCache;
   private readonly watch: StoreWatch;
   private readonly revision: AppliedRevision | null;
@@ -111,6 +114,7 @@ export class Worker implements WorkerTasks {
     this.requests = new RequestMetrics(next, config.metrics.port === null ? 0 : config.metrics.hostsMax);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
+    this.checked = new CheckedHosts((patterns) => link.checked(patterns));
     this.shared = sharedRecords(link, store, async () => this.routes.held?.judgement());
     const policy = hostPolicy(config);
     this.rates = rateBuckets(start, link);
@@ -119,16 +123,14 @@ export class Worker implements WorkerTasks {
       instance: start.instance,
       limits: cacheLimits(limits),
       log,
-      policies: new PolicyCompiler(policy, {
-        checkPassword: (password, hash) => this.passwords.check(password, hash),
-        tokens: this.rates,
-      }),
+      policies: policiesOf(policy, this.passwords, this.rates),
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
       onInternalError,
       shared: this.shared,
       onMarked: reportMarks(log, link),
       askGuard: () => link.askGuard(),
       onDraining: (draining) => this.dataPlane.drains.begin(draining),
+      onResolved: (frontend) => this.checked.resolved(frontend),
     });
     this.followGuard(start, link);
     this.watch = new StoreWatch({ store, log, onInternalError });
@@ -230,6 +232,7 @@ export class Worker implements WorkerTasks {
     this.failures.close();
     this.revision?.close();
     this.routes.close();
+    this.checked.close();
     this.shared.close();
     this.rates.close();
     await this.passwords.close();
@@ -294,6 +297,10 @@ function accessLog({ limits, server }: Config, log: Log): AccessLog {
     epochMs: systemClock.epochMs,
     onProblem: (message) => log.error(message),
   });
+}
+
+function policiesOf(policy: HostPolicy, passwords: Passwords, tokens: RateBuckets): PolicyCompiler {
+  return new PolicyCompiler(policy, { checkPassword: (password, hash) => passwords.check(password, hash), tokens });
 }
 
 function errorPages(config: Config, log: Log): ErrorPages {
