@@ -163,6 +163,11 @@ const kinds = {
     'credentials required',
     'The option `basicAuth` of the host asks for a name and a password, and the request has none, or wrong ones.',
   ),
+  AUTH_SERVER_FAILED: backend(
+    502,
+    'access cannot be decided',
+    'The auth server of the option `forwardAuth` did not respond as it should: it cannot be reached, is too slow, or sent a status of 500 or above, a 304, a broken response, or more than 64 KiB. Or a value of `forwardAuth` or `forwardAuthFields` cannot be used. Nobody is let in.',
+  ),
   MAINTENANCE: ofRequest(
     'operator',
     503,

@@ -1,8 +1,10 @@
 import { isIP } from 'node:net';
 import { HipacheError } from '../base/errors.ts';
+import { FieldEdits } from '../http/field-lines.ts';
 import { fieldNumberOf } from '../http/field-names.ts';
 import type { RequestView } from '../http/message.ts';
 import { type AskedRequest, refusalBy } from '../policy/admission.ts';
+import { AuthServers } from '../policy/auth-servers.ts';
 import { admissionRules } from '../policy/policy-compiler.ts';
 import { type OptionLayer, optionsInForce } from '../policy/read-options.ts';
 
@@ -48,25 +50,36 @@ export function parseRequest(host: string, given: GivenRequest): AskedRequest {
     bodyBytes: 0,
     request: new GivenView(host, method, path, fields),
     host,
+    frontend: { pattern: host },
     clientAddress: client.includes(':') ? client : `::ffff:${client}`,
     isSecure: https,
+    backendFields: null,
+    onEnded: null,
+    identityEdits: () => new FieldEdits(0),
   };
 }
 
-/**
- * The reply of the rules of a host to a request; null if it goes on to a backend. Names of users are checked,
- * passwords are not.
- */
-export async function explainRefusal(
-  layers: readonly OptionLayer[],
-  asked: AskedRequest,
-): Promise<ExplainedRefusal | null> {
-  const rules = admissionRules(optionsInForce(layers).values, async () => true) ?? [];
+/** How the rules of a host decide about a request. */
+export interface ExplainedDecision {
+  /** Null: it goes on to a backend. */
+  readonly refusal: ExplainedRefusal | null;
+  /** The URL of the auth server that is asked before, without its query; null if none is. */
+  readonly authServer: string | null;
+}
+
+/** Names of users are checked, passwords are not; the auth server is not asked, and counts as one that agrees. */
+export async function explainDecision(layers: readonly OptionLayer[], asked: AskedRequest): Promise<ExplainedDecision> {
+  let authServer: string | null = null;
+  const servers = new AuthServers(async ({ url }) => {
+    authServer = url.replace(/\?.*/s, '');
+    return { status: 200, fields: [], body: '' };
+  });
+  const rules = admissionRules(optionsInForce(layers).values, async () => true, servers) ?? [];
   const refusal = await refusalBy(rules, asked);
-  if (refusal === null) return null;
+  if (refusal === null) return { refusal, authServer };
   const { code, detail, fields, status } = refusal;
   const location = [...(fields ?? [])].find(([name]) => name === 'location')?.[1] ?? null;
-  return { status, code, location, detail };
+  return { refusal: { status, code, location, detail }, authServer };
 }
 
 /** A request that nobody has sent. */

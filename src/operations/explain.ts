@@ -19,7 +19,7 @@ import {
 } from '../stores/contract.ts';
 import type { BackendFailures, FailuresByUrl } from '../stores/failures.ts';
 import { type RouteExpiry, toExpiry } from './expiry.ts';
-import { type ExplainedRefusal, explainRefusal, parseRequest } from './explain-request.ts';
+import { type ExplainedRefusal, explainDecision, parseRequest } from './explain-request.ts';
 import { type FleetInstance, listFleet } from './fleet.ts';
 import { type ExplainedOption, explainOptions } from './options.ts';
 import { shownBackends, shownDraining } from './routes.ts';
@@ -88,6 +88,8 @@ export interface Explanation {
   readonly draining: readonly { readonly url: string; readonly until: string }[];
   /** The reply of the rules of the host to this request, in place of a backend; null: it goes on to a backend. */
   readonly refusal: ExplainedRefusal | null;
+  /** The auth server that decides before (`forwardAuth`), which is not asked here; null for none. */
+  readonly authServer: string | null;
   /** The options that hold, and the pattern that each comes from. */
   readonly options: readonly ExplainedOption[];
   readonly problems: readonly string[];
@@ -169,8 +171,8 @@ export async function explainHost(
     matched: each === pattern,
   }));
   if (record === undefined || record === null || pattern === undefined) {
-    const nothing = { matched: null, id: null, expires: null, backends: [], draining: [], options: [], refusal: null };
-    return { host, tried, ...nothing, problems, instances };
+    const nothing = { matched: null, id: null, expires: null, backends: [], draining: [], options: [] };
+    return { host, tried, ...nothing, refusal: null, authServer: null, problems, instances };
   }
   const frontend = buildFrontend(pattern, record);
   const expiryMs = await store.routes.expiry(pattern);
@@ -203,7 +205,7 @@ export async function explainHost(
     ),
     draining: shownDraining(frontend.draining),
     options: options.inForce,
-    refusal: await explainRefusal(options.layers, asked ?? parseRequest(host, {})),
+    ...(await explainDecision(options.layers, asked ?? parseRequest(host, {}))),
     problems,
     instances,
   };

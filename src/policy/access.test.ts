@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Networks } from '../base/networks.ts';
+import { FieldEdits } from '../http/field-lines.ts';
 import { type AskedRequest, refusalBy } from './admission.ts';
+import { AuthServers } from './auth-servers.ts';
 import { BasicAuth } from './basic-auth.ts';
 import { network } from './networks.ts';
 import { listOf } from './option-type.ts';
@@ -10,12 +12,23 @@ import { optionProblems, optionsInForce, shownOption } from './read-options.ts';
 
 function asked(authorization: string | null = null): AskedRequest {
   const request = { bodyLength: 0, method: 'GET', path: '/', value: () => authorization };
-  return { host: 'a.com', clientAddress: '::ffff:10.0.0.1', isSecure: true, bodyBytes: 0, request: request as never };
+  return {
+    host: 'a.com',
+    frontend: { pattern: 'a.com' },
+    clientAddress: '::ffff:10.0.0.1',
+    isSecure: true,
+    bodyBytes: 0,
+    request: request as never,
+    backendFields: null,
+    onEnded: null,
+    identityEdits: () => new FieldEdits(0),
+  };
 }
 
 const refusalWith = (options: Record<string, string>) => {
   const { values } = optionsInForce([{ pattern: 'a.com', options: new Map(Object.entries(options)) }]);
-  return refusalBy(admissionRules(values, async () => true) ?? [], asked());
+  const servers = new AuthServers(async () => ({ status: 200, fields: [], body: '' }));
+  return refusalBy(admissionRules(values, async () => true, servers) ?? [], asked());
 };
 
 test('a rule for access that cannot be used at all lets nobody in', async () => {

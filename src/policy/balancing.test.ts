@@ -11,7 +11,11 @@ import { PolicyCompiler } from './policy-compiler.ts';
 import { problemsOf, shownOption } from './read-options.ts';
 
 const base = testPolicy();
-const compiler = new PolicyCompiler(base, async () => false);
+const compiler = new PolicyCompiler(
+  base,
+  async () => false,
+  async () => ({ status: 403, fields: [], body: '' }),
+);
 const policyOf = (options: Readonly<Record<string, string>>, inherited: Readonly<Record<string, string>> = {}) =>
   compiler.compile([
     { pattern: 'a.com', options: new Map(Object.entries(options)) },

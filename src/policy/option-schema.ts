@@ -2,6 +2,8 @@ import { backendHost } from './backend-host.ts';
 import { cookieAttributes, hashSource, secretKey, stickyName } from './balancing-types.ts';
 import { basicUsers } from './basic-auth.ts';
 import { requestFieldChanges, responseFieldChanges } from './field-changes.ts';
+import { authTimeoutDefault } from './forward-auth.ts';
+import { authFields, authServerUrl } from './forward-auth-types.ts';
 import { hsts } from './hsts.ts';
 import { retryAfterDefault } from './maintenance.ts';
 import { network } from './networks.ts';
@@ -49,6 +51,24 @@ const definitions = {
     isSecret: true,
     description:
       'Names and hashes of passwords, one of which a request must have (RFC 7617); others get 401. Wrong lines are skipped: a list without a right one lets nobody in. The `Authorization` field goes on to the backend.',
+  }),
+
+  forwardAuth: option('access', or('off', authServerUrl), {
+    default: '`off`',
+    isAccess: true,
+    description:
+      'A server that decides about each request: it gets a GET with the fields of the request, and with its method and URL in `X-Forwarded-Method`, `X-Forwarded-Uri` and `X-Original-URL`. With a 2xx the request goes on; the client gets any other response below 500. Without a response nobody is let in.',
+  }),
+  forwardAuthFields: option('access', authFields, {
+    default: '`none`',
+    isAccess: true,
+    description:
+      'Fields that backends get from the response of `forwardAuth`, such as `Remote-User`. Those of clients are dropped, under any spelling.',
+  }),
+  forwardAuthTimeout: option('access', duration('100ms', '1m'), {
+    default: `\`${authTimeoutDefault}\``,
+    description:
+      'How long the server of `forwardAuth` may take for its whole response. After that the request gets 502.',
   }),
 
   https: option('redirects', word('off', 'redirect'), {

@@ -2,15 +2,18 @@ import { BoundedMemo } from '../base/bounded-memo.ts';
 import { FieldEdits } from '../http/field-lines.ts';
 import { AccessList } from './access-list.ts';
 import type { AdmissionRule } from './admission.ts';
+import { AuthServers } from './auth-servers.ts';
 import { selectorOf, stickyCookieOf } from './balancing.ts';
 import { BasicAuth, type CheckPassword } from './basic-auth.ts';
 import { BodyLimit } from './body-limit.ts';
+import { authTimeoutDefault, ForwardAuth } from './forward-auth.ts';
 import type { HostPolicy, ResponseEdits } from './host-policy.ts';
 import { Maintenance, retryAfterDefault } from './maintenance.ts';
 import type { OptionValues } from './option-schema.ts';
 import { durationMs } from './option-type.ts';
 import { type OptionLayer, optionProblems, optionsInForce } from './read-options.ts';
 import { HostRedirect, HttpsRedirect } from './redirects.ts';
+import type { WebFetch } from './web-fetch.ts';
 
 /** Policies that are remembered, and the characters of their options: most hosts have the same few sets. */
 const rememberedMax = 10_000;
@@ -20,18 +23,26 @@ const rememberedCharsMax = 8_000_000;
 export class PolicyCompiler {
   private readonly base: HostPolicy;
   private readonly checkPassword: CheckPassword;
+  private readonly authServers: AuthServers;
   private readonly remembered = new BoundedMemo<HostPolicy>(rememberedMax, rememberedCharsMax);
 
-  /** @param base the policy of hosts without options. @param checkPassword of clients that have to give one. */
-  constructor(base: HostPolicy, checkPassword: CheckPassword) {
+  /**
+   * @param base the policy of hosts without options. @param checkPassword of clients that have to give one.
+   * @param fetch asks auth servers.
+   */
+  constructor(base: HostPolicy, checkPassword: CheckPassword, fetch: WebFetch) {
     this.base = base;
     this.checkPassword = checkPassword;
+    this.authServers = new AuthServers(fetch);
   }
 
   /** @param layers as `optionsInForce` takes them. */
   compile(layers: readonly OptionLayer[]): HostPolicy {
     const key = JSON.stringify(layers.map(({ options }) => [...options]));
-    return this.remembered.get(key, () => policyOf(this.base, optionsInForce(layers).values, this.checkPassword));
+    return this.remembered.get(key, () => {
+      const { values } = optionsInForce(layers);
+      return policyOf(this.base, values, admissionRules(values, this.checkPassword, this.authServers));
+    });
   }
 
   problemsOf(options: ReadonlyMap<string, string>): readonly string[] {
@@ -40,13 +51,13 @@ export class PolicyCompiler {
 }
 
 /** The policy of a host with these options. */
-function policyOf(base: HostPolicy, values: OptionValues, checkPassword: CheckPassword): HostPolicy {
+function policyOf(base: HostPolicy, values: OptionValues, rules: HostPolicy['rules']): HostPolicy {
   const sticky = stickyCookieOf(values);
   return {
     ...base,
     selector: selectorOf(values, sticky) ?? base.selector,
     sticky,
-    rules: admissionRules(values, checkPassword),
+    rules,
     backendHost: values.backendHost ?? base.backendHost,
     requestFields: values.requestFields ?? base.requestFields,
     responseEdits: responseEditsOf(values),
@@ -68,11 +79,16 @@ function policyOf(base: HostPolicy, values: OptionValues, checkPassword: CheckPa
  * The rules that options make; null for none. They are in the order in which they decide: a client that may not see the host
  * learns nothing of it.
  */
-export function admissionRules(values: OptionValues, checkPassword: CheckPassword): readonly AdmissionRule[] | null {
+export function admissionRules(
+  values: OptionValues,
+  checkPassword: CheckPassword,
+  authServers: AuthServers,
+): readonly AdmissionRule[] | null {
   const {
     basicAuth = null,
     allow = null,
     deny = null,
+    forwardAuth = null,
     https,
     maintenance,
     maintenanceAllow,
@@ -87,6 +103,15 @@ export function admissionRules(values: OptionValues, checkPassword: CheckPasswor
   if (maintenance === true)
     rules.push(new Maintenance(maintenanceAllow ?? [], values.retryAfter ?? durationMs(retryAfterDefault)));
   if (basicAuth !== null) rules.push(new BasicAuth(basicAuth, checkPassword));
+  if (forwardAuth !== null) {
+    const options = {
+      url: forwardAuth,
+      fields: values.forwardAuthFields ?? [],
+      timeoutMs: values.forwardAuthTimeout ?? durationMs(authTimeoutDefault),
+      overruled: values.requestFields?.dropped ?? none,
+    };
+    rules.push(new ForwardAuth(options, authServers));
+  }
   if (requestBodyMax !== null) rules.push(new BodyLimit(requestBodyMax));
   return rules.length === 0 ? null : rules;
 }

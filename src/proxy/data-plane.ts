@@ -67,7 +67,7 @@ export class DataPlane {
       tunnels: new Tunnels(),
       counters: this.counters,
       onInternalError: (where, error) => this.onInternalError(where, error),
-      makeRoom: () => this.budget.makeRoom(),
+      makeRoom: () => this.makeRoom(),
       draining: false,
     };
     const { origins, settings } = this.context;
@@ -158,6 +158,11 @@ export class DataPlane {
     this.end(tunnels.size, () => tunnels.destroy());
     this.end(this.connections.size, () => this.connections.destroy());
     this.context.origins.closeIdle();
+  }
+
+  /** Whether one more connection can be opened: see `ConnectionBudget`. */
+  makeRoom(): boolean {
+    return this.budget.makeRoom();
   }
 
   /** The connections to backends. */

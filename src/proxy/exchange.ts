@@ -1,23 +1,24 @@
 import { type ErrorCode, errorKind } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
-import type { FieldLines } from '../http/field-lines.ts';
+import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import { Field } from '../http/field-names.ts';
 import type { HttpVersion, RequestView, ResponseView } from '../http/message.ts';
 import { isIdempotent } from '../http/methods.ts';
 import { type AskedRequest, type Refusal, refusalBy } from '../policy/admission.ts';
+import type { FieldChanges } from '../policy/field-changes.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import { chooseIn } from '../routing/canary.ts';
 import { type Frontend, servingBackends } from '../routing/frontend.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
-import { clientAddress, isClientSecure, requestEdits, requestIdOf } from './client-identity.ts';
+import { clientAddress, identityEdits, isClientSecure, requestEdits, requestIdOf } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
 import { type Failure, isStale, maySendAgain } from './failure.ts';
 import { beginRouting } from './find-route.ts';
 import { judgeFailure, judgeResponse } from './judge.ts';
 import { warnOfLimit } from './limit-warnings.ts';
-import { type LocalReply, localReplyFor } from './local-reply.ts';
+import { type LocalReply, localReplyFor, replyOf } from './local-reply.ts';
 import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
@@ -79,6 +80,8 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   /** Monotonic ms. */
   firstAttemptMs = 0;
   private requestBlocked = false;
+  backendFields: FieldChanges | null = null;
+  onEnded: (() => void) | null = null;
   /** Bytes of the request's body that have come. */
   bodyBytes = 0;
   /** No backend is asked before a first block of the body has come. */
@@ -160,8 +163,10 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   onStream(stream: BackendStream, attempt: Attempt): void {
     const { context, replayBuffer, request } = this;
     this.sentMs = context.clock.monotonicMs();
+    const { peer } = this.stream;
     const { backend } = attempt;
-    const edits = requestEdits(this.stream.peer, request, this.clientAddress, backend, this.policy, this.traceId);
+    const { backendFields, clientAddress: client, policy, traceId } = this;
+    const edits = requestEdits(peer, request, client, backend, policy, traceId, backendFields);
     stream.start(attempt, request, edits);
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
     if (this.requestComplete && request.bodyLength !== 0) attempt.sendEnd(this.trailers);
@@ -278,6 +283,10 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     return isClientSecure(this.stream.peer, this.request);
   }
 
+  identityEdits(): FieldEdits {
+    return identityEdits(this.stream.peer, this.request, this.clientAddress, this.traceId);
+  }
+
   get requestId(): string {
     return requestIdOf(this.stream.peer, this.request, this.traceId);
   }
@@ -324,6 +333,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
       return;
     }
     this.frontend = frontend;
+    this.backendFields = null;
     const { policy } = this;
     const refusal = policy.rules === null ? null : refusalBy(policy.rules, this);
     if (refusal instanceof Promise) this.wait(refusal, (found) => this.decide(this.lookAgain(), found, policy));
@@ -445,9 +455,8 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   }
 
   /** Sends the reply of a rule of the host. */
-  private refuseBy({ code, detail, fields, status }: Refusal): void {
-    const reply = code === null ? { status, text: `redirected (${status})` } : localReplyFor(code);
-    this.reply(fields === null ? reply : { ...reply, fields }, code, detail, null);
+  private refuseBy(refusal: Refusal): void {
+    this.reply(replyOf(refusal), refusal.code, refusal.detail, null);
   }
 
   private reply(reply: LocalReply, code: ErrorCode | null, detail: string, failed: Backend | null): void {
@@ -463,6 +472,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   private end(): void {
     if (this.ended) return;
     this.ended = true;
+    this.onEnded?.();
     const { attempt, context, frontend } = this;
     this.endMs = context.clock.monotonicMs();
     context.counters.requestsInFlight--;

@@ -15,6 +15,7 @@ import type { NameResolver } from '../dns/name-resolver.ts';
 import { systemResolver } from '../dns/system-resolver.ts';
 import { FailureReports } from '../health/failure-reports.ts';
 import { Passwords } from '../passwords/passwords.ts';
+import type { HostPolicy } from '../policy/host-policy.ts';
 import { PolicyCompiler } from '../policy/policy-compiler.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
 import type { MetricValues, WorkerPlace, WorkerStart } from '../processes/messages.ts';
@@ -36,8 +37,9 @@ import { hipacheLine, jsonLine } from '../telemetry/access-line.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
 import { dataPlaneMetrics, namedValues, workerMetrics } from '../telemetry/metric-table.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
-import { backendTls } from '../tls/backend-tls.ts';
+import { type BackendTls, backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
+import { WebClient } from '../web/web-client.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { connectionDescriptors, hostPolicy, proxySettings } from './proxy-settings.ts';
 import { SlowGauges } from './slow-gauges.ts';
@@ -64,6 +66,7 @@ export class Worker implements WorkerTasks {
   private readonly revision: AppliedRevision | null;
   private readonly tls: WorkerTls;
   private readonly resolver: NameResolver;
+  private readonly web: WebClient;
   private readonly dataPlane: DataPlane;
   private readonly memory: MemoryWatch | null;
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 50 });
@@ -108,6 +111,9 @@ export class Worker implements WorkerTasks {
     this.requests = new RequestMetrics(next, config.metrics.port === null ? 0 : config.metrics.hostsMax);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
+    this.resolver = resolverOf(config, log, onInternalError);
+    const trust = backendTls(config.backendTls.ca, config.backendTls.verify);
+    this.web = webClient(this.resolver, trust, () => this.dataPlane);
     this.shared = sharedRecords(link, store, async () => this.routes.held?.judgement());
     const policy = hostPolicy(config);
     this.routes = new RouteCache({
@@ -115,7 +121,7 @@ export class Worker implements WorkerTasks {
       instance: start.instance,
       limits: cacheLimits(limits),
       log,
-      policies: new PolicyCompiler(policy, (password, hash) => this.passwords.check(password, hash)),
+      policies: policiesOf(policy, this.passwords, this.web),
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
       onInternalError,
       shared: this.shared,
@@ -133,8 +139,6 @@ export class Worker implements WorkerTasks {
     this.watch.add(this.tls.certificates);
     // Last, so that the others learn of a change before its revision is checked.
     if (this.revision !== null) this.watch.add(this.revision);
-    const onResolverError = (error: Error) => onInternalError('the resolver of names', error);
-    this.resolver = systemResolver({ settings: config.dns, log, onInternalError: onResolverError });
     this.dataPlane = new DataPlane({
       settings: proxySettings(config, descriptorsFor(config, log)),
       policy,
@@ -146,7 +150,7 @@ export class Worker implements WorkerTasks {
       random: Math.random,
       version: packageVersion(),
       resolver: this.resolver,
-      backendTls: backendTls(config.backendTls.ca, config.backendTls.verify),
+      backendTls: trust,
       onProblem: (what, error) => problems.report(what, { error }),
       onWarning: (what, fields) => warnings.report(what, fields),
     });
@@ -215,6 +219,7 @@ export class Worker implements WorkerTasks {
   async close(): Promise<void> {
     this.memory?.close();
     this.dataPlane.close();
+    this.web.close();
     this.resolver.close();
     await this.accessLog.close(accessLogCloseMs);
     if (this.accessLog.dropped > 0) this.log.warn('access log lines were dropped', { lines: this.accessLog.dropped });
@@ -285,6 +290,34 @@ function accessLog({ limits, server }: Config, log: Log): AccessLog {
     epochMs: systemClock.epochMs,
     onProblem: (message) => log.error(message),
   });
+}
+
+function resolverOf({ dns }: Config, log: Log, onInternalError: (where: string, error: Error) => void): NameResolver {
+  return systemResolver({
+    settings: dns,
+    log,
+    onInternalError: (error) => onInternalError('the resolver of names', error),
+  });
+}
+
+/** The client of the requests that the proxy sends itself, within its connections. @param dataPlane made later. */
+function webClient(resolver: NameResolver, tls: BackendTls, dataPlane: () => DataPlane): WebClient {
+  return new WebClient({
+    resolver,
+    tls,
+    makeRoom: () => dataPlane().makeRoom(),
+    onConnections: (open) => {
+      dataPlane().counters.webConnectionsOpen = open;
+    },
+  });
+}
+
+function policiesOf(policy: HostPolicy, passwords: Passwords, web: WebClient): PolicyCompiler {
+  return new PolicyCompiler(
+    policy,
+    (password, hash) => passwords.check(password, hash),
+    (request) => web.get(request),
+  );
 }
 
 function errorPages(config: Config, log: Log): ErrorPages {

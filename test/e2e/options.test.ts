@@ -33,6 +33,11 @@ const trials: readonly Trial[] = [
     expected: 200,
   },
   {
+    options: { forwardAuth: 'http://127.0.0.1:9/', forwardAuthFields: 'Remote-User', forwardAuthTimeout: '1s' },
+    shows: ({ headers, status: code }) => [code, headers['x-hipache-error']],
+    expected: [502, 'AUTH_SERVER_FAILED'],
+  },
+  {
     options: { https: 'redirect' },
     request: { path: '/a?b' },
     shows: statusAndLocation,

@@ -22,6 +22,7 @@ import { defaultRetryBudget } from '../../src/routing/retry-budget.ts';
 import { TwoRandomChoices } from '../../src/routing/selector.ts';
 import { type BackendTls, backendTls } from '../../src/tls/backend-tls.ts';
 import type { TlsListener } from '../../src/tls/tls-listener.ts';
+import { WebClient } from '../../src/web/web-client.ts';
 import { until } from './until.ts';
 
 /** Settings of the data plane, and of every host. */
@@ -126,8 +127,11 @@ export class TestProxy {
   port = 0;
   /** Of the option `basicAuth`. */
   checkPassword: CheckPassword = async (password, hash) => hash.endsWith(password);
+  /** Asks auth servers. */
+  readonly web: WebClient;
   private readonly policy: HostPolicy;
   private readonly resolver: NameResolver;
+  private readonly compiler: PolicyCompiler;
   private readonly frontends = new Map<string, Frontend>();
 
   constructor(settings: Partial<TestSettings> = {}, parts: TestProxyParts = {}) {
@@ -153,6 +157,20 @@ export class TestProxy {
     const all = { ...testSettings, ...settings };
     this.policy = testPolicy(all, parts.random);
     this.resolver = parts.resolver ?? machineResolver();
+    const trust = parts.backendTls ?? publicAuthorities;
+    this.web = new WebClient({
+      resolver: this.resolver,
+      tls: trust,
+      makeRoom: () => this.dataPlane.makeRoom(),
+      onConnections: (open) => {
+        this.dataPlane.counters.webConnectionsOpen = open;
+      },
+    });
+    this.compiler = new PolicyCompiler(
+      this.policy,
+      (password, hash) => this.checkPassword(password, hash),
+      (request) => this.web.get(request),
+    );
     this.dataPlane = new DataPlane({
       settings: all,
       policy: this.policy,
@@ -165,7 +183,7 @@ export class TestProxy {
         },
       },
       pages: parts.pages ?? null,
-      backendTls: parts.backendTls ?? publicAuthorities,
+      backendTls: trust,
       resolver: this.resolver,
       clock: systemClock,
       random: parts.random ?? Math.random,
@@ -206,8 +224,7 @@ export class TestProxy {
   /** The same, with options that may be wrong. */
   looseOptions(host: string, options: Readonly<Record<string, string>>): void {
     const layer = { pattern: host, options: new Map(Object.entries(options)) };
-    const compiler = new PolicyCompiler(this.policy, this.checkPassword);
-    this.frontend(host).policy = compiler.compile([layer]);
+    this.frontend(host).policy = this.compiler.compile([layer]);
   }
 
   async listen({ proxyProtocol = false, halfClose = false }: Partial<ListenOptions> = {}): Promise<number> {
@@ -235,6 +252,7 @@ export class TestProxy {
    */
   async stop(): Promise<void> {
     this.dataPlane.close();
+    this.web.close();
     this.resolver.close();
     await until('no gauge above 0 after the end', () => this.underWay().length === 0, 10_000).catch(() => {
       throw new Error(`still in progress: ${this.underWay().join(', ')}`);
@@ -244,12 +262,15 @@ export class TestProxy {
   }
 
   private underWay(): string[] {
-    const { clientConnectionsOpen, backendConnectionsOpen, requestsInFlight, tunnelsOpen } = this.dataPlane.counters;
+    const { counters } = this.dataPlane;
+    const { clientConnectionsOpen, backendConnectionsOpen, requestsInFlight, tunnelsOpen, webConnectionsOpen } =
+      counters;
     const gauges: [string, number][] = Object.entries({
       clientConnectionsOpen,
       backendConnectionsOpen,
       requestsInFlight,
       tunnelsOpen,
+      webConnectionsOpen,
     });
     for (const frontend of this.frontends.values()) {
       gauges.push([`requests of ${frontend.pattern}`, frontend.load.inFlight]);
