@@ -157,7 +157,11 @@ const kinds = {
     'The request names no host, and there is no frontend `*`; or it is HTTP/1.1 without a Host field.',
   ),
   ROUTE_NOT_FOUND: client(400, 'frontend not found', 'No frontend matches the host.'),
-  ACCESS_DENIED: client(403, 'access denied', 'The options `allow` and `deny` of the host exclude the client.'),
+  ACCESS_DENIED: client(
+    403,
+    'access denied',
+    'The options `allow` and `deny` of the host exclude the client, or the request is a WebSocket handshake and its option `websockets` is off.',
+  ),
   CREDENTIALS_REQUIRED: client(
     401,
     'credentials required',

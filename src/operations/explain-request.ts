@@ -87,6 +87,7 @@ class GivenView implements RequestView {
   readonly version = '1.1';
   readonly nominated = null;
   readonly protocol = null;
+  readonly offersProtocols = false;
   readonly bodyLength = 0;
   readonly authenticatesConnection = false;
   readonly method: string;

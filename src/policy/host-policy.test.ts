@@ -11,6 +11,7 @@ const policy: HostPolicy = {
   responseEdits: null,
   timeouts: { responseMs: 30_000, responseIdleMs: 300_000 },
   tunnelIdleMs: 3_600_000,
+  upgrades: new Set(),
   selector: new TwoRandomChoices(Math.random),
   sticky: null,
   requestsMax: 2,

@@ -21,6 +21,8 @@ export interface HostPolicy {
   readonly timeouts: BackendTimeouts;
   /** Time without any byte through a tunnel, in ms; 0: no limit. */
   readonly tunnelIdleMs: number;
+  /** Protocols besides WebSocket to which clients may switch, in lower case. */
+  readonly upgrades: ReadonlySet<string>;
   /** Chooses the backend of a request. */
   readonly selector: Selector;
   /** The cookie in which clients get the name of their backend; null for none. */

@@ -9,6 +9,7 @@ import { retryAfterDefault } from './maintenance.ts';
 import { network } from './networks.ts';
 import { duration, listOf, type OptionType, onOrOff, or, size, type ValueOf, whole, word } from './option-type.ts';
 import { redirectStatus, redirectTarget } from './redirects.ts';
+import { upgrades } from './upgrades.ts';
 
 /** Options that belong together, for the reference page. */
 type OptionGroup = 'access' | 'redirects' | 'maintenance' | 'fields' | 'limits' | 'timeouts' | 'retries' | 'balancing';
@@ -69,6 +70,16 @@ const definitions = {
     default: `\`${authTimeoutDefault}\``,
     description:
       'How long the server of `forwardAuth` may take for its whole response. After that the request gets 502.',
+  }),
+
+  websockets: option('access', onOrOff, {
+    default: '`on`',
+    description: 'Whether clients may open WebSockets. `off`: their handshakes get 403.',
+  }),
+  upgrades: option('access', upgrades, {
+    default: '`configured`',
+    description:
+      'Protocols besides WebSocket to which clients may switch (`Upgrade`). `configured`: those of `server.upgrades`. A request for another one is an ordinary request.',
   }),
 
   https: option('redirects', word('off', 'redirect'), {

@@ -14,6 +14,7 @@ import { durationMs } from './option-type.ts';
 import { type OptionLayer, optionProblems, optionsInForce } from './read-options.ts';
 import { HostRedirect, HttpsRedirect } from './redirects.ts';
 import type { WebFetch } from './web-fetch.ts';
+import { NoWebSockets } from './web-sockets.ts';
 
 /** Policies that are remembered, and the characters of their options: most hosts have the same few sets. */
 const rememberedMax = 10_000;
@@ -65,6 +66,7 @@ function policyOf(base: HostPolicy, values: OptionValues, rules: HostPolicy['rul
       responseMs: values.responseTimeout ?? base.timeouts.responseMs,
       responseIdleMs: values.responseIdle ?? base.timeouts.responseIdleMs,
     },
+    upgrades: values.upgrades ?? base.upgrades,
     tunnelIdleMs: values.tunnelIdle ?? base.tunnelIdleMs,
     requestsMax: values.requestsMax ?? base.requestsMax,
     requestBodyBytesMax: values.requestBodyMax ?? base.requestBodyBytesMax,
@@ -112,6 +114,7 @@ export function admissionRules(
     };
     rules.push(new ForwardAuth(options, authServers));
   }
+  if (values.websockets === false) rules.push(new NoWebSockets());
   if (requestBodyMax !== null) rules.push(new BodyLimit(requestBodyMax));
   return rules.length === 0 ? null : rules;
 }

@@ -335,6 +335,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.frontend = frontend;
     this.backendFields = null;
     const { policy } = this;
+    if (this.request.offersProtocols) this.stream.chooseProtocol(policy.upgrades);
     const refusal = policy.rules === null ? null : refusalBy(policy.rules, this);
     if (refusal instanceof Promise) this.wait(refusal, (found) => this.decide(this.lookAgain(), found, policy));
     else this.decide(frontend, refusal);

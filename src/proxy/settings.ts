@@ -34,8 +34,6 @@ export interface ProxySettings extends HeadLimits {
   /** Connections of clients and backends together, for this worker. */
   readonly descriptorsMax: number;
   readonly writeBufferBytesMax: number;
-  /** Protocols besides WebSocket to which clients may switch, in lower case. */
-  readonly upgrades: ReadonlySet<string>;
   /** Whether the route of a host and port takes precedence over that of the host. */
   readonly routesByPort: boolean;
   /** The fields about the client that backends get. */

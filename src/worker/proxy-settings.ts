@@ -32,7 +32,6 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
     connectionsMax: limits.connectionsMax === 'auto' ? Number.POSITIVE_INFINITY : limits.connectionsMax,
     descriptorsMax,
     writeBufferBytesMax: limits.writeBufferBytesMax,
-    upgrades: new Set(server.upgrades.map((name) => name.toLowerCase())),
     identity: {
       mapped: server.mappedAddresses,
       protocol: server.xForwardedProtocol,
@@ -57,6 +56,7 @@ export function hostPolicy({ server, limits }: Config): HostPolicy {
       responseIdleMs: limits.responseIdleSeconds * 1000,
     },
     tunnelIdleMs: limits.tunnelIdleSeconds * 1000,
+    upgrades: new Set(server.upgrades.map((name) => name.toLowerCase())),
     selector: new TwoRandomChoices(Math.random),
     sticky: null,
     requestsMax: limits.requestsPerHostMax,

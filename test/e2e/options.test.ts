@@ -22,6 +22,15 @@ const status = ({ status: code }: ClientResponse): unknown => code;
 const statusAndLocation = ({ headers, status: code }: ClientResponse): unknown => [code, headers['location']];
 const behindTls = { headers: { 'x-forwarded-proto': 'https' } };
 
+const webSocket = {
+  headers: {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  },
+};
+
 const trials: readonly Trial[] = [
   { options: { allow: '10.0.0.0/8' }, shows: status, expected: 403 },
   { options: { deny: '127.0.0.0/8' }, shows: status, expected: 403 },
@@ -59,6 +68,7 @@ const trials: readonly Trial[] = [
     shows: ({ headers, status: code }) => [code, headers['retry-after']],
     expected: [503, '7'],
   },
+  { options: { upgrades: 'none', websockets: 'off' }, request: webSocket, shows: status, expected: 403 },
   { options: { maintenance: 'on', maintenanceAllow: '127.0.0.1' }, shows: status, expected: 200 },
   { options: { backendHost: 'app.internal' }, shows: (_response, { host }) => host, expected: 'app.internal' },
   { options: { requestFields: 'X-Tenant: 7' }, shows: (_response, fields) => fields['x-tenant'], expected: '7' },
