@@ -189,7 +189,7 @@ const kinds = {
   BACKEND_CONNECT_TIMEOUT: backend(
     504,
     'backend did not accept the connection in time',
-    'The backend did not accept the connection within `limits.connectTimeoutSeconds`.',
+    'The backend did not accept the connection within `limits.connectTimeoutSeconds`, or the option `connectTimeout` of the host.',
     { resend: 'unsent', marks: 'at once' },
   ),
   BACKEND_TLS: backend(

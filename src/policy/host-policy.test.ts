@@ -9,7 +9,7 @@ const policy: HostPolicy = {
   requestFields: null,
   backendHost: null,
   responseEdits: null,
-  timeouts: { responseMs: 30_000, responseIdleMs: 300_000 },
+  timeouts: { connectMs: 5000, responseMs: 30_000, responseIdleMs: 300_000 },
   tunnelIdleMs: 3_600_000,
   upgrades: new Set(),
   selector: new TwoRandomChoices(Math.random),

@@ -49,6 +49,8 @@ export interface HostPolicy {
 
 /** How long backends may take, in ms; 0: no limit. */
 export interface BackendTimeouts {
+  /** Until a connection is established, the lookup of the name and the TLS handshake included; always limited. */
+  readonly connectMs: number;
   /** Until the head of a response, or without accepting any byte of a request. */
   readonly responseMs: number;
   /** Without any byte of a response whose head has come. */

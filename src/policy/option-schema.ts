@@ -142,6 +142,11 @@ const definitions = {
     description: 'WebSockets open at the same time, in one worker. Further handshakes get 503.',
   }),
 
+  connectTimeout: option('timeouts', duration('10ms', '1m'), {
+    default: '`limits.connectTimeoutSeconds`',
+    description:
+      'How long a connection to a backend may take that is begun for a request of the host. After that another backend is tried.',
+  }),
   responseTimeout: option('timeouts', duration('0s', '1d'), {
     default: '`server.tcpTimeout`',
     description:

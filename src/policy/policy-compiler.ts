@@ -63,6 +63,7 @@ function policyOf(base: HostPolicy, values: OptionValues, rules: HostPolicy['rul
     requestFields: values.requestFields ?? base.requestFields,
     responseEdits: responseEditsOf(values),
     timeouts: {
+      connectMs: values.connectTimeout ?? base.timeouts.connectMs,
       responseMs: values.responseTimeout ?? base.timeouts.responseMs,
       responseIdleMs: values.responseIdle ?? base.timeouts.responseIdleMs,
     },

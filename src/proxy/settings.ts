@@ -16,7 +16,6 @@ export interface ProxySettings extends HeadLimits {
   readonly backendIdleMs: number;
   /** How long a backend connection is used before it is replaced by a new one. */
   readonly backendAgeMs: number;
-  readonly connectTimeoutMs: number;
   /** Time without any byte from a client while one is due; 0: no limit. */
   readonly inactivityMs: number;
   readonly headTimeoutMs: number;

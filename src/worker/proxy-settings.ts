@@ -20,7 +20,6 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
     backendKeepAlive: server.httpKeepAlive,
     backendIdleMs: limits.backendIdleSeconds * 1000,
     backendAgeMs: limits.backendAgeSeconds * 1000,
-    connectTimeoutMs: limits.connectTimeoutSeconds * 1000,
     inactivityMs: server.tcpTimeout * 1000,
     bodyRateMin: limits.bodyBytesPerSecondMin,
     bodyGraceMs: limits.bodyGraceSeconds * 1000,
@@ -52,6 +51,7 @@ export function hostPolicy({ server, limits }: Config): HostPolicy {
     backendHost: null,
     responseEdits: null,
     timeouts: {
+      connectMs: limits.connectTimeoutSeconds * 1000,
       responseMs: server.tcpTimeout * 1000,
       responseIdleMs: limits.responseIdleSeconds * 1000,
     },

@@ -92,7 +92,7 @@ const trials: readonly Trial[] = [
   },
   { options: { balance: 'hash', hashBy: 'header:X-User', slowStart: '1s' }, shows: status, expected: 200 },
   {
-    options: { requestsMax: '1', tunnelsMax: '1', tunnelIdle: '1h', responseIdle: '1h' },
+    options: { requestsMax: '1', tunnelsMax: '1', tunnelIdle: '1h', responseIdle: '1h', connectTimeout: '10s' },
     shows: status,
     expected: 200,
   },

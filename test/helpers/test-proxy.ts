@@ -27,7 +27,7 @@ import { until } from './until.ts';
 
 /** Settings of the data plane, and of every host. */
 export type TestSettings = ProxySettings &
-  Omit<HostPolicy, 'selector' | 'timeouts'> & { readonly responseIdleMs: number };
+  Omit<HostPolicy, 'selector' | 'timeouts'> & { readonly connectTimeoutMs: number; readonly responseIdleMs: number };
 
 export const testSettings: TestSettings = {
   rules: null,
@@ -75,8 +75,8 @@ export const testSettings: TestSettings = {
 
 /** The policy of every host. `inactivityMs` is the time of backends as well. */
 export function testPolicy(settings: TestSettings = testSettings, random = Math.random): HostPolicy {
-  const { inactivityMs: responseMs, responseIdleMs } = settings;
-  return { ...settings, timeouts: { responseMs, responseIdleMs }, selector: new TwoRandomChoices(random) };
+  const { connectTimeoutMs: connectMs, inactivityMs: responseMs, responseIdleMs } = settings;
+  return { ...settings, timeouts: { connectMs, responseMs, responseIdleMs }, selector: new TwoRandomChoices(random) };
 }
 
 /** What a test records of an ended exchange. */

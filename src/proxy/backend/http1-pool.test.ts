@@ -23,6 +23,7 @@ import { Origins } from './origins.ts';
 
 /** Records what it gets. */
 class Waiter implements StreamWaiter {
+  readonly timeouts = testPolicy().timeouts;
   readonly connections: Http1BackendConnection[] = [];
   readonly errors: ErrorCode[] = [];
 
