@@ -12,6 +12,7 @@ const policy: HostPolicy = {
   timeouts: { connectMs: 5000, responseMs: 30_000, responseIdleMs: 300_000 },
   tunnelIdleMs: 3_600_000,
   upgrades: new Set(),
+  errorPage: null,
   selector: new TwoRandomChoices(Math.random),
   sticky: null,
   requestsMax: 2,

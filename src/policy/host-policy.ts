@@ -6,6 +6,7 @@ import type { Selector } from '../routing/selector.ts';
 import type { StickyCookie } from '../routing/sticky-cookie.ts';
 import type { AdmissionRule } from './admission.ts';
 import type { BackendHost } from './backend-host.ts';
+import type { ErrorPage } from './error-page.ts';
 import type { FieldChanges } from './field-changes.ts';
 
 /** The limits and behaviour for one host: built once, and shared by all hosts without options of their own. */
@@ -21,6 +22,8 @@ export interface HostPolicy {
   readonly timeouts: BackendTimeouts;
   /** Time without any byte through a tunnel, in ms; 0: no limit. */
   readonly tunnelIdleMs: number;
+  /** The page for local error replies; null: that of the instance. */
+  readonly errorPage: ErrorPage | null;
   /** Protocols besides WebSocket to which clients may switch, in lower case. */
   readonly upgrades: ReadonlySet<string>;
   /** Chooses the backend of a request. */

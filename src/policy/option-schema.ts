@@ -1,6 +1,7 @@
 import { backendHost } from './backend-host.ts';
 import { cookieAttributes, hashSource, secretKey, stickyName } from './balancing-types.ts';
 import { basicUsers } from './basic-auth.ts';
+import { errorPage } from './error-page.ts';
 import { requestFieldChanges, responseFieldChanges } from './field-changes.ts';
 import { authTimeoutDefault } from './forward-auth.ts';
 import { authFields, authServerUrl } from './forward-auth-types.ts';
@@ -12,7 +13,16 @@ import { redirectStatus, redirectTarget } from './redirects.ts';
 import { upgrades } from './upgrades.ts';
 
 /** Options that belong together, for the reference page. */
-type OptionGroup = 'access' | 'redirects' | 'maintenance' | 'fields' | 'limits' | 'timeouts' | 'retries' | 'balancing';
+type OptionGroup =
+  | 'access'
+  | 'redirects'
+  | 'maintenance'
+  | 'pages'
+  | 'fields'
+  | 'limits'
+  | 'timeouts'
+  | 'retries'
+  | 'balancing';
 
 /** Everything the program knows about an option. */
 export interface OptionDefinition<Value = unknown> {
@@ -113,6 +123,12 @@ const definitions = {
   retryAfter: option('maintenance', duration('0s', '30d'), {
     default: `\`${retryAfterDefault}\``,
     description: 'When clients may come again (`Retry-After`). `0s`: the field is not sent.',
+  }),
+
+  errorPage: option('pages', or('off', errorPage), {
+    default: '`off`',
+    description:
+      'The page for the error replies of the proxy itself, in place of those of `server.staticDir`: an HTML text, or the URL of one, which is fetched and kept for 60 s. `{status}`, `{code}`, `{host}` and `{requestId}` in the text, `{status}` and `{code}` in the URL are replaced.',
   }),
 
   backendHost: option('fields', backendHost, {

@@ -67,6 +67,7 @@ function policyOf(base: HostPolicy, values: OptionValues, rules: HostPolicy['rul
       responseMs: values.responseTimeout ?? base.timeouts.responseMs,
       responseIdleMs: values.responseIdle ?? base.timeouts.responseIdleMs,
     },
+    errorPage: values.errorPage ?? base.errorPage,
     upgrades: values.upgrades ?? base.upgrades,
     tunnelIdleMs: values.tunnelIdle ?? base.tunnelIdleMs,
     requestsMax: values.requestsMax ?? base.requestsMax,

@@ -446,7 +446,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.responseStarted = true;
     this.status = reply.status;
     this.errorCode = reply.code ?? null;
-    this.stream.sendLocal(reply, this.errorCode, null);
+    this.stream.sendLocal(this.context.hostPages.with(reply, this.errorCode, this), this.errorCode, null);
     this.end();
   }
 
@@ -466,7 +466,8 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.errorDetail = detail;
     this.responseStarted = true;
     this.status = reply.status;
-    this.stream.sendLocal(reply, code, localFields(this, this.backend ?? failed, reply.text, this.context));
+    const fields = localFields(this, this.backend ?? failed, reply.text, this.context);
+    this.stream.sendLocal(this.context.hostPages.with(reply, code, this), code, fields);
     this.end();
   }
 

@@ -4,6 +4,13 @@ import { httpDate } from '../http/date.ts';
 import { FieldLines } from '../http/field-lines.ts';
 import type { Refusal } from '../policy/admission.ts';
 
+/** The page of a host, in place of that of the instance. */
+export interface ReplyPage {
+  readonly contentType: string;
+  /** Its bytes as latin1 text. */
+  readonly body: string;
+}
+
 /** A response that the proxy generates. */
 export interface LocalReply {
   readonly status: number;
@@ -13,6 +20,8 @@ export interface LocalReply {
   readonly fields?: FieldLines;
   /** Latin1, in place of a page and `text`; `fields` describe it. */
   readonly body?: string;
+  /** Default: that of the instance. */
+  readonly page?: ReplyPage;
   /** If it is an error: its code. */
   readonly code?: ErrorCode;
 }
@@ -134,5 +143,5 @@ function localBody(response: LocalReply, code: ErrorCode | null, { accept, page 
     }
     if (wanted.includes('text/plain')) return { contentType: 'text/plain', body: `${response.text}\n` };
   }
-  return { contentType: 'text/html', body: page ?? response.text };
+  return response.page ?? { contentType: 'text/html', body: page ?? response.text };
 }

@@ -1,3 +1,4 @@
+import { BoundedMemo } from '../base/bounded-memo.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import type { OptionLayer } from '../policy/read-options.ts';
 import type { Frontend, RecordProblem } from '../routing/frontend.ts';
@@ -23,6 +24,9 @@ export interface HostPoliciesEvents {
 
 /** Clients can name as many domains as they like, whose patterns may not be readable. */
 const owedMax = 10_000;
+/** Sets of wildcard patterns whose policies are remembered, and the characters of their names. */
+const unroutedMax = 1000;
+const unroutedCharsMax = 100_000;
 const noOptions: OptionTexts = new Map();
 /** The policy of a frontend whose wildcards have not all been read: it must not serve, since they may say who may see it. */
 const sealed = {} as HostPolicy;
@@ -48,6 +52,9 @@ export class HostPolicies {
   private readonly unknown = new Set<string>();
   /** Wildcard patterns whose options have changed, and have not been read since. */
   private readonly owed = new Set<string>();
+
+  /** Policies of hosts without a route, by the wildcard patterns that cover them. */
+  private unrouted = new BoundedMemo<HostPolicy>(unroutedMax, unroutedCharsMax);
 
   /** @param wildcardsMax wildcard patterns whose options are kept. */
   constructor(source: PolicySource, wildcardsMax: number, events: HostPoliciesEvents) {
@@ -112,11 +119,21 @@ export class HostPolicies {
     frontend.policy = isPlain ? null : this.source.compile([{ pattern, options: options ?? noOptions }, ...inherited]);
   }
 
+  /** The policy of a host without a route, or of `*`, by the wildcard options that are known; null if none hold for it. */
+  withoutRoute(host: string): HostPolicy | null {
+    if (this.byWildcard.size === 0) return null;
+    const layers = host === '*' ? this.layersOf([host]) : this.inheritedBy(host);
+    if (layers.length === 0) return null;
+    const key = layers.map(({ pattern }) => pattern).join(' ');
+    return this.unrouted.get(key, () => this.source.compile([{ pattern: host, options: noOptions }, ...layers]));
+  }
+
   problemsOf(options: OptionTexts): readonly RecordProblem[] {
     return this.source.problemsOf(options).map((message) => ({ message }));
   }
 
   private keep(pattern: string, options: OptionTexts): void {
+    this.unrouted = new BoundedMemo(unroutedMax, unroutedCharsMax);
     this.byWildcard.delete(pattern);
     if (options.size > 0) this.byWildcard.set(pattern, options);
     if (this.byWildcard.size > this.wildcardsMax) {
@@ -131,7 +148,11 @@ export class HostPolicies {
   }
 
   private inheritedBy(pattern: string): OptionLayer[] {
-    return coveringPatterns(pattern).flatMap((wildcard) => {
+    return this.layersOf(coveringPatterns(pattern));
+  }
+
+  private layersOf(wildcards: readonly string[]): OptionLayer[] {
+    return wildcards.flatMap((wildcard) => {
       const options = this.byWildcard.get(wildcard);
       return options === undefined ? [] : [{ pattern: wildcard, options }];
     });

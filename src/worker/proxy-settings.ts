@@ -56,6 +56,7 @@ export function hostPolicy({ server, limits }: Config): HostPolicy {
       responseIdleMs: limits.responseIdleSeconds * 1000,
     },
     tunnelIdleMs: limits.tunnelIdleSeconds * 1000,
+    errorPage: null,
     upgrades: new Set(server.upgrades.map((name) => name.toLowerCase())),
     selector: new TwoRandomChoices(Math.random),
     sticky: null,

@@ -146,6 +146,7 @@ export class Worker implements WorkerTasks {
       responders: [pingResponder, hopResponder(limits.passesMax)],
       observer: this.requests,
       pages: this.pages,
+      fetch: (request) => this.web.get(request),
       clock: systemClock,
       random: Math.random,
       version: packageVersion(),

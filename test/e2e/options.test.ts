@@ -70,6 +70,7 @@ const trials: readonly Trial[] = [
   },
   { options: { upgrades: 'none', websockets: 'off' }, request: webSocket, shows: status, expected: 403 },
   { options: { maintenance: 'on', maintenanceAllow: '127.0.0.1' }, shows: status, expected: 200 },
+  { options: { errorPage: '<p>{code}', maintenance: 'on' }, shows: ({ body }) => body, expected: '<p>MAINTENANCE' },
   { options: { backendHost: 'app.internal' }, shows: (_response, { host }) => host, expected: 'app.internal' },
   { options: { requestFields: 'X-Tenant: 7' }, shows: (_response, fields) => fields['x-tenant'], expected: '7' },
   {

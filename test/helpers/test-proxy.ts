@@ -32,6 +32,7 @@ export type TestSettings = ProxySettings &
 export const testSettings: TestSettings = {
   rules: null,
   backendHost: null,
+  errorPage: null,
   requestFields: null,
   responseEdits: null,
   headBytesMax: 32_768,
@@ -129,6 +130,8 @@ export class TestProxy {
   checkPassword: CheckPassword = async (password, hash) => hash.endsWith(password);
   /** Asks auth servers. */
   readonly web: WebClient;
+  /** The policy of hosts without a route. */
+  private unrouted: HostPolicy | null = null;
   private readonly policy: HostPolicy;
   private readonly resolver: NameResolver;
   private readonly compiler: PolicyCompiler;
@@ -146,6 +149,7 @@ export class TestProxy {
         return this.frontends.get(host) ?? null;
       },
       confirmAbsent: () => null,
+      policyWithoutRoute: () => this.unrouted,
       current: ({ pattern }) => this.frontend(pattern),
       markDown: (frontend, backend, reason, ttlMs) => {
         const now = Date.now();
@@ -183,6 +187,7 @@ export class TestProxy {
         },
       },
       pages: parts.pages ?? null,
+      fetch: (request) => this.web.get(request),
       backendTls: trust,
       resolver: this.resolver,
       clock: systemClock,
@@ -225,6 +230,11 @@ export class TestProxy {
   looseOptions(host: string, options: Readonly<Record<string, string>>): void {
     const layer = { pattern: host, options: new Map(Object.entries(options)) };
     this.frontend(host).policy = this.compiler.compile([layer]);
+  }
+
+  /** Gives the hosts without a route options, as the record of `*` would have them. */
+  optionsWithoutRoute(options: Readonly<Record<string, string>>): void {
+    this.unrouted = this.compiler.compile([{ pattern: '*', options: new Map(Object.entries(options)) }]);
   }
 
   async listen({ proxyProtocol = false, halfClose = false }: Partial<ListenOptions> = {}): Promise<number> {
