@@ -37,8 +37,13 @@ export const authFields: OptionType<AuthFields> = {
   },
 };
 
+/** Fields of the `X-Forwarded` family in which auth servers name the user: Hipache sets none of them itself. */
+const userFields: ReadonlySet<string> = new Set(
+  ['user', 'email', 'groups', 'preferred-username', 'access-token'].map((name) => `x-forwarded-${name}`),
+);
+
 function nameProblem(name: string): string | null {
   // RFC 9110 section 5.1: a name is a token.
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$/.test(name)) return 'it is not the name of a field';
-  return reservedProblem(name, 'request');
+  return userFields.has(name.toLowerCase()) ? null : reservedProblem(name, 'request');
 }

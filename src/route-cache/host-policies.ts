@@ -25,8 +25,8 @@ export interface HostPoliciesEvents {
 /** Clients can name as many domains as they like, whose patterns may not be readable. */
 const owedMax = 10_000;
 /** Sets of wildcard patterns whose policies are remembered, and the characters of their names. */
-const unroutedMax = 1000;
-const unroutedCharsMax = 100_000;
+const inheritedMax = 10_000;
+const inheritedCharsMax = 1_000_000;
 const noOptions: OptionTexts = new Map();
 /** The policy of a frontend whose wildcards have not all been read: it must not serve, since they may say who may see it. */
 const sealed = {} as HostPolicy;
@@ -53,8 +53,8 @@ export class HostPolicies {
   /** Wildcard patterns whose options have changed, and have not been read since. */
   private readonly owed = new Set<string>();
 
-  /** Policies of hosts without a route, by the wildcard patterns that cover them. */
-  private unrouted = new BoundedMemo<HostPolicy>(unroutedMax, unroutedCharsMax);
+  /** Policies of hosts without options of their own, by the wildcard patterns that cover them. */
+  private inherited = new BoundedMemo<HostPolicy>(inheritedMax, inheritedCharsMax);
 
   /** @param wildcardsMax wildcard patterns whose options are kept. */
   constructor(source: PolicySource, wildcardsMax: number, events: HostPoliciesEvents) {
@@ -115,17 +115,14 @@ export class HostPolicies {
       return;
     }
     const inherited = this.byWildcard.size === 0 ? [] : this.inheritedBy(pattern);
-    const isPlain = options === null && inherited.length === 0;
-    frontend.policy = isPlain ? null : this.source.compile([{ pattern, options: options ?? noOptions }, ...inherited]);
+    if (options === null) frontend.policy = this.policyBy(inherited);
+    else frontend.policy = this.source.compile([{ pattern, options }, ...inherited]);
   }
 
   /** The policy of a host without a route, or of `*`, by the wildcard options that are known; null if none hold for it. */
   withoutRoute(host: string): HostPolicy | null {
     if (this.byWildcard.size === 0) return null;
-    const layers = host === '*' ? this.layersOf([host]) : this.inheritedBy(host);
-    if (layers.length === 0) return null;
-    const key = layers.map(({ pattern }) => pattern).join(' ');
-    return this.unrouted.get(key, () => this.source.compile([{ pattern: host, options: noOptions }, ...layers]));
+    return this.policyBy(host === '*' ? this.layersOf([host]) : this.inheritedBy(host));
   }
 
   problemsOf(options: OptionTexts): readonly RecordProblem[] {
@@ -133,7 +130,7 @@ export class HostPolicies {
   }
 
   private keep(pattern: string, options: OptionTexts): void {
-    this.unrouted = new BoundedMemo(unroutedMax, unroutedCharsMax);
+    this.inherited = new BoundedMemo(inheritedMax, inheritedCharsMax);
     this.byWildcard.delete(pattern);
     if (options.size > 0) this.byWildcard.set(pattern, options);
     if (this.byWildcard.size > this.wildcardsMax) {
@@ -145,6 +142,14 @@ export class HostPolicies {
 
   private resolveCovered(pattern: string): void {
     for (const frontend of this.events.frontends()) if (covers(pattern, frontend.pattern)) this.resolve(frontend);
+  }
+
+  /** That of all hosts that have no options of their own and inherit these; null for none. */
+  private policyBy(inherited: readonly OptionLayer[]): HostPolicy | null {
+    if (inherited.length === 0) return null;
+    // The names alone are compared, because a value may be as long as a page.
+    const key = inherited.map(({ pattern }) => pattern).join(' ');
+    return this.inherited.get(key, () => this.source.compile([{ pattern: '', options: noOptions }, ...inherited]));
   }
 
   private inheritedBy(pattern: string): OptionLayer[] {

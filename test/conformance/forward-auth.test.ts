@@ -108,12 +108,52 @@ describe('an auth server that agrees', () => {
 
   test('gives the backend the fields that are listed, which no client can set', async (t) => {
     const { rig } = await start(t, agrees, { forwardAuthFields: 'Remote-User, Remote-Email' });
-    const forged = ['Remote-User: root', 'remote_user: root', 'REMOTE-USER: root', 'Remote_Email: root@a.test'];
+    const forged = [
+      'Connection: Remote-User',
+      'Remote-User: root',
+      'remote_user: root',
+      'REMOTE-USER: root',
+      'Remote_Email: root@a.test',
+    ];
     await ask(rig, get('/', ...forged, 'Remote-Groups: mine'));
     const [passed] = rig.backend.requests;
     assert.deepEqual(valuesOf(passed, 'remote-user'), ['ann']);
     assert.deepEqual(valuesOf(passed, 'remote-groups'), ['mine']);
     assert.doesNotMatch(rig.backend.received, /root|secret/);
+  });
+
+  test('may name the user in a field of the X-Forwarded family, but not replace what Hipache says', async (t) => {
+    const settings = { trustedProxies: trusted('127.0.0.1') };
+    const sent = response('', '200 OK', 'X-Forwarded-User: ann', 'X-Forwarded-For: 6.6.6.6');
+    const { rig, auth } = await start(t, sent, {}, { settings });
+    rig.proxy.looseOptions('a.test', { forwardAuth: auth.url, forwardAuthFields: 'X-Forwarded-User, X-Forwarded-For' });
+    await ask(rig, get('/', 'X-Forwarded-User: root', 'X_Forwarded_User: root', 'X-Forwarded-For: 10.0.0.1'));
+    const [passed] = rig.backend.requests;
+    assert.deepEqual(valuesOf(passed, 'x-forwarded-user'), ['ann']);
+    assert.deepEqual(valuesOf(passed, 'x-forwarded-for'), ['10.0.0.1, 127.0.0.1']);
+    assert.doesNotMatch(rig.backend.received, /root/);
+  });
+
+  test('learns the path that the backend gets, whatever form the client gives it', async (t) => {
+    const { rig, auth } = await start(t, agrees);
+    const targets: readonly [target: string, uri: string][] = [
+      ['//evil.test/%2e%2e/%0d%0aX:1?', '//evil.test/%2e%2e/%0d%0aX:1?'],
+      ['/a/../b;c=d?e=/../f', '/a/../b;c=d?e=/../f'],
+      ['http://a.test/admin?x', '/admin?x'],
+      ['http://a.test', '/'],
+    ];
+    for (const [index, [target, uri]] of targets.entries()) {
+      await ask(rig, request(`GET ${target} HTTP/1.1`));
+      assert.deepEqual(valuesOf(auth.requests[index], 'x-forwarded-uri'), [uri]);
+      assert.ok(rig.backend.received.includes(`GET ${uri} HTTP/1.1\r\n`));
+    }
+    await ask(rig, request('OPTIONS * HTTP/1.1'));
+    assert.deepEqual(valuesOf(auth.requests.at(-1), 'x-original-url'), ['http://a.test']);
+    const { length } = auth.requests;
+    for (const target of ['/a\rX: 1', '/a\0', '/a b', '/a\x01']) {
+      assert.match(await ask(rig, request(`GET ${target} HTTP/1.1`)), /^HTTP\/1\.1 400 /);
+    }
+    assert.equal(auth.requests.length, length);
   });
 
   test('is the only source of these fields, also for trailers and chunked bodies', async (t) => {
