@@ -12,7 +12,7 @@ import { chooseIn } from '../routing/canary.ts';
 import { type Frontend, servingBackends } from '../routing/frontend.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
-import { clientAddress, identityEdits, isClientSecure, requestEdits, requestIdOf } from './client-identity.ts';
+import { clientAddress, identityEdits, isClientSecure, requestIdOf } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
 import { type Failure, isStale, maySendAgain } from './failure.ts';
 import { beginRouting } from './find-route.ts';
@@ -22,6 +22,7 @@ import { type LocalReply, localReplyFor, replyOf } from './local-reply.ts';
 import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
+import { editsFor } from './request-edits.ts';
 import { localFields, responseEdits } from './response-edits.ts';
 import { reserveRetry } from './retries.ts';
 import type { BoundStream, RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
@@ -67,7 +68,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   /** Whether its frontend counts it as in flight. */
   private isCounted = false;
   /** For backends, logs and local replies, if no trusted peer has named the request. */
-  private readonly traceId = newTraceId();
+  readonly traceId = newTraceId();
   /** Null until it is needed; found once, because a trusted peer's fields have to be read for it. */
   private address: string | null = null;
   private attempt: Attempt | null = null;
@@ -163,11 +164,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   onStream(stream: BackendStream, attempt: Attempt): void {
     const { context, replayBuffer, request } = this;
     this.sentMs = context.clock.monotonicMs();
-    const { peer } = this.stream;
-    const { backend } = attempt;
-    const { backendFields, clientAddress: client, policy, traceId } = this;
-    const edits = requestEdits(peer, request, client, backend, policy, traceId, backendFields);
-    stream.start(attempt, request, edits);
+    stream.start(attempt, request, editsFor(this, attempt.backend));
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
     if (this.requestComplete && request.bodyLength !== 0) attempt.sendEnd(this.trailers);
     if (!this.isReplayable) replayBuffer?.drop();
