@@ -172,6 +172,11 @@ const kinds = {
     'access cannot be decided',
     'The auth server of the option `forwardAuth` did not respond as it should: it cannot be reached, is too slow, or sent a status of 500 or above, a 304, a broken response, or more than 64 KiB. Or a value of `forwardAuth` or `forwardAuthFields` cannot be used. Nobody is let in.',
   ),
+  RATE_LIMITED: client(
+    429,
+    'too many requests',
+    'The request exceeds the option `rate` of the host. `Retry-After` says when the next one may come.',
+  ),
   MAINTENANCE: ofRequest(
     'operator',
     503,

@@ -36,6 +36,8 @@ export interface CommandOptions {
   readonly healthTimeout?: string;
   readonly liveTimeout?: string;
   readonly queue?: string;
+  /** A prefix of paths. */
+  readonly path?: string;
   readonly certificates?: boolean;
   readonly after?: string;
   readonly dryRun?: boolean;

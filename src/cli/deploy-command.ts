@@ -9,7 +9,7 @@ import { deployedReport, stepLine } from './deploy.ts';
 
 type MakeOperation = (ways: DeployWays) => DeployOperation;
 
-const host = ['<host>', 'a host, *.domain or *'] as const;
+const host = ['<host>', 'a host, *.domain or *, with the prefix of a path or not: example.com/api'] as const;
 const healthOptions: readonly (keyof CommandOptions)[] = ['health', 'healthStatus', 'healthText', 'healthTimeout'];
 
 /**
@@ -32,13 +32,20 @@ export function describeDeploys(program: Command, context: CommandContext, confi
     throw new HipacheError('COMMAND_INVALID', `--${option} has no effect here`);
   };
 
+  const withPath = (name: string): string => {
+    const { path } = options();
+    if (path === undefined || path.startsWith('/')) return name + (path ?? '');
+    throw new HipacheError('COMMAND_INVALID', `--path: found ${JSON.stringify(path)}, allowed a prefix such as /api`);
+  };
+
   const deploys = withDrain(withHealth(program.command('deploy')))
     .description('replace the backends of a route once the new ones are healthy, and let the former ones finish')
     .helpCommand(false)
     .argument(...host)
     .argument('<url...>', 'the new backends: http://host:port, with #weight=2 for a larger share')
     .option('--canary <percent>', 'replace none, and give the new backends this share of the clients: 5%')
-    .action((name: string, urls: string[]) => {
+    .action((host: string, urls: string[]) => {
+      const name = withPath(host);
       const { canary } = options();
       if (canary !== undefined) return run((ways) => deployCanary(name, urls, canary, options(), ways));
       return run((ways) => deploy(name, urls, options(), ways), true);
@@ -48,19 +55,19 @@ export function describeDeploys(program: Command, context: CommandContext, confi
     .argument(...host)
     .action((name: string) => {
       refuse('canary');
-      return run((ways) => promoteCanary(name, options(), ways));
+      return run((ways) => promoteCanary(withPath(name), options(), ways));
     });
   withDrain(deploys.command('abort'))
     .description('let the canary finish, and remove it')
     .argument(...host)
     .action((name: string) => {
       refuse('canary', ...healthOptions);
-      return run((ways) => abortCanary(name, options(), ways));
+      return run((ways) => abortCanary(withPath(name), options(), ways));
     });
   withDrain(withHealth(program.command('rollback')))
     .description('deploy the backends again that the last deploy has replaced')
     .argument(...host)
-    .action((name: string) => run((ways) => rollBack(name, options(), ways)));
+    .action((name: string) => run((ways) => rollBack(withPath(name), options(), ways)));
   return deploys;
 }
 
@@ -78,6 +85,7 @@ function withHealth(command: Command): Command {
 function withDrain(command: Command): Command {
   return command
     .option('--drain <time>', 'how long the former backends may take to finish; default: 30s')
+    .option('--path <prefix>', 'the route of this prefix of the paths of the host, such as /api')
     .option('--live-timeout <time>', 'how long the change may take to be live everywhere; default: 10s')
     .option('--queue <time>', 'how long to wait for another deploy of the host; default: it is refused')
     .option('--json', 'write one JSON object');

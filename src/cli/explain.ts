@@ -6,7 +6,7 @@ import { duration, localTime, whenText } from './when.ts';
 
 /** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
-  const { authServer, host, tried, matched, id, expires, backends, draining } = explanation;
+  const { authServer, host, tried, matched, path, id, expires, backends, draining } = explanation;
   const { instances, options, problems, refusal } = explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
@@ -15,9 +15,11 @@ export function explanationText(explanation: Explanation): string {
     rows.push(...problemRows(problems), ...instanceRows(instances));
     const isHeld = (instances ?? []).some(({ heldRoutes }) => heldRoutes > 0);
     const except = isHeld ? ', unless it still serves a route that the store does not have any more' : '';
+    if (refusal !== null) return `${alignColumns([...rows, ['reply', refusalText(refusal)]])}`;
     return `${alignColumns(rows)}No route matches: the proxy responds with 400${except}.\n`;
   }
   rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
+  if (path !== null && matched.includes('/')) rows.push(['path', `backends get ${printable(path)}`]);
   if (expires !== null) rows.push(['expires', whenText(expires.at, expires.remainingMs)]);
   if (authServer !== null) rows.push(['reply', `depends on ${printable(authServer)}, which is asked first`]);
   if (refusal !== null) rows.push([authServer === null ? 'reply' : '', refusalText(refusal)]);

@@ -9,7 +9,7 @@ import { linesOf } from './moving.ts';
 import { changedOptionsReport, optionNamesReport, shownOptionsReport, writeOptions } from './options.ts';
 
 const json = ['--json', 'write one JSON object'] as const;
-const host = ['<host>', 'a host, *.domain or *'] as const;
+const host = ['<host>', 'a host, *.domain or *, with the prefix of a path or not: example.com/api'] as const;
 
 /** Adds `list`, `set`, `unset`, `explain` and `names` to `hipache option`. */
 export function describeOptions(

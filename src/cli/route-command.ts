@@ -12,7 +12,7 @@ import { linesOf } from './moving.ts';
 import { appliedReport, changedRouteReport, drainedReport, shownRouteReport, writeRoutes } from './routes.ts';
 
 const json = ['--json', 'write one JSON object'] as const;
-const host = ['<host>', 'a host, *.domain or *'] as const;
+const host = ['<host>', 'a host, *.domain or *, with the prefix of a path or not: example.com/api'] as const;
 
 /** Adds `list`, `show`, `set`, `add`, `remove`, `apply` and `accept` to `hipache route`. */
 export function describeRoutes(route: Command, context: CommandContext): void {

@@ -103,8 +103,9 @@ export function appliedReport(changes: readonly AppliedChange[], isDry: boolean)
 }
 
 function changeLine(change: AppliedChange): string {
-  const { pattern, version } = change;
-  return `${pattern}: ${partsOf(change)}${version === absentVersion ? '' : `; version ${version}`}`;
+  const { pattern, version, warning } = change;
+  const end = warning === undefined ? '' : `; warning: ${warning}`;
+  return `${pattern}: ${partsOf(change)}${version === absentVersion ? '' : `; version ${version}`}${end}`;
 }
 
 function partsOf(change: AppliedChange): string {

@@ -9,6 +9,7 @@ import { NEED_MORE, REFUSED } from '../http1/head.ts';
 import { ResponseHead } from '../http1/response-head.ts';
 import { hostFieldOf } from '../routing/backend.ts';
 import type { BackendTarget } from '../routing/backend-url.ts';
+import { hostPatternOf } from '../routing/patterns.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
 
 /** What a backend showed: the status of its response, or 0 with why there was none. */
@@ -70,8 +71,9 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
 
 /** A host that the backends of a pattern know: that of the pattern, of a wildcard its domain. */
 export function probedHost(pattern: string, target: BackendTarget): string {
-  if (pattern === '*') return hostFieldOf(target);
-  return pattern.startsWith('*.') ? pattern.slice(2) : pattern;
+  const host = hostPatternOf(pattern);
+  if (host === '*') return hostFieldOf(target);
+  return host.startsWith('*.') ? host.slice(2) : host;
 }
 
 function probeAt(address: string, options: ProbeOptions): Promise<ProbeResult> {

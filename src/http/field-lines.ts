@@ -39,6 +39,8 @@ export class FieldEdits extends FieldLines {
   names: ReadonlySet<string> | null = null;
   /** The value of the Host field in place of the client's; null: the client's. Of requests. */
   host: string | null = null;
+  /** The path and query in place of the client's; null: the client's. Of requests. */
+  path: string | null = null;
 
   constructor(dropped: number, text = '') {
     super(text);

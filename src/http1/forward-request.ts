@@ -26,11 +26,11 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
   const host = edits.host ?? head.authority;
   let out: string;
   let runStart: number;
-  if (head.plainStartLine) {
+  if (head.plainStartLine && edits.path === null) {
     out = '';
     runStart = head.startLineOffset;
   } else {
-    out = `${head.method} ${head.path} HTTP/1.1\r\n`;
+    out = `${head.method} ${edits.path ?? head.path} HTTP/1.1\r\n`;
     runStart = head.firstFieldOffset;
   }
   let hasHost = false;
@@ -77,7 +77,7 @@ function writeRequestHead(request: RequestView, edits: FieldEdits, backendKeepAl
   const { dropped, names, text } = edits;
   const host = edits.host ?? request.authority;
   invariant(request.protocol === null, 'only HTTP/1 asks to switch protocols in a way that can be copied');
-  let out = `${request.method} ${request.path} HTTP/1.1\r\n`;
+  let out = `${request.method} ${edits.path ?? request.path} HTTP/1.1\r\n`;
   if (host !== null) out += `Host: ${host}\r\n`;
   for (let field = 0; field < request.fieldCount; field++) {
     const number = request.fieldNumber(field);

@@ -1,18 +1,19 @@
 import { HipacheError } from '../base/errors.ts';
 import { shownBackend } from '../base/shown-url.ts';
 import { backendIdentity, parseBackendUrl } from '../routing/backend-url.ts';
-import { parsePattern } from '../routing/host.ts';
+import { parseRoutePattern } from '../routing/patterns.ts';
 import { hasRoute, type RouteChange, type RouteOutcome, type Store } from '../stores/contract.ts';
 import { changeRecord, removeFromRecord } from '../stores/record-edit.ts';
 import { isVersion, recordVersion } from '../stores/record-version.ts';
 import { requireCapable } from '../stores/route-editing.ts';
+import { listPaths, type PathStore, pathWarning } from './listed-paths.ts';
 import type { Operation } from './operation.ts';
 import { noRoute, shownUrls } from './routes.ts';
 
 export { absentVersion } from '../stores/record-version.ts';
 
 /** The part of a store that these operations work on. */
-type EditedStore = Pick<Store, 'routes' | 'capabilities'>;
+type EditedStore = Pick<Store, 'capabilities'> & PathStore;
 
 /** Further settings of a change. */
 export interface ChangeOptions {
@@ -31,6 +32,8 @@ interface ChangedRoute {
   readonly pattern: string;
   /** Of the record after the change. */
   readonly version: string;
+  /** Why no request comes to the route, if so. */
+  readonly warning?: string;
 }
 
 export interface WrittenRoute extends ChangedRoute {
@@ -71,7 +74,7 @@ export function checkChange(
   urls: readonly string[],
   { id = null, ifVersion, ttlSeconds = null }: ChangeOptions,
 ): RouteChange {
-  const pattern = parsePattern(host);
+  const pattern = parseRoutePattern(host);
   if (id === '') throw new HipacheError('COMMAND_INVALID', 'the id is empty; leave it out to keep or derive it');
   if (ifVersion !== undefined && !isVersion(ifVersion)) {
     const found = `the version ${JSON.stringify(ifVersion)}`;
@@ -92,7 +95,7 @@ export function setRoute(
   options: ChangeOptions,
 ): Operation<EditedStore, WrittenRoute> {
   const change = checkChange('set', host, urls, options);
-  return async ({ routes }) => written(change, await applyOne(routes, change));
+  return async (store) => withWarning(store, written(change, await applyOne(store, change)));
 }
 
 /**
@@ -106,7 +109,7 @@ export function addBackends(
   options: ChangeOptions,
 ): Operation<EditedStore, AddedBackends> {
   const change = checkChange('add', host, urls, options);
-  return async ({ routes }) => added(change, await applyOne(routes, change));
+  return async (store) => withWarning(store, added(change, await applyOne(store, change)));
 }
 
 /**
@@ -120,8 +123,8 @@ export function removeBackends(
   options: ChangeOptions,
 ): Operation<EditedStore, RemovedBackends> {
   const change = checkChange('remove', host, urls, options);
-  return async ({ routes }) => {
-    const result = removed(change, await applyOne(routes, change));
+  return async (store) => {
+    const result = removed(change, await applyOne(store, change));
     if (result.wasAbsent) throw noRoute(change.pattern);
     if (urls.length > 0 && result.removed.length === 0) throw noBackend(change.pattern, result.absent);
     return result;
@@ -138,7 +141,7 @@ export function applyChanges(
   isDry: boolean,
 ): Operation<EditedStore, readonly AppliedChange[]> {
   return async (store) => {
-    const outcomes = isDry ? await foresee(store, changes) : await store.routes.apply(changes);
+    const outcomes = isDry ? await foresee(store, changes) : await applyAll(store, changes);
     return outcomes.map((outcome, i) => {
       const change = changes[i] as RouteChange;
       if (change.kind === 'set') return written(change, outcome);
@@ -161,10 +164,26 @@ async function foresee(
   });
 }
 
-async function applyOne(routes: EditedStore['routes'], change: RouteChange): Promise<RouteOutcome> {
-  const [outcome] = await routes.apply([change]);
+async function applyOne(store: EditedStore, change: RouteChange): Promise<RouteOutcome> {
+  const [outcome] = await applyAll(store, [change]);
   if (outcome === undefined) throw new Error('a change without an outcome');
   return outcome;
+}
+
+/** Makes changes. A prefix of paths is named by its host once it has a route, and not any more when that is gone. */
+async function applyAll(store: EditedStore, changes: readonly RouteChange[]): Promise<readonly RouteOutcome[]> {
+  const outcomes = await store.routes.apply(changes);
+  const [present, gone] = [true, false].map((isThere) =>
+    changes.filter((_, i) => ((outcomes[i]?.after ?? null) !== null) === isThere).map(({ pattern }) => pattern),
+  );
+  await listPaths(store, present ?? [], true);
+  await listPaths(store, gone ?? [], false);
+  return outcomes;
+}
+
+async function withWarning<Changed extends ChangedRoute>(store: EditedStore, changed: Changed): Promise<Changed> {
+  const warning = await pathWarning(store, changed.pattern);
+  return warning === null ? changed : { ...changed, warning };
 }
 
 function written({ pattern, ttlSeconds = null, urls }: RouteChange, { before, after }: RouteOutcome): WrittenRoute {

@@ -16,10 +16,11 @@ import {
 } from './deploy-health.ts';
 import { type DrainedFleet, drainMarked } from './draining.ts';
 import { type LiveChange, listFleet, waitUntilLive } from './fleet.ts';
+import { listPaths } from './listed-paths.ts';
 import { noRoute } from './routes.ts';
 
 /** The parts of a store that deploys work on. */
-export type DeployStore = Pick<Store, 'routes' | 'capabilities' | 'instances' | 'notes'>;
+export type DeployStore = Pick<Store, 'routes' | 'options' | 'capabilities' | 'instances' | 'notes'>;
 
 /** The settings of a deploy as an operator gives them. */
 export interface DeployText extends HealthCheckText {
@@ -222,6 +223,7 @@ export async function swapBackends(
     await store.notes.write(noteName(pattern), formerNote);
     throw error;
   });
+  await listPaths(store, [pattern], true);
   onStep({ step: 'swapped', draining: replaced.map(shownBackend) });
   const live = store.instances === null ? null : await waitUntilLive(store, liveMs, now);
   onStep({ step: 'live', live });

@@ -9,7 +9,7 @@ import type { Operation } from './operation.ts';
 import { noRoute } from './routes.ts';
 
 /** The parts of a store that drains work on. */
-type DrainedStore = Pick<Store, 'routes' | 'capabilities' | 'instances'>;
+type DrainedStore = Pick<Store, 'routes' | 'options' | 'notes' | 'capabilities' | 'instances'>;
 
 /** Backends that were removed after what was in progress there had ended. */
 export interface DrainedBackends {

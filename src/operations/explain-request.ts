@@ -50,7 +50,8 @@ export function parseRequest(host: string, given: GivenRequest): AskedRequest {
     bodyBytes: 0,
     request: new GivenView(host, method, path, fields),
     host,
-    frontend: { pattern: host },
+    pattern: host,
+    path: null,
     clientAddress: client.includes(':') ? client : `::ffff:${client}`,
     isSecure: https,
     backendFields: null,
@@ -67,14 +68,18 @@ export interface ExplainedDecision {
   readonly authServer: string | null;
 }
 
-/** Names of users are checked, passwords are not; the auth server is not asked, and counts as one that agrees. */
+/**
+ * Names of users are checked. Passwords are taken for right, no rate is reached, and the auth server is not asked: it counts
+ * as one that agrees.
+ */
 export async function explainDecision(layers: readonly OptionLayer[], asked: AskedRequest): Promise<ExplainedDecision> {
   let authServer: string | null = null;
-  const servers = new AuthServers(async ({ url }) => {
+  const authServers = new AuthServers(async ({ url }) => {
     authServer = url.replace(/\?.*/s, '');
     return { status: 200, fields: [], body: '' };
   });
-  const rules = admissionRules(optionsInForce(layers).values, async () => true, servers) ?? [];
+  const services = { checkPassword: async () => true, tokens: { take: () => 0 }, authServers };
+  const rules = admissionRules(optionsInForce(layers).values, services) ?? [];
   const refusal = await refusalBy(rules, asked);
   if (refusal === null) return { refusal, authServer };
   const { code, detail, fields, status } = refusal;

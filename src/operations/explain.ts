@@ -8,6 +8,7 @@ import { type DnsSettings, defaultDnsSettings, systemResolver } from '../dns/sys
 import type { AskedRequest } from '../policy/admission.ts';
 import type { Backend } from '../routing/backend.ts';
 import { nameWithPort, normaliseHost, wildcardPatterns } from '../routing/host.ts';
+import { pathOf } from '../routing/patterns.ts';
 import { buildFrontend } from '../routing/record.ts';
 import {
   type FailureCollection,
@@ -19,6 +20,7 @@ import {
 } from '../stores/contract.ts';
 import type { BackendFailures, FailuresByUrl } from '../stores/failures.ts';
 import { type RouteExpiry, toExpiry } from './expiry.ts';
+import { backendPath, findMatch } from './explain-match.ts';
 import { type ExplainedRefusal, explainDecision, parseRequest } from './explain-request.ts';
 import { type FleetInstance, listFleet } from './fleet.ts';
 import { type ExplainedOption, explainOptions } from './options.ts';
@@ -76,17 +78,19 @@ export interface ExplainedStore {
 export interface Explanation {
   /** The name that was looked up: lower case, without port. */
   readonly host: string;
-  /** In the order of the lookup, to the one that matched. */
+  /** In the order of the lookup, to the one that matched; that of a path follows its host. */
   readonly tried: readonly { readonly pattern: string; readonly matched: boolean }[];
   /** The pattern that matched, or null. */
   readonly matched: string | null;
+  /** The path and query that backends get; null without a route. */
+  readonly path: string | null;
   readonly id: string | null;
   /** Null if the route does not expire. */
   readonly expires: RouteExpiry | null;
   readonly backends: readonly ExplainedBackend[];
   /** Backends that get no requests, and when what is in progress there is ended: ISO 8601, UTC. */
   readonly draining: readonly { readonly url: string; readonly until: string }[];
-  /** The reply of the rules of the host to this request, in place of a backend; null: it goes on to a backend. */
+  /** The reply of the proxy to this request, in place of a backend; null: it goes on to a backend, or no route matches. */
   readonly refusal: ExplainedRefusal | null;
   /** The auth server that decides before (`forwardAuth`), which is not asked here; null for none. */
   readonly authServer: string | null;
@@ -160,21 +164,16 @@ export async function explainHost(
   asked: AskedRequest | null = null,
 ): Promise<Explanation> {
   const patterns = [...(port?.isTried ? [port.name] : []), host, ...wildcardPatterns(host)];
-  const records = await store.routes.read(patterns);
+  const request = asked ?? parseRequest(host, {});
+  const match = await findMatch(store, patterns, request.request.path);
   const instances = await fleetOf(store, nowMs);
   const problems = port === null || port.isTried ? [] : await unusedRecord(port.name, store.routes);
-  const at = records.findIndex(hasRoute);
-  const record = records[at];
-  const pattern = patterns[at];
-  const tried = (at === -1 ? patterns : patterns.slice(0, at + 1)).map((each) => ({
-    pattern: each,
-    matched: each === pattern,
-  }));
-  if (record === undefined || record === null || pattern === undefined) {
-    const nothing = { matched: null, id: null, expires: null, backends: [], draining: [], options: [] };
-    return { host, tried, ...nothing, refusal: null, authServer: null, problems, instances };
+  const { pattern, tried } = match;
+  if (pattern === null) {
+    const nothing = { matched: null, path: null, id: null, expires: null, backends: [], draining: [], options: [] };
+    return { host, tried, ...nothing, refusal: match.refusal, authServer: null, problems, instances };
   }
-  const frontend = buildFrontend(pattern, record);
+  const frontend = buildFrontend(pattern, match.record);
   const expiryMs = await store.routes.expiry(pattern);
   let failures: FailuresByUrl = new Map();
   problems.push(...frontend.problems.map((problem) => problem.message));
@@ -189,6 +188,7 @@ export async function explainHost(
     host,
     tried,
     matched: pattern,
+    path: backendPath(match, request.request.path, pathOf(pattern), options.values.stripPath === true),
     id: frontend.id,
     expires: toExpiry(expiryMs, nowMs),
     backends: await Promise.all(
@@ -205,7 +205,7 @@ export async function explainHost(
     ),
     draining: shownDraining(frontend.draining),
     options: options.inForce,
-    ...(await explainDecision(options.layers, asked ?? parseRequest(host, {}))),
+    ...(await explainDecision(options.layers, request)),
     problems,
     instances,
   };

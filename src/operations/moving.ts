@@ -1,6 +1,6 @@
 import { HipacheError } from '../base/errors.ts';
 import { shownBackend } from '../base/shown-url.ts';
-import { parsePattern } from '../routing/host.ts';
+import { parseRoutePattern } from '../routing/patterns.ts';
 import { type CertificatePair, hasRoute, type OptionRecord, type RouteRecord, type Store } from '../stores/contract.ts';
 import { isSameOptions, readOptionObject } from '../stores/option-record.ts';
 import { routesPerPage } from './routes.ts';
@@ -249,7 +249,7 @@ function parseJson(line: string, number: number): object {
 function patternOf(value: unknown, number: number): string {
   if (typeof value !== 'string' || value === '') throw invalidLine(number, 'it has no text "pattern"');
   try {
-    return parsePattern(value);
+    return parseRoutePattern(value);
   } catch {
     return value;
   }

@@ -1,7 +1,7 @@
 import { HipacheError } from '../base/errors.ts';
-import { optionDefinitions } from '../policy/option-schema.ts';
+import { type OptionValues, optionDefinitions } from '../policy/option-schema.ts';
 import { isOption, type OptionLayer, optionsInForce, problemsOf, shownOption } from '../policy/read-options.ts';
-import { coveringPatterns, parsePattern } from '../routing/host.ts';
+import { coveringPatterns, parseRoutePattern } from '../routing/patterns.ts';
 import {
   hasRoute,
   type OptionCollection,
@@ -40,6 +40,7 @@ export interface ExplainedOptions {
   readonly problems: readonly string[];
   /** As `optionsInForce` takes them. */
   readonly layers: readonly OptionLayer[];
+  readonly values: OptionValues;
 }
 
 export interface ExplainedOption {
@@ -80,7 +81,7 @@ export async function* listOptions({ options }: Options): AsyncGenerator<readonl
 
 /** The options of exactly one pattern. @throws HipacheError COMMAND_INVALID. */
 export function showOptions(host: string): Operation<Options, ListedOptions> {
-  const pattern = parsePattern(host);
+  const pattern = parseRoutePattern(host);
   return async ({ options }) => {
     const [stored = null] = await options.read([pattern]);
     return toListed(pattern, stored ?? { options: noOptions, problems: [] });
@@ -96,7 +97,7 @@ export function setOptions(
   host: string,
   given: readonly (readonly [name: string, value: string])[],
 ): Operation<Pick<Store, 'options' | 'routes'>, ChangedOptions> {
-  const pattern = parsePattern(host);
+  const pattern = parseRoutePattern(host);
   const changes = new Map(given);
   if (changes.size < given.length) throw new HipacheError('COMMAND_INVALID', 'an option is given twice');
   const problems = [...changes].flatMap(([name, value]) => problemsOf(name, value));
@@ -113,7 +114,7 @@ export function unsetOptions(
   host: string,
   names: readonly string[],
 ): Operation<Pick<Store, 'options' | 'routes'>, ChangedOptions> {
-  const pattern = parsePattern(host);
+  const pattern = parseRoutePattern(host);
   return async (store) => {
     const [stored = null] = await store.options.read([pattern]);
     const present = stored?.options ?? noOptions;
@@ -139,11 +140,12 @@ export async function explainOptions(
   const problems = patterns.flatMap((each, i) =>
     problemsWith(stored[i] ?? null).map((problem) => (each === pattern ? problem : `${each}: ${problem}`)),
   );
-  const { inForce } = optionsInForce(layers);
+  const { inForce, values } = optionsInForce(layers);
   return {
     inForce: inForce.map(({ name, text, from }) => ({ name, value: shownOption(name, text), from })),
     problems,
     layers,
+    values,
   };
 }
 

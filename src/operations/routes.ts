@@ -3,7 +3,7 @@ import { printable } from '../base/printable.ts';
 import { shownBackend } from '../base/shown-url.ts';
 import type { Backend } from '../routing/backend.ts';
 import { type Frontend, servingBackends } from '../routing/frontend.ts';
-import { parsePattern } from '../routing/host.ts';
+import { parseRoutePattern } from '../routing/patterns.ts';
 import { buildFrontend } from '../routing/record.ts';
 import { hasRoute, type Store } from '../stores/contract.ts';
 import { recordVersion } from '../stores/record-version.ts';
@@ -72,7 +72,7 @@ export async function* listRoutes({ routes }: Routes): AsyncGenerator<readonly L
  * @throws HipacheError COMMAND_INVALID, NOT_FOUND.
  */
 export function showRoute(host: string, now: () => number): Operation<Routes, ShownRoute> {
-  const pattern = parsePattern(host);
+  const pattern = parseRoutePattern(host);
   return async ({ routes }) => {
     const [record = null] = await routes.read([pattern]);
     if (!hasRoute(record)) throw noRoute(pattern);

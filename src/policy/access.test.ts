@@ -14,7 +14,8 @@ function asked(authorization: string | null = null): AskedRequest {
   const request = { bodyLength: 0, method: 'GET', path: '/', value: () => authorization };
   return {
     host: 'a.com',
-    frontend: { pattern: 'a.com' },
+    pattern: 'a.com',
+    path: null,
     clientAddress: '::ffff:10.0.0.1',
     isSecure: true,
     bodyBytes: 0,
@@ -27,8 +28,9 @@ function asked(authorization: string | null = null): AskedRequest {
 
 const refusalWith = (options: Record<string, string>) => {
   const { values } = optionsInForce([{ pattern: 'a.com', options: new Map(Object.entries(options)) }]);
-  const servers = new AuthServers(async () => ({ status: 200, fields: [], body: '' }));
-  return refusalBy(admissionRules(values, async () => true, servers) ?? [], asked());
+  const fetch = async () => ({ status: 200, fields: [], body: '' });
+  const services = { checkPassword: async () => true, tokens: { take: () => 0 }, authServers: new AuthServers(fetch) };
+  return refusalBy(admissionRules(values, services) ?? [], asked());
 };
 
 test('a rule for access that cannot be used at all lets nobody in', async () => {

@@ -10,8 +10,10 @@ export interface AskedRequest {
   readonly bodyBytes: number;
   /** Normalised. */
   readonly host: string;
-  /** The route. */
-  readonly frontend: { readonly pattern: string } | null;
+  /** Of the route. */
+  readonly pattern: string;
+  /** The form of the path by which the route was found, with the query; null: that of the request. */
+  readonly path: string | null;
   /** As logs show it: IPv4 as `::ffff:a.b.c.d`. */
   readonly clientAddress: string;
   /** Whether the client uses https, to this proxy or to a trusted one before it. */

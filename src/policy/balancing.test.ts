@@ -7,15 +7,16 @@ import { AtRandom, LeastRequests, RoundRobin } from '../routing/plain-selectors.
 import { buildFrontend } from '../routing/record.ts';
 import { TwoRandomChoices } from '../routing/selector.ts';
 import { ByCookie } from '../routing/sticky-cookie.ts';
+import { AuthServers } from './auth-servers.ts';
 import { PolicyCompiler } from './policy-compiler.ts';
 import { problemsOf, shownOption } from './read-options.ts';
 
 const base = testPolicy();
-const compiler = new PolicyCompiler(
-  base,
-  async () => false,
-  async () => ({ status: 403, fields: [], body: '' }),
-);
+const compiler = new PolicyCompiler(base, {
+  checkPassword: async () => false,
+  tokens: { take: () => 0 },
+  authServers: new AuthServers(async () => ({ status: 403, fields: [], body: '' })),
+});
 const policyOf = (options: Readonly<Record<string, string>>, inherited: Readonly<Record<string, string>> = {}) =>
   compiler.compile([
     { pattern: 'a.com', options: new Map(Object.entries(options)) },

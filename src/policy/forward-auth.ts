@@ -50,7 +50,7 @@ export class ForwardAuth implements AdmissionRule {
   refuse(asked: AskedRequest): Refusal | Promise<Refusal | null> {
     if (this.options.url === '') return failed('the option forwardAuth has no URL that can be used');
     if (this.options.fields === 'unusable') return failed('the option forwardAuthFields has no list that can be used');
-    const problem = this.servers.whyNot(patternOf(asked));
+    const problem = this.servers.whyNot(asked.pattern);
     return problem === '' ? this.ask(asked) : overloaded(problem);
   }
 
@@ -59,7 +59,7 @@ export class ForwardAuth implements AdmissionRule {
     const cancelling = new AbortController();
     asked.onEnded = () => cancelling.abort();
     try {
-      const response = await this.servers.ask(patternOf(asked), {
+      const response = await this.servers.ask(asked.pattern, {
         url,
         fields: subrequestFields(asked),
         timeoutMs,
@@ -128,7 +128,9 @@ function subrequestFields(asked: AskedRequest): string[] {
     fields.push(request.fieldName(field), request.fieldValue(field));
   }
   for (const [name, value] of edits) fields.push(name, value);
-  const { authority, method, path } = request;
+  const { authority, method } = request;
+  // On a host with paths of its own, backends get this form, and the decision must be about what they get.
+  const path = asked.path ?? request.path;
   fields.push('X-Forwarded-Method', method, 'X-Forwarded-Uri', path, 'X-Original-Method', method);
   const scheme = isSecure ? 'https' : 'http';
   // `OPTIONS *` is about the host.
@@ -161,10 +163,6 @@ function refusalOf({ body, fields: sent, status }: WebResponse, detail: string):
 
 function* pairs(fields: readonly string[]): Generator<readonly [name: string, value: string]> {
   for (let at = 0; at + 1 < fields.length; at += 2) yield [fields[at] as string, fields[at + 1] as string];
-}
-
-function patternOf({ frontend, host }: AskedRequest): string {
-  return frontend?.pattern ?? host;
 }
 
 function failed(detail: string): Refusal {

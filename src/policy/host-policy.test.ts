@@ -7,6 +7,8 @@ import { type HostPolicy, whyNotAdmitted } from './host-policy.ts';
 const policy: HostPolicy = {
   rules: null,
   requestFields: null,
+  paths: null,
+  strippedPath: '',
   backendHost: null,
   responseEdits: null,
   timeouts: { connectMs: 5000, responseMs: 30_000, responseIdleMs: 300_000 },

@@ -1,6 +1,7 @@
 import type { FieldEdits } from '../http/field-lines.ts';
 import type { FrontendLoad } from '../routing/frontend.ts';
 import type { MarkingRule } from '../routing/health.ts';
+import type { PathPrefixes } from '../routing/path-prefixes.ts';
 import type { RetryBudgetLimits } from '../routing/retry-budget.ts';
 import type { Selector } from '../routing/selector.ts';
 import type { StickyCookie } from '../routing/sticky-cookie.ts';
@@ -13,6 +14,10 @@ import type { FieldChanges } from './field-changes.ts';
 export interface HostPolicy {
   /** Rules that a request has to pass before it goes to a backend, in this order; null for none. */
   readonly rules: readonly AdmissionRule[] | null;
+  /** Prefixes of paths that have frontends of their own; null for none. */
+  readonly paths: PathPrefixes | null;
+  /** The prefix that backends do not get; empty for none. */
+  readonly strippedPath: string;
   /** Changes to the fields of requests for the backend; null for none. */
   readonly requestFields: FieldChanges | null;
   /** The Host field for the backend; null: the client's. */

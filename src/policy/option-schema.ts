@@ -9,11 +9,14 @@ import { hsts } from './hsts.ts';
 import { retryAfterDefault } from './maintenance.ts';
 import { network } from './networks.ts';
 import { duration, listOf, type OptionType, onOrOff, or, size, type ValueOf, whole, word } from './option-type.ts';
+import { pathPrefix, pathsMax } from './path-types.ts';
+import { rateSource, requestRate } from './rate-limit.ts';
 import { redirectStatus, redirectTarget } from './redirects.ts';
 import { upgrades } from './upgrades.ts';
 
 /** Options that belong together, for the reference page. */
 type OptionGroup =
+  | 'paths'
   | 'access'
   | 'redirects'
   | 'maintenance'
@@ -45,6 +48,18 @@ const waysOfBalancing = ['two-choices', 'random', 'round-robin', 'least-requests
 
 /** Every option, in the order of the reference page docs/options.md, which is generated from this table. */
 const definitions = {
+  paths: option('paths', or('none', listOf(pathPrefix, pathsMax)), {
+    default: '`none`',
+    isInherited: false,
+    description:
+      'Prefixes of paths that have routes and options of their own, under the name of the host and the prefix: ' +
+      '`example.com/api`. `hipache route set example.com/api` writes it. Requests for a prefix without a route get 400, as those for an unknown host.',
+  }),
+  stripPath: option('paths', onOrOff, {
+    default: '`off`',
+    description: 'Of a route with a prefix: backends get the path without it, and the prefix as `X-Forwarded-Prefix`.',
+  }),
+
   allow: option('access', or('any', listOf(network, networksMax)), {
     default: '`any`',
     isAccess: true,
@@ -145,6 +160,21 @@ const definitions = {
     description: 'Changes to the fields of responses of backends.',
   }),
 
+  rate: option('limits', or('unlimited', requestRate), {
+    default: '`unlimited`',
+    description:
+      'Requests, in all of the fleet, of one client or as `rateBy` says. Further ones get 429 with `Retry-After`.',
+  }),
+  rateBurst: option('limits', whole(1, 1_000_000), {
+    default: 'the requests of one second',
+    description: 'Requests that may come at once after a pause.',
+  }),
+  rateBy: option('limits', rateSource, {
+    default: '`client`',
+    description:
+      'Which requests count together: those of a `client`, by its address (of IPv6 its first 64 bits), all of the `host`, or ' +
+      'those with the same value of a header. A request without that header counts by its client.',
+  }),
   requestsMax: option('limits', whole(1, 1_000_000), {
     default: '`limits.requestsPerHostMax`',
     description: 'Active requests at the same time, in one worker. Further ones get 503.',

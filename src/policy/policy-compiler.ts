@@ -1,49 +1,52 @@
 import { BoundedMemo } from '../base/bounded-memo.ts';
 import { FieldEdits } from '../http/field-lines.ts';
+import { PathPrefixes } from '../routing/path-prefixes.ts';
+import { pathOf } from '../routing/patterns.ts';
 import { AccessList } from './access-list.ts';
 import type { AdmissionRule } from './admission.ts';
-import { AuthServers } from './auth-servers.ts';
+import type { AuthServers } from './auth-servers.ts';
 import { selectorOf, stickyCookieOf } from './balancing.ts';
 import { BasicAuth, type CheckPassword } from './basic-auth.ts';
 import { BodyLimit } from './body-limit.ts';
+import type { FieldChanges } from './field-changes.ts';
 import { authTimeoutDefault, ForwardAuth } from './forward-auth.ts';
 import type { HostPolicy, ResponseEdits } from './host-policy.ts';
 import { Maintenance, retryAfterDefault } from './maintenance.ts';
 import type { OptionValues } from './option-schema.ts';
 import { durationMs } from './option-type.ts';
+import { RateLimit, type TokenSource } from './rate-limit.ts';
 import { type OptionLayer, optionProblems, optionsInForce } from './read-options.ts';
 import { HostRedirect, HttpsRedirect } from './redirects.ts';
-import type { WebFetch } from './web-fetch.ts';
 import { NoWebSockets } from './web-sockets.ts';
 
 /** Policies that are remembered, and the characters of their options: most hosts have the same few sets. */
 const rememberedMax = 10_000;
 const rememberedCharsMax = 8_000_000;
 
+/** Parts of the worker that rules need. */
+export interface PolicyServices {
+  readonly checkPassword: CheckPassword;
+  readonly tokens: TokenSource;
+  readonly authServers: AuthServers;
+}
+
 /** Makes the policies of hosts from their options. Hosts with the same options share one policy. */
 export class PolicyCompiler {
   private readonly base: HostPolicy;
-  private readonly checkPassword: CheckPassword;
-  private readonly authServers: AuthServers;
+  private readonly services: PolicyServices;
   private readonly remembered = new BoundedMemo<HostPolicy>(rememberedMax, rememberedCharsMax);
 
-  /**
-   * @param base the policy of hosts without options. @param checkPassword of clients that have to give one.
-   * @param fetch asks auth servers.
-   */
-  constructor(base: HostPolicy, checkPassword: CheckPassword, fetch: WebFetch) {
+  /** @param base the policy of hosts without options. */
+  constructor(base: HostPolicy, services: PolicyServices) {
     this.base = base;
-    this.checkPassword = checkPassword;
-    this.authServers = new AuthServers(fetch);
+    this.services = services;
   }
 
   /** @param layers as `optionsInForce` takes them. */
   compile(layers: readonly OptionLayer[]): HostPolicy {
-    const key = JSON.stringify(layers.map(({ options }) => [...options]));
-    return this.remembered.get(key, () => {
-      const { values } = optionsInForce(layers);
-      return policyOf(this.base, values, admissionRules(values, this.checkPassword, this.authServers));
-    });
+    const prefix = pathOf(layers[0]?.pattern ?? '');
+    const key = JSON.stringify([prefix, ...layers.map(({ options }) => [...options])]);
+    return this.remembered.get(key, () => policyOf(this.base, optionsInForce(layers).values, prefix, this.services));
   }
 
   problemsOf(options: ReadonlyMap<string, string>): readonly string[] {
@@ -51,16 +54,19 @@ export class PolicyCompiler {
   }
 }
 
-/** The policy of a host with these options. */
-function policyOf(base: HostPolicy, values: OptionValues, rules: HostPolicy['rules']): HostPolicy {
+/** The policy of a host, or of a prefix of its paths, with these options. */
+function policyOf(base: HostPolicy, values: OptionValues, prefix: string, services: PolicyServices): HostPolicy {
   const sticky = stickyCookieOf(values);
+  const strippedPath = values.stripPath === true ? prefix : '';
   return {
     ...base,
     selector: selectorOf(values, sticky) ?? base.selector,
     sticky,
-    rules,
+    rules: admissionRules(values, services),
     backendHost: values.backendHost ?? base.backendHost,
-    requestFields: values.requestFields ?? base.requestFields,
+    paths: values.paths == null || prefix !== '' ? null : new PathPrefixes(values.paths),
+    strippedPath,
+    requestFields: requestFieldsOf(values, strippedPath) ?? base.requestFields,
     responseEdits: responseEditsOf(values),
     timeouts: {
       connectMs: values.connectTimeout ?? base.timeouts.connectMs,
@@ -83,42 +89,52 @@ function policyOf(base: HostPolicy, values: OptionValues, rules: HostPolicy['rul
  * The rules that options make; null for none. They are in the order in which they decide: a client that may not see the host
  * learns nothing of it.
  */
-export function admissionRules(
-  values: OptionValues,
-  checkPassword: CheckPassword,
-  authServers: AuthServers,
-): readonly AdmissionRule[] | null {
+export function admissionRules(values: OptionValues, services: PolicyServices): readonly AdmissionRule[] | null {
   const {
     basicAuth = null,
     allow = null,
     deny = null,
-    forwardAuth = null,
     https,
     maintenance,
     maintenanceAllow,
+    rate = null,
+    rateBurst = null,
+    rateBy = { kind: 'client' },
     redirect = null,
     redirectStatus = null,
     requestBodyMax = null,
   } = values;
   const rules: AdmissionRule[] = [];
   if (allow !== null || deny !== null) rules.push(new AccessList(allow, deny ?? []));
+  if (rate !== null) rules.push(new RateLimit(rate, rateBurst, rateBy, services.tokens));
   if (https === 'redirect') rules.push(new HttpsRedirect(redirectStatus));
   if (redirect !== null) rules.push(new HostRedirect(redirect, redirectStatus));
   if (maintenance === true)
     rules.push(new Maintenance(maintenanceAllow ?? [], values.retryAfter ?? durationMs(retryAfterDefault)));
-  if (basicAuth !== null) rules.push(new BasicAuth(basicAuth, checkPassword));
-  if (forwardAuth !== null) {
-    const options = {
-      url: forwardAuth,
-      fields: values.forwardAuthFields ?? [],
-      timeoutMs: values.forwardAuthTimeout ?? durationMs(authTimeoutDefault),
-      overruled: values.requestFields?.dropped ?? none,
-    };
-    rules.push(new ForwardAuth(options, authServers));
-  }
+  if (basicAuth !== null) rules.push(new BasicAuth(basicAuth, services.checkPassword));
+  const asksServer = forwardAuthOf(values, services.authServers);
+  if (asksServer !== null) rules.push(asksServer);
   if (values.websockets === false) rules.push(new NoWebSockets());
   if (requestBodyMax !== null) rules.push(new BodyLimit(requestBodyMax));
   return rules.length === 0 ? null : rules;
+}
+
+function requestFieldsOf({ requestFields }: OptionValues, strippedPath: string): FieldChanges | null {
+  if (strippedPath === '') return requestFields ?? null;
+  const { dropped, lines } = requestFields ?? { dropped: none, lines: '' };
+  return { dropped: new Set([...dropped, prefixName]), lines: `${lines}X-Forwarded-Prefix: ${strippedPath}\r\n` };
+}
+
+function forwardAuthOf(values: OptionValues, servers: AuthServers): ForwardAuth | null {
+  const { forwardAuth = null, forwardAuthFields = [], forwardAuthTimeout, requestFields } = values;
+  if (forwardAuth === null) return null;
+  const options = {
+    url: forwardAuth,
+    fields: forwardAuthFields,
+    timeoutMs: forwardAuthTimeout ?? durationMs(authTimeoutDefault),
+    overruled: requestFields?.dropped ?? none,
+  };
+  return new ForwardAuth(options, servers);
 }
 
 function responseEditsOf({ hsts: hstsLine = '', responseFields }: OptionValues): ResponseEdits | null {
@@ -137,3 +153,4 @@ function fieldEdits(names: ReadonlySet<string>, lines: string): FieldEdits {
 
 const none: ReadonlySet<string> = new Set();
 const hstsName = 'strict-transport-security';
+const prefixName = 'x-forwarded-prefix';

@@ -59,6 +59,8 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   private readonly recovery: RecoveryFigures;
   private readonly known: Pick<KnownRecords, 'bytes' | 'size' | 'unverified'>;
   private readonly guard: { readonly isRaised: boolean };
+  /** That share the store. */
+  instances = 1;
   private supervisor: MeasuredWorkers | null = null;
   /** By the id of a worker. */
   private readonly applying = new Map<number, { readonly revision: number; readonly draining: DrainFigures }>();
@@ -153,6 +155,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         workersReady: this.supervisor?.readyCount ?? 0,
         workersDraining: workers.filter(({ state }) => state === 'draining').length,
         workersUnresponsive: unresponsive,
+        fleetInstances: this.instances,
         sharedRecords: this.known.size,
         sharedRecordBytes: this.known.bytes,
         sharedRecordsUnverified: this.known.unverified,

@@ -24,6 +24,8 @@ const againPauses = { firstMs: 100, longestMs: everyMs };
 const drainMs = 250;
 /** Between two looks at a store that does not report changes by itself, in ms: ten times in a second cost next to nothing. */
 const lookEveryMs = 100;
+/** Between two counts of the instances, in ms, at least. */
+const countEveryMs = 2000;
 /** How long the end of the program may wait for the store, in ms. */
 const withdrawMs = 500;
 
@@ -35,6 +37,8 @@ export interface InstanceRecordOptions {
   readonly ask: () => Promise<AppliedState>;
   /** Known routes that the store does not have, and that are served; default: none. */
   readonly held?: () => number;
+  /** Called with the number of instances that share the store, every few seconds. */
+  readonly onFleet?: (instances: number) => void;
   /** Default: `openStore`. */
   readonly open?: typeof openStore;
   readonly setTimer?: SetTimer;
@@ -53,6 +57,8 @@ export class InstanceRecord {
   private hasChanged = false;
   private readonly telling = new CoalescedTask(() => this.tell());
   private behind = 0;
+  /** Monotonic ms. */
+  private countedMs = Number.NEGATIVE_INFINITY;
   /** Commands wait for the end of the drain. */
   private isDraining = false;
 
@@ -120,6 +126,15 @@ export class InstanceRecord {
     });
   }
 
+  /** Other instances come and go without a change of a route. */
+  private async countFleet(instances: InstanceCollection): Promise<void> {
+    const { onFleet } = this.options;
+    const nowMs = systemClock.monotonicMs();
+    if (onFleet === undefined || nowMs - this.countedMs < countEveryMs) return;
+    this.countedMs = nowMs;
+    onFleet((await instances.list()).length);
+  }
+
   /** @returns whether the workers have applied what the store has. */
   private async write(instances: InstanceCollection): Promise<boolean> {
     try {
@@ -140,6 +155,7 @@ export class InstanceRecord {
         at: new Date(systemClock.epochMs()).toISOString(),
       };
       await instances.write(this.options.instance, fields, rememberedMs);
+      await this.countFleet(instances);
       this.isDraining = draining.inFlight > 0;
       return revision >= latest;
     } catch (error) {

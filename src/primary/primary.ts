@@ -378,7 +378,15 @@ class Primary {
 
   private recordOf(config: Config): InstanceRecord {
     const { instance, log, metrics } = this;
-    return new InstanceRecord({ config, instance, log, ask: () => metrics.applied(), held: () => this.guard.routes });
+    return new InstanceRecord({
+      ...{ config, instance, log },
+      ask: () => metrics.applied(),
+      held: () => this.guard.routes,
+      onFleet: (instances) => {
+        metrics.instances = instances;
+        this.supervisor?.tellFleet(instances);
+      },
+    });
   }
 
   /** Routes are held from now on, or not any more. */

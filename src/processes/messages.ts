@@ -48,6 +48,8 @@ export interface WorkerStart extends WorkerSettings {
   readonly number: number;
   readonly sockets: readonly InheritedSocket[];
   readonly place: WorkerPlace;
+  /** How many instances share the store. */
+  readonly instances: number;
 }
 
 /** The place of a worker among those of its plan. It decides from which sockets of an address the worker accepts. */
@@ -80,6 +82,9 @@ export type RecordText = readonly [key: string, text: string];
 /** Values by metric name, followed by a slash and the label's value if the metric has a label. */
 export type MetricValues = Readonly<Record<string, number>>;
 
+/** Tokens that a worker has taken from a bucket: `BucketUse` of `limits/`. */
+export type TokenUse = readonly [key: string, taken: number, perSecond: number, burst: number];
+
 export type ToWorker =
   | { readonly kind: 'start'; readonly start: WorkerStart }
   /** Accept in this place too: nobody else does at present. */
@@ -99,6 +104,10 @@ export type ToWorker =
   | { readonly kind: 'hold'; readonly holdsRoutes: boolean }
   /** The reply to `askGuard`: absent routes were removed, unless `hold` has come. */
   | { readonly kind: 'judged' }
+  /** Tokens that another worker of the instance has taken. */
+  | { readonly kind: 'uses'; readonly uses: readonly TokenUse[] }
+  /** How many instances share the store. */
+  | { readonly kind: 'fleet'; readonly instances: number }
   | { readonly kind: 'ping' };
 
 export type FromWorker =
@@ -118,5 +127,7 @@ export type FromWorker =
   | { readonly kind: 'recall' }
   /** The worker does not find routes that it serves, and asks whether the store was wiped. */
   | { readonly kind: 'askGuard' }
+  /** The worker has taken these tokens, which the others count as well. */
+  | { readonly kind: 'uses'; readonly uses: readonly TokenUse[] }
   /** The worker exceeds its memory limit. */
   | { readonly kind: 'overMemory'; readonly residentBytes: number };

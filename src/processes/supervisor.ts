@@ -8,6 +8,7 @@ import {
   type MetricValues,
   placeOf,
   type RecordText,
+  type TokenUse,
 } from './messages.ts';
 import type { Plan } from './plan.ts';
 import { type KeptRecords, SharedRecordsOfWorkers } from './shared-records.ts';
@@ -88,6 +89,7 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   private isReplacing = false;
   private lastMemoryMs = Number.NEGATIVE_INFINITY;
   private unclean = 0;
+  private instances = 1;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -195,6 +197,13 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     this.records.assign();
   }
 
+  /** How many instances share the store, from now on. */
+  tellFleet(instances: number): void {
+    if (instances === this.instances) return;
+    this.instances = instances;
+    for (const worker of this.workers) worker.tellFleet(instances);
+  }
+
   reopenLogs(): void {
     for (const worker of this.workers) worker.reopenLogs();
   }
@@ -288,6 +297,11 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     void this.options.guard.judge().then(() => worker.tellJudged());
   }
 
+  /** The buckets of all workers are those of the instance. */
+  onUses(worker: WorkerProcess, uses: readonly TokenUse[]): void {
+    for (const other of this.workers) if (other !== worker) other.tellUses(uses);
+  }
+
   onOverMemory(worker: WorkerProcess, residentBytes: number): void {
     const { clock, log } = this.options;
     const slot = this.slots.find(({ current }) => current === worker);
@@ -321,7 +335,15 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     const place = { index: slot - 1, workers: plan.workers };
     const knowsRecords = this.knows(plan.settings.config);
     const holdsRoutes = knowsRecords && this.options.guard.isHolding;
-    const start = { ...plan.settings, knowsRecords, holdsRoutes, number: slot, sockets: plan.sockets, place };
+    const start = {
+      ...plan.settings,
+      knowsRecords,
+      holdsRoutes,
+      number: slot,
+      sockets: plan.sockets,
+      place,
+      instances: this.instances,
+    };
     const worker = new WorkerProcess(this.options.program, start, plan.descriptors, this.clock.monotonicMs(), this);
     this.workers.add(worker);
     return worker;

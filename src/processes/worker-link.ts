@@ -7,6 +7,7 @@ import type {
   MarkReport,
   MetricValues,
   RecordText,
+  TokenUse,
   ToWorker,
   WorkerPlace,
   WorkerStart,
@@ -40,6 +41,10 @@ export class WorkerLink {
   onHold: (holdsRoutes: boolean) => void = ignore;
   /** Receives the reply to `askGuard`. */
   onJudged: () => void = ignore;
+  /** Receives the tokens that other workers have taken. */
+  onUses: (uses: readonly TokenUse[]) => void = ignore;
+  /** Receives the number of instances that share the store. */
+  onFleet: (instances: number) => void = ignore;
   private tasks: WorkerTasks | null = null;
   /** An order to release sockets that came before there were tasks. */
   private kept: readonly ListenPlace[] | null = null;
@@ -79,6 +84,10 @@ export class WorkerLink {
     this.send({ kind: 'askGuard' });
   }
 
+  uses(uses: readonly TokenUse[]): void {
+    this.send({ kind: 'uses', uses });
+  }
+
   overMemory(residentBytes: number): void {
     this.send({ kind: 'overMemory', residentBytes });
   }
@@ -116,6 +125,12 @@ export class WorkerLink {
         break;
       case 'judged':
         this.onJudged();
+        break;
+      case 'uses':
+        this.onUses(message.uses);
+        break;
+      case 'fleet':
+        this.onFleet(message.instances);
         break;
       case 'ping':
         this.send({ kind: 'pong', values: this.tasks?.values() ?? {} });

@@ -7,6 +7,7 @@ import type {
   MarkReport,
   MetricValues,
   RecordText,
+  TokenUse,
   ToWorker,
   WorkerPlace,
   WorkerStart,
@@ -34,6 +35,7 @@ export interface WorkerHandler {
   onRead(worker: WorkerProcess, records: readonly RecordText[]): void;
   onRecall(worker: WorkerProcess): void;
   onAskGuard(worker: WorkerProcess): void;
+  onUses(worker: WorkerProcess, uses: readonly TokenUse[]): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
   onDrained(worker: WorkerProcess, clean: boolean): void;
   onValues(worker: WorkerProcess, values: MetricValues): void;
@@ -129,6 +131,14 @@ export class WorkerProcess {
 
   tellJudged(): void {
     this.send({ kind: 'judged' });
+  }
+
+  tellUses(uses: readonly TokenUse[]): void {
+    this.send({ kind: 'uses', uses });
+  }
+
+  tellFleet(instances: number): void {
+    this.send({ kind: 'fleet', instances });
   }
 
   reopenLogs(): void {
@@ -230,6 +240,9 @@ export class WorkerProcess {
         break;
       case 'askGuard':
         this.handler.onAskGuard(this);
+        break;
+      case 'uses':
+        this.handler.onUses(this, message.uses);
         break;
       case 'overMemory':
         this.handler.onOverMemory(this, message.residentBytes);

@@ -44,6 +44,8 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   backend: Backend | null = null;
   /** Normalised host; empty before routing, or if the request has none. */
   host = '';
+  /** The path by which the frontend was found, with the query; null if that was by the host alone. */
+  path: string | null = null;
   /** Status sent to the client; 0 if none was. */
   status = 0;
   /** Why the exchange failed, or why the proxy sent a local reply; null on success. */
@@ -321,6 +323,10 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
         },
       )
       .catch((error: Error) => this.onInternalError(error));
+  }
+
+  get pattern(): string {
+    return this.frontend?.pattern ?? '';
   }
 
   /** The lookup has ended. @param frontend null if no route matches. */

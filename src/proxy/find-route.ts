@@ -1,9 +1,11 @@
 import { Field } from '../http/field-names.ts';
 import { hasField } from '../http/message.ts';
+import type { Frontend } from '../routing/frontend.ts';
 import { nameWithPort, normaliseHost } from '../routing/host.ts';
 import type { ProxyContext } from './context.ts';
 import type { Exchange } from './exchange.ts';
 import type { LocalResponder } from './local-responder.ts';
+import type { RouteSource } from './route-source.ts';
 
 /** The route of requests that name no host, such as HTTP/1.0 health checks of a load balancer. */
 const anyHost = '*';
@@ -44,8 +46,42 @@ function findFrontend(exchange: Exchange, { routes, settings }: ProxyContext, au
   }
   exchange.host = host;
   const name = authority === null ? anyHost : settings.routesByPort ? nameWithPort(host, authority) : host;
+  lookUp(exchange, routes, name, (found) => findPath(exchange, routes, found));
+}
+
+/** Calls `next` with the frontend of a name, at once if it is cached. */
+function lookUp(
+  exchange: Exchange,
+  routes: RouteSource,
+  name: string,
+  next: (frontend: Frontend | null) => void,
+): void {
   const frontend = routes.cached(name);
   const loading = frontend === undefined ? routes.load(name) : frontend === null ? routes.confirmAbsent(name) : null;
-  if (loading === null) exchange.route(frontend ?? null);
-  else exchange.wait(loading, (found) => exchange.route(found));
+  if (loading === null) next(frontend ?? null);
+  else exchange.wait(loading, next);
+}
+
+/** The host was found. If its paths have frontends of their own, finds that of the request. */
+function findPath(exchange: Exchange, routes: RouteSource, host: Frontend | null): void {
+  const paths = host?.policy?.paths ?? null;
+  if (host === null || paths === null) {
+    exchange.route(host);
+    return;
+  }
+  const found = paths.find(exchange.request.path);
+  if (found === null) {
+    exchange.fail('REQUEST_INVALID', 'path');
+    return;
+  }
+  exchange.path = found.path;
+  if (found.prefix === '') {
+    exchange.route(host);
+    return;
+  }
+  const name = host.pattern + found.prefix;
+  lookUp(exchange, routes, name, (frontend) => {
+    if (frontend === null) exchange.fail('ROUTE_NOT_FOUND', name);
+    else exchange.route(frontend);
+  });
 }

@@ -95,6 +95,31 @@ test('options survive that the objects of a host are dropped and made again', as
   }
 });
 
+test('a path inherits from its host, for as long as the host names its paths', async () => {
+  const { store, cache } = await setUp({ policies });
+  store.records.set('a.com', ['a']);
+  store.records.set('a.com/api', ['api']);
+  store.options.set('a.com', new Map(Object.entries({ paths: '/api', requestsMax: '1' })));
+  store.options.set('a.com/api', new Map([['tunnelsMax', '2']]));
+  store.options.set('*', new Map([['retriesMax', '0']]));
+  await warm(store, cache, 'a.com');
+  const own = 'tunnelsMax=2 of a.com/api';
+  assert.equal(policyOf(await warm(store, cache, 'a.com/api')), `requestsMax=1 of a.com,${own},retriesMax=0 of *`);
+  store.changeOptions('a.com', { paths: '/api', requestsMax: '9' });
+  await settle(store, cache);
+  assert.equal(policyOf(cache.cached('a.com/api')), `requestsMax=9 of a.com,${own},retriesMax=0 of *`);
+  store.changeOptions('a.com', { requestsMax: '9' });
+  await settle(store, cache);
+  assert.equal(policyOf(cache.cached('a.com/api')), `${own},retriesMax=0 of *`);
+  assert.equal(policyOf(cache.cached('a.com')), 'requestsMax=9 of a.com,retriesMax=0 of *');
+});
+
+test('a path has no wildcards: without a record of its own, it has no route', async () => {
+  const { store, cache } = await setUp({ policies });
+  store.records.set('*', ['all']);
+  assert.equal(await warm(store, cache, 'a.com/api'), null);
+});
+
 test('options of a wildcard that change during a break are found when a host is verified, before it serves', async () => {
   const { store, cache } = await setUp({ policies });
   store.records.set('a.com', ['a']);

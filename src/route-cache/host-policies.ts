@@ -1,8 +1,9 @@
 import { BoundedMemo } from '../base/bounded-memo.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
+import { pathsOption } from '../policy/path-types.ts';
 import type { OptionLayer } from '../policy/read-options.ts';
 import type { Frontend, RecordProblem } from '../routing/frontend.ts';
-import { coveringPatterns, covers, isWildcard } from '../routing/host.ts';
+import { coveringPatterns, covers, isWildcard, pathOf } from '../routing/patterns.ts';
 import type { OptionTexts } from '../stores/contract.ts';
 
 /** Makes policies of options. */
@@ -39,14 +40,15 @@ export function isSealed(frontend: Frontend): boolean {
 }
 
 /**
- * The policies of frontends. A host inherits options from the wildcard patterns that cover it, which may have no route. So
- * the options of every wildcard pattern that was read are kept here, where no use of other hosts pushes them out.
+ * The policies of frontends. A host inherits options from the wildcard patterns that cover it, which may have no route, and
+ * a path from its host. So the options of every wildcard pattern that was read, and of every host with paths, are kept here,
+ * where no use of other hosts pushes them out.
  */
 export class HostPolicies {
   private readonly source: PolicySource;
   private readonly wildcardsMax: number;
   private readonly events: HostPoliciesEvents;
-  /** The options of wildcard patterns that have some. */
+  /** The options of wildcard patterns that have some, and of hosts whose paths have routes of their own. */
   private readonly byWildcard = new Map<string, OptionTexts>();
   /** Wildcard patterns that nothing is known of yet, because they are being read, or could not be. */
   private readonly unknown = new Set<string>();
@@ -77,20 +79,20 @@ export class HostPolicies {
     return this.owed.has(pattern);
   }
 
-  /** Whether the pattern is a wildcard that had options when it was read last. */
+  /** Whether the pattern had options that others inherit when it was read last. */
   has(pattern: string): boolean {
     return this.byWildcard.has(pattern);
   }
 
-  /** A pattern was read. If it is a wildcard, the hosts that it covers get its options. */
+  /** A pattern was read. The hosts that a wildcard covers get its options, the paths of a host too. */
   learn(pattern: string, options: OptionTexts = noOptions): void {
-    if (!isWildcard(pattern)) return;
+    if (!isWildcard(pattern) && !options.has(pathsOption) && !this.has(pattern)) return;
     this.owed.delete(pattern);
     const wasUnknown = this.unknown.delete(pattern);
     const isChanged = !isSame(this.byWildcard.get(pattern) ?? noOptions, options);
     if (isChanged) {
-      this.keep(pattern, options);
-      this.events.onProblems(pattern, this.problemsOf(options));
+      this.keep(pattern, isWildcard(pattern) || options.has(pathsOption) ? options : noOptions);
+      if (isWildcard(pattern)) this.events.onProblems(pattern, this.problemsOf(options));
     }
     if (isChanged || wasUnknown) this.resolveCovered(pattern);
   }
@@ -115,14 +117,14 @@ export class HostPolicies {
       return;
     }
     const inherited = this.byWildcard.size === 0 ? [] : this.inheritedBy(pattern);
-    if (options === null) frontend.policy = this.policyBy(inherited);
+    if (options === null) frontend.policy = this.policyBy(pattern, inherited);
     else frontend.policy = this.source.compile([{ pattern, options }, ...inherited]);
   }
 
   /** The policy of a host without a route, or of `*`, by the wildcard options that are known; null if none hold for it. */
   withoutRoute(host: string): HostPolicy | null {
     if (this.byWildcard.size === 0) return null;
-    return this.policyBy(host === '*' ? this.layersOf([host]) : this.inheritedBy(host));
+    return this.policyBy(host, host === '*' ? this.layersOf([host]) : this.inheritedBy(host));
   }
 
   problemsOf(options: OptionTexts): readonly RecordProblem[] {
@@ -144,12 +146,12 @@ export class HostPolicies {
     for (const frontend of this.events.frontends()) if (covers(pattern, frontend.pattern)) this.resolve(frontend);
   }
 
-  /** That of all hosts that have no options of their own and inherit these; null for none. */
-  private policyBy(inherited: readonly OptionLayer[]): HostPolicy | null {
+  /** That of all hosts, or of all paths with the same prefix, that have no options of their own and inherit these; null for none. */
+  private policyBy(pattern: string, inherited: readonly OptionLayer[]): HostPolicy | null {
     if (inherited.length === 0) return null;
     // The names alone are compared, because a value may be as long as a page.
-    const key = inherited.map(({ pattern }) => pattern).join(' ');
-    return this.inherited.get(key, () => this.source.compile([{ pattern: '', options: noOptions }, ...inherited]));
+    const key = [pathOf(pattern), ...inherited.map((layer) => layer.pattern)].join(' ');
+    return this.inherited.get(key, () => this.source.compile([{ pattern, options: noOptions }, ...inherited]));
   }
 
   private inheritedBy(pattern: string): OptionLayer[] {

@@ -1,5 +1,5 @@
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
-import { isWildcard } from '../routing/host.ts';
+import { isWildcard } from '../routing/patterns.ts';
 import type { CertificatePair, ChangeListener, CollectionName, Store, StoredRoute } from '../stores/contract.ts';
 import {
   allChanged,

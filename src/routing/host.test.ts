@@ -1,15 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  coveringPatterns,
-  covers,
-  nameWithPort,
-  normaliseHost,
-  parsePattern,
-  patternsAfter,
-  wildcardPatterns,
-} from './host.ts';
+import { normaliseHost, parsePattern, wildcardPatterns } from './host.ts';
 
 const label63 = 'a'.repeat(63);
 const name253 = `${label63}.${label63}.${label63}.${'a'.repeat(61)}`;
@@ -136,20 +128,6 @@ test('the wildcards of a host end with its top-level label and the one for all',
   assert.deepEqual(wildcardPatterns('[::1]'), ['*']);
 });
 
-test('a host with a port has a name of its own, after which the host and its wildcards are tried', () => {
-  for (const [value, name, after] of [
-    ['A.b.com:8080', 'a.b.com:8080', ['a.b.com', '*.b.com', '*.com', '*']],
-    ['a.com:0080', 'a.com:80', ['a.com', '*.com', '*']],
-    ['[::1]:80', '[::1]:80', ['[::1]', '*']],
-    ['a.com:', 'a.com', ['*.com', '*']],
-    ['a.com', 'a.com', ['*.com', '*']],
-    ['[::1]', '[::1]', ['*']],
-  ] as const) {
-    assert.equal(nameWithPort(normaliseHost(value) ?? '', value), name);
-    assert.deepEqual(patternsAfter(name), after);
-  }
-});
-
 test('a name of more than six labels is cut to its last six before its wildcards are tried', () => {
   const five = ['*.c.d.e.f.g', '*.d.e.f.g', '*.e.f.g', '*.f.g', '*.g', '*'];
   assert.deepEqual(wildcardPatterns('b.c.d.e.f.g'), five);
@@ -209,17 +187,5 @@ test('a wrong pattern is refused with the problem and what is allowed', () => {
         return true;
       },
     );
-  }
-});
-
-test('a pattern inherits from the wildcards above it, with or without a port, never from itself', () => {
-  assert.deepEqual(coveringPatterns('a.b.com'), ['*.b.com', '*.com', '*']);
-  assert.deepEqual(coveringPatterns('*.b.com'), ['*.com', '*']);
-  assert.deepEqual(coveringPatterns('a.b.com:8080'), ['*.b.com', '*.com', '*']);
-  assert.deepEqual(coveringPatterns('*'), []);
-  assert.deepEqual(coveringPatterns('[::1]'), ['*']);
-  for (const pattern of ['a.b.com', 'a.b.com:8080', '*.b.com', '*', '[::1]']) {
-    for (const wildcard of coveringPatterns(pattern)) assert.ok(covers(wildcard, pattern));
-    assert.ok(!covers('*.other.com', pattern) && !covers(pattern, pattern));
   }
 });

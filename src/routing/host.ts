@@ -72,13 +72,6 @@ export function nameWithPort(host: string, value: string): string {
   return port === null ? host : `${host}:${port}`;
 }
 
-/** The patterns tried after a name, which is a normalised host or, as `nameWithPort` gives it, a host and port. */
-export function patternsAfter(name: string): string[] {
-  if (portOf(name) === null) return wildcardPatterns(name);
-  const host = name.slice(0, name.lastIndexOf(':'));
-  return [host, ...wildcardPatterns(host)];
-}
-
 /** The port of a valid Host value or authority; null if it has none. */
 export function portOf(value: string): number | null {
   const colon = value.lastIndexOf(':');
@@ -103,23 +96,6 @@ export function wildcardPatterns(host: string): string[] {
   }
   patterns.push('*');
   return patterns;
-}
-
-export function isWildcard(pattern: string): boolean {
-  return pattern.startsWith('*');
-}
-
-/** Whether hosts of `pattern` inherit the options of the wildcard pattern. */
-export function covers(wildcard: string, pattern: string): boolean {
-  if (wildcard === pattern) return false;
-  const host = portOf(pattern) === null ? pattern : pattern.slice(0, pattern.lastIndexOf(':'));
-  return wildcard === '*' || host.endsWith(wildcard.slice(1));
-}
-
-/** The wildcard patterns whose options a pattern inherits, most specific first. The pattern may name a port. */
-export function coveringPatterns(pattern: string): string[] {
-  const host = portOf(pattern) === null ? pattern : pattern.slice(0, pattern.lastIndexOf(':'));
-  return wildcardPatterns(host).filter((wildcard) => wildcard !== pattern);
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Backend } from './backend.ts';
 import { stateOf } from './balancing-state.ts';
 import { backupsServe, isFree } from './choice.ts';
 import type { BackendGroup } from './frontend.ts';
+import { pathOf } from './patterns.ts';
 import type { Asked, Selector } from './selector.ts';
 
 /** Hexadecimal digits of a value. */
@@ -41,7 +42,8 @@ export class StickyCookie {
 
   /** The `Set-Cookie` that names the backend. @param isSecure whether the client uses https. */
   setCookie(group: BackendGroup, backend: Backend, isSecure: boolean): string {
-    const attributes = this.attributes ?? `Path=/; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`;
+    const path = pathOf(group.pattern) || '/';
+    const attributes = this.attributes ?? `Path=${path}; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`;
     return `${this.name}=${this.valueOf(group.pattern, backend)}; ${attributes}`;
   }
 

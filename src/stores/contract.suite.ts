@@ -157,7 +157,8 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
         await assert.rejects(store.routes.list('', 1), { code: 'STORE_UNSUPPORTED', message: /cannot list/ });
         return;
       }
-      const patterns = ['*', '*.list.example', 'list-a.example', 'list-b.example', 'list-ä.example', 'list-😀.example'];
+      const patterns = ['*', '*.list.example', 'list-a.example', 'list-a.example/api', 'list-b.example'];
+      patterns.push('list-ä.example', 'list-😀.example');
       for (const pattern of patterns.toReversed()) await store.routes.set(pattern, null, ['http://a:1']);
       const seen: string[] = [];
       for (let after = ''; ; after = seen.at(-1) ?? '') {
@@ -315,6 +316,7 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
         ['watch-a.example', () => other.routes.remove('watch-a.example', ['http://c:1'])],
         ['watch-a.example', () => other.routes.remove('watch-a.example', [])],
         ['watch-raw.example', () => location.writeRaw('watch-raw.example', ['by hand'])],
+        ['watch-a.example/b/c', () => other.routes.set('watch-a.example/b/c', null, ['http://a:1'])],
       ];
       for (const [pattern, step] of steps) {
         // A store only has to report changes of what was read.

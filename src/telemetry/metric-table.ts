@@ -137,6 +137,7 @@ export const workerMetrics = {
   backendPools: gauge('hipache_backend_pools', 'Backend addresses with connections.'),
   backendsDraining: gauge('hipache_backends_draining_in_flight', 'Requests and tunnels at backends that drain.'),
   backendQueueRequests: gauge('hipache_backend_queue_requests', 'Requests queued for a connection to their backend.'),
+  rateBuckets: gauge('hipache_rate_buckets', 'Clients, hosts and headers whose rate of requests is measured.'),
   nameLookups: counter('hipache_name_lookups_total', 'Lookups of names of backends.'),
   nameLookupFailures: counter('hipache_name_lookup_failures_total', 'Lookups of names of backends that failed.'),
   nameLookupsRejected: counter(
@@ -222,6 +223,7 @@ export const primaryMetrics = {
     'hipache_workers_unresponsive',
     'Workers that did not respond to this scrape in time; their last totals count.',
   ),
+  fleetInstances: gauge('hipache_fleet_instances', 'Instances that share the store, which share rates of requests.'),
   sharedRecords: gauge(
     'hipache_shared_records',
     'Routes and certificates that the primary keeps for workers that cannot reach the store.',

@@ -47,6 +47,8 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
 export function hostPolicy({ server, limits }: Config): HostPolicy {
   return {
     rules: null,
+    paths: null,
+    strippedPath: '',
     requestFields: null,
     backendHost: null,
     responseEdits: null,

@@ -9,12 +9,15 @@ import type { Log, LogFields } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { residentBytes } from '../base/resident-memory.ts';
 import { type StandardLog, standardLog } from '../base/standard-log.ts';
+import { setRealTimer } from '../base/timer.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { systemResolver } from '../dns/system-resolver.ts';
 import { FailureReports } from '../health/failure-reports.ts';
+import { RateBuckets } from '../limits/rate-buckets.ts';
 import { Passwords } from '../passwords/passwords.ts';
+import { AuthServers } from '../policy/auth-servers.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import { PolicyCompiler } from '../policy/policy-compiler.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
@@ -60,6 +63,7 @@ export class Worker implements WorkerTasks {
   private readonly pages: ErrorPages;
   private readonly store: Store;
   private readonly passwords = new Passwords();
+  private readonly rates: RateBuckets;
   private readonly shared: SharedRecords;
   private readonly routes: RouteCache;
   private readonly watch: StoreWatch;
@@ -116,12 +120,13 @@ export class Worker implements WorkerTasks {
     this.web = webClient(this.resolver, trust, () => this.dataPlane);
     this.shared = sharedRecords(link, store, async () => this.routes.held?.judgement());
     const policy = hostPolicy(config);
+    this.rates = rateBuckets(start, link);
     this.routes = new RouteCache({
       store,
       instance: start.instance,
       limits: cacheLimits(limits),
       log,
-      policies: policiesOf(policy, this.passwords, this.web),
+      policies: policiesOf(policy, this.passwords, this.rates, this.web),
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
       onInternalError,
       shared: this.shared,
@@ -230,6 +235,7 @@ export class Worker implements WorkerTasks {
     this.revision?.close();
     this.routes.close();
     this.shared.close();
+    this.rates.close();
     await this.passwords.close();
     await this.store.close();
     await this.closeLog();
@@ -248,6 +254,7 @@ export class Worker implements WorkerTasks {
         backendPools: dataPlane.origins.size,
         backendsDraining: dataPlane.drains.inFlight,
         backendQueueRequests: dataPlane.origins.waitingRequests,
+        rateBuckets: this.rates.size,
         nameLookups: resolver.counters.lookups,
         nameLookupFailures: resolver.counters.failures,
         nameLookupsRejected: resolver.counters.rejected,
@@ -313,12 +320,12 @@ function webClient(resolver: NameResolver, tls: BackendTls, dataPlane: () => Dat
   });
 }
 
-function policiesOf(policy: HostPolicy, passwords: Passwords, web: WebClient): PolicyCompiler {
-  return new PolicyCompiler(
-    policy,
-    (password, hash) => passwords.check(password, hash),
-    (request) => web.get(request),
-  );
+function policiesOf(policy: HostPolicy, passwords: Passwords, tokens: RateBuckets, web: WebClient): PolicyCompiler {
+  return new PolicyCompiler(policy, {
+    checkPassword: (password, hash) => passwords.check(password, hash),
+    tokens,
+    authServers: new AuthServers((request) => web.get(request)),
+  });
 }
 
 function errorPages(config: Config, log: Log): ErrorPages {
@@ -330,6 +337,20 @@ function errorPages(config: Config, log: Log): ErrorPages {
   } catch (error) {
     throw new HipacheError('CONFIG_INVALID', `server.staticDir: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** The buckets of a worker, which those of the other workers of the instance follow. */
+function rateBuckets({ instances, place }: WorkerStart, link: WorkerLink): RateBuckets {
+  const buckets = new RateBuckets({
+    clock: systemClock,
+    setTimer: setRealTimer,
+    workers: place.workers,
+    report: (uses) => link.uses(uses),
+  });
+  buckets.share(instances);
+  link.onUses = (uses) => buckets.debit(uses);
+  link.onFleet = (count) => buckets.share(count);
+  return buckets;
 }
 
 /** A log that adds the worker's number to each line. */

@@ -156,6 +156,18 @@ describe('an auth server that agrees', () => {
     assert.equal(auth.requests.length, length);
   });
 
+  test('decides about the path that backends get, where paths of the host have routes of their own', async (t) => {
+    const { rig, auth } = await start(t, agrees);
+    rig.proxy.route('a.test/admin', [rig.backend.url]);
+    const options = { forwardAuth: auth.url };
+    rig.proxy.options('a.test', { paths: '/admin', ...options });
+    rig.proxy.options('a.test/admin', { stripPath: 'on', ...options });
+    await ask(rig, get('/public/../%61dmin/users?x'));
+    assert.deepEqual(valuesOf(auth.requests[0], 'x-forwarded-uri'), ['/admin/users?x']);
+    assert.deepEqual(valuesOf(auth.requests[0], 'x-original-url'), ['http://a.test/admin/users?x']);
+    assert.match(rig.backend.received, /^GET \/users\?x HTTP\/1\.1\r\n/);
+  });
+
   test('is the only source of these fields, also for trailers and chunked bodies', async (t) => {
     const { rig } = await start(t, agrees, { forwardAuthFields: 'Remote-User' });
     const chunked = request('POST / HTTP/1.1', 'Transfer-Encoding: chunked', 'Trailer: Remote-User');

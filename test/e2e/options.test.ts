@@ -78,6 +78,15 @@ const trials: readonly Trial[] = [
     shows: ({ headers }) => headers['x-powered-by'],
     expected: undefined,
   },
+  { options: { paths: '/api' }, request: { path: '/api/x' }, shows: status, expected: 400 },
+  { options: { paths: '/api', stripPath: 'on' }, request: { path: '/apis' }, shows: status, expected: 200 },
+  {
+    options: { rate: '1/h', rateBurst: '1', rateBy: 'header:X-Key' },
+    // The worker does not matter: none has more than one token for the key of a trial.
+    request: { headers: { 'x-key': 'one' } },
+    shows: ({ headers, status: code }) => code === 200 || (code === 429 && Number(headers['retry-after']) > 0),
+    expected: true,
+  },
   { options: { requestBodyMax: '3' }, request: { method: 'POST', body: 'four' }, shows: status, expected: 413 },
   { options: { responseTimeout: '300ms', retriesMax: '0' }, request: { path: '/slow' }, shows: status, expected: 504 },
   {

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { systemClock } from '../../src/base/clock.ts';
 import { InvariantViolation } from '../../src/base/invariant.ts';
 import { Networks } from '../../src/base/networks.ts';
+import { setRealTimer } from '../../src/base/timer.ts';
 import type { NameResolver } from '../../src/dns/name-resolver.ts';
 import { systemResolver } from '../../src/dns/system-resolver.ts';
+import { RateBuckets } from '../../src/limits/rate-buckets.ts';
+import { AuthServers } from '../../src/policy/auth-servers.ts';
 import type { CheckPassword } from '../../src/policy/basic-auth.ts';
 import type { HostPolicy } from '../../src/policy/host-policy.ts';
 import { PolicyCompiler } from '../../src/policy/policy-compiler.ts';
@@ -34,6 +37,8 @@ export const testSettings: TestSettings = {
   backendHost: null,
   errorPage: null,
   requestFields: null,
+  paths: null,
+  strippedPath: '',
   responseEdits: null,
   headBytesMax: 32_768,
   responseLimits: { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 },
@@ -132,6 +137,8 @@ export class TestProxy {
   readonly web: WebClient;
   /** The policy of hosts without a route. */
   private unrouted: HostPolicy | null = null;
+  /** Of the option `rate`. */
+  readonly tokens = new RateBuckets({ clock: systemClock, setTimer: setRealTimer, workers: 1, report: () => {} });
   private readonly policy: HostPolicy;
   private readonly resolver: NameResolver;
   private readonly compiler: PolicyCompiler;
@@ -170,11 +177,11 @@ export class TestProxy {
         this.dataPlane.counters.webConnectionsOpen = open;
       },
     });
-    this.compiler = new PolicyCompiler(
-      this.policy,
-      (password, hash) => this.checkPassword(password, hash),
-      (request) => this.web.get(request),
-    );
+    this.compiler = new PolicyCompiler(this.policy, {
+      checkPassword: (password, hash) => this.checkPassword(password, hash),
+      tokens: this.tokens,
+      authServers: new AuthServers((request) => this.web.get(request)),
+    });
     this.dataPlane = new DataPlane({
       settings: all,
       policy: this.policy,

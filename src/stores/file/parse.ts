@@ -17,6 +17,7 @@ import { nearestWord } from '../../base/nearest.ts';
 import { readJson } from '../../config/json.ts';
 import { quote, readBackendUrl } from '../../routing/backend-url.ts';
 import { parsePattern } from '../../routing/host.ts';
+import { parseRoutePattern } from '../../routing/patterns.ts';
 import type { StoredOptions } from '../contract.ts';
 import { noOptions, optionForm, toStoredOptions } from '../option-record.ts';
 import {
@@ -50,9 +51,12 @@ export function parseRoutesFile(text: string, format: FileFormat): ParsedFile {
 }
 
 /** The pattern that a key of a section means, in its stored form; a key that is no pattern means itself. */
-export function patternOf(key: string): { readonly pattern: string; readonly problem: string | null } {
+export function patternOf(
+  key: string,
+  section = 'routes',
+): { readonly pattern: string; readonly problem: string | null } {
   try {
-    return { pattern: parsePattern(key), problem: null };
+    return { pattern: section === 'certificates' ? parsePattern(key) : parseRoutePattern(key), problem: null };
   } catch (error) {
     if (!(error instanceof HipacheError)) throw error;
     return { pattern: key, problem: error.message };
@@ -122,7 +126,7 @@ class RoutesFileReader {
     const lines = new Map<string, number>();
     for (const { key, value } of section.items as MapPair[]) {
       const text = keyText(key);
-      const { pattern, problem } = patternOf(text);
+      const { pattern, problem } = patternOf(text, name);
       const known = lines.get(pattern);
       if (known !== undefined) {
         const first = patternShown(pattern, text);

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { isPlainPath, loosePaths, normalPath } from './path-forms.ts';
+
+test('the normal form of a path says the same in one way', () => {
+  for (const [path, normal] of [
+    ['/', '/'],
+    ['/a/b?c=/../%61', '/a/b?c=/../%61'],
+    ['/%61dmin', '/admin'],
+    ['/%7Euser/%2D%2e%5F', '/~user/-._'],
+    ['/a/./b/../c', '/a/c'],
+    ['/a/%2e%2E/b', '/b'],
+    ['/..', '/'],
+    ['/a/..', '/'],
+    ['/a/.', '/a/'],
+    ['/a//b/', '/a//b/'],
+    ['/a%2fb%20c', '/a%2fb%20c'],
+    ['/a%2', '/a%2'],
+    ['/...', '/...'],
+  ] as const) {
+    assert.equal(normalPath(path), normal, path);
+  }
+});
+
+test('a generous server reads a path in the ways that servers are known for', () => {
+  for (const [path, loose] of [
+    ['/a?b', '/a'],
+    ['/%61dmin', '/admin'],
+    ['/%2561dmin', '/admin'],
+    ['/%252561dmin', '/admin'],
+    ['//admin', '/admin'],
+    ['/x/..;/admin', '/admin'],
+    ['/x/..;v=1/admin;a=b', '/admin'],
+    ['/x%2f..%2fadmin', '/admin'],
+    ['/x\\..\\admin', '/admin'],
+    ['/x%5c..%5Cadmin', '/admin'],
+    ['/admin%00.html', '/admin'],
+    ['/admin%3Fx', '/admin'],
+    ['/admin#x', '/admin'],
+  ] as const) {
+    assert.equal(loosePaths(path)[1], loose, path);
+  }
+});
+
+test('a plain path has one form, and a normal form is its own', () => {
+  const segment = fc.constantFrom('a', '.', '..', '', '%2e', '%2F', ';x', '..;', '\\', '%61', 'b~', '?', '%');
+  fc.assert(
+    fc.property(fc.array(segment, { maxLength: 8 }), (segments) => {
+      const path = `/${segments.join('/')}`;
+      const normal = normalPath(path);
+      assert.equal(normalPath(normal), normal);
+      assert.ok(normal.startsWith('/'));
+      assert.doesNotMatch(normal.split('?')[0] ?? '', /\/\.{1,2}(\/|$)/);
+      if (isPlainPath(path)) assert.deepEqual(loosePaths(path), [path.split('?')[0], path.split('?')[0]]);
+    }),
+  );
+});

@@ -1,0 +1,73 @@
+import { FieldLines } from '../http/field-lines.ts';
+import { namedValue } from '../http/message.ts';
+import { networkOf } from '../routing/canary.ts';
+import type { AdmissionRule, AskedRequest, Refusal } from './admission.ts';
+import type { OptionType } from './option-type.ts';
+
+/** The part of a request by which it counts. */
+export type RateSource =
+  | { readonly kind: 'client' }
+  | { readonly kind: 'host' }
+  /** `name` in lower case. */
+  | { readonly kind: 'header'; readonly name: string };
+
+/** Where requests get tokens from: `limits/` implements it. */
+export interface TokenSource {
+  /** Takes a token. @returns 0, or in how many ms there will be one. */
+  take(key: string, rate: { readonly perSecond: number; readonly burst: number }): number;
+}
+
+const keyCharsMax = 256;
+const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+const requestsMax = 1_000_000;
+
+/** Requests in a time; the value is per second. */
+export const requestRate: OptionType<number> = {
+  allowed: `a number of requests from 1 to ${requestsMax} in a time: 100/s, 600/m or 5000/h`,
+  parse(text) {
+    const [, count = '', unit = ''] = /^([1-9]\d{0,6})\/(s|m|h)$/.exec(text) ?? [];
+    const requests = Number(count);
+    return requests >= 1 && requests <= requestsMax ? requests / (secondsOf[unit] as number) : undefined;
+  },
+};
+
+export const rateSource: OptionType<RateSource> = {
+  allowed: 'client, host or header:NAME',
+  parse(text) {
+    if (text === 'client' || text === 'host') return { kind: text };
+    const [, name] = /^header:([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})$/.exec(text) ?? [];
+    return name === undefined ? undefined : { kind: 'header', name: name.toLowerCase() };
+  },
+};
+
+/** Refuses requests beyond a rate. */
+export class RateLimit implements AdmissionRule {
+  private readonly rate: { readonly perSecond: number; readonly burst: number };
+  private readonly by: RateSource;
+  private readonly tokens: TokenSource;
+
+  /** @param burst how many may come at once after a pause; null: as many as in one second. */
+  constructor(perSecond: number, burst: number | null, by: RateSource, tokens: TokenSource) {
+    this.rate = { perSecond, burst: burst ?? Math.max(1, perSecond) };
+    this.by = by;
+    this.tokens = tokens;
+  }
+
+  refuse(asked: AskedRequest): Refusal | null {
+    const waitMs = this.tokens.take(this.keyOf(asked), this.rate);
+    if (waitMs === 0) return null;
+    const fields = new FieldLines();
+    fields.add('retry-after', String(Math.ceil(waitMs / 1000)));
+    return { code: 'RATE_LIMITED', status: 429, detail: '', fields };
+  }
+
+  /** A request without the header counts by the address of its client. */
+  private keyOf({ clientAddress, pattern, request }: AskedRequest): string {
+    const { by } = this;
+    if (by.kind === 'host') return pattern;
+    const value = by.kind === 'header' ? namedValue(request, by.name) : null;
+    // A client cannot take another one's key: a blank is in none of the three parts.
+    if (value !== null) return `${pattern} header ${value.slice(0, keyCharsMax)}`;
+    return `${pattern} ${networkOf(clientAddress)}`;
+  }
+}
