@@ -157,11 +157,20 @@ const kinds = {
     'The request names no host, and there is no frontend `*`; or it is HTTP/1.1 without a Host field.',
   ),
   ROUTE_NOT_FOUND: client(400, 'frontend not found', 'No frontend matches the host.'),
-  ACCESS_DENIED: client(403, 'access denied', 'The options `allow` and `deny` of the host exclude the client.'),
+  ACCESS_DENIED: client(
+    403,
+    'access denied',
+    'The options `allow` and `deny` of the host exclude the client, or the request is a WebSocket handshake and its option `websockets` is off.',
+  ),
   CREDENTIALS_REQUIRED: client(
     401,
     'credentials required',
     'The option `basicAuth` of the host asks for a name and a password, and the request has none, or wrong ones.',
+  ),
+  AUTH_SERVER_FAILED: backend(
+    502,
+    'access cannot be decided',
+    'The auth server of the option `forwardAuth` did not respond as it should: it cannot be reached, is too slow, or sent a status of 500 or above, a 304, a broken response, or more than 64 KiB. Or a value of `forwardAuth` or `forwardAuthFields` cannot be used. Nobody is let in.',
   ),
   RATE_LIMITED: client(
     429,
@@ -185,7 +194,7 @@ const kinds = {
   BACKEND_CONNECT_TIMEOUT: backend(
     504,
     'backend did not accept the connection in time',
-    'The backend did not accept the connection within `limits.connectTimeoutSeconds`.',
+    'The backend did not accept the connection within `limits.connectTimeoutSeconds`, or the option `connectTimeout` of the host.',
     { resend: 'unsent', marks: 'at once' },
   ),
   BACKEND_TLS: backend(

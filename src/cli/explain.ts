@@ -6,7 +6,8 @@ import { duration, localTime, whenText } from './when.ts';
 
 /** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
-  const { host, tried, matched, path, id, expires, backends, draining, problems, refusal, instances } = explanation;
+  const { authServer, host, tried, matched, path, id, expires, backends, draining } = explanation;
+  const { instances, problems, refusal } = explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
@@ -20,7 +21,8 @@ export function explanationText(explanation: Explanation): string {
   rows.push(['route', `${matched}  (id ${printable(JSON.stringify(id))})`]);
   if (path !== null && matched.includes('/')) rows.push(['path', `backends get ${printable(path)}`]);
   if (expires !== null) rows.push(['expires', whenText(expires.at, expires.remainingMs)]);
-  if (refusal !== null) rows.push(['reply', refusalText(refusal)]);
+  if (authServer !== null) rows.push(['reply', `depends on ${printable(authServer)}, which is asked first`]);
+  if (refusal !== null) rows.push([authServer === null ? 'reply' : '', refusalText(refusal)]);
   const lines = backendLines(backends);
   if (lines.length === 0) lines.push('none usable: the proxy responds with 502');
   for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);

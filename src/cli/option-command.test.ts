@@ -169,6 +169,9 @@ test('explain shows what the rules of a host reply to a request', async () => {
     location: 'https://a.com/',
     detail: '',
   });
+  await on.run(['option', 'set', 'a.com', 'basicAuth', 'off', 'forwardAuth', 'https://auth.test/check?token=x']);
+  assert.equal(await replyTo('a.com', '--https'), 'depends on https://auth.test/check, which is asked first');
+  assert.equal(await replyTo('a.com'), '301 to https://a.com/; no backend is asked');
   for (const args of [
     ['--client', 'home'],
     ['-H', 'no colon'],

@@ -173,7 +173,7 @@ export const serverSection = z.object({
     {
       source: 'new',
       description:
-        'Protocols besides WebSocket to which clients may switch (`Upgrade`), such as `tcp` for `docker exec` and `SPDY/3.1` for `kubectl`. The connection is a tunnel from then on.',
+        'Protocols besides WebSocket to which clients may switch (`Upgrade`), such as `tcp` for `docker exec` and `SPDY/3.1` for `kubectl`. The connection is a tunnel from then on. The option `upgrades` of a host replaces the list.',
       allowed: 'an array of names such as "tcp"',
       default: '[]',
     },

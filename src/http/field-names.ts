@@ -187,3 +187,18 @@ export function isHopByHop(number: number): boolean {
       return false;
   }
 }
+
+/** Whether the field, or another form of its name, belongs to the framing of the message or to the way its body is sent. */
+export function isFraming(number: number): boolean {
+  switch (number) {
+    case Field.CONTENT_LENGTH:
+    case Field.TRANSFER_ENCODING:
+    case Field.TRAILER:
+    case Field.EXPECT:
+    case Field.ALIAS:
+    case Field.FRAMING_ALIAS:
+      return true;
+    default:
+      return false;
+  }
+}

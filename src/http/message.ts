@@ -24,8 +24,10 @@ export interface RequestView extends FieldView {
   readonly path: string;
   /** Null if the request has none. */
   readonly authority: string | null;
-  /** The protocol that the client asks to switch to: `websocket`, or another one as it wrote it; null for none. */
+  /** The protocol that the client asks to switch to: `websocket`, or one that was chosen, as the client wrote it; null for none. */
   readonly protocol: string | null;
+  /** Whether it offers to switch to other protocols than WebSocket, among which the host chooses (`ServerStream.chooseProtocol`). */
+  readonly offersProtocols: boolean;
   /** In bytes; 0 if there is no body, -1 if it is unknown until the body ends. */
   readonly bodyLength: number;
   /** Whether its credentials authenticate the connection on which they are sent: see `isConnectionScheme`. */

@@ -52,6 +52,7 @@ test('a request of another protocol has the same head as in HTTP/1', () => {
     const value = (number: number): string | null => head.value(number);
     const view: RequestView = {
       ...{ version, method, target, path, authority, protocol, bodyLength, authenticatesConnection, value },
+      offersProtocols: false,
       ...fieldsOf(head),
     };
     for (const keepAlive of [true, false]) {

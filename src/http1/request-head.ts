@@ -52,6 +52,7 @@ export class RequestHead extends Head implements RequestView {
   takesTrailers = false;
   /** The protocol to which the client asks to switch, if it is supported. The handshake is not checked yet. */
   protocol: string | null = null;
+  offersProtocols = false;
   authenticatesConnection = false;
   /** Positions of fields for logs and debugging; -1 if absent. */
   refererField = -1;
@@ -62,19 +63,12 @@ export class RequestHead extends Head implements RequestView {
   /** The code for a refused head. */
   refusalCode: ErrorCode = 'REQUEST_INVALID';
 
-  /** Protocols besides WebSocket to which a client may switch, in lower case. */
-  private readonly upgrades: ReadonlySet<string>;
   /** As the client sent it. */
   private minorSent = 1;
   private part = METHOD;
   private skipped = 0;
   private methodEnd = 0;
   private targetEnd = 0;
-
-  constructor(upgrades: ReadonlySet<string> = none) {
-    super();
-    this.upgrades = upgrades;
-  }
 
   override reset(): void {
     super.reset();
@@ -90,6 +84,7 @@ export class RequestHead extends Head implements RequestView {
     this.expectContinue = false;
     this.takesTrailers = false;
     this.protocol = null;
+    this.offersProtocols = false;
     this.authenticatesConnection = false;
     this.refererField = -1;
     this.userAgentField = -1;
@@ -296,18 +291,18 @@ export class RequestHead extends Head implements RequestView {
     this.readConnection(options);
     // Upgrade means nothing in HTTP/1.0, or if Connection does not name it (RFC 9110 section 7.8).
     if (upgrades && this.versionMinor === 1 && this.nominated?.includes('upgrade') === true) {
-      this.protocol = namesProtocol(this, 'websocket') ? 'websocket' : this.otherProtocol();
+      if (namesProtocol(this, 'websocket')) this.protocol = 'websocket';
+      else this.offersProtocols = true;
     }
     return this.readFraming(lengths, codings);
   }
 
-  /** The first one that the client prefers and may switch to. */
-  private otherProtocol(): string | null {
-    if (this.upgrades.size === 0) return null;
+  /** Of the protocols that the client offers, the first one that it may switch to. @param allowed in lower case. */
+  chooseProtocol(allowed: ReadonlySet<string>): void {
     const tokens = (joinedValues(this, Field.UPGRADE) ?? '')
       .split(',')
       .map((token) => token.replace(/^[ \t]+|[ \t]+$/g, ''));
-    return tokens.find((token) => this.upgrades.has(token.toLowerCase())) ?? null;
+    this.protocol = tokens.find((token) => allowed.has(token.toLowerCase())) ?? null;
   }
 
   /** A coding that is valid and not supported is another error than one that cannot frame a body. */
@@ -396,5 +391,3 @@ export class RequestHead extends Head implements RequestView {
     return false;
   }
 }
-
-const none: ReadonlySet<string> = new Set();

@@ -1,9 +1,11 @@
 import { isIP } from 'node:net';
 import { HipacheError } from '../base/errors.ts';
+import { FieldEdits } from '../http/field-lines.ts';
 import { fieldNumberOf } from '../http/field-names.ts';
 import type { RequestView } from '../http/message.ts';
 import { type AskedRequest, refusalBy } from '../policy/admission.ts';
-import { admissionRules, type PolicyServices } from '../policy/policy-compiler.ts';
+import { AuthServers } from '../policy/auth-servers.ts';
+import { admissionRules } from '../policy/policy-compiler.ts';
 import { type OptionLayer, optionsInForce } from '../policy/read-options.ts';
 
 export type { AskedRequest } from '../policy/admission.ts';
@@ -49,35 +51,48 @@ export function parseRequest(host: string, given: GivenRequest): AskedRequest {
     request: new GivenView(host, method, path, fields),
     host,
     pattern: host,
+    path: null,
     clientAddress: client.includes(':') ? client : `::ffff:${client}`,
     isSecure: https,
+    backendFields: null,
+    onEnded: null,
+    identityEdits: () => new FieldEdits(0),
   };
 }
 
-/**
- * The reply of the rules of a host to a request; null if it goes on to a backend. Names of users are checked,
- * passwords are not.
- */
-export async function explainRefusal(
-  layers: readonly OptionLayer[],
-  asked: AskedRequest,
-): Promise<ExplainedRefusal | null> {
-  const rules = admissionRules(optionsInForce(layers).values, services) ?? [];
-  const refusal = await refusalBy(rules, asked);
-  if (refusal === null) return null;
-  const { code, detail, fields, status } = refusal;
-  const location = [...(fields ?? [])].find(([name]) => name === 'location')?.[1] ?? null;
-  return { status, code, location, detail };
+/** How the rules of a host decide about a request. */
+export interface ExplainedDecision {
+  /** Null: it goes on to a backend. */
+  readonly refusal: ExplainedRefusal | null;
+  /** The URL of the auth server that is asked before, without its query; null if none is. */
+  readonly authServer: string | null;
 }
 
-/** Passwords are taken for right, and no rate is reached. */
-const services: PolicyServices = { checkPassword: async () => true, tokens: { take: () => 0 } };
+/**
+ * Names of users are checked. Passwords are taken for right, no rate is reached, and the auth server is not asked: it counts
+ * as one that agrees.
+ */
+export async function explainDecision(layers: readonly OptionLayer[], asked: AskedRequest): Promise<ExplainedDecision> {
+  let authServer: string | null = null;
+  const authServers = new AuthServers(async ({ url }) => {
+    authServer = url.replace(/\?.*/s, '');
+    return { status: 200, fields: [], body: '' };
+  });
+  const services = { checkPassword: async () => true, tokens: { take: () => 0 }, authServers };
+  const rules = admissionRules(optionsInForce(layers).values, services) ?? [];
+  const refusal = await refusalBy(rules, asked);
+  if (refusal === null) return { refusal, authServer };
+  const { code, detail, fields, status } = refusal;
+  const location = [...(fields ?? [])].find(([name]) => name === 'location')?.[1] ?? null;
+  return { refusal: { status, code, location, detail }, authServer };
+}
 
 /** A request that nobody has sent. */
 class GivenView implements RequestView {
   readonly version = '1.1';
   readonly nominated = null;
   readonly protocol = null;
+  readonly offersProtocols = false;
   readonly bodyLength = 0;
   readonly authenticatesConnection = false;
   readonly method: string;

@@ -21,7 +21,7 @@ import type { BackendFailures, FailuresByUrl } from '../stores/failures.ts';
 import { type RouteExpiry, toExpiry } from './expiry.ts';
 import { type ExplainedHealth, explainHealth, type HealthExplainStore } from './explain-health.ts';
 import { backendPath, findMatch } from './explain-match.ts';
-import { type ExplainedRefusal, explainRefusal, parseRequest } from './explain-request.ts';
+import { type ExplainedRefusal, explainDecision, parseRequest } from './explain-request.ts';
 import { type FleetInstance, listFleet } from './fleet.ts';
 import { type ExplainedOption, explainOptions } from './options.ts';
 import { shownBackends, shownDraining } from './routes.ts';
@@ -93,6 +93,8 @@ export interface Explanation {
   readonly refusal: ExplainedRefusal | null;
   /** The regular checks of its backends; null for none. */
   readonly health: ExplainedHealth | null;
+  /** The auth server that decides before (`forwardAuth`), which is not asked here; null for none. */
+  readonly authServer: string | null;
   /** The options that hold, and the pattern that each comes from. */
   readonly options: readonly ExplainedOption[];
   readonly problems: readonly string[];
@@ -211,7 +213,7 @@ export async function explainHost(
     draining: shownDraining(frontend.draining),
     health,
     options: options.inForce,
-    refusal: await explainRefusal(options.layers, request),
+    ...(await explainDecision(options.layers, request)),
     problems,
     instances,
   };
@@ -226,6 +228,7 @@ const nothing = {
   backends: [],
   draining: [],
   health: null,
+  authServer: null,
   options: [],
 } satisfies Partial<Explanation>;
 

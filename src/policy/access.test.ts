@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Networks } from '../base/networks.ts';
+import { FieldEdits } from '../http/field-lines.ts';
 import { type AskedRequest, refusalBy } from './admission.ts';
+import { AuthServers } from './auth-servers.ts';
 import { BasicAuth } from './basic-auth.ts';
 import { network } from './networks.ts';
 import { listOf } from './option-type.ts';
@@ -13,19 +15,22 @@ function asked(authorization: string | null = null): AskedRequest {
   return {
     host: 'a.com',
     pattern: 'a.com',
+    path: null,
     clientAddress: '::ffff:10.0.0.1',
     isSecure: true,
     bodyBytes: 0,
     request: request as never,
+    backendFields: null,
+    onEnded: null,
+    identityEdits: () => new FieldEdits(0),
   };
 }
 
 const refusalWith = (options: Record<string, string>) => {
   const { values } = optionsInForce([{ pattern: 'a.com', options: new Map(Object.entries(options)) }]);
-  return refusalBy(
-    admissionRules(values, { checkPassword: async () => true, tokens: { take: () => 0 } }) ?? [],
-    asked(),
-  );
+  const fetch = async () => ({ status: 200, fields: [], body: '' });
+  const services = { checkPassword: async () => true, tokens: { take: () => 0 }, authServers: new AuthServers(fetch) };
+  return refusalBy(admissionRules(values, services) ?? [], asked());
 };
 
 test('a rule for access that cannot be used at all lets nobody in', async () => {

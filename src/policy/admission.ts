@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../base/errors.ts';
-import type { FieldLines } from '../http/field-lines.ts';
+import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import type { RequestView } from '../http/message.ts';
+import type { FieldChanges } from './field-changes.ts';
 
 /** A request as the rules of its host see it. */
 export interface AskedRequest {
@@ -11,10 +12,18 @@ export interface AskedRequest {
   readonly host: string;
   /** Of the route. */
   readonly pattern: string;
+  /** The form of the path by which the route was found, with the query; null: that of the request. */
+  readonly path: string | null;
   /** As logs show it: IPv4 as `::ffff:a.b.c.d`. */
   readonly clientAddress: string;
   /** Whether the client uses https, to this proxy or to a trusted one before it. */
   readonly isSecure: boolean;
+  /** Set by a rule: changes to the fields of the request for the backend. Null for none. */
+  backendFields: FieldChanges | null;
+  /** Set by a rule while it decides: called if the request ends meanwhile, because its client has gone. */
+  onEnded: (() => void) | null;
+  /** The fields that identify the client to a server, and those of the client that they replace. */
+  identityEdits(): FieldEdits;
 }
 
 /** A reply in place of that of a backend. */
@@ -26,6 +35,8 @@ export interface Refusal {
   readonly detail: string;
   /** Further fields of the reply; null for none. */
   readonly fields: FieldLines | null;
+  /** In place of the page or the text, latin1; `fields` describe it. */
+  readonly body?: string;
 }
 
 /** Decides whether a request may go on to a backend. */

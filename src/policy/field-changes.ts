@@ -1,5 +1,5 @@
 import { comparedName } from '../http/field-lines.ts';
-import { Field, fieldNumberOf, identityFields, isHopByHop } from '../http/field-names.ts';
+import { Field, fieldNumberOf, identityFields, isFraming, isHopByHop } from '../http/field-names.ts';
 import type { OptionType } from './option-type.ts';
 
 /** Changes to the fields of a request or of a response. */
@@ -60,7 +60,7 @@ function readLine(line: string, of: 'request' | 'response'): LineChange | string
 }
 
 /** Why nobody may change this field: null if everybody may. */
-function reservedProblem(name: string, of: 'request' | 'response'): string | null {
+export function reservedProblem(name: string, of: 'request' | 'response'): string | null {
   const number = fieldNumberOf(Buffer.from(name, 'latin1'), 0, name.length);
   if (number === Field.HOST && of === 'request') return 'the option backendHost sets Host';
   if (isHopByHop(number) || isFraming(number)) return `${name} belongs to the connection or the framing of the message`;
@@ -73,18 +73,4 @@ function reservedProblem(name: string, of: 'request' | 'response'): string | nul
   if (of === 'request' && ((identityFields >>> number) & 1) !== 0)
     return `Hipache sets ${name} itself, for backends to rely on`;
   return null;
-}
-
-function isFraming(number: number): boolean {
-  switch (number) {
-    case Field.CONTENT_LENGTH:
-    case Field.TRANSFER_ENCODING:
-    case Field.TRAILER:
-    case Field.EXPECT:
-    case Field.ALIAS:
-    case Field.FRAMING_ALIAS:
-      return true;
-    default:
-      return false;
-  }
 }

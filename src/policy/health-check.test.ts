@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { policyServices } from '../../test/helpers/policy-services.ts';
 import { testPolicy } from '../../test/helpers/test-proxy.ts';
 import { PolicyCompiler } from './policy-compiler.ts';
 import { problemsOf } from './read-options.ts';
 
-const compiler = new PolicyCompiler(testPolicy(), { checkPassword: async () => true, tokens: { take: () => 0 } });
+const compiler = new PolicyCompiler(testPolicy(), policyServices);
 const checkOf = (options: Readonly<Record<string, string>>, inherited: Readonly<Record<string, string>> = {}) =>
   compiler.compile([
     { pattern: 'a.com', options: new Map(Object.entries(options)) },

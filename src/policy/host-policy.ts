@@ -7,6 +7,7 @@ import type { Selector } from '../routing/selector.ts';
 import type { StickyCookie } from '../routing/sticky-cookie.ts';
 import type { AdmissionRule } from './admission.ts';
 import type { BackendHost } from './backend-host.ts';
+import type { ErrorPage } from './error-page.ts';
 import type { FieldChanges } from './field-changes.ts';
 import type { HealthCheck } from './health-check.ts';
 
@@ -27,6 +28,10 @@ export interface HostPolicy {
   readonly timeouts: BackendTimeouts;
   /** Time without any byte through a tunnel, in ms; 0: no limit. */
   readonly tunnelIdleMs: number;
+  /** The page for local error replies; null: that of the instance. */
+  readonly errorPage: ErrorPage | null;
+  /** Protocols besides WebSocket to which clients may switch, in lower case. */
+  readonly upgrades: ReadonlySet<string>;
   /** Chooses the backend of a request. */
   readonly selector: Selector;
   /** The cookie in which clients get the name of their backend; null for none. */
@@ -55,6 +60,8 @@ export interface HostPolicy {
 
 /** How long backends may take, in ms; 0: no limit. */
 export interface BackendTimeouts {
+  /** Until a connection is established, the lookup of the name and the TLS handshake included; always limited. */
+  readonly connectMs: number;
   /** Until the head of a response, or without accepting any byte of a request. */
   readonly responseMs: number;
   /** Without any byte of a response whose head has come. */

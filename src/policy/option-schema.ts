@@ -1,7 +1,10 @@
 import { backendHost } from './backend-host.ts';
 import { cookieAttributes, hashSource, secretKey, stickyName } from './balancing-types.ts';
 import { basicUsers } from './basic-auth.ts';
+import { errorPage } from './error-page.ts';
 import { requestFieldChanges, responseFieldChanges } from './field-changes.ts';
+import { authTimeoutDefault } from './forward-auth.ts';
+import { authFields, authServerUrl } from './forward-auth-types.ts';
 import { probePath, statusRange, wantedText } from './health-check.ts';
 import { hsts } from './hsts.ts';
 import { retryAfterDefault } from './maintenance.ts';
@@ -10,6 +13,7 @@ import { duration, listOf, type OptionType, onOrOff, or, size, type ValueOf, who
 import { pathPrefix, pathsMax } from './path-types.ts';
 import { rateSource, requestRate } from './rate-limit.ts';
 import { redirectStatus, redirectTarget } from './redirects.ts';
+import { upgrades } from './upgrades.ts';
 
 /** Options that belong together, for the reference page. */
 type OptionGroup =
@@ -17,6 +21,7 @@ type OptionGroup =
   | 'access'
   | 'redirects'
   | 'maintenance'
+  | 'pages'
   | 'fields'
   | 'limits'
   | 'timeouts'
@@ -76,6 +81,34 @@ const definitions = {
       'Names and hashes of passwords, one of which a request must have (RFC 7617); others get 401. Wrong lines are skipped: a list without a right one lets nobody in. The `Authorization` field goes on to the backend.',
   }),
 
+  forwardAuth: option('access', or('off', authServerUrl), {
+    default: '`off`',
+    isAccess: true,
+    description:
+      'A server that decides about each request: it gets a GET with the fields of the request, and with its method and URL in `X-Forwarded-Method`, `X-Forwarded-Uri` and `X-Original-URL`. With a 2xx the request goes on; the client gets any other response below 500. Without a response nobody is let in.',
+  }),
+  forwardAuthFields: option('access', authFields, {
+    default: '`none`',
+    isAccess: true,
+    description:
+      'Fields that backends get from the response of `forwardAuth`, such as `Remote-User`. Those of clients are dropped, under any spelling.',
+  }),
+  forwardAuthTimeout: option('access', duration('100ms', '1m'), {
+    default: `\`${authTimeoutDefault}\``,
+    description:
+      'How long the server of `forwardAuth` may take for its whole response. After that the request gets 502.',
+  }),
+
+  websockets: option('access', onOrOff, {
+    default: '`on`',
+    description: 'Whether clients may open WebSockets. `off`: their handshakes get 403.',
+  }),
+  upgrades: option('access', upgrades, {
+    default: '`configured`',
+    description:
+      'Protocols besides WebSocket to which clients may switch (`Upgrade`). `configured`: those of `server.upgrades`. A request for another one is an ordinary request.',
+  }),
+
   https: option('redirects', word('off', 'redirect'), {
     default: '`off`',
     description: '`redirect`: requests without TLS are redirected to https, on its standard port.',
@@ -107,6 +140,12 @@ const definitions = {
   retryAfter: option('maintenance', duration('0s', '30d'), {
     default: `\`${retryAfterDefault}\``,
     description: 'When clients may come again (`Retry-After`). `0s`: the field is not sent.',
+  }),
+
+  errorPage: option('pages', or('off', errorPage), {
+    default: '`off`',
+    description:
+      'The page for the error replies of the proxy itself, in place of those of `server.staticDir`: an HTML text, or the URL of one, which is fetched and kept for 60 s. `{status}`, `{code}`, `{host}` and `{requestId}` in the text, `{status}` and `{code}` in the URL are replaced.',
   }),
 
   backendHost: option('fields', backendHost, {
@@ -151,6 +190,11 @@ const definitions = {
     description: 'WebSockets open at the same time, in one worker. Further handshakes get 503.',
   }),
 
+  connectTimeout: option('timeouts', duration('10ms', '1m'), {
+    default: '`limits.connectTimeoutSeconds`',
+    description:
+      'How long a connection to a backend may take that is begun for a request of the host. After that another backend is tried.',
+  }),
   responseTimeout: option('timeouts', duration('0s', '1d'), {
     default: '`server.tcpTimeout`',
     description:

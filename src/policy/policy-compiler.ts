@@ -4,10 +4,12 @@ import { PathPrefixes } from '../routing/path-prefixes.ts';
 import { pathOf } from '../routing/patterns.ts';
 import { AccessList } from './access-list.ts';
 import type { AdmissionRule } from './admission.ts';
+import type { AuthServers } from './auth-servers.ts';
 import { selectorOf, stickyCookieOf } from './balancing.ts';
 import { BasicAuth, type CheckPassword } from './basic-auth.ts';
 import { BodyLimit } from './body-limit.ts';
 import type { FieldChanges } from './field-changes.ts';
+import { authTimeoutDefault, ForwardAuth } from './forward-auth.ts';
 import { healthCheckOf } from './health-check.ts';
 import type { HostPolicy, ResponseEdits } from './host-policy.ts';
 import { Maintenance, retryAfterDefault } from './maintenance.ts';
@@ -16,6 +18,7 @@ import { durationMs } from './option-type.ts';
 import { RateLimit, type TokenSource } from './rate-limit.ts';
 import { type OptionLayer, optionProblems, optionsInForce } from './read-options.ts';
 import { HostRedirect, HttpsRedirect } from './redirects.ts';
+import { NoWebSockets } from './web-sockets.ts';
 
 /** Policies that are remembered, and the characters of their options: most hosts have the same few sets. */
 const rememberedMax = 10_000;
@@ -25,6 +28,7 @@ const rememberedCharsMax = 8_000_000;
 export interface PolicyServices {
   readonly checkPassword: CheckPassword;
   readonly tokens: TokenSource;
+  readonly authServers: AuthServers;
 }
 
 /** Makes the policies of hosts from their options. Hosts with the same options share one policy. */
@@ -66,9 +70,12 @@ function policyOf(base: HostPolicy, values: OptionValues, prefix: string, servic
     requestFields: requestFieldsOf(values, strippedPath) ?? base.requestFields,
     responseEdits: responseEditsOf(values),
     timeouts: {
+      connectMs: values.connectTimeout ?? base.timeouts.connectMs,
       responseMs: values.responseTimeout ?? base.timeouts.responseMs,
       responseIdleMs: values.responseIdle ?? base.timeouts.responseIdleMs,
     },
+    errorPage: values.errorPage ?? base.errorPage,
+    upgrades: values.upgrades ?? base.upgrades,
     tunnelIdleMs: values.tunnelIdle ?? base.tunnelIdleMs,
     requestsMax: values.requestsMax ?? base.requestsMax,
     requestBodyBytesMax: values.requestBodyMax ?? base.requestBodyBytesMax,
@@ -107,6 +114,9 @@ export function admissionRules(values: OptionValues, services: PolicyServices): 
   if (maintenance === true)
     rules.push(new Maintenance(maintenanceAllow ?? [], values.retryAfter ?? durationMs(retryAfterDefault)));
   if (basicAuth !== null) rules.push(new BasicAuth(basicAuth, services.checkPassword));
+  const asksServer = forwardAuthOf(values, services.authServers);
+  if (asksServer !== null) rules.push(asksServer);
+  if (values.websockets === false) rules.push(new NoWebSockets());
   if (requestBodyMax !== null) rules.push(new BodyLimit(requestBodyMax));
   return rules.length === 0 ? null : rules;
 }
@@ -115,6 +125,18 @@ function requestFieldsOf({ requestFields }: OptionValues, strippedPath: string):
   if (strippedPath === '') return requestFields ?? null;
   const { dropped, lines } = requestFields ?? { dropped: none, lines: '' };
   return { dropped: new Set([...dropped, prefixName]), lines: `${lines}X-Forwarded-Prefix: ${strippedPath}\r\n` };
+}
+
+function forwardAuthOf(values: OptionValues, servers: AuthServers): ForwardAuth | null {
+  const { forwardAuth = null, forwardAuthFields = [], forwardAuthTimeout, requestFields } = values;
+  if (forwardAuth === null) return null;
+  const options = {
+    url: forwardAuth,
+    fields: forwardAuthFields,
+    timeoutMs: forwardAuthTimeout ?? durationMs(authTimeoutDefault),
+    overruled: requestFields?.dropped ?? none,
+  };
+  return new ForwardAuth(options, servers);
 }
 
 function responseEditsOf({ hsts: hstsLine = '', responseFields }: OptionValues): ResponseEdits | null {

@@ -15,6 +15,7 @@ async function start(t: TestContext, urls: readonly string[], inactivityMs = 60_
     cached: () => frontend,
     load: async () => frontend,
     confirmAbsent: () => null,
+    policyWithoutRoute: () => null,
     current: (frontend) => frontend,
     markDown: () => {
       throw new Error('broken');

@@ -53,7 +53,8 @@ export class Attempt implements StreamWaiter, ResponseSink {
 
   sendEnd(trailers: FieldLines | null): void {
     // Fields that the host sets for backends must not be there in a second form.
-    this.stream?.sendEnd(this.exchange.policy.requestFields === null ? trailers : null);
+    const { backendFields, policy } = this.exchange;
+    this.stream?.sendEnd(policy.requestFields === null && backendFields === null ? trailers : null);
   }
 
   /** @returns false if the backend does not keep up. */

@@ -24,6 +24,7 @@ export interface Origin {
 
 /** Waits for a stream. Exactly one of the two methods is called, unless `Origin.cancel` comes first. */
 export interface StreamWaiter {
+  readonly timeouts: BackendTimeouts;
   onStream(stream: BackendStream): void;
   onNoStream(code: ErrorCode, detail: string): void;
 }

@@ -3,6 +3,7 @@ import type { Networks } from '../base/networks.ts';
 import { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import { Field, fieldSet, identityFields } from '../http/field-names.ts';
 import { hasField, joinedValues, type RequestView } from '../http/message.ts';
+import type { FieldChanges } from '../policy/field-changes.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import { type Backend, hostFieldOf } from '../routing/backend.ts';
 import { countHop, loopLine } from './hops.ts';
@@ -80,6 +81,7 @@ function withoutPort(address: string): string {
 /**
  * For one request: the fields that identify the client to the backend, and the client's fields that they replace; and
  * the backend as its host if it names none.
+ * @param added changes that the rules of the host have made for this request; null for none.
  */
 export function requestEdits(
   peer: Peer,
@@ -88,16 +90,20 @@ export function requestEdits(
   backend: Backend,
   { backendHost, requestFields }: Pick<HostPolicy, 'backendHost' | 'requestFields'>,
   traceId: string,
+  added: FieldChanges | null = null,
 ): FieldEdits {
   const edits = countHop(request, identityEdits(peer, request, client, traceId));
   if (backendHost !== null) edits.host = backendHost === 'backend' ? hostFieldOf(backend) : backendHost.value;
   else if (request.authority === null) edits.add('Host', hostFieldOf(backend));
-  if (requestFields !== null) {
-    edits.names = requestFields.dropped;
-    edits.text += requestFields.lines;
-  }
+  if (added !== null) change(edits, added);
+  if (requestFields !== null) change(edits, requestFields);
   if (peer.identity.via !== null) edits.add('Via', `${request.version} ${peer.identity.via}`);
   return edits;
+}
+
+function change(edits: FieldEdits, { dropped, lines }: FieldChanges): void {
+  edits.names = edits.names === null ? dropped : new Set([...edits.names, ...dropped]);
+  edits.text += lines;
 }
 
 /** The same for a request that names a host. @param traceId see `newTraceId`. */

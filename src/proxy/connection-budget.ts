@@ -25,8 +25,9 @@ export class ConnectionBudget {
    * that has no request in progress, as HTTP allows at any time (RFC 9112 section 9.5).
    */
   makeRoom(): boolean {
-    const { backendConnectionsOpen, clientConnectionsOpen, tunnelsOpen } = this.counters;
-    if (clientConnectionsOpen + backendConnectionsOpen + 2 * tunnelsOpen < this.max) return true;
+    const { backendConnectionsOpen, clientConnectionsOpen, tunnelsOpen, webConnectionsOpen } = this.counters;
+    const open = clientConnectionsOpen + backendConnectionsOpen + 2 * tunnelsOpen + webConnectionsOpen;
+    if (open < this.max) return true;
     if (!this.origins.closeLongestIdle() && !this.connections.closeIdle()) return false;
     this.counters.idleConnectionsClosed++;
     return true;

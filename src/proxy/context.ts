@@ -1,11 +1,13 @@
 import type { Clock } from '../base/clock.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
+import type { WebFetch } from '../policy/web-fetch.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import type { Origins } from './backend/origins.ts';
 import type { Counters } from './counters.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { ErrorPages } from './error-pages.ts';
+import type { HostPages } from './host-pages.ts';
 import type { LocalResponder } from './local-responder.ts';
 import type { ProxyObserver } from './observer.ts';
 import type { RouteSource } from './route-source.ts';
@@ -22,6 +24,8 @@ export interface DataPlaneParts {
   readonly responders: readonly LocalResponder[];
   readonly observer: ProxyObserver;
   readonly pages: ErrorPages | null;
+  /** Fetches the error pages of hosts. */
+  readonly fetch: WebFetch;
   readonly clock: Clock;
   /** From 0 up to but not including 1. */
   readonly random: () => number;
@@ -43,6 +47,7 @@ export interface ProxyContext extends DataPlaneParts {
   readonly deadlines: Deadlines;
   readonly counters: Counters;
   readonly tunnels: Tunnels;
+  readonly hostPages: HostPages;
   /** Whether a connection to a backend can be opened: see `ConnectionBudget`. */
   readonly makeRoom: () => boolean;
   /** The proxy's own code threw; the connection concerned ends. @param where such as `a client connection`. */

@@ -17,6 +17,8 @@ export class Counters {
   requests = 0;
   backendConnections = 0;
   backendConnectionsOpen = 0;
+  /** Connections of requests that the proxy sends on its own behalf, such as those to auth servers. */
+  webConnectionsOpen = 0;
   /** Idle connections on which the backend sent something unsolicited. */
   backendConnectionsUnsolicited = 0;
   retries = 0;

@@ -8,6 +8,7 @@ import { ConnectionBudget } from './connection-budget.ts';
 import type { DataPlaneParts, ProxyContext } from './context.ts';
 import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
+import { HostPages } from './host-pages.ts';
 import { Listeners } from './listeners.ts';
 import { ServerConnections } from './server/connections.ts';
 import type { ListenerTraits } from './server/listener-traits.ts';
@@ -65,9 +66,10 @@ export class DataPlane {
       origins: new Origins(),
       deadlines: new Deadlines(parts.clock.monotonicMs()),
       tunnels: new Tunnels(),
+      hostPages: new HostPages(parts),
       counters: this.counters,
       onInternalError: (where, error) => this.onInternalError(where, error),
-      makeRoom: () => this.budget.makeRoom(),
+      makeRoom: () => this.makeRoom(),
       draining: false,
     };
     const { origins, settings } = this.context;
@@ -158,6 +160,11 @@ export class DataPlane {
     this.end(tunnels.size, () => tunnels.destroy());
     this.end(this.connections.size, () => this.connections.destroy());
     this.context.origins.closeIdle();
+  }
+
+  /** Whether one more connection can be opened: see `ConnectionBudget`. */
+  makeRoom(): boolean {
+    return this.budget.makeRoom();
   }
 
   /** The connections to backends. */

@@ -1,27 +1,28 @@
 import { type ErrorCode, errorKind } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
-import type { FieldLines } from '../http/field-lines.ts';
+import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import { Field } from '../http/field-names.ts';
 import type { HttpVersion, RequestView, ResponseView } from '../http/message.ts';
 import { isIdempotent } from '../http/methods.ts';
 import { type AskedRequest, type Refusal, refusalBy } from '../policy/admission.ts';
+import type { FieldChanges } from '../policy/field-changes.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import { chooseIn } from '../routing/canary.ts';
 import { type Frontend, servingBackends } from '../routing/frontend.ts';
-import { withoutPrefix } from '../routing/path-prefixes.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
-import { clientAddress, isClientSecure, requestEdits, requestIdOf } from './client-identity.ts';
+import { clientAddress, identityEdits, isClientSecure, requestIdOf } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
 import { type Failure, isStale, maySendAgain } from './failure.ts';
 import { beginRouting } from './find-route.ts';
 import { judgeFailure, judgeResponse } from './judge.ts';
 import { warnOfLimit } from './limit-warnings.ts';
-import { type LocalReply, localReplyFor } from './local-reply.ts';
+import { type LocalReply, localReplyFor, replyOf } from './local-reply.ts';
 import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
+import { editsFor } from './request-edits.ts';
 import { localFields, responseEdits } from './response-edits.ts';
 import { reserveRetry } from './retries.ts';
 import type { BoundStream, RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
@@ -69,7 +70,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   /** Whether its frontend counts it as in flight. */
   private isCounted = false;
   /** For backends, logs and local replies, if no trusted peer has named the request. */
-  private readonly traceId = newTraceId();
+  readonly traceId = newTraceId();
   /** Null until it is needed; found once, because a trusted peer's fields have to be read for it. */
   private address: string | null = null;
   private attempt: Attempt | null = null;
@@ -82,6 +83,8 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   /** Monotonic ms. */
   firstAttemptMs = 0;
   private requestBlocked = false;
+  backendFields: FieldChanges | null = null;
+  onEnded: (() => void) | null = null;
   /** Bytes of the request's body that have come. */
   bodyBytes = 0;
   /** No backend is asked before a first block of the body has come. */
@@ -163,10 +166,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   onStream(stream: BackendStream, attempt: Attempt): void {
     const { context, replayBuffer, request } = this;
     this.sentMs = context.clock.monotonicMs();
-    const { backend } = attempt;
-    const edits = requestEdits(this.stream.peer, request, this.clientAddress, backend, this.policy, this.traceId);
-    if (this.path !== null) edits.path = withoutPrefix(this.path, this.policy.strippedPath);
-    stream.start(attempt, request, edits);
+    stream.start(attempt, request, editsFor(this, attempt.backend));
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
     if (this.requestComplete && request.bodyLength !== 0) attempt.sendEnd(this.trailers);
     if (!this.isReplayable) replayBuffer?.drop();
@@ -282,6 +282,10 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     return isClientSecure(this.stream.peer, this.request);
   }
 
+  identityEdits(): FieldEdits {
+    return identityEdits(this.stream.peer, this.request, this.clientAddress, this.traceId);
+  }
+
   get requestId(): string {
     return requestIdOf(this.stream.peer, this.request, this.traceId);
   }
@@ -332,7 +336,9 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
       return;
     }
     this.frontend = frontend;
+    this.backendFields = null;
     const { policy } = this;
+    if (this.request.offersProtocols) this.stream.chooseProtocol(policy.upgrades);
     const refusal = policy.rules === null ? null : refusalBy(policy.rules, this);
     if (refusal instanceof Promise) this.wait(refusal, (found) => this.decide(this.lookAgain(), found, policy));
     else this.decide(frontend, refusal);
@@ -443,7 +449,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.responseStarted = true;
     this.status = reply.status;
     this.errorCode = reply.code ?? null;
-    this.stream.sendLocal(reply, this.errorCode, null);
+    this.stream.sendLocal(this.context.hostPages.with(reply, this.errorCode, this), this.errorCode, null);
     this.end();
   }
 
@@ -453,9 +459,8 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   }
 
   /** Sends the reply of a rule of the host. */
-  private refuseBy({ code, detail, fields, status }: Refusal): void {
-    const reply = code === null ? { status, text: `redirected (${status})` } : localReplyFor(code);
-    this.reply(fields === null ? reply : { ...reply, fields }, code, detail, null);
+  private refuseBy(refusal: Refusal): void {
+    this.reply(replyOf(refusal), refusal.code, refusal.detail, null);
   }
 
   private reply(reply: LocalReply, code: ErrorCode | null, detail: string, failed: Backend | null): void {
@@ -464,13 +469,15 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.errorDetail = detail;
     this.responseStarted = true;
     this.status = reply.status;
-    this.stream.sendLocal(reply, code, localFields(this, this.backend ?? failed, reply.text, this.context));
+    const fields = localFields(this, this.backend ?? failed, reply.text, this.context);
+    this.stream.sendLocal(this.context.hostPages.with(reply, code, this), code, fields);
     this.end();
   }
 
   private end(): void {
     if (this.ended) return;
     this.ended = true;
+    this.onEnded?.();
     const { attempt, context, frontend } = this;
     this.endMs = context.clock.monotonicMs();
     context.counters.requestsInFlight--;

@@ -2,6 +2,14 @@ import { type ErrorCode, errorKind } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
 import { httpDate } from '../http/date.ts';
 import { FieldLines } from '../http/field-lines.ts';
+import type { Refusal } from '../policy/admission.ts';
+
+/** The page of a host, in place of that of the instance. */
+export interface ReplyPage {
+  readonly contentType: string;
+  /** Its bytes as latin1 text. */
+  readonly body: string;
+}
 
 /** A response that the proxy generates. */
 export interface LocalReply {
@@ -10,6 +18,10 @@ export interface LocalReply {
   readonly text: string;
   /** Further fields, such as `location`. */
   readonly fields?: FieldLines;
+  /** Latin1, in place of a page and `text`; `fields` describe it. */
+  readonly body?: string;
+  /** Default: that of the instance. */
+  readonly page?: ReplyPage;
   /** If it is an error: its code. */
   readonly code?: ErrorCode;
 }
@@ -18,11 +30,13 @@ const reasonPhrases: Readonly<Record<number, string>> = {
   200: 'OK',
   301: 'Moved Permanently',
   302: 'Found',
+  303: 'See Other',
   307: 'Temporary Redirect',
   308: 'Permanent Redirect',
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',
+  404: 'Not Found',
   405: 'Method Not Allowed',
   408: 'Request Timeout',
   413: 'Content Too Large',
@@ -52,6 +66,13 @@ export function localReplyFor(code: ErrorCode, detail = '', text?: string): Loca
   invariant(kind.status !== null, `a local reply for ${code}, which has no status`);
   const fault = code === 'REQUEST_INVALID' && detail !== '' ? `: ${detail}` : '';
   return { status: kind.status, text: text ?? `${kind.text}${fault}` };
+}
+
+/** The reply of a rule of a host. */
+export function replyOf({ body, code, fields, status }: Refusal): LocalReply {
+  const text = `${body === undefined ? 'redirected' : 'responded by the auth server'} (${status})`;
+  const reply = code === null ? { status, text } : localReplyFor(code);
+  return { ...reply, ...(fields === null ? {} : { fields }), ...(body === undefined ? {} : { body }) };
 }
 
 /** The fields and the body of a local reply depend on these. */
@@ -88,17 +109,16 @@ function localReplyParts(
   code: ErrorCode | null,
   shape: LocalReplyContext,
 ): { readonly fields: FieldLines; readonly body: string } {
-  const { contentType, body } =
-    code === null
-      ? { contentType: 'text/plain', body: response.text }
-      : localBody(response, code, shape.accept, shape.page);
-  let text =
-    `content-type: ${contentType}\r\ncache-control: no-cache\r\npragma: no-cache\r\nexpires: -1\r\n` +
-    `date: ${httpDate(shape.epochMs)}\r\ncontent-length: ${body.length}\r\n`;
+  const { contentType, body } = localBody(response, code, shape);
+  let text = '';
+  if (contentType !== null)
+    text += `content-type: ${contentType}\r\ncache-control: no-cache\r\npragma: no-cache\r\nexpires: -1\r\n`;
+  text += `date: ${httpDate(shape.epochMs)}\r\ncontent-length: ${body.length}\r\n`;
   if (code !== null) text += `x-hipache-error: ${code}\r\n`;
-  if (response.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
+  if (code !== null && response.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
   // RFC 6455 section 4.4, RFC 9110 section 15.5.22.
-  if (response.status === 426) text += 'sec-websocket-version: 13\r\nupgrade: websocket\r\nconnection: upgrade\r\n';
+  if (code !== null && response.status === 426)
+    text += 'sec-websocket-version: 13\r\nupgrade: websocket\r\nconnection: upgrade\r\n';
   if (response.fields !== undefined) text += response.fields.text;
   if (shape.added !== null) text += shape.added.text;
   return { fields: new FieldLines(text), body };
@@ -106,12 +126,15 @@ function localReplyParts(
 
 /** The body of an error response and its type, by what the client accepts: a page, JSON or plain text. */
 interface LocalBody {
-  readonly contentType: string;
+  /** Null if the reply describes its body itself. */
+  readonly contentType: string | null;
   readonly body: string;
 }
 
-/** @param accept the value of the Accept field, or an empty string. */
-function localBody(response: LocalReply, code: ErrorCode, accept: string, page: string | null): LocalBody {
+/** @param code null if it is not an error. */
+function localBody(response: LocalReply, code: ErrorCode | null, { accept, page }: LocalReplyContext): LocalBody {
+  if (response.body !== undefined) return { contentType: null, body: response.body };
+  if (code === null) return { contentType: 'text/plain', body: response.text };
   const wanted = accept.toLowerCase();
   if (!wanted.includes('text/html')) {
     if (/\bapplication\/([a-z.+-]+\+)?json\b/.test(wanted)) {
@@ -120,5 +143,5 @@ function localBody(response: LocalReply, code: ErrorCode, accept: string, page: 
     }
     if (wanted.includes('text/plain')) return { contentType: 'text/plain', body: `${response.text}\n` };
   }
-  return { contentType: 'text/html', body: page ?? response.text };
+  return response.page ?? { contentType: 'text/html', body: page ?? response.text };
 }

@@ -1,3 +1,4 @@
+import type { HostPolicy } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
 
@@ -20,6 +21,11 @@ export interface RouteSource {
    * is gone, or was made anew: then its load is another object.
    */
   current(frontend: Frontend): Frontend;
+  /**
+   * The policy of a host without a route, or of `*`: that of the wildcard patterns that cover it, as far as their options are known.
+   * Null if none are.
+   */
+  policyWithoutRoute(host: string): HostPolicy | null;
   /** Marks a backend dead for `ttlMs`: in this worker at once, elsewhere through the store. */
   markDown(frontend: Frontend, backend: Backend, reason: string, ttlMs: number): void;
 }

@@ -14,6 +14,8 @@ import type { LocalReply } from './local-reply.ts';
 export interface ServerStream {
   readonly request: RequestView;
   readonly peer: Peer;
+  /** Of a request that `offersProtocols`: its protocol is the first of these, in lower case, that the client prefers. */
+  chooseProtocol(allowed: ReadonlySet<string>): void;
   /** Bytes queued for the client so far in this response, heads included. */
   readonly bytesSent: number;
   /** The backend connection that serves only this client connection, and ends with it; null for none. */

@@ -16,7 +16,6 @@ export interface ProxySettings extends HeadLimits {
   readonly backendIdleMs: number;
   /** How long a backend connection is used before it is replaced by a new one. */
   readonly backendAgeMs: number;
-  readonly connectTimeoutMs: number;
   /** Time without any byte from a client while one is due; 0: no limit. */
   readonly inactivityMs: number;
   readonly headTimeoutMs: number;
@@ -34,8 +33,6 @@ export interface ProxySettings extends HeadLimits {
   /** Connections of clients and backends together, for this worker. */
   readonly descriptorsMax: number;
   readonly writeBufferBytesMax: number;
-  /** Protocols besides WebSocket to which clients may switch, in lower case. */
-  readonly upgrades: ReadonlySet<string>;
   /** Whether the route of a host and port takes precedence over that of the host. */
   readonly routesByPort: boolean;
   /** The fields about the client that backends get. */

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { FakeTime } from '../../test/helpers/fake-time.ts';
+import { policyServices } from '../../test/helpers/policy-services.ts';
 import { testPolicy } from '../../test/helpers/test-proxy.ts';
 import { PolicyCompiler } from '../policy/policy-compiler.ts';
 import { CheckedHosts } from './checked-hosts.ts';
 
-const compiler = new PolicyCompiler(testPolicy(), { checkPassword: async () => true, tokens: { take: () => 0 } });
+const compiler = new PolicyCompiler(testPolicy(), policyServices);
 const policy = (path: string) => compiler.compile([{ pattern: 'a.com', options: new Map([['healthPath', path]]) }]);
 
 describe('the checked hosts of a worker', () => {

@@ -40,6 +40,26 @@ test('a host has the options of its own pattern, and those of the wildcards that
   assert.equal(await warm(store, cache, 'x.b.com'), null, 'options make no route');
 });
 
+test('a host without a route has the options of the wildcards that cover it, as far as they are known', async () => {
+  const { store, cache } = await setUp({ policies });
+  store.options.set('*', new Map([['requestsMax', '1']]));
+  store.options.set('*.b.com', new Map([['tunnelsMax', '2']]));
+  assert.equal(cache.policyWithoutRoute('a.b.com'), null, 'nothing is read for it');
+  assert.equal(await warm(store, cache, 'a.b.com'), null);
+  const reads = store.reads.length;
+  assert.equal(cache.policyWithoutRoute('a.b.com'), 'requestsMax=1 of *,tunnelsMax=2 of *.b.com');
+  assert.equal(cache.policyWithoutRoute('c.org'), 'requestsMax=1 of *');
+  assert.equal(cache.policyWithoutRoute('*'), 'requestsMax=1 of *');
+  assert.equal(store.reads.length, reads);
+  store.changeOptions('*', { requestsMax: '3' });
+  await settle(store, cache);
+  assert.equal(cache.policyWithoutRoute('c.org'), 'requestsMax=3 of *');
+  store.changeOptions('*', null);
+  await settle(store, cache);
+  assert.equal(cache.policyWithoutRoute('c.org'), null);
+  assert.equal(cache.policyWithoutRoute('a.b.com'), 'tunnelsMax=2 of *.b.com');
+});
+
 test('a change of options is live, also of a wildcard that has neither route nor entry', async () => {
   const { store, cache } = await setUp({ policies });
   store.records.set('a.com', ['a']);

@@ -1,8 +1,9 @@
+import { BoundedMemo } from '../base/bounded-memo.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import { pathsOption } from '../policy/path-types.ts';
 import type { OptionLayer } from '../policy/read-options.ts';
 import type { Frontend, RecordProblem } from '../routing/frontend.ts';
-import { coveringPatterns, covers, isWildcard } from '../routing/patterns.ts';
+import { coveringPatterns, covers, isWildcard, pathOf } from '../routing/patterns.ts';
 import type { OptionTexts } from '../stores/contract.ts';
 
 /** Makes policies of options. */
@@ -26,6 +27,9 @@ export interface HostPoliciesEvents {
 
 /** Clients can name as many domains as they like, whose patterns may not be readable. */
 const owedMax = 10_000;
+/** Sets of wildcard patterns whose policies are remembered, and the characters of their names. */
+const inheritedMax = 10_000;
+const inheritedCharsMax = 1_000_000;
 const noOptions: OptionTexts = new Map();
 const noLayers: readonly OptionLayer[] = [];
 /** The policy of a frontend whose wildcards have not all been read: it must not serve, since they may say who may see it. */
@@ -53,6 +57,9 @@ export class HostPolicies {
   private readonly unknown = new Set<string>();
   /** Wildcard patterns whose options have changed, and have not been read since. */
   private readonly owed = new Set<string>();
+
+  /** Policies of hosts without options of their own, by the wildcard patterns that cover them. */
+  private inherited = new BoundedMemo<HostPolicy>(inheritedMax, inheritedCharsMax);
 
   /** @param wildcardsMax wildcard patterns whose options are kept. */
   constructor(source: PolicySource, wildcardsMax: number, events: HostPoliciesEvents) {
@@ -109,9 +116,15 @@ export class HostPolicies {
       return;
     }
     const inherited = this.byWildcard.size === 0 ? noLayers : this.inheritedBy(pattern);
-    const isPlain = options === null && inherited.length === 0;
-    frontend.policy = isPlain ? null : this.source.compile([{ pattern, options: options ?? noOptions }, ...inherited]);
+    if (options === null) frontend.policy = this.policyBy(pattern, inherited);
+    else frontend.policy = this.source.compile([{ pattern, options }, ...inherited]);
     this.events.onResolved?.(frontend);
+  }
+
+  /** The policy of a host without a route, or of `*`, by the wildcard options that are known; null if none hold for it. */
+  withoutRoute(host: string): HostPolicy | null {
+    if (this.byWildcard.size === 0) return null;
+    return this.policyBy(host, host === '*' ? this.layersOf([host]) : this.inheritedBy(host));
   }
 
   problemsOf(options: OptionTexts): readonly RecordProblem[] {
@@ -119,6 +132,7 @@ export class HostPolicies {
   }
 
   private keep(pattern: string, options: OptionTexts): void {
+    this.inherited = new BoundedMemo(inheritedMax, inheritedCharsMax);
     this.byWildcard.delete(pattern);
     if (options.size > 0) this.byWildcard.set(pattern, options);
     if (this.byWildcard.size > this.wildcardsMax) {
@@ -132,8 +146,20 @@ export class HostPolicies {
     for (const frontend of this.events.frontends()) if (covers(pattern, frontend.pattern)) this.resolve(frontend);
   }
 
+  /** That of all hosts, or of all paths with the same prefix, that have no options of their own and inherit these; null for none. */
+  private policyBy(pattern: string, inherited: readonly OptionLayer[]): HostPolicy | null {
+    if (inherited.length === 0) return null;
+    // The names alone are compared, because a value may be as long as a page.
+    const key = [pathOf(pattern), ...inherited.map((layer) => layer.pattern)].join(' ');
+    return this.inherited.get(key, () => this.source.compile([{ pattern, options: noOptions }, ...inherited]));
+  }
+
   private inheritedBy(pattern: string): OptionLayer[] {
-    return coveringPatterns(pattern).flatMap((wildcard) => {
+    return this.layersOf(coveringPatterns(pattern));
+  }
+
+  private layersOf(wildcards: readonly string[]): OptionLayer[] {
+    return wildcards.flatMap((wildcard) => {
       const options = this.byWildcard.get(wildcard);
       return options === undefined ? [] : [{ pattern: wildcard, options }];
     });

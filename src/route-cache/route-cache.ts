@@ -13,7 +13,7 @@ import { CacheEntry, entrySize, ownCopy } from './cache-entry.ts';
 import { CacheTable } from './cache-table.ts';
 import { FrontendBuilder } from './frontend-builder.ts';
 import { HeldRoutes } from './held-routes.ts';
-import { isSealed } from './host-policies.ts';
+import { type HostPolicies, isSealed } from './host-policies.ts';
 import { MarkQueue } from './mark-queue.ts';
 import { ReadBudget } from './read-budget.ts';
 import { type PendingRead, ReadQueue } from './read-queue.ts';
@@ -39,6 +39,8 @@ import { RoutesOfOthers } from './routes-of-others.ts';
 export class RouteCache implements ChangeListener {
   /** Null without a wipe guard. */
   readonly held: HeldRoutes | null;
+  /** See `RouteSource`. */
+  readonly policyWithoutRoute: HostPolicies['withoutRoute'];
   readonly counters: RouteCacheCounters = {
     hits: 0,
     misses: 0,
@@ -75,7 +77,7 @@ export class RouteCache implements ChangeListener {
     this.limits = { ...defaultRouteCacheLimits, ...options.limits };
     this.clock = options.clock ?? systemClock;
     this.setTimer = options.setTimer ?? setRealTimer;
-    this.log = options.log ?? silent;
+    this.log = options.log ?? { warn: ignore };
     this.problemLog = new RateLimitedLog((what, fields) => this.log.warn(what, fields), this.clock);
     const why = store.whyUnchanged === undefined ? '' : `: ${store.whyUnchanged}`;
     this.unchangedLog = new RateLimitedLog(
@@ -89,6 +91,7 @@ export class RouteCache implements ChangeListener {
       frontends: () => this.table.frontends(),
       onForgotten: () => this.turnEpoch(),
     });
+    this.policyWithoutRoute = (host) => this.builder.policies?.withoutRoute(host) ?? null;
     this.table = new CacheTable(
       this.limits,
       (frontend) => mayBePacked(frontend, this.clock.epochMs(), this.clock.monotonicMs()),
@@ -494,5 +497,3 @@ const unchangedRecords = 'the store reports changes of records that have not cha
 const outdated = -1;
 
 function ignore(): void {}
-
-const silent: Pick<Log, 'warn'> = { warn: ignore };

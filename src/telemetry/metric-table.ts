@@ -58,6 +58,10 @@ export const dataPlaneMetrics = {
   requests: counter('hipache_requests_total', 'Requests received.'),
   backendConnections: counter('hipache_backend_connections_total', 'Connections made to backends.'),
   backendConnectionsOpen: gauge('hipache_backend_connections_open', 'Open connections to backends.'),
+  webConnectionsOpen: gauge(
+    'hipache_web_connections_open',
+    'Open connections for requests of the proxy itself, such as those to auth servers.',
+  ),
   backendConnectionsUnsolicited: counter(
     'hipache_backend_connections_unsolicited_total',
     'Idle backend connections closed because the backend sent something unsolicited.',

@@ -17,6 +17,7 @@ import { systemResolver } from '../dns/system-resolver.ts';
 import { FailureReports } from '../health/failure-reports.ts';
 import { RateBuckets } from '../limits/rate-buckets.ts';
 import { Passwords } from '../passwords/passwords.ts';
+import { AuthServers } from '../policy/auth-servers.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import { PolicyCompiler } from '../policy/policy-compiler.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
@@ -40,8 +41,9 @@ import { hipacheLine, jsonLine } from '../telemetry/access-line.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
 import { dataPlaneMetrics, namedValues, workerMetrics } from '../telemetry/metric-table.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
-import { backendTls } from '../tls/backend-tls.ts';
+import { type BackendTls, backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
+import { WebClient } from '../web/web-client.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { connectionDescriptors, hostPolicy, proxySettings } from './proxy-settings.ts';
 import { SlowGauges } from './slow-gauges.ts';
@@ -70,6 +72,7 @@ export class Worker implements WorkerTasks {
   private readonly revision: AppliedRevision | null;
   private readonly tls: WorkerTls;
   private readonly resolver: NameResolver;
+  private readonly web: WebClient;
   private readonly dataPlane: DataPlane;
   private readonly memory: MemoryWatch | null;
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 50 });
@@ -107,14 +110,13 @@ export class Worker implements WorkerTasks {
     this.store = store;
     this.accessLog = accessLog(config, log);
     this.failures = failureReports(store, start.instance, log);
-    const next: ProxyObserver = {
-      exchangeEnded: (exchange) => this.accessLog.exchangeEnded(exchange),
-      backendFailed: ({ url }, pattern, reason) => this.failures.failed(pattern, url, reason),
-    };
-    this.requests = new RequestMetrics(next, config.metrics.port === null ? 0 : config.metrics.hostsMax);
+    this.requests = this.observeRequests(config);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
     this.checked = new CheckedHosts((patterns) => link.checked(patterns));
+    this.resolver = resolverOf(config, log, onInternalError);
+    const trust = backendTls(config.backendTls.ca, config.backendTls.verify);
+    this.web = webClient(this.resolver, trust, () => this.dataPlane);
     this.shared = sharedRecords(link, store, async () => this.routes.held?.judgement());
     const policy = hostPolicy(config);
     this.rates = rateBuckets(start, link);
@@ -123,7 +125,7 @@ export class Worker implements WorkerTasks {
       instance: start.instance,
       limits: cacheLimits(limits),
       log,
-      policies: policiesOf(policy, this.passwords, this.rates),
+      policies: policiesOf(policy, this.passwords, this.rates, this.web),
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
       onInternalError,
       shared: this.shared,
@@ -142,8 +144,6 @@ export class Worker implements WorkerTasks {
     this.watch.add(this.tls.certificates);
     // Last, so that the others learn of a change before its revision is checked.
     if (this.revision !== null) this.watch.add(this.revision);
-    const onResolverError = (error: Error) => onInternalError('the resolver of names', error);
-    this.resolver = systemResolver({ settings: config.dns, log, onInternalError: onResolverError });
     this.dataPlane = new DataPlane({
       settings: proxySettings(config, descriptorsFor(config, log)),
       policy,
@@ -151,11 +151,12 @@ export class Worker implements WorkerTasks {
       responders: [pingResponder, hopResponder(limits.passesMax)],
       observer: this.requests,
       pages: this.pages,
+      fetch: (request) => this.web.get(request),
       clock: systemClock,
       random: Math.random,
       version: packageVersion(),
       resolver: this.resolver,
-      backendTls: backendTls(config.backendTls.ca, config.backendTls.verify),
+      backendTls: trust,
       onProblem: (what, error) => problems.report(what, { error }),
       onWarning: (what, fields) => warnings.report(what, fields),
     });
@@ -165,6 +166,14 @@ export class Worker implements WorkerTasks {
     this.slowGauges = new SlowGauges(systemClock, () => this.routes.countUnverified(), this.loopDelay);
     this.memory = memoryWatch(config, link);
     this.loopDelay.enable();
+  }
+
+  private observeRequests({ metrics }: Config): RequestMetrics {
+    const next: ProxyObserver = {
+      exchangeEnded: (exchange) => this.accessLog.exchangeEnded(exchange),
+      backendFailed: ({ url }, pattern, reason) => this.failures.failed(pattern, url, reason),
+    };
+    return new RequestMetrics(next, metrics.port === null ? 0 : metrics.hostsMax);
   }
 
   /** Starts to watch the store. If it is away, waits for what other workers of the instance know. */
@@ -224,6 +233,7 @@ export class Worker implements WorkerTasks {
   async close(): Promise<void> {
     this.memory?.close();
     this.dataPlane.close();
+    this.web.close();
     this.resolver.close();
     await this.accessLog.close(accessLogCloseMs);
     if (this.accessLog.dropped > 0) this.log.warn('access log lines were dropped', { lines: this.accessLog.dropped });
@@ -299,8 +309,32 @@ function accessLog({ limits, server }: Config, log: Log): AccessLog {
   });
 }
 
-function policiesOf(policy: HostPolicy, passwords: Passwords, tokens: RateBuckets): PolicyCompiler {
-  return new PolicyCompiler(policy, { checkPassword: (password, hash) => passwords.check(password, hash), tokens });
+function resolverOf({ dns }: Config, log: Log, onInternalError: (where: string, error: Error) => void): NameResolver {
+  return systemResolver({
+    settings: dns,
+    log,
+    onInternalError: (error) => onInternalError('the resolver of names', error),
+  });
+}
+
+/** The client of the requests that the proxy sends itself, within its connections. @param dataPlane made later. */
+function webClient(resolver: NameResolver, tls: BackendTls, dataPlane: () => DataPlane): WebClient {
+  return new WebClient({
+    resolver,
+    tls,
+    makeRoom: () => dataPlane().makeRoom(),
+    onConnections: (open) => {
+      dataPlane().counters.webConnectionsOpen = open;
+    },
+  });
+}
+
+function policiesOf(policy: HostPolicy, passwords: Passwords, tokens: RateBuckets, web: WebClient): PolicyCompiler {
+  return new PolicyCompiler(policy, {
+    checkPassword: (password, hash) => passwords.check(password, hash),
+    tokens,
+    authServers: new AuthServers((request) => web.get(request)),
+  });
 }
 
 function errorPages(config: Config, log: Log): ErrorPages {

@@ -114,3 +114,70 @@ describe('a switch is refused', () => {
     await client.expect('502');
   });
 });
+
+describe('the options of a host', () => {
+  const webSocket = request(
+    'GET /ws HTTP/1.1',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  );
+
+  test('allow a protocol that the configuration does not have, for this host alone', async (t) => {
+    const rig = await Rig.start(t);
+    rig.proxy.options('a.test', { upgrades: 'SPDY/3.1, TCP' });
+    const client = await rig.send(exec);
+    await rig.backend.receive(/\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n\{"Detach":false\}$/);
+    (await rig.backend.peer()).send(`${switched}hello`);
+    await client.expect('hello');
+    assert.equal(rig.proxy.frontend('a.test').load.tunnels, 1);
+    rig.proxy.route('b.test', [rig.backend.url]);
+    const other = await rig.send(exec.replace('a.test', 'b.test'));
+    const backend = await rig.backend.peer(1);
+    await until('the request', () => backend.received.includes('{"Detach":false}'));
+    assert.doesNotMatch(backend.received, /upgrade/i);
+    backend.send(response('ordinary'));
+    await other.expect('ordinary');
+    assert.equal(rig.proxy.frontend('b.test').load.tunnels, 0);
+    client.close();
+  });
+
+  test('forbid one that the configuration has', async (t) => {
+    const rig = await Rig.start(t, { settings: { upgrades } });
+    rig.backend.serve(() => response('ordinary'));
+    for (const option of ['none', 'spdy/3.1']) {
+      rig.proxy.options('a.test', { upgrades: option });
+      const client = await rig.send(exec);
+      await client.expect('ordinary');
+      assert.doesNotMatch(rig.backend.received, /upgrade/i);
+      client.close();
+    }
+    rig.proxy.options('a.test', { upgrades: 'configured' });
+    await rig.send(exec);
+    await rig.backend.receive('Upgrade: tcp');
+  });
+
+  test('never allow those that would hide requests', async (t) => {
+    const rig = await Rig.start(t);
+    rig.backend.serve(() => response('ordinary'));
+    rig.proxy.looseOptions('a.test', { upgrades: 'h2c, TLS/1.2, HTTP/2.0, websocket, tcp' });
+    const client = await rig.send(request('GET / HTTP/1.1', 'Connection: Upgrade', 'Upgrade: h2c, TLS/1.2, HTTP/2.0'));
+    await client.expect('ordinary');
+    assert.doesNotMatch(rig.backend.received, /upgrade/i);
+  });
+
+  test('refuse WebSockets, and nothing else', async (t) => {
+    const rig = await Rig.start(t, { settings: { upgrades } });
+    rig.backend.serve(() => response('ordinary'));
+    rig.proxy.options('a.test', { websockets: 'off' });
+    const client = await rig.send(webSocket);
+    await client.expect(/^HTTP\/1\.1 403 .*\r\nx-hipache-error: ACCESS_DENIED\r\n/s);
+    assert.equal(rig.backend.requests.length, 0);
+    assert.equal(rig.proxy.frontend('a.test').load.tunnels, 0);
+    const next = await rig.send(get('/'));
+    await next.expect('ordinary');
+    await rig.send(exec);
+    await rig.backend.receive('Upgrade: tcp');
+  });
+});

@@ -7,7 +7,18 @@ import { fileURLToPath } from 'node:url';
 import { HipacheHome, program } from '../helpers/hipache.ts';
 
 /** Pages whose examples are run, each in a store of its own, from the top to the end. */
-const pages = ['options', 'paths', 'limits', 'access', 'redirects', 'maintenance', 'fields', 'health'];
+const pages = [
+  'options',
+  'paths',
+  'limits',
+  'access',
+  'redirects',
+  'maintenance',
+  'fields',
+  'health',
+  'websockets',
+  'error-pages',
+];
 const docs = fileURLToPath(new URL('../../docs', import.meta.url));
 
 interface Example {

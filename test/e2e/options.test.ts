@@ -22,6 +22,15 @@ const status = ({ status: code }: ClientResponse): unknown => code;
 const statusAndLocation = ({ headers, status: code }: ClientResponse): unknown => [code, headers['location']];
 const behindTls = { headers: { 'x-forwarded-proto': 'https' } };
 
+const webSocket = {
+  headers: {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  },
+};
+
 const trials: readonly Trial[] = [
   { options: { allow: '10.0.0.0/8' }, shows: status, expected: 403 },
   { options: { deny: '127.0.0.0/8' }, shows: status, expected: 403 },
@@ -31,6 +40,11 @@ const trials: readonly Trial[] = [
     request: { headers: { authorization: `Basic ${Buffer.from('ann:U*U').toString('base64')}` } },
     shows: status,
     expected: 200,
+  },
+  {
+    options: { forwardAuth: 'http://127.0.0.1:9/', forwardAuthFields: 'Remote-User', forwardAuthTimeout: '1s' },
+    shows: ({ headers, status: code }) => [code, headers['x-hipache-error']],
+    expected: [502, 'AUTH_SERVER_FAILED'],
   },
   {
     options: { https: 'redirect' },
@@ -54,7 +68,9 @@ const trials: readonly Trial[] = [
     shows: ({ headers, status: code }) => [code, headers['retry-after']],
     expected: [503, '7'],
   },
+  { options: { upgrades: 'none', websockets: 'off' }, request: webSocket, shows: status, expected: 403 },
   { options: { maintenance: 'on', maintenanceAllow: '127.0.0.1' }, shows: status, expected: 200 },
+  { options: { errorPage: '<p>{code}', maintenance: 'on' }, shows: ({ body }) => body, expected: '<p>MAINTENANCE' },
   { options: { backendHost: 'app.internal' }, shows: (_response, { host }) => host, expected: 'app.internal' },
   { options: { requestFields: 'X-Tenant: 7' }, shows: (_response, fields) => fields['x-tenant'], expected: '7' },
   {
@@ -94,7 +110,7 @@ const trials: readonly Trial[] = [
     expected: 200,
   },
   {
-    options: { requestsMax: '1', tunnelsMax: '1', tunnelIdle: '1h', responseIdle: '1h' },
+    options: { requestsMax: '1', tunnelsMax: '1', tunnelIdle: '1h', responseIdle: '1h', connectTimeout: '10s' },
     shows: status,
     expected: 200,
   },

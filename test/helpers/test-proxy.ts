@@ -6,6 +6,7 @@ import { setRealTimer } from '../../src/base/timer.ts';
 import type { NameResolver } from '../../src/dns/name-resolver.ts';
 import { systemResolver } from '../../src/dns/system-resolver.ts';
 import { RateBuckets } from '../../src/limits/rate-buckets.ts';
+import { AuthServers } from '../../src/policy/auth-servers.ts';
 import type { CheckPassword } from '../../src/policy/basic-auth.ts';
 import type { HostPolicy } from '../../src/policy/host-policy.ts';
 import { PolicyCompiler } from '../../src/policy/policy-compiler.ts';
@@ -24,15 +25,17 @@ import { defaultRetryBudget } from '../../src/routing/retry-budget.ts';
 import { TwoRandomChoices } from '../../src/routing/selector.ts';
 import { type BackendTls, backendTls } from '../../src/tls/backend-tls.ts';
 import type { TlsListener } from '../../src/tls/tls-listener.ts';
+import { WebClient } from '../../src/web/web-client.ts';
 import { until } from './until.ts';
 
 /** Settings of the data plane, and of every host. */
 export type TestSettings = ProxySettings &
-  Omit<HostPolicy, 'selector' | 'timeouts'> & { readonly responseIdleMs: number };
+  Omit<HostPolicy, 'selector' | 'timeouts'> & { readonly connectTimeoutMs: number; readonly responseIdleMs: number };
 
 export const testSettings: TestSettings = {
   rules: null,
   backendHost: null,
+  errorPage: null,
   requestFields: null,
   paths: null,
   strippedPath: '',
@@ -79,8 +82,8 @@ export const testSettings: TestSettings = {
 
 /** The policy of every host. `inactivityMs` is the time of backends as well. */
 export function testPolicy(settings: TestSettings = testSettings, random = Math.random): HostPolicy {
-  const { inactivityMs: responseMs, responseIdleMs } = settings;
-  return { ...settings, timeouts: { responseMs, responseIdleMs }, selector: new TwoRandomChoices(random) };
+  const { connectTimeoutMs: connectMs, inactivityMs: responseMs, responseIdleMs } = settings;
+  return { ...settings, timeouts: { connectMs, responseMs, responseIdleMs }, selector: new TwoRandomChoices(random) };
 }
 
 /** What a test records of an ended exchange. */
@@ -131,10 +134,15 @@ export class TestProxy {
   port = 0;
   /** Of the option `basicAuth`. */
   checkPassword: CheckPassword = async (password, hash) => hash.endsWith(password);
+  /** Asks auth servers. */
+  readonly web: WebClient;
+  /** The policy of hosts without a route. */
+  private unrouted: HostPolicy | null = null;
   /** Of the option `rate`. */
   readonly tokens = new RateBuckets({ clock: systemClock, setTimer: setRealTimer, workers: 1, report: () => {} });
   private readonly policy: HostPolicy;
   private readonly resolver: NameResolver;
+  private readonly compiler: PolicyCompiler;
   private readonly frontends = new Map<string, Frontend>();
 
   constructor(settings: Partial<TestSettings> = {}, parts: TestProxyParts = {}) {
@@ -149,6 +157,7 @@ export class TestProxy {
         return this.frontends.get(host) ?? null;
       },
       confirmAbsent: () => null,
+      policyWithoutRoute: () => this.unrouted,
       current: ({ pattern }) => this.frontend(pattern),
       markDown: (frontend, backend, reason, ttlMs) => {
         const now = Date.now();
@@ -160,6 +169,20 @@ export class TestProxy {
     const all = { ...testSettings, ...settings };
     this.policy = testPolicy(all, parts.random);
     this.resolver = parts.resolver ?? machineResolver();
+    const trust = parts.backendTls ?? publicAuthorities;
+    this.web = new WebClient({
+      resolver: this.resolver,
+      tls: trust,
+      makeRoom: () => this.dataPlane.makeRoom(),
+      onConnections: (open) => {
+        this.dataPlane.counters.webConnectionsOpen = open;
+      },
+    });
+    this.compiler = new PolicyCompiler(this.policy, {
+      checkPassword: (password, hash) => this.checkPassword(password, hash),
+      tokens: this.tokens,
+      authServers: new AuthServers((request) => this.web.get(request)),
+    });
     this.dataPlane = new DataPlane({
       settings: all,
       policy: this.policy,
@@ -172,7 +195,8 @@ export class TestProxy {
         },
       },
       pages: parts.pages ?? null,
-      backendTls: parts.backendTls ?? publicAuthorities,
+      fetch: (request) => this.web.get(request),
+      backendTls: trust,
       resolver: this.resolver,
       clock: systemClock,
       random: parts.random ?? Math.random,
@@ -213,8 +237,12 @@ export class TestProxy {
   /** The same, with options that may be wrong. */
   looseOptions(host: string, options: Readonly<Record<string, string>>): void {
     const layer = { pattern: host, options: new Map(Object.entries(options)) };
-    const compiler = new PolicyCompiler(this.policy, { checkPassword: this.checkPassword, tokens: this.tokens });
-    this.frontend(host).policy = compiler.compile([layer]);
+    this.frontend(host).policy = this.compiler.compile([layer]);
+  }
+
+  /** Gives the hosts without a route options, as the record of `*` would have them. */
+  optionsWithoutRoute(options: Readonly<Record<string, string>>): void {
+    this.unrouted = this.compiler.compile([{ pattern: '*', options: new Map(Object.entries(options)) }]);
   }
 
   async listen({ proxyProtocol = false, halfClose = false }: Partial<ListenOptions> = {}): Promise<number> {
@@ -242,6 +270,7 @@ export class TestProxy {
    */
   async stop(): Promise<void> {
     this.dataPlane.close();
+    this.web.close();
     this.resolver.close();
     await until('no gauge above 0 after the end', () => this.underWay().length === 0, 10_000).catch(() => {
       throw new Error(`still in progress: ${this.underWay().join(', ')}`);
@@ -251,12 +280,15 @@ export class TestProxy {
   }
 
   private underWay(): string[] {
-    const { clientConnectionsOpen, backendConnectionsOpen, requestsInFlight, tunnelsOpen } = this.dataPlane.counters;
+    const { counters } = this.dataPlane;
+    const { clientConnectionsOpen, backendConnectionsOpen, requestsInFlight, tunnelsOpen, webConnectionsOpen } =
+      counters;
     const gauges: [string, number][] = Object.entries({
       clientConnectionsOpen,
       backendConnectionsOpen,
       requestsInFlight,
       tunnelsOpen,
+      webConnectionsOpen,
     });
     for (const frontend of this.frontends.values()) {
       gauges.push([`requests of ${frontend.pattern}`, frontend.load.inFlight]);

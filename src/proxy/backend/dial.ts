@@ -22,6 +22,8 @@ const alpnProtocols = Object.keys(protocols);
 
 /** Parts of the connect time-out that the first addresses of a name get, so that the next ones are tried in time. */
 const addressSharesMax = 3;
+/** Shorter connect time-outs, in ms, have a timer of their own: deadlines are looked at four times a second. */
+const coarseMsMin = 1000;
 /** A Unix socket whose backlog is full refuses with EAGAIN at once, where TCP would wait. Pauses between tries. */
 const fullBacklogPauses = { firstMs: 10, longestMs: 200 };
 
@@ -38,6 +40,10 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
   private readonly context: ProxyContext;
   /** Null while the name is looked up. */
   private socket: ByteSocket | null = null;
+  /** For the connection, in ms: of the waiter that it is begun for. */
+  private readonly connectMs: number;
+  /** Of a short deadline. */
+  private timer: NodeJS.Timeout | undefined;
   private address = '';
   /** Monotonic ms at which all addresses together have had their time. */
   private endsMs = 0;
@@ -53,7 +59,8 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     this.pool = pool;
     this.waiter = waiter;
     this.context = context;
-    this.deadlineMs = context.clock.monotonicMs() + context.settings.connectTimeoutMs;
+    this.connectMs = waiter.timeouts.connectMs;
+    this.deadlineMs = context.clock.monotonicMs() + this.connectMs;
   }
 
   /** Starts to connect. The waiter is notified later. */
@@ -62,6 +69,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     context.deadlines.add(this);
     context.counters.backendConnections++;
     context.counters.backendConnectionsOpen++;
+    this.setDeadline(this.connectMs);
     if (!this.connectNext()) this.pool.addresses.await(this);
   }
 
@@ -86,6 +94,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     if (socket === null || this.isOver) return;
     this.isOver = true;
     this.waiter = null;
+    clearTimeout(this.timer);
     context.deadlines.remove(this);
     pool.addresses.worked(this.address);
     const Connection = protocols[socket.alpnProtocol] ?? Http1BackendConnection;
@@ -157,14 +166,21 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     const address = pool.addresses.next(this.tried);
     if (address === null) return false;
     const nowMs = context.clock.monotonicMs();
-    if (this.tried.length === 0) this.endsMs = nowMs + context.settings.connectTimeoutMs;
+    if (this.tried.length === 0) this.endsMs = nowMs + this.connectMs;
     else if (nowMs >= this.endsMs) return false;
     this.tried.push(address);
     this.address = address;
     const shares = Math.min(addressSharesMax, pool.addresses.count - this.tried.length + 1);
-    this.deadlineMs = nowMs + (this.endsMs - nowMs) / Math.max(1, shares);
+    this.setDeadline((this.endsMs - nowMs) / Math.max(1, shares));
     this.socket = this.connect(address);
     return true;
+  }
+
+  private setDeadline(inMs: number): void {
+    this.deadlineMs = this.context.clock.monotonicMs() + inMs;
+    if (this.connectMs >= coarseMsMin) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(passDeadline, inMs, this);
   }
 
   /** @returns false if the dial is over. */
@@ -206,6 +222,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     this.isOver = true;
     this.waiter = null;
     if (this.pause !== null) clearTimeout(this.pause);
+    clearTimeout(this.timer);
     context.deadlines.remove(this);
     context.counters.backendConnectionsOpen--;
     pool.addresses.cancel(this);
@@ -218,6 +235,15 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     if (this.hasLeftPool) return;
     this.hasLeftPool = true;
     this.pool.dialFailed(this);
+  }
+}
+
+function passDeadline(dial: Dial): void {
+  try {
+    dial.onDeadline();
+  } catch (error) {
+    dial.onInternalError(error as Error);
+    dial.destroy();
   }
 }
 

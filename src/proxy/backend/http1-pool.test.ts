@@ -14,6 +14,7 @@ import type { BackendStream, Freshness, StreamWaiter } from '../backend-stream.t
 import type { ProxyContext } from '../context.ts';
 import { Counters } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
+import { HostPages } from '../host-pages.ts';
 import type { ProxySettings } from '../settings.ts';
 import { Tunnels } from '../tunnel/tunnels.ts';
 import type { Dial } from './dial.ts';
@@ -23,6 +24,7 @@ import { Origins } from './origins.ts';
 
 /** Records what it gets. */
 class Waiter implements StreamWaiter {
+  readonly timeouts = testPolicy().timeouts;
   readonly connections: Http1BackendConnection[] = [];
   readonly errors: ErrorCode[] = [];
 
@@ -43,9 +45,20 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
   const unused = (): never => {
     throw new Error('not asked for here');
   };
+  const parts = { clock: systemClock, fetch: unused, onWarning: unused, version: 'test' };
+  const routes = {
+    cached: unused,
+    load: unused,
+    confirmAbsent: unused,
+    current: unused,
+    markDown: unused,
+    policyWithoutRoute: unused,
+  };
   return {
     settings: { ...testSettings, ...settings },
-    routes: { cached: unused, load: unused, confirmAbsent: unused, current: unused, markDown: unused },
+    routes,
+    fetch: unused,
+    hostPages: new HostPages({ ...parts, routes }),
     policy: testPolicy(),
     origins: new Origins(),
     responders: [],

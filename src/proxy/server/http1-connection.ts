@@ -70,7 +70,7 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
     this.traits = traits;
     this.context = context;
     this.connections = connections;
-    this.head = new RequestHead(context.settings.upgrades);
+    this.head = new RequestHead();
     this.body = new BodyReader(context.settings.headBytesMax);
     this.deadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
   }

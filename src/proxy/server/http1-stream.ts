@@ -63,6 +63,10 @@ export class Http1Stream implements ServerStream {
     return this.socket.bytesQueued - this.bytesBefore;
   }
 
+  chooseProtocol(allowed: ReadonlySet<string>): void {
+    this.request.chooseProtocol(allowed);
+  }
+
   sendInformational(response: ResponseView): void {
     // RFC 9110 section 15.2: an HTTP/1.0 client must not get any.
     if (this.request.versionMinor === 0) return;
