@@ -172,6 +172,12 @@ const kinds = {
     'access cannot be decided',
     'The auth server of the option `forwardAuth` did not respond as it should: it cannot be reached, is too slow, or sent a status of 500 or above, a 304, a broken response, or more than 64 KiB. Or a value of `forwardAuth` or `forwardAuthFields` cannot be used. Nobody is let in.',
   ),
+  HOST_ASLEEP: ofRequest(
+    'operator',
+    503,
+    'the host is not available yet',
+    'Requests of the host wait for a backend (option `hold`): the request has waited too long, or too many wait.',
+  ),
   RATE_LIMITED: client(
     429,
     'too many requests',

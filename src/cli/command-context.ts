@@ -10,6 +10,7 @@ export interface CommandOptions {
   readonly dry?: boolean;
   readonly beside?: boolean;
   readonly json?: boolean;
+  readonly empty?: boolean;
   readonly id?: string;
   /** Seconds. */
   readonly ttl?: string;

@@ -207,7 +207,7 @@ describe('wrong arguments', () => {
     ['route set a.com http://u:secret@h', /user and password/],
     ['route set a.com http://x http://x', /http:\/\/x is given twice/],
     ['route set a.com http://x#weight=0', /weight/],
-    ['route set a.com', /missing required argument 'url'; see "hipache route set --help"/],
+    ['route set a.com', /give the backends of the route, or --empty/],
     ['route set a.com http://x --id=', /the id is empty/],
     ['route lst', /unknown command 'lst' \(Did you mean list\?\)/],
     ['rout', /there is no command "rout" \(did you mean route\?\); see "hipache --help"/],

@@ -33,6 +33,7 @@ import { fleetReport, parseWait, printChange, waitOption } from './fleet.ts';
 import { describeMoving } from './move-command.ts';
 import { describeOptions } from './option-command.ts';
 import { Output, type Report } from './output.ts';
+import { describePauses } from './pause-command.ts';
 import { describeRoutes } from './route-command.ts';
 
 /** The environment of the command line. */
@@ -175,6 +176,7 @@ class Run {
     describeMoving(route, this.context());
     const deploy = describeDeploys(program, this.context(), () => this.loadUnlessNamed());
     deploy.hook('preSubcommand', (_deploy, command) => void this.commands.push(command.name()));
+    describePauses(program, this.context());
     const option = program.command('option').description('read and write options of hosts').helpCommand(false);
     option.hook('preSubcommand', (_option, command) => void this.commands.push(command.name()));
     describeOptions(option, this.context(), (name) => this.explain(name, optionsText));

@@ -24,7 +24,7 @@ export function explanationText(explanation: Explanation): string {
   if (authServer !== null) rows.push(['reply', `depends on ${printable(authServer)}, which is asked first`]);
   if (refusal !== null) rows.push([authServer === null ? 'reply' : '', refusalText(refusal)]);
   const lines = backendLines(backends);
-  if (lines.length === 0) lines.push('none usable: the proxy responds with 502');
+  if (lines.length === 0) lines.push(`none usable: ${whatWithout(explanation)}`);
   for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
   rows.push(...drainingRows(draining), ...healthRows(explanation), ...optionRows(explanation.options));
   rows.push(...problemRows(problems), ...instanceRows(instances));
@@ -63,6 +63,12 @@ function healthRows({ health }: Explanation): string[][] {
 /** Such as an option has it: `10s`, `1.5s`. */
 function shortTime(ms: number): string {
   return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`;
+}
+
+/** The outcome of a request without a backend. */
+function whatWithout({ options }: Explanation): string {
+  const hold = options.find(({ name, value }) => name === 'hold' && value !== 'off');
+  return hold === undefined ? 'the proxy responds with 502' : `requests wait for one, up to ${hold.value}`;
 }
 
 /** The reply of a rule, in place of a backend. */

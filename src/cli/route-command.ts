@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { HipacheError } from '../base/errors.ts';
 import { acceptRoutes } from '../operations/accept.ts';
 import { readChanges } from '../operations/change-lines.ts';
 import { addBackends, applyChanges, removeBackends, setRoute } from '../operations/changing-routes.ts';
@@ -37,14 +38,18 @@ export function describeRoutes(route: Command, context: CommandContext): void {
     .command('set')
     .description('create a route, or replace its backends')
     .argument(...host)
-    .argument(...urls)
+    .argument('[url...]', urls[1])
+    .option('--empty', 'a route without backends, whose requests wait if its option hold is set')
     .option('--id <name>', 'name of the virtual host, for logs; default: its current name, else the host')
     .option('--ttl <seconds>', 'the store removes the route after so long; default: never')
     .option(...ifVersion)
     .option(...waitOption)
     .option(...json)
     .action((name: string, given: string[]) => {
-      const { id, ifVersion: version, ttl } = options();
+      const { empty = false, id, ifVersion: version, ttl } = options();
+      if ((given.length === 0) !== empty) {
+        throw new HipacheError('COMMAND_INVALID', 'give the backends of the route, or --empty for a route without any');
+      }
       const settings = { id: id ?? null, ifVersion: version, ttlSeconds: ttl === undefined ? null : Number(ttl) };
       return change(setRoute(name, given, settings), changedRouteReport, true);
     });

@@ -112,7 +112,8 @@ function partsOf(change: AppliedChange): string {
   if (change.kind === 'set') {
     const { action, backends, ttlSeconds } = change;
     const end = ttlSeconds === null ? '' : `; expires in ${duration(ttlSeconds * 1000)}`;
-    return `route ${action}, ${countBackends(backends.length)}: ${backends.join(' ')}${end}`;
+    const list = backends.length === 0 ? '' : `: ${backends.join(' ')}`;
+    return `route ${action}, ${countBackends(backends.length)}${list}${end}`;
   }
   const parts = change.kind === 'add' ? partsOfAdded(change) : partsOfRemoved(change);
   return parts.filter((part) => part !== '').join('; ');

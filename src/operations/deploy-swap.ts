@@ -6,6 +6,7 @@ import { durationMs } from '../policy/option-type.ts';
 import { backendIdentity, readBackendUrl } from '../routing/backend-url.ts';
 import { hasRoute, type Store } from '../stores/contract.ts';
 import { Lease } from '../stores/lease.ts';
+import { noteName } from '../stores/note-name.ts';
 import { absentVersion, recordVersion } from '../stores/record-version.ts';
 import {
   type FirstCheck,
@@ -214,13 +215,13 @@ export async function swapBackends(
   const expiryMs = await store.routes.expiry(pattern);
   const ttlSeconds = expiryMs === null ? null : Math.max(1, Math.ceil((expiryMs - now()) / 1000));
   // Before the swap: a command that ends between the two must not leave a note of a deploy before.
-  const formerNote = await store.notes.read(noteName(pattern));
+  const formerNote = await store.notes.read(noteName('deploy', pattern));
   if (previous.length > 0) {
-    await store.notes.write(noteName(pattern), JSON.stringify({ previous } satisfies DeployNote));
+    await store.notes.write(noteName('deploy', pattern), JSON.stringify({ previous } satisfies DeployNote));
   }
   const change = { kind: 'set', pattern, urls, ifVersion: version, ttlSeconds } as const;
   const [outcome] = await store.routes.apply([change]).catch(async (error: unknown) => {
-    await store.notes.write(noteName(pattern), formerNote);
+    await store.notes.write(noteName('deploy', pattern), formerNote);
     throw error;
   });
   await listPaths(store, [pattern], true);
@@ -242,7 +243,7 @@ export async function swapBackends(
 
 /** The backends that the last deploy has replaced. */
 export async function readPrevious({ notes }: DeployStore, pattern: string): Promise<readonly string[]> {
-  const text = await notes.read(noteName(pattern));
+  const text = await notes.read(noteName('deploy', pattern));
   if (text === null) return [];
   try {
     const { previous } = JSON.parse(text) as { previous?: unknown };
@@ -257,10 +258,6 @@ function timeOf(option: string, text: string, maxMs: number): number {
   if (ms >= 0 && ms <= maxMs) return ms;
   const allowed = `a time up to ${maxMs / 3_600_000}h, with its unit: 30s`;
   throw new HipacheError('COMMAND_INVALID', `${option}: found ${JSON.stringify(text)}, allowed ${allowed}`);
-}
-
-function noteName(pattern: string): string {
-  return `deploy:${pattern}`;
 }
 
 function ignore(): void {}

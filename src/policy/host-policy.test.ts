@@ -8,6 +8,11 @@ const policy: HostPolicy = {
   rules: null,
   requestFields: null,
   paths: null,
+  hold: null,
+  isPaused: false,
+  queue: null,
+  wake: null,
+  idleAfterMs: 0,
   strippedPath: '',
   backendHost: null,
   responseEdits: null,
@@ -31,8 +36,8 @@ const policy: HostPolicy = {
 };
 
 test('a host is admitted up to its limits; tunnels have a separate one', () => {
-  assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 1 }, false), '');
-  assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 0 }, true), '');
-  assert.equal(whyNotAdmitted(policy, { inFlight: 2, tunnels: 0 }, false), '2 requests in flight');
-  assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 1 }, true), '1 tunnels');
+  assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 1, waiting: null }, false), '');
+  assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 0, waiting: null }, true), '');
+  assert.equal(whyNotAdmitted(policy, { inFlight: 2, tunnels: 0, waiting: null }, false), '2 requests in flight');
+  assert.equal(whyNotAdmitted(policy, { inFlight: 1, tunnels: 1, waiting: null }, true), '1 tunnels');
 });

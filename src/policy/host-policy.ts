@@ -1,3 +1,4 @@
+import type { HookTarget } from '../base/hook-target.ts';
 import type { FieldEdits } from '../http/field-lines.ts';
 import type { FrontendLoad } from '../routing/frontend.ts';
 import type { MarkingRule } from '../routing/health.ts';
@@ -10,6 +11,8 @@ import type { BackendHost } from './backend-host.ts';
 import type { ErrorPage } from './error-page.ts';
 import type { FieldChanges } from './field-changes.ts';
 import type { HealthCheck } from './health-check.ts';
+
+import type { HoldPolicy, QueuePolicy } from './hold.ts';
 
 /** The limits and behaviour for one host: built once, and shared by all hosts without options of their own. */
 export interface HostPolicy {
@@ -44,6 +47,16 @@ export interface HostPolicy {
   readonly tunnelsMax: number;
   /** Retries of one request; 0 disables them. */
   readonly retriesMax: number;
+  /** How requests wait while no backend is there; null: they fail. */
+  readonly hold: HoldPolicy | null;
+  /** Whether requests wait although backends are there. */
+  readonly isPaused: boolean;
+  /** How requests wait while `requestsMax` are in flight; null: they fail. */
+  readonly queue: QueuePolicy | null;
+  /** Hears that requests wait for a backend, and that the host is idle; null for nobody. */
+  readonly wake: HookTarget | null;
+  /** After how long without a request or a frame the host is idle, in ms; 0: nobody wants to know. */
+  readonly idleAfterMs: number;
   /** How long after its first attempt a request may be sent to another backend, in ms. */
   readonly retryForMs: number;
   /** Whether an idempotent request is also retried after the backend did not respond in time. */

@@ -6,6 +6,7 @@ import { requestFieldChanges, responseFieldChanges } from './field-changes.ts';
 import { authTimeoutDefault } from './forward-auth.ts';
 import { authFields, authServerUrl } from './forward-auth-types.ts';
 import { probePath, statusRange, wantedText } from './health-check.ts';
+import { holdDefaults, wakeTarget } from './hold.ts';
 import { hsts } from './hsts.ts';
 import { retryAfterDefault } from './maintenance.ts';
 import { network } from './networks.ts';
@@ -24,6 +25,7 @@ type OptionGroup =
   | 'pages'
   | 'fields'
   | 'limits'
+  | 'sleep'
   | 'timeouts'
   | 'retries'
   | 'balancing'
@@ -181,6 +183,14 @@ const definitions = {
     default: '`limits.requestsPerHostMax`',
     description: 'Active requests at the same time, in one worker. Further ones get 503.',
   }),
+  queueMax: option('limits', whole(0, 100_000), {
+    default: '`0`',
+    description: 'Requests that wait, in one worker, while `requestsMax` are in progress. Further ones get 503.',
+  }),
+  queueTimeout: option('limits', duration('10ms', '10m'), {
+    default: `\`${holdDefaults.queueTimeout}\``,
+    description: 'How long a request waits for that. Then it gets 503.',
+  }),
   requestBodyMax: option('limits', or('unlimited', size), {
     default: '`unlimited`',
     description: 'Size of the body of a request. A longer one gets 413.',
@@ -221,6 +231,48 @@ const definitions = {
     default: '`server.retryOnTimeout`',
     description: 'Whether an idempotent request is retried on another backend if one does not respond in time.',
   }),
+  hold: option('sleep', or('off', duration('100ms', '1h')), {
+    default: '`off`',
+    description:
+      'How long requests wait for a backend if none is there: the route has none, all are marked dead, or the last one refuses ' +
+      'connections. Then they get 503 with `Retry-After`.',
+  }),
+  holdMax: option('sleep', whole(1, 100_000), {
+    default: `\`${holdDefaults.holdMax}\``,
+    description: 'Requests that wait for a backend, in one worker. Further ones get 503.',
+  }),
+  holdBytesMax: option('sleep', size, {
+    default: `\`${holdDefaults.holdBytesMax}\``,
+    description: 'Bytes of their bodies that are kept, in one worker. A request with more gets 503.',
+  }),
+  releasePerSecond: option('sleep', or('unlimited', whole(1, 100_000)), {
+    default: '`unlimited`',
+    description:
+      'How many of them go on per second once a backend is there, in one worker. `unlimited`: as many as it has connections for.',
+  }),
+  pause: option('sleep', onOrOff, {
+    default: '`off`',
+    isInherited: false,
+    description:
+      'Requests wait although backends are there, for as long as `hold` says, or `30s`. `hipache pause` and `hipache resume` set it.',
+  }),
+  wake: option('sleep', or('off', wakeTarget), {
+    default: '`off`',
+    description:
+      'Hears once for all instances that requests of the host wait, and that it is idle (`idleAfter`): a webhook, or with `event` ' +
+      'those who follow the store.',
+  }),
+  wakeKey: option('sleep', secretKey, {
+    default: 'none',
+    isSecret: true,
+    description: 'Signs the requests to the webhook, in `X-Hipache-Signature`.',
+  }),
+  idleAfter: option('sleep', or('off', duration('1s', '30d')), {
+    default: '`off`',
+    description:
+      'After how long without a request, and without a frame on a WebSocket, on any instance, the host is idle.',
+  }),
+
   balance: option('balancing', word(...waysOfBalancing), {
     default: '`two-choices`',
     description:

@@ -11,6 +11,7 @@ import { BodyLimit } from './body-limit.ts';
 import type { FieldChanges } from './field-changes.ts';
 import { authTimeoutDefault, ForwardAuth } from './forward-auth.ts';
 import { healthCheckOf } from './health-check.ts';
+import { holdPolicyOf, queuePolicyOf, wakeTargetOf } from './hold.ts';
 import type { HostPolicy, ResponseEdits } from './host-policy.ts';
 import { Maintenance, retryAfterDefault } from './maintenance.ts';
 import type { OptionValues } from './option-schema.ts';
@@ -77,6 +78,11 @@ function policyOf(base: HostPolicy, values: OptionValues, prefix: string, servic
     errorPage: values.errorPage ?? base.errorPage,
     upgrades: values.upgrades ?? base.upgrades,
     tunnelIdleMs: values.tunnelIdle ?? base.tunnelIdleMs,
+    hold: holdPolicyOf(values),
+    isPaused: values.pause === true,
+    queue: queuePolicyOf(values),
+    wake: wakeTargetOf(values),
+    idleAfterMs: values.idleAfter ?? 0,
     requestsMax: values.requestsMax ?? base.requestsMax,
     requestBodyBytesMax: values.requestBodyMax ?? base.requestBodyBytesMax,
     tunnelsMax: values.tunnelsMax ?? base.tunnelsMax,

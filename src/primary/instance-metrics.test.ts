@@ -43,6 +43,7 @@ describe('the metrics of an instance', () => {
           size: 40,
           downCount: 3,
         },
+        platform: { counters: { sent: 11, failed: 12, dropped: 13 } },
       },
       { size: 5, bytes: 600, unverified: 0 },
     );

@@ -2,6 +2,7 @@ import { residentBytes } from '../base/resident-memory.ts';
 import { packageVersion } from '../base/version.ts';
 import type { HealthCounters } from '../health/health-checks.ts';
 import type { RecoveryCounters } from '../health/recovery.ts';
+import type { HookCounters } from '../platform/wake-ups.ts';
 import type { MetricValues } from '../processes/messages.ts';
 import type { SupervisorObserver } from '../processes/supervisor.ts';
 import type { WorkerProcess } from '../processes/worker-process.ts';
@@ -47,10 +48,11 @@ interface DrainFigures {
   readonly requestsEnded: number;
 }
 
-/** Figures of the requests that the primary makes to backends. */
+/** Figures of the requests that the primary makes to backends, and to platforms. */
 interface ProbingFigures {
   readonly recovery: { readonly counters: Readonly<RecoveryCounters>; readonly size: number };
   readonly health: { readonly counters: Readonly<HealthCounters>; readonly size: number; readonly downCount: number };
+  readonly platform: { readonly counters: Readonly<HookCounters> };
 }
 
 /** The metrics of the instance: those of its workers, summed, and those of the primary. */
@@ -147,8 +149,8 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         else unresponsive++;
       }),
     );
-    const { buildInfo, workerRestarts, healthChecks, healthTransitions, ...plain } = primaryMetrics;
-    const { health, recovery } = this.probing;
+    const { buildInfo, workerRestarts, healthChecks, healthTransitions, platformEvents, ...plain } = primaryMetrics;
+    const { health, platform, recovery } = this.probing;
     return writePrometheus([...Object.values(primaryMetrics), ...fleetMetrics], {
       ...this.fleet.sum((id) => states.get(id) ?? 'silent'),
       ...namedValues(plain, {
@@ -176,6 +178,9 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
       [`${healthChecks.name}/failure`]: health.counters.failed,
       [`${healthTransitions.name}/down`]: health.counters.turnedDown,
       [`${healthTransitions.name}/up`]: health.counters.turnedUp,
+      ...Object.fromEntries(
+        Object.entries(platform.counters).map(([key, count]) => [`${platformEvents.name}/${key}`, count]),
+      ),
       ...Object.fromEntries(
         Object.entries(this.restarts).map(([reason, count]) => [`${workerRestarts.name}/${reason}`, count]),
       ),

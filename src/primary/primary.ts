@@ -38,6 +38,7 @@ import { HealthChecking } from './health-checking.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
 import { MetricsEndpoint } from './metrics-endpoint.ts';
+import { PlatformEvents } from './platform-events.ts';
 import { prepareStore } from './prepare-store.ts';
 import { Recovery } from './recovery.ts';
 import { Reload } from './reload.ts';
@@ -115,6 +116,7 @@ class Primary {
   private readonly addresses: BoundAddresses;
   private readonly recovery: Recovery;
   private readonly health: HealthChecking;
+  private readonly platform: PlatformEvents;
   private readonly guard: WipeGuard;
   private supervisor: Supervisor | null = null;
   private record: InstanceRecord;
@@ -130,11 +132,12 @@ class Primary {
     this.readConfig = readConfig;
     this.health = new HealthChecking(config, this.instance, log);
     this.recovery = new Recovery(config, this.instance, log, (pattern) => this.health.isChecked(pattern));
+    this.platform = new PlatformEvents(config, this.instance, log);
     this.snapshot = new Snapshot(this.known, log);
     this.guard = new WipeGuard({ config, known: this.snapshot, log, onTurn: () => this.onGuard() });
     this.losses.askGuard = () => void this.guard.judge();
-    const { recovery, health, known, guard } = this;
-    const probing = { recovery, health };
+    const { recovery, health, known, guard, platform } = this;
+    const probing = { recovery, health, platform };
     this.metrics = new InstanceMetrics(systemClock.epochMs(), probing, known, config.metrics.hostsMax, guard);
     this.record = this.recordOf(config);
     this.predecessor = Predecessor.fromEnvironment(process.env);
@@ -172,6 +175,7 @@ class Primary {
         plan: this.plan(config, this.tls),
         observer: metrics,
         onMarked: (marked) => this.recovery.marked(marked),
+        platform: this.platform,
         onChecked: (patterns) => this.health.confirm(patterns),
         known: this.snapshot,
         guard: this.guard,
@@ -191,6 +195,7 @@ class Primary {
       await this.guard.close();
       await this.recovery.close();
       await this.health.close();
+      await this.platform.close();
       await this.withdraw();
       this.stopListening();
       this.service.close();
@@ -362,6 +367,7 @@ class Primary {
     for (const problem of certificateDirectoryProblems(config, null)) log.warn(problem);
     this.recovery.follow(config);
     this.health.follow(config);
+    this.platform.follow(config);
     this.guard.follow(config);
     await this.withdraw();
     if (supervisor.isStopping) return;

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../base/errors.ts';
+import type { HookTarget, UsedHost } from '../base/hook-target.ts';
 import type { Config } from '../config/config.ts';
 
 /** An address to listen on. Lists of them are in the order of the configuration. */
@@ -131,5 +132,11 @@ export type FromWorker =
   | { readonly kind: 'askGuard' }
   /** The worker has taken these tokens, which the others count as well. */
   | { readonly kind: 'uses'; readonly uses: readonly TokenUse[] }
+  /** Requests of a host wait for a backend. */
+  | { readonly kind: 'asleep'; readonly pattern: string; readonly target: HookTarget }
+  /** A backend of a host that was asleep is there. */
+  | { readonly kind: 'awake'; readonly pattern: string }
+  /** The worker has served these hosts, whose platforms want to know when they are idle. */
+  | { readonly kind: 'used'; readonly hosts: readonly UsedHost[] }
   /** The worker exceeds its memory limit. */
   | { readonly kind: 'overMemory'; readonly residentBytes: number };

@@ -56,6 +56,7 @@ describe('a supervisor', () => {
       plan: plan(workers),
       onMarked: () => {},
       onChecked: () => {},
+      platform: { asleep: () => {}, awake: () => {}, used: () => {} },
       guard: { isHolding: false, judge: async () => {} },
       known: { bytes: 0, add: () => {}, abandon: () => {}, assign: () => [], chunks: () => [], clear: () => {} },
       observer: { restarted: (reason) => restarts.push(reason), values: () => {}, gone: () => {} },

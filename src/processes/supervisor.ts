@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
+import type { HookTarget, UsedHost } from '../base/hook-target.ts';
 import type { Log } from '../base/log.ts';
 import {
   type DrainOrder,
@@ -36,6 +37,15 @@ interface JudgesRoutes {
   judge(): Promise<void>;
 }
 
+interface HearsOfHosts {
+  /** Requests of a host wait for a backend. */
+  asleep(pattern: string, target: HookTarget): void;
+  /** A backend of a host that was asleep is there. */
+  awake(pattern: string): void;
+  /** Workers have served these hosts. */
+  used(hosts: readonly UsedHost[]): void;
+}
+
 export interface SupervisorOptions {
   readonly program: WorkerProgram;
   readonly plan: Plan;
@@ -47,6 +57,8 @@ export interface SupervisorOptions {
   /** The records that workers read, for those that cannot reach the store. */
   readonly known: KeptRecords;
   readonly guard: JudgesRoutes;
+  /** Hears of hosts for their platforms. */
+  readonly platform: HearsOfHosts;
   readonly log: Log;
   readonly clock: Clock;
   /** From 0 up to but not including 1. */
@@ -306,6 +318,18 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
   /** The buckets of all workers are those of the instance. */
   onUses(worker: WorkerProcess, uses: readonly TokenUse[]): void {
     for (const other of this.workers) if (other !== worker) other.tellUses(uses);
+  }
+
+  onAsleep(pattern: string, target: HookTarget): void {
+    this.options.platform.asleep(pattern, target);
+  }
+
+  onAwake(pattern: string): void {
+    this.options.platform.awake(pattern);
+  }
+
+  onUsed(hosts: readonly UsedHost[]): void {
+    this.options.platform.used(hosts);
   }
 
   onOverMemory(worker: WorkerProcess, residentBytes: number): void {

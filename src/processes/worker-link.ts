@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { HipacheError } from '../base/errors.ts';
+import type { HookTarget, UsedHost } from '../base/hook-target.ts';
 import type {
   DrainOrder,
   FromWorker,
@@ -90,6 +91,18 @@ export class WorkerLink {
 
   uses(uses: readonly TokenUse[]): void {
     this.send({ kind: 'uses', uses });
+  }
+
+  asleep(pattern: string, target: HookTarget): void {
+    this.send({ kind: 'asleep', pattern, target });
+  }
+
+  awake(pattern: string): void {
+    this.send({ kind: 'awake', pattern });
+  }
+
+  used(hosts: readonly UsedHost[]): void {
+    this.send({ kind: 'used', hosts });
   }
 
   overMemory(residentBytes: number): void {

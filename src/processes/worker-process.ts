@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { HookTarget, UsedHost } from '../base/hook-target.ts';
 import type { Config } from '../config/config.ts';
 import type {
   DrainOrder,
@@ -37,6 +38,9 @@ export interface WorkerHandler {
   onRecall(worker: WorkerProcess): void;
   onAskGuard(worker: WorkerProcess): void;
   onUses(worker: WorkerProcess, uses: readonly TokenUse[]): void;
+  onAsleep(pattern: string, target: HookTarget): void;
+  onAwake(pattern: string): void;
+  onUsed(hosts: readonly UsedHost[]): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
   onDrained(worker: WorkerProcess, clean: boolean): void;
   onValues(worker: WorkerProcess, values: MetricValues): void;
@@ -247,6 +251,15 @@ export class WorkerProcess {
         break;
       case 'uses':
         this.handler.onUses(this, message.uses);
+        break;
+      case 'asleep':
+        this.handler.onAsleep(message.pattern, message.target);
+        break;
+      case 'awake':
+        this.handler.onAwake(message.pattern);
+        break;
+      case 'used':
+        this.handler.onUsed(message.hosts);
         break;
       case 'overMemory':
         this.handler.onOverMemory(this, message.residentBytes);

@@ -1,8 +1,10 @@
 import type { Clock } from '../base/clock.ts';
+import type { HookTarget, UsedHost } from '../base/hook-target.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import type { WebFetch } from '../policy/web-fetch.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
+import type { Activity } from './activity.ts';
 import type { Origins } from './backend/origins.ts';
 import type { Counters } from './counters.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -13,6 +15,7 @@ import type { ProxyObserver } from './observer.ts';
 import type { RouteSource } from './route-source.ts';
 import type { ProxySettings } from './settings.ts';
 import type { Tunnels } from './tunnel/tunnels.ts';
+import type { Rooms } from './waiting-room.ts';
 
 /** The parts that the data plane gets from outside. */
 export interface DataPlaneParts {
@@ -35,6 +38,12 @@ export interface DataPlaneParts {
   readonly resolver: Pick<NameResolver, 'watch'>;
   /** How to connect to `https://` backends. */
   readonly backendTls: BackendTls;
+  /** Requests of a host wait for a backend. Called again now and then. */
+  readonly onAsleep: (pattern: string, target: HookTarget) => void;
+  /** A backend of a host that was asleep is there. */
+  readonly onAwake: (pattern: string) => void;
+  /** These hosts were used, whose platforms want to know when they are not. */
+  readonly onUsed: (hosts: readonly UsedHost[]) => void;
   /** Reports a problem to the operator. `what` is the same for the same cause, so that repeats can be suppressed. */
   readonly onProblem: (what: string, error: Error) => void;
   /** The same for events that are no faults of the proxy. */
@@ -48,6 +57,8 @@ export interface ProxyContext extends DataPlaneParts {
   readonly counters: Counters;
   readonly tunnels: Tunnels;
   readonly hostPages: HostPages;
+  readonly activity: Activity;
+  readonly rooms: Rooms;
   /** Whether a connection to a backend can be opened: see `ConnectionBudget`. */
   readonly makeRoom: () => boolean;
   /** The proxy's own code threw; the connection concerned ends. @param where such as `a client connection`. */

@@ -15,6 +15,8 @@ export class Counters {
   tlsHandshakesFailed = 0;
   requestsInFlight = 0;
   requests = 0;
+  /** Requests that wait for a backend or for a place among those of their host. */
+  requestsWaiting = 0;
   backendConnections = 0;
   backendConnectionsOpen = 0;
   /** Connections of requests that the proxy sends on its own behalf, such as those to auth servers. */

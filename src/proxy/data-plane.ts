@@ -2,6 +2,7 @@ import { listenFailure } from '../base/listen-failure.ts';
 import { createAcceptor } from '../sockets/accept.ts';
 import type { TcpHandle } from '../sockets/tcp-handle.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
+import { Activity } from './activity.ts';
 import { Origins } from './backend/origins.ts';
 import { BackendDrains } from './backend-drains.ts';
 import { ConnectionBudget } from './connection-budget.ts';
@@ -61,12 +62,15 @@ export class DataPlane {
 
   constructor(parts: DataPlaneParts) {
     this.onProblem = parts.onProblem;
+    const tunnels = new Tunnels();
     this.context = {
       ...parts,
       origins: new Origins(),
       deadlines: new Deadlines(parts.clock.monotonicMs()),
-      tunnels: new Tunnels(),
+      tunnels,
       hostPages: new HostPages(parts),
+      activity: new Activity(tunnels, parts.onUsed),
+      rooms: { count: 0 },
       counters: this.counters,
       onInternalError: (where, error) => this.onInternalError(where, error),
       makeRoom: () => this.makeRoom(),
@@ -173,8 +177,9 @@ export class DataPlane {
   }
 
   private tick(): void {
-    const { clock, deadlines, onInternalError } = this.context;
+    const { activity, clock, deadlines, onInternalError } = this.context;
     this.drains.tick();
+    activity.tick(this.context);
     deadlines.tick(clock.monotonicMs(), (error) => onInternalError('a deadline', error));
   }
 

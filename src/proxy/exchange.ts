@@ -1,8 +1,8 @@
 import { type ErrorCode, errorKind } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
-import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
+import type { FieldLines } from '../http/field-lines.ts';
 import { Field } from '../http/field-names.ts';
-import type { HttpVersion, RequestView, ResponseView } from '../http/message.ts';
+import type { ResponseView } from '../http/message.ts';
 import { isIdempotent } from '../http/methods.ts';
 import { type AskedRequest, type Refusal, refusalBy } from '../policy/admission.ts';
 import type { FieldChanges } from '../policy/field-changes.ts';
@@ -12,9 +12,8 @@ import { chooseIn } from '../routing/canary.ts';
 import { type Frontend, servingBackends } from '../routing/frontend.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
-import { clientAddress, identityEdits, isClientSecure, requestIdOf } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
-import { type Failure, isStale, maySendAgain } from './failure.ts';
+import { type Failure, isStale, isUnreachable, maySendAgain } from './failure.ts';
 import { beginRouting } from './find-route.ts';
 import { judgeFailure, judgeResponse } from './judge.ts';
 import { warnOfLimit } from './limit-warnings.ts';
@@ -23,10 +22,11 @@ import type { LocalResponder } from './local-responder.ts';
 import type { EndedExchange } from './observer.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
 import { editsFor } from './request-edits.ts';
+import { RequestFacts } from './request-facts.ts';
 import { localFields, responseEdits } from './response-edits.ts';
 import { reserveRetry } from './retries.ts';
 import type { BoundStream, RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
-import { newTraceId } from './trace-id.ts';
+import { returnsToRoom, type WaitingExchange, type WaitingPlace, waitsAtDoor } from './waiting-room.ts';
 
 /** Bytes of a request body that must have come before a backend is asked, if it is that long. */
 const firstBlockBytes = 16 * 1024;
@@ -35,8 +35,7 @@ const firstBlockBytes = 16 * 1024;
  * One request and its response: finds the frontend, attempts its backends in turn as long as that is safe, passes the
  * response on, and reports its end.
  */
-export class Exchange implements RequestSink, EndedExchange, AskedRequest {
-  readonly stream: ServerStream;
+export class Exchange extends RequestFacts implements RequestSink, EndedExchange, AskedRequest, WaitingExchange {
   /** Monotonic ms at which the head was complete. */
   readonly startMs: number;
   frontend: Frontend | null = null;
@@ -66,13 +65,8 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   readonly isTunnel = false;
   readonly tunnelBytesReceived = 0;
 
-  private readonly context: ProxyContext;
   /** Whether its frontend counts it as in flight. */
   private isCounted = false;
-  /** For backends, logs and local replies, if no trusted peer has named the request. */
-  readonly traceId = newTraceId();
-  /** Null until it is needed; found once, because a trusted peer's fields have to be read for it. */
-  private address: string | null = null;
   private attempt: Attempt | null = null;
   /** Backends that have failed; null for none. */
   tried: Backend[] | null = null;
@@ -83,6 +77,9 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   /** Monotonic ms. */
   firstAttemptMs = 0;
   private requestBlocked = false;
+  place: WaitingPlace | null = null;
+  /** The policy whose rules have let it in. */
+  private admittedBy: HostPolicy | null = null;
   backendFields: FieldChanges | null = null;
   onEnded: (() => void) | null = null;
   /** Bytes of the request's body that have come. */
@@ -94,8 +91,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   private wasStale = false;
 
   constructor(stream: ServerStream, context: ProxyContext) {
-    this.stream = stream;
-    this.context = context;
+    super(stream, context);
     this.requestComplete = stream.request.bodyLength === 0;
     this.startMs = context.clock.monotonicMs();
     context.counters.requests++;
@@ -166,6 +162,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   onStream(stream: BackendStream, attempt: Attempt): void {
     const { context, replayBuffer, request } = this;
     this.sentMs = context.clock.monotonicMs();
+    this.place?.room.connected(this.place);
     stream.start(attempt, request, editsFor(this, attempt.backend));
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
     if (this.requestComplete && request.bodyLength !== 0) attempt.sendEnd(this.trailers);
@@ -222,6 +219,11 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
       return;
     }
     this.backend = null;
+    const isAway = this.policy.hold !== null && isUnreachable(failure);
+    if (isAway && this.place?.isPilot === true) {
+      this.returnToRoom();
+      return;
+    }
     judgeFailure(backend, failure, this, this.policy, this.context);
     const isWhole = this.replayBuffer === null || this.replayBuffer.isWhole;
     if (!isWhole || !maySendAgain(failure, isIdempotent(this.method), this.policy.retryTimeouts)) {
@@ -235,12 +237,14 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
       return;
     }
     const refusal = reserveRetry(this, this.lookAgain(), backend, this.context.clock.monotonicMs());
-    if (refusal !== null) {
+    if (refusal !== null && isAway) {
+      this.returnToRoom();
+    } else if (refusal !== null) {
       this.fail(failure.code, failure.detail, backend, errorKind(failure.code).marks === 'never' ? undefined : refusal);
-      return;
+    } else {
+      this.context.counters.retries++;
+      this.tryNext();
     }
-    this.context.counters.retries++;
-    this.tryNext();
   }
 
   /**
@@ -261,49 +265,6 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   /** Whether any byte of a response has been sent. */
   get hasResponse(): boolean {
     return this.responseStarted;
-  }
-
-  get request(): RequestView {
-    return this.stream.request;
-  }
-
-  get method(): string {
-    return this.request.method;
-  }
-
-  /** The client's address as logs show it. */
-  get clientAddress(): string {
-    this.address ??= clientAddress(this.stream.peer, this.request, this.context.settings.trustedProxies);
-    return this.address;
-  }
-
-  /** Whether the client uses https, to this proxy or to a trusted one before it. */
-  get isSecure(): boolean {
-    return isClientSecure(this.stream.peer, this.request);
-  }
-
-  identityEdits(): FieldEdits {
-    return identityEdits(this.stream.peer, this.request, this.clientAddress, this.traceId);
-  }
-
-  get requestId(): string {
-    return requestIdOf(this.stream.peer, this.request, this.traceId);
-  }
-
-  get target(): string {
-    return this.request.target;
-  }
-
-  get version(): HttpVersion {
-    return this.request.version;
-  }
-
-  get referer(): string | null {
-    return this.request.value(Field.REFERER);
-  }
-
-  get userAgent(): string | null {
-    return this.request.value(Field.USER_AGENT);
   }
 
   get policy(): HostPolicy {
@@ -352,6 +313,8 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   }
 
   private admit(frontend: Frontend, policy: HostPolicy): void {
+    this.admittedBy = policy;
+    if ((policy.hold !== null || policy.queue !== null) && waitsAtDoor(this, frontend, policy, this.context)) return;
     const isTunnel = this.request.protocol !== null;
     const problem = whyNotAdmitted(policy, frontend.load, isTunnel);
     if (problem !== '') {
@@ -361,6 +324,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.isCounted = true;
     if (isTunnel) frontend.load.tunnels++;
     frontend.load.inFlight++;
+    if (policy.idleAfterMs > 0) this.context.activity.touch(frontend);
     frontend.retryBudget.countRequest(this.startMs, policy.retryBudget);
     if (this.hasFirstBlock) {
       this.tryNext();
@@ -390,8 +354,9 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     const { frontend } = this;
     invariant(frontend !== null, 'only a frontend has backends to try');
     const backend = this.choose(frontend);
-    if (backend === null) this.fail('BACKEND_NONE', frontend.pattern);
-    else this.attemptOn(backend, false);
+    if (backend !== null) this.attemptOn(backend, false);
+    else if (this.policy.hold !== null) this.returnToRoom();
+    else this.fail('BACKEND_NONE', frontend.pattern);
   }
 
   private attemptOn(backend: Backend, onNewConnection: boolean): void {
@@ -474,25 +439,58 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
     this.end();
   }
 
+  get keptBytes(): number {
+    return this.replayBuffer?.size ?? 0;
+  }
+
+  goOn(): void {
+    const frontend = this.lookAgain();
+    // Its rules may be others by now.
+    if (this.admittedBy === this.policy) this.admit(frontend, this.policy);
+    else this.route(frontend);
+  }
+
+  giveUp(refusal: Refusal): void {
+    this.refuseBy(refusal);
+  }
+
+  /** No backend is there: the request waits for one, as it did before, or begins to. */
+  private returnToRoom(): void {
+    this.uncount();
+    this.tried = null;
+    this.attempts = 0;
+    if (!this.requestComplete) this.stream.pauseRequest();
+    if (this.frontend !== null) returnsToRoom(this, this.frontend, this.context);
+  }
+
+  /** Its frontend does not count it as in flight any more. */
+  private uncount(): void {
+    const { frontend } = this;
+    if (frontend === null || !this.isCounted) return;
+    this.isCounted = false;
+    frontend.load.inFlight--;
+    if (this.request.protocol !== null) frontend.load.tunnels--;
+    if (this.policy.idleAfterMs > 0) this.context.activity.touch(frontend);
+  }
+
   private end(): void {
     if (this.ended) return;
     this.ended = true;
     this.onEnded?.();
-    const { attempt, context, frontend } = this;
+    const { attempt, context } = this;
     this.endMs = context.clock.monotonicMs();
     context.counters.requestsInFlight--;
-    if (frontend !== null && this.isCounted) {
-      frontend.load.inFlight--;
-      if (this.request.protocol !== null) frontend.load.tunnels--;
-    }
+    this.uncount();
     this.attempt = null;
     this.replayBuffer = null;
     attempt?.end();
+    this.place?.room.leave(this.place);
     this.bytesSent = this.stream.bytesSent;
     if (this.errorCode !== null) {
       warnOfLimit(this.errorCode, this.host || (this.request.authority ?? ''), this.errorDetail, context);
     }
     context.observer.exchangeEnded(this);
     this.stream.release();
+    this.frontend?.load.waiting?.placeFreed();
   }
 }

@@ -44,6 +44,11 @@ export function markingOf(failure: Failure, complete: boolean, byFirst: boolean)
   return marks === 'by share' && byFirst ? 'at once' : marks;
 }
 
+/** Whether no connection to the backend could be made, so that nothing is there that could respond. */
+export function isUnreachable({ code }: Failure): boolean {
+  return code === 'BACKEND_CONNECT_REFUSED' || code === 'BACKEND_CONNECT_TIMEOUT';
+}
+
 /** Whether a kept connection ended before any byte of a response: the backend closed it as it was being reused. */
 export function isStale({ code, reused, progress }: Failure): boolean {
   return reused && progress !== 'responded' && code === 'BACKEND_RESET';

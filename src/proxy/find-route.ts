@@ -46,19 +46,22 @@ function findFrontend(exchange: Exchange, { routes, settings }: ProxyContext, au
   }
   exchange.host = host;
   const name = authority === null ? anyHost : settings.routesByPort ? nameWithPort(host, authority) : host;
-  lookUp(exchange, routes, name, (found) => findPath(exchange, routes, found));
+  const cached = routes.cached(name);
+  // Most routes are cached: these need no function of their own.
+  if (cached) findPath(exchange, routes, cached);
+  else lookUp(exchange, routes, name, cached, (found) => findPath(exchange, routes, found));
 }
 
-/** Calls `next` with the frontend of a name, at once if it is cached. */
+/** Calls `next` with the frontend of a name, which the store may have. @param cached as `RouteSource.cached` has found it. */
 function lookUp(
   exchange: Exchange,
   routes: RouteSource,
   name: string,
+  cached: Frontend | null | undefined,
   next: (frontend: Frontend | null) => void,
 ): void {
-  const frontend = routes.cached(name);
-  const loading = frontend === undefined ? routes.load(name) : frontend === null ? routes.confirmAbsent(name) : null;
-  if (loading === null) next(frontend ?? null);
+  const loading = cached === undefined ? routes.load(name) : cached === null ? routes.confirmAbsent(name) : null;
+  if (loading === null) next(cached ?? null);
   else exchange.wait(loading, next);
 }
 
@@ -80,7 +83,7 @@ function findPath(exchange: Exchange, routes: RouteSource, host: Frontend | null
     return;
   }
   const name = host.pattern + found.prefix;
-  lookUp(exchange, routes, name, (frontend) => {
+  lookUp(exchange, routes, name, routes.cached(name), (frontend) => {
     if (frontend === null) exchange.fail('ROUTE_NOT_FOUND', name);
     else exchange.route(frontend);
   });

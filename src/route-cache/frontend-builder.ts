@@ -66,4 +66,10 @@ export class FrontendBuilder {
   }
 }
 
+/** Requests that wait hear that their record was read. @param frontend null if it is gone. */
+export function tellWaiting(frontend: Frontend | null, former: Frontend | null): void {
+  if (frontend === null) former?.load.waiting?.gone();
+  else frontend.load.waiting?.changed(frontend);
+}
+
 function ignore(): void {}

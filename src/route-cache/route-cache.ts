@@ -11,7 +11,7 @@ import type { ChangeListener, CollectionName, StoredRoute } from '../stores/cont
 import { BackendMarks } from './backend-marks.ts';
 import { CacheEntry, entrySize, ownCopy } from './cache-entry.ts';
 import { CacheTable } from './cache-table.ts';
-import { FrontendBuilder } from './frontend-builder.ts';
+import { FrontendBuilder, tellWaiting } from './frontend-builder.ts';
 import { HeldRoutes } from './held-routes.ts';
 import { type HostPolicies, isSealed } from './host-policies.ts';
 import { MarkQueue } from './mark-queue.ts';
@@ -438,6 +438,7 @@ export class RouteCache implements ChangeListener {
     } else {
       this.held?.released(pattern);
       this.builder.policies?.learn(pattern, record?.options);
+      tellWaiting(read.frontend, former);
     }
     const isNews = record !== null || former !== null || hadOptions;
     // Of a record that has changed meanwhile, the old state must not be known after the word of its change.

@@ -60,9 +60,21 @@ export function servingBackends({ backends, canary }: Frontend): readonly Backen
   return canary === null ? backends : [...backends, ...canary.backends];
 }
 
+/** Requests of a frontend that wait for a backend, or for a place among those in flight. */
+export interface WaitingRequests {
+  /** The record, a mark or the options may differ. */
+  changed(frontend: Frontend): void;
+  /** The record is gone. */
+  gone(): void;
+  /** A request is not in flight any more. */
+  placeFreed(): void;
+}
+
 /** Requests and tunnels of a frontend in this worker. */
 export interface FrontendLoad {
   inFlight: number;
   /** Including unfinished handshakes. */
   tunnels: number;
+  /** Requests that wait, and are not in flight; null for none. */
+  waiting: WaitingRequests | null;
 }

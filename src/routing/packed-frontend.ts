@@ -49,7 +49,7 @@ interface PackedCanary extends Pick<Canary, 'share' | 'weighted' | 'hasBackups'>
 /** Whether nothing that matters is lost if the objects of this frontend are dropped and made again from its bytes. */
 export function mayBePacked(frontend: Frontend, epochMs: number, monotonicMs: number): boolean {
   const { load } = frontend;
-  if (load.inFlight > 0 || load.tunnels > 0) return false;
+  if (load.inFlight > 0 || load.tunnels > 0 || load.waiting !== null) return false;
   for (const backend of servingBackends(frontend)) {
     if (backend.inFlight > 0 || backend.outcomes?.hasFailed(monotonicMs)) return false;
     // The store does not have this mark yet.
@@ -182,7 +182,7 @@ export function unpackFrontend(pattern: string, bytes: Buffer, at: number): Fron
     options: extras.options === undefined ? null : new Map(extras.options),
     policy: null,
     retryBudget: new RetryBudget(),
-    load: { inFlight: 0, tunnels: 0 },
+    load: { inFlight: 0, tunnels: 0, waiting: null },
     balancing: null,
   };
 }

@@ -89,7 +89,7 @@ export function buildFrontend(
     options: source.options ?? null,
     policy: previous?.policy ?? null,
     retryBudget: previous?.retryBudget ?? new RetryBudget(),
-    load: previous?.load ?? { inFlight: 0, tunnels: 0 },
+    load: previous?.load ?? { inFlight: 0, tunnels: 0, waiting: null },
     balancing,
   };
 }

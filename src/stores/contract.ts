@@ -269,6 +269,8 @@ export interface NoteCondition {
   readonly expected?: string | null;
   /** The note ends after so many ms; undefined: never. Stores may take a second more. */
   readonly ttlMs?: number;
+  /** Whether Redis publishes the text on the channel `hipache:events`. Other stores have watches for notes, or nothing. */
+  readonly announce?: boolean;
 }
 
 /**

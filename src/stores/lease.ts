@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
 import type { NoteCollection } from './contract.ts';
+import { noteName } from './note-name.ts';
 
 /** How long a lease outlives its holder, in ms, and how often the holder renews it. */
 const ttlMs = 15_000;
@@ -43,12 +44,12 @@ export class Lease {
     const { holder, name, notes } = options;
     const endMs = performance.now() + waitMs;
     for (let unknown = 0; ; ) {
-      if (await notes.write(noteName(name), holder, { expected: null, ttlMs })) {
+      if (await notes.write(noteName('lease', name), holder, { expected: null, ttlMs })) {
         const lease = new Lease(options);
         lease.renewLater();
         return lease;
       }
-      const other = await notes.read(noteName(name));
+      const other = await notes.read(noteName('lease', name));
       if (other === null && ++unknown === unknownHoldersMax) return 'unknown';
       if (other !== null && performance.now() >= endMs) return other;
       await delay(attemptEveryMs);
@@ -61,7 +62,7 @@ export class Lease {
     this.isReleased = true;
     this.cancel?.();
     const { holder, name, notes } = this.options;
-    await notes.write(noteName(name), null, { expected: holder });
+    await notes.write(noteName('lease', name), null, { expected: holder });
   }
 
   private renewLater(): void {
@@ -83,7 +84,7 @@ export class Lease {
 
   private async renew(): Promise<void> {
     const { holder, name, notes } = this.options;
-    const isRenewed = await notes.write(noteName(name), holder, { expected: holder, ttlMs });
+    const isRenewed = await notes.write(noteName('lease', name), holder, { expected: holder, ttlMs });
     if (this.isReleased) return;
     if (isRenewed) this.renewLater();
     else this.lose(new Error(`the lease ${name} has ended`));
@@ -94,8 +95,4 @@ export class Lease {
     this.isReleased = true;
     this.options.onLost(error);
   }
-}
-
-function noteName(name: string): string {
-  return `lease:${name}`;
 }

@@ -56,6 +56,10 @@ export const dataPlaneMetrics = {
   tlsHandshakesFailed: counter('hipache_tls_handshakes_failed_total', 'Failed TLS handshakes with clients.'),
   requestsInFlight: gauge('hipache_requests_in_flight', 'Requests in flight.'),
   requests: counter('hipache_requests_total', 'Requests received.'),
+  requestsWaiting: gauge(
+    'hipache_requests_waiting',
+    'Requests that wait for a backend of their host, or for a place among those in progress.',
+  ),
   backendConnections: counter('hipache_backend_connections_total', 'Connections made to backends.'),
   backendConnectionsOpen: gauge('hipache_backend_connections_open', 'Open connections to backends.'),
   webConnectionsOpen: gauge(
@@ -259,6 +263,11 @@ export const primaryMetrics = {
     'hipache_health_checks_dropped_total',
     'Backends, and reports of hosts, that were not taken into the health checks because there are too many.',
   ),
+  platformEvents: counter(
+    'hipache_platform_events_total',
+    'Events for platforms (options wake and idleAfter): sent, failed attempts, dropped because of too many hosts.',
+    'result',
+  ),
   workerRestarts: counter('hipache_worker_restarts_total', 'Workers that were replaced, by reason.', 'reason'),
 } as const satisfies MetricTable;
 
@@ -282,6 +291,7 @@ export const labelValues: ReadonlyMap<string, readonly string[]> = new Map<strin
   [primaryMetrics.workerRestarts.name, restartReasons],
   [primaryMetrics.healthChecks.name, ['success', 'failure']],
   [primaryMetrics.healthTransitions.name, ['down', 'up']],
+  [primaryMetrics.platformEvents.name, ['sent', 'failed', 'dropped']],
 ]);
 
 function topCounter(name: string, help: string, label: string): Metric {

@@ -11,6 +11,7 @@ const pages = [
   'options',
   'paths',
   'limits',
+  'sleep',
   'access',
   'redirects',
   'maintenance',

@@ -87,6 +87,16 @@ const trials: readonly Trial[] = [
     shows: ({ headers, status: code }) => code === 200 || (code === 429 && Number(headers['retry-after']) > 0),
     expected: true,
   },
+  {
+    options: { pause: 'on', hold: '200ms', holdMax: '5', holdBytesMax: '1k', releasePerSecond: '10' },
+    shows: ({ headers, status: code }) => [code, headers['x-hipache-error']],
+    expected: [503, 'HOST_ASLEEP'],
+  },
+  {
+    options: { wake: 'event', wakeKey: 'key', idleAfter: '1h', queueMax: '5', queueTimeout: '1s' },
+    shows: status,
+    expected: 200,
+  },
   { options: { requestBodyMax: '3' }, request: { method: 'POST', body: 'four' }, shows: status, expected: 413 },
   { options: { responseTimeout: '300ms', retriesMax: '0' }, request: { path: '/slow' }, shows: status, expected: 504 },
   {

@@ -54,10 +54,10 @@ export class RawBackend {
     });
   }
 
-  /** @param address an IP address, on a free port, or the absolute path of a Unix socket. */
-  static async start(address = '127.0.0.1'): Promise<RawBackend> {
+  /** @param address an IP address, or the absolute path of a Unix socket. @param port 0 for a free one. */
+  static async start(address = '127.0.0.1', port = 0): Promise<RawBackend> {
     const backend = new RawBackend();
-    const place = address.startsWith('/') ? { path: address } : { host: address, port: 0 };
+    const place = address.startsWith('/') ? { path: address } : { host: address, port };
     await new Promise<void>((resolve) => backend.server.listen(place, resolve));
     return backend;
   }

@@ -38,6 +38,11 @@ export const testSettings: TestSettings = {
   errorPage: null,
   requestFields: null,
   paths: null,
+  hold: null,
+  isPaused: false,
+  queue: null,
+  wake: null,
+  idleAfterMs: 0,
   strippedPath: '',
   responseEdits: null,
   headBytesMax: 32_768,
@@ -129,6 +134,10 @@ export class TestProxy {
   private readonly violations: InvariantViolation[] = [];
   /** Every requested host, in order. */
   readonly lookups: string[] = [];
+  /** Patterns whose requests wait, each time that the platform hears of it; and those that were used, of which it hears. */
+  readonly asleep: string[] = [];
+  readonly awake: string[] = [];
+  readonly used: string[] = [];
   /** Called before an ended exchange is listed. */
   onEnded: (() => void) | null = null;
   port = 0;
@@ -198,6 +207,9 @@ export class TestProxy {
       fetch: (request) => this.web.get(request),
       backendTls: trust,
       resolver: this.resolver,
+      onAsleep: (pattern) => void this.asleep.push(pattern),
+      onAwake: (pattern) => void this.awake.push(pattern),
+      onUsed: (hosts) => void this.used.push(...hosts.map(({ pattern }) => pattern)),
       clock: systemClock,
       random: parts.random ?? Math.random,
       version: 'test',
@@ -226,6 +238,7 @@ export class TestProxy {
     const frontend = buildFrontend(host, source, previous);
     frontend.policy = policy === null ? null : { ...this.policy, ...policy };
     this.frontends.set(host, frontend);
+    frontend.load.waiting?.changed(frontend);
   }
 
   /** Gives a host options, as its record in a store would have them. */
@@ -237,7 +250,9 @@ export class TestProxy {
   /** The same, with options that may be wrong. */
   looseOptions(host: string, options: Readonly<Record<string, string>>): void {
     const layer = { pattern: host, options: new Map(Object.entries(options)) };
-    this.frontend(host).policy = this.compiler.compile([layer]);
+    const frontend = this.frontend(host);
+    frontend.policy = this.compiler.compile([layer]);
+    frontend.load.waiting?.changed(frontend);
   }
 
   /** Gives the hosts without a route options, as the record of `*` would have them. */

@@ -59,6 +59,9 @@ const dataPlane = new DataPlane({
     },
   },
   backendTls: backendTls([], true),
+  onAsleep: () => {},
+  onAwake: () => {},
+  onUsed: () => {},
   onWarning: () => {},
   onProblem: (what, error) => {
     throw new Error(what, { cause: error });

@@ -10,6 +10,7 @@ import { systemClock } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { Backend } from '../../routing/backend.ts';
 import { backendTls } from '../../tls/backend-tls.ts';
+import { Activity } from '../activity.ts';
 import type { BackendStream, Freshness, StreamWaiter } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
 import { Counters } from '../counters.ts';
@@ -54,6 +55,7 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
     markDown: unused,
     policyWithoutRoute: unused,
   };
+  const tunnels = new Tunnels();
   return {
     settings: { ...testSettings, ...settings },
     routes,
@@ -64,7 +66,12 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
     responders: [],
     onInternalError: unused,
     deadlines: new Deadlines(systemClock.monotonicMs()),
-    tunnels: new Tunnels(),
+    tunnels,
+    activity: new Activity(tunnels, unused),
+    rooms: { count: 0 },
+    onAwake: unused,
+    onAsleep: unused,
+    onUsed: unused,
     observer: { exchangeEnded: unused },
     pages: null,
     backendTls: backendTls([], true),

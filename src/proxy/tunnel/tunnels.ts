@@ -1,5 +1,6 @@
 import { invariant } from '../../base/invariant.ts';
 import type { Backend } from '../../routing/backend.ts';
+import type { Frontend } from '../../routing/frontend.ts';
 import type { ProxyContext } from '../context.ts';
 import type { EndedExchange } from '../observer.ts';
 import type { TunnelEndpoint } from '../server-stream.ts';
@@ -21,6 +22,13 @@ export class Tunnels {
     return this.open.size;
   }
 
+  /** Calls `use` with the frontend of each tunnel through which a byte has come since then. @param sinceMs monotonic. */
+  activeSince(sinceMs: number, use: (frontend: Frontend) => void): void {
+    for (const { activeMs, exchange } of this.open) {
+      if (activeMs >= sinceMs && exchange.frontend !== null) use(exchange.frontend);
+    }
+  }
+
   /** The exchange of a handshake continues as a tunnel until either end closes it. */
   begin(
     context: ProxyContext,
@@ -39,6 +47,7 @@ export class Tunnels {
     const isLate = (handshake.backend?.drainUntilMs ?? null) !== null;
     const closeCode = this.closeCode ?? (isLate ? 1001 : null);
     if (closeCode !== null) tunnel.endAt(nowMs, closeCode, nowMs);
+    handshake.frontend?.load.waiting?.placeFreed();
   }
 
   /** One function for all tunnels, because an idle tunnel should take little memory. */

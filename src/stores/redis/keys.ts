@@ -50,6 +50,11 @@ export class RedisKeys {
     return `${this.prefix}hipache:failed:${pattern}`;
   }
 
+  /** The channel on which notes are announced. */
+  get events(): string {
+    return `${this.prefix}hipache:events`;
+  }
+
   note(name: string): string {
     return `${this.prefix}hipache:note:${name}`;
   }

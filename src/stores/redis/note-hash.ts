@@ -4,7 +4,7 @@ import type { RedisEdit } from './edits.ts';
 import { isWrongType } from './errors.ts';
 import type { RedisKeys } from './keys.ts';
 
-/* The hash `hipache:note:<name>` with the field `text`. Redis' own clock ends it. */
+/* The hash `hipache:note:<name>` with the field `text`. Redis' own clock ends it. Some are published as well. */
 
 /** An edit that writes nothing: it reads at the server that is written to, since a replica may be behind. */
 export function readNoteEdit(keys: RedisKeys, name: string): RedisEdit<string | null> {
@@ -21,7 +21,7 @@ export function writeNoteEdit(
   keys: RedisKeys,
   name: string,
   text: string | null,
-  { expected, ttlMs }: NoteCondition,
+  { announce = false, expected, ttlMs }: NoteCondition,
 ): RedisEdit<boolean> {
   const key = keys.note(name);
   return {
@@ -33,6 +33,7 @@ export function writeNoteEdit(
       const commands: RedisCommand[] = [['DEL', key]];
       if (text !== null) commands.push(['HSET', key, 'text', text]);
       if (text !== null && ttlMs !== undefined) commands.push(['EXPIRE', key, String(Math.ceil(ttlMs / 1000))]);
+      if (text !== null && announce) commands.push(['PUBLISH', keys.events, text]);
       return { commands, result: true };
     },
   };

@@ -1,0 +1,25 @@
+import type { Command } from 'commander';
+import { setOptions, unsetOptions } from '../operations/options.ts';
+import type { CommandContext } from './command-context.ts';
+import { waitOption } from './fleet.ts';
+import { changedOptionsReport } from './options.ts';
+
+const host = ['<host>', 'a host, *.domain or *, with the prefix of a path or not: example.com/api'] as const;
+
+/** Adds `pause` and `resume` to the program: the option `pause`, as commands. */
+export function describePauses(program: Command, { change }: CommandContext): void {
+  program
+    .command('pause')
+    .description('let the requests of a host wait, for as long as its option hold says, or 30 seconds')
+    .argument(...host)
+    .option(...waitOption)
+    .option('--json', 'write one JSON object')
+    .action((name: string) => change(setOptions(name, [['pause', 'on']]), changedOptionsReport, true));
+  program
+    .command('resume')
+    .description('let the requests of a paused host go on')
+    .argument(...host)
+    .option(...waitOption)
+    .option('--json', 'write one JSON object')
+    .action((name: string) => change(unsetOptions(name, ['pause']), changedOptionsReport));
+}

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { IdleHosts } from './idle-hosts.ts';
+import { FakeFleet, webhook } from './platform.suite.ts';
+
+function setUp() {
+  const fleet = new FakeFleet();
+  const [one, two] = [new IdleHosts(fleet.options('one')), new IdleHosts(fleet.options('two'))];
+  const use = (by: IdleHosts, idleAfterMs = 60_000): void =>
+    by.used([{ pattern: 'a.test', idleAfterMs, target: webhook }]);
+  const events = (): string[] => fleet.sent.map(({ event, host }) => `${event} ${host}`);
+  return { fleet, one, two, use, events };
+}
+
+test('a host that nobody uses for so long is idle, which one instance says once', async () => {
+  const { fleet, one, two, use, events } = setUp();
+  use(one);
+  use(two);
+  await fleet.time.pass(59_000);
+  assert.deepEqual(events(), []);
+  await fleet.time.pass(20_000);
+  assert.deepEqual(events(), ['idle a.test']);
+  await fleet.time.pass(600_000);
+  assert.equal(events().length, 1);
+  assert.deepEqual([one.size, two.size], [0, 0]);
+});
+
+test('a host that any instance uses is not idle', async () => {
+  const { fleet, one, two, use, events } = setUp();
+  use(one);
+  for (let i = 0; i < 200; i++) {
+    use(two);
+    await fleet.time.pass(1000);
+  }
+  assert.deepEqual(events(), []);
+  await fleet.time.pass(61_000);
+  assert.deepEqual(events(), ['idle a.test']);
+});
+
+test('a host that is used again is idle again after the same time', async () => {
+  const { fleet, one, use, events } = setUp();
+  use(one);
+  await fleet.time.pass(61_000);
+  use(one);
+  await fleet.time.pass(59_000);
+  assert.equal(events().length, 1);
+  await fleet.time.pass(2000);
+  assert.equal(events().length, 2);
+});
+
+test('a use is written to the store now and then, not each time', async () => {
+  const { fleet, one, use } = setUp();
+  let writes = 0;
+  const write = fleet.notes.write.bind(fleet.notes);
+  fleet.notes.write = async (...args) => {
+    writes++;
+    return write(...args);
+  };
+  for (let i = 0; i < 60; i++) {
+    use(one);
+    await fleet.time.pass(1000);
+  }
+  assert.ok(writes >= 4 && writes <= 5, `${writes} writes`);
+});
+
+test('a webhook that fails is tried again, until the host is used', async () => {
+  const { fleet, one, use, events } = setUp();
+  fleet.isFailing = true;
+  use(one);
+  await fleet.time.pass(180_000);
+  assert.ok(fleet.attempts > 3);
+  use(one);
+  fleet.isFailing = false;
+  await fleet.time.pass(59_000);
+  assert.deepEqual(events(), []);
+  await fleet.time.pass(3000);
+  assert.deepEqual(events(), ['idle a.test']);
+});
+
+test('while the store is away nobody says that a host is idle: another instance may use it', async () => {
+  const { fleet, one, use, events } = setUp();
+  use(one);
+  fleet.notes.isAway = true;
+  await fleet.time.pass(300_000);
+  assert.deepEqual(events(), []);
+  fleet.notes.isAway = false;
+  await fleet.time.pass(61_000);
+  assert.deepEqual(events(), ['idle a.test']);
+});

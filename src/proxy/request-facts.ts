@@ -1,0 +1,65 @@
+import type { FieldEdits } from '../http/field-lines.ts';
+import { Field } from '../http/field-names.ts';
+import type { HttpVersion, RequestView } from '../http/message.ts';
+import { clientAddress, identityEdits, isClientSecure, requestIdOf } from './client-identity.ts';
+import type { ProxyContext } from './context.ts';
+import type { ServerStream } from './server-stream.ts';
+import { newTraceId } from './trace-id.ts';
+
+/** The facts about a request and its client that do not change while the request is handled. */
+export class RequestFacts {
+  readonly stream: ServerStream;
+  /** For backends, logs and local replies, if no trusted peer has named the request. */
+  readonly traceId = newTraceId();
+  protected readonly context: ProxyContext;
+  /** Null until it is needed; found once, because a trusted peer's fields have to be read for it. */
+  private address: string | null = null;
+
+  constructor(stream: ServerStream, context: ProxyContext) {
+    this.stream = stream;
+    this.context = context;
+  }
+
+  get request(): RequestView {
+    return this.stream.request;
+  }
+
+  get method(): string {
+    return this.request.method;
+  }
+
+  get target(): string {
+    return this.request.target;
+  }
+
+  get version(): HttpVersion {
+    return this.request.version;
+  }
+
+  get referer(): string | null {
+    return this.request.value(Field.REFERER);
+  }
+
+  get userAgent(): string | null {
+    return this.request.value(Field.USER_AGENT);
+  }
+
+  /** The client's address as logs show it. */
+  get clientAddress(): string {
+    this.address ??= clientAddress(this.stream.peer, this.request, this.context.settings.trustedProxies);
+    return this.address;
+  }
+
+  /** Whether the client uses https, to this proxy or to a trusted one before it. */
+  get isSecure(): boolean {
+    return isClientSecure(this.stream.peer, this.request);
+  }
+
+  get requestId(): string {
+    return requestIdOf(this.stream.peer, this.request, this.traceId);
+  }
+
+  identityEdits(): FieldEdits {
+    return identityEdits(this.stream.peer, this.request, this.clientAddress, this.traceId);
+  }
+}
