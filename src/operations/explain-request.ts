@@ -53,8 +53,7 @@ export function parseRequest(host: string, given: GivenRequest): AskedRequest {
     frontend: { pattern: host },
     clientAddress: client.includes(':') ? client : `::ffff:${client}`,
     isSecure: https,
-    backendFields: null,
-    onEnded: null,
+    stream: { effects: null },
     identityEdits: () => new FieldEdits(0),
   };
 }

@@ -1,22 +1,22 @@
 import type { FieldEdits } from '../http/field-lines.ts';
 import type { RequestView } from '../http/message.ts';
-import type { FieldChanges } from '../policy/field-changes.ts';
+import type { RuleEffects } from '../policy/admission.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import { type Peer, requestEdits } from './client-identity.ts';
 
 /** The exchange whose request gets fields. */
 interface SentExchange {
-  readonly stream: { readonly peer: Peer };
+  readonly stream: { readonly peer: Peer; readonly effects: RuleEffects | null };
   readonly request: RequestView;
   readonly clientAddress: string;
   readonly policy: HostPolicy;
-  readonly backendFields: FieldChanges | null;
   readonly traceId: string;
 }
 
 /** Changes to the request for a backend: who the client is, those of the host, those that its rules have made. */
 export function editsFor(exchange: SentExchange, backend: Backend): FieldEdits {
-  const { backendFields, clientAddress, policy, request, stream, traceId } = exchange;
-  return requestEdits(stream.peer, request, clientAddress, backend, policy, traceId, backendFields);
+  const { clientAddress, policy, request, stream, traceId } = exchange;
+  const { effects, peer } = stream;
+  return requestEdits(peer, request, clientAddress, backend, policy, traceId, effects?.backendFields);
 }
