@@ -5,7 +5,6 @@ import { Field } from '../http/field-names.ts';
 import type { HttpVersion, RequestView, ResponseView } from '../http/message.ts';
 import { isIdempotent } from '../http/methods.ts';
 import { type AskedRequest, type Refusal, refusalBy } from '../policy/admission.ts';
-import type { FieldChanges } from '../policy/field-changes.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import { chooseIn } from '../routing/canary.ts';
@@ -83,8 +82,6 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   /** Monotonic ms. */
   firstAttemptMs = 0;
   private requestBlocked = false;
-  backendFields: FieldChanges | null = null;
-  onEnded: (() => void) | null = null;
   /** Bytes of the request's body that have come. */
   bodyBytes = 0;
   /** No backend is asked before a first block of the body has come. */
@@ -336,7 +333,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
       return;
     }
     this.frontend = frontend;
-    this.backendFields = null;
+    this.stream.effects = null;
     const { policy } = this;
     if (this.request.offersProtocols) this.stream.chooseProtocol(policy.upgrades);
     const refusal = policy.rules === null ? null : refusalBy(policy.rules, this);
@@ -477,7 +474,7 @@ export class Exchange implements RequestSink, EndedExchange, AskedRequest {
   private end(): void {
     if (this.ended) return;
     this.ended = true;
-    this.onEnded?.();
+    this.stream.effects?.onEnded?.();
     const { attempt, context, frontend } = this;
     this.endMs = context.clock.monotonicMs();
     context.counters.requestsInFlight--;
