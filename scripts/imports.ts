@@ -43,7 +43,9 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['yaml'],
   },
   'route-cache': { imports: ['base', 'routing', 'policy', 'stores/contract.ts'] },
-  health: { imports: ['base', 'dns', 'http', 'http1', 'routing', 'stores/contract.ts', 'stores/failures.ts', 'tls'] },
+  health: {
+    imports: ['base', 'dns', 'http', 'http1', 'policy', 'routing', 'stores/contract.ts', 'stores/failures.ts', 'tls'],
+  },
   telemetry: { imports: ['base'], types: ['proxy'], packages: ['prom-client'] },
   processes: { imports: ['base', 'config'] },
   operations: {

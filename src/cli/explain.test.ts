@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NameResolver } from '../dns/name-resolver.ts';
+import { CheckingFleet } from '../health/checking-fleet.ts';
 import { type ExplainedStore, explainedPort, explainHost, parseHost } from '../operations/explain.ts';
 import type { DownMark } from '../routing/backend.ts';
 import type { StoredRoute } from '../stores/contract.ts';
@@ -45,6 +46,47 @@ function host(urls: readonly unknown[], down: Readonly<Record<string, DownMark>>
 function mark(untilMs: number): DownMark {
   return { untilMs, sinceMs: nowMs - 18_000, reason: 'BACKEND_CONNECT_REFUSED', instance: 'web-1' };
 }
+
+test('health checks are shown with the instances that make them', async () => {
+  const urls = ['http://10.0.0.1:80', 'http://10.0.0.2:80', 'http://10.0.0.3:80', 'http://10.0.0.4:80'];
+  const record = { ...host(['shop', ...urls]), options: new Map([['healthPath', '/up']]) };
+  const digests = new Map<string, string>();
+  const instance = (name: string) => ({ instance: name, fields: {} });
+  const instances = { list: async () => [...digests.keys(), 'web-9'].map(instance), revision: async () => 0 };
+  const notes = { read: async (name: string) => digests.get(name.replace('health:', '')) ?? null };
+  const store = { ...storeOf({ 'a.com': record }), instances, notes } as unknown as ExplainedStore;
+  const healthOf = async (from: ExplainedStore): Promise<string> => {
+    const text = explanationText(await explainHost('a.com', from, names, nowMs));
+    return /^health +([\s\S]*?)\noptions/m.exec(text)?.[1] ?? '';
+  };
+  const alone = storeOf({ 'a.com': record });
+  assert.equal(await healthOf(alone), 'GET /up every 10s, by each instance that serves the host');
+  assert.equal(await healthOf(store), 'GET /up every 10s, by no instance until a client asks for the host');
+  for (const name of ['web-1', 'web-2', 'web-3']) {
+    const fleet = new CheckingFleet(
+      {
+        instances,
+        notes: { ...notes, write: async (_name, text) => digests.set(name, text ?? '').has(name) },
+      },
+      name,
+      { monotonicMs: () => 0 },
+    );
+    await fleet.publish(name === 'web-3' ? ['b.com'] : ['a.com', 'b.com']);
+    if (name === 'web-1') assert.equal(await healthOf(store), 'GET /up every 10s, by instance web-1');
+  }
+  const shared = await healthOf(store);
+  assert.match(shared, /^GET \/up every 10s\n( +http:\/\/10\.0\.0\.\d:80 {2}by web-[12]\n?){4}$/);
+  assert.ok(shared.includes('by web-1') && shared.includes('by web-2'));
+  const unreadable = { ...store, notes: { read: () => Promise.reject(new Error('denied')) } };
+  const text = explanationText(await explainHost('a.com', unreadable, names, nowMs));
+  assert.match(text, /^health +GET \/up every 10s$/m);
+  assert.match(text, /^problems +the instances that check its backends cannot be read: denied$/m);
+  const { health } = await explainHost('a.com', store, names, nowMs);
+  assert.deepEqual(
+    health?.checkers?.map(({ url }) => url),
+    urls,
+  );
+});
 
 test('the patterns tried are those of the lookup, in order, up to the match', async () => {
   const routes = storeOf({ '*.example.com': host(['shop', 'http://x']), '*': host(['all', 'http://y']) });

@@ -7,7 +7,7 @@ import { duration, localTime, whenText } from './when.ts';
 /** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
   const { authServer, host, tried, matched, path, id, expires, backends, draining } = explanation;
-  const { instances, options, problems, refusal } = explanation;
+  const { instances, problems, refusal } = explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
@@ -26,7 +26,8 @@ export function explanationText(explanation: Explanation): string {
   const lines = backendLines(backends);
   if (lines.length === 0) lines.push('none usable: the proxy responds with 502');
   for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
-  rows.push(...drainingRows(draining), ...optionRows(options), ...problemRows(problems), ...instanceRows(instances));
+  rows.push(...drainingRows(draining), ...healthRows(explanation), ...optionRows(explanation.options));
+  rows.push(...problemRows(problems), ...instanceRows(instances));
   const ordinary = backends.filter(({ canary }) => canary === null);
   const allDead = ordinary.length > 0 && ordinary.every((backend) => backend.dead !== null);
   return alignColumns(rows) + (allDead ? `${whenAllDead(ordinary, ordinary.length < backends.length)}\n` : '');
@@ -38,6 +39,30 @@ export function drainingRows(draining: Explanation['draining']): string[][] {
     row === 0 ? 'draining' : '',
     `${printable(url)}  until ${localTime(Date.parse(until))}`,
   ]);
+}
+
+/** The regular checks of the backends, and who makes them. */
+function healthRows({ health }: Explanation): string[][] {
+  if (health === null) return [];
+  const { checkers, everyMs, isShared, path } = health;
+  const check = `GET ${printable(path)} every ${shortTime(everyMs)}`;
+  if (!isShared) return [['health', `${check}, by each instance that serves the host`]];
+  if (checkers === null) return [['health', check]];
+  const names = new Set(checkers.map(({ instance }) => instance));
+  const [only = null] = names;
+  if (names.size > 1) {
+    const lines = alignedLines(
+      checkers.map(({ instance, url }) => [printable(url), `by ${printable(instance ?? 'no instance')}`]),
+    );
+    return [['health', check], ...lines.map((line) => ['', line])];
+  }
+  const by = only === null ? 'by no instance until a client asks for the host' : `by instance ${printable(only)}`;
+  return [['health', `${check}, ${by}`]];
+}
+
+/** Such as an option has it: `10s`, `1.5s`. */
+function shortTime(ms: number): string {
+  return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`;
 }
 
 /** The reply of a rule, in place of a backend. */

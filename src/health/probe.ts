@@ -2,6 +2,7 @@ import { connect, isIP, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { isHostName, isSocketPath } from '../base/host-port.ts';
+import { within } from '../base/timer.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { resolveOnce } from '../dns/resolve-once.ts';
 import { BodyReader } from '../http1/body.ts';
@@ -28,7 +29,7 @@ export interface ProbeOptions {
   readonly host: string;
   readonly tls: BackendTls;
   readonly resolver: Pick<NameResolver, 'watch'>;
-  /** From the beginning to the end of the response's head, in ms. */
+  /** From the beginning to the end of the response, with all addresses of a name, in ms. */
   readonly timeoutMs: number;
   /** Of Hipache, for the User-Agent field. */
   readonly version: string;
@@ -53,13 +54,18 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   let result: ProbeResult = { status: 0, problem: 'no address' };
   const endMs = performance.now() + options.timeoutMs;
   try {
-    const addresses = isHostName(hostname) ? await resolveOnce(options.resolver, hostname) : [hostname];
-    for (const address of addresses.slice(0, addressesMax)) {
-      result = await probeAt(address, options);
+    const addresses = (isHostName(hostname) ? await addressesOf(options) : [hostname]).slice(0, addressesMax);
+    for (const [index, address] of addresses.entries()) {
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) break;
+      // An address that drops packets leaves time for the others.
+      const connectMs = leftMs / (addresses.length - index);
+      result = await probeAt(address, { ...options, timeoutMs: leftMs }, connectMs);
       // The backlog of a Unix socket is full, where TCP would wait.
       while (result.problem === 'EAGAIN' && performance.now() < endMs) {
         await delay(fullBacklogPauseMs);
-        result = await probeAt(address, { ...options, timeoutMs: Math.max(1, endMs - performance.now()) });
+        const timeoutMs = Math.max(1, endMs - performance.now());
+        result = await probeAt(address, { ...options, timeoutMs }, timeoutMs);
       }
       if (result.status > 0) break;
     }
@@ -76,16 +82,27 @@ export function probedHost(pattern: string, target: BackendTarget): string {
   return host.startsWith('*.') ? host.slice(2) : host;
 }
 
-function probeAt(address: string, options: ProbeOptions): Promise<ProbeResult> {
+function addressesOf({ resolver, target, timeoutMs }: ProbeOptions): Promise<readonly string[]> {
+  return within(
+    resolveOnce(resolver, target.hostname),
+    timeoutMs,
+    () => new Error('its name was not resolved in time'),
+  );
+}
+
+/** @param connectMs how long the connection, and its TLS handshake, may take. */
+function probeAt(address: string, options: ProbeOptions, connectMs: number): Promise<ProbeResult> {
   const { target, host, tls, timeoutMs, version, path = '/', bodyBytesMax = 0 } = options;
   return new Promise((resolve) => {
     let buffered: Buffer = Buffer.alloc(0);
     let body: ProbedBody | null = null;
     const head = new ResponseHead();
     const socket = connectTo(address, target, tls);
+    const connectTimer = setTimeout(() => finish(0, 'no connection in time'), connectMs);
     const timer = setTimeout(() => finish(0, 'no response in time'), timeoutMs);
     const finish = (status: number, problem: string): void => {
       clearTimeout(timer);
+      clearTimeout(connectTimer);
       socket.destroy();
       const location = status > 0 ? fieldOf(head, 'location') : '';
       resolve({
@@ -96,6 +113,7 @@ function probeAt(address: string, options: ProbeOptions): Promise<ProbeResult> {
       });
     };
     socket.once(target.secure ? 'secureConnect' : 'connect', () => {
+      clearTimeout(connectTimer);
       socket.write(
         `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: hipache-probe/${version}\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
         'latin1',

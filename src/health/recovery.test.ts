@@ -88,6 +88,7 @@ function probes(
   t: TestContext,
   store: MarkStore,
   onProblem = (_what: string, error: Error): void => assert.fail(error),
+  isChecked = (_pattern: string): boolean => false,
 ): RecoveryProbes {
   const recovery = new RecoveryProbes({
     store,
@@ -101,6 +102,7 @@ function probes(
     clock: systemClock,
     log: { info: () => {} },
     onProblem,
+    isChecked,
   });
   t.after(() => recovery.close());
   return recovery;
@@ -178,6 +180,20 @@ describe('a marked backend', () => {
     await until('nothing to probe', () => recovery.size === 0);
     assert.deepEqual(requests, []);
     assert.equal(store.isDown('a.test'), true);
+  });
+
+  test('of a host with health checks is left to them, though not for other hosts', async (t) => {
+    const store = new Records();
+    const { url, requests } = await backend(t, ok);
+    const recovery = probes(t, store, undefined, (pattern) => pattern === 'checked.test');
+    for (const pattern of ['checked.test', 'a.test']) {
+      store.set(pattern, url, mark('BACKEND_RESET'));
+      recovery.marked({ pattern, url, mark: mark('BACKEND_RESET') });
+    }
+    await until('nothing to probe', () => recovery.size === 0);
+    assert.equal(store.isDown('a.test'), false);
+    assert.equal(store.isDown('checked.test'), true);
+    assert.equal(requests.length, 1);
   });
 
   test('for more hosts than are tracked is unmarked for as many, by one probe', async (t) => {

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import { eachOf } from '../base/each-of.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import type { DownMark } from '../routing/backend.ts';
 import { type BackendTarget, readBackendUrl } from '../routing/backend-url.ts';
@@ -54,6 +55,8 @@ export interface RecoveryOptions {
   readonly counters?: RecoveryCounters;
   readonly log: { info(message: string, fields?: Record<string, unknown>): void };
   readonly onProblem: (what: string, error: Error) => void;
+  /** Whether regular health checks lift the marks of the backends of a pattern. Default: they never do. */
+  readonly isChecked?: (pattern: string) => boolean;
 }
 
 /** Backends that are probed; marks of further ones end by themselves. */
@@ -184,6 +187,7 @@ export class RecoveryProbes {
   private async examine(backend: MarkedBackend): Promise<void> {
     backend.probes++;
     this.forgetEnded(backend);
+    this.forgetChecked(backend);
     const marks = await this.ownMarks(backend);
     const [first] = marks.keys();
     if (first === undefined) return;
@@ -213,6 +217,12 @@ export class RecoveryProbes {
   private forgetEnded(backend: MarkedBackend): void {
     const nowMs = this.options.clock.epochMs();
     for (const [pattern, { untilMs }] of backend.marks) if (untilMs <= nowMs) this.forget(backend, pattern);
+  }
+
+  /** A probe of `/` must not lift what a check of another path finds. */
+  private forgetChecked(backend: MarkedBackend): void {
+    const { isChecked = isNever } = this.options;
+    for (const pattern of backend.marks.keys()) if (isChecked(pattern)) this.forget(backend, pattern);
   }
 
   private forget(backend: MarkedBackend, pattern: string): void {
@@ -268,13 +278,6 @@ export class RecoveryProbes {
   }
 }
 
-/** Does `task` for every item, `atOnce` of them at a time. @throws the first error, once nothing is under way. */
-async function eachOf<Item>(items: Iterable<Item>, atOnce: number, task: (item: Item) => Promise<void>): Promise<void> {
-  const rest = items[Symbol.iterator]();
-  const run = async (): Promise<void> => {
-    for (let next = rest.next(); next.done !== true; next = rest.next()) await task(next.value);
-  };
-  const results = await Promise.allSettled(Array.from({ length: atOnce }, run));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+function isNever(): boolean {
+  return false;
 }

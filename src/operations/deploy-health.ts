@@ -5,20 +5,15 @@ import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { defaultDnsSettings, systemResolver } from '../dns/system-resolver.ts';
-import { type ProbeResult, probe, probedHost } from '../health/probe.ts';
+import { probe, probedHost } from '../health/probe.ts';
+import { bodyBytesOf, faultOf, type ResponseFault } from '../health/response-fault.ts';
+import { type ExpectedResponse, probePath, statusRange } from '../policy/health-check.ts';
 import { durationMs } from '../policy/option-type.ts';
 import { type BackendTarget, parseBackendUrl } from '../routing/backend-url.ts';
 import { type BackendTls, backendTls } from '../tls/backend-tls.ts';
 
 /** How a new backend shows that it can serve. */
-export interface HealthCheck {
-  /** Path and query that are asked for. */
-  readonly path: string;
-  /** Statuses of a healthy backend, both included. */
-  readonly statusMin: number;
-  readonly statusMax: number;
-  /** What the beginning of the body must contain; null: anything. */
-  readonly text: string | null;
+export interface FirstCheck extends ExpectedResponse {
   /** How long all backends may take together, in ms. */
   readonly timeoutMs: number;
 }
@@ -42,30 +37,24 @@ const timeoutMaxMs = 3_600_000;
 /** Time for one attempt, and the pause between two, in ms. */
 const attemptMs = 5000;
 const pauseMs = 250;
-/** Beginning of a body in which the text is looked for, in bytes. */
-const bodyBytesMax = 64 * 1024;
 
 /**
  * Without a path, a backend is healthy once it responds to `/` with a status below 500: it may well want a log-in. With
  * one, it must respond with success.
  * @throws HipacheError COMMAND_INVALID.
  */
-export function parseHealthCheck(given: HealthCheckText): HealthCheck {
+export function parseHealthCheck(given: HealthCheckText): FirstCheck {
   const { health, healthStatus, healthText = null, healthTimeout = timeoutDefault } = given;
-  const path = health ?? '/';
-  if (!/^\/[\x21-\x7e]*$/.test(path)) {
-    throw invalid('--health', path, 'a path such as /up, with a query or not');
-  }
+  const path = probePath.parse(health ?? '/', []);
+  if (path === undefined) throw invalid('--health', health, probePath.allowed);
   const statuses = healthStatus ?? (health === undefined ? '100-499' : '200-299');
-  const [, from = '', to = from] = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(statuses) ?? [];
-  if (from === '' || Number(to) < Number(from)) {
-    throw invalid('--health-status', statuses, 'a status such as 200, or a range such as 200-399');
-  }
+  const range = statusRange.parse(statuses, []);
+  if (range === undefined) throw invalid('--health-status', statuses, statusRange.allowed);
   const timeoutMs = durationMs(healthTimeout);
   if (!(timeoutMs > 0 && timeoutMs <= timeoutMaxMs)) {
     throw invalid('--health-timeout', healthTimeout, 'a time up to 1h, with its unit: 30s');
   }
-  return { path, statusMin: Number(from), statusMax: Number(to), text: healthText, timeoutMs };
+  return { path, statusMin: range.min, statusMax: range.max, text: healthText, timeoutMs };
 }
 
 /**
@@ -76,7 +65,7 @@ export function parseHealthCheck(given: HealthCheckText): HealthCheck {
 export async function untilHealthy(
   urls: readonly string[],
   pattern: string,
-  check: HealthCheck,
+  check: FirstCheck,
   ways: ProbeWays,
   onResult: (url: string, problem: string) => void,
 ): Promise<void> {
@@ -99,7 +88,7 @@ export async function untilHealthy(
 async function probeUntilHealthy(
   target: BackendTarget,
   host: string,
-  check: HealthCheck,
+  check: FirstCheck,
   { resolver, tls }: ProbeWays,
   endMs: number,
   onChange: (problem: string) => void,
@@ -108,8 +97,9 @@ async function probeUntilHealthy(
   for (;;) {
     const timeoutMs = Math.max(1, Math.min(attemptMs, endMs - performance.now()));
     const common = { target, host, tls, resolver, timeoutMs, version: packageVersion(), path: check.path };
-    const result = await probe({ ...common, bodyBytesMax: check.text === null ? 0 : bodyBytesMax });
-    const problem = problemOf(result, check);
+    const result = await probe({ ...common, bodyBytesMax: bodyBytesOf(check) });
+    const fault = faultOf(result, check);
+    const problem = fault === null ? '' : faultText(fault, check);
     if (problem !== shown) onChange(problem);
     shown = problem;
     if (problem === '' || performance.now() + pauseMs >= endMs) return problem;
@@ -117,18 +107,14 @@ async function probeUntilHealthy(
   }
 }
 
-function problemOf({ body = '', location, problem, status }: ProbeResult, check: HealthCheck): string {
-  const { path, statusMax, statusMin, text } = check;
-  if (status === 0) return problem;
-  if (status < statusMin || status > statusMax) {
-    const to = location === undefined ? '' : ` to ${location}, which is not followed`;
-    return `${path} responds with ${status}${to}; expected ${statusMin === statusMax ? statusMin : `${statusMin} to ${statusMax}`}`;
-  }
-  const isFound = text === null || body.includes(Buffer.from(text).toString('latin1'));
-  return isFound ? '' : `the response to ${path} does not contain ${JSON.stringify(text)}`;
+function faultText(fault: ResponseFault, { path, statusMax, statusMin, text }: FirstCheck): string {
+  if (fault.kind === 'absent') return fault.detail;
+  if (fault.kind === 'text') return `the response to ${path} does not contain ${JSON.stringify(text)}`;
+  const expected = statusMin === statusMax ? statusMin : `${statusMin} to ${statusMax}`;
+  return `${path} responds with ${fault.detail}; expected ${expected}`;
 }
 
-function invalid(option: string, found: string, allowed: string): HipacheError {
+function invalid(option: string, found: string | undefined, allowed: string): HipacheError {
   return new HipacheError('COMMAND_INVALID', `${option}: found ${JSON.stringify(found)}, allowed ${allowed}`);
 }
 

@@ -8,7 +8,7 @@ import { hasRoute, type Store } from '../stores/contract.ts';
 import { Lease } from '../stores/lease.ts';
 import { absentVersion, recordVersion } from '../stores/record-version.ts';
 import {
-  type HealthCheck,
+  type FirstCheck,
   type HealthCheckText,
   type ProbeWays,
   parseHealthCheck,
@@ -64,7 +64,7 @@ interface DeployedCanary {
 }
 
 export interface DeploySettings {
-  readonly check: HealthCheck;
+  readonly check: FirstCheck;
   readonly drainMs: number;
   readonly liveMs: number;
   readonly queueMs: number;

@@ -16,10 +16,10 @@ import {
   type OptionCollection,
   type RouteCollection,
   type RouteReader,
-  type Store,
 } from '../stores/contract.ts';
 import type { BackendFailures, FailuresByUrl } from '../stores/failures.ts';
 import { type RouteExpiry, toExpiry } from './expiry.ts';
+import { type ExplainedHealth, explainHealth, type HealthExplainStore } from './explain-health.ts';
 import { backendPath, findMatch } from './explain-match.ts';
 import { type ExplainedRefusal, explainDecision, parseRequest } from './explain-request.ts';
 import { type FleetInstance, listFleet } from './fleet.ts';
@@ -67,11 +67,10 @@ export interface ExplainedFailures {
 }
 
 /** The collections of a store that explain a host. */
-export interface ExplainedStore {
+export interface ExplainedStore extends HealthExplainStore {
   readonly routes: RouteReader & Pick<RouteCollection, 'expiry'>;
   readonly options: Pick<OptionCollection, 'read'>;
   readonly failures: Pick<FailureCollection, 'read'>;
-  readonly instances?: Store['instances'];
 }
 
 /** Which route a request for a host takes, and why. */
@@ -92,6 +91,8 @@ export interface Explanation {
   readonly draining: readonly { readonly url: string; readonly until: string }[];
   /** The reply of the proxy to this request, in place of a backend; null: it goes on to a backend, or no route matches. */
   readonly refusal: ExplainedRefusal | null;
+  /** The regular checks of its backends; null for none. */
+  readonly health: ExplainedHealth | null;
   /** The auth server that decides before (`forwardAuth`), which is not asked here; null for none. */
   readonly authServer: string | null;
   /** The options that hold, and the pattern that each comes from. */
@@ -170,8 +171,7 @@ export async function explainHost(
   const problems = port === null || port.isTried ? [] : await unusedRecord(port.name, store.routes);
   const { pattern, tried } = match;
   if (pattern === null) {
-    const nothing = { matched: null, path: null, id: null, expires: null, backends: [], draining: [], options: [] };
-    return { host, tried, ...nothing, refusal: match.refusal, authServer: null, problems, instances };
+    return { host, tried, ...nothing, refusal: match.refusal, problems, instances };
   }
   const frontend = buildFrontend(pattern, match.record);
   const expiryMs = await store.routes.expiry(pattern);
@@ -184,6 +184,13 @@ export async function explainHost(
   } catch (error) {
     problems.push(`the last failures cannot be read: ${(error as Error).message}`);
   }
+  const shown = shownBackends(frontend);
+  const urls = shown.map(({ backend }) => backend.url);
+  // An account may have no right to read notes.
+  const health = await explainHealth(pattern, options.layers, urls, store).catch((error: Error) => {
+    problems.push(`the instances that check its backends cannot be read: ${error.message}`);
+    return explainHealth(pattern, options.layers, urls, { instances: store.instances ?? null });
+  });
   return {
     host,
     tried,
@@ -192,7 +199,7 @@ export async function explainHost(
     id: frontend.id,
     expires: toExpiry(expiryMs, nowMs),
     backends: await Promise.all(
-      shownBackends(frontend).map(async ({ backend, canary }) => ({
+      shown.map(async ({ backend, canary }) => ({
         index: backend.index,
         url: backend.url,
         weight: backend.weight,
@@ -204,12 +211,26 @@ export async function explainHost(
       })),
     ),
     draining: shownDraining(frontend.draining),
+    health,
     options: options.inForce,
     ...(await explainDecision(options.layers, request)),
     problems,
     instances,
   };
 }
+
+/** The explanation of a host without a route. */
+const nothing = {
+  matched: null,
+  path: null,
+  id: null,
+  expires: null,
+  backends: [],
+  draining: [],
+  health: null,
+  authServer: null,
+  options: [],
+} satisfies Partial<Explanation>;
 
 /** An account may have the right to read routes alone. */
 async function fleetOf({ instances = null }: ExplainedStore, nowMs: number): Promise<readonly FleetInstance[] | null> {

@@ -1,22 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { askedBy } from '../../test/helpers/asked.ts';
+import { policyServices } from '../../test/helpers/policy-services.ts';
 import { testPolicy } from '../../test/helpers/test-proxy.ts';
 import { ByHash } from '../routing/by-hash.ts';
 import { AtRandom, LeastRequests, RoundRobin } from '../routing/plain-selectors.ts';
 import { buildFrontend } from '../routing/record.ts';
 import { TwoRandomChoices } from '../routing/selector.ts';
 import { ByCookie } from '../routing/sticky-cookie.ts';
-import { AuthServers } from './auth-servers.ts';
 import { PolicyCompiler } from './policy-compiler.ts';
 import { problemsOf, shownOption } from './read-options.ts';
 
 const base = testPolicy();
-const compiler = new PolicyCompiler(base, {
-  checkPassword: async () => false,
-  tokens: { take: () => 0 },
-  authServers: new AuthServers(async () => ({ status: 403, fields: [], body: '' })),
-});
+const compiler = new PolicyCompiler(base, policyServices);
 const policyOf = (options: Readonly<Record<string, string>>, inherited: Readonly<Record<string, string>> = {}) =>
   compiler.compile([
     { pattern: 'a.com', options: new Map(Object.entries(options)) },

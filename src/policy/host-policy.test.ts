@@ -27,6 +27,7 @@ const policy: HostPolicy = {
   retryForMs: 30_000,
   retryTimeouts: false,
   marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
+  health: null,
 };
 
 test('a host is admitted up to its limits; tunnels have a separate one', () => {

@@ -9,6 +9,7 @@ import type { AdmissionRule } from './admission.ts';
 import type { BackendHost } from './backend-host.ts';
 import type { ErrorPage } from './error-page.ts';
 import type { FieldChanges } from './field-changes.ts';
+import type { HealthCheck } from './health-check.ts';
 
 /** The limits and behaviour for one host: built once, and shared by all hosts without options of their own. */
 export interface HostPolicy {
@@ -53,6 +54,8 @@ export interface HostPolicy {
   /** How long a dead mark lasts, in ms; 0: backends are never marked. */
   readonly downMs: number;
   readonly marking: MarkingRule;
+  /** The regular checks of its backends, which the primary makes; null for none. */
+  readonly health: HealthCheck | null;
 }
 
 /** How long backends may take, in ms; 0: no limit. */

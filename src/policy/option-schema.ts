@@ -5,6 +5,7 @@ import { errorPage } from './error-page.ts';
 import { requestFieldChanges, responseFieldChanges } from './field-changes.ts';
 import { authTimeoutDefault } from './forward-auth.ts';
 import { authFields, authServerUrl } from './forward-auth-types.ts';
+import { probePath, statusRange, wantedText } from './health-check.ts';
 import { hsts } from './hsts.ts';
 import { retryAfterDefault } from './maintenance.ts';
 import { network } from './networks.ts';
@@ -25,7 +26,8 @@ type OptionGroup =
   | 'limits'
   | 'timeouts'
   | 'retries'
-  | 'balancing';
+  | 'balancing'
+  | 'health';
 
 /** Everything the program knows about an option. */
 export interface OptionDefinition<Value = unknown> {
@@ -252,6 +254,39 @@ const definitions = {
     description:
       'How long the share of a backend grows from a tenth to all of it, once it was added to a route or its dead mark has ' +
       'ended. Not with `balance hash`, and not for clients that `sticky` sends there.',
+  }),
+
+  healthPath: option('health', or('off', probePath), {
+    default: '`off`',
+    description:
+      'Backends are asked for this path at intervals, and get no requests while they fail. The `Host` field is the host of ' +
+      'the route, or that of `backendHost`.',
+  }),
+  healthInterval: option('health', duration('1s', '1h'), {
+    default: '`10s`',
+    description: 'The time from one check of a backend to the next.',
+  }),
+  healthTimeout: option('health', duration('100ms', '1m'), {
+    default: '`5s`',
+    description:
+      'How long a check may take until the response is there. If that is longer than the interval, the next check of that ' +
+      'backend begins later.',
+  }),
+  healthStatus: option('health', statusRange, {
+    default: '`200-299`',
+    description: 'Statuses of a healthy backend. Redirects are not followed.',
+  }),
+  healthText: option('health', wantedText, {
+    default: '`none`',
+    description: 'A text that the first 64 KiB of the body must contain.',
+  }),
+  healthDown: option('health', whole(1, 100), {
+    default: '`3`',
+    description: 'Failed checks in a row after which a backend gets no more requests.',
+  }),
+  healthUp: option('health', whole(1, 100), {
+    default: '`2`',
+    description: 'Successful checks in a row after which it gets requests again.',
   }),
 } satisfies Record<string, OptionDefinition>;
 

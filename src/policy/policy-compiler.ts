@@ -10,6 +10,7 @@ import { BasicAuth, type CheckPassword } from './basic-auth.ts';
 import { BodyLimit } from './body-limit.ts';
 import type { FieldChanges } from './field-changes.ts';
 import { authTimeoutDefault, ForwardAuth } from './forward-auth.ts';
+import { healthCheckOf } from './health-check.ts';
 import type { HostPolicy, ResponseEdits } from './host-policy.ts';
 import { Maintenance, retryAfterDefault } from './maintenance.ts';
 import type { OptionValues } from './option-schema.ts';
@@ -82,6 +83,7 @@ function policyOf(base: HostPolicy, values: OptionValues, prefix: string, servic
     retriesMax: values.retriesMax ?? base.retriesMax,
     retryForMs: values.retryFor ?? base.retryForMs,
     retryTimeouts: values.retryTimeouts ?? base.retryTimeouts,
+    health: healthCheckOf(values),
   };
 }
 

@@ -36,7 +36,14 @@ describe('the metrics of an instance', () => {
     workers = [];
     metrics = new InstanceMetrics(
       5000,
-      { counters: { probes: 3, recovered: 2, dropped: 1 }, size: 4 },
+      {
+        recovery: { counters: { probes: 3, recovered: 2, dropped: 1 }, size: 4 },
+        health: {
+          counters: { succeeded: 90, failed: 8, turnedDown: 7, turnedUp: 6, dropped: 5 },
+          size: 40,
+          downCount: 3,
+        },
+      },
       { size: 5, bytes: 600, unverified: 0 },
     );
   });
@@ -96,6 +103,14 @@ describe('the metrics of an instance', () => {
       (await metrics.applied()).workers.map(({ revision }) => revision),
       [7, 8],
     );
+  });
+
+  test('have the health checks by their results', async () => {
+    assert.match(await series('hipache_health_checks_total'), /result="success"\} 90\n.*result="failure"\} 8$/);
+    assert.match(await series('hipache_health_transitions_total'), /to="down"\} 7\n.*to="up"\} 6$/);
+    assert.equal(await series('hipache_backends_checked'), 'hipache_backends_checked 40');
+    assert.equal(await series('hipache_backends_failing'), 'hipache_backends_failing 3');
+    assert.equal(await series('hipache_health_checks_dropped_total'), 'hipache_health_checks_dropped_total 5');
   });
 
   test('sum the workers, keep the totals of those that are gone, and count those that do not respond', async () => {

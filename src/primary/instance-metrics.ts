@@ -1,5 +1,7 @@
 import { residentBytes } from '../base/resident-memory.ts';
 import { packageVersion } from '../base/version.ts';
+import type { HealthCounters } from '../health/health-checks.ts';
+import type { RecoveryCounters } from '../health/recovery.ts';
 import type { MetricValues } from '../processes/messages.ts';
 import type { SupervisorObserver } from '../processes/supervisor.ts';
 import type { WorkerProcess } from '../processes/worker-process.ts';
@@ -45,10 +47,10 @@ interface DrainFigures {
   readonly requestsEnded: number;
 }
 
-/** Figures of the probes of marked backends. */
-interface RecoveryFigures {
-  readonly counters: { readonly probes: number; readonly recovered: number; readonly dropped: number };
-  readonly size: number;
+/** Figures of the requests that the primary makes to backends. */
+interface ProbingFigures {
+  readonly recovery: { readonly counters: Readonly<RecoveryCounters>; readonly size: number };
+  readonly health: { readonly counters: Readonly<HealthCounters>; readonly size: number; readonly downCount: number };
 }
 
 /** The metrics of the instance: those of its workers, summed, and those of the primary. */
@@ -56,7 +58,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   private readonly fleet: FleetMetrics;
   private readonly restarts: Record<RestartReason, number> = { crash: 0, stuck: 0, memory: 0, reload: 0 };
   private readonly startSeconds: number;
-  private readonly recovery: RecoveryFigures;
+  private readonly probing: ProbingFigures;
   private readonly known: Pick<KnownRecords, 'bytes' | 'size' | 'unverified'>;
   private readonly guard: { readonly isRaised: boolean };
   /** That share the store. */
@@ -68,7 +70,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   /** @param hostsMax hosts, and backends, with series of their own. */
   constructor(
     epochMs: number,
-    recovery: RecoveryFigures,
+    probing: ProbingFigures,
     known: Pick<KnownRecords, 'bytes' | 'size' | 'unverified'>,
     hostsMax = 50,
     guard: { readonly isRaised: boolean } = { isRaised: false },
@@ -77,7 +79,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     this.guard = guard;
     this.fleet = new FleetMetrics(fleetMetrics, hostsMax);
     this.startSeconds = epochMs / 1000;
-    this.recovery = recovery;
+    this.probing = probing;
   }
 
   /** From now on its workers are asked. */
@@ -145,7 +147,8 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         else unresponsive++;
       }),
     );
-    const { buildInfo, workerRestarts, ...plain } = primaryMetrics;
+    const { buildInfo, workerRestarts, healthChecks, healthTransitions, ...plain } = primaryMetrics;
+    const { health, recovery } = this.probing;
     return writePrometheus([...Object.values(primaryMetrics), ...fleetMetrics], {
       ...this.fleet.sum((id) => states.get(id) ?? 'silent'),
       ...namedValues(plain, {
@@ -160,12 +163,19 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         sharedRecordBytes: this.known.bytes,
         sharedRecordsUnverified: this.known.unverified,
         wipeGuardRaised: this.guard.isRaised ? 1 : 0,
-        backendsProbed: this.recovery.size,
-        recoveryProbes: this.recovery.counters.probes,
-        recoveredBackends: this.recovery.counters.recovered,
-        recoveryMarksDropped: this.recovery.counters.dropped,
+        backendsProbed: recovery.size,
+        recoveryProbes: recovery.counters.probes,
+        recoveredBackends: recovery.counters.recovered,
+        recoveryMarksDropped: recovery.counters.dropped,
+        backendsChecked: health.size,
+        backendsFailing: health.downCount,
+        healthChecksDropped: health.counters.dropped,
       }),
       [`${buildInfo.name}/${packageVersion()}`]: 1,
+      [`${healthChecks.name}/success`]: health.counters.succeeded,
+      [`${healthChecks.name}/failure`]: health.counters.failed,
+      [`${healthTransitions.name}/down`]: health.counters.turnedDown,
+      [`${healthTransitions.name}/up`]: health.counters.turnedUp,
       ...Object.fromEntries(
         Object.entries(this.restarts).map(([reason, count]) => [`${workerRestarts.name}/${reason}`, count]),
       ),

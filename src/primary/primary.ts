@@ -34,6 +34,7 @@ import {
   workerProgram,
   workersOf,
 } from './following.ts';
+import { HealthChecking } from './health-checking.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
 import { MetricsEndpoint } from './metrics-endpoint.ts';
@@ -113,6 +114,7 @@ class Primary {
   private readonly pidFile: PidFile;
   private readonly addresses: BoundAddresses;
   private readonly recovery: Recovery;
+  private readonly health: HealthChecking;
   private readonly guard: WipeGuard;
   private supervisor: Supervisor | null = null;
   private record: InstanceRecord;
@@ -126,12 +128,14 @@ class Primary {
     this.options = options;
     this.log = log;
     this.readConfig = readConfig;
-    this.recovery = new Recovery(config, this.instance, log);
+    this.health = new HealthChecking(config, this.instance, log);
+    this.recovery = new Recovery(config, this.instance, log, (pattern) => this.health.isChecked(pattern));
     this.snapshot = new Snapshot(this.known, log);
     this.guard = new WipeGuard({ config, known: this.snapshot, log, onTurn: () => this.onGuard() });
     this.losses.askGuard = () => void this.guard.judge();
-    const { recovery, known, guard } = this;
-    this.metrics = new InstanceMetrics(systemClock.epochMs(), recovery, known, config.metrics.hostsMax, guard);
+    const { recovery, health, known, guard } = this;
+    const probing = { recovery, health };
+    this.metrics = new InstanceMetrics(systemClock.epochMs(), probing, known, config.metrics.hostsMax, guard);
     this.record = this.recordOf(config);
     this.predecessor = Predecessor.fromEnvironment(process.env);
     this.given = GivenSockets.fromEnvironment(process.env, process.pid);
@@ -168,6 +172,7 @@ class Primary {
         plan: this.plan(config, this.tls),
         observer: metrics,
         onMarked: (marked) => this.recovery.marked(marked),
+        onChecked: (patterns) => this.health.confirm(patterns),
         known: this.snapshot,
         guard: this.guard,
         log,
@@ -185,6 +190,7 @@ class Primary {
       this.tls?.close();
       await this.guard.close();
       await this.recovery.close();
+      await this.health.close();
       await this.withdraw();
       this.stopListening();
       this.service.close();
@@ -274,9 +280,12 @@ class Primary {
   /** Closes the listening sockets, so that another instance can have the addresses, and ends what is in progress. */
   private async drain(supervisor: Supervisor, order: DrainOrder): Promise<void> {
     const drained = supervisor.stop(order);
+    // Other instances take over.
+    const checksEnded = this.health.close();
     this.stopListening();
     void this.withdraw();
     if (!(await drained)) this.log.warn('some requests or tunnels did not finish in time and were ended');
+    await checksEnded;
   }
 
   private upgradeOf(supervisor: Supervisor, onStop: UpgradeParts['onStop']): Upgrade {
@@ -352,6 +361,7 @@ class Primary {
     this.snapshot.follow(config);
     for (const problem of certificateDirectoryProblems(config, null)) log.warn(problem);
     this.recovery.follow(config);
+    this.health.follow(config);
     this.guard.follow(config);
     await this.withdraw();
     if (supervisor.isStopping) return;

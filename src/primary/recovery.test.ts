@@ -40,7 +40,13 @@ describe('the recovery of an instance', () => {
       const routes = { read: async (patterns: readonly string[]) => patterns.map(() => null) };
       return { routes, close } as unknown as Store;
     };
-    recovery = new Recovery(withServer({ recoveryProbeSeconds: 3600 }), 'me', log, open);
+    recovery = new Recovery(
+      withServer({ recoveryProbeSeconds: 3600 }),
+      'me',
+      log,
+      (pattern) => pattern === 'checked.com',
+      open,
+    );
   });
 
   afterEach(() => recovery.close());
@@ -56,6 +62,12 @@ describe('the recovery of an instance', () => {
   test('opens nothing when marks end by themselves', async () => {
     recovery.follow(withServer({ recoveryProbeSeconds: 0 }));
     recovery.marked(mark);
+    await recovery.close();
+    assert.deepEqual(events, []);
+  });
+
+  test('opens nothing for hosts with health checks', async () => {
+    recovery.marked({ ...mark, pattern: 'checked.com' });
     await recovery.close();
     assert.deepEqual(events, []);
   });

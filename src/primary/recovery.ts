@@ -3,21 +3,17 @@ import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
-import type { NameResolver } from '../dns/name-resolver.ts';
-import { systemResolver } from '../dns/system-resolver.ts';
 import { type RecoveryCounters, RecoveryProbes } from '../health/recovery.ts';
 import type { MarkReport } from '../processes/messages.ts';
-import type { Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
-import { backendTls } from '../tls/backend-tls.ts';
+import { closeProbeMeans, haveSameMeans, openProbeMeans, type ProbeMeans } from './probe-means.ts';
 
 /** The shortest time that a probe waits for a response, in ms. */
 const timeoutMsMin = 5000;
 
 interface Started {
-  readonly store: Store;
+  readonly means: ProbeMeans;
   readonly probes: RecoveryProbes;
-  readonly resolver: NameResolver;
 }
 
 /** The recovery probes of an instance. The first mark opens their own connection to the store. */
@@ -28,13 +24,21 @@ export class Recovery {
   private readonly log: Log;
   private readonly problems: RateLimitedLog;
   private readonly open: typeof openStore;
+  private readonly isChecked: (pattern: string) => boolean;
   private started: Promise<Started> | null = null;
   private probes: RecoveryProbes | null = null;
   private closed = false;
 
-  /** @param open opens the store. */
-  constructor(config: Config, instance: string, log: Log, open = openStore) {
+  /** @param isChecked whether health checks lift the marks of a pattern. @param open opens the store. */
+  constructor(
+    config: Config,
+    instance: string,
+    log: Log,
+    isChecked: (pattern: string) => boolean = isNever,
+    open = openStore,
+  ) {
     this.config = config;
+    this.isChecked = isChecked;
     this.open = open;
     this.instance = instance;
     this.log = log;
@@ -48,7 +52,7 @@ export class Recovery {
 
   /** A worker has set this mark. */
   marked(marked: MarkReport): void {
-    if (this.closed || this.config.server.recoveryProbeSeconds === 0) return;
+    if (this.closed || this.config.server.recoveryProbeSeconds === 0 || this.isChecked(marked.pattern)) return;
     const { pattern, url, ...mark } = marked;
     this.started ??= this.start();
     const { started } = this;
@@ -63,8 +67,7 @@ export class Recovery {
   /** Takes a new configuration. The marks of this instance are still tracked, unless it turns probes off. */
   follow(config: Config): void {
     const { started } = this;
-    // Files of authorities may have other contents.
-    const isSame = settingsOf(config) === settingsOf(this.config) && config.backendTls.ca.length === 0;
+    const isSame = haveSameMeans(config, this.config) && settingsOf(config) === settingsOf(this.config);
     this.config = config;
     if (started === null || isSame) return;
     const isOff = config.server.recoveryProbeSeconds === 0;
@@ -95,50 +98,39 @@ export class Recovery {
 
   private async start(): Promise<Started> {
     const { config, instance, log } = this;
-    const tls = backendTls(config.backendTls.ca, config.backendTls.verify);
-    const store = await this.open(config.driver, { serving: true, log, deadSet: config.compat.deadSet });
-    const resolver = systemResolver({
-      settings: config.dns,
-      log,
-      onInternalError: (error) => this.problems.report('internal error in the resolver of names', { error }),
-    });
+    const means = await openProbeMeans(config, log, this.problems, this.open);
     const probes = new RecoveryProbes({
-      store,
+      ...means,
       instance,
       downMs: config.server.deadBackendTTL * 1000,
       everyMs: config.server.recoveryProbeSeconds * 1000,
       timeoutMs: Math.max(timeoutMsMin, config.limits.connectTimeoutSeconds * 1000),
-      tls,
-      resolver,
       version: packageVersion(),
       clock: systemClock,
       counters: this.counters,
       log,
       onProblem: (what, error) => this.problems.report(what, { error }),
+      isChecked: this.isChecked,
     });
     this.probes = probes;
-    return { store, probes, resolver };
+    return { means, probes };
   }
 }
 
-/** The part of the configuration that the probes depend on. */
-function settingsOf({ driver, compat, server, limits, backendTls, dns }: Config): string {
+/** The rest of the configuration that the probes depend on. */
+function settingsOf({ limits, server }: Config): string {
   const { deadBackendTTL, recoveryProbeSeconds } = server;
-  return JSON.stringify([
-    driver,
-    compat.deadSet,
-    deadBackendTTL,
-    recoveryProbeSeconds,
-    limits.connectTimeoutSeconds,
-    backendTls,
-    dns,
-  ]);
+  return JSON.stringify([deadBackendTTL, recoveryProbeSeconds, limits.connectTimeoutSeconds]);
 }
 
 async function close(started: Promise<Started>): Promise<void> {
   const running = await started.catch(() => null);
   running?.probes.close();
-  await running?.store.close();
+  if (running !== null) await closeProbeMeans(running.means);
+}
+
+function isNever(): boolean {
+  return false;
 }
 
 function ignore(): void {}

@@ -121,6 +121,8 @@ export type FromWorker =
   | { readonly kind: 'drained'; readonly clean: boolean; readonly values: MetricValues }
   /** The worker has marked a backend dead. */
   | { readonly kind: 'marked'; readonly marked: MarkReport }
+  /** The worker serves hosts of these patterns, whose options want health checks. A pattern comes again and again. */
+  | { readonly kind: 'checked'; readonly patterns: readonly string[] }
   /** The worker has read these records of the store. */
   | { readonly kind: 'read'; readonly records: readonly RecordText[] }
   /** The worker cannot reach the store, and asks for the records that others have read. */

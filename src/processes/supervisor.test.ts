@@ -55,6 +55,7 @@ describe('a supervisor', () => {
       program: { path, env: process.env },
       plan: plan(workers),
       onMarked: () => {},
+      onChecked: () => {},
       guard: { isHolding: false, judge: async () => {} },
       known: { bytes: 0, add: () => {}, abandon: () => {}, assign: () => [], chunks: () => [], clear: () => {} },
       observer: { restarted: (reason) => restarts.push(reason), values: () => {}, gone: () => {} },

@@ -42,6 +42,8 @@ export interface SupervisorOptions {
   readonly observer: SupervisorObserver;
   /** Called with every dead mark that a worker sets. */
   readonly onMarked: (marked: MarkReport) => void;
+  /** Called with patterns whose hosts a worker serves, and whose options want health checks. */
+  readonly onChecked: (patterns: readonly string[]) => void;
   /** The records that workers read, for those that cannot reach the store. */
   readonly known: KeptRecords;
   readonly guard: JudgesRoutes;
@@ -283,6 +285,10 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
 
   onMarked(marked: MarkReport): void {
     this.options.onMarked(marked);
+  }
+
+  onChecked(patterns: readonly string[]): void {
+    this.options.onChecked(patterns);
   }
 
   onRead(worker: WorkerProcess, records: readonly RecordText[]): void {

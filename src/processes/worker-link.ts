@@ -72,6 +72,10 @@ export class WorkerLink {
     this.send({ kind: 'marked', marked });
   }
 
+  checked(patterns: readonly string[]): void {
+    this.send({ kind: 'checked', patterns });
+  }
+
   read(records: readonly RecordText[]): void {
     this.send({ kind: 'read', records });
   }

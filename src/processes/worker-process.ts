@@ -32,6 +32,7 @@ export interface WorkerHandler {
   /** The worker has reported why it cannot start, and exits. */
   onFailed(worker: WorkerProcess, failure: WorkerFailure): void;
   onMarked(marked: MarkReport): void;
+  onChecked(patterns: readonly string[]): void;
   onRead(worker: WorkerProcess, records: readonly RecordText[]): void;
   onRecall(worker: WorkerProcess): void;
   onAskGuard(worker: WorkerProcess): void;
@@ -231,6 +232,9 @@ export class WorkerProcess {
         break;
       case 'marked':
         this.handler.onMarked(message.marked);
+        break;
+      case 'checked':
+        this.handler.onChecked(message.patterns);
         break;
       case 'read':
         this.handler.onRead(this, message.records);

@@ -6,7 +6,8 @@ import { HostPolicies, isSealed } from './host-policies.ts';
 import { ReportedProblems } from './reported-problems.ts';
 import type { RouteCacheOptions } from './route-cache-options.ts';
 
-export interface FrontendBuilderOptions extends Pick<RouteCacheOptions, 'policies' | 'onProblem' | 'onDraining'> {
+export interface FrontendBuilderOptions
+  extends Pick<RouteCacheOptions, 'policies' | 'onProblem' | 'onDraining' | 'onResolved'> {
   readonly clock: Pick<Clock, 'epochMs'>;
   /** Wildcard patterns whose options are kept. */
   readonly wildcardsMax: number;
@@ -27,7 +28,16 @@ export class FrontendBuilder {
   private readonly onDraining: NonNullable<RouteCacheOptions['onDraining']>;
 
   constructor(options: FrontendBuilderOptions) {
-    const { clock, frontends, onDraining, onForgotten, onProblem, policies, wildcardsMax } = options;
+    const {
+      clock,
+      frontends,
+      onDraining,
+      onForgotten,
+      onProblem,
+      onResolved = ignore,
+      policies,
+      wildcardsMax,
+    } = options;
     this.clock = clock;
     this.onDraining = onDraining ?? ignore;
     this.reported = new ReportedProblems((pattern, problem) => {
@@ -36,8 +46,8 @@ export class FrontendBuilder {
     });
     const onProblems = (pattern: string, problems: readonly RecordProblem[]) =>
       this.reported.reportAll(pattern, problems);
-    this.policies =
-      policies === undefined ? null : new HostPolicies(policies, wildcardsMax, { frontends, onProblems, onForgotten });
+    const events = { frontends, onProblems, onForgotten, onResolved };
+    this.policies = policies === undefined ? null : new HostPolicies(policies, wildcardsMax, events);
   }
 
   /** Null for a record without a route. @param sequence see `buildFrontend`. */

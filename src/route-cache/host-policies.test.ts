@@ -79,6 +79,21 @@ test('a change of options is live, also of a wildcard that has neither route nor
   assert.deepEqual([policyOf(cache.cached('a.com')), policyOf(cache.cached('b.com'))], [null, null]);
 });
 
+test('word of each policy that a host gets is passed on, also if a wildcard brings it', async () => {
+  const resolved: string[] = [];
+  const onResolved = (frontend: Frontend) => void resolved.push(`${frontend.pattern}: ${policyOf(frontend)}`);
+  const { store, cache } = await setUp({ policies, onResolved });
+  store.records.set('a.com', ['a']);
+  await warm(store, cache, 'a.com');
+  assert.deepEqual(new Set(resolved), new Set(['a.com: null']));
+  store.changeOptions('*', { tunnelsMax: '2' });
+  await settle(store, cache);
+  assert.equal(resolved.at(-1), 'a.com: tunnelsMax=2 of *');
+  store.changeOptions('*', null);
+  await settle(store, cache);
+  assert.equal(resolved.at(-1), 'a.com: null');
+});
+
 test('options survive that the objects of a host are dropped and made again', async () => {
   const { store, cache } = await setUp({ policies, limits: { activeEntriesMax: 2 } });
   const hosts = Array.from({ length: 20 }, (_, i) => `h${i}.com`);

@@ -21,6 +21,8 @@ export interface HostPoliciesEvents {
   onProblems(pattern: string, problems: readonly RecordProblem[]): void;
   /** Options of a wildcard pattern were forgotten for want of room: everything has to be verified. */
   onForgotten(): void;
+  /** A frontend has got its policy, maybe the same as before. */
+  onResolved?(frontend: Frontend): void;
 }
 
 /** Clients can name as many domains as they like, whose patterns may not be readable. */
@@ -29,6 +31,7 @@ const owedMax = 10_000;
 const inheritedMax = 10_000;
 const inheritedCharsMax = 1_000_000;
 const noOptions: OptionTexts = new Map();
+const noLayers: readonly OptionLayer[] = [];
 /** The policy of a frontend whose wildcards have not all been read: it must not serve, since they may say who may see it. */
 const sealed = {} as HostPolicy;
 /** Wildcards that are being read for the first time. With more, a reading is not waited for by other requests. */
@@ -112,13 +115,10 @@ export class HostPolicies {
       frontend.policy = sealed;
       return;
     }
-    if (options === null && this.byWildcard.size === 0) {
-      frontend.policy = null;
-      return;
-    }
-    const inherited = this.byWildcard.size === 0 ? [] : this.inheritedBy(pattern);
+    const inherited = this.byWildcard.size === 0 ? noLayers : this.inheritedBy(pattern);
     if (options === null) frontend.policy = this.policyBy(pattern, inherited);
     else frontend.policy = this.source.compile([{ pattern, options }, ...inherited]);
+    this.events.onResolved?.(frontend);
   }
 
   /** The policy of a host without a route, or of `*`, by the wildcard options that are known; null if none hold for it. */

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { SetTimer } from '../base/timer.ts';
 import type { Backend, DownMark } from '../routing/backend.ts';
-import type { RecordProblem } from '../routing/frontend.ts';
+import type { Frontend, RecordProblem } from '../routing/frontend.ts';
 import type { MarkCollection, RouteReader } from '../stores/contract.ts';
 import type { PolicySource } from './host-policies.ts';
 import type { SharedRecords } from './shared-records.ts';
@@ -53,6 +53,8 @@ export interface RouteCacheOptions {
   readonly onMarked?: (pattern: string, url: string, mark: DownMark) => void;
   /** Called for each record that is read and has backends that drain. */
   readonly onDraining?: (draining: readonly Backend[]) => void;
+  /** Called for each frontend that gets its policy from `policies`. */
+  readonly onResolved?: (frontend: Frontend) => void;
   /** Called once for each unusable part of a record. */
   readonly onProblem?: (pattern: string, problem: RecordProblem) => void;
   /** Gets the records that are read, and gives those of other workers while the store is away. Default: none. */

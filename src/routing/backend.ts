@@ -7,7 +7,7 @@ export interface DownMark {
   readonly untilMs: number;
   /** Epoch milliseconds at which it was set, as far as known. */
   readonly sinceMs: number;
-  /** An error code or `status <n>`; never free text from a client. */
+  /** An error code, `status <n>`, or `health check: ` and what it showed; never free text from a client. */
   readonly reason: string;
   /** Id of the instance that set it. */
   readonly instance: string;

@@ -247,6 +247,18 @@ export const primaryMetrics = {
     'hipache_recovery_marks_dropped_total',
     'Marks that only expire, because too many backends are being probed.',
   ),
+  backendsChecked: gauge('hipache_backends_checked', 'Backends with regular health checks by this instance.'),
+  backendsFailing: gauge('hipache_backends_failing', 'Those among them that fail their checks.'),
+  healthChecks: counter('hipache_health_checks_total', 'Regular health checks of backends, by result.', 'result'),
+  healthTransitions: counter(
+    'hipache_health_transitions_total',
+    'Backends that began to fail their health checks (down), or to pass them again (up).',
+    'to',
+  ),
+  healthChecksDropped: counter(
+    'hipache_health_checks_dropped_total',
+    'Backends, and reports of hosts, that were not taken into the health checks because there are too many.',
+  ),
   workerRestarts: counter('hipache_worker_restarts_total', 'Workers that were replaced, by reason.', 'reason'),
 } as const satisfies MetricTable;
 
@@ -268,6 +280,8 @@ export const labelValues: ReadonlyMap<string, readonly string[]> = new Map<strin
     [...errorKinds].filter(([, { endsRequests }]) => endsRequests).map(([code]) => code),
   ],
   [primaryMetrics.workerRestarts.name, restartReasons],
+  [primaryMetrics.healthChecks.name, ['success', 'failure']],
+  [primaryMetrics.healthTransitions.name, ['down', 'up']],
 ]);
 
 function topCounter(name: string, help: string, label: string): Metric {

@@ -77,6 +77,7 @@ export function hostPolicy({ server, limits }: Config): HostPolicy {
       failuresMin: server.deadBackendFailuresMin,
       share: server.deadBackendFailurePercent / 100,
     },
+    health: null,
   };
 }
 

@@ -29,6 +29,7 @@ import { hopResponder } from '../proxy/hops.ts';
 import { pingResponder } from '../proxy/local-responder.ts';
 import type { ProxyObserver } from '../proxy/observer.ts';
 import { AppliedRevision } from '../route-cache/applied-revision.ts';
+import { CheckedHosts } from '../route-cache/checked-hosts.ts';
 import { RouteCache } from '../route-cache/route-cache.ts';
 import type { RouteCacheLimits } from '../route-cache/route-cache-options.ts';
 import { SharedRecords } from '../route-cache/shared-records.ts';
@@ -65,6 +66,7 @@ export class Worker implements WorkerTasks {
   private readonly passwords = new Passwords();
   private readonly rates: RateBuckets;
   private readonly shared: SharedRecords;
+  private readonly checked: CheckedHosts;
   private readonly routes: RouteCache;
   private readonly watch: StoreWatch;
   private readonly revision: AppliedRevision | null;
@@ -108,13 +110,10 @@ export class Worker implements WorkerTasks {
     this.store = store;
     this.accessLog = accessLog(config, log);
     this.failures = failureReports(store, start.instance, log);
-    const next: ProxyObserver = {
-      exchangeEnded: (exchange) => this.accessLog.exchangeEnded(exchange),
-      backendFailed: ({ url }, pattern, reason) => this.failures.failed(pattern, url, reason),
-    };
-    this.requests = new RequestMetrics(next, config.metrics.port === null ? 0 : config.metrics.hostsMax);
+    this.requests = this.observeRequests(config);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
+    this.checked = new CheckedHosts((patterns) => link.checked(patterns));
     this.resolver = resolverOf(config, log, onInternalError);
     const trust = backendTls(config.backendTls.ca, config.backendTls.verify);
     this.web = webClient(this.resolver, trust, () => this.dataPlane);
@@ -133,6 +132,7 @@ export class Worker implements WorkerTasks {
       onMarked: reportMarks(log, link),
       askGuard: () => link.askGuard(),
       onDraining: (draining) => this.dataPlane.drains.begin(draining),
+      onResolved: (frontend) => this.checked.resolved(frontend),
     });
     this.followGuard(start, link);
     this.watch = new StoreWatch({ store, log, onInternalError });
@@ -166,6 +166,14 @@ export class Worker implements WorkerTasks {
     this.slowGauges = new SlowGauges(systemClock, () => this.routes.countUnverified(), this.loopDelay);
     this.memory = memoryWatch(config, link);
     this.loopDelay.enable();
+  }
+
+  private observeRequests({ metrics }: Config): RequestMetrics {
+    const next: ProxyObserver = {
+      exchangeEnded: (exchange) => this.accessLog.exchangeEnded(exchange),
+      backendFailed: ({ url }, pattern, reason) => this.failures.failed(pattern, url, reason),
+    };
+    return new RequestMetrics(next, metrics.port === null ? 0 : metrics.hostsMax);
   }
 
   /** Starts to watch the store. If it is away, waits for what other workers of the instance know. */
@@ -234,6 +242,7 @@ export class Worker implements WorkerTasks {
     this.failures.close();
     this.revision?.close();
     this.routes.close();
+    this.checked.close();
     this.shared.close();
     this.rates.close();
     await this.passwords.close();

@@ -15,6 +15,7 @@ const pages = [
   'redirects',
   'maintenance',
   'fields',
+  'health',
   'websockets',
   'error-pages',
 ];

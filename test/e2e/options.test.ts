@@ -102,6 +102,14 @@ const trials: readonly Trial[] = [
   },
   { options: { balance: 'hash', hashBy: 'header:X-User', slowStart: '1s' }, shows: status, expected: 200 },
   {
+    options: {
+      ...{ healthPath: '/up?a', healthInterval: '1h', healthTimeout: '1s', healthStatus: '200-399', healthText: 'ok' },
+      ...{ healthDown: '1', healthUp: '1' },
+    },
+    shows: status,
+    expected: 200,
+  },
+  {
     options: { requestsMax: '1', tunnelsMax: '1', tunnelIdle: '1h', responseIdle: '1h', connectTimeout: '10s' },
     shows: status,
     expected: 200,

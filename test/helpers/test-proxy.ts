@@ -73,6 +73,7 @@ export const testSettings: TestSettings = {
   retryTimeouts: false,
   sticky: null,
   marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
+  health: null,
   upgrades: new Set(),
   identity: { mapped: false, protocol: false, forwarded: false, loop: true, via: null },
   routesByPort: false,
