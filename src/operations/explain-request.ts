@@ -54,8 +54,7 @@ export function parseRequest(host: string, given: GivenRequest): AskedRequest {
     path: null,
     clientAddress: client.includes(':') ? client : `::ffff:${client}`,
     isSecure: https,
-    backendFields: null,
-    onEnded: null,
+    stream: { effects: null },
     identityEdits: () => new FieldEdits(0),
   };
 }

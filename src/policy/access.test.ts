@@ -20,8 +20,7 @@ function asked(authorization: string | null = null): AskedRequest {
     isSecure: true,
     bodyBytes: 0,
     request: request as never,
-    backendFields: null,
-    onEnded: null,
+    stream: { effects: null },
     identityEdits: () => new FieldEdits(0),
   };
 }

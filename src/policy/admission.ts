@@ -3,6 +3,14 @@ import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import type { RequestView } from '../http/message.ts';
 import type { FieldChanges } from './field-changes.ts';
 
+/** Something that a rule leaves for its request. It changes this object alone, since the request may have ended. */
+export interface RuleEffects {
+  /** Changes to the fields of the request for the backend; null for none. */
+  backendFields: FieldChanges | null;
+  /** Called if the request ends while the rule decides, because its client has gone. */
+  onEnded: (() => void) | null;
+}
+
 /** A request as the rules of its host see it. */
 export interface AskedRequest {
   readonly request: RequestView;
@@ -18,10 +26,8 @@ export interface AskedRequest {
   readonly clientAddress: string;
   /** Whether the client uses https, to this proxy or to a trusted one before it. */
   readonly isSecure: boolean;
-  /** Set by a rule: changes to the fields of the request for the backend. Null for none. */
-  backendFields: FieldChanges | null;
-  /** Set by a rule while it decides: called if the request ends meanwhile, because its client has gone. */
-  onEnded: (() => void) | null;
+  /** Keeps what a rule leaves for the request. Rules that are asked again find nothing. */
+  readonly stream: { effects: RuleEffects | null };
   /** The fields that identify the client to a server, and those of the client that they replace. */
   identityEdits(): FieldEdits;
 }

@@ -2,7 +2,7 @@ import { HipacheError } from '../base/errors.ts';
 import { comparedName, FieldLines, isNamed } from '../http/field-lines.ts';
 import { Field, identityFields, isFraming, isHopByHop } from '../http/field-names.ts';
 import { isNominated } from '../http/message.ts';
-import type { AdmissionRule, AskedRequest, Refusal } from './admission.ts';
+import type { AdmissionRule, AskedRequest, Refusal, RuleEffects } from './admission.ts';
 import type { AuthServers } from './auth-servers.ts';
 import type { FieldChanges } from './field-changes.ts';
 import type { AuthFields } from './forward-auth-types.ts';
@@ -57,7 +57,8 @@ export class ForwardAuth implements AdmissionRule {
   private async ask(asked: AskedRequest): Promise<Refusal | null> {
     const { timeoutMs, url } = this.options;
     const cancelling = new AbortController();
-    asked.onEnded = () => cancelling.abort();
+    const effects: RuleEffects = { backendFields: null, onEnded: () => cancelling.abort() };
+    asked.stream.effects = effects;
     try {
       const response = await this.servers.ask(asked.pattern, {
         url,
@@ -68,21 +69,21 @@ export class ForwardAuth implements AdmissionRule {
         isAlone: asked.request.authenticatesConnection,
         signal: cancelling.signal,
       });
-      return this.judge(asked, response);
+      return this.judge(response, effects);
     } catch (error) {
       const detail = `${this.shown}: ${(error as Error).message}`;
       return error instanceof HipacheError && error.code === 'OVERLOADED' ? overloaded(detail) : failed(detail);
     } finally {
-      asked.onEnded = null;
+      effects.onEnded = null;
     }
   }
 
-  private judge(asked: AskedRequest, response: WebResponse): Refusal | null {
+  private judge(response: WebResponse, effects: RuleEffects): Refusal | null {
     const { status } = response;
     // A 304 cannot be meant: the subrequest has no condition.
     if (status >= 500 || status < 200 || status === 304) return failed(`${this.shown} responds with ${status}`);
     if (status >= 300) return refusalOf(response, `${this.shown} responds with ${status}`);
-    asked.backendFields = this.dropped === null ? null : this.changesBy(response, this.dropped);
+    effects.backendFields = this.dropped === null ? null : this.changesBy(response, this.dropped);
     return null;
   }
 

@@ -53,8 +53,9 @@ export class Attempt implements StreamWaiter, ResponseSink {
 
   sendEnd(trailers: FieldLines | null): void {
     // Fields that the host sets for backends must not be there in a second form.
-    const { backendFields, policy } = this.exchange;
-    this.stream?.sendEnd(policy.requestFields === null && backendFields === null ? trailers : null);
+    const { policy, stream } = this.exchange;
+    const isChanged = policy.requestFields !== null || (stream.effects?.backendFields ?? null) !== null;
+    this.stream?.sendEnd(isChanged ? null : trailers);
   }
 
   /** @returns false if the backend does not keep up. */

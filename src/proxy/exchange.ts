@@ -5,7 +5,6 @@ import { Field } from '../http/field-names.ts';
 import type { ResponseView } from '../http/message.ts';
 import { isIdempotent } from '../http/methods.ts';
 import { type AskedRequest, type Refusal, refusalBy } from '../policy/admission.ts';
-import type { FieldChanges } from '../policy/field-changes.ts';
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import { chooseIn } from '../routing/canary.ts';
@@ -80,8 +79,6 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   place: WaitingPlace | null = null;
   /** The policy whose rules have let it in. */
   private admittedBy: HostPolicy | null = null;
-  backendFields: FieldChanges | null = null;
-  onEnded: (() => void) | null = null;
   /** Bytes of the request's body that have come. */
   bodyBytes = 0;
   /** No backend is asked before a first block of the body has come. */
@@ -297,7 +294,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
       return;
     }
     this.frontend = frontend;
-    this.backendFields = null;
+    this.stream.effects = null;
     const { policy } = this;
     if (this.request.offersProtocols) this.stream.chooseProtocol(policy.upgrades);
     const refusal = policy.rules === null ? null : refusalBy(policy.rules, this);
@@ -476,7 +473,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   private end(): void {
     if (this.ended) return;
     this.ended = true;
-    this.onEnded?.();
+    this.stream.effects?.onEnded?.();
     const { attempt, context } = this;
     this.endMs = context.clock.monotonicMs();
     context.counters.requestsInFlight--;

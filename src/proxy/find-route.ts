@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../base/errors.ts';
 import { Field } from '../http/field-names.ts';
 import { hasField } from '../http/message.ts';
 import type { Frontend } from '../routing/frontend.ts';
@@ -74,7 +75,7 @@ function findPath(exchange: Exchange, routes: RouteSource, host: Frontend | null
   }
   const found = paths.find(exchange.request.path);
   if (found === null) {
-    exchange.fail('REQUEST_INVALID', 'path');
+    failAt(host, exchange, 'REQUEST_INVALID', 'path');
     return;
   }
   exchange.path = found.path;
@@ -84,7 +85,13 @@ function findPath(exchange: Exchange, routes: RouteSource, host: Frontend | null
   }
   const name = host.pattern + found.prefix;
   lookUp(exchange, routes, name, routes.cached(name), (frontend) => {
-    if (frontend === null) exchange.fail('ROUTE_NOT_FOUND', name);
+    if (frontend === null) failAt(host, exchange, 'ROUTE_NOT_FOUND', name);
     else exchange.route(frontend);
   });
+}
+
+/** The host has no route for the path: it replies with the page of the host. */
+function failAt(host: Frontend, exchange: Exchange, code: ErrorCode, detail: string): void {
+  exchange.frontend = host;
+  exchange.fail(code, detail);
 }

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import type { RequestView, ResponseView } from '../http/message.ts';
+import type { RuleEffects } from '../policy/admission.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { ByteStream } from '../sockets/byte-socket.ts';
 import type { BackendStream } from './backend-stream.ts';
@@ -20,6 +21,8 @@ export interface ServerStream {
   readonly bytesSent: number;
   /** The backend connection that serves only this client connection, and ends with it; null for none. */
   bound: BoundStream | null;
+  /** Of the rules of the host, for this request; null for none. It is here because a stream costs nothing for each request. */
+  effects: RuleEffects | null;
   sendInformational(response: ResponseView): void;
   /** Queues the head of a backend's response. @param edits changes to its fields; null for none. */
   sendHead(response: ResponseView, edits: FieldEdits | null): void;

@@ -119,6 +119,14 @@ describe('an error page that is a URL', () => {
   });
 });
 
+test('a path without a route has the page of its host', async (t) => {
+  const rig = await Rig.start(t, { pages });
+  rig.proxy.options('a.test', { errorPage: '<p>{code} at {host}', paths: '/gone' });
+  assert.match(await ask(rig, get('/gone/x')), /^HTTP\/1\.1 400 .*<p>ROUTE_NOT_FOUND at a\.test$/s);
+  assert.match(await ask(rig, get('//gone')), /^HTTP\/1\.1 400 .*<p>REQUEST_INVALID at a\.test$/s);
+  assert.equal(rig.proxy.frontend('a.test').load.inFlight, 0);
+});
+
 describe('a host without a route', () => {
   const unknown = 'GET / HTTP/1.1\r\nHost: unknown.test\r\nAccept: text/html\r\n\r\n';
 

@@ -5,6 +5,7 @@ import type { ResponseView } from '../../http/message.ts';
 import { clientFraming, responseHeadText, switchHeadText } from '../../http1/forward-response.ts';
 import { Framing } from '../../http1/head.ts';
 import type { RequestHead } from '../../http1/request-head.ts';
+import type { RuleEffects } from '../../policy/admission.ts';
 import type { ByteSocket } from '../../sockets/byte-socket.ts';
 import type { Peer } from '../client-identity.ts';
 import type { ProxyContext } from '../context.ts';
@@ -32,6 +33,7 @@ export class Http1Stream implements ServerStream {
   /** Whether the response waits for the client to read. */
   isBlocked = false;
   bound: BoundStream | null = null;
+  effects: RuleEffects | null = null;
   private readonly context: ProxyContext;
   private readonly connection: StreamConnection;
   private readonly socket: ByteSocket;
@@ -56,6 +58,7 @@ export class Http1Stream implements ServerStream {
   /** Prepares for the exchange of the request just read. */
   begin(): void {
     this.isBlocked = false;
+    this.effects = null;
     this.bytesBefore = this.socket.bytesQueued;
   }
 
