@@ -8,6 +8,8 @@ const programs = {
   'route-prober': import.meta.resolve('./programs/route-prober.ts'),
   'fleet-prober': import.meta.resolve('./programs/fleet-prober.ts'),
   tunnels: import.meta.resolve('./programs/tunnels.ts'),
+  flood: import.meta.resolve('./programs/flood.ts'),
+  sleeper: import.meta.resolve('./programs/sleeper.ts'),
 };
 
 /** How long one may take to start and end, in ms. */

@@ -7,6 +7,10 @@ export interface RouteSet {
   readonly backends?: number;
   /** One more host, which can be moved while the proxy runs. It has one backend, at first the telling one `a`. */
   readonly moved?: string;
+  /** Options of Hipache, by the pattern. */
+  readonly options?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Routes of prefixes of paths, with the number of their backend. Of Hipache. */
+  readonly paths?: Readonly<Record<string, number>>;
   /** Where Hipache has them. Default: the embedded store. */
   readonly store?: 'redis';
   /** How many Hipache keeps in its cache. Default: its own. */

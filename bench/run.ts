@@ -176,7 +176,7 @@ async function runOnce(scenario: Scenario, context: Context, proxy: ProxyName): 
 function line(scenario: string, proxy: string, round: number, rounds: number, sample: Sample): string {
   const { cpuUsPerRequest, requestsPerSecond, p99Us, mibPerCpuSecond, failed, peakRssMib, liveP99Ms } = sample;
   const { rssKibPerTunnel, rssKibPerUsedTunnel, rssKibPerRoute, imbalancePercent, busiestConnections } = sample;
-  const { servedP50Ms, servedMaxMs, rssMib, closed, lost, unserved } = sample;
+  const { servedP50Ms, servedMaxMs, rssMib, closed, lost, unserved, rssKibPerWaiting, wakeMaxMs } = sample;
   const { proxyPercent, foreignPercent, loadPercent, changesPerSecond, cpuUsPerChange } = sample;
   const parts = [
     cpuUsPerRequest === undefined ? '' : `${cpuUsPerRequest.toFixed(2)} µs CPU/request`,
@@ -194,6 +194,8 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
     rssKibPerTunnel === undefined ? '' : `${rssKibPerTunnel.toFixed(2)} KiB/idle tunnel`,
     rssKibPerUsedTunnel === undefined ? '' : `${rssKibPerUsedTunnel.toFixed(2)} KiB after a burst`,
     rssKibPerRoute === undefined ? '' : `${rssKibPerRoute.toFixed(2)} KiB/route`,
+    rssKibPerWaiting === undefined ? '' : `${rssKibPerWaiting.toFixed(2)} KiB/waiting request`,
+    wakeMaxMs === undefined ? '' : `woken within ${ms(wakeMaxMs)}`,
     imbalancePercent === undefined
       ? ''
       : `${imbalancePercent.toFixed(1)} % above an even share, ${busiestConnections} connections`,

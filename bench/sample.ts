@@ -11,6 +11,11 @@ export const metrics = {
   /** Of an open tunnel, beyond the proxy without any: idle, and after a burst through each. */
   rssKibPerTunnel: { title: 'RSS per idle tunnel', unit: 'KiB', better: 'less' },
   rssKibPerUsedTunnel: { title: 'RSS per tunnel after a burst', unit: 'KiB', better: 'less' },
+  /** Of a request that waits for a backend, with its connection. */
+  rssKibPerWaiting: { title: 'RSS per waiting request', unit: 'KiB', better: 'less' },
+  /** From the moment at which a backend listens to the first response that has waited for it. */
+  wakeP50Ms: { title: 'listening to first response, p50', unit: 'ms', better: 'less' },
+  wakeMaxMs: { title: 'listening to first response, max', unit: 'ms', better: 'less' },
   /** Of a worker with all routes in its cache, beyond the same with one. */
   rssKibPerRoute: { title: 'RSS per cached route', unit: 'KiB', better: 'less' },
   primaryRssMib: { title: "primary's RSS", unit: 'MiB', better: 'less' },

@@ -193,6 +193,30 @@ const targets: readonly Target[] = [
     measured: (result) => ofRounds(result, 'million-zipf', 'million-10', 'cpuUsPerRequest'),
   },
   {
+    what: 'CPU per request with sticky, field edits, a rate and a path prefix, against none of them',
+    bound: { atMost: 1.25 },
+    unit: 'x',
+    measured: (result) => ofRounds(result, 'options-all', 'options-none', 'cpuUsPerRequest'),
+  },
+  {
+    what: 'p99 of a quiet host beside one with 20 times its limit, against alone',
+    bound: { atMost: 1.5 },
+    unit: 'x',
+    measured: (result) => ofRounds(result, 'quiet-beside', 'quiet-alone', 'p99Us'),
+  },
+  {
+    what: 'RSS per request that waits for a backend, 10,000 of them',
+    bound: { atMost: 6 },
+    unit: 'KB',
+    measured: (result) => toKb(hipache(result, 'held', 'rssKibPerWaiting')),
+  },
+  {
+    what: 'from "the backend listens" to the first response that has waited, the longest of 20',
+    bound: { atMost: 50 },
+    unit: 'ms',
+    measured: (result) => hipache(result, 'wake', 'wakeMaxMs'),
+  },
+  {
     what: 'requests failed while all workers are replaced ten times',
     bound: { atMost: 0 },
     unit: '',

@@ -21,6 +21,9 @@ const shown: readonly Metric[] = [
   'rssKibPerTunnel',
   'rssKibPerUsedTunnel',
   'rssKibPerRoute',
+  'rssKibPerWaiting',
+  'wakeP50Ms',
+  'wakeMaxMs',
   'imbalancePercent',
   'busiestConnections',
   'servedP50Ms',
@@ -109,6 +112,9 @@ export function mainMetric(result: Result, scenario: string): Metric {
   if (scenario === 'tunnels') return 'rssKibPerTunnel';
   if (scenario.startsWith('move-')) return 'servedP50Ms';
   if (scenario === 'routes-memory') return 'rssKibPerRoute';
+  if (scenario === 'held') return 'rssKibPerWaiting';
+  if (scenario === 'wake') return 'wakeMaxMs';
+  if (scenario.startsWith('quiet-')) return 'p99Us';
   return present.includes('mibPerCpuSecond') ? 'mibPerCpuSecond' : 'cpuUsPerRequest';
 }
 

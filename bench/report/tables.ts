@@ -91,6 +91,14 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
       .filter((text) => text !== '')
       .join('\n'),
     rss: byMetric(result, ['small'], ['rssMib']),
+    options: [
+      byMetric(result, scenariosOf(result, 'options'), ['cpuUsPerRequest', 'requestsPerSecond', 'failed']),
+      byMetric(result, scenariosOf(result, 'quiet'), ['p50Us', 'p99Us', 'failed']),
+      byMetric(result, ['held'], ['rssKibPerWaiting', 'requests', 'failed']),
+      byMetric(result, ['wake'], ['wakeP50Ms', 'wakeMaxMs', 'requests', 'failed']),
+    ]
+      .filter((text) => text !== '')
+      .join('\n'),
   };
   return Object.fromEntries(Object.entries(all).filter(([, text]) => text !== ''));
 }
@@ -187,7 +195,7 @@ function scenariosOf(result: Result, group: string): readonly string[] {
 /** Scenarios that have a table of their own. */
 function isOwn(scenario: string): boolean {
   return (
-    /^(changes|move|memory|fleet|live|churn|change-cost|million)-|^(tunnels|echo|balance|routes-memory)$/.test(
+    /^(changes|move|memory|fleet|live|churn|change-cost|million|options|quiet)-|^(tunnels|echo|balance|routes-memory|held|wake)$/.test(
       scenario,
     ) || isTls(scenario)
   );

@@ -4,6 +4,7 @@ import { changesGroup } from './changes.ts';
 import { churnGroup } from './churn.ts';
 import { fleetGroup } from './fleet.ts';
 import { handshakesGroup } from './handshakes.ts';
+import { hostOptionsGroup, sleepGroup } from './host-options.ts';
 import { latencyGroup } from './latency.ts';
 import { liveGroup } from './live.ts';
 import { memoryGroup } from './memory.ts';
@@ -31,6 +32,8 @@ const allGroups: readonly Group[] = [
   routesMemoryGroup,
   millionGroup,
   changeCostGroup,
+  hostOptionsGroup,
+  sleepGroup,
 ];
 
 export function scenarioNames(): readonly string[] {

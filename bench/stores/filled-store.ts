@@ -33,6 +33,11 @@ export async function fill(url: string, routes: RouteSet, site: Site) {
   try {
     await store.routes.set(echoHost, null, [`http://127.0.0.1:${echoPort}`]);
     if (routes.moved !== undefined) await store.routes.set(routes.moved, null, [tellingUrls(site)[0]]);
+    for (const [pattern, number] of Object.entries(routes.paths ?? {})) {
+      await store.routes.set(pattern, null, [`http://127.0.0.1:${site.backendPorts[number]}`]);
+    }
+    const options = Object.entries(routes.options ?? {});
+    await store.options.put(options.map(([pattern, own]) => ({ pattern, options: new Map(Object.entries(own)) })));
     for (let start = 0; start < routes.hosts.length; start += batch) {
       const hosts = routes.hosts.slice(start, start + batch);
       const backends = (i: number) => portsOf(site, routes, i).map((port) => `http://127.0.0.1:${port}`);
