@@ -75,6 +75,7 @@ const rooms: Readonly<Record<string, Room>> = {
       'config',
       'dns',
       'health',
+      'http',
       'limits',
       'passwords',
       'policy',

@@ -86,6 +86,10 @@ const kinds = {
   ),
   STORE_DAMAGED: ofProcess('store', 'The store file is not a database, is damaged, or belongs to another program.'),
   STORE_NEWER: ofProcess('store', 'A newer version of Hipache wrote the store file.'),
+  INSTANCE_UNREACHABLE: ofProcess(
+    'operator',
+    'A running instance does not answer at the address of its metrics (`hipache explain --live`).',
+  ),
   STORE_READ_ONLY: ofProcess('store', 'The store cannot be written: its file or its directory is read-only.'),
   STORE_FULL: ofProcess('store', 'The disk of the store is full.'),
   STORE_DENIED: ofProcess('store', 'The store refuses the user, the password, or a command to this user.'),

@@ -28,6 +28,8 @@ export interface CommandOptions {
   readonly method?: string;
   readonly https?: boolean;
   readonly header?: readonly string[];
+  /** The address of an instance's metrics; true for that of the configuration. */
+  readonly live?: string | true;
   readonly health?: string;
   readonly healthStatus?: string;
   readonly healthText?: string;

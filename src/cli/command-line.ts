@@ -4,6 +4,7 @@ import type { ErrorCollector } from '../base/error-collector.ts';
 import { operatingErrorsOf } from '../base/error-collector.ts';
 import { errorKind, HipacheError } from '../base/errors.ts';
 import { exitCodes } from '../base/exit-codes.ts';
+import { hostPort } from '../base/host-port.ts';
 import { nearestWord } from '../base/nearest.ts';
 import { printable } from '../base/printable.ts';
 import { shownUrl } from '../base/shown-url.ts';
@@ -14,6 +15,7 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
 import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
 import { type Explanation, explainedPort, explainHere, parseHost } from '../operations/explain.ts';
+import { explainLive, type LiveExplanation } from '../operations/explain-live.ts';
 import { type AskedRequest, parseRequest } from '../operations/explain-request.ts';
 import { listFleet } from '../operations/fleet.ts';
 import type { Operation } from '../operations/operation.ts';
@@ -28,7 +30,7 @@ import { upgradeInstance } from '../operations/upgrade.ts';
 import { removedCertificateReport, writeCertificates, writtenCertificateReport } from './certificates.ts';
 import type { CommandContext, CommandOptions } from './command-context.ts';
 import { describeDeploys } from './deploy-command.ts';
-import { explanationText, optionsText } from './explain.ts';
+import { explanationText, liveText, optionsText } from './explain.ts';
 import { fleetReport, parseWait, printChange, waitOption } from './fleet.ts';
 import { describeMoving } from './move-command.ts';
 import { describeOptions } from './option-command.ts';
@@ -194,6 +196,10 @@ class Run {
         'a field of the request, such as "Authorization: Basic …"; may be repeated',
         together,
       )
+      .option(
+        '--live [url]',
+        'ask a running instance too, at the address of its metrics; default: that of the configuration',
+      )
       .option('--json', 'write one JSON object')
       .action((name: string) => this.explain(name, explanationText));
     program
@@ -314,8 +320,28 @@ class Run {
     const loaded = this.loadUnlessNamed();
     const port = explainedPort(name, loaded?.compat.hostPort ?? false);
     const explanation = await explainHere(asked.host, store, loaded?.dns ?? null, this.now(), port, asked);
-    await this.print({ text: textOf(explanation), json: explanation });
+    const live = await this.askLive(asked);
+    await this.print({
+      text: textOf(explanation) + liveText(live),
+      json: live === null ? explanation : { ...explanation, live },
+    });
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
+  }
+
+  /** The answers of a running instance; null if none is to be asked. */
+  private async askLive(asked: AskedRequest): Promise<readonly LiveExplanation[] | null> {
+    const { live } = this.options;
+    if (live === undefined) return null;
+    if (live !== true) return explainLive(live, asked);
+    const { bind, port } = this.load().config.metrics;
+    if (port === null || port === 0) {
+      const problem = port === null ? 'has no metrics.port' : 'leaves metrics.port to the system';
+      throw new HipacheError(
+        'COMMAND_INVALID',
+        `--live: the configuration ${problem}; give the address: --live http://127.0.0.1:9090`,
+      );
+    }
+    return explainLive(`http://${hostPort(bind, port)}`, asked);
   }
 
   /** The configuration; null if the store is named and no configuration is: then none need exist. */

@@ -1,5 +1,6 @@
 import { printable } from '../base/printable.ts';
 import type { ExplainedBackend, ExplainedFailures, ExplainedMark, Explanation } from '../operations/explain.ts';
+import type { LiveExplanation } from '../operations/explain-live.ts';
 import { type FleetInstance, silentMs } from '../operations/fleet.ts';
 import { alignColumns, alignedLines } from './output.ts';
 import { duration, localTime, whenText } from './when.ts';
@@ -7,7 +8,7 @@ import { duration, localTime, whenText } from './when.ts';
 /** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
   const { authServer, host, tried, matched, path, id, expires, backends, draining } = explanation;
-  const { instances, problems, refusal } = explanation;
+  const { chosen, instances, problems, refusal } = explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
@@ -23,6 +24,7 @@ export function explanationText(explanation: Explanation): string {
   if (expires !== null) rows.push(['expires', whenText(expires.at, expires.remainingMs)]);
   if (authServer !== null) rows.push(['reply', `depends on ${printable(authServer)}, which is asked first`]);
   if (refusal !== null) rows.push([authServer === null ? 'reply' : '', refusalText(refusal)]);
+  if (chosen !== null) rows.push(['chosen', chosenText(chosen)]);
   const lines = backendLines(backends);
   if (lines.length === 0) lines.push(`none usable: ${whatWithout(explanation)}`);
   for (const [index, line] of lines.entries()) rows.push([index === 0 ? 'backends' : '', line]);
@@ -65,6 +67,10 @@ function shortTime(ms: number): string {
   return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`;
 }
 
+function chosenText({ by, url }: NonNullable<Explanation['chosen']>): string {
+  return url === null ? by : `${printable(url)}, ${by}`;
+}
+
 /** The outcome of a request without a backend. */
 function whatWithout({ options }: Explanation): string {
   const hold = options.find(({ name, value }) => name === 'hold' && value !== 'off');
@@ -75,6 +81,29 @@ function whatWithout({ options }: Explanation): string {
 function refusalText({ code, detail, location, status }: NonNullable<Explanation['refusal']>): string {
   if (location !== null) return `${status} to ${printable(location)}; no backend is asked`;
   return `${status} ${code ?? ''}${detail === '' ? '' : ` (${printable(detail)})`}; no backend is asked`;
+}
+
+/** The answers of the workers of a running instance; empty if none was asked. */
+export function liveText(live: readonly LiveExplanation[] | null): string {
+  if (live === null) return '';
+  if (live.length === 0) return 'No worker of the instance has answered.\n';
+  const lines = live.flatMap((worker) => {
+    const { matched, requests, requestsMax, tunnels, tunnelsMax, waiting, tokens, chosen, isConnected } = worker;
+    const parts = [
+      matched === null ? 'no route' : `serves ${printable(matched)}`,
+      `${requests} of ${requestsMax} requests, ${tunnels} of ${tunnelsMax} tunnels`,
+      ...(waiting > 0 ? [`${waiting} requests wait`] : []),
+      ...(tokens === null ? [] : [`the client may make ${tokens} requests now`]),
+      ...(chosen === null ? [] : [`chosen ${chosenText(chosen)}`]),
+      ...(isConnected ? [] : ['the store does not report changes to it']),
+    ];
+    const backends = worker.backends.map(({ dead, inFlight, url }) => {
+      const state = dead === null ? 'up' : `dead: ${printable(dead)}`;
+      return ['', `${printable(url)}  ${state}, ${inFlight} in progress`];
+    });
+    return [[`worker ${worker.worker}`, parts.join('; ')], ...backends];
+  });
+  return alignColumns(lines);
 }
 
 /** The options of a host alone. */

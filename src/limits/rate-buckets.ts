@@ -77,6 +77,11 @@ export class RateBuckets {
     return 0;
   }
 
+  /** How many tokens there are now; below 0 if other processes have taken the last ones. */
+  left(key: string, rate: Rate): number {
+    return this.buckets.has(key) ? this.bucketOf(key, rate).tokens : this.capacity(rate);
+  }
+
   /** Takes what other processes have taken. */
   debit(uses: readonly BucketUse[]): void {
     for (const [key, taken, perSecond, burst] of uses) {

@@ -1,8 +1,7 @@
 import { isIP } from 'node:net';
 import { HipacheError } from '../base/errors.ts';
 import { FieldEdits } from '../http/field-lines.ts';
-import { fieldNumberOf } from '../http/field-names.ts';
-import type { RequestView } from '../http/message.ts';
+import { PlainRequest } from '../http/plain-request.ts';
 import { type AskedRequest, refusalBy } from '../policy/admission.ts';
 import { AuthServers } from '../policy/auth-servers.ts';
 import { admissionRules } from '../policy/policy-compiler.ts';
@@ -48,7 +47,7 @@ export function parseRequest(host: string, given: GivenRequest): AskedRequest {
   });
   return {
     bodyBytes: 0,
-    request: new GivenView(host, method, path, fields),
+    request: new PlainRequest(host, method, path, fields),
     host,
     pattern: host,
     path: null,
@@ -77,57 +76,11 @@ export async function explainDecision(layers: readonly OptionLayer[], asked: Ask
     authServer = url.replace(/\?.*/s, '');
     return { status: 200, fields: [], body: '' };
   });
-  const services = { checkPassword: async () => true, tokens: { take: () => 0 }, authServers };
+  const services = { checkPassword: async () => true, tokens: { take: () => 0, left: () => 0 }, authServers };
   const rules = admissionRules(optionsInForce(layers).values, services) ?? [];
   const refusal = await refusalBy(rules, asked);
   if (refusal === null) return { refusal, authServer };
   const { code, detail, fields, status } = refusal;
   const location = [...(fields ?? [])].find(([name]) => name === 'location')?.[1] ?? null;
   return { refusal: { status, code, location, detail }, authServer };
-}
-
-/** A request that nobody has sent. */
-class GivenView implements RequestView {
-  readonly version = '1.1';
-  readonly nominated = null;
-  readonly protocol = null;
-  readonly offersProtocols = false;
-  readonly bodyLength = 0;
-  readonly authenticatesConnection = false;
-  readonly method: string;
-  readonly path: string;
-  readonly authority: string;
-  private readonly fields: readonly (readonly [name: string, value: string])[];
-
-  constructor(authority: string, method: string, path: string, fields: GivenView['fields']) {
-    this.authority = authority;
-    this.method = method;
-    this.path = path;
-    this.fields = fields;
-  }
-
-  get target(): string {
-    return this.path;
-  }
-
-  get fieldCount(): number {
-    return this.fields.length;
-  }
-
-  fieldName(field: number): string {
-    return this.fields[field]?.[0] ?? '';
-  }
-
-  fieldValue(field: number): string {
-    return this.fields[field]?.[1] ?? '';
-  }
-
-  fieldNumber(field: number): number {
-    const name = Buffer.from(this.fieldName(field), 'latin1');
-    return fieldNumberOf(name, 0, name.length);
-  }
-
-  value(number: number): string | null {
-    return this.fields.findLast((_field, at) => this.fieldNumber(at) === number)?.[1] ?? null;
-  }
 }

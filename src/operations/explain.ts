@@ -6,10 +6,15 @@ import type { NameResolver } from '../dns/name-resolver.ts';
 import { resolveOnce } from '../dns/resolve-once.ts';
 import { type DnsSettings, defaultDnsSettings, systemResolver } from '../dns/system-resolver.ts';
 import type { AskedRequest } from '../policy/admission.ts';
+import { selectorOf, stickyCookieOf } from '../policy/balancing.ts';
+import type { OptionValues } from '../policy/option-schema.ts';
 import type { Backend } from '../routing/backend.ts';
+import { type ExplainedChoice, explainChoice } from '../routing/explained-choice.ts';
 import { nameWithPort, normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { pathOf } from '../routing/patterns.ts';
 import { buildFrontend } from '../routing/record.ts';
+import { type Selector, TwoRandomChoices } from '../routing/selector.ts';
+import type { StickyCookie } from '../routing/sticky-cookie.ts';
 import {
   type FailureCollection,
   hasRoute,
@@ -95,6 +100,8 @@ export interface Explanation {
   readonly health: ExplainedHealth | null;
   /** The auth server that decides before (`forwardAuth`), which is not asked here; null for none. */
   readonly authServer: string | null;
+  /** The backend that the request gets, as far as the record says; null if it gets none. */
+  readonly chosen: ExplainedChoice | null;
   /** The options that hold, and the pattern that each comes from. */
   readonly options: readonly ExplainedOption[];
   readonly problems: readonly string[];
@@ -184,6 +191,7 @@ export async function explainHost(
   } catch (error) {
     problems.push(`the last failures cannot be read: ${(error as Error).message}`);
   }
+  const decision = await explainDecision(options.layers, request);
   const shown = shownBackends(frontend);
   const urls = shown.map(({ backend }) => backend.url);
   // An account may have no right to read notes.
@@ -213,7 +221,8 @@ export async function explainHost(
     draining: shownDraining(frontend.draining),
     health,
     options: options.inForce,
-    ...(await explainDecision(options.layers, request)),
+    ...decision,
+    chosen: decision.refusal === null ? explainChoice(frontend, choiceOf(options.values), request, nowMs) : null,
     problems,
     instances,
   };
@@ -229,8 +238,15 @@ const nothing = {
   draining: [],
   health: null,
   authServer: null,
+  chosen: null,
   options: [],
 } satisfies Partial<Explanation>;
+
+/** How a host with these options chooses. */
+function choiceOf(values: OptionValues): { readonly selector: Selector; readonly sticky: StickyCookie | null } {
+  const sticky = stickyCookieOf(values);
+  return { sticky, selector: selectorOf(values, sticky) ?? new TwoRandomChoices(Math.random) };
+}
 
 /** An account may have the right to read routes alone. */
 async function fleetOf({ instances = null }: ExplainedStore, nowMs: number): Promise<readonly FleetInstance[] | null> {

@@ -28,7 +28,11 @@ function asked(authorization: string | null = null): AskedRequest {
 const refusalWith = (options: Record<string, string>) => {
   const { values } = optionsInForce([{ pattern: 'a.com', options: new Map(Object.entries(options)) }]);
   const fetch = async () => ({ status: 200, fields: [], body: '' });
-  const services = { checkPassword: async () => true, tokens: { take: () => 0 }, authServers: new AuthServers(fetch) };
+  const services = {
+    checkPassword: async () => true,
+    tokens: { take: () => 0, left: () => 0 },
+    authServers: new AuthServers(fetch),
+  };
   return refusalBy(admissionRules(values, services) ?? [], asked());
 };
 

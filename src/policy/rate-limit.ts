@@ -15,7 +15,12 @@ export type RateSource =
 export interface TokenSource {
   /** Takes a token. @returns 0, or in how many ms there will be one. */
   take(key: string, rate: { readonly perSecond: number; readonly burst: number }): number;
+  /** How many tokens there are now; below 0 if other processes have taken the last ones. */
+  left(key: string, rate: { readonly perSecond: number; readonly burst: number }): number;
 }
+
+/** The part of a request that says by which key it counts. */
+type CountedRequest = Pick<AskedRequest, 'clientAddress' | 'request'>;
 
 const keyCharsMax = 256;
 const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
@@ -54,15 +59,20 @@ export class RateLimit implements AdmissionRule {
   }
 
   refuse(asked: AskedRequest): Refusal | null {
-    const waitMs = this.tokens.take(this.keyOf(asked), this.rate);
+    const waitMs = this.tokens.take(this.keyOf(asked.pattern, asked), this.rate);
     if (waitMs === 0) return null;
     const fields = new FieldLines();
     fields.add('retry-after', String(Math.ceil(waitMs / 1000)));
     return { code: 'RATE_LIMITED', status: 429, detail: '', fields };
   }
 
+  /** How many requests may come at once now. */
+  left(pattern: string, request: CountedRequest): number {
+    return Math.floor(this.tokens.left(this.keyOf(pattern, request), this.rate));
+  }
+
   /** A request without the header counts by the address of its client. */
-  private keyOf({ clientAddress, pattern, request }: AskedRequest): string {
+  private keyOf(pattern: string, { clientAddress, request }: CountedRequest): string {
     const { by } = this;
     if (by.kind === 'host') return pattern;
     const value = by.kind === 'header' ? namedValue(request, by.name) : null;

@@ -11,6 +11,7 @@ interface FakeWorker {
   /** Its next values; null: it does not respond. */
   values: Record<string, number> | null;
   refresh(timeoutMs: number): Promise<boolean>;
+  explain(question: unknown): Promise<unknown>;
 }
 
 describe('the metrics of an instance', () => {
@@ -25,6 +26,7 @@ describe('the metrics of an instance', () => {
         metrics.values(worker, worker.values);
         return true;
       },
+      explain: async (question) => (worker.values === null ? null : { worker: id, question }),
     };
     workers.push(worker);
     return worker;
@@ -112,6 +114,13 @@ describe('the metrics of an instance', () => {
     assert.equal(await series('hipache_backends_checked'), 'hipache_backends_checked 40');
     assert.equal(await series('hipache_backends_failing'), 'hipache_backends_failing 3');
     assert.equal(await series('hipache_health_checks_dropped_total'), 'hipache_health_checks_dropped_total 5');
+  });
+
+  test('passes a question about a host on to the workers, and leaves out those that do not answer', async () => {
+    add(1, 'ready', {});
+    add(2, 'ready', null);
+    attach(2);
+    assert.deepEqual(await metrics.explain('who'), [{ worker: 1, question: 'who' }]);
   });
 
   test('sum the workers, keep the totals of those that are gone, and count those that do not respond', async () => {

@@ -25,7 +25,7 @@ const refreshMs = 1000;
 interface MeasuredWorkers {
   readonly readyCount: number;
   readonly wantedCount: number;
-  readonly all: readonly Pick<WorkerProcess, 'id' | 'number' | 'state' | 'refresh'>[];
+  readonly all: readonly Pick<WorkerProcess, 'id' | 'number' | 'state' | 'refresh' | 'explain'>[];
 }
 
 /** A worker that serves: its number, and the revision of the store that it has applied. */
@@ -133,6 +133,13 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         requestsEnded: sum('requestsEnded'),
       },
     };
+  }
+
+  /** Asks every worker that serves about a host. Those that do not answer are left out. */
+  async explain(question: unknown): Promise<readonly unknown[]> {
+    const workers = this.supervisor?.all ?? [];
+    const all = await Promise.all(workers.map((worker) => worker.explain(question, refreshMs)));
+    return all.filter((explanation) => explanation !== null);
   }
 
   async metrics(): Promise<MetricsText> {

@@ -109,6 +109,8 @@ export type ToWorker =
   | { readonly kind: 'uses'; readonly uses: readonly TokenUse[] }
   /** How many instances share the store. */
   | { readonly kind: 'fleet'; readonly instances: number }
+  /** A question about a host, which the worker answers with `explained`. Only the program's faces know its form. */
+  | { readonly kind: 'explain'; readonly id: number; readonly question: unknown }
   | { readonly kind: 'ping' };
 
 export type FromWorker =
@@ -132,6 +134,8 @@ export type FromWorker =
   | { readonly kind: 'askGuard' }
   /** The worker has taken these tokens, which the others count as well. */
   | { readonly kind: 'uses'; readonly uses: readonly TokenUse[] }
+  /** The answer to `explain`; null if the worker cannot tell. */
+  | { readonly kind: 'explained'; readonly id: number; readonly explanation: unknown }
   /** Requests of a host wait for a backend. */
   | { readonly kind: 'asleep'; readonly pattern: string; readonly target: HookTarget }
   /** A backend of a host that was asleep is there. */

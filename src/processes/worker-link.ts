@@ -27,6 +27,8 @@ export interface WorkerTasks {
   reopenLogs(): void;
   tlsChanged(tls: unknown): void;
   values(): MetricValues;
+  /** Explains a host. */
+  explain(question: unknown): Promise<unknown>;
   /** Writes what is pending. The process then exits. */
   close(): Promise<void>;
 }
@@ -143,6 +145,9 @@ export class WorkerLink {
       case 'judged':
         this.onJudged();
         break;
+      case 'explain':
+        void this.explain(message.id, message.question);
+        break;
       case 'uses':
         this.onUses(message.uses);
         break;
@@ -153,6 +158,11 @@ export class WorkerLink {
         this.send({ kind: 'pong', values: this.tasks?.values() ?? {} });
         break;
     }
+  }
+
+  private async explain(id: number, question: unknown): Promise<void> {
+    const explanation = await this.tasks?.explain(question).catch(() => null);
+    this.send({ kind: 'explained', id, explanation: explanation ?? null });
   }
 
   private start(start: WorkerStart): void {

@@ -83,6 +83,9 @@ export class WorkerProcess {
   private awaitsPong = false;
   private wasStuck = false;
   private readonly pongs: (() => void)[] = [];
+  /** By the id of their questions. */
+  private readonly explaining = new Map<number, (explanation: unknown) => void>();
+  private questions = 0;
 
   constructor(
     program: WorkerProgram,
@@ -144,6 +147,20 @@ export class WorkerProcess {
 
   tellFleet(instances: number): void {
     this.send({ kind: 'fleet', instances });
+  }
+
+  /** Asks about a host. @returns null if it does not answer in time, or cannot. */
+  async explain(question: unknown, timeoutMs: number): Promise<unknown> {
+    if (this.state !== 'ready') return null;
+    const id = ++this.questions;
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    this.explaining.set(id, resolve);
+    const timer = setTimeout(() => resolve(null), timeoutMs);
+    this.send({ kind: 'explain', id, question });
+    const explanation = await promise;
+    clearTimeout(timer);
+    this.explaining.delete(id);
+    return explanation;
   }
 
   reopenLogs(): void {
@@ -248,6 +265,9 @@ export class WorkerProcess {
         break;
       case 'askGuard':
         this.handler.onAskGuard(this);
+        break;
+      case 'explained':
+        this.explaining.get(message.id)?.(message.explanation);
         break;
       case 'uses':
         this.handler.onUses(this, message.uses);

@@ -99,6 +99,10 @@ export class WaitingRoom implements WaitingRequests {
     context.rooms.count++;
   }
 
+  get size(): number {
+    return this.places.size;
+  }
+
   /** Whether requests wait for a backend. */
   get isAsleep(): boolean {
     return !this.isOpen;

@@ -23,10 +23,13 @@ const loadFactor = 1.25;
  * hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam 2016).
  */
 export class ByHash implements Selector {
+  readonly by: string;
+  readonly isRepeatable = true;
   private readonly source: HashSource;
 
   constructor(source: HashSource) {
     this.source = source;
+    this.by = `by the hash of ${source.kind === 'client' ? "the client's address" : `the ${source.kind} ${source.name}`}`;
   }
 
   choose(group: BackendGroup, asked: Asked, tried: readonly Backend[] | null, nowMs: number): Backend | null {

@@ -62,6 +62,7 @@ export function servingBackends({ backends, canary }: Frontend): readonly Backen
 
 /** Requests of a frontend that wait for a backend, or for a place among those in flight. */
 export interface WaitingRequests {
+  readonly size: number;
   /** The record, a mark or the options may differ. */
   changed(frontend: Frontend): void;
   /** The record is gone. */

@@ -7,6 +7,8 @@ import { weightAt } from './slow-start.ts';
 
 /** Chooses at random, in proportion to the weights. */
 export class AtRandom implements Selector {
+  readonly by = 'at random';
+  readonly isRepeatable = false;
   private readonly draw: Draw;
 
   /** @param random from 0 up to but not including 1. @param slowStartMs see `weightAt`. */
@@ -24,6 +26,8 @@ export class AtRandom implements Selector {
  * in nginx): every backend earns its weight with each request, and the one that has earned most pays for all.
  */
 export class RoundRobin implements Selector {
+  readonly by = 'in turn';
+  readonly isRepeatable = false;
   private readonly random: () => number;
   private readonly slowStartMs: number;
 
@@ -61,6 +65,8 @@ export class RoundRobin implements Selector {
 
 /** Chooses the backend with the fewest requests in flight per weight, at random by weight among equals. */
 export class LeastRequests implements Selector {
+  readonly by = 'by the fewest requests in progress';
+  readonly isRepeatable = false;
   private readonly random: () => number;
   private readonly slowStartMs: number;
 

@@ -12,6 +12,10 @@ export interface Asked {
 
 /** Chooses the backend of a request. One object serves all hosts with the same options. */
 export interface Selector {
+  /** How it chooses, for people: it follows "chosen". */
+  readonly by: string;
+  /** Whether the same request gets the same backend, as long as none has much more to do than others. */
+  readonly isRepeatable: boolean;
   /**
    * The next backend to try; null if none remains (`hasRemaining`). Called once for each attempt.
    * @param tried backends to which this request has been sent; null for none.
@@ -25,6 +29,8 @@ export interface Selector {
  * weight.
  */
 export class TwoRandomChoices implements Selector {
+  readonly by = 'of two at random, the one with fewer requests in progress';
+  readonly isRepeatable = false;
   private readonly draw: Draw;
 
   /** @param random from 0 up to but not including 1. @param slowStartMs see `weightAt`. */

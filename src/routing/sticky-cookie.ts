@@ -60,12 +60,16 @@ export class StickyCookie {
 
 /** Chooses the backend that the client's cookie names, as long as it can be used. */
 export class ByCookie implements Selector {
+  readonly by: string;
+  readonly isRepeatable: boolean;
   private readonly cookie: StickyCookie;
   private readonly otherwise: Selector;
 
   constructor(cookie: StickyCookie, otherwise: Selector) {
     this.cookie = cookie;
     this.otherwise = otherwise;
+    this.by = `by its cookie, which names none; so ${otherwise.by}`;
+    this.isRepeatable = otherwise.isRepeatable;
   }
 
   choose(group: BackendGroup, asked: Asked, tried: readonly Backend[] | null, nowMs: number): Backend | null {

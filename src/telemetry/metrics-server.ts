@@ -10,6 +10,8 @@ export interface MetricsSource {
   metrics(): Promise<MetricsText>;
   /** Whether every worker serves. */
   isHealthy(): boolean;
+  /** The state of a host in every worker. @param question as `hipache explain --live` sends it. */
+  explain(question: unknown): Promise<readonly unknown[]>;
 }
 
 const connectionsMax = 64;
@@ -59,9 +61,23 @@ export class MetricsServer {
     } else if (path === '/healthz') {
       const isHealthy = source.isHealthy();
       end(response, isHealthy ? 200 : 503, isHealthy ? 'ok\n' : 'not every worker serves\n');
+    } else if (path === '/explain') {
+      const question = questionOf(request.url ?? '');
+      if (question === null) end(response, 400, 'the question is not one of "hipache explain --live"\n');
+      else response.setHeader('content-type', 'application/json').end(JSON.stringify(await source.explain(question)));
     } else {
-      end(response, 404, 'only /metrics and /healthz exist\n');
+      end(response, 404, 'only /metrics, /healthz and /explain exist\n');
     }
+  }
+}
+
+/** The parameter `question`: an object in JSON; null if it is none. */
+function questionOf(url: string): object | null {
+  try {
+    const question: unknown = JSON.parse(new URL(url, 'http://localhost').searchParams.get('question') ?? '');
+    return typeof question === 'object' ? question : null;
+  } catch {
+    return null;
   }
 }
 

@@ -35,6 +35,7 @@ import type { RouteCacheLimits } from '../route-cache/route-cache-options.ts';
 import { SharedRecords } from '../route-cache/shared-records.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
 import type { DownMark } from '../routing/backend.ts';
+import type { LiveQuestion } from '../routing/live-explanation.ts';
 import type { Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
 import { hipacheLine, jsonLine } from '../telemetry/access-line.ts';
@@ -45,6 +46,7 @@ import { type BackendTls, backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 import { WebClient } from '../web/web-client.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
+import { explainLive } from './live-explanation.ts';
 import { connectionDescriptors, hostPolicy, proxySettings } from './proxy-settings.ts';
 import { SlowGauges } from './slow-gauges.ts';
 import { WorkerTls } from './worker-tls.ts';
@@ -78,6 +80,9 @@ export class Worker implements WorkerTasks {
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 50 });
   private readonly sockets: InheritedSockets;
   private readonly slowGauges: SlowGauges;
+  private readonly number: number;
+  /** Of hosts without options. */
+  private readonly policy: HostPolicy;
   private draining = false;
   private connectedMs = systemClock.monotonicMs();
 
@@ -103,11 +108,10 @@ export class Worker implements WorkerTasks {
   private constructor(start: WorkerStart, link: WorkerLink, log: Log, store: Store, closeLog: StandardLog['close']) {
     const { config } = start;
     const { limits } = config;
-    const problems = new RateLimitedLog(log.error, systemClock);
-    const warnings = new RateLimitedLog(log.warn, systemClock);
     this.log = log;
     this.closeLog = closeLog;
     this.store = store;
+    this.policy = hostPolicy(config);
     this.accessLog = accessLog(config, log);
     this.failures = failureReports(store, start.instance, log);
     this.requests = this.observeRequests(config);
@@ -118,14 +122,14 @@ export class Worker implements WorkerTasks {
     const trust = backendTls(config.backendTls.ca, config.backendTls.verify);
     this.web = webClient(this.resolver, trust, () => this.dataPlane);
     this.shared = sharedRecords(link, store, async () => this.routes.held?.judgement());
-    const policy = hostPolicy(config);
+    this.number = start.number;
     this.rates = rateBuckets(start, link);
     this.routes = new RouteCache({
       store,
       instance: start.instance,
       limits: cacheLimits(limits),
       log,
-      policies: policiesOf(policy, this.passwords, this.rates, this.web),
+      policies: policiesOf(this.policy, this.passwords, this.rates, this.web),
       onProblem: (pattern, problem) => log.warn(`the record of ${pattern}: ${problem.message}`),
       onInternalError,
       shared: this.shared,
@@ -144,11 +148,23 @@ export class Worker implements WorkerTasks {
     this.watch.add(this.tls.certificates);
     // Last, so that the others learn of a change before its revision is checked.
     if (this.revision !== null) this.watch.add(this.revision);
-    this.dataPlane = new DataPlane({
+    this.dataPlane = this.makeDataPlane(start, link, log, trust);
+    this.sockets = new InheritedSockets(start.sockets, (socket) =>
+      this.dataPlane.listen(this.tls.withListener(socket)),
+    );
+    this.slowGauges = new SlowGauges(systemClock, () => this.routes.countUnverified(), this.loopDelay);
+    this.memory = memoryWatch(config, link);
+    this.loopDelay.enable();
+  }
+
+  private makeDataPlane({ config }: WorkerStart, link: WorkerLink, log: Log, trust: BackendTls): DataPlane {
+    const problems = new RateLimitedLog(log.error, systemClock);
+    const warnings = new RateLimitedLog(log.warn, systemClock);
+    return new DataPlane({
       settings: proxySettings(config, descriptorsFor(config, log)),
-      policy,
+      policy: this.policy,
       routes: this.routes,
-      responders: [pingResponder, hopResponder(limits.passesMax)],
+      responders: [pingResponder, hopResponder(config.limits.passesMax)],
       observer: this.requests,
       pages: this.pages,
       fetch: (request) => this.web.get(request),
@@ -163,12 +179,6 @@ export class Worker implements WorkerTasks {
       onProblem: (what, error) => problems.report(what, { error }),
       onWarning: (what, fields) => warnings.report(what, fields),
     });
-    this.sockets = new InheritedSockets(start.sockets, (socket) =>
-      this.dataPlane.listen(this.tls.withListener(socket)),
-    );
-    this.slowGauges = new SlowGauges(systemClock, () => this.routes.countUnverified(), this.loopDelay);
-    this.memory = memoryWatch(config, link);
-    this.loopDelay.enable();
   }
 
   private observeRequests({ metrics }: Config): RequestMetrics {
@@ -251,6 +261,15 @@ export class Worker implements WorkerTasks {
     await this.passwords.close();
     await this.store.close();
     await this.closeLog();
+  }
+
+  explain(question: unknown): Promise<unknown> {
+    const { routes } = this;
+    const isConnected = this.watch.connected;
+    return explainLive(
+      { number: this.number, routes, isConnected, policy: this.policy, nowMs: systemClock.epochMs() },
+      question as LiveQuestion,
+    );
   }
 
   values(): MetricValues {
