@@ -153,7 +153,9 @@ export class WakeUps {
       if (await notes.write(noteName('wake', pattern), text, condition)) return true;
       // The note may have ended during the pause.
       return isAgain && (await notes.write(noteName('wake', pattern), text, { ...condition, expected: null }));
-    } catch {
+    } catch (error) {
+      const what = 'the store does not say who wakes a host; every instance does';
+      this.options.onProblem(what, { host: pattern, error: error as Error });
       return true;
     }
   }

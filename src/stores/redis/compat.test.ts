@@ -213,6 +213,17 @@ describe('redis, what other programs write', () => {
     assert.equal(await server.cli('exists', 'dead:a.example'), '0', 'by default no dead set is written');
   });
 
+  test('a note that is announced is published on the channel hipache:events, once it is written', async (t) => {
+    const { store } = await open(t);
+    const listener = await subscribe(t, server, 'hipache:events');
+    const condition = { expected: null, ttlMs: 60_000, announce: true };
+    assert.equal(await store.notes.write('wake:a.example', 'first', condition), true);
+    assert.equal(await store.notes.write('wake:a.example', 'second', condition), false);
+    await store.notes.write('wake:b.example', 'third', condition);
+    await until('the message', () => listener.lines().includes('third'));
+    assert.deepEqual([listener.lines().includes('first'), listener.lines().includes('second')], [true, false]);
+  });
+
   test('compat.deadSet: a mark is in the dead set too, and one there marks the backend that it named', async (t) => {
     const { store, urlsDown, seen } = await open(t, { deadSet: true });
     await server.cli('rpush', 'frontend:a.example', 'id', 'http://a:1', 'http://b:1', 'http://c:1', 'http://d:1');
@@ -363,9 +374,13 @@ function markFor(ttlMs: number) {
   return { untilMs: nowMs + ttlMs, sinceMs: nowMs, reason: 'status 502', instance: 'test' };
 }
 
-/** Collects everything published on the channel dead from now on. */
-async function subscribe(t: TestContext, server: RedisServer): Promise<{ lines(): readonly string[] }> {
-  const child = spawn('redis-cli', ['-p', String(server.port), 'subscribe', 'dead'], {
+/** Collects everything published on a channel from now on. */
+async function subscribe(
+  t: TestContext,
+  server: RedisServer,
+  channel = 'dead',
+): Promise<{ lines(): readonly string[] }> {
+  const child = spawn('redis-cli', ['-p', String(server.port), 'subscribe', channel], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.after(() => void child.kill());
