@@ -53,7 +53,10 @@ export function isNamed(name: string, names: ReadonlySet<string>): boolean {
   return names.has(comparedName(name));
 }
 
-/** The form in which names are compared: lower case, and `-` for `_`, which many applications take for the same. */
+/**
+ * The form in which names are compared: lower case, and `-` for all that is neither letter nor digit. CGI, WSGI and the like
+ * make `_` of some or all of these.
+ */
 export function comparedName(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-');
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '-');
 }

@@ -46,6 +46,8 @@ export function parseRequest(host: string, given: GivenRequest): AskedRequest {
     throw new HipacheError('COMMAND_INVALID', `--header: found ${JSON.stringify(line)}, allowed "Name: value"`);
   });
   return {
+    ended: false,
+    hasToken: false,
     bodyBytes: 0,
     request: new PlainRequest(host, method, path, fields),
     host,

@@ -13,6 +13,8 @@ import { optionProblems, optionsInForce, shownOption } from './read-options.ts';
 function asked(authorization: string | null = null): AskedRequest {
   const request = { bodyLength: 0, method: 'GET', path: '/', value: () => authorization };
   return {
+    ended: false,
+    hasToken: false,
     host: 'a.com',
     pattern: 'a.com',
     path: null,

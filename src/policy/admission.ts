@@ -14,6 +14,10 @@ export interface RuleEffects {
 /** A request as the rules of its host see it. */
 export interface AskedRequest {
   readonly request: RequestView;
+  /** Whether it has a token of its rate already: set by the rule, which may be asked again. */
+  hasToken: boolean;
+  /** Whether it has ended, because its client has gone. */
+  readonly ended: boolean;
   /** Bytes of its body that have come already. */
   readonly bodyBytes: number;
   /** Normalised. */
@@ -59,7 +63,9 @@ export function refusalBy(
 ): Refusal | null | Promise<Refusal | null> {
   for (let i = from; i < rules.length; i++) {
     const refusal = rules[i]?.refuse(asked) ?? null;
-    if (refusal instanceof Promise) return refusal.then((found) => found ?? refusalBy(rules, asked, i + 1));
+    if (refusal instanceof Promise) {
+      return refusal.then((found) => found ?? (asked.ended ? null : refusalBy(rules, asked, i + 1)));
+    }
     if (refusal !== null) return refusal;
   }
   return null;

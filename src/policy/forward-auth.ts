@@ -2,6 +2,7 @@ import { HipacheError } from '../base/errors.ts';
 import { comparedName, FieldLines, isNamed } from '../http/field-lines.ts';
 import { Field, identityFields, isFraming, isHopByHop } from '../http/field-names.ts';
 import { isNominated } from '../http/message.ts';
+import { portOf } from '../routing/host.ts';
 import type { AdmissionRule, AskedRequest, Refusal, RuleEffects } from './admission.ts';
 import type { AuthServers } from './auth-servers.ts';
 import type { FieldChanges } from './field-changes.ts';
@@ -32,8 +33,8 @@ export class ForwardAuth implements AdmissionRule {
   private readonly servers: AuthServers;
   /** Names that are copied, in lower case. */
   private readonly copied: ReadonlySet<string>;
-  /** Names that only the auth server may set, as `comparedName` gives them; null for none. */
-  private readonly dropped: ReadonlySet<string> | null;
+  /** Names that clients may not set for the backend, as `comparedName` gives them. */
+  private readonly dropped: ReadonlySet<string>;
   /** The URL without its query, which may have a secret. */
   private readonly shown: string;
 
@@ -43,7 +44,7 @@ export class ForwardAuth implements AdmissionRule {
     const names = options.fields === 'unusable' ? [] : options.fields;
     const copied = names.filter((name) => !isNamed(name, options.overruled));
     this.copied = new Set(copied.map((name) => name.toLowerCase()));
-    this.dropped = names.length === 0 ? null : new Set(names.map(comparedName));
+    this.dropped = new Set([...names.map(comparedName), ...ofTheRequest]);
     this.shown = options.url.replace(/\?.*/s, '');
   }
 
@@ -83,18 +84,28 @@ export class ForwardAuth implements AdmissionRule {
     // A 304 cannot be meant: the subrequest has no condition.
     if (status >= 500 || status < 200 || status === 304) return failed(`${this.shown} responds with ${status}`);
     if (status >= 300) return refusalOf(response, `${this.shown} responds with ${status}`);
-    effects.backendFields = this.dropped === null ? null : this.changesBy(response, this.dropped);
+    effects.backendFields = this.changesBy(response);
     return null;
   }
 
-  private changesBy({ fields }: WebResponse, dropped: ReadonlySet<string>): FieldChanges {
+  private changesBy({ fields }: WebResponse): FieldChanges {
     const added = new FieldLines();
     for (const [name, value] of pairs(fields)) {
       if (this.copied.has(name.toLowerCase()) && value !== '') added.add(name, value);
     }
-    return { dropped, lines: added.text };
+    return { dropped: this.dropped, lines: added.text };
   }
 }
+
+/** Fields that name the request to some applications, so that these would see another one than the auth server has judged. */
+const ofTheRequest = [
+  'x-forwarded-method',
+  'x-forwarded-uri',
+  'x-original-method',
+  'x-original-uri',
+  'x-original-url',
+  'x-rewrite-url',
+];
 
 /**
  * Fields of the client that the auth server does not get. It sets those about the original request itself. A condition or a
@@ -107,7 +118,10 @@ const notAsked: ReadonlySet<string> = new Set([
   'if-unmodified-since',
   'if-range',
   'range',
+  'forwarded',
+  'x-forwarded-host',
   'x-forwarded-method',
+  'x-forwarded-port',
   'x-forwarded-uri',
   'x-original-method',
   'x-original-uri',
@@ -128,14 +142,19 @@ function subrequestFields(asked: AskedRequest): string[] {
     if (!isKept && isNominated(request, field)) continue;
     fields.push(request.fieldName(field), request.fieldValue(field));
   }
-  for (const [name, value] of edits) fields.push(name, value);
+  for (const [name, value] of edits) if (!isNamed(name, notAsked)) fields.push(name, value);
   const { authority, method } = request;
   // On a host with paths of its own, backends get this form, and the decision must be about what they get.
   const path = asked.path ?? request.path;
   fields.push('X-Forwarded-Method', method, 'X-Forwarded-Uri', path, 'X-Original-Method', method);
   const scheme = isSecure ? 'https' : 'http';
   // `OPTIONS *` is about the host.
-  if (authority !== null) fields.push('X-Original-URL', `${scheme}://${authority}${path === '*' ? '' : path}`);
+  if (authority !== null) {
+    // That of the route, whatever a trusted proxy lets through: the decision must be about the host that is served.
+    const port = portOf(authority) ?? (isSecure ? 443 : 80);
+    fields.push('X-Forwarded-Host', authority, 'X-Forwarded-Port', String(port));
+    fields.push('X-Original-URL', `${scheme}://${authority}${path === '*' ? '' : path}`);
+  }
   return fields;
 }
 

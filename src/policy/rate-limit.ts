@@ -59,8 +59,10 @@ export class RateLimit implements AdmissionRule {
   }
 
   refuse(asked: AskedRequest): Refusal | null {
+    if (asked.hasToken) return null;
     const waitMs = this.tokens.take(this.keyOf(asked.pattern, asked), this.rate);
-    if (waitMs === 0) return null;
+    asked.hasToken = waitMs === 0;
+    if (asked.hasToken) return null;
     const fields = new FieldLines();
     fields.add('retry-after', String(Math.ceil(waitMs / 1000)));
     return { code: 'RATE_LIMITED', status: 429, detail: '', fields };

@@ -37,13 +37,18 @@ export class Activity {
     });
     this.reportedMs = nowMs;
     const hosts: UsedHost[] = [];
+    const kept: Frontend[] = [];
     for (const [pattern, frontend] of this.used) {
       const { idleAfterMs, wake } = frontend.policy ?? policy;
       // A request that goes on is a use; a tunnel is one with each frame.
-      if (frontend.load.inFlight === 0 || idleAfterMs === 0) this.used.delete(pattern);
+      const { inFlight, waiting } = frontend.load;
+      this.used.delete(pattern);
+      // To the end, so that further hosts are reported too.
+      if (idleAfterMs > 0 && (inFlight > 0 || waiting !== null)) kept.push(frontend);
       if (idleAfterMs > 0 && wake !== null) hosts.push({ pattern, idleAfterMs, target: wake });
       if (hosts.length === reportMax) break;
     }
+    for (const frontend of kept) this.used.set(frontend.pattern, frontend);
     if (hosts.length > 0) this.report(hosts);
   }
 }

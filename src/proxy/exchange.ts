@@ -8,12 +8,13 @@ import { type AskedRequest, type Refusal, refusalBy } from '../policy/admission.
 import { type HostPolicy, whyNotAdmitted } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import { chooseIn } from '../routing/canary.ts';
-import { type Frontend, servingBackends } from '../routing/frontend.ts';
+import type { Frontend } from '../routing/frontend.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStream } from './backend-stream.ts';
+import { bindStream, boundBackend, freeStream } from './bound-streams.ts';
 import type { ProxyContext } from './context.ts';
-import { type Failure, isStale, isUnreachable, maySendAgain } from './failure.ts';
-import { beginRouting } from './find-route.ts';
+import { type Failure, isStale, isUnreachable, maySendAgain, maySettleLater } from './failure.ts';
+import { beginRouting, routeAgain } from './find-route.ts';
 import { judgeFailure, judgeResponse } from './judge.ts';
 import { warnOfLimit } from './limit-warnings.ts';
 import { type LocalReply, localReplyFor, replyOf } from './local-reply.ts';
@@ -24,7 +25,7 @@ import { editsFor } from './request-edits.ts';
 import { RequestFacts } from './request-facts.ts';
 import { localFields, responseEdits } from './response-edits.ts';
 import { reserveRetry } from './retries.ts';
-import type { BoundStream, RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
+import type { RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
 import { returnsToRoom, type WaitingExchange, type WaitingPlace, waitsAtDoor } from './waiting-room.ts';
 
 /** Bytes of a request body that must have come before a backend is asked, if it is that long. */
@@ -37,13 +38,8 @@ const firstBlockBytes = 16 * 1024;
 export class Exchange extends RequestFacts implements RequestSink, EndedExchange, AskedRequest, WaitingExchange {
   /** Monotonic ms at which the head was complete. */
   readonly startMs: number;
-  frontend: Frontend | null = null;
   /** The one that responds or is being asked; null before and between attempts. */
   backend: Backend | null = null;
-  /** Normalised host; empty before routing, or if the request has none. */
-  host = '';
-  /** The path by which the frontend was found, with the query; null if that was by the host alone. */
-  path: string | null = null;
   /** Status sent to the client; 0 if none was. */
   status = 0;
   /** Why the exchange failed, or why the proxy sent a local reply; null on success. */
@@ -77,6 +73,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   firstAttemptMs = 0;
   private requestBlocked = false;
   place: WaitingPlace | null = null;
+  hasToken = false;
   /** The policy whose rules have let it in. */
   private admittedBy: HostPolicy | null = null;
   /** Bytes of the request's body that have come. */
@@ -130,7 +127,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     if (this.isAwaitingBody && this.hasFirstBlock) {
       this.isAwaitingBody = false;
       this.lookAgain();
-      this.tryNext();
+      this.proceed();
     }
     this.replayBuffer?.keep();
     if (this.attempt === null || this.attempt.flush()) return;
@@ -216,9 +213,8 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
       return;
     }
     this.backend = null;
-    const isAway = this.policy.hold !== null && isUnreachable(failure);
-    if (isAway && this.place?.isPilot === true) {
-      this.returnToRoom();
+    if (this.place?.isPilot === true && maySettleLater(failure)) {
+      this.returnToRoom(backend);
       return;
     }
     judgeFailure(backend, failure, this, this.policy, this.context);
@@ -234,13 +230,14 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
       return;
     }
     const refusal = reserveRetry(this, this.lookAgain(), backend, this.context.clock.monotonicMs());
-    if (refusal !== null && isAway) {
-      this.returnToRoom();
+    // A backend that has had the request is not asked again and again for it.
+    if (refusal !== null && this.policy.hold !== null && isUnreachable(failure) && this.sentMs === 0) {
+      this.returnToRoom(backend);
     } else if (refusal !== null) {
       this.fail(failure.code, failure.detail, backend, errorKind(failure.code).marks === 'never' ? undefined : refusal);
     } else {
       this.context.counters.retries++;
-      this.tryNext();
+      this.proceed();
     }
   }
 
@@ -264,10 +261,6 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     return this.responseStarted;
   }
 
-  get policy(): HostPolicy {
-    return this.frontend?.policy ?? this.context.policy;
-  }
-
   /** Waits with the request, whose body is not read meanwhile. @param next not called if the exchange has ended. */
   wait<T>(promise: Promise<T>, next: (found: T) => void): void {
     if (!this.requestComplete) this.stream.pauseRequest();
@@ -281,10 +274,6 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
         },
       )
       .catch((error: Error) => this.onInternalError(error));
-  }
-
-  get pattern(): string {
-    return this.frontend?.pattern ?? '';
   }
 
   /** The lookup has ended. @param frontend null if no route matches. */
@@ -304,12 +293,13 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
 
   /** @param policy that of the rules: if it is another one by now, the present rules are asked. */
   private decide(frontend: Frontend, refusal: Refusal | null, policy = this.policy): void {
-    if (policy !== this.policy) this.route(frontend);
+    if (policy !== this.policy) routeAgain(this, this.context);
     else if (refusal === null) this.admit(frontend, policy);
     else this.refuseBy(refusal);
   }
 
   private admit(frontend: Frontend, policy: HostPolicy): void {
+    const isFirst = this.admittedBy === null;
     this.admittedBy = policy;
     if ((policy.hold !== null || policy.queue !== null) && waitsAtDoor(this, frontend, policy, this.context)) return;
     const isTunnel = this.request.protocol !== null;
@@ -319,10 +309,11 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
       return;
     }
     this.isCounted = true;
+    this.place?.room.admitted(this.place);
     if (isTunnel) frontend.load.tunnels++;
     frontend.load.inFlight++;
     if (policy.idleAfterMs > 0) this.context.activity.touch(frontend);
-    frontend.retryBudget.countRequest(this.startMs, policy.retryBudget);
+    if (isFirst) frontend.retryBudget.countRequest(this.startMs, policy.retryBudget);
     if (this.hasFirstBlock) {
       this.tryNext();
     } else {
@@ -335,16 +326,19 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
    * Whether enough of the body has come to ask a backend, so that clients that trickle their bodies hold none of its
    * connections. A client that expects `100-continue` waits for the backend.
    */
-  private get hasFirstBlock(): boolean {
+  get hasFirstBlock(): boolean {
     if (this.requestComplete || this.request.protocol !== null || this.context.settings.bodyRateMin === 0) return true;
     return (this.replayBuffer?.size ?? 0) >= firstBlockBytes || this.request.value(Field.EXPECT) !== null;
   }
 
-  /** The request has waited: its backends may drain by now, and others serve. */
-  private lookAgain(): Frontend {
-    invariant(this.frontend !== null, 'only a request that was routed looks again');
-    this.frontend = this.context.routes.current(this.frontend);
-    return this.frontend;
+  /** Goes on to a backend, unless the rules that let the request in have changed meanwhile. */
+  private proceed(): void {
+    if (this.admittedBy === this.policy) {
+      this.tryNext();
+      return;
+    }
+    this.uncount();
+    routeAgain(this, this.context);
   }
 
   private tryNext(): void {
@@ -352,7 +346,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     invariant(frontend !== null, 'only a frontend has backends to try');
     const backend = this.choose(frontend);
     if (backend !== null) this.attemptOn(backend, false);
-    else if (this.policy.hold !== null) this.returnToRoom();
+    else if (this.policy.hold !== null && this.sentMs === 0) this.returnToRoom(null);
     else this.fail('BACKEND_NONE', frontend.pattern);
   }
 
@@ -366,31 +360,17 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     if (!this.ended && !this.requestComplete && this.attempt?.isSending !== true) this.stream.pauseRequest();
   }
 
-  /** The client's own connection to the backend, if it is free; null if there is none. */
   boundStream(backend: Backend): BackendStream | null {
-    const { bound } = this.stream;
-    return bound !== null && bound.backend.url === backend.url && this.isOwn(bound) ? bound.stream : null;
+    return freeStream(this.stream.bound, this.pattern, backend);
   }
 
-  /** The response has authenticated the connection to the backend: it serves this client connection from now on. */
   onBound(stream: BackendStream, backend: Backend): void {
-    const { bound } = this.stream;
-    if (this.frontend === null) return;
-    this.stream.bound = { pattern: this.frontend.pattern, backend, stream };
-    if (bound !== null && bound.stream !== stream) bound.stream.cancel();
-  }
-
-  private isOwn({ pattern, stream }: BoundStream): boolean {
-    return pattern === this.frontend?.pattern && stream.isFree;
+    if (this.frontend !== null) bindStream(this.stream, this.pattern, backend, stream);
   }
 
   private choose(frontend: Frontend): Backend | null {
-    const { bound } = this.stream;
-    if (bound !== null && this.tried === null && this.isOwn(bound)) {
-      const backend = servingBackends(frontend).find(({ url }) => url === bound.backend.url);
-      if (backend !== undefined) return backend;
-    }
-    return chooseIn(frontend, this.policy, this, this.tried, this.context.clock.epochMs());
+    const own = this.tried === null ? boundBackend(this.stream.bound, frontend) : null;
+    return own ?? chooseIn(frontend, this.policy, this, this.tried, this.context.clock.epochMs());
   }
 
   /** Whether the request can be resent once it has been sent, so that its body is worth keeping. */
@@ -444,20 +424,37 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     const frontend = this.lookAgain();
     // Its rules may be others by now.
     if (this.admittedBy === this.policy) this.admit(frontend, this.policy);
-    else this.route(frontend);
+    else routeAgain(this, this.context);
   }
 
   giveUp(refusal: Refusal): void {
     this.refuseBy(refusal);
   }
 
-  /** No backend is there: the request waits for one, as it did before, or begins to. */
-  private returnToRoom(): void {
+  comeBack(): boolean {
+    const { attempt } = this;
+    if (this.responseStarted || attempt?.isSending === true) return false;
+    this.attempt = null;
+    this.backend = null;
+    this.isAwaitingBody = false;
+    attempt?.end();
+    this.uncount();
+    this.pause();
+    return true;
+  }
+
+  pause(): void {
+    if (this.policy.idleAfterMs > 0 && this.frontend !== null) this.context.activity.touch(this.frontend);
+    if (!this.requestComplete) this.stream.pauseRequest();
+  }
+
+  /** No backend is there: the request waits for one, as it did before, or begins to. @param backend the last one. */
+  private returnToRoom(backend: Backend | null): void {
     this.uncount();
     this.tried = null;
     this.attempts = 0;
-    if (!this.requestComplete) this.stream.pauseRequest();
-    if (this.frontend !== null) returnsToRoom(this, this.frontend, this.context);
+    this.pause();
+    if (this.frontend !== null) returnsToRoom(this, this.frontend, backend, this.context);
   }
 
   /** Its frontend does not count it as in flight any more. */

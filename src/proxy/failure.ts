@@ -49,6 +49,12 @@ export function isUnreachable({ code }: Failure): boolean {
   return code === 'BACKEND_CONNECT_REFUSED' || code === 'BACKEND_CONNECT_TIMEOUT';
 }
 
+/** Whether a request that waits for a backend goes on waiting: none is there, or it has no connection left. */
+export function maySettleLater(failure: Failure): boolean {
+  const { code } = failure;
+  return isUnreachable(failure) || code === 'BACKEND_QUEUE_FULL' || code === 'BACKEND_QUEUE_TIMEOUT';
+}
+
 /** Whether a kept connection ended before any byte of a response: the backend closed it as it was being reused. */
 export function isStale({ code, reused, progress }: Failure): boolean {
   return reused && progress !== 'responded' && code === 'BACKEND_RESET';

@@ -39,6 +39,12 @@ function askResponders(exchange: Exchange, context: ProxyContext, authority: str
   findFrontend(exchange, context, authority);
 }
 
+/** Finds the frontend once more, because the options of the one that was found have changed while the request waited. */
+export function routeAgain(exchange: Exchange, context: ProxyContext): void {
+  exchange.path = null;
+  findFrontend(exchange, context, exchange.request.authority);
+}
+
 function findFrontend(exchange: Exchange, { routes, settings }: ProxyContext, authority: string | null): void {
   const host = authority === null ? '' : normaliseHost(authority);
   if (host === null) {

@@ -109,7 +109,7 @@ test('what is no page is not served', async () => {
 
 test('1,000 pages are kept, and 50 are fetched at a time', async () => {
   const pages = new PagesInTest();
-  const nth = (index: number): string => `http://pages.test/${index}`;
+  const nth = (index: number): string => `http://pages-${index % 25}.test/${index}`;
   for (let i = 0; i < 60; i++) pages.page(nth(i));
   assert.equal(pages.fetches.length, 50);
   for (let i = 0; i < 50; i++) await pages.land(i, html(`page ${i}`));

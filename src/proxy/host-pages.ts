@@ -16,6 +16,8 @@ const retryMs = 5000;
 /** Pages that are kept, and fetches at a time. */
 const pagesMax = 1000;
 const fetchesMax = 50;
+/** The same of one server. */
+const fetchesPerServerMax = 5;
 
 /** The exchange whose reply gets a page. */
 interface RepliedExchange {
@@ -77,7 +79,7 @@ export class HostPages {
   }
 
   private refresh(url: string): void {
-    if (this.fetching.has(url) || this.fetching.size >= fetchesMax) return;
+    if (this.fetching.has(url) || this.fetching.size >= fetchesMax || this.isBusy(url)) return;
     this.fetching.add(url);
     const fields = ['Accept', 'text/html', 'User-Agent', `hipache/${this.parts.version}`, 'CDN-Loop', 'hipache'];
     this.fetch({ url, fields, timeoutMs: fetchTimeoutMs, bodyBytesMax: pageBytesMax })
@@ -88,6 +90,14 @@ export class HostPages {
         this.parts.onWarning('an error page of a host cannot be fetched', fields);
       })
       .finally(() => this.fetching.delete(url));
+  }
+
+  /** Whether the server of a page is asked for as many as it may be: a slow one must not keep away the pages of others. */
+  private isBusy(url: string): boolean {
+    const { origin } = new URL(url);
+    let busy = 0;
+    for (const other of this.fetching) if (new URL(other).origin === origin) busy++;
+    return busy >= fetchesPerServerMax;
   }
 
   private keepFor(forMs: number, url: string, page: KeptPage['page']): void {
@@ -105,12 +115,19 @@ export class HostPages {
 /** @throws Error that says why the response is no page. */
 function readPage({ body, fields, status }: WebResponse): KeptPage['page'] {
   if (status !== 200) throw new Error(`its server responds with ${status}`);
-  const at = fields.findIndex((field, index) => index % 2 === 0 && field.toLowerCase() === 'content-type');
-  const type = at < 0 ? '' : (fields[at + 1] ?? '');
+  const coding = fieldValue(fields, 'content-encoding');
+  if (coding !== '' && coding !== 'identity') throw new Error('it is compressed');
+  const type = fieldValue(fields, 'content-type');
   if (!/^text\/html[ \t]*(?:;|$)/i.test(type)) throw new Error('it is not text/html');
   const [, charset] = /;[ \t]*charset="?([\w-]{1,40})"?/i.exec(type) ?? [];
   return {
     template: new PageTemplate(body),
     contentType: charset === undefined ? 'text/html' : `text/html; charset=${charset}`,
   };
+}
+
+/** The value of the first field with this name, in lower case; empty for none. */
+function fieldValue(fields: readonly string[], name: string): string {
+  const at = fields.findIndex((field, index) => index % 2 === 0 && field.toLowerCase() === name);
+  return at < 0 ? '' : (fields[at + 1] ?? '');
 }

@@ -1,14 +1,22 @@
+import { invariant } from '../base/invariant.ts';
 import type { FieldEdits } from '../http/field-lines.ts';
 import { Field } from '../http/field-names.ts';
 import type { HttpVersion, RequestView } from '../http/message.ts';
+import type { HostPolicy } from '../policy/host-policy.ts';
+import type { Frontend } from '../routing/frontend.ts';
 import { clientAddress, identityEdits, isClientSecure, requestIdOf } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
 import type { ServerStream } from './server-stream.ts';
 import { newTraceId } from './trace-id.ts';
 
-/** The facts about a request and its client that do not change while the request is handled. */
+/** The facts about a request, its client, and its route. */
 export class RequestFacts {
   readonly stream: ServerStream;
+  frontend: Frontend | null = null;
+  /** Normalised host; empty before routing, or if the request has none. */
+  host = '';
+  /** The path by which the frontend was found, with the query; null if that was by the host alone. */
+  path: string | null = null;
   /** For backends, logs and local replies, if no trusted peer has named the request. */
   readonly traceId = newTraceId();
   protected readonly context: ProxyContext;
@@ -61,5 +69,20 @@ export class RequestFacts {
 
   identityEdits(): FieldEdits {
     return identityEdits(this.stream.peer, this.request, this.clientAddress, this.traceId);
+  }
+
+  get policy(): HostPolicy {
+    return this.frontend?.policy ?? this.context.policy;
+  }
+
+  get pattern(): string {
+    return this.frontend?.pattern ?? '';
+  }
+
+  /** The request has waited: its backends may drain by now, and others serve. */
+  protected lookAgain(): Frontend {
+    invariant(this.frontend !== null, 'only a request that was routed looks again');
+    this.frontend = this.context.routes.current(this.frontend);
+    return this.frontend;
   }
 }

@@ -2,7 +2,8 @@ import { FieldLines } from '../http/field-lines.ts';
 import { isIdempotent } from '../http/methods.ts';
 import type { Refusal } from '../policy/admission.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
-import { isFree } from '../routing/choice.ts';
+import type { Backend } from '../routing/backend.ts';
+import { hasRemaining, isFree } from '../routing/choice.ts';
 import { type Frontend, servingBackends, type WaitingRequests } from '../routing/frontend.ts';
 import type { ProxyContext } from './context.ts';
 
@@ -10,14 +11,23 @@ import type { ProxyContext } from './context.ts';
 export interface WaitingExchange {
   readonly method: string;
   readonly requestComplete: boolean;
+  /** Whether a backend can be asked without waiting for more of its body. */
+  readonly hasFirstBlock: boolean;
   /** Bytes of its body that are kept. */
   readonly keptBytes: number;
   /** Its place in a room, also while it tries to go on; null if it has never waited. */
   place: WaitingPlace | null;
+  /** Backends that it is not to be sent to; null for none. */
+  tried: Backend[] | null;
+  /** It waits from now on: its client is not read from. */
+  pause(): void;
   /** It may go on: a backend is there, or it finds out whether one is. */
   goOn(): void;
+  /** It stops to look for a backend, and waits again. @returns false if one has its request already. */
+  comeBack(): boolean;
   /** It has waited too long, too many wait, or the host has no route any more. */
   giveUp(refusal: Refusal): void;
+  onInternalError(error: Error): void;
 }
 
 /** The place of a request that waits, or has waited. */
@@ -32,6 +42,8 @@ export class WaitingPlace {
   bytes = 0;
   /** Whether it goes on to a backend now, or has gone. */
   isGoing = false;
+  /** Whether it goes, and its frontend does not count it yet: its rules may take their time. */
+  isPending = false;
 
   constructor(exchange: WaitingExchange, room: WaitingRoom, sinceMs: number) {
     this.exchange = exchange;
@@ -55,9 +67,10 @@ const lookEveryMs = 250;
 const paceEveryMs = 20;
 /** How often the platform hears that requests wait still, in ms. */
 const wakeEveryMs = 5000;
-/** Requests that are looked at to find one that can be sent again if it fails. */
-const pilotsMax = 32;
-
+/** Requests that are looked at to find the best pilot. */
+const pilotsMax = 1000;
+/** How long a pilot may wait for its own body before another one tries, in ms. */
+const pilotBodyMs = 1000;
 /** `Retry-After` of requests that have waited for a backend, and of those that have waited for a place. */
 const asleepRetrySeconds = 10;
 const fullRetrySeconds = 1;
@@ -79,12 +92,17 @@ export class WaitingRoom implements WaitingRequests {
   private frontend: Frontend;
   private readonly places = new Set<WaitingPlace>();
   private bytes = 0;
+  /** Requests that go on, and are not counted as in flight yet. */
+  private pending = 0;
   private isOpen: boolean;
   private isPumping = false;
   private isClosed = false;
   private timer: NodeJS.Timeout | undefined;
+  /** Backends that pilots have found closed, until all were tried. */
+  private tried: Backend[] = [];
   /** Monotonic ms. */
   private pilotAtMs = 0;
+  private pilotSinceMs = 0;
   private lookAtMs = 0;
   private wakeAtMs = 0;
   private paceMs: number;
@@ -103,53 +121,48 @@ export class WaitingRoom implements WaitingRequests {
     return this.places.size;
   }
 
-  /** Whether requests wait for a backend. */
-  get isAsleep(): boolean {
-    return !this.isOpen;
-  }
-
-  /** Takes a request in. @returns why not; empty if it waits now. */
-  enter(exchange: WaitingExchange, isAsleep: boolean): string {
-    const { policy } = this;
-    const limits = isAsleep ? policy.hold : policy.queue;
-    const bytesMax = isAsleep ? (policy.hold?.bytesMax ?? 0) : Number.POSITIVE_INFINITY;
-    const refusal =
-      limits === null
-        ? 'requests do not wait any more'
-        : this.places.size >= limits.requestsMax
-          ? `${this.places.size} requests wait`
-          : this.bytes + exchange.keptBytes > bytesMax
-            ? `bodies of ${this.bytes} bytes wait`
-            : '';
-    if (limits === null || refusal !== '') {
-      this.closeIfEmpty();
-      return refusal;
+  /** Takes a request in. @param byHold whether the limits of `hold` apply, not those of the queue. @returns why not; or empty. */
+  enter(exchange: WaitingExchange, byHold: boolean): string {
+    const { hold, queue } = this.policy;
+    const limits = byHold ? hold : queue;
+    if (limits === null) return this.refuse('requests do not wait any more');
+    const known = exchange.place?.room === this ? exchange.place : null;
+    if (known !== null) this.settle(known);
+    if (known !== null && this.places.has(known)) {
+      known.isGoing = false;
+      return '';
     }
+    if (this.places.size >= limits.requestsMax) return this.refuse(`${this.places.size} requests wait`);
+    const bytesMax = byHold ? (hold?.bytesMax ?? 0) : Number.POSITIVE_INFINITY;
+    if (this.bytes + exchange.keptBytes > bytesMax) return this.refuse(`bodies of ${this.bytes} bytes wait`);
     const nowMs = this.context.clock.monotonicMs();
-    let { place } = exchange;
-    if (place?.room !== this) {
-      place = new WaitingPlace(exchange, this, place?.sinceMs ?? nowMs);
-      exchange.place = place;
-    }
+    const place = known ?? new WaitingPlace(exchange, this, exchange.place?.sinceMs ?? nowMs);
+    exchange.place = place;
     place.untilMs = place.sinceMs + limits.forMs;
     place.bytes = exchange.keptBytes;
     place.isGoing = false;
     this.bytes += place.bytes;
     this.places.add(place);
     this.context.counters.requestsWaiting++;
-    if (isAsleep && this.isOpen) this.fallAsleep();
+    exchange.pause();
     if (!this.isOpen) this.report(nowMs);
     this.schedule();
     return '';
   }
 
-  /** The request of a place has ended, or goes on for good. */
+  /** The frontend counts the request of a place as in flight. */
+  admitted(place: WaitingPlace): void {
+    this.settle(place);
+  }
+
+  /** The request of a place has ended. */
   leave(place: WaitingPlace): void {
+    this.settle(place);
+    this.remove(place);
     if (this.pilot === place) {
       this.pilot = null;
-      if (this.places.size > 1) this.schedule();
+      this.schedule();
     }
-    this.remove(place);
     this.closeIfEmpty();
   }
 
@@ -159,20 +172,30 @@ export class WaitingRoom implements WaitingRequests {
     this.pilot = null;
     this.remove(place);
     this.open();
+    this.closeIfEmpty();
   }
 
-  /** The pilot, which waits on, has found no backend. */
-  failed(place: WaitingPlace): void {
+  /** The pilot, which waits on, has found no backend. @param backend null if there was none to try. */
+  failed(place: WaitingPlace, backend: Backend | null): void {
     if (this.pilot !== place) return;
-    this.pilot = null;
-    place.isGoing = false;
+    if (backend !== null) this.tried.push(backend);
+    if (!hasRemaining(this.frontend, this.tried)) this.tried = [];
     const { clock, rooms } = this.context;
     this.pilotAtMs = clock.monotonicMs() + Math.max(pilotPauseMs, rooms.count * pilotPausePerRoomMs);
+    this.sitDown(place);
+    this.schedule();
+  }
+
+  /** A backend that was there is not any more. */
+  fallAsleep(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.pilotAtMs = this.context.clock.monotonicMs() + pilotPauseMs;
     this.schedule();
   }
 
   placeFreed(): void {
-    if (this.isOpen && !this.isPumping) this.pump();
+    this.pump();
   }
 
   changed(frontend: Frontend): void {
@@ -180,24 +203,48 @@ export class WaitingRoom implements WaitingRequests {
     // The route cache gives the frontend to others after this call.
     queueMicrotask(() => {
       if (this.isClosed) return;
+      this.tried = [];
       this.pilotAtMs = 0;
+      const { pilot } = this;
+      // It may hang at a backend that is not the one any more.
+      if (pilot?.exchange.comeBack() === true) this.sitDown(pilot);
+      if (this.policy.isPaused) this.isOpen = false;
       if (this.policy.hold === null) this.open();
       else this.tick();
     });
   }
 
   gone(): void {
-    queueMicrotask(() =>
-      this.giveUpAll({ code: 'ROUTE_NOT_FOUND', status: 400, detail: this.frontend.pattern, fields: null }),
-    );
+    const refusal = { code: 'ROUTE_NOT_FOUND', status: 400, detail: this.frontend.pattern, fields: null } as const;
+    queueMicrotask(() => this.giveUpAll(refusal));
+  }
+
+  /** Lets requests go on as long as there is room for them. */
+  pump(): void {
+    if (this.isPumping || !this.isOpen || this.isClosed) return;
+    this.isPumping = true;
+    for (const place of this.places) {
+      if (!this.isOpen || this.policy.isPaused || !this.hasRoom() || !this.takePace()) break;
+      this.remove(place);
+      this.send(place);
+    }
+    this.isPumping = false;
+    this.closeIfEmpty();
   }
 
   private get policy(): HostPolicy {
     return this.frontend.policy ?? this.context.policy;
   }
 
+  private refuse(why: string): string {
+    this.closeIfEmpty();
+    return why;
+  }
+
   private open(): void {
+    if (this.policy.isPaused) return;
     this.isOpen = true;
+    this.tried = [];
     if (this.wakeAtMs > 0) this.context.onAwake(this.frontend.pattern);
     this.wakeAtMs = 0;
     this.paceMs = this.context.clock.monotonicMs();
@@ -206,34 +253,42 @@ export class WaitingRoom implements WaitingRequests {
     this.schedule();
   }
 
-  /** A backend that was there is not any more. */
-  private fallAsleep(): void {
-    this.isOpen = false;
-    this.pilotAtMs = this.context.clock.monotonicMs() + pilotPauseMs;
-  }
-
-  /** Lets requests go on as long as there is room for them. */
-  private pump(): void {
-    if (this.isPumping) return;
-    this.isPumping = true;
+  /** Lets a request go on. Whatever goes wrong with it is its own. */
+  private send(place: WaitingPlace): void {
+    place.isGoing = true;
+    place.isPending = true;
+    this.pending++;
     try {
-      for (const place of this.places) {
-        if (!this.isOpen || !this.hasRoom() || !this.takePace()) break;
-        this.remove(place);
-        place.isGoing = true;
-        place.exchange.goOn();
-      }
-    } finally {
-      this.isPumping = false;
+      place.exchange.goOn();
+    } catch (error) {
+      place.exchange.onInternalError(error as Error);
     }
-    this.closeIfEmpty();
   }
 
-  /** Whether one more request gets a connection without waiting for that again. */
+  private settle(place: WaitingPlace): void {
+    if (!place.isPending) return;
+    place.isPending = false;
+    this.pending--;
+  }
+
+  /** The pilot is one of those that wait again. */
+  private sitDown(place: WaitingPlace): void {
+    if (this.pilot === place) this.pilot = null;
+    this.settle(place);
+    place.isGoing = false;
+    // It may have read a first block of its body.
+    this.bytes += place.exchange.keptBytes - place.bytes;
+    place.bytes = place.exchange.keptBytes;
+  }
+
+  /** Whether one more request may be in flight; after a sleep, with a connection that it need not wait for again. */
   private hasRoom(): boolean {
-    const { load } = this.frontend;
-    const backends = Math.max(1, servingBackends(this.frontend).length);
-    return load.inFlight < Math.min(this.policy.requestsMax, this.context.settings.backendConnectionsMax * backends);
+    const { context, frontend, pending, policy } = this;
+    if (frontend.load.inFlight + pending >= policy.requestsMax) return false;
+    if (policy.hold === null) return true;
+    const backends = servingBackends(frontend);
+    const inFlight = backends.reduce((sum, backend) => sum + backend.inFlight, pending);
+    return inFlight < context.settings.backendConnectionsMax * Math.max(1, backends.length);
   }
 
   private takePace(): boolean {
@@ -251,15 +306,32 @@ export class WaitingRoom implements WaitingRequests {
     const nowMs = this.context.clock.monotonicMs();
     if (nowMs >= this.lookAtMs) {
       this.lookAtMs = nowMs + lookEveryMs;
-      for (const place of this.places) if (place.untilMs <= nowMs && place !== this.pilot) this.expire(place);
+      for (const place of this.places) if (place.untilMs <= nowMs) this.expire(place);
     }
     if (this.isClosed) return;
     if (this.isOpen) this.pump();
     else {
       this.report(nowMs);
-      if (this.mayPilot && nowMs >= this.pilotAtMs) this.sendPilot();
+      this.tryPilot(nowMs);
     }
     this.schedule();
+  }
+
+  private tryPilot(nowMs: number): void {
+    const { pilot } = this;
+    if (pilot !== null && !pilot.exchange.hasFirstBlock && nowMs - this.pilotSinceMs > pilotBodyMs) {
+      // Its client is slow: the next one tries.
+      if (pilot.exchange.comeBack()) this.sitDown(pilot);
+      this.places.delete(pilot);
+      this.places.add(pilot);
+    }
+    if (!this.mayPilot || nowMs < this.pilotAtMs || !this.hasRoom()) return;
+    const next = this.choosePilot();
+    if (next === null) return;
+    this.pilot = next;
+    this.pilotSinceMs = nowMs;
+    next.exchange.tried = this.tried.length === 0 ? null : [...this.tried];
+    this.send(next);
   }
 
   /** Whether a backend might be there. */
@@ -267,25 +339,20 @@ export class WaitingRoom implements WaitingRequests {
     return this.pilot === null && !this.policy.isPaused && servingBackends(this.frontend).length > 0;
   }
 
-  private sendPilot(): void {
-    const pilot = this.choosePilot();
-    if (pilot === null) return;
-    this.pilot = pilot;
-    pilot.isGoing = true;
-    pilot.exchange.goOn();
-  }
-
   /** The first one; if possible one that waits for nothing of its client, and can be sent again if its connection fails. */
   private choosePilot(): WaitingPlace | null {
-    let first: WaitingPlace | null = null;
+    let complete: WaitingPlace | null = null;
+    let ready: WaitingPlace | null = null;
     let left = pilotsMax;
     for (const place of this.places) {
-      const { method, requestComplete } = place.exchange;
-      first ??= place;
+      const { hasFirstBlock, method, requestComplete } = place.exchange;
       if (requestComplete && isIdempotent(method)) return place;
+      if (requestComplete) complete ??= place;
+      if (hasFirstBlock) ready ??= place;
       if (--left === 0) break;
     }
-    return first;
+    const [first = null] = this.places;
+    return complete ?? ready ?? first;
   }
 
   private report(nowMs: number): void {
@@ -296,17 +363,24 @@ export class WaitingRoom implements WaitingRequests {
   }
 
   private expire(place: WaitingPlace): void {
-    this.remove(place);
     const { pattern } = this.frontend;
     const detail = this.isOpen ? `${pattern}: no place became free in time` : pattern;
-    place.exchange.giveUp(waitRefusal(!this.isOpen, detail));
-    this.closeIfEmpty();
+    this.dismiss(place, waitRefusal(!this.isOpen, detail));
   }
 
   private giveUpAll(refusal: Refusal): void {
-    for (const place of this.places) {
-      this.remove(place);
+    this.isPumping = true;
+    for (const place of this.places) this.dismiss(place, refusal);
+    this.isPumping = false;
+    this.closeIfEmpty();
+  }
+
+  private dismiss(place: WaitingPlace, refusal: Refusal): void {
+    this.remove(place);
+    try {
       place.exchange.giveUp(refusal);
+    } catch (error) {
+      place.exchange.onInternalError(error as Error);
     }
     this.closeIfEmpty();
   }
@@ -331,14 +405,17 @@ export class WaitingRoom implements WaitingRequests {
     const nowMs = this.context.clock.monotonicMs();
     let delayMs = Math.max(0, this.lookAtMs - nowMs);
     if (this.isOpen && this.policy.hold !== null) delayMs = Math.min(delayMs, paceEveryMs);
-    if (!this.isOpen && this.mayPilot) delayMs = Math.min(delayMs, Math.max(0, this.pilotAtMs - nowMs));
+    if (!this.isOpen && this.mayPilot) {
+      const pilotInMs = Math.max(this.hasRoom() ? 0 : paceEveryMs, this.pilotAtMs - nowMs);
+      delayMs = Math.min(delayMs, pilotInMs);
+    }
     this.timer = setTimeout(() => this.tick(), delayMs);
   }
 }
 
 /**
  * Whether a request must wait before it goes on to a backend, for hosts that let requests wait. It then waits already, or has
- * been refused.
+ * been refused, or goes on by itself.
  */
 export function waitsAtDoor(
   exchange: WaitingExchange,
@@ -348,37 +425,55 @@ export function waitsAtDoor(
 ): boolean {
   if (exchange.place?.isGoing === true) return false;
   const { load } = frontend;
-  const isAsleep =
-    policy.hold !== null &&
-    (policy.isPaused || roomOf(frontend)?.isAsleep === true || !hasFree(frontend, context.clock.epochMs()));
-  const isFull = policy.queue !== null && (load.waiting !== null || load.inFlight >= policy.requestsMax);
+  const isAsleep = policy.hold !== null && (policy.isPaused || !hasFree(frontend, context.clock.epochMs()));
+  // Nobody overtakes those that wait.
+  const isFull = load.waiting !== null || (policy.queue !== null && load.inFlight >= policy.requestsMax);
   if (!isAsleep && !isFull) return false;
-  enterRoom(exchange, frontend, isAsleep, context);
+  enterRoom(
+    exchange,
+    frontend,
+    policy.hold !== null && (isAsleep || load.waiting !== null),
+    !isAsleep,
+    context,
+  )?.pump();
   return true;
 }
 
-/** A request whose last attempt has failed waits for a backend. It then waits already, or has been refused. */
-export function returnsToRoom(exchange: WaitingExchange, frontend: Frontend, context: ProxyContext): void {
+/** A request that has found no backend waits for one. @param backend the last one; null if there was none to try. */
+export function returnsToRoom(
+  exchange: WaitingExchange,
+  frontend: Frontend,
+  backend: Backend | null,
+  context: ProxyContext,
+): void {
   const { place } = exchange;
-  if (place?.isPilot === true) place.room.failed(place);
-  else enterRoom(exchange, frontend, true, context);
+  if (place?.isPilot === true) place.room.failed(place, backend);
+  else enterRoom(exchange, frontend, true, false, context)?.fallAsleep();
 }
 
-function enterRoom(exchange: WaitingExchange, frontend: Frontend, isAsleep: boolean, context: ProxyContext): void {
-  const room = roomOf(frontend) ?? new WaitingRoom(context, frontend, !isAsleep);
-  const refusal = room.enter(exchange, isAsleep);
-  if (refusal === '') frontend.load.waiting = room;
-  else exchange.giveUp(waitRefusal(isAsleep, `${frontend.pattern}: ${refusal}`));
+/** @returns the room in which the request waits now; null if it was refused. */
+function enterRoom(
+  exchange: WaitingExchange,
+  frontend: Frontend,
+  byHold: boolean,
+  isOpen: boolean,
+  context: ProxyContext,
+): WaitingRoom | null {
+  const { load } = frontend;
+  const room = load.waiting instanceof WaitingRoom ? load.waiting : new WaitingRoom(context, frontend, isOpen);
+  const refusal = room.enter(exchange, byHold);
+  if (refusal === '') {
+    load.waiting = room;
+    return room;
+  }
+  exchange.giveUp(waitRefusal(byHold, `${frontend.pattern}: ${refusal}`));
+  return null;
 }
 
 function waitRefusal(isAsleep: boolean, detail: string): Refusal {
   const fields = new FieldLines();
   fields.add('retry-after', String(isAsleep ? asleepRetrySeconds : fullRetrySeconds));
   return { code: isAsleep ? 'HOST_ASLEEP' : 'OVERLOADED', status: 503, detail, fields };
-}
-
-function roomOf({ load }: Frontend): WaitingRoom | null {
-  return load.waiting instanceof WaitingRoom ? load.waiting : null;
 }
 
 function hasFree(frontend: Frontend, nowMs: number): boolean {

@@ -111,7 +111,14 @@ export class HostPolicies {
    */
   resolve(frontend: Frontend, maySeal = true): void {
     const { options, pattern } = frontend;
-    if (maySeal && this.unknown.size > 0 && coveringPatterns(pattern).some((wildcard) => this.unknown.has(wildcard))) {
+    // A path was found by its host, which was not sealed.
+    const isPath = pattern.includes('/');
+    if (
+      maySeal &&
+      !isPath &&
+      this.unknown.size > 0 &&
+      coveringPatterns(pattern).some((wildcard) => this.unknown.has(wildcard))
+    ) {
       frontend.policy = sealed;
       return;
     }
@@ -143,7 +150,9 @@ export class HostPolicies {
   }
 
   private resolveCovered(pattern: string): void {
-    for (const frontend of this.events.frontends()) if (covers(pattern, frontend.pattern)) this.resolve(frontend);
+    // One that serves goes on, also while another wildcard is unknown.
+    for (const frontend of this.events.frontends())
+      if (covers(pattern, frontend.pattern)) this.resolve(frontend, isSealed(frontend));
   }
 
   /** That of all hosts, or of all paths with the same prefix, that have no options of their own and inherit these; null for none. */

@@ -69,6 +69,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     context.deadlines.add(this);
     context.counters.backendConnections++;
     context.counters.backendConnectionsOpen++;
+    this.endsMs = context.clock.monotonicMs() + this.connectMs;
     this.setDeadline(this.connectMs);
     if (!this.connectNext()) this.pool.addresses.await(this);
   }
@@ -166,8 +167,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     const address = pool.addresses.next(this.tried);
     if (address === null) return false;
     const nowMs = context.clock.monotonicMs();
-    if (this.tried.length === 0) this.endsMs = nowMs + this.connectMs;
-    else if (nowMs >= this.endsMs) return false;
+    if (nowMs >= this.endsMs) return false;
     this.tried.push(address);
     this.address = address;
     const shares = Math.min(addressSharesMax, pool.addresses.count - this.tried.length + 1);

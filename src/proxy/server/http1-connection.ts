@@ -206,6 +206,8 @@ export class Http1Connection implements ServerConnection, SocketHandler, BodySin
   }
 
   pauseRequest(): void {
+    // Again and again, as of a request that waits, it would put off the look whether the client is still there.
+    if (this.paused) return;
     this.pause();
     this.updateDeadline();
   }
