@@ -1,9 +1,14 @@
 /** Whether the path before a query has anything that can be written in another way. */
-const hasForms = /^[^?]*?(?:[%\\;#]|\/[/.])/;
+const hasForms = /^[^?]*?(?:[%\\;#]|\/[/.]|[^!-~])/;
+/**
+ * Parts of a path that servers read in ways that nobody can foresee: characters that are not printable ASCII, which some take
+ * for blanks; control characters; blanks at the end of a segment; overlong UTF-8; `%u` of IIS.
+ */
+const isUnforeseeable = /[^!-~]|%[01][0-9a-f]|%7f|%(?:20)+(?:\/|$)|%c[01]|%u/i;
 /** RFC 3986 section 2.3: characters that mean the same with and without percent-encoding. */
 const unreserved = /[A-Za-z0-9._~-]/;
-/** Programs that decode more than once rarely do so more often. */
-const decodingsMax = 3;
+/** Programs that decode more than once rarely do so as often. */
+const decodingsMax = 8;
 
 /** Whether a path has one form only: then `normalPath` and `loosePaths` are the path itself. */
 export function isPlainPath(path: string): boolean {
@@ -23,6 +28,12 @@ export function normalPath(path: string): string {
     return unreserved.test(character) ? character : encoded;
   });
   return withoutDotSegments(decoded) + (query === -1 ? '' : path.slice(query));
+}
+
+/** Whether the path, without its query, has a part that servers read in ways that cannot be foreseen. */
+export function isObscurePath(path: string): boolean {
+  const query = path.indexOf('?');
+  return isUnforeseeable.test(query === -1 ? path : path.slice(0, query));
 }
 
 /**

@@ -26,8 +26,10 @@ interface TokenBucket {
   tokens: number;
   /** Monotonic ms at which `tokens` was right. */
   atMs: number;
-  /** Taken here since the last report. */
+  /** Taken here since the last report, or since this worker's part was full. */
   unreported: number;
+  /** Left of this worker's part of the bucket. */
+  part: number;
 }
 
 /** Buckets of one process. A full one is the same as none, so that only those in use need a place. */
@@ -42,7 +44,8 @@ const reportMs = 100;
 /**
  * Token buckets by key. Every instance has its share of a rate. The workers of an instance each have the whole bucket of
  * it, decide alone and at once, and then take from theirs what the others have taken: too much for a tenth of a second is
- * paid back. A key that is used so little that all workers together cannot exceed its limit is not reported.
+ * paid back. A worker that uses no more than its own part of the bucket and of the rate reports nothing: if all do so, they
+ * cannot exceed the limit together.
  */
 export class RateBuckets {
   private readonly options: RateBucketsOptions;
@@ -71,9 +74,8 @@ export class RateBuckets {
     if (bucket.tokens < 1 - rounding) return Math.ceil(((1 - bucket.tokens) / this.perSecond(rate)) * 1000);
     bucket.tokens = Math.max(0, bucket.tokens - 1);
     bucket.unreported++;
-    const { workers } = this.options;
-    const capacity = this.capacity(rate);
-    if (workers > 1 && capacity - bucket.tokens > capacity / workers) this.reportLater(key);
+    bucket.part--;
+    if (this.options.workers > 1 && bucket.part < 0) this.reportLater(key);
     return 0;
   }
 
@@ -85,9 +87,13 @@ export class RateBuckets {
   /** Takes what other processes have taken. */
   debit(uses: readonly BucketUse[]): void {
     for (const [key, taken, perSecond, burst] of uses) {
+      const known = this.buckets.get(key)?.rate;
+      // A report that comes after a change of the rate.
+      if (known !== undefined && (known.perSecond !== perSecond || known.burst !== burst)) continue;
       const bucket = this.bucketOf(key, { perSecond, burst });
-      // Others take no more than the rate: a greater debt is none of theirs.
-      bucket.tokens = Math.max(bucket.tokens - taken, -this.capacity(bucket.rate) - this.perSecond(bucket.rate));
+      // Each has taken a whole bucket at most, and what came within a report: a greater debt is none of theirs.
+      const debtMax = this.options.workers * this.capacity(bucket.rate) + this.perSecond(bucket.rate);
+      bucket.tokens = Math.max(bucket.tokens - taken, -debtMax);
     }
   }
 
@@ -101,7 +107,9 @@ export class RateBuckets {
     const capacity = this.capacity(rate);
     let bucket = this.buckets.get(key);
     if (bucket?.rate.perSecond !== rate.perSecond || bucket.rate.burst !== rate.burst) {
-      bucket = { rate, tokens: capacity, atMs: nowMs, unreported: 0 };
+      // Of a bucket with another rate, the part that is spent stays spent.
+      const share = bucket === undefined ? 1 : Math.min(1, bucket.tokens / this.capacity(bucket.rate));
+      bucket = { rate, tokens: capacity * share, atMs: nowMs, unreported: 0, part: capacity / this.options.workers };
       if (this.buckets.size >= bucketsMax) this.makeRoom(nowMs);
       this.buckets.set(key, bucket);
       return bucket;
@@ -109,7 +117,9 @@ export class RateBuckets {
     const gained = ((nowMs - bucket.atMs) / 1000) * this.perSecond(rate);
     bucket.tokens = Math.min(capacity, bucket.tokens + gained);
     bucket.atMs = nowMs;
-    if (bucket.tokens === capacity) bucket.unreported = 0;
+    const partMax = capacity / this.options.workers;
+    bucket.part = Math.min(partMax, bucket.part + gained / this.options.workers);
+    if (bucket.part === partMax) bucket.unreported = 0;
     return bucket;
   }
 
@@ -140,6 +150,7 @@ export class RateBuckets {
       if (bucket === undefined || bucket.unreported === 0) continue;
       uses.push([key, bucket.unreported, bucket.rate.perSecond, bucket.rate.burst]);
       bucket.unreported = 0;
+      bucket.part = 0;
     }
     this.hot.clear();
     if (uses.length > 0) this.options.report(uses);

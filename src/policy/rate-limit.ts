@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { FieldLines } from '../http/field-lines.ts';
 import { namedValue } from '../http/message.ts';
 import { networkOf } from '../routing/canary.ts';
+import { hostPatternOf } from '../routing/patterns.ts';
 import type { AdmissionRule, AskedRequest, Refusal } from './admission.ts';
 import type { OptionType } from './option-type.ts';
 
@@ -22,7 +24,8 @@ export interface TokenSource {
 /** The part of a request that says by which key it counts. */
 type CountedRequest = Pick<AskedRequest, 'clientAddress' | 'request'>;
 
-const keyCharsMax = 256;
+/** Longest value that is a key itself, in characters: of two tokens, the beginning may be the same. */
+const keyCharsMax = 64;
 const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 const requestsMax = 1_000_000;
 
@@ -76,10 +79,17 @@ export class RateLimit implements AdmissionRule {
   /** A request without the header counts by the address of its client. */
   private keyOf(pattern: string, { clientAddress, request }: CountedRequest): string {
     const { by } = this;
-    if (by.kind === 'host') return pattern;
+    // Prefixes of its paths that inherit the rate count with the host: one with another rate has another bucket.
+    const { perSecond, burst } = this.rate;
+    const of = `${hostPatternOf(pattern)} ${perSecond} ${burst}`;
+    if (by.kind === 'host') return of;
     const value = by.kind === 'header' ? namedValue(request, by.name) : null;
     // A client cannot take another one's key: a blank is in none of the three parts.
-    if (value !== null) return `${pattern} header ${value.slice(0, keyCharsMax)}`;
-    return `${pattern} ${networkOf(clientAddress)}`;
+    if (value !== null) return `${of} header ${value.length > keyCharsMax ? digestOf(value) : value}`;
+    return `${of} ${networkOf(clientAddress)}`;
   }
+}
+
+function digestOf(value: string): string {
+  return createHash('sha256').update(value).digest('base64');
 }

@@ -31,6 +31,7 @@ test('a path in another form is found by its normal form, which goes on', () => 
     ['/api/group%2Fproject', '/api', '/api/group%2Fproject'],
     ['/api/a//b;c=d', '/api', '/api/a//b;c=d'],
     ['/files/a%20b;v=1', '', '/files/a%20b;v=1'],
+    ['/api/caf%C3%A9?x=%0a', '/api', '/api/caf%C3%A9?x=%0a'],
   ] as const) {
     assert.deepEqual(prefixes.find(path), { prefix, path: normal }, path);
   }
@@ -51,6 +52,15 @@ test('a path that servers read with different prefixes is found nowhere', () => 
     '/admin%00',
     '/admin%3fx',
     '/admin#',
+    '/admin\x85',
+    '/admin\xa0',
+    '/caf\xc3\xa9',
+    '/admin%0a',
+    '/admin%20',
+    '/ad%09min',
+    '/x%c0%af..%c0%afadmin',
+    '/%u0061dmin',
+    '/%252525252561dmin',
   ]) {
     assert.equal(prefixes.find(path), null, path);
   }

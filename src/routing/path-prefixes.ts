@@ -1,4 +1,4 @@
-import { isPlainPath, loosePaths, normalPath } from '../http/path-forms.ts';
+import { isObscurePath, isPlainPath, loosePaths, normalPath } from '../http/path-forms.ts';
 
 /** Longest prefix of a path, in characters. */
 export const prefixCharsMax = 256;
@@ -33,6 +33,7 @@ export class PathPrefixes {
    */
   find(path: string): FoundPath | null {
     if (isPlainPath(path)) return { prefix: this.prefixOf(path), path };
+    if (isObscurePath(path)) return null;
     const normal = normalPath(path);
     const prefix = this.prefixOf(normal);
     const isSame = loosePaths(normal).every((loose) => this.prefixOf(loose) === prefix);
