@@ -17,6 +17,8 @@ export interface BackendCheckParts {
   readonly store: { readonly routes: RouteReader; readonly marks: Pick<MarkCollection, 'write' | 'remove'> };
   /** Id of this instance, for its marks. */
   readonly instance: string;
+  /** Whether instances share the checks. Otherwise each checks all backends, and lifts its own marks only. */
+  readonly isShared: boolean;
   readonly clock: Clock;
   readonly setTimer: SetTimer;
   /** From 0 up to but not including 1. */
@@ -82,7 +84,7 @@ export class BackendCheck {
   start(mark: DownMark | null): void {
     this.see(mark);
     // Another instance has checked it so far.
-    this.isDown = this.mark !== null && isOfCheck(this.mark);
+    this.isDown = this.mark !== null && isOfCheck(this.mark) && !this.isOfOthers(this.mark);
     this.downSinceMs = this.mark?.sinceMs ?? 0;
     this.schedule(this.parts.random() * this.check.intervalMs);
   }
@@ -144,7 +146,7 @@ export class BackendCheck {
     }
     // A success before the mark says nothing of what brought it.
     if (mark === null || firstMs < seenMs || mark.untilMs <= parts.clock.epochMs()) return;
-    this.write(() => this.lift(mark));
+    if (!this.isOfOthers(mark)) this.write(() => this.lift(mark));
   }
 
   private failed(reason: string): void {
@@ -163,6 +165,12 @@ export class BackendCheck {
     if (leftMs > intervalMs + timeoutMs + renewalSlackMs) return;
     const untilMs = Math.round(nowMs + Math.max(3 * intervalMs + timeoutMs, markMsMin));
     this.write(() => this.set({ untilMs, sinceMs: this.downSinceMs, reason, instance: parts.instance }));
+  }
+
+  /** Whether the mark is for the checks of another instance to lift, which may see what this one does not. */
+  private isOfOthers(mark: DownMark): boolean {
+    const { instance, isShared } = this.parts;
+    return !isShared && isOfCheck(mark) && mark.instance !== instance;
   }
 
   /** Checks go on meanwhile: the store may be slow, or away. */

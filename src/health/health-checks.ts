@@ -105,6 +105,7 @@ export class HealthChecks {
     this.parts = {
       ...options,
       setTimer,
+      isShared: store.instances !== null,
       slots: new Slots(otherChecksMax),
       slowSlots: new Slots(slowChecksMax),
       writes: new Slots(writesMax),
