@@ -4,6 +4,7 @@ import type { HealthCheck } from '../policy/health-check.ts';
 import { type DownMark, hostFieldOf } from '../routing/backend.ts';
 import type { BackendTarget } from '../routing/backend-url.ts';
 import type { MarkCollection, RouteReader } from '../stores/contract.ts';
+import type { CheckSlots } from './check-slots.ts';
 import { type ProbeResult, probedHost } from './probe.ts';
 import { faultOf, type ResponseFault } from './response-fault.ts';
 import type { Slots } from './slots.ts';
@@ -23,9 +24,8 @@ export interface BackendCheckParts {
   readonly setTimer: SetTimer;
   /** From 0 up to but not including 1. */
   readonly random: () => number;
-  /** Checks under way; those of backends whose last check was slow have their own, so that they delay no others. */
-  readonly slots: Slots;
-  readonly slowSlots: Slots;
+  /** Checks under way. */
+  readonly slots: CheckSlots;
   /** Changes of marks under way. */
   readonly writes: Slots;
   readonly events: BackendCheckEvents;
@@ -111,19 +111,21 @@ export class BackendCheck {
   }
 
   private schedule(delayMs: number): void {
-    const { setTimer, slots, slowSlots } = this.parts;
+    const { setTimer, slots } = this.parts;
     this.cancel = setTimer(Math.max(0, delayMs), () => {
-      this.cancel = (this.isSlow ? slowSlots : slots).take(() => this.run());
+      this.cancel = slots.take(this.pattern, this.isSlow, (leave) => this.run(leave));
     });
   }
 
-  private async run(): Promise<void> {
+  private async run(leave: () => void): Promise<void> {
     if (this.stopped) return;
     const { check, parts, pattern, target } = this;
     const beganMs = parts.clock.monotonicMs();
     const { host } = check;
     const own = host === null ? probedHost(pattern, target) : host === 'backend' ? hostFieldOf(target) : host.value;
+    const cancelLeave = parts.setTimer(slowMs, leave);
     const result = await parts.ask(target, own, check);
+    cancelLeave();
     if (this.stopped) return;
     this.isSlow = parts.clock.monotonicMs() - beganMs >= slowMs;
     const fault = faultOf(result, check);
