@@ -6,6 +6,7 @@ import type { BackendTarget } from '../routing/backend-url.ts';
 import type { MarkCollection, RouteReader } from '../stores/contract.ts';
 import type { CheckSlots } from './check-slots.ts';
 import { type ProbeResult, probedHost } from './probe.ts';
+import { backendKey } from './rendezvous.ts';
 import { faultOf, type ResponseFault } from './response-fault.ts';
 import type { Slots } from './slots.ts';
 
@@ -26,6 +27,8 @@ export interface BackendCheckParts {
   readonly random: () => number;
   /** Checks under way. */
   readonly slots: CheckSlots;
+  /** Checks under way by backend and pattern, those of objects that were stopped too: a backend is never asked twice at once. */
+  readonly underWay: Map<string, Promise<ProbeResult>>;
   /** Changes of marks under way. */
   readonly writes: Slots;
   readonly events: BackendCheckEvents;
@@ -57,6 +60,7 @@ export class BackendCheck {
   /** Whether it has failed often enough, and has not succeeded often enough since. */
   isDown = false;
   private readonly parts: BackendCheckParts;
+  private readonly key: string;
   private failures = 0;
   /** When the last checks in a row began that succeeded, in monotonic ms; as many as are wanted. */
   private successes: number[] = [];
@@ -78,6 +82,7 @@ export class BackendCheck {
     this.target = target;
     this.check = check;
     this.parts = parts;
+    this.key = backendKey(pattern, target.url);
   }
 
   /** Begins at a random moment of the first interval. @param mark in the store at present. */
@@ -111,10 +116,16 @@ export class BackendCheck {
   }
 
   private schedule(delayMs: number): void {
-    const { setTimer, slots } = this.parts;
-    this.cancel = setTimer(Math.max(0, delayMs), () => {
-      this.cancel = slots.take(this.pattern, this.isSlow, (leave) => this.run(leave));
-    });
+    this.cancel = this.parts.setTimer(Math.max(0, delayMs), () => this.begin());
+  }
+
+  private begin(): void {
+    if (this.stopped) return;
+    const { slots, underWay } = this.parts;
+    this.cancel = ignore;
+    const former = underWay.get(this.key);
+    if (former !== undefined) void former.then(() => this.begin());
+    else this.cancel = slots.take(this.pattern, this.isSlow, (leave) => this.run(leave));
   }
 
   private async run(leave: () => void): Promise<void> {
@@ -124,7 +135,10 @@ export class BackendCheck {
     const { host } = check;
     const own = host === null ? probedHost(pattern, target) : host === 'backend' ? hostFieldOf(target) : host.value;
     const cancelLeave = parts.setTimer(slowMs, leave);
-    const result = await parts.ask(target, own, check);
+    const asked = parts.ask(target, own, check);
+    parts.underWay.set(this.key, asked);
+    const result = await asked;
+    parts.underWay.delete(this.key);
     cancelLeave();
     if (this.stopped) return;
     this.isSlow = parts.clock.monotonicMs() - beganMs >= slowMs;

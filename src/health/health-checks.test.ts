@@ -130,6 +130,28 @@ describe('regular health checks', () => {
     assert.equal(rig.store.markOf('a.com', one)?.reason, 'health check: no response in time');
   });
 
+  test('never ask a backend twice at once, also when options change while it hangs', async () => {
+    const options = { healthPath: '/up', healthInterval: '1s', healthTimeout: '1m' };
+    let underWay = 0;
+    let most = 0;
+    rig.reply = async () => {
+      most = Math.max(most, ++underWay);
+      await new Promise<void>((resolve) => rig.time.setTimer(55_000, resolve));
+      underWay--;
+      return ok;
+    };
+    rig.store.set('a.com', options, one);
+    checks.confirm(['a.com']);
+    await rig.time.pass(6000);
+    for (let i = 2; i < 10; i++) {
+      rig.store.set('a.com', { ...options, healthDown: String(i) }, one);
+      await rig.time.pass(5500);
+    }
+    await rig.time.pass(55_000);
+    assert.equal(most, 1);
+    assert.equal(rig.asked.length, 2, 'the check with the new options follows');
+  });
+
   test('of backends that hang are at most 32 at once, once these are known, and delay no others', async () => {
     const hanging = Array.from({ length: 200 }, (_, i) => `http://10.0.1.${i}`);
     rig.store.set('a.com', { healthPath: '/up' }, ...hanging);

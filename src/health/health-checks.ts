@@ -108,6 +108,7 @@ export class HealthChecks {
       setTimer,
       isShared: store.instances !== null,
       slots: new CheckSlots(checkSlotLimits),
+      underWay: new Map(),
       writes: new Slots(writesMax),
       events: this.events(),
     };
