@@ -4,7 +4,9 @@ import type { HealthCheck } from '../policy/health-check.ts';
 import { type DownMark, hostFieldOf } from '../routing/backend.ts';
 import type { BackendTarget } from '../routing/backend-url.ts';
 import type { MarkCollection, RouteReader } from '../stores/contract.ts';
+import type { CheckSlots } from './check-slots.ts';
 import { type ProbeResult, probedHost } from './probe.ts';
+import { backendKey } from './rendezvous.ts';
 import { faultOf, type ResponseFault } from './response-fault.ts';
 import type { Slots } from './slots.ts';
 
@@ -17,13 +19,16 @@ export interface BackendCheckParts {
   readonly store: { readonly routes: RouteReader; readonly marks: Pick<MarkCollection, 'write' | 'remove'> };
   /** Id of this instance, for its marks. */
   readonly instance: string;
+  /** Whether instances share the checks. Otherwise each checks all backends, and lifts its own marks only. */
+  readonly isShared: boolean;
   readonly clock: Clock;
   readonly setTimer: SetTimer;
   /** From 0 up to but not including 1. */
   readonly random: () => number;
-  /** Checks under way; those of backends whose last check was slow have their own, so that they delay no others. */
-  readonly slots: Slots;
-  readonly slowSlots: Slots;
+  /** Checks under way. */
+  readonly slots: CheckSlots;
+  /** Checks under way by backend and pattern, those of objects that were stopped too: a backend is never asked twice at once. */
+  readonly underWay: Map<string, Promise<ProbeResult>>;
   /** Changes of marks under way. */
   readonly writes: Slots;
   readonly events: BackendCheckEvents;
@@ -55,6 +60,7 @@ export class BackendCheck {
   /** Whether it has failed often enough, and has not succeeded often enough since. */
   isDown = false;
   private readonly parts: BackendCheckParts;
+  private readonly key: string;
   private failures = 0;
   /** When the last checks in a row began that succeeded, in monotonic ms; as many as are wanted. */
   private successes: number[] = [];
@@ -76,13 +82,14 @@ export class BackendCheck {
     this.target = target;
     this.check = check;
     this.parts = parts;
+    this.key = backendKey(pattern, target.url);
   }
 
   /** Begins at a random moment of the first interval. @param mark in the store at present. */
   start(mark: DownMark | null): void {
     this.see(mark);
     // Another instance has checked it so far.
-    this.isDown = this.mark !== null && isOfCheck(this.mark);
+    this.isDown = this.mark !== null && isOfCheck(this.mark) && !this.isOfOthers(this.mark);
     this.downSinceMs = this.mark?.sinceMs ?? 0;
     this.schedule(this.parts.random() * this.check.intervalMs);
   }
@@ -109,19 +116,30 @@ export class BackendCheck {
   }
 
   private schedule(delayMs: number): void {
-    const { setTimer, slots, slowSlots } = this.parts;
-    this.cancel = setTimer(Math.max(0, delayMs), () => {
-      this.cancel = (this.isSlow ? slowSlots : slots).take(() => this.run());
-    });
+    this.cancel = this.parts.setTimer(Math.max(0, delayMs), () => this.begin());
   }
 
-  private async run(): Promise<void> {
+  private begin(): void {
+    if (this.stopped) return;
+    const { slots, underWay } = this.parts;
+    this.cancel = ignore;
+    const former = underWay.get(this.key);
+    if (former !== undefined) void former.then(() => this.begin());
+    else this.cancel = slots.take(this.pattern, this.isSlow, (leave) => this.run(leave));
+  }
+
+  private async run(leave: () => void): Promise<void> {
     if (this.stopped) return;
     const { check, parts, pattern, target } = this;
     const beganMs = parts.clock.monotonicMs();
     const { host } = check;
     const own = host === null ? probedHost(pattern, target) : host === 'backend' ? hostFieldOf(target) : host.value;
-    const result = await parts.ask(target, own, check);
+    const cancelLeave = parts.setTimer(slowMs, leave);
+    const asked = parts.ask(target, own, check);
+    parts.underWay.set(this.key, asked);
+    const result = await asked;
+    parts.underWay.delete(this.key);
+    cancelLeave();
     if (this.stopped) return;
     this.isSlow = parts.clock.monotonicMs() - beganMs >= slowMs;
     const fault = faultOf(result, check);
@@ -144,7 +162,7 @@ export class BackendCheck {
     }
     // A success before the mark says nothing of what brought it.
     if (mark === null || firstMs < seenMs || mark.untilMs <= parts.clock.epochMs()) return;
-    this.write(() => this.lift(mark));
+    if (!this.isOfOthers(mark)) this.write(() => this.lift(mark));
   }
 
   private failed(reason: string): void {
@@ -163,6 +181,12 @@ export class BackendCheck {
     if (leftMs > intervalMs + timeoutMs + renewalSlackMs) return;
     const untilMs = Math.round(nowMs + Math.max(3 * intervalMs + timeoutMs, markMsMin));
     this.write(() => this.set({ untilMs, sinceMs: this.downSinceMs, reason, instance: parts.instance }));
+  }
+
+  /** Whether the mark is for the checks of another instance to lift, which may see what this one does not. */
+  private isOfOthers(mark: DownMark): boolean {
+    const { instance, isShared } = this.parts;
+    return !isShared && isOfCheck(mark) && mark.instance !== instance;
   }
 
   /** Checks go on meanwhile: the store may be slow, or away. */

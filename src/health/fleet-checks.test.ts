@@ -101,4 +101,31 @@ describe('regular health checks of a fleet', () => {
     await rig.time.pass(1000);
     assert.equal(apart.size, urls.length);
   });
+
+  test('lift no mark of an instance that they cannot see, and that cannot reach the backend', async () => {
+    const url = 'http://10.0.3.1';
+    const { notes, routes } = rig.store;
+    let lifts = 0;
+    const marks = {
+      write: rig.store.marks.write,
+      remove: (pattern: string, backend: string) => {
+        lifts++;
+        return rig.store.marks.remove(pattern, backend);
+      },
+    };
+    const alone = { routes, marks, notes, instances: null };
+    rig.reply = async (_url, instance) => (instance === 'cut' ? unavailable : ok);
+    rig.store.set('b.com', { healthPath: '/up' }, url);
+    const cut = rig.start('cut', alone);
+    const well = rig.start('well', alone);
+    for (const each of [cut, well]) each.confirm(['b.com']);
+    await rig.time.pass(500_000);
+    assert.equal(lifts, 0);
+    assert.equal(rig.store.markOf('b.com', url)?.instance, 'cut');
+    assert.deepEqual([cut.downCount, well.downCount], [1, 0]);
+    rig.reply = async () => ok;
+    await rig.time.pass(20_000);
+    assert.equal(lifts, 1);
+    assert.equal(rig.store.markOf('b.com', url), undefined);
+  });
 });

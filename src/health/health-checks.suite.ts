@@ -87,8 +87,8 @@ export class HealthRig {
   readonly problems: string[] = [];
   readonly counters: HealthCounters = { succeeded: 0, failed: 0, turnedDown: 0, turnedUp: 0, dropped: 0 };
   asked: Asked[] = [];
-  /** The response of a backend. */
-  reply: (url: string) => Promise<ProbeResult> = async () => ok;
+  /** The response of a backend to an instance. */
+  reply: (url: string, instance: string) => Promise<ProbeResult> = async () => ok;
 
   start(instance: string, shared: HealthStore = this.store): HealthChecks {
     const { counters, lines, problems, store, time } = this;
@@ -100,7 +100,7 @@ export class HealthRig {
       instance,
       ask: (target, host) => {
         this.asked.push({ instance, url: target.url, host, atMs: time.nowMs });
-        return this.reply(target.url);
+        return this.reply(target.url, instance);
       },
       clock: time.clock,
       setTimer: time.setTimer,

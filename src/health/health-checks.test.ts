@@ -130,7 +130,29 @@ describe('regular health checks', () => {
     assert.equal(rig.store.markOf('a.com', one)?.reason, 'health check: no response in time');
   });
 
-  test('are at most 64 at once, and backends that hang delay no others for long', async () => {
+  test('never ask a backend twice at once, also when options change while it hangs', async () => {
+    const options = { healthPath: '/up', healthInterval: '1s', healthTimeout: '1m' };
+    let underWay = 0;
+    let most = 0;
+    rig.reply = async () => {
+      most = Math.max(most, ++underWay);
+      await new Promise<void>((resolve) => rig.time.setTimer(55_000, resolve));
+      underWay--;
+      return ok;
+    };
+    rig.store.set('a.com', options, one);
+    checks.confirm(['a.com']);
+    await rig.time.pass(6000);
+    for (let i = 2; i < 10; i++) {
+      rig.store.set('a.com', { ...options, healthDown: String(i) }, one);
+      await rig.time.pass(5500);
+    }
+    await rig.time.pass(55_000);
+    assert.equal(most, 1);
+    assert.equal(rig.asked.length, 2, 'the check with the new options follows');
+  });
+
+  test('of backends that hang are at most 32 at once, once these are known, and delay no others', async () => {
     const hanging = Array.from({ length: 200 }, (_, i) => `http://10.0.1.${i}`);
     rig.store.set('a.com', { healthPath: '/up' }, ...hanging);
     rig.store.set('b.com', { healthPath: '/up' }, one);
@@ -146,15 +168,44 @@ describe('regular health checks', () => {
     checks.confirm(['a.com']);
     // Each of them has been slow once.
     await rig.time.pass(60_000);
+    most = 0;
     checks.confirm(['b.com']);
     await rig.time.pass(60_000);
-    assert.ok(most > 32 && most <= 64, `${most} at once`);
+    assert.equal(most, 32);
     const times = rig.asked.filter(({ url }) => url === one).map(({ atMs }) => atMs);
     assert.deepEqual(
       times.map((atMs) => atMs - (times[0] ?? 0)),
       [0, 10_000, 20_000, 30_000, 40_000, 50_000],
     );
   });
+
+  for (const hangMs of [5000, 60_000]) {
+    test(`delay no other host when many backends begin to hang for ${hangMs / 1000} s, and are bounded`, async () => {
+      const hanging = Array.from({ length: 1000 }, (_, i) => `http://10.1.${i >> 8}.${i & 255}:80`);
+      rig.store.set('a.com', { healthPath: '/up', healthTimeout: `${hangMs}ms` }, ...hanging);
+      rig.store.set('b.com', { healthPath: '/up' }, one);
+      checks.confirm(['a.com', 'b.com']);
+      await rig.time.pass(30_000);
+      let underWay = 0;
+      let most = 0;
+      rig.reply = async (url) => {
+        if (url === one) return ok;
+        most = Math.max(most, ++underWay);
+        await new Promise<void>((resolve) => rig.time.setTimer(hangMs, resolve));
+        underWay--;
+        return { status: 0, problem: 'no response in time' };
+      };
+      rig.asked = [];
+      let formerMs = rig.time.nowMs;
+      await rig.time.pass(300_000);
+      const times = rig.asked.filter(({ url }) => url === one).map(({ atMs }) => atMs);
+      for (const atMs of [...times, rig.time.nowMs]) {
+        assert.ok(atMs - formerMs <= 12_000, `no check for ${atMs - formerMs} ms`);
+        formerMs = atMs;
+      }
+      assert.ok(most <= 2048, `${most} at once`);
+    });
+  }
 
   test('name where a redirect leads, and the text that is missing', async () => {
     rig.store.set('a.com', { healthPath: '/up', healthDown: '1' }, one);

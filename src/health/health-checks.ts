@@ -11,6 +11,7 @@ import { coveringPatterns } from '../routing/patterns.ts';
 import { backendsMax as recordBackendsMax } from '../routing/record.ts';
 import { hasRoute, type MarkCollection, type RouteReader, type StoredRoute } from '../stores/contract.ts';
 import { type AskBackend, BackendCheck, type BackendCheckEvents, type BackendCheckParts } from './backend-check.ts';
+import { type CheckSlotLimits, CheckSlots } from './check-slots.ts';
 import { CheckingFleet, type FleetStore } from './checking-fleet.ts';
 import { backendKey, responsibleFor } from './rendezvous.ts';
 import { Slots } from './slots.ts';
@@ -52,9 +53,9 @@ export interface HealthChecksOptions {
 /** Patterns whose backends are checked, and backends that this instance checks. */
 const patternsMax = 10_000;
 const backendsMax = 10_000;
-/** Checks under way at once: of backends whose last check was slow, and of the others; and changes of marks. */
-const slowChecksMax = 32;
-const otherChecksMax = 32;
+/** Checks under way at once. 32 a second can turn out to be slow, of which each takes a minute at most: the total has room for all. */
+const checkSlotLimits: CheckSlotLimits = { fast: 32, slow: 32, total: 2048 };
+/** Changes of marks under way at once. */
 const writesMax = 16;
 /** Between two looks at the records and at the fleet, in ms; and at least so long for each page of patterns. */
 const roundMs = 5000;
@@ -105,8 +106,9 @@ export class HealthChecks {
     this.parts = {
       ...options,
       setTimer,
-      slots: new Slots(otherChecksMax),
-      slowSlots: new Slots(slowChecksMax),
+      isShared: store.instances !== null,
+      slots: new CheckSlots(checkSlotLimits),
+      underWay: new Map(),
       writes: new Slots(writesMax),
       events: this.events(),
     };

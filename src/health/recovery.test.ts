@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../../test/helpers/until.ts';
 import { systemClock } from '../base/clock.ts';
 import type { DownMark } from '../routing/backend.ts';
@@ -190,9 +191,23 @@ describe('a marked backend', () => {
       store.set(pattern, url, mark('BACKEND_RESET'));
       recovery.marked({ pattern, url, mark: mark('BACKEND_RESET') });
     }
-    await until('nothing to probe', () => recovery.size === 0);
+    await until('one mark', () => recovery.marks.length === 1);
     assert.equal(store.isDown('a.test'), false);
     assert.equal(store.isDown('checked.test'), true);
+    assert.equal(requests.length, 1);
+  });
+
+  test('of a host whose health checks are turned off is probed from then on', async (t) => {
+    const store = new Records();
+    const { url, requests } = await backend(t, ok);
+    let isChecked = true;
+    const recovery = probes(t, store, undefined, () => isChecked);
+    store.set('a.test', url, mark('BACKEND_RESET'));
+    recovery.marked({ pattern: 'a.test', url, mark: mark('BACKEND_RESET') });
+    await delay(100);
+    assert.deepEqual(requests, []);
+    isChecked = false;
+    await until('no mark', () => !store.isDown('a.test') && recovery.size === 0);
     assert.equal(requests.length, 1);
   });
 

@@ -55,7 +55,7 @@ export interface RecoveryOptions {
   readonly counters?: RecoveryCounters;
   readonly log: { info(message: string, fields?: Record<string, unknown>): void };
   readonly onProblem: (what: string, error: Error) => void;
-  /** Whether regular health checks lift the marks of the backends of a pattern. Default: they never do. */
+  /** Whether regular health checks lift the marks of the backends of a pattern at present. Default: they never do. */
   readonly isChecked?: (pattern: string) => boolean;
 }
 
@@ -187,7 +187,6 @@ export class RecoveryProbes {
   private async examine(backend: MarkedBackend): Promise<void> {
     backend.probes++;
     this.forgetEnded(backend);
-    this.forgetChecked(backend);
     const marks = await this.ownMarks(backend);
     const [first] = marks.keys();
     if (first === undefined) return;
@@ -219,20 +218,18 @@ export class RecoveryProbes {
     for (const [pattern, { untilMs }] of backend.marks) if (untilMs <= nowMs) this.forget(backend, pattern);
   }
 
-  /** A probe of `/` must not lift what a check of another path finds. */
-  private forgetChecked(backend: MarkedBackend): void {
-    const { isChecked = isNever } = this.options;
-    for (const pattern of backend.marks.keys()) if (isChecked(pattern)) this.forget(backend, pattern);
-  }
-
   private forget(backend: MarkedBackend, pattern: string): void {
     if (backend.marks.delete(pattern)) this.patterns--;
   }
 
-  /** The marks in the store that are still this instance's; what is not is forgotten. */
+  /**
+   * The marks in the store that are still this instance's; what is not is forgotten. Those of patterns with health checks are
+   * left out while they have these: a probe of `/` must not lift what a check of another path finds.
+   */
   private async ownMarks(backend: MarkedBackend): Promise<ReadonlyMap<string, DownMark>> {
     const { url } = backend.target;
-    const patterns = [...backend.marks.keys()];
+    const { isChecked = isNever } = this.options;
+    const patterns = [...backend.marks.keys()].filter((pattern) => !isChecked(pattern));
     const own = new Map<string, DownMark>();
     for (let from = 0; from < patterns.length && !this.closed; from += pagePatterns) {
       const page = patterns.slice(from, from + pagePatterns);

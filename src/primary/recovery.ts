@@ -29,7 +29,7 @@ export class Recovery {
   private probes: RecoveryProbes | null = null;
   private closed = false;
 
-  /** @param isChecked whether health checks lift the marks of a pattern. @param open opens the store. */
+  /** @param isChecked whether health checks lift the marks of a pattern at present. @param open opens the store. */
   constructor(
     config: Config,
     instance: string,
@@ -52,7 +52,7 @@ export class Recovery {
 
   /** A worker has set this mark. */
   marked(marked: MarkReport): void {
-    if (this.closed || this.config.server.recoveryProbeSeconds === 0 || this.isChecked(marked.pattern)) return;
+    if (this.closed || this.config.server.recoveryProbeSeconds === 0) return;
     const { pattern, url, ...mark } = marked;
     this.started ??= this.start();
     const { started } = this;

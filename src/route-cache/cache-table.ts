@@ -78,6 +78,9 @@ class Ring {
   }
 }
 
+/** Whether a frontend is known with its objects, as one that serves, or by its bytes alone. */
+export type FrontendUse = 'active' | 'packed' | 'absent';
+
 export interface CacheTableLimits {
   /** Frontends, and their bytes once they are packed. */
   readonly entriesMax: number;
@@ -177,6 +180,14 @@ export class CacheTable {
     if (entry === undefined) return this.activate(pattern, hash);
     if (!entry.stays) this.promote(entry);
     return entry;
+  }
+
+  /** How the frontend of a pattern is known. Does not count as use. */
+  useOf(pattern: string): FrontendUse {
+    const hash = keyedHash(pattern);
+    const entry = this.byPattern.get(pattern, hash);
+    if (entry !== undefined) return entry.frontend === null ? 'absent' : 'active';
+    return this.packed.find(pattern, hash) === 0 ? 'absent' : 'packed';
   }
 
   /** The frontends whose objects are kept. */

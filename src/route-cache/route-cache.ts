@@ -10,7 +10,7 @@ import { coveringPatterns, isWildcard, patternsAfter } from '../routing/patterns
 import type { ChangeListener, CollectionName, StoredRoute } from '../stores/contract.ts';
 import { BackendMarks } from './backend-marks.ts';
 import { CacheEntry, entrySize, ownCopy } from './cache-entry.ts';
-import { CacheTable } from './cache-table.ts';
+import { CacheTable, type FrontendUse } from './cache-table.ts';
 import { FrontendBuilder, tellWaiting } from './frontend-builder.ts';
 import { HeldRoutes } from './held-routes.ts';
 import { type HostPolicies, isSealed } from './host-policies.ts';
@@ -80,10 +80,8 @@ export class RouteCache implements ChangeListener {
     this.log = options.log ?? { warn: ignore };
     this.problemLog = new RateLimitedLog((what, fields) => this.log.warn(what, fields), this.clock);
     const why = store.whyUnchanged === undefined ? '' : `: ${store.whyUnchanged}`;
-    this.unchangedLog = new RateLimitedLog(
-      (what) => this.log.warn(`${what}${why}`, { unchanged: this.unchanged }),
-      this.clock,
-    );
+    const warnUnchanged = (what: string) => this.log.warn(`${what}${why}`, { unchanged: this.unchanged });
+    this.unchangedLog = new RateLimitedLog(warnUnchanged, this.clock);
     this.builder = new FrontendBuilder({
       ...options,
       clock: this.clock,
@@ -125,11 +123,8 @@ export class RouteCache implements ChangeListener {
         drop: (pattern) => this.dropHeld(pattern),
         verify: (pattern) => this.refreshIfKnown(pattern),
       });
-    this.marks = new MarkQueue(
-      store.marks,
-      () => ++this.sequence,
-      (error) => this.onMarkError(error),
-    );
+    const onMarkError = (error: unknown) => this.onMarkError(error);
+    this.marks = new MarkQueue(store.marks, () => ++this.sequence, onMarkError);
     const { instance, onMarked = ignore } = options;
     this.backendMarks = new BackendMarks({ instance, clock, queue: this.marks, onMarked });
   }
@@ -181,6 +176,11 @@ export class RouteCache implements ChangeListener {
   /** Counts the entries that may be older than the store. Looks at every negative one. */
   countUnverified(): number {
     return this.isConnected ? this.table.countOutdated() : this.table.size;
+  }
+
+  /** How the route of a pattern is known. Does not count as use. */
+  useOf(pattern: string): FrontendUse {
+    return this.table.useOf(pattern);
   }
 
   /** Resolves once everything that has changed so far is read again; false if that failed and is tried later. */

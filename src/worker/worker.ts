@@ -117,7 +117,10 @@ export class Worker implements WorkerTasks {
     this.requests = this.observeRequests(config);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
-    this.checked = new CheckedHosts((patterns) => link.checked(patterns));
+    this.checked = new CheckedHosts(
+      (patterns) => link.checked(patterns),
+      (pattern) => this.routes.useOf(pattern),
+    );
     this.resolver = resolverOf(config, log, onInternalError);
     const trust = backendTls(config.backendTls.ca, config.backendTls.verify);
     this.web = webClient(this.resolver, trust, () => this.dataPlane);
