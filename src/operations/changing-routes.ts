@@ -6,7 +6,7 @@ import { hasRoute, type RouteChange, type RouteOutcome, type Store } from '../st
 import { changeRecord, removeFromRecord } from '../stores/record-edit.ts';
 import { isVersion, recordVersion } from '../stores/record-version.ts';
 import { requireCapable } from '../stores/route-editing.ts';
-import { listPaths, type PathStore, pathWarning } from './listed-paths.ts';
+import { checkPaths, listPaths, type PathStore, pathWarning } from './listed-paths.ts';
 import type { Operation } from './operation.ts';
 import { noRoute, shownUrls } from './routes.ts';
 
@@ -172,6 +172,10 @@ async function applyOne(store: EditedStore, change: RouteChange): Promise<RouteO
 
 /** Makes changes. A prefix of paths is named by its host once it has a route, and not any more when that is gone. */
 async function applyAll(store: EditedStore, changes: readonly RouteChange[]): Promise<readonly RouteOutcome[]> {
+  await checkPaths(
+    store,
+    changes.filter(({ kind }) => kind !== 'remove').map(({ pattern }) => pattern),
+  );
   const outcomes = await store.routes.apply(changes);
   const [present, gone] = [true, false].map((isThere) =>
     changes.filter((_, i) => ((outcomes[i]?.after ?? null) !== null) === isThere).map(({ pattern }) => pattern),

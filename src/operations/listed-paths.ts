@@ -26,6 +26,14 @@ export async function listPaths(store: PathStore, patterns: readonly string[], i
   for (const [host, named] of byHost) await editPaths(store, host, named.map(pathOf), isListed);
 }
 
+/** @throws HipacheError COMMAND_INVALID for more paths than a host may have. */
+export async function checkPaths(store: PathStore, patterns: readonly string[]): Promise<void> {
+  const withPath = patterns.filter((pattern) => pathOf(pattern) !== '');
+  for (const [host, named] of Map.groupBy(withPath, hostPatternOf)) {
+    await changedPaths(store, host, named.map(pathOf), true);
+  }
+}
+
 /** A note for people if requests never come to the route of a pattern, because its host has none. */
 export async function pathWarning({ routes }: Pick<Store, 'routes'>, pattern: string): Promise<string | null> {
   if (pathOf(pattern) === '') return null;

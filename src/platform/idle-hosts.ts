@@ -1,5 +1,7 @@
 import { backOffMs } from '../base/back-off.ts';
 import type { HookTarget, UsedHost } from '../base/hook-target.ts';
+import { within } from '../base/timer.ts';
+import type { NoteCollection } from '../stores/contract.ts';
 import { noteName } from '../stores/note-name.ts';
 import { eventText, type HostEvent } from './host-event.ts';
 import type { WakeUpsOptions } from './wake-ups.ts';
@@ -12,6 +14,8 @@ interface WatchedHost {
   /** Epoch ms of the last use that the store knows of. */
   savedMs: number;
   isBusy: boolean;
+  /** Whether a note says, or said, that an instance has the word of the host's idleness. */
+  isClaimed: boolean;
   /** Attempts to tell the platform that have failed, and epoch ms of the next one. */
   failures: number;
   nextMs: number;
@@ -20,9 +24,16 @@ interface WatchedHost {
 const hostsMax = 10_000;
 /** How often hosts are looked at, in ms. */
 const lookEveryMs = 500;
-/** A use is saved if the last saved one is older than this share of the idle time, and at least so many ms. */
-const savedShare = 0.25;
+/**
+ * A use is saved if the last saved one is older than this share of the idle time, and at least so many ms. The use of another
+ * instance may be so much later than its note: a host that several serve is idle later by that.
+ */
+const savedShare = 0.1;
 const savedEveryMs = 1000;
+/** How long the word of an instance that the host is idle keeps others from saying so, in ms. */
+const claimMs = 120_000;
+/** How long the store may take, in ms. */
+const storeMs = 5000;
 const pauses = { firstMs: 1000, longestMs: 60_000, spread: [0.75, 1.25] } as const;
 /** How long deliveries are tried, in ms. */
 const triedForMs = 3_600_000;
@@ -35,6 +46,8 @@ export class IdleHosts {
   private readonly options: WakeUpsOptions;
   private readonly hosts = new Map<string, WatchedHost>();
   private cancel: (() => void) | null = null;
+  /** Whether other instances may serve the same hosts. */
+  private isShared = true;
 
   constructor(options: WakeUpsOptions) {
     this.options = options;
@@ -55,13 +68,29 @@ export class IdleHosts {
           counters.dropped++;
           continue;
         }
-        host = { idleAfterMs, target, usedMs: nowMs, savedMs: 0, isBusy: false, failures: 0, nextMs: 0 };
+        host = {
+          idleAfterMs,
+          target,
+          usedMs: nowMs,
+          savedMs: 0,
+          isBusy: false,
+          isClaimed: true,
+          failures: 0,
+          nextMs: 0,
+        };
         this.hosts.set(pattern, host);
       }
-      Object.assign(host, { idleAfterMs, target, usedMs: nowMs, failures: 0, nextMs: 0 });
+      // It may have been idle before.
+      if (host.isClaimed) this.unclaim(pattern);
+      Object.assign(host, { idleAfterMs, target, usedMs: nowMs, isClaimed: false, failures: 0, nextMs: 0 });
       if (nowMs - host.savedMs >= saveEveryMs(idleAfterMs)) this.save(pattern, host, nowMs);
     }
     this.lookLater();
+  }
+
+  /** How many instances share the store. */
+  share(instances: number): void {
+    this.isShared = instances > 1;
   }
 
   close(): void {
@@ -69,15 +98,21 @@ export class IdleHosts {
     this.hosts.clear();
   }
 
+  private unclaim(pattern: string): void {
+    this.open()
+      .then((notes) => notes.write(noteName('idle', pattern), null))
+      .catch((error: Error) => this.complain('the use of a host cannot be noted in the store', pattern, error));
+  }
+
   private save(pattern: string, host: WatchedHost, nowMs: number): void {
     host.savedMs = nowMs;
     this.write(pattern, nowMs, host.idleAfterMs).catch((error: Error) =>
-      this.options.onProblem('the use of a host cannot be noted in the store', { host: pattern, error }),
+      this.complain('the use of a host cannot be noted in the store', pattern, error),
     );
   }
 
   private async write(pattern: string, nowMs: number, idleAfterMs: number): Promise<void> {
-    const notes = await this.options.notes();
+    const notes = await this.open();
     await notes.write(noteName('used', pattern), String(nowMs), { ttlMs: 2 * idleAfterMs + 60_000 });
   }
 
@@ -113,26 +148,45 @@ export class IdleHosts {
   }
 
   private async judge(pattern: string, host: WatchedHost, nowMs: number): Promise<void> {
-    const { counters, instance, notes: open, send } = this.options;
+    const { counters, instance, send } = this.options;
     const { idleAfterMs, target, usedMs } = host;
-    const notes = await open();
-    const noted = Number((await notes.read(noteName('used', pattern))) ?? 0);
-    // Another instance may have served it for a while since that note.
-    const elsewhereMs = noted > host.savedMs ? noted + saveEveryMs(idleAfterMs) : 0;
+    const notes = await this.open();
+    const noted = Number((await within(notes.read(noteName('used', pattern)), storeMs)) ?? 0);
+    // Uses here are known exactly. If somebody else has written the note last, others may have served the host since.
+    const elsewhereMs = noted === host.savedMs && !this.isShared ? 0 : noted + saveEveryMs(idleAfterMs);
     if (nowMs - elsewhereMs < idleAfterMs) {
       host.nextMs = elsewhereMs + idleAfterMs;
       return;
     }
+    if (host.usedMs !== usedMs) return;
     const event: HostEvent = { event: 'idle', host: pattern, instance, at: new Date(nowMs).toISOString() };
+    const condition = { expected: null, ttlMs: claimMs, announce: true };
     const text = eventText(event);
-    const condition = { expected: null, ttlMs: Math.max(1000, idleAfterMs * 0.8), announce: true };
-    if (host.failures === 0 && !(await notes.write(noteName('idle', pattern), text, condition))) {
-      if (host.usedMs === usedMs) this.hosts.delete(pattern);
+    if (host.failures === 0 && !(await within(notes.write(noteName('idle', pattern), text, condition), storeMs))) {
+      // Another instance does it: if that one ends before it has, its note ends too.
+      if (host.isClaimed) this.hosts.delete(pattern);
+      host.isClaimed = true;
+      host.nextMs = nowMs + claimMs + lookEveryMs;
+      return;
+    }
+    host.isClaimed = true;
+    if (host.usedMs !== usedMs) {
+      this.unclaim(pattern);
       return;
     }
     if (target.kind === 'webhook') await send(target, event);
     counters.sent++;
+    // Longer than others look for it. The next use removes it.
+    await within(notes.write(noteName('idle', pattern), text, { ttlMs: 3 * claimMs }), storeMs).catch(() => {});
     if (host.usedMs === usedMs) this.hosts.delete(pattern);
+  }
+
+  private open(): Promise<NoteCollection> {
+    return within(this.options.notes(), storeMs);
+  }
+
+  private complain(what: string, pattern: string, error: Error): void {
+    this.options.onProblem(what, { host: pattern, error });
   }
 }
 

@@ -1,7 +1,7 @@
 import { backOffMs } from '../base/back-off.ts';
 import type { Clock } from '../base/clock.ts';
 import type { HookTarget } from '../base/hook-target.ts';
-import type { SetTimer } from '../base/timer.ts';
+import { type SetTimer, within } from '../base/timer.ts';
 import type { NoteCollection } from '../stores/contract.ts';
 import { noteName } from '../stores/note-name.ts';
 import { eventText, type HostEvent, type SendEvent } from './host-event.ts';
@@ -43,6 +43,8 @@ interface SleepingHost {
 const hostsMax = 10_000;
 /** How long a host that was woken has, until it is woken again if requests wait still, in ms. */
 const restMs = 30_000;
+/** How long the store may take, in ms. */
+const storeMs = 2000;
 /** The same for one that was seen to be awake meanwhile: other workers are about to see it. */
 const awakeRestMs = 2000;
 /** Workers say every five seconds that requests wait: without a word for so long, none do, in ms. */
@@ -129,6 +131,7 @@ export class WakeUps {
         onProblem('a webhook that wakes a host has failed; it is tried again', { host: pattern, error });
       }
       await this.pause(backOffMs(pauses, attempt));
+      if (host.isAwake) break;
       if (clock.monotonicMs() - host.askedMs > askedForMs) {
         host.note = '';
         await this.release(pattern, eventText(event), 0);
@@ -148,16 +151,20 @@ export class WakeUps {
   /** Whether this instance wakes the host. Without the store, each does: better twice than not at all. */
   private async claim(pattern: string, text: string, isAgain: boolean): Promise<boolean> {
     try {
-      const notes = await this.options.notes();
-      const condition = { expected: isAgain ? text : null, ttlMs: restMs, announce: true };
-      if (await notes.write(noteName('wake', pattern), text, condition)) return true;
-      // The note may have ended during the pause.
-      return isAgain && (await notes.write(noteName('wake', pattern), text, { ...condition, expected: null }));
+      return await within(this.write(pattern, text, isAgain), storeMs);
     } catch (error) {
       const what = 'the store does not say who wakes a host; every instance does';
       this.options.onProblem(what, { host: pattern, error: error as Error });
       return true;
     }
+  }
+
+  private async write(pattern: string, text: string, isAgain: boolean): Promise<boolean> {
+    const notes = await this.options.notes();
+    const condition = { expected: isAgain ? text : null, ttlMs: restMs, announce: true };
+    if (await notes.write(noteName('wake', pattern), text, condition)) return true;
+    // The note may have ended during the pause.
+    return isAgain && (await notes.write(noteName('wake', pattern), text, { ...condition, expected: null }));
   }
 
   /** @param afterMs 0: now. */

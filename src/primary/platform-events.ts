@@ -56,6 +56,11 @@ export class PlatformEvents {
     if (!this.isClosed) this.idleHosts.used(hosts);
   }
 
+  /** How many instances share the store. */
+  share(instances: number): void {
+    this.idleHosts.share(instances);
+  }
+
   /** Takes a new configuration. */
   follow(config: Config): void {
     const isSame = JSON.stringify(config.driver) === JSON.stringify(this.config.driver);

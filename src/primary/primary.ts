@@ -401,6 +401,7 @@ class Primary {
       onFleet: (instances) => {
         metrics.instances = instances;
         this.supervisor?.tellFleet(instances);
+        this.platform.share(instances);
       },
     });
   }

@@ -448,8 +448,7 @@ export class RouteCache implements ChangeListener {
     // A dirty result may only replace an older entry: then `changed` has already started the next reading. If the store
     // reports every reading, it is kept all the same, until its pause is over.
     if (entry === undefined && (!read.urgent || (read.dirty && this.damper.reported(pattern)))) return;
-    const bytes = entrySize(pattern, read.frontend);
-    this.table.put(new CacheEntry(pattern, read.frontend, bytes, read.epoch));
+    this.table.put(new CacheEntry(pattern, read.frontend, entrySize(pattern, read.frontend), read.epoch));
     // A request reads them with the record. This reading may be the first after a break without one.
     if (entry !== undefined && entry.epoch !== read.epoch && read.frontend !== null) this.verifyInherited(pattern);
   }
@@ -467,6 +466,7 @@ export class RouteCache implements ChangeListener {
   private dropHeld(pattern: string): void {
     const entry = this.table.get(pattern);
     if (entry !== undefined) this.table.remove(entry);
+    tellWaiting(null, entry?.frontend ?? null);
     this.builder.policies?.learn(pattern);
     this.shared?.routeRead(pattern, null);
   }

@@ -296,12 +296,13 @@ export class TestProxy {
 
   private underWay(): string[] {
     const { counters } = this.dataPlane;
-    const { clientConnectionsOpen, backendConnectionsOpen, requestsInFlight, tunnelsOpen, webConnectionsOpen } =
-      counters;
+    const { clientConnectionsOpen, backendConnectionsOpen, requestsInFlight } = counters;
+    const { requestsWaiting, tunnelsOpen, webConnectionsOpen } = counters;
     const gauges: [string, number][] = Object.entries({
       clientConnectionsOpen,
       backendConnectionsOpen,
       requestsInFlight,
+      requestsWaiting,
       tunnelsOpen,
       webConnectionsOpen,
     });
