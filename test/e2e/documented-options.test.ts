@@ -9,6 +9,8 @@ import { HipacheHome, program } from '../helpers/hipache.ts';
 /** Pages whose examples are run, each in a store of its own, from the top to the end. */
 const pages = [
   'options',
+  'backends',
+  'balancing',
   'paths',
   'limits',
   'sleep',
