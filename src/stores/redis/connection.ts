@@ -1,8 +1,9 @@
-import { createClient, RESP_TYPES } from '@redis/client';
+import { RESP_TYPES } from '@redis/client';
 import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
 import { within } from '../../base/timer.ts';
 import type { HostAndPort } from '../driver-url.ts';
+import { newClient } from './client.ts';
 import type { RedisEndpoint } from './endpoint.ts';
 import { isTooOld, isUserRefused, redisError } from './errors.ts';
 
@@ -360,7 +361,7 @@ function makeClient(endpoint: RedisEndpoint, timings: RedisTimings, protocol: 2 
   const shared = { connectTimeout: timings.connectTimeoutMs, reconnectStrategy: false as const };
   const tcp = host === null ? {} : { host, port };
   const socket = path !== null ? { ...shared, path } : tls ? { ...shared, ...tcp, tls } : { ...shared, ...tcp };
-  const client: unknown = createClient({
+  const client: unknown = newClient({
     socket,
     RESP: protocol,
     ...(endpoint.user === null ? {} : { username: endpoint.user }),
@@ -369,9 +370,6 @@ function makeClient(endpoint: RedisEndpoint, timings: RedisTimings, protocol: 2 
     ...(tracked ? { emitInvalidate: true } : {}),
     database: endpoint.database,
     commandsQueueMaxLength: commandsMax,
-    disableOfflineQueue: true,
-    disableClientInfo: true,
-    maintNotifications: 'disabled',
     // A hash as [field, value, …]: an object would lose a field named __proto__.
     commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.MAP]: Array } },
   });

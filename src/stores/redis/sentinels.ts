@@ -1,8 +1,8 @@
-import { createClient } from '@redis/client';
 import { HipacheError } from '../../base/errors.ts';
 import { hostPort } from '../../base/host-port.ts';
 import { within } from '../../base/timer.ts';
 import type { HostAndPort } from '../driver-url.ts';
+import { newClient } from './client.ts';
 import type { RedisEndpoint, SentinelGroup } from './endpoint.ts';
 
 /** The part of a client that is used here. */
@@ -126,13 +126,10 @@ export class Sentinels {
   private async connect({ host, port }: HostAndPort): Promise<SentinelClient> {
     const { user, password } = this.group;
     const socket = { host, port, connectTimeout: this.replyTimeoutMs, reconnectStrategy: false as const };
-    const made: unknown = createClient({
+    const made: unknown = newClient({
       socket: this.endpoint.tls ? { ...socket, tls: true } : socket,
       ...(user === null ? {} : { username: user }),
       ...(password === null ? {} : { password }),
-      disableOfflineQueue: true,
-      disableClientInfo: true,
-      maintNotifications: 'disabled',
     });
     const client = made as SentinelClient;
     // The next question finds out.
