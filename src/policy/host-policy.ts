@@ -91,7 +91,11 @@ export interface ResponseEdits {
 }
 
 /** Why the host may not have another request or tunnel; empty if it may. */
-export function whyNotAdmitted(policy: HostPolicy, load: FrontendLoad, isTunnel: boolean): string {
+export function whyNotAdmitted(
+  policy: Pick<HostPolicy, 'requestsMax' | 'tunnelsMax'>,
+  load: FrontendLoad,
+  isTunnel: boolean,
+): string {
   if (load.inFlight >= policy.requestsMax) return `${load.inFlight} requests in flight`;
   return isTunnel && load.tunnels >= policy.tunnelsMax ? `${load.tunnels} tunnels` : '';
 }

@@ -16,21 +16,12 @@ async function start(t: TestContext, errorPage: string, options: RigOptions = {}
   return rig;
 }
 
-async function ask(rig: Rig, text: string): Promise<string> {
-  const before = rig.proxy.ended.length;
-  const client = await rig.send(text);
-  await client.expect(/\r\n\r\n/);
-  await until('the end of the exchange', () => rig.proxy.ended.length > before);
-  client.close();
-  return client.received;
-}
-
 describe('an error page that is a text', () => {
   const page = '<!doctype html><title>é {status}</title>{code} {host} {requestId} {color:red}';
 
   test('is the body of the replies of the proxy to clients that take HTML', async (t) => {
     const rig = await start(t, page);
-    const received = await ask(rig, get('/', 'Accept: text/html'));
+    const received = await rig.ask(get('/', 'Accept: text/html'));
     const [head = '', body = ''] = received.split('\r\n\r\n');
     assert.match(
       head,
@@ -42,17 +33,17 @@ describe('an error page that is a text', () => {
       `<!doctype html><title>é 503</title>MAINTENANCE a.test ${id} {color:red}`,
     );
     assert.match(head, new RegExp(`\\r\\ncontent-length: ${body.length}\\r\\n`));
-    const none = await ask(rig, request('HEAD / HTTP/1.1'));
+    const none = await rig.ask(request('HEAD / HTTP/1.1'));
     assert.match(none, /\r\ncontent-length: \d+\r\n.*\r\n\r\n$/s);
-    assert.match(await ask(rig, get('/', 'Accept: application/json')), /\r\n\r\n\{"status":503,.*\}\n$/s);
-    assert.match(await ask(rig, get('/', 'Accept: text/plain')), /\r\n\r\ndown for maintenance\n$/s);
+    assert.match(await rig.ask(get('/', 'Accept: application/json')), /\r\n\r\n\{"status":503,.*\}\n$/s);
+    assert.match(await rig.ask(get('/', 'Accept: text/plain')), /\r\n\r\ndown for maintenance\n$/s);
   });
 
   test('is that of a request that fails at its backends too', async (t) => {
     const rig = await start(t, page);
     rig.proxy.route('a.test', ['http://127.0.0.1:1']);
     rig.proxy.options('a.test', { errorPage: '<p>{code}' });
-    assert.match(await ask(rig, get('/')), /^HTTP\/1\.1 502 .*\r\n\r\n<p>BACKEND_CONNECT_REFUSED$/s);
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 502 .*\r\n\r\n<p>BACKEND_CONNECT_REFUSED$/s);
   });
 
   test('is not that of redirects, responses of backends and auth servers, and the health of the proxy', async (t) => {
@@ -63,25 +54,25 @@ describe('an error page that is a text', () => {
     rig.backend.serve(() => response('broken', '500 Oh'));
     const errorPage = '<p>page';
     rig.proxy.options('a.test', { errorPage });
-    assert.match(await ask(rig, get('/')), /^HTTP\/1\.1 500 .*broken$/s);
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 500 .*broken$/s);
     rig.proxy.options('a.test', { errorPage, https: 'redirect' });
-    assert.doesNotMatch(await ask(rig, get('/')), /page/);
+    assert.doesNotMatch(await rig.ask(get('/')), /page/);
     rig.proxy.options('a.test', { errorPage, forwardAuth: auth.url });
-    assert.match(await ask(rig, get('/')), /^HTTP\/1\.1 403 .*log in$/s);
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 403 .*log in$/s);
     const ping = await rig.send('GET / HTTP/1.1\r\nHost: __ping__\r\n\r\n');
     await ping.expect(/^HTTP\/1\.1 200 .*ok$/s);
   });
 
   test('lets nobody write HTML into it', async (t) => {
     const rig = await start(t, page, { settings: { trustedProxies: trusted('127.0.0.1') } });
-    const received = await ask(rig, get('/', 'X-Request-Id: "><script>&\''));
+    const received = await rig.ask(get('/', 'X-Request-Id: "><script>&\''));
     assert.match(received, /&#34;&#62;&#60;script&#62;&#38;&#39; \{color/);
     assert.doesNotMatch(received.slice(received.indexOf('\r\n\r\n')), /<script/);
   });
 
   test('of up to 65,536 characters is served whole', async (t) => {
     const rig = await start(t, `<p>${'ü'.repeat(65_533)}`);
-    const received = await ask(rig, get('/'));
+    const received = await rig.ask(get('/'));
     assert.equal(received.length - received.indexOf('\r\n\r\n') - 4, 3 + 2 * 65_533);
   });
 });
@@ -97,9 +88,9 @@ describe('an error page that is a URL', () => {
   test('is fetched once it is needed; until then the page of the instance serves', async (t) => {
     const from = await server(t, response('<p>sorry: {code}', '200 OK', 'Content-Type: text/html;charset=utf-8'));
     const rig = await start(t, `${from.url}/errors/{status}.html?{code}`);
-    assert.match(await ask(rig, get('/')), /<p>of the instance$/);
-    await until('the page', async () => /<p>sorry: MAINTENANCE$/.test(await ask(rig, get('/'))));
-    assert.match(await ask(rig, get('/')), /\r\ncontent-type: text\/html; charset=utf-8\r\n/);
+    assert.match(await rig.ask(get('/')), /<p>of the instance$/);
+    await until('the page', async () => /<p>sorry: MAINTENANCE$/.test(await rig.ask(get('/'))));
+    assert.match(await rig.ask(get('/')), /\r\ncontent-type: text\/html; charset=utf-8\r\n/);
     assert.equal(from.requests.length, 1);
     assert.match(from.received, /^GET \/errors\/503\.html\?MAINTENANCE HTTP\/1\.1\r\n/);
     assert.match(from.received, /\r\nCDN-Loop: hipache\r\n/);
@@ -109,12 +100,12 @@ describe('an error page that is a URL', () => {
     const long = await server(t, response('x'.repeat(70_000), '200 OK', 'Content-Type: text/html'));
     const silent = await server(t, '');
     const rig = await start(t, long.url);
-    assert.match(await ask(rig, get('/')), /<p>of the instance$/);
+    assert.match(await rig.ask(get('/')), /<p>of the instance$/);
     await until('the warning', () => rig.proxy.warnings.length === 1);
     assert.match(rig.proxy.warnings[0] ?? '', /an error page of a host cannot be fetched .*longer than 65536 bytes/);
-    assert.match(await ask(rig, get('/')), /<p>of the instance$/);
+    assert.match(await rig.ask(get('/')), /<p>of the instance$/);
     rig.proxy.options('a.test', { errorPage: silent.url, maintenance: 'on' });
-    for (let i = 0; i < 3; i++) assert.match(await ask(rig, get('/')), /<p>of the instance$/);
+    for (let i = 0; i < 3; i++) assert.match(await rig.ask(get('/')), /<p>of the instance$/);
     await until('the fetch', () => silent.requests.length === 1);
   });
 });
@@ -122,8 +113,8 @@ describe('an error page that is a URL', () => {
 test('a path without a route has the page of its host', async (t) => {
   const rig = await Rig.start(t, { pages });
   rig.proxy.options('a.test', { errorPage: '<p>{code} at {host}', paths: '/gone' });
-  assert.match(await ask(rig, get('/gone/x')), /^HTTP\/1\.1 400 .*<p>ROUTE_NOT_FOUND at a\.test$/s);
-  assert.match(await ask(rig, get('//gone')), /^HTTP\/1\.1 400 .*<p>REQUEST_INVALID at a\.test$/s);
+  assert.match(await rig.ask(get('/gone/x')), /^HTTP\/1\.1 400 .*<p>ROUTE_NOT_FOUND at a\.test$/s);
+  assert.match(await rig.ask(get('//gone')), /^HTTP\/1\.1 400 .*<p>REQUEST_INVALID at a\.test$/s);
   assert.equal(rig.proxy.frontend('a.test').load.inFlight, 0);
 });
 
@@ -132,13 +123,13 @@ describe('a host without a route', () => {
 
   test('has the page of the wildcards that cover it', async (t) => {
     const rig = await Rig.start(t, { pages });
-    assert.match(await ask(rig, unknown), /<p>of the instance$/);
+    assert.match(await rig.ask(unknown), /<p>of the instance$/);
     rig.proxy.optionsWithoutRoute({ errorPage: '<p>{host} is not here' });
-    assert.match(await ask(rig, unknown), /^HTTP\/1\.1 400 .*<p>unknown\.test is not here$/s);
+    assert.match(await rig.ask(unknown), /^HTTP\/1\.1 400 .*<p>unknown\.test is not here$/s);
     const hops = Array.from({ length: 10 }, () => 'CDN-Loop: hipache');
-    assert.match(await ask(rig, get('/', ...hops)), /^HTTP\/1\.1 508 .*<p> is not here$/s);
+    assert.match(await rig.ask(get('/', ...hops)), /^HTTP\/1\.1 508 .*<p> is not here$/s);
     // One without a host, and one that is no HTTP.
-    assert.match(await ask(rig, 'GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 .*<p> is not here$/s);
-    assert.match(await ask(rig, 'GET / HTTP/1.1\r\nHost: a\r\nA B: c\r\n\r\n'), /^HTTP\/1\.1 400 .*<p> is not here$/s);
+    assert.match(await rig.ask('GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 .*<p> is not here$/s);
+    assert.match(await rig.ask('GET / HTTP/1.1\r\nHost: a\r\nA B: c\r\n\r\n'), /^HTTP\/1\.1 400 .*<p> is not here$/s);
   });
 });

@@ -35,16 +35,6 @@ async function start(
   return { rig, auth };
 }
 
-/** The reply to a request. */
-async function ask(rig: Rig, text: string): Promise<string> {
-  const before = rig.proxy.ended.length;
-  const client = await rig.send(text);
-  await client.expect(/\r\n\r\n/);
-  await until('the end of the exchange', () => rig.proxy.ended.length > before);
-  client.close();
-  return client.received;
-}
-
 const names = ({ fields }: ReferenceMessage): string[] => fields.map(([name]) => name.toLowerCase());
 const valuesOf = ({ fields }: ReferenceMessage | undefined = none, name: string): string[] => values(fields, name);
 const none = { fields: [] } as unknown as ReferenceMessage;
@@ -54,8 +44,7 @@ describe('an auth server that agrees', () => {
   test('is asked with a GET that describes the request, and lets it go on whole', async (t) => {
     const { rig, auth } = await start(t, agrees);
     const body = 'x=1&y=2';
-    const received = await ask(
-      rig,
+    const received = await rig.ask(
       `${request(
         'POST /p/a?q=%0d%0a HTTP/1.1',
         'Cookie: session=7',
@@ -97,13 +86,13 @@ describe('an auth server that agrees', () => {
 
   test('is asked for each request, on a connection that is kept', async (t) => {
     const { rig, auth } = await start(t, agrees);
-    for (let i = 0; i < 3; i++) assert.match(await ask(rig, get(`/${i}`)), /^HTTP\/1\.1 200 /);
+    for (let i = 0; i < 3; i++) assert.match(await rig.ask(get(`/${i}`)), /^HTTP\/1\.1 200 /);
     assert.equal(auth.requests.length, 3);
     assert.equal(auth.peers.length, 1);
     // One that it closes between requests costs no request.
     auth.peers[0]?.socket.end();
     await auth.peers[0]?.untilClosed();
-    assert.match(await ask(rig, get('/3')), /^HTTP\/1\.1 200 /);
+    assert.match(await rig.ask(get('/3')), /^HTTP\/1\.1 200 /);
   });
 
   test('gives the backend the fields that are listed, which no client can set', async (t) => {
@@ -115,7 +104,7 @@ describe('an auth server that agrees', () => {
       'REMOTE-USER: root',
       'Remote_Email: root@a.test',
     ];
-    await ask(rig, get('/', ...forged, 'Remote-Groups: mine'));
+    await rig.ask(get('/', ...forged, 'Remote-Groups: mine'));
     const [passed] = rig.backend.requests;
     assert.deepEqual(valuesOf(passed, 'remote-user'), ['ann']);
     assert.deepEqual(valuesOf(passed, 'remote-groups'), ['mine']);
@@ -127,7 +116,7 @@ describe('an auth server that agrees', () => {
     const sent = response('', '200 OK', 'X-Forwarded-User: ann', 'X-Forwarded-For: 6.6.6.6');
     const { rig, auth } = await start(t, sent, {}, { settings });
     rig.proxy.looseOptions('a.test', { forwardAuth: auth.url, forwardAuthFields: 'X-Forwarded-User, X-Forwarded-For' });
-    await ask(rig, get('/', 'X-Forwarded-User: root', 'X_Forwarded_User: root', 'X-Forwarded-For: 10.0.0.1'));
+    await rig.ask(get('/', 'X-Forwarded-User: root', 'X_Forwarded_User: root', 'X-Forwarded-For: 10.0.0.1'));
     const [passed] = rig.backend.requests;
     assert.deepEqual(valuesOf(passed, 'x-forwarded-user'), ['ann']);
     assert.deepEqual(valuesOf(passed, 'x-forwarded-for'), ['10.0.0.1, 127.0.0.1']);
@@ -143,15 +132,15 @@ describe('an auth server that agrees', () => {
       ['http://a.test', '/'],
     ];
     for (const [index, [target, uri]] of targets.entries()) {
-      await ask(rig, request(`GET ${target} HTTP/1.1`));
+      await rig.ask(request(`GET ${target} HTTP/1.1`));
       assert.deepEqual(valuesOf(auth.requests[index], 'x-forwarded-uri'), [uri]);
       assert.ok(rig.backend.received.includes(`GET ${uri} HTTP/1.1\r\n`));
     }
-    await ask(rig, request('OPTIONS * HTTP/1.1'));
+    await rig.ask(request('OPTIONS * HTTP/1.1'));
     assert.deepEqual(valuesOf(auth.requests.at(-1), 'x-original-url'), ['http://a.test']);
     const { length } = auth.requests;
     for (const target of ['/a\rX: 1', '/a\0', '/a b', '/a\x01']) {
-      assert.match(await ask(rig, request(`GET ${target} HTTP/1.1`)), /^HTTP\/1\.1 400 /);
+      assert.match(await rig.ask(request(`GET ${target} HTTP/1.1`)), /^HTTP\/1\.1 400 /);
     }
     assert.equal(auth.requests.length, length);
   });
@@ -162,7 +151,7 @@ describe('an auth server that agrees', () => {
     const options = { forwardAuth: auth.url };
     rig.proxy.options('a.test', { paths: '/admin', ...options });
     rig.proxy.options('a.test/admin', { stripPath: 'on', ...options });
-    await ask(rig, get('/public/../%61dmin/users?x'));
+    await rig.ask(get('/public/../%61dmin/users?x'));
     assert.deepEqual(valuesOf(auth.requests[0], 'x-forwarded-uri'), ['/admin/users?x']);
     assert.deepEqual(valuesOf(auth.requests[0], 'x-original-url'), ['http://a.test/admin/users?x']);
     assert.match(rig.backend.received, /^GET \/users\?x HTTP\/1\.1\r\n/);
@@ -171,7 +160,7 @@ describe('an auth server that agrees', () => {
   test('is the only source of these fields, also for trailers and chunked bodies', async (t) => {
     const { rig } = await start(t, agrees, { forwardAuthFields: 'Remote-User' });
     const chunked = request('POST / HTTP/1.1', 'Transfer-Encoding: chunked', 'Trailer: Remote-User');
-    await ask(rig, `${chunked}3\r\nabc\r\n0\r\nRemote-User: root\r\n\r\n`);
+    await rig.ask(`${chunked}3\r\nabc\r\n0\r\nRemote-User: root\r\n\r\n`);
     assert.doesNotMatch(rig.backend.received, /root/);
     assert.match(rig.backend.received, /\r\nRemote-User: ann\r\n/);
     assert.match(rig.backend.received, /3\r\nabc\r\n0\r\n\r\n$/);
@@ -179,7 +168,7 @@ describe('an auth server that agrees', () => {
 
   test('is overruled by a field that the host sets itself', async (t) => {
     const { rig } = await start(t, agrees, { forwardAuthFields: 'Remote-User', requestFields: 'Remote-User: guest' });
-    await ask(rig, get('/', 'Remote_User: root'));
+    await rig.ask(get('/', 'Remote_User: root'));
     assert.deepEqual(valuesOf(rig.backend.requests[0], 'remote-user'), ['guest']);
     assert.doesNotMatch(rig.backend.received, /root/);
   });
@@ -197,7 +186,7 @@ describe('an auth server that agrees', () => {
       'X-Rewrite-URL: /public',
       'X-Forwarded-Host: public.test',
     ];
-    await ask(rig, get('/admin', ...forged));
+    await rig.ask(get('/admin', ...forged));
     assert.deepEqual(valuesOf(auth.requests[0], 'x-forwarded-uri'), ['/admin']);
     assert.doesNotMatch(auth.received, /public|10\.0\.0\.1|HEAD/);
   });
@@ -205,7 +194,7 @@ describe('an auth server that agrees', () => {
   test('gets of a trusted proxy who the client is, but not which request it sends', async (t) => {
     const { rig, auth } = await start(t, agrees, {}, { settings: { trustedProxies: trusted('127.0.0.1') } });
     const said = ['X-Forwarded-For: 10.0.0.1', 'X-Forwarded-Proto: https', 'X-Forwarded-Uri: /public'];
-    await ask(rig, get('/admin', ...said, 'X-Forwarded-Method: HEAD'));
+    await rig.ask(get('/admin', ...said, 'X-Forwarded-Method: HEAD'));
     const [asked] = auth.requests;
     assert.deepEqual(valuesOf(asked, 'x-forwarded-for'), ['10.0.0.1, 127.0.0.1']);
     assert.deepEqual(valuesOf(asked, 'x-original-url'), ['https://a.test/admin']);
@@ -251,8 +240,8 @@ describe('an auth server that agrees', () => {
       rig.backend.serve(() => response('ok'));
       rig.proxy.options('a.test', { forwardAuth });
     }
-    assert.match(await ask(trusting, get('/')), /^HTTP\/1\.1 200 /);
-    assert.match(await ask(wary, get('/')), /^HTTP\/1\.1 502 /);
+    assert.match(await trusting.ask(get('/')), /^HTTP\/1\.1 200 /);
+    assert.match(await wary.ask(get('/')), /^HTTP\/1\.1 502 /);
   });
 });
 
@@ -260,7 +249,7 @@ describe('an auth server that objects', () => {
   test('sends the client to its login page, with its cookies', async (t) => {
     const login = response('', '302 Found', 'Location: https://login.test/?rd=x', 'Set-Cookie: a=1; Path=/');
     const { rig } = await start(t, login.replace('\r\n\r\n', '\r\nSet-Cookie: b=2\r\nX-Internal: 1\r\n\r\n'));
-    const received = await ask(rig, get('/', 'Accept: text/html'));
+    const received = await rig.ask(get('/', 'Accept: text/html'));
     assert.match(received, /^HTTP\/1\.1 302 Found\r\n/);
     assert.match(received, /\r\nLocation: https:\/\/login\.test\/\?rd=x\r\n/);
     assert.match(received, /\r\nSet-Cookie: a=1; Path=\/\r\nSet-Cookie: b=2\r\n/);
@@ -275,12 +264,12 @@ describe('an auth server that objects', () => {
     const described = ['Content-Type: application/json', 'Cache-Control: private'];
     const sent = response(body, '401 X', 'WWW-Authenticate: Bearer', ...described);
     const { rig } = await start(t, sent);
-    const received = await ask(rig, get('/'));
+    const received = await rig.ask(get('/'));
     assert.match(received, /^HTTP\/1\.1 401 Unauthorized\r\n.*\r\nWWW-Authenticate: Bearer\r\n/s);
     assert.match(received, /\r\nContent-Type: application\/json\r\nCache-Control: private\r\n/);
     assert.equal(received.match(/content-type|cache-control/gi)?.length, 2);
     assert.ok(received.endsWith(`\r\n\r\n${body}`));
-    const head = await ask(rig, request('HEAD / HTTP/1.1'));
+    const head = await rig.ask(request('HEAD / HTTP/1.1'));
     assert.match(head, new RegExp(`\\r\\ncontent-length: ${body.length}\\r\\n.*\\r\\n\\r\\n$`, 's'));
   });
 
@@ -296,7 +285,7 @@ describe('an auth server that objects', () => {
   test('tells a trusted peer with X-Debug no more than one line', async (t) => {
     const settings = { trustedProxies: trusted('127.0.0.1') };
     const { rig } = await start(t, response('a\r\nInjected: 1\r\n\r\n', '403 X'), {}, { settings });
-    const received = await ask(rig, get('/', 'X-Debug: 1'));
+    const received = await rig.ask(get('/', 'X-Debug: 1'));
     assert.doesNotMatch(received.slice(0, received.indexOf('\r\n\r\n')), /Injected/);
   });
 });
@@ -315,7 +304,7 @@ describe('without a usable response nobody is let in', () => {
   for (const [name, sent] of Object.entries(broken)) {
     test(name, async (t) => {
       const { rig } = await start(t, sent, { forwardAuthFields: 'Remote-User' });
-      const received = await ask(rig, get('/'));
+      const received = await rig.ask(get('/'));
       assert.match(received, /^HTTP\/1\.1 502 Bad Gateway\r\n.*\r\nx-hipache-error: AUTH_SERVER_FAILED\r\n/s);
       assert.equal(rig.backend.requests.length, 0);
     });
@@ -327,7 +316,7 @@ describe('without a usable response nobody is let in', () => {
       peer.socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf');
       return '';
     });
-    assert.match(await ask(rig, get('/')), /^HTTP\/1\.1 502 /);
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 502 /);
     assert.equal(rig.backend.requests.length, 0);
   });
 
@@ -335,7 +324,7 @@ describe('without a usable response nobody is let in', () => {
     const { rig, auth } = await start(t, '');
     const { url } = auth;
     await auth.stop();
-    assert.match(await ask(rig, get('/')), /\r\nx-hipache-error: AUTH_SERVER_FAILED\r\n/);
+    assert.match(await rig.ask(get('/')), /\r\nx-hipache-error: AUTH_SERVER_FAILED\r\n/);
     const wrong: Readonly<Record<string, string>>[] = [
       { forwardAuth: '' },
       { forwardAuth: 'ftp://auth.test/' },
@@ -346,7 +335,7 @@ describe('without a usable response nobody is let in', () => {
     ];
     for (const options of wrong) {
       rig.proxy.looseOptions('a.test', options);
-      assert.match(await ask(rig, get('/')), /\r\nx-hipache-error: AUTH_SERVER_FAILED\r\n/, JSON.stringify(options));
+      assert.match(await rig.ask(get('/')), /\r\nx-hipache-error: AUTH_SERVER_FAILED\r\n/, JSON.stringify(options));
       assert.match(rig.proxy.ended.at(-1)?.errorDetail ?? '', /the option forwardAuth/);
     }
     assert.equal(rig.backend.requests.length, 0);
@@ -380,7 +369,7 @@ test('a host has 200 subrequests under way, and more requests get 503', async (t
   for (const peer of auth.peers) peer.send(agrees);
   await until('the replies', () => rig.proxy.ended.filter(({ status }) => status === 200).length === 200);
   auth.serve(() => agrees);
-  assert.match(await ask(rig, get('/')), /^HTTP\/1\.1 200 /);
+  assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 200 /);
 });
 
 test('a client that leaves ends its subrequest', async (t) => {
@@ -396,8 +385,8 @@ test('a client that leaves ends its subrequest', async (t) => {
 
 test('credentials that authenticate a connection get one of their own', async (t) => {
   const { rig, auth } = await start(t, agrees);
-  await ask(rig, get('/', 'Authorization: NTLM TlRM'));
-  await ask(rig, get('/'));
+  await rig.ask(get('/', 'Authorization: NTLM TlRM'));
+  await rig.ask(get('/'));
   assert.equal(auth.peers.length, 2);
   assert.match(auth.peers[0]?.received ?? '', /NTLM/);
   assert.match(auth.peers[0]?.received ?? '', /\r\nConnection: close\r\n/i);

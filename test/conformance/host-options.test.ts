@@ -15,16 +15,6 @@ async function start(t: TestContext, options: Readonly<Record<string, string>>, 
   return rig;
 }
 
-/** The reply to a request; nothing has reached the backend if it is local. */
-async function ask(rig: Rig, text: string): Promise<string> {
-  const before = rig.proxy.ended.length;
-  const client = await rig.send(text);
-  await client.expect(/\r\n\r\n/);
-  await until('the end of the exchange', () => rig.proxy.ended.length > before);
-  client.close();
-  return client.received;
-}
-
 describe('allow and deny', () => {
   const from = (address: string) => `X-Forwarded-For: ${address}`;
   const cases = [
@@ -40,7 +30,7 @@ describe('allow and deny', () => {
   for (const { client, options, passes } of cases) {
     test(`${JSON.stringify(options)}: ${client} ${passes ? 'passes' : 'is refused'}`, async (t) => {
       const rig = await start(t, options, behindProxy);
-      const received = await ask(rig, get('/', from(client)));
+      const received = await rig.ask(get('/', from(client)));
       assert.match(
         received,
         passes ? /^HTTP\/1\.1 200 / : /^HTTP\/1\.1 403 Forbidden\r\n.*\r\nx-hipache-error: ACCESS_DENIED\r\n/s,
@@ -52,7 +42,7 @@ describe('allow and deny', () => {
 
   test('a client cannot claim an address that it does not have', async (t) => {
     const rig = await start(t, { allow: '10.0.0.0/8' });
-    const received = await ask(rig, get('/', from('10.1.2.3'), 'X-Real-IP: 10.1.2.3', 'Forwarded: for=10.1.2.3'));
+    const received = await rig.ask(get('/', from('10.1.2.3'), 'X-Real-IP: 10.1.2.3', 'Forwarded: for=10.1.2.3'));
     assert.match(received, /^HTTP\/1\.1 403 /);
     assert.equal(rig.backend.requests.length, 0);
   });
@@ -60,7 +50,7 @@ describe('allow and deny', () => {
   test('a list of nothing but wrong items allows nobody', async (t) => {
     const rig = await Rig.start(t);
     rig.proxy.looseOptions('a.test', { allow: '10.0.0.0/33, office' });
-    assert.match(await ask(rig, get('/')), /^HTTP\/1\.1 403 /);
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 403 /);
   });
 
   test('a refused request with a body leaves the connection in a state in which nothing is read as a request', async (t) => {
@@ -81,7 +71,7 @@ describe('allow and deny', () => {
       'Sec-WebSocket-Version: 13',
       'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
     );
-    assert.match(await ask(rig, handshake), /^HTTP\/1\.1 403 /);
+    assert.match(await rig.ask(handshake), /^HTTP\/1\.1 403 /);
     assert.equal(rig.proxy.frontend('a.test').load.tunnels, 0);
   });
 });
@@ -122,7 +112,7 @@ describe('redirects', () => {
   for (const [name, options, text, status, location] of cases) {
     test(name, async (t) => {
       const rig = await start(t, options, behindProxy);
-      const received = await ask(rig, text);
+      const received = await rig.ask(text);
       assert.deepEqual([statusOf(received), locationOf(received)], [status, location]);
       assert.equal(rig.backend.requests.length, 0);
       assert.deepEqual([rig.proxy.ended[0]?.status, rig.proxy.ended[0]?.errorCode], [status, null]);
@@ -131,17 +121,17 @@ describe('redirects', () => {
 
   test('a client that uses https already is not redirected, whichever proxy ends its TLS', async (t) => {
     const rig = await start(t, { https: 'redirect' }, behindProxy);
-    assert.match(await ask(rig, get('/', secure)), /^HTTP\/1\.1 200 /);
+    assert.match(await rig.ask(get('/', secure)), /^HTTP\/1\.1 200 /);
   });
 
   test('an untrusted client cannot claim https', async (t) => {
     const rig = await start(t, { https: 'redirect' });
-    assert.match(await ask(rig, get('/', secure, 'Forwarded: proto=https')), /^HTTP\/1\.1 301 /);
+    assert.match(await rig.ask(get('/', secure, 'Forwarded: proto=https')), /^HTTP\/1\.1 301 /);
   });
 
   test('a host that redirects to itself is served', async (t) => {
     const rig = await start(t, { redirect: 'A.test' });
-    assert.match(await ask(rig, get('/')), /^HTTP\/1\.1 200 /);
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 200 /);
   });
 
   test('a request that names no host is served', async (t) => {
@@ -149,7 +139,7 @@ describe('redirects', () => {
     rig.backend.serve(() => response('ok'));
     rig.proxy.route('*', [rig.backend.url]);
     rig.proxy.options('*', { https: 'redirect' });
-    assert.match(await ask(rig, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1\.0 200 /);
+    assert.match(await rig.ask('GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1\.0 200 /);
   });
 
   test('the health check of the proxy is not redirected', async (t) => {
@@ -162,7 +152,7 @@ describe('redirects', () => {
 describe('maintenance', () => {
   test('responds with 503 and Retry-After, and asks no backend', async (t) => {
     const rig = await start(t, { maintenance: 'on' });
-    const received = await ask(rig, get('/', 'Accept: application/json'));
+    const received = await rig.ask(get('/', 'Accept: application/json'));
     assert.match(received, /^HTTP\/1\.1 503 .*\r\nx-hipache-error: MAINTENANCE\r\nretry-after: 300\r\n/s);
     assert.match(received, /\{"status":503,"error":"MAINTENANCE","message":"down for maintenance"\}/);
     assert.equal(rig.backend.requests.length, 0);
@@ -170,9 +160,9 @@ describe('maintenance', () => {
 
   test('lets through those who are allowed', async (t) => {
     const rig = await start(t, { maintenance: 'on', maintenanceAllow: '127.0.0.1', retryAfter: '0s' });
-    assert.match(await ask(rig, get('/')), /^HTTP\/1\.1 200 /);
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 200 /);
     rig.proxy.options('a.test', { maintenance: 'on', maintenanceAllow: '10.0.0.1', retryAfter: '0s' });
-    assert.doesNotMatch(await ask(rig, get('/')), /retry-after/);
+    assert.doesNotMatch(await rig.ask(get('/')), /retry-after/);
   });
 
   test('of a keep-alive connection ends with the option', async (t) => {
@@ -197,7 +187,7 @@ describe('fields', () => {
       'User-Agent: me',
       'X-Kept: 1',
     ];
-    await ask(rig, get('/', ...sent));
+    await rig.ask(get('/', ...sent));
     const [message] = rig.backend.requests;
     const all = (name: string) => values(message?.fields ?? [], name);
     assert.deepEqual(all('x-tenant'), ['seven']);
@@ -209,7 +199,7 @@ describe('fields', () => {
 
   test('that a client nominates in Connection are still set', async (t) => {
     const rig = await start(t, { requestFields: 'X-Tenant: seven' });
-    await ask(rig, get('/', 'Connection: X-Tenant', 'X-Tenant: forged'));
+    await rig.ask(get('/', 'Connection: X-Tenant', 'X-Tenant: forged'));
     assert.deepEqual(values(rig.backend.requests[0]?.fields ?? [], 'x-tenant'), ['seven']);
   });
 
@@ -217,7 +207,7 @@ describe('fields', () => {
     const rig = await start(t, {
       responseFields: 'x-powered-by:\nx-under-score:\nX-Frame-Options: DENY\n+Vary: Cookie',
     });
-    const received = await ask(rig, get('/'));
+    const received = await rig.ask(get('/'));
     assert.doesNotMatch(received, /powered|under_score/i);
     assert.match(received, /\r\nX-Frame-Options: DENY\r\nVary: Cookie\r\n/);
     assert.match(received, /from the backend$/);
@@ -236,7 +226,7 @@ describe('fields', () => {
       'Te',
     ];
     rig.proxy.looseOptions('a.test', { requestFields: [...names.map((name) => `${name}: 5`), 'X-Ok: 1'].join('\n') });
-    await ask(rig, get('/'));
+    await rig.ask(get('/'));
     const [message] = rig.backend.requests;
     assert.deepEqual(values(message?.fields ?? [], 'x-ok'), ['1']);
     assert.ok(!(message?.fields ?? []).some(([, value]) => value === '5'));
@@ -248,19 +238,19 @@ describe('fields', () => {
     rig.proxy.options('a.test', { hsts: '180d includeSubDomains' });
     const hsts = (received: string) => received.match(/strict-transport-security: .*/gi);
     const secure = get('/', 'X-Forwarded-Proto: https');
-    assert.deepEqual(hsts(await ask(rig, secure)), ['Strict-Transport-Security: max-age=15552000; includeSubDomains']);
-    assert.deepEqual(hsts(await ask(rig, get('/'))), ['Strict-Transport-Security: max-age=1']);
+    assert.deepEqual(hsts(await rig.ask(secure)), ['Strict-Transport-Security: max-age=15552000; includeSubDomains']);
+    assert.deepEqual(hsts(await rig.ask(get('/'))), ['Strict-Transport-Security: max-age=1']);
     rig.proxy.options('a.test', { hsts: '1h', maintenance: 'on' });
-    assert.deepEqual(hsts(await ask(rig, secure)), ['Strict-Transport-Security: max-age=3600']);
-    assert.equal(hsts(await ask(rig, get('/'))), null);
+    assert.deepEqual(hsts(await rig.ask(secure)), ['Strict-Transport-Security: max-age=3600']);
+    assert.equal(hsts(await rig.ask(get('/'))), null);
   });
 
   test('Host is that of the backend, or the one that is set; the client is in X-Forwarded-Host', async (t) => {
     const rig = await start(t, { backendHost: 'backend' });
-    await ask(rig, get('/'));
+    await rig.ask(get('/'));
     rig.proxy.options('a.test', { backendHost: 'app.internal:8080' });
-    await ask(rig, get('/'));
-    await ask(rig, 'GET / HTTP/1.1\r\nhOsT: a.test\r\nhost-x: 1\r\n\r\n');
+    await rig.ask(get('/'));
+    await rig.ask('GET / HTTP/1.1\r\nhOsT: a.test\r\nhost-x: 1\r\n\r\n');
     const hosts = rig.backend.requests.map(({ fields }) => values(fields, 'host'));
     assert.deepEqual(hosts, [[rig.backend.url.slice(7)], ['app.internal:8080'], ['app.internal:8080']]);
     for (const { fields } of rig.backend.requests) assert.deepEqual(values(fields, 'x-forwarded-host'), ['a.test']);
@@ -271,7 +261,7 @@ describe('times', () => {
   test('responseTimeout is that of the host', async (t) => {
     const rig = await Rig.start(t);
     rig.proxy.options('a.test', { responseTimeout: '300ms', retriesMax: '0' });
-    const received = await ask(rig, get('/'));
+    const received = await rig.ask(get('/'));
     assert.match(received, /^HTTP\/1\.1 504 .*\r\nx-hipache-error: BACKEND_TIMEOUT\r\n/s);
   });
 
@@ -325,7 +315,7 @@ describe('basicAuth', () => {
       ['Authorization: Basic %%%'],
       ['Authorization: Bearer x'],
     ]) {
-      const received = await ask(rig, get('/', ...lines));
+      const received = await rig.ask(get('/', ...lines));
       assert.match(
         received,
         /^HTTP\/1\.1 401 Unauthorized\r\n.*\r\nx-hipache-error: CREDENTIALS_REQUIRED\r\nwww-authenticate: Basic realm="a\.test", charset="UTF-8"\r\n/s,
@@ -333,7 +323,7 @@ describe('basicAuth', () => {
     }
     assert.equal(rig.backend.requests.length, 0);
     for (const line of [basic('ann:secret'), basic('bob:pass:word'), basic('ann:secret').replace('Basic', 'bASIC')]) {
-      assert.match(await ask(rig, get('/', line)), /^HTTP\/1\.1 200 /);
+      assert.match(await rig.ask(get('/', line)), /^HTTP\/1\.1 200 /);
     }
     assert.equal(rig.backend.requests.length, 3);
   });
@@ -347,9 +337,9 @@ describe('basicAuth', () => {
       return password === 'secret';
     };
     rig.proxy.options('a.test', { basicAuth: users });
-    for (let i = 0; i < 3; i++) await ask(rig, get('/', basic('ann:secret')));
+    for (let i = 0; i < 3; i++) await rig.ask(get('/', basic('ann:secret')));
     assert.equal(checks, 1);
-    for (let i = 0; i < 3; i++) await ask(rig, get('/', basic('ann:no')));
+    for (let i = 0; i < 3; i++) await rig.ask(get('/', basic('ann:no')));
     assert.equal(checks, 4);
   });
 
@@ -372,10 +362,10 @@ describe('basicAuth', () => {
       throw new Error('busy');
     };
     rig.proxy.options('a.test', { basicAuth: users });
-    assert.match(await ask(rig, get('/', basic('ann:secret'))), /^HTTP\/1\.1 503 /);
+    assert.match(await rig.ask(get('/', basic('ann:secret'))), /^HTTP\/1\.1 503 /);
     rig.proxy.checkPassword = async () => true;
     rig.proxy.looseOptions('a.test', { basicAuth: 'ann:plain' });
-    assert.match(await ask(rig, get('/', basic('ann:plain'))), /^HTTP\/1\.1 401 /);
+    assert.match(await rig.ask(get('/', basic('ann:plain'))), /^HTTP\/1\.1 401 /);
     assert.equal(rig.backend.requests.length, 0);
   });
 

@@ -2,6 +2,7 @@ import type { TestContext } from 'node:test';
 import { RawBackend } from './raw-backend.ts';
 import { RawClient } from './raw-client.ts';
 import { TestProxy, type TestProxyParts, type TestSettings } from './test-proxy.ts';
+import { until } from './until.ts';
 
 export interface RigOptions extends TestProxyParts {
   readonly settings?: Partial<TestSettings>;
@@ -52,6 +53,16 @@ export class Rig {
     const client = await this.client();
     client.send(text);
     return client;
+  }
+
+  /** What a request gets, with the head of its response, once the exchange has ended. */
+  async ask(text: string): Promise<string> {
+    const before = this.proxy.ended.length;
+    const client = await this.send(text);
+    await client.expect(/\r\n\r\n/);
+    await until('the end of the exchange', () => this.proxy.ended.length > before);
+    client.close();
+    return client.received;
   }
 
   private async stop(): Promise<void> {
