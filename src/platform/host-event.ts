@@ -1,5 +1,8 @@
 import { createHmac } from 'node:crypto';
+import type { Clock } from '../base/clock.ts';
 import type { HookTarget } from '../base/hook-target.ts';
+import type { SetTimer } from '../base/timer.ts';
+import type { NoteCollection } from '../stores/contract.ts';
 
 /** Something that the platform behind a host has to know. */
 export interface HostEvent {
@@ -15,6 +18,28 @@ export interface HostEvent {
 
 /** Delivers an event to a webhook. @throws if that has not taken it. */
 export type SendEvent = (target: HookTarget & { readonly kind: 'webhook' }, event: HostEvent) => Promise<void>;
+
+/** Totals. */
+export interface HookCounters {
+  /** Events that were delivered. */
+  sent: number;
+  /** Attempts to deliver one that failed. */
+  failed: number;
+  /** Events that were given up, because there are too many hosts. */
+  dropped: number;
+}
+
+/** What those need that tell platforms of events. */
+export interface HostEventsOptions {
+  /** Opened when it is needed. */
+  readonly notes: () => Promise<NoteCollection>;
+  readonly instance: string;
+  readonly send: SendEvent;
+  readonly counters: HookCounters;
+  readonly clock: Clock;
+  readonly setTimer: SetTimer;
+  readonly onProblem: (what: string, fields: Readonly<Record<string, unknown>>) => void;
+}
 
 /** How long a webhook may take, in ms. */
 const timeoutMs = 5000;

@@ -3,8 +3,7 @@ import type { HookTarget, UsedHost } from '../base/hook-target.ts';
 import { within } from '../base/timer.ts';
 import type { NoteCollection } from '../stores/contract.ts';
 import { noteName } from '../stores/note-name.ts';
-import { eventText, type HostEvent } from './host-event.ts';
-import type { WakeUpsOptions } from './wake-ups.ts';
+import { eventText, type HostEvent, type HostEventsOptions } from './host-event.ts';
 
 interface WatchedHost {
   idleAfterMs: number;
@@ -43,13 +42,13 @@ const triedForMs = 3_600_000;
  * now and then; one that has not seen a use for long enough looks at the note, and is the only one to tell.
  */
 export class IdleHosts {
-  private readonly options: WakeUpsOptions;
+  private readonly options: HostEventsOptions;
   private readonly hosts = new Map<string, WatchedHost>();
   private cancel: (() => void) | null = null;
   /** Whether other instances may serve the same hosts. */
   private isShared = true;
 
-  constructor(options: WakeUpsOptions) {
+  constructor(options: HostEventsOptions) {
     this.options = options;
   }
 

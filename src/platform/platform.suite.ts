@@ -1,7 +1,6 @@
 import { FakeTime } from '../../test/helpers/fake-time.ts';
 import type { NoteCollection, NoteCondition } from '../stores/contract.ts';
-import type { HostEvent } from './host-event.ts';
-import type { WakeUpsOptions } from './wake-ups.ts';
+import type { HostEvent, HostEventsOptions } from './host-event.ts';
 
 /** Notes in memory, whose clock is that of the test. */
 class FakeNotes implements NoteCollection {
@@ -45,7 +44,7 @@ export class FakeFleet {
   isFailing = false;
   attempts = 0;
 
-  options(instance: string): WakeUpsOptions {
+  options(instance: string): HostEventsOptions {
     return {
       notes: async () => this.notes,
       instance,

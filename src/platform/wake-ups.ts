@@ -1,31 +1,8 @@
 import { backOffMs } from '../base/back-off.ts';
-import type { Clock } from '../base/clock.ts';
 import type { HookTarget } from '../base/hook-target.ts';
-import { type SetTimer, within } from '../base/timer.ts';
-import type { NoteCollection } from '../stores/contract.ts';
+import { within } from '../base/timer.ts';
 import { noteName } from '../stores/note-name.ts';
-import { eventText, type HostEvent, type SendEvent } from './host-event.ts';
-
-/** Totals. */
-export interface HookCounters {
-  /** Events that were delivered. */
-  sent: number;
-  /** Attempts to deliver one that failed. */
-  failed: number;
-  /** Events that were given up, because there are too many hosts. */
-  dropped: number;
-}
-
-export interface WakeUpsOptions {
-  /** Opened when it is needed. */
-  readonly notes: () => Promise<NoteCollection>;
-  readonly instance: string;
-  readonly send: SendEvent;
-  readonly counters: HookCounters;
-  readonly clock: Clock;
-  readonly setTimer: SetTimer;
-  readonly onProblem: (what: string, fields: Readonly<Record<string, unknown>>) => void;
-}
+import { eventText, type HostEvent, type HostEventsOptions } from './host-event.ts';
 
 interface SleepingHost {
   target: HookTarget;
@@ -43,10 +20,10 @@ interface SleepingHost {
 const hostsMax = 10_000;
 /** How long a host that was woken has, until it is woken again if requests wait still, in ms. */
 const restMs = 30_000;
-/** How long the store may take, in ms. */
-const storeMs = 2000;
 /** The same for one that was seen to be awake meanwhile: other workers are about to see it. */
 const awakeRestMs = 2000;
+/** How long the store may take, in ms. */
+const storeMs = 2000;
 /** Workers say every five seconds that requests wait: without a word for so long, none do, in ms. */
 const askedForMs = 15_000;
 const pauses = { firstMs: 500, longestMs: 30_000, spread: [0.75, 1.25] } as const;
@@ -56,11 +33,11 @@ const pauses = { firstMs: 500, longestMs: 30_000, spread: [0.75, 1.25] } as cons
  * fails is tried again, with growing pauses, for as long as requests wait.
  */
 export class WakeUps {
-  private readonly options: WakeUpsOptions;
+  private readonly options: HostEventsOptions;
   private readonly hosts = new Map<string, SleepingHost>();
   private isClosed = false;
 
-  constructor(options: WakeUpsOptions) {
+  constructor(options: HostEventsOptions) {
     this.options = options;
   }
 

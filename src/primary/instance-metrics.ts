@@ -2,7 +2,7 @@ import { residentBytes } from '../base/resident-memory.ts';
 import { packageVersion } from '../base/version.ts';
 import type { HealthCounters } from '../health/health-checks.ts';
 import type { RecoveryCounters } from '../health/recovery.ts';
-import type { HookCounters } from '../platform/wake-ups.ts';
+import type { HookCounters } from '../platform/host-event.ts';
 import type { MetricValues } from '../processes/messages.ts';
 import type { SupervisorObserver } from '../processes/supervisor.ts';
 import type { WorkerProcess } from '../processes/worker-process.ts';

@@ -5,9 +5,9 @@ import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { setRealTimer } from '../base/timer.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
-import { webhookSender } from '../platform/host-event.ts';
+import { type HookCounters, webhookSender } from '../platform/host-event.ts';
 import { IdleHosts } from '../platform/idle-hosts.ts';
-import { type HookCounters, WakeUps } from '../platform/wake-ups.ts';
+import { WakeUps } from '../platform/wake-ups.ts';
 import type { Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
 
