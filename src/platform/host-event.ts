@@ -29,7 +29,7 @@ export interface HookCounters {
   dropped: number;
 }
 
-/** What those need that tell platforms of events. */
+/** The parts that all those need that tell platforms of events. */
 export interface HostEventsOptions {
   /** Opened when it is needed. */
   readonly notes: () => Promise<NoteCollection>;

@@ -26,7 +26,8 @@ import { RequestFacts } from './request-facts.ts';
 import { localFields, responseEdits } from './response-edits.ts';
 import { reserveRetry } from './retries.ts';
 import type { RequestSink, ServerStream, TunnelEndpoint } from './server-stream.ts';
-import { returnsToRoom, type WaitingExchange, type WaitingPlace, waitsAtDoor } from './waiting-room.ts';
+import { returnsToRoom, waitsAtDoor } from './waiting-door.ts';
+import type { WaitingExchange, WaitingPlace } from './waiting-room.ts';
 
 /** Bytes of a request body that must have come before a backend is asked, if it is that long. */
 const firstBlockBytes = 16 * 1024;

@@ -3,9 +3,10 @@ import { isIdempotent } from '../http/methods.ts';
 import type { Refusal } from '../policy/admission.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
-import { hasRemaining, isFree } from '../routing/choice.ts';
+import { hasRemaining } from '../routing/choice.ts';
 import { type Frontend, servingBackends, type WaitingRequests } from '../routing/frontend.ts';
 import type { ProxyContext } from './context.ts';
+import { Pace } from './pace.ts';
 
 /** A request that may have to wait. */
 export interface WaitingExchange {
@@ -105,15 +106,14 @@ export class WaitingRoom implements WaitingRequests {
   private pilotSinceMs = 0;
   private lookAtMs = 0;
   private wakeAtMs = 0;
-  private paceMs: number;
-  private paceTokens = 1;
+  private readonly pace: Pace;
 
   /** @param isOpen whether a backend is there, so that requests wait for a place alone. */
   constructor(context: ProxyContext, frontend: Frontend, isOpen: boolean) {
     this.context = context;
     this.frontend = frontend;
     this.isOpen = isOpen;
-    this.paceMs = context.clock.monotonicMs();
+    this.pace = new Pace(context.clock);
     context.rooms.count++;
   }
 
@@ -224,7 +224,8 @@ export class WaitingRoom implements WaitingRequests {
     if (this.isPumping || !this.isOpen || this.isClosed) return;
     this.isPumping = true;
     for (const place of this.places) {
-      if (!this.isOpen || this.policy.isPaused || !this.hasRoom() || !this.takePace()) break;
+      if (!this.isOpen || this.policy.isPaused || !this.hasRoom()) break;
+      if (!this.pace.take(this.policy.hold?.releasePerSecond ?? Number.POSITIVE_INFINITY)) break;
       this.remove(place);
       this.send(place);
     }
@@ -247,8 +248,7 @@ export class WaitingRoom implements WaitingRequests {
     this.tried = [];
     if (this.wakeAtMs > 0) this.context.onAwake(this.frontend.pattern);
     this.wakeAtMs = 0;
-    this.paceMs = this.context.clock.monotonicMs();
-    this.paceTokens = 1;
+    this.pace.begin();
     this.pump();
     this.schedule();
   }
@@ -289,17 +289,6 @@ export class WaitingRoom implements WaitingRequests {
     const backends = servingBackends(frontend);
     const inFlight = backends.reduce((sum, backend) => sum + backend.inFlight, pending);
     return inFlight < context.settings.backendConnectionsMax * Math.max(1, backends.length);
-  }
-
-  private takePace(): boolean {
-    const perSecond = this.policy.hold?.releasePerSecond ?? Number.POSITIVE_INFINITY;
-    if (perSecond === Number.POSITIVE_INFINITY) return true;
-    const nowMs = this.context.clock.monotonicMs();
-    this.paceTokens = Math.min(perSecond, this.paceTokens + ((nowMs - this.paceMs) / 1000) * perSecond);
-    this.paceMs = nowMs;
-    if (this.paceTokens < 1) return false;
-    this.paceTokens--;
-    return true;
   }
 
   private tick(): void {
@@ -413,72 +402,9 @@ export class WaitingRoom implements WaitingRequests {
   }
 }
 
-/**
- * Whether a request must wait before it goes on to a backend, for hosts that let requests wait. It then waits already, or has
- * been refused, or goes on by itself.
- */
-export function waitsAtDoor(
-  exchange: WaitingExchange,
-  frontend: Frontend,
-  policy: HostPolicy,
-  context: ProxyContext,
-): boolean {
-  if (exchange.place?.isGoing === true) return false;
-  const { load } = frontend;
-  const isAsleep = policy.hold !== null && (policy.isPaused || !hasFree(frontend, context.clock.epochMs()));
-  // Nobody overtakes those that wait.
-  const isFull = load.waiting !== null || (policy.queue !== null && load.inFlight >= policy.requestsMax);
-  if (!isAsleep && !isFull) return false;
-  enterRoom(
-    exchange,
-    frontend,
-    policy.hold !== null && (isAsleep || load.waiting !== null),
-    !isAsleep,
-    context,
-  )?.pump();
-  return true;
-}
-
-/** A request that has found no backend waits for one. @param backend the last one; null if there was none to try. */
-export function returnsToRoom(
-  exchange: WaitingExchange,
-  frontend: Frontend,
-  backend: Backend | null,
-  context: ProxyContext,
-): void {
-  const { place } = exchange;
-  if (place?.isPilot === true) place.room.failed(place, backend);
-  else enterRoom(exchange, frontend, true, false, context)?.fallAsleep();
-}
-
-/** @returns the room in which the request waits now; null if it was refused. */
-function enterRoom(
-  exchange: WaitingExchange,
-  frontend: Frontend,
-  byHold: boolean,
-  isOpen: boolean,
-  context: ProxyContext,
-): WaitingRoom | null {
-  const { load } = frontend;
-  const room = load.waiting instanceof WaitingRoom ? load.waiting : new WaitingRoom(context, frontend, isOpen);
-  const refusal = room.enter(exchange, byHold);
-  if (refusal === '') {
-    load.waiting = room;
-    return room;
-  }
-  exchange.giveUp(waitRefusal(byHold, `${frontend.pattern}: ${refusal}`));
-  return null;
-}
-
-function waitRefusal(isAsleep: boolean, detail: string): Refusal {
+/** The reply to a request that has waited too long, or may not wait. */
+export function waitRefusal(isAsleep: boolean, detail: string): Refusal {
   const fields = new FieldLines();
   fields.add('retry-after', String(isAsleep ? asleepRetrySeconds : fullRetrySeconds));
   return { code: isAsleep ? 'HOST_ASLEEP' : 'OVERLOADED', status: 503, detail, fields };
-}
-
-function hasFree(frontend: Frontend, nowMs: number): boolean {
-  const { backends, canary } = frontend;
-  for (let i = 0; i < backends.length; i++)
-    if (isFree(backends[i] as (typeof backends)[number], nowMs, null)) return true;
-  return canary?.backends.some((backend) => isFree(backend, nowMs, null)) === true;
 }
