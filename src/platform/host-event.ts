@@ -29,7 +29,7 @@ export interface HookCounters {
   dropped: number;
 }
 
-/** The parts that all those need that tell platforms of events. */
+/** Shared by those that tell platforms of events. */
 export interface HostEventsOptions {
   /** Opened when it is needed. */
   readonly notes: () => Promise<NoteCollection>;
