@@ -16,7 +16,7 @@ import {
   untilHealthy,
 } from './deploy-health.ts';
 import { type DrainedFleet, drainMarked } from './draining.ts';
-import { type LiveChange, listFleet, waitUntilLive } from './fleet.ts';
+import { type LiveChange, waitUntilLive } from './fleet.ts';
 import { listPaths } from './listed-paths.ts';
 import { noRoute } from './routes.ts';
 
@@ -205,7 +205,6 @@ export async function swapBackends(
   { drainMs, liveMs, onStep }: DeploySettings,
   now: () => number,
 ): Promise<Omit<Deployed, 'afterMs'>> {
-  const before = store.instances === null ? [] : (await listFleet(store, now())).instances;
   // The replaced ones serve on until an instance has heard of the new record.
   const untilMs = Math.round(now() + drainMs);
   const serving = [...ordinary, ...(canary?.backends ?? [])];
@@ -237,7 +236,7 @@ export async function swapBackends(
     live,
   };
   if (leaving.length === 0) return { ...shown, version: recordVersion(outcome?.after ?? null), drained: null };
-  const { fleet, removed } = await drainMarked(store, { pattern, urls: replaced, untilMs, drainMs, before }, now);
+  const { fleet, removed } = await drainMarked(store, { pattern, urls: replaced, untilMs, drainMs }, now);
   return { ...shown, version: removed.version, drained: fleet };
 }
 

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { HipacheError } from '../base/errors.ts';
+import { type HostDrain, isSameDrain } from '../base/host-drain.ts';
 import { backendIdentity, readBackendUrl } from '../routing/backend-url.ts';
 import { hasRoute, type RouteChange, type Store } from '../stores/contract.ts';
 import { recordVersion } from '../stores/record-version.ts';
 import { type ChangeOptions, checkChange, noBackend, type RemovedBackends, removeBackends } from './changing-routes.ts';
-import { type FleetInstance, listFleet } from './fleet.ts';
+import { listFleet } from './fleet.ts';
 import type { Operation } from './operation.ts';
 import { noRoute } from './routes.ts';
 
@@ -57,10 +58,9 @@ export function drainBackends(
   const change = checkChange('remove', host, urls, options);
   return async (store) => {
     const startMs = performance.now();
-    const before = store.instances === null ? [] : (await listFleet(store, now())).instances;
     const untilMs = Math.round(now() + seconds * 1000);
     await mark(store, change, untilMs);
-    const drain = { pattern: change.pattern, urls, untilMs, drainMs: seconds * 1000, before };
+    const drain = { pattern: change.pattern, urls, untilMs, drainMs: seconds * 1000 };
     const drained = await drainMarked(store, drain, now);
     return { ...drained, afterMs: Math.round(performance.now() - startMs) };
   };
@@ -72,8 +72,6 @@ export interface MarkedDrain {
   readonly urls: readonly string[];
   readonly untilMs: number;
   readonly drainMs: number;
-  /** The instances as they were before. */
-  readonly before: readonly FleetInstance[];
 }
 
 /**
@@ -82,10 +80,11 @@ export interface MarkedDrain {
  */
 export async function drainMarked(
   store: DrainedStore,
-  { before, drainMs, pattern, untilMs, urls }: MarkedDrain,
+  drain: MarkedDrain,
   now: () => number,
 ): Promise<Omit<DrainedBackends, 'afterMs'>> {
-  const fleet = store.instances === null ? null : await untilDrained(store, before, drainMs + graceMs, now);
+  const { drainMs, pattern, untilMs, urls } = drain;
+  const fleet = store.instances === null ? null : await untilDrained(store, drain, now);
   if (fleet === null) await delay(drainMs);
   const removed = await removeDrained(store, pattern, urls, untilMs);
   // Without the time of the drain, which is over.
@@ -144,39 +143,32 @@ async function removeDrained(
   }
 }
 
-/** Waits until every instance serves the mark, and has nothing in progress at backends that drain. */
-async function untilDrained(
-  store: DrainedStore,
-  before: readonly FleetInstance[],
-  waitMs: number,
-  now: () => number,
-): Promise<DrainedFleet> {
-  const endMs = performance.now() + waitMs;
+/** Waits until every instance serves the mark, and has nothing in progress at these backends. */
+async function untilDrained(store: DrainedStore, drain: MarkedDrain, now: () => number): Promise<DrainedFleet> {
+  const endMs = performance.now() + drain.drainMs + graceMs;
   const { revision } = await listFleet(store, now());
+  // What an instance has reported of the drain last: it forgets one that is over, and may stop.
+  const reported = new Map<string, HostDrain>();
   for (;;) {
     const { instances } = await listFleet(store, now());
-    const busy = instances.filter((one) => one.revision < revision || (one.draining?.inFlight ?? 0) > 0);
+    const busy: string[] = [];
+    for (const { draining, instance, revision: served } of instances) {
+      const mine = draining?.drains.find((one) => isSameDrain(one, drain));
+      if (mine !== undefined) reported.set(instance, mine);
+      const inFlight = mine?.inFlight ?? draining?.others ?? 0;
+      if (served < revision || inFlight > 0) busy.push(instance);
+    }
     if (busy.length === 0 || performance.now() > endMs) {
+      const sumOf = (of: 'tunnelsEnded' | 'requestsEnded'): number =>
+        [...reported.values()].reduce((sum, { [of]: ended }) => sum + ended, 0);
       return {
         instances: instances.length,
         workers: instances.reduce((sum, { workers }) => sum + workers.length, 0),
-        tunnelsEnded: endedSince(before, instances, 'tunnelsEnded'),
-        requestsEnded: endedSince(before, instances, 'requestsEnded'),
-        silent: busy.map(({ instance }) => instance),
+        tunnelsEnded: sumOf('tunnelsEnded'),
+        requestsEnded: sumOf('requestsEnded'),
+        silent: busy,
       };
     }
     await delay(lookEveryMs);
   }
-}
-
-function endedSince(
-  before: readonly FleetInstance[],
-  after: readonly FleetInstance[],
-  of: 'tunnelsEnded' | 'requestsEnded',
-): number {
-  const former = new Map(before.map(({ instance, draining }) => [instance, draining?.[of] ?? 0]));
-  return after.reduce(
-    (sum, { instance, draining }) => sum + Math.max(0, (draining?.[of] ?? 0) - (former.get(instance) ?? 0)),
-    0,
-  );
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { HipacheError } from '../base/errors.ts';
+import { parseDrains, type ReportedDrains } from '../base/host-drain.ts';
 import type { Store, StoredInstance } from '../stores/contract.ts';
 
 /** The part of a store that these operations work on. */
@@ -9,15 +10,6 @@ type Instances = Pick<Store, 'instances'>;
 interface FleetWorker {
   readonly number: number;
   readonly revision: number;
-}
-
-/** Backends that drain at an instance. */
-interface FleetDrain {
-  /** Requests and tunnels at these backends. */
-  readonly inFlight: number;
-  /** Totals of those that were ended. */
-  readonly tunnelsEnded: number;
-  readonly requestsEnded: number;
 }
 
 /** One instance that shares the store, as it has described itself last. */
@@ -34,7 +26,7 @@ export interface FleetInstance {
   readonly revision: number;
   readonly workers: readonly FleetWorker[];
   /** Null if it is not known, as from an earlier version. */
-  readonly draining: FleetDrain | null;
+  readonly draining: ReportedDrains | null;
   /** Whether all of its workers serve everything that was written with Hipache. */
   readonly isCurrent: boolean;
   /** Routes that it serves although the store does not have them any more; 0 if its wipe guard raises no alarm. */
@@ -102,7 +94,7 @@ function toInstance({ instance, fields }: StoredInstance, wanted: number, nowMs:
     heardMs: Number.isNaN(writtenMs) ? null : Math.max(0, nowMs - writtenMs),
     revision,
     workers: toWorkers(fields['applied'] ?? ''),
-    draining: toDrain(fields['draining'] ?? ''),
+    draining: parseDrains(fields['draining'] ?? ''),
     isCurrent: revision >= wanted,
     heldRoutes: toNumber(fields['held']),
   };
@@ -114,13 +106,6 @@ function toWorkers(text: string): FleetWorker[] {
     number: Number(number),
     revision: Number(revision),
   }));
-}
-
-/** `3 1 0`, as instances write it. */
-function toDrain(text: string): FleetDrain | null {
-  const [, inFlight, tunnelsEnded, requestsEnded] = /^(\d{1,15}) (\d{1,15}) (\d{1,15})$/.exec(text) ?? [];
-  if (inFlight === undefined) return null;
-  return { inFlight: Number(inFlight), tunnelsEnded: Number(tunnelsEnded), requestsEnded: Number(requestsEnded) };
 }
 
 function toNumber(text: string | undefined): number {

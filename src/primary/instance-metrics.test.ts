@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
+import type { HostDrain } from '../base/host-drain.ts';
 import type { WorkerState } from '../processes/worker-process.ts';
 import { workerMetrics } from '../telemetry/metric-table.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
@@ -10,6 +11,7 @@ interface FakeWorker {
   state: WorkerState;
   /** Its next values; null: it does not respond. */
   values: Record<string, number> | null;
+  drains: readonly HostDrain[];
   refresh(timeoutMs: number): Promise<boolean>;
   explain(question: unknown): Promise<unknown>;
 }
@@ -20,10 +22,10 @@ describe('the metrics of an instance', () => {
 
   function add(id: number, state: WorkerState, values: Record<string, number> | null): FakeWorker {
     const worker: FakeWorker = {
-      ...{ id, number: id, state, values },
+      ...{ id, number: id, state, values, drains: [] },
       refresh: async () => {
         if (worker.values === null) return false;
-        metrics.values(worker, worker.values);
+        metrics.reported(worker, { values: worker.values, drains: worker.drains });
         return true;
       },
       explain: async (question) => (worker.values === null ? null : { worker: id, question }),
@@ -92,20 +94,25 @@ describe('the metrics of an instance', () => {
         { number: 1, revision: 7 },
         { number: 2, revision: 5 },
       ],
-      draining: { inFlight: 0, tunnelsEnded: 0, requestsEnded: 0 },
+      drains: [],
     });
-    second.values = {
-      ...revisionOf(8),
-      hipache_backends_draining_in_flight: 3,
-      hipache_tunnels_drained_total: 2,
-      hipache_requests_drained_total: 1,
-    };
-    const { draining } = await metrics.applied();
-    assert.deepEqual(draining, { inFlight: 3, tunnelsEnded: 2, requestsEnded: 1 });
+    second.values = revisionOf(8);
     assert.deepEqual(
       (await metrics.applied()).workers.map(({ revision }) => revision),
       [7, 8],
     );
+  });
+
+  test('sum what drains at the workers that serve, and at those that they replace', async () => {
+    attach(1);
+    const drain = { pattern: 'a.example', untilMs: 9, inFlight: 3, tunnelsEnded: 2, requestsEnded: 1 };
+    add(1, 'ready', revisionOf(1)).drains = [drain];
+    add(2, 'draining', revisionOf(1)).drains = [drain, { ...drain, untilMs: 10 }];
+    const { drains } = await metrics.applied();
+    assert.deepEqual(drains, [
+      { ...drain, inFlight: 6, tunnelsEnded: 4, requestsEnded: 2 },
+      { ...drain, untilMs: 10 },
+    ]);
   });
 
   test('have the health checks by their results', async () => {

@@ -1,21 +1,16 @@
+import { type HostDrain, sumDrains } from '../base/host-drain.ts';
 import { residentBytes } from '../base/resident-memory.ts';
 import { packageVersion } from '../base/version.ts';
 import type { HealthCounters } from '../health/health-checks.ts';
 import type { RecoveryCounters } from '../health/recovery.ts';
 import type { HookCounters } from '../platform/host-event.ts';
-import type { MetricValues } from '../processes/messages.ts';
+import type { WorkerReport } from '../processes/messages.ts';
 import type { SupervisorObserver } from '../processes/supervisor.ts';
 import type { WorkerProcess } from '../processes/worker-process.ts';
 import type { RestartReason } from '../processes/worker-slot.ts';
 import type { KnownRecords } from '../route-cache/known-records.ts';
 import { FleetMetrics } from '../telemetry/fleet-metrics.ts';
-import {
-  dataPlaneMetrics,
-  fleetMetrics,
-  namedValues,
-  primaryMetrics,
-  workerMetrics,
-} from '../telemetry/metric-table.ts';
+import { fleetMetrics, namedValues, primaryMetrics, workerMetrics } from '../telemetry/metric-table.ts';
 import type { MetricsSource, MetricsText } from '../telemetry/metrics-server.ts';
 
 /** How long a worker may take to give its numbers, in ms. */
@@ -37,15 +32,7 @@ interface AppliedWorker {
 export interface AppliedState {
   readonly workers: readonly AppliedWorker[];
   /** Of these workers, and of those that they replace. */
-  readonly draining: DrainFigures;
-}
-
-interface DrainFigures {
-  /** Requests and tunnels at backends that drain. */
-  readonly inFlight: number;
-  /** Totals of those that were ended. */
-  readonly tunnelsEnded: number;
-  readonly requestsEnded: number;
+  readonly drains: readonly HostDrain[];
 }
 
 /** Figures of the requests that the primary makes to backends, and to platforms. */
@@ -67,7 +54,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   instances = 1;
   private supervisor: MeasuredWorkers | null = null;
   /** By the id of a worker. */
-  private readonly applying = new Map<number, { readonly revision: number; readonly draining: DrainFigures }>();
+  private readonly applying = new Map<number, { readonly revision: number; readonly drains: readonly HostDrain[] }>();
 
   /** @param hostsMax hosts, and backends, with series of their own. */
   constructor(
@@ -93,19 +80,11 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     this.restarts[reason]++;
   }
 
-  values(worker: Pick<WorkerProcess, 'id' | 'number'>, values: MetricValues): void {
+  reported(worker: Pick<WorkerProcess, 'id' | 'number'>, { drains, values }: WorkerReport): void {
     // One that is still starting has nothing to tell.
     if (Object.keys(values).length === 0) return;
     this.fleet.update(worker.id, worker.number, values);
-    const of = ({ name }: { readonly name: string }): number => values[name] ?? 0;
-    this.applying.set(worker.id, {
-      revision: of(workerMetrics.storeRevision),
-      draining: {
-        inFlight: of(workerMetrics.backendsDraining),
-        tunnelsEnded: of(dataPlaneMetrics.tunnelsDrained),
-        requestsEnded: of(dataPlaneMetrics.requestsDrained),
-      },
-    });
+    this.applying.set(worker.id, { revision: values[workerMetrics.storeRevision.name] ?? 0, drains });
   }
 
   gone(worker: Pick<WorkerProcess, 'id'>): void {
@@ -123,15 +102,9 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     const all = (this.supervisor?.all ?? []).filter(({ state }) => state === 'ready' || state === 'draining');
     await Promise.all(all.map((worker) => worker.refresh(refreshMs)));
     const ready = all.filter(({ state }) => state === 'ready');
-    const sum = (of: keyof DrainFigures): number =>
-      all.reduce((total, { id }) => total + (this.applying.get(id)?.draining[of] ?? 0), 0);
     return {
       workers: ready.map(({ id, number }) => ({ number, revision: this.applying.get(id)?.revision ?? 0 })),
-      draining: {
-        inFlight: sum('inFlight'),
-        tunnelsEnded: sum('tunnelsEnded'),
-        requestsEnded: sum('requestsEnded'),
-      },
+      drains: sumDrains(all.flatMap(({ id }) => this.applying.get(id)?.drains ?? [])),
     };
   }
 

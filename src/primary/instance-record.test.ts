@@ -55,8 +55,6 @@ describe('the record of an instance', () => {
     } as unknown as Store;
   }
 
-  const draining = { inFlight: 0, tunnelsEnded: 0, requestsEnded: 0 };
-
   function recordIn(driver: string, open: () => Promise<Store> = async () => storeOf()): InstanceRecord {
     const { config } = loadConfig({ env: {}, cwd: '/', driver, isRoot: true });
     const warn = (message: string) => void warnings.push(message);
@@ -69,7 +67,7 @@ describe('the record of an instance', () => {
           { number: 1, revision: Math.min(applied + 1, revision) },
           { number: 2, revision: applied },
         ],
-        draining,
+        drains: [],
       }),
       open: async () => {
         events.push('open');

@@ -3,6 +3,7 @@ import { backOffMs } from '../base/back-off.ts';
 import { systemClock } from '../base/clock.ts';
 import { CoalescedTask } from '../base/coalesced-task.ts';
 import { HipacheError } from '../base/errors.ts';
+import { drainsText } from '../base/host-drain.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { type SetTimer, setRealTimer, within } from '../base/timer.ts';
@@ -138,7 +139,7 @@ export class InstanceRecord {
   /** @returns whether the workers have applied what the store has. */
   private async write(instances: InstanceCollection): Promise<boolean> {
     try {
-      const { draining, workers: asked } = await this.options.ask();
+      const { drains, workers: asked } = await this.options.ask();
       // A worker that has not noticed yet that the store went back to an earlier revision is ahead of it.
       const latest = await instances.revision();
       const applied = asked.map((worker) => (worker.revision > latest ? { ...worker, revision: 0 } : worker));
@@ -148,7 +149,7 @@ export class InstanceRecord {
         applied: applied.map((worker) => `${worker.number}:${worker.revision}`).join(' '),
         workers: String(applied.length),
         held: String(this.options.held?.() ?? 0),
-        draining: `${draining.inFlight} ${draining.tunnelsEnded} ${draining.requestsEnded}`,
+        draining: drainsText(drains),
         version: packageVersion(),
         host: hostname(),
         since: this.since,
@@ -156,7 +157,7 @@ export class InstanceRecord {
       };
       await instances.write(this.options.instance, fields, rememberedMs);
       await this.countFleet(instances);
-      this.isDraining = draining.inFlight > 0;
+      this.isDraining = drains.some(({ inFlight }) => inFlight > 0);
       return revision >= latest;
     } catch (error) {
       // The workers log a store that is lost; an account that may only read keeps its instance to itself.

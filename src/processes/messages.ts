@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { HookTarget, UsedHost } from '../base/hook-target.ts';
+import type { HostDrain } from '../base/host-drain.ts';
 import type { Config } from '../config/config.ts';
 
 /** An address to listen on. Lists of them are in the order of the configuration. */
@@ -83,6 +84,13 @@ export type RecordText = readonly [key: string, text: string];
 /** Values by metric name, followed by a slash and the label's value if the metric has a label. */
 export type MetricValues = Readonly<Record<string, number>>;
 
+/** The state of a worker, which it reports when it is asked. */
+export interface WorkerReport {
+  /** Empty until it serves. */
+  readonly values: MetricValues;
+  readonly drains: readonly HostDrain[];
+}
+
 /** Tokens that a worker has taken from a bucket: `BucketUse` of `limits/`. */
 export type TokenUse = readonly [key: string, taken: number, perSecond: number, burst: number];
 
@@ -119,9 +127,9 @@ export type FromWorker =
   | { readonly kind: 'released' }
   /** The worker cannot start, for a known reason. */
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }
-  | { readonly kind: 'pong'; readonly values: MetricValues }
+  | { readonly kind: 'pong'; readonly report: WorkerReport }
   /** The last message. `clean`: the worker did not have to abort anything. */
-  | { readonly kind: 'drained'; readonly clean: boolean; readonly values: MetricValues }
+  | { readonly kind: 'drained'; readonly clean: boolean; readonly report: WorkerReport }
   /** The worker has marked a backend dead. */
   | { readonly kind: 'marked'; readonly marked: MarkReport }
   /** The worker serves hosts of these patterns, whose options want health checks. A pattern comes again and again. */

@@ -16,8 +16,9 @@ const obedient = `
 process.on('message', (message) => {
   if (message.kind === 'start') process.send({ kind: 'ready' });
   if (message.kind === 'release') process.send({ kind: 'released' });
-  if (message.kind === 'ping') process.send({ kind: 'pong', values: { answers: 1 } });
-  if (message.kind === 'drain') process.send({ kind: 'drained', clean: true, values: {} }, () => process.exit(0));
+  if (message.kind === 'ping') process.send({ kind: 'pong', report: { values: { answers: 1 }, drains: [] } });
+  if (message.kind !== 'drain') return;
+  process.send({ kind: 'drained', clean: true, report: { values: {}, drains: [] } }, () => process.exit(0));
 });
 `;
 
@@ -59,7 +60,7 @@ describe('a supervisor', () => {
       platform: { asleep: () => {}, awake: () => {}, used: () => {} },
       guard: { isHolding: false, judge: async () => {} },
       known: { bytes: 0, add: () => {}, abandon: () => {}, assign: () => [], chunks: () => [], clear: () => {} },
-      observer: { restarted: (reason) => restarts.push(reason), values: () => {}, gone: () => {} },
+      observer: { restarted: (reason) => restarts.push(reason), reported: () => {}, gone: () => {} },
       log,
       clock: systemClock,
       random: () => 0,

@@ -6,10 +6,10 @@ import {
   type DrainOrder,
   type ListenPlace,
   type MarkReport,
-  type MetricValues,
   placeOf,
   type RecordText,
   type TokenUse,
+  type WorkerReport,
 } from './messages.ts';
 import type { Plan } from './plan.ts';
 import { type KeptRecords, SharedRecordsOfWorkers } from './shared-records.ts';
@@ -25,7 +25,7 @@ import { type RestartReason, type SlotSupervisor, WorkerSlot } from './worker-sl
 /** Observes workers; the metrics implement it. */
 export interface SupervisorObserver {
   restarted(reason: RestartReason): void;
-  values(worker: WorkerProcess, values: MetricValues): void;
+  reported(worker: WorkerProcess, report: WorkerReport): void;
   gone(worker: WorkerProcess): void;
 }
 
@@ -347,8 +347,8 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     this.options.log.debug('a worker has drained', { worker: worker.number, pid: worker.pid });
   }
 
-  onValues(worker: WorkerProcess, values: MetricValues): void {
-    this.options.observer.values(worker, values);
+  onReport(worker: WorkerProcess, report: WorkerReport): void {
+    this.options.observer.reported(worker, report);
   }
 
   onGone(worker: WorkerProcess, end: WorkerEnd): void {

@@ -6,11 +6,11 @@ import type {
   FromWorker,
   ListenPlace,
   MarkReport,
-  MetricValues,
   RecordText,
   TokenUse,
   ToWorker,
   WorkerPlace,
+  WorkerReport,
   WorkerStart,
 } from './messages.ts';
 
@@ -26,7 +26,7 @@ export interface WorkerTasks {
   drain(order: DrainOrder): Promise<boolean>;
   reopenLogs(): void;
   tlsChanged(tls: unknown): void;
-  values(): MetricValues;
+  report(): WorkerReport;
   /** Explains a host. */
   explain(question: unknown): Promise<unknown>;
   /** Writes what is pending. The process then exits. */
@@ -155,7 +155,7 @@ export class WorkerLink {
         this.onFleet(message.instances);
         break;
       case 'ping':
-        this.send({ kind: 'pong', values: this.tasks?.values() ?? {} });
+        this.send({ kind: 'pong', report: this.tasks?.report() ?? { values: {}, drains: [] } });
         break;
     }
   }
@@ -201,7 +201,7 @@ export class WorkerLink {
     const drained = tasks.drain(order);
     this.ending ??= drained.then(async (clean) => {
       await tasks.close();
-      this.send({ kind: 'drained', clean, values: tasks.values() }, () => process.exit(0));
+      this.send({ kind: 'drained', clean, report: tasks.report() }, () => process.exit(0));
     });
   }
 

@@ -6,11 +6,11 @@ import type {
   FromWorker,
   ListenPlace,
   MarkReport,
-  MetricValues,
   RecordText,
   TokenUse,
   ToWorker,
   WorkerPlace,
+  WorkerReport,
   WorkerStart,
 } from './messages.ts';
 
@@ -43,7 +43,7 @@ export interface WorkerHandler {
   onUsed(hosts: readonly UsedHost[]): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
   onDrained(worker: WorkerProcess, clean: boolean): void;
-  onValues(worker: WorkerProcess, values: MetricValues): void;
+  onReport(worker: WorkerProcess, report: WorkerReport): void;
   onGone(worker: WorkerProcess, end: WorkerEnd): void;
 }
 
@@ -205,7 +205,7 @@ export class WorkerProcess {
     this.kill();
   }
 
-  /** Requests fresh values. If it resolves with true, the handler has received them. */
+  /** Requests a fresh report. If it resolves with true, the handler has received it. */
   async refresh(timeoutMs: number): Promise<boolean> {
     if (this.state === 'gone') return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -244,11 +244,11 @@ export class WorkerProcess {
         break;
       case 'pong':
         this.awaitsPong = false;
-        this.handler.onValues(this, message.values);
+        this.handler.onReport(this, message.report);
         for (const resolve of this.pongs.splice(0)) resolve();
         break;
       case 'drained':
-        this.handler.onValues(this, message.values);
+        this.handler.onReport(this, message.report);
         this.handler.onDrained(this, message.clean);
         break;
       case 'marked':

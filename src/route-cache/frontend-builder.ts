@@ -61,7 +61,7 @@ export class FrontendBuilder {
     const frontend = buildFrontend(pattern, source, previous, sequence, this.clock.epochMs());
     policies?.resolve(frontend, previous === null || isSealed(previous));
     this.reported.reportAll(pattern, frontend.problems);
-    if (frontend.draining.length > 0) this.onDraining(frontend.draining);
+    if (frontend.draining.length > 0) this.onDraining(frontend);
     return frontend;
   }
 }

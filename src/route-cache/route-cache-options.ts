@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { SetTimer } from '../base/timer.ts';
-import type { Backend, DownMark } from '../routing/backend.ts';
+import type { DownMark } from '../routing/backend.ts';
 import type { Frontend, RecordProblem } from '../routing/frontend.ts';
 import type { MarkCollection, RouteReader } from '../stores/contract.ts';
 import type { PolicySource } from './host-policies.ts';
@@ -52,7 +52,7 @@ export interface RouteCacheOptions {
   /** Called for each mark that this worker sets, before the store has it. */
   readonly onMarked?: (pattern: string, url: string, mark: DownMark) => void;
   /** Called for each record that is read and has backends that drain. */
-  readonly onDraining?: (draining: readonly Backend[]) => void;
+  readonly onDraining?: (frontend: Frontend) => void;
   /** Called for each frontend that gets its policy from `policies`. */
   readonly onResolved?: (frontend: Frontend) => void;
   /** Called once for each unusable part of a record. */

@@ -21,7 +21,7 @@ import { AuthServers } from '../policy/auth-servers.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import { PolicyCompiler } from '../policy/policy-compiler.ts';
 import { collectGarbage, MemoryWatch } from '../processes/memory-watch.ts';
-import type { MetricValues, WorkerPlace, WorkerStart } from '../processes/messages.ts';
+import type { MetricValues, WorkerPlace, WorkerReport, WorkerStart } from '../processes/messages.ts';
 import type { WorkerLink, WorkerTasks } from '../processes/worker-link.ts';
 import { DataPlane } from '../proxy/data-plane.ts';
 import { ErrorPages } from '../proxy/error-pages.ts';
@@ -138,7 +138,7 @@ export class Worker implements WorkerTasks {
       shared: this.shared,
       onMarked: reportMarks(log, link),
       askGuard: () => link.askGuard(),
-      onDraining: (draining) => this.dataPlane.drains.begin(draining),
+      onDraining: (frontend) => this.dataPlane.drains.begin(frontend),
       onResolved: (frontend) => this.checked.resolved(frontend),
     });
     this.followGuard(start, link);
@@ -275,7 +275,11 @@ export class Worker implements WorkerTasks {
     );
   }
 
-  values(): MetricValues {
+  report(): WorkerReport {
+    return { values: this.values(), drains: this.dataPlane.drains.report() };
+  }
+
+  private values(): MetricValues {
     const { dataPlane, resolver, routes } = this;
     const nowMs = systemClock.monotonicMs();
     this.slowGauges.refresh();

@@ -112,6 +112,26 @@ for (const name of ['redis', 'sqlite'] as const) {
       assert.ok((await home.route('show', 'a.example')).includes(slow.url));
     });
 
+    it('is waited for alone: not for other hosts, nor for an earlier drain of the host', async () => {
+      const { responses } = await hold();
+      await home.route('set', 'b.example', slow.url, fast.url);
+      await home.route('add', 'a.example', fast.url);
+      const long = drain('a.example', slow.url, '--drain=60');
+      await until('the mark', async () => /^draining +http:/m.test(await show()));
+      const short = await drain('b.example', slow.url, '--drain=60', '--json');
+      assert.equal(short.code, 0, short.stderr);
+      const { afterMs, requestsEnded, silent } = JSON.parse(short.stdout).drained;
+      assert.ok(afterMs < 30_000, `it took ${afterMs} ms`);
+      assert.deepEqual([requestsEnded, silent], [0, []]);
+      const again = await drain('a.example', fast.url, '--drain=60', '--json');
+      assert.equal(again.code, 0, again.stderr);
+      assert.deepEqual(JSON.parse(again.stdout).drained.silent, []);
+      assert.equal(held.length, 2);
+      for (const response of held) response.end('slow');
+      await responses;
+      assert.equal((await long).code, 0);
+    });
+
     it('gives its tunnels a Close', async () => {
       const [echo, other] = [await EchoBackend.start(), await EchoBackend.start()];
       const tunnels: EchoTunnel[] = [];

@@ -17,6 +17,8 @@ export class Tunnels {
   private closeCode: number | null = null;
   /** Called when the last tunnel has ended. */
   onEmpty: (() => void) | null = null;
+  /** Called for each tunnel that has ended because this process, or its backend, drains. */
+  onDrained: ((exchange: TunnelExchange) => void) | null = null;
 
   get size(): number {
     return this.open.size;
@@ -57,7 +59,10 @@ export class Tunnels {
     const { counters } = context;
     this.open.delete(tunnel);
     counters.tunnelsOpen--;
-    if (end.code === 'TUNNEL_DRAINED') counters.tunnelsDrained++;
+    if (end.code === 'TUNNEL_DRAINED') {
+      counters.tunnelsDrained++;
+      this.onDrained?.(exchange);
+    }
     counters.tunnelBytesFromBackends += end.bytesToClient;
     counters.tunnelBytesFromClients += end.bytesToBackend;
     exchange.end(end, context.clock.monotonicMs());
