@@ -65,6 +65,20 @@ test('a use is written to the store now and then, not each time', async () => {
   assert.ok(writes >= 10 && writes <= 12, `${writes} writes`);
 });
 
+test('a webhook that fails is tried again by one instance, which says it once in the end', async () => {
+  const { fleet, one, two, use, events } = setUp();
+  fleet.isFailing = true;
+  use(one);
+  use(two);
+  await fleet.time.pass(1_800_000);
+  assert.ok(fleet.attempts > 20, `${fleet.attempts} attempts`);
+  assert.equal(fleet.attemptedBy.size, 1);
+  fleet.isFailing = false;
+  await fleet.time.pass(600_000);
+  assert.deepEqual(events(), ['idle a.test']);
+  assert.deepEqual([one.size, two.size], [0, 0]);
+});
+
 test('a webhook that fails is tried again, until the host is used', async () => {
   const { fleet, one, use, events } = setUp();
   one.share(1);
@@ -105,14 +119,19 @@ test('a use while the store is asked keeps the host from being idle', async () =
   assert.deepEqual(events(), []);
 });
 
-test('an instance that ends before its webhook has heard leaves the word to another one', async () => {
-  const { fleet, one, two, use, events } = setUp();
-  fleet.isFailing = true;
-  use(one);
-  use(two);
-  await fleet.time.pass(70_000);
-  one.close();
-  fleet.isFailing = false;
-  await fleet.time.pass(130_000);
-  assert.deepEqual(events(), ['idle a.test']);
-});
+for (const failingMs of [70_000, 1_200_000]) {
+  test(`an instance that ends ${failingMs / 1000} s later, and was not heard, leaves the word to another one`, async () => {
+    const { fleet, one, two, use, events } = setUp();
+    fleet.isFailing = true;
+    use(one);
+    use(two);
+    await fleet.time.pass(failingMs);
+    assert.deepEqual([...fleet.attemptedBy], ['one']);
+    one.close();
+    fleet.isFailing = false;
+    await fleet.time.pass(250_000);
+    assert.deepEqual(events(), ['idle a.test']);
+    await fleet.time.pass(600_000);
+    assert.equal(two.size, 0);
+  });
+}

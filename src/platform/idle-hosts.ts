@@ -15,6 +15,9 @@ interface WatchedHost {
   isBusy: boolean;
   /** Whether a note says, or said, that an instance has the word of the host's idleness. */
   isClaimed: boolean;
+  /** The text of that note if it is ours, and as another instance has last written it; empty for none. */
+  ours: string;
+  others: string;
   /** Attempts to tell the platform that have failed, and epoch ms of the next one. */
   failures: number;
   nextMs: number;
@@ -74,6 +77,8 @@ export class IdleHosts {
           savedMs: 0,
           isBusy: false,
           isClaimed: true,
+          ours: '',
+          others: '',
           failures: 0,
           nextMs: 0,
         };
@@ -81,7 +86,8 @@ export class IdleHosts {
       }
       // It may have been idle before.
       if (host.isClaimed) this.unclaim(pattern);
-      Object.assign(host, { idleAfterMs, target, usedMs: nowMs, isClaimed: false, failures: 0, nextMs: 0 });
+      const unclaimed = { isClaimed: false, ours: '', others: '', failures: 0, nextMs: 0 };
+      Object.assign(host, { idleAfterMs, target, usedMs: nowMs, ...unclaimed });
       if (nowMs - host.savedMs >= saveEveryMs(idleAfterMs)) this.save(pattern, host, nowMs);
     }
     this.lookLater();
@@ -159,16 +165,16 @@ export class IdleHosts {
     }
     if (host.usedMs !== usedMs) return;
     const event: HostEvent = { event: 'idle', host: pattern, instance, at: new Date(nowMs).toISOString() };
-    const condition = { expected: null, ttlMs: claimMs, announce: true };
     const text = eventText(event);
-    if (host.failures === 0 && !(await within(notes.write(noteName('idle', pattern), text, condition), storeMs))) {
-      // Another instance does it: if that one ends before it has, its note ends too.
-      if (host.isClaimed) this.hosts.delete(pattern);
-      host.isClaimed = true;
+    const holder = await within(this.claim(notes, pattern, host, text), storeMs);
+    host.isClaimed = true;
+    if (holder !== null) {
+      // That one writes the note with each attempt. A note that stays as it is says that the platform has the word.
+      if (host.others === holder) this.hosts.delete(pattern);
+      host.others = holder;
       host.nextMs = nowMs + claimMs + lookEveryMs;
       return;
     }
-    host.isClaimed = true;
     if (host.usedMs !== usedMs) {
       this.unclaim(pattern);
       return;
@@ -178,6 +184,16 @@ export class IdleHosts {
     // Longer than others look for it. The next use removes it.
     await within(notes.write(noteName('idle', pattern), text, { ttlMs: 3 * claimMs }), storeMs).catch(() => {});
     if (host.usedMs === usedMs) this.hosts.delete(pattern);
+  }
+
+  /** @returns null if this instance tells the platform; otherwise the note of the one that does. */
+  private async claim(notes: NoteCollection, pattern: string, host: WatchedHost, text: string): Promise<string | null> {
+    const name = noteName('idle', pattern);
+    const isAgain = host.ours !== '';
+    let isOurs = isAgain && (await notes.write(name, text, { expected: host.ours, ttlMs: claimMs }));
+    isOurs ||= await notes.write(name, text, { expected: null, ttlMs: claimMs, announce: !isAgain });
+    host.ours = isOurs ? text : '';
+    return isOurs ? null : ((await notes.read(name)) ?? text);
   }
 
   private open(): Promise<NoteCollection> {

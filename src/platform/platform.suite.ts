@@ -43,6 +43,8 @@ export class FakeFleet {
   /** Whether the webhook fails. */
   isFailing = false;
   attempts = 0;
+  /** Instances that have made attempts. */
+  readonly attemptedBy = new Set<string>();
 
   options(instance: string): HostEventsOptions {
     return {
@@ -50,6 +52,7 @@ export class FakeFleet {
       instance,
       send: async (_target, event) => {
         this.attempts++;
+        this.attemptedBy.add(instance);
         if (this.isFailing) throw new Error('status 500');
         this.sent.push(event);
       },

@@ -55,10 +55,12 @@ test('a webhook that fails for an hour is tried with growing pauses, by one inst
   const { fleet, wait } = setUp();
   fleet.isFailing = true;
   await wait(3600);
-  assert.ok(fleet.attempts > 60 && fleet.attempts < 200, `${fleet.attempts} attempts`);
+  assert.ok(fleet.attempts > 80 && fleet.attempts < 200, `${fleet.attempts} attempts`);
+  assert.deepEqual([...fleet.attemptedBy], ['one']);
   fleet.isFailing = false;
   await wait(60);
   assert.ok(fleet.sent.length >= 1);
+  assert.deepEqual([...fleet.attemptedBy], ['one']);
 });
 
 test('nobody is woken for requests that do not wait any more', async () => {

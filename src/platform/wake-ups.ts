@@ -91,7 +91,9 @@ export class WakeUps {
     const at = new Date(clock.epochMs()).toISOString();
     const event: HostEvent = { event: 'wake', host: pattern, instance, at };
     for (let attempt = 1; !this.isClosed; attempt++) {
-      const isOurs = await this.claim(pattern, eventText(event), attempt > 1);
+      const pauseMs = backOffMs(pauses, attempt);
+      // The note outlasts the attempt and the pause after it.
+      const isOurs = await this.claim(pattern, eventText(event), attempt > 1, restMs + pauseMs);
       if (!isOurs) break;
       host.note = eventText(event);
       const { target } = host;
@@ -102,12 +104,13 @@ export class WakeUps {
       try {
         await send(target, event);
         counters.sent++;
+        await this.release(pattern, eventText(event), restMs);
         break;
       } catch (error) {
         counters.failed++;
         onProblem('a webhook that wakes a host has failed; it is tried again', { host: pattern, error });
       }
-      await this.pause(backOffMs(pauses, attempt));
+      await this.pause(pauseMs);
       if (host.isAwake) break;
       if (clock.monotonicMs() - host.askedMs > askedForMs) {
         host.note = '';
@@ -126,9 +129,9 @@ export class WakeUps {
   }
 
   /** Whether this instance wakes the host. Without the store, each does: better twice than not at all. */
-  private async claim(pattern: string, text: string, isAgain: boolean): Promise<boolean> {
+  private async claim(pattern: string, text: string, isAgain: boolean, ttlMs: number): Promise<boolean> {
     try {
-      return await within(this.write(pattern, text, isAgain), storeMs);
+      return await within(this.write(pattern, text, isAgain, ttlMs), storeMs);
     } catch (error) {
       const what = 'the store does not say who wakes a host; every instance does';
       this.options.onProblem(what, { host: pattern, error: error as Error });
@@ -136,9 +139,9 @@ export class WakeUps {
     }
   }
 
-  private async write(pattern: string, text: string, isAgain: boolean): Promise<boolean> {
+  private async write(pattern: string, text: string, isAgain: boolean, ttlMs: number): Promise<boolean> {
     const notes = await this.options.notes();
-    const condition = { expected: isAgain ? text : null, ttlMs: restMs, announce: true };
+    const condition = { expected: isAgain ? text : null, ttlMs, announce: true };
     if (await notes.write(noteName('wake', pattern), text, condition)) return true;
     // The note may have ended during the pause.
     return isAgain && (await notes.write(noteName('wake', pattern), text, { ...condition, expected: null }));
