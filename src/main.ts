@@ -1,11 +1,10 @@
 import { runCommandLine } from './cli/command-line.ts';
-import { servePrimary } from './primary/primary.ts';
-import { checkStart } from './primary/start-check.ts';
 import { openStore } from './stores/open-store.ts';
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {
-  serve: servePrimary,
-  check: checkStart,
+  // Loaded only by a process that serves.
+  serve: async (...args) => (await import('./primary/primary.ts')).servePrimary(...args),
+  check: async (...args) => (await import('./primary/start-check.ts')).checkStart(...args),
   openStore,
   stdout: process.stdout,
   stderr: process.stderr,
