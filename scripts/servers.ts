@@ -91,10 +91,23 @@ export async function ensureServers(servers: readonly Server[]): Promise<boolean
   return false;
 }
 
+/** This process' environment, with every directory of programs in its PATH. */
+export function withAllPrograms(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: programFolders().join(':') };
+}
+
+function programFolders(): string[] {
+  const given = (process.env['PATH'] ?? '').split(':').filter((folder) => folder !== '');
+  return [...given, ...administratorPaths.filter((folder) => !given.includes(folder))];
+}
+
 /** The path of a program, null where it is not installed. */
 export function findProgram(program: string): string | null {
-  const folders = [...(process.env['PATH'] ?? '').split(':').filter((folder) => folder !== ''), ...administratorPaths];
-  return folders.map((folder) => join(folder, program)).find(isExecutable) ?? null;
+  return (
+    programFolders()
+      .map((folder) => join(folder, program))
+      .find(isExecutable) ?? null
+  );
 }
 
 function nameOf(server: Server): string {
@@ -108,7 +121,7 @@ function isMissing(server: Server): boolean {
 }
 
 async function install(packages: readonly string[]): Promise<void> {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const env = { ...withAllPrograms(), DEBIAN_FRONTEND: 'noninteractive' };
   const removePolicy = forbidServices();
   try {
     await runHere('apt-get', ['update', '--quiet'], env);

@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { readFiles, root } from './files.ts';
 import { runHere } from './run.ts';
-import { ensureServers, testServers } from './servers.ts';
+import { ensureServers, testServers, withAllPrograms } from './servers.ts';
 
 /** Of a single test that sets no time-out of its own. */
 const testTimeoutMs = 60_000;
@@ -22,7 +22,7 @@ if (!(await ensureServers(testServers))) {
   process.stderr.write('There are no tests.\n');
   process.exitCode = 1;
 } else {
-  process.exitCode = await runHere(process.execPath, [
+  const all = [
     '--test',
     '--test-reporter=spec',
     // Node leaves one CPU idle by default: half of a small machine.
@@ -30,7 +30,8 @@ if (!(await ensureServers(testServers))) {
     `--test-timeout=${testTimeoutMs}`,
     ...options,
     ...files,
-  ]);
+  ];
+  process.exitCode = await runHere(process.execPath, all, withAllPrograms());
 }
 
 /** Anything that is not an option and names files; the value of an option is left where it is. */
