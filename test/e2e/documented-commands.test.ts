@@ -5,9 +5,12 @@ import { dirname } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { HipacheHome, program } from '../helpers/hipache.ts';
+import { HttpBackend } from '../helpers/http-backend.ts';
+import { until } from '../helpers/until.ts';
 
 /** Pages whose examples are run, each in a store of its own, from the top to the end. */
 const pages = [
+  'deploys',
   'options',
   'backends',
   'balancing',
@@ -22,6 +25,8 @@ const pages = [
   'websockets',
   'error-pages',
 ];
+/** The backends of pages whose examples ask them. Two instances of two workers then serve. */
+const liveBackends: Readonly<Record<string, readonly string[]>> = { deploys: ['10.0.0.8:8000', '10.0.0.9:8000'] };
 const docs = fileURLToPath(new URL('../../docs', import.meta.url));
 
 interface Example {
@@ -46,17 +51,31 @@ for (const page of pages) {
     it('shows commands with what they print', async (t) => {
       const home = new HipacheHome();
       t.after(() => home.remove());
-      home.configure();
+      home.configure({}, { workers: 2 });
       writeFileSync(home.path('password.txt'), 'secret\n');
+      const live = liveBackends[page] ?? [];
+      const backends = await Promise.all(live.map((name) => HttpBackend.start(name)));
+      t.after(() => Promise.all(backends.map((backend) => backend.stop())));
+      const real = live.map((shown, i) => [shown, `127.0.0.1:${backends[i]?.port}`] as const);
+      if (live.length > 0) await serveTwice(home);
       const examples = examplesOf(readFileSync(`${docs}/${page}.md`, 'utf8'));
       assert.ok(examples.length > 0);
       for (const { command, output } of examples) {
-        const printed = await run(command, home);
+        const asked = real.reduce((text, [shown, address]) => text.replaceAll(shown, address), command);
+        const answer = await run(asked, home);
+        const printed = real.reduce((text, [shown, address]) => text.replaceAll(address, shown), answer);
         const pattern = output.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
         assert.match(printed, new RegExp(`^${pattern.join('.*')}$`), command);
       }
     });
   });
+}
+
+/** Resolves once commands find two instances. */
+async function serveTwice(home: HipacheHome): Promise<void> {
+  await Promise.all([home.serve(), home.serve()]);
+  const instances = async () => JSON.parse((await home.run('fleet', '--json')).stdout).instances.length;
+  await until('both instances in the fleet', async () => (await instances()) === 2);
 }
 
 /** @returns what a command of a shell prints, on both outputs. */
