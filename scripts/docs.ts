@@ -123,12 +123,12 @@ function replyTable(): string {
 }
 
 function optionTable(): string {
-  const rows = [...optionDefinitions].map(([name, { default: byDefault, description, group, isInherited, type }]) => [
+  const rows = [...optionDefinitions].map(([name, { default: byDefault, description, group, inherits, type }]) => [
     `\`${name}\``,
     group,
     byDefault,
     type.allowed,
-    isInherited ? 'yes' : 'no',
+    { all: 'yes', host: 'by paths', none: 'no' }[inherits],
     description,
   ]);
   return table(['option', 'group', 'default', 'allowed', 'inherited', 'meaning'], rows);

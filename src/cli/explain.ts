@@ -8,7 +8,7 @@ import { duration, localTime, whenText } from './when.ts';
 /** The explanation as text for people. */
 export function explanationText(explanation: Explanation): string {
   const { authServer, host, tried, matched, path, id, expires, backends, draining } = explanation;
-  const { chosen, instances, problems, refusal } = explanation;
+  const { chosen, held, instances, problems, refusal } = explanation;
   const rows: string[][] = [['host', host]];
   const triedLines = alignedLines(tried.map((each) => [each.pattern, each.matched ? 'matched' : 'no route']));
   for (const [index, line] of triedLines.entries()) rows.push([index === 0 ? 'tried' : '', line]);
@@ -24,6 +24,7 @@ export function explanationText(explanation: Explanation): string {
   if (expires !== null) rows.push(['expires', whenText(expires.at, expires.remainingMs)]);
   if (authServer !== null) rows.push(['reply', `depends on ${printable(authServer)}, which is asked first`]);
   if (refusal !== null) rows.push([authServer === null ? 'reply' : '', refusalText(refusal)]);
+  if (held !== null) rows.push(['waits', heldText(held)]);
   if (chosen !== null) rows.push(['chosen', chosenText(chosen)]);
   const lines = backendLines(backends);
   if (lines.length === 0) lines.push(`none usable: ${whatWithout(explanation)}`);
@@ -31,7 +32,7 @@ export function explanationText(explanation: Explanation): string {
   rows.push(...drainingRows(draining), ...healthRows(explanation), ...optionRows(explanation.options));
   rows.push(...problemRows(problems), ...instanceRows(instances));
   const ordinary = backends.filter(({ canary }) => canary === null);
-  const allDead = ordinary.length > 0 && ordinary.every((backend) => backend.dead !== null);
+  const allDead = held === null && ordinary.length > 0 && ordinary.every((backend) => backend.dead !== null);
   return alignColumns(rows) + (allDead ? `${whenAllDead(ordinary, ordinary.length < backends.length)}\n` : '');
 }
 
@@ -67,6 +68,10 @@ function shortTime(ms: number): string {
   return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`;
 }
 
+function heldText({ because, forMs }: NonNullable<Explanation['held']>): string {
+  return `up to ${shortTime(forMs)}, ${because}`;
+}
+
 function chosenText({ by, url }: NonNullable<Explanation['chosen']>): string {
   return url === null ? by : `${printable(url)}, ${by}`;
 }
@@ -88,12 +93,13 @@ export function liveText(live: readonly LiveExplanation[] | null): string {
   if (live === null) return '';
   if (live.length === 0) return 'No worker of the instance has answered.\n';
   const lines = live.flatMap((worker) => {
-    const { matched, requests, requestsMax, tunnels, tunnelsMax, waiting, tokens, chosen, isConnected } = worker;
+    const { matched, requests, requestsMax, tunnels, tunnelsMax, waiting, tokens, held, chosen, isConnected } = worker;
     const parts = [
       matched === null ? 'no route' : `serves ${printable(matched)}`,
       `${requests} of ${requestsMax} requests, ${tunnels} of ${tunnelsMax} tunnels`,
       ...(waiting > 0 ? [`${waiting} requests wait`] : []),
       ...(tokens === null ? [] : [`the client may make ${tokens} requests now`]),
+      ...(held === null ? [] : [`it waits ${heldText(held)}`]),
       ...(chosen === null ? [] : [`chosen ${chosenText(chosen)}`]),
       ...(isConnected ? [] : ['the store does not report changes to it']),
     ];

@@ -31,13 +31,15 @@ export function changedOptionsReport(changed: ChangedOptions): Report {
   return { text: `${pattern}: ${done}${note}\n`, json: changed };
 }
 
+const inheritances = { all: '', host: ' Inherited by paths of the host alone.', none: ' Not inherited.' } as const;
+
 /** Every option that there is, with the lines that describe it. */
 export function optionNamesReport(names: readonly NamedOption[]): Report {
   const text = names.map(({ name, allowed, default: byDefault, description, inherited }) =>
     [
       name,
       `  ${description.replaceAll('`', '')}`,
-      `  Allowed: ${allowed}. Default: ${byDefault}.${inherited ? '' : ' Not inherited.'}`,
+      `  Allowed: ${allowed}. Default: ${byDefault}.${inheritances[inherited]}`,
       '',
     ].join('\n'),
   );

@@ -7,9 +7,10 @@ import { resolveOnce } from '../dns/resolve-once.ts';
 import { type DnsSettings, defaultDnsSettings, systemResolver } from '../dns/system-resolver.ts';
 import type { AskedRequest } from '../policy/admission.ts';
 import { selectorOf, stickyCookieOf } from '../policy/balancing.ts';
+import { holdPolicyOf } from '../policy/hold.ts';
 import type { OptionValues } from '../policy/option-schema.ts';
 import type { Backend } from '../routing/backend.ts';
-import { type ExplainedChoice, explainChoice } from '../routing/explained-choice.ts';
+import { type ExplainedChoice, type ExplainedHold, explainChoice, explainHold } from '../routing/explained-choice.ts';
 import { nameWithPort, normaliseHost, wildcardPatterns } from '../routing/host.ts';
 import { pathOf } from '../routing/patterns.ts';
 import { buildFrontend } from '../routing/record.ts';
@@ -100,6 +101,8 @@ export interface Explanation {
   readonly health: ExplainedHealth | null;
   /** The auth server that decides before (`forwardAuth`), which is not asked here; null for none. */
   readonly authServer: string | null;
+  /** Why the request waits; null if it goes on, or is refused. */
+  readonly held: ExplainedHold | null;
   /** The backend that the request gets, as far as the record says; null if it gets none. */
   readonly chosen: ExplainedChoice | null;
   /** The options that hold, and the pattern that each comes from. */
@@ -192,6 +195,9 @@ export async function explainHost(
     problems.push(`the last failures cannot be read: ${(error as Error).message}`);
   }
   const decision = await explainDecision(options.layers, request);
+  const isRefused = decision.refusal !== null;
+  const waiting = { hold: holdPolicyOf(options.values), isPaused: options.values.pause === true };
+  const held = isRefused ? null : explainHold(frontend, waiting, nowMs);
   const shown = shownBackends(frontend);
   const urls = shown.map(({ backend }) => backend.url);
   // An account may have no right to read notes.
@@ -222,7 +228,8 @@ export async function explainHost(
     health,
     options: options.inForce,
     ...decision,
-    chosen: decision.refusal === null ? explainChoice(frontend, choiceOf(options.values), request, nowMs) : null,
+    held,
+    chosen: isRefused || held !== null ? null : explainChoice(frontend, choiceOf(options.values), request, nowMs),
     problems,
     instances,
   };
@@ -238,6 +245,7 @@ const nothing = {
   draining: [],
   health: null,
   authServer: null,
+  held: null,
   chosen: null,
   options: [],
 } satisfies Partial<Explanation>;

@@ -1,5 +1,5 @@
 import { HipacheError } from '../base/errors.ts';
-import { type OptionValues, optionDefinitions } from '../policy/option-schema.ts';
+import { type Inheritance, type OptionValues, optionDefinitions } from '../policy/option-schema.ts';
 import { isOption, type OptionLayer, optionsInForce, problemsOf, shownOption } from '../policy/read-options.ts';
 import { coveringPatterns, parseRoutePattern } from '../routing/patterns.ts';
 import {
@@ -56,15 +56,14 @@ export interface NamedOption {
   /** The values that it may have. */
   readonly allowed: string;
   readonly default: string;
-  /** Whether a host takes it from the wildcard patterns that cover it. */
-  readonly inherited: boolean;
+  readonly inherited: Inheritance;
   readonly description: string;
 }
 
 /** Every option that there is. */
 export function optionNames(): NamedOption[] {
-  return [...optionDefinitions].map(([name, { default: byDefault, description, isInherited, type }]) => ({
-    ...{ name, allowed: type.allowed, default: byDefault.replaceAll('`', ''), inherited: isInherited, description },
+  return [...optionDefinitions].map(([name, { default: byDefault, description, inherits, type }]) => ({
+    ...{ name, allowed: type.allowed, default: byDefault.replaceAll('`', ''), inherited: inherits, description },
   }));
 }
 

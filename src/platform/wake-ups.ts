@@ -141,7 +141,7 @@ export class WakeUps {
 
   private async write(pattern: string, text: string, isAgain: boolean, ttlMs: number): Promise<boolean> {
     const notes = await this.options.notes();
-    const condition = { expected: isAgain ? text : null, ttlMs, announce: true };
+    const condition = { expected: isAgain ? text : null, ttlMs, announce: !isAgain };
     if (await notes.write(noteName('wake', pattern), text, condition)) return true;
     // The note may have ended during the pause.
     return isAgain && (await notes.write(noteName('wake', pattern), text, { ...condition, expected: null }));

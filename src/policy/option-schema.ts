@@ -31,14 +31,17 @@ type OptionGroup =
   | 'balancing'
   | 'health';
 
+/** `all`: from the host of a path, and from the wildcard patterns that cover it; `host`: from the host of a path alone. */
+export type Inheritance = 'all' | 'host' | 'none';
+
 /** Everything the program knows about an option. */
 export interface OptionDefinition<Value = unknown> {
   readonly group: OptionGroup;
   readonly type: OptionType<Value>;
   /** Its value where no record sets it, for people. */
   readonly default: string;
-  /** Whether a host takes it from the wildcard patterns that cover it, if it does not have it itself. */
-  readonly isInherited: boolean;
+  /** From where a route takes it if its own record does not have it. */
+  readonly inherits: Inheritance;
   /** Whether it says who may see a host: a value that cannot be used then lets nobody in, rather than everybody. */
   readonly isAccess: boolean;
   /** Whether its value must not be shown. */
@@ -54,7 +57,7 @@ const waysOfBalancing = ['two-choices', 'random', 'round-robin', 'least-requests
 const definitions = {
   paths: option('paths', or('none', listOf(pathPrefix, pathsMax)), {
     default: '`none`',
-    isInherited: false,
+    inherits: 'none',
     description:
       'Prefixes of paths that have routes and options of their own, under the name of the host and the prefix: ' +
       '`example.com/api`. `hipache route set example.com/api` writes it. Requests for a prefix without a route get 400, as those for an unknown host.',
@@ -113,7 +116,8 @@ const definitions = {
 
   https: option('redirects', word('off', 'redirect'), {
     default: '`off`',
-    description: '`redirect`: requests without TLS are redirected to https, on its standard port.',
+    description:
+      '`redirect`: requests without TLS are redirected to https, on its standard port, except challenges for a certificate below `/.well-known/acme-challenge/`.',
   }),
   hsts: option('redirects', hsts, {
     default: '`off`',
@@ -122,7 +126,7 @@ const definitions = {
   }),
   redirect: option('redirects', or('off', redirectTarget), {
     default: '`off`',
-    isInherited: false,
+    inherits: 'none',
     description: 'All requests are redirected to another host, with their path and query.',
   }),
   redirectStatus: option('redirects', redirectStatus, {
@@ -252,7 +256,7 @@ const definitions = {
   }),
   pause: option('sleep', onOrOff, {
     default: '`off`',
-    isInherited: false,
+    inherits: 'host',
     description:
       'Requests wait although backends are there, for as long as `hold` says, or `30s`. `hipache pause` and `hipache resume` set it.',
   }),
@@ -355,7 +359,7 @@ function option<Value>(
   group: OptionGroup,
   type: OptionType<Value>,
   rest: Pick<OptionDefinition, 'default' | 'description'> &
-    Partial<Pick<OptionDefinition, 'isAccess' | 'isInherited' | 'isSecret'>>,
+    Partial<Pick<OptionDefinition, 'isAccess' | 'inherits' | 'isSecret'>>,
 ): OptionDefinition<Value> {
-  return { group, type, isAccess: false, isInherited: true, isSecret: false, ...rest };
+  return { group, type, isAccess: false, inherits: 'all', isSecret: false, ...rest };
 }

@@ -8,6 +8,6 @@ export const pathsOption = 'paths';
 export const pathsMax = 100;
 
 export const pathPrefix: OptionType<string> = {
-  allowed: 'the prefix of a path such as /api, without a slash at its end',
+  allowed: 'the prefix of a path such as /api, without a slash at its end and without patterns',
   parse: (text) => (isPathPrefix(text) ? text : undefined),
 };

@@ -17,7 +17,7 @@ import { Maintenance, retryAfterDefault } from './maintenance.ts';
 import type { OptionValues } from './option-schema.ts';
 import { durationMs } from './option-type.ts';
 import { RateLimit, type TokenSource } from './rate-limit.ts';
-import { type OptionLayer, optionProblems, optionsInForce } from './read-options.ts';
+import { isOfPath, type OptionLayer, optionProblems, optionsInForce } from './read-options.ts';
 import { HostRedirect, HttpsRedirect } from './redirects.ts';
 import { NoWebSockets } from './web-sockets.ts';
 
@@ -47,7 +47,7 @@ export class PolicyCompiler {
   /** @param layers as `optionsInForce` takes them. */
   compile(layers: readonly OptionLayer[]): HostPolicy {
     const prefix = pathOf(layers[0]?.pattern ?? '');
-    const key = JSON.stringify([prefix, ...layers.map(({ options }) => [...options])]);
+    const key = JSON.stringify([prefix, isOfPath(layers), ...layers.map(({ options }) => [...options])]);
     return this.remembered.get(key, () => policyOf(this.base, optionsInForce(layers).values, prefix, this.services));
   }
 

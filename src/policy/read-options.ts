@@ -25,7 +25,8 @@ export interface OptionInForce {
 
 /**
  * The values that hold for a host: of each option the first one that can be used.
- * @param layers that of the route's own pattern, then those of the wildcard patterns that cover it, most specific first.
+ * @param layers that of the route's own pattern, then that of its host, if it is a path and the host has options, then those of
+ *   the wildcard patterns that cover it, most specific first.
  */
 export function optionsInForce(layers: readonly OptionLayer[]): {
   readonly values: OptionValues;
@@ -33,9 +34,11 @@ export function optionsInForce(layers: readonly OptionLayer[]): {
 } {
   const values: Record<string, unknown> = {};
   const inForce: OptionInForce[] = [];
-  for (const [name, { isInherited }] of optionDefinitions) {
-    for (const [depth, { options, pattern }] of layers.entries()) {
-      const text = depth > 0 && !isInherited ? undefined : options.get(name);
+  const hasHost = isOfPath(layers);
+  for (const [name, { inherits }] of optionDefinitions) {
+    const used = inherits === 'all' ? layers.length : inherits === 'host' && hasHost ? 2 : 1;
+    for (const { options, pattern } of layers.slice(0, used)) {
+      const text = options.get(name);
       const value = text === undefined ? undefined : usableValue(name, text);
       if (text === undefined || value === undefined) continue;
       values[name] = value;
@@ -44,6 +47,11 @@ export function optionsInForce(layers: readonly OptionLayer[]): {
     }
   }
   return { values: values as OptionValues, inForce };
+}
+
+/** Whether the layers are those of a path, and the second one that of its host. */
+export function isOfPath([own, next]: readonly OptionLayer[]): boolean {
+  return own !== undefined && next !== undefined && own.pattern.startsWith(`${next.pattern}/`);
 }
 
 const remembered = new BoundedMemo<unknown>(rememberedMax, rememberedCharsMax);

@@ -27,7 +27,10 @@ export const redirectTarget: OptionType<RedirectTarget> = {
   },
 };
 
-/** Redirects requests without TLS to https, on its standard port. */
+/** Where authorities for certificates ask without TLS (RFC 8555, section 8.3). */
+const challengePrefix = '/.well-known/acme-challenge/';
+
+/** Redirects requests without TLS to https, on its standard port, except challenges for a certificate. */
 export class HttpsRedirect implements AdmissionRule {
   private readonly status: RedirectStatus;
 
@@ -37,7 +40,7 @@ export class HttpsRedirect implements AdmissionRule {
 
   refuse({ host, isSecure, request }: AskedRequest): Refusal | null {
     // A request without Host, such as a health check of a balancer, has nowhere to go.
-    if (isSecure || host === '') return null;
+    if (isSecure || host === '' || request.path.startsWith(challengePrefix)) return null;
     return redirect(this.status, request.method, `https://${host}${pathOf(request.path)}`);
   }
 }
@@ -45,17 +48,20 @@ export class HttpsRedirect implements AdmissionRule {
 /** Redirects to another host, with the path and the query of the request. */
 export class HostRedirect implements AdmissionRule {
   private readonly target: RedirectTarget;
+  /** Without the port. */
+  private readonly targetHost: string | null;
   private readonly status: RedirectStatus;
 
   constructor(target: RedirectTarget, status: RedirectStatus) {
     this.target = target;
+    this.targetHost = normaliseHost(target.authority);
     this.status = status;
   }
 
   refuse({ host, isSecure, request }: AskedRequest): Refusal | null {
     const { authority, scheme } = this.target;
-    // A host that redirects to itself would do so without end.
-    if (authority === host && (scheme === null || (scheme === 'https') === isSecure)) return null;
+    // A host that redirects to itself would do so without end, on any port; back from https, `https redirect` would send it again.
+    if (this.targetHost === host && (scheme !== 'https' || isSecure)) return null;
     const by = scheme ?? (isSecure ? 'https' : 'http');
     return redirect(this.status, request.method, `${by}://${authority}${pathOf(request.path)}`);
   }

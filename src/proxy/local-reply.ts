@@ -53,6 +53,10 @@ const reasonPhrases: Readonly<Record<number, string>> = {
   508: 'Loop Detected',
 };
 
+/** Limits below which the next attempt may be a moment later, and after how many seconds clients may make it. */
+const passingLimits: ReadonlySet<ErrorCode> = new Set(['OVERLOADED', 'BACKEND_QUEUE_FULL', 'BACKEND_QUEUE_TIMEOUT']);
+const retrySeconds = 1;
+
 /** Hipache's texts for a request that ran out of attempts. */
 export const retriesUsedUp = 'Reached max retries limit';
 export const retriesDisabled = 'Retry on error is disabled';
@@ -115,6 +119,7 @@ function localReplyParts(
     text += `content-type: ${contentType}\r\ncache-control: no-cache\r\npragma: no-cache\r\nexpires: -1\r\n`;
   text += `date: ${httpDate(shape.epochMs)}\r\ncontent-length: ${body.length}\r\n`;
   if (code !== null) text += `x-hipache-error: ${code}\r\n`;
+  if (code !== null && passingLimits.has(code)) text += `retry-after: ${retrySeconds}\r\n`;
   if (code !== null && response.status === 405) text += 'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
   // RFC 6455 section 4.4, RFC 9110 section 15.5.22.
   if (code !== null && response.status === 426)

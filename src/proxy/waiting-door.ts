@@ -1,6 +1,6 @@
 import type { HostPolicy } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
-import { isFree } from '../routing/choice.ts';
+import { hasFree } from '../routing/choice.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import type { ProxyContext } from './context.ts';
 import { type WaitingExchange, WaitingRoom, waitRefusal } from './waiting-room.ts';
@@ -55,9 +55,4 @@ function enterRoom(
   }
   exchange.giveUp(waitRefusal(byHold, `${frontend.pattern}: ${refusal}`));
   return null;
-}
-
-function hasFree(frontend: Frontend, nowMs: number): boolean {
-  const free = (backend: Backend) => isFree(backend, nowMs, null);
-  return frontend.backends.some(free) || frontend.canary?.backends.some(free) === true;
 }

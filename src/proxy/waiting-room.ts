@@ -72,9 +72,8 @@ const wakeEveryMs = 5000;
 const pilotsMax = 1000;
 /** How long a pilot may wait for its own body before another one tries, in ms. */
 const pilotBodyMs = 1000;
-/** `Retry-After` of requests that have waited for a backend, and of those that have waited for a place. */
+/** `Retry-After` of requests that have waited for a backend. */
 const asleepRetrySeconds = 10;
-const fullRetrySeconds = 1;
 
 /** The part of a worker that its rooms have in common. */
 export interface Rooms {
@@ -404,7 +403,8 @@ export class WaitingRoom implements WaitingRequests {
 
 /** The reply to a request that has waited too long, or may not wait. */
 export function waitRefusal(isAsleep: boolean, detail: string): Refusal {
+  if (!isAsleep) return { code: 'OVERLOADED', status: 503, detail, fields: null };
   const fields = new FieldLines();
-  fields.add('retry-after', String(isAsleep ? asleepRetrySeconds : fullRetrySeconds));
-  return { code: isAsleep ? 'HOST_ASLEEP' : 'OVERLOADED', status: 503, detail, fields };
+  fields.add('retry-after', String(asleepRetrySeconds));
+  return { code: 'HOST_ASLEEP', status: 503, detail, fields };
 }

@@ -1,5 +1,5 @@
 import type { Backend } from './backend.ts';
-import type { BackendGroup } from './frontend.ts';
+import type { BackendGroup, Frontend } from './frontend.ts';
 import { weightAt } from './slow-start.ts';
 
 /** The settings of a draw. */
@@ -147,6 +147,12 @@ function lessLoaded(first: Backend, second: Backend, firstWeight: number, second
 /** Whether it may get the request: it is not marked, has not been tried, and does not drain. */
 export function isFree(backend: Backend, nowMs: number, tried: readonly Backend[] | null): boolean {
   return !backend.isDown(nowMs) && !isExcluded(backend, tried);
+}
+
+/** Whether a request that has not been tried yet finds a backend that is not marked, in the canary or outside. */
+export function hasFree({ backends, canary }: Frontend, nowMs: number): boolean {
+  const free = (backend: Backend) => isFree(backend, nowMs, null);
+  return backends.some(free) || canary?.backends.some(free) === true;
 }
 
 /** Whether it was tried, or drains: since the request has begun, as the group has no such backends. */

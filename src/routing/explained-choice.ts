@@ -1,5 +1,6 @@
 import type { Backend } from './backend.ts';
 import { groupOf } from './canary.ts';
+import { hasFree } from './choice.ts';
 import type { Frontend } from './frontend.ts';
 import type { Asked, Selector } from './selector.ts';
 import type { StickyCookie } from './sticky-cookie.ts';
@@ -10,6 +11,25 @@ export interface ExplainedChoice {
   readonly url: string | null;
   /** For people: it follows "chosen". */
   readonly by: string;
+}
+
+/** Why a request waits for a backend. */
+export interface ExplainedHold {
+  /** For people: it follows "waits". */
+  readonly because: string;
+  /** How long it waits at most, in ms. */
+  readonly forMs: number;
+}
+
+/** @param hold null if requests do not wait. @returns null if this one does not. */
+export function explainHold(
+  frontend: Frontend,
+  { hold, isPaused }: { readonly hold: { readonly forMs: number } | null; readonly isPaused: boolean },
+  nowMs: number,
+): ExplainedHold | null {
+  if (hold === null) return null;
+  if (isPaused) return { because: 'because the host is paused', forMs: hold.forMs };
+  return hasFree(frontend, nowMs) ? null : { because: 'because no backend is there', forMs: hold.forMs };
 }
 
 /** Explains a choice without making it: no turn is used up. */

@@ -1,4 +1,4 @@
-import type { ExplainedChoice } from './explained-choice.ts';
+import type { ExplainedChoice, ExplainedHold } from './explained-choice.ts';
 
 /** A request as the instance that is asked about it has to see it. */
 export interface LiveQuestion {
@@ -27,6 +27,8 @@ export interface LiveExplanation {
   readonly waiting: number;
   /** Requests that the client may make at once, by its rate; null without one. */
   readonly tokens: number | null;
+  /** Null if the request goes on. */
+  readonly held: ExplainedHold | null;
   readonly chosen: ExplainedChoice | null;
   readonly backends: readonly LiveBackend[];
 }

@@ -70,7 +70,24 @@ test('a prefix has segments of characters with one form', () => {
   for (const good of ['/api', '/a/b', '/v1.2/~x', '/a=b', '/...', '/@scope', `/${'x'.repeat(255)}`]) {
     assert.ok(isPathPrefix(good), good);
   }
-  for (const bad of ['', '/', 'api', '/api/', '//a', '/a//b', '/.', '/a/..', '/%61', '/a;b', '/a,b', '/a b', '/a?b']) {
+  for (const bad of [
+    '',
+    '/',
+    'api',
+    '/api/',
+    '//a',
+    '/a//b',
+    '/.',
+    '/a/..',
+    '/%61',
+    '/a;b',
+    '/a,b',
+    '/a b',
+    '/a?b',
+    '/a/.*',
+    '/(a)',
+    '/a$',
+  ]) {
     assert.ok(!isPathPrefix(bad), bad);
   }
   assert.ok(!isPathPrefix(`/${'x'.repeat(256)}`));

@@ -3,8 +3,11 @@ import { isObscurePath, isPlainPath, loosePaths, normalPath } from '../http/path
 /** Longest prefix of a path, in characters. */
 export const prefixCharsMax = 256;
 
-/** Segments of characters that mean the same in every form of a path, without `;`, and without `,`, which separates prefixes. */
-const prefixForm = /^(?:\/[A-Za-z0-9._~!$&'()*+=:@-]+)+$/;
+/**
+ * Segments of characters that mean the same in every form of a path, without `;`, and without `,`, which separates prefixes. Those
+ * of patterns are left out, because a prefix is none: `/api/.*` would be a text that no path has.
+ */
+const prefixForm = /^(?:\/[A-Za-z0-9._~!&'+=:@-]+)+$/;
 
 /** Whether it is a prefix of paths: `/api`, `/a/b`. */
 export function isPathPrefix(text: string): boolean {

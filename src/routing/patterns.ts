@@ -65,7 +65,7 @@ export function parseRoutePattern(value: string): string {
   const shown = JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value);
   throw new HipacheError(
     'COMMAND_INVALID',
-    `the path of ${shown} is no prefix: allowed are segments of letters, digits and -._~!$&'()*+=:@, such as /api or ` +
+    `the path of ${shown} is no prefix: allowed are segments of letters, digits and -._~!&'+=:@, such as /api or ` +
       `/a/b, up to ${prefixCharsMax} characters, without "." and "..", percent-encoding, query, and slash at the end`,
   );
 }

@@ -2,7 +2,7 @@ import { PlainRequest } from '../http/plain-request.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import { RateLimit } from '../policy/rate-limit.ts';
 import type { RouteSource } from '../proxy/route-source.ts';
-import { explainChoice } from '../routing/explained-choice.ts';
+import { explainChoice, explainHold } from '../routing/explained-choice.ts';
 import { type Frontend, servingBackends } from '../routing/frontend.ts';
 import type { LiveExplanation, LiveQuestion } from '../routing/live-explanation.ts';
 
@@ -24,13 +24,23 @@ export async function explainLive(worker: ExplainingWorker, question: LiveQuesti
   const { requestsMax, tunnelsMax } = policy;
   const known = { worker: number, isConnected, requestsMax, tunnelsMax };
   if (frontend === null) {
-    const nothing = { matched: null, requests: 0, tunnels: 0, waiting: 0, tokens: null, chosen: null, backends: [] };
+    const nothing = {
+      matched: null,
+      requests: 0,
+      tunnels: 0,
+      waiting: 0,
+      tokens: null,
+      held: null,
+      chosen: null,
+      backends: [],
+    };
     return { ...known, ...nothing };
   }
   const { host, method, path, fields, client } = question;
   const request = new PlainRequest(host, method, path, fields);
   const asked = { request, clientAddress: client.includes(':') ? client : `::ffff:${client}` };
   const { inFlight, tunnels, waiting } = frontend.load;
+  const held = explainHold(frontend, policy, nowMs);
   return {
     ...known,
     matched: frontend.pattern,
@@ -38,7 +48,8 @@ export async function explainLive(worker: ExplainingWorker, question: LiveQuesti
     tunnels,
     waiting: waiting?.size ?? 0,
     tokens: tokensOf(policy, frontend.pattern, asked),
-    chosen: explainChoice(frontend, policy, asked, nowMs),
+    held,
+    chosen: held === null ? explainChoice(frontend, policy, asked, nowMs) : null,
     backends: [...servingBackends(frontend), ...frontend.draining].map((backend) => ({
       url: backend.url,
       inFlight: backend.inFlight,

@@ -129,9 +129,28 @@ describe('redirects', () => {
     assert.match(await rig.ask(get('/', secure, 'Forwarded: proto=https')), /^HTTP\/1\.1 301 /);
   });
 
-  test('a host that redirects to itself is served', async (t) => {
-    const rig = await start(t, { redirect: 'A.test' });
-    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 200 /);
+  for (const redirect of ['A.test', 'a.test:8080', 'http://a.test', 'http://a.test:8080', 'a.test.']) {
+    test(`a host that redirects to itself (${redirect}) is served, also with https redirect`, async (t) => {
+      const rig = await start(t, { redirect }, behindProxy);
+      for (const text of [get('/'), get('/', secure)]) assert.match(await rig.ask(text), /^HTTP\/1\.1 200 /);
+      rig.proxy.options('a.test', { redirect, https: 'redirect' });
+      assert.equal(locationOf(await rig.ask(get('/'))), 'https://a.test/');
+      assert.match(await rig.ask(get('/', secure)), /^HTTP\/1\.1 200 /);
+    });
+  }
+
+  test('to https of the host itself ends there', async (t) => {
+    const rig = await start(t, { redirect: 'https://a.test:8443' }, behindProxy);
+    assert.equal(locationOf(await rig.ask(get('/'))), 'https://a.test:8443/');
+    assert.match(await rig.ask(get('/', secure)), /^HTTP\/1\.1 200 /);
+  });
+
+  test('challenges for a certificate are not redirected to https', async (t) => {
+    const rig = await start(t, { https: 'redirect' });
+    const path = '/.well-known/acme-challenge/token';
+    assert.match(await rig.ask(get(path)), /^HTTP\/1\.1 200 /);
+    assert.equal(rig.backend.requests[0]?.startLine, `GET ${path} HTTP/1.1`);
+    assert.match(await rig.ask(get('/.well-known/acme-challenge')), /^HTTP\/1\.1 301 /);
   });
 
   test('a request that names no host is served', async (t) => {

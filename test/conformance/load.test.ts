@@ -221,7 +221,7 @@ describe('case 29: very many clients', () => {
     const second = await rig.send(get('/2'));
     await second.expect('overloaded');
     assert.deepEqual(second.statuses, [503]);
-    assert.match(second.received, /\r\nx-hipache-error: OVERLOADED\r\n/);
+    assert.match(second.received, /\r\nx-hipache-error: OVERLOADED\r\nretry-after: 1\r\n/);
     assert.equal(rig.proxy.frontend('a.test').load.inFlight, 1);
     peer.send(response('first'));
     await first.expect('first');

@@ -49,6 +49,24 @@ describe('hipache explain', () => {
     await home.route('set', 'a.example', backend.url, '--wait=20');
   });
 
+  it('says that the request waits, and why', async () => {
+    await set('pause', 'on');
+    const paused = await explain('a.example', '--live', metrics);
+    assert.match(paused.stdout, /^waits +up to 30s, because the host is paused$/m);
+    assert.doesNotMatch(paused.stdout, /^chosen/m);
+    assert.match(paused.stdout, /^worker 1 .*; it waits up to 30s, because the host is paused$/m);
+    await home.run('resume', 'a.example');
+    await home.route('set', 'a.example', '--empty');
+    await set('hold', '2m');
+    const asleep = await explain('a.example', '--json', '--live', metrics);
+    const held = { because: 'because no backend is there', forMs: 120_000 };
+    assert.deepEqual(JSON.parse(asleep.stdout).held, held);
+    assert.deepEqual(JSON.parse(asleep.stdout).live[0].held, held);
+    assert.equal((await home.run('option', 'unset', 'a.example', 'hold')).code, 0);
+    await home.route('set', 'a.example', backend.url, '--wait=20');
+    assert.equal(JSON.parse((await explain('a.example', '--json')).stdout).held, null);
+  });
+
   it('asks every worker of a running instance with --live', async () => {
     await set('rate', '5/h', 'rateBurst', '5', 'requestsMax', '7');
     assert.equal((await ask(proxy.port, 'a.example')).status, 200);
