@@ -31,6 +31,7 @@ const webSocket = {
   },
 };
 
+/** Of options whose effect takes several requests, backends or routes, they say only that a host may have them. */
 const trials: readonly Trial[] = [
   { options: { allow: '10.0.0.0/8' }, shows: status, expected: 403 },
   { options: { deny: '127.0.0.0/8' }, shows: status, expected: 403 },
@@ -41,6 +42,7 @@ const trials: readonly Trial[] = [
     shows: status,
     expected: 200,
   },
+  // What `forwardAuthFields` does: option-effects.test.ts.
   {
     options: { forwardAuth: 'http://127.0.0.1:9/', forwardAuthFields: 'Remote-User', forwardAuthTimeout: '1s' },
     shows: ({ headers, status: code }) => [code, headers['x-hipache-error']],
@@ -68,6 +70,7 @@ const trials: readonly Trial[] = [
     shows: ({ headers, status: code }) => [code, headers['retry-after']],
     expected: [503, '7'],
   },
+  // What `upgrades` does: option-effects.test.ts.
   { options: { upgrades: 'none', websockets: 'off' }, request: webSocket, shows: status, expected: 403 },
   { options: { maintenance: 'on', maintenanceAllow: '127.0.0.1' }, shows: status, expected: 200 },
   { options: { errorPage: '<p>{code}', maintenance: 'on' }, shows: ({ body }) => body, expected: '<p>MAINTENANCE' },
@@ -79,6 +82,7 @@ const trials: readonly Trial[] = [
     expected: undefined,
   },
   { options: { paths: '/api' }, request: { path: '/api/x' }, shows: status, expected: 400 },
+  // What `stripPath` does: option-effects.test.ts.
   { options: { paths: '/api', stripPath: 'on' }, request: { path: '/apis' }, shows: status, expected: 200 },
   {
     options: { rate: '1/h', rateBurst: '1', rateBy: 'header:X-Key' },
@@ -87,11 +91,13 @@ const trials: readonly Trial[] = [
     shows: ({ headers, status: code }) => code === 200 || (code === 429 && Number(headers['retry-after']) > 0),
     expected: true,
   },
+  // What `holdMax`, `holdBytesMax` and `releasePerSecond` do: option-effects.test.ts.
   {
     options: { pause: 'on', hold: '200ms', holdMax: '5', holdBytesMax: '1k', releasePerSecond: '10' },
     shows: ({ headers, status: code }) => [code, headers['x-hipache-error']],
     expected: [503, 'HOST_ASLEEP'],
   },
+  // What `queueMax` and `queueTimeout` do: option-effects.test.ts.
   {
     options: { wake: 'event', wakeKey: 'key', idleAfter: '1h', queueMax: '5', queueTimeout: '1s' },
     shows: status,
@@ -110,6 +116,7 @@ const trials: readonly Trial[] = [
     shows: ({ headers }) => /^backend=[0-9a-f]{16}; Path=\/x$/.test(String(headers['set-cookie'])),
     expected: true,
   },
+  // What these do: option-effects.test.ts.
   { options: { balance: 'hash', hashBy: 'header:X-User', slowStart: '1s' }, shows: status, expected: 200 },
   {
     options: {
@@ -119,6 +126,7 @@ const trials: readonly Trial[] = [
     shows: status,
     expected: 200,
   },
+  // What these do: option-effects.test.ts.
   {
     options: { requestsMax: '1', tunnelsMax: '1', tunnelIdle: '1h', responseIdle: '1h', connectTimeout: '10s' },
     shows: status,
