@@ -28,6 +28,8 @@ if (!(await ensureServers(testServers))) {
     // Node leaves one CPU idle by default: half of a small machine.
     `--test-concurrency=${availableParallelism()}`,
     `--test-timeout=${testTimeoutMs}`,
+    // A test that fails may leave a server open, whose process would never end.
+    '--test-force-exit',
     ...options,
     ...files,
   ];

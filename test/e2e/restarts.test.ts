@@ -144,23 +144,28 @@ describe('a restart', () => {
     assert.doesNotMatch(next.output, /waiting/);
   });
 
-  it('right after the death of the primary works; its workers finish uploads, and close their tunnels', async () => {
+  it('right after the death of the primary works; its workers finish uploads, and close their tunnels', async (t) => {
     configure({ drainSeconds: 2 });
     const echo = await EchoBackend.start();
+    t.after(() => echo.stop());
     await home.route('set', 'tunnels.example', echo.url);
     const former = await home.serve();
     const clients = await Promise.all(Array.from({ length: 6 }, upload));
     const tunnels = await Promise.all(Array.from({ length: 12 }, () => EchoTunnel.open(port, 'tunnels.example')));
     const workers = workerPids(former.pid);
     process.kill(former.pid, 'SIGKILL');
-    const next = await home.serve();
+    const serving = home.serve();
+    // The workers drain, and have two seconds.
+    await until('the first Close', () => tunnels.some(({ closeCode }) => closeCode !== null));
+    for (const client of clients) client.send('world');
+    for (const client of clients) await client.expect(/200 OK[\s\S]*one$/);
+    const next = await serving;
     assert.equal((await ask(port, 'a.example')).body, 'one');
-    await Promise.all(clients.map(finish));
+    for (const client of clients) client.close();
     await until('the end of the tunnels', () => tunnels.every(({ closeCode }) => closeCode !== null));
     assert.deepEqual(new Set(tunnels.map(({ closeCode }) => closeCode)), new Set([1001]));
     for (const pid of workers) await until('the end of a worker', () => !isRunning(pid));
     assert.equal(workerPids(next.pid).length, 2);
-    echo.stop();
   });
 
   it('after the death of the primary leaves no replaced worker with an endless response', async (t) => {

@@ -51,9 +51,9 @@ export class RawClient {
   async expect(text: string | RegExp): Promise<void> {
     const found = (): boolean => (typeof text === 'string' ? this.received.includes(text) : text.test(this.received));
     const state = (): string =>
-      `${this.closed ? 'closed' : 'open'}, received ${JSON.stringify(this.received.slice(-500))}`;
+      `${this.closed ? 'closed' : this.reset ? 'reset' : this.ended ? 'ended' : 'open'}, received ${JSON.stringify(this.received.slice(-500))}`;
     await until(String(text), () => found() || this.closed).catch(() => {});
-    if (!found()) throw new Error(`timed out waiting for ${text}: ${state()}`);
+    if (!found()) throw new Error(`waited in vain for ${text}: ${state()}`);
   }
 
   async untilEnded(): Promise<void> {
