@@ -36,23 +36,36 @@ export function isObscurePath(path: string): boolean {
   return isUnforeseeable.test(query === -1 ? path : path.slice(0, query));
 }
 
+/** Dot segments, with parameters or a query behind them or not. */
+const dotSegment = /\/\.{1,2}(?:[/;?#\0]|$)/;
+/** Percent-encoded separators and percent signs, and the other slash. */
+const hiddenSeparator = /%(?:2[35f]|3f|5c)|\\/i;
+
 /**
- * The path, without query, as generous servers may read it: percent-encoding decoded, even if it is encoded several times;
- * `\` as `/`; slashes in a row as one; parameters of segments (`;v=1`) left out; nothing after `#`, `?` or NUL. Once with the
- * dot segments that this brings, once without them.
+ * The path, in its normal form and without query, as generous servers may read it: percent-encoding decoded, even if it is
+ * encoded several times; `\` as `/`; slashes in a row as one; parameters of segments (`;v=1`) left out. Once up to a `#`, `?` or
+ * NUL, once with all of it. Every server that takes some of these steps finds a prefix in it that one of the two has, or the path.
+ * @returns null if the readings are beyond that: dot segments appear; the path begins with two slashes, which some take for the
+ *   name of a host; parameters and hidden separators, whose order decides what is left out.
  */
-export function loosePaths(path: string): readonly [withDots: string, withoutDots: string] {
-  const query = path.indexOf('?');
-  let text = query === -1 ? path : path.slice(0, query);
+export function loosePaths(normal: string): readonly [cut: string, whole: string] | null {
+  const query = normal.indexOf('?');
+  const path = query === -1 ? normal : normal.slice(0, query);
+  const decoded = decodedFully(path).replaceAll('\\', '/');
+  if (dotSegment.test(decoded) || (decoded.includes(';') && hiddenSeparator.test(path))) return null;
+  const bare = decoded.replace(/;[^/]*/g, '');
+  if (decoded.startsWith('//') || bare.startsWith('//')) return null;
+  const whole = bare.replace(/\/{2,}/g, '/');
+  const end = whole.search(/[#?\0]/);
+  return [end === -1 ? whole : whole.slice(0, end), whole];
+}
+
+function decodedFully(path: string): string {
+  let text = path;
   for (let i = 0; i < decodingsMax && text.includes('%'); i++) {
     text = text.replace(/%([0-9a-f]{2})/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
   }
-  const end = text.search(/[#?\0]/);
-  const read = (end === -1 ? text : text.slice(0, end))
-    .replaceAll('\\', '/')
-    .replace(/;[^/]*/g, '')
-    .replace(/\/{2,}/g, '/');
-  return [read, withoutDotSegments(read)];
+  return text;
 }
 
 /** RFC 3986 section 5.2.4. */

@@ -63,6 +63,7 @@ export function webhookSender(version: string): SendEvent {
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMs),
     }).catch((error: Error) => {
+      if (error.name === 'TimeoutError') throw new Error(`no response within ${timeoutMs} ms`);
       const cause = error.cause instanceof Error ? error.cause : error;
       throw new Error((cause as NodeJS.ErrnoException).code ?? cause.message);
     });

@@ -79,6 +79,26 @@ test('a webhook that fails is tried again by one instance, which says it once in
   assert.deepEqual([one.size, two.size], [0, 0]);
 });
 
+test('a webhook that fails for an hour is given up, and nothing of the host is kept until the next use', async () => {
+  const { fleet, one, two, use, events } = setUp();
+  fleet.isFailing = true;
+  use(one);
+  use(two);
+  // The host is idle after a minute.
+  await fleet.time.pass(3_600_000);
+  assert.deepEqual([one.size, two.size], [1, 1]);
+  // The other instance leaves it to the first one for two minutes at a time.
+  await fleet.time.pass(600_000);
+  assert.deepEqual([one.size, two.size, fleet.time.pending], [0, 0, 0]);
+  const { attempts } = fleet;
+  fleet.isFailing = false;
+  await fleet.time.pass(7_200_000);
+  assert.deepEqual([fleet.attempts, events()], [attempts, []]);
+  use(one);
+  await fleet.time.pass(80_000);
+  assert.deepEqual(events(), ['idle a.test']);
+});
+
 test('a webhook that fails is tried again, until the host is used', async () => {
   const { fleet, one, use, events } = setUp();
   one.share(1);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { isPathPrefix, PathPrefixes, withoutPrefix } from './path-prefixes.ts';
 
 const prefixes = new PathPrefixes(['/api', '/api/v2', '/admin']);
@@ -99,4 +100,61 @@ test('a prefix is taken off, and one slash is left', () => {
   assert.equal(withoutPrefix('/api?y', '/api'), '/?y');
   assert.equal(withoutPrefix('/api//evil.test/', '/api'), '/evil.test/');
   assert.equal(withoutPrefix('/api/x', ''), '/api/x');
+});
+
+/** Changes that servers make to a path, in any order, some of them or all. They share no code with the program. */
+const readingSteps: readonly ((path: string) => string)[] = [
+  (path) => path.replace(/%([0-9a-f]{2})/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))),
+  (path) => path.replaceAll('\\', '/'),
+  (path) => path.replace(/\/{2,}/g, '/'),
+  (path) => path.replace(/;[^/]*/g, ''),
+  (path) => path.replace(/[?#\0].*/s, ''),
+  (path) => path.replace(/^\/\/[^/]+/, ''),
+  (path) => {
+    const kept: string[] = [];
+    for (const segment of path.split('/').slice(1)) {
+      if (segment === '..') kept.pop();
+      else if (segment !== '.') kept.push(segment);
+    }
+    return `/${kept.join('/')}`;
+  },
+];
+
+function readingsOf(path: string): Set<string> {
+  const found = new Set([path.replace(/\?.*/, '')]);
+  for (const each of found) for (const step of readingSteps) found.add(step(each));
+  return found;
+}
+
+test('every server reads a path that is found with the same prefix', () => {
+  const tokens = [
+    'admin',
+    'x',
+    '/',
+    '%2f',
+    '%2F',
+    '\\',
+    '%5c',
+    ';',
+    '%3b',
+    '.',
+    '..',
+    '%2e',
+    '%252e',
+    '%252f',
+    '%3f',
+    '%23',
+    '#',
+  ];
+  const divided = new PathPrefixes(['/admin']);
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...tokens), { maxLength: 7 }), (parts) => {
+      const found = divided.find(`/${parts.join('')}`);
+      if (found === null) return;
+      for (const reading of readingsOf(found.path)) {
+        assert.equal(/^\/admin(?:[/?#;\0]|$)/.test(reading), found.prefix === '/admin', `${found.path} as ${reading}`);
+      }
+    }),
+    { numRuns: 3000 },
+  );
 });

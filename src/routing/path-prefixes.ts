@@ -39,7 +39,7 @@ export class PathPrefixes {
     if (isObscurePath(path)) return null;
     const normal = normalPath(path);
     const prefix = this.prefixOf(normal);
-    const isSame = loosePaths(normal).every((loose) => this.prefixOf(loose) === prefix);
+    const isSame = loosePaths(normal)?.every((loose) => this.prefixOf(loose) === prefix) ?? false;
     return isSame ? { prefix, path: normal } : null;
   }
 

@@ -8,6 +8,7 @@ import { freePort } from '../helpers/free-port.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
+import { metricsUrl, scrape, untilSeries } from '../helpers/metrics.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
 import { until } from '../helpers/until.ts';
 
@@ -177,6 +178,7 @@ describe('errors of an operator', () => {
       home.configure(
         {
           driver: server.url,
+          metrics: { port: 0 },
           ...secure({ key: good.keyFile, cert: good.certificateFile, certificates: home.path('certificates') }),
         },
         { workers: 1 },
@@ -212,6 +214,53 @@ describe('errors of an operator', () => {
       await home.route('set', 'text.example', backend.url);
       await until('the new route', async () => (await ask(proxy.port, 'text.example')).body === 'one');
       assert.match((await home.run('explain', 'marks.example')).stdout, /the key down:marks\.example is not a hash/);
+    });
+
+    it('options with values of the wrong form, each of which is skipped and counted', async () => {
+      const wrong: [option: string, value: string, says: RegExp][] = [
+        ['queueMax', '-1', /option queueMax: found "-1", allowed a whole number from 0 to 100000/],
+        ['responseTimeout', '0', /option responseTimeout: found "0", allowed a time from 0s to 1d, with its unit/],
+        ['requestBodyMax', '3 bytes', /option requestBodyMax: found "3 bytes", allowed a size such as 64k, 10m/],
+        ['maintenance', 'yes', /option maintenance: found "yes", allowed on or off/],
+        [
+          'deny',
+          '127.0.0.1/33 192.0.2.0/24',
+          /option deny: "127\.0\.0\.1\/33" is not an address or a network .* skipped/,
+        ],
+        [
+          'responseFields',
+          'X-Kept: 1\nno field',
+          /option responseFields: "no field": it is not "Name: value".*skipped/,
+        ],
+        ['balance', 'fastest', /option balance: found "fastest", allowed two-choices, /],
+        ['maintenence', 'on', /there is no option "maintenence" \(did you mean maintenance\?\)/],
+      ];
+      const series = 'hipache_record_problems_total';
+      const url = metricsUrl(proxy.output);
+      await untilSeries(url, series, (value) => value === 0);
+      await server.cli('hset', 'options:a.example', ...wrong.flatMap(([option, value]) => [option, value]));
+      const post = () => ask(proxy.port, 'a.example', { method: 'POST', body: 'four' });
+      await until('the options', async () => (await post()).headers['x-kept'] === '1');
+      for (let count = 0; count < 3; count++) {
+        const { body, status } = await post();
+        assert.deepEqual([status, body], [200, 'one']);
+      }
+      await untilSeries(url, series, (value) => value === wrong.length);
+      await until('the log', () => told('a.example').length === wrong.length);
+      const { stdout } = await home.run('explain', 'a.example');
+      for (const [option, , says] of wrong) {
+        assert.match(told('a.example').join('\n'), says, option);
+        assert.match(stdout, says, option);
+      }
+      // The same options with values that can be used are in force at once.
+      await server.cli('hset', 'options:a.example', 'requestBodyMax', '3');
+      await until('the size', async () => (await post()).status === 413);
+      await server.cli('hset', 'options:a.example', 'maintenance', 'on');
+      await until('maintenance', async () => (await post()).status === 503);
+      await server.cli('hset', 'options:a.example', 'deny', '127.0.0.1/33 127.0.0.0/8');
+      await until('the list', async () => (await post()).status === 403);
+      await untilSeries(url, 'hipache_request_errors_total{code="ACCESS_DENIED"}', (value) => value > 0);
+      assert.equal((await scrape(url)).get(series), wrong.length, 'each is counted once');
     });
 
     it('unusable certificates', async () => {

@@ -86,6 +86,7 @@ for (const name of ['redis', 'sqlite'] as const) {
         assert.match(stderr, problem);
         assert.match(stderr, /not healthy after 0\.6 s: .*\. Nothing has changed\n$/);
       }
+      assert.deepEqual([...green.paths], ['/up']);
       const { url } = green;
       await green.stop();
       const refused = await deploy(url, '--health-timeout', '600ms');

@@ -12,6 +12,8 @@ import { until } from '../helpers/until.ts';
 interface CheckedBackend {
   readonly backend: HttpBackend;
   isWell: boolean;
+  /** Where its checks are redirected to; empty: they are not. */
+  redirectsTo: string;
   /** Process ids, in the order of the checks. */
   readonly checkedBy: (number | null)[];
   /** Requests of clients. */
@@ -20,6 +22,8 @@ interface CheckedBackend {
   resets: boolean;
   /** Requests of Hipache for another path than that of the checks. */
   probed: number;
+  /** Every path that anybody has asked for. */
+  readonly paths: Set<string | undefined>;
 }
 
 for (const name of ['redis', 'sqlite'] as const) {
@@ -52,11 +56,13 @@ for (const name of ['redis', 'sqlite'] as const) {
 
     async function checkedBackend(body: string): Promise<CheckedBackend> {
       const backend = await HttpBackend.start(body, (request, response) => {
+        state.paths.add(request.url);
         if (request.url === '/up') {
           const pids = instances.map(({ pid }) => pid);
           const { remotePort = 0, localPort = 0 } = request.socket;
           state.checkedBy.push(socketOwner(pids, remotePort, localPort));
           response.statusCode = state.isWell ? 200 : 503;
+          if (state.redirectsTo !== '') response.writeHead(302, { location: state.redirectsTo });
         } else if (/^hipache-probe/.test(request.headers['user-agent'] ?? '')) state.probed++;
         else {
           state.served++;
@@ -67,7 +73,10 @@ for (const name of ['redis', 'sqlite'] as const) {
         }
         response.end(body);
       });
-      const state: CheckedBackend = { backend, isWell: true, checkedBy: [], served: 0, resets: false, probed: 0 };
+      const state: CheckedBackend = {
+        ...{ backend, isWell: true, redirectsTo: '', checkedBy: [], paths: new Set() },
+        ...{ served: 0, resets: false, probed: 0 },
+      };
       return state;
     }
 
@@ -161,6 +170,28 @@ for (const name of ['redis', 'sqlite'] as const) {
       instances = [other];
       one.isWell = false;
       await until('its mark', async () => !(await askAll()).includes('one'));
+    });
+
+    it('fail if the path redirects, and nobody asks for its target', async () => {
+      await check('healthDown', '1');
+      await askAll();
+      await until('checks', () => one.checkedBy.length > 0 && two.checkedBy.length > 0);
+      one.redirectsTo = '/login';
+      two.redirectsTo = `${one.backend.url}/login`;
+      const reason = (to: string) => `health check: status 302 to ${to}, which is not followed, marked by `;
+      await until('both marks', async () => {
+        const text = await explain();
+        return [one, two].every(({ redirectsTo }) => text.includes(reason(redirectsTo)));
+      });
+      const lengths = [one, two].map(({ checkedBy }) => checkedBy.length);
+      await until('further checks', () =>
+        [one, two].every(({ checkedBy }, i) => checkedBy.length > (lengths[i] ?? 0) + 1),
+      );
+      await askAll();
+      for (const { paths } of [one, two]) assert.deepEqual([...paths].sort(), ['/', '/up']);
+      one.redirectsTo = '';
+      await until('requests for the one that is well', async () => (await askAll()).every((body) => body === 'one'));
+      assert.deepEqual([...one.paths].sort(), ['/', '/up']);
     });
 
     it('end with the option, and so do their marks', async () => {

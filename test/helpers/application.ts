@@ -9,6 +9,8 @@ export class Application {
   /** Requests for `/up`, and others. */
   probes = 0;
   requests = 0;
+  /** The paths of all of them. */
+  readonly paths = new Set<string | undefined>();
   /** The codes with which its WebSockets were closed. */
   readonly closeCodes: number[] = [];
   private readonly server: Server;
@@ -16,6 +18,7 @@ export class Application {
 
   private constructor(name: string) {
     this.server = createServer((request, response) => {
+      this.paths.add(request.url);
       if (request.url === '/up') {
         this.probes++;
         const { body, location, status } = this.up;
