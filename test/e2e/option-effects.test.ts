@@ -121,6 +121,12 @@ const trials: readonly Trial[] = [
     ...{ set: 'ends', unset: 'lasts' },
   },
   {
+    ...{ option: 'forwardAuthTimeout', value: short, backends: ['site'], isCompared: true },
+    others: { forwardAuth: 'deaf' },
+    observe: (rig, host) => rig.inEach((visit) => endsFirst(visit, host)),
+    ...{ set: 'ends', unset: 'lasts' },
+  },
+  {
     ...{ option: 'queueTimeout', value: short, backends: ['site'], isCompared: true },
     others: { requestsMax: '1', queueMax: '1' },
     observe: (rig, host) =>
