@@ -20,15 +20,16 @@ export interface ReportedDrains {
 /** Drains that are reported one by one, some 80 bytes each. */
 const reportedMax = 200;
 
-export function isSameDrain(a: Pick<HostDrain, 'pattern' | 'untilMs'>, b: typeof a): boolean {
-  return a.untilMs === b.untilMs && a.pattern === b.pattern;
+/** Tells one drain from others. */
+export function drainKey({ pattern, untilMs }: Pick<HostDrain, 'pattern' | 'untilMs'>): string {
+  return `${untilMs} ${pattern}`;
 }
 
 /** Those of several processes, each drain once. */
 export function sumDrains(all: Iterable<HostDrain>): HostDrain[] {
   const sums = new Map<string, HostDrain>();
   for (const drain of all) {
-    const key = `${drain.untilMs} ${drain.pattern}`;
+    const key = drainKey(drain);
     const sum = sums.get(key);
     sums.set(key, sum === undefined ? drain : sumOf(sum, drain));
   }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { HipacheError } from '../base/errors.ts';
-import { type HostDrain, isSameDrain } from '../base/host-drain.ts';
+import { drainKey, type HostDrain } from '../base/host-drain.ts';
 import { backendIdentity, readBackendUrl } from '../routing/backend-url.ts';
 import { hasRoute, type RouteChange, type Store } from '../stores/contract.ts';
 import { recordVersion } from '../stores/record-version.ts';
@@ -153,7 +153,7 @@ async function untilDrained(store: DrainedStore, drain: MarkedDrain, now: () => 
     const { instances } = await listFleet(store, now());
     const busy: string[] = [];
     for (const { draining, instance, revision: served } of instances) {
-      const mine = draining?.drains.find((one) => isSameDrain(one, drain));
+      const mine = draining?.drains.find((one) => drainKey(one) === drainKey(drain));
       if (mine !== undefined) reported.set(instance, mine);
       const inFlight = mine?.inFlight ?? draining?.others ?? 0;
       if (served < revision || inFlight > 0) busy.push(instance);

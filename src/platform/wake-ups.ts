@@ -104,7 +104,8 @@ export class WakeUps {
       try {
         await send(target, event);
         counters.sent++;
-        await this.release(pattern, eventText(event), restMs);
+        // The note is to end with the rest, not after the pause that there would have been.
+        void this.release(pattern, eventText(event), restMs);
         break;
       } catch (error) {
         counters.failed++;

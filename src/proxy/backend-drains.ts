@@ -1,4 +1,4 @@
-import type { HostDrain } from '../base/host-drain.ts';
+import { drainKey, type HostDrain } from '../base/host-drain.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import type { ProxyContext } from './context.ts';
@@ -70,7 +70,7 @@ export class BackendDrains {
   }
 
   private drainOf(pattern: string, untilMs: number): Drain {
-    const key = `${untilMs} ${pattern}`;
+    const key = drainKey({ pattern, untilMs });
     const known = this.drains.get(key);
     if (known !== undefined) {
       known.overMs = null;
