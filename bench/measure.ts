@@ -11,7 +11,7 @@ export async function measure(site: Site, proxy: RunningProxy, load: () => Promi
   const before = observe(site, proxy.pid);
   const result = await load();
   const after = observe(site, proxy.pid);
-  const { requests, seconds, failed, p50Us, p99Us, p999Us } = result;
+  const { requests, seconds, failed, p50Us, p99Us, p999Us, slicedP99Us } = result;
   const wallSeconds = after.wall - before.wall;
   const cpu = after.cpu - before.cpu;
   const percent = (part: number) => (part / wallSeconds) * 100;
@@ -21,6 +21,7 @@ export async function measure(site: Site, proxy: RunningProxy, load: () => Promi
     p50Us,
     p99Us,
     p999Us,
+    ...(slicedP99Us === undefined ? {} : { slicedP99Us }),
     rssMib: memory(proxy.pid).residentBytes / MiB,
     failed,
     requests,

@@ -34,6 +34,8 @@ export interface LoadResult {
   readonly p50Us: number;
   readonly p99Us: number;
   readonly p999Us: number;
+  /** The median of the p99s of slices of time: see `metrics`. */
+  readonly slicedP99Us?: number;
   /** How busy the load's core was, where the load knows better than the kernel: it may wait by spinning. */
   readonly loadPercent?: number;
 }

@@ -4,7 +4,7 @@
 // SIGTERM ends it before its time, with what it has measured.
 //   node open-loop.ts SETTINGS      (JSON; the result goes to stdout as JSON)
 import { connect, type Socket } from 'node:net';
-import { percentile } from '../statistics.ts';
+import { median, percentile } from '../statistics.ts';
 
 export interface OpenLoopSettings {
   /** One, or several that have the connections in turn. */
@@ -23,6 +23,8 @@ export interface OpenLoopSettings {
 const lastResponsesMs = 5000;
 /** After a connection that could not be opened, in ms. */
 const againMs = 100;
+/** Of the slices of time that each have a p99 of their own, in ms. */
+const sliceMs = 100;
 /** A turn of the loop with nothing to do takes less: what is more was taken by other processes, in ms. */
 const idleTurnMsMax = 0.005;
 
@@ -195,11 +197,22 @@ function finish(): void {
   failed += waiting.length - waitingFrom + connections.filter(({ dueMs }) => dueMs > 0).length;
   for (const connection of connections) connection.destroy();
   const counted = latencies.subarray(0, answered).filter((_, i) => (dueTimes[i] ?? 0) >= countFromMs);
+  const slicedP99Us = median(slices().map((slice) => percentile(slice, 99, true))) * 1000;
   const [p50Us, p99Us, p999Us] = [50, 99, 99.9].map((percent) => percentile([...counted], percent) * 1000);
   const countedSeconds = (endMs - countFromMs) / 1000;
   const seconds = settings.warmUpSeconds + countedSeconds;
   const loadPercent = Math.max(0, 100 - (idleMs / countedSeconds) * 0.1);
-  process.stdout.write(JSON.stringify({ requests: answered, seconds, failed, p50Us, p99Us, p999Us, loadPercent }));
+  const times = { p50Us, p99Us, p999Us, slicedP99Us };
+  process.stdout.write(JSON.stringify({ requests: answered, seconds, failed, ...times, loadPercent }));
+}
+
+/** The latencies that count, by the slice of time in which their requests were due. */
+function slices(): number[][] {
+  const all = Array.from({ length: Math.ceil((endMs - countFromMs) / sliceMs) }, (): number[] => []);
+  for (let i = 0; i < answered; i++) {
+    all[Math.floor(((dueTimes[i] ?? 0) - countFromMs) / sliceMs)]?.push(latencies[i] ?? 0);
+  }
+  return all.filter((slice) => slice.length > 0);
 }
 
 function bodyLength(text: string, headEnd: number): number {

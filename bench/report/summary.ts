@@ -16,6 +16,7 @@ const shown: readonly Metric[] = [
   'p50Us',
   'p99Us',
   'p999Us',
+  'slicedP99Us',
   'rssMib',
   'peakRssMib',
   'rssKibPerTunnel',
@@ -114,7 +115,7 @@ export function mainMetric(result: Result, scenario: string): Metric {
   if (scenario === 'routes-memory') return 'rssKibPerRoute';
   if (scenario === 'held') return 'rssKibPerWaiting';
   if (scenario === 'wake') return 'wakeMaxMs';
-  if (scenario.startsWith('quiet-')) return 'p99Us';
+  if (scenario.startsWith('quiet-')) return 'slicedP99Us';
   return present.includes('mibPerCpuSecond') ? 'mibPerCpuSecond' : 'cpuUsPerRequest';
 }
 

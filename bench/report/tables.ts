@@ -93,7 +93,7 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
     rss: byMetric(result, ['small'], ['rssMib']),
     options: [
       byMetric(result, scenariosOf(result, 'options'), ['cpuUsPerRequest', 'requestsPerSecond', 'failed']),
-      byMetric(result, scenariosOf(result, 'quiet'), ['p50Us', 'p99Us', 'failed']),
+      byMetric(result, scenariosOf(result, 'quiet'), ['p50Us', 'p99Us', 'slicedP99Us', 'failed']),
       byMetric(result, ['held'], ['rssKibPerWaiting', 'requests', 'failed']),
       byMetric(result, ['wake'], ['wakeP50Ms', 'wakeMaxMs', 'requests', 'failed']),
     ]

@@ -12,6 +12,7 @@ import type { ErrorPages } from './error-pages.ts';
 import type { HostPages } from './host-pages.ts';
 import type { LocalResponder } from './local-responder.ts';
 import type { ProxyObserver } from './observer.ts';
+import type { RefusalQueue } from './refusal-queue.ts';
 import type { RouteSource } from './route-source.ts';
 import type { ProxySettings } from './settings.ts';
 import type { Tunnels } from './tunnel/tunnels.ts';
@@ -59,6 +60,7 @@ export interface ProxyContext extends DataPlaneParts {
   readonly hostPages: HostPages;
   readonly activity: Activity;
   readonly rooms: Rooms;
+  readonly refusals: RefusalQueue;
   /** Whether a connection to a backend can be opened: see `ConnectionBudget`. */
   readonly makeRoom: () => boolean;
   /** The proxy's own code threw; the connection concerned ends. @param where such as `a client connection`. */

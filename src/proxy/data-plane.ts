@@ -11,6 +11,7 @@ import { Counters } from './counters.ts';
 import { Deadlines } from './deadlines.ts';
 import { HostPages } from './host-pages.ts';
 import { Listeners } from './listeners.ts';
+import { RefusalQueue } from './refusal-queue.ts';
 import { ServerConnections } from './server/connections.ts';
 import type { ListenerTraits } from './server/listener-traits.ts';
 import { negotiate } from './server/negotiation.ts';
@@ -71,6 +72,7 @@ export class DataPlane {
       hostPages: new HostPages(parts),
       activity: new Activity(tunnels, parts.onUsed),
       rooms: { count: 0 },
+      refusals: new RefusalQueue(),
       counters: this.counters,
       onInternalError: (where, error) => this.onInternalError(where, error),
       makeRoom: () => this.makeRoom(),

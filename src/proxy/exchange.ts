@@ -280,7 +280,8 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   /** The lookup has ended. @param frontend null if no route matches. */
   route(frontend: Frontend | null): void {
     if (frontend === null) {
-      this.fail(this.host === '' ? 'HOST_MISSING' : 'ROUTE_NOT_FOUND', this.host);
+      if (this.host === '') this.fail('HOST_MISSING', '');
+      else this.turnAway({ code: 'ROUTE_NOT_FOUND', status: 400, detail: this.host, fields: null });
       return;
     }
     this.frontend = frontend;
@@ -296,7 +297,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   private decide(frontend: Frontend, refusal: Refusal | null, policy = this.policy): void {
     if (policy !== this.policy) routeAgain(this, this.context);
     else if (refusal === null) this.admit(frontend, policy);
-    else this.refuseBy(refusal);
+    else this.turnAway(refusal);
   }
 
   private admit(frontend: Frontend, policy: HostPolicy): void {
@@ -306,7 +307,8 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     const isTunnel = this.request.protocol !== null;
     const problem = whyNotAdmitted(policy, frontend.load, isTunnel);
     if (problem !== '') {
-      this.fail('OVERLOADED', `${frontend.pattern} has ${problem}`);
+      const detail = `${frontend.pattern} has ${problem}`;
+      this.turnAway({ code: 'OVERLOADED', status: 503, detail, fields: null });
       return;
     }
     this.isCounted = true;
@@ -401,9 +403,14 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     this.reply(localReplyFor(code, detail, text), code, detail, failed);
   }
 
-  /** Sends the reply of a rule of the host. */
-  private refuseBy(refusal: Refusal): void {
-    this.reply(replyOf(refusal), refusal.code, refusal.detail, null);
+  /** Refuses the request, behind those that are let in. A redirect is no refusal, and a place in a room is to be left. */
+  private turnAway(refusal: Refusal): void {
+    if (refusal.code === null || this.place !== null) {
+      this.giveUp(refusal);
+      return;
+    }
+    if (!this.requestComplete) this.stream.pauseRequest();
+    this.context.refusals.add(this, refusal);
   }
 
   private reply(reply: LocalReply, code: ErrorCode | null, detail: string, failed: Backend | null): void {
@@ -428,8 +435,9 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     else routeAgain(this, this.context);
   }
 
+  /** Sends the reply of a rule of the host, or of a room. */
   giveUp(refusal: Refusal): void {
-    this.refuseBy(refusal);
+    this.reply(replyOf(refusal), refusal.code, refusal.detail, null);
   }
 
   comeBack(): boolean {

@@ -16,6 +16,7 @@ import type { ProxyContext } from '../context.ts';
 import { Counters } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
 import { HostPages } from '../host-pages.ts';
+import { RefusalQueue } from '../refusal-queue.ts';
 import type { ProxySettings } from '../settings.ts';
 import { Tunnels } from '../tunnel/tunnels.ts';
 import type { Dial } from './dial.ts';
@@ -69,6 +70,7 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
     tunnels,
     activity: new Activity(tunnels, unused),
     rooms: { count: 0 },
+    refusals: new RefusalQueue(),
     onAwake: unused,
     onAsleep: unused,
     onUsed: unused,
