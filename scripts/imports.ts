@@ -26,6 +26,10 @@ const rooms: Readonly<Record<string, Room>> = {
   platform: { imports: ['base', 'stores/contract.ts', 'stores/note-name.ts'] },
   passwords: { imports: [], packages: ['bcryptjs'] },
   tls: { imports: ['base'] },
+  acme: {
+    imports: ['base', 'stores/contract.ts', 'stores/lease.ts', 'stores/note-name.ts', 'tls'],
+    packages: ['zod', '@peculiar/asn1-csr', '@peculiar/asn1-schema', '@peculiar/asn1-x509'],
+  },
   sockets: { imports: ['base', 'tls'] },
   web: { imports: ['base', 'dns', 'tls'], types: ['policy'] },
   proxy: { imports: ['base', 'dns', 'http', 'http1', 'websocket', 'routing', 'policy', 'sockets', 'tls'] },

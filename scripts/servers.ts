@@ -28,6 +28,8 @@ export const testServers: readonly Server[] = [
   { program: 'memcached', package: 'memcached' },
   { program: 'nginx', package: 'nginx-light' },
   { program: 'openssl', package: 'openssl' },
+  { program: 'pebble', package: 'pebble' },
+  { program: 'pebble-challtestsrv', package: 'pebble' },
   { program: 'puma', package: 'puma' },
   { program: 'rails', package: 'ruby-railties' },
   { program: 'redis-cli', package: 'redis-tools' },
