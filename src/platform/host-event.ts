@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import type { HookTarget } from '../base/hook-target.ts';
 import type { SetTimer } from '../base/timer.ts';
-import type { NoteCollection } from '../stores/contract.ts';
+import type { NoteTexts } from '../stores/contract.ts';
 
 /** Something that the platform behind a host has to know. */
 export interface HostEvent {
@@ -32,7 +32,7 @@ export interface HookCounters {
 /** Shared by those that tell platforms of events. */
 export interface HostEventsOptions {
   /** Opened when it is needed. */
-  readonly notes: () => Promise<NoteCollection>;
+  readonly notes: () => Promise<NoteTexts>;
   readonly instance: string;
   readonly send: SendEvent;
   readonly counters: HookCounters;

@@ -1,7 +1,7 @@
 import { backOffMs } from '../base/back-off.ts';
 import type { HookTarget, UsedHost } from '../base/hook-target.ts';
 import { within } from '../base/timer.ts';
-import type { NoteCollection } from '../stores/contract.ts';
+import type { NoteTexts } from '../stores/contract.ts';
 import { noteName } from '../stores/note-name.ts';
 import { eventText, type HostEvent, type HostEventsOptions } from './host-event.ts';
 
@@ -187,7 +187,7 @@ export class IdleHosts {
   }
 
   /** @returns null if this instance tells the platform; otherwise the note of the one that does. */
-  private async claim(notes: NoteCollection, pattern: string, host: WatchedHost, text: string): Promise<string | null> {
+  private async claim(notes: NoteTexts, pattern: string, host: WatchedHost, text: string): Promise<string | null> {
     const name = noteName('idle', pattern);
     const isAgain = host.ours !== '';
     let isOurs = isAgain && (await notes.write(name, text, { expected: host.ours, ttlMs: claimMs }));
@@ -196,7 +196,7 @@ export class IdleHosts {
     return isOurs ? null : ((await notes.read(name)) ?? text);
   }
 
-  private open(): Promise<NoteCollection> {
+  private open(): Promise<NoteTexts> {
     return within(this.options.notes(), storeMs);
   }
 

@@ -1,9 +1,9 @@
 import { FakeTime } from '../../test/helpers/fake-time.ts';
-import type { NoteCollection, NoteCondition } from '../stores/contract.ts';
+import type { NoteCondition, NoteTexts } from '../stores/contract.ts';
 import type { HostEvent, HostEventsOptions } from './host-event.ts';
 
 /** Notes in memory, whose clock is that of the test. */
-class FakeNotes implements NoteCollection {
+class FakeNotes implements NoteTexts {
   isAway = false;
   readonly announced: string[] = [];
   private readonly time: FakeTime;

@@ -19,6 +19,8 @@ export interface StoreLocation {
   readonly changes: StoreCapabilities['changes'];
   /** Whether the store can list its records. Default true. */
   readonly lists?: boolean;
+  /** Whether the store finds notes that are due. Default true. */
+  readonly findsDue?: boolean;
   /** Ways to write something that is not a record. */
   readonly writeBroken: readonly ((pattern: string) => Promise<void>)[];
   /** The same for certificates; none if the store cannot hold such a thing. */
@@ -144,7 +146,7 @@ export function describeStore(name: string, make: () => Promise<StoreLocation>):
 
     describeNotes(
       () => [store, other],
-      () => location.open(),
+      () => location,
     );
 
     describeOptions(

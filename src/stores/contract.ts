@@ -271,6 +271,17 @@ export interface NoteCondition {
   readonly ttlMs?: number;
   /** Whether Redis publishes the text on the channel `hipache:events`. Other stores have watches for notes, or nothing. */
   readonly announce?: boolean;
+  /**
+   * When somebody has to look at the note, in epoch ms: `NoteCollection.due` has it from then on. Undefined: as before. Not for
+   * a note that ends.
+   */
+  readonly dueMs?: number;
+}
+
+/** A note whose time has come. */
+export interface DueNote {
+  readonly name: string;
+  readonly text: string;
 }
 
 /**
@@ -278,7 +289,7 @@ export interface NoteCondition {
  * and they raise no revision. In a store that cannot remove them by itself, the clocks of the machines decide when one has
  * ended.
  */
-export interface NoteCollection {
+export interface NoteTexts {
   /** Null if there is none. @param name any text, up to 300 bytes. */
   read(name: string): Promise<string | null>;
   /**
@@ -286,6 +297,15 @@ export interface NoteCollection {
    * @returns whether the condition held; if not, nothing is written.
    */
   write(name: string, text: string | null, condition?: NoteCondition): Promise<boolean>;
+}
+
+export interface NoteCollection extends NoteTexts {
+  /**
+   * Up to `limit` notes whose `dueMs` is not after `atMs`, the earliest first. Others cost nothing, except in ZooKeeper, which
+   * lists the names of all.
+   * @throws HipacheError STORE_UNSUPPORTED if the store cannot tell.
+   */
+  due(atMs: number, limit: number): Promise<readonly DueNote[]>;
 }
 
 /** The record of an instance. The fields are those that it has written, if no other program has changed them. */

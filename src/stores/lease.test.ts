@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeTime } from '../../test/helpers/fake-time.ts';
-import type { NoteCollection, NoteCondition } from './contract.ts';
+import type { NoteCondition, NoteTexts } from './contract.ts';
 import { Lease, type LeaseOptions } from './lease.ts';
 
 /** Notes in memory, whose clock is that of the test. */
-class Notes implements NoteCollection {
+class Notes implements NoteTexts {
   readonly time: FakeTime;
   isAway = false;
   private readonly notes = new Map<string, { text: string; untilMs: number }>();

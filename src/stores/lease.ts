@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type SetTimer, setRealTimer } from '../base/timer.ts';
-import type { NoteCollection } from './contract.ts';
+import type { NoteTexts } from './contract.ts';
 import { noteName } from './note-name.ts';
 
 /** How long a lease outlives its holder, in ms, and how often the holder renews it. */
@@ -12,7 +12,7 @@ const attemptEveryMs = 250;
 const unknownHoldersMax = 4;
 
 export interface LeaseOptions {
-  readonly notes: NoteCollection;
+  readonly notes: NoteTexts;
   readonly name: string;
   /** Says whose the lease is, and is different for each holder. */
   readonly holder: string;

@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../../test/helpers/until.ts';
+import type { StoreLocation } from './contract.suite.ts';
 import type { Store } from './contract.ts';
+import { describeDueNotes } from './due-notes.suite.ts';
 import { Watch } from './watch.suite.ts';
 
 /**
  * The part of the contract about notes.
  * @param stores two that are open on one place.
- * @param openWatcher another one.
+ * @param location of them.
  */
-export function describeNotes(stores: () => readonly [Store, Store], openWatcher: () => Promise<Store>): void {
+export function describeNotes(
+  stores: () => readonly [Store, Store],
+  location: () => Pick<StoreLocation, 'findsDue' | 'open'>,
+): void {
+  describeDueNotes(stores, () => location().findsDue ?? true);
+
   test('a note is written by one process and read by another, until it is removed', async () => {
     const [store, other] = stores();
     assert.equal(await store.notes.read('absent'), null);
@@ -85,7 +92,7 @@ export function describeNotes(stores: () => readonly [Store, Store], openWatcher
 
   test('nobody hears of notes, and they raise no revision', async () => {
     const [store, other] = stores();
-    const watcher = await openWatcher();
+    const watcher = await location().open();
     try {
       const seen = new Watch();
       await watcher.watch(seen);

@@ -6,6 +6,7 @@ function location(name: string, text: string | undefined, serving: boolean): Sto
   return {
     open: () => place.open({ serving }),
     writeRaw: async (pattern, [id, ...backends]) => place.put('routes', pattern, { id, backends }),
+    findsDue: false,
     oddElements: false,
     changes: 'poll',
     writeBroken: ['text', 7, null, {}, { id: 'x' }, { backends: 'http://a:1' }, { backends: { a: 1 } }].map(

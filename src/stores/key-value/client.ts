@@ -10,6 +10,7 @@ export const recordKinds = [
   'hipache:failed',
   'hipache:accepted',
   'hipache:note',
+  'hipache:note-due',
 ] as const;
 export type RecordKind = (typeof recordKinds)[number];
 

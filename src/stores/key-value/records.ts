@@ -124,17 +124,29 @@ export function writeCertificate({ certificate, key }: CertificatePair): string 
   return JSON.stringify({ certificate, key });
 }
 
-/** The text of a note; null if there is none, or if it has ended. */
-export function readNote(record: string | null, nowMs: number): string | null {
-  const value = parse(record);
-  if (typeof value !== 'object' || value === null) return null;
-  const { text, until } = value as Partial<Record<'text' | 'until', unknown>>;
-  return typeof text !== 'string' || (isTime(until) && until < nowMs) ? null : text;
+interface Note {
+  readonly text: string;
+  /** When it ends and when it is due, in epoch ms; null for never. */
+  readonly untilMs: number | null;
+  readonly dueMs: number | null;
 }
 
-/** @param untilMs null if the record has no end. */
-export function writeNote(text: string, untilMs: number | null): string {
-  return JSON.stringify(untilMs === null ? { text } : { text, until: Math.round(untilMs) });
+/** Null if there is none, or if it has ended. */
+export function readNote(record: string | null, nowMs: number): Note | null {
+  const value = parse(record);
+  if (typeof value !== 'object' || value === null) return null;
+  const { due, text, until } = value as Partial<Record<'text' | 'until' | 'due', unknown>>;
+  if (typeof text !== 'string' || (isTime(until) && until < nowMs)) return null;
+  return { text, untilMs: isTime(until) ? until : null, dueMs: isTime(due) ? due : null };
+}
+
+/** Times are whole. */
+export function writeNote({ dueMs, text, untilMs }: Note): string {
+  return JSON.stringify({
+    text,
+    ...(untilMs === null ? {} : { until: untilMs }),
+    ...(dueMs === null ? {} : { due: dueMs }),
+  });
 }
 
 /** The fields of an instance, as it has written them; those that are no texts are left out. */

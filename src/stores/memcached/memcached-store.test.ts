@@ -26,6 +26,7 @@ async function location(count: number, prefix = '', serving = false): Promise<St
     writeRaw: (pattern, record) => set(`frontend:${pattern}`, JSON.stringify(record)),
     oddElements: true,
     lists: false,
+    findsDue: false,
     changes: 'expiry',
     writeBroken: ['text', '{"id": "http://a:1"}', ''].map(
       (value) => (pattern: string) => set(`frontend:${pattern}`, value),

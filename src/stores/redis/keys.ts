@@ -59,6 +59,11 @@ export class RedisKeys {
     return `${this.prefix}hipache:note:${name}`;
   }
 
+  /** The names of notes that somebody has to look at, by the time. */
+  get notesDue(): string {
+    return `${this.prefix}hipache:notes-due`;
+  }
+
   /** The beginnings of all keys whose changes matter. Redis takes none that begins with another one. */
   get reported(): readonly string[] {
     const records = Object.keys(collectionOf).map((record) => `${this.prefix}${record}:`);

@@ -36,7 +36,7 @@ import { addFailuresEdit } from './failed-hash.ts';
 import { removeInstance, writeInstance } from './instances.ts';
 import { checkerKey, collectionOf, RedisKeys } from './keys.ts';
 import { type DeadSetKnowledge, removeMarkEdit, writeMarkEdit } from './mark-edits.ts';
-import { readNoteEdit, writeNoteEdit } from './note-hash.ts';
+import { readDueNamesEdit, readDueNotesEdit, readNoteEdit, writeNoteEdit } from './note-hash.ts';
 import { changeOptionsEdit, putOptionsEdit } from './option-hash.ts';
 import { type DeadSetReading, RedisReader } from './reader.ts';
 import { connectServers, type RecordServers } from './servers.ts';
@@ -132,6 +132,10 @@ class RedisStore implements Store {
   readonly notes: NoteCollection = {
     read: (name) => this.write(readNoteEdit(this.keys, name)),
     write: (name, text, condition = {}) => this.write(writeNoteEdit(this.keys, name, text, condition)),
+    due: async (atMs, limit) => {
+      const names = await this.write(readDueNamesEdit(this.keys, atMs, limit));
+      return names.length === 0 ? [] : await this.write(readDueNotesEdit(this.keys, names));
+    },
   };
   private readonly settings: RedisStoreOptions;
   private readonly log: Pick<Log, 'info' | 'warn'>;

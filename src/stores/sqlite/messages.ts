@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../base/errors.ts';
-import type { CertificatePair, StoredInstance } from '../contract.ts';
+import type { CertificatePair, DueNote, StoredInstance } from '../contract.ts';
 import type { Changes } from './changes.ts';
 import type { FailureRows } from './failed-table.ts';
 import type { OptionRows } from './option-table.ts';
@@ -31,6 +31,7 @@ export type ThreadRequest =
   | { readonly kind: 'readRevision' }
   | { readonly kind: 'readAccepted' }
   | { readonly kind: 'readNote'; readonly name: string }
+  | { readonly kind: 'readDueNotes'; readonly atMs: number; readonly limit: number }
   | { readonly kind: 'listCertificates'; readonly after: string; readonly limit: number }
   | { readonly kind: 'watch' }
   | { readonly kind: 'close' }
@@ -56,6 +57,7 @@ export type ThreadReply =
   | { readonly kind: 'revision'; readonly revision: number }
   | { readonly kind: 'accepted'; readonly text: string | null }
   | { readonly kind: 'note'; readonly text: string | null }
+  | { readonly kind: 'dueNotes'; readonly notes: readonly DueNote[] }
   | { readonly kind: 'expiry'; readonly expiryMs: number | null }
   | { readonly kind: 'patterns'; readonly patterns: readonly string[] }
   | WriteResult

@@ -190,6 +190,10 @@ class SqliteStore implements Store {
       const reply = await this.ask({ kind: 'writeNote', pattern: name, text, condition });
       return reply.kind === 'isWritten' && reply.isWritten;
     },
+    due: async (atMs, limit) => {
+      const reply = await this.ask({ kind: 'readDueNotes', atMs, limit });
+      return reply.kind === 'dueNotes' ? reply.notes : [];
+    },
   };
   readonly opened: Promise<void>;
   private readonly settings: ThreadSettings;

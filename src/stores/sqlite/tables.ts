@@ -3,6 +3,7 @@ import { HipacheError } from '../../base/errors.ts';
 import type { DownMark } from '../../routing/backend.ts';
 import type {
   CertificatePair,
+  DueNote,
   NoteCondition,
   OptionOutcome,
   OptionRecord,
@@ -16,7 +17,7 @@ import { readAccepted, writeAccepted } from './accepted-row.ts';
 import { ExpiryTable } from './expiry-table.ts';
 import { type FailureRows, readFailures, writeFailures } from './failed-table.ts';
 import { readInstances, readRevision, removeInstance, writeInstance } from './instance-table.ts';
-import { readNote, writeNote } from './note-table.ts';
+import { readDueNotes, readNote, writeNote } from './note-table.ts';
 import { type OptionRows, OptionTable } from './option-table.ts';
 import { hasCertificates, markTransaction } from './schema.ts';
 
@@ -159,6 +160,10 @@ export class SqliteTables {
 
   readNote(name: string): string | null {
     return readNote((sql) => this.statement(sql), name, Date.now());
+  }
+
+  readDueNotes(atMs: number, limit: number): DueNote[] {
+    return readDueNotes((sql) => this.statement(sql), atMs, limit);
   }
 
   readRevision(): number {

@@ -162,6 +162,9 @@ function onRequest(id: number, request: ThreadRequest): void {
     case 'readAccepted':
       reply(id, { kind: 'accepted', text: current().reader.readAccepted() });
       return;
+    case 'readDueNotes':
+      reply(id, { kind: 'dueNotes', notes: current().reader.readDueNotes(request.atMs, request.limit) });
+      return;
     case 'readNote':
       reply(id, { kind: 'note', text: current().reader.readNote(request.name) });
       return;

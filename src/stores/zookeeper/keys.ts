@@ -9,6 +9,7 @@ const kinds: Readonly<Record<RecordKind, string>> = {
   'hipache:failed': 'hipache/failed',
   'hipache:accepted': 'hipache/accepted',
   'hipache:note': 'hipache/note',
+  'hipache:note-due': 'hipache/note-due',
 };
 const kindOf = new Map(Object.entries(kinds).map(([kind, node]) => [node, kind as RecordKind]));
 
