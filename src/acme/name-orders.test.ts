@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { Authority } from '../../test/helpers/authority.ts';
+import { Pebble } from '../../test/helpers/pebble.ts';
+import type { Store } from '../stores/contract.ts';
+import { openSqlite } from '../stores/sqlite/sqlite-store.ts';
+import { Accounts, type CertificateAuthority } from './accounts.ts';
+import type { ChallengeKind } from './complete-order.ts';
+import { NameOrders } from './name-orders.ts';
+import { alpnProof, httpProof, NoteProver } from './note-prover.ts';
+import { readOrderState } from './order-state.ts';
+import { type OrderCounters, type OrderMeansOfFleet, orderNoteName } from './pattern-order.ts';
+
+const day = 24 * 3600_000;
+
+describe('the orders of a fleet', () => {
+  let pebble: Pebble;
+  let web: Server;
+  let folder: string;
+  let stores: Store[];
+  /** Added to the time of all instances, in ms. */
+  let laterMs = 0;
+  let unwanted: Set<string>;
+  let counters: OrderCounters;
+  let lines: string[];
+  /** Shown to the authority in place of a proof. */
+  let forged: string | null;
+
+  before(async () => {
+    pebble = await Pebble.start({ badNonces: 10, env: { PEBBLE_AUTHZREUSE: '0' } });
+    web = createServer((request, response) => {
+      const token = request.url?.slice('/.well-known/acme-challenge/'.length) ?? '';
+      void httpProof((stores[2] as Store).notes, token).then((proof) => response.end(forged ?? proof ?? ''));
+    });
+    await new Promise<void>((resolve) => void web.listen(pebble.httpPort, '127.0.0.1', resolve));
+  });
+  after(async () => {
+    web?.close();
+    await pebble?.remove();
+  });
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'hipache-acme-'));
+    stores = await Promise.all([0, 1, 2].map(() => openSqlite(join(folder, 'routes.db'))));
+    [laterMs, forged] = [0, null];
+    [unwanted, lines] = [new Set(), []];
+    counters = { begun: 0, issued: 0, failed: 0 };
+  });
+  afterEach(async () => {
+    await Promise.all(stores.map((store) => store.close()));
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function authorityAt(directory = pebble.directoryUrl): CertificateAuthority {
+    const nothing = { contact: [], externalAccount: null, profile: null, preferredChain: null };
+    return { directory, transport: pebble.transport, ...nothing };
+  }
+
+  interface Particular extends Partial<OrderMeansOfFleet> {
+    readonly kinds?: readonly ChallengeKind[];
+  }
+
+  function instance(index: number, { kinds = ['http-01'], ...more }: Particular = {}): NameOrders {
+    const store = stores[index] as Store;
+    const passphrase = more.passphrase ?? null;
+    const write = (what: string): void => void lines.push(what);
+    return new NameOrders({
+      store,
+      instance: `instance-${index}`,
+      authorities: [authorityAt()],
+      accounts: new Accounts({ notes: store.notes, instance: `instance-${index}`, passphrase }),
+      prover: new NoteProver(store.notes, kinds),
+      passphrase,
+      isWanted: async (pattern) => !unwanted.has(pattern),
+      whyNot: async () => null,
+      graceMs: 10 * day,
+      counters,
+      log: { info: write, warn: write },
+      clock: { epochMs: () => Date.now() + laterMs },
+      random: Math.random,
+      pause: (ms) => new Promise((resolve) => void setTimeout(resolve, Math.min(ms, 50))),
+      ...more,
+    });
+  }
+
+  async function certificateOf(pattern: string): Promise<{ certificate: string; key: string }> {
+    const [found] = await (stores[0] as Store).certificates.read([pattern]);
+    assert.ok(found, `${pattern} has no certificate`);
+    return found;
+  }
+
+  async function stateOf(pattern: string): Promise<ReturnType<typeof readOrderState>> {
+    return readOrderState(await (stores[1] as Store).notes.read(orderNoteName(pattern)));
+  }
+
+  async function dueNames(atMs: number): Promise<string[]> {
+    return (await (stores[1] as Store).notes.due(atMs, 100)).map(({ name }) => name);
+  }
+
+  test('order once, whichever instance looks', async () => {
+    const instances = [0, 1, 2].map((index) => instance(index));
+    const names = Array.from({ length: 12 }, (_, i) => `fleet-${i}.example`);
+    const kinds = await Promise.all(names.flatMap((name) => instances.map(async (one) => (await one.look(name)).kind)));
+    // An instance that comes when another one has just finished finds the certificate.
+    assert.ok(
+      kinds.every((kind) => ['issued', 'busy', 'kept'].includes(kind)),
+      kinds.join(),
+    );
+    assert.equal(kinds.filter((kind) => kind === 'issued').length, names.length);
+    assert.deepEqual(counters, { begun: names.length, issued: names.length, failed: 0 });
+    for (const name of names) {
+      const { certificate, key } = await certificateOf(name);
+      const leaf = new X509Certificate(certificate);
+      assert.equal(leaf.checkHost(name), name);
+      assert.ok(leaf.checkPrivateKey(createPrivateKey(key)));
+      assert.equal((await stateOf(name)).orders, 1);
+    }
+    assert.equal((await instances[1]?.look(names[0] as string))?.kind, 'kept');
+  });
+
+  test('go on with an order whose holder has ended, with the same key', async () => {
+    // A process that is killed withdraws nothing.
+    const prover = new NoteProver((stores[0] as Store).notes, ['http-01']);
+    prover.withdraw = async () => {};
+    const dying = instance(0, { prover, pause: () => Promise.reject(new Error('the process ends')) });
+    await assert.rejects(dying.look('left.example'), /the process ends/);
+    const { order } = await stateOf('left.example');
+    assert.ok(order);
+    assert.deepEqual(await dueNames(Date.now()), []);
+    assert.deepEqual(await dueNames(Date.now() + 31_000), [orderNoteName('left.example')]);
+    assert.equal((await instance(1).look('left.example')).kind, 'issued');
+    assert.deepEqual(counters, { begun: 1, issued: 1, failed: 0 });
+    assert.equal((await certificateOf('left.example')).key, order.key);
+  });
+
+  test('renew when the time has come, and not before', async () => {
+    await instance(0).look('renewed.example');
+    const first = await certificateOf('renewed.example');
+    // The authority has no renewal information, which the second look finds out.
+    const kept = await instance(1).look('renewed.example');
+    const { issued, renewal } = await stateOf('renewed.example');
+    assert.ok(issued && renewal);
+    assert.deepEqual(kept, { kind: 'kept', untilMs: renewal.atMs });
+    const lifeMs = issued.notAfterMs - issued.notBeforeMs;
+    const part = (renewal.atMs - issued.notBeforeMs) / lifeMs;
+    assert.ok(part > 0.61 && part < 0.67, String(part));
+    assert.deepEqual(await dueNames(renewal.atMs - 1), []);
+    assert.deepEqual(await dueNames(renewal.atMs), [orderNoteName('renewed.example')]);
+    laterMs = renewal.atMs - Date.now() - 3600_000;
+    assert.equal((await instance(2).look('renewed.example')).kind, 'kept');
+    laterMs += 2 * 3600_000;
+    assert.equal((await instance(2).look('renewed.example')).kind, 'issued');
+    const second = await certificateOf('renewed.example');
+    assert.notEqual(second.certificate, first.certificate);
+    assert.notEqual(second.key, first.key);
+    assert.deepEqual(counters, { begun: 2, issued: 2, failed: 0 });
+  });
+
+  test('leave a certificate of somebody else alone until its end', async () => {
+    const authority = new Authority();
+    const { certificate, key } = authority.issue(['foreign.example'], { days: 20 });
+    authority.dispose();
+    await (stores[0] as Store).certificates.write('foreign.example', { certificate, key });
+    const end = Date.parse(new X509Certificate(certificate).validTo);
+    assert.deepEqual(await instance(0).look('foreign.example'), { kind: 'kept', untilMs: end });
+    assert.deepEqual(await dueNames(end), [orderNoteName('foreign.example')]);
+    laterMs = 21 * day;
+    assert.equal((await instance(0).look('foreign.example')).kind, 'issued');
+  });
+
+  test('are made at once if somebody wants it', async () => {
+    await instance(0).look('forced.example');
+    const first = await certificateOf('forced.example');
+    assert.equal((await instance(0).look('forced.example', true)).kind, 'issued');
+    assert.notEqual((await certificateOf('forced.example')).certificate, first.certificate);
+  });
+
+  test('end with the host: its certificate is kept until it has ended, and then removed', async () => {
+    await instance(0).look('gone.example');
+    const { issued } = await stateOf('gone.example');
+    assert.ok(issued);
+    unwanted.add('gone.example');
+    const untilMs = issued.notAfterMs + 10 * day;
+    assert.deepEqual(await instance(1).look('gone.example'), { kind: 'kept', untilMs });
+    await certificateOf('gone.example');
+    laterMs = untilMs - Date.now() + 1000;
+    assert.deepEqual(await instance(1).look('gone.example'), { kind: 'removed' });
+    assert.deepEqual(await (stores[0] as Store).certificates.read(['gone.example']), [null]);
+    assert.equal(await (stores[0] as Store).notes.read(orderNoteName('gone.example')), null);
+    assert.deepEqual(await dueNames(1e14), []);
+    // A host that was never wanted leaves nothing.
+    unwanted.add('never.example');
+    assert.deepEqual(await instance(1).look('never.example'), { kind: 'removed' });
+    assert.equal(counters.begun, 1);
+  });
+
+  test('that fail wait longer each time, on every instance', async () => {
+    forged = 'something else';
+    const first = await instance(0, { random: () => 0.5 }).look('failing.example');
+    assert.ok(first.kind === 'failed');
+    assert.match(first.why, /^the authorization of failing\.example is invalid: http-01: unauthorized/);
+    assert.ok(Math.abs(first.untilMs - Date.now() - 60_000) < 10_000);
+    const second = await instance(1).look('failing.example');
+    assert.deepEqual(second, { kind: 'waits', why: first.why, untilMs: first.untilMs });
+    laterMs = 61_000;
+    const third = await instance(2, { random: () => 0.5 }).look('failing.example');
+    assert.ok(third.kind === 'failed');
+    assert.ok(Math.abs(third.untilMs - Date.now() - laterMs - 120_000) < 10_000);
+    const { failure, order } = await stateOf('failing.example');
+    assert.deepEqual([failure?.count, failure?.type, order], [2, 'unauthorized', null]);
+    assert.deepEqual(await dueNames(third.untilMs), [orderNoteName('failing.example')]);
+    forged = null;
+    laterMs = 0;
+    assert.equal((await instance(0).look('failing.example', true)).kind, 'issued');
+    assert.equal((await stateOf('failing.example')).failure, null);
+    assert.ok(lines.some((line) => line.includes('the next attempt for its certificate is at 20')));
+  });
+
+  test('that may not be made now wait, and that is no failure', async () => {
+    const untilMs = Date.now() + 7000;
+    const whyNot = async () => ({ why: 'the budget of this hour is used up', untilMs });
+    const expected = { kind: 'waits', why: 'the budget of this hour is used up', untilMs };
+    assert.deepEqual(await instance(0, { whyNot }).look('waiting.example'), expected);
+    assert.deepEqual(await instance(1).look('waiting.example'), expected);
+    assert.deepEqual(await dueNames(untilMs), [orderNoteName('waiting.example')]);
+    assert.deepEqual(counters, { begun: 0, issued: 0, failed: 0 });
+    laterMs = 8000;
+    assert.equal((await instance(1).look('waiting.example')).kind, 'issued');
+  });
+
+  test('go to the next authority if one cannot be reached', async () => {
+    const authorities = [authorityAt('https://127.0.0.1:1/dir'), authorityAt()];
+    assert.equal((await instance(0, { authorities }).look('second.example')).kind, 'issued');
+    assert.equal((await stateOf('second.example')).issued?.authority, pebble.directoryUrl);
+    assert.match(lines[0] ?? '', /no certificate from https:\/\/127\.0\.0\.1:1\/dir: .*ECONNREFUSED$/);
+    const none = await instance(0, { authorities: authorities.slice(0, 1) }).look('third.example');
+    assert.ok(none.kind === 'failed');
+    assert.match(none.why, /ECONNREFUSED/);
+  });
+
+  test('keep keys encrypted, if there is a secret', async () => {
+    assert.equal((await instance(0, { passphrase: 'of the fleet' }).look('secret.example')).kind, 'issued');
+    const { certificate, key } = await certificateOf('secret.example');
+    assert.match(key, /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
+    const opened = createPrivateKey({ key, passphrase: 'of the fleet' });
+    assert.ok(new X509Certificate(certificate).checkPrivateKey(opened));
+    assert.equal((await instance(1, { passphrase: 'of the fleet' }).look('other.example')).kind, 'issued');
+    const failed = await instance(2, { passphrase: 'another one' }).look('third.example');
+    assert.ok(failed.kind === 'failed');
+    assert.match(failed.why, /cannot be decrypted: all instances need the same/);
+  });
+
+  test('are proved in a handshake as well', async () => {
+    const prover = new NoteProver((stores[0] as Store).notes, ['tls-alpn-01']);
+    const proof = { kind: 'tls-alpn-01', name: 'alpn.example', token: 't', keyAuthorization: 't.k' } as const;
+    await prover.show(proof);
+    const pair = await alpnProof((stores[1] as Store).notes, 'alpn.example');
+    assert.ok(pair);
+    assert.ok(new X509Certificate(pair.certificate).checkPrivateKey(createPrivateKey(pair.key)));
+    await prover.withdraw(proof);
+    assert.equal(await alpnProof((stores[1] as Store).notes, 'alpn.example'), null);
+  });
+
+  test('survive an authority that has forgotten everything', async () => {
+    const forgetful = await Pebble.start();
+    try {
+      const authorities = [{ ...authorityAt(forgetful.directoryUrl), transport: forgetful.transport }];
+      assert.equal((await instance(0, { authorities, kinds: [] }).look('forgotten.example')).kind, 'failed');
+      // As a process leaves it that ends in the middle.
+      const { notes } = stores[0] as Store;
+      const [name, text] = [orderNoteName('forgotten.example'), await notes.read(orderNoteName('forgotten.example'))];
+      const order = {
+        authority: forgetful.directoryUrl,
+        url: new URL('/my-order/unknown', forgetful.directoryUrl).href,
+        key: '-----BEGIN PRIVATE KEY-----',
+        begunMs: 0,
+      };
+      await notes.write(name, JSON.stringify({ ...JSON.parse(text ?? ''), order }));
+      await forgetful.stop();
+      await forgetful.start();
+      const outcome = await instance(0, { authorities, kinds: [] }).look('forgotten.example');
+      // It was asked for another order with another account; only the challenge cannot be met here.
+      assert.ok(outcome.kind === 'failed');
+      assert.match(outcome.why, /no challenge for forgotten\.example can be met/);
+      assert.equal(counters.begun, 2);
+    } finally {
+      await forgetful.remove();
+    }
+  });
+});

@@ -1,0 +1,100 @@
+import { createPrivateKey, hash, type KeyObject } from 'node:crypto';
+import { z } from 'zod';
+import { AcmeError } from './acme-error.ts';
+import { jsonOf } from './messages.ts';
+
+const timeMs = z.number();
+
+const issuedSchema = z.object({
+  /** URL of the directory of the authority. */
+  authority: z.string(),
+  /** As `certificateIdentifier` makes it. */
+  identifier: z.string().nullable(),
+  /** SHA-256 of the leaf, hexadecimal: whether the certificate in the store is still this one. */
+  fingerprint: z.string(),
+  profile: z.string().nullable(),
+  notBeforeMs: timeMs,
+  notAfterMs: timeMs,
+});
+
+const renewalSchema = z.object({
+  atMs: timeMs,
+  /** When to ask the authority again; null if it cannot be asked. */
+  askAtMs: timeMs.nullable(),
+  /** Window that `atMs` was drawn from; null: the authority has said none. */
+  window: z.object({ startMs: timeMs, endMs: timeMs, explanationUrl: z.string().nullable() }).nullable(),
+});
+
+const failureSchema = z.object({
+  /** In a row. */
+  count: z.number(),
+  atMs: timeMs,
+  /** No attempt before. */
+  untilMs: timeMs,
+  type: z.string(),
+  detail: z.string(),
+  /** Null if none was asked. */
+  authority: z.string().nullable(),
+});
+
+const stateSchema = z.object({
+  /** The certificate that was ordered last. */
+  issued: issuedSchema.nullable().default(null),
+  renewal: renewalSchema.nullable().default(null),
+  /** Under way. `key`: PKCS#8, of the certificate. */
+  order: z
+    .object({ authority: z.string(), url: z.string(), key: z.string(), begunMs: timeMs })
+    .nullable()
+    .default(null),
+  failure: failureSchema.nullable().default(null),
+  /** Orders that were made in all. */
+  orders: z.number().default(0),
+});
+
+/** Everything that the fleet knows about the orders for one pattern, except for the certificate itself. */
+export type OrderState = Readonly<z.infer<typeof stateSchema>>;
+
+const unordered: OrderState = { issued: null, renewal: null, order: null, failure: null, orders: 0 };
+
+/** A state that cannot be read counts as none: the certificate in the store says what is missing. @param text of the note. */
+export function readOrderState(text: string | null): OrderState {
+  if (text === null) return unordered;
+  return stateSchema.safeParse(jsonOf(text)).data ?? unordered;
+}
+
+export function orderStateText(state: OrderState): string {
+  return JSON.stringify(state);
+}
+
+/** When somebody has to look at it again, in epoch ms. */
+export function dueAt({ failure, order, renewal }: OrderState, nowMs: number): number {
+  if (failure !== null && failure.untilMs > nowMs) return failure.untilMs;
+  // Its holder looks at it, and others if that one ends.
+  if (order !== null) return nowMs + abandonedMs;
+  return Math.min(renewal?.atMs ?? nowMs, renewal?.askAtMs ?? Number.POSITIVE_INFINITY);
+}
+
+/** How long an order that is under way is left to its holder, in ms: longer than a lease outlives one. */
+const abandonedMs = 30_000;
+
+/** PKCS#8, PEM, encrypted if there is a passphrase. Must never be shown. */
+export function pemOf(key: KeyObject, passphrase: string | null): string {
+  const encryption = passphrase === null ? {} : { cipher: 'aes-256-cbc', passphrase };
+  return key.export({ type: 'pkcs8', format: 'pem', ...encryption }).toString();
+}
+
+/** @throws AcmeError `keyUnreadable`. */
+export function keyOf(pem: string, passphrase: string | null): KeyObject {
+  try {
+    return createPrivateKey({ key: pem, ...(passphrase === null ? {} : { passphrase }) });
+  } catch (cause) {
+    throw new AcmeError('a key in the store cannot be decrypted: all instances need the same secret', {
+      ...{ type: 'keyUnreadable', cause },
+    });
+  }
+}
+
+/** SHA-256 of the text of a certificate, hexadecimal. */
+export function fingerprintOf(certificate: string): string {
+  return hash('sha256', certificate, 'hex');
+}

@@ -1,0 +1,336 @@
+import { generateKeyPair, type KeyObject, X509Certificate } from 'node:crypto';
+import { promisify } from 'node:util';
+import { backOffMs } from '../base/back-off.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Store, StoredCertificate } from '../stores/contract.ts';
+import { noteName } from '../stores/note-name.ts';
+import type { Accounts, CertificateAuthority } from './accounts.ts';
+import type { AcmeClient } from './acme-client.ts';
+import { AcmeError } from './acme-error.ts';
+import { certificateIdentifier } from './certificates.ts';
+import { completeOrder, type Prover } from './complete-order.ts';
+import type { Order } from './messages.ts';
+import { dueAt, fingerprintOf, keyOf, type OrderState, orderStateText, pemOf, readOrderState } from './order-state.ts';
+import { askAgainAfterMs, renewalTime } from './renewal-plan.ts';
+
+/** Totals. */
+export interface OrderCounters {
+  /** Orders that were begun at an authority. */
+  begun: number;
+  issued: number;
+  failed: number;
+}
+
+/** All that the orders of a fleet have in common. */
+export interface OrderMeansOfFleet {
+  readonly store: Pick<Store, 'notes' | 'certificates'>;
+  readonly instance: string;
+  /** Asked in this order; at least one. */
+  readonly authorities: readonly CertificateAuthority[];
+  readonly accounts: Accounts;
+  readonly prover: Prover;
+  /** Encrypts keys in the store; null: they are in clear. */
+  readonly passphrase: string | null;
+  /** Whether a pattern is to have a certificate by an order. */
+  readonly isWanted: (pattern: string) => Promise<boolean>;
+  /** Why none may be ordered now, and until when; null if one may. Asked right before an order is begun. */
+  readonly whyNot: (pattern: string, isRenewal: boolean) => Promise<Refused | null>;
+  /** How long a certificate that is not wanted any more is kept after its end, in ms. */
+  readonly graceMs: number;
+  readonly counters: OrderCounters;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly clock: Pick<Clock, 'epochMs'>;
+  /** From 0 up to but not including 1. */
+  readonly random: () => number;
+  /** Waits so many ms; for tests. */
+  readonly pause?: (ms: number) => Promise<void>;
+}
+
+interface Refused {
+  readonly why: string;
+  /** Epoch ms. */
+  readonly untilMs: number;
+}
+
+/** How a look at a pattern has ended. Times are epoch ms. */
+export type OrderOutcome =
+  /** Another process orders for it. */
+  | { readonly kind: 'busy'; readonly holder: string }
+  /** It has a certificate, or is to have none. */
+  | { readonly kind: 'kept'; readonly untilMs: number }
+  | { readonly kind: 'issued'; readonly notAfterMs: number }
+  | { readonly kind: 'removed' }
+  | { readonly kind: 'waits'; readonly why: string; readonly untilMs: number }
+  | { readonly kind: 'failed'; readonly why: string; readonly untilMs: number };
+
+const generate = promisify(generateKeyPair);
+const hourMs = 3600_000;
+
+/** How long an authority may take for one step of an order, in ms. */
+const stepMsMax = 5 * 60_000;
+/** Pauses after failures of one name, in ms. */
+const failurePauses = { firstMs: 60_000, longestMs: 24 * hourMs, spread: [0.8, 1.2] } as const;
+const failuresCounted = 20;
+/** Attempts that are made at least between now and the end of a certificate. */
+const attemptsBeforeEnd = 8;
+/** Difference between the clock here and the dates of a new certificate that is of no concern, in ms. */
+const clockToleranceMs = 5 * 60_000;
+/** Problems that another authority has with a name too: it does not point here, or shows no proof. */
+const ownFaults: ReadonlySet<string> = new Set([
+  ...['unauthorized', 'dns', 'connection', 'tls', 'incorrectResponse', 'noChallenge'],
+]);
+
+/** The name of the note that has the state of a pattern. */
+export function orderNoteName(pattern: string): string {
+  return noteName('order', pattern);
+}
+
+/** One look at one pattern, under its lease. */
+export class PatternOrder {
+  private readonly means: OrderMeansOfFleet;
+  private readonly pattern: string;
+  private readonly checkLease: () => void;
+  private state: OrderState = readOrderState(null);
+  /** Of the note. */
+  private text: string | null = null;
+
+  /** @param checkLease throws if the lease is lost. */
+  constructor(means: OrderMeansOfFleet, pattern: string, checkLease: () => void) {
+    this.means = means;
+    this.pattern = pattern;
+    this.checkLease = checkLease;
+  }
+
+  async look(isForced: boolean): Promise<OrderOutcome> {
+    const { clock, isWanted, store, whyNot } = this.means;
+    const { pattern } = this;
+    this.text = await store.notes.read(orderNoteName(pattern));
+    this.state = readOrderState(this.text);
+    const [found] = await store.certificates.read([pattern]);
+    const present = found == null || found.problem !== undefined ? null : found;
+    const { failure, issued, order } = this.state;
+    const isOurs = present !== null && issued?.fingerprint === fingerprintOf(present.certificate);
+    if (!(await isWanted(pattern))) return await this.letGo(isOurs);
+    if (order === null && !isForced) {
+      const untilMs = present === null ? 0 : await (isOurs ? this.renewalAt() : this.endOfForeign(present));
+      if (clock.epochMs() < untilMs) return { kind: 'kept', untilMs };
+      if (failure !== null && clock.epochMs() < failure.untilMs) {
+        return { kind: 'waits', why: failure.detail, untilMs: failure.untilMs };
+      }
+    }
+    if (order === null) {
+      const refused = await whyNot(pattern, isOurs);
+      if (refused !== null) return await this.wait(refused);
+    }
+    return await this.order(isOurs);
+  }
+
+  /** The pattern is to have no certificate: the one that was ordered for it is left to its end, and then removed. */
+  private async letGo(isOurs: boolean): Promise<OrderOutcome> {
+    const { clock, graceMs, log, store } = this.means;
+    const { issued } = this.state;
+    const untilMs = isOurs && issued !== null ? issued.notAfterMs + graceMs : 0;
+    if (clock.epochMs() < untilMs) {
+      const renewal = { atMs: untilMs, askAtMs: null, window: null };
+      await this.save({ ...this.state, renewal, order: null, failure: null });
+      return { kind: 'kept', untilMs };
+    }
+    if (isOurs) {
+      await store.certificates.remove(this.pattern);
+      log.info(`${this.pattern}: certificate removed: it has ended, and no host wants another one`);
+    }
+    await store.notes.write(orderNoteName(this.pattern), null, { expected: this.text });
+    return { kind: 'removed' };
+  }
+
+  /** The end of a certificate that was put into the store by somebody else. It is not replaced before. */
+  private async endOfForeign({ certificate }: StoredCertificate): Promise<number> {
+    let atMs: number;
+    try {
+      atMs = Date.parse(new X509Certificate(certificate).validTo);
+    } catch {
+      return 0;
+    }
+    if (this.state.renewal?.atMs !== atMs) {
+      await this.save({ ...this.state, issued: null, renewal: { atMs, askAtMs: null, window: null } });
+    }
+    return atMs;
+  }
+
+  /** When the certificate is to be renewed. Asks the authority, if that is due. */
+  private async renewalAt(): Promise<number> {
+    const { clock, random } = this.means;
+    const { issued, renewal } = this.state;
+    const nowMs = clock.epochMs();
+    if (issued === null) return 0;
+    if (renewal !== null && (renewal.askAtMs === null || nowMs < renewal.askAtMs)) return renewal.atMs;
+    const asked = await this.askForRenewal(issued);
+    const window = asked === 'unknown' ? (renewal?.window ?? null) : (asked?.of ?? null);
+    // A time is drawn once for each window.
+    const isSame = renewal !== null && JSON.stringify(renewal.window) === JSON.stringify(window);
+    const atMs = isSame ? renewal.atMs : renewalTime(issued, window, random());
+    const askAtMs = asked === null ? null : nowMs + askAgainAfterMs(asked === 'unknown' ? null : asked.retryAfterMs);
+    await this.save({ ...this.state, renewal: { atMs, askAtMs, window } });
+    return atMs;
+  }
+
+  /** The authority's word; null if it never says any, `unknown` if it did not now. */
+  private async askForRenewal({
+    authority: directory,
+    identifier,
+  }: NonNullable<OrderState['issued']>): Promise<Awaited<ReturnType<AcmeClient['renewalInfo']>> | 'unknown'> {
+    const { accounts, authorities, log } = this.means;
+    const authority = authorities.find((one) => one.directory === directory);
+    if (authority === undefined || identifier === null) return null;
+    try {
+      return await (await accounts.client(authority)).renewalInfo(identifier);
+    } catch (error) {
+      if (!(error instanceof AcmeError)) throw error;
+      log.warn(`${this.pattern}: the authority does not say when to renew its certificate: ${error.message}`);
+      return 'unknown';
+    }
+  }
+
+  /** Nothing was ordered: that is not a failure of the name. */
+  private async wait({ untilMs, why }: Refused): Promise<OrderOutcome> {
+    const count = this.state.failure?.count ?? 0;
+    const failure = { count, atMs: this.means.clock.epochMs(), untilMs, type: 'waits', detail: why, authority: null };
+    await this.save({ ...this.state, failure });
+    return { kind: 'waits', why, untilMs };
+  }
+
+  /** Goes on with the order that is under way, or begins one, at one authority after the other. */
+  private async order(isRenewal: boolean): Promise<OrderOutcome> {
+    const { authorities, counters, log } = this.means;
+    const begunAt = this.state.order?.authority;
+    const inOrder = authorities.toSorted((a, b) => Number(b.directory === begunAt) - Number(a.directory === begunAt));
+    let last: { readonly error: AcmeError; readonly authority: string } | null = null;
+    for (const authority of inOrder) {
+      try {
+        const notAfterMs = await this.orderAt(authority, isRenewal);
+        counters.issued++;
+        return { kind: 'issued', notAfterMs };
+      } catch (error) {
+        if (!(error instanceof AcmeError)) throw error;
+        last = { error, authority: authority.directory };
+        log.warn(`${this.pattern}: no certificate from ${authority.directory}: ${error.message}`, { type: error.type });
+        if (ownFaults.has(error.type)) break;
+      }
+    }
+    counters.failed++;
+    return last === null ? { kind: 'failed', why: 'no authority is configured', untilMs: 0 } : await this.fail(last);
+  }
+
+  private async fail(last: { readonly error: AcmeError; readonly authority: string }): Promise<OrderOutcome> {
+    const { clock, random } = this.means;
+    const { message: detail, retryAfterMs, type } = last.error;
+    const count = (this.state.failure?.count ?? 0) + 1;
+    const atMs = clock.epochMs();
+    // A certificate that ends soon leaves no time for long pauses.
+    const leftMs = (this.state.issued?.notAfterMs ?? Number.POSITIVE_INFINITY) - atMs;
+    const longestMs = Math.min(failurePauses.longestMs, Math.max(hourMs, leftMs / attemptsBeforeEnd));
+    const pauseMs = backOffMs({ ...failurePauses, longestMs }, Math.min(count, failuresCounted), random());
+    const untilMs = Math.round(atMs + Math.max(pauseMs, retryAfterMs ?? 0));
+    // An order that could not be looked at is gone on with; any other one is lost.
+    const order = type === 'unreachable' ? this.state.order : null;
+    const failure = { count, atMs, untilMs, type, detail, authority: last.authority };
+    await this.save({ ...this.state, order, failure });
+    this.means.log.info(
+      `${this.pattern}: the next attempt for its certificate is at ${new Date(untilMs).toISOString()}`,
+    );
+    return { kind: 'failed', why: detail, untilMs };
+  }
+
+  /** @returns the end of the new certificate, in epoch ms. */
+  private async orderAt(authority: CertificateAuthority, isRenewal: boolean): Promise<number> {
+    const { accounts, passphrase, pause, prover, store } = this.means;
+    const client = await accounts.client(authority);
+    const { key, order } = await this.openOrder(client, authority, isRenewal).catch(async (error: unknown) => {
+      if (!(error instanceof AcmeError) || error.type !== 'accountDoesNotExist') throw error;
+      await accounts.forget(authority);
+      return await this.openOrder(await accounts.client(authority), authority, isRenewal);
+    });
+    const certificate = await completeOrder(await accounts.client(authority), order, {
+      ...{ prover, key, stepMsMax, preferredChain: authority.preferredChain },
+      ...(pause === undefined ? {} : { pause }),
+    });
+    this.checkLease();
+    await store.certificates.write(this.pattern, { certificate, key: pemOf(key, passphrase) });
+    return await this.keep(authority, order, certificate);
+  }
+
+  /** The order that is under way, or a new one, and the key of its certificate. Both are in the store then. */
+  private async openOrder(
+    client: AcmeClient,
+    authority: CertificateAuthority,
+    isRenewal: boolean,
+  ): Promise<{ readonly order: Order; readonly key: KeyObject }> {
+    const { clock, counters, passphrase } = this.means;
+    const { directory, profile } = authority;
+    const begun = this.state.order;
+    if (begun?.authority === directory) {
+      const order = await client.order(begun.url).then(({ of }) => of, nullIfUnknown);
+      if (order !== null && order.status !== 'invalid') return { order, key: keyOf(begun.key, passphrase) };
+    }
+    const { privateKey: key } = await generate('ec', { namedCurve: 'P-256' });
+    const { issued } = this.state;
+    const replaces = isRenewal && issued?.authority === directory ? issued.identifier : null;
+    const wanted = { names: [this.pattern], profile, replaces };
+    this.checkLease();
+    const order = await client.newOrder(wanted).catch((error: unknown) => {
+      // RFC 9773 section 5: another order has replaced the certificate.
+      if (!(error instanceof AcmeError) || error.type !== 'alreadyReplaced') throw error;
+      return client.newOrder({ ...wanted, replaces: null });
+    });
+    counters.begun++;
+    const kept = { authority: directory, url: order.url, key: pemOf(key, passphrase), begunMs: clock.epochMs() };
+    await this.save({ ...this.state, order: kept, orders: this.state.orders + 1 });
+    return { order, key };
+  }
+
+  /** Keeps what is known of the certificate that is in the store now. @returns its end, in epoch ms. */
+  private async keep(authority: CertificateAuthority, order: Order, certificate: string): Promise<number> {
+    const { clock, log, random } = this.means;
+    const { validFrom, validTo } = new X509Certificate(certificate);
+    const issued = {
+      authority: authority.directory,
+      identifier: certificateIdentifier(certificate),
+      fingerprint: fingerprintOf(certificate),
+      profile: order.profile ?? authority.profile,
+      notBeforeMs: Date.parse(validFrom),
+      notAfterMs: Date.parse(validTo),
+    };
+    const nowMs = clock.epochMs();
+    log.info(`${this.pattern}: certificate issued by ${authority.directory}, until ${validTo}`);
+    if (issued.notBeforeMs > nowMs + clockToleranceMs || issued.notAfterMs < nowMs) {
+      log.warn(
+        `${this.pattern}: the new certificate is valid from ${validFrom} to ${validTo}, and it is ` +
+          `${new Date(nowMs).toUTCString()} on this machine: is its clock right?`,
+      );
+    }
+    const renewal = { atMs: renewalTime(issued, null, random()), askAtMs: nowMs, window: null };
+    await this.save({ ...this.state, issued, renewal, order: null, failure: null });
+    return issued.notAfterMs;
+  }
+
+  /** @throws Error if another process has written the state, so that the lease must have been lost. */
+  private async save(state: OrderState): Promise<void> {
+    const text = orderStateText(state);
+    const dueMs = dueAt(state, this.means.clock.epochMs());
+    const name = orderNoteName(this.pattern);
+    if (!(await this.means.store.notes.write(name, text, { expected: this.text, dueMs }))) {
+      throw new Error(`another process orders the certificate of ${this.pattern} too`);
+    }
+    this.state = state;
+    this.text = text;
+  }
+}
+
+/** An authority that does not know an order any more has none. */
+function nullIfUnknown(error: unknown): null {
+  const isUnknown =
+    error instanceof AcmeError && error.status >= 400 && error.status < 500 && error.type !== 'rateLimited';
+  if (!isUnknown || error.type === 'accountDoesNotExist') throw error;
+  return null;
+}
