@@ -18,6 +18,7 @@ const sections: readonly (readonly [name: string, title: string])[] = [
   ['server', '`server`'],
   ['http', '`http`'],
   ['https', '`https`'],
+  ['acme', '`acme`'],
   ['backendTls', '`backendTls`'],
   ['', 'At the top'],
   ['dns', '`dns`'],

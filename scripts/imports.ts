@@ -54,11 +54,12 @@ const rooms: Readonly<Record<string, Room>> = {
   telemetry: { imports: ['base'], types: ['proxy'], packages: ['prom-client'] },
   processes: { imports: ['base', 'config'] },
   operations: {
-    imports: ['base', 'config', 'dns', 'health', 'http', 'passwords', 'routing', 'policy', 'stores', 'tls'],
+    imports: ['acme', 'base', 'config', 'dns', 'health', 'http', 'passwords', 'routing', 'policy', 'stores', 'tls'],
   },
   cli: { imports: ['base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
   primary: {
     imports: [
+      'acme',
       'base',
       'config',
       'dns',
@@ -75,6 +76,7 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   worker: {
     imports: [
+      'acme',
       'base',
       'config',
       'dns',

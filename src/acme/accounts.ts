@@ -92,7 +92,7 @@ export class Accounts {
       key = AccountKey.fromPem(data.key, passphrase ?? undefined);
     } catch (cause) {
       throw new AcmeError(
-        `the key of the account at ${directory} in the store cannot be decrypted: all instances need the same acme.secret`,
+        `the key of the account at ${directory} in the store cannot be decrypted: all instances need the same acme.passphrase`,
         { type: 'keyUnreadable', cause },
       );
     }

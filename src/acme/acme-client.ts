@@ -30,6 +30,7 @@ export interface AcmeClientOptions {
 export interface NewAccount {
   /** URLs such as `mailto:admin@example.com`. */
   readonly contact: readonly string[];
+  /** Used if the authority wants one. */
   readonly externalAccount: ExternalAccount | null;
 }
 
@@ -99,7 +100,8 @@ export class AcmeClient {
    */
   async register({ contact, externalAccount }: NewAccount): Promise<Account> {
     const { meta, newAccount } = await this.directory();
-    if (meta?.externalAccountRequired === true && externalAccount === null) {
+    const isBound = meta?.externalAccountRequired === true;
+    if (isBound && externalAccount === null) {
       throw new AcmeError('this authority takes only accounts of its customers: configure the key that it gave you', {
         type: 'externalAccountRequired',
       });
@@ -107,7 +109,9 @@ export class AcmeClient {
     const account = {
       termsOfServiceAgreed: true,
       ...(contact.length === 0 ? {} : { contact }),
-      ...(externalAccount === null ? {} : { externalAccountBinding: this.key.bindTo(externalAccount, newAccount) }),
+      ...(isBound && externalAccount !== null
+        ? { externalAccountBinding: this.key.bindTo(externalAccount, newAccount) }
+        : {}),
     };
     const response = await this.post(newAccount, JSON.stringify(account), { isByKey: true });
     const url = locationOf(response, newAccount);

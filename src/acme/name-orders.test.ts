@@ -12,9 +12,10 @@ import { openSqlite } from '../stores/sqlite/sqlite-store.ts';
 import { Accounts, type CertificateAuthority } from './accounts.ts';
 import type { ChallengeKind } from './complete-order.ts';
 import { NameOrders } from './name-orders.ts';
-import { alpnProof, httpProof, NoteProver } from './note-prover.ts';
-import { readOrderState } from './order-state.ts';
-import { type OrderCounters, type OrderMeansOfFleet, orderNoteName } from './pattern-order.ts';
+import { NoteProver } from './note-prover.ts';
+import { orderNoteName, readOrderState, requestOrder } from './order-state.ts';
+import type { OrderCounters, OrderMeansOfFleet } from './pattern-order.ts';
+import { alpnProof, httpProof } from './proof-notes.ts';
 
 const day = 24 * 3600_000;
 
@@ -176,7 +177,10 @@ describe('the orders of a fleet', () => {
   test('are made at once if somebody wants it', async () => {
     await instance(0).look('forced.example');
     const first = await certificateOf('forced.example');
-    assert.equal((await instance(0).look('forced.example', true)).kind, 'issued');
+    assert.ok(await requestOrder((stores[1] as Store).notes, 'forced.example', Date.now()));
+    assert.deepEqual(await dueNames(Date.now()), [orderNoteName('forced.example')]);
+    assert.equal((await instance(0).look('forced.example')).kind, 'issued');
+    assert.equal((await stateOf('forced.example')).isForced, false);
     assert.notEqual((await certificateOf('forced.example')).certificate, first.certificate);
   });
 
@@ -216,7 +220,8 @@ describe('the orders of a fleet', () => {
     assert.deepEqual(await dueNames(third.untilMs), [orderNoteName('failing.example')]);
     forged = null;
     laterMs = 0;
-    assert.equal((await instance(0).look('failing.example', true)).kind, 'issued');
+    assert.ok(await requestOrder((stores[1] as Store).notes, 'failing.example', Date.now()));
+    assert.equal((await instance(0).look('failing.example')).kind, 'issued');
     assert.equal((await stateOf('failing.example')).failure, null);
     assert.ok(lines.some((line) => line.includes('the next attempt for its certificate is at 20')));
   });

@@ -13,12 +13,8 @@ export class NameOrders {
     this.means = means;
   }
 
-  /**
-   * Does what is due for a pattern.
-   * @param isForced whether it is ordered now, although it may have a certificate, or its last order has failed.
-   * @throws errors of the store.
-   */
-  async look(pattern: string, isForced = false): Promise<OrderOutcome> {
+  /** Does what is due for a pattern. @throws errors of the store. */
+  async look(pattern: string): Promise<OrderOutcome> {
     const { instance, store } = this.means;
     let lost: Error | null = null;
     const lease = await Lease.acquire({
@@ -34,7 +30,7 @@ export class NameOrders {
       if (lost !== null) throw lost;
     });
     try {
-      return await order.look(isForced);
+      return await order.look();
     } finally {
       // If the store is away, it ends by itself.
       await lease.release().catch(() => {});

@@ -1,10 +1,9 @@
 import { generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { CertificatePair, NoteTexts } from '../stores/contract.ts';
-import { noteName } from '../stores/note-name.ts';
 import { challengeCertificate } from './certificates.ts';
 import type { ChallengeKind, Proof, Prover } from './complete-order.ts';
-import { jsonOf } from './messages.ts';
+import { proofNoteName } from './proof-notes.ts';
 
 /** Longest time that a proof is shown, in ms: an authority may take that long to look at it. */
 const shownMs = 3600_000;
@@ -28,24 +27,13 @@ export class NoteProver implements Prover {
 
   async show(proof: Proof): Promise<void> {
     const text = proof.kind === 'http-01' ? proof.keyAuthorization : await alpnText(proof);
-    await this.notes.write(nameOf(proof), text, { ttlMs: shownMs });
+    await this.notes.write(proofNoteName(proof), text, { ttlMs: shownMs });
   }
 
   /** It ends by itself if the store is away. */
   async withdraw(proof: Proof): Promise<void> {
-    await this.notes.write(nameOf(proof), null).catch(() => {});
+    await this.notes.write(proofNoteName(proof), null).catch(() => {});
   }
-}
-
-/** The body for a request of an authority (RFC 8555 section 8.3); null if no order has this token. */
-export function httpProof(notes: NoteTexts, token: string): Promise<string | null> {
-  return notes.read(noteName('acme-http', token));
-}
-
-/** The certificate for a handshake of an authority (RFC 8737 section 3); null if no order waits for one. */
-export async function alpnProof(notes: NoteTexts, serverName: string): Promise<CertificatePair | null> {
-  const text = await notes.read(noteName('acme-alpn', serverName));
-  return text === null ? null : (jsonOf(text) as CertificatePair);
 }
 
 async function alpnText({ keyAuthorization, name }: Proof): Promise<string> {
@@ -55,8 +43,4 @@ async function alpnText({ keyAuthorization, name }: Proof): Promise<string> {
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   };
   return JSON.stringify(pair);
-}
-
-function nameOf({ kind, name, token }: Proof): string {
-  return kind === 'http-01' ? noteName('acme-http', token) : noteName('acme-alpn', name);
 }

@@ -1,5 +1,7 @@
 import { createPrivateKey, hash, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import type { NoteTexts } from '../stores/contract.ts';
+import { noteName } from '../stores/note-name.ts';
 import { AcmeError } from './acme-error.ts';
 import { jsonOf } from './messages.ts';
 
@@ -38,6 +40,8 @@ const failureSchema = z.object({
 });
 
 const stateSchema = z.object({
+  /** The name of a note may be a hash of it. */
+  pattern: z.string().default(''),
   /** The certificate that was ordered last. */
   issued: issuedSchema.nullable().default(null),
   renewal: renewalSchema.nullable().default(null),
@@ -47,6 +51,8 @@ const stateSchema = z.object({
     .nullable()
     .default(null),
   failure: failureSchema.nullable().default(null),
+  /** Whether an operator wants a new certificate now, whatever there is. */
+  isForced: z.boolean().default(false),
   /** Orders that were made in all. */
   orders: z.number().default(0),
 });
@@ -54,7 +60,15 @@ const stateSchema = z.object({
 /** Everything that the fleet knows about the orders for one pattern, except for the certificate itself. */
 export type OrderState = Readonly<z.infer<typeof stateSchema>>;
 
-const unordered: OrderState = { issued: null, renewal: null, order: null, failure: null, orders: 0 };
+const unordered: OrderState = {
+  pattern: '',
+  issued: null,
+  renewal: null,
+  order: null,
+  failure: null,
+  isForced: false,
+  orders: 0,
+};
 
 /** A state that cannot be read counts as none: the certificate in the store says what is missing. @param text of the note. */
 export function readOrderState(text: string | null): OrderState {
@@ -67,7 +81,8 @@ export function orderStateText(state: OrderState): string {
 }
 
 /** When somebody has to look at it again, in epoch ms. */
-export function dueAt({ failure, order, renewal }: OrderState, nowMs: number): number {
+export function dueAt({ failure, isForced, order, renewal }: OrderState, nowMs: number): number {
+  if (isForced) return nowMs;
   if (failure !== null && failure.untilMs > nowMs) return failure.untilMs;
   // Its holder looks at it, and others if that one ends.
   if (order !== null) return nowMs + abandonedMs;
@@ -88,7 +103,7 @@ export function keyOf(pem: string, passphrase: string | null): KeyObject {
   try {
     return createPrivateKey({ key: pem, ...(passphrase === null ? {} : { passphrase }) });
   } catch (cause) {
-    throw new AcmeError('a key in the store cannot be decrypted: all instances need the same secret', {
+    throw new AcmeError('a key in the store cannot be decrypted: all instances need the same passphrase', {
       ...{ type: 'keyUnreadable', cause },
     });
   }
@@ -97,4 +112,25 @@ export function keyOf(pem: string, passphrase: string | null): KeyObject {
 /** SHA-256 of the text of a certificate, hexadecimal. */
 export function fingerprintOf(certificate: string): string {
   return hash('sha256', certificate, 'hex');
+}
+
+/** The name of the note that has the state of a pattern. */
+export function orderNoteName(pattern: string): string {
+  return noteName('order', pattern);
+}
+
+/** Attempts to write while instances write too. */
+const attemptsMax = 20;
+
+/**
+ * Asks the fleet for a new certificate, now. An instance that orders finds it within some seconds.
+ * @returns whether that was possible: others write the state all the time.
+ */
+export async function requestOrder(notes: NoteTexts, pattern: string, nowMs: number): Promise<boolean> {
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const text = await notes.read(orderNoteName(pattern));
+    const next = orderStateText({ ...readOrderState(text), pattern, isForced: true });
+    if (await notes.write(orderNoteName(pattern), next, { expected: text, dueMs: nowMs })) return true;
+  }
+  return false;
 }

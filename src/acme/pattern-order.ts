@@ -4,14 +4,22 @@ import { backOffMs } from '../base/back-off.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Store, StoredCertificate } from '../stores/contract.ts';
-import { noteName } from '../stores/note-name.ts';
 import type { Accounts, CertificateAuthority } from './accounts.ts';
 import type { AcmeClient } from './acme-client.ts';
 import { AcmeError } from './acme-error.ts';
 import { certificateIdentifier } from './certificates.ts';
 import { completeOrder, type Prover } from './complete-order.ts';
 import type { Order } from './messages.ts';
-import { dueAt, fingerprintOf, keyOf, type OrderState, orderStateText, pemOf, readOrderState } from './order-state.ts';
+import {
+  dueAt,
+  fingerprintOf,
+  keyOf,
+  type OrderState,
+  orderNoteName,
+  orderStateText,
+  pemOf,
+  readOrderState,
+} from './order-state.ts';
 import { askAgainAfterMs, renewalTime } from './renewal-plan.ts';
 
 /** Totals. */
@@ -81,11 +89,6 @@ const ownFaults: ReadonlySet<string> = new Set([
   ...['unauthorized', 'dns', 'connection', 'tls', 'incorrectResponse', 'noChallenge'],
 ]);
 
-/** The name of the note that has the state of a pattern. */
-export function orderNoteName(pattern: string): string {
-  return noteName('order', pattern);
-}
-
 /** One look at one pattern, under its lease. */
 export class PatternOrder {
   private readonly means: OrderMeansOfFleet;
@@ -102,14 +105,14 @@ export class PatternOrder {
     this.checkLease = checkLease;
   }
 
-  async look(isForced: boolean): Promise<OrderOutcome> {
+  async look(): Promise<OrderOutcome> {
     const { clock, isWanted, store, whyNot } = this.means;
     const { pattern } = this;
     this.text = await store.notes.read(orderNoteName(pattern));
     this.state = readOrderState(this.text);
     const [found] = await store.certificates.read([pattern]);
     const present = found == null || found.problem !== undefined ? null : found;
-    const { failure, issued, order } = this.state;
+    const { failure, isForced, issued, order } = this.state;
     const isOurs = present !== null && issued?.fingerprint === fingerprintOf(present.certificate);
     if (!(await isWanted(pattern))) return await this.letGo(isOurs);
     if (order === null && !isForced) {
@@ -235,7 +238,7 @@ export class PatternOrder {
     // An order that could not be looked at is gone on with; any other one is lost.
     const order = type === 'unreachable' ? this.state.order : null;
     const failure = { count, atMs, untilMs, type, detail, authority: last.authority };
-    await this.save({ ...this.state, order, failure });
+    await this.save({ ...this.state, order, failure, isForced: false });
     this.means.log.info(
       `${this.pattern}: the next attempt for its certificate is at ${new Date(untilMs).toISOString()}`,
     );
@@ -310,13 +313,13 @@ export class PatternOrder {
       );
     }
     const renewal = { atMs: renewalTime(issued, null, random()), askAtMs: nowMs, window: null };
-    await this.save({ ...this.state, issued, renewal, order: null, failure: null });
+    await this.save({ ...this.state, issued, renewal, order: null, failure: null, isForced: false });
     return issued.notAfterMs;
   }
 
   /** @throws Error if another process has written the state, so that the lease must have been lost. */
   private async save(state: OrderState): Promise<void> {
-    const text = orderStateText(state);
+    const text = orderStateText({ ...state, pattern: this.pattern });
     const dueMs = dueAt(state, this.means.clock.epochMs());
     const name = orderNoteName(this.pattern);
     if (!(await this.means.store.notes.write(name, text, { expected: this.text, dueMs }))) {

@@ -77,6 +77,10 @@ const kinds = {
     exitCodes.wrongInput,
   ),
 
+  CERTIFICATE_ORDER_FAILED: operator(
+    'A certificate was not ordered: the authority refuses it, or no instance orders; the message says why.',
+  ),
+
   STORE_UNSUPPORTED: ofProcess('store', 'There is no driver of that name, or the driver cannot do what was asked.'),
   STORE_UNAVAILABLE: ofRequest(
     'store',

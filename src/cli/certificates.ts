@@ -1,4 +1,5 @@
 import { printable } from '../base/printable.ts';
+import type { CertificateStanding } from '../operations/certificate-standing.ts';
 import {
   type ListedCertificate,
   type RemovedCertificate,
@@ -6,6 +7,7 @@ import {
   type WrittenCertificate,
 } from '../operations/certificates.ts';
 import { alignColumns, type Output, type Report } from './output.ts';
+import { whenText } from './when.ts';
 
 /**
  * Writes certificates as aligned lines, or one JSON object per line, never with a key. Stops early once the reader has
@@ -39,4 +41,47 @@ export function removedCertificateReport(removed: RemovedCertificate): Report {
 function toLine(row: ListedCertificate): string[] {
   if (row.problem !== null) return [printable(row.pattern), `cannot be used: ${printable(row.problem)}`];
   return [printable(row.pattern), `until ${row.notAfter}`, `by ${printable(row.issuer ?? '')}`, shownNames(row.names)];
+}
+
+/** @param nowMs epoch ms. */
+export function certificateStandingReport(standing: CertificateStanding, nowMs: number): Report {
+  return { text: `${standingLines(standing, nowMs).map(printable).join('\n')}\n`, json: standing };
+}
+
+function standingLines(standing: CertificateStanding, nowMs: number): string[] {
+  const { certificate, coveredBy, failure, order, orders, pattern, renewal } = standing;
+  const when = (time: string): string => whenText(time, Date.parse(time) - nowMs);
+  const lines = [certificateLine(standing, when)];
+  if (certificate === null && coveredBy !== null) lines.push(`served: the certificate of ${coveredBy}`);
+  if (renewal !== null) {
+    const by = renewal.window === null ? 'two thirds of its life' : `the authority suggests ${renewal.window}`;
+    lines.push(`renewal: ${when(renewal.at)}; ${by}`);
+    if (renewal.explanation !== null) lines.push(`  the authority explains: ${renewal.explanation}`);
+  }
+  if (order !== null) lines.push(`order under way: ${order.url}, since ${order.since}`);
+  if (failure !== null) {
+    const of = failure.count === 0 ? 'waits' : `failed, ${failure.count} in a row`;
+    lines.push(`last order: ${of}: ${failure.detail}`, `next attempt: ${when(failure.nextAt)}`);
+  }
+  lines.push(orderingLine(standing));
+  if (orders > 0) lines.push(`orders of ${pattern} so far: ${orders}`);
+  return lines;
+}
+
+function certificateLine(
+  { authority, certificate, pattern }: CertificateStanding,
+  when: (time: string) => string,
+): string {
+  if (certificate === null) return `${pattern}: no certificate of its own in the store`;
+  if (certificate.problem !== null) return `${pattern}: its certificate cannot be used: ${certificate.problem}`;
+  const from = authority === null ? 'put into the store by somebody' : `ordered from ${authority}`;
+  return `${pattern}: certificate until ${when(certificate.notAfter ?? '')}, by ${certificate.issuer}, ${from}`;
+}
+
+/** Whether certificates are ordered for the host, and if not, why. */
+function orderingLine({ isOrdering, isWanted, notOrderable, pattern }: CertificateStanding): string {
+  if (notOrderable !== null) return `orders: none: no authority issues for ${pattern}, because ${notOrderable}`;
+  if (!isWanted) return 'orders: none: the host has no route, or its option tls is not auto';
+  if (!isOrdering) return 'orders: none by this configuration: acme.directory names no authority';
+  return 'orders: by any instance, as they are due';
 }

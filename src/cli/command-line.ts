@@ -13,7 +13,6 @@ import { censoredJson } from '../config/censor.ts';
 import type { Config } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
-import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
 import { type Explanation, explainedPort, explainHere, parseHost } from '../operations/explain.ts';
 import { explainLive, type LiveExplanation } from '../operations/explain-live.ts';
 import { type AskedRequest, parseRequest } from '../operations/explain-request.ts';
@@ -27,11 +26,11 @@ import {
   withStore,
 } from '../operations/store-access.ts';
 import { upgradeInstance } from '../operations/upgrade.ts';
-import { removedCertificateReport, writeCertificates, writtenCertificateReport } from './certificates.ts';
+import { describeCertificates } from './certificate-command.ts';
 import type { CommandContext, CommandOptions } from './command-context.ts';
 import { describeDeploys } from './deploy-command.ts';
 import { explanationText, liveText, optionsText } from './explain.ts';
-import { fleetReport, parseWait, printChange, waitOption } from './fleet.ts';
+import { fleetReport, parseWait, printChange } from './fleet.ts';
 import { describeMoving } from './move-command.ts';
 import { describeOptions } from './option-command.ts';
 import { Output, type Report } from './output.ts';
@@ -183,7 +182,8 @@ class Run {
     option.hook('preSubcommand', (_option, command) => void this.commands.push(command.name()));
     describeOptions(option, this.context(), (name) => this.explain(name, optionsText));
     const cert = program.command('cert').description('read and write certificates in the store').helpCommand(false);
-    this.describeCertificate(cert.hook('preSubcommand', (_cert, command) => void this.commands.push(command.name())));
+    cert.hook('preSubcommand', (_cert, command) => void this.commands.push(command.name()));
+    describeCertificates(cert, this.context(), () => this.loadUnlessNamed());
     program
       .command('explain')
       .description('show which route a host takes, what was tried, and which backends are marked dead')
@@ -230,45 +230,6 @@ class Run {
       complain: (message) => this.complain(message),
       checkedDriver,
     };
-  }
-
-  private describeCertificate(cert: Command): void {
-    cert
-      .command('list')
-      .description('list every certificate in the store, without its key')
-      .option('--json', 'write one JSON object per line')
-      .action(() =>
-        this.withStore((store) => writeCertificates(listCertificates(store), this.out, this.options.json ?? false)),
-      );
-    cert
-      .command('set')
-      .description('store a certificate and its key, replacing any existing one')
-      .argument('<host>', 'a host, *.domain or *')
-      .requiredOption('--cert <file>', 'PEM file of the certificate, followed by its chain')
-      .requiredOption('--key <file>', 'PEM file of its private key')
-      .option(...waitOption)
-      .option('--json', 'write one JSON object')
-      .action((name: string) => {
-        const { cert: file = '', key = '' } = this.options;
-        return this.setCertificate(name, file, key);
-      });
-    cert
-      .command('remove')
-      .description('remove a certificate and its key from the store')
-      .argument('<host>', 'a host, *.domain or *')
-      .option(...waitOption)
-      .option('--json', 'write one JSON object')
-      .action((name: string) => this.change(removeCertificate(name), removedCertificateReport));
-  }
-
-  private setCertificate(name: string, cert: string, key: string): Promise<void> {
-    const operation = setCertificate(name, { cert, key }, () => this.now());
-    const waitMs = parseWait(this.options.wait);
-    return this.withStore(async (store) => {
-      const written = await operation(store);
-      for (const warning of written.warnings) await this.complain(`warning: ${warning}`);
-      await this.printChange(writtenCertificateReport(written), store, waitMs);
-    }, true);
   }
 
   private async serve(): Promise<void> {

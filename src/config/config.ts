@@ -26,6 +26,24 @@ interface HttpsBind extends Bind {
   readonly secureOptions: number | string | null;
 }
 
+/** The orders of certificates. */
+interface AcmeConfig {
+  /** URLs; none: nothing is ordered. */
+  readonly directory: readonly string[];
+  /** Whether certificates are ordered for hosts that do not say. */
+  readonly hosts: 'listed' | 'all';
+  /** E-mail addresses. */
+  readonly contact: readonly string[];
+  /** A path; null for the public authorities. */
+  readonly ca: string | null;
+  readonly profile: string | null;
+  readonly preferredChain: string | null;
+  readonly externalAccount: { readonly keyId: string; readonly hmacKey: string } | null;
+  readonly passphrase: string | null;
+  readonly ordersPerHourMax: number;
+  readonly keepRemovedDays: number;
+}
+
 type ServerFile = FileConfig['server'];
 
 /** The resolved configuration: every key has a value. Names and units are those of the file. */
@@ -41,6 +59,7 @@ export interface Config {
     readonly certificates: string | null;
     readonly storeCertificates: boolean;
   };
+  readonly acme: AcmeConfig;
   readonly backendTls: {
     readonly verify: boolean;
     /** Paths; empty for the public authorities. */
@@ -120,6 +139,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       certificates: file.https.certificates,
       storeCertificates: file.https.storeCertificates,
     },
+    acme: acmeOf(file, diagnostics),
     backendTls: { verify: file.backendTls.verify, ca: listOf(file.backendTls.ca) },
     driver: drivers(file, environment, diagnostics),
     user: file.user,
@@ -193,6 +213,27 @@ function httpsBinds(https: FileConfig['https'], diagnostics: Diagnostics): reado
     diagnostics.notes.push('https.key, https.cert: not used, because no address has TLS');
   }
   return binds;
+}
+
+function acmeOf({ acme, https }: FileConfig, diagnostics: Diagnostics): AcmeConfig {
+  const directory = listOf(acme.directory);
+  if (directory.length > 0 && !https.storeCertificates) {
+    diagnostics.problems.push(
+      'acme.directory: found a URL, but https.storeCertificates is false; allowed is one of the two: ordered certificates are in the store',
+    );
+  }
+  return {
+    directory,
+    hosts: acme.hosts ?? 'listed',
+    contact: listOf(acme.contact),
+    ca: acme.ca ?? null,
+    profile: acme.profile ?? null,
+    preferredChain: acme.preferredChain ?? null,
+    externalAccount: acme.externalAccount ?? null,
+    passphrase: acme.passphrase ?? null,
+    ordersPerHourMax: acme.ordersPerHourMax,
+    keepRemovedDays: acme.keepRemovedDays,
+  };
 }
 
 type BindPlace = Pick<Bind, 'address' | 'port'>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { acmeSection } from './acme.ts';
 import { compatSection } from './compat.ts';
 import { dnsSection } from './dns.ts';
 import { backendTlsSection, httpsSection } from './https.ts';
@@ -26,6 +27,7 @@ export const fileSchema = z.object({
   server: section(serverSection),
   http: section(httpSection),
   https: section(httpsSection),
+  acme: section(acmeSection),
   backendTls: section(backendTlsSection),
   driver: key(z.union([driverUrl, z.array(driverUrl).min(1).max(64)]).optional(), {
     source: '0.4',

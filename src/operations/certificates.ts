@@ -3,7 +3,13 @@ import { HipacheError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
 import { parsePattern } from '../routing/host.ts';
 import type { Store, StoredCertificate } from '../stores/contract.ts';
-import { type CertificateDetails, checkCertificate, coversPattern } from '../tls/certificate.ts';
+import {
+  type CertificateDetails,
+  checkCertificate,
+  coversPattern,
+  describeCertificate,
+  isEncrypted,
+} from '../tls/certificate.ts';
 import type { Operation } from './operation.ts';
 
 /** The part of a store that these operations work on. */
@@ -46,8 +52,14 @@ export interface RemovedCertificate {
   readonly removed: true;
 }
 
-/** Every certificate of a store, page by page, in code point order of the patterns. */
-export async function* listCertificates({ certificates }: Certificates): AsyncGenerator<readonly ListedCertificate[]> {
+/**
+ * Every certificate of a store, page by page, in code point order of the patterns.
+ * @param passphrase of the keys that are encrypted; null: they are not looked at.
+ */
+export async function* listCertificates(
+  { certificates }: Certificates,
+  passphrase: string | null,
+): AsyncGenerator<readonly ListedCertificate[]> {
   let after = '';
   for (;;) {
     const page = await certificates.list(after, pageSize);
@@ -56,7 +68,7 @@ export async function* listCertificates({ certificates }: Certificates): AsyncGe
     const records = await certificates.read(page);
     yield page.flatMap((pattern, i) => {
       const record = records[i];
-      return record === null || record === undefined ? [] : [toListed(pattern, record)];
+      return record === null || record === undefined ? [] : [toListed(pattern, record, passphrase)];
     });
     after = last;
   }
@@ -111,11 +123,20 @@ function checkFiles(
   }
 }
 
-function toListed(pattern: string, { certificate, key, problem }: StoredCertificate): ListedCertificate {
+/** @param passphrase as `listCertificates` takes it. */
+export function toListed(
+  pattern: string,
+  { certificate, key, problem }: StoredCertificate,
+  passphrase: string | null,
+): ListedCertificate {
   const nothing = { names: [], notBefore: null, notAfter: null, issuer: null, keyType: null };
   if (problem !== undefined) return { pattern, ...nothing, problem };
   try {
-    return { pattern, ...toDetails(checkCertificate(certificate, key)), problem: null };
+    const details =
+      isEncrypted(key) && passphrase === null
+        ? describeCertificate(certificate)
+        : checkCertificate(certificate, key, passphrase ?? undefined);
+    return { pattern, ...toDetails(details), problem: null };
   } catch (error) {
     if (!(error instanceof HipacheError)) throw error;
     return { pattern, ...nothing, problem: error.message };

@@ -67,6 +67,8 @@ export interface HostPolicy {
   /** How long a dead mark lasts, in ms; 0: backends are never marked. */
   readonly downMs: number;
   readonly marking: MarkingRule;
+  /** Whether a certificate is to be ordered for the host, if an authority is configured. */
+  readonly ordersCertificate: boolean;
   /** The regular checks of its backends, which the primary makes; null for none. */
   readonly health: HealthCheck | null;
 }

@@ -20,6 +20,7 @@ import { upgrades } from './upgrades.ts';
 type OptionGroup =
   | 'paths'
   | 'access'
+  | 'tls'
   | 'redirects'
   | 'maintenance'
   | 'pages'
@@ -112,6 +113,14 @@ const definitions = {
     default: '`configured`',
     description:
       'Protocols besides WebSocket to which clients may switch (`Upgrade`). `configured`: those of `server.upgrades`. A request for another one is an ordinary request.',
+  }),
+
+  tls: option('tls', word('off', 'auto'), {
+    default: '`off`; `auto` with `acme.hosts` `all`',
+    description:
+      '`auto`: a certificate is ordered for the host, and renewed, if the configuration names an authority (`acme.directory`). ' +
+      'One that was put into the store by `hipache cert set` is used until its end. Of a wildcard pattern: for each host below it, ' +
+      'at its first handshake.',
   }),
 
   https: option('redirects', word('off', 'redirect'), {

@@ -89,6 +89,7 @@ function policyOf(base: HostPolicy, values: OptionValues, prefix: string, servic
     retriesMax: values.retriesMax ?? base.retriesMax,
     retryForMs: values.retryFor ?? base.retryForMs,
     retryTimeouts: values.retryTimeouts ?? base.retryTimeouts,
+    ordersCertificate: values.tls === undefined ? base.ordersCertificate : values.tls === 'auto',
     health: healthCheckOf(values),
   };
 }

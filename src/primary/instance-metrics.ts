@@ -1,3 +1,4 @@
+import type { OrderCounters } from '../acme/pattern-order.ts';
 import { type HostDrain, sumDrains } from '../base/host-drain.ts';
 import { residentBytes } from '../base/resident-memory.ts';
 import { packageVersion } from '../base/version.ts';
@@ -35,11 +36,12 @@ export interface AppliedState {
   readonly drains: readonly HostDrain[];
 }
 
-/** Figures of the requests that the primary makes to backends, and to platforms. */
+/** Figures of the requests that the primary makes to backends, to platforms, and to authorities. */
 interface ProbingFigures {
   readonly recovery: { readonly counters: Readonly<RecoveryCounters>; readonly size: number };
   readonly health: { readonly counters: Readonly<HealthCounters>; readonly size: number; readonly downCount: number };
   readonly platform: { readonly counters: Readonly<HookCounters> };
+  readonly orders: { readonly counters: Readonly<OrderCounters> };
 }
 
 /** The metrics of the instance: those of its workers, summed, and those of the primary. */
@@ -129,8 +131,9 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         else unresponsive++;
       }),
     );
-    const { buildInfo, workerRestarts, healthChecks, healthTransitions, platformEvents, ...plain } = primaryMetrics;
-    const { health, platform, recovery } = this.probing;
+    const { buildInfo, workerRestarts, healthChecks, healthTransitions, platformEvents, certificateOrders, ...plain } =
+      primaryMetrics;
+    const { health, orders, platform, recovery } = this.probing;
     return writePrometheus([...Object.values(primaryMetrics), ...fleetMetrics], {
       ...this.fleet.sum((id) => states.get(id) ?? 'silent'),
       ...namedValues(plain, {
@@ -160,6 +163,9 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
       [`${healthTransitions.name}/up`]: health.counters.turnedUp,
       ...Object.fromEntries(
         Object.entries(platform.counters).map(([key, count]) => [`${platformEvents.name}/${key}`, count]),
+      ),
+      ...Object.fromEntries(
+        Object.entries(orders.counters).map(([key, count]) => [`${certificateOrders.name}/${key}`, count]),
       ),
       ...Object.fromEntries(
         Object.entries(this.restarts).map(([reason, count]) => [`${workerRestarts.name}/${reason}`, count]),

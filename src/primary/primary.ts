@@ -38,6 +38,7 @@ import { HealthChecking } from './health-checking.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
 import { MetricsEndpoint } from './metrics-endpoint.ts';
+import { Ordering } from './ordering.ts';
 import { PlatformEvents } from './platform-events.ts';
 import { prepareStore } from './prepare-store.ts';
 import { Recovery } from './recovery.ts';
@@ -117,6 +118,7 @@ class Primary {
   private readonly recovery: Recovery;
   private readonly health: HealthChecking;
   private readonly platform: PlatformEvents;
+  private readonly orders: Ordering;
   private readonly guard: WipeGuard;
   private supervisor: Supervisor | null = null;
   private record: InstanceRecord;
@@ -133,11 +135,12 @@ class Primary {
     this.health = new HealthChecking(config, this.instance, log);
     this.recovery = new Recovery(config, this.instance, log, (pattern) => this.health.isChecked(pattern));
     this.platform = new PlatformEvents(config, this.instance, log);
+    this.orders = new Ordering(config, this.instance, log, (name) => this.supervisor?.tellCertificateLooked(name));
     this.snapshot = new Snapshot(this.known, log);
     this.guard = new WipeGuard({ config, known: this.snapshot, log, onTurn: () => this.onGuard() });
     this.losses.askGuard = () => void this.guard.judge();
-    const { recovery, health, known, guard, platform } = this;
-    const probing = { recovery, health, platform };
+    const { recovery, health, known, guard, orders, platform } = this;
+    const probing = { recovery, health, orders, platform };
     this.metrics = new InstanceMetrics(systemClock.epochMs(), probing, known, config.metrics.hostsMax, guard);
     this.record = this.recordOf(config);
     this.predecessor = Predecessor.fromEnvironment(process.env);
@@ -177,6 +180,7 @@ class Primary {
         onMarked: (marked) => this.recovery.marked(marked),
         platform: this.platform,
         onChecked: (patterns) => this.health.confirm(patterns),
+        onCertificateWanted: (name) => this.orders.wanted(name),
         known: this.snapshot,
         guard: this.guard,
         log,
@@ -196,6 +200,7 @@ class Primary {
       await this.recovery.close();
       await this.health.close();
       await this.platform.close();
+      await this.orders.close();
       await this.withdraw();
       this.stopListening();
       this.service.close();
@@ -275,6 +280,7 @@ class Primary {
       log.info('serving', { workers: supervisor.readyCount, store: describeDriver(this.config.driver).name });
       for (const url of this.addresses.urls) log.info(`listening on ${url}`);
       this.publishInstance();
+      this.orders.start();
       signals.serving();
       this.predecessor?.serving();
     }
@@ -368,6 +374,7 @@ class Primary {
     this.recovery.follow(config);
     this.health.follow(config);
     this.platform.follow(config);
+    this.orders.follow(config);
     this.guard.follow(config);
     await this.withdraw();
     if (supervisor.isStopping) return;

@@ -117,6 +117,8 @@ export type ToWorker =
   | { readonly kind: 'uses'; readonly uses: readonly TokenUse[] }
   /** How many instances share the store. */
   | { readonly kind: 'fleet'; readonly instances: number }
+  /** The primary has looked after the certificate of a name: there is one now, or there will be none soon. */
+  | { readonly kind: 'certificateLooked'; readonly name: string }
   /** A question about a host, which the worker answers with `explained`. Only the program's faces know its form. */
   | { readonly kind: 'explain'; readonly id: number; readonly question: unknown }
   | { readonly kind: 'ping' };
@@ -150,5 +152,7 @@ export type FromWorker =
   | { readonly kind: 'awake'; readonly pattern: string }
   /** The worker has served these hosts, whose platforms want to know when they are idle. */
   | { readonly kind: 'used'; readonly hosts: readonly UsedHost[] }
+  /** A client waits for the certificate of a name, whose host wants one to be ordered. */
+  | { readonly kind: 'certificateWanted'; readonly name: string }
   /** The worker exceeds its memory limit. */
   | { readonly kind: 'overMemory'; readonly residentBytes: number };

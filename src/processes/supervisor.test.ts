@@ -57,6 +57,7 @@ describe('a supervisor', () => {
       plan: plan(workers),
       onMarked: () => {},
       onChecked: () => {},
+      onCertificateWanted: () => {},
       platform: { asleep: () => {}, awake: () => {}, used: () => {} },
       guard: { isHolding: false, judge: async () => {} },
       known: { bytes: 0, add: () => {}, abandon: () => {}, assign: () => [], chunks: () => [], clear: () => {} },

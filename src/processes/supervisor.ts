@@ -59,6 +59,8 @@ export interface SupervisorOptions {
   readonly guard: JudgesRoutes;
   /** Hears of hosts for their platforms. */
   readonly platform: HearsOfHosts;
+  /** Called with names whose certificates clients wait for. `tellCertificateLooked` follows. */
+  readonly onCertificateWanted: (name: string) => void;
   readonly log: Log;
   readonly clock: Clock;
   /** From 0 up to but not including 1. */
@@ -218,6 +220,11 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     for (const worker of this.workers) worker.tellFleet(instances);
   }
 
+  /** The certificate of a name was looked after. */
+  tellCertificateLooked(name: string): void {
+    for (const worker of this.workers) worker.tellCertificateLooked(name);
+  }
+
   reopenLogs(): void {
     for (const worker of this.workers) worker.reopenLogs();
   }
@@ -322,6 +329,10 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
 
   onAsleep(pattern: string, target: HookTarget): void {
     this.options.platform.asleep(pattern, target);
+  }
+
+  onCertificateWanted(name: string): void {
+    this.options.onCertificateWanted(name);
   }
 
   onAwake(pattern: string): void {

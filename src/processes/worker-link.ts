@@ -48,6 +48,8 @@ export class WorkerLink {
   onUses: (uses: readonly TokenUse[]) => void = ignore;
   /** Receives the number of instances that share the store. */
   onFleet: (instances: number) => void = ignore;
+  /** Receives names whose certificates were looked after. */
+  onCertificateLooked: (name: string) => void = ignore;
   private tasks: WorkerTasks | null = null;
   /** An order to release sockets that came before there were tasks. */
   private kept: readonly ListenPlace[] | null = null;
@@ -107,6 +109,10 @@ export class WorkerLink {
     this.send({ kind: 'used', hosts });
   }
 
+  certificateWanted(name: string): void {
+    this.send({ kind: 'certificateWanted', name });
+  }
+
   overMemory(residentBytes: number): void {
     this.send({ kind: 'overMemory', residentBytes });
   }
@@ -153,6 +159,9 @@ export class WorkerLink {
         break;
       case 'fleet':
         this.onFleet(message.instances);
+        break;
+      case 'certificateLooked':
+        this.onCertificateLooked(message.name);
         break;
       case 'ping':
         this.send({ kind: 'pong', report: this.tasks?.report() ?? { values: {}, drains: [] } });

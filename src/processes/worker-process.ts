@@ -41,6 +41,7 @@ export interface WorkerHandler {
   onAsleep(pattern: string, target: HookTarget): void;
   onAwake(pattern: string): void;
   onUsed(hosts: readonly UsedHost[]): void;
+  onCertificateWanted(name: string): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
   onDrained(worker: WorkerProcess, clean: boolean): void;
   onReport(worker: WorkerProcess, report: WorkerReport): void;
@@ -147,6 +148,10 @@ export class WorkerProcess {
 
   tellFleet(instances: number): void {
     this.send({ kind: 'fleet', instances });
+  }
+
+  tellCertificateLooked(name: string): void {
+    this.send({ kind: 'certificateLooked', name });
   }
 
   /** Asks about a host. @returns null if it does not answer in time, or cannot. */
@@ -280,6 +285,9 @@ export class WorkerProcess {
         break;
       case 'used':
         this.handler.onUsed(message.hosts);
+        break;
+      case 'certificateWanted':
+        this.handler.onCertificateWanted(message.name);
         break;
       case 'overMemory':
         this.handler.onOverMemory(this, message.residentBytes);

@@ -182,6 +182,10 @@ export const workerMetrics = {
   deadMarksDropped: counter('hipache_dead_marks_dropped_total', 'Marks not shared because too many were waiting.'),
   certificates: gauge('hipache_certificates', 'Certificates chosen by SNI that are kept in memory.'),
   certificateLoads: counter('hipache_certificate_loads_total', 'Certificates loaded.'),
+  certificatesAwaited: gauge(
+    'hipache_certificates_awaited',
+    'Names without a certificate whose handshakes wait until one is ordered.',
+  ),
   certificateProblems: counter(
     'hipache_certificate_problems_total',
     'Certificates that could not be used or looked up.',
@@ -268,6 +272,11 @@ export const primaryMetrics = {
     'Events for platforms (options wake and idleAfter): sent, failed attempts, dropped because of too many hosts.',
     'result',
   ),
+  certificateOrders: counter(
+    'hipache_certificate_orders_total',
+    'Orders of certificates by this instance: begun at an authority, issued, failed.',
+    'result',
+  ),
   workerRestarts: counter('hipache_worker_restarts_total', 'Workers that were replaced, by reason.', 'reason'),
 } as const satisfies MetricTable;
 
@@ -292,6 +301,7 @@ export const labelValues: ReadonlyMap<string, readonly string[]> = new Map<strin
   [primaryMetrics.healthChecks.name, ['success', 'failure']],
   [primaryMetrics.healthTransitions.name, ['down', 'up']],
   [primaryMetrics.platformEvents.name, ['sent', 'failed', 'dropped']],
+  [primaryMetrics.certificateOrders.name, ['begun', 'issued', 'failed']],
 ]);
 
 function topCounter(name: string, help: string, label: string): Metric {

@@ -30,13 +30,12 @@ export function checkCertificate(certificate: string, key: string, passphrase?: 
     );
   }
   refuseWhatOpenSslDoes(certificate, key, passphrase);
-  return {
-    names: namesOf(leaf),
-    notBeforeMs: Date.parse(leaf.validFrom),
-    notAfterMs: Date.parse(leaf.validTo),
-    issuer: /^CN=(.+)$/m.exec(leaf.issuer)?.[1] ?? leaf.issuer.replaceAll('\n', ', '),
-    keyType: privateKey.asymmetricKeyType ?? 'unknown',
-  };
+  return detailsOf(leaf);
+}
+
+/** Details of a PEM certificate whose key cannot be looked at. @throws HipacheError CERTIFICATE_INVALID. */
+export function describeCertificate(certificate: string): CertificateDetails {
+  return detailsOf(parseChain(certificate));
 }
 
 /**
@@ -69,6 +68,16 @@ function parseChain(certificate: string): X509Certificate {
     }
   });
   return chain[0] as X509Certificate;
+}
+
+function detailsOf(leaf: X509Certificate): CertificateDetails {
+  return {
+    names: namesOf(leaf),
+    notBeforeMs: Date.parse(leaf.validFrom),
+    notAfterMs: Date.parse(leaf.validTo),
+    issuer: /^CN=(.+)$/m.exec(leaf.issuer)?.[1] ?? leaf.issuer.replaceAll('\n', ', '),
+    keyType: leaf.publicKey.asymmetricKeyType ?? 'unknown',
+  };
 }
 
 function parseKey(key: string, passphrase: string | undefined): KeyObject {

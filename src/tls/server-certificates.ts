@@ -258,7 +258,7 @@ export class ServerCertificates {
   /** @param stamp of the source: a problem is reported again when it changes. */
   private contextOf(pattern: string, material: ContextMaterial, where: string, stamp: string): SecureContext | null {
     try {
-      const { notAfterMs } = checkCertificate(material.certificate, material.key);
+      const { notAfterMs } = checkCertificate(material.certificate, material.key, material.passphrase);
       if (notAfterMs <= Date.now()) {
         const since = new Date(notAfterMs).toISOString();
         const message = `the certificate of ${pattern}, ${where}, has expired on ${since}; it is still served, but clients reject it`;

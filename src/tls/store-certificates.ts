@@ -35,9 +35,12 @@ export class StoreCertificates implements CertificateSource {
   private readonly records: CertificateRecords;
 
   private readonly shared: SharedCertificates | null;
+  private readonly passphrase: string | null;
 
-  constructor(records: CertificateRecords, shared: SharedCertificates | null = null) {
+  /** @param passphrase of the keys that are encrypted; null for none. */
+  constructor(records: CertificateRecords, shared: SharedCertificates | null = null, passphrase: string | null = null) {
     this.records = records;
+    this.passphrase = passphrase;
     this.shared = shared;
   }
 
@@ -47,10 +50,11 @@ export class StoreCertificates implements CertificateSource {
     waitMs: number,
   ): Promise<readonly (FoundCertificate | null)[]> {
     const records = await this.read(patterns, waitMs);
+    const secret = this.passphrase === null ? {} : { passphrase: this.passphrase };
     return records.map((record) => {
       if (record === null) return null;
       if (record.problem !== undefined) return { kind: 'problem', what: record.problem, where };
-      return { kind: 'certificate', material: record, stamp: '', where };
+      return { kind: 'certificate', material: { ...record, ...secret }, stamp: '', where };
     });
   }
 

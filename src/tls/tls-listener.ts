@@ -1,4 +1,5 @@
 import type { SecureContext } from 'node:tls';
+import type { AwaitedCertificates } from './awaited-certificates.ts';
 import type { ServerCertificates } from './server-certificates.ts';
 import { changeTicketKeys, serverContext } from './server-context.ts';
 import type { TlsBindState } from './tls-state.ts';
@@ -8,11 +9,18 @@ export class TlsListener {
   /** The context with which a handshake begins; it has no certificate if the configuration has none. */
   context: SecureContext;
   private readonly certificates: ServerCertificates;
+  private readonly awaited: AwaitedCertificates | null;
   private hasCertificate: boolean;
 
-  /** @throws HipacheError CERTIFICATE_INVALID. */
-  constructor(state: TlsBindState, ticketKeys: Uint8Array, certificates: ServerCertificates) {
+  /** @param awaited null if no certificates are ordered. @throws HipacheError CERTIFICATE_INVALID. */
+  constructor(
+    state: TlsBindState,
+    ticketKeys: Uint8Array,
+    certificates: ServerCertificates,
+    awaited: AwaitedCertificates | null = null,
+  ) {
     this.certificates = certificates;
+    this.awaited = awaited;
     this.context = serverContext(state.material, state.settings, ticketKeys);
     this.hasCertificate = state.material !== null;
   }
@@ -41,10 +49,15 @@ export class TlsListener {
     };
     try {
       const known = this.certificates.cached(serverName);
-      if (known === undefined) this.certificates.load(serverName).then(response).catch(callBack);
-      else response(known);
+      if (known === undefined) this.find(serverName).then(response).catch(callBack);
+      else if (known !== null || this.awaited === null) response(known);
+      else this.awaited.find(serverName).then(response).catch(callBack);
     } catch (error) {
       callBack(error as Error);
     }
   };
+
+  private async find(serverName: string): Promise<SecureContext | null> {
+    return (await this.certificates.load(serverName)) ?? (await this.awaited?.find(serverName)) ?? null;
+  }
 }

@@ -44,7 +44,7 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
 }
 
 /** The policy of hosts without options of their own. */
-export function hostPolicy({ server, limits }: Config): HostPolicy {
+export function hostPolicy({ acme, server, limits }: Config): HostPolicy {
   return {
     rules: null,
     paths: null,
@@ -82,6 +82,7 @@ export function hostPolicy({ server, limits }: Config): HostPolicy {
       failuresMin: server.deadBackendFailuresMin,
       share: server.deadBackendFailurePercent / 100,
     },
+    ordersCertificate: acme.hosts === 'all',
     health: null,
   };
 }

@@ -1,25 +1,38 @@
 import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { setRealTimer } from '../base/timer.ts';
 import type { InheritedSocket, WorkerStart } from '../processes/messages.ts';
 import type { ListenOptions } from '../proxy/data-plane.ts';
 import type { SharedRecords } from '../route-cache/shared-records.ts';
 import type { Store } from '../stores/contract.ts';
+import { AwaitedCertificates, type AwaitedCertificatesOptions } from '../tls/awaited-certificates.ts';
 import { CertificateDirectory } from '../tls/certificate-directory.ts';
 import { ServerCertificates } from '../tls/server-certificates.ts';
 import { StoreCertificates } from '../tls/store-certificates.ts';
 import { TlsListener } from '../tls/tls-listener.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 
+/** How long a handshake waits for the first certificate of its host, in ms; its own deadline may end it before. */
+const handshakeWaitMs = 20_000;
+
 /** A worker's TLS: a listener for each address of the section `https`, and the certificates for all of them. */
 export class WorkerTls {
   readonly certificates: ServerCertificates;
+  /** Handshakes that wait for an order; null if nothing is ordered. */
+  readonly awaited: AwaitedCertificates | null;
   private readonly listeners: readonly TlsListener[];
   private readonly log: Log;
   /** Number of addresses without TLS, which precede the others. */
   private readonly plainAddresses: number;
 
   /** @throws HipacheError CERTIFICATE_INVALID. */
-  constructor({ config, tls }: WorkerStart, store: Pick<Store, 'certificates'>, shared: SharedRecords, log: Log) {
+  constructor(
+    { config, tls }: WorkerStart,
+    store: Pick<Store, 'certificates'>,
+    shared: SharedRecords,
+    log: Log,
+    orders: Pick<AwaitedCertificatesOptions, 'ask' | 'isWanted'>,
+  ) {
     const { https, limits } = config;
     const state = tls as TlsState;
     this.log = log;
@@ -27,14 +40,29 @@ export class WorkerTls {
     this.certificates = new ServerCertificates({
       sources: [
         ...(https.certificates === null ? [] : [new CertificateDirectory(https.certificates)]),
-        ...(https.storeCertificates ? [new StoreCertificates(store.certificates, shared)] : []),
+        ...(https.storeCertificates ? [new StoreCertificates(store.certificates, shared, config.acme.passphrase)] : []),
       ],
       ticketKeys: state.ticketKeys,
       entriesMax: limits.certificatesMax,
       clock: systemClock,
       onProblem: (message) => log.warn(message),
     });
-    this.listeners = state.binds.map((bind) => new TlsListener(bind, state.ticketKeys, this.certificates));
+    this.awaited =
+      config.acme.directory.length === 0
+        ? null
+        : new AwaitedCertificates({
+            ...orders,
+            load: (name) => this.certificates.load(name),
+            setTimer: setRealTimer,
+            waitMs: handshakeWaitMs,
+          });
+    this.listeners = state.binds.map(
+      (bind) => new TlsListener(bind, state.ticketKeys, this.certificates, this.awaited),
+    );
+  }
+
+  changed(collection: string, patterns: readonly string[]): void {
+    this.awaited?.changed(collection, patterns);
   }
 
   withListener(socket: InheritedSocket): ListenOptions {

@@ -45,6 +45,7 @@ import { RequestMetrics } from '../telemetry/request-metrics.ts';
 import { type BackendTls, backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 import { WebClient } from '../web/web-client.ts';
+import { challengeResponders, ordersCertificate } from './certificate-orders.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { explainLive } from './live-explanation.ts';
 import { connectionDescriptors, hostPolicy, proxySettings } from './proxy-settings.ts';
@@ -147,8 +148,13 @@ export class Worker implements WorkerTasks {
     this.watch.add(this.shared);
     this.watch.add(this.routes);
     this.revision = appliedRevision(store, this.routes);
-    this.tls = new WorkerTls(start, store, this.shared, log);
+    this.tls = new WorkerTls(start, store, this.shared, log, {
+      ask: (name) => link.certificateWanted(name),
+      isWanted: (name) => ordersCertificate(this.routes, this.policy, name),
+    });
     this.watch.add(this.tls.certificates);
+    this.watch.add(this.tls);
+    link.onCertificateLooked = (name) => this.tls.awaited?.ended(name);
     // Last, so that the others learn of a change before its revision is checked.
     if (this.revision !== null) this.watch.add(this.revision);
     this.dataPlane = this.makeDataPlane(start, link, log, trust);
@@ -167,7 +173,7 @@ export class Worker implements WorkerTasks {
       settings: proxySettings(config, descriptorsFor(config, log)),
       policy: this.policy,
       routes: this.routes,
-      responders: [pingResponder, hopResponder(config.limits.passesMax)],
+      responders: [pingResponder, hopResponder(config.limits.passesMax), ...challengeResponders(config, this.store)],
       observer: this.requests,
       pages: this.pages,
       fetch: (request) => this.web.get(request),
@@ -316,6 +322,7 @@ export class Worker implements WorkerTasks {
         deadMarksDropped: routes.marksDropped,
         certificates: this.tls.certificates.size,
         certificateLoads: this.tls.certificates.loads,
+        certificatesAwaited: this.tls.awaited?.size ?? 0,
         certificateProblems: this.tls.certificates.problems,
         accessLogDroppedLines: this.accessLog.dropped,
         storeRevision: this.revision?.value ?? 0,

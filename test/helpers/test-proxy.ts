@@ -42,6 +42,7 @@ export const testSettings: TestSettings = {
   isPaused: false,
   queue: null,
   wake: null,
+  ordersCertificate: false,
   idleAfterMs: 0,
   strippedPath: '',
   responseEdits: null,

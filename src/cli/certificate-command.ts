@@ -1,0 +1,78 @@
+import type { Command } from 'commander';
+import type { Config } from '../config/config.ts';
+import { certificateStanding, type OrderingConfig, orderCertificate } from '../operations/certificate-standing.ts';
+import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
+import {
+  certificateStandingReport,
+  removedCertificateReport,
+  writeCertificates,
+  writtenCertificateReport,
+} from './certificates.ts';
+import type { CommandContext } from './command-context.ts';
+import { parseWait, printChange, waitOption } from './fleet.ts';
+
+const host = ['<host>', 'a host, *.domain or *'] as const;
+const asJson = ['--json', 'write one JSON object'] as const;
+/** How long `cert order` waits, in ms. */
+const orderMsDefault = 120_000;
+
+/** Adds the commands below `cert`. @param config that of the command; null for the defaults. */
+export function describeCertificates(cert: Command, context: CommandContext, config: () => Config | null): void {
+  const { change, complain, now, options, out, print, run, withStore } = context;
+  const ordering = (): OrderingConfig => config()?.acme ?? { directory: [], hosts: 'listed', passphrase: null };
+  cert
+    .command('list')
+    .description('list every certificate in the store, without its key')
+    .option('--json', 'write one JSON object per line')
+    .action(() => {
+      const { passphrase } = ordering();
+      return withStore((store) => writeCertificates(listCertificates(store, passphrase), out, options().json ?? false));
+    });
+  cert
+    .command('why')
+    .description('show which certificate a host has, why, and what its orders wait for')
+    .argument(...host)
+    .option(...asJson)
+    .action((name: string) =>
+      run(certificateStanding(name, ordering()), (standing) => certificateStandingReport(standing, now())),
+    );
+  cert
+    .command('order')
+    .alias('renew')
+    .description('have a new certificate ordered now, by a running instance, and wait for it')
+    .argument(...host)
+    .option('--wait [seconds]', `how long to wait for it; default ${orderMsDefault / 1000} s`)
+    .option(...asJson)
+    .action((name: string) => {
+      const { wait } = options();
+      const waitMs = wait === undefined || wait === true ? orderMsDefault : (parseWait(wait) ?? orderMsDefault);
+      return run(orderCertificate(name, ordering(), waitMs, now), (standing) =>
+        certificateStandingReport(standing, now()),
+      );
+    });
+  cert
+    .command('set')
+    .description('store a certificate and its key, replacing any existing one')
+    .argument(...host)
+    .requiredOption('--cert <file>', 'PEM file of the certificate, followed by its chain')
+    .requiredOption('--key <file>', 'PEM file of its private key')
+    .option(...waitOption)
+    .option(...asJson)
+    .action((name: string) => {
+      const { cert: file = '', key = '', wait } = options();
+      const operation = setCertificate(name, { cert: file, key }, now);
+      const waitMs = parseWait(wait);
+      return withStore(async (store) => {
+        const written = await operation(store);
+        for (const warning of written.warnings) await complain(`warning: ${warning}`);
+        await printChange(writtenCertificateReport(written), store, waitMs, { now, print });
+      }, true);
+    });
+  cert
+    .command('remove')
+    .description('remove a certificate and its key from the store')
+    .argument(...host)
+    .option(...waitOption)
+    .option(...asJson)
+    .action((name: string) => change(removeCertificate(name), removedCertificateReport));
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { key, oneOf, text, wholeNumber } from './keys.ts';
+
+const directoryUrl = z.url({ protocol: /^https$/ });
+
+const externalAccount = z.object({
+  keyId: text({
+    source: 'new',
+    description: 'Id of the key that the authority has given its customer.',
+    allowed: 'a text',
+  }),
+  hmacKey: key(z.string().regex(/^[\w-]{16,1000}$/), {
+    source: 'new',
+    description: 'That key, as the authority shows it.',
+    allowed: 'a text in base64url',
+    secret: true,
+  }),
+});
+
+/** `acme`: certificates that Hipache orders. Off unless a directory is given. */
+export const acmeSection = z.object({
+  directory: key(z.union([directoryUrl, z.array(directoryUrl).min(1).max(10)]).optional(), {
+    source: 'new',
+    description:
+      'URL of the directory of a certificate authority (ACME, RFC 8555), or of several: the next one is asked if one fails. Setting it means to agree to the terms of service of the authority.',
+    allowed: 'a URL such as "https://acme-v02.api.letsencrypt.org/directory", or an array of URLs',
+    default: 'none: nothing is ordered',
+  }),
+  hosts: oneOf(['listed', 'all'], {
+    source: 'new',
+    description:
+      '`listed`: certificates are ordered for hosts with the option `tls auto`. `all`: for all hosts but those with `tls off`.',
+    default: '"listed"',
+  }),
+  contact: key(z.union([z.email(), z.array(z.email()).max(10)]).optional(), {
+    source: 'new',
+    description: 'Address to which the authority writes if something is wrong.',
+    allowed: 'an e-mail address, or an array of them',
+  }),
+  ca: text({
+    source: 'new',
+    description: 'Path of the authorities that are trusted for these URLs, in PEM format, in place of the public ones.',
+    allowed: 'a path',
+  }).optional(),
+  profile: text({
+    source: 'new',
+    description:
+      'Profile of the certificates, of those that the authority offers, such as "shortlived". Renewals have it too.',
+    allowed: 'a name',
+    default: "the authority's own choice",
+  }).optional(),
+  preferredChain: text({
+    source: 'new',
+    description: 'Common name of the root that the chain should end with, if the authority offers several chains.',
+    allowed: 'a name',
+    default: "the authority's own choice",
+  }).optional(),
+  externalAccount: key(externalAccount.optional(), {
+    source: 'new',
+    description: 'For authorities that serve their customers only (RFC 8555 section 7.3.4).',
+    allowed: 'an object with keyId and hmacKey',
+  }),
+  passphrase: key(z.string().min(16).max(1024).optional(), {
+    source: 'new',
+    description:
+      'Encrypts the private keys in the store, the same on all instances. Certificates that were ordered with another one cannot be used.',
+    allowed: 'a text of 16 to 1024 characters',
+    default: 'none: keys are not encrypted',
+    secret: true,
+  }),
+  ordersPerHourMax: wholeNumber(1, 1_000_000, 300, {
+    source: 'new',
+    unit: 'orders',
+    description: 'Orders of the fleet in an hour, renewals not counted. Further names wait.',
+  }),
+  keepRemovedDays: wholeNumber(0, 3650, 30, {
+    source: 'new',
+    unit: 'days',
+    description: 'How long the certificate of a host that was removed is kept in the store after its end.',
+  }),
+});

@@ -1,0 +1,174 @@
+import { Accounts, type CertificateAuthority } from '../acme/accounts.ts';
+import { NameOrders } from '../acme/name-orders.ts';
+import { NoteProver } from '../acme/note-prover.ts';
+import { OrderBudget } from '../acme/order-budget.ts';
+import { whyNotOrderable } from '../acme/order-name.ts';
+import { OrderQueue } from '../acme/order-queue.ts';
+import { dueAt, orderNoteName, readOrderState } from '../acme/order-state.ts';
+import type { OrderCounters } from '../acme/pattern-order.ts';
+import { acmeTransport } from '../acme/transport.ts';
+import { systemClock } from '../base/clock.ts';
+import { HipacheError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { RateLimitedLog } from '../base/rate-limited-log.ts';
+import { readRegularFile } from '../base/regular-file.ts';
+import { within } from '../base/timer.ts';
+import { packageVersion } from '../base/version.ts';
+import type { Config } from '../config/config.ts';
+import { isCertificateWanted } from '../operations/wanted-certificate.ts';
+import type { CollectionName, Store } from '../stores/contract.ts';
+
+/** How often it is looked for what is due, in ms, on average. */
+const lookEveryMs = 5000;
+/** Patterns that are taken at a time. */
+const dueMax = 50;
+/** How long one response of an authority may take, in ms. */
+const responseMs = 30_000;
+/** Largest file of trusted authorities, in bytes. */
+const caBytesMax = 16 * 1024 * 1024;
+/** How long the end of the program waits for what is under way, in ms. Other instances go on with it. */
+const closeMs = 500;
+const dayMs = 24 * 3600_000;
+
+export interface CertificateOrderParts {
+  readonly config: Config;
+  readonly instance: string;
+  readonly log: Log;
+  /** The certificate of a name was looked after. */
+  readonly onLooked: (name: string) => void;
+  readonly counters: OrderCounters;
+}
+
+/** Orders and renews certificates, on its own connection to the store, with the configuration of its start. */
+export class CertificateOrders {
+  private readonly parts: CertificateOrderParts;
+  private readonly problems: RateLimitedLog;
+  private readonly store: Store;
+  private readonly queue: OrderQueue;
+  private timer: NodeJS.Timeout | null = null;
+  private isClosed = false;
+
+  private constructor(parts: CertificateOrderParts, store: Store, authorities: readonly CertificateAuthority[]) {
+    const { config, counters, instance, log, onLooked } = parts;
+    const { acme, http } = config;
+    const { notes } = store;
+    this.parts = parts;
+    this.store = store;
+    this.problems = new RateLimitedLog(log.warn, systemClock);
+    const budget = new OrderBudget(notes, acme.ordersPerHourMax);
+    const orders = new NameOrders({
+      ...{ store, instance, authorities, counters, log },
+      accounts: new Accounts({ notes, instance, passphrase: acme.passphrase }),
+      prover: new NoteProver(notes, http.bind.length === 0 ? [] : ['http-01']),
+      passphrase: acme.passphrase,
+      isWanted: (pattern) => this.isWanted(pattern),
+      whyNot: async (_pattern, isRenewal) => {
+        const untilMs = isRenewal ? null : await budget.take(systemClock.epochMs());
+        if (untilMs === null) return null;
+        return { why: `the ${acme.ordersPerHourMax} orders of this hour are used up (acme.ordersPerHourMax)`, untilMs };
+      },
+      graceMs: acme.keepRemovedDays * dayMs,
+      clock: systemClock,
+      random: Math.random,
+    });
+    this.queue = new OrderQueue({
+      orders,
+      isDue: (pattern) => this.isDue(pattern),
+      onLooked,
+      onProblem: (what, error) => {
+        if (!this.isClosed) this.problems.report(what, { error });
+      },
+    });
+  }
+
+  /**
+   * Begins to look after certificates.
+   * @param open opens the store.
+   * @throws HipacheError STORE_UNSUPPORTED, and why the file of trusted authorities cannot be used.
+   */
+  static async start(parts: CertificateOrderParts, open: () => Promise<Store>): Promise<CertificateOrders> {
+    const authorities = await authoritiesOf(parts.config);
+    const store = await open();
+    const orders = new CertificateOrders(parts, store, authorities);
+    try {
+      await orders.watch();
+      return orders;
+    } catch (error) {
+      await orders.close();
+      throw error;
+    }
+  }
+
+  /** A client waits for the certificate of a name. */
+  wanted(name: string): void {
+    this.queue.add(name);
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    await within(this.queue.close(), closeMs).catch(() => {});
+    await this.store.close();
+  }
+
+  private async watch(): Promise<void> {
+    await this.takeDue();
+    await this.store.watch({
+      changed: (collection, keys) => this.changed(collection, keys),
+      expired: () => {},
+      lost: () => {},
+      restored: () => {},
+    });
+  }
+
+  /** A host that is written may want a certificate. Wildcards get one for each name below them, when a client comes. */
+  private changed(collection: CollectionName, keys: readonly string[]): void {
+    if (collection === 'certificates') return;
+    for (const key of keys) {
+      const host = key.replace(/[/:].*$/s, '');
+      if (!host.startsWith('*')) this.queue.add(host);
+    }
+  }
+
+  /** @throws HipacheError STORE_UNSUPPORTED. */
+  private async takeDue(): Promise<void> {
+    try {
+      const due = await this.store.notes.due(systemClock.epochMs(), dueMax);
+      for (const { text } of due) this.queue.add(readOrderState(text).pattern);
+    } catch (error) {
+      if (error instanceof HipacheError && error.code === 'STORE_UNSUPPORTED') throw error;
+      if (!this.isClosed) this.problems.report('certificates cannot be looked after now', { error: error as Error });
+    }
+    if (this.isClosed) return;
+    const afterMs = lookEveryMs * (0.5 + Math.random());
+    this.timer = setTimeout(() => void this.takeDue(), afterMs);
+  }
+
+  private isWanted(pattern: string): Promise<boolean> {
+    return isCertificateWanted(this.store, pattern, this.parts.config.acme.hosts === 'all');
+  }
+
+  /** Reads only, without a lease: most changes of routes have nothing to do with certificates. */
+  private async isDue(pattern: string): Promise<boolean> {
+    if (whyNotOrderable(pattern) !== null) return false;
+    const text = await this.store.notes.read(orderNoteName(pattern));
+    const state = readOrderState(text);
+    const nowMs = systemClock.epochMs();
+    if (text !== null && dueAt(state, nowMs) <= nowMs) return true;
+    if (!(await this.isWanted(pattern))) return false;
+    if (text === null) return true;
+    const [certificate] = await this.store.certificates.read([pattern]);
+    return certificate === null && state.order === null && state.failure === null;
+  }
+}
+
+/** @throws Error that says why the file of the trusted authorities cannot be used. */
+async function authoritiesOf({ acme }: Config): Promise<CertificateAuthority[]> {
+  const { contact, externalAccount, preferredChain, profile } = acme;
+  const ca = acme.ca === null ? null : (await readRegularFile(acme.ca, caBytesMax)).toString('latin1');
+  const transport = acmeTransport({ ca, userAgent: `hipache/${packageVersion()}`, timeoutMs: responseMs });
+  const mailto = contact.map((address) => `mailto:${address}`);
+  return acme.directory.map((directory) => ({
+    ...{ directory, contact: mailto, externalAccount, profile, preferredChain, transport },
+  }));
+}

@@ -1,0 +1,78 @@
+import type { Log } from '../base/log.ts';
+import type { Config } from '../config/config.ts';
+import { openStore } from '../stores/open-store.ts';
+import type { CertificateOrders } from './certificate-orders.ts';
+
+/** Between two attempts to begin, in ms. */
+const againMs = 10_000;
+
+/** Certificates that the instance orders, if an authority is configured. Otherwise nothing of it is loaded. */
+export class Ordering {
+  /** Totals. */
+  readonly counters = { begun: 0, issued: 0, failed: 0 };
+  private config: Config;
+  private readonly instance: string;
+  private readonly log: Log;
+  private readonly onLooked: (name: string) => void;
+  private running: Promise<CertificateOrders | null> = Promise.resolve(null);
+  private timer: NodeJS.Timeout | null = null;
+  private isClosed = false;
+
+  /** @param onLooked the certificate of a name was looked after. */
+  constructor(config: Config, instance: string, log: Log, onLooked: (name: string) => void) {
+    this.config = config;
+    this.instance = instance;
+    this.log = log;
+    this.onLooked = onLooked;
+  }
+
+  /** Begins to look after certificates. Nothing waits for it. */
+  start(): void {
+    if (this.isClosed || this.config.acme.directory.length === 0) return;
+    this.running = this.begin();
+  }
+
+  /** A client waits for the certificate of a name. */
+  wanted(name: string): void {
+    void this.running.then((orders) => orders?.wanted(name));
+  }
+
+  /** Takes a new configuration. */
+  follow(config: Config): void {
+    const isSame = partsOf(config) === partsOf(this.config);
+    this.config = config;
+    if (isSame) return;
+    void this.end().then(() => this.start());
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await this.end();
+  }
+
+  private async begin(): Promise<CertificateOrders | null> {
+    const { config, counters, instance, log, onLooked } = this;
+    try {
+      const { CertificateOrders } = await import('./certificate-orders.ts');
+      return await CertificateOrders.start({ config, counters, instance, log, onLooked }, () =>
+        openStore(config.driver, { serving: true, log, deadSet: config.compat.deadSet }),
+      );
+    } catch (error) {
+      log.error(`no certificates are ordered: ${(error as Error).message}`);
+      if (!this.isClosed) this.timer = setTimeout(() => this.start(), againMs);
+      return null;
+    }
+  }
+
+  private async end(): Promise<void> {
+    if (this.timer !== null) clearTimeout(this.timer);
+    const orders = await this.running;
+    this.running = Promise.resolve(null);
+    await orders?.close();
+  }
+}
+
+/** The parts of a configuration that orders depend on. */
+function partsOf({ acme, compat, driver, http }: Config): string {
+  return JSON.stringify([acme, compat.deadSet, driver, http.bind.length === 0]);
+}

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { connect } from 'node:tls';
+import { openStore } from '../../src/stores/open-store.ts';
+import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
+import { Pebble } from '../helpers/pebble.ts';
+import { RedisServer } from '../helpers/redis-server.ts';
+import { until } from '../helpers/until.ts';
+
+interface Handshake {
+  readonly certificate: X509Certificate;
+  readonly body: string;
+}
+
+/** A request over TLS that trusts the root of Pebble. @returns the code of the error, if it fails. */
+async function request(port: number, host: string, ca: string): Promise<Handshake | string> {
+  return await new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', servername: host, ca });
+    let text = '';
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    socket.once('secureConnect', () => {
+      const certificate = new X509Certificate(socket.getPeerX509Certificate()?.raw ?? '');
+      socket.on('data', (data: Buffer) => {
+        text += data.toString();
+      });
+      socket.once('end', () => resolve({ certificate, body: text.slice(text.indexOf('\r\n\r\n') + 4) }));
+      socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    });
+  });
+}
+
+describe('a certificate that is ordered', () => {
+  let pebble: Pebble;
+  let root: string;
+  let backend: Server;
+  let url: string;
+  let home: HipacheHome;
+
+  before(async () => {
+    pebble = await Pebble.start({ badNonces: 10 });
+    root = await pebble.root();
+    backend = createServer((_request, response) => response.end('from the backend'));
+    await new Promise<void>((resolve) => void backend.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
+  });
+  after(async () => {
+    backend?.close();
+    await pebble?.remove();
+  });
+  beforeEach(() => {
+    home = new HipacheHome();
+  });
+  afterEach(() => home.remove());
+
+  function configure(acme: Readonly<Record<string, unknown>> = {}, more: Readonly<Record<string, unknown>> = {}): void {
+    home.configure(
+      {
+        http: { bind: [{ address: '127.0.0.1', port: pebble.httpPort }] },
+        https: { bind: [{ address: '127.0.0.1', port: 0 }] },
+        acme: { directory: pebble.directoryUrl, ca: pebble.caFile, ...acme },
+        ...more,
+      },
+      { workers: 2 },
+    );
+  }
+
+  async function served(proxy: HipacheProcess, host: string): Promise<Handshake> {
+    const port = await proxy.tlsPort();
+    let last: Handshake | string = '';
+    await until(
+      `https://${host}`,
+      async () => {
+        last = await request(port, host, root);
+        return typeof last !== 'string';
+      },
+      30_000,
+    ).catch((error) => {
+      throw new Error(`${error}: ${String(last)}\n${proxy.output}`);
+    });
+    return last as unknown as Handshake;
+  }
+
+  test('is there after one route set, with an empty store', async () => {
+    configure({ hosts: 'all', contact: 'admin@hipache.example' });
+    const proxy = await home.serve();
+    await home.route('set', 'new.example', url);
+    await until('the certificate', () => proxy.output.includes('new.example: certificate issued by'), 30_000);
+    const { body, certificate } = await served(proxy, 'new.example');
+    assert.equal(body, 'from the backend');
+    assert.equal(certificate.checkHost('new.example'), 'new.example');
+    assert.match((await home.run('cert', 'list')).stdout, /^new\.example +until 20.* by Pebble/);
+    const why = (await home.run('cert', 'why', 'new.example')).stdout;
+    assert.match(why, /^new\.example: certificate until 20.* \(in .*\), by Pebble.*, ordered from https:/m);
+    assert.match(why, /^renewal: 20.* \(in .*\); two thirds of its life$/m);
+    assert.match(why, /^orders: by any instance, as they are due\norders of new\.example so far: 1$/m);
+    const again = await home.run('cert', 'order', 'new.example');
+    assert.equal(again.code, 0, again.stderr + proxy.output);
+    assert.match(again.stdout, /^orders of new\.example so far: 2$/m);
+    await until('the new certificate', async () => {
+      const next = await request(await proxy.tlsPort(), 'new.example', root);
+      return typeof next !== 'string' && next.certificate.fingerprint256 !== certificate.fingerprint256;
+    });
+  });
+
+  test('comes with the option, before redirects, access lists and maintenance, and not without it', async () => {
+    configure();
+    const proxy = await home.serve();
+    await home.route('set', 'listed.example', url);
+    await home.route('set', 'other.example', url);
+    for (const [name, value] of [
+      ['https', 'redirect'],
+      ['allow', '192.0.2.1'],
+      ['maintenance', 'on'],
+      ['hold', '30s'],
+      ['tls', 'auto'],
+    ]) {
+      const { code, stderr } = await home.run('option', 'set', 'listed.example', name as string, value as string);
+      assert.equal(code, 0, stderr);
+    }
+    await until('the certificate', () => proxy.output.includes('listed.example: certificate issued by'), 30_000);
+    const found = await served(proxy, 'listed.example');
+    assert.equal(found.certificate.checkHost('listed.example'), 'listed.example');
+    assert.match(String(await request(await proxy.tlsPort(), 'other.example', root)), /ERR_SSL|ECONNRESET/);
+    assert.equal((await home.run('cert', 'list')).stdout.includes('other.example'), false);
+  });
+
+  test('is ordered in the first handshake of a host below a wildcard, and for no unknown host', async () => {
+    configure({ hosts: 'all', passphrase: 'a secret of the whole fleet' });
+    await home.route('set', '*.shops.example', url);
+    const proxy = await home.serve();
+    const port = await proxy.tlsPort();
+    // Several clients at once wait for one order.
+    const all = await Promise.all([1, 2, 3, 4].map(() => request(port, 'a.shops.example', root)));
+    for (const one of all) {
+      assert.ok(typeof one !== 'string', `${String(one)}\n${proxy.output}`);
+      assert.equal(one.body, 'from the backend');
+    }
+    assert.equal(proxy.output.split('a.shops.example: certificate issued by').length, 2);
+    assert.match(String(await request(port, 'unknown.example', root)), /ERR_SSL|ECONNRESET/);
+    assert.doesNotMatch(proxy.output, /unknown\.example/);
+    const store = await openStore(home.driver);
+    const [found] = await store.certificates.read(['a.shops.example']);
+    await store.close();
+    assert.match(found?.key ?? '', /ENCRYPTED/);
+    createPrivateKey({ key: found?.key ?? '', passphrase: 'a secret of the whole fleet' });
+  });
+
+  test('that cannot be had fails the handshake in time, and says why', async () => {
+    configure({ hosts: 'all' });
+    await pebble.tellDns('set-servfail', { host: 'broken.example.' });
+    await home.route('set', 'broken.example', url);
+    const proxy = await home.serve();
+    const error = await request(await proxy.tlsPort(), 'broken.example', root);
+    assert.equal(typeof error, 'string');
+    assert.match(proxy.output, /broken\.example: no certificate from https:.*is invalid/);
+    assert.match(proxy.output, /broken\.example: the next attempt for its certificate is at 20/);
+    const why = (await home.run('cert', 'why', 'broken.example')).stdout;
+    assert.match(why, /^broken\.example: no certificate of its own in the store$/m);
+    assert.match(why, /^last order: failed, 1 in a row: the authorization of broken\.example is invalid: http-01: /m);
+    assert.match(why, /^next attempt: 20.* \(in .*\)$/m);
+    const again = await home.run('cert', 'renew', 'broken.example');
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /broken\.example: the authorization .* is invalid.*; the next attempt is at 20/);
+    await pebble.tellDns('clear-servfail', { host: 'broken.example.' });
+    assert.equal((await home.run('cert', 'order', 'broken.example')).code, 0);
+    await served(proxy, 'broken.example');
+    const { code, stderr } = await home.run('cert', 'order', 'without-route.example');
+    assert.deepEqual([code, /has no route, or its option tls is not auto/.test(stderr)], [3, true]);
+    assert.match((await home.run('cert', 'order', 'under_score.example')).stderr, /no authority issues for it/);
+  });
+
+  test('is ordered once by three instances on Redis', async () => {
+    const redis = await RedisServer.start();
+    const others = [new HipacheHome(), new HipacheHome()];
+    try {
+      configure({ hosts: 'all' }, { driver: redis.url });
+      const acme = { directory: pebble.directoryUrl, ca: pebble.caFile, hosts: 'all' };
+      for (const other of others) {
+        other.configure({ https: { bind: [{ address: '127.0.0.1', port: 0 }] }, acme, driver: redis.url });
+      }
+      const proxies = await Promise.all([home, ...others].map((one) => one.serve()));
+      const names = Array.from({ length: 10 }, (_, i) => `fleet-${i}.example`);
+      await Promise.all(names.map((name) => home.route('set', name, url)));
+      for (const name of names) {
+        for (const proxy of proxies) {
+          const { certificate } = await served(proxy, name);
+          assert.equal(certificate.checkHost(name), name);
+        }
+      }
+      const issued = proxies.map(({ output }) => output.split(': certificate issued by').length - 1);
+      assert.equal(
+        issued.reduce((sum, count) => sum + count, 0),
+        names.length,
+      );
+    } finally {
+      for (const other of others) await other.remove();
+      await redis.remove();
+    }
+  });
+});
