@@ -88,7 +88,7 @@ function writeNoteEdit(
       if (expected !== undefined && (note?.text ?? null) !== expected) {
         throw new HipacheError('CONFLICT', `the note ${name} has another text`);
       }
-      const due = newDueMs === null ? [] : [{ key: dueKey(name, newDueMs), value: '' }];
+      const due = newDueMs === null ? [] : [{ key: dueKey(name, newDueMs), value: 'due' }];
       if (text === null) return { writes: [{ key, value: null }], result: undefined };
       const dueMs = newDueMs ?? note?.dueMs ?? null;
       if (ttlMs === undefined) {
