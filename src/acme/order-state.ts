@@ -119,6 +119,12 @@ export function orderNoteName(pattern: string): string {
   return noteName('order', pattern);
 }
 
+/** Has a pattern looked at that nothing is known of, whatever becomes of this process. */
+export async function enlistOrder(notes: NoteTexts, pattern: string, nowMs: number): Promise<void> {
+  const text = orderStateText({ ...unordered, pattern });
+  await notes.write(orderNoteName(pattern), text, { expected: null, dueMs: nowMs });
+}
+
 /** Attempts to write while instances write too. */
 const attemptsMax = 20;
 

@@ -274,7 +274,11 @@ export class PatternOrder {
     const begun = this.state.order;
     if (begun?.authority === directory) {
       const order = await client.order(begun.url).then(({ of }) => of, nullIfUnknown);
-      if (order !== null && order.status !== 'invalid') return { order, key: keyOf(begun.key, passphrase) };
+      if (order !== null && order.status !== 'invalid') {
+        // Others leave it to this process.
+        await this.save(this.state);
+        return { order, key: keyOf(begun.key, passphrase) };
+      }
     }
     const { privateKey: key } = await generate('ec', { namedCurve: 'P-256' });
     const { issued } = this.state;

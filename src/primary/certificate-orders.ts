@@ -3,9 +3,9 @@ import { NameOrders } from '../acme/name-orders.ts';
 import { NoteProver } from '../acme/note-prover.ts';
 import { OrderBudget } from '../acme/order-budget.ts';
 import { whyNotOrderable } from '../acme/order-name.ts';
-import { OrderQueue } from '../acme/order-queue.ts';
-import { dueAt, orderNoteName, readOrderState } from '../acme/order-state.ts';
+import { dueAt, enlistOrder, orderNoteName, readOrderState } from '../acme/order-state.ts';
 import type { OrderCounters } from '../acme/pattern-order.ts';
+import { PatternQueue } from '../acme/pattern-queue.ts';
 import { acmeTransport } from '../acme/transport.ts';
 import { systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
@@ -22,6 +22,9 @@ import type { CollectionName, Store } from '../stores/contract.ts';
 const lookEveryMs = 5000;
 /** Patterns that are taken at a time. */
 const dueMax = 50;
+/** Orders that are under way at a time, and patterns that were written and are read. */
+const ordersAtOnceMax = 8;
+const readingsAtOnceMax = 16;
 /** How long one response of an authority may take, in ms. */
 const responseMs = 30_000;
 /** Largest file of trusted authorities, in bytes. */
@@ -44,7 +47,9 @@ export class CertificateOrders {
   private readonly parts: CertificateOrderParts;
   private readonly problems: RateLimitedLog;
   private readonly store: Store;
-  private readonly queue: OrderQueue;
+  /** Patterns whose orders are due, and those that may have to be enlisted. */
+  private readonly due: PatternQueue<void>;
+  private readonly written: PatternQueue<void>;
   private timer: NodeJS.Timeout | null = null;
   private isClosed = false;
 
@@ -71,13 +76,22 @@ export class CertificateOrders {
       clock: systemClock,
       random: Math.random,
     });
-    this.queue = new OrderQueue({
-      orders,
-      isDue: (pattern) => this.isDue(pattern),
-      onLooked,
-      onProblem: (what, error) => {
-        if (!this.isClosed) this.problems.report(what, { error });
+    const onProblem = (pattern: string, error: Error): void => {
+      if (!this.isClosed) this.problems.report(`the certificate of ${pattern} cannot be looked after now`, { error });
+    };
+    this.due = new PatternQueue({
+      atOnceMax: ordersAtOnceMax,
+      work: async (pattern) => {
+        if (await this.isDue(pattern)) await orders.look(pattern);
       },
+      onDone: onLooked,
+      onProblem,
+    });
+    this.written = new PatternQueue({
+      atOnceMax: readingsAtOnceMax,
+      work: (pattern) => this.enlist(pattern),
+      onDone: () => {},
+      onProblem,
     });
   }
 
@@ -101,13 +115,13 @@ export class CertificateOrders {
 
   /** A client waits for the certificate of a name. */
   wanted(name: string): void {
-    this.queue.add(name);
+    this.due.add(name);
   }
 
   async close(): Promise<void> {
     this.isClosed = true;
     if (this.timer !== null) clearTimeout(this.timer);
-    await within(this.queue.close(), closeMs).catch(() => {});
+    await within(Promise.all([this.due.close(), this.written.close()]), closeMs).catch(() => {});
     await this.store.close();
   }
 
@@ -126,15 +140,24 @@ export class CertificateOrders {
     if (collection === 'certificates') return;
     for (const key of keys) {
       const host = key.replace(/[/:].*$/s, '');
-      if (!host.startsWith('*')) this.queue.add(host);
+      if (!host.startsWith('*')) this.written.add(host);
     }
+  }
+
+  /** Whatever ends this instance: what was written is due from now on. Most changes have nothing to do with certificates. */
+  private async enlist(pattern: string): Promise<void> {
+    const { certificates, notes } = this.store;
+    if (whyNotOrderable(pattern) !== null || !(await this.isWanted(pattern))) return;
+    const [certificate] = await certificates.read([pattern]);
+    if (certificate === null) await enlistOrder(notes, pattern, systemClock.epochMs());
+    this.due.add(pattern);
   }
 
   /** @throws HipacheError STORE_UNSUPPORTED. */
   private async takeDue(): Promise<void> {
     try {
       const due = await this.store.notes.due(systemClock.epochMs(), dueMax);
-      for (const { text } of due) this.queue.add(readOrderState(text).pattern);
+      for (const { text } of due) this.due.add(readOrderState(text).pattern);
     } catch (error) {
       if (error instanceof HipacheError && error.code === 'STORE_UNSUPPORTED') throw error;
       if (!this.isClosed) this.problems.report('certificates cannot be looked after now', { error: error as Error });
@@ -154,11 +177,12 @@ export class CertificateOrders {
     const text = await this.store.notes.read(orderNoteName(pattern));
     const state = readOrderState(text);
     const nowMs = systemClock.epochMs();
-    if (text !== null && dueAt(state, nowMs) <= nowMs) return true;
+    // An order that is under way has a holder, or its lease can be had.
+    if (text !== null && (state.order !== null || dueAt(state, nowMs) <= nowMs)) return true;
     if (!(await this.isWanted(pattern))) return false;
     if (text === null) return true;
     const [certificate] = await this.store.certificates.read([pattern]);
-    return certificate === null && state.order === null && state.failure === null;
+    return certificate === null && state.failure === null;
   }
 }
 
