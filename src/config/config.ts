@@ -139,7 +139,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       certificates: file.https.certificates,
       storeCertificates: file.https.storeCertificates,
     },
-    acme: acmeOf(file, diagnostics),
+    acme: acmeOf(file, http.length, https.length, diagnostics),
     backendTls: { verify: file.backendTls.verify, ca: listOf(file.backendTls.ca) },
     driver: drivers(file, environment, diagnostics),
     user: file.user,
@@ -215,11 +215,25 @@ function httpsBinds(https: FileConfig['https'], diagnostics: Diagnostics): reado
   return binds;
 }
 
-function acmeOf({ acme, https }: FileConfig, diagnostics: Diagnostics): AcmeConfig {
+/** @param plainBinds addresses without TLS. @param tlsBinds those with it. */
+function acmeOf(
+  { acme, https }: FileConfig,
+  plainBinds: number,
+  tlsBinds: number,
+  diagnostics: Diagnostics,
+): AcmeConfig {
   const directory = listOf(acme.directory);
   if (directory.length > 0 && !https.storeCertificates) {
     diagnostics.problems.push(
       'acme.directory: found a URL, but https.storeCertificates is false; allowed is one of the two: ordered certificates are in the store',
+    );
+  }
+  if (directory.length > 0 && tlsBinds === 0) {
+    diagnostics.warnings.push('acme.directory: certificates are ordered, but no address has TLS: set https.bind');
+  }
+  if (directory.length > 0 && plainBinds === 0) {
+    diagnostics.warnings.push(
+      'acme.directory: no name can be proved, because http.bind is empty: authorities ask over http, on port 80',
     );
   }
   return {

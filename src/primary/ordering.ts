@@ -1,4 +1,7 @@
+import { systemClock } from '../base/clock.ts';
+import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import type { Config } from '../config/config.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { CertificateOrders } from './certificate-orders.ts';
@@ -14,6 +17,7 @@ export class Ordering {
   private readonly instance: string;
   private readonly log: Log;
   private readonly onLooked: (name: string) => void;
+  private readonly problems: RateLimitedLog;
   private running: Promise<CertificateOrders | null> = Promise.resolve(null);
   private timer: NodeJS.Timeout | null = null;
   private isClosed = false;
@@ -23,6 +27,7 @@ export class Ordering {
     this.config = config;
     this.instance = instance;
     this.log = log;
+    this.problems = new RateLimitedLog(log.error, systemClock);
     this.onLooked = onLooked;
   }
 
@@ -58,8 +63,10 @@ export class Ordering {
         openStore(config.driver, { serving: true, log, deadSet: config.compat.deadSet }),
       );
     } catch (error) {
-      log.error(`no certificates are ordered: ${(error as Error).message}`);
-      if (!this.isClosed) this.timer = setTimeout(() => this.start(), againMs);
+      this.problems.report(`no certificates are ordered: ${(error as Error).message}`, {});
+      // A store that cannot tell what is due never will.
+      const isFinal = error instanceof HipacheError && error.code === 'STORE_UNSUPPORTED';
+      if (!this.isClosed && !isFinal) this.timer = setTimeout(() => this.start(), againMs);
       return null;
     }
   }

@@ -34,6 +34,7 @@ export async function checkStart({ config, warnings }: LoadedConfig): Promise<St
   }
   await errors.take(() => new TlsKeeper(config.https.bind, found, () => {}));
   await errors.take(() => checkBackendTls(config, account));
+  await errors.take(() => checkAcme(config, account));
   const driver = await errors.take(() => describeDriver(config.driver));
   for (const problem of fileProblems(config, driver?.files ?? [], account)) errors.add(problem);
   if (driver !== null) {
@@ -111,6 +112,11 @@ function checkBackendTls({ backendTls: { ca, verify } }: Config, account: FileUs
     if (problem !== null) throw new HipacheError('CERTIFICATE_INVALID', `backendTls.ca: ${problem}`);
   }
   backendTls(ca, verify);
+}
+
+function checkAcme({ acme: { ca } }: Config, account: FileUser | null): void {
+  const problem = ca === null ? null : accessProblem(ca, Access.READ, account);
+  if (problem !== null) throw new HipacheError('CERTIFICATE_INVALID', `acme.ca: ${problem}`);
 }
 
 /** Why the file that names the primary cannot be written. The program would serve all the same. */
