@@ -2,9 +2,11 @@ import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import { certificateStanding, type OrderingConfig, orderCertificate } from '../operations/certificate-standing.ts';
 import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
+import { revocationReasons, revokeCertificate } from '../operations/revoke-certificate.ts';
 import {
   certificateStandingReport,
   removedCertificateReport,
+  revokedCertificateReport,
   writeCertificates,
   writtenCertificateReport,
 } from './certificates.ts';
@@ -49,6 +51,16 @@ export function describeCertificates(cert: Command, context: CommandContext, con
       return run(orderCertificate(name, ordering(), waitMs, now), (standing) =>
         certificateStandingReport(standing, now()),
       );
+    });
+  cert
+    .command('revoke')
+    .description('revoke the certificate that was ordered for a host, and have another one ordered')
+    .argument(...host)
+    .option('--reason <reason>', `one of ${Object.keys(revocationReasons).join(', ')}; default: unspecified`)
+    .option(...asJson)
+    .action((name: string) => {
+      const { reason = 'unspecified' } = options();
+      return run(revokeCertificate(name, reason, config()?.acme ?? null, now), revokedCertificateReport);
     });
   cert
     .command('set')

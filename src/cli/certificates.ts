@@ -6,6 +6,7 @@ import {
   shownNames,
   type WrittenCertificate,
 } from '../operations/certificates.ts';
+import type { RevokedCertificate } from '../operations/revoke-certificate.ts';
 import { alignColumns, type Output, type Report } from './output.ts';
 import { whenText } from './when.ts';
 
@@ -36,6 +37,12 @@ export function writtenCertificateReport({ warnings: _, ...written }: WrittenCer
 
 export function removedCertificateReport(removed: RemovedCertificate): Report {
   return { text: `${removed.pattern}: certificate removed\n`, json: removed };
+}
+
+export function revokedCertificateReport(revoked: RevokedCertificate): Report {
+  const { authority, isReplaced, pattern, serial } = revoked;
+  const next = isReplaced ? 'another one is ordered' : `"hipache cert order ${pattern}" orders another one`;
+  return { text: `${pattern}: certificate ${serial} revoked by ${authority}; ${next}\n`, json: revoked };
 }
 
 function toLine(row: ListedCertificate): string[] {

@@ -21,6 +21,7 @@ export interface CommandOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly pid?: string;
+  readonly reason?: string;
   /** Seconds; true for the default. */
   readonly wait?: string | true;
   readonly all?: boolean;

@@ -6,15 +6,13 @@ import { whyNotOrderable } from '../acme/order-name.ts';
 import { dueAt, enlistOrder, orderNoteName, readOrderState } from '../acme/order-state.ts';
 import type { OrderCounters } from '../acme/pattern-order.ts';
 import { PatternQueue } from '../acme/pattern-queue.ts';
-import { acmeTransport } from '../acme/transport.ts';
 import { systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
-import { readRegularFile } from '../base/regular-file.ts';
 import { within } from '../base/timer.ts';
-import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
+import { authoritiesOf } from '../operations/authorities.ts';
 import { isCertificateWanted } from '../operations/wanted-certificate.ts';
 import type { CollectionName, Store } from '../stores/contract.ts';
 
@@ -25,10 +23,6 @@ const dueMax = 50;
 /** Orders that are under way at a time, and patterns that were written and are read. */
 const ordersAtOnceMax = 8;
 const readingsAtOnceMax = 16;
-/** How long one response of an authority may take, in ms. */
-const responseMs = 30_000;
-/** Largest file of trusted authorities, in bytes. */
-const caBytesMax = 16 * 1024 * 1024;
 /** How long the end of the program waits for what is under way, in ms. Other instances go on with it. */
 const closeMs = 500;
 const dayMs = 24 * 3600_000;
@@ -101,7 +95,7 @@ export class CertificateOrders {
    * @throws HipacheError STORE_UNSUPPORTED, and why the file of trusted authorities cannot be used.
    */
   static async start(parts: CertificateOrderParts, open: () => Promise<Store>): Promise<CertificateOrders> {
-    const authorities = await authoritiesOf(parts.config);
+    const authorities = await authoritiesOf(parts.config.acme);
     const store = await open();
     const orders = new CertificateOrders(parts, store, authorities);
     try {
@@ -184,15 +178,4 @@ export class CertificateOrders {
     const [certificate] = await this.store.certificates.read([pattern]);
     return certificate === null && state.failure === null;
   }
-}
-
-/** @throws Error that says why the file of the trusted authorities cannot be used. */
-async function authoritiesOf({ acme }: Config): Promise<CertificateAuthority[]> {
-  const { contact, externalAccount, preferredChain, profile } = acme;
-  const ca = acme.ca === null ? null : (await readRegularFile(acme.ca, caBytesMax)).toString('latin1');
-  const transport = acmeTransport({ ca, userAgent: `hipache/${packageVersion()}`, timeoutMs: responseMs });
-  const mailto = contact.map((address) => `mailto:${address}`);
-  return acme.directory.map((directory) => ({
-    ...{ directory, contact: mailto, externalAccount, profile, preferredChain, transport },
-  }));
 }

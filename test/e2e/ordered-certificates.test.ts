@@ -103,6 +103,12 @@ describe('a certificate that is ordered', () => {
       const next = await request(await proxy.tlsPort(), 'new.example', root);
       return typeof next !== 'string' && next.certificate.fingerprint256 !== certificate.fingerprint256;
     });
+    const revoked = await home.run('cert', 'revoke', 'new.example', '--reason', 'keyCompromise');
+    assert.equal(revoked.code, 0, revoked.stderr);
+    assert.match(revoked.stdout, /^new\.example: certificate [0-9A-F]+ revoked by https:.*; another one is ordered$/m);
+    await until('another one', () => proxy.output.split('new.example: certificate issued by').length === 4, 30_000);
+    assert.match((await home.run('cert', 'revoke', 'new.example', '--reason', 'bored')).stderr, /allowed unspecified,/);
+    assert.equal((await home.run('cert', 'revoke', 'none.example')).code, 3);
   });
 
   test('comes with the option, before redirects, access lists and maintenance, and not without it', async () => {
