@@ -54,10 +54,15 @@ export class Accounts {
     return client;
   }
 
-  /** The authority does not know the account any more: the next client has another one. */
-  async forget({ directory }: CertificateAuthority): Promise<void> {
+  /** The authority does not know the account of this client any more: the next client has another one. */
+  async forget({ directory }: CertificateAuthority, { account }: Pick<AcmeClient, 'account'>): Promise<void> {
+    const { notes } = this.options;
     this.clients.delete(directory);
-    await this.options.notes.write(accountName(directory), null);
+    const text = await notes.read(accountName(directory));
+    // Another process may have registered a new one.
+    if (text !== null && readAccount(text)?.url === account) {
+      await notes.write(accountName(directory), null, { expected: text });
+    }
   }
 
   private async open(authority: CertificateAuthority): Promise<AcmeClient> {
@@ -85,8 +90,8 @@ export class Accounts {
   private async read({ directory, transport }: CertificateAuthority): Promise<AcmeClient | null> {
     const { notes, passphrase } = this.options;
     const text = await notes.read(accountName(directory));
-    const { data } = accountSchema.safeParse(text === null ? null : jsonOf(text));
-    if (data === undefined) return null;
+    const data = text === null ? null : readAccount(text);
+    if (data === null) return null;
     let key: AccountKey;
     try {
       key = AccountKey.fromPem(data.key, passphrase ?? undefined);
@@ -117,6 +122,10 @@ export class Accounts {
     await notes.write(accountName(directory), JSON.stringify({ url, key: key.toPem(passphrase ?? undefined) }));
     return client;
   }
+}
+
+function readAccount(text: string): z.infer<typeof accountSchema> | null {
+  return accountSchema.safeParse(jsonOf(text)).data ?? null;
 }
 
 function accountName(directory: string): string {

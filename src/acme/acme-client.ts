@@ -89,6 +89,11 @@ export class AcmeClient {
     return this.directoryRead;
   }
 
+  /** URL of the account; null if there is none yet. */
+  get account(): string | null {
+    return this.accountUrl;
+  }
+
   /** Uses an account that was registered before. */
   useAccount(url: string): void {
     this.accountUrl = url;
@@ -199,7 +204,7 @@ export class AcmeClient {
     payload: string,
     { accept, isByKey = false }: { readonly accept?: string; readonly isByKey?: boolean } = {},
   ): Promise<AcmeResponse> {
-    const signer = isByKey ? { jwk: this.key.jwk } : { kid: this.account() };
+    const signer = isByKey ? { jwk: this.key.jwk } : { kid: this.knownAccount() };
     for (let attempt = 1; ; attempt++) {
       const nonce = this.nonces.pop() ?? (await this.newNonce());
       const body = JSON.stringify(this.key.sign({ ...signer, nonce, url }, payload));
@@ -217,7 +222,7 @@ export class AcmeClient {
     }
   }
 
-  private account(): string {
+  private knownAccount(): string {
     if (this.accountUrl === null) throw new AcmeError('there is no account yet', { type: 'accountDoesNotExist' });
     return this.accountUrl;
   }
@@ -241,7 +246,8 @@ export class AcmeClient {
     const retryAfterMs = this.retryAfterMs(response);
     const problem = jsonOf(body);
     if (problem !== undefined && status >= 400) throw problemError(problem, status, retryAfterMs);
-    throw new AcmeError(`status ${status} without a problem document`, { type: 'malformed', status, retryAfterMs });
+    const type = status >= 500 ? 'unreachable' : 'malformed';
+    throw new AcmeError(`status ${status} without a problem document`, { type, status, retryAfterMs });
   }
 
   private retryAfterMs(response: AcmeResponse): number | null {

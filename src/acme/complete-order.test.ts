@@ -149,7 +149,7 @@ describe('an order at Pebble', () => {
     const means = meansWith(['http-01']);
     prover.forged = 'something else';
     await assert.rejects(issue(['forged.example'], means), (error: AcmeError) => {
-      assert.equal(error.type, 'unauthorized');
+      assert.equal(error.type, 'authorizationFailed');
       assert.match(error.message, /^the authorization of forged\.example is invalid: http-01: unauthorized: /);
       return true;
     });

@@ -39,7 +39,7 @@ export interface OrderMeans {
 }
 
 /** Between two looks at what the authority does, in ms: if it does not say, and at most if it does. */
-const lookMs = { usual: 2000, longest: 30_000 };
+const lookMs = { shortest: 1000, usual: 2000, longest: 30_000 };
 
 /**
  * Brings an order to its end, whatever state another process has left it in.
@@ -139,7 +139,7 @@ function chosenChallenge({ challenges, identifier, wildcard = false }: Authoriza
 function failed({ challenges, identifier, status }: Authorization): AcmeError {
   const challenge = challenges.find(({ error }) => error !== undefined && error !== null);
   const why = challenge === undefined ? '' : `: ${challenge.type}: ${problemText(challenge.error)}`;
-  return new AcmeError(`the authorization of ${identifier.value} is ${status}${why}`, { type: 'unauthorized' });
+  return new AcmeError(`the authorization of ${identifier.value} is ${status}${why}`, { type: 'authorizationFailed' });
 }
 
 /** Looks again and again, as often as the authority wants it. @throws AcmeError `unreachable` if it takes too long. */
@@ -148,11 +148,12 @@ async function awaited<Found>(
   { pause = wait, stepMsMax }: OrderMeans,
   look: () => Promise<{ readonly found: Found | null; readonly retryAfterMs: number | null }>,
 ): Promise<Found> {
+  const startMs = performance.now();
   for (let waitedMs = 0; ; ) {
     const { found, retryAfterMs } = await look();
     if (found !== null) return found;
-    const ms = Math.min(Math.max(retryAfterMs ?? lookMs.usual, 1), lookMs.longest);
-    if (waitedMs + ms > stepMsMax) {
+    const ms = Math.min(Math.max(retryAfterMs ?? lookMs.usual, lookMs.shortest), lookMs.longest);
+    if (Math.max(waitedMs + ms, performance.now() - startMs) > stepMsMax) {
       throw new AcmeError(`${what} for more than ${Math.round(stepMsMax / 1000)} s`, { type: 'unreachable' });
     }
     waitedMs += ms;
@@ -178,5 +179,6 @@ function checkIssued(certificate: string, names: readonly string[], key: KeyObje
 }
 
 function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, ms));
+  // The end of the program does not wait for an authority.
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }

@@ -13,9 +13,10 @@ import { Accounts, type CertificateAuthority } from './accounts.ts';
 import type { ChallengeKind } from './complete-order.ts';
 import { NameOrders } from './name-orders.ts';
 import { NoteProver } from './note-prover.ts';
-import { orderNoteName, readOrderState, requestOrder } from './order-state.ts';
+import { enlistOrder, orderNoteName, readOrderState, requestOrder } from './order-state.ts';
 import type { OrderCounters, OrderMeansOfFleet } from './pattern-order.ts';
 import { alpnProof, httpProof } from './proof-notes.ts';
+import { acmeTransport } from './transport.ts';
 
 const day = 24 * 3600_000;
 
@@ -197,6 +198,18 @@ describe('the orders of a fleet', () => {
     assert.deepEqual(await (stores[0] as Store).certificates.read(['gone.example']), [null]);
     assert.equal(await (stores[0] as Store).notes.read(orderNoteName('gone.example')), null);
     assert.deepEqual(await dueNames(1e14), []);
+    // Wanted again, it is renewed as if nothing had been.
+    laterMs = 0;
+    unwanted.delete('again.example');
+    await instance(0).look('again.example');
+    const { issued: first } = await stateOf('again.example');
+    unwanted.add('again.example');
+    await instance(0).look('again.example');
+    unwanted.delete('again.example');
+    const again = await instance(1).look('again.example');
+    assert.ok(first && again.kind === 'kept' && again.untilMs < first.notAfterMs);
+    assert.deepEqual(await dueNames(again.untilMs), [orderNoteName('again.example')]);
+    counters.begun--;
     // A host that was never wanted leaves nothing.
     unwanted.add('never.example');
     assert.deepEqual(await instance(1).look('never.example'), { kind: 'removed' });
@@ -216,7 +229,7 @@ describe('the orders of a fleet', () => {
     assert.ok(third.kind === 'failed');
     assert.ok(Math.abs(third.untilMs - Date.now() - laterMs - 120_000) < 10_000);
     const { failure, order } = await stateOf('failing.example');
-    assert.deepEqual([failure?.count, failure?.type, order], [2, 'unauthorized', null]);
+    assert.deepEqual([failure?.count, failure?.type, order], [2, 'authorizationFailed', null]);
     assert.deepEqual(await dueNames(third.untilMs), [orderNoteName('failing.example')]);
     forged = null;
     laterMs = 0;
@@ -226,9 +239,59 @@ describe('the orders of a fleet', () => {
     assert.ok(lines.some((line) => line.includes('the next attempt for its certificate is at 20')));
   });
 
+  test('that fail beside a good certificate are due with that again', async () => {
+    await instance(0).look('good.example');
+    const kept = await instance(0).look('good.example');
+    forged = 'something else';
+    await requestOrder((stores[0] as Store).notes, 'good.example', Date.now());
+    const failed = await instance(0).look('good.example');
+    assert.ok(kept.kind === 'kept' && failed.kind === 'failed');
+    laterMs = failed.untilMs - Date.now() + 1000;
+    assert.deepEqual(await instance(1).look('good.example'), kept);
+    assert.deepEqual(await dueNames(kept.untilMs - 1), []);
+    assert.deepEqual(await dueNames(kept.untilMs), [orderNoteName('good.example')]);
+  });
+
+  test('that are due again at once wait for an hour', async () => {
+    await instance(0).look('short.example');
+    const state = await stateOf('short.example');
+    const past = { atMs: 1, askAtMs: null, window: null };
+    const { notes } = stores[0] as Store;
+    await notes.write(orderNoteName('short.example'), JSON.stringify({ ...state, renewal: past }));
+    const outcome = await instance(1).look('short.example');
+    assert.ok(outcome.kind === 'waits');
+    assert.match(outcome.why, /is due already: is the clock right/);
+    assert.equal(counters.begun, 1);
+    laterMs = 3600_000 + 5000;
+    assert.equal((await instance(1).look('short.example')).kind, 'issued');
+  });
+
+  test('that are under way wait as well, after an authority could not be reached', async () => {
+    const prover = new NoteProver((stores[0] as Store).notes, ['http-01']);
+    prover.withdraw = async () => {};
+    const dying = instance(0, { prover, pause: () => Promise.reject(new Error('the process ends')) });
+    await assert.rejects(dying.look('half.example'), /the process ends/);
+    const away = { ...authorityAt(), transport: acmeTransport({ ca: null, userAgent: 'test', timeoutMs: 2000 }) };
+    const first = await instance(1, { authorities: [away] }).look('half.example');
+    assert.ok(first.kind === 'failed');
+    const { failure, order } = await stateOf('half.example');
+    assert.ok(order);
+    assert.equal(failure?.count, 1);
+    assert.equal((await instance(1, { authorities: [away] }).look('half.example')).kind, 'waits');
+    assert.equal((await stateOf('half.example')).failure?.count, 1);
+    laterMs = 120_000;
+    assert.equal((await instance(2).look('half.example')).kind, 'issued');
+    assert.equal(counters.begun, 1);
+  });
+
   test('that may not be made now wait, and that is no failure', async () => {
     const untilMs = Date.now() + 7000;
     const whyNot = async () => ({ why: 'the budget of this hour is used up', untilMs });
+    // A name that only a client has named leaves nothing in the store.
+    assert.equal((await instance(0, { whyNot }).look('made-up.example')).kind, 'waits');
+    assert.equal(await (stores[0] as Store).notes.read(orderNoteName('made-up.example')), null);
+    await enlistOrder((stores[0] as Store).notes, 'waiting.example', Date.now());
+    assert.deepEqual(await dueNames(Date.now()), [orderNoteName('waiting.example')]);
     const expected = { kind: 'waits', why: 'the budget of this hour is used up', untilMs };
     assert.deepEqual(await instance(0, { whyNot }).look('waiting.example'), expected);
     assert.deepEqual(await instance(1).look('waiting.example'), expected);
@@ -275,7 +338,8 @@ describe('the orders of a fleet', () => {
     const forgetful = await Pebble.start();
     try {
       const authorities = [{ ...authorityAt(forgetful.directoryUrl), transport: forgetful.transport }];
-      assert.equal((await instance(0, { authorities, kinds: [] }).look('forgotten.example')).kind, 'failed');
+      assert.equal((await instance(0, { authorities }).look('forgotten.example')).kind, 'failed');
+      laterMs = 3600_000;
       // As a process leaves it that ends in the middle.
       const { notes } = stores[0] as Store;
       const [name, text] = [orderNoteName('forgotten.example'), await notes.read(orderNoteName('forgotten.example'))];
@@ -288,10 +352,10 @@ describe('the orders of a fleet', () => {
       await notes.write(name, JSON.stringify({ ...JSON.parse(text ?? ''), order }));
       await forgetful.stop();
       await forgetful.start();
-      const outcome = await instance(0, { authorities, kinds: [] }).look('forgotten.example');
-      // It was asked for another order with another account; only the challenge cannot be met here.
+      const outcome = await instance(0, { authorities }).look('forgotten.example');
+      // It was asked for another order with another account; nobody shows the proof to this authority.
       assert.ok(outcome.kind === 'failed');
-      assert.match(outcome.why, /no challenge for forgotten\.example can be met/);
+      assert.match(outcome.why, /the authorization of forgotten\.example is invalid/);
       assert.equal(counters.begun, 2);
     } finally {
       await forgetful.remove();

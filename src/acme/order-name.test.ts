@@ -4,19 +4,14 @@ import { whyNotOrderable } from './order-name.ts';
 
 const long = `${'a'.repeat(60)}.`.repeat(4);
 
-for (const pattern of [
-  'shop.example',
-  '*.shop.example',
-  'xn--bcher-kva.example',
-  'a-b.c-d.example',
-  `${long}example`,
-]) {
+for (const pattern of ['shop.example', 'xn--bcher-kva.example', 'a-b.c-d.example', `${long}example`]) {
   test(`an authority may issue for ${pattern.slice(0, 40)}`, () => assert.equal(whyNotOrderable(pattern), null));
 }
 
 for (const [pattern, why] of [
   ['*', /stands for all hosts/],
-  ['*.*.example', /only the first label/],
+  ['*.shop.example', /proved by DNS only/],
+  ['a.*.example', /only the first label/],
   ['192.0.2.1', /which address/],
   ['2001:db8::1', /which address/],
   ['[2001:db8::1]', /which address/],
@@ -27,9 +22,9 @@ for (const [pattern, why] of [
   [`${'a'.repeat(64)}.example`, /longer than 63/],
   ['a..example', /is empty/],
   ['-a.example', /begins or ends/],
-  ['*.a-.example', /begins or ends/],
+  ['a-.example', /begins or ends/],
   ['localhost', /one label/],
-  ['*.com.1', /number/],
+  ['com.1', /number/],
 ] as const) {
   test(`no authority issues for ${pattern.slice(0, 40)}`, () => assert.match(whyNotOrderable(pattern) ?? '', why));
 }

@@ -12,6 +12,8 @@ const labelCharsMax = 63;
 export function whyNotOrderable(pattern: string): string | null {
   const name = pattern.startsWith('*.') ? pattern.slice(2) : pattern;
   if (pattern === '*') return '"*" stands for all hosts, and is the name of none';
+  if (pattern !== name)
+    return 'a wildcard is proved by DNS only, which is not supported; its hosts get certificates of their own';
   if (name.includes('*')) return 'only the first label of a name can be "*"';
   if (isIP(name) !== 0 || name.startsWith('['))
     return 'clients do not say which address they want (RFC 6066), so no certificate can be chosen by it';

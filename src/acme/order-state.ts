@@ -17,6 +17,8 @@ const issuedSchema = z.object({
   profile: z.string().nullable(),
   notBeforeMs: timeMs,
   notAfterMs: timeMs,
+  /** By the clock of the instance that has ordered it. */
+  atMs: timeMs,
 });
 
 const renewalSchema = z.object({
@@ -51,6 +53,8 @@ const stateSchema = z.object({
     .nullable()
     .default(null),
   failure: failureSchema.nullable().default(null),
+  /** When the certificate of a host that wants none any more is removed; null: it wants one. */
+  removeAtMs: timeMs.nullable().default(null),
   /** Whether an operator wants a new certificate now, whatever there is. */
   isForced: z.boolean().default(false),
   /** Orders that were made in all. */
@@ -66,6 +70,7 @@ const unordered: OrderState = {
   renewal: null,
   order: null,
   failure: null,
+  removeAtMs: null,
   isForced: false,
   orders: 0,
 };
@@ -81,8 +86,9 @@ export function orderStateText(state: OrderState): string {
 }
 
 /** When somebody has to look at it again, in epoch ms. */
-export function dueAt({ failure, isForced, order, renewal }: OrderState, nowMs: number): number {
+export function dueAt({ failure, isForced, order, removeAtMs, renewal }: OrderState, nowMs: number): number {
   if (isForced) return nowMs;
+  if (removeAtMs !== null) return removeAtMs;
   if (failure !== null && failure.untilMs > nowMs) return failure.untilMs;
   // Its holder looks at it, and others if that one ends.
   if (order !== null) return nowMs + abandonedMs;

@@ -80,13 +80,17 @@ const stepMsMax = 5 * 60_000;
 /** Pauses after failures of one name, in ms. */
 const failurePauses = { firstMs: 60_000, longestMs: 24 * hourMs, spread: [0.8, 1.2] } as const;
 const failuresCounted = 20;
+/** Between two orders of one name that nobody has asked for, in ms. */
+const betweenOrdersMs = hourMs;
 /** Attempts that are made at least between now and the end of a certificate. */
 const attemptsBeforeEnd = 8;
 /** Difference between the clock here and the dates of a new certificate that is of no concern, in ms. */
 const clockToleranceMs = 5 * 60_000;
 /** Problems that another authority has with a name too: it does not point here, or shows no proof. */
-const ownFaults: ReadonlySet<string> = new Set([
-  ...['unauthorized', 'dns', 'connection', 'tls', 'incorrectResponse', 'noChallenge'],
+const ownFaults: ReadonlySet<string> = new Set(['authorizationFailed']);
+/** After these, an order may still come to its end. */
+const passing: ReadonlySet<string> = new Set([
+  ...['unreachable', 'badNonce', 'rateLimited', 'serverInternal', 'busy', 'keyUnreadable'],
 ]);
 
 /** One look at one pattern, under its lease. */
@@ -115,18 +119,39 @@ export class PatternOrder {
     const { failure, isForced, issued, order } = this.state;
     const isOurs = present !== null && issued?.fingerprint === fingerprintOf(present.certificate);
     if (!(await isWanted(pattern))) return await this.letGo(isOurs);
-    if (order === null && !isForced) {
-      const untilMs = present === null ? 0 : await (isOurs ? this.renewalAt() : this.endOfForeign(present));
-      if (clock.epochMs() < untilMs) return { kind: 'kept', untilMs };
+    // Wanted again: when it is to be renewed is asked and drawn anew.
+    if (this.state.removeAtMs !== null) this.state = { ...this.state, removeAtMs: null, renewal: null };
+    if (!isForced) {
+      const kept = order === null && present !== null ? await this.keptUntil(present, isOurs) : null;
+      if (kept !== null) return kept;
       if (failure !== null && clock.epochMs() < failure.untilMs) {
+        await this.save(this.state);
         return { kind: 'waits', why: failure.detail, untilMs: failure.untilMs };
       }
     }
     if (order === null) {
-      const refused = await whyNot(pattern, isOurs);
+      const refused = this.whySoon(isOurs) ?? (await whyNot(pattern, isOurs));
       if (refused !== null) return await this.wait(refused);
     }
     return await this.order(isOurs);
+  }
+
+  /** Null if the certificate is to be replaced now. */
+  private async keptUntil(present: StoredCertificate, isOurs: boolean): Promise<OrderOutcome | null> {
+    const untilMs = await (isOurs ? this.renewalAt() : this.endOfForeign(present));
+    if (this.means.clock.epochMs() >= untilMs) return null;
+    // The store has to know that nothing is due before, also after a failure.
+    await this.save({ ...this.state, failure: null });
+    return { kind: 'kept', untilMs };
+  }
+
+  /** A new certificate that is due already was issued for too short a time, or a clock is wrong: that must not go round. */
+  private whySoon(isOurs: boolean): Refused | null {
+    const { isForced, issued } = this.state;
+    if (!isOurs || issued === null || isForced) return null;
+    const untilMs = issued.atMs + betweenOrdersMs;
+    if (this.means.clock.epochMs() >= untilMs) return null;
+    return { why: 'its certificate was ordered a short time ago, and is due already: is the clock right?', untilMs };
   }
 
   /** The pattern is to have no certificate: the one that was ordered for it is left to its end, and then removed. */
@@ -135,8 +160,7 @@ export class PatternOrder {
     const { issued } = this.state;
     const untilMs = isOurs && issued !== null ? issued.notAfterMs + graceMs : 0;
     if (clock.epochMs() < untilMs) {
-      const renewal = { atMs: untilMs, askAtMs: null, window: null };
-      await this.save({ ...this.state, renewal, order: null, failure: null });
+      await this.save({ ...this.state, removeAtMs: untilMs, order: null, failure: null, isForced: false });
       return { kind: 'kept', untilMs };
     }
     if (isOurs) {
@@ -197,6 +221,8 @@ export class PatternOrder {
 
   /** Nothing was ordered: that is not a failure of the name. */
   private async wait({ untilMs, why }: Refused): Promise<OrderOutcome> {
+    // A name that a client has made up leaves nothing behind.
+    if (this.text === null) return { kind: 'waits', why, untilMs };
     const count = this.state.failure?.count ?? 0;
     const failure = { count, atMs: this.means.clock.epochMs(), untilMs, type: 'waits', detail: why, authority: null };
     await this.save({ ...this.state, failure });
@@ -235,8 +261,7 @@ export class PatternOrder {
     const longestMs = Math.min(failurePauses.longestMs, Math.max(hourMs, leftMs / attemptsBeforeEnd));
     const pauseMs = backOffMs({ ...failurePauses, longestMs }, Math.min(count, failuresCounted), random());
     const untilMs = Math.round(atMs + Math.max(pauseMs, retryAfterMs ?? 0));
-    // An order that could not be looked at is gone on with; any other one is lost.
-    const order = type === 'unreachable' ? this.state.order : null;
+    const order = passing.has(type) ? this.state.order : null;
     const failure = { count, atMs, untilMs, type, detail, authority: last.authority };
     await this.save({ ...this.state, order, failure, isForced: false });
     this.means.log.info(
@@ -251,7 +276,7 @@ export class PatternOrder {
     const client = await accounts.client(authority);
     const { key, order } = await this.openOrder(client, authority, isRenewal).catch(async (error: unknown) => {
       if (!(error instanceof AcmeError) || error.type !== 'accountDoesNotExist') throw error;
-      await accounts.forget(authority);
+      await accounts.forget(authority, client);
       return await this.openOrder(await accounts.client(authority), authority, isRenewal);
     });
     const certificate = await completeOrder(await accounts.client(authority), order, {
@@ -284,6 +309,9 @@ export class PatternOrder {
     const { issued } = this.state;
     const replaces = isRenewal && issued?.authority === directory ? issued.identifier : null;
     const wanted = { names: [this.pattern], profile, replaces };
+    if (this.means.prover.kindsFor(this.pattern, false).length === 0) {
+      throw new AcmeError('no challenge can be met here: http.bind has no address', { type: 'noChallenge' });
+    }
     this.checkLease();
     const order = await client.newOrder(wanted).catch((error: unknown) => {
       // RFC 9773 section 5: another order has replaced the certificate.
@@ -307,8 +335,9 @@ export class PatternOrder {
       profile: order.profile ?? authority.profile,
       notBeforeMs: Date.parse(validFrom),
       notAfterMs: Date.parse(validTo),
+      atMs: clock.epochMs(),
     };
-    const nowMs = clock.epochMs();
+    const nowMs = issued.atMs;
     log.info(`${this.pattern}: certificate issued by ${authority.directory}, until ${validTo}`);
     if (issued.notBeforeMs > nowMs + clockToleranceMs || issued.notAfterMs < nowMs) {
       log.warn(
@@ -337,7 +366,11 @@ export class PatternOrder {
 /** An authority that does not know an order any more has none. */
 function nullIfUnknown(error: unknown): null {
   const isUnknown =
-    error instanceof AcmeError && error.status >= 400 && error.status < 500 && error.type !== 'rateLimited';
+    error instanceof AcmeError &&
+    error.status >= 400 &&
+    error.status < 500 &&
+    error.status !== 429 &&
+    !passing.has(error.type);
   if (!isUnknown || error.type === 'accountDoesNotExist') throw error;
   return null;
 }

@@ -7,7 +7,7 @@ export interface PatternQueueOptions<Outcome> {
   readonly onProblem: (pattern: string, error: Error) => void;
 }
 
-/** Patterns that wait. Further ones are dropped: the store tells of what is due again. */
+/** Patterns that wait. Further ones are dropped: of those that are due the store tells again. */
 const waitingMax = 100_000;
 
 /** Works on patterns: on some at a time, and on each of them once at a time. */
@@ -26,10 +26,12 @@ export class PatternQueue<Outcome> {
     return this.waiting.size + this.running.size;
   }
 
-  add(pattern: string): void {
-    if (this.isClosed || this.waiting.size >= waitingMax) return;
+  /** @returns whether it was taken. */
+  add(pattern: string): boolean {
+    if (this.isClosed || this.waiting.size >= waitingMax) return false;
     this.waiting.add(pattern);
     this.fill();
+    return true;
   }
 
   /** No work begins any more. Resolves once that under way has ended. */

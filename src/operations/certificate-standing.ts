@@ -12,7 +12,8 @@ import { isCertificateWanted } from './wanted-certificate.ts';
 export interface OrderingConfig {
   readonly directory: readonly string[];
   readonly hosts: 'listed' | 'all';
-  readonly passphrase: string | null;
+  /** Undefined: it is not known. */
+  readonly passphrase: string | null | undefined;
 }
 
 /** Everything about the certificate of a host. Times are ISO 8601, UTC. */

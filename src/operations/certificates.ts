@@ -54,11 +54,11 @@ export interface RemovedCertificate {
 
 /**
  * Every certificate of a store, page by page, in code point order of the patterns.
- * @param passphrase of the keys that are encrypted; null: they are not looked at.
+ * @param passphrase of the keys that are encrypted; null for none; undefined: it is not known, and they are not looked at.
  */
 export async function* listCertificates(
   { certificates }: Certificates,
-  passphrase: string | null,
+  passphrase: string | null | undefined,
 ): AsyncGenerator<readonly ListedCertificate[]> {
   let after = '';
   for (;;) {
@@ -127,13 +127,13 @@ function checkFiles(
 export function toListed(
   pattern: string,
   { certificate, key, problem }: StoredCertificate,
-  passphrase: string | null,
+  passphrase: string | null | undefined,
 ): ListedCertificate {
   const nothing = { names: [], notBefore: null, notAfter: null, issuer: null, keyType: null };
   if (problem !== undefined) return { pattern, ...nothing, problem };
   try {
     const details =
-      isEncrypted(key) && passphrase === null
+      isEncrypted(key) && passphrase === undefined
         ? describeCertificate(certificate)
         : checkCertificate(certificate, key, passphrase ?? undefined);
     return { pattern, ...toDetails(details), problem: null };

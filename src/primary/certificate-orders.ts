@@ -4,7 +4,7 @@ import { NoteProver } from '../acme/note-prover.ts';
 import { OrderBudget } from '../acme/order-budget.ts';
 import { whyNotOrderable } from '../acme/order-name.ts';
 import { dueAt, enlistOrder, orderNoteName, readOrderState } from '../acme/order-state.ts';
-import type { OrderCounters } from '../acme/pattern-order.ts';
+import type { OrderCounters, OrderOutcome } from '../acme/pattern-order.ts';
 import { PatternQueue } from '../acme/pattern-queue.ts';
 import { systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
@@ -41,8 +41,9 @@ export class CertificateOrders {
   private readonly parts: CertificateOrderParts;
   private readonly problems: RateLimitedLog;
   private readonly store: Store;
-  /** Patterns whose orders are due, and those that may have to be enlisted. */
-  private readonly due: PatternQueue<void>;
+  /** Patterns whose orders are due, those that clients wait for, and those that may have to be enlisted. */
+  private readonly due: PatternQueue<OrderOutcome>;
+  private readonly asked: PatternQueue<void>;
   private readonly written: PatternQueue<void>;
   private timer: NodeJS.Timeout | null = null;
   private isClosed = false;
@@ -73,13 +74,25 @@ export class CertificateOrders {
     const onProblem = (pattern: string, error: Error): void => {
       if (!this.isClosed) this.problems.report(`the certificate of ${pattern} cannot be looked after now`, { error });
     };
-    this.due = new PatternQueue({
+    this.due = new PatternQueue<OrderOutcome>({
       atOnceMax: ordersAtOnceMax,
-      work: async (pattern) => {
-        if (await this.isDue(pattern)) await orders.look(pattern);
+      work: (pattern) => orders.look(pattern),
+      // If another process orders, its certificate ends the wait of clients, or their time does.
+      onDone: (pattern, outcome) => {
+        if (outcome?.kind !== 'busy') onLooked(pattern);
       },
-      onDone: onLooked,
       onProblem,
+    });
+    this.asked = new PatternQueue<void>({
+      atOnceMax: readingsAtOnceMax,
+      work: async (pattern) => {
+        if (!(await this.isDue(pattern)) || !this.due.add(pattern)) onLooked(pattern);
+      },
+      onDone: () => {},
+      onProblem: (pattern, error) => {
+        onProblem(pattern, error);
+        onLooked(pattern);
+      },
     });
     this.written = new PatternQueue({
       atOnceMax: readingsAtOnceMax,
@@ -109,13 +122,15 @@ export class CertificateOrders {
 
   /** A client waits for the certificate of a name. */
   wanted(name: string): void {
-    this.due.add(name);
+    if (!this.asked.add(name)) this.parts.onLooked(name);
   }
 
   async close(): Promise<void> {
     this.isClosed = true;
     if (this.timer !== null) clearTimeout(this.timer);
-    await within(Promise.all([this.due.close(), this.written.close()]), closeMs).catch(() => {});
+    await within(Promise.all([this.due, this.asked, this.written].map((queue) => queue.close())), closeMs).catch(
+      () => {},
+    );
     await this.store.close();
   }
 
@@ -144,14 +159,19 @@ export class CertificateOrders {
     if (whyNotOrderable(pattern) !== null || !(await this.isWanted(pattern))) return;
     const [certificate] = await certificates.read([pattern]);
     if (certificate === null) await enlistOrder(notes, pattern, systemClock.epochMs());
-    this.due.add(pattern);
+    if (await this.isDue(pattern)) this.due.add(pattern);
   }
 
   /** @throws HipacheError STORE_UNSUPPORTED. */
   private async takeDue(): Promise<void> {
     try {
       const due = await this.store.notes.due(systemClock.epochMs(), dueMax);
-      for (const { text } of due) this.due.add(readOrderState(text).pattern);
+      for (const { name, text } of due) {
+        const { pattern } = readOrderState(text);
+        // A note that nothing can be done with would come again and again, before all others.
+        if (whyNotOrderable(pattern) === null) this.due.add(pattern);
+        else await this.store.notes.write(name, null, { expected: text });
+      }
     } catch (error) {
       if (error instanceof HipacheError && error.code === 'STORE_UNSUPPORTED') throw error;
       if (!this.isClosed) this.problems.report('certificates cannot be looked after now', { error: error as Error });
@@ -171,10 +191,11 @@ export class CertificateOrders {
     const text = await this.store.notes.read(orderNoteName(pattern));
     const state = readOrderState(text);
     const nowMs = systemClock.epochMs();
-    // An order that is under way has a holder, or its lease can be had.
-    if (text !== null && (state.order !== null || dueAt(state, nowMs) <= nowMs)) return true;
     if (!(await this.isWanted(pattern))) return false;
-    if (text === null) return true;
+    if (state.failure !== null && state.failure.untilMs > nowMs && !state.isForced) return false;
+    // An order that is under way has a holder, or its lease can be had.
+    if (text === null || state.order !== null || state.removeAtMs !== null) return true;
+    if (dueAt(state, nowMs) <= nowMs) return true;
     const [certificate] = await this.store.certificates.read([pattern]);
     return certificate === null && state.failure === null;
   }

@@ -2,12 +2,15 @@ import { systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
+import { within } from '../base/timer.ts';
 import type { Config } from '../config/config.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { CertificateOrders } from './certificate-orders.ts';
 
 /** Between two attempts to begin, in ms. */
 const againMs = 10_000;
+/** How long the end of the program waits for what is under way, in ms. */
+const closeMs = 1000;
 
 /** Certificates that the instance orders, if an authority is configured. Otherwise nothing of it is loaded. */
 export class Ordering {
@@ -18,7 +21,8 @@ export class Ordering {
   private readonly log: Log;
   private readonly onLooked: (name: string) => void;
   private readonly problems: RateLimitedLog;
-  private running: Promise<CertificateOrders | null> = Promise.resolve(null);
+  private orders: CertificateOrders | null = null;
+  private work: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | null = null;
   private isClosed = false;
 
@@ -33,26 +37,42 @@ export class Ordering {
 
   /** Begins to look after certificates. Nothing waits for it. */
   start(): void {
-    if (this.isClosed || this.config.acme.directory.length === 0) return;
-    this.running = this.begin();
+    this.restart();
   }
 
   /** A client waits for the certificate of a name. */
   wanted(name: string): void {
-    void this.running.then((orders) => orders?.wanted(name));
+    // It may be beginning.
+    void this.work.then(() => {
+      if (this.orders === null) this.onLooked(name);
+      else this.orders.wanted(name);
+    });
   }
 
   /** Takes a new configuration. */
   follow(config: Config): void {
     const isSame = partsOf(config) === partsOf(this.config);
     this.config = config;
-    if (isSame) return;
-    void this.end().then(() => this.start());
+    if (!isSame) this.restart();
   }
 
+  /** Resolves once nothing is under way, or after a moment: a store may hang. */
   async close(): Promise<void> {
     this.isClosed = true;
-    await this.end();
+    this.restart();
+    await within(this.work, closeMs).catch(() => {});
+  }
+
+  /** One after the other: what runs is ended before anything else begins. */
+  private restart(): void {
+    this.work = this.work.then(async () => {
+      if (this.timer !== null) clearTimeout(this.timer);
+      this.timer = null;
+      const { orders } = this;
+      this.orders = null;
+      await orders?.close().catch(() => {});
+      if (!this.isClosed && this.config.acme.directory.length > 0) this.orders = await this.begin();
+    });
   }
 
   private async begin(): Promise<CertificateOrders | null> {
@@ -66,16 +86,9 @@ export class Ordering {
       this.problems.report(`no certificates are ordered: ${(error as Error).message}`, {});
       // A store that cannot tell what is due never will.
       const isFinal = error instanceof HipacheError && error.code === 'STORE_UNSUPPORTED';
-      if (!this.isClosed && !isFinal) this.timer = setTimeout(() => this.start(), againMs);
+      if (!this.isClosed && !isFinal) this.timer = setTimeout(() => this.restart(), againMs);
       return null;
     }
-  }
-
-  private async end(): Promise<void> {
-    if (this.timer !== null) clearTimeout(this.timer);
-    const orders = await this.running;
-    this.running = Promise.resolve(null);
-    await orders?.close();
   }
 }
 

@@ -292,7 +292,7 @@ class Primary {
   private async drain(supervisor: Supervisor, order: DrainOrder): Promise<void> {
     const drained = supervisor.stop(order);
     // Other instances take over.
-    const checksEnded = this.health.close();
+    const checksEnded = Promise.all([this.health.close(), this.orders.close()]);
     this.stopListening();
     void this.withdraw();
     if (!(await drained)) this.log.warn('some requests or tunnels did not finish in time and were ended');

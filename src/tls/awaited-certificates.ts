@@ -45,7 +45,9 @@ export class AwaitedCertificates {
     if (known !== undefined) return known.context;
     if (this.refused.has(name) || this.waiting.size >= waitingMax) return null;
     if (!(await this.options.isWanted(name))) return null;
-    return (this.waiting.get(name) ?? this.await(name)).context;
+    const waiting = this.waiting.get(name);
+    if (waiting !== undefined) return waiting.context;
+    return this.waiting.size >= waitingMax ? null : this.await(name).context;
   }
 
   /** Certificates of these patterns may be there now. To be called after `ServerCertificates.changed`. */
