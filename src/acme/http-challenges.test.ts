@@ -42,16 +42,16 @@ describe('requests for proofs', () => {
   });
 
   test('reach the store a bounded number of times', async () => {
-    for (let i = 0; i < 60; i++) await challenges.find(path(token));
-    assert.equal(reads.length, 50);
+    for (let i = 0; i < 600; i++) await challenges.find(path(token));
+    assert.equal(reads.length, 500);
     nowMs += 1000;
     const pending = Promise.withResolvers<null>();
     answer = () => pending.promise;
-    const all = Array.from({ length: 30 }, () => challenges.find(path(token)));
-    assert.equal(all.filter((found) => found !== null).length, 20);
+    const all = Array.from({ length: 130 }, () => challenges.find(path(token)));
+    assert.equal(all.filter((found) => found !== null).length, 100);
     pending.resolve(null);
     await Promise.all(all);
     assert.equal(await challenges.find(path(token)), null);
-    assert.equal(reads.length, 71);
+    assert.equal(reads.length, 601);
   });
 });

@@ -4,9 +4,12 @@ import { httpProof } from './proof-notes.ts';
 /** RFC 8555 section 8.3; the length is bounded by that of the names of notes. */
 const challengePath = /^\/\.well-known\/acme-challenge\/([\w-]{20,180})$/;
 const prefix = '/.well-known/';
-/** Questions to the store at a time, and in a second. Anybody can ask for any token. */
-const openMax = 20;
-const perSecondMax = 50;
+/**
+ * Questions to the store at a time, and in a second. Anybody can ask for any token; with more than this, the question of an
+ * authority may be lost among them.
+ */
+const openMax = 100;
+const perSecondMax = 500;
 
 /** Answers the requests of authorities for proofs (HTTP-01), from the store, where any instance finds them. */
 export class HttpChallenges {
