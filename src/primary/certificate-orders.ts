@@ -178,7 +178,9 @@ export class CertificateOrders {
     }
     if (this.isClosed) return;
     const afterMs = lookEveryMs * (0.5 + Math.random());
-    this.timer = setTimeout(() => void this.takeDue(), afterMs);
+    this.timer = setTimeout(() => {
+      this.takeDue().catch((error: Error) => this.problems.report('certificates are looked after no more', { error }));
+    }, afterMs);
   }
 
   private isWanted(pattern: string): Promise<boolean> {
