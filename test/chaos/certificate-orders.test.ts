@@ -112,7 +112,7 @@ describe('the certificates of a fleet whose instances are killed', () => {
   }
 
   // An order whose holder was killed is gone on with after up to a minute.
-  test('30 names, killed for 8 seconds: each is ordered once, hardly ever twice', { timeout: 240_000 }, async () => {
+  test('30 names, killed for 8 seconds: each is ordered once, hardly ever twice', longCase, async () => {
     const names = Array.from({ length: 30 }, (_, i) => `short-${i}.example`);
     await disturbed(names, 8, 1);
   });
