@@ -10,12 +10,11 @@ import { Pebble } from '../../test/helpers/pebble.ts';
 import type { Store } from '../stores/contract.ts';
 import { openSqlite } from '../stores/sqlite/sqlite-store.ts';
 import { Accounts, type CertificateAuthority } from './accounts.ts';
-import type { ChallengeKind } from './complete-order.ts';
 import { NameOrders } from './name-orders.ts';
 import { NoteProver } from './note-prover.ts';
-import { enlistOrder, orderNoteName, readOrderState, requestOrder } from './order-state.ts';
+import { enlistOrder, keyOf, orderNoteName, readOrderState, requestOrder } from './order-state.ts';
 import type { OrderCounters, OrderMeansOfFleet } from './pattern-order.ts';
-import { alpnProof, httpProof } from './proof-notes.ts';
+import { httpProof } from './proof-notes.ts';
 import { acmeTransport } from './transport.ts';
 
 const day = 24 * 3600_000;
@@ -64,10 +63,10 @@ describe('the orders of a fleet', () => {
   }
 
   interface Particular extends Partial<OrderMeansOfFleet> {
-    readonly kinds?: readonly ChallengeKind[];
+    readonly canServe?: boolean;
   }
 
-  function instance(index: number, { kinds = ['http-01'], ...more }: Particular = {}): NameOrders {
+  function instance(index: number, { canServe = true, ...more }: Particular = {}): NameOrders {
     const store = stores[index] as Store;
     const passphrase = more.passphrase ?? null;
     const write = (what: string): void => void lines.push(what);
@@ -76,7 +75,7 @@ describe('the orders of a fleet', () => {
       instance: `instance-${index}`,
       authorities: [authorityAt()],
       accounts: new Accounts({ notes: store.notes, instance: `instance-${index}`, passphrase }),
-      prover: new NoteProver(store.notes, kinds),
+      prover: new NoteProver(store.notes, canServe),
       passphrase,
       isWanted: async (pattern) => !unwanted.has(pattern),
       whyNot: async () => null,
@@ -127,7 +126,7 @@ describe('the orders of a fleet', () => {
 
   test('go on with an order whose holder has ended, with the same key', async () => {
     // A process that is killed withdraws nothing.
-    const prover = new NoteProver((stores[0] as Store).notes, ['http-01']);
+    const prover = new NoteProver((stores[0] as Store).notes, true);
     prover.withdraw = async () => {};
     const dying = instance(0, { prover, pause: () => Promise.reject(new Error('the process ends')) });
     await assert.rejects(dying.look('left.example'), /the process ends/);
@@ -267,7 +266,7 @@ describe('the orders of a fleet', () => {
   });
 
   test('that are under way wait as well, after an authority could not be reached', async () => {
-    const prover = new NoteProver((stores[0] as Store).notes, ['http-01']);
+    const prover = new NoteProver((stores[0] as Store).notes, true);
     prover.withdraw = async () => {};
     const dying = instance(0, { prover, pause: () => Promise.reject(new Error('the process ends')) });
     await assert.rejects(dying.look('half.example'), /the process ends/);
@@ -318,20 +317,26 @@ describe('the orders of a fleet', () => {
     const opened = createPrivateKey({ key, passphrase: 'of the fleet' });
     assert.ok(new X509Certificate(certificate).checkPrivateKey(opened));
     assert.equal((await instance(1, { passphrase: 'of the fleet' }).look('other.example')).kind, 'issued');
+    // A key that was written before there was a passphrase is used as it is.
+    assert.equal(
+      keyOf(
+        createPrivateKey(opened.export({ type: 'pkcs8', format: 'pem' }))
+          .export({ type: 'pkcs8', format: 'pem' })
+          .toString(),
+        'later',
+      ).type,
+      'private',
+    );
     const failed = await instance(2, { passphrase: 'another one' }).look('third.example');
     assert.ok(failed.kind === 'failed');
     assert.match(failed.why, /cannot be decrypted: all instances need the same/);
   });
 
-  test('are proved in a handshake as well', async () => {
-    const prover = new NoteProver((stores[0] as Store).notes, ['tls-alpn-01']);
-    const proof = { kind: 'tls-alpn-01', name: 'alpn.example', token: 't', keyAuthorization: 't.k' } as const;
-    await prover.show(proof);
-    const pair = await alpnProof((stores[1] as Store).notes, 'alpn.example');
-    assert.ok(pair);
-    assert.ok(new X509Certificate(pair.certificate).checkPrivateKey(createPrivateKey(pair.key)));
-    await prover.withdraw(proof);
-    assert.equal(await alpnProof((stores[1] as Store).notes, 'alpn.example'), null);
+  test('of an instance without an address for proofs ask no authority', async () => {
+    const outcome = await instance(0, { canServe: false }).look('unserved.example');
+    assert.ok(outcome.kind === 'failed');
+    assert.match(outcome.why, /http\.bind has no address/);
+    assert.equal(counters.begun, 0);
   });
 
   test('survive an authority that has forgotten everything', async () => {

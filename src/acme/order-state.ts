@@ -14,7 +14,6 @@ const issuedSchema = z.object({
   identifier: z.string().nullable(),
   /** SHA-256 of the leaf, hexadecimal: whether the certificate in the store is still this one. */
   fingerprint: z.string(),
-  profile: z.string().nullable(),
   notBeforeMs: timeMs,
   notAfterMs: timeMs,
   /** By the clock of the instance that has ordered it. */

@@ -86,8 +86,6 @@ const betweenOrdersMs = hourMs;
 const attemptsBeforeEnd = 8;
 /** Difference between the clock here and the dates of a new certificate that is of no concern, in ms. */
 const clockToleranceMs = 5 * 60_000;
-/** Problems that another authority has with a name too: it does not point here, or shows no proof. */
-const ownFaults: ReadonlySet<string> = new Set(['authorizationFailed']);
 /** After these, an order may still come to its end. */
 const passing: ReadonlySet<string> = new Set([
   ...['unreachable', 'badNonce', 'rateLimited', 'serverInternal', 'busy', 'keyUnreadable'],
@@ -138,7 +136,7 @@ export class PatternOrder {
 
   /** Null if the certificate is to be replaced now. */
   private async keptUntil(present: StoredCertificate, isOurs: boolean): Promise<OrderOutcome | null> {
-    const untilMs = await (isOurs ? this.renewalAt() : this.endOfForeign(present));
+    const untilMs = isOurs ? await this.renewalAt() : this.endOfForeign(present);
     if (this.means.clock.epochMs() >= untilMs) return null;
     // The store has to know that nothing is due before, also after a failure.
     await this.save({ ...this.state, failure: null });
@@ -172,16 +170,14 @@ export class PatternOrder {
   }
 
   /** The end of a certificate that was put into the store by somebody else. It is not replaced before. */
-  private async endOfForeign({ certificate }: StoredCertificate): Promise<number> {
+  private endOfForeign({ certificate }: StoredCertificate): number {
     let atMs: number;
     try {
       atMs = Date.parse(new X509Certificate(certificate).validTo);
     } catch {
       return 0;
     }
-    if (this.state.renewal?.atMs !== atMs) {
-      await this.save({ ...this.state, issued: null, renewal: { atMs, askAtMs: null, window: null } });
-    }
+    this.state = { ...this.state, issued: null, renewal: { atMs, askAtMs: null, window: null } };
     return atMs;
   }
 
@@ -198,7 +194,7 @@ export class PatternOrder {
     const isSame = renewal !== null && JSON.stringify(renewal.window) === JSON.stringify(window);
     const atMs = isSame ? renewal.atMs : renewalTime(issued, window, random());
     const askAtMs = asked === null ? null : nowMs + askAgainAfterMs(asked === 'unknown' ? null : asked.retryAfterMs);
-    await this.save({ ...this.state, renewal: { atMs, askAtMs, window } });
+    this.state = { ...this.state, renewal: { atMs, askAtMs, window } };
     return atMs;
   }
 
@@ -244,7 +240,8 @@ export class PatternOrder {
         if (!(error instanceof AcmeError)) throw error;
         last = { error, authority: authority.directory };
         log.warn(`${this.pattern}: no certificate from ${authority.directory}: ${error.message}`, { type: error.type });
-        if (ownFaults.has(error.type)) break;
+        // The name does not point here, or shows no proof: another authority would find the same.
+        if (error.type === 'authorizationFailed') break;
       }
     }
     counters.failed++;
@@ -285,7 +282,7 @@ export class PatternOrder {
     });
     this.checkLease();
     await store.certificates.write(this.pattern, { certificate, key: pemOf(key, passphrase) });
-    return await this.keep(authority, order, certificate);
+    return await this.keep(authority, certificate);
   }
 
   /** The order that is under way, or a new one, and the key of its certificate. Both are in the store then. */
@@ -325,14 +322,13 @@ export class PatternOrder {
   }
 
   /** Keeps what is known of the certificate that is in the store now. @returns its end, in epoch ms. */
-  private async keep(authority: CertificateAuthority, order: Order, certificate: string): Promise<number> {
+  private async keep(authority: CertificateAuthority, certificate: string): Promise<number> {
     const { clock, log, random } = this.means;
     const { validFrom, validTo } = new X509Certificate(certificate);
     const issued = {
       authority: authority.directory,
       identifier: certificateIdentifier(certificate),
       fingerprint: fingerprintOf(certificate),
-      profile: order.profile ?? authority.profile,
       notBeforeMs: Date.parse(validFrom),
       notAfterMs: Date.parse(validTo),
       atMs: clock.epochMs(),

@@ -3,7 +3,7 @@ export interface PatternQueueOptions<Outcome> {
   readonly atOnceMax: number;
   readonly work: (pattern: string) => Promise<Outcome>;
   /** The work on a pattern has ended. @param outcome null if it failed. */
-  readonly onDone: (pattern: string, outcome: Outcome | null) => void;
+  readonly onDone?: (pattern: string, outcome: Outcome | null) => void;
   readonly onProblem: (pattern: string, error: Error) => void;
 }
 
@@ -60,7 +60,7 @@ export class PatternQueue<Outcome> {
       onProblem(pattern, error as Error);
     }
     this.running.delete(pattern);
-    onDone(pattern, outcome);
+    onDone?.(pattern, outcome);
     this.fill();
   }
 }

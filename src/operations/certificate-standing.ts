@@ -99,6 +99,11 @@ export function orderCertificate(
       throw new HipacheError('CONFLICT', `the order of ${pattern} is being changed all the time; try again`);
     }
     const state = await settled(store, pattern, now() + waitMs, now);
+    const { failure } = state;
+    if (failure !== null && failure.atMs !== before.failure?.atMs) {
+      const again = `the next attempt is at ${iso(failure.untilMs)}`;
+      throw new HipacheError('CERTIFICATE_ORDER_FAILED', `${pattern}: ${failure.detail}; ${again}`);
+    }
     if (state.isForced || state.order !== null) {
       const why =
         state.order === null ? 'no instance has begun: is acme.directory configured there' : 'it is under way';
@@ -107,20 +112,16 @@ export function orderCertificate(
         `${pattern}: no certificate within ${Math.round(waitMs / 1000)} s: ${why}; "hipache cert why ${pattern}" says more`,
       );
     }
-    const { failure } = state;
-    if (failure !== null && failure.atMs !== before.failure?.atMs) {
-      const again = `the next attempt is at ${iso(failure.untilMs)}`;
-      throw new HipacheError('CERTIFICATE_ORDER_FAILED', `${pattern}: ${failure.detail}; ${again}`);
-    }
     return await certificateStanding(host, ordering)(store);
   };
 }
 
-/** The state once nothing is under way, or at the end of the time. */
+/** The state once nothing is under way, or has to wait for its next attempt; or at the end of the time. */
 async function settled(store: Parts, pattern: string, endMs: number, now: () => number): Promise<OrderState> {
   for (;;) {
     const state = readOrderState(await store.notes.read(orderNoteName(pattern)));
-    if ((!state.isForced && state.order === null) || now() >= endMs) return state;
+    const waits = state.failure !== null && state.failure.untilMs > now();
+    if ((!state.isForced && (state.order === null || waits)) || now() >= endMs) return state;
     await delay(askEveryMs);
   }
 }

@@ -59,7 +59,7 @@ export class CertificateOrders {
     const orders = new NameOrders({
       ...{ store, instance, authorities, counters, log },
       accounts: new Accounts({ notes, instance, passphrase: acme.passphrase }),
-      prover: new NoteProver(notes, http.bind.length === 0 ? [] : ['http-01']),
+      prover: new NoteProver(notes, http.bind.length > 0),
       passphrase: acme.passphrase,
       isWanted: (pattern) => this.isWanted(pattern),
       whyNot: async (_pattern, isRenewal) => {
@@ -88,7 +88,6 @@ export class CertificateOrders {
       work: async (pattern) => {
         if (!(await this.isDue(pattern)) || !this.due.add(pattern)) onLooked(pattern);
       },
-      onDone: () => {},
       onProblem: (pattern, error) => {
         onProblem(pattern, error);
         onLooked(pattern);
@@ -97,7 +96,6 @@ export class CertificateOrders {
     this.written = new PatternQueue({
       atOnceMax: readingsAtOnceMax,
       work: (pattern) => this.enlist(pattern),
-      onDone: () => {},
       onProblem,
     });
   }

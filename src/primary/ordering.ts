@@ -35,11 +35,6 @@ export class Ordering {
     this.onLooked = onLooked;
   }
 
-  /** Begins to look after certificates. Nothing waits for it. */
-  start(): void {
-    this.restart();
-  }
-
   /** A client waits for the certificate of a name. */
   wanted(name: string): void {
     // It may be beginning.
@@ -53,18 +48,18 @@ export class Ordering {
   follow(config: Config): void {
     const isSame = partsOf(config) === partsOf(this.config);
     this.config = config;
-    if (!isSame) this.restart();
+    if (!isSame) this.start();
   }
 
   /** Resolves once nothing is under way, or after a moment: a store may hang. */
   async close(): Promise<void> {
     this.isClosed = true;
-    this.restart();
+    this.start();
     await within(this.work, closeMs).catch(() => {});
   }
 
-  /** One after the other: what runs is ended before anything else begins. */
-  private restart(): void {
+  /** Ends what runs, and begins with the present configuration: one after the other, and nothing waits for it. */
+  start(): void {
     this.work = this.work.then(async () => {
       if (this.timer !== null) clearTimeout(this.timer);
       this.timer = null;
@@ -86,7 +81,7 @@ export class Ordering {
       this.problems.report(`no certificates are ordered: ${(error as Error).message}`, {});
       // A store that cannot tell what is due never will.
       const isFinal = error instanceof HipacheError && error.code === 'STORE_UNSUPPORTED';
-      if (!this.isClosed && !isFinal) this.timer = setTimeout(() => this.restart(), againMs);
+      if (!this.isClosed && !isFinal) this.timer = setTimeout(() => this.start(), againMs);
       return null;
     }
   }
