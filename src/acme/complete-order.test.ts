@@ -120,9 +120,8 @@ describe('an order at Pebble', () => {
     const means = meansWith(['http-01']);
     const order = await client.newOrder({ names: ['left.example'], profile: null, replaces: null });
     // The first process ends while the authority decides; the proof stays.
-    prover.withdraw = async () => {};
-    const dying = { ...means, pause: () => Promise.reject(new Error('the process ends')) };
-    await assert.rejects(completeOrder(client, order, dying), /the process ends/);
+    prover.withdraw = () => Promise.reject(new Error('the process ends'));
+    await assert.rejects(completeOrder(client, order, means), /the process ends/);
     await until('the authority has decided', async () => (await client.order(order.url)).of.status !== 'pending');
     const { of: ready } = await client.order(order.url);
     assert.equal(ready.status, 'ready');

@@ -127,8 +127,8 @@ describe('the orders of a fleet', () => {
   test('go on with an order whose holder has ended, with the same key', async () => {
     // A process that is killed withdraws nothing.
     const prover = new NoteProver((stores[0] as Store).notes, true);
-    prover.withdraw = async () => {};
-    const dying = instance(0, { prover, pause: () => Promise.reject(new Error('the process ends')) });
+    prover.withdraw = () => Promise.reject(new Error('the process ends'));
+    const dying = instance(0, { prover });
     await assert.rejects(dying.look('left.example'), /the process ends/);
     const { order } = await stateOf('left.example');
     assert.ok(order);
@@ -267,8 +267,8 @@ describe('the orders of a fleet', () => {
 
   test('that are under way wait as well, after an authority could not be reached', async () => {
     const prover = new NoteProver((stores[0] as Store).notes, true);
-    prover.withdraw = async () => {};
-    const dying = instance(0, { prover, pause: () => Promise.reject(new Error('the process ends')) });
+    prover.withdraw = () => Promise.reject(new Error('the process ends'));
+    const dying = instance(0, { prover });
     await assert.rejects(dying.look('half.example'), /the process ends/);
     const away = { ...authorityAt(), transport: acmeTransport({ ca: null, userAgent: 'test', timeoutMs: 2000 }) };
     const first = await instance(1, { authorities: [away] }).look('half.example');
