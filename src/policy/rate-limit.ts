@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { networkOf } from '../base/client-network.ts';
 import { FieldLines } from '../http/field-lines.ts';
 import { namedValue } from '../http/message.ts';
-import { networkOf } from '../routing/canary.ts';
 import { hostPatternOf } from '../routing/patterns.ts';
 import type { AdmissionRule, AskedRequest, Refusal } from './admission.ts';
 import type { OptionType } from './option-type.ts';

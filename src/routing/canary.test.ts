@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { askedBy } from '../../test/helpers/asked.ts';
+import { networkOf } from '../base/client-network.ts';
 import type { Backend } from './backend.ts';
 import { ByHash } from './by-hash.ts';
-import { groupOf, isInCanary, networkOf } from './canary.ts';
+import { groupOf, isInCanary } from './canary.ts';
 import type { Canary, Frontend } from './frontend.ts';
 import { buildFrontend } from './record.ts';
 import { StickyCookie } from './sticky-cookie.ts';
@@ -64,20 +65,6 @@ describe('the clients of a canary', () => {
     for (const url of ['http://3:1', 'http://4:1'])
       assert.ok((counts.get(url) ?? 0) > 700, `${url}: ${counts.get(url)}`);
   });
-});
-
-test('a client counts by its IPv4 address, or the /64 of its IPv6 address', () => {
-  const same: readonly (readonly [network: string, ...addresses: string[]])[] = [
-    ['10.0.0.1', '10.0.0.1', '::ffff:10.0.0.1', '::FFFF:10.0.0.1'],
-    ['2001:db8:0:1', '2001:db8:0:1::', '2001:DB8::1:0:0:0:1', '2001:0db8:0000:0001:ffff:1:2:3', '2001:db8:0:1::9%eth0'],
-    ['0:0:0:0', '::1', '::'],
-    ['fe80:0:0:0', 'fe80::1%eth0', 'fe80::2'],
-    ['unix', 'unix'],
-  ];
-  for (const [network, ...addresses] of same) {
-    for (const address of addresses) assert.equal(networkOf(address), network, address);
-  }
-  for (const odd of [':', ':::', '1:2:3:4:5:6:7:8:9:a', '::1::2']) assert.equal(typeof networkOf(odd), 'string');
 });
 
 describe('the group of a request', () => {

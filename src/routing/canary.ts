@@ -1,3 +1,4 @@
+import { networkOf } from '../base/client-network.ts';
 import type { Backend } from './backend.ts';
 import { isFree } from './choice.ts';
 import type { BackendGroup, Canary, Frontend } from './frontend.ts';
@@ -53,23 +54,6 @@ export function groupOf(
  */
 export function isInCanary({ pattern, share }: Pick<Canary, 'pattern' | 'share'>, clientAddress: string): boolean {
   return textHash(`${pattern} ${networkOf(clientAddress)}`) < (share / 100) * hashes;
-}
-
-/** The part of an address by which a client counts: all of an IPv4 address, and the /64 of an IPv6 address. */
-export function networkOf(address: string): string {
-  if (!address.includes(':')) return address;
-  const colon = address.lastIndexOf(':');
-  // IPv4 as `::ffff:a.b.c.d`.
-  if (address.includes('.', colon)) return address.slice(colon + 1);
-  const [before = '', after] = address.toLowerCase().split('::');
-  const groups = before === '' ? [] : before.split(':');
-  const last = after === undefined || after === '' ? [] : after.split(':');
-  const zeros = Math.max(0, 8 - groups.length - last.length);
-  groups.push(...new Array<string>(zeros).fill('0'), ...last);
-  return groups
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':');
 }
 
 function hasUsable({ backends }: Canary, nowMs: number): boolean {

@@ -1,3 +1,4 @@
+import { networkOf } from '../base/client-network.ts';
 import type { MarkingRule } from './health.ts';
 
 /** Length of one of the two buckets, in ms: the outcomes of the last 5 to 10 s count. */
@@ -105,24 +106,6 @@ function areSeveral(some: Clients | null, others: Clients | null): boolean {
   return some.one !== '' && others.one !== '' && !isSameClient(some.one, others.one);
 }
 
-/** One client usually has a whole /64 of IPv6 (RFC 6177 section 2, RFC 4291 section 2.5.1). */
 function isSameClient(a: string, b: string): boolean {
-  return a === b || (isIpv6(a) && isIpv6(b) && networkOf(a) === networkOf(b));
-}
-
-/** IPv4 addresses may have the form `::ffff:1.2.3.4`. */
-function isIpv6(address: string): boolean {
-  return address.includes(':') && !address.includes('.');
-}
-
-/** The first 64 bits of an IPv6 address, as the system writes addresses: lower case, without leading zeros. */
-function networkOf(address: string): string {
-  const [head = '', tail] = address.split('::');
-  const groups = head === '' ? [] : head.split(':');
-  if (tail !== undefined) {
-    const rest = tail === '' ? [] : tail.split(':');
-    while (groups.length + rest.length < 8) groups.push('0');
-    groups.push(...rest);
-  }
-  return groups.slice(0, 4).join(':');
+  return a === b || networkOf(a) === networkOf(b);
 }
