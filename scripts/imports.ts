@@ -28,7 +28,7 @@ const rooms: Readonly<Record<string, Room>> = {
   tls: { imports: ['base'] },
   acme: {
     imports: ['base', 'stores/contract.ts', 'stores/lease.ts', 'stores/note-name.ts', 'tls'],
-    packages: ['zod', '@peculiar/asn1-csr', '@peculiar/asn1-schema', '@peculiar/asn1-x509'],
+    packages: ['zod', 'tldts', '@peculiar/asn1-csr', '@peculiar/asn1-schema', '@peculiar/asn1-x509'],
   },
   sockets: { imports: ['base', 'tls'] },
   web: { imports: ['base', 'dns', 'tls'], types: ['policy'] },

@@ -31,6 +31,8 @@ const accountSchema = z.object({ url: z.url(), key: z.string() });
 
 /** How long to wait for another instance that registers an account, in ms. */
 const registerMs = 30_000;
+/** Between two replacements of an account, in ms. */
+const betweenAccountsMs = 3600_000;
 
 /** The accounts of the fleet, one for each authority, in the store. */
 export class Accounts {
@@ -54,15 +56,24 @@ export class Accounts {
     return client;
   }
 
-  /** The authority does not know the account of this client any more: the next client has another one. */
-  async forget({ directory }: CertificateAuthority, { account }: Pick<AcmeClient, 'account'>): Promise<void> {
-    const { notes } = this.options;
-    this.clients.delete(directory);
+  /**
+   * A client with another account, if the authority has refused something because it takes the one of `client` no more.
+   * @throws the error itself, if that is not the reason, or if the account has been replaced a short time ago: an authority that
+   *   refuses one account after the other has another reason, and limits the number of new ones.
+   */
+  async replaced(authority: CertificateAuthority, client: AcmeClient, error: AcmeError): Promise<AcmeClient> {
+    if (!(await isAccountGone(client, error))) throw error;
+    const { instance, notes } = this.options;
+    const { directory } = authority;
     const text = await notes.read(accountName(directory));
     // Another process may have registered a new one.
-    if (text !== null && readAccount(text)?.url === account) {
+    if (text !== null && readAccount(text)?.url === client.account) {
+      const guard = { expected: null, ttlMs: betweenAccountsMs };
+      if (!(await notes.write(noteName('acme-account-replaced', directory), instance, guard))) throw error;
       await notes.write(accountName(directory), null, { expected: text });
     }
+    if ((await this.clients.get(directory)?.catch(() => null)) === client) this.clients.delete(directory);
+    return await this.client(authority);
   }
 
   private async open(authority: CertificateAuthority): Promise<AcmeClient> {
@@ -121,6 +132,17 @@ export class Accounts {
     }
     await notes.write(accountName(directory), JSON.stringify({ url, key: key.toPem(passphrase ?? undefined) }));
     return client;
+  }
+}
+
+/** RFC 8555 section 7.3.6. Authorities also refuse single requests as unauthorized. */
+async function isAccountGone(client: AcmeClient, { type }: AcmeError): Promise<boolean> {
+  if (type === 'accountDoesNotExist') return true;
+  if (type !== 'unauthorized') return false;
+  try {
+    return (await client.ownAccount()).status !== 'valid';
+  } catch (error) {
+    return error instanceof AcmeError && ['accountDoesNotExist', 'unauthorized'].includes(error.type);
   }
 }
 

@@ -124,6 +124,12 @@ export class AcmeClient {
     return readAccount(response.body, url);
   }
 
+  /** The account as the authority has it. */
+  async ownAccount(): Promise<Account> {
+    const url = this.knownAccount();
+    return readAccount((await this.post(url, '')).body, url);
+  }
+
   async newOrder({ names, profile, replaces }: NewOrder): Promise<Order> {
     const { newOrder } = await this.directory();
     const order = {

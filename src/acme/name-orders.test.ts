@@ -10,6 +10,8 @@ import { Pebble } from '../../test/helpers/pebble.ts';
 import type { Store } from '../stores/contract.ts';
 import { openSqlite } from '../stores/sqlite/sqlite-store.ts';
 import { Accounts, type CertificateAuthority } from './accounts.ts';
+import { AcmeError } from './acme-error.ts';
+import { AuthorityLimits } from './authority-limits.ts';
 import { NameOrders } from './name-orders.ts';
 import { NoteProver } from './note-prover.ts';
 import { enlistOrder, keyOf, orderNoteName, readOrderState, requestOrder } from './order-state.ts';
@@ -75,9 +77,10 @@ describe('the orders of a fleet', () => {
       instance: `instance-${index}`,
       authorities: [authorityAt()],
       accounts: new Accounts({ notes: store.notes, instance: `instance-${index}`, passphrase }),
-      prover: new NoteProver(store.notes, canServe),
+      limits: new AuthorityLimits(store.notes, () => Date.now() + laterMs),
+      prover: new NoteProver(store.notes, canServe ? ['http-01'] : []),
       passphrase,
-      isWanted: async (pattern) => !unwanted.has(pattern),
+      wishOf: async (pattern) => (unwanted.has(pattern) ? 'none' : 'own'),
       whyNot: async () => null,
       graceMs: 10 * day,
       counters,
@@ -126,7 +129,7 @@ describe('the orders of a fleet', () => {
 
   test('go on with an order whose holder has ended, with the same key', async () => {
     // A process that is killed withdraws nothing.
-    const prover = new NoteProver((stores[0] as Store).notes, true);
+    const prover = new NoteProver((stores[0] as Store).notes, ['http-01']);
     prover.withdraw = () => Promise.reject(new Error('the process ends'));
     const dying = instance(0, { prover });
     await assert.rejects(dying.look('left.example'), /the process ends/);
@@ -266,7 +269,7 @@ describe('the orders of a fleet', () => {
   });
 
   test('that are under way wait as well, after an authority could not be reached', async () => {
-    const prover = new NoteProver((stores[0] as Store).notes, true);
+    const prover = new NoteProver((stores[0] as Store).notes, ['http-01']);
     prover.withdraw = () => Promise.reject(new Error('the process ends'));
     const dying = instance(0, { prover });
     await assert.rejects(dying.look('half.example'), /the process ends/);
@@ -335,8 +338,50 @@ describe('the orders of a fleet', () => {
   test('of an instance without an address for proofs ask no authority', async () => {
     const outcome = await instance(0, { canServe: false }).look('unserved.example');
     assert.ok(outcome.kind === 'failed');
-    assert.match(outcome.why, /http\.bind has no address/);
+    assert.match(outcome.why, /no challenge can be met here: see acme\.challenges/);
     assert.equal(counters.begun, 0);
+  });
+
+  test('of names that clients have made up are forgotten, and are asked for again by clients only', async () => {
+    forged = 'something else';
+    const orders = instance(0, { wishOf: async () => 'inherited' });
+    const outcome = await orders.look('made-up.example');
+    assert.ok(outcome.kind === 'failed');
+    // Nobody looks at it by itself, and a client only later.
+    assert.deepEqual(await dueNames(Number.MAX_SAFE_INTEGER), []);
+    assert.deepEqual(await orders.look('made-up.example'), {
+      kind: 'waits',
+      why: outcome.why,
+      untilMs: outcome.untilMs,
+    });
+    assert.deepEqual(await dueNames(Number.MAX_SAFE_INTEGER), []);
+    assert.equal((await stateOf('made-up.example')).failure?.count, 1);
+    assert.equal(counters.begun, 1);
+    // An operator may want it, and a certificate once issued is looked after.
+    forged = null;
+    await requestOrder((stores[0] as Store).notes, 'made-up.example', Date.now());
+    assert.deepEqual(await dueNames(Date.now()), [orderNoteName('made-up.example')]);
+    assert.equal((await orders.look('made-up.example')).kind, 'issued');
+    assert.deepEqual(await dueNames(Number.MAX_SAFE_INTEGER), [orderNoteName('made-up.example')]);
+  });
+
+  test('wait as long as every authority limits them, also when an operator asks', async () => {
+    const limits = new AuthorityLimits((stores[0] as Store).notes, () => Date.now() + laterMs);
+    const limit = new AcmeError('too many certificates', { type: 'rateLimited', status: 429, retryAfterMs: 7 * day });
+    await limits.refused(pebble.directoryUrl, 'www.limited.example', limit);
+    await enlistOrder((stores[0] as Store).notes, 'limited.example', Date.now());
+    const outcome = await instance(1).look('limited.example');
+    assert.ok(outcome.kind === 'waits');
+    assert.match(outcome.why, /wants no such requests until 20.*: too many certificates/);
+    assert.ok(outcome.untilMs > Date.now() + 6 * day);
+    await requestOrder((stores[0] as Store).notes, 'limited.example', Date.now());
+    assert.equal((await instance(2).look('limited.example')).kind, 'waits');
+    // It stays wanted, and nobody looks at it before.
+    assert.equal((await stateOf('limited.example')).isForced, true);
+    assert.deepEqual(await dueNames(Date.now() + 6 * day), []);
+    assert.equal(counters.begun, 0);
+    laterMs = 7 * day + 1000;
+    assert.equal((await instance(2).look('limited.example')).kind, 'issued');
   });
 
   test('survive an authority that has forgotten everything', async () => {

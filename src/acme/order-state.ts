@@ -86,7 +86,7 @@ export function orderStateText(state: OrderState): string {
 
 /** When somebody has to look at it again, in epoch ms. */
 export function dueAt({ failure, isForced, order, removeAtMs, renewal }: OrderState, nowMs: number): number {
-  if (isForced) return nowMs;
+  if (isForced && failure?.type !== 'waits') return nowMs;
   if (removeAtMs !== null) return removeAtMs;
   if (failure !== null && failure.untilMs > nowMs) return failure.untilMs;
   // Its holder looks at it, and others if that one ends.
@@ -140,7 +140,10 @@ const attemptsMax = 20;
 export async function requestOrder(notes: NoteTexts, pattern: string, nowMs: number): Promise<boolean> {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const text = await notes.read(orderNoteName(pattern));
-    const next = orderStateText({ ...readOrderState(text), pattern, isForced: true });
+    const state = readOrderState(text);
+    const failure =
+      state.failure === null ? null : { ...state.failure, untilMs: Math.min(state.failure.untilMs, nowMs) };
+    const next = orderStateText({ ...state, pattern, failure, isForced: true });
     if (await notes.write(orderNoteName(pattern), next, { expected: text, dueMs: nowMs })) return true;
   }
   return false;

@@ -7,6 +7,7 @@ import type { Store, StoredCertificate } from '../stores/contract.ts';
 import type { Accounts, CertificateAuthority } from './accounts.ts';
 import type { AcmeClient } from './acme-client.ts';
 import { AcmeError } from './acme-error.ts';
+import type { AuthorityLimits, Refused } from './authority-limits.ts';
 import { certificateIdentifier } from './certificates.ts';
 import { completeOrder, type Prover } from './complete-order.ts';
 import type { Order } from './messages.ts';
@@ -37,13 +38,13 @@ export interface OrderMeansOfFleet {
   /** Asked in this order; at least one. */
   readonly authorities: readonly CertificateAuthority[];
   readonly accounts: Accounts;
+  readonly limits: AuthorityLimits;
   readonly prover: Prover;
   /** Encrypts keys in the store; null: they are in clear. */
   readonly passphrase: string | null;
-  /** Whether a pattern is to have a certificate by an order. */
-  readonly isWanted: (pattern: string) => Promise<boolean>;
-  /** Why none may be ordered now, and until when; null if one may. Asked right before an order is begun. */
-  readonly whyNot: (pattern: string, isRenewal: boolean) => Promise<Refused | null>;
+  readonly wishOf: (pattern: string) => Promise<CertificateWish>;
+  /** Why none may be ordered now; null if one may. Asked right before an order is begun. */
+  readonly whyNot: (order: PlannedOrder) => Promise<Refused | null>;
   /** How long a certificate that is not wanted any more is kept after its end, in ms. */
   readonly graceMs: number;
   readonly counters: OrderCounters;
@@ -55,10 +56,18 @@ export interface OrderMeansOfFleet {
   readonly pause?: (ms: number) => Promise<void>;
 }
 
-interface Refused {
-  readonly why: string;
-  /** Epoch ms. */
-  readonly untilMs: number;
+/**
+ * Whether a pattern is to have a certificate by an order: because of a route of its own, or of a wildcard that covers it, so that
+ * a client may have made up the name.
+ */
+export type CertificateWish = 'none' | 'own' | 'inherited';
+
+/** An order that is about to be begun. */
+export interface PlannedOrder {
+  readonly pattern: string;
+  readonly wish: CertificateWish;
+  /** Whether it replaces a certificate that was ordered. */
+  readonly isRenewal: boolean;
 }
 
 /** How a look at a pattern has ended. Times are epoch ms. */
@@ -82,6 +91,8 @@ const failurePauses = { firstMs: 60_000, longestMs: 24 * hourMs, spread: [0.8, 1
 const failuresCounted = 20;
 /** Between two orders of one name that nobody has asked for, in ms. */
 const betweenOrdersMs = hourMs;
+/** How long a failure is remembered of a name that a client may have made up, after its next attempt would be made, in ms. */
+const rememberedMs = 24 * hourMs;
 /** Attempts that are made at least between now and the end of a certificate. */
 const attemptsBeforeEnd = 8;
 /** Difference between the clock here and the dates of a new certificate that is of no concern, in ms. */
@@ -97,6 +108,7 @@ export class PatternOrder {
   private readonly pattern: string;
   private readonly checkLease: () => void;
   private state: OrderState = readOrderState(null);
+  private wish: CertificateWish = 'none';
   /** Of the note. */
   private text: string | null = null;
 
@@ -108,7 +120,7 @@ export class PatternOrder {
   }
 
   async look(): Promise<OrderOutcome> {
-    const { clock, isWanted, store, whyNot } = this.means;
+    const { clock, store, whyNot, wishOf } = this.means;
     const { pattern } = this;
     this.text = await store.notes.read(orderNoteName(pattern));
     this.state = readOrderState(this.text);
@@ -116,22 +128,42 @@ export class PatternOrder {
     const present = found == null || found.problem !== undefined ? null : found;
     const { failure, isForced, issued, order } = this.state;
     const isOurs = present !== null && issued?.fingerprint === fingerprintOf(present.certificate);
-    if (!(await isWanted(pattern))) return await this.letGo(isOurs);
+    this.wish = await wishOf(pattern);
+    if (this.wish === 'none') return await this.letGo(isOurs);
     // Wanted again: when it is to be renewed is asked and drawn anew.
     if (this.state.removeAtMs !== null) this.state = { ...this.state, removeAtMs: null, renewal: null };
     if (!isForced) {
       const kept = order === null && present !== null ? await this.keptUntil(present, isOurs) : null;
       if (kept !== null) return kept;
-      if (failure !== null && clock.epochMs() < failure.untilMs) {
-        await this.save(this.state);
-        return { kind: 'waits', why: failure.detail, untilMs: failure.untilMs };
-      }
     }
+    if (failure !== null && clock.epochMs() < failure.untilMs && (!isForced || failure.type === 'waits')) {
+      await this.save(this.state);
+      return { kind: 'waits', why: failure.detail, untilMs: failure.untilMs };
+    }
+    const { held, open } = await this.openAuthorities();
+    if (open.length === 0 && held !== null) return await this.wait(held);
     if (order === null) {
-      const refused = this.whySoon(isOurs) ?? (await whyNot(pattern, isOurs));
+      const refused = this.whySoon(isOurs) ?? (await whyNot({ pattern, wish: this.wish, isRenewal: isOurs }));
       if (refused !== null) return await this.wait(refused);
     }
-    return await this.order(isOurs);
+    return await this.order(open, isOurs);
+  }
+
+  /** The authorities that may be asked now, in order, and the limit of the others that ends first. */
+  private async openAuthorities(): Promise<{ readonly open: CertificateAuthority[]; readonly held: Refused | null }> {
+    const { authorities, limits } = this.means;
+    const begunAt = this.state.order?.authority;
+    const open: CertificateAuthority[] = [];
+    let held: Refused | null = null;
+    for (const authority of authorities.toSorted(
+      (a, b) => Number(b.directory === begunAt) - Number(a.directory === begunAt),
+    )) {
+      const { directory } = authority;
+      const limit = await limits.find(directory, directory === begunAt ? null : this.pattern);
+      if (limit === null) open.push(authority);
+      else if (held === null || limit.untilMs < held.untilMs) held = limit;
+    }
+    return { open, held };
   }
 
   /** Null if the certificate is to be replaced now. */
@@ -226,38 +258,51 @@ export class PatternOrder {
   }
 
   /** Goes on with the order that is under way, or begins one, at one authority after the other. */
-  private async order(isRenewal: boolean): Promise<OrderOutcome> {
-    const { authorities, counters, log } = this.means;
-    const begunAt = this.state.order?.authority;
-    const inOrder = authorities.toSorted((a, b) => Number(b.directory === begunAt) - Number(a.directory === begunAt));
-    let last: { readonly error: AcmeError; readonly authority: string } | null = null;
-    for (const authority of inOrder) {
-      try {
-        const notAfterMs = await this.orderAt(authority, isRenewal);
+  private async order(authorities: readonly CertificateAuthority[], isRenewal: boolean): Promise<OrderOutcome> {
+    const { counters, log } = this.means;
+    let last = { error: new AcmeError('no authority is configured', { type: 'unreachable' }), authority: '' };
+    for (const authority of authorities) {
+      const ended = await this.attempt(authority, isRenewal);
+      if (typeof ended === 'number') {
         counters.issued++;
-        return { kind: 'issued', notAfterMs };
-      } catch (error) {
-        if (!(error instanceof AcmeError)) throw error;
-        last = { error, authority: authority.directory };
-        log.warn(`${this.pattern}: no certificate from ${authority.directory}: ${error.message}`, { type: error.type });
-        // The name does not point here, or shows no proof: another authority would find the same.
-        if (error.type === 'authorizationFailed') break;
+        return { kind: 'issued', notAfterMs: ended };
       }
+      const { message, type } = ended;
+      last = { error: ended, authority: authority.directory };
+      log.warn(`${this.pattern}: no certificate from ${authority.directory}: ${message}`, { type });
+      // The name does not point here, or shows no proof: another authority would find the same.
+      if (type === 'authorizationFailed') break;
     }
     counters.failed++;
-    return last === null ? { kind: 'failed', why: 'no authority is configured', untilMs: 0 } : await this.fail(last);
+    return await this.fail(last);
+  }
+
+  /** @returns the end of the new certificate, in epoch ms; or why there is none. */
+  private async attempt(authority: CertificateAuthority, isRenewal: boolean): Promise<number | AcmeError> {
+    const { accounts, limits } = this.means;
+    let concerned: string | null = null;
+    try {
+      const client = await accounts.client(authority);
+      concerned = this.pattern;
+      return await this.orderAt(client, authority, isRenewal);
+    } catch (error) {
+      if (!(error instanceof AcmeError)) throw error;
+      await limits.refused(authority.directory, concerned, error);
+      return error;
+    }
   }
 
   private async fail(last: { readonly error: AcmeError; readonly authority: string }): Promise<OrderOutcome> {
     const { clock, random } = this.means;
-    const { message: detail, retryAfterMs, type } = last.error;
+    const { message: detail, type } = last.error;
     const count = (this.state.failure?.count ?? 0) + 1;
     const atMs = clock.epochMs();
     // A certificate that ends soon leaves no time for long pauses.
     const leftMs = (this.state.issued?.notAfterMs ?? Number.POSITIVE_INFINITY) - atMs;
     const longestMs = Math.min(failurePauses.longestMs, Math.max(hourMs, leftMs / attemptsBeforeEnd));
     const pauseMs = backOffMs({ ...failurePauses, longestMs }, Math.min(count, failuresCounted), random());
-    const untilMs = Math.round(atMs + Math.max(pauseMs, retryAfterMs ?? 0));
+    const { held, open } = await this.openAuthorities();
+    const untilMs = Math.max(Math.round(atMs + pauseMs), open.length === 0 ? (held?.untilMs ?? 0) : 0);
     const order = passing.has(type) ? this.state.order : null;
     const failure = { count, atMs, untilMs, type, detail, authority: last.authority };
     await this.save({ ...this.state, order, failure, isForced: false });
@@ -268,15 +313,16 @@ export class PatternOrder {
   }
 
   /** @returns the end of the new certificate, in epoch ms. */
-  private async orderAt(authority: CertificateAuthority, isRenewal: boolean): Promise<number> {
-    const { accounts, passphrase, pause, prover, store } = this.means;
-    const client = await accounts.client(authority);
+  private async orderAt(known: AcmeClient, authority: CertificateAuthority, isRenewal: boolean): Promise<number> {
+    const { accounts, limits, passphrase, pause, prover, store } = this.means;
+    let client = known;
     const { key, order } = await this.openOrder(client, authority, isRenewal).catch(async (error: unknown) => {
-      if (!(error instanceof AcmeError) || error.type !== 'accountDoesNotExist') throw error;
-      await accounts.forget(authority, client);
-      return await this.openOrder(await accounts.client(authority), authority, isRenewal);
+      if (!(error instanceof AcmeError)) throw error;
+      client = await accounts.replaced(authority, known, error);
+      return await this.openOrder(client, authority, isRenewal);
     });
-    const certificate = await completeOrder(await accounts.client(authority), order, {
+    await limits.served(authority.directory);
+    const certificate = await completeOrder(client, order, {
       ...{ prover, key, stepMsMax, preferredChain: authority.preferredChain },
       ...(pause === undefined ? {} : { pause }),
     });
@@ -307,7 +353,7 @@ export class PatternOrder {
     const replaces = isRenewal && issued?.authority === directory ? issued.identifier : null;
     const wanted = { names: [this.pattern], profile, replaces };
     if (this.means.prover.kindsFor(this.pattern, false).length === 0) {
-      throw new AcmeError('no challenge can be met here: http.bind has no address', { type: 'noChallenge' });
+      throw new AcmeError('no challenge can be met here: see acme.challenges', { type: 'noChallenge' });
     }
     this.checkLease();
     const order = await client.newOrder(wanted).catch((error: unknown) => {
@@ -349,12 +395,26 @@ export class PatternOrder {
   /** @throws Error if another process has written the state, so that the lease must have been lost. */
   private async save(state: OrderState): Promise<void> {
     const text = orderStateText({ ...state, pattern: this.pattern });
-    const dueMs = dueAt(state, this.means.clock.epochMs());
-    const name = orderNoteName(this.pattern);
-    if (!(await this.means.store.notes.write(name, text, { expected: this.text, dueMs }))) {
+    const nowMs = this.means.clock.epochMs();
+    const { failure, isForced, issued, order } = state;
+    // A client may have made up the name: nobody looks at it again unless a client asks, and then it is forgotten.
+    const isPassing = this.wish === 'inherited' && issued === null && order === null && failure !== null && !isForced;
+    if (isPassing) {
+      // A note that is due does not end by itself.
+      if (this.text !== null) await this.write(null, {});
+      await this.write(text, { ttlMs: Math.max(0, failure.untilMs - nowMs) + rememberedMs });
+    } else await this.write(text, { dueMs: dueAt(state, nowMs) });
+    this.state = state;
+  }
+
+  private async write(
+    text: string | null,
+    condition: { readonly dueMs?: number; readonly ttlMs?: number },
+  ): Promise<void> {
+    const { notes } = this.means.store;
+    if (!(await notes.write(orderNoteName(this.pattern), text, { ...condition, expected: this.text }))) {
       throw new Error(`another process orders the certificate of ${this.pattern} too`);
     }
-    this.state = state;
     this.text = text;
   }
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { OrderBudget } from './order-budget.ts';
 import { PatternQueue } from './pattern-queue.ts';
 
 describe('a queue of patterns', () => {
@@ -65,23 +64,4 @@ describe('a queue of patterns', () => {
     assert.deepEqual(problems, ['a.example: lost']);
     assert.deepEqual(done.toSorted(), ['a.example null', 'b.example well']);
   });
-});
-
-test('the orders of an hour are counted for all instances', async () => {
-  const texts = new Map<string, string>();
-  const notes = {
-    read: async (name: string) => texts.get(name) ?? null,
-    write: async (name: string, text: string | null, { expected }: { expected?: string | null } = {}) => {
-      if ((texts.get(name) ?? null) !== expected) return false;
-      texts.set(name, text ?? '');
-      return true;
-    },
-  };
-  const hour = 3600_000;
-  const nowMs = 10 * hour + 1;
-  const budgets = [0, 1, 2].map(() => new OrderBudget(notes, 5));
-  const taken = await Promise.all([...budgets, ...budgets].map((budget) => budget.take(nowMs)));
-  assert.equal(taken.filter((untilMs) => untilMs === null).length, 5);
-  assert.equal(await budgets[0]?.take(nowMs), 11 * hour);
-  assert.equal(await budgets[0]?.take(11 * hour), null);
 });

@@ -53,8 +53,13 @@ describe('the section acme', () => {
 
   test('warns of addresses that are missing', () => {
     assert.match(load({ acme: { directory } }).warnings.join('\n'), /no address has TLS/);
-    const { warnings } = load({ http: { bind: [] }, https, acme: { directory } });
-    assert.match(warnings.join('\n'), /no name can be proved, because http\.bind is empty/);
+    const without = (challenges: readonly string[]) =>
+      load({ http: { bind: [] }, https, acme: { directory, challenges } }).warnings.join('\n');
+    assert.match(
+      without(['http-01']),
+      /acme\.challenges: no name can be proved: http-01 needs an address in http\.bind/,
+    );
+    assert.doesNotMatch(without(['http-01', 'tls-alpn-01']), /no name can be proved/);
   });
 
   test('shows no secret', () => {

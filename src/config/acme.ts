@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { key, oneOf, text, wholeNumber } from './keys.ts';
 
+/** How a name can be proved without anybody else. */
+const challengeKinds = ['http-01', 'tls-alpn-01'] as const;
+
 const directoryUrl = z.url({ protocol: /^https$/ });
 
 const externalAccount = z.object({
@@ -68,10 +71,36 @@ export const acmeSection = z.object({
     default: 'none: keys are not encrypted',
     secret: true,
   }),
+  challenges: key(
+    z
+      .array(z.enum(challengeKinds))
+      .min(1)
+      .default([...challengeKinds]),
+    {
+      source: 'new',
+      description:
+        'How names may be proved, the preferred way first. `http-01` needs an address in `http.bind` that authorities reach on port 80, `tls-alpn-01` one in `https.bind` that they reach on port 443.',
+      allowed: 'an array of "http-01" and "tls-alpn-01"',
+      default: '["http-01", "tls-alpn-01"]',
+    },
+  ),
   ordersPerHourMax: wholeNumber(1, 1_000_000, 300, {
     source: 'new',
     unit: 'orders',
-    description: 'Orders of the fleet in an hour, renewals not counted. Further names wait.',
+    description:
+      'Orders of the fleet in an hour, renewals not counted. Further names wait. At most half of them are for hosts without a route of their own, which a wildcard covers.',
+  }),
+  ordersPerDomainMax: wholeNumber(1, 1_000_000, 50, {
+    source: 'new',
+    unit: 'orders',
+    description:
+      'Of these, orders for names of one registered domain (`example.com`, `example.co.uk`), for which authorities have limits.',
+  }),
+  ordersPerAddressMax: wholeNumber(1, 1_000_000, 20, {
+    source: 'new',
+    unit: 'orders',
+    description:
+      'Of these, orders that the handshakes of one client cause, by its IPv4 address or IPv6 network, for hosts that a wildcard route covers.',
   }),
   keepRemovedDays: wholeNumber(0, 3650, 30, {
     source: 'new',

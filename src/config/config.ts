@@ -40,7 +40,11 @@ interface AcmeConfig {
   readonly preferredChain: string | null;
   readonly externalAccount: { readonly keyId: string; readonly hmacKey: string } | null;
   readonly passphrase: string | null;
+  /** The preferred one first. */
+  readonly challenges: readonly ('http-01' | 'tls-alpn-01')[];
   readonly ordersPerHourMax: number;
+  readonly ordersPerDomainMax: number;
+  readonly ordersPerAddressMax: number;
   readonly keepRemovedDays: number;
 }
 
@@ -231,9 +235,10 @@ function acmeOf(
   if (directory.length > 0 && tlsBinds === 0) {
     diagnostics.warnings.push('acme.directory: certificates are ordered, but no address has TLS: set https.bind');
   }
-  if (directory.length > 0 && plainBinds === 0) {
+  const isPossible = { 'http-01': plainBinds > 0, 'tls-alpn-01': tlsBinds > 0 };
+  if (directory.length > 0 && !acme.challenges.some((kind) => isPossible[kind])) {
     diagnostics.warnings.push(
-      'acme.directory: no name can be proved, because http.bind is empty: authorities ask over http, on port 80',
+      'acme.challenges: no name can be proved: http-01 needs an address in http.bind, tls-alpn-01 one in https.bind',
     );
   }
   return {
@@ -245,7 +250,10 @@ function acmeOf(
     preferredChain: acme.preferredChain ?? null,
     externalAccount: acme.externalAccount ?? null,
     passphrase: acme.passphrase ?? null,
+    challenges: [...new Set(acme.challenges)],
     ordersPerHourMax: acme.ordersPerHourMax,
+    ordersPerDomainMax: acme.ordersPerDomainMax,
+    ordersPerAddressMax: acme.ordersPerAddressMax,
     keepRemovedDays: acme.keepRemovedDays,
   };
 }

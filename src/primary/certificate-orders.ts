@@ -1,10 +1,12 @@
 import { Accounts, type CertificateAuthority } from '../acme/accounts.ts';
+import { AuthorityLimits } from '../acme/authority-limits.ts';
 import { NameOrders } from '../acme/name-orders.ts';
 import { NoteProver } from '../acme/note-prover.ts';
+import { allowanceOfClient, allowancesOf } from '../acme/order-allowances.ts';
 import { OrderBudget } from '../acme/order-budget.ts';
 import { whyNotOrderable } from '../acme/order-name.ts';
 import { dueAt, enlistOrder, orderNoteName, readOrderState } from '../acme/order-state.ts';
-import type { OrderCounters, OrderOutcome } from '../acme/pattern-order.ts';
+import type { CertificateWish, OrderCounters, OrderOutcome } from '../acme/pattern-order.ts';
 import { PatternQueue } from '../acme/pattern-queue.ts';
 import { systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
@@ -13,7 +15,7 @@ import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { within } from '../base/timer.ts';
 import type { Config } from '../config/config.ts';
 import { authoritiesOf } from '../operations/authorities.ts';
-import { isCertificateWanted } from '../operations/wanted-certificate.ts';
+import { certificateWish } from '../operations/wanted-certificate.ts';
 import type { CollectionName, Store } from '../stores/contract.ts';
 
 /** How often it is looked for what is due, in ms, on average. */
@@ -25,6 +27,8 @@ const ordersAtOnceMax = 8;
 const readingsAtOnceMax = 16;
 /** How long the end of the program waits for what is under way, in ms. Other instances go on with it. */
 const closeMs = 500;
+/** Clients that are remembered until their names are looked at. */
+const clientsMax = 10_000;
 const dayMs = 24 * 3600_000;
 
 export interface CertificateOrderParts {
@@ -41,32 +45,32 @@ export class CertificateOrders {
   private readonly parts: CertificateOrderParts;
   private readonly problems: RateLimitedLog;
   private readonly store: Store;
+  private readonly budget: OrderBudget;
   /** Patterns whose orders are due, those that clients wait for, and those that may have to be enlisted. */
   private readonly due: PatternQueue<OrderOutcome>;
   private readonly asked: PatternQueue<void>;
   private readonly written: PatternQueue<void>;
+  /** Addresses of the clients that wait, by name. */
+  private readonly clients = new Map<string, string>();
   private timer: NodeJS.Timeout | null = null;
   private isClosed = false;
 
   private constructor(parts: CertificateOrderParts, store: Store, authorities: readonly CertificateAuthority[]) {
     const { config, counters, instance, log, onLooked } = parts;
-    const { acme, http } = config;
+    const { acme } = config;
     const { notes } = store;
     this.parts = parts;
     this.store = store;
     this.problems = new RateLimitedLog(log.warn, systemClock);
-    const budget = new OrderBudget(notes, acme.ordersPerHourMax);
+    this.budget = new OrderBudget(notes);
     const orders = new NameOrders({
       ...{ store, instance, authorities, counters, log },
       accounts: new Accounts({ notes, instance, passphrase: acme.passphrase }),
-      prover: new NoteProver(notes, http.bind.length > 0),
+      limits: new AuthorityLimits(notes, systemClock.epochMs),
+      prover: new NoteProver(notes, possibleChallenges(config)),
       passphrase: acme.passphrase,
-      isWanted: (pattern) => this.isWanted(pattern),
-      whyNot: async (_pattern, isRenewal) => {
-        const untilMs = isRenewal ? null : await budget.take(systemClock.epochMs());
-        if (untilMs === null) return null;
-        return { why: `the ${acme.ordersPerHourMax} orders of this hour are used up (acme.ordersPerHourMax)`, untilMs };
-      },
+      wishOf: (pattern) => this.wishOf(pattern),
+      whyNot: (order) => this.budget.take(allowancesOf(order, acme), systemClock.epochMs()),
       graceMs: acme.keepRemovedDays * dayMs,
       clock: systemClock,
       random: Math.random,
@@ -86,7 +90,8 @@ export class CertificateOrders {
     this.asked = new PatternQueue<void>({
       atOnceMax: readingsAtOnceMax,
       work: async (pattern) => {
-        if (!(await this.isDue(pattern)) || !this.due.add(pattern)) onLooked(pattern);
+        const isTaken = (await this.isDue(pattern)) && (await this.mayCause(pattern)) && this.due.add(pattern);
+        if (!isTaken) onLooked(pattern);
       },
       onProblem: (pattern, error) => {
         onProblem(pattern, error);
@@ -118,9 +123,13 @@ export class CertificateOrders {
     }
   }
 
-  /** A client waits for the certificate of a name. */
-  wanted(name: string): void {
-    if (!this.asked.add(name)) this.parts.onLooked(name);
+  /** A client waits for the certificate of a name. @param address of the client. */
+  wanted(name: string, address: string): void {
+    if (this.clients.size < clientsMax) this.clients.set(name, address);
+    if (!this.asked.add(name)) {
+      this.clients.delete(name);
+      this.parts.onLooked(name);
+    }
   }
 
   async close(): Promise<void> {
@@ -136,6 +145,7 @@ export class CertificateOrders {
     await this.takeDue();
     await this.store.watch({
       changed: (collection, keys) => this.changed(collection, keys),
+      // Changes of the time between may have been missed. Hosts that were written then are found by their first handshake.
       expired: () => {},
       lost: () => {},
       restored: () => {},
@@ -154,7 +164,7 @@ export class CertificateOrders {
   /** Whatever ends this instance: what was written is due from now on. Most changes have nothing to do with certificates. */
   private async enlist(pattern: string): Promise<void> {
     const { certificates, notes } = this.store;
-    if (whyNotOrderable(pattern) !== null || !(await this.isWanted(pattern))) return;
+    if (whyNotOrderable(pattern) !== null || (await this.wishOf(pattern)) === 'none') return;
     const [certificate] = await certificates.read([pattern]);
     if (certificate === null) await enlistOrder(notes, pattern, systemClock.epochMs());
     if (await this.isDue(pattern)) this.due.add(pattern);
@@ -181,8 +191,18 @@ export class CertificateOrders {
     }, afterMs);
   }
 
-  private isWanted(pattern: string): Promise<boolean> {
-    return isCertificateWanted(this.store, pattern, this.parts.config.acme.hosts === 'all');
+  private wishOf(pattern: string): Promise<CertificateWish> {
+    return certificateWish(this.store, pattern, this.parts.config.acme.hosts === 'all');
+  }
+
+  /** Whether the client that waits for a certificate may cause an order. For a host with a route of its own any client may. */
+  private async mayCause(pattern: string): Promise<boolean> {
+    const address = this.clients.get(pattern);
+    this.clients.delete(pattern);
+    if (address === undefined || (await this.wishOf(pattern)) === 'own') return true;
+    const refused = await this.budget.take([allowanceOfClient(address, this.parts.config.acme)], systemClock.epochMs());
+    if (refused !== null) this.problems.report(`no certificate is ordered for ${pattern}: ${refused.why}`, {});
+    return refused === null;
   }
 
   /** Reads only, without a lease: most changes of routes have nothing to do with certificates. */
@@ -191,7 +211,7 @@ export class CertificateOrders {
     const text = await this.store.notes.read(orderNoteName(pattern));
     const state = readOrderState(text);
     const nowMs = systemClock.epochMs();
-    if (!(await this.isWanted(pattern))) return false;
+    if ((await this.wishOf(pattern)) === 'none') return false;
     if (state.failure !== null && state.failure.untilMs > nowMs && !state.isForced) return false;
     // An order that is under way has a holder, or its lease can be had.
     if (text === null || state.order !== null || state.removeAtMs !== null) return true;
@@ -199,4 +219,10 @@ export class CertificateOrders {
     const [certificate] = await this.store.certificates.read([pattern]);
     return certificate === null && state.failure === null;
   }
+}
+
+/** The configured challenges that the workers can meet. */
+function possibleChallenges({ acme, http, https }: Config): (typeof acme.challenges)[number][] {
+  const isPossible = { 'http-01': http.bind.length > 0, 'tls-alpn-01': https.bind.length > 0 };
+  return acme.challenges.filter((kind) => isPossible[kind]);
 }

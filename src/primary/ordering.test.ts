@@ -32,7 +32,7 @@ describe('the orders of an instance', () => {
 
   test('are none without an authority: a handshake that asks does not wait, and nothing is opened', async () => {
     const { lines, looked, ordering } = start(configOf(`sqlite:${join(folder, 'none.db')}`, {}));
-    ordering.wanted('a.example');
+    ordering.wanted('a.example', '192.0.2.1');
     await ordering.close();
     assert.deepEqual([lines, looked], [[], ['a.example']]);
   });
@@ -55,7 +55,7 @@ describe('the orders of an instance', () => {
     assert.match(lines[0] ?? '', /^no certificates are ordered: .*ca\.pem/);
     ordering.follow(configOf(driver, { directory }));
     await until('the end of a look', async () => {
-      ordering.wanted('a.example');
+      ordering.wanted('a.example', '192.0.2.1');
       return looked.length > 0;
     });
     await ordering.close();

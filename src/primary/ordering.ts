@@ -35,12 +35,12 @@ export class Ordering {
     this.onLooked = onLooked;
   }
 
-  /** A client waits for the certificate of a name. */
-  wanted(name: string): void {
+  /** A client waits for the certificate of a name. @param address of the client. */
+  wanted(name: string, address: string): void {
     // It may be beginning.
     void this.work.then(() => {
       if (this.orders === null) this.onLooked(name);
-      else this.orders.wanted(name);
+      else this.orders.wanted(name, address);
     });
   }
 
@@ -88,6 +88,6 @@ export class Ordering {
 }
 
 /** The parts of a configuration that orders depend on. */
-function partsOf({ acme, compat, driver, http }: Config): string {
-  return JSON.stringify([acme, compat.deadSet, driver, http.bind.length === 0]);
+function partsOf({ acme, compat, driver, http, https }: Config): string {
+  return JSON.stringify([acme, compat.deadSet, driver, http.bind.length === 0, https.bind.length === 0]);
 }

@@ -180,7 +180,7 @@ class Primary {
         onMarked: (marked) => this.recovery.marked(marked),
         platform: this.platform,
         onChecked: (patterns) => this.health.confirm(patterns),
-        onCertificateWanted: (name) => this.orders.wanted(name),
+        onCertificateWanted: (name, address) => this.orders.wanted(name, address),
         known: this.snapshot,
         guard: this.guard,
         log,

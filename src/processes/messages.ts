@@ -153,6 +153,6 @@ export type FromWorker =
   /** The worker has served these hosts, whose platforms want to know when they are idle. */
   | { readonly kind: 'used'; readonly hosts: readonly UsedHost[] }
   /** A client waits for the certificate of a name, whose host wants one to be ordered. */
-  | { readonly kind: 'certificateWanted'; readonly name: string }
+  | { readonly kind: 'certificateWanted'; readonly name: string; readonly address: string }
   /** The worker exceeds its memory limit. */
   | { readonly kind: 'overMemory'; readonly residentBytes: number };

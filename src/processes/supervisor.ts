@@ -60,7 +60,7 @@ export interface SupervisorOptions {
   /** Hears of hosts for their platforms. */
   readonly platform: HearsOfHosts;
   /** Called with names whose certificates clients wait for. `tellCertificateLooked` follows. */
-  readonly onCertificateWanted: (name: string) => void;
+  readonly onCertificateWanted: (name: string, address: string) => void;
   readonly log: Log;
   readonly clock: Clock;
   /** From 0 up to but not including 1. */
@@ -331,8 +331,8 @@ export class Supervisor implements WorkerHandler, SlotSupervisor {
     this.options.platform.asleep(pattern, target);
   }
 
-  onCertificateWanted(name: string): void {
-    this.options.onCertificateWanted(name);
+  onCertificateWanted(name: string, address: string): void {
+    this.options.onCertificateWanted(name, address);
   }
 
   onAwake(pattern: string): void {

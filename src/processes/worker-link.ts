@@ -109,8 +109,8 @@ export class WorkerLink {
     this.send({ kind: 'used', hosts });
   }
 
-  certificateWanted(name: string): void {
-    this.send({ kind: 'certificateWanted', name });
+  certificateWanted(name: string, address: string): void {
+    this.send({ kind: 'certificateWanted', name, address });
   }
 
   overMemory(residentBytes: number): void {

@@ -41,7 +41,7 @@ export interface WorkerHandler {
   onAsleep(pattern: string, target: HookTarget): void;
   onAwake(pattern: string): void;
   onUsed(hosts: readonly UsedHost[]): void;
-  onCertificateWanted(name: string): void;
+  onCertificateWanted(name: string, address: string): void;
   onOverMemory(worker: WorkerProcess, residentBytes: number): void;
   onDrained(worker: WorkerProcess, clean: boolean): void;
   onReport(worker: WorkerProcess, report: WorkerReport): void;
@@ -287,7 +287,7 @@ export class WorkerProcess {
         this.handler.onUsed(message.hosts);
         break;
       case 'certificateWanted':
-        this.handler.onCertificateWanted(message.name);
+        this.handler.onCertificateWanted(message.name, message.address);
         break;
       case 'overMemory':
         this.handler.onOverMemory(this, message.residentBytes);

@@ -24,7 +24,7 @@ function askResponders(exchange: Exchange, context: ProxyContext, authority: str
   const { responders } = context;
   for (let i = from; i < responders.length; i++) {
     const responder = responders[i] as LocalResponder;
-    const reply = responder.respond(exchange.request);
+    const reply = responder.respond(exchange.request, exchange.stream.peer.address);
     if (reply === null) continue;
     if (reply instanceof Promise) {
       exchange.wait(reply, (found) => {

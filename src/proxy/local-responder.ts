@@ -8,8 +8,9 @@ export interface LocalResponder {
   /**
    * The reply; null if the request is for someone else. Called for every request, so it must be fast. A reply that has
    * to be looked up is a promise: the request waits, and its body is not read meanwhile.
+   * @param peer address of the peer.
    */
-  respond(request: RequestView): LocalReply | null | Promise<LocalReply | null>;
+  respond(request: RequestView, peer: string): LocalReply | null | Promise<LocalReply | null>;
 }
 
 const ok: LocalReply = { status: 200, text: 'ok' };

@@ -54,6 +54,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   /** Like `accepted`, but starts the TLS handshake: see `acceptTls`. `onConnected` follows when it is complete. */
   static acceptedTls(
     accepted: TcpHandle | Socket,
+    address: string,
     handler: SocketHandler,
     writeBufferBytesMax: number,
     listener: TlsListener,
@@ -63,6 +64,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
     const { socket, readsItself } = acceptTls(
       accepted,
+      address,
       listener,
       alpnProtocols,
       onread,

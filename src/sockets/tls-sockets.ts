@@ -17,7 +17,11 @@ interface ReadInto {
 interface TlsInternals {
   _wrapHandle(wrap: unknown, handle: unknown, isWriting: boolean): unknown;
   _releaseControl?(): boolean;
-  _handle: { _parent?: Pick<TcpHandle, 'close' | 'reset' | 'writeLatin1String'> } | null;
+  _handle: {
+    _parent?: Pick<TcpHandle, 'close' | 'reset' | 'writeLatin1String'>;
+    /** False if there is none. */
+    getALPNNegotiatedProtocol?(): string | false;
+  } | null;
 }
 
 type AcceptedOptions = TLSSocketOptions & { acceptedHandle: unknown; onread: ReadInto; allowHalfOpen: boolean };
@@ -57,25 +61,32 @@ const canUseHandle = typeof (TLSSocket.prototype as unknown as TlsInternals)._wr
 /**
  * Starts the server's handshake on an accepted connection. The socket emits `secure` when it is complete.
  * @param alpnProtocols in order of preference (RFC 7301); a client that offers none of them is served without ALPN.
+ * @param address of the client.
  * @param accepted a socket if bytes of it have been read: only Node's own way can pass those on.
  * @param plainReply gives the text that is sent without TLS to a client that speaks HTTP without TLS. Latin1.
  * @returns the socket, and whether it reads through `onread`; otherwise it emits `data`.
  */
 export function acceptTls(
   accepted: TcpHandle | Socket,
+  address: string,
   listener: TlsListener,
   alpnProtocols: readonly string[],
   onread: ReadInto,
   writeBufferBytesMax: number,
   plainReply: () => string,
 ): { readonly socket: Socket; readonly readsItself: boolean } {
+  let socket: TLSSocket;
+  const handshake = {
+    address,
+    alpnProtocol: () => (socket as unknown as TlsInternals)._handle?.getALPNNegotiatedProtocol?.() || '',
+  };
   const options: TLSSocketOptions = {
     isServer: true,
     secureContext: listener.context,
-    SNICallback: listener.chooseContext as NonNullable<TLSSocketOptions['SNICallback']>,
-    ALPNProtocols: [...alpnProtocols],
+    SNICallback: (serverName, callBack) =>
+      listener.chooseContext(serverName, handshake, callBack as Parameters<TlsListener['chooseContext']>[2]),
+    ALPNProtocols: [...alpnProtocols, ...listener.extraProtocols],
   };
-  let socket: TLSSocket;
   let readsItself = false;
   if (accepted instanceof Socket) {
     socket = new TLSSocket(accepted, options);

@@ -26,7 +26,7 @@ describe('certificates that are awaited', () => {
   });
 
   test('all handshakes of a name wait for one order', async () => {
-    const all = ['a.example', 'A.example', 'a.example'].map((name) => awaited.find(name));
+    const all = ['a.example', 'A.example', 'a.example'].map((name) => awaited.find(name, '192.0.2.1'));
     await turn();
     assert.deepEqual(asked, ['a.example']);
     // Another certificate is no reason to go on, nor is a record that cannot be used.
@@ -40,19 +40,19 @@ describe('certificates that are awaited', () => {
   });
 
   test('a name that is not wanted is not waited for', async () => {
-    assert.equal(await awaited.find('unknown.example'), null);
+    assert.equal(await awaited.find('unknown.example', '192.0.2.1'), null);
     assert.deepEqual(asked, []);
   });
 
   test('a handshake goes on when nothing more will come, and asks again after a while', async () => {
-    const first = awaited.find('a.example');
+    const first = awaited.find('a.example', '192.0.2.1');
     await turn();
     awaited.ended('a.example');
     assert.equal(await first, null);
-    assert.equal(await awaited.find('a.example'), null);
+    assert.equal(await awaited.find('a.example', '192.0.2.1'), null);
     assert.deepEqual(asked, ['a.example']);
     await time.pass(10_000);
-    const second = awaited.find('a.example');
+    const second = awaited.find('a.example', '192.0.2.1');
     await turn();
     assert.deepEqual(asked, ['a.example', 'a.example']);
     loaded.set('a.example', context);
@@ -61,7 +61,7 @@ describe('certificates that are awaited', () => {
   });
 
   test('a handshake waits for so long, and no longer', async () => {
-    const found = awaited.find('a.example');
+    const found = awaited.find('a.example', '192.0.2.1');
     await turn();
     await time.pass(19_999);
     await turn();
@@ -71,9 +71,9 @@ describe('certificates that are awaited', () => {
   });
 
   test('of too many names the last ones do not wait', async () => {
-    const all = Array.from({ length: 1000 }, (_, i) => awaited.find(`${i}.example`));
+    const all = Array.from({ length: 1000 }, (_, i) => awaited.find(`${i}.example`, '192.0.2.1'));
     await turn();
-    assert.equal(await awaited.find('last.example'), null);
+    assert.equal(await awaited.find('last.example', '192.0.2.1'), null);
     assert.equal(asked.length, 1000);
     await time.pass(20_000);
     await Promise.all(all);

@@ -5,7 +5,7 @@ export interface AwaitedCertificatesOptions {
   /** Whether a certificate is to be ordered for a name. A promise does not reject. */
   readonly isWanted: (serverName: string) => boolean | Promise<boolean>;
   /** Asks for a certificate; `ended` follows, unless `changed` does. */
-  readonly ask: (serverName: string) => void;
+  readonly ask: (serverName: string, address: string) => void;
   /** The certificate of a name, as `ServerCertificates.load` finds it. */
   readonly load: (serverName: string) => Promise<SecureContext | null>;
   readonly setTimer: SetTimer;
@@ -38,8 +38,11 @@ export class AwaitedCertificates {
     return this.waiting.size;
   }
 
-  /** The certificate of a name that has none yet; null if none is to be ordered, or if it does not come in time. Never rejects. */
-  async find(serverName: string): Promise<SecureContext | null> {
+  /**
+   * The certificate of a name that has none yet; null if none is to be ordered, or if it does not come in time. Never rejects.
+   * @param address of the client.
+   */
+  async find(serverName: string, address: string): Promise<SecureContext | null> {
     const name = serverName.toLowerCase();
     const known = this.waiting.get(name);
     if (known !== undefined) return known.context;
@@ -47,7 +50,7 @@ export class AwaitedCertificates {
     if (!(await this.options.isWanted(name))) return null;
     const waiting = this.waiting.get(name);
     if (waiting !== undefined) return waiting.context;
-    return this.waiting.size >= waitingMax ? null : this.await(name).context;
+    return this.waiting.size >= waitingMax ? null : this.await(name, address).context;
   }
 
   /** Certificates of these patterns may be there now. To be called after `ServerCertificates.changed`. */
@@ -61,7 +64,7 @@ export class AwaitedCertificates {
     this.look(serverName, true);
   }
 
-  private await(name: string): AwaitedName {
+  private await(name: string, address: string): AwaitedName {
     const { promise, resolve } = Promise.withResolvers<SecureContext | null>();
     const cancel = this.options.setTimer(this.options.waitMs, () => this.settle(name, null));
     const waiting: AwaitedName = {
@@ -72,7 +75,7 @@ export class AwaitedCertificates {
       },
     };
     this.waiting.set(name, waiting);
-    this.options.ask(name);
+    this.options.ask(name, address);
     return waiting;
   }
 

@@ -9,11 +9,16 @@ import { AwaitedCertificates, type AwaitedCertificatesOptions } from '../tls/awa
 import { CertificateDirectory } from '../tls/certificate-directory.ts';
 import { ServerCertificates } from '../tls/server-certificates.ts';
 import { StoreCertificates } from '../tls/store-certificates.ts';
-import { TlsListener } from '../tls/tls-listener.ts';
+import { type ChallengeContexts, TlsListener } from '../tls/tls-listener.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 
 /** How long a handshake waits for the first certificate of its host, in ms; its own deadline may end it before. */
 const handshakeWaitMs = 20_000;
+
+/** The part of the worker that orders of certificates need. */
+interface OrderingParts extends Pick<AwaitedCertificatesOptions, 'ask' | 'isWanted'> {
+  readonly challenges: ChallengeContexts | null;
+}
 
 /** A worker's TLS: a listener for each address of the section `https`, and the certificates for all of them. */
 export class WorkerTls {
@@ -31,7 +36,7 @@ export class WorkerTls {
     store: Pick<Store, 'certificates'>,
     shared: SharedRecords,
     log: Log,
-    orders: Pick<AwaitedCertificatesOptions, 'ask' | 'isWanted'>,
+    { challenges, ...orders }: OrderingParts,
   ) {
     const { https, limits } = config;
     const state = tls as TlsState;
@@ -57,7 +62,7 @@ export class WorkerTls {
             waitMs: handshakeWaitMs,
           });
     this.listeners = state.binds.map(
-      (bind) => new TlsListener(bind, state.ticketKeys, this.certificates, this.awaited),
+      (bind) => new TlsListener(bind, state.ticketKeys, this.certificates, this.awaited, challenges),
     );
   }
 

@@ -45,7 +45,7 @@ import { RequestMetrics } from '../telemetry/request-metrics.ts';
 import { type BackendTls, backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 import { WebClient } from '../web/web-client.ts';
-import { challengeResponders, ordersCertificate } from './certificate-orders.ts';
+import { type Challenges, challengesOf, ordersCertificate } from './certificate-orders.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { explainLive } from './live-explanation.ts';
 import { connectionDescriptors, hostPolicy, proxySettings } from './proxy-settings.ts';
@@ -73,6 +73,7 @@ export class Worker implements WorkerTasks {
   private readonly routes: RouteCache;
   private readonly watch: StoreWatch;
   private readonly revision: AppliedRevision | null;
+  private readonly challenges: Challenges;
   private readonly tls: WorkerTls;
   private readonly resolver: NameResolver;
   private readonly web: WebClient;
@@ -148,8 +149,10 @@ export class Worker implements WorkerTasks {
     this.watch.add(this.shared);
     this.watch.add(this.routes);
     this.revision = appliedRevision(store, this.routes);
+    this.challenges = challengesOf(config, store);
     this.tls = new WorkerTls(start, store, this.shared, log, {
-      ask: (name) => link.certificateWanted(name),
+      challenges: this.challenges.contexts,
+      ask: (name, address) => link.certificateWanted(name, address),
       isWanted: (name) => ordersCertificate(this.routes, this.policy, name),
     });
     this.watch.add(this.tls.certificates);
@@ -173,7 +176,7 @@ export class Worker implements WorkerTasks {
       settings: proxySettings(config, descriptorsFor(config, log)),
       policy: this.policy,
       routes: this.routes,
-      responders: [pingResponder, hopResponder(config.limits.passesMax), ...challengeResponders(config, this.store)],
+      responders: [pingResponder, hopResponder(config.limits.passesMax), ...this.challenges.responders],
       observer: this.requests,
       pages: this.pages,
       fetch: (request) => this.web.get(request),

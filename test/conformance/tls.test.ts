@@ -356,7 +356,8 @@ describe('certificates by SNI', () => {
     const rig = await start(t, { store });
     for (const name of ['a..test', '../etc/passwd', '__proto__.', `${'a'.repeat(64)}.test`, '*.b.test']) {
       const chosen = await new Promise((resolve) => {
-        rig.listener.chooseContext(name, (error, context) => resolve(error ?? context));
+        const handshake = { address: '192.0.2.1', alpnProtocol: () => '' };
+        rig.listener.chooseContext(name, handshake, (error, context) => resolve(error ?? context));
       });
       assert.equal(chosen, null, name);
     }

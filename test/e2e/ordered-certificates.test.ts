@@ -134,7 +134,11 @@ describe('a certificate that is ordered', () => {
   });
 
   test('is ordered in the first handshake of a host below a wildcard, and for no unknown host', async () => {
-    configure({ hosts: 'all', passphrase: 'a secret of the whole fleet' });
+    // Proved by TLS-ALPN-01, on the port on which clients are served.
+    configure(
+      { hosts: 'all', passphrase: 'a secret of the whole fleet', challenges: ['tls-alpn-01'] },
+      { https: { bind: [{ address: '127.0.0.1', port: pebble.tlsPort }] } },
+    );
     await home.route('set', '*.shops.example', url);
     const proxy = await home.serve();
     const port = await proxy.tlsPort();

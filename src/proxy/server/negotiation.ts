@@ -5,7 +5,7 @@ import { NEED_MORE_PROXY, parseProxyHeader } from '../../sockets/proxy-protocol.
 import { readProxyHeader } from '../../sockets/proxy-protocol-accept.ts';
 import { StreamSocket } from '../../sockets/stream-socket.ts';
 import { peerAddress, socketOn, type TcpHandle, takeHandle } from '../../sockets/tcp-handle.ts';
-import type { TlsListener } from '../../tls/tls-listener.ts';
+import { challengeProtocol, type TlsListener } from '../../tls/tls-listener.ts';
 import { describePeer, type Peer } from '../client-identity.ts';
 import { drainGraceMs, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
@@ -61,7 +61,7 @@ export function negotiate(
   negotiation.attach(
     traits.tls === null
       ? PlainSocket.accepted(handle, negotiation, context.settings.writeBufferBytesMax)
-      : acceptTls(handle, negotiation, traits.tls, context),
+      : acceptTls(handle, address, negotiation, traits.tls, context),
   );
 }
 
@@ -84,6 +84,7 @@ function serveHttp1(
 
 function acceptTls(
   accepted: TcpHandle | Socket,
+  address: string,
   handler: SocketHandler,
   listener: TlsListener,
   { clock, settings }: ProxyContext,
@@ -93,7 +94,9 @@ function acceptTls(
       ...{ versionMinor: 1, isHead: false, keepAlive: false, accept: 'text/plain', page: null, added: null },
       epochMs: clock.epochMs(),
     });
-  return StreamSocket.acceptedTls(accepted, handler, settings.writeBufferBytesMax, listener, alpnProtocols, plainReply);
+  return StreamSocket.acceptedTls(
+    ...([accepted, address, handler, settings.writeBufferBytesMax, listener, alpnProtocols, plainReply] as const),
+  );
 }
 
 /** A connection whose protocol is not known yet: its PROXY header or TLS handshake is due. */
@@ -142,7 +145,11 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     const { counters } = this.context;
     counters.tlsHandshakes++;
     if (this.socket.isResumed) counters.tlsHandshakesResumed++;
-    this.finish(this.address, null);
+    // The handshake was the whole matter (RFC 8737 section 3).
+    if (this.socket.alpnProtocol === challengeProtocol) {
+      this.isOver = true;
+      this.destroy();
+    } else this.finish(this.address, null);
   }
 
   onBytes(bytes: Buffer, length: number): void {
@@ -170,7 +177,7 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
   }
 
   onClosed(): void {
-    if (this.isTls) this.context.counters.tlsHandshakesFailed++;
+    if (this.isTls && !this.isOver) this.context.counters.tlsHandshakesFailed++;
     this.context.deadlines.remove(this);
     this.connections.delete(this);
   }
@@ -218,11 +225,12 @@ class ProxyHeaderBeforeTls implements ServerConnection {
         connections.delete(this);
         return;
       }
-      const negotiation = new Negotiation(address === '' ? from : address, traits, connections, context);
+      const client = address === '' ? from : address;
+      const negotiation = new Negotiation(client, traits, connections, context);
       connections.replace(this, negotiation);
       // If the socket has read bytes beyond the header, only the socket can pass them on.
       const rest = socket.readableLength === 0 ? takeHandle(socket) : null;
-      negotiation.attach(acceptTls(rest ?? socket, negotiation, listener, context));
+      negotiation.attach(acceptTls(rest ?? socket, client, negotiation, listener, context));
     });
   }
 
