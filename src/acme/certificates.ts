@@ -58,7 +58,6 @@ export function certificateRequest(key: KeyObject, names: readonly string[]): Bu
  * @param key ECDSA P-256.
  */
 export function challengeCertificate(key: KeyObject, name: string, keyAuthorization: string, nowMs: number): string {
-  const digest = createHash('sha256').update(keyAuthorization).digest();
   const called = new Name([
     new RelativeDistinguishedName([
       new AttributeTypeAndValue({ type: commonName, value: new AttributeValue({ utf8String: 'ACME challenge' }) }),
@@ -83,7 +82,7 @@ export function challengeCertificate(key: KeyObject, name: string, keyAuthorizat
       new Extension({
         extnID: acmeIdentifier,
         critical: true,
-        extnValue: new OctetString(AsnSerializer.serialize(new OctetString(bytesOf(digest)))),
+        extnValue: new OctetString(bytesOf(proofOf(keyAuthorization))),
       }),
     ]),
   });
@@ -93,6 +92,14 @@ export function challengeCertificate(key: KeyObject, name: string, keyAuthorizat
     signatureValue: signatureOf(tbsCertificate, key),
   });
   return new X509Certificate(Buffer.from(AsnSerializer.serialize(certificate))).toString();
+}
+
+/** Whether a certificate proves a name, as `challengeCertificate` makes it. */
+export function provesName(certificate: X509Certificate, name: string, keyAuthorization: string): boolean {
+  if (certificate.subjectAltName !== `DNS:${name}`) return false;
+  const { tbsCertificate } = AsnParser.parse(bytesOf(certificate.raw), Certificate);
+  const extension = tbsCertificate.extensions?.find(({ extnID }) => extnID === acmeIdentifier);
+  return extension !== undefined && proofOf(keyAuthorization).equals(Buffer.from(extension.extnValue.buffer));
 }
 
 /**
@@ -110,6 +117,12 @@ export function certificateIdentifier(certificate: string): string | null {
     Buffer.from(bytes).toString('base64url'),
   );
   return `${authority}.${serial}`;
+}
+
+/** The value of the extension that has the digest of a key authorization, DER. */
+function proofOf(keyAuthorization: string): Buffer {
+  const digest = createHash('sha256').update(keyAuthorization).digest();
+  return Buffer.from(AsnSerializer.serialize(new OctetString(bytesOf(digest))));
 }
 
 function alternativeNames(names: readonly string[], critical: boolean): Extension {

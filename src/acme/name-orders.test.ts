@@ -52,7 +52,7 @@ describe('the orders of a fleet', () => {
     stores = await Promise.all([0, 1, 2].map(() => openSqlite(join(folder, 'routes.db'))));
     [laterMs, forged] = [0, null];
     [unwanted, lines] = [new Set(), []];
-    counters = { begun: 0, issued: 0, failed: 0 };
+    counters = { begun: 0, issued: 0, failed: 0, checkFailed: 0 };
   });
   afterEach(async () => {
     await Promise.all(stores.map((store) => store.close()));
@@ -79,6 +79,7 @@ describe('the orders of a fleet', () => {
       accounts: new Accounts({ notes: store.notes, instance: `instance-${index}`, passphrase }),
       limits: new AuthorityLimits(store.notes, () => Date.now() + laterMs),
       prover: new NoteProver(store.notes, canServe ? ['http-01'] : []),
+      check: null,
       passphrase,
       wishOf: async (pattern) => (unwanted.has(pattern) ? 'none' : 'own'),
       whyNot: async () => null,
@@ -116,7 +117,7 @@ describe('the orders of a fleet', () => {
       kinds.join(),
     );
     assert.equal(kinds.filter((kind) => kind === 'issued').length, names.length);
-    assert.deepEqual(counters, { begun: names.length, issued: names.length, failed: 0 });
+    assert.deepEqual(counters, { begun: names.length, issued: names.length, failed: 0, checkFailed: 0 });
     for (const name of names) {
       const { certificate, key } = await certificateOf(name);
       const leaf = new X509Certificate(certificate);
@@ -138,7 +139,7 @@ describe('the orders of a fleet', () => {
     assert.deepEqual(await dueNames(Date.now()), []);
     assert.deepEqual(await dueNames(Date.now() + 31_000), [orderNoteName('left.example')]);
     assert.equal((await instance(1).look('left.example')).kind, 'issued');
-    assert.deepEqual(counters, { begun: 1, issued: 1, failed: 0 });
+    assert.deepEqual(counters, { begun: 1, issued: 1, failed: 0, checkFailed: 0 });
     assert.equal((await certificateOf('left.example')).key, order.key);
   });
 
@@ -162,7 +163,7 @@ describe('the orders of a fleet', () => {
     const second = await certificateOf('renewed.example');
     assert.notEqual(second.certificate, first.certificate);
     assert.notEqual(second.key, first.key);
-    assert.deepEqual(counters, { begun: 2, issued: 2, failed: 0 });
+    assert.deepEqual(counters, { begun: 2, issued: 2, failed: 0, checkFailed: 0 });
   });
 
   test('leave a certificate of somebody else alone until its end', async () => {
@@ -298,7 +299,7 @@ describe('the orders of a fleet', () => {
     assert.deepEqual(await instance(0, { whyNot }).look('waiting.example'), expected);
     assert.deepEqual(await instance(1).look('waiting.example'), expected);
     assert.deepEqual(await dueNames(untilMs), [orderNoteName('waiting.example')]);
-    assert.deepEqual(counters, { begun: 0, issued: 0, failed: 0 });
+    assert.deepEqual(counters, { begun: 0, issued: 0, failed: 0, checkFailed: 0 });
     laterMs = 8000;
     assert.equal((await instance(1).look('waiting.example')).kind, 'issued');
   });

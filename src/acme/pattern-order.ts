@@ -9,8 +9,9 @@ import type { AcmeClient } from './acme-client.ts';
 import { AcmeError } from './acme-error.ts';
 import type { AuthorityLimits, Refused } from './authority-limits.ts';
 import { certificateIdentifier } from './certificates.ts';
-import { completeOrder, type Prover } from './complete-order.ts';
+import { type ChallengeKind, completeOrder, type Prover } from './complete-order.ts';
 import type { Order } from './messages.ts';
+import type { NameCheck } from './name-check.ts';
 import {
   dueAt,
   fingerprintOf,
@@ -29,6 +30,8 @@ export interface OrderCounters {
   begun: number;
   issued: number;
   failed: number;
+  /** Orders that were not begun because the proof of the name would not be found. */
+  checkFailed: number;
 }
 
 /** All that the orders of a fleet have in common. */
@@ -40,6 +43,8 @@ export interface OrderMeansOfFleet {
   readonly accounts: Accounts;
   readonly limits: AuthorityLimits;
   readonly prover: Prover;
+  /** Right before an order is begun; null: no proof is looked for. */
+  readonly check: Pick<NameCheck, 'kindsFor'> | null;
   /** Encrypts keys in the store; null: they are in clear. */
   readonly passphrase: string | null;
   readonly wishOf: (pattern: string) => Promise<CertificateWish>;
@@ -81,6 +86,12 @@ export type OrderOutcome =
   | { readonly kind: 'waits'; readonly why: string; readonly untilMs: number }
   | { readonly kind: 'failed'; readonly why: string; readonly untilMs: number };
 
+interface FailedAttempt {
+  readonly error: AcmeError;
+  /** Null if none was asked. */
+  readonly authority: string | null;
+}
+
 const generate = promisify(generateKeyPair);
 const hourMs = 3600_000;
 
@@ -109,6 +120,8 @@ export class PatternOrder {
   private readonly checkLease: () => void;
   private state: OrderState = readOrderState(null);
   private wish: CertificateWish = 'none';
+  /** How the name can be proved; null for an order that was begun before. */
+  private kinds: readonly ChallengeKind[] | null = null;
   /** Of the note. */
   private text: string | null = null;
 
@@ -143,10 +156,35 @@ export class PatternOrder {
     const { held, open } = await this.openAuthorities();
     if (open.length === 0 && held !== null) return await this.wait(held);
     if (order === null) {
-      const refused = this.whySoon(isOurs) ?? (await whyNot({ pattern, wish: this.wish, isRenewal: isOurs }));
+      const soon = this.whySoon(isOurs);
+      if (soon !== null) return await this.wait(soon);
+      const unproved = await this.check();
+      if (unproved !== null) return await this.failCheck(unproved);
+      const refused = await whyNot({ pattern, wish: this.wish, isRenewal: isOurs });
       if (refused !== null) return await this.wait(refused);
     }
     return await this.order(open, isOurs);
+  }
+
+  /** Finds how the name can be proved. @returns why it cannot; null if it can. */
+  private async check(): Promise<AcmeError | null> {
+    const { check, prover } = this.means;
+    const isWildcard = this.pattern.startsWith('*.');
+    const name = isWildcard ? this.pattern.slice(2) : this.pattern;
+    try {
+      this.kinds = await (check ?? prover).kindsFor(name, isWildcard);
+      if (this.kinds.length > 0) return null;
+      return new AcmeError('no challenge can be met here: see acme.challenges', { type: 'noChallenge' });
+    } catch (error) {
+      if (!(error instanceof AcmeError)) throw error;
+      return error;
+    }
+  }
+
+  private async failCheck(error: AcmeError): Promise<OrderOutcome> {
+    this.means.counters.checkFailed++;
+    this.means.log.warn(`${this.pattern}: no certificate is ordered: ${error.message}`, { type: error.type });
+    return await this.fail({ error, authority: null });
   }
 
   /** The authorities that may be asked now, in order, and the limit of the others that ends first. */
@@ -260,7 +298,10 @@ export class PatternOrder {
   /** Goes on with the order that is under way, or begins one, at one authority after the other. */
   private async order(authorities: readonly CertificateAuthority[], isRenewal: boolean): Promise<OrderOutcome> {
     const { counters, log } = this.means;
-    let last = { error: new AcmeError('no authority is configured', { type: 'unreachable' }), authority: '' };
+    let last: FailedAttempt = {
+      error: new AcmeError('no authority is configured', { type: 'unreachable' }),
+      authority: null,
+    };
     for (const authority of authorities) {
       const ended = await this.attempt(authority, isRenewal);
       if (typeof ended === 'number') {
@@ -292,14 +333,15 @@ export class PatternOrder {
     }
   }
 
-  private async fail(last: { readonly error: AcmeError; readonly authority: string }): Promise<OrderOutcome> {
+  private async fail(last: FailedAttempt): Promise<OrderOutcome> {
     const { clock, random } = this.means;
     const { message: detail, type } = last.error;
     const count = (this.state.failure?.count ?? 0) + 1;
     const atMs = clock.epochMs();
     // A certificate that ends soon leaves no time for long pauses.
     const leftMs = (this.state.issued?.notAfterMs ?? Number.POSITIVE_INFINITY) - atMs;
-    const longestMs = Math.min(failurePauses.longestMs, Math.max(hourMs, leftMs / attemptsBeforeEnd));
+    const usualMs = last.authority === null ? hourMs : failurePauses.longestMs;
+    const longestMs = Math.min(usualMs, Math.max(hourMs, leftMs / attemptsBeforeEnd));
     const pauseMs = backOffMs({ ...failurePauses, longestMs }, Math.min(count, failuresCounted), random());
     const { held, open } = await this.openAuthorities();
     const untilMs = Math.max(Math.round(atMs + pauseMs), open.length === 0 ? (held?.untilMs ?? 0) : 0);
@@ -314,7 +356,7 @@ export class PatternOrder {
 
   /** @returns the end of the new certificate, in epoch ms. */
   private async orderAt(known: AcmeClient, authority: CertificateAuthority, isRenewal: boolean): Promise<number> {
-    const { accounts, limits, passphrase, pause, prover, store } = this.means;
+    const { accounts, limits, passphrase, pause, store } = this.means;
     let client = known;
     const { key, order } = await this.openOrder(client, authority, isRenewal).catch(async (error: unknown) => {
       if (!(error instanceof AcmeError)) throw error;
@@ -323,12 +365,24 @@ export class PatternOrder {
     });
     await limits.served(authority.directory);
     const certificate = await completeOrder(client, order, {
-      ...{ prover, key, stepMsMax, preferredChain: authority.preferredChain },
+      ...{ prover: this.checkedProver(), key, stepMsMax, preferredChain: authority.preferredChain },
       ...(pause === undefined ? {} : { pause }),
     });
     this.checkLease();
     await store.certificates.write(this.pattern, { certificate, key: pemOf(key, passphrase) });
     return await this.keep(authority, certificate);
+  }
+
+  /** Shows proofs in the way that was found by the check. */
+  private checkedProver(): Prover {
+    const { prover } = this.means;
+    const { kinds } = this;
+    if (kinds === null) return prover;
+    return {
+      kindsFor: () => kinds,
+      show: (proof) => prover.show(proof),
+      withdraw: (proof) => prover.withdraw(proof),
+    };
   }
 
   /** The order that is under way, or a new one, and the key of its certificate. Both are in the store then. */
@@ -352,9 +406,6 @@ export class PatternOrder {
     const { issued } = this.state;
     const replaces = isRenewal && issued?.authority === directory ? issued.identifier : null;
     const wanted = { names: [this.pattern], profile, replaces };
-    if (this.means.prover.kindsFor(this.pattern, false).length === 0) {
-      throw new AcmeError('no challenge can be met here: see acme.challenges', { type: 'noChallenge' });
-    }
     this.checkLease();
     const order = await client.newOrder(wanted).catch((error: unknown) => {
       // RFC 9773 section 5: another order has replaced the certificate.

@@ -68,7 +68,8 @@ function standingLines(standing: CertificateStanding, nowMs: number): string[] {
   if (order !== null) lines.push(`order under way: ${order.url}, since ${order.since}`);
   if (failure !== null) {
     const of = failure.count === 0 ? 'waits' : `failed, ${failure.count} in a row`;
-    lines.push(`last order: ${of}: ${failure.detail}`, `next attempt: ${when(failure.nextAt)}`);
+    const what = failure.type === 'checkFailed' ? 'check before an order' : 'last order';
+    lines.push(`${what}: ${of}: ${failure.detail}`, `next attempt: ${when(failure.nextAt)}`);
   }
   lines.push(orderingLine(standing));
   if (orders > 0) lines.push(`orders of ${pattern} so far: ${orders}`);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { key, oneOf, text, wholeNumber } from './keys.ts';
+import { nameServers } from './dns.ts';
+import { key, oneOf, text, trueOrFalse, wholeNumber } from './keys.ts';
 
 /** How a name can be proved without anybody else. */
 const challengeKinds = ['http-01', 'tls-alpn-01'] as const;
@@ -83,6 +84,23 @@ export const acmeSection = z.object({
       allowed: 'an array of "http-01" and "tls-alpn-01"',
       default: '["http-01", "tls-alpn-01"]',
     },
+  ),
+  check: trueOrFalse(true, {
+    source: 'new',
+    description:
+      'Whether Hipache looks for a challenge of its own before an order is begun, as the authority will, so that a name that does not point here costs no order. Turn it off if the instances cannot reach their own public addresses.',
+  }),
+  httpPort: wholeNumber(1, 65_535, 80, {
+    source: 'new',
+    description:
+      'Port on which the authority asks for proofs by `http-01`, for that check. Only private authorities have another one.',
+  }),
+  tlsPort: wholeNumber(1, 65_535, 443, {
+    source: 'new',
+    description: 'The same for `tls-alpn-01`.',
+  }),
+  nameServers: nameServers(
+    'Name servers for that check. An empty array: those of `dns.servers`, or else of `/etc/resolv.conf`.',
   ),
   ordersPerHourMax: wholeNumber(1, 1_000_000, 300, {
     source: 'new',

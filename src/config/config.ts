@@ -42,6 +42,13 @@ interface AcmeConfig {
   readonly passphrase: string | null;
   /** The preferred one first. */
   readonly challenges: readonly ('http-01' | 'tls-alpn-01')[];
+  /** Whether the proof of a name is looked for before an order. */
+  readonly check: boolean;
+  /** Where authorities ask. */
+  readonly httpPort: number;
+  readonly tlsPort: number;
+  /** Empty: those of the machine. */
+  readonly nameServers: readonly string[];
   readonly ordersPerHourMax: number;
   readonly ordersPerDomainMax: number;
   readonly ordersPerAddressMax: number;
@@ -221,7 +228,7 @@ function httpsBinds(https: FileConfig['https'], diagnostics: Diagnostics): reado
 
 /** @param plainBinds addresses without TLS. @param tlsBinds those with it. */
 function acmeOf(
-  { acme, https }: FileConfig,
+  { acme, dns, https }: FileConfig,
   plainBinds: number,
   tlsBinds: number,
   diagnostics: Diagnostics,
@@ -251,6 +258,10 @@ function acmeOf(
     externalAccount: acme.externalAccount ?? null,
     passphrase: acme.passphrase ?? null,
     challenges: [...new Set(acme.challenges)],
+    check: acme.check,
+    httpPort: acme.httpPort,
+    tlsPort: acme.tlsPort,
+    nameServers: acme.nameServers.length > 0 ? acme.nameServers : dns.servers,
     ordersPerHourMax: acme.ordersPerHourMax,
     ordersPerDomainMax: acme.ordersPerDomainMax,
     ordersPerAddressMax: acme.ordersPerAddressMax,

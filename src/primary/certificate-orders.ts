@@ -1,13 +1,15 @@
 import { Accounts, type CertificateAuthority } from '../acme/accounts.ts';
 import { AuthorityLimits } from '../acme/authority-limits.ts';
+import { NameCheck } from '../acme/name-check.ts';
 import { NameOrders } from '../acme/name-orders.ts';
 import { NoteProver } from '../acme/note-prover.ts';
 import { allowanceOfClient, allowancesOf } from '../acme/order-allowances.ts';
 import { OrderBudget } from '../acme/order-budget.ts';
 import { whyNotOrderable } from '../acme/order-name.ts';
 import { dueAt, enlistOrder, orderNoteName, readOrderState } from '../acme/order-state.ts';
-import type { CertificateWish, OrderCounters, OrderOutcome } from '../acme/pattern-order.ts';
+import type { CertificateWish, OrderCounters, OrderMeansOfFleet, OrderOutcome } from '../acme/pattern-order.ts';
 import { PatternQueue } from '../acme/pattern-queue.ts';
+import { PublicDns } from '../acme/public-dns.ts';
 import { systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -16,7 +18,7 @@ import { within } from '../base/timer.ts';
 import type { Config } from '../config/config.ts';
 import { authoritiesOf } from '../operations/authorities.ts';
 import { certificateWish } from '../operations/wanted-certificate.ts';
-import type { CollectionName, Store } from '../stores/contract.ts';
+import type { CollectionName, NoteTexts, Store } from '../stores/contract.ts';
 
 /** How often it is looked for what is due, in ms, on average. */
 const lookEveryMs = 5000;
@@ -29,6 +31,8 @@ const readingsAtOnceMax = 16;
 const closeMs = 500;
 /** Clients that are remembered until their names are looked at. */
 const clientsMax = 10_000;
+/** For a response to the check of a name, in ms. */
+const checkMs = 5000;
 const dayMs = 24 * 3600_000;
 
 export interface CertificateOrderParts {
@@ -67,7 +71,7 @@ export class CertificateOrders {
       ...{ store, instance, authorities, counters, log },
       accounts: new Accounts({ notes, instance, passphrase: acme.passphrase }),
       limits: new AuthorityLimits(notes, systemClock.epochMs),
-      prover: new NoteProver(notes, possibleChallenges(config)),
+      ...provedBy(config, notes),
       passphrase: acme.passphrase,
       wishOf: (pattern) => this.wishOf(pattern),
       whyNot: (order) => this.budget.take(allowancesOf(order, acme), systemClock.epochMs()),
@@ -221,8 +225,16 @@ export class CertificateOrders {
   }
 }
 
-/** The configured challenges that the workers can meet. */
-function possibleChallenges({ acme, http, https }: Config): (typeof acme.challenges)[number][] {
+/** How names are proved. */
+function provedBy({ acme, http, https }: Config, notes: NoteTexts): Pick<OrderMeansOfFleet, 'check' | 'prover'> {
+  const { httpPort, nameServers, tlsPort } = acme;
   const isPossible = { 'http-01': http.bind.length > 0, 'tls-alpn-01': https.bind.length > 0 };
-  return acme.challenges.filter((kind) => isPossible[kind]);
+  const prover = new NoteProver(
+    notes,
+    acme.challenges.filter((kind) => isPossible[kind]),
+  );
+  if (!acme.check) return { prover, check: null };
+  const dns = new PublicDns(nameServers, checkMs);
+  const addresses = (name: string): Promise<string[]> => dns.addresses(name);
+  return { prover, check: new NameCheck({ prover, addresses, httpPort, tlsPort, timeoutMs: checkMs }) };
 }

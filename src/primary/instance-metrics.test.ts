@@ -48,7 +48,7 @@ describe('the metrics of an instance', () => {
           downCount: 3,
         },
         platform: { counters: { sent: 11, failed: 12, dropped: 13 } },
-        orders: { counters: { begun: 14, issued: 15, failed: 16 } },
+        orders: { counters: { begun: 14, issued: 15, failed: 16, checkFailed: 17 } },
       },
       { size: 5, bytes: 600, unverified: 0 },
     );

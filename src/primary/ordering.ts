@@ -15,7 +15,7 @@ const closeMs = 1000;
 /** Certificates that the instance orders, if an authority is configured. Otherwise nothing of it is loaded. */
 export class Ordering {
   /** Totals. */
-  readonly counters = { begun: 0, issued: 0, failed: 0 };
+  readonly counters = { begun: 0, issued: 0, failed: 0, checkFailed: 0 };
   private config: Config;
   private readonly instance: string;
   private readonly log: Log;

@@ -274,7 +274,7 @@ export const primaryMetrics = {
   ),
   certificateOrders: counter(
     'hipache_certificate_orders_total',
-    'Orders of certificates by this instance: begun at an authority, issued, failed.',
+    'Orders of certificates by this instance: begun at an authority, issued, failed; checkFailed: not begun, because the name does not point here.',
     'result',
   ),
   workerRestarts: counter('hipache_worker_restarts_total', 'Workers that were replaced, by reason.', 'reason'),

@@ -60,7 +60,7 @@ describe('a certificate that is ordered', () => {
       {
         http: { bind: [{ address: '127.0.0.1', port: pebble.httpPort }] },
         https: { bind: [{ address: '127.0.0.1', port: 0 }] },
-        acme: { directory: pebble.directoryUrl, ca: pebble.caFile, ...acme },
+        acme: { directory: pebble.directoryUrl, ca: pebble.caFile, ...pebble.settings, ...acme },
         ...more,
       },
       { workers: 2 },
@@ -165,15 +165,21 @@ describe('a certificate that is ordered', () => {
     const proxy = await home.serve();
     const error = await request(await proxy.tlsPort(), 'broken.example', root);
     assert.equal(typeof error, 'string');
-    assert.match(proxy.output, /broken\.example: no certificate from https:.*is invalid/);
+    assert.match(
+      proxy.output,
+      /broken\.example: no certificate is ordered: .*its name servers do not say where it is \(/,
+    );
     assert.match(proxy.output, /broken\.example: the next attempt for its certificate is at 20/);
     const why = (await home.run('cert', 'why', 'broken.example')).stdout;
     assert.match(why, /^broken\.example: no certificate of its own in the store$/m);
-    assert.match(why, /^last order: failed, 1 in a row: the authorization of broken\.example is invalid: http-01: /m);
+    assert.match(
+      why,
+      /^check before an order: failed, 1 in a row: broken\.example: its name servers do not say where it is/m,
+    );
     assert.match(why, /^next attempt: 20.* \(in .*\)$/m);
     const again = await home.run('cert', 'renew', 'broken.example');
     assert.equal(again.code, 1);
-    assert.match(again.stderr, /broken\.example: the authorization .* is invalid.*; the next attempt is at 20/);
+    assert.match(again.stderr, /broken\.example: its name servers .*; the next attempt is at 20/);
     await pebble.tellDns('clear-servfail', { host: 'broken.example.' });
     assert.equal((await home.run('cert', 'order', 'broken.example')).code, 0);
     await served(proxy, 'broken.example');
@@ -187,7 +193,7 @@ describe('a certificate that is ordered', () => {
     const others = [new HipacheHome(), new HipacheHome()];
     try {
       configure({ hosts: 'all' }, { driver: redis.url });
-      const acme = { directory: pebble.directoryUrl, ca: pebble.caFile, hosts: 'all' };
+      const acme = { directory: pebble.directoryUrl, ca: pebble.caFile, hosts: 'all', ...pebble.settings };
       for (const other of others) {
         other.configure({ https: { bind: [{ address: '127.0.0.1', port: 0 }] }, acme, driver: redis.url });
       }

@@ -83,6 +83,11 @@ export class Pebble {
     );
   }
 
+  /** Of the section `acme`, so that Hipache asks where Pebble asks. */
+  get settings(): { httpPort: number; tlsPort: number; nameServers: string[] } {
+    return { httpPort: this.httpPort, tlsPort: this.tlsPort, nameServers: [`127.0.0.1:${this.ports[2]}`] };
+  }
+
   /** The certificate of the root that Pebble has made for itself, PEM. */
   async root(index = 0): Promise<string> {
     const url = `https://127.0.0.1:${this.ports[1]}/roots/${index}`;
