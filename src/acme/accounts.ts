@@ -5,6 +5,7 @@ import { Lease } from '../stores/lease.ts';
 import { noteName } from '../stores/note-name.ts';
 import { AcmeClient } from './acme-client.ts';
 import { AcmeError } from './acme-error.ts';
+import { persistentRecord, type TextRecord } from './dns-records.ts';
 import { AccountKey, type ExternalAccount } from './jws.ts';
 import { jsonOf } from './messages.ts';
 import type { AcmeTransport } from './transport.ts';
@@ -27,7 +28,12 @@ export interface AccountsOptions {
   readonly passphrase: string | null;
 }
 
-const accountSchema = z.object({ url: z.url(), key: z.string() });
+const accountSchema = z.object({
+  url: z.url(),
+  key: z.string(),
+  /** Names of the authority in standing records. */
+  issuers: z.array(z.string()).default([]),
+});
 
 /** How long to wait for another instance that registers an account, in ms. */
 const registerMs = 30_000;
@@ -130,9 +136,19 @@ export class Accounts {
     if (status !== 'valid') {
       throw new AcmeError(`the new account at ${directory} is ${status}`, { type: 'unauthorized' });
     }
-    await notes.write(accountName(directory), JSON.stringify({ url, key: key.toPem(passphrase ?? undefined) }));
+    const issuers = await client.issuers();
+    const account = { url, key: key.toPem(passphrase ?? undefined), issuers };
+    await notes.write(accountName(directory), JSON.stringify(account));
     return client;
   }
+}
+
+/** The standing record that lets the fleet order for a name; null as long as it has no account. */
+export async function standingRecord(notes: NoteTexts, directory: string, name: string): Promise<TextRecord | null> {
+  const text = await notes.read(accountName(directory));
+  const account = text === null ? null : readAccount(text);
+  const issuer = account?.issuers[0];
+  return account === null || issuer === undefined ? null : persistentRecord(name, issuer, account.url);
 }
 
 /** RFC 8555 section 7.3.6. Authorities also refuse single requests as unauthorized. */

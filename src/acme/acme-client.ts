@@ -89,6 +89,12 @@ export class AcmeClient {
     return this.directoryRead;
   }
 
+  /** The names of the authority in standing records (DNS-PERSIST-01), in lower case; none if it does not say. */
+  async issuers(): Promise<string[]> {
+    const { meta } = await this.directory();
+    return (meta?.issuerDomainNames ?? meta?.caaIdentities ?? []).map((name) => name.toLowerCase());
+  }
+
   /** URL of the account; null if there is none yet. */
   get account(): string | null {
     return this.accountUrl;

@@ -20,6 +20,8 @@ const directorySchema = z.object({
       /** Names and descriptions (draft-ietf-acme-profiles). */
       profiles: z.record(z.string(), z.string()).optional(),
       caaIdentities: z.array(z.string()).optional(),
+      /** draft-ietf-acme-dns-persist-02; without it, those of `caaIdentities` count. */
+      issuerDomainNames: z.array(z.string()).optional(),
     })
     .optional(),
 });
@@ -49,8 +51,6 @@ const challengeSchema = z.object({
     .string()
     .regex(/^[\w-]{20,500}$/)
     .optional(),
-  /** Of `dns-persist-01`: the names of the authority that a TXT record may have. */
-  'issuer-domain-names': z.array(z.string()).min(1).max(10).optional(),
   error: z.unknown().optional(),
 });
 export type Challenge = z.infer<typeof challengeSchema>;

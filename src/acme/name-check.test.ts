@@ -11,7 +11,7 @@ import { MemoryNotes } from '../../test/helpers/memory-notes.ts';
 import { AcmeError } from './acme-error.ts';
 import { HttpChallenges } from './http-challenges.ts';
 import { NameCheck } from './name-check.ts';
-import { NoteProver } from './note-prover.ts';
+import { FleetProver } from './proving.ts';
 import { QuestionLimit } from './question-limit.ts';
 import { TlsChallenges } from './tls-challenges.ts';
 
@@ -75,8 +75,9 @@ describe('the check of a name', () => {
       if (found === undefined) throw new AcmeError(`${asked} has no address`, { type: 'checkFailed' });
       return found;
     };
-    const prover = new NoteProver(notes, kinds);
-    return new NameCheck({ prover, addresses: find, httpPort, tlsPort, timeoutMs }).kindsFor(name, false);
+    const prover = new FleetProver(kinds, notes, null);
+    const standing = async (): Promise<string> => 'no record';
+    return new NameCheck({ prover, addresses: find, standing, httpPort, tlsPort, timeoutMs }).kindsFor(name, false);
   }
 
   test('finds the proof over http, and leaves nothing behind', async () => {
@@ -129,7 +130,7 @@ describe('the check of a name', () => {
       assert.equal(error.type, 'checkFailed');
       assert.match(
         error.message,
-        /^shop\.example does not lead here: http-01: http:\/\/shop\.example:\d+\/\S+ at 127\.0\.0\.1:\d+: status 404 of the server "nginx", without the proof; tls-alpn-01: handshake with shop\.example at 127\.0\.0\.1:\d+: /,
+        /^shop\.example cannot be proved: http-01: http:\/\/shop\.example:\d+\/\S+ at 127\.0\.0\.1:\d+: status 404 of the server "nginx", without the proof; tls-alpn-01: handshake with shop\.example at 127\.0\.0\.1:\d+: /,
       );
       return true;
     });

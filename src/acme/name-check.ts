@@ -8,6 +8,8 @@ export interface NameCheckOptions {
   readonly prover: Prover;
   /** Addresses of a name, in the order in which authorities try them. @throws AcmeError `checkFailed`. */
   readonly addresses: (name: string) => Promise<readonly string[]>;
+  /** Why no standing record lets the fleet order for a name; null if one does. @throws AcmeError. */
+  readonly standing: (name: string, isWildcard: boolean) => Promise<string | null>;
   /** Where authorities ask. */
   readonly httpPort: number;
   readonly tlsPort: number;
@@ -32,28 +34,32 @@ export class NameCheck {
   }
 
   /**
-   * The kinds of challenges that will be met, of those that are possible for a name: the first one whose proof came back. Those by
-   * DNS are not tried here.
+   * The kinds of challenges that will be met, of those that are possible for a name: the first one whose proof came back, and
+   * DNS-01, whose record is looked for when it is there.
    * @throws AcmeError `checkFailed` if there is none, with the reason for each.
    */
   async kindsFor(name: string, isWildcard: boolean): Promise<readonly ChallengeKind[]> {
-    const { addresses, prover } = this.options;
-    const kinds = prover.kindsFor(name, isWildcard);
-    const asked = kinds.filter((kind) => kind === 'http-01' || kind === 'tls-alpn-01');
-    const others = kinds.filter((kind) => kind !== 'http-01' && kind !== 'tls-alpn-01');
-    if (asked.length === 0) return kinds;
-    const found = await addresses(name).catch((error: unknown) => {
-      if (others.length === 0) throw error;
-      return [];
-    });
+    const kinds = this.options.prover.kindsFor(name, isWildcard);
     const problems: string[] = [];
-    for (const kind of found.length === 0 ? [] : asked) {
-      const problem = await this.try(kind, name, found.slice(0, addressesMax));
-      if (problem === null) return [kind, ...others];
+    for (const kind of kinds) {
+      const problem = await this.problemOf(kind, name, isWildcard);
+      if (problem === null) return [kind, ...kinds.filter((other) => other === 'dns-01' && other !== kind)];
       problems.push(problem);
     }
-    if (others.length > 0) return others;
-    throw new AcmeError(`${name} does not lead here: ${problems.join('; ')}`, { type: 'checkFailed' });
+    if (kinds.length === 0) return [];
+    throw new AcmeError(`${name} cannot be proved: ${[...new Set(problems)].join('; ')}`, { type: 'checkFailed' });
+  }
+
+  /** Why a kind of challenge cannot be met; null if it can. */
+  private async problemOf(kind: ChallengeKind, name: string, isWildcard: boolean): Promise<string | null> {
+    if (kind === 'dns-01') return null;
+    try {
+      if (kind === 'dns-persist-01') return await this.options.standing(name, isWildcard);
+      return await this.try(kind, name, (await this.options.addresses(name)).slice(0, addressesMax));
+    } catch (error) {
+      if (!(error instanceof AcmeError)) throw error;
+      return error.message;
+    }
   }
 
   /** Null if the proof came back. */

@@ -13,10 +13,10 @@ import { Accounts, type CertificateAuthority } from './accounts.ts';
 import { AcmeError } from './acme-error.ts';
 import { AuthorityLimits } from './authority-limits.ts';
 import { NameOrders } from './name-orders.ts';
-import { NoteProver } from './note-prover.ts';
 import { enlistOrder, keyOf, orderNoteName, readOrderState, requestOrder } from './order-state.ts';
 import type { OrderCounters, OrderMeansOfFleet } from './pattern-order.ts';
 import { httpProof } from './proof-notes.ts';
+import { FleetProver } from './proving.ts';
 import { acmeTransport } from './transport.ts';
 
 const day = 24 * 3600_000;
@@ -78,7 +78,7 @@ describe('the orders of a fleet', () => {
       authorities: [authorityAt()],
       accounts: new Accounts({ notes: store.notes, instance: `instance-${index}`, passphrase }),
       limits: new AuthorityLimits(store.notes, () => Date.now() + laterMs),
-      prover: new NoteProver(store.notes, canServe ? ['http-01'] : []),
+      prover: new FleetProver(canServe ? ['http-01'] : [], store.notes, null),
       check: null,
       passphrase,
       wishOf: async (pattern) => (unwanted.has(pattern) ? 'none' : 'own'),
@@ -130,7 +130,7 @@ describe('the orders of a fleet', () => {
 
   test('go on with an order whose holder has ended, with the same key', async () => {
     // A process that is killed withdraws nothing.
-    const prover = new NoteProver((stores[0] as Store).notes, ['http-01']);
+    const prover = new FleetProver(['http-01'], (stores[0] as Store).notes, null);
     prover.withdraw = () => Promise.reject(new Error('the process ends'));
     const dying = instance(0, { prover });
     await assert.rejects(dying.look('left.example'), /the process ends/);
@@ -270,7 +270,7 @@ describe('the orders of a fleet', () => {
   });
 
   test('that are under way wait as well, after an authority could not be reached', async () => {
-    const prover = new NoteProver((stores[0] as Store).notes, ['http-01']);
+    const prover = new FleetProver(['http-01'], (stores[0] as Store).notes, null);
     prover.withdraw = () => Promise.reject(new Error('the process ends'));
     const dying = instance(0, { prover });
     await assert.rejects(dying.look('half.example'), /the process ends/);

@@ -7,13 +7,13 @@ const labelCharsMax = 63;
 /**
  * Why no public authority issues a certificate for a pattern, in words that follow "because"; null if it is no reason that
  * the name itself shows. The rules are those of RFC 5280 section 4.2.1.6 and of the CA/Browser Forum's baseline requirements.
- * @param pattern of a host, without a path.
+ * @param pattern of a host, without a path. @param byDns whether names can be proved by DNS, so that wildcards are possible.
  */
-export function whyNotOrderable(pattern: string): string | null {
+export function whyNotOrderable(pattern: string, byDns: boolean): string | null {
   const name = pattern.startsWith('*.') ? pattern.slice(2) : pattern;
   if (pattern === '*') return '"*" stands for all hosts, and is the name of none';
-  if (pattern !== name)
-    return 'a wildcard is proved by DNS only, which is not supported; its hosts get certificates of their own';
+  if (pattern !== name && !byDns)
+    return 'a wildcard is proved by DNS only, and acme.challenges has no such challenge; its hosts get certificates of their own';
   if (name.includes('*')) return 'only the first label of a name can be "*"';
   if (isIP(name) !== 0 || name.startsWith('['))
     return 'clients do not say which address they want (RFC 6066), so no certificate can be chosen by it';

@@ -63,9 +63,9 @@ export interface OrderMeansOfFleet {
 
 /**
  * Whether a pattern is to have a certificate by an order: because of a route of its own, or of a wildcard that covers it, so that
- * a client may have made up the name.
+ * a client may have made up the name. A host that is covered needs none: a certificate is ordered for the wildcard right above it.
  */
-export type CertificateWish = 'none' | 'own' | 'inherited';
+export type CertificateWish = 'none' | 'covered' | 'own' | 'inherited';
 
 /** An order that is about to be begun. */
 export interface PlannedOrder {
@@ -142,7 +142,7 @@ export class PatternOrder {
     const { failure, isForced, issued, order } = this.state;
     const isOurs = present !== null && issued?.fingerprint === fingerprintOf(present.certificate);
     this.wish = await wishOf(pattern);
-    if (this.wish === 'none') return await this.letGo(isOurs);
+    if (this.wish === 'none' || this.wish === 'covered') return await this.letGo(isOurs);
     // Wanted again: when it is to be renewed is asked and drawn anew.
     if (this.state.removeAtMs !== null) this.state = { ...this.state, removeAtMs: null, renewal: null };
     if (!isForced) {

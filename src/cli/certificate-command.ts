@@ -21,7 +21,8 @@ const orderMsDefault = 120_000;
 /** Adds the commands below `cert`. @param config that of the command; null for the defaults. */
 export function describeCertificates(cert: Command, context: CommandContext, config: () => Config | null): void {
   const { change, complain, now, options, out, print, run, withStore } = context;
-  const ordering = (): OrderingConfig => config()?.acme ?? { directory: [], hosts: 'listed', passphrase: undefined };
+  const ordering = (): OrderingConfig =>
+    config()?.acme ?? { directory: [], hosts: 'listed', challenges: [], passphrase: undefined };
   cert
     .command('list')
     .description('list every certificate in the store, without its key')

@@ -71,6 +71,8 @@ function standingLines(standing: CertificateStanding, nowMs: number): string[] {
     const what = failure.type === 'checkFailed' ? 'check before an order' : 'last order';
     lines.push(`${what}: ${of}: ${failure.detail}`, `next attempt: ${when(failure.nextAt)}`);
   }
+  const { record } = standing;
+  if (record !== null) lines.push(`standing DNS record: ${record.name} TXT "${record.value}"`);
   lines.push(orderingLine(standing));
   if (orders > 0) lines.push(`orders of ${pattern} so far: ${orders}`);
   return lines;
@@ -87,9 +89,10 @@ function certificateLine(
 }
 
 /** Whether certificates are ordered for the host, and if not, why. */
-function orderingLine({ isOrdering, isWanted, notOrderable, pattern }: CertificateStanding): string {
+function orderingLine({ isOrdering, isWanted, notOrderable, orderedAs, pattern }: CertificateStanding): string {
   if (notOrderable !== null) return `orders: none: no authority issues for ${pattern}, because ${notOrderable}`;
   if (!isWanted) return 'orders: none: the host has no route, or its option tls is not auto';
+  if (orderedAs !== null) return `orders: none: the host uses the certificate of ${orderedAs}`;
   if (!isOrdering) return 'orders: none by this configuration: acme.directory names no authority';
   return 'orders: by any instance, as they are due';
 }

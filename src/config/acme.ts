@@ -2,8 +2,7 @@ import { z } from 'zod';
 import { nameServers } from './dns.ts';
 import { key, oneOf, text, trueOrFalse, wholeNumber } from './keys.ts';
 
-/** How a name can be proved without anybody else. */
-const challengeKinds = ['http-01', 'tls-alpn-01'] as const;
+const challengeKinds = ['http-01', 'tls-alpn-01', 'dns-01', 'dns-persist-01'] as const;
 
 const directoryUrl = z.url({ protocol: /^https$/ });
 
@@ -18,6 +17,33 @@ const externalAccount = z.object({
     description: 'That key, as the authority shows it.',
     allowed: 'a text in base64url',
     secret: true,
+  }),
+});
+
+const dnsHook = z.object({
+  command: text({
+    source: 'new',
+    description:
+      'Path of a program, which is called with `present` or `cleanup`, the name of the record with its final dot, and the value, as by the provider `exec` of lego.',
+    allowed: 'a path',
+  }).optional(),
+  url: key(z.url({ protocol: /^https?$/ }).optional(), {
+    source: 'new',
+    description:
+      'Or a URL below which `/present` and `/cleanup` take a POST with the JSON `{"fqdn", "value"}`, as for the provider `httpreq` of lego.',
+    allowed: 'a URL',
+  }),
+  username: text({ source: 'new', description: 'For the URL.', allowed: 'a text' }).optional(),
+  password: key(z.string().max(4096).optional(), {
+    source: 'new',
+    description: 'For the URL.',
+    allowed: 'a text',
+    secret: true,
+  }),
+  waitSeconds: wholeNumber(1, 3600, 120, {
+    source: 'new',
+    unit: 'seconds',
+    description: 'How long the name servers of a zone may take until all of them have the record.',
   }),
 });
 
@@ -72,19 +98,18 @@ export const acmeSection = z.object({
     default: 'none: keys are not encrypted',
     secret: true,
   }),
-  challenges: key(
-    z
-      .array(z.enum(challengeKinds))
-      .min(1)
-      .default([...challengeKinds]),
-    {
-      source: 'new',
-      description:
-        'How names may be proved, the preferred way first. `http-01` needs an address in `http.bind` that authorities reach on port 80, `tls-alpn-01` one in `https.bind` that they reach on port 443.',
-      allowed: 'an array of "http-01" and "tls-alpn-01"',
-      default: '["http-01", "tls-alpn-01"]',
-    },
-  ),
+  challenges: key(z.array(z.enum(challengeKinds)).min(1).default(['http-01', 'tls-alpn-01', 'dns-01']), {
+    source: 'new',
+    description:
+      'How names may be proved, the preferred way first. `http-01` needs an address in `http.bind` that authorities reach on port 80, `tls-alpn-01` one in `https.bind` that they reach on port 443, `dns-01` the section `acme.dns`. With `dns-01` or `dns-persist-01`, certificates are ordered for wildcards.',
+    allowed: 'an array of "http-01", "tls-alpn-01", "dns-01" and "dns-persist-01"',
+    default: '["http-01", "tls-alpn-01", "dns-01"]',
+  }),
+  dns: key(dnsHook.optional(), {
+    source: 'new',
+    description: 'How TXT records are written for `dns-01`: by a program or a web service of yours.',
+    allowed: 'an object with command or url',
+  }),
   check: trueOrFalse(true, {
     source: 'new',
     description:

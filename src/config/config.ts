@@ -26,6 +26,14 @@ interface HttpsBind extends Bind {
   readonly secureOptions: number | string | null;
 }
 
+/** How records are written for DNS-01: by a program, or by a web service. */
+interface AcmeDnsConfig {
+  readonly hook:
+    | { readonly kind: 'command'; readonly path: string }
+    | { readonly kind: 'url'; readonly url: string; readonly username: string; readonly password: string };
+  readonly waitSeconds: number;
+}
+
 /** The orders of certificates. */
 interface AcmeConfig {
   /** URLs; none: nothing is ordered. */
@@ -40,8 +48,9 @@ interface AcmeConfig {
   readonly preferredChain: string | null;
   readonly externalAccount: { readonly keyId: string; readonly hmacKey: string } | null;
   readonly passphrase: string | null;
-  /** The preferred one first. */
-  readonly challenges: readonly ('http-01' | 'tls-alpn-01')[];
+  /** Those that are possible, the preferred one first. */
+  readonly challenges: FileConfig['acme']['challenges'];
+  readonly dns: AcmeDnsConfig | null;
   /** Whether the proof of a name is looked for before an order. */
   readonly check: boolean;
   /** Where authorities ask. */
@@ -242,10 +251,17 @@ function acmeOf(
   if (directory.length > 0 && tlsBinds === 0) {
     diagnostics.warnings.push('acme.directory: certificates are ordered, but no address has TLS: set https.bind');
   }
-  const isPossible = { 'http-01': plainBinds > 0, 'tls-alpn-01': tlsBinds > 0 };
-  if (directory.length > 0 && !acme.challenges.some((kind) => isPossible[kind])) {
+  const hook = acmeDnsOf(acme.dns, diagnostics);
+  const isPossible: Readonly<Record<AcmeConfig['challenges'][number], boolean>> = {
+    'http-01': plainBinds > 0,
+    'tls-alpn-01': tlsBinds > 0,
+    'dns-01': hook !== null,
+    'dns-persist-01': true,
+  };
+  const challenges = [...new Set(acme.challenges)].filter((kind) => isPossible[kind]);
+  if (directory.length > 0 && challenges.length === 0) {
     diagnostics.warnings.push(
-      'acme.challenges: no name can be proved: http-01 needs an address in http.bind, tls-alpn-01 one in https.bind',
+      'acme.challenges: no name can be proved: http-01 needs an address in http.bind, tls-alpn-01 one in https.bind, dns-01 needs acme.dns',
     );
   }
   return {
@@ -257,7 +273,8 @@ function acmeOf(
     preferredChain: acme.preferredChain ?? null,
     externalAccount: acme.externalAccount ?? null,
     passphrase: acme.passphrase ?? null,
-    challenges: [...new Set(acme.challenges)],
+    challenges,
+    dns: hook,
     check: acme.check,
     httpPort: acme.httpPort,
     tlsPort: acme.tlsPort,
@@ -267,6 +284,18 @@ function acmeOf(
     ordersPerAddressMax: acme.ordersPerAddressMax,
     keepRemovedDays: acme.keepRemovedDays,
   };
+}
+
+function acmeDnsOf(dns: FileConfig['acme']['dns'], diagnostics: Diagnostics): AcmeDnsConfig | null {
+  if (dns === undefined) return null;
+  const { command, password = '', url, username = '', waitSeconds } = dns;
+  if ((command === undefined) === (url === undefined)) {
+    const found = command === undefined ? 'neither "command" nor "url"' : 'both "command" and "url"';
+    diagnostics.problems.push(`acme.dns: found ${found}; allowed is one of the two`);
+    return null;
+  }
+  if (command !== undefined) return { hook: { kind: 'command', path: command }, waitSeconds };
+  return { hook: { kind: 'url', url: url ?? '', username, password }, waitSeconds };
 }
 
 type BindPlace = Pick<Bind, 'address' | 'port'>;

@@ -1,17 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { standingRecord } from '../acme/accounts.ts';
+import type { TextRecord } from '../acme/dns-records.ts';
 import { whyNotOrderable } from '../acme/order-name.ts';
 import { type OrderState, orderNoteName, readOrderState, requestOrder } from '../acme/order-state.ts';
 import { HipacheError } from '../base/errors.ts';
 import { parsePattern, wildcardPatterns } from '../routing/host.ts';
-import type { Store } from '../stores/contract.ts';
+import type { NoteTexts, Store } from '../stores/contract.ts';
 import { type ListedCertificate, toListed } from './certificates.ts';
 import type { Operation } from './operation.ts';
-import { isCertificateWanted } from './wanted-certificate.ts';
+import { certificateWish, type OrderedHosts, provesByDns, wildcardAbove } from './wanted-certificate.ts';
 
 /** The part of a configuration that says what is ordered. */
-export interface OrderingConfig {
+export interface OrderingConfig extends OrderedHosts {
   readonly directory: readonly string[];
-  readonly hosts: 'listed' | 'all';
   /** Undefined: it is not known. */
   readonly passphrase: string | null | undefined;
 }
@@ -24,6 +25,10 @@ export interface CertificateStanding {
   readonly coveredBy: string | null;
   /** Whether the host has a route and the option `tls` is `auto` for it. */
   readonly isWanted: boolean;
+  /** The wildcard for which a certificate is ordered that the host uses; null if it is to have its own. */
+  readonly orderedAs: string | null;
+  /** The standing DNS record that lets the fleet order (DNS-PERSIST-01); null if that is not used, or if there is no account yet. */
+  readonly record: TextRecord | null;
   /** Why no authority issues a certificate for the name; null if it may. */
   readonly notOrderable: string | null;
   /** Whether the configuration names an authority. */
@@ -57,12 +62,15 @@ export function certificateStanding(host: string, ordering: OrderingConfig): Ope
     const [own = null, ofParent = null] = await store.certificates.read([pattern, ...covering]);
     const state = readOrderState(await store.notes.read(orderNoteName(pattern)));
     const { failure, issued, order, renewal } = state;
+    const wish = await certificateWish(store, pattern, ordering);
     return {
       pattern,
       certificate: own === null ? null : toListed(pattern, own, ordering.passphrase),
       coveredBy: own === null && ofParent !== null ? (covering[0] ?? null) : null,
-      isWanted: await isCertificateWanted(store, pattern, ordering.hosts === 'all'),
-      notOrderable: whyNotOrderable(pattern),
+      isWanted: wish !== 'none',
+      orderedAs: wish === 'covered' ? wildcardAbove(pattern) : null,
+      record: await recordFor(store.notes, pattern, ordering),
+      notOrderable: whyNotOrderable(pattern, provesByDns(ordering)),
       isOrdering: ordering.directory.length > 0,
       authority: own === null ? null : (issued?.authority ?? null),
       renewal: own === null || issued === null || renewal === null ? null : toRenewal(renewal),
@@ -85,10 +93,15 @@ export function orderCertificate(
   now: () => number,
 ): Operation<Parts, CertificateStanding> {
   const pattern = parsePattern(host);
-  const problem = whyNotOrderable(pattern);
+  const problem = whyNotOrderable(pattern, provesByDns(ordering));
   if (problem !== null) throw new HipacheError('COMMAND_INVALID', `${pattern}: no authority issues for it: ${problem}`);
   return async (store) => {
-    if (!(await isCertificateWanted(store, pattern, ordering.hosts === 'all'))) {
+    const wish = await certificateWish(store, pattern, ordering);
+    if (wish === 'covered') {
+      const above = wildcardAbove(pattern);
+      throw new HipacheError('NOT_FOUND', `${pattern} uses the certificate of ${above}: order that one`);
+    }
+    if (wish === 'none') {
       throw new HipacheError(
         'NOT_FOUND',
         `${pattern} has no route, or its option tls is not auto: "hipache option set ${pattern} tls auto"`,
@@ -124,6 +137,16 @@ async function settled(store: Parts, pattern: string, endMs: number, now: () => 
     if ((!state.isForced && (state.order === null || waits)) || now() >= endMs) return state;
     await delay(askEveryMs);
   }
+}
+
+/** Of the authority that is asked first. */
+async function recordFor(
+  notes: NoteTexts,
+  pattern: string,
+  { challenges, directory: [first] }: OrderingConfig,
+): Promise<TextRecord | null> {
+  if (first === undefined || !challenges.includes('dns-persist-01')) return null;
+  return await standingRecord(notes, first, pattern.startsWith('*.') ? pattern.slice(2) : pattern);
 }
 
 function toRenewal({ atMs, window }: NonNullable<OrderState['renewal']>): CertificateStanding['renewal'] {

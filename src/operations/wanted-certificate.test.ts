@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { StoredRoute } from '../stores/contract.ts';
-import { isCertificateWanted } from './wanted-certificate.ts';
+import { certificateWish } from './wanted-certificate.ts';
 
 type Records = Readonly<Record<string, { readonly routed?: boolean; readonly tls?: string }>>;
 
-async function isWanted(records: Records, host: string, byDefault = false): Promise<boolean> {
+async function wish(records: Records, host: string, byDefault = false, challenges = ['http-01']): Promise<string> {
   const read = async (patterns: readonly string[]): Promise<(StoredRoute | null)[]> =>
     patterns.map((pattern) => {
       const record = records[pattern];
@@ -13,7 +13,7 @@ async function isWanted(records: Records, host: string, byDefault = false): Prom
       const options = record.tls === undefined ? {} : { options: new Map([['tls', record.tls]]) };
       return { frontend: record.routed === true ? [pattern, 'http://a:1'] : [], down: new Map(), ...options };
     });
-  return await isCertificateWanted({ routes: { read } }, host, byDefault);
+  return await certificateWish({ routes: { read } }, host, { hosts: byDefault ? 'all' : 'listed', challenges });
 }
 
 const cases: readonly (readonly [string, Records, string, boolean, boolean])[] = [
@@ -49,6 +49,42 @@ const cases: readonly (readonly [string, Records, string, boolean, boolean])[] =
 ];
 for (const [what, records, host, byDefault, expected] of cases) {
   test(`a certificate is ${expected ? '' : 'not '}wanted: ${what}`, async () => {
-    assert.equal(await isWanted(records, host, byDefault), expected);
+    assert.equal((await wish(records, host, byDefault)) !== 'none', expected);
+  });
+}
+
+const below: Records = { 'a.b.example': { routed: true }, '*.b.example': { routed: true, tls: 'auto' } };
+const wishes: readonly (readonly [string, Records, string, readonly string[], string])[] = [
+  ['without DNS', below, 'a.b.example', ['http-01'], 'own'],
+  ['of a wildcard route', below, 'other.b.example', ['http-01'], 'inherited'],
+  ['with DNS', below, 'a.b.example', ['http-01', 'dns-01'], 'covered'],
+  ['of a wildcard route, with DNS', below, 'other.b.example', ['dns-persist-01'], 'covered'],
+  ['of the wildcard itself', below, '*.b.example', ['dns-01'], 'own'],
+  ['two labels below the wildcard', below, 'x.y.b.example', ['dns-01'], 'inherited'],
+  [
+    'below a wildcard without a route',
+    { 'a.b.example': { routed: true }, '*.b.example': { tls: 'auto' } },
+    'a.b.example',
+    ['dns-01'],
+    'own',
+  ],
+  [
+    'below a wildcard that is switched off',
+    { 'a.b.example': { routed: true, tls: 'auto' }, '*.b.example': { routed: true, tls: 'off' } },
+    'a.b.example',
+    ['dns-01'],
+    'own',
+  ],
+  [
+    'that is switched off, below a wildcard',
+    { 'a.b.example': { routed: true, tls: 'off' }, '*.b.example': { routed: true, tls: 'auto' } },
+    'a.b.example',
+    ['dns-01'],
+    'none',
+  ],
+];
+for (const [what, records, host, challenges, expected] of wishes) {
+  test(`the wish of a host ${what} is ${expected}`, async () => {
+    assert.equal(await wish(records, host, false, [...challenges]), expected);
   });
 }

@@ -2,14 +2,15 @@ import { Accounts, type CertificateAuthority } from '../acme/accounts.ts';
 import { AuthorityLimits } from '../acme/authority-limits.ts';
 import { NameCheck } from '../acme/name-check.ts';
 import { NameOrders } from '../acme/name-orders.ts';
-import { NoteProver } from '../acme/note-prover.ts';
 import { allowanceOfClient, allowancesOf } from '../acme/order-allowances.ts';
 import { OrderBudget } from '../acme/order-budget.ts';
 import { whyNotOrderable } from '../acme/order-name.ts';
 import { dueAt, enlistOrder, orderNoteName, readOrderState } from '../acme/order-state.ts';
 import type { CertificateWish, OrderCounters, OrderMeansOfFleet, OrderOutcome } from '../acme/pattern-order.ts';
 import { PatternQueue } from '../acme/pattern-queue.ts';
+import { FleetProver } from '../acme/proving.ts';
 import { PublicDns } from '../acme/public-dns.ts';
+import { findStandingRecord } from '../acme/standing-records.ts';
 import { systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -17,7 +18,7 @@ import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { within } from '../base/timer.ts';
 import type { Config } from '../config/config.ts';
 import { authoritiesOf } from '../operations/authorities.ts';
-import { certificateWish } from '../operations/wanted-certificate.ts';
+import { certificateWish, provesByDns, wildcardAbove } from '../operations/wanted-certificate.ts';
 import type { CollectionName, NoteTexts, Store } from '../stores/contract.ts';
 
 /** How often it is looked for what is due, in ms, on average. */
@@ -50,6 +51,7 @@ export class CertificateOrders {
   private readonly problems: RateLimitedLog;
   private readonly store: Store;
   private readonly budget: OrderBudget;
+  private readonly byDns: boolean;
   /** Patterns whose orders are due, those that clients wait for, and those that may have to be enlisted. */
   private readonly due: PatternQueue<OrderOutcome>;
   private readonly asked: PatternQueue<void>;
@@ -67,11 +69,13 @@ export class CertificateOrders {
     this.store = store;
     this.problems = new RateLimitedLog(log.warn, systemClock);
     this.budget = new OrderBudget(notes);
+    this.byDns = provesByDns(acme);
+    const accounts = new Accounts({ notes, instance, passphrase: acme.passphrase });
     const orders = new NameOrders({
       ...{ store, instance, authorities, counters, log },
-      accounts: new Accounts({ notes, instance, passphrase: acme.passphrase }),
+      accounts,
       limits: new AuthorityLimits(notes, systemClock.epochMs),
-      ...provedBy(config, notes),
+      ...provedBy(config, { accounts, authorities, notes }),
       passphrase: acme.passphrase,
       wishOf: (pattern) => this.wishOf(pattern),
       whyNot: (order) => this.budget.take(allowancesOf(order, acme), systemClock.epochMs()),
@@ -93,9 +97,11 @@ export class CertificateOrders {
     });
     this.asked = new PatternQueue<void>({
       atOnceMax: readingsAtOnceMax,
-      work: async (pattern) => {
-        const isTaken = (await this.isDue(pattern)) && (await this.mayCause(pattern)) && this.due.add(pattern);
-        if (!isTaken) onLooked(pattern);
+      work: async (name) => {
+        const isCovered = this.byDns && (await this.wishOf(name)) === 'covered';
+        const pattern = isCovered ? (wildcardAbove(name) ?? name) : name;
+        const isTaken = (await this.isDue(pattern)) && (await this.mayCause(name)) && this.due.add(pattern);
+        if (!isTaken) onLooked(name);
       },
       onProblem: (pattern, error) => {
         onProblem(pattern, error);
@@ -156,19 +162,19 @@ export class CertificateOrders {
     });
   }
 
-  /** A host that is written may want a certificate. Wildcards get one for each name below them, when a client comes. */
+  /** A host that is written may want a certificate. Without DNS, wildcards get one for each name below them, when a client comes. */
   private changed(collection: CollectionName, keys: readonly string[]): void {
     if (collection === 'certificates') return;
     for (const key of keys) {
       const host = key.replace(/[/:].*$/s, '');
-      if (!host.startsWith('*')) this.written.add(host);
+      if (!host.startsWith('*') || this.byDns) this.written.add(host);
     }
   }
 
   /** Whatever ends this instance: what was written is due from now on. Most changes have nothing to do with certificates. */
   private async enlist(pattern: string): Promise<void> {
     const { certificates, notes } = this.store;
-    if (whyNotOrderable(pattern) !== null || (await this.wishOf(pattern)) === 'none') return;
+    if (whyNotOrderable(pattern, this.byDns) !== null || !(await this.isWanted(pattern))) return;
     const [certificate] = await certificates.read([pattern]);
     if (certificate === null) await enlistOrder(notes, pattern, systemClock.epochMs());
     if (await this.isDue(pattern)) this.due.add(pattern);
@@ -181,7 +187,7 @@ export class CertificateOrders {
       for (const { name, text } of due) {
         const { pattern } = readOrderState(text);
         // A note that nothing can be done with would come again and again, before all others.
-        if (whyNotOrderable(pattern) === null) this.due.add(pattern);
+        if (whyNotOrderable(pattern, this.byDns) === null) this.due.add(pattern);
         else await this.store.notes.write(name, null, { expected: text });
       }
     } catch (error) {
@@ -196,14 +202,18 @@ export class CertificateOrders {
   }
 
   private wishOf(pattern: string): Promise<CertificateWish> {
-    return certificateWish(this.store, pattern, this.parts.config.acme.hosts === 'all');
+    return certificateWish(this.store, pattern, this.parts.config.acme);
+  }
+
+  private async isWanted(pattern: string): Promise<boolean> {
+    return ['own', 'inherited'].includes(await this.wishOf(pattern));
   }
 
   /** Whether the client that waits for a certificate may cause an order. For a host with a route of its own any client may. */
   private async mayCause(pattern: string): Promise<boolean> {
     const address = this.clients.get(pattern);
     this.clients.delete(pattern);
-    if (address === undefined || (await this.wishOf(pattern)) === 'own') return true;
+    if (address === undefined || (await this.wishOf(pattern)) !== 'inherited') return true;
     const refused = await this.budget.take([allowanceOfClient(address, this.parts.config.acme)], systemClock.epochMs());
     if (refused !== null) this.problems.report(`no certificate is ordered for ${pattern}: ${refused.why}`, {});
     return refused === null;
@@ -211,11 +221,11 @@ export class CertificateOrders {
 
   /** Reads only, without a lease: most changes of routes have nothing to do with certificates. */
   private async isDue(pattern: string): Promise<boolean> {
-    if (whyNotOrderable(pattern) !== null) return false;
+    if (whyNotOrderable(pattern, this.byDns) !== null) return false;
     const text = await this.store.notes.read(orderNoteName(pattern));
     const state = readOrderState(text);
     const nowMs = systemClock.epochMs();
-    if ((await this.wishOf(pattern)) === 'none') return false;
+    if (!(await this.isWanted(pattern))) return false;
     if (state.failure !== null && state.failure.untilMs > nowMs && !state.isForced) return false;
     // An order that is under way has a holder, or its lease can be had.
     if (text === null || state.order !== null || state.removeAtMs !== null) return true;
@@ -226,15 +236,27 @@ export class CertificateOrders {
 }
 
 /** How names are proved. */
-function provedBy({ acme, http, https }: Config, notes: NoteTexts): Pick<OrderMeansOfFleet, 'check' | 'prover'> {
-  const { httpPort, nameServers, tlsPort } = acme;
-  const isPossible = { 'http-01': http.bind.length > 0, 'tls-alpn-01': https.bind.length > 0 };
-  const prover = new NoteProver(
+function provedBy(
+  { acme }: Config,
+  {
+    accounts,
+    authorities,
     notes,
-    acme.challenges.filter((kind) => isPossible[kind]),
-  );
+  }: {
+    readonly accounts: Accounts;
+    readonly authorities: readonly CertificateAuthority[];
+    readonly notes: NoteTexts;
+  },
+): Pick<OrderMeansOfFleet, 'check' | 'prover'> {
+  const { challenges, httpPort, nameServers, tlsPort } = acme;
+  const dns = new PublicDns({ servers: nameServers, timeoutMs: checkMs });
+  const records = acme.dns === null ? null : { hook: acme.dns.hook, dns, waitMs: acme.dns.waitSeconds * 1000 };
+  const prover = new FleetProver(challenges, notes, records);
   if (!acme.check) return { prover, check: null };
-  const dns = new PublicDns(nameServers, checkMs);
-  const addresses = (name: string): Promise<string[]> => dns.addresses(name);
-  return { prover, check: new NameCheck({ prover, addresses, httpPort, tlsPort, timeoutMs: checkMs }) };
+  const check = new NameCheck({
+    ...{ prover, httpPort, tlsPort, timeoutMs: checkMs },
+    addresses: (name) => dns.addresses(name),
+    standing: (name, isWildcard) => findStandingRecord(name, isWildcard, { accounts, authorities, dns }),
+  });
+  return { prover, check };
 }

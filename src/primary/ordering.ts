@@ -88,6 +88,6 @@ export class Ordering {
 }
 
 /** The parts of a configuration that orders depend on. */
-function partsOf({ acme, compat, driver, http, https }: Config): string {
-  return JSON.stringify([acme, compat.deadSet, driver, http.bind.length === 0, https.bind.length === 0]);
+function partsOf({ acme, compat, driver }: Config): string {
+  return JSON.stringify([acme, compat.deadSet, driver]);
 }

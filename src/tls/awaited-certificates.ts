@@ -53,15 +53,20 @@ export class AwaitedCertificates {
     return this.waiting.size >= waitingMax ? null : this.await(name, address).context;
   }
 
-  /** Certificates of these patterns may be there now. To be called after `ServerCertificates.changed`. */
+  /** Certificates of these patterns, exact names or wildcards, may be there now. To be called after `ServerCertificates.changed`. */
   changed(collection: string, patterns: readonly string[]): void {
     if (collection !== 'certificates') return;
-    for (const pattern of patterns) this.look(pattern, false);
+    for (const pattern of patterns) this.lookFor(pattern, false);
   }
 
-  /** Nothing more will come of a name for now. */
-  ended(serverName: string): void {
-    this.look(serverName, true);
+  /** Nothing more will come of a name, or of a wildcard, for now. */
+  ended(pattern: string): void {
+    this.lookFor(pattern, true);
+  }
+
+  private lookFor(pattern: string, isLast: boolean): void {
+    if (!pattern.startsWith('*.')) this.look(pattern, isLast);
+    else for (const name of this.waiting.keys()) if (name.endsWith(pattern.slice(1))) this.look(name, isLast);
   }
 
   private await(name: string, address: string): AwaitedName {

@@ -158,6 +158,45 @@ describe('a certificate that is ordered', () => {
     createPrivateKey({ key: found?.key ?? '', passphrase: 'a secret of the whole fleet' });
   });
 
+  test('of a wildcard is proved by the DNS, and serves the hosts below it', async () => {
+    const hook = createServer(async (asked, response) => {
+      let body = '';
+      for await (const part of asked) body += part;
+      const { fqdn, value } = JSON.parse(body);
+      const { ok } = await pebble.tellDns(asked.url === '/present' ? 'set-txt' : 'clear-txt', { host: fqdn, value });
+      calls.push(`${asked.url} ${fqdn}`);
+      response.writeHead(ok ? 200 : 500).end();
+    });
+    const calls: string[] = [];
+    await new Promise<void>((resolve) => void hook.listen(0, '127.0.0.1', resolve));
+    try {
+      configure({ dns: { url: `http://127.0.0.1:${(hook.address() as AddressInfo).port}` } });
+      const proxy = await home.serve();
+      await home.route('set', '*.wild.example', url);
+      // The order begins with the option; a handshake of a host below waits for it.
+      assert.equal((await home.run('option', 'set', '*.wild.example', 'tls', 'auto')).code, 0);
+      const { body, certificate } = await served(proxy, 'any.wild.example');
+      assert.equal(body, 'from the backend');
+      assert.equal(certificate.subjectAltName, 'DNS:*.wild.example');
+      assert.deepEqual(
+        calls,
+        ['/present', '/cleanup'].map((action) => `${action} _acme-challenge.wild.example.`),
+      );
+      const why = (await home.run('cert', 'why', 'any.wild.example')).stdout;
+      assert.match(
+        why,
+        /^served: the certificate of \*\.wild\.example\norders: none: the host uses the certificate of \*\.wild\.example$/m,
+      );
+      assert.match(
+        (await home.run('cert', 'order', 'any.wild.example')).stderr,
+        /uses the certificate of \*\.wild\.example: order that one/,
+      );
+      assert.match((await home.run('cert', 'why', '*.wild.example')).stdout, /ordered from https:/);
+    } finally {
+      hook.close();
+    }
+  });
+
   test('that cannot be had fails the handshake in time, and says why', async () => {
     configure({ hosts: 'all' });
     await pebble.tellDns('set-servfail', { host: 'broken.example.' });
