@@ -117,3 +117,91 @@ test('an invalid certificate, or one with another key, is refused, and nothing i
   assert.equal((await run('cert', 'set', 'refused.example', '--cert', good.cert)).code, 2);
   assert.doesNotMatch((await run('cert', 'list')).stdout, /refused/);
 });
+
+test('show gives a certificate with its chain', async () => {
+  assert.equal((await run('cert', 'set', 'shown.example', '--cert', good.cert, '--key', good.key)).code, 0);
+  const { stdout } = await run('cert', 'show', 'shown.example');
+  assert.match(
+    stdout,
+    /^certificate of +shown\.example\nnames +app\.example \*\.app\.example\nissuer +good\nvalid +from 20.* until 20.* \(in .*\)$/m,
+  );
+  assert.match(
+    stdout,
+    /^key +ec, in clear in the store\nserial +[0-9A-F]+\nSHA-256 +(?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/m,
+  );
+  assert.equal((await run('cert', 'show', 'shown.example', '--pem')).stdout, readFileSync(good.cert, 'utf8'));
+  const shown = JSON.parse((await run('cert', 'show', 'shown.example', '--json')).stdout);
+  assert.deepEqual([shown.keyType, shown.chain, shown.isKeyEncrypted], ['ec', [], false]);
+  const none = await run('cert', 'show', 'none.example');
+  assert.deepEqual([none.code, /"hipache cert why none\.example" says why/.test(none.stderr)], [3, true]);
+});
+
+test('orders that are not at rest are listed, the next attempt first', async () => {
+  const nowMs = Date.parse('2026-06-01T00:00:00Z');
+  const store = await openStore(driver);
+  const failure = {
+    count: 3,
+    atMs: 0,
+    untilMs: nowMs + 60_000,
+    type: 'checkFailed',
+    detail: 'no\naddress',
+    authority: null,
+  };
+  const issued = {
+    authority: 'https://ca.example/',
+    identifier: null,
+    fingerprint: '',
+    notBeforeMs: 0,
+    notAfterMs: 0,
+    atMs: 0,
+  };
+  const order = { authority: 'https://ca.example/', url: 'https://ca.example/1', key: 'secret', begunMs: 0 };
+  for (const [pattern, state, dueMs] of [
+    ['failed.example', { failure }, nowMs + 60_000],
+    [
+      'waits.example',
+      { failure: { ...failure, count: 0, untilMs: nowMs + 50_000, detail: 'the orders are used up' } },
+      nowMs + 50_000,
+    ],
+    ['under-way.example', { order }, nowMs + 30_000],
+    ['asked.example', {}, nowMs],
+    ['at-rest.example', { issued }, nowMs + 90_000],
+  ] as const) {
+    await store.notes.write(`order:${pattern}`, JSON.stringify({ pattern, ...state }), { dueMs });
+  }
+  await store.close();
+  const { stdout } = await runAt(nowMs, 'cert', 'list', '--waiting');
+  assert.deepEqual(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace(/ +/g, ' ').trimEnd()),
+    [
+      'asked.example asked now',
+      'under-way.example under way now',
+      'waits.example waits again at 2026-06-01T00:00:50.000Z the orders are used up',
+      'failed.example failed, 3 in a row again at 2026-06-01T00:01:00.000Z no\\naddress',
+    ],
+  );
+  const [first] = (await runAt(nowMs, 'cert', 'list', '--waiting', '--json')).stdout.split('\n');
+  assert.deepEqual(JSON.parse(first ?? ''), {
+    pattern: 'asked.example',
+    state: 'asked',
+    nextAt: null,
+    failures: 0,
+    detail: null,
+  });
+});
+
+test('explain warns of a certificate', async () => {
+  assert.equal((await run('route', 'set', 'warned.example', 'http://127.0.0.1:1')).code, 0);
+  const problems = async (laterMs = 0): Promise<string> =>
+    JSON.parse((await runAt(Date.now() + laterMs, 'explain', 'warned.example', '--json')).stdout).problems.join('\n');
+  assert.equal(await problems(), '');
+  assert.equal((await run('cert', 'set', 'warned.example', '--cert', good.cert, '--key', good.key)).code, 0);
+  const day = 24 * 3600_000;
+  assert.equal(await problems(), '');
+  assert.match(await problems(28 * day), /^its certificate ends on 20/);
+  assert.match(await problems(31 * day), /^its certificate has expired on 20/);
+  assert.match(await problems(-2 * day), /^its certificate is not valid before 20/);
+});

@@ -1,4 +1,5 @@
 import { printable } from '../base/printable.ts';
+import type { ShownCertificate, WaitingOrder } from '../operations/certificate-list.ts';
 import type { CertificateStanding } from '../operations/certificate-standing.ts';
 import {
   type ListedCertificate,
@@ -25,6 +26,40 @@ export async function writeCertificates(
     );
     if (output.closed) return;
   }
+}
+
+/** Writes orders as aligned lines, or one JSON object per line. */
+export async function writeOrders(orders: readonly WaitingOrder[], output: Output, asJson: boolean): Promise<void> {
+  const line = ({ detail, failures, nextAt, pattern, state }: WaitingOrder): string[] => [
+    printable(pattern),
+    failures > 1 ? `${state}, ${failures} in a row` : state,
+    nextAt === null ? 'now' : `again at ${nextAt}`,
+    printable(detail ?? ''),
+  ];
+  await output.write(
+    asJson ? orders.map((order) => `${JSON.stringify(order)}\n`).join('') : alignColumns(orders.map(line)),
+  );
+}
+
+/** @param asPem whether the text is the certificate itself. @param nowMs epoch ms. */
+export function shownCertificateReport(shown: ShownCertificate, asPem: boolean, nowMs: number): Report {
+  if (asPem) return { text: `${shown.pem.trimEnd()}\n`, json: shown };
+  const { chain, fingerprint, isKeyEncrypted, issuer, keyType, names, notAfter, notBefore, pattern, problem, serial } =
+    shown;
+  if (problem !== null)
+    return { text: `${pattern}: its certificate cannot be used: ${printable(problem)}\n`, json: shown };
+  const end = notAfter === null ? '' : whenText(notAfter, Date.parse(notAfter) - nowMs);
+  const rows = [
+    ['certificate of', pattern],
+    ['names', shownNames(names)],
+    ['issuer', printable(issuer ?? '')],
+    ['valid', `from ${notBefore} until ${end}`],
+    ['key', `${keyType}, ${isKeyEncrypted ? 'encrypted' : 'in clear'} in the store`],
+    ['serial', serial ?? ''],
+    ['SHA-256', fingerprint ?? ''],
+    ...chain.map((subject, i) => [i === 0 ? 'chain' : '', printable(subject)]),
+  ];
+  return { text: alignColumns(rows), json: shown };
 }
 
 export function writtenCertificateReport({ warnings: _, ...written }: WrittenCertificate): Report {

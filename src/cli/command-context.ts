@@ -20,11 +20,13 @@ export interface CommandOptions {
   readonly ifVersion?: string;
   readonly cert?: string;
   readonly key?: string;
+  readonly pem?: boolean;
   readonly pid?: string;
   readonly reason?: string;
   /** Seconds; true for the default. */
   readonly wait?: string | true;
   readonly all?: boolean;
+  readonly waiting?: boolean;
   readonly client?: string;
   readonly method?: string;
   readonly https?: boolean;

@@ -13,7 +13,9 @@ import { censoredJson } from '../config/censor.ts';
 import type { Config } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
+import { orderingOf } from '../operations/certificate-standing.ts';
 import { type Explanation, explainedPort, explainHere, parseHost } from '../operations/explain.ts';
+import { certificateProblems } from '../operations/explain-certificate.ts';
 import { explainLive, type LiveExplanation } from '../operations/explain-live.ts';
 import { type AskedRequest, parseRequest } from '../operations/explain-request.ts';
 import { listFleet } from '../operations/fleet.ts';
@@ -280,7 +282,13 @@ class Run {
   ): Promise<void> {
     const loaded = this.loadUnlessNamed();
     const port = explainedPort(name, loaded?.compat.hostPort ?? false);
-    const explanation = await explainHere(asked.host, store, loaded?.dns ?? null, this.now(), port, asked);
+    const explained = await explainHere(asked.host, store, loaded?.dns ?? null, this.now(), port, asked);
+    // An account may have the right to read routes alone.
+    const ofCertificate =
+      explained.matched === null
+        ? []
+        : await certificateProblems(asked.host, store, orderingOf(loaded), this.now()).catch(() => []);
+    const explanation = { ...explained, problems: [...explained.problems, ...ofCertificate] };
     const live = await this.askLive(asked);
     await this.print({
       text: textOf(explanation) + liveText(live),

@@ -17,6 +17,11 @@ export interface OrderingConfig extends OrderedHosts {
   readonly passphrase: string | null | undefined;
 }
 
+/** @param config null if none is read. */
+export function orderingOf(config: { readonly acme: OrderingConfig } | null): OrderingConfig {
+  return config?.acme ?? { directory: [], hosts: 'listed', challenges: [], passphrase: undefined };
+}
+
 /** Everything about the certificate of a host. Times are ISO 8601, UTC. */
 export interface CertificateStanding {
   readonly pattern: string;

@@ -59,6 +59,8 @@ export class CertificateOrders {
   /** Addresses of the clients that wait, by name. */
   private readonly clients = new Map<string, string>();
   private timer: NodeJS.Timeout | null = null;
+  /** Orders that the fleet may still begin in this hour, when it was last read. */
+  left: number;
   private isClosed = false;
 
   private constructor(parts: CertificateOrderParts, store: Store, authorities: readonly CertificateAuthority[]) {
@@ -69,6 +71,7 @@ export class CertificateOrders {
     this.store = store;
     this.problems = new RateLimitedLog(log.warn, systemClock);
     this.budget = new OrderBudget(notes);
+    this.left = acme.ordersPerHourMax;
     this.byDns = provesByDns(acme);
     const accounts = new Accounts({ notes, instance, passphrase: acme.passphrase });
     const orders = new NameOrders({
@@ -183,6 +186,8 @@ export class CertificateOrders {
   /** @throws HipacheError STORE_UNSUPPORTED. */
   private async takeDue(): Promise<void> {
     try {
+      const used = await this.budget.used('', systemClock.epochMs());
+      this.left = Math.max(0, this.parts.config.acme.ordersPerHourMax - used);
       const due = await this.store.notes.due(systemClock.epochMs(), dueMax);
       for (const { name, text } of due) {
         const { pattern } = readOrderState(text);

@@ -48,7 +48,7 @@ describe('the metrics of an instance', () => {
           downCount: 3,
         },
         platform: { counters: { sent: 11, failed: 12, dropped: 13 } },
-        orders: { counters: { begun: 14, issued: 15, failed: 16, checkFailed: 17 } },
+        orders: { counters: { begun: 14, issued: 15, failed: 16, checkFailed: 17 }, left: 18 },
       },
       { size: 5, bytes: 600, unverified: 0 },
     );
@@ -153,5 +153,7 @@ describe('the metrics of an instance', () => {
     assert.equal(await series('hipache_start_time_seconds'), 'hipache_start_time_seconds 5');
     assert.equal(await series('hipache_backends_probed'), 'hipache_backends_probed 4');
     assert.equal(await series('hipache_recovery_probes_total'), 'hipache_recovery_probes_total 3');
+    assert.equal(await series('hipache_certificate_orders_left'), 'hipache_certificate_orders_left 18');
+    assert.match(await series('hipache_certificate_orders_total'), /result="checkFailed"\} 17/);
   });
 });

@@ -41,7 +41,11 @@ interface ProbingFigures {
   readonly recovery: { readonly counters: Readonly<RecoveryCounters>; readonly size: number };
   readonly health: { readonly counters: Readonly<HealthCounters>; readonly size: number; readonly downCount: number };
   readonly platform: { readonly counters: Readonly<HookCounters> };
-  readonly orders: { readonly counters: Readonly<OrderCounters> };
+  readonly orders: {
+    readonly counters: Readonly<OrderCounters>;
+    /** Orders that may still be begun in this hour; null if nothing is ordered. */
+    readonly left: number | null;
+  };
 }
 
 /** The metrics of the instance: those of its workers, summed, and those of the primary. */
@@ -131,8 +135,8 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         else unresponsive++;
       }),
     );
-    const { buildInfo, workerRestarts, healthChecks, healthTransitions, platformEvents, certificateOrders, ...plain } =
-      primaryMetrics;
+    const { buildInfo, workerRestarts, healthChecks, healthTransitions, platformEvents, ...others } = primaryMetrics;
+    const { certificateOrders, certificateOrdersLeft, ...plain } = others;
     const { health, orders, platform, recovery } = this.probing;
     return writePrometheus([...Object.values(primaryMetrics), ...fleetMetrics], {
       ...this.fleet.sum((id) => states.get(id) ?? 'silent'),
@@ -164,6 +168,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
       ...Object.fromEntries(
         Object.entries(platform.counters).map(([key, count]) => [`${platformEvents.name}/${key}`, count]),
       ),
+      ...(orders.left === null ? {} : { [certificateOrdersLeft.name]: orders.left }),
       ...Object.fromEntries(
         Object.entries(orders.counters).map(([key, count]) => [`${certificateOrders.name}/${key}`, count]),
       ),

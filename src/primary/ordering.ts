@@ -35,6 +35,11 @@ export class Ordering {
     this.onLooked = onLooked;
   }
 
+  /** Orders that may still be begun in this hour; null if nothing is ordered. */
+  get left(): number | null {
+    return this.orders?.left ?? null;
+  }
+
   /** A client waits for the certificate of a name. @param address of the client. */
   wanted(name: string, address: string): void {
     // It may be beginning.

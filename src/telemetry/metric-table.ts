@@ -277,6 +277,10 @@ export const primaryMetrics = {
     'Orders of certificates by this instance: begun at an authority, issued, failed; checkFailed: not begun, because the name does not point here.',
     'result',
   ),
+  certificateOrdersLeft: gauge(
+    'hipache_certificate_orders_left',
+    'Orders of first certificates that the fleet may still begin in this hour (acme.ordersPerHourMax), as the instance read it some seconds ago. Missing if nothing is ordered.',
+  ),
   workerRestarts: counter('hipache_worker_restarts_total', 'Workers that were replaced, by reason.', 'reason'),
 } as const satisfies MetricTable;
 
