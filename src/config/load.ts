@@ -7,6 +7,7 @@ import { correctLooseValues } from './loose-values.ts';
 import { expandNetworks } from './network-files.ts';
 import { describeFound, describeIssues } from './problems.ts';
 import { configurationKeys, fileSchema } from './schema.ts';
+import { insertSecrets } from './secrets.ts';
 import { isPlain, keepKnownKeys, type Plain } from './shape.ts';
 
 export interface LoadOptions {
@@ -55,6 +56,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
     keyPaths,
     diagnostics.warnings,
   );
+  diagnostics.problems.push(...insertSecrets(known, options.env, file === null ? options.cwd : dirname(file)));
   correctLooseValues(known, diagnostics.warnings);
   if (options.driver !== undefined) known['driver'] = options.driver;
   const checked = fileSchema.safeParse(known);
