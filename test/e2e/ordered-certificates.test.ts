@@ -5,10 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { connect } from 'node:tls';
 import { openStore } from '../../src/stores/open-store.ts';
+import { EtcdServer } from '../helpers/etcd-server.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { Pebble } from '../helpers/pebble.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
 import { until } from '../helpers/until.ts';
+import { ZooKeeperServer } from '../helpers/zookeeper-server.ts';
 
 interface Handshake {
   readonly certificate: X509Certificate;
@@ -227,32 +229,42 @@ describe('a certificate that is ordered', () => {
     assert.match((await home.run('cert', 'order', 'under_score.example')).stderr, /no authority issues for it/);
   });
 
-  test('is ordered once by three instances on Redis', async () => {
-    const redis = await RedisServer.start();
-    const others = [new HipacheHome(), new HipacheHome()];
-    try {
-      configure({ hosts: 'all' }, { driver: redis.url });
-      const acme = { directory: pebble.directoryUrl, ca: pebble.caFile, hosts: 'all', ...pebble.settings };
-      for (const other of others) {
-        other.configure({ https: { bind: [{ address: '127.0.0.1', port: 0 }] }, acme, driver: redis.url });
-      }
-      const proxies = await Promise.all([home, ...others].map((one) => one.serve()));
-      const names = Array.from({ length: 10 }, (_, i) => `fleet-${i}.example`);
-      await Promise.all(names.map((name) => home.route('set', name, url)));
-      for (const name of names) {
-        for (const proxy of proxies) {
-          const { certificate } = await served(proxy, name);
-          assert.equal(certificate.checkHost(name), name);
+  for (const [what, start, instances, count] of [
+    ['three instances on Redis', () => RedisServer.start(), 3, 10],
+    ['two instances on etcd', () => EtcdServer.start(), 2, 3],
+    ['two instances on ZooKeeper', () => ZooKeeperServer.start(), 2, 3],
+  ] as const) {
+    test(`is ordered once by ${what}`, async () => {
+      const server = await start();
+      const others = Array.from({ length: instances - 1 }, () => new HipacheHome());
+      try {
+        configure({ hosts: 'all' }, { driver: 'urls' in server ? server.urls : server.url });
+        const acme = { directory: pebble.directoryUrl, ca: pebble.caFile, hosts: 'all', ...pebble.settings };
+        for (const other of others) {
+          other.configure({
+            https: { bind: [{ address: '127.0.0.1', port: 0 }] },
+            acme,
+            driver: 'urls' in server ? server.urls : server.url,
+          });
         }
+        const proxies = await Promise.all([home, ...others].map((one) => one.serve()));
+        const names = Array.from({ length: count }, (_, i) => `fleet-${i}.example`);
+        await Promise.all(names.map((name) => home.route('set', name, url)));
+        for (const name of names) {
+          for (const proxy of proxies) {
+            const { certificate } = await served(proxy, name);
+            assert.equal(certificate.checkHost(name), name);
+          }
+        }
+        const issued = proxies.map(({ output }) => output.split(': certificate issued by').length - 1);
+        assert.equal(
+          issued.reduce((sum, number) => sum + number, 0),
+          names.length,
+        );
+      } finally {
+        for (const other of others) await other.remove();
+        await server.remove();
       }
-      const issued = proxies.map(({ output }) => output.split(': certificate issued by').length - 1);
-      assert.equal(
-        issued.reduce((sum, count) => sum + count, 0),
-        names.length,
-      );
-    } finally {
-      for (const other of others) await other.remove();
-      await redis.remove();
-    }
-  });
+    });
+  }
 });
