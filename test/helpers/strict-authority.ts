@@ -41,6 +41,18 @@ const accountSchema = z.strictObject({
   contact: z.array(z.string().regex(/^mailto:[^,?]+@[^,?]+$/)).optional(),
 });
 
+/** Of the ports of all, PEM. Made once: it takes a while. */
+function ownCertificate(): { readonly ca: string; readonly cert: string; readonly key: string } {
+  if (own === null) {
+    const authority = new Authority('Strict authority');
+    const { certificate: cert, key } = authority.issue(['127.0.0.1']);
+    own = { ca: authority.certificate, cert, key };
+    authority.dispose();
+  }
+  return own;
+}
+let own: ReturnType<typeof ownCertificate> | null = null;
+
 /**
  * An authority (RFC 8555, RFC 9773, draft-ietf-acme-profiles, draft-ietf-acme-dns-persist) that allows nothing, writes down
  * everything, and has the faults that a test wants.
@@ -57,12 +69,10 @@ export class StrictAuthority {
     { readonly key: StrictKey; status: 'valid' | 'deactivated' | 'forgotten' }
   >();
   private readonly nonces = new StrictNonces();
-  /** Of the certificate of its own port. */
-  private readonly authority = new Authority('Strict authority');
   private readonly server: Server;
 
   private constructor() {
-    const { certificate: cert, key } = this.authority.issue(['127.0.0.1']);
+    const { cert, key } = ownCertificate();
     this.server = createServer({ cert, key }, (request, response) => void this.serve(request, response));
   }
 
@@ -86,7 +96,7 @@ export class StrictAuthority {
   }
 
   transport(timeoutMs = 20_000): AcmeTransport {
-    return acmeTransport({ ca: this.authority.certificate, userAgent: 'hipache/test', timeoutMs });
+    return acmeTransport({ ca: ownCertificate().ca, userAgent: 'hipache/test', timeoutMs });
   }
 
   /** Requests of a kind, also those that have met a fault. */
@@ -120,7 +130,6 @@ export class StrictAuthority {
   async remove(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise<void>((resolve) => void this.server.close(() => resolve()));
-    this.authority.dispose();
   }
 
   private url(kind: RequestKind, ...more: readonly (string | number)[]): string {
