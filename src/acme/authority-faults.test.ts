@@ -57,7 +57,9 @@ describe('an order at an authority that', () => {
   for (const [what, how, why] of [
     ['has a failure', { status: 503, body: 'later' }, /^status 503 without a problem document$/],
     ['says why it fails', refusal(500, 'serverInternal'), /^the authority says serverInternal$/],
+    ['has a failure before it, which speaks JSON', { status: 502, body: { message: 'no' } }, /^status 502 without/],
     ['limits requests', refusal(429, 'rateLimited'), /^the authority says rateLimited$/],
+    ['has a limit before it, which writes a page', { status: 429, body: '<html>' }, /^status 429 without/],
     ['ends connections', 'reset', /ECONNRESET$/],
   ] as const) {
     for (const step of steps) {

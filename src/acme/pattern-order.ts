@@ -335,7 +335,7 @@ export class PatternOrder {
 
   private async fail(last: FailedAttempt): Promise<OrderOutcome> {
     const { clock, random } = this.means;
-    const { message: detail, type } = last.error;
+    const { message: detail, status, type } = last.error;
     const count = (this.state.failure?.count ?? 0) + 1;
     const atMs = clock.epochMs();
     // A certificate that ends soon leaves no time for long pauses.
@@ -345,7 +345,9 @@ export class PatternOrder {
     const pauseMs = backOffMs({ ...failurePauses, longestMs }, Math.min(count, failuresCounted), random());
     const { held, open } = await this.openAuthorities();
     const untilMs = Math.max(Math.round(atMs + pauseMs), open.length === 0 ? (held?.untilMs ?? 0) : 0);
-    const order = passing.has(type) ? this.state.order : null;
+    // A proxy before an authority knows no types of its own.
+    const isPassing = passing.has(type) || status === 429 || status >= 500;
+    const order = isPassing ? this.state.order : null;
     const failure = { count, atMs, untilMs, type, detail, authority: last.authority };
     await this.save({ ...this.state, order, failure, isForced: false });
     this.means.log.info(
