@@ -108,7 +108,7 @@ describe('an order at an authority that', () => {
     });
   }
 
-  for (const step of ['newAccount', 'newOrder', 'challenge'] as const) {
+  for (const step of ['newAccount', 'newOrder', 'challenge', 'finalize'] as const) {
     test(`does what is asked, but ends the connection: ${step}`, async () => {
       const { authority } = rig;
       authority.fail(step, 'reset', { isDone: true, times: 1 });
@@ -125,6 +125,15 @@ describe('an order at an authority that', () => {
       assert.equal(authority.issued.length, 1);
     });
   }
+
+  test('has finalized an order already is asked what has become of it', async () => {
+    const { authority } = rig;
+    // A request that was sent again on another connection meets its own nonce.
+    authority.fail('finalize', refusal(400, 'badNonce'), { isDone: true, times: 1 });
+    assert.equal((await orders.look(name)).kind, 'issued');
+    assert.equal(authority.count('finalize'), 2);
+    assert.equal(authority.orders.length, 1);
+  });
 
   for (const [kind, asked] of [
     ['newAccount', 1],

@@ -55,7 +55,11 @@ export async function completeOrder(client: AcmeClient, begun: Order, means: Ord
   }
   const names = order.identifiers.map(({ value }) => value);
   if (order.status === 'ready') {
-    const { of } = await client.finalize(order, certificateRequest(means.key, names));
+    const { of } = await client.finalize(order, certificateRequest(means.key, names)).catch((error: unknown) => {
+      // RFC 8555 section 7.4: its state says more. A request may have been sent again whose response was lost.
+      if (!(error instanceof AcmeError) || error.type !== 'orderNotReady') throw error;
+      return client.order(begun.url);
+    });
     order = of.status === 'ready' ? { ...of, status: 'processing' } : of;
   }
   order = await awaitOrder(client, order, 'processing', means);
