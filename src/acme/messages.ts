@@ -111,11 +111,11 @@ export function readChallenge(body: string): Challenge {
   return parse(challengeSchema, body, 'challenge');
 }
 
-/** @throws AcmeError `malformed`, also for a window that ends before it begins (RFC 9773 section 4.2). */
+/** @throws AcmeError `malformed`, also for a window that ends before it begins, or at once (RFC 9773 section 4.2). */
 export function readRenewalInfo(body: string): RenewalInfo {
   const { explanationURL, suggestedWindow } = parse(renewalInfoSchema, body, 'renewal information');
   const [startMs, endMs] = [Date.parse(suggestedWindow.start), Date.parse(suggestedWindow.end)];
-  if (endMs < startMs) throw malformed('the suggested window of a renewal ends before it begins');
+  if (endMs <= startMs) throw malformed('the suggested window of a renewal does not end after it begins');
   return { startMs, endMs, explanationUrl: explanationURL ?? null };
 }
 
