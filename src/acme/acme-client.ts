@@ -137,11 +137,12 @@ export class AcmeClient {
   }
 
   async newOrder({ names, profile, replaces }: NewOrder): Promise<Order> {
-    const { newOrder } = await this.directory();
+    const { newOrder, renewalInfo } = await this.directory();
     const order = {
       identifiers: names.map((value) => ({ type: 'dns', value })),
       ...(profile === null ? {} : { profile }),
-      ...(replaces === null ? {} : { replaces }),
+      // An authority without renewal information may refuse a field that it does not know (RFC 9773 section 5).
+      ...(replaces === null || renewalInfo === undefined ? {} : { replaces }),
     };
     const response = await this.post(newOrder, JSON.stringify(order));
     return readOrder(response.body, locationOf(response, newOrder));

@@ -139,6 +139,17 @@ describe('the renewal of a certificate', () => {
     assert.equal(authority.count('newOrder'), 4);
   });
 
+  test('says nothing of the former certificate to an authority without renewal information', async () => {
+    const { authority } = rig;
+    authority.settings.hasRenewalInfo = false;
+    // Another process, which reads the directory anew.
+    orders = rig.instance();
+    assert.equal((await look()).kind, 'kept');
+    assert.equal((await look(rig.nowMs + 80 * day)).kind, 'issued');
+    assert.equal(authority.count('renewalInfo'), 0);
+    assert.equal(authority.orders[1]?.replaces, null);
+  });
+
   test('replaces a certificate that an order without success has replaced', async () => {
     const { authority, nowMs } = rig;
     setWindow(nowMs + 10 * day, nowMs + 12 * day);
