@@ -269,6 +269,21 @@ describe('an order at an authority that', () => {
     assert.equal(authority.count('newAccount'), 1);
   });
 
+  test('has another day, on which its certificate has ended here, is asked once in an hour', async () => {
+    const { authority } = rig;
+    authority.settings.validity = (nowMs) => ({ notBeforeMs: nowMs - 7 * day, notAfterMs: nowMs - day });
+    assert.equal((await orders.look(name)).kind, 'issued');
+    assert.ok(rig.lines.some((line) => line.includes('is its clock right?')));
+    const untilMs = rig.nowMs + hour;
+    for (; rig.nowMs < untilMs; rig.nowMs += 10 * minute) {
+      const outcome = await orders.look(name);
+      assert.ok(outcome.kind === 'waits' && outcome.untilMs === untilMs, JSON.stringify(outcome));
+      assert.match(outcome.why, /is due already: is the clock right\?$/);
+    }
+    assert.equal(authority.orders.length, 1);
+    assert.equal((await orders.look(name)).kind, 'issued');
+  });
+
   test('has another day, which the clock here has not reached yet, is asked once', async () => {
     const { authority } = rig;
     authority.settings.validity = (nowMs) => ({ notBeforeMs: nowMs + day, notAfterMs: nowMs + 91 * day });

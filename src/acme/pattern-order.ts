@@ -256,7 +256,8 @@ export class PatternOrder {
     const { clock, random } = this.means;
     const { issued, renewal } = this.state;
     const nowMs = clock.epochMs();
-    if (issued === null) return 0;
+    // RFC 9773 section 4.3: an authority is not asked for what has ended.
+    if (issued === null || nowMs >= issued.notAfterMs) return 0;
     if (renewal !== null && (renewal.askAtMs === null || nowMs < renewal.askAtMs)) return renewal.atMs;
     const asked = await this.askForRenewal(issued);
     const window = asked === 'unknown' ? (renewal?.window ?? null) : (asked?.of ?? null);

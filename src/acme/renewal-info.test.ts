@@ -139,6 +139,14 @@ describe('the renewal of a certificate', () => {
     assert.equal(authority.count('newOrder'), 4);
   });
 
+  test('is not asked for after the end of the certificate', async () => {
+    const { authority } = rig;
+    await look();
+    assert.equal((await look(rig.nowMs + 91 * day)).kind, 'issued');
+    assert.equal(authority.count('renewalInfo'), 1);
+    assert.equal(authority.orders[1]?.replaces, authority.issued[0]?.identifier);
+  });
+
   test('says nothing of the former certificate to an authority without renewal information', async () => {
     const { authority } = rig;
     authority.settings.hasRenewalInfo = false;
