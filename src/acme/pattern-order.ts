@@ -108,6 +108,8 @@ const rememberedMs = 24 * hourMs;
 const attemptsBeforeEnd = 8;
 /** Difference between the clock here and the dates of a new certificate that is of no concern, in ms. */
 const clockToleranceMs = 5 * 60_000;
+/** So authorities refuse an order that says what it replaces; each has its own word for what it does not know. */
+const irreplaceable: ReadonlySet<string> = new Set(['alreadyReplaced', 'malformed', 'unauthorized']);
 /** After these, an order may still come to its end. */
 const passing: ReadonlySet<string> = new Set([
   ...['unreachable', 'badNonce', 'rateLimited', 'serverInternal', 'busy', 'keyUnreadable'],
@@ -411,8 +413,9 @@ export class PatternOrder {
     const wanted = { names: [this.pattern], profile, replaces };
     this.checkLease();
     const order = await client.newOrder(wanted).catch((error: unknown) => {
-      // RFC 9773 section 5: another order has replaced the certificate.
-      if (!(error instanceof AcmeError) || error.type !== 'alreadyReplaced') throw error;
+      // RFC 9773 section 5: another order has replaced the certificate, or it is that of a former account.
+      const isRefused = error instanceof AcmeError && error.status >= 400 && irreplaceable.has(error.type);
+      if (replaces === null || !isRefused) throw error;
       return client.newOrder({ ...wanted, replaces: null });
     });
     counters.begun++;

@@ -158,6 +158,20 @@ describe('the renewal of a certificate', () => {
     assert.equal(authority.orders[1]?.replaces, null);
   });
 
+  for (const status of ['forgotten', 'deactivated'] as const) {
+    test(`is made with another account if the one of the certificate is ${status}`, async () => {
+      const { authority } = rig;
+      await look();
+      authority.endAccounts(status);
+      const outcome = await look(rig.nowMs + 80 * day);
+      assert.equal(outcome.kind === 'failed' ? outcome.why : outcome.kind, 'issued');
+      const [first, second] = authority.orders;
+      assert.notEqual(second?.account, first?.account);
+      assert.equal(second?.replaces, null);
+      assert.equal(authority.count('newAccount'), 2);
+    });
+  }
+
   test('replaces a certificate that an order without success has replaced', async () => {
     const { authority, nowMs } = rig;
     setWindow(nowMs + 10 * day, nowMs + 12 * day);
