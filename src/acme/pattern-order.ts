@@ -10,7 +10,7 @@ import { AcmeError } from './acme-error.ts';
 import type { AuthorityLimits, Refused } from './authority-limits.ts';
 import { certificateIdentifier } from './certificates.ts';
 import { type ChallengeKind, completeOrder, type Prover } from './complete-order.ts';
-import type { Order } from './messages.ts';
+import type { Order, RenewalInfo } from './messages.ts';
 import type { NameCheck } from './name-check.ts';
 import {
   dueAt,
@@ -262,20 +262,20 @@ export class PatternOrder {
     if (issued === null || nowMs >= issued.notAfterMs) return 0;
     if (renewal !== null && (renewal.askAtMs === null || nowMs < renewal.askAtMs)) return renewal.atMs;
     const asked = await this.askForRenewal(issued);
-    const window = asked === 'unknown' ? (renewal?.window ?? null) : (asked?.of ?? null);
+    const window = asked === null ? null : (asked.of ?? renewal?.window ?? null);
     // A time is drawn once for each window.
     const isSame = renewal !== null && JSON.stringify(renewal.window) === JSON.stringify(window);
     const atMs = isSame ? renewal.atMs : renewalTime(issued, window, random());
-    const askAtMs = asked === null ? null : nowMs + askAgainAfterMs(asked === 'unknown' ? null : asked.retryAfterMs);
+    const askAtMs = asked === null ? null : nowMs + askAgainAfterMs(asked.retryAfterMs);
     this.state = { ...this.state, renewal: { atMs, askAtMs, window } };
     return atMs;
   }
 
-  /** The authority's word; null if it never says any, `unknown` if it did not now. */
-  private async askForRenewal({
-    authority: directory,
-    identifier,
-  }: NonNullable<OrderState['issued']>): Promise<Awaited<ReturnType<AcmeClient['renewalInfo']>> | 'unknown'> {
+  /** The authority's word, and when to ask it again; null if it never says any, without a word if it did not now. */
+  private async askForRenewal({ authority: directory, identifier }: NonNullable<OrderState['issued']>): Promise<{
+    readonly of: RenewalInfo | null;
+    readonly retryAfterMs: number | null;
+  } | null> {
     const { accounts, authorities, log } = this.means;
     const authority = authorities.find((one) => one.directory === directory);
     if (authority === undefined || identifier === null) return null;
@@ -284,7 +284,7 @@ export class PatternOrder {
     } catch (error) {
       if (!(error instanceof AcmeError)) throw error;
       log.warn(`${this.pattern}: the authority does not say when to renew its certificate: ${error.message}`);
-      return 'unknown';
+      return { of: null, retryAfterMs: error.retryAfterMs };
     }
   }
 

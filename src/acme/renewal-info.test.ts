@@ -122,6 +122,17 @@ describe('the renewal of a certificate', () => {
     });
   }
 
+  test('is asked for later if the authority limits the questions', async () => {
+    const { authority, nowMs } = rig;
+    authority.fail('renewalInfo', refusal(429, 'rateLimited', { 'retry-after': String(20 * 3600) }));
+    const first = await look();
+    for (let hours = 1; hours < 20; hours++) assert.deepEqual(await look(nowMs + hours * hour), first);
+    assert.equal(authority.count('renewalInfo'), 1);
+    authority.mend();
+    setWindow(nowMs + 10 * day, nowMs + 12 * day);
+    assert.deepEqual(await look(nowMs + 20 * hour), { kind: 'kept', untilMs: nowMs + 11 * day });
+  });
+
   test('is made without "replaces" if another order has replaced the certificate', async () => {
     const { authority, nowMs } = rig;
     setWindow(nowMs + 10 * day, nowMs + 12 * day);
