@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
+import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { connect } from 'node:tls';
@@ -31,6 +32,19 @@ async function request(port: number, host: string, ca: string): Promise<Handshak
       socket.once('end', () => resolve({ certificate, body: text.slice(text.indexOf('\r\n\r\n') + 4) }));
       socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
     });
+  });
+}
+
+/** The status of a request over TLS; the code of the error, if it fails. */
+function statusOf(options: RequestOptions): Promise<number | string> {
+  return new Promise((resolve) => {
+    const sent = httpsRequest(options, (response) => {
+      response.resume();
+      response.once('end', () => resolve(response.statusCode ?? 0));
+      response.once('error', ({ message }) => resolve(message));
+    });
+    sent.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    sent.end();
   });
 }
 
@@ -158,6 +172,44 @@ describe('a certificate that is ordered', () => {
     await store.close();
     assert.match(found?.key ?? '', /ENCRYPTED/);
     createPrivateKey({ key: found?.key ?? '', passphrase: 'a secret of the whole fleet' });
+  });
+
+  test('is renewed under load, without a handshake or a request that fails', async () => {
+    configure({ hosts: 'all' });
+    const proxy = await home.serve();
+    await home.route('set', 'busy.example', url);
+    const first = await served(proxy, 'busy.example');
+    const port = await proxy.tlsPort();
+    const failures: string[] = [];
+    const serials = new Set([first.certificate.serialNumber]);
+    let [handshakes, isOver] = [0, false];
+    const clients = Array.from({ length: 4 }, async () => {
+      while (!isOver) {
+        const found = await request(port, 'busy.example', root);
+        handshakes++;
+        if (typeof found === 'string' || found.body !== 'from the backend') failures.push(JSON.stringify(found));
+        else serials.add(found.certificate.serialNumber);
+      }
+    });
+    const kept = new Agent({ keepAlive: true, maxSockets: 2 });
+    const keeping = Array.from({ length: 2 }, async () => {
+      while (!isOver) {
+        const options = { agent: kept, port, host: '127.0.0.1', servername: 'busy.example', ca: root };
+        const status = await statusOf({ ...options, headers: { host: 'busy.example' } });
+        if (status !== 200) failures.push(`on a kept connection: ${status}`);
+      }
+    });
+    for (let renewals = 0; renewals < 2; renewals++) {
+      const before = serials.size;
+      const renewed = await home.run('cert', 'renew', 'busy.example');
+      assert.equal(renewed.code, 0, renewed.stderr);
+      await until('handshakes with the new certificate', () => serials.size > before);
+    }
+    isOver = true;
+    await Promise.all([...clients, ...keeping]);
+    kept.destroy();
+    assert.deepEqual(failures, []);
+    assert.ok(handshakes > 20, String(handshakes));
   });
 
   test('of a wildcard is proved by the DNS, and serves the hosts below it', async () => {
