@@ -156,10 +156,18 @@ export const limitsSection = z.object({
     unit: 'bytes',
     description: 'Resident memory of a worker. One that stays above it is replaced without loss. 0: no limit.',
   }),
-  certificatesMax: wholeNumber(1, 1_000_000, 1000, {
+  certificatesBytesMax: wholeNumber(4 * MiB, 64 * GiB, 64 * MiB, {
+    source: 'new',
+    unit: 'bytes',
+    description:
+      'Estimated size of the certificates chosen by SNI that are kept in memory, in each worker: up to a quarter for their texts, some 3 KB each, the rest for those that are used most, ready to use, some 35 KB each.',
+  }),
+  certificatesMax: key(z.int().min(1).max(1_000_000).optional(), {
     source: 'new',
     unit: 'certificates',
-    description: 'Certificates chosen by SNI that are kept in memory; each takes about 40 KB.',
+    description: 'Number of these certificates, as well.',
+    allowed: 'a whole number from 1 to 1000000',
+    default: 'none: `certificatesBytesMax` alone limits them',
   }),
   accessLogBufferBytesMax: wholeNumber(4 * KiB, 1 * GiB, 8 * MiB, {
     source: 'new',

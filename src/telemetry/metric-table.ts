@@ -181,6 +181,17 @@ export const workerMetrics = {
   deadMarkErrors: counter('hipache_dead_mark_errors_total', 'Marks that the store did not accept.'),
   deadMarksDropped: counter('hipache_dead_marks_dropped_total', 'Marks not shared because too many were waiting.'),
   certificates: gauge('hipache_certificates', 'Certificates chosen by SNI that are kept in memory.'),
+  certificateContexts: gauge('hipache_certificate_contexts', 'Those of them that are ready to use.'),
+  certificateBytes: gauge('hipache_certificate_bytes', 'Estimated memory of these certificates.'),
+  certificateEvictions: counter(
+    'hipache_certificate_evictions_total',
+    'Certificates dropped from memory to make room for others.',
+  ),
+  certificateLookups: counter('hipache_certificate_lookups_total', 'Names whose certificates were looked up.'),
+  certificateLookupsRejected: counter(
+    'hipache_certificate_lookups_rejected_total',
+    'Names whose certificates were not looked up, because too many others were.',
+  ),
   certificateLoads: counter('hipache_certificate_loads_total', 'Certificates loaded.'),
   certificatesAwaited: gauge(
     'hipache_certificates_awaited',

@@ -16,6 +16,7 @@ export interface CertificateDetails {
 
 /** Longest certificate chain and longest key accepted, in characters. */
 const pemCharsMax = 256 * 1024;
+const certificateBlock = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]*-----END (?:TRUSTED )?CERTIFICATE-----/;
 
 /**
  * Checks a PEM certificate, leaf first, followed by its chain, and that `key` belongs to the leaf.
@@ -38,6 +39,11 @@ export function describeCertificate(certificate: string): CertificateDetails {
   return detailsOf(parseChain(certificate));
 }
 
+/** When the first certificate of a PEM text expires, epoch ms. @throws HipacheError CERTIFICATE_INVALID. */
+export function notAfterMsOf(certificate: string): number {
+  return Date.parse(parseLeaf(certificate).validTo);
+}
+
 /**
  * Whether a certificate with these names serves a host pattern: by its exact name, or by a wildcard of the same level
  * (RFC 6125 section 6.4.3). `*.domain` needs exactly that name; `*` accepts any certificate.
@@ -55,11 +61,9 @@ export function isEncrypted(key: string): boolean {
 }
 
 function parseChain(certificate: string): X509Certificate {
-  if (certificate.length > pemCharsMax) throw invalid(`the certificate is longer than ${pemCharsMax} characters`);
-  const blocks = certificate.match(
-    /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]*-----END (?:TRUSTED )?CERTIFICATE-----/g,
-  );
-  if (blocks === null) throw invalid('the certificate has no "-----BEGIN CERTIFICATE-----": it is not PEM');
+  checkLength(certificate);
+  const blocks = certificate.match(new RegExp(certificateBlock, 'g'));
+  if (blocks === null) throw notPem();
   const chain = blocks.map((block, index) => {
     try {
       return new X509Certificate(block);
@@ -68,6 +72,17 @@ function parseChain(certificate: string): X509Certificate {
     }
   });
   return chain[0] as X509Certificate;
+}
+
+function parseLeaf(certificate: string): X509Certificate {
+  checkLength(certificate);
+  const [block] = certificateBlock.exec(certificate) ?? [];
+  if (block === undefined) throw notPem();
+  return new X509Certificate(block);
+}
+
+function checkLength(certificate: string): void {
+  if (certificate.length > pemCharsMax) throw invalid(`the certificate is longer than ${pemCharsMax} characters`);
 }
 
 function detailsOf(leaf: X509Certificate): CertificateDetails {
@@ -109,6 +124,10 @@ function namesOf(leaf: X509Certificate): readonly string[] {
   if (alternatives.length > 0) return alternatives;
   const commonName = /^CN=(.+)$/m.exec(leaf.subject)?.[1];
   return commonName === undefined ? [] : [commonName.toLowerCase()];
+}
+
+function notPem(): HipacheError {
+  return invalid('the certificate has no "-----BEGIN CERTIFICATE-----": it is not PEM');
 }
 
 function invalid(problem: string, cause?: unknown): HipacheError {

@@ -1,28 +1,36 @@
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
-import { within } from '../base/timer.ts';
-import { checkCertificate } from './certificate.ts';
+import { type SetTimer, setRealTimer } from '../base/timer.ts';
+import { checkCertificate, notAfterMsOf } from './certificate.ts';
 import type { CertificateSource, FoundCertificate } from './certificate-source.ts';
-import { type ContextMaterial, changeTicketKeys, serverContext } from './server-context.ts';
+import { LookupQueue } from './lookup-queue.ts';
+import { SegmentedLru } from './segmented-lru.ts';
+import { type ContextMaterial, certificateContext, certificateContextBytes, materialBytes } from './server-context.ts';
 
 export interface ServerCertificatesOptions {
   /** Asked in this order: the first one with a certificate for a pattern wins. */
   readonly sources: readonly CertificateSource[];
-  readonly ticketKeys: Uint8Array;
-  /** Number of contexts kept; each takes about 40 KB. */
-  readonly entriesMax: number;
+  /** Estimated memory of certificates and contexts. */
+  readonly bytesMax: number;
+  /** Number of certificates kept. Default: no bound. */
+  readonly entriesMax?: number;
   readonly clock: Clock;
+  /** For lookups that wait. Default: real time. */
+  readonly setTimer?: SetTimer;
   /** Called for each certificate that is unusable or has expired. */
   readonly onProblem: (message: string) => void;
 }
 
 /** How many names without a certificate of their own are remembered. */
 const negativeEntriesMax = 10_000;
-/** How many names are looked up at the same time; further ones wait. */
+/** How many names are looked up at the same time, and how many unknown ones in a second; further ones wait. */
 const lookupsMax = 64;
-/** How many handshakes wait for a lookup; further ones get the default at once. */
+const unknownPerSecondMax = 1000;
+/** How many names wait for a lookup; further ones get the default at once. */
 const waitingMax = 10_000;
-/** How long a handshake waits for a source, in ms: if no certificate is known, and if a known one is only verified. */
+/** Of the memory, the share of the texts of certificates. The rest is for the contexts of those that are used most. */
+const textsShare = 1 / 4;
+/** How long a handshake waits for a source, and for its turn before that, in ms: if no certificate is known, and if a known one is only verified. */
 const findWaitMs = 2000;
 const verifyWaitMs = 100;
 /** How long an unwatched source's result is trusted, in ms. */
@@ -42,11 +50,13 @@ const broken = -2;
 
 interface Entry {
   /** Null: the pattern has no certificate. */
-  readonly context: SecureContext | null;
+  readonly material: ContextMaterial | null;
+  /** Epoch ms at which the certificate expires. */
+  readonly notAfterMs: number;
   /** Where it came from; null if the pattern has no certificate. */
   readonly source: CertificateSource | null;
   /** The source's stamp. */
-  readonly stamp: string;
+  stamp: string;
   /** How many times notifications had been lost when it was read. */
   epoch: number;
   /** Monotonic ms until which it need not be checked; Infinity if its source is watched. */
@@ -55,19 +65,19 @@ interface Entry {
 
 /**
  * The certificates chosen by SNI: the exact name precedes `*.parent`, and each source the next. A certificate is loaded
- * when a handshake first needs it. A limited number is kept; those from watched sources stay as current as routes, and
- * others are checked again as they are used. If a certificate cannot be reloaded, the previous one continues to be
- * served.
+ * when a handshake first needs it. Within a limit, certificates are kept as texts, and those that are used most as contexts
+ * too, which take ten times as much: one that is used seldom gets a new context. Those from watched sources stay as current
+ * as routes, and others are checked again as they are used. If a certificate cannot be reloaded, the previous one continues
+ * to be served.
  */
 export class ServerCertificates {
   private readonly options: ServerCertificatesOptions;
-  private readonly entries = new Map<string, Entry>();
-  private readonly negativeEntries = new Map<string, Entry>();
+  private readonly entries: SegmentedLru<Entry>;
+  private readonly contexts: SegmentedLru<SecureContext>;
+  private readonly negativeEntries = new SegmentedLru<Entry>(negativeEntriesMax);
   private readonly lookups = new Map<string, Lookup>();
-  /** Start the lookups that wait for others to end. */
-  private readonly waiting: (() => void)[] = [];
+  private readonly queue: LookupQueue;
   private readonly reported = new Map<string, string>();
-  private ticketKeys: Uint8Array;
   private epoch = 0;
   private isConnected = false;
   /** Whether a notification may announce a certificate for a name that had none. */
@@ -75,21 +85,39 @@ export class ServerCertificates {
   /** Number of times that a certificate was unusable, had expired, or could not be looked up. */
   problems = 0;
   loads = 0;
+  /** Number of names looked up in the sources. */
+  lookedUp = 0;
+  /** Number of names whose turn to be looked up did not come. */
+  rejected = 0;
 
   constructor(options: ServerCertificatesOptions) {
     this.options = options;
-    this.ticketKeys = options.ticketKeys;
-    this.isAnyWatched = options.sources.some(({ isWatched }) => isWatched);
+    const { sources, bytesMax, entriesMax = Number.POSITIVE_INFINITY, clock, setTimer = setRealTimer } = options;
+    this.entries = new SegmentedLru(entriesMax, bytesMax * textsShare, (pattern) => this.contexts.delete(pattern));
+    this.contexts = new SegmentedLru(entriesMax, bytesMax * (1 - textsShare));
+    this.isAnyWatched = sources.some(({ isWatched }) => isWatched);
+    const limits = { parallelMax: lookupsMax, perSecondMax: unknownPerSecondMax, waitingMax };
+    this.queue = new LookupQueue({ ...limits, clock, setTimer });
   }
 
-  /** Number of contexts kept. */
+  /** Number of certificates kept. */
   get size(): number {
     return this.entries.size;
   }
 
-  setTicketKeys(keys: Uint8Array): void {
-    this.ticketKeys = keys;
-    for (const { context } of this.entries.values()) if (context !== null) changeTicketKeys(context, keys);
+  /** Number of those that have a context. */
+  get contextCount(): number {
+    return this.contexts.size;
+  }
+
+  /** Estimated memory of all of them. */
+  get bytes(): number {
+    return this.entries.bytes + this.contexts.bytes;
+  }
+
+  /** Number of certificates that were dropped for others. */
+  get evictions(): number {
+    return this.entries.evictions;
   }
 
   /** The context for a server name; null for the listener's own; undefined if only `load` can tell. */
@@ -98,13 +126,10 @@ export class ServerCertificates {
     if (patterns === null || this.hasNoSource) return null;
     const nowMs = this.options.clock.monotonicMs();
     for (const pattern of patterns) {
-      const entry = this.entries.get(pattern) ?? this.negativeEntries.get(pattern);
+      const entry = this.entries.use(pattern) ?? this.negativeEntries.use(pattern);
       if (entry === undefined || !this.isUsable(entry, nowMs)) return undefined;
-      if (entry.context === null) continue;
-      // Moves it to the end of the map: the least recently used entry is evicted first.
-      this.entries.delete(pattern);
-      this.entries.set(pattern, entry);
-      return entry.context;
+      const { material } = entry;
+      if (material !== null) return this.contexts.use(pattern) ?? this.makeContext(pattern, material);
     }
     return null;
   }
@@ -114,12 +139,7 @@ export class ServerCertificates {
     const patterns = patternsOf(serverName);
     if (patterns === null || this.hasNoSource) return Promise.resolve(null);
     const name = patterns[0] as string;
-    const underWay = this.lookups.get(name);
-    if (underWay !== undefined) return underWay.context;
-    if (this.lookups.size < lookupsMax) return this.begin(name, patterns);
-    if (this.waiting.length >= waitingMax) return Promise.resolve(this.known(patterns));
-    const turn = new Promise<void>((resolve) => this.waiting.push(resolve)).then(() => this.load(serverName));
-    return within(turn, findWaitMs).catch(() => this.known(patterns));
+    return (this.lookups.get(name) ?? this.begin(name, patterns)).context;
   }
 
   changed(collection: string, patterns: readonly string[]): void {
@@ -131,7 +151,7 @@ export class ServerCertificates {
       this.lookups.delete(name);
     }
     for (const pattern of patterns) {
-      const entry = this.entries.get(pattern);
+      const entry = this.entries.peek(pattern);
       if (entry !== undefined) entry.epoch = unverified;
       this.negativeEntries.delete(pattern);
     }
@@ -160,28 +180,47 @@ export class ServerCertificates {
     return !isWatched || entry.epoch === this.epoch || (!this.isConnected && entry.epoch !== unverified);
   }
 
+  private isKnown(patterns: readonly string[]): boolean {
+    return patterns.some((pattern) => this.entries.peek(pattern) !== undefined);
+  }
+
   private known(patterns: readonly string[]): SecureContext | null {
     for (const pattern of patterns) {
-      const context = this.entries.get(pattern)?.context;
-      if (context != null) return context;
+      const entry = this.entries.peek(pattern);
+      if (entry?.material != null) return this.contexts.peek(pattern) ?? this.makeContext(pattern, entry.material);
     }
     return null;
   }
 
-  private begin(name: string, patterns: readonly string[]): Promise<SecureContext | null> {
+  private begin(name: string, patterns: readonly string[]): Lookup {
     const lookup: Lookup = { patterns, isStale: false, context: Promise.resolve(null) };
     this.lookups.set(name, lookup);
-    lookup.context = this.lookUp(lookup).finally(() => {
+    lookup.context = this.inTurn(lookup).finally(() => {
       if (this.lookups.get(name) === lookup) this.lookups.delete(name);
-      this.waiting.shift()?.();
     });
-    return lookup.context;
+    return lookup;
+  }
+
+  private async inTurn(lookup: Lookup): Promise<SecureContext | null> {
+    const { patterns } = lookup;
+    const isKnown = this.entries.peek(patterns[0] as string) !== undefined;
+    // A name that is known by a wildcard alone may be any name: it does not wait for the lookup of its own certificate.
+    const waitMs = isKnown ? verifyWaitMs : this.isKnown(patterns) ? 0 : findWaitMs;
+    if (!(await this.queue.turn(isKnown, waitMs))) {
+      this.rejected++;
+      return this.known(patterns);
+    }
+    try {
+      this.lookedUp++;
+      return await this.lookUp(lookup);
+    } finally {
+      this.queue.ended();
+    }
   }
 
   private async lookUp(lookup: Lookup): Promise<SecureContext | null> {
     const { patterns } = lookup;
-    const known = this.known(patterns);
-    const waitMs = known === null ? findWaitMs : verifyWaitMs;
+    const waitMs = this.isKnown(patterns) ? verifyWaitMs : findWaitMs;
     const epochBefore = this.isConnected ? this.epoch : broken;
     let missing = patterns;
     let isWatched = true;
@@ -200,7 +239,7 @@ export class ServerCertificates {
     } catch (error) {
       const name = patterns[0] as string;
       this.report(name, 'lookup', `cannot look up the certificate of ${name}: ${messageOf(error)}`);
-      return known;
+      return this.known(patterns);
     }
     const epoch = lookup.isStale ? unverified : epochBefore;
     for (const pattern of missing) this.putAbsent(pattern, epoch, this.trustedUntilMs(isWatched), lookup);
@@ -212,7 +251,7 @@ export class ServerCertificates {
   }
 
   private stampOf(pattern: string, source: CertificateSource): string | null {
-    const entry = this.entries.get(pattern);
+    const entry = this.entries.peek(pattern);
     return entry?.source === source ? entry.stamp : null;
   }
 
@@ -223,24 +262,24 @@ export class ServerCertificates {
     { source, epoch, trustedUntilMs }: Pick<Entry, 'epoch' | 'trustedUntilMs'> & { source: CertificateSource },
     lookup: Lookup,
   ): boolean {
-    const before = this.entries.get(pattern);
+    const before = this.entries.peek(pattern);
     // A later lookup may have stored a newer certificate.
     if (source.isWatched && lookup.isStale && before !== undefined) return true;
     if (found === null) {
-      if (before?.source === source) this.entries.delete(pattern);
+      if (before?.source === source) this.drop(pattern);
       return false;
     }
     if (found.kind === 'same') {
       if (before !== undefined) before.trustedUntilMs = trustedUntilMs;
       return true;
     }
-    const context =
-      found.kind === 'certificate' ? this.contextOf(pattern, found.material, found.where, found.stamp) : null;
     if (found.kind === 'problem') {
       this.report(pattern, found.what, `the certificate of ${pattern} ${found.where}: ${found.what}`);
-    }
-    if (context !== null && found.kind === 'certificate') {
-      this.put(pattern, { context, source, stamp: found.stamp, epoch, trustedUntilMs });
+    } else if (before?.source === source && isSame(before.material, found.material)) {
+      Object.assign(before, { stamp: found.stamp, epoch, trustedUntilMs });
+      this.reportExpiry(pattern, before.notAfterMs, found.where);
+      return true;
+    } else if (this.put(pattern, found, { source, epoch, trustedUntilMs })) {
       return true;
     }
     // If a certificate is unusable, the previous one, or none, stays in use until it changes.
@@ -251,39 +290,55 @@ export class ServerCertificates {
   }
 
   private putAbsent(pattern: string, epoch: number, trustedUntilMs: number, lookup: Lookup): void {
-    if (lookup.isStale && this.entries.has(pattern)) return;
-    this.put(pattern, { context: null, source: null, stamp: '', epoch, trustedUntilMs });
+    if (lookup.isStale && this.entries.peek(pattern) !== undefined) return;
+    this.drop(pattern);
+    const none = { material: null, notAfterMs: 0, source: null, stamp: '' };
+    this.negativeEntries.set(pattern, { ...none, epoch, trustedUntilMs });
   }
 
-  /** @param stamp of the source: a problem is reported again when it changes. */
-  private contextOf(pattern: string, material: ContextMaterial, where: string, stamp: string): SecureContext | null {
+  /** Keeps a certificate with its context. @returns false if it cannot be used. */
+  private put(
+    pattern: string,
+    { material, where, stamp }: FoundCertificate & { readonly kind: 'certificate' },
+    read: Pick<Entry, 'source' | 'epoch' | 'trustedUntilMs'>,
+  ): boolean {
     try {
-      const { notAfterMs } = checkCertificate(material.certificate, material.key, material.passphrase);
-      if (notAfterMs <= Date.now()) {
-        const since = new Date(notAfterMs).toISOString();
-        const message = `the certificate of ${pattern}, ${where}, has expired on ${since}; it is still served, but clients reject it`;
-        this.report(pattern, `expired ${since}`, message);
-      } else {
-        this.reported.delete(pattern);
-      }
+      const notAfterMs = notAfterMsOf(material.certificate);
+      const context = certificateContext(material);
+      this.reportExpiry(pattern, notAfterMs, where);
       this.loads++;
-      return serverContext(material, {}, this.ticketKeys);
+      this.negativeEntries.delete(pattern);
+      this.entries.set(pattern, { material, notAfterMs, stamp, ...read }, materialBytes(material));
+      this.contexts.set(pattern, context, certificateContextBytes(material));
+      return true;
     } catch (error) {
-      const message = messageOf(error);
+      const message = messageOf(reasonOf(material) ?? error);
+      // The source's stamp is part of it: a problem is reported again when it changes.
       this.report(pattern, `${where} ${stamp} ${message}`, `the certificate of ${pattern}, ${where}: ${message}`);
-      return null;
+      return false;
     }
   }
 
-  private put(pattern: string, entry: Entry): void {
+  /** The context of a certificate that has had one, and has none any more. */
+  private makeContext(pattern: string, material: ContextMaterial): SecureContext {
+    const context = certificateContext(material);
+    this.contexts.set(pattern, context, certificateContextBytes(material));
+    return context;
+  }
+
+  private drop(pattern: string): void {
     this.entries.delete(pattern);
-    this.negativeEntries.delete(pattern);
-    const map = entry.context === null ? this.negativeEntries : this.entries;
-    map.set(pattern, entry);
-    const sizeMax = entry.context === null ? negativeEntriesMax : this.options.entriesMax;
-    if (map.size <= sizeMax) return;
-    const oldest = map.keys().next();
-    if (!oldest.done) map.delete(oldest.value);
+    this.contexts.delete(pattern);
+  }
+
+  private reportExpiry(pattern: string, notAfterMs: number, where: string): void {
+    if (notAfterMs > Date.now()) {
+      this.reported.delete(pattern);
+      return;
+    }
+    const since = new Date(notAfterMs).toISOString();
+    const message = `the certificate of ${pattern}, ${where}, has expired on ${since}; it is still served, but clients reject it`;
+    this.report(pattern, `expired ${since}`, message);
   }
 
   /** Reports a problem once, until it changes. */
@@ -308,4 +363,18 @@ function patternsOf(serverName: string): readonly string[] | null {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+function isSame(a: ContextMaterial | null, b: ContextMaterial): boolean {
+  return a !== null && a.certificate === b.certificate && a.key === b.key && a.passphrase === b.passphrase;
+}
+
+/** Why a certificate cannot be used, in better words than those of OpenSSL; null if nothing else is wrong with it. */
+function reasonOf({ certificate, key, passphrase }: ContextMaterial): unknown {
+  try {
+    checkCertificate(certificate, key, passphrase);
+    return null;
+  } catch (error) {
+    return error;
+  }
 }

@@ -1,5 +1,5 @@
 import { constants } from 'node:crypto';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext, DEFAULT_CIPHERS, type SecureContext } from 'node:tls';
 import { HipacheError } from '../base/errors.ts';
 import type { TlsSettings } from './bind-options.ts';
 
@@ -39,16 +39,84 @@ export function serverContext(
       sessionIdContext,
     });
   } catch (cause) {
-    throw new HipacheError('CERTIFICATE_INVALID', `OpenSSL refuses it: ${(cause as Error).message}`, { cause });
+    throw refusal(cause);
   }
 }
 
-/** The non-public method that changes a context's ticket keys in place. */
+/** The non-public methods of a context that are used here. */
 interface ContextHandle {
+  /** Changes ticket keys in place. */
   setTicketKeys(keys: Uint8Array): void;
+  /** Sets certificate and chain. */
+  setCert(certificate: string): void;
+}
+
+/**
+ * Creates OpenSSL's context for a certificate chosen by SNI. Node only takes certificate, chain and key from it: the
+ * settings, and what seals sessions, are those of the listener with whose context the handshake began. So it has no
+ * settings, and one cipher: lists of ciphers take memory and time.
+ * @throws HipacheError CERTIFICATE_INVALID.
+ */
+export function certificateContext({ certificate, key, passphrase }: ContextMaterial): SecureContext {
+  try {
+    const context = createSecureContext({
+      cert: certificate,
+      key,
+      ...(passphrase === undefined ? {} : { passphrase }),
+      ca: [],
+      ciphers: oneCipher,
+    });
+    dropCopies(context);
+    return context;
+  } catch (cause) {
+    throw refusal(cause);
+  }
+}
+
+/** The level of security, where Node's command line sets one, decides which certificates are strong enough. */
+const securityLevel = /@SECLEVEL=\d/.exec(DEFAULT_CIPHERS)?.[0];
+const oneCipher =
+  securityLevel === undefined
+    ? 'TLS_AES_128_GCM_SHA256'
+    : `TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256${securityLevel}`;
+
+/**
+ * Drops Node's own copies of certificate and issuer, some 11 KB, which only `getCertificate` and `getIssuer` return. Node
+ * does so before it looks at a new certificate; as this one is none, OpenSSL keeps what it has.
+ */
+function dropCopies(context: SecureContext): void {
+  try {
+    (context.context as ContextHandle).setCert('');
+  } catch {
+    // "no start line"
+  }
+}
+
+/** What is kept of a certificate besides its texts, in bytes: entries of maps, the name. */
+const entryBytes = 400;
+/** Measured with `npm run bench -- --only certificates-memory`: a context without certificate, a key, each certificate. */
+const emptyContextBytes = 18_600;
+const keyBytes = 1300;
+const certificateBytes = 2000;
+/** What OpenSSL makes of a character of a certificate: most with many names, less with keys of RSA. */
+const bytesPerChar = 5;
+
+/** Estimated memory of the texts of a certificate, in bytes. */
+export function materialBytes({ certificate, key }: ContextMaterial): number {
+  return entryBytes + certificate.length + (key === certificate ? 0 : key.length);
+}
+
+/** Estimated memory of the context of a certificate, in bytes. */
+export function certificateContextBytes({ certificate }: ContextMaterial): number {
+  const count = certificate.split('BEGIN CERTIFICATE').length - 1;
+  return emptyContextBytes + keyBytes + count * certificateBytes + certificate.length * bytesPerChar;
 }
 
 /** Seals sessions with these keys from now on. Tickets sealed with other keys lead to a full handshake. */
 export function changeTicketKeys(context: SecureContext, keys: Uint8Array): void {
   (context.context as ContextHandle).setTicketKeys(Buffer.from(keys));
+}
+
+function refusal(cause: unknown): HipacheError {
+  return new HipacheError('CERTIFICATE_INVALID', `OpenSSL refuses it: ${(cause as Error).message}`, { cause });
 }

@@ -47,8 +47,8 @@ export class WorkerTls {
         ...(https.certificates === null ? [] : [new CertificateDirectory(https.certificates)]),
         ...(https.storeCertificates ? [new StoreCertificates(store.certificates, shared, config.acme.passphrase)] : []),
       ],
-      ticketKeys: state.ticketKeys,
-      entriesMax: limits.certificatesMax,
+      bytesMax: limits.certificatesBytesMax,
+      ...(limits.certificatesMax === undefined ? {} : { entriesMax: limits.certificatesMax }),
       clock: systemClock,
       onProblem: (message) => log.warn(message),
     });
@@ -77,7 +77,6 @@ export class WorkerTls {
 
   /** Files have been renewed, or ticket keys rotated. */
   change(state: TlsState): void {
-    this.certificates.setTicketKeys(state.ticketKeys);
     for (const [index, listener] of this.listeners.entries()) {
       const bind = state.binds[index];
       listener.setTicketKeys(state.ticketKeys);

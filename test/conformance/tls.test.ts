@@ -343,6 +343,38 @@ describe('certificates by SNI', () => {
     assert.equal(await rig.serial('b.test'), serialOf(second));
   });
 
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    test(`${version}: chain, session and its resumption by another worker, also with a context that is made again`, async (t) => {
+      const chained = authority.issue(['c.test']);
+      const other = authority.issue(['d.test']);
+      const store = new Records();
+      store.records.set('c.test', { ...chained, certificate: chained.certificate + authority.certificate });
+      store.records.set('d.test', other);
+      const rigs = [await start(t, { store, entriesMax: 1 }), await start(t, { store, entriesMax: 1 })] as const;
+      const options = { servername: 'c.test', minVersion: version, maxVersion: version } as const;
+      const first = await rigs[0].connect(options);
+      const peer = first.getPeerCertificate(true);
+      assert.equal(peer.serialNumber, serialOf(chained));
+      assert.equal(peer.issuerCertificate.fingerprint256, new X509Certificate(authority.certificate).fingerprint256);
+      let session: Buffer | undefined;
+      first.on('session', (ticket: Buffer) => {
+        session = ticket;
+      });
+      await rigs[0].exchange(first, rigs[0].rig.backend.peers.length);
+      if (version === 'TLSv1.2') session = first.getSession();
+      await until('a ticket', () => session !== undefined);
+      for (const rig of rigs) {
+        assert.equal(await rig.serial('d.test'), serialOf(other));
+        const resumed = await rig.connect({ ...options, ...(session === undefined ? {} : { session }) });
+        assert.equal(resumed.isSessionReused(), true);
+        assert.equal((await rig.connect(options)).getPeerCertificate().serialNumber, serialOf(chained));
+      }
+      rigs[1].listener.setTicketKeys(Buffer.alloc(48, 9));
+      const refused = await rigs[1].connect({ ...options, ...(session === undefined ? {} : { session }) });
+      assert.equal(refused.isSessionReused(), false);
+    });
+  }
+
   test('no more are kept than the limit', async (t) => {
     const store = new Records();
     for (let i = 0; i < 6; i++) store.records.set(`b${i}.test`, own);
@@ -404,8 +436,7 @@ describe('certificates in a directory', () => {
     const problems: string[] = [];
     const certificates = new ServerCertificates({
       sources: [new CertificateDirectory(folder)],
-      ticketKeys,
-      entriesMax: 10,
+      bytesMax: 16 * 1024 * 1024,
       clock: { ...systemClock, monotonicMs: () => nowMs },
       onProblem: (message) => problems.push(message),
     });

@@ -59,7 +59,7 @@ export class TlsRig {
         ...(options.directory === undefined ? [] : [new CertificateDirectory(options.directory)]),
         ...(options.store === undefined ? [] : [new StoreCertificates(options.store)]),
       ],
-      ticketKeys,
+      bytesMax: 16 * 1024 * 1024,
       entriesMax: options.entriesMax ?? 100,
       clock: systemClock,
       onProblem: (message) => problems.push(message),
