@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { Authority, type Issued } from '../../test/helpers/authority.ts';
-import { checkCertificate, coversPattern } from './certificate.ts';
+import { checkCertificate, coversPattern, notAfterMsOf } from './certificate.ts';
 
 let authority: Authority;
 let issued: Issued;
@@ -23,6 +24,16 @@ describe('a certificate and its key', () => {
     assert.ok(details.notBeforeMs <= Date.now() && details.notAfterMs > Date.now() + 20 * 86_400_000);
     const rsa = authority.issue(['rsa.example.com'], { keyType: 'rsa' });
     assert.equal(checkCertificate(rsa.certificate, rsa.key).keyType, 'rsa');
+  });
+
+  test('expire when OpenSSL says so, also after 2049', () => {
+    const names = ['a.test'];
+    const others = [{ days: -1 }, { days: 20_000 }, { keyType: 'rsa' }] as const;
+    const texts = [issued, ...others.map((options) => authority.issue(names, options))].map((one) => one.certificate);
+    for (const text of [...texts, authority.certificate + issued.certificate]) {
+      assert.equal(notAfterMsOf(text), Date.parse(new X509Certificate(text).validTo));
+    }
+    assert.throws(() => notAfterMsOf(issued.key), { code: 'CERTIFICATE_INVALID' });
   });
 
   test('that are unusable are refused with a reason, which never shows the key', () => {

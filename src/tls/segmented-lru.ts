@@ -14,7 +14,7 @@ export class SegmentedLru<Value> {
   private readonly entriesMax: number;
   private readonly bytesMax: number;
   private readonly stayingBytesMax: number;
-  private readonly onEvicted: (key: string) => void;
+  private readonly onGone: (key: string, value: Value) => void;
   private readonly stayingEntriesMax: number;
   /** Both in the order of their last use, oldest first. */
   private readonly probation = new Map<string, Held<Value>>();
@@ -26,12 +26,16 @@ export class SegmentedLru<Value> {
 
   /**
    * @param bytesMax default: no bound.
-   * @param onEvicted called with each key that makes room for others.
+   * @param onGone called with each value that it does not have any more, for whatever reason.
    */
-  constructor(entriesMax: number, bytesMax = Number.POSITIVE_INFINITY, onEvicted: (key: string) => void = ignore) {
+  constructor(
+    entriesMax: number,
+    bytesMax = Number.POSITIVE_INFINITY,
+    onGone: (key: string, value: Value) => void = ignore,
+  ) {
     this.entriesMax = entriesMax;
     this.bytesMax = bytesMax;
-    this.onEvicted = onEvicted;
+    this.onGone = onGone;
     this.stayingEntriesMax = stayingPart(entriesMax);
     this.stayingBytesMax = stayingPart(bytesMax);
   }
@@ -62,20 +66,28 @@ export class SegmentedLru<Value> {
   /** Adds a value, or replaces one, whose use it takes over. It may push out others; one that is too large is not kept. */
   set(key: string, value: Value, bytes = 0): void {
     const stays = this.staying.has(key);
-    this.delete(key);
-    if (bytes > this.bytesMax) return;
-    this.bytes += bytes;
-    if (stays) this.stay(key, { value, bytes });
-    else this.probation.set(key, { value, bytes });
-    while (this.size > this.entriesMax || this.bytes > this.bytesMax) this.evict(key);
+    const replaced = this.take(key);
+    if (bytes <= this.bytesMax) {
+      this.bytes += bytes;
+      if (stays) this.stay(key, { value, bytes });
+      else this.probation.set(key, { value, bytes });
+      while (this.size > this.entriesMax || this.bytes > this.bytesMax) this.evict(key);
+    }
+    if (replaced !== undefined) this.onGone(key, replaced);
   }
 
   delete(key: string): void {
+    const value = this.take(key);
+    if (value !== undefined) this.onGone(key, value);
+  }
+
+  private take(key: string): Value | undefined {
     const held = this.staying.get(key) ?? this.probation.get(key);
-    if (held === undefined) return;
+    if (held === undefined) return undefined;
     this.bytes -= held.bytes;
     if (this.staying.delete(key)) this.stayingBytes -= held.bytes;
     else this.probation.delete(key);
+    return held.value;
   }
 
   private stay(key: string, held: Held<Value>): void {
@@ -97,7 +109,6 @@ export class SegmentedLru<Value> {
         if (key === added) continue;
         this.evictions++;
         this.delete(key);
-        this.onEvicted(key);
         return;
       }
     }

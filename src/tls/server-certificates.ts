@@ -5,7 +5,13 @@ import { checkCertificate, notAfterMsOf } from './certificate.ts';
 import type { CertificateSource, FoundCertificate } from './certificate-source.ts';
 import { LookupQueue } from './lookup-queue.ts';
 import { SegmentedLru } from './segmented-lru.ts';
-import { type ContextMaterial, certificateContext, certificateContextBytes, materialBytes } from './server-context.ts';
+import {
+  type ContextMaterial,
+  certificateContext,
+  certificateContextBytes,
+  closeSoon,
+  materialBytes,
+} from './server-context.ts';
 
 export interface ServerCertificatesOptions {
   /** Asked in this order: the first one with a certificate for a pattern wins. */
@@ -93,8 +99,10 @@ export class ServerCertificates {
   constructor(options: ServerCertificatesOptions) {
     this.options = options;
     const { sources, bytesMax, entriesMax = Number.POSITIVE_INFINITY, clock, setTimer = setRealTimer } = options;
-    this.entries = new SegmentedLru(entriesMax, bytesMax * textsShare, (pattern) => this.contexts.delete(pattern));
-    this.contexts = new SegmentedLru(entriesMax, bytesMax * (1 - textsShare));
+    this.entries = new SegmentedLru(entriesMax, bytesMax * textsShare, (pattern) => {
+      if (this.entries.peek(pattern) === undefined) this.contexts.delete(pattern);
+    });
+    this.contexts = new SegmentedLru(entriesMax, bytesMax * (1 - textsShare), (_, context) => closeSoon(context));
     this.isAnyWatched = sources.some(({ isWatched }) => isWatched);
     const limits = { parallelMax: lookupsMax, perSecondMax: unknownPerSecondMax, waitingMax };
     this.queue = new LookupQueue({ ...limits, clock, setTimer });
@@ -266,7 +274,7 @@ export class ServerCertificates {
     // A later lookup may have stored a newer certificate.
     if (source.isWatched && lookup.isStale && before !== undefined) return true;
     if (found === null) {
-      if (before?.source === source) this.drop(pattern);
+      if (before?.source === source) this.entries.delete(pattern);
       return false;
     }
     if (found.kind === 'same') {
@@ -291,7 +299,7 @@ export class ServerCertificates {
 
   private putAbsent(pattern: string, epoch: number, trustedUntilMs: number, lookup: Lookup): void {
     if (lookup.isStale && this.entries.peek(pattern) !== undefined) return;
-    this.drop(pattern);
+    this.entries.delete(pattern);
     const none = { material: null, notAfterMs: 0, source: null, stamp: '' };
     this.negativeEntries.set(pattern, { ...none, epoch, trustedUntilMs });
   }
@@ -303,8 +311,8 @@ export class ServerCertificates {
     read: Pick<Entry, 'source' | 'epoch' | 'trustedUntilMs'>,
   ): boolean {
     try {
-      const notAfterMs = notAfterMsOf(material.certificate);
       const context = certificateContext(material);
+      const notAfterMs = notAfterMsOf(material.certificate);
       this.reportExpiry(pattern, notAfterMs, where);
       this.loads++;
       this.negativeEntries.delete(pattern);
@@ -324,11 +332,6 @@ export class ServerCertificates {
     const context = certificateContext(material);
     this.contexts.set(pattern, context, certificateContextBytes(material));
     return context;
-  }
-
-  private drop(pattern: string): void {
-    this.entries.delete(pattern);
-    this.contexts.delete(pattern);
   }
 
   private reportExpiry(pattern: string, notAfterMs: number, where: string): void {

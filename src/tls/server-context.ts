@@ -49,6 +49,8 @@ interface ContextHandle {
   setTicketKeys(keys: Uint8Array): void;
   /** Sets certificate and chain. */
   setCert(certificate: string): void;
+  /** Frees it. It must not be used any more. */
+  close(): void;
 }
 
 /**
@@ -90,6 +92,23 @@ function dropCopies(context: SecureContext): void {
   } catch {
     // "no start line"
   }
+}
+
+let closing: SecureContext[] = [];
+
+/**
+ * Frees a context that no handshake will choose any more: the garbage collector does not know how large it is, and comes
+ * late. Connections that have chosen it have all that they need. Those that choose it at this moment do so before the next
+ * turn of the event loop.
+ */
+export function closeSoon(context: SecureContext): void {
+  closing.push(context);
+  if (closing.length > 1) return;
+  setImmediate(() => {
+    const contexts = closing;
+    closing = [];
+    for (const one of contexts) (one.context as ContextHandle).close();
+  });
 }
 
 /** What is kept of a certificate besides its texts, in bytes: entries of maps, the name. */
