@@ -9,6 +9,8 @@ const programs = {
   'fleet-prober': import.meta.resolve('./programs/fleet-prober.ts'),
   tunnels: import.meta.resolve('./programs/tunnels.ts'),
   flood: import.meta.resolve('./programs/flood.ts'),
+  'hello-flood': import.meta.resolve('./programs/hello-flood.ts'),
+  'certificate-cache': import.meta.resolve('./programs/certificate-cache.ts'),
   sleeper: import.meta.resolve('./programs/sleeper.ts'),
 };
 

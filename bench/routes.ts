@@ -11,8 +11,10 @@ export interface RouteSet {
   readonly options?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Routes of prefixes of paths, with the number of their backend. Of Hipache. */
   readonly paths?: Readonly<Record<string, number>>;
+  /** Whether each host has a certificate of its own. Of Hipache and HAProxy. */
+  readonly certificates?: true;
   /** Where Hipache has them. Default: the embedded store. */
-  readonly store?: 'redis';
+  readonly store?: 'redis' | 'sqlite';
   /** How many Hipache keeps in its cache. Default: its own. */
   readonly cacheEntriesMax?: number;
 }

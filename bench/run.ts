@@ -177,6 +177,7 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
   const { cpuUsPerRequest, requestsPerSecond, p99Us, mibPerCpuSecond, failed, peakRssMib, liveP99Ms } = sample;
   const { rssKibPerTunnel, rssKibPerUsedTunnel, rssKibPerRoute, imbalancePercent, busiestConnections } = sample;
   const { servedP50Ms, servedMaxMs, rssMib, closed, lost, unserved, rssKibPerWaiting, wakeMaxMs } = sample;
+  const { rssKibPerCertificate, estimatedKibPerCertificate = 0, certificates, firstHandshakeMs } = sample;
   const { proxyPercent, foreignPercent, loadPercent, changesPerSecond, cpuUsPerChange } = sample;
   const parts = [
     cpuUsPerRequest === undefined ? '' : `${cpuUsPerRequest.toFixed(2)} µs CPU/request`,
@@ -194,6 +195,10 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
     rssKibPerTunnel === undefined ? '' : `${rssKibPerTunnel.toFixed(2)} KiB/idle tunnel`,
     rssKibPerUsedTunnel === undefined ? '' : `${rssKibPerUsedTunnel.toFixed(2)} KiB after a burst`,
     rssKibPerRoute === undefined ? '' : `${rssKibPerRoute.toFixed(2)} KiB/route`,
+    rssKibPerCertificate === undefined
+      ? ''
+      : `${certificates} kept, ${rssKibPerCertificate.toFixed(2)} KiB each, by the estimate ${estimatedKibPerCertificate.toFixed(2)}`,
+    firstHandshakeMs === undefined ? '' : `first handshake after ${ms(firstHandshakeMs)}`,
     rssKibPerWaiting === undefined ? '' : `${rssKibPerWaiting.toFixed(2)} KiB/waiting request`,
     wakeMaxMs === undefined ? '' : `woken within ${ms(wakeMaxMs)}`,
     imbalancePercent === undefined

@@ -20,9 +20,15 @@ export const metrics = {
   wakeMaxMs: { title: 'listening to first response, max', unit: 'ms', better: 'less' },
   /** Of a worker with all routes in its cache, beyond the same with one. */
   rssKibPerRoute: { title: 'RSS per cached route', unit: 'KiB', better: 'less' },
+  /** Of a certificate that is kept, and of one that has a context; by Hipache's estimate. */
+  rssKibPerCertificate: { title: 'RSS per certificate', unit: 'KiB', better: 'less' },
+  estimatedKibPerCertificate: { title: 'estimate', unit: 'KiB', better: null },
+  certificates: { title: 'certificates', unit: '', better: null },
+  certificatesReady: { title: 'ready for a handshake', unit: '', better: null },
   primaryRssMib: { title: "primary's RSS", unit: 'MiB', better: 'less' },
   /** From the start of the program. */
   firstResponseMs: { title: 'start to first response', unit: 'ms', better: 'less' },
+  firstHandshakeMs: { title: 'start to first handshake', unit: 'ms', better: 'less' },
   /** How much more than an even share of the requests the busiest worker had, in percent of that share. */
   imbalancePercent: { title: 'requests of the busiest worker above an even share', unit: '%', better: 'less' },
   /** Of the load's connections, those of the worker that has most of them. */

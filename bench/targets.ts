@@ -217,6 +217,32 @@ const targets: readonly Target[] = [
     measured: (result) => hipache(result, 'wake', 'wakeMaxMs'),
   },
   {
+    what: 'RSS per certificate by name that is kept, the default limit, all of them in use',
+    bound: { atMost: 25 },
+    unit: 'KB',
+    measured: (result) => toKb(hipache(result, 'certificates-memory', 'rssKibPerCertificate')),
+  },
+  certificateStartTarget('redis', 'Redis'),
+  certificateStartTarget('sqlite', 'SQLite'),
+  {
+    what: 'TLS 1.3 handshakes per CPU second, new, 1,000 certificates, against HAProxy',
+    bound: { atLeast: 0.9 },
+    unit: 'x',
+    measured: (result) => perCpuSecondRatio(result, 'certificates-new', 'haproxy'),
+  },
+  {
+    what: 'TLS 1.3 handshakes per CPU second, resumed, 1,000 certificates, against HAProxy',
+    bound: { atLeast: 0.9 },
+    unit: 'x',
+    measured: (result) => perCpuSecondRatio(result, 'certificates-resumed', 'haproxy'),
+  },
+  {
+    what: 'p99 of handshakes of known names beside a flood of random names, against alone (medians of tenths of a second)',
+    bound: { atMost: 1.5 },
+    unit: 'x',
+    measured: (result) => ofRounds(result, 'names-beside', 'names-alone', 'slicedP99Us'),
+  },
+  {
     what: 'requests failed while all workers are replaced ten times',
     bound: { atMost: 0 },
     unit: '',
@@ -283,6 +309,16 @@ function changeCostTarget(store: string, title: string): Target {
     bound: { atMost: 1.2 },
     unit: 'x',
     measured: (result) => ofRounds(result, `change-cost-million-${store}`, `change-cost-10-${store}`, 'cpuUsPerChange'),
+  };
+}
+
+function certificateStartTarget(store: string, title: string): Target {
+  const scenario = (count: string) => `certificates-start-${count}-${store}`;
+  return {
+    what: `from the start to the first handshake, 100,000 certificates in ${title}, against 10`,
+    bound: { atMost: 1.1 },
+    unit: 'x',
+    measured: (result) => ofRounds(result, scenario('100k'), scenario('10'), 'firstHandshakeMs'),
   };
 }
 

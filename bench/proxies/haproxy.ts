@@ -1,3 +1,6 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { HostAuthority } from '../host-certificates.ts';
 import type { Site } from '../site.ts';
 import { type Launch, mapLines, type Plan, portsOf } from './proxy.ts';
 
@@ -46,7 +49,7 @@ defaults
   timeout http-keep-alive 3600s
 frontend bench
   bind 127.0.0.1:${plan.port} backlog 4096
-  bind 127.0.0.1:${plan.tlsPort} backlog 4096 ssl crt ${site.certificate.both}
+  bind 127.0.0.1:${plan.tlsPort} backlog 4096 ssl crt ${site.certificate.both}${hostCertificates(plan)}
   http-request set-header X-Real-IP %[src]
   http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
   http-request set-header X-Forwarded-Proto https if { ssl_fc }
@@ -62,4 +65,17 @@ ${backends
   })
   .join('\n')}
 `;
+}
+
+/** The option for a directory with a certificate for each host; empty if they have none. */
+function hostCertificates(plan: Plan): string {
+  if (!plan.routes.certificates) return '';
+  const authority = new HostAuthority();
+  const directory = plan.path('certificates');
+  mkdirSync(directory, { recursive: true });
+  for (const host of plan.routes.hosts) {
+    const { certificate, key } = authority.issue(host);
+    writeFileSync(join(directory, `${host}.pem`), certificate + key);
+  }
+  return ` crt ${directory}`;
 }

@@ -1,4 +1,5 @@
 import { balanceGroup } from './balance.ts';
+import { certificateMemoryGroup, certificatesGroup } from './certificates.ts';
 import { changeCostGroup } from './change-cost.ts';
 import { changesGroup } from './changes.ts';
 import { churnGroup } from './churn.ts';
@@ -34,6 +35,8 @@ const allGroups: readonly Group[] = [
   changeCostGroup,
   hostOptionsGroup,
   sleepGroup,
+  certificateMemoryGroup,
+  certificatesGroup,
 ];
 
 export function scenarioNames(): readonly string[] {

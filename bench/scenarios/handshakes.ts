@@ -28,15 +28,16 @@ function scenario(name: string, title: string, resume: boolean): Scenario {
     proxies: mainProxies,
     async run({ site, fleet, seconds, warmUpSeconds }, proxyName): Promise<Sample> {
       const proxy = await fleet.proxy(proxyName, fewRoutes);
-      const [host = ''] = fewRoutes.hosts;
-      const settings = { port: proxy.tlsPort, host, path: '/', connections: 16, resume };
+      const hosts = fewRoutes.hosts.slice(0, 1);
+      const settings = { port: proxy.tlsPort, hosts, path: '/', connections: 16, resume };
       await handshakes(site, { ...settings, seconds: warmUpSeconds });
       return measure(site, proxy, () => handshakes(site, { ...settings, seconds }));
     },
   };
 }
 
-async function handshakes(site: Site, settings: TlsClientSettings): Promise<LoadResult> {
+/** Handshakes by `programs/tls-client.ts`. */
+export async function handshakes(site: Site, settings: TlsClientSettings): Promise<LoadResult> {
   const command = [process.execPath, program, JSON.stringify(settings)];
   const msMax = settings.seconds * 1000 + marginMs;
   return JSON.parse(await site.processes.run('tls-client', command, { core: site.loadCore }, msMax));

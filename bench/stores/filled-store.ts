@@ -1,4 +1,6 @@
+import type { Store } from '../../src/stores/contract.ts';
 import { openStore } from '../../src/stores/open-store.ts';
+import { HostAuthority } from '../host-certificates.ts';
 import { type ProxyName, portsOf } from '../proxies/proxy.ts';
 import type { RouteSet } from '../routes.ts';
 import type { Site } from '../site.ts';
@@ -6,6 +8,8 @@ import { type RunningStore, startStore } from './start-store.ts';
 
 /** Routes that are written at once: the store makes one transaction of them. */
 const batch = 5000;
+/** Certificates that are written at the same time. */
+const certificatesBatch = 250;
 
 /** By the proxy and the set. */
 const filled = new Map<string, Promise<RunningStore>>();
@@ -43,8 +47,17 @@ export async function fill(url: string, routes: RouteSet, site: Site) {
       const backends = (i: number) => portsOf(site, routes, i).map((port) => `http://127.0.0.1:${port}`);
       await store.routes.put(hosts.map((pattern, i) => ({ pattern, frontend: [pattern, ...backends(start + i)] })));
     }
+    if (routes.certificates) await writeCertificates(store, routes.hosts);
   } finally {
     await store.close();
+  }
+}
+
+async function writeCertificates({ certificates }: Pick<Store, 'certificates'>, hosts: readonly string[]) {
+  const authority = new HostAuthority();
+  for (let start = 0; start < hosts.length; start += certificatesBatch) {
+    const some = hosts.slice(start, start + certificatesBatch);
+    await Promise.all(some.map((host) => certificates.write(host, authority.issue(host))));
   }
 }
 
