@@ -4,6 +4,7 @@ import { type SetTimer, setRealTimer } from '../base/timer.ts';
 import { checkCertificate, notAfterMsOf } from './certificate.ts';
 import type { CertificateSource, FoundCertificate } from './certificate-source.ts';
 import { LookupQueue } from './lookup-queue.ts';
+import { OnePerTurn } from './one-per-turn.ts';
 import { SegmentedLru } from './segmented-lru.ts';
 import {
   type ContextMaterial,
@@ -83,6 +84,7 @@ export class ServerCertificates {
   private readonly negativeEntries = new SegmentedLru<Entry>(negativeEntriesMax);
   private readonly lookups = new Map<string, Lookup>();
   private readonly queue: LookupQueue;
+  private readonly absences = new OnePerTurn();
   private readonly reported = new Map<string, string>();
   private epoch = 0;
   private isConnected = false;
@@ -220,7 +222,9 @@ export class ServerCertificates {
     }
     try {
       this.lookedUp++;
-      return await this.lookUp(lookup);
+      const context = await this.lookUp(lookup);
+      if (context === null) await this.absences.turn();
+      return context;
     } finally {
       this.queue.ended();
     }
