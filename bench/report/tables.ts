@@ -84,6 +84,18 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
     ]
       .filter((text) => text !== '')
       .join('\n'),
+    certificates: [
+      byMetric(
+        result,
+        ['certificates-memory', 'certificates-ready'],
+        ['rssKibPerCertificate', 'estimatedKibPerCertificate', 'certificates', 'certificatesReady'],
+      ),
+      byMetric(result, scenariosOf(result, 'certificates-start'), ['firstHandshakeMs']),
+      byProxy(result, 'cpuUsPerRequest', (scenario) => /^certificates-(new|resumed)$/.test(scenario)),
+      byMetric(result, scenariosOf(result, 'names'), ['p50Us', 'p99Us', 'slicedP99Us', 'failed']),
+    ]
+      .filter((text) => text !== '')
+      .join('\n'),
     memory: [
       byMetric(result, scenariosOf(result, 'memory'), ['peakRssMib', 'mibPerCpuSecond']),
       byMetric(result, ['routes-memory'], ['rssKibPerRoute']),
@@ -195,7 +207,7 @@ function scenariosOf(result: Result, group: string): readonly string[] {
 /** Scenarios that have a table of their own. */
 function isOwn(scenario: string): boolean {
   return (
-    /^(changes|move|memory|fleet|live|churn|change-cost|million|options|quiet)-|^(tunnels|echo|balance|routes-memory|held|wake)$/.test(
+    /^(changes|move|memory|fleet|live|churn|change-cost|million|options|quiet|certificates|names)-|^(tunnels|echo|balance|routes-memory|held|wake)$/.test(
       scenario,
     ) || isTls(scenario)
   );

@@ -160,7 +160,7 @@ export const limitsSection = z.object({
     source: 'new',
     unit: 'bytes',
     description:
-      'Estimated size of the certificates chosen by SNI that are kept in memory, in each worker: up to a quarter for their texts, some 3 KB each, the rest for those that are used most, ready to use, some 35 KB each.',
+      'Estimated size of the certificates chosen by SNI that are kept in memory, in each worker: up to a quarter for their texts, some 3 KB each, the rest for those that are used most, ready to use, some 34 KB more each.',
   }),
   certificatesMax: key(z.int().min(1).max(1_000_000).optional(), {
     source: 'new',
