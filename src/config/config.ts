@@ -78,6 +78,8 @@ export interface Config {
     /** A directory; null for none. */
     readonly certificates: string | null;
     readonly storeCertificates: boolean;
+    /** Whether the instances on one store open each other's session tickets. */
+    readonly sharedTicketKeys: boolean;
   };
   readonly acme: AcmeConfig;
   readonly backendTls: {
@@ -158,6 +160,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       bind: https,
       certificates: file.https.certificates,
       storeCertificates: file.https.storeCertificates,
+      sharedTicketKeys: file.https.sharedTicketKeys,
     },
     acme: acmeOf(file, http.length, https.length, diagnostics),
     backendTls: { verify: file.backendTls.verify, ca: listOf(file.backendTls.ca) },

@@ -63,6 +63,11 @@ export const httpsSection = z.object({
     allowed: 'a path, or null',
     default: 'null',
   }),
+  sharedTicketKeys: trueOrFalse(false, {
+    source: 'new',
+    description:
+      'Whether the instances that share a store share the keys of session tickets, so that a client resumes its session on any of them.',
+  }),
   storeCertificates: trueOrFalse(true, {
     source: 'new',
     description: 'Whether to look up certificates in the store too, in the records `tls:<host>`.',

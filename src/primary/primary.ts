@@ -45,6 +45,7 @@ import { Recovery } from './recovery.ts';
 import { Reload } from './reload.ts';
 import { Snapshot } from './snapshot.ts';
 import { certificateDirectoryProblems } from './start-check.ts';
+import { TicketKeySharing } from './ticket-key-sharing.ts';
 import { Upgrade, type UpgradeParts } from './upgrade.ts';
 import { WipeGuard } from './wipe-guard.ts';
 
@@ -119,6 +120,7 @@ class Primary {
   private readonly health: HealthChecking;
   private readonly platform: PlatformEvents;
   private readonly orders: Ordering;
+  private readonly ticketKeys: TicketKeySharing;
   private readonly guard: WipeGuard;
   private supervisor: Supervisor | null = null;
   private record: InstanceRecord;
@@ -136,6 +138,7 @@ class Primary {
     this.recovery = new Recovery(config, this.instance, log, (pattern) => this.health.isChecked(pattern));
     this.platform = new PlatformEvents(config, this.instance, log);
     this.orders = new Ordering(config, this.instance, log, (name) => this.supervisor?.tellCertificateLooked(name));
+    this.ticketKeys = new TicketKeySharing(config, log, (keys) => this.tls?.takeTicketKeys(keys));
     this.snapshot = new Snapshot(this.known, log);
     this.guard = new WipeGuard({ config, known: this.snapshot, log, onTurn: () => this.onGuard() });
     this.losses.askGuard = () => void this.guard.judge();
@@ -201,6 +204,7 @@ class Primary {
       await this.health.close();
       await this.platform.close();
       await this.orders.close();
+      await this.ticketKeys.close();
       await this.withdraw();
       this.stopListening();
       this.service.close();
@@ -281,6 +285,7 @@ class Primary {
       for (const url of this.addresses.urls) log.info(`listening on ${url}`);
       this.publishInstance();
       this.orders.start();
+      this.ticketKeys.start();
       signals.serving();
       this.predecessor?.serving();
     }
@@ -292,7 +297,7 @@ class Primary {
   private async drain(supervisor: Supervisor, order: DrainOrder): Promise<void> {
     const drained = supervisor.stop(order);
     // Other instances take over.
-    const checksEnded = Promise.all([this.health.close(), this.orders.close()]);
+    const checksEnded = Promise.all([this.health.close(), this.orders.close(), this.ticketKeys.close()]);
     this.stopListening();
     void this.withdraw();
     if (!(await drained)) this.log.warn('some requests or tunnels did not finish in time and were ended');
@@ -375,6 +380,7 @@ class Primary {
     this.health.follow(config);
     this.platform.follow(config);
     this.orders.follow(config);
+    this.ticketKeys.follow(config);
     this.guard.follow(config);
     await this.withdraw();
     if (supervisor.isStopping) return;

@@ -2,6 +2,7 @@ import { constants } from 'node:crypto';
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContext } from 'node:tls';
 import { HipacheError } from '../base/errors.ts';
 import type { TlsSettings } from './bind-options.ts';
+import { type TicketKeys, useTicketKeys } from './ticket-keys.ts';
 
 /** A certificate with its key and the rest of what it needs, as texts. */
 export interface ContextMaterial {
@@ -17,16 +18,15 @@ const sessionIdContext = 'hipache';
 
 /**
  * Creates OpenSSL's context for one certificate. `material` is null for a listener without a certificate of its own.
- * @param ticketKeys 48 bytes, see `TlsState`.
  * @throws HipacheError CERTIFICATE_INVALID.
  */
 export function serverContext(
   material: ContextMaterial | null,
   settings: TlsSettings,
-  ticketKeys: Uint8Array,
+  ticketKeys: TicketKeys,
 ): SecureContext {
   try {
-    return createSecureContext({
+    const context = createSecureContext({
       ...settings,
       honorCipherOrder: settings.honorCipherOrder ?? true,
       // Nobody needs renegotiation any more, except to keep the server busy with handshakes (CVE-2011-1473).
@@ -35,9 +35,10 @@ export function serverContext(
       ...(material?.passphrase === undefined ? {} : { passphrase: material.passphrase }),
       // Never undefined: Node's own authorities are of no use here, and take long to load.
       ca: [...(material?.ca ?? [])],
-      ticketKeys: Buffer.from(ticketKeys),
       sessionIdContext,
     });
+    useTicketKeys(context, ticketKeys);
+    return context;
   } catch (cause) {
     throw refusal(cause);
   }
@@ -45,8 +46,6 @@ export function serverContext(
 
 /** The non-public methods of a context that are used here. */
 interface ContextHandle {
-  /** Changes ticket keys in place. */
-  setTicketKeys(keys: Uint8Array): void;
   /** Sets certificate and chain. */
   setCert(certificate: string): void;
   /** Frees it. It must not be used any more. */
@@ -129,11 +128,6 @@ export function materialBytes({ certificate, key }: ContextMaterial): number {
 export function certificateContextBytes({ certificate }: ContextMaterial): number {
   const count = certificate.split('BEGIN CERTIFICATE').length - 1;
   return emptyContextBytes + keyBytes + count * certificateBytes + certificate.length * bytesPerChar;
-}
-
-/** Seals sessions with these keys from now on. Tickets sealed with other keys lead to a full handshake. */
-export function changeTicketKeys(context: SecureContext, keys: Uint8Array): void {
-  (context.context as ContextHandle).setTicketKeys(Buffer.from(keys));
 }
 
 function refusal(cause: unknown): HipacheError {

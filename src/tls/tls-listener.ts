@@ -1,7 +1,8 @@
 import type { SecureContext } from 'node:tls';
 import type { AwaitedCertificates } from './awaited-certificates.ts';
 import type { ServerCertificates } from './server-certificates.ts';
-import { changeTicketKeys, serverContext } from './server-context.ts';
+import { serverContext } from './server-context.ts';
+import { type TicketKeys, useTicketKeys } from './ticket-keys.ts';
 import type { TlsBindState } from './tls-state.ts';
 
 /** A handshake under way. */
@@ -33,7 +34,7 @@ export class TlsListener {
   /** @param awaited null, as `challenges`, if no certificates are ordered. @throws HipacheError CERTIFICATE_INVALID. */
   constructor(
     state: TlsBindState,
-    ticketKeys: Uint8Array,
+    ticketKeys: TicketKeys,
     certificates: ServerCertificates,
     awaited: AwaitedCertificates | null = null,
     challenges: ChallengeContexts | null = null,
@@ -46,13 +47,13 @@ export class TlsListener {
   }
 
   /** Sets the certificate for new handshakes. @throws HipacheError CERTIFICATE_INVALID; nothing has changed then. */
-  update(state: TlsBindState, ticketKeys: Uint8Array): void {
+  update(state: TlsBindState, ticketKeys: TicketKeys): void {
     this.context = serverContext(state.material, state.settings, ticketKeys);
     this.hasCertificate = state.material !== null;
   }
 
-  setTicketKeys(keys: Uint8Array): void {
-    changeTicketKeys(this.context, keys);
+  setTicketKeys(keys: TicketKeys): void {
+    useTicketKeys(this.context, keys);
   }
 
   /** Protocols that are agreed on (RFC 7301) besides those of requests. */

@@ -50,7 +50,10 @@ describe('certificates of listen addresses', () => {
     assert.equal(keeper.state.binds[0]?.material?.certificate, issued.certificate);
     assert.deepEqual(keeper.state.binds[0]?.material?.ca, [authority.certificate]);
     assert.equal(keeper.state.binds[1]?.material, null);
-    assert.equal(keeper.state.ticketKeys.length, 48);
+    assert.deepEqual(
+      keeper.state.ticketKeys.map(({ length }) => length),
+      [48],
+    );
     assert.notDeepEqual(keeper.state.ticketKeys, keep([]).keeper.state.ticketKeys);
     assert.deepEqual(structuredClone(keeper.state).binds, keeper.state.binds);
   });

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { ErrorCollector } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
@@ -6,6 +5,7 @@ import { readRegularFileSync } from '../base/regular-file.ts';
 import { type TlsBindConfig, type TlsSettings, tlsSettings } from './bind-options.ts';
 import { checkCertificate, isEncrypted } from './certificate.ts';
 import type { ContextMaterial } from './server-context.ts';
+import { newTicketKey, type TicketKeys } from './ticket-keys.ts';
 
 /** Largest file of a certificate, a key or authorities, in bytes. */
 const fileBytesMax = 16 * 1024 * 1024;
@@ -23,15 +23,14 @@ export interface TlsBindState {
  */
 export interface TlsState {
   readonly binds: readonly TlsBindState[];
-  /** 48 bytes that seal session tickets (RFC 5077 section 4), shared so that any worker can open them. */
-  readonly ticketKeys: Uint8Array;
+  /** Shared so that any worker can open the tickets of another. */
+  readonly ticketKeys: TicketKeys;
 }
 
 /** How often the files are checked, in ms. */
 const lookMs = 5000;
 /** How long ticket keys are used, in ms: as short as in many fleets, but long compared to a visit. */
 const ticketKeysMs = 12 * 3600 * 1000;
-const ticketKeyBytes = 48;
 
 /**
  * Keeps the `TlsState` of an instance: reads the files at the start and whenever they change, and rotates ticket keys.
@@ -45,6 +44,9 @@ export class TlsKeeper {
   private readonly onProblem: (message: string) => void;
   private stamps: readonly string[];
   private timer: NodeJS.Timeout | null = null;
+  private change: (state: TlsState) => void = (state) => {
+    this.state = state;
+  };
 
   /**
    * @param onProblem reports files that are unusable after the start; the previous certificates stay in use.
@@ -62,7 +64,9 @@ export class TlsKeeper {
     this.onProblem = onProblem;
     this.settings = binds.map((bind, index) => tlsSettings(bind, `https.bind[${index}]`, warnings));
     this.stamps = binds.map(stampOf);
-    this.ticketKeysSinceMs = former?.ticketKeysSinceMs ?? Date.now();
+    const sinceMs = former?.ticketKeysSinceMs ?? Number.POSITIVE_INFINITY;
+    // Those of the fleet come again, unless they are shared no more.
+    this.ticketKeysSinceMs = Number.isFinite(sinceMs) ? sinceMs : Date.now();
     const errors = new ErrorCollector();
     const states = binds.flatMap((bind, index) => {
       try {
@@ -73,7 +77,7 @@ export class TlsKeeper {
       }
     });
     errors.check();
-    this.state = { binds: states, ticketKeys: former?.state.ticketKeys ?? randomBytes(ticketKeyBytes) };
+    this.state = { binds: states, ticketKeys: former?.state.ticketKeys ?? [newTicketKey()] };
     for (const [index, bind] of binds.entries()) {
       const expiry = states[index]?.material == null ? null : expiryOf(states[index].material);
       if (expiry !== null && expiry <= Date.now()) {
@@ -91,14 +95,21 @@ export class TlsKeeper {
       this.state = state;
       onChange(state);
     };
+    this.change = change;
     this.timer = setInterval(() => {
       const state = this.readChanged();
       if (state !== null) change(state);
       if (Date.now() - this.ticketKeysSinceMs < ticketKeysMs) return;
       this.ticketKeysSinceMs = Date.now();
-      change({ ...this.state, ticketKeys: randomBytes(ticketKeyBytes) });
+      change({ ...this.state, ticketKeys: [newTicketKey(), ...this.state.ticketKeys.slice(0, 1)] });
     }, lookMs);
     this.timer.unref();
+  }
+
+  /** Takes the ticket keys of the fleet, which somebody else rotates. */
+  takeTicketKeys(ticketKeys: TicketKeys): void {
+    this.ticketKeysSinceMs = Number.POSITIVE_INFINITY;
+    this.change({ ...this.state, ticketKeys });
   }
 
   /** The certificate and key read earlier from the files that `bind` names; null if there are none. */

@@ -222,7 +222,11 @@ describe('a TLS connection', () => {
       const ticket = session as Buffer;
       assert.equal((await rig.connect({ ...options, session: ticket })).isSessionReused(), true, version);
       assert.equal((await other.connect({ ...options, session: ticket })).isSessionReused(), true, version);
-      other.listener.setTicketKeys(Buffer.alloc(48, version.length + Number(version.slice(-1))));
+      const newer = Buffer.alloc(48, version.length + Number(version.slice(-1)));
+      // Keys that are rotated open what they have sealed.
+      other.listener.setTicketKeys([newer, ...ticketKeys]);
+      assert.equal((await other.connect({ ...options, session: ticket })).isSessionReused(), true, version);
+      other.listener.setTicketKeys([newer]);
       assert.equal((await other.connect({ ...options, session: ticket })).isSessionReused(), false, version);
       other.listener.setTicketKeys(ticketKeys);
       first.destroy();
@@ -369,7 +373,7 @@ describe('certificates by SNI', () => {
         assert.equal(resumed.isSessionReused(), true);
         assert.equal((await rig.connect(options)).getPeerCertificate().serialNumber, serialOf(chained));
       }
-      rigs[1].listener.setTicketKeys(Buffer.alloc(48, 9));
+      rigs[1].listener.setTicketKeys([Buffer.alloc(48, 9)]);
       const refused = await rigs[1].connect({ ...options, ...(session === undefined ? {} : { session }) });
       assert.equal(refused.isSessionReused(), false);
     });

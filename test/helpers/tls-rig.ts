@@ -11,7 +11,7 @@ import type { TestSettings } from './test-proxy.ts';
 import { until } from './until.ts';
 
 /** The ticket keys of every rig, shared like those of workers of one instance. */
-export const ticketKeys = Buffer.alloc(48, 7);
+export const ticketKeys = [Buffer.alloc(48, 7)];
 
 export interface TlsRigOptions extends RigOptions {
   readonly store?: CertificateRecords;
