@@ -136,9 +136,9 @@ export class CertificateOrders {
     }
   }
 
-  /** A client waits for the certificate of a name. @param address of the client. */
+  /** A client waits for the certificate of a name, or uses one that ends. @param address of the client; empty for none. */
   wanted(name: string, address: string): void {
-    if (this.clients.size < clientsMax) this.clients.set(name, address);
+    if (address !== '' && this.clients.size < clientsMax) this.clients.set(name, address);
     if (!this.asked.add(name)) {
       this.clients.delete(name);
       this.parts.onLooked(name);

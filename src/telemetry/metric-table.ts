@@ -197,6 +197,10 @@ export const workerMetrics = {
     'hipache_certificates_awaited',
     'Names without a certificate whose handshakes wait until one is ordered.',
   ),
+  certificateSoonestExpiry: perWorker(
+    'hipache_certificate_soonest_expiry_timestamp_seconds',
+    'End of the certificate that ends first, of those that a worker keeps for names; +Inf if it keeps none.',
+  ),
   certificateProblems: counter(
     'hipache_certificate_problems_total',
     'Certificates that could not be used or looked up.',

@@ -44,6 +44,11 @@ export class SegmentedLru<Value> {
     return this.probation.size + this.staying.size;
   }
 
+  /** All values, in no order. */
+  *values(): Generator<Value> {
+    for (const values of [this.probation, this.staying]) for (const { value } of values.values()) yield value;
+  }
+
   /** The value, without counting as a use. */
   peek(key: string): Value | undefined {
     return (this.staying.get(key) ?? this.probation.get(key))?.value;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { SecureContext } from 'node:tls';
@@ -35,7 +36,10 @@ class Records implements CertificateRecords {
   }
 }
 
-function setUp(has: (pattern: string) => boolean, limits: { bytesMax?: number; entriesMax?: number } = {}) {
+function setUp(
+  has: (pattern: string) => boolean,
+  limits: { bytesMax?: number; entriesMax?: number; onEnding?: (pattern: string) => void } = {},
+) {
   const time = new FakeTime();
   const records = new Records(has);
   const certificates = new ServerCertificates({
@@ -147,4 +151,23 @@ test('a record that is read again and has not changed keeps its context', async 
   records.has = () => false;
   assert.equal(await shake('a.test'), null);
   assert.deepEqual([certificates.size, certificates.contextCount, certificates.bytes], [0, 0, 0]);
+});
+
+test('a certificate in use that ends within a week is looked after, once in an hour', async () => {
+  const ending: string[] = [];
+  const { time, certificates, shake } = setUp(exists, { onEnding: (pattern) => void ending.push(pattern) });
+  const endMs = Date.parse(new X509Certificate(issued.certificate).validTo);
+  assert.equal(certificates.soonestEndMs, Number.POSITIVE_INFINITY);
+  time.nowMs = endMs - 8 * 24 * 3600_000;
+  await shake('a.test');
+  await shake('a.test');
+  assert.equal(certificates.soonestEndMs, endMs);
+  assert.deepEqual(ending, []);
+  time.nowMs += 2 * 24 * 3600_000;
+  for (let i = 0; i < 3; i++) await shake('a.test');
+  assert.deepEqual(ending, ['a.test']);
+  await time.pass(3600_000);
+  await shake('a.test');
+  await shake('b.test');
+  assert.deepEqual(ending, ['a.test', 'a.test', 'b.test']);
 });

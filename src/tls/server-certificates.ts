@@ -26,6 +26,8 @@ export interface ServerCertificatesOptions {
   readonly setTimer?: SetTimer;
   /** Called for each certificate that is unusable or has expired. */
   readonly onProblem: (message: string) => void;
+  /** Called from time to time for a certificate that is in use and ends soon, or has ended. */
+  readonly onEnding?: (pattern: string) => void;
 }
 
 /** How many names without a certificate of their own are remembered. */
@@ -40,6 +42,10 @@ const textsShare = 1 / 4;
 /** How long a handshake waits for a source, and for its turn before that, in ms: if no certificate is known, and if a known one is only verified. */
 const findWaitMs = 2000;
 const verifyWaitMs = 100;
+/** A certificate that ends sooner is looked after, in ms; how often that is said of one, and of how many at a time. */
+const endingMs = 7 * 24 * 3600_000;
+const endingEveryMs = 3600_000;
+const endingMax = 10_000;
 /** How long an unwatched source's result is trusted, in ms. */
 const unwatchedTrustMs = 5000;
 
@@ -86,6 +92,8 @@ export class ServerCertificates {
   private readonly queue: LookupQueue;
   private readonly absences = new OnePerTurn();
   private readonly reported = new Map<string, string>();
+  /** When it may be said again that a certificate ends, in monotonic ms, by pattern. */
+  private readonly ending = new Map<string, number>();
   private epoch = 0;
   private isConnected = false;
   /** Whether a notification may announce a certificate for a name that had none. */
@@ -120,6 +128,15 @@ export class ServerCertificates {
     return this.contexts.size;
   }
 
+  /** The end of the certificate that ends first, in epoch ms; Infinity if none is kept. */
+  get soonestEndMs(): number {
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const { material, notAfterMs } of this.entries.values()) {
+      if (material !== null && notAfterMs < soonest) soonest = notAfterMs;
+    }
+    return soonest;
+  }
+
   /** Estimated memory of all of them. */
   get bytes(): number {
     return this.entries.bytes + this.contexts.bytes;
@@ -139,6 +156,7 @@ export class ServerCertificates {
       const entry = this.entries.use(pattern) ?? this.negativeEntries.use(pattern);
       if (entry === undefined || !this.isUsable(entry, nowMs)) return undefined;
       const { material } = entry;
+      if (material !== null) this.lookAfter(pattern, entry, nowMs);
       if (material !== null) return this.contexts.use(pattern) ?? this.makeContext(pattern, material);
     }
     return null;
@@ -197,7 +215,9 @@ export class ServerCertificates {
   private known(patterns: readonly string[]): SecureContext | null {
     for (const pattern of patterns) {
       const entry = this.entries.peek(pattern);
-      if (entry?.material != null) return this.contexts.peek(pattern) ?? this.makeContext(pattern, entry.material);
+      if (entry?.material == null) continue;
+      this.lookAfter(pattern, entry, this.options.clock.monotonicMs());
+      return this.contexts.peek(pattern) ?? this.makeContext(pattern, entry.material);
     }
     return null;
   }
@@ -336,6 +356,16 @@ export class ServerCertificates {
     const context = certificateContext(material);
     this.contexts.set(pattern, context, certificateContextBytes(material));
     return context;
+  }
+
+  /** Nobody may know yet that it ends: its host may not have been written since orders began. */
+  private lookAfter(pattern: string, { notAfterMs }: Entry, nowMs: number): void {
+    const { clock, onEnding } = this.options;
+    if (onEnding === undefined || notAfterMs - clock.epochMs() > endingMs) return;
+    if (nowMs < (this.ending.get(pattern) ?? 0)) return;
+    if (this.ending.size >= endingMax) this.ending.clear();
+    this.ending.set(pattern, nowMs + endingEveryMs);
+    onEnding(pattern);
   }
 
   private reportExpiry(pattern: string, notAfterMs: number, where: string): void {

@@ -51,6 +51,7 @@ export class WorkerTls {
       ...(limits.certificatesMax === undefined ? {} : { entriesMax: limits.certificatesMax }),
       clock: systemClock,
       onProblem: (message) => log.warn(message),
+      ...(config.acme.directory.length === 0 ? {} : { onEnding: (pattern) => orders.ask(pattern, '') }),
     });
     this.awaited =
       config.acme.directory.length === 0

@@ -331,6 +331,7 @@ export class Worker implements WorkerTasks {
         certificateLookupsRejected: this.tls.certificates.rejected,
         certificateLoads: this.tls.certificates.loads,
         certificatesAwaited: this.tls.awaited?.size ?? 0,
+        certificateSoonestExpiry: this.tls.certificates.soonestEndMs / 1000,
         certificateProblems: this.tls.certificates.problems,
         accessLogDroppedLines: this.accessLog.dropped,
         storeRevision: this.revision?.value ?? 0,
