@@ -7,7 +7,7 @@ import { AcmeClient } from './acme-client.ts';
 import { AcmeError } from './acme-error.ts';
 import { AccountKey } from './jws.ts';
 import type { NameOrders } from './name-orders.ts';
-import type { OrderOutcome } from './pattern-order.ts';
+import type { OrderOutcome } from './order-means.ts';
 import type { AcmeTransport } from './transport.ts';
 
 const [minute, hour, day] = [60_000, 3600_000, 24 * 3600_000];

@@ -13,8 +13,8 @@ import { Accounts, type CertificateAuthority } from './accounts.ts';
 import { AcmeError } from './acme-error.ts';
 import { AuthorityLimits } from './authority-limits.ts';
 import { NameOrders } from './name-orders.ts';
+import type { OrderCounters, OrderMeansOfFleet } from './order-means.ts';
 import { enlistOrder, keyOf, orderNoteName, readOrderState, requestOrder } from './order-state.ts';
-import type { OrderCounters, OrderMeansOfFleet } from './pattern-order.ts';
 import { httpProof } from './proof-notes.ts';
 import { FleetProver } from './proving.ts';
 import { acmeTransport } from './transport.ts';
@@ -364,6 +364,39 @@ describe('the orders of a fleet', () => {
     assert.deepEqual(await dueNames(Date.now()), [orderNoteName('made-up.example')]);
     assert.equal((await orders.look('made-up.example')).kind, 'issued');
     assert.deepEqual(await dueNames(Number.MAX_SAFE_INTEGER), [orderNoteName('made-up.example')]);
+  });
+
+  test('are not begun for a name that cannot be proved; a renewal is tried nevertheless in the end', async () => {
+    let problem: string | null = 'checked.example does not lead here';
+    let checks = 0;
+    const check: OrderMeansOfFleet['check'] = {
+      kindsFor: async () => {
+        checks++;
+        if (problem !== null) throw new AcmeError(problem, { type: 'checkFailed' });
+        return ['http-01'];
+      },
+    };
+    const orders = instance(0, { check });
+    const pauses: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      const outcome = await orders.look('checked.example');
+      assert.deepEqual([outcome.kind, 'why' in outcome && outcome.why], ['failed', problem]);
+      assert.equal((await orders.look('checked.example')).kind, 'waits');
+      const { failure } = await stateOf('checked.example');
+      pauses.push(Math.round(((failure?.untilMs ?? 0) - (failure?.atMs ?? 0)) / 60_000));
+      laterMs = (failure?.untilMs ?? 0) - Date.now();
+    }
+    assert.equal(checks, 9);
+    assert.deepEqual([counters.begun, counters.failed, counters.checkFailed], [0, 0, 9]);
+    assert.ok(Math.max(...pauses) <= 72, pauses.join());
+    problem = null;
+    assert.equal((await orders.look('checked.example')).kind, 'issued');
+    problem = 'no way out of here';
+    laterMs = ((await stateOf('checked.example')).issued?.notAfterMs ?? 0) - Date.now() - day;
+    for (const expected of ['failed', 'failed', 'failed', 'issued']) {
+      assert.equal((await orders.look('checked.example')).kind, expected);
+      laterMs = Math.max(laterMs, ((await stateOf('checked.example')).failure?.untilMs ?? 0) - Date.now());
+    }
   });
 
   test('wait as long as every authority limits them, also when an operator asks', async () => {

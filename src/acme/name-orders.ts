@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Lease } from '../stores/lease.ts';
-import { type OrderMeansOfFleet, type OrderOutcome, PatternOrder } from './pattern-order.ts';
+import type { OrderMeansOfFleet, OrderOutcome } from './order-means.ts';
+import { PatternOrder } from './pattern-order.ts';
 
 /**
  * Orders and renews the certificate of one pattern at a time, under a lease, so that the fleet orders once. Everything that it

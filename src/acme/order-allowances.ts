@@ -1,6 +1,6 @@
 import { networkOf } from '../base/client-network.ts';
 import type { OrderAllowance } from './order-budget.ts';
-import type { PlannedOrder } from './pattern-order.ts';
+import type { PlannedOrder } from './order-means.ts';
 import { registeredDomain } from './registered-domain.ts';
 
 /** `acme` of the configuration, as far as it bounds orders. */

@@ -3,7 +3,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { MemoryNotes } from '../../test/helpers/memory-notes.ts';
 import { allowanceOfClient, allowancesOf } from './order-allowances.ts';
 import { OrderBudget } from './order-budget.ts';
-import type { CertificateWish } from './pattern-order.ts';
+import type { CertificateWish } from './order-means.ts';
 
 const hour = 3600_000;
 const nowMs = 10 * hour + 1;

@@ -1,17 +1,15 @@
 import { generateKeyPair, type KeyObject, X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import { backOffMs } from '../base/back-off.ts';
-import type { Clock } from '../base/clock.ts';
-import type { Log } from '../base/log.ts';
-import type { Store, StoredCertificate } from '../stores/contract.ts';
-import type { Accounts, CertificateAuthority } from './accounts.ts';
+import type { StoredCertificate } from '../stores/contract.ts';
+import type { CertificateAuthority } from './accounts.ts';
 import type { AcmeClient } from './acme-client.ts';
 import { AcmeError } from './acme-error.ts';
-import type { AuthorityLimits, Refused } from './authority-limits.ts';
+import type { Refused } from './authority-limits.ts';
 import { certificateIdentifier } from './certificates.ts';
 import { type ChallengeKind, completeOrder, type Prover } from './complete-order.ts';
 import type { Order, RenewalInfo } from './messages.ts';
-import type { NameCheck } from './name-check.ts';
+import type { CertificateWish, OrderMeansOfFleet, OrderOutcome } from './order-means.ts';
 import {
   dueAt,
   fingerprintOf,
@@ -23,68 +21,6 @@ import {
   readOrderState,
 } from './order-state.ts';
 import { askAgainAfterMs, renewalTime } from './renewal-plan.ts';
-
-/** Totals. */
-export interface OrderCounters {
-  /** Orders that were begun at an authority. */
-  begun: number;
-  issued: number;
-  failed: number;
-  /** Orders that were not begun because the proof of the name would not be found. */
-  checkFailed: number;
-}
-
-/** All that the orders of a fleet have in common. */
-export interface OrderMeansOfFleet {
-  readonly store: Pick<Store, 'notes' | 'certificates'>;
-  readonly instance: string;
-  /** Asked in this order; at least one. */
-  readonly authorities: readonly CertificateAuthority[];
-  readonly accounts: Accounts;
-  readonly limits: AuthorityLimits;
-  readonly prover: Prover;
-  /** Right before an order is begun; null: no proof is looked for. */
-  readonly check: Pick<NameCheck, 'kindsFor'> | null;
-  /** Encrypts keys in the store; null: they are in clear. */
-  readonly passphrase: string | null;
-  readonly wishOf: (pattern: string) => Promise<CertificateWish>;
-  /** Why none may be ordered now; null if one may. Asked right before an order is begun. */
-  readonly whyNot: (order: PlannedOrder) => Promise<Refused | null>;
-  /** How long a certificate that is not wanted any more is kept after its end, in ms. */
-  readonly graceMs: number;
-  readonly counters: OrderCounters;
-  readonly log: Pick<Log, 'info' | 'warn'>;
-  readonly clock: Pick<Clock, 'epochMs'>;
-  /** From 0 up to but not including 1. */
-  readonly random: () => number;
-  /** Waits so many ms; for tests. */
-  readonly pause?: (ms: number) => Promise<void>;
-}
-
-/**
- * Whether a pattern is to have a certificate by an order: because of a route of its own, or of a wildcard that covers it, so that
- * a client may have made up the name. A host that is covered needs none: a certificate is ordered for the wildcard right above it.
- */
-export type CertificateWish = 'none' | 'covered' | 'own' | 'inherited';
-
-/** An order that is about to be begun. */
-export interface PlannedOrder {
-  readonly pattern: string;
-  readonly wish: CertificateWish;
-  /** Whether it replaces a certificate that was ordered. */
-  readonly isRenewal: boolean;
-}
-
-/** How a look at a pattern has ended. Times are epoch ms. */
-export type OrderOutcome =
-  /** Another process orders for it. */
-  | { readonly kind: 'busy'; readonly holder: string }
-  /** It has a certificate, or is to have none. */
-  | { readonly kind: 'kept'; readonly untilMs: number }
-  | { readonly kind: 'issued'; readonly notAfterMs: number }
-  | { readonly kind: 'removed' }
-  | { readonly kind: 'waits'; readonly why: string; readonly untilMs: number }
-  | { readonly kind: 'failed'; readonly why: string; readonly untilMs: number };
 
 interface FailedAttempt {
   readonly error: AcmeError;
@@ -100,6 +36,8 @@ const stepMsMax = 5 * 60_000;
 /** Pauses after failures of one name, in ms. */
 const failurePauses = { firstMs: 60_000, longestMs: 24 * hourMs, spread: [0.8, 1.2] } as const;
 const failuresCounted = 20;
+/** Checks that have failed before a certificate is renewed nevertheless. */
+const checksOfRenewal = 3;
 /** Between two orders of one name that nobody has asked for, in ms. */
 const betweenOrdersMs = hourMs;
 /** How long a failure is remembered of a name that a client may have made up, after its next attempt would be made, in ms. */
@@ -135,10 +73,13 @@ export class PatternOrder {
   }
 
   async look(): Promise<OrderOutcome> {
-    const { clock, store, whyNot, wishOf } = this.means;
+    const { authorities, clock, store, whyNot, wishOf } = this.means;
     const { pattern } = this;
     this.text = await store.notes.read(orderNoteName(pattern));
-    this.state = readOrderState(this.text);
+    const stored = readOrderState(this.text);
+    // Nobody goes on with the order at an authority that is configured no more.
+    const isKnown = authorities.some(({ directory }) => directory === stored.order?.authority);
+    this.state = isKnown ? stored : { ...stored, order: null };
     const [found] = await store.certificates.read([pattern]);
     const present = found == null || found.problem !== undefined ? null : found;
     const { failure, isForced, issued, order } = this.state;
@@ -161,7 +102,7 @@ export class PatternOrder {
       const soon = this.whySoon(isOurs);
       if (soon !== null) return await this.wait(soon);
       const unproved = await this.check();
-      if (unproved !== null) return await this.failCheck(unproved);
+      if (unproved !== null && !this.isIgnored(unproved, isOurs)) return await this.failCheck(unproved);
       const refused = await whyNot({ pattern, wish: this.wish, isRenewal: isOurs });
       if (refused !== null) return await this.wait(refused);
     }
@@ -181,6 +122,11 @@ export class PatternOrder {
       if (!(error instanceof AcmeError)) throw error;
       return error;
     }
+  }
+
+  /** A name that was proved before may be proved again, although this instance does not see it. */
+  private isIgnored({ type }: AcmeError, isRenewal: boolean): boolean {
+    return isRenewal && type === 'checkFailed' && (this.state.failure?.count ?? 0) >= checksOfRenewal;
   }
 
   private async failCheck(error: AcmeError): Promise<OrderOutcome> {

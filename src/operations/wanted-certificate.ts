@@ -1,4 +1,4 @@
-import type { CertificateWish } from '../acme/pattern-order.ts';
+import type { CertificateWish } from '../acme/order-means.ts';
 import { optionsInForce } from '../policy/read-options.ts';
 import { coveringPatterns, patternsAfter } from '../routing/patterns.ts';
 import { hasRoute, type RouteReader } from '../stores/contract.ts';

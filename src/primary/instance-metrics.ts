@@ -1,4 +1,4 @@
-import type { OrderCounters } from '../acme/pattern-order.ts';
+import type { OrderCounters } from '../acme/order-means.ts';
 import { type HostDrain, sumDrains } from '../base/host-drain.ts';
 import { residentBytes } from '../base/resident-memory.ts';
 import { packageVersion } from '../base/version.ts';
