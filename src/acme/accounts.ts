@@ -76,6 +76,8 @@ export class Accounts {
     if (text !== null && readAccount(text)?.url === client.account) {
       const guard = { expected: null, ttlMs: betweenAccountsMs };
       if (!(await notes.write(noteName('acme-account-replaced', directory), instance, guard))) throw error;
+      // Its key may be needed to revoke what it has ordered, and is the only one of a key that an authority gives once.
+      await notes.write(noteName('acme-account-former', directory), text);
       await notes.write(accountName(directory), null, { expected: text });
     }
     if ((await this.clients.get(directory)?.catch(() => null)) === client) this.clients.delete(directory);

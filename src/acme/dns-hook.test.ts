@@ -33,6 +33,12 @@ describe('the program that writes records', () => {
     assert.equal(readFileSync(log, 'utf8'), `3: present ${line}3: cleanup ${line}`);
   });
 
+  test('is not waited for by what it leaves behind', async () => {
+    const pidFile = join(folder, 'pid');
+    await callDnsHook(program(`sleep 60 & echo $! > '${pidFile}'`), 'present', record);
+    process.kill(Number(readFileSync(pidFile, 'utf8')));
+  });
+
   test('says why it failed', async () => {
     const failed = callDnsHook(program('echo "no such zone" >&2; exit 3'), 'present', record);
     await assert.rejects(failed, /^AcmeError: the DNS hook \S+ did not present the record \S+: exit 3: no such zone$/);

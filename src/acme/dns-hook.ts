@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { printable } from '../base/printable.ts';
 import { AcmeError } from './acme-error.ts';
 import type { TextRecord } from './dns-records.ts';
@@ -32,20 +32,30 @@ export async function callDnsHook(
   });
 }
 
-/** @returns why it failed; null if it did not. */
+/** @returns why it failed; null if it did not. A process that it leaves behind is not waited for. */
 function run(path: string, args: readonly string[]): Promise<string | null> {
-  return new Promise((resolve) => {
-    execFile(
-      path,
-      [...args],
-      { timeout: hookMs, killSignal: 'SIGKILL', maxBuffer: 1024 * 1024 },
-      (error, stdout, stderr) => {
-        if (error === null) resolve(null);
-        else if (error.killed === true) resolve(`no end within ${hookMs / 1000} s`);
-        else resolve(typeof error.code === 'number' ? `exit ${error.code}: ${shown(stderr || stdout)}` : error.message);
-      },
-    );
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  const child = spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: hookMs, killSignal: 'SIGKILL' });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (part: string) => {
+      if (output.length < outputCharsMax) output += part;
+    });
+  }
+  child.once('error', (error) => resolve(error.message));
+  child.once('exit', (code, signal) => {
+    // Output may still be in the pipe.
+    setImmediate(() => {
+      child.stdout.destroy();
+      child.stderr.destroy();
+      if (code === 0) resolve(null);
+      else
+        resolve(
+          code === null ? `ended by ${signal}, after up to ${hookMs / 1000} s` : `exit ${code}: ${shown(output)}`,
+        );
+    });
   });
+  return promise;
 }
 
 async function post(

@@ -2,17 +2,20 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcp, type Server as TcpServer } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { createSecureContext, createServer as createTls, type Server as TlsServer } from 'node:tls';
 import { Authority } from '../../test/helpers/authority.ts';
 import { freePort } from '../../test/helpers/free-port.ts';
 import { MemoryNotes } from '../../test/helpers/memory-notes.ts';
 import { AcmeError } from './acme-error.ts';
+import type { ChallengeKind } from './complete-order.ts';
 import { HttpChallenges } from './http-challenges.ts';
-import { NameCheck } from './name-check.ts';
+import { NameCheck, type ProvableName } from './name-check.ts';
+import { isPrivateAddress } from './private-addresses.ts';
 import { FleetProver } from './proving.ts';
 import { QuestionLimit } from './question-limit.ts';
+import type { StandingRecord } from './standing-records.ts';
 import { TlsChallenges } from './tls-challenges.ts';
 
 const name = 'shop.example';
@@ -20,9 +23,10 @@ const name = 'shop.example';
 describe('the check of a name', () => {
   let authority: Authority;
   let notes: MemoryNotes;
-  let servers: (Server | TlsServer)[];
+  let servers: (Server | TcpServer | TlsServer)[];
   let addresses: Map<string, string[]>;
   let unusedPort: number;
+  let standing: StandingRecord;
 
   before(async () => {
     authority = new Authority();
@@ -30,6 +34,7 @@ describe('the check of a name', () => {
   });
   after(() => authority.dispose());
   beforeEach(() => {
+    standing = { authorities: [], missing: 'no record' };
     notes = new MemoryNotes();
     servers = [];
     addresses = new Map([[name, ['127.0.0.1']]]);
@@ -46,7 +51,7 @@ describe('the check of a name', () => {
     response.end(proof ?? 'not found');
   };
 
-  async function listen(server: Server | TlsServer): Promise<number> {
+  async function listen(server: Server | TcpServer | TlsServer): Promise<number> {
     servers.push(server);
     await once(server.listen(0, '127.0.0.1'), 'listening');
     return (server.address() as AddressInfo).port;
@@ -66,18 +71,25 @@ describe('the check of a name', () => {
     });
   }
 
-  function check(
-    kinds: readonly ('http-01' | 'tls-alpn-01')[],
+  async function check(
+    kinds: readonly ChallengeKind[],
     { httpPort = unusedPort, tlsPort = unusedPort, timeoutMs = 10_000 } = {},
   ): Promise<readonly string[]> {
+    return (await found(kinds, { httpPort, tlsPort, timeoutMs })).kinds;
+  }
+
+  function found(
+    kinds: readonly ChallengeKind[],
+    { httpPort = unusedPort, tlsPort = unusedPort, timeoutMs = 10_000 } = {},
+  ): Promise<ProvableName> {
     const find = async (asked: string): Promise<string[]> => {
       const found = addresses.get(asked);
       if (found === undefined) throw new AcmeError(`${asked} has no address`, { type: 'checkFailed' });
       return found;
     };
     const prover = new FleetProver(kinds, notes, null);
-    const standing = async (): Promise<string> => 'no record';
-    return new NameCheck({ prover, addresses: find, standing, httpPort, tlsPort, timeoutMs }).kindsFor(name, false);
+    const ports = { httpPort, tlsPort, timeoutMs, checkMs: 10_000 };
+    return new NameCheck({ prover, addresses: find, standing: async () => standing, ...ports }).find(name, false);
   }
 
   test('finds the proof over http, and leaves nothing behind', async () => {
@@ -161,4 +173,74 @@ describe('the check of a name', () => {
     addresses.clear();
     await assert.rejects(check(['http-01']), /shop\.example has no address/);
   });
+
+  test('finds every way in which a name can be proved: the authority may not offer the first one', async () => {
+    const httpPort = await listen(createHttp(ours));
+    const tlsPort = await listen(tlsServer());
+    assert.deepEqual(await check(['tls-alpn-01', 'http-01', 'dns-01'], { httpPort, tlsPort }), [
+      'tls-alpn-01',
+      'http-01',
+      'dns-01',
+    ]);
+    standing = { authorities: ['https://two.example/'], missing: 'a record for the first one' };
+    assert.deepEqual(await found(['dns-persist-01', 'http-01'], { httpPort }), {
+      kinds: ['dns-persist-01', 'http-01'],
+      authorities: ['https://two.example/'],
+    });
+    assert.deepEqual(await found(['http-01', 'dns-persist-01'], { httpPort }), {
+      kinds: ['http-01', 'dns-persist-01'],
+      authorities: null,
+    });
+    standing = { authorities: [], missing: 'it needs the TXT record' };
+    await assert.rejects(
+      check(['dns-persist-01']),
+      /^AcmeError: shop\.example cannot be proved: it needs the TXT record$/,
+    );
+  });
+
+  test('tries no other address after one that accepts, and then fails', async () => {
+    const httpPort = await listen(createTcp((socket) => socket.destroy()));
+    const second = createHttp(ours);
+    servers.push(second);
+    await once(second.listen(httpPort, '127.0.0.2'), 'listening');
+    addresses.set(name, ['127.0.0.1', '127.0.0.2']);
+    await assert.rejects(check(['http-01'], { httpPort }), /at 127\.0\.0\.1:\d+: ECONNRESET/);
+    addresses.set(name, ['127.0.0.2', '127.0.0.1']);
+    assert.deepEqual(await check(['http-01'], { httpPort }), ['http-01']);
+  });
+
+  test('does not say what another host has responded', async () => {
+    addresses.set('other.example', ['127.0.0.1']);
+    const httpPort = await listen(
+      createHttp((request, response) => {
+        if (request.headers.host?.startsWith('other') === true) response.writeHead(418, { server: 'secret' }).end();
+        else response.writeHead(302, { location: `http://other.example:${httpPort}/internal` }).end();
+      }),
+    );
+    await assert.rejects(check(['http-01'], { httpPort }), ({ message }: Error) => {
+      assert.match(message, /redirected to http:\/\/other\.example:\d+, where the proof is not$/);
+      assert.doesNotMatch(message, /418|secret/);
+      return true;
+    });
+  });
+});
+
+test('addresses that are not public', () => {
+  for (const address of [
+    '127.0.0.1',
+    '10.1.2.3',
+    '169.254.169.254',
+    '192.168.0.1',
+    '100.64.0.1',
+    '::1',
+    '::',
+    'fe80::1',
+    'fd00::1',
+    '::ffff:10.0.0.1',
+  ]) {
+    assert.equal(isPrivateAddress(address), true, address);
+  }
+  for (const address of ['192.0.2.1', '8.8.8.8', '172.32.0.1', '2001:db8::1', '::ffff:8.8.8.8']) {
+    assert.equal(isPrivateAddress(address), false, address);
+  }
 });

@@ -10,7 +10,6 @@ import { Pebble } from '../../test/helpers/pebble.ts';
 import type { Store } from '../stores/contract.ts';
 import { openSqlite } from '../stores/sqlite/sqlite-store.ts';
 import { Accounts, type CertificateAuthority } from './accounts.ts';
-import { AcmeError } from './acme-error.ts';
 import { AuthorityLimits } from './authority-limits.ts';
 import { NameOrders } from './name-orders.ts';
 import type { OrderCounters, OrderMeansOfFleet } from './order-means.ts';
@@ -290,9 +289,10 @@ describe('the orders of a fleet', () => {
   test('that may not be made now wait, and that is no failure', async () => {
     const untilMs = Date.now() + 7000;
     const whyNot = async () => ({ why: 'the budget of this hour is used up', untilMs });
-    // A name that only a client has named leaves nothing in the store.
-    assert.equal((await instance(0, { whyNot }).look('made-up.example')).kind, 'waits');
-    assert.equal(await (stores[0] as Store).notes.read(orderNoteName('made-up.example')), null);
+    // Nobody looks at a name by itself that a client may have made up.
+    const made = instance(0, { whyNot, wishOf: async () => 'inherited' });
+    assert.equal((await made.look('made-up.example')).kind, 'waits');
+    assert.deepEqual(await dueNames(Number.MAX_SAFE_INTEGER), []);
     await enlistOrder((stores[0] as Store).notes, 'waiting.example', Date.now());
     assert.deepEqual(await dueNames(Date.now()), [orderNoteName('waiting.example')]);
     const expected = { kind: 'waits', why: 'the budget of this hour is used up', untilMs };
@@ -341,81 +341,6 @@ describe('the orders of a fleet', () => {
     assert.ok(outcome.kind === 'failed');
     assert.match(outcome.why, /no challenge can be met here: see acme\.challenges/);
     assert.equal(counters.begun, 0);
-  });
-
-  test('of names that clients have made up are forgotten, and are asked for again by clients only', async () => {
-    forged = 'something else';
-    const orders = instance(0, { wishOf: async () => 'inherited' });
-    const outcome = await orders.look('made-up.example');
-    assert.ok(outcome.kind === 'failed');
-    // Nobody looks at it by itself, and a client only later.
-    assert.deepEqual(await dueNames(Number.MAX_SAFE_INTEGER), []);
-    assert.deepEqual(await orders.look('made-up.example'), {
-      kind: 'waits',
-      why: outcome.why,
-      untilMs: outcome.untilMs,
-    });
-    assert.deepEqual(await dueNames(Number.MAX_SAFE_INTEGER), []);
-    assert.equal((await stateOf('made-up.example')).failure?.count, 1);
-    assert.equal(counters.begun, 1);
-    // An operator may want it, and a certificate once issued is looked after.
-    forged = null;
-    await requestOrder((stores[0] as Store).notes, 'made-up.example', Date.now());
-    assert.deepEqual(await dueNames(Date.now()), [orderNoteName('made-up.example')]);
-    assert.equal((await orders.look('made-up.example')).kind, 'issued');
-    assert.deepEqual(await dueNames(Number.MAX_SAFE_INTEGER), [orderNoteName('made-up.example')]);
-  });
-
-  test('are not begun for a name that cannot be proved; a renewal is tried nevertheless in the end', async () => {
-    let problem: string | null = 'checked.example does not lead here';
-    let checks = 0;
-    const check: OrderMeansOfFleet['check'] = {
-      kindsFor: async () => {
-        checks++;
-        if (problem !== null) throw new AcmeError(problem, { type: 'checkFailed' });
-        return ['http-01'];
-      },
-    };
-    const orders = instance(0, { check });
-    const pauses: number[] = [];
-    for (let i = 0; i < 9; i++) {
-      const outcome = await orders.look('checked.example');
-      assert.deepEqual([outcome.kind, 'why' in outcome && outcome.why], ['failed', problem]);
-      assert.equal((await orders.look('checked.example')).kind, 'waits');
-      const { failure } = await stateOf('checked.example');
-      pauses.push(Math.round(((failure?.untilMs ?? 0) - (failure?.atMs ?? 0)) / 60_000));
-      laterMs = (failure?.untilMs ?? 0) - Date.now();
-    }
-    assert.equal(checks, 9);
-    assert.deepEqual([counters.begun, counters.failed, counters.checkFailed], [0, 0, 9]);
-    assert.ok(Math.max(...pauses) <= 72, pauses.join());
-    problem = null;
-    assert.equal((await orders.look('checked.example')).kind, 'issued');
-    problem = 'no way out of here';
-    laterMs = ((await stateOf('checked.example')).issued?.notAfterMs ?? 0) - Date.now() - day;
-    for (const expected of ['failed', 'failed', 'failed', 'issued']) {
-      assert.equal((await orders.look('checked.example')).kind, expected);
-      laterMs = Math.max(laterMs, ((await stateOf('checked.example')).failure?.untilMs ?? 0) - Date.now());
-    }
-  });
-
-  test('wait as long as every authority limits them, also when an operator asks', async () => {
-    const limits = new AuthorityLimits((stores[0] as Store).notes, () => Date.now() + laterMs);
-    const limit = new AcmeError('too many certificates', { type: 'rateLimited', status: 429, retryAfterMs: 7 * day });
-    await limits.refused(pebble.directoryUrl, 'www.limited.example', limit);
-    await enlistOrder((stores[0] as Store).notes, 'limited.example', Date.now());
-    const outcome = await instance(1).look('limited.example');
-    assert.ok(outcome.kind === 'waits');
-    assert.match(outcome.why, /wants no such requests until 20.*: too many certificates/);
-    assert.ok(outcome.untilMs > Date.now() + 6 * day);
-    await requestOrder((stores[0] as Store).notes, 'limited.example', Date.now());
-    assert.equal((await instance(2).look('limited.example')).kind, 'waits');
-    // It stays wanted, and nobody looks at it before.
-    assert.equal((await stateOf('limited.example')).isForced, true);
-    assert.deepEqual(await dueNames(Date.now() + 6 * day), []);
-    assert.equal(counters.begun, 0);
-    laterMs = 7 * day + 1000;
-    assert.equal((await instance(2).look('limited.example')).kind, 'issued');
   });
 
   test('survive an authority that has forgotten everything', async () => {

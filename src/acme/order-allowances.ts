@@ -24,6 +24,12 @@ export function allowancesOf({ isRenewal, pattern, wish }: PlannedOrder, bounds:
     perHourMax: ordersPerDomainMax,
     why: `the ${ordersPerDomainMax} orders of this hour for ${domain} are used up (acme.ordersPerDomainMax)`,
   };
+  const ofMadeUpInDomain = Math.max(1, Math.floor(ordersPerDomainMax * (1 - reservedPart)));
+  const ofWildcardsInDomain = {
+    of: `wildcards of ${domain}`,
+    perHourMax: ofMadeUpInDomain,
+    why: `the ${ofMadeUpInDomain} orders of this hour for hosts of ${domain} without a route of their own are used up (half of acme.ordersPerDomainMax)`,
+  };
   const ofWildcards = {
     of: 'wildcards',
     perHourMax: ofMadeUp,
@@ -34,12 +40,20 @@ export function allowancesOf({ isRenewal, pattern, wish }: PlannedOrder, bounds:
     perHourMax: ordersPerHourMax,
     why: `the ${ordersPerHourMax} orders of this hour are used up (acme.ordersPerHourMax)`,
   };
-  return [ofDomain, ...(wish === 'inherited' ? [ofWildcards] : []), ofAll];
+  return [...(wish === 'inherited' ? [ofWildcardsInDomain, ofWildcards] : []), ofDomain, ofAll];
 }
 
-/** The allowance by which orders are counted that a client causes. @param address of the client. */
-export function allowanceOfClient(address: string, { ordersPerAddressMax }: OrderBounds): OrderAllowance {
+/** The allowances by which the looks are counted that clients cause at hosts that a wildcard covers: each asks the DNS and a server. @param address of the client. */
+export function allowancesOfClient(
+  address: string,
+  { ordersPerAddressMax, ordersPerHourMax }: OrderBounds,
+): OrderAllowance[] {
   const network = networkOf(address);
   const why = `the ${ordersPerAddressMax} orders of this hour that clients of ${network} may cause are used up (acme.ordersPerAddressMax)`;
-  return { of: `address ${network}`, perHourMax: ordersPerAddressMax, why };
+  const ofAll = {
+    of: 'clients',
+    perHourMax: ordersPerHourMax,
+    why: `the ${ordersPerHourMax} looks of this hour for hosts without a route of their own are used up (acme.ordersPerHourMax)`,
+  };
+  return [{ of: `address ${network}`, perHourMax: ordersPerAddressMax, why }, ofAll];
 }

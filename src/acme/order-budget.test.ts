@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { MemoryNotes } from '../../test/helpers/memory-notes.ts';
-import { allowanceOfClient, allowancesOf } from './order-allowances.ts';
+import { allowancesOf, allowancesOfClient } from './order-allowances.ts';
 import { OrderBudget } from './order-budget.ts';
 import type { CertificateWish } from './order-means.ts';
 
@@ -43,15 +43,22 @@ describe('the orders of an hour', () => {
   });
 
   test('are left to hosts with a route of their own by half', async () => {
-    for (let i = 0; i < 5; i++) assert.equal(await order(`${i}.example${i}.com`, 'inherited'), null);
+    assert.equal(await order('a.shop.com', 'inherited'), null);
+    assert.equal(await order('b.shop.com', 'inherited'), null);
+    assert.match(
+      (await order('c.shop.com', 'inherited')) ?? '',
+      /^the 2 orders of this hour for hosts of shop\.com without/,
+    );
+    assert.equal(await order('c.shop.com'), null);
+    for (let i = 0; i < 3; i++) assert.equal(await order(`${i}.example${i}.com`, 'inherited'), null);
     assert.match((await order('x.y.com', 'inherited')) ?? '', /^the 5 orders .* without a route of their own/);
-    for (let i = 0; i < 5; i++) assert.equal(await order(`own${i}.com`), null);
+    for (let i = 0; i < 4; i++) assert.equal(await order(`own${i}.com`), null);
     assert.match((await order('last.com')) ?? '', /^the 10 orders of this hour are used up/);
   });
 
   test('are bounded for the client that causes them', async () => {
     const cause = async (address: string) =>
-      (await budgets[1]?.take([allowanceOfClient(address, bounds)], nowMs))?.why ?? null;
+      (await budgets[1]?.take(allowancesOfClient(address, bounds), nowMs))?.why ?? null;
     assert.equal(await cause('192.0.2.1'), null);
     assert.equal(await cause('::ffff:192.0.2.1'), null);
     assert.match((await cause('192.0.2.1')) ?? '', /clients of 192\.0\.2\.1 may cause/);

@@ -26,7 +26,7 @@ export interface OrderMeansOfFleet {
   readonly limits: AuthorityLimits;
   readonly prover: Prover;
   /** Right before an order is begun; null: no proof is looked for. */
-  readonly check: Pick<NameCheck, 'kindsFor'> | null;
+  readonly check: Pick<NameCheck, 'find'> | null;
   /** Encrypts keys in the store; null: they are in clear. */
   readonly passphrase: string | null;
   readonly wishOf: (pattern: string) => Promise<CertificateWish>;

@@ -36,3 +36,9 @@ function whyNotLabels(labels: readonly string[]): string | null {
   if (/^\d+$/.test(labels.at(-1) ?? '')) return 'no top-level domain is a number';
   return null;
 }
+
+/** The wildcard whose certificate is valid for a host (RFC 9525 section 6.3); null for a wildcard. */
+export function wildcardAbove(host: string): string | null {
+  const dot = host.indexOf('.');
+  return host.startsWith('*') || dot === -1 ? null : `*${host.slice(dot)}`;
+}

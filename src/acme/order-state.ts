@@ -124,10 +124,16 @@ export function orderNoteName(pattern: string): string {
   return noteName('order', pattern);
 }
 
-/** Has a pattern looked at that nothing is known of, whatever becomes of this process. */
+/** Has a pattern looked at that has no certificate, whatever becomes of this process; not before a pause after a failure has ended. */
 export async function enlistOrder(notes: NoteTexts, pattern: string, nowMs: number): Promise<void> {
+  const name = orderNoteName(pattern);
   const text = orderStateText({ ...unordered, pattern });
-  await notes.write(orderNoteName(pattern), text, { expected: null, dueMs: nowMs });
+  if (await notes.write(name, text, { expected: null, dueMs: nowMs })) return;
+  const found = await notes.read(name);
+  const state = readOrderState(found);
+  // A client may have asked before, so that the note would end by itself.
+  if (found === null || state.failure === null || state.order !== null || state.issued !== null) return;
+  await notes.write(name, found, { expected: found, dueMs: dueAt(state, nowMs) });
 }
 
 /** Attempts to write while instances write too. */

@@ -10,8 +10,10 @@ import { certificateIdentifier } from './certificates.ts';
 import { type ChallengeKind, completeOrder, type Prover } from './complete-order.ts';
 import type { Order, RenewalInfo } from './messages.ts';
 import type { CertificateWish, OrderMeansOfFleet, OrderOutcome } from './order-means.ts';
+import { wildcardAbove } from './order-name.ts';
 import {
   dueAt,
+  enlistOrder,
   fingerprintOf,
   keyOf,
   type OrderState,
@@ -62,8 +64,12 @@ export class PatternOrder {
   private wish: CertificateWish = 'none';
   /** How the name can be proved; null for an order that was begun before. */
   private kinds: readonly ChallengeKind[] | null = null;
+  /** Directories of the authorities where it can; null: any. */
+  private provableAt: readonly string[] | null = null;
   /** Of the note. */
   private text: string | null = null;
+  /** The certificate that was in the store. */
+  private presentText: string | null = null;
 
   /** @param checkLease throws if the lease is lost. */
   constructor(means: OrderMeansOfFleet, pattern: string, checkLease: () => void) {
@@ -88,21 +94,26 @@ export class PatternOrder {
     if (this.wish === 'none' || this.wish === 'covered') return await this.letGo(isOurs);
     // Wanted again: when it is to be renewed is asked and drawn anew.
     if (this.state.removeAtMs !== null) this.state = { ...this.state, removeAtMs: null, renewal: null };
-    if (!isForced) {
-      const kept = order === null && present !== null ? await this.keptUntil(present, isOurs) : null;
+    this.presentText = present?.certificate ?? null;
+    if (!isForced && present !== null) {
+      // Somebody has put a certificate there while an order was under way.
+      if (order !== null && !isOurs && !this.isOfOrder(present)) this.state = { ...this.state, order: null };
+      const kept = this.state.order === null ? await this.keptUntil(present, isOurs) : null;
       if (kept !== null) return kept;
     }
-    if (failure !== null && clock.epochMs() < failure.untilMs && (!isForced || failure.type === 'waits')) {
+    // The clock of the instance that has written it may have been ahead.
+    const isBelievable = failure !== null && failure.atMs <= clock.epochMs() + clockToleranceMs;
+    if (isBelievable && clock.epochMs() < failure.untilMs && (!isForced || failure.type === 'waits')) {
       await this.save(this.state);
       return { kind: 'waits', why: failure.detail, untilMs: failure.untilMs };
     }
-    const { held, open } = await this.openAuthorities();
+    const { held, open } = await this.openAuthorities(isOurs);
     if (open.length === 0 && held !== null) return await this.wait(held);
-    if (order === null) {
+    if (this.state.order === null) {
       const soon = this.whySoon(isOurs);
       if (soon !== null) return await this.wait(soon);
       const unproved = await this.check();
-      if (unproved !== null && !this.isIgnored(unproved, isOurs)) return await this.failCheck(unproved);
+      if (unproved !== null && !this.isIgnored(unproved, isOurs)) return await this.failCheck(unproved, isOurs);
       const refused = await whyNot({ pattern, wish: this.wish, isRenewal: isOurs });
       if (refused !== null) return await this.wait(refused);
     }
@@ -115,8 +126,13 @@ export class PatternOrder {
     const isWildcard = this.pattern.startsWith('*.');
     const name = isWildcard ? this.pattern.slice(2) : this.pattern;
     try {
-      this.kinds = await (check ?? prover).kindsFor(name, isWildcard);
-      if (this.kinds.length > 0) return null;
+      const { authorities, kinds } =
+        check === null
+          ? { kinds: prover.kindsFor(name, isWildcard), authorities: null }
+          : await check.find(name, isWildcard);
+      this.kinds = kinds;
+      this.provableAt = authorities;
+      if (kinds.length > 0) return null;
       return new AcmeError('no challenge can be met here: see acme.challenges', { type: 'noChallenge' });
     } catch (error) {
       if (!(error instanceof AcmeError)) throw error;
@@ -129,14 +145,16 @@ export class PatternOrder {
     return isRenewal && type === 'checkFailed' && (this.state.failure?.count ?? 0) >= checksOfRenewal;
   }
 
-  private async failCheck(error: AcmeError): Promise<OrderOutcome> {
+  private async failCheck(error: AcmeError, isRenewal: boolean): Promise<OrderOutcome> {
     this.means.counters.checkFailed++;
     this.means.log.warn(`${this.pattern}: no certificate is ordered: ${error.message}`, { type: error.type });
-    return await this.fail({ error, authority: null });
+    return await this.fail({ error, authority: null }, isRenewal);
   }
 
   /** The authorities that may be asked now, in order, and the limit of the others that ends first. */
-  private async openAuthorities(): Promise<{ readonly open: CertificateAuthority[]; readonly held: Refused | null }> {
+  private async openAuthorities(
+    isRenewal: boolean,
+  ): Promise<{ readonly open: CertificateAuthority[]; readonly held: Refused | null }> {
     const { authorities, limits } = this.means;
     const begunAt = this.state.order?.authority;
     const open: CertificateAuthority[] = [];
@@ -145,7 +163,7 @@ export class PatternOrder {
       (a, b) => Number(b.directory === begunAt) - Number(a.directory === begunAt),
     )) {
       const { directory } = authority;
-      const limit = await limits.find(directory, directory === begunAt ? null : this.pattern);
+      const limit = await limits.find(directory, isRenewal || directory === begunAt ? null : this.pattern);
       if (limit === null) open.push(authority);
       else if (held === null || limit.untilMs < held.untilMs) held = limit;
     }
@@ -174,7 +192,9 @@ export class PatternOrder {
   private async letGo(isOurs: boolean): Promise<OrderOutcome> {
     const { clock, graceMs, log, store } = this.means;
     const { issued } = this.state;
-    const untilMs = isOurs && issued !== null ? issued.notAfterMs + graceMs : 0;
+    const untilMs = isOurs && issued !== null ? issued.notAfterMs + (this.wish === 'covered' ? 0 : graceMs) : 0;
+    const above = this.wish === 'covered' ? wildcardAbove(this.pattern) : null;
+    if (above !== null) await enlistOrder(store.notes, above, clock.epochMs());
     if (clock.epochMs() < untilMs) {
       await this.save({ ...this.state, removeAtMs: untilMs, order: null, failure: null, isForced: false });
       return { kind: 'kept', untilMs };
@@ -236,8 +256,6 @@ export class PatternOrder {
 
   /** Nothing was ordered: that is not a failure of the name. */
   private async wait({ untilMs, why }: Refused): Promise<OrderOutcome> {
-    // A name that a client has made up leaves nothing behind.
-    if (this.text === null) return { kind: 'waits', why, untilMs };
     const count = this.state.failure?.count ?? 0;
     const failure = { count, atMs: this.means.clock.epochMs(), untilMs, type: 'waits', detail: why, authority: null };
     await this.save({ ...this.state, failure });
@@ -248,10 +266,13 @@ export class PatternOrder {
   private async order(authorities: readonly CertificateAuthority[], isRenewal: boolean): Promise<OrderOutcome> {
     const { counters, log } = this.means;
     let last: FailedAttempt = {
-      error: new AcmeError('no authority is configured', { type: 'unreachable' }),
+      error: new AcmeError('no authority that may be asked now finds the standing record of the name', {
+        type: 'checkFailed',
+      }),
       authority: null,
     };
     for (const authority of authorities) {
+      if (this.provableAt?.includes(authority.directory) === false) continue;
       const ended = await this.attempt(authority, isRenewal);
       if (typeof ended === 'number') {
         counters.issued++;
@@ -264,7 +285,7 @@ export class PatternOrder {
       if (type === 'authorizationFailed') break;
     }
     counters.failed++;
-    return await this.fail(last);
+    return await this.fail(last, isRenewal);
   }
 
   /** @returns the end of the new certificate, in epoch ms; or why there is none. */
@@ -277,12 +298,14 @@ export class PatternOrder {
       return await this.orderAt(client, authority, isRenewal);
     } catch (error) {
       if (!(error instanceof AcmeError)) throw error;
-      await limits.refused(authority.directory, concerned, error);
+      // Authorities do not limit renewals as they do new orders.
+      const isOfName = isRenewal && concerned !== null && error.status !== 503;
+      if (!isOfName) await limits.refused(authority.directory, concerned, error);
       return error;
     }
   }
 
-  private async fail(last: FailedAttempt): Promise<OrderOutcome> {
+  private async fail(last: FailedAttempt, isRenewal: boolean): Promise<OrderOutcome> {
     const { clock, random } = this.means;
     const { message: detail, status, type } = last.error;
     const count = (this.state.failure?.count ?? 0) + 1;
@@ -292,8 +315,11 @@ export class PatternOrder {
     const usualMs = last.authority === null ? hourMs : failurePauses.longestMs;
     const longestMs = Math.min(usualMs, Math.max(hourMs, leftMs / attemptsBeforeEnd));
     const pauseMs = backOffMs({ ...failurePauses, longestMs }, Math.min(count, failuresCounted), random());
-    const { held, open } = await this.openAuthorities();
-    const untilMs = Math.max(Math.round(atMs + pauseMs), open.length === 0 ? (held?.untilMs ?? 0) : 0);
+    const { held, open } = await this.openAuthorities(isRenewal);
+    const heldMs = open.length === 0 ? (held?.untilMs ?? 0) : 0;
+    // The limit of a renewal is that of the name alone.
+    const limitMs = isRenewal ? atMs + (last.error.retryAfterMs ?? 0) : 0;
+    const untilMs = Math.max(Math.round(atMs + pauseMs), heldMs, limitMs);
     // A proxy before an authority knows no types of its own.
     const isPassing = passing.has(type) || status === 429 || status >= 500;
     const order = isPassing ? this.state.order : null;
@@ -307,21 +333,36 @@ export class PatternOrder {
 
   /** @returns the end of the new certificate, in epoch ms. */
   private async orderAt(known: AcmeClient, authority: CertificateAuthority, isRenewal: boolean): Promise<number> {
-    const { accounts, limits, passphrase, pause, store } = this.means;
+    const { accounts, passphrase, pause, store } = this.means;
     let client = known;
     const { key, order } = await this.openOrder(client, authority, isRenewal).catch(async (error: unknown) => {
       if (!(error instanceof AcmeError)) throw error;
       client = await accounts.replaced(authority, known, error);
       return await this.openOrder(client, authority, isRenewal);
     });
-    await limits.served(authority.directory);
     const certificate = await completeOrder(client, order, {
       ...{ prover: this.checkedProver(), key, stepMsMax, preferredChain: authority.preferredChain },
       ...(pause === undefined ? {} : { pause }),
     });
     this.checkLease();
+    const [present = null] = await store.certificates.read([this.pattern]);
+    if ((present?.certificate ?? null) !== this.presentText && !this.state.isForced) {
+      throw new Error('somebody else has put a certificate there during the order: that one is kept');
+    }
     await store.certificates.write(this.pattern, { certificate, key: pemOf(key, passphrase) });
     return await this.keep(authority, certificate);
+  }
+
+  /** Whether a certificate is that of the order, whose holder has ended before it could say so. */
+  private isOfOrder({ certificate }: StoredCertificate): boolean {
+    const { order } = this.state;
+    try {
+      return (
+        order !== null && new X509Certificate(certificate).checkPrivateKey(keyOf(order.key, this.means.passphrase))
+      );
+    } catch {
+      return false;
+    }
   }
 
   /** Shows proofs in the way that was found by the check. */
@@ -342,7 +383,7 @@ export class PatternOrder {
     authority: CertificateAuthority,
     isRenewal: boolean,
   ): Promise<{ readonly order: Order; readonly key: KeyObject }> {
-    const { clock, counters, passphrase } = this.means;
+    const { clock, counters, limits, passphrase } = this.means;
     const { directory, profile } = authority;
     const begun = this.state.order;
     if (begun?.authority === directory) {
@@ -365,6 +406,7 @@ export class PatternOrder {
       return client.newOrder({ ...wanted, replaces: null });
     });
     counters.begun++;
+    await limits.served(directory);
     const kept = { authority: directory, url: order.url, key: pemOf(key, passphrase), begunMs: clock.epochMs() };
     await this.save({ ...this.state, order: kept, orders: this.state.orders + 1 });
     return { order, key };
@@ -376,7 +418,7 @@ export class PatternOrder {
     const { validFrom, validTo } = new X509Certificate(certificate);
     const issued = {
       authority: authority.directory,
-      identifier: certificateIdentifier(certificate),
+      identifier: identifierOf(certificate),
       fingerprint: fingerprintOf(certificate),
       notBeforeMs: Date.parse(validFrom),
       notAfterMs: Date.parse(validTo),
@@ -415,11 +457,34 @@ export class PatternOrder {
     condition: { readonly dueMs?: number; readonly ttlMs?: number },
   ): Promise<void> {
     const { notes } = this.means.store;
-    if (!(await notes.write(orderNoteName(this.pattern), text, { ...condition, expected: this.text }))) {
-      throw new Error(`another process orders the certificate of ${this.pattern} too`);
+    const name = orderNoteName(this.pattern);
+    if (!(await notes.write(name, text, { ...condition, expected: this.text }))) {
+      // An operator may have asked for an order meanwhile: this is the one.
+      const found = await notes.read(name);
+      const isAsked =
+        found !== null && this.text !== null && isSameButAsked(readOrderState(found), readOrderState(this.text));
+      if (!isAsked || !(await notes.write(name, text, { ...condition, expected: found }))) {
+        throw new Error(`another process orders the certificate of ${this.pattern} too`);
+      }
     }
     this.text = text;
   }
+}
+
+/** Null also if it cannot be read: the certificate is used nevertheless. */
+function identifierOf(certificate: string): string | null {
+  try {
+    return certificateIdentifier(certificate);
+  } catch {
+    return null;
+  }
+}
+
+/** Whether two states differ only in what `requestOrder` changes. */
+function isSameButAsked(a: OrderState, b: OrderState): boolean {
+  const rest = ({ failure, ...state }: OrderState): string =>
+    JSON.stringify({ ...state, isForced: false, failure: failure === null ? null : { ...failure, untilMs: 0 } });
+  return rest(a) === rest(b);
 }
 
 /** An authority that does not know an order any more has none. */

@@ -1,14 +1,16 @@
 export interface PatternQueueOptions<Outcome> {
   /** Patterns that are worked on at a time. */
   readonly atOnceMax: number;
+  /** Patterns that wait; further ones are dropped. Default: 100,000. */
+  readonly waitingMax?: number;
   readonly work: (pattern: string) => Promise<Outcome>;
   /** The work on a pattern has ended. @param outcome null if it failed. */
   readonly onDone?: (pattern: string, outcome: Outcome | null) => void;
   readonly onProblem: (pattern: string, error: Error) => void;
 }
 
-/** Patterns that wait. Further ones are dropped: of those that are due the store tells again. */
-const waitingMax = 100_000;
+/** Of those that are due the store tells again. */
+const waitingMaxDefault = 100_000;
 
 /** Works on patterns: on some at a time, and on each of them once at a time. */
 export class PatternQueue<Outcome> {
@@ -28,6 +30,7 @@ export class PatternQueue<Outcome> {
 
   /** @returns whether it was taken. */
   add(pattern: string): boolean {
+    const { waitingMax = waitingMaxDefault } = this.options;
     if (this.isClosed || this.waiting.size >= waitingMax) return false;
     this.waiting.add(pattern);
     this.fill();

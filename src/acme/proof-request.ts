@@ -38,7 +38,13 @@ export async function askOverHttp(
   const sent = isSecure
     ? httpsRequest({ ...options, servername: url.hostname, rejectUnauthorized: false })
     : httpRequest(options);
+  let isConnected = false;
   try {
+    sent.once('socket', (socket) => {
+      socket.once('connect', () => {
+        isConnected = true;
+      });
+    });
     const response = await responseOf(sent);
     const { statusCode = 0 } = response;
     const { location } = response.headers;
@@ -51,7 +57,7 @@ export async function askOverHttp(
       response.headers['server'] === undefined ? '' : ` of the server "${response.headers['server'].slice(0, 50)}"`;
     return { why: `status ${statusCode}${server}, without the proof`, isUnreachable: false };
   } catch (error) {
-    return { why: reasonOf(error, timeoutMs), isUnreachable: sent.socket?.remoteAddress === undefined };
+    return { why: reasonOf(error, timeoutMs), isUnreachable: !isConnected };
   } finally {
     sent.destroy();
   }

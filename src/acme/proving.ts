@@ -11,6 +11,8 @@ export interface DnsProofs {
   readonly dns: Pick<PublicDns, 'present' | 'target'>;
   /** How long all name servers may take to have a record, in ms. */
   readonly waitMs: number;
+  /** The zone in which targets of aliases may lie; null: they are not followed. */
+  readonly aliasZone: string | null;
 }
 
 /** Longest time that a proof is shown, in ms: an authority may take that long to look at it. */
@@ -24,6 +26,8 @@ export class FleetProver implements Prover {
   private readonly kinds: readonly ChallengeKind[];
   private readonly notes: NoteTexts;
   private readonly dns: DnsProofs | null;
+  /** Records that are shown, by proof: an alias may change meanwhile. */
+  private readonly records = new Map<string, TextRecord>();
 
   /** @param kinds that can be met, the preferred one first. @param dns null without `dns-01`. */
   constructor(kinds: readonly ChallengeKind[], notes: NoteTexts, dns: DnsProofs | null) {
@@ -47,21 +51,28 @@ export class FleetProver implements Prover {
   async withdraw(proof: Proof): Promise<void> {
     const note = noteOf(proof);
     if (note !== null) await this.notes.write(note, null).catch(() => {});
-    else if (proof.kind === 'dns-01' && this.dns !== null) {
-      await callDnsHook(this.dns.hook, 'cleanup', await recordOf(proof, this.dns)).catch(() => {});
-    }
+    const record = this.records.get(proof.keyAuthorization);
+    if (record === undefined || this.dns === null) return;
+    this.records.delete(proof.keyAuthorization);
+    await callDnsHook(this.dns.hook, 'cleanup', record).catch(() => {});
   }
 
-  private async showRecord(proof: Proof, { dns, hook, waitMs }: DnsProofs): Promise<void> {
-    const record = await recordOf(proof, { dns });
-    await callDnsHook(hook, 'present', record);
-    await dns.present(record, waitMs);
+  private async showRecord(proof: Proof, proofs: DnsProofs): Promise<void> {
+    const record = await recordOf(proof, proofs);
+    this.records.set(proof.keyAuthorization, record);
+    await callDnsHook(proofs.hook, 'present', record);
+    await proofs.dns.present(record, proofs.waitMs);
   }
 }
 
-async function recordOf({ keyAuthorization, name }: Proof, { dns }: Pick<DnsProofs, 'dns'>): Promise<TextRecord> {
+/** Names that are given to a hook: it may be a program that takes options. */
+const plainName = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/;
+
+async function recordOf({ keyAuthorization, name }: Proof, { aliasZone, dns }: DnsProofs): Promise<TextRecord> {
   const record = challengeRecord(name, keyAuthorization);
-  return { ...record, name: await dns.target(record.name) };
+  if (aliasZone === null) return record;
+  const target = await dns.target(record.name);
+  return target.endsWith(`.${aliasZone}`) && plainName.test(target) ? { ...record, name: target } : record;
 }
 
 function noteOf({ kind, name, token }: Proof): string | null {

@@ -54,13 +54,18 @@ export class PublicDns {
     }
   }
 
-  /** The name behind the aliases (CNAME) of a name: records of another zone may stand for it. */
+  /** The name behind the aliases (CNAME) of a name, in lower case. @throws AcmeError `checkFailed` if nobody says. */
   async target(name: string): Promise<string> {
     let target = name;
     for (let aliases = 0; aliases < aliasesMax; aliases++) {
-      const [next] = await this.resolver.resolveCname(target).catch((): string[] => []);
+      const [next] = await this.resolver.resolveCname(target).catch((error: unknown): string[] => {
+        if (isAbsent(codeOf(error))) return [];
+        throw new AcmeError(`${target}: its name servers do not say whether it is an alias (${codeOf(error)})`, {
+          ...{ type: 'checkFailed', cause: error },
+        });
+      });
       if (next === undefined) break;
-      target = next;
+      target = next.toLowerCase();
     }
     return target;
   }

@@ -106,8 +106,7 @@ function standingLines(standing: CertificateStanding, nowMs: number): string[] {
     const what = failure.type === 'checkFailed' ? 'check before an order' : 'last order';
     lines.push(`${what}: ${of}: ${failure.detail}`, `next attempt: ${when(failure.nextAt)}`);
   }
-  const { record } = standing;
-  if (record !== null) lines.push(`standing DNS record: ${record.name} TXT "${record.value}"`);
+  for (const { name, value } of standing.records) lines.push(`standing DNS record: ${name} TXT "${value}"`);
   lines.push(orderingLine(standing));
   if (orders > 0) lines.push(`orders of ${pattern} so far: ${orders}`);
   return lines;

@@ -34,6 +34,13 @@ describe('the section acme', () => {
   });
 
   for (const [what, acme, problem] of [
+    [
+      'a password in the URL of the DNS hook',
+      { directory, dns: { url: 'https://u:secret@dns.example/' } },
+      /acme\.dns\.url/,
+    ],
+    ['two DNS hooks', { directory, dns: { url: 'https://dns.example/', command: '/hook' } }, /acme\.dns: found both/],
+    ['no DNS hook', { directory, dns: {} }, /acme\.dns: found neither/],
     ['a directory without https', { directory: 'http://authority.example' }, /acme\.directory/],
     ['a directory that is no URL', { directory: 'letsencrypt' }, /acme\.directory/],
     ['an empty list', { directory: [] }, /acme\.directory/],

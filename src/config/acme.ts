@@ -20,6 +20,11 @@ const externalAccount = z.object({
   }),
 });
 
+function hasNoCredentials(url: string): boolean {
+  const { password, username } = new URL(url);
+  return username === '' && password === '';
+}
+
 const dnsHook = z.object({
   command: text({
     source: 'new',
@@ -27,12 +32,18 @@ const dnsHook = z.object({
       'Path of a program, which is called with `present` or `cleanup`, the name of the record with its final dot, and the value, as by the provider `exec` of lego.',
     allowed: 'a path',
   }).optional(),
-  url: key(z.url({ protocol: /^https?$/ }).optional(), {
-    source: 'new',
-    description:
-      'Or a URL below which `/present` and `/cleanup` take a POST with the JSON `{"fqdn", "value"}`, as for the provider `httpreq` of lego.',
-    allowed: 'a URL',
-  }),
+  url: key(
+    z
+      .url({ protocol: /^https?$/ })
+      .refine(hasNoCredentials)
+      .optional(),
+    {
+      source: 'new',
+      description:
+        'Or a URL below which `/present` and `/cleanup` take a POST with the JSON `{"fqdn", "value"}`, as for the provider `httpreq` of lego.',
+      allowed: 'a URL without a password: that is `password`',
+    },
+  ),
   username: text({ source: 'new', description: 'For the URL.', allowed: 'a text' }).optional(),
   password: key(z.string().max(4096).optional(), {
     source: 'new',
@@ -40,6 +51,13 @@ const dnsHook = z.object({
     allowed: 'a text',
     secret: true,
   }),
+  aliasZone: text({
+    source: 'new',
+    description:
+      'A domain of yours for proofs alone: a record is written for the target of an alias (CNAME) of `_acme-challenge.NAME`, if that lies in it. Owners of names choose their aliases: without a zone, none is followed.',
+    allowed: 'a domain such as "proofs.example.com"',
+    default: 'none',
+  }).optional(),
   waitSeconds: wholeNumber(1, 3600, 120, {
     source: 'new',
     unit: 'seconds',

@@ -32,6 +32,8 @@ interface AcmeDnsConfig {
     | { readonly kind: 'command'; readonly path: string }
     | { readonly kind: 'url'; readonly url: string; readonly username: string; readonly password: string };
   readonly waitSeconds: number;
+  /** In lower case, without dots around it; null: aliases are not followed. */
+  readonly aliasZone: string | null;
 }
 
 /** The orders of certificates. */
@@ -292,13 +294,14 @@ function acmeOf(
 function acmeDnsOf(dns: FileConfig['acme']['dns'], diagnostics: Diagnostics): AcmeDnsConfig | null {
   if (dns === undefined) return null;
   const { command, password = '', url, username = '', waitSeconds } = dns;
+  const aliasZone = dns.aliasZone?.toLowerCase().replace(/^\.|\.$/g, '') ?? null;
   if ((command === undefined) === (url === undefined)) {
     const found = command === undefined ? 'neither "command" nor "url"' : 'both "command" and "url"';
     diagnostics.problems.push(`acme.dns: found ${found}; allowed is one of the two`);
     return null;
   }
-  if (command !== undefined) return { hook: { kind: 'command', path: command }, waitSeconds };
-  return { hook: { kind: 'url', url: url ?? '', username, password }, waitSeconds };
+  if (command !== undefined) return { hook: { kind: 'command', path: command }, waitSeconds, aliasZone };
+  return { hook: { kind: 'url', url: url ?? '', username, password }, waitSeconds, aliasZone };
 }
 
 type BindPlace = Pick<Bind, 'address' | 'port'>;

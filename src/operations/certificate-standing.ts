@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { standingRecord } from '../acme/accounts.ts';
 import type { TextRecord } from '../acme/dns-records.ts';
-import { whyNotOrderable } from '../acme/order-name.ts';
+import { whyNotOrderable, wildcardAbove } from '../acme/order-name.ts';
 import { type OrderState, orderNoteName, readOrderState, requestOrder } from '../acme/order-state.ts';
 import { HipacheError } from '../base/errors.ts';
 import { parsePattern, wildcardPatterns } from '../routing/host.ts';
 import type { NoteTexts, Store } from '../stores/contract.ts';
 import { type ListedCertificate, toListed } from './certificates.ts';
 import type { Operation } from './operation.ts';
-import { certificateWish, type OrderedHosts, provesByDns, wildcardAbove } from './wanted-certificate.ts';
+import { certificateWish, type OrderedHosts, provesByDns } from './wanted-certificate.ts';
 
 /** The part of a configuration that says what is ordered. */
 export interface OrderingConfig extends OrderedHosts {
@@ -32,8 +32,8 @@ export interface CertificateStanding {
   readonly isWanted: boolean;
   /** The wildcard for which a certificate is ordered that the host uses; null if it is to have its own. */
   readonly orderedAs: string | null;
-  /** The standing DNS record that lets the fleet order (DNS-PERSIST-01); null if that is not used, or if there is no account yet. */
-  readonly record: TextRecord | null;
+  /** The standing DNS records that let the fleet order (DNS-PERSIST-01), one for each authority; none if that is not used, or without an account. */
+  readonly records: readonly TextRecord[];
   /** Why no authority issues a certificate for the name; null if it may. */
   readonly notOrderable: string | null;
   /** Whether the configuration names an authority. */
@@ -74,7 +74,7 @@ export function certificateStanding(host: string, ordering: OrderingConfig): Ope
       coveredBy: own === null && ofParent !== null ? (covering[0] ?? null) : null,
       isWanted: wish !== 'none',
       orderedAs: wish === 'covered' ? wildcardAbove(pattern) : null,
-      record: await recordFor(store.notes, pattern, ordering),
+      records: await recordsFor(store.notes, pattern, ordering),
       notOrderable: whyNotOrderable(pattern, provesByDns(ordering)),
       isOrdering: ordering.directory.length > 0,
       authority: own === null ? null : (issued?.authority ?? null),
@@ -144,14 +144,15 @@ async function settled(store: Parts, pattern: string, endMs: number, now: () => 
   }
 }
 
-/** Of the authority that is asked first. */
-async function recordFor(
+async function recordsFor(
   notes: NoteTexts,
   pattern: string,
-  { challenges, directory: [first] }: OrderingConfig,
-): Promise<TextRecord | null> {
-  if (first === undefined || !challenges.includes('dns-persist-01')) return null;
-  return await standingRecord(notes, first, pattern.startsWith('*.') ? pattern.slice(2) : pattern);
+  { challenges, directory }: OrderingConfig,
+): Promise<TextRecord[]> {
+  if (!challenges.includes('dns-persist-01')) return [];
+  const name = pattern.startsWith('*.') ? pattern.slice(2) : pattern;
+  const records = await Promise.all(directory.map((one) => standingRecord(notes, one, name)));
+  return records.filter((record) => record !== null);
 }
 
 function toRenewal({ atMs, window }: NonNullable<OrderState['renewal']>): CertificateStanding['renewal'] {

@@ -1,8 +1,9 @@
 import type { Store } from '../stores/contract.ts';
 import { type CertificateStanding, certificateStanding, type OrderingConfig } from './certificate-standing.ts';
 
-/** A certificate that ends sooner is worth a warning, in ms: what is renewed at all is renewed before. */
+/** A certificate that ends sooner is worth a warning, in ms, or in this part of its life: what is renewed at all is renewed before. */
 const soonMs = 3 * 24 * 3600_000;
+const lastPart = 1 / 10;
 
 /**
  * Warnings about the certificate of a host, of which its clients complain.
@@ -31,7 +32,9 @@ function problemOf(
   if (problem !== null) return `its certificate cannot be used: ${problem}`;
   if (Date.parse(notAfter ?? '') <= nowMs) return `its certificate has expired on ${notAfter}`;
   if (Date.parse(notBefore ?? '') > nowMs) return `its certificate is not valid before ${notBefore}`;
-  return Date.parse(notAfter ?? '') - nowMs < soonMs ? `its certificate ends on ${notAfter}` : null;
+  const lifeMs = Date.parse(notAfter ?? '') - Date.parse(notBefore ?? '');
+  const leftMs = Date.parse(notAfter ?? '') - nowMs;
+  return leftMs < Math.min(soonMs, lifeMs * lastPart) ? `its certificate ends on ${notAfter}` : null;
 }
 
 function orderProblem({ failure, isWanted, notOrderable }: CertificateStanding): string | null {

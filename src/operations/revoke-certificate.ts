@@ -1,7 +1,7 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { Accounts } from '../acme/accounts.ts';
 import { AcmeError } from '../acme/acme-error.ts';
-import { orderNoteName, readOrderState, requestOrder } from '../acme/order-state.ts';
+import { fingerprintOf, orderNoteName, readOrderState, requestOrder } from '../acme/order-state.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 import { parsePattern } from '../routing/host.ts';
@@ -48,7 +48,7 @@ export function revokeCertificate(
   return async ({ certificates, notes }) => {
     const [found = null] = await certificates.read([pattern]);
     const { issued } = readOrderState(await notes.read(orderNoteName(pattern)));
-    if (found === null || issued === null) {
+    if (found === null || issued === null || issued.fingerprint !== fingerprintOf(found.certificate)) {
       throw new HipacheError('NOT_FOUND', `${pattern} has no certificate that Hipache has ordered`);
     }
     const { raw, serialNumber } = new X509Certificate(found.certificate);

@@ -5,7 +5,13 @@ import { certificateWish } from './wanted-certificate.ts';
 
 type Records = Readonly<Record<string, { readonly routed?: boolean; readonly tls?: string }>>;
 
-async function wish(records: Records, host: string, byDefault = false, challenges = ['http-01']): Promise<string> {
+async function wish(
+  records: Records,
+  host: string,
+  byDefault = false,
+  challenges = ['http-01'],
+  note = '',
+): Promise<string> {
   const read = async (patterns: readonly string[]): Promise<(StoredRoute | null)[]> =>
     patterns.map((pattern) => {
       const record = records[pattern];
@@ -13,7 +19,8 @@ async function wish(records: Records, host: string, byDefault = false, challenge
       const options = record.tls === undefined ? {} : { options: new Map([['tls', record.tls]]) };
       return { frontend: record.routed === true ? [pattern, 'http://a:1'] : [], down: new Map(), ...options };
     });
-  return await certificateWish({ routes: { read } }, host, { hosts: byDefault ? 'all' : 'listed', challenges });
+  const notes = { read: async (name: string) => (name === 'order:*.b.example' && note !== '' ? note : null) };
+  return await certificateWish({ routes: { read }, notes }, host, { hosts: byDefault ? 'all' : 'listed', challenges });
 }
 
 const cases: readonly (readonly [string, Records, string, boolean, boolean])[] = [
@@ -88,3 +95,16 @@ for (const [what, records, host, challenges, expected] of wishes) {
     assert.equal(await wish(records, host, false, [...challenges]), expected);
   });
 }
+
+test('a host does not wait for a wildcard that cannot be had', async () => {
+  const failure = { count: 1, atMs: 0, untilMs: 0, type: 'proofNotShown', detail: 'no such zone', authority: null };
+  const issued = { authority: '', identifier: null, fingerprint: '', notBeforeMs: 0, notAfterMs: 0, atMs: 0 };
+  const dns = ['dns-01'];
+  const wishWith = (state: object): Promise<string> =>
+    wish(below, 'a.b.example', false, dns, JSON.stringify({ pattern: '*.b.example', ...state }));
+  assert.equal(await wishWith({}), 'covered');
+  assert.equal(await wishWith({ failure: { ...failure, count: 0 } }), 'covered');
+  assert.equal(await wishWith({ failure }), 'own');
+  assert.equal(await wishWith({ failure, issued }), 'own');
+  assert.equal(await wishWith({ failure, issued: { ...issued, notAfterMs: Date.now() + 1e9 } }), 'covered');
+});

@@ -1,11 +1,14 @@
 import type { CertificateWish } from '../acme/order-means.ts';
+import { wildcardAbove } from '../acme/order-name.ts';
+import { orderNoteName, readOrderState } from '../acme/order-state.ts';
 import { optionsInForce } from '../policy/read-options.ts';
 import { coveringPatterns, patternsAfter } from '../routing/patterns.ts';
-import { hasRoute, type RouteReader } from '../stores/contract.ts';
+import { hasRoute, type NoteTexts, type RouteReader } from '../stores/contract.ts';
 import { noOptions } from '../stores/option-record.ts';
 
 interface Records {
   readonly routes: RouteReader;
+  readonly notes: Pick<NoteTexts, 'read'>;
 }
 
 /** The part of a configuration that says for which hosts certificates are ordered. */
@@ -22,12 +25,13 @@ export function provesByDns({ challenges }: Pick<OrderedHosts, 'challenges'>): b
 /**
  * Whether a certificate is to be ordered for a host: it has a route, its own or that of a wildcard, and the option `tls` that
  * holds for it is `auto`.
- * @param host an exact one, or a wildcard.
+ * @param host an exact one, or a wildcard. @param nowMs epoch ms.
  */
 export async function certificateWish(
-  { routes }: Records,
+  { notes, routes }: Records,
   host: string,
   ordered: OrderedHosts,
+  nowMs = Date.now(),
 ): Promise<CertificateWish> {
   const patterns = [host, ...patternsAfter(host)];
   const records = await routes.read(patterns);
@@ -43,14 +47,14 @@ export async function certificateWish(
   const pattern = patterns[records.findIndex(hasRoute)];
   if (pattern === undefined || !isAuto(pattern)) return 'none';
   const above = wildcardAbove(host);
-  if (above !== null && provesByDns(ordered) && hasRoute(records[patterns.indexOf(above)] ?? null) && isAuto(above)) {
-    return 'covered';
-  }
+  const isCovered =
+    above !== null && provesByDns(ordered) && hasRoute(records[patterns.indexOf(above)] ?? null) && isAuto(above);
+  if (isCovered && !(await isFailing(notes, above, nowMs))) return 'covered';
   return pattern === host ? 'own' : 'inherited';
 }
 
-/** The wildcard whose certificate is valid for a host (RFC 9525 section 6.3); null for a wildcard. */
-export function wildcardAbove(host: string): string | null {
-  const dot = host.indexOf('.');
-  return host.startsWith('*') || dot === -1 ? null : `*${host.slice(dot)}`;
+/** Whether a wildcard has no certificate, and attempts to order one have failed: its hosts cannot wait for it. */
+async function isFailing(notes: Pick<NoteTexts, 'read'>, wildcard: string, nowMs: number): Promise<boolean> {
+  const { failure, issued } = readOrderState(await notes.read(orderNoteName(wildcard)));
+  return failure !== null && failure.count > 0 && (issued === null || issued.notAfterMs <= nowMs);
 }

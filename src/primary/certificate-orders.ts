@@ -2,10 +2,10 @@ import { Accounts, type CertificateAuthority } from '../acme/accounts.ts';
 import { AuthorityLimits } from '../acme/authority-limits.ts';
 import { NameCheck } from '../acme/name-check.ts';
 import { NameOrders } from '../acme/name-orders.ts';
-import { allowanceOfClient, allowancesOf } from '../acme/order-allowances.ts';
+import { allowancesOf, allowancesOfClient } from '../acme/order-allowances.ts';
 import { OrderBudget } from '../acme/order-budget.ts';
 import type { CertificateWish, OrderCounters, OrderMeansOfFleet, OrderOutcome } from '../acme/order-means.ts';
-import { whyNotOrderable } from '../acme/order-name.ts';
+import { whyNotOrderable, wildcardAbove } from '../acme/order-name.ts';
 import { dueAt, enlistOrder, orderNoteName, readOrderState } from '../acme/order-state.ts';
 import { PatternQueue } from '../acme/pattern-queue.ts';
 import { FleetProver } from '../acme/proving.ts';
@@ -18,7 +18,7 @@ import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { within } from '../base/timer.ts';
 import type { Config } from '../config/config.ts';
 import { authoritiesOf } from '../operations/authorities.ts';
-import { certificateWish, provesByDns, wildcardAbove } from '../operations/wanted-certificate.ts';
+import { certificateWish, provesByDns } from '../operations/wanted-certificate.ts';
 import type { CollectionName, NoteTexts, Store } from '../stores/contract.ts';
 
 /** How often it is looked for what is due, in ms, on average. */
@@ -28,12 +28,18 @@ const dueMax = 50;
 /** Orders that are under way at a time, and patterns that were written and are read. */
 const ordersAtOnceMax = 8;
 const readingsAtOnceMax = 16;
+/** The same for names that clients may have made up, and how many of them wait. */
+const guestsAtOnceMax = 3;
+const guestsWaitingMax = 100;
+/** When a note is looked at again that this instance can do nothing with, in ms. */
+const laterMs = 3600_000;
 /** How long the end of the program waits for what is under way, in ms. Other instances go on with it. */
 const closeMs = 500;
 /** Clients that are remembered until their names are looked at. */
 const clientsMax = 10_000;
 /** For a response to the check of a name, in ms. */
 const checkMs = 5000;
+const wholeCheckMs = 15_000;
 const dayMs = 24 * 3600_000;
 
 export interface CertificateOrderParts {
@@ -54,6 +60,8 @@ export class CertificateOrders {
   private readonly byDns: boolean;
   /** Patterns whose orders are due, those that clients wait for, and those that may have to be enlisted. */
   private readonly due: PatternQueue<OrderOutcome>;
+  /** Names that clients may have made up: they keep nobody else waiting. */
+  private readonly guests: PatternQueue<OrderOutcome>;
   private readonly asked: PatternQueue<void>;
   private readonly written: PatternQueue<void>;
   /** Addresses of the clients that wait, by name. */
@@ -73,12 +81,13 @@ export class CertificateOrders {
     this.budget = new OrderBudget(notes);
     this.left = acme.ordersPerHourMax;
     this.byDns = provesByDns(acme);
+    const limits = new AuthorityLimits(notes, systemClock.epochMs);
     const accounts = new Accounts({ notes, instance, passphrase: acme.passphrase });
     const orders = new NameOrders({
       ...{ store, instance, authorities, counters, log },
       accounts,
-      limits: new AuthorityLimits(notes, systemClock.epochMs),
-      ...provedBy(config, { accounts, authorities, notes }),
+      limits,
+      ...provedBy(config, { accounts, authorities, limits, notes }),
       passphrase: acme.passphrase,
       wishOf: (pattern) => this.wishOf(pattern),
       whyNot: (order) => this.budget.take(allowancesOf(order, acme), systemClock.epochMs()),
@@ -89,22 +98,22 @@ export class CertificateOrders {
     const onProblem = (pattern: string, error: Error): void => {
       if (!this.isClosed) this.problems.report(`the certificate of ${pattern} cannot be looked after now`, { error });
     };
-    this.due = new PatternQueue<OrderOutcome>({
-      atOnceMax: ordersAtOnceMax,
-      work: (pattern) => orders.look(pattern),
+    const looks = {
+      work: (pattern: string) => orders.look(pattern),
       // If another process orders, its certificate ends the wait of clients, or their time does.
-      onDone: (pattern, outcome) => {
+      onDone: (pattern: string, outcome: OrderOutcome | null) => {
         if (outcome?.kind !== 'busy') onLooked(pattern);
       },
       onProblem,
-    });
+    };
+    this.due = new PatternQueue({ ...looks, atOnceMax: ordersAtOnceMax });
+    this.guests = new PatternQueue({ ...looks, atOnceMax: guestsAtOnceMax, waitingMax: guestsWaitingMax });
     this.asked = new PatternQueue<void>({
       atOnceMax: readingsAtOnceMax,
       work: async (name) => {
-        const isCovered = this.byDns && (await this.wishOf(name)) === 'covered';
-        const pattern = isCovered ? (wildcardAbove(name) ?? name) : name;
-        const isTaken = (await this.isDue(pattern)) && (await this.mayCause(name)) && this.due.add(pattern);
-        if (!isTaken) onLooked(name);
+        const address = this.clients.get(name) ?? '';
+        this.clients.delete(name);
+        if (!(await this.takeAsked(name, address))) onLooked(name);
       },
       onProblem: (pattern, error) => {
         onProblem(pattern, error);
@@ -138,8 +147,10 @@ export class CertificateOrders {
 
   /** A client waits for the certificate of a name, or uses one that ends. @param address of the client; empty for none. */
   wanted(name: string, address: string): void {
-    if (address !== '' && this.clients.size < clientsMax) this.clients.set(name, address);
-    if (!this.asked.add(name)) {
+    // Without its address, the client would be bounded by nothing.
+    const isFull = this.clients.size >= clientsMax;
+    if (!isFull && address !== '') this.clients.set(name, address);
+    if (isFull || !this.asked.add(name)) {
       this.clients.delete(name);
       this.parts.onLooked(name);
     }
@@ -148,9 +159,10 @@ export class CertificateOrders {
   async close(): Promise<void> {
     this.isClosed = true;
     if (this.timer !== null) clearTimeout(this.timer);
-    await within(Promise.all([this.due, this.asked, this.written].map((queue) => queue.close())), closeMs).catch(
-      () => {},
-    );
+    await within(
+      Promise.all([this.due, this.guests, this.asked, this.written].map((queue) => queue.close())),
+      closeMs,
+    ).catch(() => {});
     await this.store.close();
   }
 
@@ -190,10 +202,14 @@ export class CertificateOrders {
       this.left = Math.max(0, this.parts.config.acme.ordersPerHourMax - used);
       const due = await this.store.notes.due(systemClock.epochMs(), dueMax);
       for (const { name, text } of due) {
-        const { pattern } = readOrderState(text);
-        // A note that nothing can be done with would come again and again, before all others.
+        const { issued, pattern } = readOrderState(text);
         if (whyNotOrderable(pattern, this.byDns) === null) this.due.add(pattern);
-        else await this.store.notes.write(name, null, { expected: text });
+        // A note that nothing can be done with would come again and again, before all others.
+        else if (whyNotOrderable(pattern, true) !== null && issued === null && pattern !== '') {
+          await this.store.notes.write(name, null, { expected: text });
+        }
+        // Another instance, of another version or configuration, may know what to do.
+        else await this.store.notes.write(name, text, { expected: text, dueMs: systemClock.epochMs() + laterMs });
       }
     } catch (error) {
       if (error instanceof HipacheError && error.code === 'STORE_UNSUPPORTED') throw error;
@@ -214,14 +230,17 @@ export class CertificateOrders {
     return ['own', 'inherited'].includes(await this.wishOf(pattern));
   }
 
-  /** Whether the client that waits for a certificate may cause an order. For a host with a route of its own any client may. */
-  private async mayCause(pattern: string): Promise<boolean> {
-    const address = this.clients.get(pattern);
-    this.clients.delete(pattern);
-    if (address === undefined || (await this.wishOf(pattern)) !== 'inherited') return true;
-    const refused = await this.budget.take([allowanceOfClient(address, this.parts.config.acme)], systemClock.epochMs());
-    if (refused !== null) this.problems.report(`no certificate is ordered for ${pattern}: ${refused.why}`, {});
-    return refused === null;
+  /** Takes a name that a client has asked for. @param address empty: its certificate ends. @returns whether it is looked at. */
+  private async takeAsked(name: string, address: string): Promise<boolean> {
+    const wish = await this.wishOf(name);
+    const pattern = wish === 'covered' ? (wildcardAbove(name) ?? name) : name;
+    if (!(await this.isDue(pattern))) return false;
+    // A host with a route of its own any client may ask for.
+    if (wish !== 'inherited' || address === '') return this.due.add(pattern);
+    const { acme } = this.parts.config;
+    const refused = await this.budget.take(allowancesOfClient(address, acme), systemClock.epochMs());
+    if (refused !== null) this.problems.report('no certificate is ordered', { pattern, why: refused.why }, 'refused');
+    return refused === null && this.guests.add(pattern);
   }
 
   /** Reads only, without a lease: most changes of routes have nothing to do with certificates. */
@@ -246,22 +265,26 @@ function provedBy(
   {
     accounts,
     authorities,
+    limits,
     notes,
   }: {
     readonly accounts: Accounts;
     readonly authorities: readonly CertificateAuthority[];
+    readonly limits: AuthorityLimits;
     readonly notes: NoteTexts;
   },
 ): Pick<OrderMeansOfFleet, 'check' | 'prover'> {
   const { challenges, httpPort, nameServers, tlsPort } = acme;
   const dns = new PublicDns({ servers: nameServers, timeoutMs: checkMs });
-  const records = acme.dns === null ? null : { hook: acme.dns.hook, dns, waitMs: acme.dns.waitSeconds * 1000 };
+  const records = acme.dns === null ? null : { ...acme.dns, dns, waitMs: acme.dns.waitSeconds * 1000 };
   const prover = new FleetProver(challenges, notes, records);
   if (!acme.check) return { prover, check: null };
   const check = new NameCheck({
     ...{ prover, httpPort, tlsPort, timeoutMs: checkMs },
     addresses: (name) => dns.addresses(name),
-    standing: (name, isWildcard) => findStandingRecord(name, isWildcard, { accounts, authorities, dns }),
+    standing: (name, isWildcard) =>
+      findStandingRecord(name, isWildcard, { accounts, authorities, dns, limits, now: systemClock.epochMs }),
+    checkMs: wholeCheckMs,
   });
   return { prover, check };
 }

@@ -7,6 +7,7 @@ import { until } from '../../test/helpers/until.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { openStore } from '../stores/open-store.ts';
 import { Ordering } from './ordering.ts';
 
 describe('the orders of an instance', () => {
@@ -46,6 +47,48 @@ describe('the orders of an instance', () => {
     assert.deepEqual(lines, [
       'no certificates are ordered: this store cannot tell what is due; Redis, etcd, ZooKeeper and SQLite can',
     ]);
+  });
+
+  test('leave the state of a wildcard to instances that can prove it', async () => {
+    const driver = `sqlite:${join(folder, 'wildcards.db')}`;
+    const store = await openStore([driver]);
+    const issued = { authority: directory, identifier: null, fingerprint: '', notBeforeMs: 0, notAfterMs: 0, atMs: 0 };
+    for (const [pattern, state] of [
+      ['*.shop.example', { issued }],
+      ['*.made-up.example', {}],
+      ['under_score.example', {}],
+      ['', { of: 'a version to come' }],
+    ] as const) {
+      await store.notes.write(`order:${pattern}`, JSON.stringify({ pattern, ...state }), { dueMs: 1 });
+    }
+    const { ordering } = start(configOf(driver, { directory }));
+    await until('a look at what is due', async () => (await store.notes.due(Date.now(), 10)).length === 0);
+    await ordering.close();
+    const later = (await store.notes.due(Date.now() + 2 * 3600_000, 10)).map(({ name }) => name);
+    await store.close();
+    assert.deepEqual(later.toSorted(), ['order:', 'order:*.made-up.example', 'order:*.shop.example']);
+  });
+
+  test('of names that one client makes up are bounded, whatever else it has asked for', async () => {
+    const driver = `sqlite:${join(folder, 'guests.db')}`;
+    const store = await openStore([driver]);
+    await store.routes.set('*', null, ['http://127.0.0.1:1']);
+    await store.close();
+    const acme = { directory, hosts: 'all', ordersPerAddressMax: 3, nameServers: ['127.0.0.1:1'] };
+    const { lines, looked, ordering } = start(configOf(driver, acme));
+    await until('the start', async () => {
+      ordering.wanted('under_score.example', '192.0.2.1');
+      return looked.length > 0;
+    });
+    for (let i = 0; i < 10_050; i++) ordering.wanted(`x_${i}.example`, '192.0.2.1');
+    await until('a look at each', () => looked.length > 10_050, 30_000);
+    const names = Array.from({ length: 8 }, (_, i) => `n${i}.example`);
+    for (const name of names) ordering.wanted(name, '192.0.2.1');
+    await until('a look at each', () => names.every((name) => looked.includes(name)), 30_000);
+    await ordering.close();
+    assert.equal(ordering.counters.checkFailed, 3);
+    // One line for all that are refused.
+    assert.equal(lines.filter((line) => line === 'no certificate is ordered').length, 1);
   });
 
   test('need the file of trusted authorities, and begin with a configuration that has it', async () => {

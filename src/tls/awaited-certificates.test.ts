@@ -60,6 +60,17 @@ describe('certificates that are awaited', () => {
     assert.equal(await second, context);
   });
 
+  test('a wildcard is that of the names right below it', async () => {
+    const all = ['a.shop.example', 'b.a.shop.example'].map((name) => awaited.find(name, '192.0.2.1'));
+    await turn();
+    awaited.ended('*.shop.example');
+    assert.equal(await all[0], null);
+    assert.equal(awaited.size, 1);
+    loaded.set('b.a.shop.example', context);
+    awaited.changed('certificates', ['*.a.shop.example']);
+    assert.equal(await all[1], context);
+  });
+
   test('a handshake waits for so long, and no longer', async () => {
     const found = awaited.find('a.example', '192.0.2.1');
     await turn();

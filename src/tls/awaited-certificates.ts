@@ -66,7 +66,9 @@ export class AwaitedCertificates {
 
   private lookFor(pattern: string, isLast: boolean): void {
     if (!pattern.startsWith('*.')) this.look(pattern, isLast);
-    else for (const name of this.waiting.keys()) if (name.endsWith(pattern.slice(1))) this.look(name, isLast);
+    else
+      for (const name of this.waiting.keys())
+        if (`*${name.slice(name.indexOf('.'))}` === pattern) this.look(name, isLast);
   }
 
   private await(name: string, address: string): AwaitedName {

@@ -171,3 +171,32 @@ test('a certificate in use that ends within a week is looked after, once in an h
   await shake('b.test');
   assert.deepEqual(ending, ['a.test', 'a.test', 'b.test']);
 });
+
+test('a certificate that has expired gives way to a valid one of the wildcard', async () => {
+  const time = new FakeTime();
+  const old = authority.issue(['a.shop.test'], { days: 5 });
+  const wildcard = authority.issue(['*.shop.test'], { days: 30 });
+  const records = new Map([
+    ['a.shop.test', old],
+    ['*.shop.test', wildcard],
+  ]);
+  const read = async (patterns: readonly string[]) => patterns.map((pattern) => records.get(pattern) ?? null);
+  const ending: string[] = [];
+  const certificates = new ServerCertificates({
+    ...{ sources: [new StoreCertificates({ read })], bytesMax: 64 * MiB, clock: time.clock, setTimer: time.setTimer },
+    onProblem: (message) => assert.fail(message),
+    onEnding: (name) => void ending.push(name),
+  });
+  certificates.restored();
+  time.nowMs = Date.now();
+  const own = await certificates.load('a.shop.test');
+  assert.equal(certificates.cached('a.shop.test'), own);
+  const other = await certificates.load('b.shop.test');
+  assert.notEqual(other, own);
+  time.nowMs += 6 * 24 * 3600_000;
+  assert.equal(certificates.cached('a.shop.test'), other);
+  // With none that is valid, the more specific one is served.
+  time.nowMs += 30 * 24 * 3600_000;
+  assert.equal(certificates.cached('a.shop.test'), own);
+  assert.ok(ending.includes('a.shop.test') && !ending.includes('*.shop.test'), ending.join());
+});

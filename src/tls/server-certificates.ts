@@ -26,8 +26,8 @@ export interface ServerCertificatesOptions {
   readonly setTimer?: SetTimer;
   /** Called for each certificate that is unusable or has expired. */
   readonly onProblem: (message: string) => void;
-  /** Called from time to time for a certificate that is in use and ends soon, or has ended. */
-  readonly onEnding?: (pattern: string) => void;
+  /** Called from time to time for a name whose certificate ends soon, or has ended. */
+  readonly onEnding?: (serverName: string) => void;
 }
 
 /** How many names without a certificate of their own are remembered. */
@@ -92,7 +92,7 @@ export class ServerCertificates {
   private readonly queue: LookupQueue;
   private readonly absences = new OnePerTurn();
   private readonly reported = new Map<string, string>();
-  /** When it may be said again that a certificate ends, in monotonic ms, by pattern. */
+  /** When it may be said again that a certificate ends, in monotonic ms, by the name of a handshake. */
   private readonly ending = new Map<string, number>();
   private epoch = 0;
   private isConnected = false;
@@ -151,15 +151,20 @@ export class ServerCertificates {
   cached(serverName: string): SecureContext | null | undefined {
     const patterns = patternsOf(serverName);
     if (patterns === null || this.hasNoSource) return null;
-    const nowMs = this.options.clock.monotonicMs();
+    const { clock } = this.options;
+    const nowMs = clock.monotonicMs();
+    const epochMs = clock.epochMs();
+    let expired: string | null = null;
     for (const pattern of patterns) {
       const entry = this.entries.use(pattern) ?? this.negativeEntries.use(pattern);
       if (entry === undefined || !this.isUsable(entry, nowMs)) return undefined;
-      const { material } = entry;
-      if (material !== null) this.lookAfter(pattern, entry, nowMs);
-      if (material !== null) return this.contexts.use(pattern) ?? this.makeContext(pattern, material);
+      if (entry.material === null) continue;
+      if (entry.notAfterMs - epochMs < endingMs) this.lookAfter(patterns[0] as string, nowMs);
+      // One that is valid for fewer names, but not any more, is no better than none.
+      if (entry.notAfterMs <= epochMs) expired ??= pattern;
+      else return this.contexts.use(pattern) ?? this.makeContext(pattern, entry.material);
     }
-    return null;
+    return expired === null ? null : this.contextOf(expired);
   }
 
   /** Like `cached`, but asks files and store. Never rejects: if they fail, it returns what was known, or null. */
@@ -213,13 +218,21 @@ export class ServerCertificates {
   }
 
   private known(patterns: readonly string[]): SecureContext | null {
-    for (const pattern of patterns) {
-      const entry = this.entries.peek(pattern);
-      if (entry?.material == null) continue;
-      this.lookAfter(pattern, entry, this.options.clock.monotonicMs());
-      return this.contexts.peek(pattern) ?? this.makeContext(pattern, entry.material);
-    }
-    return null;
+    const { clock } = this.options;
+    const epochMs = clock.epochMs();
+    const found = patterns.filter((pattern) => this.entries.peek(pattern)?.material != null);
+    const valid = found.find((pattern) => (this.entries.peek(pattern)?.notAfterMs ?? 0) > epochMs);
+    const chosen = valid ?? found[0];
+    if (chosen === undefined) return null;
+    const [first] = found;
+    const endMs = this.entries.peek(first as string)?.notAfterMs ?? 0;
+    if (endMs - epochMs < endingMs) this.lookAfter(patterns[0] as string, clock.monotonicMs());
+    return this.contextOf(chosen);
+  }
+
+  private contextOf(pattern: string): SecureContext | null {
+    const material = this.entries.peek(pattern)?.material ?? null;
+    return material === null ? null : (this.contexts.peek(pattern) ?? this.makeContext(pattern, material));
   }
 
   private begin(name: string, patterns: readonly string[]): Lookup {
@@ -358,14 +371,13 @@ export class ServerCertificates {
     return context;
   }
 
-  /** Nobody may know yet that it ends: its host may not have been written since orders began. */
-  private lookAfter(pattern: string, { notAfterMs }: Entry, nowMs: number): void {
-    const { clock, onEnding } = this.options;
-    if (onEnding === undefined || notAfterMs - clock.epochMs() > endingMs) return;
-    if (nowMs < (this.ending.get(pattern) ?? 0)) return;
+  /** Nobody may know yet that it ends: its host may not have been written since orders began. @param name of the handshake. */
+  private lookAfter(name: string, nowMs: number): void {
+    const { onEnding } = this.options;
+    if (onEnding === undefined || nowMs < (this.ending.get(name) ?? 0)) return;
     if (this.ending.size >= endingMax) this.ending.clear();
-    this.ending.set(pattern, nowMs + endingEveryMs);
-    onEnding(pattern);
+    this.ending.set(name, nowMs + endingEveryMs);
+    onEnding(name);
   }
 
   private reportExpiry(pattern: string, notAfterMs: number, where: string): void {
