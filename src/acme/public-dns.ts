@@ -40,7 +40,7 @@ export class PublicDns {
       odd !== undefined
         ? `its name servers do not say where it is (${odd})`
         : `it does not exist in the DNS, or has no address (${codes.at(-1)}): it needs an A or AAAA record that points here`;
-    throw new AcmeError(`${name}: ${why}`, { type: 'checkFailed' });
+    throw new AcmeError(why, { type: 'checkFailed' });
   }
 
   /** The values of the TXT records of a name; none if it has none. @throws AcmeError `checkFailed` if nobody says. */

@@ -267,12 +267,12 @@ describe('a certificate that is ordered', () => {
     assert.match(why, /^broken\.example: no certificate of its own in the store$/m);
     assert.match(
       why,
-      /^check before an order: failed, 1 in a row: broken\.example: its name servers do not say where it is/m,
+      /^check before an order: failed, 1 in a row: broken\.example cannot be proved: its name servers do not say where it is/m,
     );
     assert.match(why, /^next attempt: 20.* \(in .*\)$/m);
     const again = await home.run('cert', 'renew', 'broken.example');
     assert.equal(again.code, 1);
-    assert.match(again.stderr, /broken\.example: its name servers .*; the next attempt is at 20/);
+    assert.match(again.stderr, /broken\.example cannot be proved: its name servers .*; the next attempt is at 20/);
     await pebble.tellDns('clear-servfail', { host: 'broken.example.' });
     assert.equal((await home.run('cert', 'order', 'broken.example')).code, 0);
     await served(proxy, 'broken.example');
