@@ -1,5 +1,6 @@
 import type { Store } from '../stores/contract.ts';
 import { type CertificateStanding, certificateStanding, type OrderingConfig } from './certificate-standing.ts';
+import { toListed } from './certificates.ts';
 
 /** A certificate that ends sooner is worth a warning, in ms, or in this part of its life: what is renewed at all is renewed before. */
 const soonMs = 3 * 24 * 3600_000;
@@ -15,11 +16,17 @@ export async function certificateProblems(
   ordering: OrderingConfig,
   nowMs: number,
 ): Promise<string[]> {
+  // Nothing is known of orders where none are made, and nothing else of it is to be read.
+  if (ordering.directory.length === 0) {
+    const [record = null] = await store.certificates.read([host]);
+    const problem = record === null ? null : problemOf(toListed(host, record, ordering.passphrase), nowMs);
+    return problem === null ? [] : [problem];
+  }
   const standing = await certificateStanding(host, ordering)(store);
-  const { certificate, coveredBy, isOrdering, isWanted, orderedAs } = standing;
+  const { certificate, coveredBy, isWanted, orderedAs } = standing;
   if (certificate !== null)
     return [problemOf(certificate, nowMs), orderProblem(standing)].filter((one) => one !== null);
-  if (!isWanted || coveredBy !== null || !isOrdering) return [];
+  if (!isWanted || coveredBy !== null) return [];
   if (orderedAs !== null) return [`the certificate of ${orderedAs}, which the host uses, has not been ordered yet`];
   const order = orderProblem(standing);
   return [order === null ? 'no certificate has been ordered for it yet' : `it has no certificate: ${order}`];

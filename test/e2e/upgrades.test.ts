@@ -179,6 +179,8 @@ describe('an upgrade', () => {
   it('that is requested during a reload follows it', async () => {
     const proxy = await home.serve();
     proxy.signal('SIGHUP');
+    // Of two signals that wait, either one may be delivered first.
+    await until('the reload', () => proxy.output.includes('SIGHUP: reading the configuration'));
     proxy.signal('SIGUSR2');
     await until('the new program', () => proxy.output.includes('the new program serves'));
     assert.match(
