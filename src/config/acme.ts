@@ -159,9 +159,9 @@ export const acmeSection = z.object({
   }),
   ordersPerAddressMax: wholeNumber(1, 1_000_000, 20, {
     source: 'new',
-    unit: 'orders',
+    unit: 'names',
     description:
-      'Of these, orders that the handshakes of one client cause, by its IPv4 address or IPv6 network, for hosts that a wildcard route covers.',
+      'Names that the handshakes of one client can have looked at in an hour, by its IPv4 address or IPv6 network (/64), of hosts without a route of their own. Each may lead to an order.',
   }),
   keepRemovedDays: wholeNumber(0, 3650, 30, {
     source: 'new',

@@ -84,7 +84,9 @@ describe('routes in a file', () => {
     });
     assert.ok(existsSync(home.path('state')));
     writeFileSync(home.path('routes.yaml'), '');
-    await until('both workers to report it', () => proxy.output.split('the file is empty').length === 3);
+    await until('both workers to report it', () =>
+      [1, 2].every((worker) => new RegExp(`the file is empty.* worker=${worker}\\b`).test(proxy.output)),
+    );
     const [first] = workerPids(proxy.pid);
     process.kill(first as number, 'SIGKILL');
     await until(
