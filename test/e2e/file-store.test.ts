@@ -49,6 +49,41 @@ describe('routes in a file', () => {
       assert.equal(await body('b.example'), 'one');
     }
     writeFileSync(home.path('routes.yaml'), 'routes:\n  a.example: [\n');
+    await until('both workers to report it', () => proxy.output.split('line 3, column 1').length === 3);
+    rmSync(home.path('routes.yaml'));
+    await until('both workers to report that', () => proxy.output.split('does not exist').length === 3);
+    const before = load.answered;
+    await until('requests', () => load.answered > before + 100);
+    await load.stop();
+    assert.deepEqual(load.failures, []);
+  });
+
+  it('a start with a bad file names every problem; with a missing one it serves once the file is there', async () => {
+    writeFileSync(home.path('routes.yaml'), 'routes:\n  a.example: [http://a:1]\n  A.example: []\nx: 1\n');
+    const problems = /line 3, column 3: .*given twice.*; line 4, column 1: unknown key "x"/;
+    for (const args of [[], ['--dry']]) {
+      const proxy = home.start(args);
+      assert.equal(await proxy.ended(), 1);
+      assert.match(proxy.output, problems);
+    }
+    assert.match((await home.run('route', 'list')).stderr, problems);
+    rmSync(home.path('routes.yaml'));
+    const proxy = await home.serve();
+    assert.equal((await ask(proxy.port, 'a.example')).status, 503);
+    write({ 'a.example': one.url });
+    await until('the route', async () => (await ask(proxy.port, 'a.example')).body === 'one');
+  });
+
+  it('workers share dead marks, and a worker that starts while the file is bad serves what others know', async () => {
+    write({ 'a.example': one.url });
+    await home.route('add', 'a.example', 'http://127.0.0.1:1');
+    const proxy = await home.serve();
+    await until('a mark', async () => {
+      await ask(proxy.port, 'a.example');
+      return /dead .*BACKEND_CONNECT_REFUSED/.test((await home.run('explain', 'a.example')).stdout);
+    });
+    assert.ok(existsSync(home.path('state')));
+    writeFileSync(home.path('routes.yaml'), '');
     // The primary, which probes the dead backend, may report it too.
     await until('both workers to report it', () =>
       [1, 2].every((worker) => new RegExp(`worker=${worker} .*the file is empty`).test(proxy.output)),
