@@ -104,19 +104,21 @@ export function provesName(certificate: X509Certificate, name: string, keyAuthor
 
 /**
  * By what an authority knows a certificate of its own (RFC 9773 section 4.1); null if the certificate does not name its
- * authority's key.
+ * authority's key, or not in a way that can be read.
  * @param certificate PEM, the leaf first.
  */
 export function certificateIdentifier(certificate: string): string | null {
-  const { tbsCertificate } = AsnParser.parse(bytesOf(new X509Certificate(certificate).raw), Certificate);
-  const extension = tbsCertificate.extensions?.find(({ extnID }) => extnID === id_ce_authorityKeyIdentifier);
-  if (extension === undefined) return null;
-  const { keyIdentifier } = AsnParser.parse(extension.extnValue.buffer, AuthorityKeyIdentifier);
-  if (keyIdentifier === undefined) return null;
-  const [authority, serial] = [keyIdentifier.buffer, tbsCertificate.serialNumber].map((bytes) =>
-    Buffer.from(bytes).toString('base64url'),
-  );
-  return `${authority}.${serial}`;
+  try {
+    const { tbsCertificate } = AsnParser.parse(bytesOf(new X509Certificate(certificate).raw), Certificate);
+    const extension = tbsCertificate.extensions?.find(({ extnID }) => extnID === id_ce_authorityKeyIdentifier);
+    if (extension === undefined) return null;
+    const { keyIdentifier } = AsnParser.parse(extension.extnValue.buffer, AuthorityKeyIdentifier);
+    if (keyIdentifier === undefined) return null;
+    const parts = [keyIdentifier.buffer, tbsCertificate.serialNumber];
+    return parts.map((bytes) => Buffer.from(bytes).toString('base64url')).join('.');
+  } catch {
+    return null;
+  }
 }
 
 /** The value of the extension that has the digest of a key authorization, DER. */

@@ -154,3 +154,10 @@ export async function requestOrder(notes: NoteTexts, pattern: string, nowMs: num
   }
   return false;
 }
+
+/** Whether two states differ only in what `requestOrder` changes. */
+export function isSameButRequested(a: OrderState, b: OrderState): boolean {
+  const rest = ({ failure, ...state }: OrderState): string =>
+    JSON.stringify({ ...state, isForced: false, failure: failure === null ? null : { ...failure, untilMs: 0 } });
+  return rest(a) === rest(b);
+}

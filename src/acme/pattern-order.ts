@@ -8,13 +8,14 @@ import { AcmeError } from './acme-error.ts';
 import type { Refused } from './authority-limits.ts';
 import { certificateIdentifier } from './certificates.ts';
 import { type ChallengeKind, completeOrder, type Prover } from './complete-order.ts';
-import type { Order, RenewalInfo } from './messages.ts';
+import type { Order } from './messages.ts';
 import type { CertificateWish, OrderMeansOfFleet, OrderOutcome } from './order-means.ts';
 import { wildcardAbove } from './order-name.ts';
 import {
   dueAt,
   enlistOrder,
   fingerprintOf,
+  isSameButRequested,
   keyOf,
   type OrderState,
   orderNoteName,
@@ -22,7 +23,8 @@ import {
   pemOf,
   readOrderState,
 } from './order-state.ts';
-import { askAgainAfterMs, renewalTime } from './renewal-plan.ts';
+import { decideRenewal } from './renewal-decision.ts';
+import { renewalTime } from './renewal-plan.ts';
 
 interface FailedAttempt {
   readonly error: AcmeError;
@@ -219,39 +221,13 @@ export class PatternOrder {
     return atMs;
   }
 
-  /** When the certificate is to be renewed. Asks the authority, if that is due. */
+  /** When the certificate that was ordered is to be renewed. */
   private async renewalAt(): Promise<number> {
-    const { clock, random } = this.means;
     const { issued, renewal } = this.state;
-    const nowMs = clock.epochMs();
-    // RFC 9773 section 4.3: an authority is not asked for what has ended.
-    if (issued === null || nowMs >= issued.notAfterMs) return 0;
-    if (renewal !== null && (renewal.askAtMs === null || nowMs < renewal.askAtMs)) return renewal.atMs;
-    const asked = await this.askForRenewal(issued);
-    const window = asked === null ? null : (asked.of ?? renewal?.window ?? null);
-    // A time is drawn once for each window.
-    const isSame = renewal !== null && JSON.stringify(renewal.window) === JSON.stringify(window);
-    const atMs = isSame ? renewal.atMs : renewalTime(issued, window, random());
-    const askAtMs = asked === null ? null : nowMs + askAgainAfterMs(asked.retryAfterMs);
-    this.state = { ...this.state, renewal: { atMs, askAtMs, window } };
-    return atMs;
-  }
-
-  /** The authority's word, and when to ask it again; null if it never says any, without a word if it did not now. */
-  private async askForRenewal({ authority: directory, identifier }: NonNullable<OrderState['issued']>): Promise<{
-    readonly of: RenewalInfo | null;
-    readonly retryAfterMs: number | null;
-  } | null> {
-    const { accounts, authorities, log } = this.means;
-    const authority = authorities.find((one) => one.directory === directory);
-    if (authority === undefined || identifier === null) return null;
-    try {
-      return await (await accounts.client(authority)).renewalInfo(identifier);
-    } catch (error) {
-      if (!(error instanceof AcmeError)) throw error;
-      log.warn(`${this.pattern}: the authority does not say when to renew its certificate: ${error.message}`);
-      return { of: null, retryAfterMs: error.retryAfterMs };
-    }
+    if (issued === null) return 0;
+    const decided = await decideRenewal(this.pattern, issued, renewal, this.means);
+    this.state = { ...this.state, renewal: decided };
+    return decided.atMs;
   }
 
   /** Nothing was ordered: that is not a failure of the name. */
@@ -418,7 +394,7 @@ export class PatternOrder {
     const { validFrom, validTo } = new X509Certificate(certificate);
     const issued = {
       authority: authority.directory,
-      identifier: identifierOf(certificate),
+      identifier: certificateIdentifier(certificate),
       fingerprint: fingerprintOf(certificate),
       notBeforeMs: Date.parse(validFrom),
       notAfterMs: Date.parse(validTo),
@@ -462,29 +438,13 @@ export class PatternOrder {
       // An operator may have asked for an order meanwhile: this is the one.
       const found = await notes.read(name);
       const isAsked =
-        found !== null && this.text !== null && isSameButAsked(readOrderState(found), readOrderState(this.text));
+        found !== null && this.text !== null && isSameButRequested(readOrderState(found), readOrderState(this.text));
       if (!isAsked || !(await notes.write(name, text, { ...condition, expected: found }))) {
         throw new Error(`another process orders the certificate of ${this.pattern} too`);
       }
     }
     this.text = text;
   }
-}
-
-/** Null also if it cannot be read: the certificate is used nevertheless. */
-function identifierOf(certificate: string): string | null {
-  try {
-    return certificateIdentifier(certificate);
-  } catch {
-    return null;
-  }
-}
-
-/** Whether two states differ only in what `requestOrder` changes. */
-function isSameButAsked(a: OrderState, b: OrderState): boolean {
-  const rest = ({ failure, ...state }: OrderState): string =>
-    JSON.stringify({ ...state, isForced: false, failure: failure === null ? null : { ...failure, untilMs: 0 } });
-  return rest(a) === rest(b);
 }
 
 /** An authority that does not know an order any more has none. */
