@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
-import { showCertificate, waitingOrders } from '../operations/certificate-list.ts';
 import {
   certificateStanding,
   type OrderingConfig,
   orderCertificate,
   orderingOf,
 } from '../operations/certificate-standing.ts';
-import { listCertificates, removeCertificate, setCertificate } from '../operations/certificates.ts';
+import { listCertificates, removeCertificate, setCertificate, showCertificate } from '../operations/certificates.ts';
 import { revocationReasons, revokeCertificate } from '../operations/revoke-certificate.ts';
+import { waitingOrders } from '../operations/waiting-orders.ts';
 import {
   certificateStandingReport,
   removedCertificateReport,

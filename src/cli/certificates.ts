@@ -1,13 +1,14 @@
 import { printable } from '../base/printable.ts';
-import type { ShownCertificate, WaitingOrder } from '../operations/certificate-list.ts';
 import type { CertificateStanding } from '../operations/certificate-standing.ts';
 import {
   type ListedCertificate,
   type RemovedCertificate,
+  type ShownCertificate,
   shownNames,
   type WrittenCertificate,
 } from '../operations/certificates.ts';
 import type { RevokedCertificate } from '../operations/revoke-certificate.ts';
+import type { WaitingOrder } from '../operations/waiting-orders.ts';
 import { alignColumns, type Output, type Report } from './output.ts';
 import { whenText } from './when.ts';
 

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { HipacheError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
@@ -45,6 +46,18 @@ export interface WrittenCertificate extends ShownDetails {
   readonly action: 'created' | 'replaced';
   /** Notices for the operator; nothing is refused for them. */
   readonly warnings: readonly string[];
+}
+
+/** A certificate of the store with its chain. */
+export interface ShownCertificate extends ListedCertificate {
+  readonly serial: string | null;
+  /** SHA-256 of the certificate, hexadecimal with colons. */
+  readonly fingerprint: string | null;
+  /** The subjects of the certificates that follow the leaf. */
+  readonly chain: readonly string[];
+  readonly isKeyEncrypted: boolean;
+  /** PEM: the leaf, then its chain. */
+  readonly pem: string;
 }
 
 export interface RemovedCertificate {
@@ -96,6 +109,30 @@ export function setCertificate(
   };
 }
 
+/** @param passphrase as `listCertificates` takes it. @throws HipacheError COMMAND_INVALID; NOT_FOUND. */
+export function showCertificate(
+  host: string,
+  passphrase: string | null | undefined,
+): Operation<Pick<Store, 'certificates'>, ShownCertificate> {
+  const pattern = parsePattern(host);
+  return async ({ certificates }) => {
+    const [record = null] = await certificates.read([pattern]);
+    if (record === null) {
+      throw new HipacheError('NOT_FOUND', `${pattern} has no certificate; "hipache cert why ${pattern}" says why`);
+    }
+    const listed = toListed(pattern, record, passphrase);
+    const [leaf = null, ...chain] = listed.problem === null ? certificatesOf(record.certificate) : [];
+    return {
+      ...listed,
+      serial: leaf?.serialNumber ?? null,
+      fingerprint: leaf?.fingerprint256 ?? null,
+      chain: chain.map(({ subject }) => subject.replaceAll('\n', ', ')),
+      isKeyEncrypted: isEncrypted(record.key),
+      pem: record.certificate,
+    };
+  };
+}
+
 /** @throws HipacheError COMMAND_INVALID; NOT_FOUND. */
 export function removeCertificate(host: string): Operation<Certificates, RemovedCertificate> {
   const pattern = parsePattern(host);
@@ -108,6 +145,11 @@ export function removeCertificate(host: string): Operation<Certificates, Removed
     }
     return { pattern, removed: true };
   };
+}
+
+function certificatesOf(pem: string): X509Certificate[] {
+  const all = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  return all.map((one) => new X509Certificate(one));
 }
 
 function checkFiles(

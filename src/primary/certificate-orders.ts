@@ -31,12 +31,12 @@ const readingsAtOnceMax = 16;
 /** The same for names that clients may have made up, and how many of them wait. */
 const guestsAtOnceMax = 3;
 const guestsWaitingMax = 100;
+/** Names that clients have asked for, with their addresses, which wait to be read. */
+const askedWaitingMax = 10_000;
 /** When a note is looked at again that this instance can do nothing with, in ms. */
 const laterMs = 3600_000;
 /** How long the end of the program waits for what is under way, in ms. Other instances go on with it. */
 const closeMs = 500;
-/** Clients that are remembered until their names are looked at. */
-const clientsMax = 10_000;
 /** For a response to the check of a name, in ms. */
 const checkMs = 5000;
 const wholeCheckMs = 15_000;
@@ -64,8 +64,6 @@ export class CertificateOrders {
   private readonly guests: PatternQueue<OrderOutcome>;
   private readonly asked: PatternQueue<void>;
   private readonly written: PatternQueue<void>;
-  /** Addresses of the clients that wait, by name. */
-  private readonly clients = new Map<string, string>();
   private timer: NodeJS.Timeout | null = null;
   /** Orders that the fleet may still begin in this hour, when it was last read. */
   left: number;
@@ -110,14 +108,15 @@ export class CertificateOrders {
     this.guests = new PatternQueue({ ...looks, atOnceMax: guestsAtOnceMax, waitingMax: guestsWaitingMax });
     this.asked = new PatternQueue<void>({
       atOnceMax: readingsAtOnceMax,
-      work: async (name) => {
-        const address = this.clients.get(name) ?? '';
-        this.clients.delete(name);
+      waitingMax: askedWaitingMax,
+      work: async (asked) => {
+        const { address, name } = askedOf(asked);
         if (!(await this.takeAsked(name, address))) onLooked(name);
       },
-      onProblem: (pattern, error) => {
-        onProblem(pattern, error);
-        onLooked(pattern);
+      onProblem: (asked, error) => {
+        const { name } = askedOf(asked);
+        onProblem(name, error);
+        onLooked(name);
       },
     });
     this.written = new PatternQueue({
@@ -147,13 +146,7 @@ export class CertificateOrders {
 
   /** A client waits for the certificate of a name, or uses one that ends. @param address of the client; empty for none. */
   wanted(name: string, address: string): void {
-    // Without its address, the client would be bounded by nothing.
-    const isFull = this.clients.size >= clientsMax;
-    if (!isFull && address !== '') this.clients.set(name, address);
-    if (isFull || !this.asked.add(name)) {
-      this.clients.delete(name);
-      this.parts.onLooked(name);
-    }
+    if (!this.asked.add(`${address} ${name}`)) this.parts.onLooked(name);
   }
 
   async close(): Promise<void> {
@@ -257,6 +250,12 @@ export class CertificateOrders {
     const [certificate] = await this.store.certificates.read([pattern]);
     return certificate === null && state.failure === null;
   }
+}
+
+/** A name that was asked for, of which a client can choose every character, behind the address of the client. */
+function askedOf(asked: string): { readonly address: string; readonly name: string } {
+  const space = asked.indexOf(' ');
+  return { address: asked.slice(0, space), name: asked.slice(space + 1) };
 }
 
 /** How names are proved. */

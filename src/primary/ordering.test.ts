@@ -83,6 +83,8 @@ describe('the orders of an instance', () => {
     for (let i = 0; i < 10_050; i++) ordering.wanted(`x_${i}.example`, '192.0.2.1');
     await until('a look at each', () => looked.length > 10_050, 30_000);
     const names = Array.from({ length: 8 }, (_, i) => `n${i}.example`);
+    // Nor does a strange name hide its client.
+    for (const name of names) ordering.wanted(`${name}  `, '192.0.2.1');
     for (const name of names) ordering.wanted(name, '192.0.2.1');
     await until('a look at each', () => names.every((name) => looked.includes(name)), 30_000);
     await ordering.close();

@@ -27,7 +27,10 @@ export class TicketKeySharing {
 
   /** Begins, or begins anew with the present configuration. Nothing waits for it. */
   start(): void {
-    this.work = this.work.then(() => this.begin()).catch((error: Error) => this.report(error));
+    this.work = this.work.then(async () => {
+      await this.end();
+      if (!this.isClosed && this.config.https.sharedTicketKeys && this.config.https.bind.length > 0) await this.begin();
+    });
   }
 
   follow(config: Config): void {
@@ -41,24 +44,38 @@ export class TicketKeySharing {
     await this.end();
   }
 
+  /** A store that cannot be opened now is tried again. */
   private async begin(): Promise<void> {
-    await this.end();
-    const { acme, compat, driver, https } = this.config;
-    if (this.isClosed || !https.sharedTicketKeys || https.bind.length === 0) return;
-    const store = await openStore(driver, { serving: true, log: this.log, deadSet: compat.deadSet });
-    this.store = store;
-    const { notes } = store;
-    const keys = new SharedTicketKeys({
-      ...{ notes, passphrase: acme.passphrase, now: systemClock.epochMs, onKeys: this.onKeys },
-    });
-    const look = async (): Promise<void> => {
-      await keys.look().catch((error: Error) => this.report(error));
-      if (this.store !== store) return;
-      this.timer = setTimeout(() => void look(), ticketLookMs * (0.8 + 0.4 * Math.random()));
-      this.timer.unref();
-    };
-    // The first look may wait for the store.
-    void look();
+    const { acme, compat, driver } = this.config;
+    try {
+      const store = await openStore(driver, { serving: true, log: this.log, deadSet: compat.deadSet });
+      if (this.isClosed) {
+        await store.close();
+        return;
+      }
+      this.store = store;
+      const { notes } = store;
+      const onKeys = (keys: TicketKeys): void => {
+        if (this.store === store) this.onKeys(keys);
+      };
+      const keys = new SharedTicketKeys({ notes, passphrase: acme.passphrase, now: systemClock.epochMs, onKeys });
+      // The first look may wait for the store.
+      void this.look(keys, store);
+    } catch (error) {
+      this.report(error as Error);
+      this.again(() => this.start());
+    }
+  }
+
+  private async look(keys: SharedTicketKeys, store: Store): Promise<void> {
+    await keys.look().catch((error: Error) => this.report(error));
+    if (this.store === store) this.again(() => void this.look(keys, store));
+  }
+
+  private again(action: () => void): void {
+    if (this.isClosed) return;
+    this.timer = setTimeout(action, ticketLookMs * (0.8 + 0.4 * Math.random()));
+    this.timer.unref();
   }
 
   private async end(): Promise<void> {

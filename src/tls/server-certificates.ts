@@ -154,17 +154,14 @@ export class ServerCertificates {
     const { clock } = this.options;
     const nowMs = clock.monotonicMs();
     const epochMs = clock.epochMs();
-    let expired: string | null = null;
     for (const pattern of patterns) {
       const entry = this.entries.use(pattern) ?? this.negativeEntries.use(pattern);
       if (entry === undefined || !this.isUsable(entry, nowMs)) return undefined;
-      if (entry.material === null) continue;
-      if (entry.notAfterMs - epochMs < endingMs) this.lookAfter(patterns[0] as string, nowMs);
-      // One that is valid for fewer names, but not any more, is no better than none.
-      if (entry.notAfterMs <= epochMs) expired ??= pattern;
-      else return this.contexts.use(pattern) ?? this.makeContext(pattern, entry.material);
+      if (entry.material === null || entry.notAfterMs <= epochMs) continue;
+      this.contexts.use(pattern);
+      break;
     }
-    return expired === null ? null : this.contextOf(expired);
+    return this.known(patterns);
   }
 
   /** Like `cached`, but asks files and store. Never rejects: if they fail, it returns what was known, or null. */
@@ -217,22 +214,21 @@ export class ServerCertificates {
     return patterns.some((pattern) => this.entries.peek(pattern) !== undefined);
   }
 
+  /** The first certificate that is valid; if none is, the first one. It does not count as a use. */
   private known(patterns: readonly string[]): SecureContext | null {
     const { clock } = this.options;
     const epochMs = clock.epochMs();
-    const found = patterns.filter((pattern) => this.entries.peek(pattern)?.material != null);
-    const valid = found.find((pattern) => (this.entries.peek(pattern)?.notAfterMs ?? 0) > epochMs);
-    const chosen = valid ?? found[0];
-    if (chosen === undefined) return null;
-    const [first] = found;
-    const endMs = this.entries.peek(first as string)?.notAfterMs ?? 0;
-    if (endMs - epochMs < endingMs) this.lookAfter(patterns[0] as string, clock.monotonicMs());
-    return this.contextOf(chosen);
-  }
-
-  private contextOf(pattern: string): SecureContext | null {
-    const material = this.entries.peek(pattern)?.material ?? null;
-    return material === null ? null : (this.contexts.peek(pattern) ?? this.makeContext(pattern, material));
+    let expired: SecureContext | null = null;
+    for (const pattern of patterns) {
+      const { material = null, notAfterMs = 0 } = this.entries.peek(pattern) ?? {};
+      if (material === null) continue;
+      if (notAfterMs - epochMs < endingMs) this.lookAfter(patterns[0] as string, clock.monotonicMs());
+      if (notAfterMs <= epochMs && expired !== null) continue;
+      const context = this.contexts.peek(pattern) ?? this.makeContext(pattern, material);
+      if (notAfterMs > epochMs) return context;
+      expired = context;
+    }
+    return expired;
   }
 
   private begin(name: string, patterns: readonly string[]): Lookup {
