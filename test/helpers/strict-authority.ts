@@ -95,8 +95,13 @@ export class StrictAuthority {
     return this.url('directory');
   }
 
+  /** What signs the certificate of its own port, PEM. */
+  get ca(): string {
+    return ownCertificate().ca;
+  }
+
   transport(timeoutMs = 20_000): AcmeTransport {
-    return acmeTransport({ ca: ownCertificate().ca, userAgent: 'hipache/test', timeoutMs });
+    return acmeTransport({ ca: this.ca, userAgent: 'hipache/test', timeoutMs });
   }
 
   /** Requests of a kind, also those that have met a fault. */
