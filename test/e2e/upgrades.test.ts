@@ -30,7 +30,9 @@ describe('an upgrade', () => {
     config: Readonly<Record<string, unknown>> = {},
     server: Readonly<Record<string, unknown>> = {},
   ): void {
-    home.configure(config, { workers: 2, pidFile: home.path('pid'), ...server });
+    // An upload lasts as long as the upgrades beside it.
+    const limits = { bodyGraceSeconds: 600 };
+    home.configure({ limits, ...config }, { workers: 2, pidFile: home.path('pid'), ...server });
   }
 
   async function upload(port: number): Promise<RawClient> {
