@@ -382,9 +382,10 @@ export class PatternOrder {
       return client.newOrder({ ...wanted, replaces: null });
     });
     counters.begun++;
-    await limits.served(directory);
     const kept = { authority: directory, url: order.url, key: pemOf(key, passphrase), begunMs: clock.epochMs() };
+    // At once: nobody knows of the order otherwise, if this process ends.
     await this.save({ ...this.state, order: kept, orders: this.state.orders + 1 });
+    await limits.served(directory);
     return { order, key };
   }
 

@@ -37,7 +37,7 @@ describe('the certificates of a fleet whose instances are killed', () => {
     redis = await RedisServer.start();
     store = await openStore(redis.url);
     homes = Array.from({ length: instances }, () => new HipacheHome());
-    const acme = { directory: pebble.directoryUrl, ca: pebble.caFile, hosts: 'all' };
+    const acme = { directory: pebble.directoryUrl, ca: pebble.caFile, ...pebble.settings, hosts: 'all' };
     for (const home of homes) home.configure({ acme, driver: redis.url }, { workers: 1 });
     running = [];
     // In front of the instances, as of most fleets: it goes to the next one if one does not listen.
