@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:tls';
+import { request as httpRequest } from '../base/node-http.ts';
 import { challengeProtocol } from '../tls/tls-listener.ts';
 import { provesName } from './certificates.ts';
 

@@ -175,6 +175,16 @@ const kinds = {
     'credentials required',
     'The option `basicAuth` of the host asks for a name and a password, and the request has none, or wrong ones.',
   ),
+  CLIENT_CERTIFICATE_REQUIRED: client(
+    403,
+    'client certificate required',
+    'The option `clientCert` of the host is `required`, and the client has shown no certificate of an authority of `clientCa` that is valid, or its connection has no TLS.',
+  ),
+  MISDIRECTED: client(
+    421,
+    'misdirected request',
+    'The option `clientCert` of the host is `required`, and the connection began for another host, or before the option was set: nobody asked the client for a certificate of this one. Browsers try again on another connection.',
+  ),
   AUTH_SERVER_FAILED: backend(
     502,
     'access cannot be decided',

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -23,6 +23,12 @@ export class Commands {
 
   constructor(driver = `sqlite:${join(folder, `${stores++}.sqlite`)}`) {
     this.driver = driver;
+  }
+
+  /** Writes a file beside which commands run. @returns its name. */
+  write(name: string, text: string): string {
+    writeFileSync(join(folder, name), text);
+    return name;
   }
 
   async run(args: readonly string[], stdin = ''): Promise<Ran> {

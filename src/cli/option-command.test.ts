@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ListedOptions } from '../operations/options.ts';
 import { Commands } from './commands.suite.ts';
 
 test('options are set, listed, explained and removed', async () => {
@@ -123,6 +124,28 @@ test('options travel with exported routes, before them, and an import that is re
   const bad = await to.run(['route', 'import'], '{"options": {"pattern": "a.com", "options": [1]}}\n');
   assert.deepEqual([bad.code, bad.out], [2, '']);
   assert.match(bad.err, /line 1: "options" is not a JSON object/);
+});
+
+test('a value is read from a file, and shown in part if it is long', async () => {
+  const on = new Commands();
+  await on.run(['route', 'set', 'a.com', 'http://10.0.0.1:80']);
+  const page = `<!doctype html><title>away</title>${'<p>ä'.repeat(200)}`;
+  const file = on.write('page.html', page);
+  const set = await on.run(['option', 'set', 'a.com', 'errorPage', `@${file}`]);
+  assert.equal(set.out, `a.com: set errorPage = ${page.slice(0, 60)}… (834 characters)\n`);
+  const { out } = await on.run(['option', 'list', 'a.com', '--json']);
+  assert.equal((JSON.parse(out) as ListedOptions).options['errorPage'], page);
+  for (const [name, problem] of [
+    ['none.html', /^hipache: the option errorPage: .*none\.html does not exist\n$/],
+    ['', /^hipache: the option errorPage: /],
+  ] as const) {
+    const { code, err } = await on.run(['option', 'set', 'a.com', 'errorPage', `@${name}`]);
+    assert.equal(code, 2);
+    assert.match(err, problem);
+  }
+  // Its value may begin with "@".
+  const text = await on.run(['option', 'set', 'a.com', 'healthText', '@none.html']);
+  assert.equal(text.out, 'a.com: set healthText = @none.html\n');
 });
 
 test('a line for basicAuth is made of a password, which is shown nowhere', async () => {

@@ -1,6 +1,13 @@
 import type { Command } from 'commander';
 import { HipacheError } from '../base/errors.ts';
-import { listOptions, optionNames, setOptions, showOptions, unsetOptions } from '../operations/options.ts';
+import {
+  listOptions,
+  optionNames,
+  setOptions,
+  showOptions,
+  unsetOptions,
+  valuesFromFiles,
+} from '../operations/options.ts';
 import { passwordLine } from '../operations/password.ts';
 import type { CommandContext } from './command-context.ts';
 import { waitOption } from './fleet.ts';
@@ -31,10 +38,15 @@ export function describeOptions(
     .command('set')
     .description('set options of a host; its other options stay')
     .argument(...host)
-    .argument('<name> <value...>', 'an option and its value; further pairs may follow')
+    .argument(
+      '<name> <value...>',
+      'an option and its value, of clientCa and errorPage also @FILE; further pairs may follow',
+    )
     .option(...waitOption)
     .option(...json)
-    .action((name: string, pairs: string[]) => change(setOptions(name, toPairs(pairs)), changedOptionsReport, true));
+    .action((name: string, pairs: string[]) =>
+      change(setOptions(name, valuesFromFiles(toPairs(pairs), context.host.cwd)), changedOptionsReport, true),
+    );
   option
     .command('unset')
     .description('remove options of a host')

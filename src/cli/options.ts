@@ -2,6 +2,10 @@ import { printable } from '../base/printable.ts';
 import type { ChangedOptions, ListedOptions, NamedOption } from '../operations/options.ts';
 import { alignColumns, type Output, type Report } from './output.ts';
 
+/** Longest value that is shown whole, and how much of a longer one is, in characters; JSON has all of it. */
+const shownCharsMax = 400;
+const shownCharsOfLong = 60;
+
 /** Writes the options of patterns, or one JSON object per line. Stops early once the reader has gone. */
 export async function writeOptions(
   pages: AsyncIterable<readonly ListedOptions[]>,
@@ -53,5 +57,7 @@ function listedText({ options, pattern, problems }: ListedOptions): string {
 }
 
 function optionText(name: string, value = ''): string {
-  return `${printable(name)} = ${printable(value)}`;
+  const shown =
+    value.length <= shownCharsMax ? value : `${value.slice(0, shownCharsOfLong)}… (${value.length} characters)`;
+  return `${printable(name)} = ${printable(shown)}`;
 }

@@ -21,7 +21,7 @@ export const Field = {
   X_REAL_IP: 14,
   /**
    * Forwarded, every X-Forwarded-* without a number of its own, and what frameworks believe by default as well:
-   * Client-IP (Rails), Front-End-Https (Plack).
+   * Client-IP (Rails), Front-End-Https (Plack), Client-Cert and Client-Cert-Chain (RFC 9440).
    */
   FORWARDED_OTHER: 15,
   X_REQUEST_ID: 16,
@@ -82,6 +82,8 @@ const names: readonly (readonly [string, number])[] = [
   ['forwarded', Field.FORWARDED_OTHER],
   ['client-ip', Field.FORWARDED_OTHER],
   ['front-end-https', Field.FORWARDED_OTHER],
+  ['client-cert', Field.FORWARDED_OTHER],
+  ['client-cert-chain', Field.FORWARDED_OTHER],
   ['x-request-id', Field.X_REQUEST_ID],
   ['traceparent', Field.TRACEPARENT],
   ['tracestate', Field.TRACESTATE],

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { HipacheError } from '../base/errors.ts';
 import { FieldEdits } from '../http/field-lines.ts';
 import { PlainRequest } from '../http/plain-request.ts';
-import { type AskedRequest, refusalBy } from '../policy/admission.ts';
+import { type AskedRequest, type ClientTls, refusalBy } from '../policy/admission.ts';
 import { AuthServers } from '../policy/auth-servers.ts';
 import { admissionRules } from '../policy/policy-compiler.ts';
 import { type OptionLayer, optionsInForce } from '../policy/read-options.ts';
@@ -33,6 +33,9 @@ export interface ExplainedRefusal {
 /** Of the documentation networks (RFC 5737), so that lists of real networks do not have it. */
 const anyClient = '192.0.2.1';
 
+/** A client that shows no certificate, even if it is asked for one. */
+const withoutCertificate: ClientTls = { wasAsked: () => true, certificate: null, problem: null };
+
 /** @throws HipacheError COMMAND_INVALID. */
 export function parseRequest(host: string, given: GivenRequest): AskedRequest {
   const { client = anyClient, header = [], https = false, method = 'GET', path = '/' } = given;
@@ -55,6 +58,7 @@ export function parseRequest(host: string, given: GivenRequest): AskedRequest {
     path: null,
     clientAddress: client.includes(':') ? client : `::ffff:${client}`,
     isSecure: https,
+    clientTls: https ? withoutCertificate : null,
     stream: { effects: null },
     identityEdits: () => new FieldEdits(0),
   };

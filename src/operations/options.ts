@@ -1,6 +1,16 @@
+import { resolve } from 'node:path';
+import { Access, accessProblem } from '../base/access-problem.ts';
 import { HipacheError } from '../base/errors.ts';
+import { readRegularFileSync } from '../base/regular-file.ts';
 import { type Inheritance, type OptionValues, optionDefinitions } from '../policy/option-schema.ts';
-import { isOption, type OptionLayer, optionsInForce, problemsOf, shownOption } from '../policy/read-options.ts';
+import {
+  isOption,
+  isTextOption,
+  type OptionLayer,
+  optionsInForce,
+  problemsOf,
+  shownOption,
+} from '../policy/read-options.ts';
 import { coveringPatterns, parseRoutePattern } from '../routing/patterns.ts';
 import {
   hasRoute,
@@ -14,6 +24,12 @@ import type { Operation } from './operation.ts';
 
 /** The parts of a store that these operations work on. */
 type Options = Pick<Store, 'options'>;
+
+/** The name of an option and its value. */
+type Pair = readonly [name: string, value: string];
+
+/** Largest file that is read for a value, in bytes; `problemsOf` bounds the value itself. */
+const fileBytesMax = 1024 * 1024;
 
 /** Patterns that are listed at once. */
 const patternsPerPage = 1000;
@@ -87,6 +103,20 @@ export function showOptions(host: string): Operation<Options, ListedOptions> {
   };
 }
 
+/** Values, those that name a file as `@FILE` from that file. @throws HipacheError COMMAND_INVALID. */
+export function valuesFromFiles(pairs: readonly Pair[], cwd: string): Pair[] {
+  return pairs.map(([name, value]) => {
+    if (!value.startsWith('@') || !isTextOption(name)) return [name, value];
+    const path = resolve(cwd, value.slice(1));
+    try {
+      return [name, readRegularFileSync(path, fileBytesMax).toString('utf8')];
+    } catch (error) {
+      const problem = accessProblem(path, Access.READ, null) ?? `${path} cannot be read: ${(error as Error).message}`;
+      throw new HipacheError('COMMAND_INVALID', `the option ${name}: ${problem}`, { cause: error });
+    }
+  });
+}
+
 /**
  * Sets options of a pattern. The others stay.
  * @param given names and values.
@@ -94,7 +124,7 @@ export function showOptions(host: string): Operation<Options, ListedOptions> {
  */
 export function setOptions(
   host: string,
-  given: readonly (readonly [name: string, value: string])[],
+  given: readonly Pair[],
 ): Operation<Pick<Store, 'options' | 'routes'>, ChangedOptions> {
   const pattern = parseRoutePattern(host);
   const changes = new Map(given);

@@ -20,6 +20,7 @@ function asked(authorization: string | null = null): AskedRequest {
     path: null,
     clientAddress: '::ffff:10.0.0.1',
     isSecure: true,
+    clientTls: null,
     bodyBytes: 0,
     request: request as never,
     stream: { effects: null },

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { ErrorCode } from '../base/errors.ts';
 import type { FieldEdits, FieldLines } from '../http/field-lines.ts';
 import type { RequestView } from '../http/message.ts';
@@ -9,6 +10,16 @@ export interface RuleEffects {
   backendFields: FieldChanges | null;
   /** Called if the request ends while the rule decides, because its client has gone. */
   onEnded: (() => void) | null;
+}
+
+/** A client as its TLS handshake with this proxy has shown it. */
+export interface ClientTls {
+  /** Whether the client was asked for a certificate of these authorities. */
+  wasAsked(authoritiesId: string): boolean;
+  /** The certificate whose key the client has; null for none. */
+  readonly certificate: X509Certificate | null;
+  /** Why that certificate is not valid; null if it is. */
+  readonly problem: string | null;
 }
 
 /** A request as the rules of its host see it. */
@@ -30,10 +41,23 @@ export interface AskedRequest {
   readonly clientAddress: string;
   /** Whether the client uses https, to this proxy or to a trusted one before it. */
   readonly isSecure: boolean;
+  /** Null without TLS, or if a proxy before this one ends it. */
+  readonly clientTls: ClientTls | null;
   /** Keeps what a rule leaves for the request. Rules that are asked again find nothing. */
   readonly stream: { effects: RuleEffects | null };
   /** The fields that identify the client to a server, and those of the client that they replace. */
   identityEdits(): FieldEdits;
+}
+
+/** Adds to the fields that backends get by the rules of the host. */
+export function addBackendFields(stream: AskedRequest['stream'], { dropped, lines }: FieldChanges): void {
+  stream.effects ??= { backendFields: null, onEnded: null };
+  const { effects } = stream;
+  const before = effects.backendFields;
+  effects.backendFields =
+    before === null
+      ? { dropped, lines }
+      : { dropped: new Set([...before.dropped, ...dropped]), lines: before.lines + lines };
 }
 
 /** A reply in place of that of a backend. */

@@ -3,7 +3,13 @@ import { comparedName, FieldLines, isNamed } from '../http/field-lines.ts';
 import { Field, identityFields, isFraming, isHopByHop } from '../http/field-names.ts';
 import { isNominated } from '../http/message.ts';
 import { portOf } from '../routing/host.ts';
-import type { AdmissionRule, AskedRequest, Refusal, RuleEffects } from './admission.ts';
+import {
+  type AdmissionRule,
+  type AskedRequest,
+  addBackendFields,
+  type Refusal,
+  type RuleEffects,
+} from './admission.ts';
 import type { AuthServers } from './auth-servers.ts';
 import type { FieldChanges } from './field-changes.ts';
 import type { AuthFields } from './forward-auth-types.ts';
@@ -58,7 +64,10 @@ export class ForwardAuth implements AdmissionRule {
   private async ask(asked: AskedRequest): Promise<Refusal | null> {
     const { timeoutMs, url } = this.options;
     const cancelling = new AbortController();
-    const effects: RuleEffects = { backendFields: null, onEnded: () => cancelling.abort() };
+    const effects: RuleEffects = {
+      backendFields: asked.stream.effects?.backendFields ?? null,
+      onEnded: () => cancelling.abort(),
+    };
     asked.stream.effects = effects;
     try {
       const response = await this.servers.ask(asked.pattern, {
@@ -84,7 +93,7 @@ export class ForwardAuth implements AdmissionRule {
     // A 304 cannot be meant: the subrequest has no condition.
     if (status >= 500 || status < 200 || status === 304) return failed(`${this.shown} responds with ${status}`);
     if (status >= 300) return refusalOf(response, `${this.shown} responds with ${status}`);
-    effects.backendFields = this.changesBy(response);
+    addBackendFields({ effects }, this.changesBy(response));
     return null;
   }
 

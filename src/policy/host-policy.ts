@@ -8,6 +8,7 @@ import type { Selector } from '../routing/selector.ts';
 import type { StickyCookie } from '../routing/sticky-cookie.ts';
 import type { AdmissionRule } from './admission.ts';
 import type { BackendHost } from './backend-host.ts';
+import type { ClientAuthorities } from './client-authorities.ts';
 import type { ErrorPage } from './error-page.ts';
 import type { FieldChanges } from './field-changes.ts';
 import type { HealthCheck } from './health-check.ts';
@@ -69,6 +70,8 @@ export interface HostPolicy {
   readonly marking: MarkingRule;
   /** Whether a certificate is to be ordered for the host, if an authority is configured. */
   readonly ordersCertificate: boolean;
+  /** Whose certificates its clients are asked for in the TLS handshake; null if for none. */
+  readonly clientAuthorities: ClientAuthorities | null;
   /** The regular checks of its backends, which the primary makes; null for none. */
   readonly health: HealthCheck | null;
 }

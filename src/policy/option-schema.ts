@@ -1,6 +1,8 @@
 import { backendHost } from './backend-host.ts';
 import { cookieAttributes, hashSource, secretKey, stickyName } from './balancing-types.ts';
 import { basicUsers } from './basic-auth.ts';
+import { clientAuthorities } from './client-authorities.ts';
+import { clientCertificateMode } from './client-certificate.ts';
 import { errorPage } from './error-page.ts';
 import { requestFieldChanges, responseFieldChanges } from './field-changes.ts';
 import { authTimeoutDefault } from './forward-auth.ts';
@@ -47,6 +49,8 @@ export interface OptionDefinition<Value = unknown> {
   readonly isAccess: boolean;
   /** Whether its value must not be shown. */
   readonly isSecret: boolean;
+  /** Whether commands take `@FILE` for the text of a file: no value begins with "@". */
+  readonly isText: boolean;
   /** One sentence or more for the reference page. */
   readonly description: string;
 }
@@ -85,6 +89,22 @@ const definitions = {
     isSecret: true,
     description:
       'Names and hashes of passwords, one of which a request must have (RFC 7617); others get 401. Wrong lines are skipped: a list without a right one lets nobody in. The `Authorization` field goes on to the backend.',
+  }),
+
+  clientCert: option('access', clientCertificateMode, {
+    default: '`off`',
+    isAccess: true,
+    description:
+      'Whether clients are asked for a certificate in the TLS handshake, of an authority of `clientCa`. `required`: those without a ' +
+      'valid one get 403. Backends get a valid one as `Client-Cert` (RFC 9440); what clients send as that field is dropped.',
+  }),
+  clientCa: option('access', clientAuthorities, {
+    default: 'none: no certificate is valid',
+    isAccess: true,
+    isText: true,
+    description:
+      'The authorities of the certificates of clients, in PEM; `@FILE` for a command that reads a file. One of them must have signed the certificate itself, without others between. ' +
+      'Wrong ones are skipped.',
   }),
 
   forwardAuth: option('access', or('off', authServerUrl), {
@@ -159,8 +179,9 @@ const definitions = {
 
   errorPage: option('pages', or('off', errorPage), {
     default: '`off`',
+    isText: true,
     description:
-      'The page for the error replies of the proxy itself, in place of those of `server.staticDir`: an HTML text, or the URL of one, which is fetched and kept for 60 s. `{status}`, `{code}`, `{host}` and `{requestId}` in the text, `{status}` and `{code}` in the URL are replaced.',
+      'The page for the error replies of the proxy itself, in place of those of `server.staticDir`: an HTML text (`@FILE` for a command that reads a file), or the URL of one, which is fetched and kept for 60 s. `{status}`, `{code}`, `{host}` and `{requestId}` in the text, `{status}` and `{code}` in the URL are replaced.',
   }),
 
   backendHost: option('fields', backendHost, {
@@ -368,7 +389,7 @@ function option<Value>(
   group: OptionGroup,
   type: OptionType<Value>,
   rest: Pick<OptionDefinition, 'default' | 'description'> &
-    Partial<Pick<OptionDefinition, 'isAccess' | 'inherits' | 'isSecret'>>,
+    Partial<Pick<OptionDefinition, 'isAccess' | 'inherits' | 'isSecret' | 'isText'>>,
 ): OptionDefinition<Value> {
-  return { group, type, isAccess: false, inherits: 'all', isSecret: false, ...rest };
+  return { group, type, isAccess: false, inherits: 'all', isSecret: false, isText: false, ...rest };
 }

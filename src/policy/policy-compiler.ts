@@ -8,6 +8,7 @@ import type { AuthServers } from './auth-servers.ts';
 import { selectorOf, stickyCookieOf } from './balancing.ts';
 import { BasicAuth, type CheckPassword } from './basic-auth.ts';
 import { BodyLimit } from './body-limit.ts';
+import { ClientCertificate } from './client-certificate.ts';
 import type { FieldChanges } from './field-changes.ts';
 import { authTimeoutDefault, ForwardAuth } from './forward-auth.ts';
 import { healthCheckOf } from './health-check.ts';
@@ -90,6 +91,7 @@ function policyOf(base: HostPolicy, values: OptionValues, prefix: string, servic
     retryForMs: values.retryFor ?? base.retryForMs,
     retryTimeouts: values.retryTimeouts ?? base.retryTimeouts,
     ordersCertificate: values.tls === undefined ? base.ordersCertificate : values.tls === 'auto',
+    clientAuthorities: asksCertificates(values) ? (values.clientCa ?? null) : null,
     health: healthCheckOf(values),
   };
 }
@@ -120,12 +122,18 @@ export function admissionRules(values: OptionValues, services: PolicyServices): 
   if (redirect !== null) rules.push(new HostRedirect(redirect, redirectStatus));
   if (maintenance === true)
     rules.push(new Maintenance(maintenanceAllow ?? [], values.retryAfter ?? durationMs(retryAfterDefault)));
+  if (asksCertificates(values))
+    rules.push(new ClientCertificate(values.clientCert === 'required', values.clientCa ?? null));
   if (basicAuth !== null) rules.push(new BasicAuth(basicAuth, services.checkPassword));
   const asksServer = forwardAuthOf(values, services.authServers);
   if (asksServer !== null) rules.push(asksServer);
   if (values.websockets === false) rules.push(new NoWebSockets());
   if (requestBodyMax !== null) rules.push(new BodyLimit(requestBodyMax));
   return rules.length === 0 ? null : rules;
+}
+
+function asksCertificates({ clientCert = 'off' }: OptionValues): boolean {
+  return clientCert !== 'off';
 }
 
 function requestFieldsOf({ requestFields }: OptionValues, strippedPath: string): FieldChanges | null {

@@ -96,6 +96,11 @@ export function isOption(name: string): boolean {
   return optionDefinitions.has(name);
 }
 
+/** Whether commands may take its value from a file. */
+export function isTextOption(name: string): boolean {
+  return optionDefinitions.get(name)?.isText ?? false;
+}
+
 function nearText(name: string): string {
   const near = nearestWord(name, [...optionDefinitions.keys()]);
   return near === null ? '; "hipache option names" lists them' : ` (did you mean ${near}?)`;

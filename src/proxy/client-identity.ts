@@ -6,6 +6,7 @@ import { hasField, joinedValues, type RequestView } from '../http/message.ts';
 import type { FieldChanges } from '../policy/field-changes.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import { type Backend, hostFieldOf } from '../routing/backend.ts';
+import type { ShownByClient } from '../sockets/byte-socket.ts';
 import { countHop, loopLine } from './hops.ts';
 
 /**
@@ -34,6 +35,8 @@ export interface Peer {
   readonly address: string;
   readonly trusted: boolean;
   readonly secure: boolean;
+  /** As its TLS handshake with this proxy has shown it; null without one. */
+  readonly shown: ShownByClient | null;
   readonly identity: IdentityFields;
   /** The lines for every request, if the peer is untrusted, up to the host: the value of the last one. */
   readonly lines: string;
@@ -43,10 +46,12 @@ export function describePeer(
   address: string,
   secure: boolean,
   { identity, trustedProxies }: { readonly identity: IdentityFields; readonly trustedProxies: Networks },
+  shown: ShownByClient | null = null,
 ): Peer {
-  const shown = shownAddress(address);
+  const logged = shownAddress(address);
   const trusted = trustedProxies.has(address);
-  return { address: shown, trusted, secure, identity, lines: trusted ? '' : peerLines(shown, secure, identity) };
+  const lines = trusted ? '' : peerLines(logged, secure, identity);
+  return { address: logged, trusted, secure, shown, identity, lines };
 }
 
 /**

@@ -4,6 +4,7 @@ import { Field } from '../http/field-names.ts';
 import type { HttpVersion, RequestView } from '../http/message.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import type { Frontend } from '../routing/frontend.ts';
+import type { ShownByClient } from '../sockets/byte-socket.ts';
 import { clientAddress, identityEdits, isClientSecure, requestIdOf } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
 import type { ServerStream } from './server-stream.ts';
@@ -61,6 +62,11 @@ export class RequestFacts {
   /** Whether the client uses https, to this proxy or to a trusted one before it. */
   get isSecure(): boolean {
     return isClientSecure(this.stream.peer, this.request);
+  }
+
+  /** The client as its TLS handshake with this proxy has shown it; null without one. */
+  get clientTls(): ShownByClient | null {
+    return this.stream.peer.shown;
   }
 
   get requestId(): string {

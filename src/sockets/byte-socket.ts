@@ -1,3 +1,5 @@
+import type { X509Certificate } from 'node:crypto';
+
 /** The user of a socket. Calls never overlap. `onClosed` is the last call and is made exactly once. */
 export interface SocketHandler {
   /** Whether a long run of bytes is expected: reads may then get a block of their own. */
@@ -42,12 +44,24 @@ export interface ByteStream {
   reset(): void;
 }
 
+/** A client as its TLS handshake has shown it. */
+export interface ShownByClient {
+  /** Whether the client was asked for a certificate of these authorities. One that resumes a session is asked for none. */
+  wasAsked(authoritiesId: string): boolean;
+  /** The certificate whose key the client has, or had when the session that it resumes began; null for none. */
+  readonly certificate: X509Certificate | null;
+  /** Why that certificate is not valid, as OpenSSL names it: `CERT_HAS_EXPIRED`; null if it is. */
+  readonly problem: string | null;
+}
+
 /** A connection. Nothing may be written before `onConnected`. */
 export interface ByteSocket extends ByteStream {
   /** Whether a TLS session was resumed; set when the handshake is complete. */
   readonly isResumed: boolean;
   /** The protocol negotiated by ALPN (RFC 7301), set when the handshake is complete; empty if there is none. */
   readonly alpnProtocol: string;
+  /** Of a client with TLS, once the handshake is complete; else null. */
+  readonly shown: ShownByClient | null;
   /** Whether the peer keeps up with what is written. */
   readonly isFlowing: boolean;
   readonly isClosed: boolean;

@@ -4,9 +4,17 @@ import { isSocketPath } from '../base/host-port.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
 import type { TlsListener } from '../tls/tls-listener.ts';
 import { blockBytes, giveBlock } from './blocks.ts';
-import type { ByteSocket, SocketHandler } from './byte-socket.ts';
+import type { ByteSocket, ShownByClient, SocketHandler } from './byte-socket.ts';
 import { socketOn, systemError, type TcpHandle } from './tcp-handle.ts';
-import { acceptTls, connectTls, isShuttingDown, peerStatus, resetOnDestroy, type TlsTarget } from './tls-sockets.ts';
+import {
+  acceptTls,
+  connectTls,
+  isShuttingDown,
+  peerStatus,
+  resetOnDestroy,
+  shownByClient,
+  type TlsTarget,
+} from './tls-sockets.ts';
 import { isPeerDone, writeFailureGraceMs } from './write-failure.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -71,7 +79,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
       writeBufferBytesMax,
       plainReply,
     );
-    const byteSocket = new StreamSocket(socket as HandledSocket, handler, readsItself, true);
+    const byteSocket = new StreamSocket(socket as Socket as HandledSocket, handler, readsItself, true);
     socket.once('secure', onConnect);
     return byteSocket;
   }
@@ -116,6 +124,10 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
 
   get isFlowing(): boolean {
     return !this.socket.writableNeedDrain;
+  }
+
+  get shown(): ShownByClient | null {
+    return this.socket instanceof TLSSocket ? shownByClient(this.socket) : null;
   }
 
   get isClosed(): boolean {

@@ -108,6 +108,10 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     return '';
   }
 
+  get shown(): null {
+    return null;
+  }
+
   get isFlowing(): boolean {
     return !this.is(NEEDS_DRAIN);
   }

@@ -1,7 +1,9 @@
+import type { X509Certificate } from 'node:crypto';
 import { isIP, Socket } from 'node:net';
 import { type ConnectionOptions, connect, type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { BackendTls } from '../tls/backend-tls.ts';
-import type { TlsListener } from '../tls/tls-listener.ts';
+import type { ServerHandshake, TlsListener } from '../tls/tls-listener.ts';
+import type { ShownByClient } from './byte-socket.ts';
 import { resetStatus, socketOn, type TcpHandle, writePlain } from './tcp-handle.ts';
 
 /** Of OpenSSL, for a client that begins with an HTTP request. */
@@ -21,6 +23,9 @@ interface TlsInternals {
     _parent?: Pick<TcpHandle, 'close' | 'reset' | 'writeLatin1String'>;
     /** False if there is none. */
     getALPNNegotiatedProtocol?(): string | false;
+    setVerifyMode?(asksCertificate: boolean, endsOthers: boolean): void;
+    /** Undefined or null if the peer's certificate is valid. */
+    verifyError?(): NodeJS.ErrnoException | null | undefined;
   } | null;
 }
 
@@ -74,11 +79,15 @@ export function acceptTls(
   onread: ReadInto,
   writeBufferBytesMax: number,
   plainReply: () => string,
-): { readonly socket: Socket; readonly readsItself: boolean } {
+): { readonly socket: TLSSocket; readonly readsItself: boolean } {
   let socket: TLSSocket;
-  const handshake = {
+  const handshake: ServerHandshake = {
     address,
     alpnProtocol: () => (socket as unknown as TlsInternals)._handle?.getALPNNegotiatedProtocol?.() || '',
+    askCertificate: ({ id }) => {
+      (socket as unknown as TlsInternals)._handle?.setVerifyMode?.(true, false);
+      asked.set(socket, id);
+    },
   };
   const options: TLSSocketOptions = {
     isServer: true,
@@ -109,6 +118,44 @@ export function acceptTls(
   // Until this call, Node takes every error for one of the handshake and hides it.
   socket.once('secure', () => void (socket as unknown as TlsInternals)._releaseControl?.());
   return { socket, readsItself };
+}
+
+/** Whose certificates the clients of these sockets were asked for. */
+const asked = new WeakMap<TLSSocket, string>();
+const nothingShown: ShownByClient = { wasAsked: () => false, certificate: null, problem: null };
+
+/** The client as its complete handshake has shown it. Most clients show nothing, and cost nothing. */
+export function shownByClient(socket: TLSSocket): ShownByClient {
+  const askedId = asked.get(socket) ?? null;
+  return askedId === null && !socket.isSessionReused() ? nothingShown : new Shown(socket, askedId);
+}
+
+/** Reads a certificate once it matters. */
+class Shown implements ShownByClient {
+  private readonly askedId: string | null;
+  private readonly socket: TLSSocket;
+  private found: X509Certificate | null | undefined;
+
+  constructor(socket: TLSSocket, askedId: string | null) {
+    this.socket = socket;
+    this.askedId = askedId;
+  }
+
+  wasAsked(authoritiesId: string): boolean {
+    return this.askedId === authoritiesId;
+  }
+
+  get certificate(): X509Certificate | null {
+    this.found ??= this.socket.getPeerX509Certificate() ?? null;
+    return this.found;
+  }
+
+  get problem(): string | null {
+    const { _handle } = this.socket as unknown as TlsInternals;
+    if (_handle?.verifyError === undefined) return 'the connection has ended';
+    const error = _handle.verifyError() ?? null;
+    return error === null ? null : (error.code ?? error.message);
+  }
 }
 
 /** Connects to a backend and starts the handshake. `secureConnect` is emitted once it is complete and verified. */

@@ -56,22 +56,34 @@ interface ContextHandle {
  * Creates OpenSSL's context for a certificate chosen by SNI. Node only takes certificate, chain and key from it: the
  * settings, and what seals sessions, are those of the listener with whose context the handshake began. So it has no
  * settings, and one cipher: lists of ciphers take memory and time.
+ * @param authorities of the certificates of clients, in PEM; each of them is trusted by itself, also if another authority has signed it.
  * @throws HipacheError CERTIFICATE_INVALID.
  */
-export function certificateContext({ certificate, key, passphrase }: ContextMaterial): SecureContext {
+export function certificateContext(material: ContextMaterial, authorities: readonly string[] = []): SecureContext {
+  const { ca = [], certificate, key, passphrase } = material;
   try {
     const context = createSecureContext({
-      cert: certificate,
+      cert: [certificate, ...ca].join('\n'),
       key,
       ...(passphrase === undefined ? {} : { passphrase }),
-      ca: [],
+      ca: [...authorities],
+      allowPartialTrustChain: authorities.length > 0,
       ciphers: oneCipher,
     });
     dropCopies(context);
+    materials.set(context, material);
     return context;
   } catch (cause) {
     throw refusal(cause);
   }
+}
+
+/** The material of the contexts of certificates. */
+const materials = new WeakMap<SecureContext, ContextMaterial>();
+
+/** The material of the context of a certificate; undefined of another context. */
+export function materialOf(context: SecureContext): ContextMaterial | undefined {
+  return materials.get(context);
 }
 
 /** The level of security, where Node's command line sets one, decides which certificates are strong enough. */

@@ -1,7 +1,8 @@
 import type { SecureContext } from 'node:tls';
 import type { AwaitedCertificates } from './awaited-certificates.ts';
+import { type AskedAuthorities, ClientContexts } from './client-contexts.ts';
 import type { ServerCertificates } from './server-certificates.ts';
-import { serverContext } from './server-context.ts';
+import { type ContextMaterial, materialOf, serverContext } from './server-context.ts';
 import { type TicketKeys, useTicketKeys } from './ticket-keys.ts';
 import type { TlsBindState } from './tls-state.ts';
 
@@ -11,6 +12,22 @@ export interface ServerHandshake {
   readonly address: string;
   /** The protocol that was agreed on; empty if there is none, and as long as it is not known: before TLS 1.3. */
   readonly alpnProtocol: () => string;
+  /** Asks the client for a certificate. One that it has not, or that is not valid, does not end the handshake. */
+  readonly askCertificate: (authorities: AskedAuthorities) => void;
+}
+
+/** Null if the clients of the name are not asked for a certificate. */
+type FoundAuthorities = AskedAuthorities | null;
+
+export interface TlsListenerOptions {
+  readonly ticketKeys: TicketKeys;
+  readonly certificates: ServerCertificates;
+  /** Handshakes that wait for an order; null if no certificates are ordered. Default null. */
+  readonly awaited?: AwaitedCertificates | null;
+  /** Null if no certificates are ordered. Default null. */
+  readonly challenges?: ChallengeContexts | null;
+  /** Whose certificates the clients of a name are asked for. A promise does not reject. Default: none. */
+  readonly clientAuthorities?: (serverName: string) => FoundAuthorities | Promise<FoundAuthorities>;
 }
 
 /** Contexts for certificate authorities that look for a proof (RFC 8737). */
@@ -29,27 +46,25 @@ export class TlsListener {
   private readonly certificates: ServerCertificates;
   private readonly awaited: AwaitedCertificates | null;
   private readonly challenges: ChallengeContexts | null;
-  private hasCertificate: boolean;
+  private readonly clientAuthorities: TlsListenerOptions['clientAuthorities'];
+  private readonly clientContexts = new ClientContexts();
+  private material: ContextMaterial | null;
 
-  /** @param awaited null, as `challenges`, if no certificates are ordered. @throws HipacheError CERTIFICATE_INVALID. */
-  constructor(
-    state: TlsBindState,
-    ticketKeys: TicketKeys,
-    certificates: ServerCertificates,
-    awaited: AwaitedCertificates | null = null,
-    challenges: ChallengeContexts | null = null,
-  ) {
+  /** @throws HipacheError CERTIFICATE_INVALID. */
+  constructor({ material, settings }: TlsBindState, options: TlsListenerOptions) {
+    const { awaited = null, certificates, challenges = null, clientAuthorities, ticketKeys } = options;
     this.certificates = certificates;
     this.awaited = awaited;
     this.challenges = challenges;
-    this.context = serverContext(state.material, state.settings, ticketKeys);
-    this.hasCertificate = state.material !== null;
+    this.clientAuthorities = clientAuthorities;
+    this.context = serverContext(material, settings, ticketKeys);
+    this.material = material;
   }
 
   /** Sets the certificate for new handshakes. @throws HipacheError CERTIFICATE_INVALID; nothing has changed then. */
   update(state: TlsBindState, ticketKeys: TicketKeys): void {
     this.context = serverContext(state.material, state.settings, ticketKeys);
-    this.hasCertificate = state.material !== null;
+    this.material = state.material;
   }
 
   setTicketKeys(keys: TicketKeys): void {
@@ -70,13 +85,20 @@ export class TlsListener {
     handshake: ServerHandshake,
     callBack: (error: Error | null, context?: SecureContext | null) => void,
   ): void {
-    const response = (context: SecureContext | null): void => {
-      if (context !== null || this.hasCertificate) callBack(null, context);
-      else callBack(new Error('no certificate for this name'));
+    const response = (context: SecureContext | null): unknown => {
+      if (context === null && this.material === null) return callBack(new Error('no certificate for this name'));
+      const authorities = this.clientAuthorities?.(serverName) ?? null;
+      if (authorities === null) return callBack(null, context);
+      if (!(authorities instanceof Promise)) return callBack(null, this.asking(authorities, context, handshake));
+      return authorities.then((found) => callBack(null, this.asking(found, context, handshake)));
     };
     try {
       if (this.challenges !== null && handshake.alpnProtocol() === challengeProtocol) {
-        this.challenges.find(serverName, handshake.address).then(response).catch(callBack);
+        const proof = (context: SecureContext | null): void => {
+          if (context === null && this.material === null) callBack(new Error('no certificate for this name'));
+          else callBack(null, context);
+        };
+        this.challenges.find(serverName, handshake.address).then(proof).catch(callBack);
         return;
       }
       const known = this.certificates.cached(serverName);
@@ -86,6 +108,19 @@ export class TlsListener {
     } catch (error) {
       callBack(error as Error);
     }
+  }
+
+  /** Asks the client for a certificate. @returns the context that the handshake needs for it. */
+  private asking(
+    authorities: FoundAuthorities,
+    context: SecureContext | null,
+    handshake: ServerHandshake,
+  ): SecureContext | null {
+    const material = context === null ? this.material : materialOf(context);
+    if (authorities === null || material == null) return context;
+    const asking = this.clientContexts.get(material, authorities);
+    handshake.askCertificate(authorities);
+    return asking;
   }
 
   private async find(serverName: string, address: string): Promise<SecureContext | null> {

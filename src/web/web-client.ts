@@ -1,7 +1,8 @@
-import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as AgentTls, request as requestHttps } from 'node:https';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { HipacheError } from '../base/errors.ts';
+import { Agent, request as requestHttp } from '../base/node-http.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
 import { resolveOnce } from '../dns/resolve-once.ts';
 import type { WebRequest, WebResponse } from '../policy/web-fetch.ts';
@@ -110,7 +111,7 @@ export class WebClient {
 /** The server had closed the kept connection: the request is to be sent again on a new one. */
 class StaleConnection extends Error {}
 
-function agentsOf(options: ConstructorParameters<typeof Agent>[0]): { readonly plain: Agent; readonly tls: AgentTls } {
+function agentsOf(options: ConstructorParameters<typeof Agent>[0]) {
   return { plain: new Agent(options), tls: new AgentTls(options) };
 }
 

@@ -83,6 +83,7 @@ export function hostPolicy({ acme, server, limits }: Config): HostPolicy {
       share: server.deadBackendFailurePercent / 100,
     },
     ordersCertificate: acme.hosts === 'all',
+    clientAuthorities: null,
     health: null,
   };
 }

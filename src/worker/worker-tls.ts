@@ -9,7 +9,7 @@ import { AwaitedCertificates, type AwaitedCertificatesOptions } from '../tls/awa
 import { CertificateDirectory } from '../tls/certificate-directory.ts';
 import { ServerCertificates } from '../tls/server-certificates.ts';
 import { StoreCertificates } from '../tls/store-certificates.ts';
-import { type ChallengeContexts, TlsListener } from '../tls/tls-listener.ts';
+import { type ChallengeContexts, TlsListener, type TlsListenerOptions } from '../tls/tls-listener.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 
 /** How long a handshake waits for the first certificate of its host, in ms; its own deadline may end it before. */
@@ -19,6 +19,8 @@ const handshakeWaitMs = 20_000;
 interface OrderingParts extends Pick<AwaitedCertificatesOptions, 'ask' | 'isWanted'> {
   readonly challenges: ChallengeContexts | null;
 }
+
+type ClientAuthoritiesOf = NonNullable<TlsListenerOptions['clientAuthorities']>;
 
 /** A worker's TLS: a listener for each address of the section `https`, and the certificates for all of them. */
 export class WorkerTls {
@@ -37,6 +39,7 @@ export class WorkerTls {
     shared: SharedRecords,
     log: Log,
     { challenges, ...orders }: OrderingParts,
+    clientAuthorities: ClientAuthoritiesOf,
   ) {
     const { https, limits } = config;
     const state = tls as TlsState;
@@ -62,9 +65,10 @@ export class WorkerTls {
             setTimer: setRealTimer,
             waitMs: handshakeWaitMs,
           });
-    this.listeners = state.binds.map(
-      (bind) => new TlsListener(bind, state.ticketKeys, this.certificates, this.awaited, challenges),
-    );
+    const { awaited, certificates } = this;
+    const { ticketKeys } = state;
+    const parts = { awaited, certificates, challenges, clientAuthorities, ticketKeys };
+    this.listeners = state.binds.map((bind) => new TlsListener(bind, parts));
   }
 
   changed(collection: string, patterns: readonly string[]): void {

@@ -46,6 +46,7 @@ import { type BackendTls, backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 import { WebClient } from '../web/web-client.ts';
 import { type Challenges, challengesOf, ordersCertificate } from './certificate-orders.ts';
+import { clientAuthoritiesOf } from './client-authorities.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { explainLive } from './live-explanation.ts';
 import { connectionDescriptors, hostPolicy, proxySettings } from './proxy-settings.ts';
@@ -150,11 +151,12 @@ export class Worker implements WorkerTasks {
     this.watch.add(this.routes);
     this.revision = appliedRevision(store, this.routes);
     this.challenges = challengesOf(config, store);
-    this.tls = new WorkerTls(start, store, this.shared, log, {
+    const orders = {
       challenges: this.challenges.contexts,
-      ask: (name, address) => link.certificateWanted(name, address),
-      isWanted: (name) => ordersCertificate(this.routes, this.policy, name),
-    });
+      ask: (name: string, address: string) => link.certificateWanted(name, address),
+      isWanted: (name: string) => ordersCertificate(this.routes, this.policy, name),
+    };
+    this.tls = new WorkerTls(start, store, this.shared, log, orders, (name) => clientAuthoritiesOf(this.routes, name));
     this.watch.add(this.tls.certificates);
     this.watch.add(this.tls);
     link.onCertificateLooked = (name) => this.tls.awaited?.ended(name);

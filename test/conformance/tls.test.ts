@@ -392,7 +392,7 @@ describe('certificates by SNI', () => {
     const rig = await start(t, { store });
     for (const name of ['a..test', '../etc/passwd', '__proto__.', `${'a'.repeat(64)}.test`, '*.b.test']) {
       const chosen = await new Promise((resolve) => {
-        const handshake = { address: '192.0.2.1', alpnProtocol: () => '' };
+        const handshake = { address: '192.0.2.1', alpnProtocol: () => '', askCertificate: () => {} };
         rig.listener.chooseContext(name, handshake, (error, context) => resolve(error ?? context));
       });
       assert.equal(chosen, null, name);

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Authority } from '../helpers/authority.ts';
 import { HipacheHome, program } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { until } from '../helpers/until.ts';
@@ -50,9 +51,12 @@ for (const page of pages) {
   describe(`docs/${page}.md`, () => {
     it('shows commands with what they print', async (t) => {
       const home = new HipacheHome();
+      const authority = new Authority();
+      t.after(() => authority.dispose());
       t.after(() => home.remove());
       home.configure({}, { workers: 2 });
       writeFileSync(home.path('password.txt'), 'secret\n');
+      writeFileSync(home.path('authorities.pem'), authority.certificate);
       const live = liveBackends[page] ?? [];
       const backends = await Promise.all(live.map((name) => HttpBackend.start(name)));
       t.after(() => Promise.all(backends.map((backend) => backend.stop())));

@@ -206,7 +206,7 @@ for (const name of ['redis', 'sqlite'] as const) {
 
 it('every option is tried', () => {
   // `tls` needs an authority: ordered-certificates.test.ts.
-  const tried = new Set(['tls', ...trials.flatMap(({ options }) => Object.keys(options))]);
+  const tried = new Set(['tls', 'clientCert', 'clientCa', ...trials.flatMap(({ options }) => Object.keys(options))]);
   assert.deepEqual(
     [...optionDefinitions.keys()].filter((option) => !tried.has(option)),
     [],

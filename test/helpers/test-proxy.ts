@@ -43,6 +43,7 @@ export const testSettings: TestSettings = {
   queue: null,
   wake: null,
   ordersCertificate: false,
+  clientAuthorities: null,
   idleAfterMs: 0,
   strippedPath: '',
   responseEdits: null,

@@ -65,7 +65,7 @@ export class TlsRig {
       onProblem: (message) => problems.push(message),
     });
     const material = options.hasOwn === false ? null : options.own;
-    const listener = new TlsListener({ settings: {}, material }, ticketKeys, certificates);
+    const listener = new TlsListener({ settings: {}, material }, { ticketKeys, certificates });
     const port = await rig.proxy.listenTls(listener, options.proxyProtocol ?? false);
     const tlsRig = new TlsRig(rig, port, listener, certificates, problems, options.authority);
     t.after(() => {

@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 /**
  * Waits until `condition` holds. It looks every 5 ms first and every 50 ms later: a look may cost the processes under test
  * more than they do otherwise.
- * @throws after `forMs` (default 20 s), naming what was awaited.
+ * @throws after `forMs` (default 60 s), naming what was awaited.
  */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, forMs = 20_000): Promise<void> {
+export async function until(what: string, condition: () => boolean | Promise<boolean>, forMs = 60_000): Promise<void> {
   const end = Date.now() + forMs;
   let pauseMs = 5;
   while (!(await condition())) {

@@ -191,7 +191,7 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     if (this.isOver) return;
     this.isOver = true;
     const { connections, context, socket } = this;
-    const peer = describePeer(address, this.isTls, context.settings);
+    const peer = describePeer(address, this.isTls, context.settings, socket.shown);
     context.deadlines.remove(this);
     // A client that does not use ALPN speaks HTTP/1.
     const Connection = protocols[socket.alpnProtocol] ?? Http1Connection;
