@@ -41,6 +41,14 @@ describe('the option clientCa', () => {
     ]);
   });
 
+  test('with a private key is refused, and shows nothing of it', () => {
+    const { certificate, key } = one.issue(['client.test']);
+    assert.deepEqual(problemsOf('clientCa', key + certificate), [
+      'option clientCa: it has a private key, which nobody else should have: no certificate of a client is right',
+    ]);
+    assert.equal(valuesOf({ clientCa: key + one.certificate }).clientCa, null);
+  });
+
   test('clientCert counts as required if its value cannot be used', () => {
     for (const text of ['', 'yes', 'Required']) {
       assert.notEqual(problemsOf('clientCert', text).length, 0);

@@ -28,6 +28,10 @@ export class ClientAuthorities {
 export const clientAuthorities: OptionType<ClientAuthorities | null> = {
   allowed: `up to ${authoritiesMax} certificates of authorities in PEM ("-----BEGIN CERTIFICATE-----" …)`,
   parse(text, problems) {
+    if (text.includes('PRIVATE KEY-----')) {
+      problems.push('it has a private key, which nobody else should have: no certificate of a client is right');
+      return null;
+    }
     const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
     if (blocks.length > authoritiesMax)
       problems.push(`${blocks.length} certificates; those after the first ${authoritiesMax} are skipped`);

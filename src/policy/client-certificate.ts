@@ -22,6 +22,12 @@ export const clientCertificateMode: OptionType<ClientCertificateMode> = {
 const dropped: ReadonlySet<string> = new Set(['client-cert', 'client-cert-chain']);
 const withoutCertificate: FieldChanges = { dropped, lines: '' };
 
+interface AcceptedCertificate {
+  /** Epoch ms. */
+  readonly notAfterMs: number;
+  readonly changes: FieldChanges;
+}
+
 /** Why a certificate does not count. */
 interface Objection {
   /** Whether the client could show another one on another connection. */
@@ -38,7 +44,7 @@ export class ClientCertificate implements AdmissionRule {
   private readonly authorities: ClientAuthorities | null;
   private readonly epochMs: () => number;
   /** The fields of each certificate that was accepted: the same for all requests of its connection. */
-  private readonly changes = new WeakMap<X509Certificate, FieldChanges>();
+  private readonly accepted = new WeakMap<X509Certificate, AcceptedCertificate>();
 
   /** @param authorities null: no certificate is one of theirs. */
   constructor(isRequired: boolean, authorities: ClientAuthorities | null, epochMs: () => number = Date.now) {
@@ -50,7 +56,8 @@ export class ClientCertificate implements AdmissionRule {
   refuse({ clientTls, stream }: AskedRequest): Refusal | null {
     const objection = this.objectionTo(clientTls);
     const certificate = objection === null ? (clientTls?.certificate ?? null) : null;
-    addBackendFields(stream, certificate === null ? withoutCertificate : this.changesOf(certificate));
+    const known = certificate === null ? undefined : this.accepted.get(certificate);
+    addBackendFields(stream, known?.changes ?? withoutCertificate);
     if (!this.isRequired || objection === null) return null;
     const { detail, isMisdirected } = objection;
     return isMisdirected
@@ -65,23 +72,25 @@ export class ClientCertificate implements AdmissionRule {
     const { certificate, problem } = tls;
     // The signature is looked at again: a session that is resumed says neither who signed nor who was trusted then.
     if (certificate !== null && problem === null) {
-      if (this.changes.has(certificate) || authorities.hasSigned(certificate, this.epochMs())) return null;
+      if (this.accepts(certificate, authorities)) return null;
     }
     if (!tls.wasAsked(authorities.id)) {
       return { isMisdirected: true, detail: 'the client was not asked for a certificate of this host' };
     }
     if (certificate === null) return denied('the client has shown no certificate');
     if (problem !== null) return denied(`the certificate of the client is refused: ${problem}`);
-    return denied(`the option clientCa does not have the authority ${printable(certificate.issuer)}`);
+    return denied(`it has ended, or clientCa does not have its authority: ${printable(certificate.issuer)}`);
   }
 
-  private changesOf(certificate: X509Certificate): FieldChanges {
-    const known = this.changes.get(certificate);
-    if (known !== undefined) return known;
+  private accepts(certificate: X509Certificate, authorities: ClientAuthorities): boolean {
+    const nowMs = this.epochMs();
+    const known = this.accepted.get(certificate);
+    if (known !== undefined) return nowMs <= known.notAfterMs;
+    if (!authorities.hasSigned(certificate, nowMs)) return false;
     // RFC 8941 section 3.3.5: a byte sequence.
     const changes = { dropped, lines: `Client-Cert: :${certificate.raw.toString('base64')}:\r\n` };
-    this.changes.set(certificate, changes);
-    return changes;
+    this.accepted.set(certificate, { notAfterMs: Date.parse(certificate.validTo), changes });
+    return true;
   }
 }
 

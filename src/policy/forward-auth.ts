@@ -142,16 +142,20 @@ const notAsked: ReadonlySet<string> = new Set([
 function subrequestFields(asked: AskedRequest): string[] {
   const { isSecure, request } = asked;
   const edits = asked.identityEdits();
+  // By rules that came before: the certificate of the client.
+  const { dropped, lines } = asked.stream.effects?.backendFields ?? { dropped: none, lines: '' };
   const fields: string[] = [];
   for (let field = 0; field < request.fieldCount; field++) {
     const number = request.fieldNumber(field);
     if (number === Field.HOST || number === Field.ALIAS || isFraming(number) || isHopByHop(number)) continue;
-    if (((edits.dropped >>> number) & 1) !== 0 || isNamed(request.fieldName(field), notAsked)) continue;
+    const name = request.fieldName(field);
+    if (((edits.dropped >>> number) & 1) !== 0 || isNamed(name, notAsked) || isNamed(name, dropped)) continue;
     const isKept = number === Field.CDN_LOOP || ((identityFields >>> number) & 1) !== 0;
     if (!isKept && isNominated(request, field)) continue;
-    fields.push(request.fieldName(field), request.fieldValue(field));
+    fields.push(name, request.fieldValue(field));
   }
-  for (const [name, value] of edits) if (!isNamed(name, notAsked)) fields.push(name, value);
+  for (const [name, value] of [...edits, ...new FieldLines(lines)])
+    if (!isNamed(name, notAsked)) fields.push(name, value);
   const { authority, method } = request;
   // On a host with paths of its own, backends get this form, and the decision must be about what they get.
   const path = asked.path ?? request.path;
@@ -166,6 +170,8 @@ function subrequestFields(asked: AskedRequest): string[] {
   }
   return fields;
 }
+
+const none: ReadonlySet<string> = new Set();
 
 /** Fields of its response that the client gets, in lower case. */
 const passedOn: ReadonlySet<string> = new Set([

@@ -11,6 +11,8 @@ import type { CertificateOrders } from './certificate-orders.ts';
 const againMs = 10_000;
 /** How long the end of the program waits for what is under way, in ms. */
 const closeMs = 1000;
+/** How long a start waits for it, in ms. */
+const beginMs = 5000;
 
 /** Certificates that the instance orders, if an authority is configured. Otherwise nothing of it is loaded. */
 export class Ordering {
@@ -54,6 +56,11 @@ export class Ordering {
     const isSame = partsOf(config) === partsOf(this.config);
     this.config = config;
     if (!isSame) this.start();
+  }
+
+  /** Resolves once it follows what is written, or after a moment: a store may hang. */
+  async begun(): Promise<void> {
+    await within(this.work, beginMs).catch(() => {});
   }
 
   /** Resolves once nothing is under way, or after a moment: a store may hang. */

@@ -276,6 +276,9 @@ class Primary {
     });
     if (await supervisor.start()) {
       this.addresses.listening();
+      // A host that is written from now on gets its certificate before a client asks for it.
+      this.orders.start();
+      await this.orders.begun();
       if (!(await this.service.ready()) && this.predecessor !== null) {
         await this.drain(supervisor, { forMs: this.config.server.drainSeconds * 1000, closeCode: 1012 });
         throw new HipacheError('UPGRADE_FAILED', 'systemd could not be notified of the new process');
@@ -284,7 +287,6 @@ class Primary {
       log.info('serving', { workers: supervisor.readyCount, store: describeDriver(this.config.driver).name });
       for (const url of this.addresses.urls) log.info(`listening on ${url}`);
       this.publishInstance();
-      this.orders.start();
       this.ticketKeys.start();
       signals.serving();
       this.predecessor?.serving();

@@ -146,7 +146,7 @@ class Shown implements ShownByClient {
   }
 
   get certificate(): X509Certificate | null {
-    this.found ??= this.socket.getPeerX509Certificate() ?? null;
+    if (this.found === undefined) this.found = this.socket.getPeerX509Certificate() ?? null;
     return this.found;
   }
 

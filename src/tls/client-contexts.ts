@@ -24,7 +24,7 @@ export class ClientContexts {
 
   /** @throws HipacheError CERTIFICATE_INVALID. */
   get(material: ContextMaterial, { id, texts }: AskedAuthorities): SecureContext {
-    const key = `${id} ${material.certificate}`;
+    const key = [id, material.certificate, ...(material.ca ?? [])].join(' ');
     const known = this.contexts.use(key);
     if (known !== undefined) return known;
     const context = certificateContext(material, texts);

@@ -85,18 +85,21 @@ export class TlsListener {
     handshake: ServerHandshake,
     callBack: (error: Error | null, context?: SecureContext | null) => void,
   ): void {
-    const response = (context: SecureContext | null): unknown => {
-      if (context === null && this.material === null) return callBack(new Error('no certificate for this name'));
+    const response = (context: SecureContext | null): void => {
+      if (context === null && this.material === null) throw new Error('no certificate for this name');
       const authorities = this.clientAuthorities?.(serverName) ?? null;
-      if (authorities === null) return callBack(null, context);
-      if (!(authorities instanceof Promise)) return callBack(null, this.asking(authorities, context, handshake));
-      return authorities.then((found) => callBack(null, this.asking(found, context, handshake)));
+      if (!(authorities instanceof Promise)) callBack(null, this.asking(authorities, context, handshake));
+      else
+        authorities
+          .then(async (found) => [found, await this.again(serverName, context)] as const)
+          .then(([found, fresh]) => callBack(null, this.asking(found, fresh, handshake)))
+          .catch(callBack);
     };
     try {
       if (this.challenges !== null && handshake.alpnProtocol() === challengeProtocol) {
         const proof = (context: SecureContext | null): void => {
-          if (context === null && this.material === null) callBack(new Error('no certificate for this name'));
-          else callBack(null, context);
+          if (context === null && this.material === null) throw new Error('no certificate for this name');
+          callBack(null, context);
         };
         this.challenges.find(serverName, handshake.address).then(proof).catch(callBack);
         return;
@@ -121,6 +124,12 @@ export class TlsListener {
     const asking = this.clientContexts.get(material, authorities);
     handshake.askCertificate(authorities);
     return asking;
+  }
+
+  /** The context of a name once more: one that was dropped meanwhile may be closed. */
+  private async again(serverName: string, context: SecureContext | null): Promise<SecureContext | null> {
+    if (context === null) return null;
+    return this.certificates.cached(serverName) ?? (await this.certificates.load(serverName)) ?? context;
   }
 
   private async find(serverName: string, address: string): Promise<SecureContext | null> {

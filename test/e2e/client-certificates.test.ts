@@ -61,6 +61,9 @@ describe('certificates of clients', () => {
   let home: HipacheHome;
   let proxy: HipacheProcess;
   let backend: Server;
+  let backendUrl: string;
+  /** The fields that the auth server got last. */
+  let asked: IncomingHttpHeaders = {};
   let port: number;
   const clients: TlsClient[] = [];
 
@@ -68,14 +71,17 @@ describe('certificates of clients', () => {
     [serverAuthority, authority, stranger] = [new Authority(), new Authority('Clients'), new Authority('Strangers')];
     alice = authority.issue(['alice.test']);
     const { certificateFile: cert, keyFile: key } = serverAuthority.issue(hosts);
-    backend = createServer((request, response) => response.end(JSON.stringify(request.headers)));
+    backend = createServer((request, response) => {
+      if (request.url === '/auth') asked = request.headers;
+      response.end(JSON.stringify(request.headers));
+    });
     await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
     home = new HipacheHome();
     home.configure({ https: { bind: [{ address: '127.0.0.1', port: 0, cert, key }] } }, { workers: 2 });
     proxy = await home.serve();
     port = await proxy.tlsPort();
-    const url = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
-    for (const host of hosts) await home.route('set', host, url);
+    backendUrl = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
+    for (const host of hosts) await home.route('set', host, backendUrl);
     await option('a.example', 'clientCert', 'required', 'clientCa', `@${authority.certificateFile}`);
     await option('b.example', 'clientCert', 'required', 'clientCa', `@${authority.certificateFile}`);
     await option('other.example', 'clientCert', 'required', 'clientCa', `@${stranger.certificateFile}`);
@@ -189,6 +195,16 @@ describe('certificates of clients', () => {
     assert.deepEqual([none.status, none.fields['client-cert']], [200, undefined]);
     const notAsked = await open('open.example', alice).get('open.example', 'Client-Cert: :AAAA:');
     assert.deepEqual([notAsked.status, notAsked.fields['client-cert']], [200, undefined]);
+  });
+
+  test('an auth server gets them as backends do', async () => {
+    await option('optional.example', 'forwardAuth', `${backendUrl}/auth`, 'forwardAuthFields', 'X-Any');
+    const shown = await open('optional.example', alice).get('optional.example');
+    assert.deepEqual([shown.fields['client-cert'], asked['client-cert']], [fieldOf(alice), fieldOf(alice)]);
+    const none = await open('optional.example').get('optional.example', 'Client-Cert: :AAAA:', 'Client_Cert: :AAAA:');
+    assert.deepEqual([none.status, none.fields['client-cert'], asked['client-cert']], [200, undefined, undefined]);
+    assert.equal(Object.keys(asked).includes('client_cert'), false);
+    await option('optional.example', 'forwardAuth', 'off');
   });
 
   test('nobody has one without TLS', async () => {
