@@ -86,7 +86,7 @@ export class TlsListener {
     callBack: (error: Error | null, context?: SecureContext | null) => void,
   ): void {
     const response = (context: SecureContext | null): void => {
-      if (context === null && this.material === null) throw new Error('no certificate for this name');
+      this.requireCertificate(context);
       const authorities = this.clientAuthorities?.(serverName) ?? null;
       if (!(authorities instanceof Promise)) callBack(null, this.asking(authorities, context, handshake));
       else
@@ -97,8 +97,9 @@ export class TlsListener {
     };
     try {
       if (this.challenges !== null && handshake.alpnProtocol() === challengeProtocol) {
+        // An authority that looks for a proof has no certificate of its own to show.
         const proof = (context: SecureContext | null): void => {
-          if (context === null && this.material === null) throw new Error('no certificate for this name');
+          this.requireCertificate(context);
           callBack(null, context);
         };
         this.challenges.find(serverName, handshake.address).then(proof).catch(callBack);
@@ -111,6 +112,11 @@ export class TlsListener {
     } catch (error) {
       callBack(error as Error);
     }
+  }
+
+  /** @throws if neither the name nor the address has a certificate. */
+  private requireCertificate(context: SecureContext | null): void {
+    if (context === null && this.material === null) throw new Error('no certificate for this name');
   }
 
   /** Asks the client for a certificate. @returns the context that the handshake needs for it. */
