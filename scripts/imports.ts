@@ -24,7 +24,7 @@ const rooms: Readonly<Record<string, Room>> = {
   policy: { imports: ['base', 'http', 'routing'], pure: true },
   limits: { imports: ['base'], pure: true },
   platform: { imports: ['base', 'stores/contract.ts', 'stores/note-name.ts'] },
-  passwords: { imports: [], packages: ['bcryptjs'] },
+  passwords: { imports: ['base'], packages: ['bcryptjs'] },
   tls: { imports: ['base'] },
   acme: {
     imports: ['base', 'stores/contract.ts', 'stores/lease.ts', 'stores/note-name.ts', 'tls'],

@@ -23,6 +23,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { root } from './files.ts';
+import { buildProgram } from './program.ts';
 import { run, runHere } from './run.ts';
 
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
@@ -52,7 +53,7 @@ async function buildPackage(folder: string, out: string): Promise<string> {
   const debianVersion = version.replace('-', '~');
   const epoch = await sourceEpoch();
 
-  await compile(join(folder, home, 'dist'));
+  await buildProgram(join(folder, home, 'dist'));
   addProgram(folder);
   addConfiguration(folder);
   addDocumentation(folder, epoch);
@@ -84,13 +85,6 @@ async function sourceEpoch(): Promise<number> {
   const { code, output } = await run('git', ['log', '-1', '--format=%ct']);
   // Without git, as in the sources of an image.
   return code === 0 ? Number(output) : Math.floor(lstatSync(join(root, 'package.json')).mtimeMs / 1000);
-}
-
-async function compile(dist: string): Promise<void> {
-  // Not by way of the root's dist/, which another process may be writing.
-  const tsc = join(root, 'node_modules', '.bin', 'tsc');
-  const { code, output } = await run(tsc, ['-p', 'tsconfig.build.json', '--outDir', dist]);
-  if (code !== 0) throw new Error(output);
 }
 
 /** The program, its dependencies, and Node. */

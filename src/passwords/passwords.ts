@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { entryPoint } from '../base/package-files.ts';
 import type { BcryptCheck, BcryptResult } from './bcrypt-thread.ts';
 import { checkArgon2, parsePasswordHash } from './password-hash.ts';
 
@@ -71,9 +72,7 @@ export class Passwords {
   }
 
   private start(): Worker {
-    // From a checkout the sources run as they are; in the package they are compiled.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const thread = new Worker(new URL(`./bcrypt-thread.${extension}`, import.meta.url), {
+    const thread = new Worker(entryPoint('passwords/bcrypt-thread'), {
       execArgv: [],
       name: 'hipache-bcrypt',
       resourceLimits: { maxOldGenerationSizeMb: threadMemoryMib },

@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from '../config/config.ts';
@@ -11,12 +10,6 @@ import { describeDriver } from '../stores/open-store.ts';
 import { snapshotPath } from './snapshot.ts';
 
 /* How a primary follows its configuration. */
-
-/** From a checkout the sources run as they are; in the package they are compiled. */
-export function workerProgram(): string {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return fileURLToPath(new URL(`../worker/main.${extension}`, import.meta.url));
-}
 
 export function workersOf({ server }: Config): number {
   // libuv's count respects the affinity of the process and the CPU quota of its control group.

@@ -7,6 +7,7 @@ import { ErrorCollector, operatingErrorsOf } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
 import { exitCodes } from '../base/exit-codes.ts';
 import type { Log } from '../base/log.ts';
+import { entryPoint } from '../base/package-files.ts';
 import { type StandardLog, standardLog } from '../base/standard-log.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
@@ -26,14 +27,7 @@ import { RecordLosses } from '../route-cache/record-losses.ts';
 import { describeDriver } from '../stores/open-store.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
 import { ChangeQueue } from './change-queue.ts';
-import {
-  listenAddressesOf,
-  logDiagnostics,
-  needRestart,
-  transferFiles,
-  workerProgram,
-  workersOf,
-} from './following.ts';
+import { listenAddressesOf, logDiagnostics, needRestart, transferFiles, workersOf } from './following.ts';
 import { HealthChecking } from './health-checking.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
@@ -177,7 +171,7 @@ class Primary {
       this.snapshot.follow(config);
       await this.guard.start();
       supervisor = new Supervisor({
-        program: { path: workerProgram(), env: process.env },
+        program: { path: entryPoint('worker/main'), env: process.env },
         plan: this.plan(config, this.tls),
         observer: metrics,
         onMarked: (marked) => this.recovery.marked(marked),

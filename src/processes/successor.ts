@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../base/package-files.ts';
 import { type HandedAddress, handedVariable } from './given-sockets.ts';
 import { firstInheritedFd } from './worker-process.ts';
 
@@ -144,5 +144,5 @@ function inheritedEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 
 /** The path with which the program was started, so that a link to it is followed again. */
 function programPath(env: NodeJS.ProcessEnv): string {
-  return env['HIPACHE_PROGRAM'] ?? fileURLToPath(new URL('../../bin/hipache', import.meta.url));
+  return env['HIPACHE_PROGRAM'] ?? packageFile('bin/hipache');
 }

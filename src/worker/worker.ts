@@ -1,11 +1,11 @@
 import { flushCompileCache } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import { descriptorLimit, openDescriptors } from '../base/descriptors.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log, LogFields } from '../base/log.ts';
+import { packageFile } from '../base/package-files.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
 import { residentBytes } from '../base/resident-memory.ts';
 import { type StandardLog, standardLog } from '../base/standard-log.ts';
@@ -385,7 +385,7 @@ function policiesOf(policy: HostPolicy, passwords: Passwords, tokens: RateBucket
 }
 
 function errorPages(config: Config, log: Log): ErrorPages {
-  const directory = config.server.staticDir ?? fileURLToPath(new URL('../../pages', import.meta.url));
+  const directory = config.server.staticDir ?? packageFile('pages');
   try {
     const pages = new ErrorPages(directory, (message) => log.warn(message));
     if (config.server.staticDir !== null) pages.watch();

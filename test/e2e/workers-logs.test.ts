@@ -2,13 +2,10 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { createReadStream, existsSync, renameSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { HipacheHome } from '../helpers/hipache.ts';
+import { HipacheHome, program } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
 import { until } from '../helpers/until.ts';
-
-const program = fileURLToPath(new URL('../../bin/hipache', import.meta.url));
 
 describe('the access log of several workers', () => {
   let home: HipacheHome;

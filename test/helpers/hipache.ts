@@ -10,7 +10,9 @@ import { openStore } from '../../src/stores/open-store.ts';
 import { until } from './until.ts';
 import { isRunning, workerPids } from './workers.ts';
 
-export const program = fileURLToPath(new URL('../../bin/hipache', import.meta.url));
+/** What is built from the sources; without `npm test`, the sources. */
+export const program =
+  process.env['HIPACHE_TEST_PROGRAM'] ?? fileURLToPath(new URL('../../bin/hipache', import.meta.url));
 
 /** The output of a command. */
 export interface CommandResult {

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { entryPoint } from '../../base/package-files.ts';
 import type { FileFormat, ParsedFile } from './content.ts';
 import { parseRoutesFile } from './parse.ts';
 
@@ -9,9 +10,7 @@ const memoryMibMax = 1024;
 /** Parses a routes file; a long one in a thread of its own, since it can take seconds. */
 export async function parseAside(text: string, format: FileFormat): Promise<ParsedFile> {
   if (text.length <= shortCharsMax) return parseRoutesFile(text, format);
-  // From a checkout the sources run as they are; in the package they are compiled.
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const thread = new Worker(new URL(`./parse-thread.${extension}`, import.meta.url), {
+  const thread = new Worker(entryPoint('stores/file/parse-thread'), {
     workerData: { text, format },
     execArgv: [],
     name: 'hipache-routes',

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { BackOff } from '../../base/back-off.ts';
 import { HipacheError } from '../../base/errors.ts';
+import { entryPoint } from '../../base/package-files.ts';
 import type { DownMark } from '../../routing/backend.ts';
 import type {
   Acceptance,
@@ -239,9 +240,7 @@ class SqliteStore implements Store {
   }
 
   private startThread(settings: ThreadSettings): Worker {
-    // From a checkout the sources run as they are; in the package they are compiled.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const thread = new Worker(new URL(`./thread.${extension}`, import.meta.url), {
+    const thread = new Worker(entryPoint('stores/sqlite/thread'), {
       workerData: settings,
       execArgv: [],
       name: 'hipache-sqlite',
