@@ -1,4 +1,4 @@
-import { isIPv6, Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { isSocketPath } from '../base/host-port.ts';
 
@@ -158,7 +158,9 @@ export function connectHandle(address: string, port: number, onDone: (status: nu
   const handle = new TCP(constants.SOCKET);
   const request = new TCPConnectWrap();
   request.oncomplete = onDone;
-  const status = isIPv6(address) ? handle.connect6(request, address, port) : handle.connect(request, address, port);
+  const status = address.includes(':')
+    ? handle.connect6(request, address, port)
+    : handle.connect(request, address, port);
   if (status === 0) return handle;
   handle.close();
   return status;

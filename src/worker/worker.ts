@@ -1,7 +1,7 @@
 import { flushCompileCache } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import { systemClock } from '../base/clock.ts';
+import { type Clock, EventClock, systemClock } from '../base/clock.ts';
 import { descriptorLimit, openDescriptors } from '../base/descriptors.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { Log, LogFields } from '../base/log.ts';
@@ -86,6 +86,7 @@ export class Worker implements WorkerTasks {
   private readonly number: number;
   /** Of hosts without options. */
   private readonly policy: HostPolicy;
+  private readonly requestClock = new EventClock();
   private draining = false;
   private connectedMs = systemClock.monotonicMs();
 
@@ -115,7 +116,7 @@ export class Worker implements WorkerTasks {
     this.closeLog = closeLog;
     this.store = store;
     this.policy = hostPolicy(config);
-    this.accessLog = accessLog(config, log);
+    this.accessLog = accessLog(config, log, this.requestClock);
     this.failures = failureReports(store, start.instance, log);
     this.requests = this.observeRequests(config);
     this.pages = errorPages(config, log);
@@ -185,7 +186,7 @@ export class Worker implements WorkerTasks {
       onAsleep: (pattern, target) => link.asleep(pattern, target),
       onAwake: (pattern) => link.awake(pattern),
       onUsed: (hosts) => link.used(hosts),
-      clock: systemClock,
+      clock: this.requestClock,
       random: Math.random,
       version: packageVersion(),
       resolver: this.resolver,
@@ -346,12 +347,12 @@ export class Worker implements WorkerTasks {
   }
 }
 
-function accessLog({ limits, server }: Config, log: Log): AccessLog {
+function accessLog({ limits, server }: Config, log: Log, clock: Clock): AccessLog {
   return new AccessLog({
     path: server.accessLog,
     line: server.accessLogFormat === 'json' ? jsonLine : hipacheLine,
     bufferBytesMax: limits.accessLogBufferBytesMax,
-    epochMs: systemClock.epochMs,
+    epochMs: () => clock.epochMs(),
     onProblem: (message) => log.error(message),
   });
 }
