@@ -18,6 +18,7 @@ export function readNetwork(text: string): Network | null {
 /** A set of networks. */
 export class Networks {
   private readonly list = new BlockList();
+  private readonly isEmpty: boolean;
 
   /** The set of a list, which is made once for each list. */
   static of(networks: readonly Network[]): Networks {
@@ -35,11 +36,13 @@ export class Networks {
   }
 
   private constructor(networks: readonly Network[]) {
+    this.isEmpty = networks.length === 0;
     for (const { address, bits } of networks) this.list.addSubnet(address, bits, isIP(address) === 4 ? 'ipv4' : 'ipv6');
   }
 
   /** @param address IPv4 also in the form `::ffff:a.b.c.d`. One that is none is in no network. */
   has(address: string): boolean {
+    if (this.isEmpty) return false;
     const isMapped = address.includes('.') && /^::ffff:/i.test(address);
     const plain = isMapped ? address.slice('::ffff:'.length) : address;
     const family = isIP(plain);

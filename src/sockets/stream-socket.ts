@@ -173,7 +173,8 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   }
 
   end(): void {
-    this.socket.end();
+    // A second call would make Node create an error, with its stack, that nobody gets.
+    if (!this.socket.writableEnded) this.socket.end();
   }
 
   checkPeer(): void {
