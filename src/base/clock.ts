@@ -31,8 +31,7 @@ export class EventClock implements Clock {
   }
 
   monotonicMs(): number {
-    // NaN differs from itself.
-    if (this.monotonic !== this.monotonic) {
+    if (Number.isNaN(this.monotonic)) {
       this.monotonic = this.real.monotonicMs();
       this.remember();
     }
@@ -40,7 +39,7 @@ export class EventClock implements Clock {
   }
 
   epochMs(): number {
-    if (this.epoch !== this.epoch) {
+    if (Number.isNaN(this.epoch)) {
       this.epoch = this.real.epochMs();
       this.remember();
     }
