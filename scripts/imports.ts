@@ -19,6 +19,7 @@ const rooms: Readonly<Record<string, Room>> = {
   dns: { imports: ['base'] },
   http: { imports: ['base'], pure: true },
   http1: { imports: ['base', 'http'], pure: true },
+  http2: { imports: ['base', 'http'], pure: true },
   websocket: { imports: ['base', 'http'], pure: true },
   routing: { imports: ['base', 'http'], types: ['policy'], pure: true },
   policy: { imports: ['base', 'http', 'routing'], pure: true },
@@ -32,7 +33,7 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   sockets: { imports: ['base', 'tls'] },
   web: { imports: ['base', 'dns', 'tls'], types: ['policy'] },
-  proxy: { imports: ['base', 'dns', 'http', 'http1', 'websocket', 'routing', 'policy', 'sockets', 'tls'] },
+  proxy: { imports: ['base', 'dns', 'http', 'http1', 'http2', 'websocket', 'routing', 'policy', 'sockets', 'tls'] },
   stores: { imports: ['base', 'routing'] },
   'stores/redis': { imports: ['base', 'routing', 'stores'], packages: ['@redis/client'] },
   'stores/key-value': { imports: ['base', 'routing', 'stores'] },
@@ -99,7 +100,7 @@ const rooms: Readonly<Record<string, Room>> = {
 };
 
 /** Rooms that know bytes, but no socket. */
-const codecs: readonly string[] = ['http', 'http1', 'websocket'];
+const codecs: readonly string[] = ['http', 'http1', 'http2', 'websocket'];
 
 /** Folders of one room that must not know each other: what they share lies in the room itself. */
 const apart: readonly (readonly [room: string, folders: readonly string[]])[] = [

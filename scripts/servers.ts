@@ -24,6 +24,7 @@ export const testServers: readonly Server[] = [
   { program: 'ip', package: 'iproute2' },
   { program: 'iptables', package: 'iptables' },
   { program: 'javac', package: 'default-jdk-headless' },
+  { program: 'h2load', package: 'nghttp2-client' },
   { program: 'logrotate', package: 'logrotate' },
   { program: 'memcached', package: 'memcached' },
   { program: 'nginx', package: 'nginx-light' },

@@ -7,7 +7,17 @@ test('no key, certificate, passphrase or password is printed', () => {
   const { config } = loadConfig({ env: {}, cwd: '/', driver: 'redis://user:secret-1@host/0', isRoot: true });
   const tls = { key: 'secret-2', cert: 'secret-3', ca: ['secret-4'], passphrase: 'secret-5', ciphers: 'shown' };
   const options = { honorCipherOrder: null, secureProtocol: null, secureOptions: null };
-  const bind = [{ address: '::1', port: 443, proxyProtocol: false, halfClose: false, ...tls, ...options }];
+  const bind = [
+    {
+      address: '::1',
+      port: 443,
+      proxyProtocol: false,
+      halfClose: false,
+      protocols: ['h2'] as const,
+      ...tls,
+      ...options,
+    },
+  ];
   const text = censoredJson({ ...config, https: { ...config.https, bind } });
   assert.doesNotMatch(text, /secret/);
   assert.match(text, /"ciphers": "shown"/);

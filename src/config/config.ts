@@ -1,5 +1,9 @@
 import { defaultStorePath, stateDirectory } from '../base/store-path.ts';
+import { clientProtocols } from './listen.ts';
 import type { FileConfig } from './schema.ts';
+
+/** By its name in ALPN (RFC 7301). */
+type ClientProtocol = (typeof clientProtocols)[number];
 
 /** One listen address. */
 interface Bind {
@@ -11,6 +15,8 @@ interface Bind {
   readonly proxyProtocol: boolean;
   /** Whether a client that has only closed its sending side still gets its response. */
   readonly halfClose: boolean;
+  /** Those that clients may speak, the preferred one first. */
+  readonly protocols: readonly ClientProtocol[];
 }
 
 /** One TLS address: its own values, else those of the section, else null. */
@@ -194,8 +200,9 @@ const defaultTraits = { proxyProtocol: false, halfClose: false };
 function httpBinds(http: FileConfig['http'], environment: Environment): readonly Bind[] {
   const port = http.port ?? (environment.hasFile ? 80 : 8080);
   return listOf(http.bind ?? '127.0.0.1').map((entry): Bind => {
-    if (typeof entry === 'string') return { address: entry, port, ...defaultTraits };
-    return { ...entry, port: entry.port ?? port };
+    if (typeof entry === 'string') return { address: entry, port, ...defaultTraits, protocols: ['http/1.1'] };
+    const { h2c, ...bind } = entry;
+    return { ...bind, port: bind.port ?? port, protocols: h2c ? clientProtocols : ['http/1.1'] };
   });
 }
 
@@ -208,6 +215,7 @@ function httpsBinds(https: FileConfig['https'], diagnostics: Diagnostics): reado
       port: all.port,
       proxyProtocol: own.proxyProtocol,
       halfClose: own.halfClose,
+      protocols: all.alpn ?? clientProtocols,
       key: all.key ?? null,
       cert: all.cert ?? null,
       ca: listOf(all.ca),

@@ -1,8 +1,27 @@
 import { z } from 'zod';
-import { key, text, trueOrFalse, wholeNumber } from './keys.ts';
-import { address, bindList, connectionTraits, portOfBind } from './listen.ts';
+import { key, oneOf, text, trueOrFalse, wholeNumber } from './keys.ts';
+import { address, bindList, clientProtocols, connectionTraits, portOfBind } from './listen.ts';
 
 const tls = {
+  alpn: key(
+    z
+      .array(
+        oneOf(clientProtocols, {
+          source: 'new',
+          description: 'One protocol.',
+        }).unwrap(),
+      )
+      .min(1)
+      .max(2)
+      .optional(),
+    {
+      source: 'new',
+      description:
+        'The protocols that clients may choose by ALPN, the preferred one first. One that does not use ALPN speaks HTTP/1.1.',
+      allowed: 'an array of "h2" and "http/1.1"',
+      default: '["h2", "http/1.1"]',
+    },
+  ),
   key: text({
     source: '0.4',
     description: 'Path of the private key for `cert`, in PEM format.',

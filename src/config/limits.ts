@@ -131,6 +131,24 @@ export const limitsSection = z.object({
     unit: 'tunnels',
     description: 'WebSockets of one host open at the same time. Further handshakes get 503.',
   }),
+  http2StreamsMax: wholeNumber(1, 10_000, 100, {
+    source: 'new',
+    unit: 'requests',
+    description:
+      'Active requests and WebSockets of one HTTP/2 connection at the same time. Clients keep further ones back.',
+  }),
+  http2WindowBytes: wholeNumber(64 * KiB, 16 * MiB, 64 * KiB, {
+    source: 'new',
+    unit: 'bytes',
+    description:
+      'How much of the body of one request over HTTP/2 may be under way. Longer lines need more: rate times round trip.',
+  }),
+  http2ConnectionWindowBytes: wholeNumber(64 * KiB, 256 * MiB, 1 * MiB, {
+    source: 'new',
+    unit: 'bytes',
+    description:
+      'The same for all requests of a connection together, and how much of them is kept for backends that do not keep up.',
+  }),
   writeBufferBytesMax: wholeNumber(4 * KiB, 16 * MiB, 64 * KiB, {
     source: 'new',
     unit: 'bytes',

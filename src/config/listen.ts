@@ -37,10 +37,17 @@ export function connectionTraits() {
   };
 }
 
+/** The protocols that clients may speak. */
+export const clientProtocols = ['h2', 'http/1.1'] as const;
+
 const httpBind = z.object({
   address: address(),
   port: portOfBind(),
   ...connectionTraits(),
+  h2c: trueOrFalse(false, {
+    source: 'new',
+    description: 'Whether clients may speak HTTP/2 without TLS to this address, by prior knowledge, beside HTTP/1.1.',
+  }),
 });
 
 /** `http`: where to listen for plain HTTP. */
@@ -51,7 +58,7 @@ export const httpSection = z.object({
     allowed: 'a whole number from 0 to 65535',
     default: '80; without a file 8080',
   }),
-  bind: bindList(httpBind, 'proxyProtocol, halfClose', '"127.0.0.1"'),
+  bind: bindList(httpBind, 'proxyProtocol, halfClose, h2c', '"127.0.0.1"'),
 });
 
 export function bindList<Entry extends z.ZodType>(entry: Entry, more: string, defaultText: string) {

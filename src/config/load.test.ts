@@ -39,7 +39,9 @@ describe('without a file', () => {
   test('the defaults are the embedded store, port 8080 and logs on the standard output', () => {
     const { config, file, notes, warnings } = loadConfig({ env, cwd: folder, isRoot: false });
     assert.equal(file, null);
-    assert.deepEqual(config.http.bind, [{ address: '127.0.0.1', port: 8080, proxyProtocol: false, halfClose: false }]);
+    assert.deepEqual(config.http.bind, [
+      { address: '127.0.0.1', port: 8080, proxyProtocol: false, halfClose: false, protocols: ['http/1.1'] },
+    ]);
     assert.deepEqual(config.driver, ['sqlite:/home/someone/.local/state/hipache/routes.sqlite']);
     assert.equal(config.server.accessLog, '-');
     assert.equal(config.server.httpKeepAlive, true);
@@ -99,8 +101,8 @@ describe('the file', () => {
     assert.equal(config.server.maxSockets, 50);
     assert.equal(config.limits.cacheEntriesMax, 1000);
     assert.deepEqual(config.http.bind, [
-      { address: '127.0.0.1', port: 81, proxyProtocol: false, halfClose: false },
-      { address: '::1', port: 82, proxyProtocol: false, halfClose: false },
+      { address: '127.0.0.1', port: 81, proxyProtocol: false, halfClose: false, protocols: ['http/1.1'] },
+      { address: '::1', port: 82, proxyProtocol: false, halfClose: false, protocols: ['http/1.1'] },
     ]);
     assert.equal(config.group, 'www-data');
     assert.deepEqual(warnings, []);
@@ -281,6 +283,7 @@ describe('TLS addresses', () => {
         port: 8443,
         proxyProtocol: false,
         halfClose: false,
+        protocols: ['h2', 'http/1.1'],
         key: 'k',
         cert: 'c',
         passphrase: null,
@@ -291,6 +294,7 @@ describe('TLS addresses', () => {
         port: 1,
         proxyProtocol: true,
         halfClose: false,
+        protocols: ['h2', 'http/1.1'],
         key: 'k2',
         cert: 'c2',
         passphrase: 'p',
@@ -400,7 +404,9 @@ describe('unknown keys', () => {
 describe('keys of Hipache 0.3', () => {
   test('are moved, with a warning that gives the new name', () => {
     const { config, warnings } = load({ server: { port: 81, address: ['::1'] }, redisHost: 'r', redisPort: 6380 });
-    assert.deepEqual(config.http.bind, [{ address: '::1', port: 81, proxyProtocol: false, halfClose: false }]);
+    assert.deepEqual(config.http.bind, [
+      { address: '::1', port: 81, proxyProtocol: false, halfClose: false, protocols: ['http/1.1'] },
+    ]);
     assert.deepEqual(config.driver, ['redis://r:6380/0']);
     assert.deepEqual(warnings, [
       'server.port: a key of Hipache 0.3; its name is http.port now',

@@ -28,6 +28,8 @@ export interface RequestView extends FieldView {
   readonly protocol: string | null;
   /** Whether it offers to switch to other protocols than WebSocket, among which the host chooses (`ServerStream.chooseProtocol`). */
   readonly offersProtocols: boolean;
+  /** Whether the client accepts trailers in the response. */
+  readonly takesTrailers: boolean;
   /** In bytes; 0 if there is no body, -1 if it is unknown until the body ends. */
   readonly bodyLength: number;
   /** Whether its credentials authenticate the connection on which they are sent: see `isConnectionScheme`. */
@@ -44,6 +46,8 @@ export interface ResponseView extends FieldView {
   /** In bytes; 0 if there is no body, -1 if it is unknown until the body ends. */
   readonly bodyLength: number;
   readonly hasDate: boolean;
+  /** The whole head as it was received, by which what is made of it can be kept; null if there is no such text. */
+  readonly source: string | null;
   readonly hasRetryAfter: boolean;
   /** Whether it asks for credentials that authenticate the connection: see `isConnectionScheme`. */
   readonly authenticatesConnection: boolean;

@@ -7,6 +7,7 @@ export class PlainRequest implements RequestView {
   readonly nominated = null;
   readonly protocol = null;
   readonly offersProtocols = false;
+  readonly takesTrailers = false;
   readonly bodyLength = 0;
   readonly authenticatesConnection = false;
   readonly method: string;

@@ -53,10 +53,7 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
   out += edits.text;
   if (head.isLengthPadded) out += `Content-Length: ${head.contentLength}\r\n`;
   if (head.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: ${head.protocol}\r\n\r\n`;
-  if (head.takesTrailers) {
-    return `${out}TE: trailers\r\nConnection: ${backendKeepAlive ? 'TE' : 'TE, close'}\r\n\r\n`;
-  }
-  return backendKeepAlive ? `${out}\r\n` : `${out}Connection: close\r\n\r\n`;
+  return out + connectionLines(head, backendKeepAlive);
 }
 
 function isDropped(head: RequestHead, field: number, number: number, dropped: number): boolean {
@@ -88,5 +85,11 @@ function writeRequestHead(request: RequestView, edits: FieldEdits, backendKeepAl
   }
   if (request.bodyLength < 0) out += 'Transfer-Encoding: chunked\r\n';
   out += text;
-  return backendKeepAlive ? `${out}\r\n` : `${out}Connection: close\r\n\r\n`;
+  return out + connectionLines(request, backendKeepAlive);
+}
+
+/** The end of a head: the lines that depend on the connection. */
+function connectionLines({ takesTrailers }: RequestView, backendKeepAlive: boolean): string {
+  if (takesTrailers) return `TE: trailers\r\nConnection: ${backendKeepAlive ? 'TE' : 'TE, close'}\r\n\r\n`;
+  return backendKeepAlive ? '\r\n' : 'Connection: close\r\n\r\n';
 }

@@ -45,14 +45,16 @@ test('a request of another protocol has the same head as in HTTP/1', () => {
     ['POST / HTTP/1.1', 'Host: a.test', 'Content-Length: 5', 'X_Forwarded_For: 6.6.6.6', 'Keep-Alive: 5'],
     ['PUT / HTTP/1.1', 'Host: a.test', 'Transfer-Encoding: chunked', 'Expect: 100-continue'],
     ['GET / HTTP/1.1', 'Host: a.test', 'Connection: x-hop', 'X-Hop: 1', 'X: 2'],
+    ['GET / HTTP/1.1', 'Host: a.test', 'Connection: TE', 'TE: trailers', 'X: 2'],
   ];
   for (const lines of cases) {
     const head = read(new RequestHead(), ...lines);
     const { version, method, target, path, authority, protocol, bodyLength, authenticatesConnection } = head;
+    const { takesTrailers } = head;
     const value = (number: number): string | null => head.value(number);
     const view: RequestView = {
       ...{ version, method, target, path, authority, protocol, bodyLength, authenticatesConnection, value },
-      offersProtocols: false,
+      ...{ offersProtocols: false, takesTrailers },
       ...fieldsOf(head),
     };
     for (const keepAlive of [true, false]) {
@@ -76,9 +78,9 @@ test('a response of another protocol has the same head as in HTTP/1', () => {
   ];
   for (const lines of cases) {
     const head = read(new ResponseHead(), ...lines);
-    const { version, status, bodyLength, hasDate, hasRetryAfter, authenticatesConnection } = head;
+    const { version, status, bodyLength, hasDate, hasRetryAfter, authenticatesConnection, source } = head;
     const view: ResponseView = {
-      ...{ version, status, bodyLength, hasDate, hasRetryAfter, authenticatesConnection },
+      ...{ version, status, bodyLength, hasDate, hasRetryAfter, authenticatesConnection, source },
       ...fieldsOf(head),
     };
     for (const versionMinor of [0, 1]) {

@@ -1,4 +1,5 @@
 import { COLON, CR, classOf, HTAB, LF, SP, TOKEN, VALUE } from '../http/bytes.ts';
+import { parseContentLength } from '../http/content-length.ts';
 import { fieldNumberOf } from '../http/field-names.ts';
 import { type FieldView, listElements } from '../http/message.ts';
 
@@ -249,23 +250,6 @@ export abstract class Head implements FieldView {
 /** How the end of a message body is found (RFC 9112 section 6.3). */
 export const Framing = { NONE: 0, LENGTH: 1, CHUNKED: 2, CLOSE: 3 } as const;
 export type Framing = (typeof Framing)[keyof typeof Framing];
-
-/**
- * Parses a `Content-Length` value: only digits, within the safe integers; -1 for anything else (RFC 9110 section 8.6,
- * without its tolerance for lists).
- */
-function parseContentLength(value: string): number {
-  const { length } = value;
-  if (length === 0) return -1;
-  let number = 0;
-  for (let at = 0; at < length; at++) {
-    const digit = value.charCodeAt(at) - 48;
-    if (digit < 0 || digit > 9) return -1;
-    number = number * 10 + digit;
-    if (number > Number.MAX_SAFE_INTEGER) return -1;
-  }
-  return number;
-}
 
 /** The content of a head's Connection fields. */
 export interface ConnectionOptions {

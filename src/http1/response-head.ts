@@ -61,6 +61,10 @@ export class ResponseHead extends Head implements ResponseView {
     return this.versionMinor === 1 ? '1.1' : '1.0';
   }
 
+  get source(): string {
+    return this.text;
+  }
+
   get bodyLength(): number {
     if (this.framing === Framing.NONE) return 0;
     return this.framing === Framing.LENGTH ? this.contentLength : -1;

@@ -20,8 +20,8 @@ export function workersOf({ server }: Config): number {
 export function listenAddressesOf({ http, https }: Config): ListenAddress[] {
   return [
     ...http.bind.map((bind) => ({ ...bind, secure: false })),
-    ...https.bind.map(({ address, port, proxyProtocol, halfClose }) => ({
-      ...{ address, port, proxyProtocol, halfClose },
+    ...https.bind.map(({ address, port, proxyProtocol, halfClose, protocols }) => ({
+      ...{ address, port, proxyProtocol, halfClose, protocols },
       secure: true,
     })),
   ];

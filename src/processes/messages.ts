@@ -14,6 +14,8 @@ export interface ListenAddress {
   readonly proxyProtocol: boolean;
   /** Whether a client that has only closed its sending side still gets its response. */
   readonly halfClose: boolean;
+  /** Those that clients may speak, by their names in ALPN, the preferred one first. */
+  readonly protocols: readonly string[];
 }
 
 /** An address and its port, whatever else a configuration says of it. */

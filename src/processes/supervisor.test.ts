@@ -121,7 +121,14 @@ process.on('message', ({ kind, kept }) => {
   }
 });
 ${obedient}`;
-    const at = (port: number) => ({ address: '::1', port, secure: false, proxyProtocol: false, halfClose: false });
+    const at = (port: number) => ({
+      address: '::1',
+      port,
+      secure: false,
+      proxyProtocol: false,
+      halfClose: false,
+      protocols: ['http/1.1'],
+    });
     const withPorts = (...ports: number[]) => ({
       ...plan(2),
       sockets: ports.map((port, index) => ({ ...at(port), fd: 4 + index, addressIndex: index, share: 0 })),

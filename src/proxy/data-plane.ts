@@ -13,7 +13,7 @@ import { HostPages } from './host-pages.ts';
 import { Listeners } from './listeners.ts';
 import { RefusalQueue } from './refusal-queue.ts';
 import { ServerConnections } from './server/connections.ts';
-import type { ListenerTraits } from './server/listener-traits.ts';
+import { type ListenerTraits, listenerTraits } from './server/listener-traits.ts';
 import { negotiate } from './server/negotiation.ts';
 import { Tunnels } from './tunnel/tunnels.ts';
 
@@ -30,6 +30,8 @@ export interface ListenOptions {
   readonly proxyProtocol: boolean;
   /** Whether a client that has only closed its sending side still gets its response. Default false. */
   readonly halfClose?: boolean;
+  /** Those that clients may speak, by their names in ALPN (RFC 7301), the preferred one first. Default: HTTP/1.1. */
+  readonly protocols?: readonly string[];
   /** Default: plain connections. */
   readonly tls?: TlsListener;
   /** An inherited descriptor that is bound to this address and port. Default: binds a new one. */
@@ -96,11 +98,7 @@ export class DataPlane {
    * @throws HipacheError LISTEN_FAILED.
    */
   listen(at: ListenOptions): Promise<number> {
-    const traits: ListenerTraits = {
-      tls: at.tls ?? null,
-      proxyProtocol: at.proxyProtocol,
-      halfClose: at.halfClose ?? false,
-    };
+    const traits = listenerTraits(at);
     let onAccepted = (): void => {};
     const server = createAcceptor((handle) => {
       onAccepted();

@@ -109,7 +109,7 @@ export function localReplyText(response: LocalReply, code: ErrorCode | null, sha
 }
 
 /** The fields and the body, the same in every version of HTTP. */
-function localReplyParts(
+export function localReplyParts(
   response: LocalReply,
   code: ErrorCode | null,
   shape: LocalReplyContext,

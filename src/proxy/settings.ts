@@ -33,6 +33,11 @@ export interface ProxySettings extends HeadLimits {
   /** Connections of clients and backends together, for this worker. */
   readonly descriptorsMax: number;
   readonly writeBufferBytesMax: number;
+  /** Requests of one HTTP/2 connection at a time. */
+  readonly http2StreamsMax: number;
+  /** How much of the body of a request, and of those of one connection together, may be under way. At least 65,535. */
+  readonly http2StreamWindowBytes: number;
+  readonly http2ConnectionWindowBytes: number;
   /** Whether the route of a host and port takes precedence over that of the host. */
   readonly routesByPort: boolean;
   /** The fields about the client that backends get. */

@@ -66,7 +66,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     handler: SocketHandler,
     writeBufferBytesMax: number,
     listener: TlsListener,
-    alpnProtocols: readonly string[],
+    alpn: Uint8Array,
     plainReply: () => string,
   ): StreamSocket {
     const onread = { buffer: sharedReadBuffer, callback: onRead };
@@ -74,7 +74,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
       accepted,
       address,
       listener,
-      alpnProtocols,
+      alpn,
       onread,
       writeBufferBytesMax,
       plainReply,

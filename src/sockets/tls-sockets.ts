@@ -65,7 +65,7 @@ const canUseHandle = typeof (TLSSocket.prototype as unknown as TlsInternals)._wr
 
 /**
  * Starts the server's handshake on an accepted connection. The socket emits `secure` when it is complete.
- * @param alpnProtocols in order of preference (RFC 7301); a client that offers none of them is served without ALPN.
+ * @param alpn of `alpnWireForm`; a client that offers none of them is served without ALPN.
  * @param address of the client.
  * @param accepted a socket if bytes of it have been read: only Node's own way can pass those on.
  * @param plainReply gives the text that is sent without TLS to a client that speaks HTTP without TLS. Latin1.
@@ -75,7 +75,7 @@ export function acceptTls(
   accepted: TcpHandle | Socket,
   address: string,
   listener: TlsListener,
-  alpnProtocols: readonly string[],
+  alpn: Uint8Array,
   onread: ReadInto,
   writeBufferBytesMax: number,
   plainReply: () => string,
@@ -94,7 +94,7 @@ export function acceptTls(
     secureContext: listener.context,
     SNICallback: (serverName, callBack) =>
       listener.chooseContext(serverName, handshake, callBack as Parameters<TlsListener['chooseContext']>[2]),
-    ALPNProtocols: [...alpnProtocols, ...listener.extraProtocols],
+    ALPNProtocols: alpn,
   };
   let readsItself = false;
   if (accepted instanceof Socket) {
@@ -118,6 +118,11 @@ export function acceptTls(
   // Until this call, Node takes every error for one of the handshake and hides it.
   socket.once('secure', () => void (socket as unknown as TlsInternals)._releaseControl?.());
   return { socket, readsItself };
+}
+
+/** Protocols in order of preference, in the form of the extension (RFC 7301 section 3.1), which Node need not make each time. */
+export function alpnWireForm(protocols: readonly string[]): Uint8Array {
+  return Buffer.concat(protocols.map((name) => Buffer.from(`${String.fromCharCode(name.length)}${name}`, 'latin1')));
 }
 
 /** Whose certificates the clients of these sockets were asked for. */

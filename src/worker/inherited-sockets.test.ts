@@ -6,7 +6,14 @@ import { InheritedSockets } from './inherited-sockets.ts';
 /** Two addresses with three sockets each, and one with a single socket. */
 const sockets: readonly InheritedSocket[] = [3, 3, 1].flatMap((count, addressIndex) =>
   Array.from({ length: count }, (_, share) => ({
-    ...{ address: '127.0.0.1', port: 80 + addressIndex, secure: false, proxyProtocol: false, halfClose: false },
+    ...{
+      address: '127.0.0.1',
+      port: 80 + addressIndex,
+      secure: false,
+      proxyProtocol: false,
+      halfClose: false,
+      protocols: ['http/1.1'],
+    },
     ...{ fd: 4 + addressIndex * 3 + share, addressIndex, share },
   })),
 );

@@ -31,6 +31,9 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
     connectionsMax: limits.connectionsMax === 'auto' ? Number.POSITIVE_INFINITY : limits.connectionsMax,
     descriptorsMax,
     writeBufferBytesMax: limits.writeBufferBytesMax,
+    http2StreamsMax: limits.http2StreamsMax,
+    http2StreamWindowBytes: limits.http2WindowBytes,
+    http2ConnectionWindowBytes: limits.http2ConnectionWindowBytes,
     identity: {
       mapped: server.mappedAddresses,
       protocol: server.xForwardedProtocol,

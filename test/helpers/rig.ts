@@ -1,4 +1,5 @@
 import type { TestContext } from 'node:test';
+import { Http2Client } from './http2-client.ts';
 import { RawBackend } from './raw-backend.ts';
 import { RawClient } from './raw-client.ts';
 import { TestProxy, type TestProxyParts, type TestSettings } from './test-proxy.ts';
@@ -12,6 +13,8 @@ export interface RigOptions extends TestProxyParts {
   readonly proxyProtocol?: boolean;
   /** Whether a client that has only closed its sending side still gets its response. */
   readonly halfClose?: boolean;
+  /** Default: HTTP/1.1. */
+  readonly protocols?: readonly string[];
 }
 
 /** A proxy with the host `a.test` on raw backends, and its clients: the basis of most data plane tests. */
@@ -46,6 +49,11 @@ export class Rig {
     const client = await RawClient.connect(this.proxy.port);
     this.clients.push(client);
     return client;
+  }
+
+  /** A client of HTTP/2, which has sent its settings. */
+  async http2(): Promise<Http2Client> {
+    return new Http2Client(await this.client());
   }
 
   /** A client that has sent `text`. */

@@ -48,6 +48,9 @@ export const testSettings: TestSettings = {
   strippedPath: '',
   responseEdits: null,
   headBytesMax: 32_768,
+  http2StreamsMax: 100,
+  http2StreamWindowBytes: 65_536,
+  http2ConnectionWindowBytes: 1_048_576,
   responseLimits: { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 },
   headFieldsMax: 100,
   targetBytesMax: 8192,
@@ -262,14 +265,15 @@ export class TestProxy {
     this.unrouted = this.compiler.compile([{ pattern: '*', options: new Map(Object.entries(options)) }]);
   }
 
-  async listen({ proxyProtocol = false, halfClose = false }: Partial<ListenOptions> = {}): Promise<number> {
-    this.port = await this.dataPlane.listen({ address: '127.0.0.1', port: 0, proxyProtocol, halfClose });
+  async listen(options: Partial<ListenOptions> = {}): Promise<number> {
+    const { halfClose = false, protocols = ['http/1.1'], proxyProtocol = false } = options;
+    this.port = await this.dataPlane.listen({ address: '127.0.0.1', port: 0, proxyProtocol, halfClose, protocols });
     return this.port;
   }
 
   /** Also listens with TLS. @returns the port. */
-  listenTls(tls: TlsListener, proxyProtocol = false): Promise<number> {
-    return this.dataPlane.listen({ address: '127.0.0.1', port: 0, proxyProtocol, tls });
+  listenTls(tls: TlsListener, proxyProtocol = false, protocols = ['http/1.1']): Promise<number> {
+    return this.dataPlane.listen({ address: '127.0.0.1', port: 0, proxyProtocol, protocols, tls });
   }
 
   frontend(host: string): Frontend {

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { invariant } from '../../base/invariant.ts';
-import { FieldEdits, type FieldLines } from '../../http/field-lines.ts';
+import type { FieldEdits, FieldLines } from '../../http/field-lines.ts';
 import type { ResponseView } from '../../http/message.ts';
 import { clientFraming, responseHeadText, switchHeadText } from '../../http1/forward-response.ts';
 import { Framing } from '../../http1/head.ts';
@@ -11,6 +11,7 @@ import type { Peer } from '../client-identity.ts';
 import type { ProxyContext } from '../context.ts';
 import { type LocalReply, localReplyText } from '../local-reply.ts';
 import type { BoundStream, ServerStream, TunnelEndpoint } from '../server-stream.ts';
+import { withVia } from '../via.ts';
 
 /** The connection that a stream belongs to. */
 interface StreamConnection {
@@ -85,7 +86,7 @@ export class Http1Stream implements ServerStream {
     this.keepsAlive = this.connection.allowsKeepAlive() && this.framing !== Framing.CLOSE;
     const epochMs = this.context.clock.epochMs();
     const shape = { versionMinor, framing: this.framing, keepAlive: this.keepsAlive, epochMs };
-    this.socket.append(responseHeadText(response, { ...shape, edits: this.withVia(response, edits) }));
+    this.socket.append(responseHeadText(response, { ...shape, edits: withVia(this.peer, response, edits) }));
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
@@ -143,17 +144,8 @@ export class Http1Stream implements ServerStream {
   }
 
   openTunnel(response: ResponseView, edits: FieldEdits | null): TunnelEndpoint {
-    this.socket.append(switchHeadText(response, this.request.protocol ?? '', this.withVia(response, edits)));
+    this.socket.append(switchHeadText(response, this.request.protocol ?? '', withVia(this.peer, response, edits)));
     return this.connection.openTunnel();
-  }
-
-  /** RFC 9110 section 7.6.3. */
-  private withVia({ version }: ResponseView, edits: FieldEdits | null): FieldEdits | null {
-    const { via } = this.peer.identity;
-    if (via === null) return edits;
-    const both = new FieldEdits(0, `${edits?.text ?? ''}Via: ${version} ${via}\r\n`);
-    both.names = edits?.names ?? null;
-    return both;
   }
 
   release(): void {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { preface } from '../../http2/frame.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
 import { PlainSocket } from '../../sockets/plain-socket.ts';
 import { NEED_MORE_PROXY, parseProxyHeader } from '../../sockets/proxy-protocol.ts';
@@ -12,6 +13,7 @@ import type { Timed } from '../deadlines.ts';
 import { localReplyFor, localReplyText } from '../local-reply.ts';
 import type { ServerConnection, ServerConnections } from './connections.ts';
 import { Http1Connection } from './http1-connection.ts';
+import { Http2Connection } from './http2-connection.ts';
 import type { ListenerTraits } from './listener-traits.ts';
 
 /** Serves a connection once its protocol is known. */
@@ -27,13 +29,12 @@ type ConnectionClass = new (
   context: ProxyContext,
 ) => NegotiatedConnection;
 
-/** Protocols that clients may choose by ALPN, in the proxy's order of preference (RFC 7301). */
+/** By the name of the protocol in ALPN (RFC 7301). */
 const protocols: Readonly<Record<string, ConnectionClass>> = {
+  h2: Http2Connection,
   'http/1.1': Http1Connection,
   'http/1.0': Http1Connection,
 };
-const alpnProtocols = Object.keys(protocols);
-
 /** Serves an accepted connection: determines the client's address and protocol, then hands the socket over. */
 export function negotiate(
   handle: TcpHandle,
@@ -48,7 +49,7 @@ export function negotiate(
     context.counters.clientConnectionsUnknown++;
     return;
   }
-  if (traits.tls === null && !traits.proxyProtocol) {
+  if (traits.tls === null && !traits.proxyProtocol && !traits.h2c) {
     serveHttp1(handle, address, traits, connections, context);
     return;
   }
@@ -61,7 +62,7 @@ export function negotiate(
   negotiation.attach(
     traits.tls === null
       ? PlainSocket.accepted(handle, negotiation, context.settings.writeBufferBytesMax)
-      : acceptTls(handle, address, negotiation, traits.tls, context),
+      : acceptTls(handle, address, negotiation, traits.tls, traits.alpn, context),
   );
 }
 
@@ -87,6 +88,7 @@ function acceptTls(
   address: string,
   handler: SocketHandler,
   listener: TlsListener,
+  alpn: Uint8Array,
   { clock, settings }: ProxyContext,
 ): ByteSocket {
   const plainReply = (): string =>
@@ -95,9 +97,13 @@ function acceptTls(
       epochMs: clock.epochMs(),
     });
   return StreamSocket.acceptedTls(
-    ...([accepted, address, handler, settings.writeBufferBytesMax, listener, alpnProtocols, plainReply] as const),
+    ...([accepted, address, handler, settings.writeBufferBytesMax, listener, alpn, plainReply] as const),
   );
 }
+
+/** From so many bytes on, nothing but HTTP/2 begins like its preface. */
+const prefaceKnownBytes = 'PRI * HTTP/2.0'.length;
+const nothing: Buffer = Buffer.alloc(0);
 
 /** A connection whose protocol is not known yet: its PROXY header or TLS handshake is due. */
 class Negotiation implements ServerConnection, SocketHandler, Timed {
@@ -109,7 +115,9 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
   private readonly traits: ListenerTraits;
   private readonly address: string;
   private socket!: ByteSocket;
-  private received: Buffer = Buffer.alloc(0);
+  private received = nothing;
+  /** As the PROXY header says; null as long as it has not come. */
+  private clientAddress: string | null;
   private isOver = false;
 
   constructor(address: string, traits: ListenerTraits, connections: ServerConnections, context: ProxyContext) {
@@ -117,6 +125,7 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     this.traits = traits;
     this.connections = connections;
     this.context = context;
+    this.clientAddress = traits.proxyProtocol ? null : address;
     this.deadlineMs = context.clock.monotonicMs() + context.settings.headTimeoutMs;
     context.deadlines.add(this);
   }
@@ -149,15 +158,33 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     if (this.socket.alpnProtocol === challengeProtocol) {
       this.isOver = true;
       this.destroy();
-    } else this.finish(this.address, null);
+    } else {
+      // A client that does not use ALPN speaks HTTP/1.
+      this.finish(this.address, null, protocols[this.socket.alpnProtocol] ?? Http1Connection);
+    }
   }
 
   onBytes(bytes: Buffer, length: number): void {
     this.received = Buffer.concat([this.received, bytes.subarray(0, length)]);
-    const header = parseProxyHeader(this.received);
-    if (header === NEED_MORE_PROXY) return;
-    if (header === null) this.destroy();
-    else this.finish(header.address === '' ? this.address : header.address, this.received.subarray(header.length));
+    if (this.clientAddress === null) {
+      const header = parseProxyHeader(this.received);
+      if (header === NEED_MORE_PROXY) return;
+      if (header === null) {
+        this.destroy();
+        return;
+      }
+      this.clientAddress = header.address === '' ? this.address : header.address;
+      this.received = this.received.subarray(header.length);
+    }
+    this.chooseByPreface(this.clientAddress);
+  }
+
+  /** Without TLS, a client of HTTP/2 is known by what it sends first (RFC 9113 section 3.3). */
+  private chooseByPreface(client: string): void {
+    const { received, traits } = this;
+    const begin = received.latin1Slice(0, preface.length);
+    if (!traits.h2c || !preface.startsWith(begin)) this.finish(client, received, Http1Connection);
+    else if (begin.length >= prefaceKnownBytes) this.finish(client, received, Http2Connection);
   }
 
   onEnd(): void {
@@ -187,14 +214,12 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
   }
 
   /** The protocol is known: hands the socket over. @param rest bytes behind the PROXY header. */
-  private finish(address: string, rest: Buffer | null): void {
+  private finish(address: string, rest: Buffer | null, Connection: ConnectionClass): void {
     if (this.isOver) return;
     this.isOver = true;
     const { connections, context, socket } = this;
     const peer = describePeer(address, this.isTls, context.settings, socket.shown);
     context.deadlines.remove(this);
-    // A client that does not use ALPN speaks HTTP/1.
-    const Connection = protocols[socket.alpnProtocol] ?? Http1Connection;
     const connection = new Connection(peer, this.traits, connections, context);
     connections.replace(this, connection);
     socket.handTo(connection);
@@ -230,7 +255,7 @@ class ProxyHeaderBeforeTls implements ServerConnection {
       connections.replace(this, negotiation);
       // If the socket has read bytes beyond the header, only the socket can pass them on.
       const rest = socket.readableLength === 0 ? takeHandle(socket) : null;
-      negotiation.attach(acceptTls(rest ?? socket, client, negotiation, listener, context));
+      negotiation.attach(acceptTls(rest ?? socket, client, negotiation, listener, traits.alpn, context));
     });
   }
 

@@ -1,0 +1,70 @@
+import { Flag, FrameType } from './frame.ts';
+
+/** A peer begins with so many, and may save up no more. */
+const tokensMax = 10_000;
+/** It gets these back by and by, and for each message that is exchanged in full. */
+const tokensPerSecond = 200;
+const tokensPerMessage = 20;
+/** For a frame of data, in whichever direction: peers answer those with updates of windows and pings. */
+const tokensPerData = 4;
+
+/** Prices of frames that carry no message, by type. */
+const costs: Readonly<Record<number, number>> = {
+  [FrameType.PRIORITY]: 2,
+  [FrameType.SETTINGS]: 50,
+  [FrameType.PING]: 5,
+  [FrameType.WINDOW_UPDATE]: 1,
+  [FrameType.CONTINUATION]: 5,
+  [FrameType.PRIORITY_UPDATE]: 2,
+};
+const unknownFrameCost = 5;
+const emptyDataCost = 10;
+/** A stream that one side resets: CVE-2023-44487, CVE-2025-8671. */
+export const resetCost = 20;
+
+/**
+ * The frames without a message that a peer may send: bounds the CPU time of the floods of CVE-2019-9512 to 9518,
+ * CVE-2023-44487, CVE-2024-27316 and CVE-2025-8671 together. Well-behaved peers save up more than they need.
+ */
+export class Budget {
+  private tokens = tokensMax;
+  private readonly nowMs: () => number;
+  private refilledMs: number;
+
+  /** @param nowMs monotonic ms; called only when the budget is spent. */
+  constructor(nowMs: () => number) {
+    this.nowMs = nowMs;
+    this.refilledMs = nowMs();
+  }
+
+  /** @returns false if the peer has spent too much. */
+  payForFrame(type: number, flags: number, length: number): boolean {
+    if (type === FrameType.HEADERS || type === FrameType.RST_STREAM || type === FrameType.GOAWAY) return true;
+    if (type !== FrameType.DATA) return this.pay(costs[type] ?? unknownFrameCost);
+    if (length === 0 && (flags & Flag.END_STREAM) === 0) return this.pay(emptyDataCost);
+    this.earn(tokensPerData);
+    return true;
+  }
+
+  /** @returns false if the peer has spent too much. */
+  pay(cost: number): boolean {
+    this.tokens -= cost;
+    if (this.tokens >= 0) return true;
+    const nowMs = this.nowMs();
+    this.tokens = Math.min(tokensMax, this.tokens + ((nowMs - this.refilledMs) * tokensPerSecond) / 1000);
+    this.refilledMs = nowMs;
+    return this.tokens >= 0;
+  }
+
+  messageEnded(): void {
+    this.earn(tokensPerMessage);
+  }
+
+  dataSent(): void {
+    this.earn(tokensPerData);
+  }
+
+  private earn(tokens: number): void {
+    if (this.tokens < tokensMax) this.tokens += tokens;
+  }
+}

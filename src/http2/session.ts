@@ -1,0 +1,500 @@
+import { Budget, resetCost } from './budget.ts';
+import {
+  Flag,
+  FrameType,
+  frameBytesDefault,
+  frameHead,
+  goAwayFrame,
+  Http2Error,
+  headersFrames,
+  pingFrame,
+  resetFrame,
+  Setting,
+  settingsAckFrame,
+  settingsFrame,
+  windowBytesDefault,
+  windowBytesMax,
+  windowUpdateFrame,
+} from './frame.ts';
+import { type FrameSink, Http2FrameReader, type SectionLimits } from './frame-reader.ts';
+import { type HeaderField, Pseudo } from './header-field.ts';
+import { HpackEncoder } from './hpack-encoder.ts';
+import { PeerSettings } from './peer-settings.ts';
+import { readPriority } from './priority.ts';
+import { ReceiveWindow } from './receive-window.ts';
+import { RecentResets } from './recent-resets.ts';
+import { Http2Stream } from './stream.ts';
+import { WaitingStreams } from './waiting-streams.ts';
+
+/** Where frames go: text and bytes that are written together once the session asks for it. */
+export interface SessionOutput {
+  append(text: string): void;
+}
+
+/** The connection that a session belongs to. */
+export interface SessionOwner {
+  /** A peer that is a client begins a stream. */
+  onStream(stream: Http2Stream, fields: readonly HeaderField[], isTooLarge: boolean, endsStream: boolean): void;
+  /** Something is queued that is to be written soon. */
+  onOutput(): void;
+  /** The settings of the peer have come, or changed. */
+  onSettings(): void;
+  /** The peer takes no more streams than those up to `lastStream`. */
+  onGoAway(lastStream: number, code: number, debug: string): void;
+}
+
+export interface SessionOptions {
+  readonly isServer: boolean;
+  readonly limits: SectionLimits;
+  /** Streams that the peer may have open at a time. */
+  readonly streamsMax: number;
+  /** The receive windows of a stream and of the connection, in bytes. */
+  readonly streamWindowBytes: number;
+  readonly connectionWindowBytes: number;
+  /** Of a server: whether it takes `:protocol` (RFC 8441). */
+  readonly takesProtocols: boolean;
+  readonly nowMs: () => number;
+}
+
+/** Of the data that waits, one turn sends so many bytes. The socket then says whether the peer keeps up. */
+const pumpBytesMax = 256 * 1024;
+
+/**
+ * One HTTP/2 connection (RFC 9113), without its socket: the settings, the windows, the streams and their states. Both roles are here,
+ * since they differ in who begins streams. Errors of the connection end it by GOAWAY.
+ */
+export class Session implements FrameSink {
+  readonly encoder = new HpackEncoder();
+  readonly streams = new Map<number, Http2Stream>();
+  readonly budget: Budget;
+  /** Whether the socket takes more. */
+  isFlowing = true;
+  /** Bytes that the peer accepts on the whole connection. */
+  sendWindow = windowBytesDefault;
+  /** The largest payload that the peer accepts, as far as it is used. */
+  readonly frameBytesMax = frameBytesDefault;
+  readonly peer = new PeerSettings();
+  /** The code with which this side has ended the connection; null as long as it has not. */
+  ended: Http2Error | null = null;
+  endedDetail = '';
+  private readonly output: SessionOutput;
+  private readonly owner: SessionOwner;
+  private readonly options: SessionOptions;
+  private readonly reader: Http2FrameReader;
+  private readonly waiting = new WaitingStreams();
+  private readonly receiveWindow: ReceiveWindow;
+  private lastPeerStream = 0;
+  private nextStream: number;
+  /** New streams of the peer up to here are taken; fewer once this side goes away. */
+  private acceptedMax = windowBytesMax;
+  private readonly resets = new RecentResets();
+  private readonly drained: Http2Stream[] = [];
+  /** Streams of which the present read has had data. */
+  private readonly fed: Http2Stream[] = [];
+
+  constructor(output: SessionOutput, owner: SessionOwner, options: SessionOptions) {
+    this.output = output;
+    this.owner = owner;
+    this.options = options;
+    this.budget = new Budget(options.nowMs);
+    this.reader = new Http2FrameReader(this, options.limits);
+    this.receiveWindow = new ReceiveWindow(options.connectionWindowBytes, (increment) =>
+      this.queue(windowUpdateFrame(0, increment)),
+    );
+    this.nextStream = options.isServer ? 2 : 1;
+  }
+
+  /** Queues what begins a connection of this side, without the preface of a client. */
+  start(): void {
+    const { connectionWindowBytes, isServer, limits, streamsMax, streamWindowBytes, takesProtocols } = this.options;
+    const settings: [number, number][] = [
+      [Setting.INITIAL_WINDOW_SIZE, streamWindowBytes],
+      [Setting.MAX_HEADER_LIST_SIZE, limits.listBytesMax],
+    ];
+    if (isServer) {
+      settings.push([Setting.MAX_CONCURRENT_STREAMS, streamsMax], [Setting.NO_RFC7540_PRIORITIES, 1]);
+      if (takesProtocols) settings.push([Setting.ENABLE_CONNECT_PROTOCOL, 1]);
+    } else {
+      settings.push([Setting.ENABLE_PUSH, 0]);
+    }
+    this.output.append(settingsFrame(settings));
+    const increment = connectionWindowBytes - windowBytesDefault;
+    if (increment > 0) this.output.append(windowUpdateFrame(0, increment));
+    this.owner.onOutput();
+  }
+
+  /** @returns false if the connection has ended. */
+  read(bytes: Buffer, start: number, end: number): boolean {
+    if (this.ended !== null) return false;
+    const isReadable = this.reader.read(bytes, start, end);
+    // Views of bytes are valid no longer.
+    for (const stream of this.fed.splice(0)) stream.flushReceived();
+    if (!isReadable) this.end(this.reader.error, this.reader.errorDetail);
+    return this.ended === null;
+  }
+
+  /** Begins a stream of this side, a client. @returns null if there are no more numbers for streams. */
+  open(): Http2Stream | null {
+    if (this.nextStream > windowBytesMax) return null;
+    const stream = new Http2Stream(this, this.nextStream, this.peer.windowBytes, this.options.streamWindowBytes);
+    this.nextStream += 2;
+    this.streams.set(stream.id, stream);
+    return stream;
+  }
+
+  /** Announces that no further streams of the peer are taken. @param acceptsLate those that are under way. */
+  goAway(acceptsLate: boolean): void {
+    if (!acceptsLate) this.acceptedMax = this.lastPeerStream;
+    this.queue(goAwayFrame(acceptsLate ? windowBytesMax : this.lastPeerStream, Http2Error.NO_ERROR));
+  }
+
+  ping(payload: string): void {
+    this.queue(pingFrame(false, payload));
+  }
+
+  /** Ends the connection: the peer learns why, and all streams fail. */
+  end(code: Http2Error, detail: string): void {
+    if (this.ended !== null) return;
+    this.ended = code;
+    this.endedDetail = detail;
+    this.queue(goAwayFrame(this.lastPeerStream, code));
+    this.abandon(code, detail);
+  }
+
+  /** All streams fail: nothing comes any more. */
+  abandon(code: number, detail: string): void {
+    for (const stream of this.streams.values()) {
+      // Of streams that the peer has begun, it knows what happened to them by the GOAWAY.
+      this.failed(stream, code, detail, false);
+    }
+  }
+
+  /** The socket takes more, or a window has opened: goes on with what waits. */
+  pump(): void {
+    if (!this.isFlowing || this.waiting.isEmpty || this.sendWindow <= 0) return;
+    this.waiting.pump(pumpBytesMax, this.drained);
+    this.owner.onOutput();
+  }
+
+  /** To be called once the socket has taken what was queued, and once it is flowing again. */
+  settle(): void {
+    if (!this.isFlowing) return;
+    if (this.drained.length > 0) {
+      for (const stream of this.drained.splice(0)) stream.tellDrained();
+    }
+  }
+
+  /** The socket was slow and is not any more: all streams may go on. */
+  resume(): void {
+    this.isFlowing = true;
+    this.pump();
+    for (const stream of this.streams.values()) stream.tellDrained();
+  }
+
+  /** Writes a frame of data, which is not too long for one and for both windows. */
+  sendFrame(stream: Http2Stream, data: string, endsStream: boolean): void {
+    const { length } = data;
+    stream.sendWindow -= length;
+    this.sendWindow -= length;
+    this.budget.dataSent();
+    this.queue(frameHead(length, FrameType.DATA, endsStream ? Flag.END_STREAM : 0, stream.id) + data);
+  }
+
+  sendHeaders({ id }: Http2Stream, block: string, endsStream: boolean): void {
+    this.queue(headersFrames(block, endsStream ? Flag.END_STREAM : 0, id, this.frameBytesMax));
+  }
+
+  wait(stream: Http2Stream): void {
+    this.waiting.add(stream);
+  }
+
+  resetStream(stream: Http2Stream, code: number): void {
+    if (!this.streams.has(stream.id)) return;
+    this.queue(resetFrame(stream.id, code));
+    this.resets.add(stream.id);
+    this.forget(stream);
+  }
+
+  /** Gives the peer the window of what was taken, half of a window at a time. */
+  credit(stream: Http2Stream): void {
+    const { keptBytes, owedBytes } = stream;
+    if (!stream.isPaused) {
+      stream.keptBytes = 0;
+      this.receiveWindow.release(keptBytes);
+    }
+    if (stream.isPaused || stream.hasReceivedEnd || owedBytes * 2 < this.options.streamWindowBytes) return;
+    stream.owedBytes = 0;
+    stream.receiveWindow += owedBytes;
+    this.queue(windowUpdateFrame(stream.id, owedBytes));
+  }
+
+  closeIfDone(stream: Http2Stream): void {
+    if (!stream.hasSentEnd) return;
+    if (stream.hasReceivedEnd) {
+      this.budget.messageEnded();
+      this.forget(stream);
+    } else if (stream.stopsReceiving) {
+      // RFC 9113 section 8.1: the response is complete without the rest of its request.
+      this.resetStream(stream, Http2Error.NO_ERROR);
+    }
+  }
+
+  onFrame(type: number, flags: number, length: number): void {
+    if (!this.budget.payForFrame(type, flags, length)) this.exhausted();
+  }
+
+  onDataFrame(id: number, length: number): void {
+    if (!this.receiveWindow.take(length)) {
+      this.reader.fail(Http2Error.FLOW_CONTROL_ERROR, 'the window of the connection');
+      return;
+    }
+    const stream = this.known(id, 'DATA');
+    if (stream === null) return;
+    if (stream.hasReceivedEnd) {
+      this.fail(stream, Http2Error.STREAM_CLOSED, 'DATA behind the end');
+      return;
+    }
+    if (!stream.hasReceivedHead) {
+      this.fail(stream, Http2Error.PROTOCOL_ERROR, 'DATA before the head');
+      return;
+    }
+    stream.receiveWindow -= length;
+    stream.owedBytes += length;
+    if (stream.isPaused) {
+      stream.keptBytes += length;
+      this.receiveWindow.keep(length);
+    }
+    if (stream.receiveWindow < 0) this.fail(stream, Http2Error.FLOW_CONTROL_ERROR, 'the window of the stream');
+  }
+
+  onData(id: number, bytes: Buffer, start: number, end: number): void {
+    const stream = this.streams.get(id);
+    if (stream === undefined) return;
+    if (stream.expectedBytes >= 0) {
+      stream.expectedBytes -= end - start;
+      if (stream.expectedBytes < 0) {
+        this.fail(stream, Http2Error.PROTOCOL_ERROR, 'more data than its content length');
+        return;
+      }
+    }
+    if (stream.stopsReceiving) return;
+    if (!stream.isFed) this.fed.push(stream);
+    stream.isFed = true;
+    stream.handler?.onData(bytes, start, end);
+  }
+
+  onDataEnd(id: number, endsStream: boolean): void {
+    const stream = this.streams.get(id);
+    if (stream === undefined) return;
+    if (endsStream) this.receivedEnd(stream);
+    if (!this.streams.has(id)) return;
+    if (stream.stopsReceiving) return;
+    if (!endsStream) {
+      this.credit(stream);
+      return;
+    }
+    stream.handler?.onEnd();
+    this.closeIfDone(stream);
+  }
+
+  onHeaders(id: number, fields: readonly HeaderField[], isTooLarge: boolean, endsStream: boolean): void {
+    const stream = this.streams.get(id);
+    if (stream === undefined) {
+      if (this.options.isServer) this.accept(id, fields, isTooLarge, endsStream);
+      else this.known(id, 'HEADERS');
+      return;
+    }
+    if (stream.hasReceivedEnd) {
+      this.fail(stream, Http2Error.STREAM_CLOSED, 'HEADERS behind the end');
+      return;
+    }
+    if (stream.hasReceivedHead && !endsStream) {
+      this.fail(stream, Http2Error.PROTOCOL_ERROR, 'trailers that do not end the stream');
+      return;
+    }
+    stream.hasReceivedHead ||= !isInformational(fields);
+    if (endsStream) this.receivedEnd(stream);
+    if (!this.streams.has(id)) return;
+    if (!stream.stopsReceiving) stream.handler?.onFields(fields, isTooLarge, endsStream);
+    if (endsStream) this.closeIfDone(stream);
+  }
+
+  onReset(id: number, code: number): void {
+    if (this.isIdle(id)) {
+      this.reader.fail(Http2Error.PROTOCOL_ERROR, 'RST_STREAM of an idle stream');
+      return;
+    }
+    const stream = this.streams.get(id);
+    // One that has ended on both sides costs nothing more; for others, work was begun in vain.
+    if (!this.budget.pay(resetCost)) this.exhausted();
+    else if (stream !== undefined) this.failed(stream, code, 'reset', code === Http2Error.REFUSED_STREAM);
+  }
+
+  onStreamError(id: number, error: Http2Error, detail: string): void {
+    const stream = this.known(id, detail);
+    if (stream !== null) this.fail(stream, error, detail);
+  }
+
+  onSettings(settings: readonly (readonly [setting: number, value: number])[]): void {
+    const { windowBytes } = this.peer;
+    this.peer.apply(settings, this.encoder);
+    if (!this.options.isServer && settings.some(([setting, value]) => setting === Setting.ENABLE_PUSH && value === 1)) {
+      this.reader.fail(Http2Error.PROTOCOL_ERROR, 'push of a server');
+    }
+    this.changeWindows(this.peer.windowBytes - windowBytes);
+    this.queue(settingsAckFrame);
+    this.pump();
+    this.owner.onSettings();
+  }
+
+  onSettingsAck(): void {}
+
+  onPing(isAck: boolean, payload: string): void {
+    if (!isAck) this.queue(pingFrame(true, payload));
+  }
+
+  onGoAway(lastStream: number, code: number, debug: string): void {
+    if (!this.options.isServer) {
+      for (const stream of this.streams.values()) {
+        if (stream.id > lastStream) this.failed(stream, code, 'the peer goes away', true);
+      }
+    }
+    this.owner.onGoAway(lastStream, code, debug);
+  }
+
+  onWindowUpdate(id: number, increment: number): void {
+    if (id === 0) {
+      this.sendWindow += increment;
+      if (this.sendWindow > windowBytesMax) {
+        this.reader.fail(Http2Error.FLOW_CONTROL_ERROR, 'the window of the connection overflows');
+      } else {
+        this.pump();
+      }
+      return;
+    }
+    const stream = this.streams.get(id);
+    if (stream === undefined) {
+      if (this.isIdle(id)) this.reader.fail(Http2Error.PROTOCOL_ERROR, 'WINDOW_UPDATE of an idle stream');
+      return;
+    }
+    stream.sendWindow += increment;
+    if (increment === 0) this.fail(stream, Http2Error.PROTOCOL_ERROR, 'WINDOW_UPDATE of 0');
+    else if (stream.sendWindow > windowBytesMax) {
+      this.fail(stream, Http2Error.FLOW_CONTROL_ERROR, 'the window of the stream overflows');
+    } else {
+      this.pump();
+    }
+  }
+
+  onPriorityUpdate(id: number, value: string): void {
+    const stream = this.streams.get(id);
+    if (!this.options.isServer) this.reader.fail(Http2Error.PROTOCOL_ERROR, 'PRIORITY_UPDATE of a server');
+    else if (stream !== undefined) this.setPriority(stream, value);
+  }
+
+  /** @param value of a field or a frame (RFC 9218 section 4). */
+  setPriority(stream: Http2Stream, value: string): void {
+    const { urgency } = stream;
+    readPriority(value, stream);
+    if (stream.urgency !== urgency) this.waiting.move(stream, urgency);
+  }
+
+  /** The peer begins a stream. */
+  private accept(id: number, fields: readonly HeaderField[], isTooLarge: boolean, endsStream: boolean): void {
+    if ((id & 1) === 0) {
+      this.reader.fail(Http2Error.PROTOCOL_ERROR, 'a stream of the wrong side');
+      return;
+    }
+    if (id <= this.lastPeerStream) {
+      this.known(id, 'HEADERS');
+      return;
+    }
+    this.lastPeerStream = id;
+    if (id > this.acceptedMax) return;
+    if (this.streams.size >= this.options.streamsMax) {
+      this.queue(resetFrame(id, Http2Error.REFUSED_STREAM));
+      this.resets.add(id);
+      if (!this.budget.pay(resetCost)) this.exhausted();
+      return;
+    }
+    const stream = new Http2Stream(this, id, this.peer.windowBytes, this.options.streamWindowBytes);
+    stream.hasReceivedHead = true;
+    stream.hasReceivedEnd = endsStream;
+    this.streams.set(id, stream);
+    this.owner.onStream(stream, fields, isTooLarge, endsStream);
+  }
+
+  /** @returns null if the stream is not open; the peer may not know that yet. */
+  private known(id: number, what: string): Http2Stream | null {
+    const stream = this.streams.get(id);
+    if (stream !== undefined) return stream;
+    if (this.isIdle(id)) {
+      this.reader.fail(Http2Error.PROTOCOL_ERROR, `${what} on an idle stream`);
+    } else if (id <= this.acceptedMax && !this.resets.has(id)) {
+      // RFC 9113 section 5.1, closed.
+      this.queue(resetFrame(id, Http2Error.STREAM_CLOSED));
+      this.resets.add(id);
+      if (!this.budget.pay(resetCost)) this.exhausted();
+    }
+    return null;
+  }
+
+  private isIdle(id: number): boolean {
+    const isOwn = (id & 1) === (this.options.isServer ? 0 : 1);
+    return isOwn ? id >= this.nextStream : id > this.lastPeerStream;
+  }
+
+  /** RFC 9113 section 8.1.1: a body shorter than its content length makes the message malformed. */
+  private receivedEnd(stream: Http2Stream): void {
+    stream.hasReceivedEnd = true;
+    if (stream.expectedBytes > 0) this.fail(stream, Http2Error.PROTOCOL_ERROR, 'less data than its content length');
+  }
+
+  /** An error of the peer that concerns one stream. */
+  private fail(stream: Http2Stream, code: Http2Error, detail: string): void {
+    this.queue(resetFrame(stream.id, code));
+    this.resets.add(stream.id);
+    this.failed(stream, code, detail, false);
+    if (!this.budget.pay(resetCost)) this.exhausted();
+  }
+
+  private failed(stream: Http2Stream, code: number, detail: string, isUnprocessed: boolean): void {
+    this.streams.delete(stream.id);
+    stream.handler?.onReset(code, detail, isUnprocessed);
+    this.release(stream);
+  }
+
+  private forget(stream: Http2Stream): void {
+    if (this.streams.delete(stream.id)) this.release(stream);
+  }
+
+  private release(stream: Http2Stream): void {
+    this.waiting.delete(stream);
+    this.receiveWindow.release(stream.keptBytes);
+    stream.drop();
+  }
+
+  private exhausted(): void {
+    this.reader.fail(Http2Error.ENHANCE_YOUR_CALM, 'too many frames or resets in proportion to requests');
+  }
+
+  /** RFC 9113 section 6.9.2. */
+  private changeWindows(by: number): void {
+    for (const stream of this.streams.values()) {
+      stream.sendWindow += by;
+      if (stream.sendWindow > windowBytesMax) {
+        this.reader.fail(Http2Error.FLOW_CONTROL_ERROR, 'the window of a stream overflows');
+      }
+    }
+  }
+
+  private queue(text: string): void {
+    this.output.append(text);
+    this.owner.onOutput();
+  }
+}
+
+/** Whether the fields are those of a response before the response. */
+function isInformational(fields: readonly HeaderField[]): boolean {
+  return fields.some(({ number, value }) => number === Pseudo.STATUS && value.startsWith('1'));
+}

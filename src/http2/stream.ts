@@ -1,0 +1,241 @@
+import type { HeaderField } from './header-field.ts';
+import type { HpackEncoder } from './hpack-encoder.ts';
+import type { Session } from './session.ts';
+
+/** The user of a stream. Views of bytes are valid only during the call. */
+export interface StreamHandler {
+  /** A response, an informational one, or the trailers of either kind of message. */
+  onFields(fields: readonly HeaderField[], isTooLarge: boolean, endsStream: boolean): void;
+  onData(bytes: Buffer, start: number, end: number): void;
+  /** All views of one read have been passed on. */
+  onFlush(): void;
+  /** The peer has sent all, without trailers. */
+  onEnd(): void;
+  /** After `flush` returned false: everything queued has left. */
+  onDrain(): void;
+  /** The stream has ended before its time: `onClosed` follows. @param isUnprocessed whether the peer has certainly done nothing with it. */
+  onReset(code: number, detail: string, isUnprocessed: boolean): void;
+  /** The last call: the stream has ended on both sides, or was reset by either. */
+  onClosed(): void;
+}
+
+/** The lowest urgency (RFC 9218 section 4.1), and that of streams which name none. */
+export const urgencyMax = 7;
+const urgencyDefault = 3;
+
+/** One stream of a connection: what it has still to send, its windows and its end. */
+export class Http2Stream {
+  readonly id: number;
+  private readonly session: Session;
+  handler: StreamHandler | null = null;
+  /** Bytes that the peer accepts, and that it may still send; negative after its settings have changed. */
+  sendWindow: number;
+  receiveWindow: number;
+  /** Bytes that were taken and for which the peer has no window yet. */
+  owedBytes = 0;
+  /** Of those, the ones that came while they were not wanted. */
+  keptBytes = 0;
+  /** The peer gets no more window while its bytes are not wanted. */
+  isPaused = false;
+  hasSentEnd = false;
+  hasReceivedEnd = false;
+  /** Whether the peer's headers, apart from informational ones, have come: what follows are trailers. */
+  hasReceivedHead = false;
+  /** Bytes of the body that are to come by its content length; -1 if it has none. */
+  expectedBytes = -1;
+  /** RFC 9218 section 4. */
+  urgency = urgencyDefault;
+  isIncremental = false;
+  /** Data of this turn, less than a frame, which may become the last one. */
+  private held = '';
+  /** Data behind `held` that windows or the socket hold up, and its length in bytes. */
+  private readonly queue: string[] = [];
+  private queuedBytes = 0;
+  /** What ends the stream behind the queue: the block of the trailers, or nothing; null as long as it goes on. */
+  private ending: string | null = null;
+  /** `flush` has returned false. */
+  private needsDrain = false;
+  /** `stopReceiving` was called: what comes is no concern of the handler. */
+  stopsReceiving = false;
+  /** In the session's lists of streams that have had data in this read, and that wait. */
+  isFed = false;
+  isWaiting = false;
+
+  constructor(session: Session, id: number, sendWindow: number, receiveWindow: number) {
+    this.session = session;
+    this.id = id;
+    this.sendWindow = sendWindow;
+    this.receiveWindow = receiveWindow;
+  }
+
+  /** Sends a header section that is not the last one. */
+  sendFields(block: string): void {
+    this.session.sendHeaders(this, block, false);
+  }
+
+  /** Sends the only header section. */
+  sendOnlyFields(block: string): void {
+    this.hasSentEnd = true;
+    this.session.sendHeaders(this, block, true);
+    this.session.closeIfDone(this);
+  }
+
+  sendData(bytes: Buffer, start: number, end: number): void {
+    const { frameBytesMax } = this.session;
+    let at = start;
+    while (at < end) {
+      if (this.held.length === frameBytesMax) this.letGo();
+      const taken = Math.min(end - at, frameBytesMax - this.held.length);
+      this.held += bytes.latin1Slice(at, at + taken);
+      at += taken;
+    }
+  }
+
+  /** The same for latin1 text. */
+  sendText(text: string): void {
+    const { frameBytesMax } = this.session;
+    let at = 0;
+    while (at < text.length) {
+      if (this.held.length === frameBytesMax) this.letGo();
+      const taken = Math.min(text.length - at, frameBytesMax - this.held.length);
+      this.held += taken === text.length ? text : text.slice(at, at + taken);
+      at += taken;
+    }
+  }
+
+  /** @param trailers a header block; null for none. */
+  sendEnd(trailers: string | null): void {
+    this.ending = trailers ?? '';
+    this.letGo();
+    if (this.queue.length === 0 && !this.hasSentEnd) this.finish();
+  }
+
+  /** @returns false if the peer does not keep up: `onDrain` follows. */
+  flush(): boolean {
+    this.letGo();
+    if (this.hasSentEnd || (this.queue.length === 0 && this.session.isFlowing)) return true;
+    this.needsDrain = true;
+    return false;
+  }
+
+  /** Bytes that wait to be sent. */
+  get waitingBytes(): number {
+    return this.queuedBytes + this.held.length;
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.isPaused) return;
+    this.isPaused = false;
+    this.session.credit(this);
+  }
+
+  /** What comes of the rest of the request is not wanted: ends the stream once the response has been sent. */
+  stopReceiving(): void {
+    if (this.hasReceivedEnd) return;
+    this.stopsReceiving = true;
+    this.session.closeIfDone(this);
+  }
+
+  get encoder(): HpackEncoder {
+    return this.session.encoder;
+  }
+
+  /** Ends the stream at once: `onClosed` follows. */
+  reset(code: number): void {
+    this.session.resetStream(this, code);
+  }
+
+  /** @internal The read that had data of this stream is over. */
+  flushReceived(): void {
+    this.isFed = false;
+    if (this.stopsReceiving) return;
+    this.handler?.onFlush();
+    // The handler may have paused the stream, or not.
+    if (!this.hasReceivedEnd) this.session.credit(this);
+  }
+
+  /** @internal Nothing more is sent. */
+  drop(): void {
+    this.held = '';
+    this.queue.length = 0;
+    this.queuedBytes = 0;
+    this.ending = null;
+    const { handler } = this;
+    this.handler = null;
+    handler?.onClosed();
+  }
+
+  /**
+   * @internal Sends up to `bytesMax` of what waits, as far as the windows allow. @returns how many bytes were sent; fewer
+   * than all that waits if a window holds the rest up.
+   */
+  pump(bytesMax: number): number {
+    const { session } = this;
+    let sent = 0;
+    while (sent < bytesMax) {
+      const [first] = this.queue;
+      if (first === undefined) break;
+      const length = Math.min(first.length, this.sendWindow, session.sendWindow, bytesMax - sent);
+      if (length <= 0) return sent;
+      const isWhole = length === first.length;
+      if (isWhole) this.queue.shift();
+      else this.queue[0] = first.slice(length);
+      this.queuedBytes -= length;
+      sent += length;
+      const isLast = this.queue.length === 0 && this.ending === '';
+      session.sendFrame(this, isWhole ? first : first.slice(0, length), isLast);
+      if (isLast) this.ended();
+    }
+    if (this.queue.length === 0 && this.ending !== null && !this.hasSentEnd) this.finish();
+    return sent;
+  }
+
+  /** @internal Everything has left as far as this connection is concerned. */
+  tellDrained(): void {
+    if (!this.needsDrain || this.queue.length > 0) return;
+    this.needsDrain = false;
+    this.handler?.onDrain();
+  }
+
+  get hasQueue(): boolean {
+    return this.queue.length > 0;
+  }
+
+  /** Sends what is held, or queues it behind what waits. */
+  private letGo(): void {
+    const { held, session } = this;
+    if (held === '') return;
+    this.held = '';
+    const { length } = held;
+    const isNext = this.queue.length === 0 && session.isFlowing;
+    if (isNext && length <= this.sendWindow && length <= session.sendWindow) {
+      const isLast = this.ending === '';
+      session.sendFrame(this, held, isLast);
+      if (isLast) this.ended();
+      return;
+    }
+    this.queue.push(held);
+    this.queuedBytes += length;
+    // As much as fits: the peer may not open the window before it has that.
+    if (isNext) this.pump(length);
+    session.wait(this);
+  }
+
+  /** Ends a stream whose data has been sent. */
+  private finish(): void {
+    const { ending, session } = this;
+    if (ending === null) return;
+    if (ending === '') session.sendFrame(this, '', true);
+    else session.sendHeaders(this, ending, true);
+    this.ended();
+  }
+
+  private ended(): void {
+    this.hasSentEnd = true;
+    this.session.closeIfDone(this);
+  }
+}

@@ -1,0 +1,212 @@
+import { Http2Error, preface } from '../../http2/frame.ts';
+import type { HeaderField } from '../../http2/header-field.ts';
+import { Http2RequestHead } from '../../http2/request-head.ts';
+import { ResponseBlocks } from '../../http2/response-blocks.ts';
+import { Session, type SessionOwner } from '../../http2/session.ts';
+import type { Http2Stream } from '../../http2/stream.ts';
+import type { Backend } from '../../routing/backend.ts';
+import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
+import type { Peer } from '../client-identity.ts';
+import { drainGraceMs, type ProxyContext } from '../context.ts';
+import type { Timed } from '../deadlines.ts';
+import { Exchange } from '../exchange.ts';
+import type { ServerConnection, ServerConnections } from './connections.ts';
+import { Http2ServerStream } from './http2-stream.ts';
+import type { ListenerTraits } from './listener-traits.ts';
+import { atTurnEnd, type TurnTask } from './turn-end.ts';
+
+const OPEN = 0;
+/** The client learns that no more requests are taken; some may be under way. */
+const LEAVING = 1;
+/** Nothing more is sent; what comes is passed over. */
+const LINGERING = 2;
+const CLOSED = 3;
+
+/** How long, in ms, a connection is still read after its last frame, so that no reset overtakes that. */
+const lingerMs = 5000;
+
+/** One HTTP/2 connection of a client: many exchanges at a time. */
+export class Http2Connection implements ServerConnection, SocketHandler, SessionOwner, Timed, TurnTask {
+  deadlineMs: number;
+  deadlineSlot = -1;
+  isQueued = false;
+  readonly peer: Peer;
+  readonly context: ProxyContext;
+  readonly blocks: ResponseBlocks;
+  private readonly connections: ServerConnections;
+  private readonly session: Session;
+  private readonly streams = new Set<Http2ServerStream>();
+  /** Set by `attach` right after construction, because the socket needs its handler first. */
+  private socket!: ByteSocket;
+  private state = OPEN;
+  /** Bytes of the preface that have come. */
+  private prefaceLength = 0;
+
+  constructor(peer: Peer, _traits: ListenerTraits, connections: ServerConnections, context: ProxyContext) {
+    const { clock, settings } = context;
+    this.peer = peer;
+    this.context = context;
+    this.connections = connections;
+    this.deadlineMs = clock.monotonicMs() + settings.headTimeoutMs;
+    this.session = new Session({ append: (text) => this.socket.append(text) }, this, {
+      isServer: true,
+      limits: {
+        blockBytesMax: settings.headBytesMax,
+        listBytesMax: settings.headBytesMax,
+        fieldsMax: settings.headFieldsMax,
+      },
+      streamsMax: settings.http2StreamsMax,
+      streamWindowBytes: settings.http2StreamWindowBytes,
+      connectionWindowBytes: settings.http2ConnectionWindowBytes,
+      takesProtocols: false,
+      nowMs: () => clock.monotonicMs(),
+    });
+    this.blocks = new ResponseBlocks(this.session.encoder);
+  }
+
+  attach(socket: ByteSocket): void {
+    this.socket = socket;
+    this.context.deadlines.add(this);
+    this.session.start();
+  }
+
+  drain(): void {
+    if (this.state !== OPEN) return;
+    this.state = LEAVING;
+    this.session.goAway(true);
+    this.deadlineMs = Math.min(this.deadlineMs, this.context.clock.monotonicMs() + drainGraceMs);
+  }
+
+  closeIfIdle(): boolean {
+    if (this.streams.size > 0 || this.state > LEAVING) return false;
+    this.leave();
+    return true;
+  }
+
+  isAt(backend: Backend): boolean {
+    for (const { exchange } of this.streams) if (exchange?.backend === backend) return true;
+    return false;
+  }
+
+  destroy(): void {
+    this.state = CLOSED;
+    try {
+      this.session.abandon(Http2Error.NO_ERROR, 'connection ended by the proxy');
+    } finally {
+      this.socket.destroy();
+    }
+  }
+
+  get isStreaming(): boolean {
+    for (const { exchange } of this.streams) if (exchange?.requestComplete === false) return true;
+    return false;
+  }
+
+  onBytes(bytes: Buffer, length: number): void {
+    if (this.state >= LINGERING) return;
+    const at = this.readPreface(bytes, length);
+    if (at < 0) {
+      this.destroy();
+      return;
+    }
+    if (!this.session.read(bytes, at, length)) this.linger();
+  }
+
+  onEnd(): void {
+    this.destroy();
+  }
+
+  onDrain(): void {
+    this.session.resume();
+  }
+
+  onConnected(): void {}
+
+  onFinished(): void {
+    if (this.state === LINGERING) this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
+  }
+
+  onInternalError(error: Error): void {
+    this.context.onInternalError('a client connection', error);
+  }
+
+  onClosed(error: NodeJS.ErrnoException | null): void {
+    this.state = CLOSED;
+    this.context.deadlines.remove(this);
+    this.connections.delete(this);
+    this.session.abandon(Http2Error.NO_ERROR, error?.code ?? 'closed');
+  }
+
+  onDeadline(): void {
+    if (this.state >= LINGERING || this.prefaceLength < preface.length) this.destroy();
+    else if (this.streams.size === 0) this.leave();
+    else {
+      // Requests that were under way have come.
+      this.deadlineMs = Number.POSITIVE_INFINITY;
+      this.session.goAway(false);
+    }
+  }
+
+  onStream(stream: Http2Stream, fields: readonly HeaderField[], isTooLarge: boolean, endsStream: boolean): void {
+    const { context } = this;
+    const head = new Http2RequestHead(fields, isTooLarge, endsStream, context.settings.targetBytesMax);
+    const served = new Http2ServerStream(this, stream, head);
+    stream.handler = served;
+    this.streams.add(served);
+    if (this.state === OPEN) this.deadlineMs = Number.POSITIVE_INFINITY;
+    served.begin(new Exchange(served, context));
+  }
+
+  onOutput(): void {
+    atTurnEnd(this);
+  }
+
+  atTurnEnd(): void {
+    if (this.state === CLOSED) return;
+    try {
+      this.session.isFlowing = this.socket.flush();
+      this.session.settle();
+    } catch (error) {
+      this.onInternalError(error as Error);
+      this.destroy();
+    }
+  }
+
+  onSettings(): void {}
+
+  onGoAway(): void {}
+
+  streamClosed(stream: Http2ServerStream): void {
+    this.streams.delete(stream);
+    if (this.streams.size > 0 || this.state > LEAVING) return;
+    const { clock, draining, settings } = this.context;
+    const idleMs = draining ? Math.min(drainGraceMs, settings.keepAliveMs) : settings.keepAliveMs;
+    this.deadlineMs = clock.monotonicMs() + idleMs;
+  }
+
+  /** @returns where frames begin; -1 if the client speaks something else. */
+  private readPreface(bytes: Buffer, length: number): number {
+    let at = 0;
+    while (this.prefaceLength < preface.length && at < length) {
+      if (bytes[at] !== preface.charCodeAt(this.prefaceLength)) return -1;
+      at++;
+      this.prefaceLength++;
+    }
+    return at;
+  }
+
+  /** Ends the connection in an orderly way. */
+  private leave(): void {
+    this.session.end(Http2Error.NO_ERROR, 'idle');
+    this.linger();
+  }
+
+  /** Half-closes once everything has left. */
+  private linger(): void {
+    if (this.state >= LINGERING) return;
+    this.state = LINGERING;
+    this.deadlineMs = this.context.clock.monotonicMs() + (this.context.settings.inactivityMs || lingerMs);
+    this.socket.flush();
+    this.socket.end();
+  }
+}

@@ -1,0 +1,260 @@
+import type { ErrorCode } from '../../base/errors.ts';
+import { invariant } from '../../base/invariant.ts';
+import type { FieldEdits, FieldLines } from '../../http/field-lines.ts';
+import type { ResponseView } from '../../http/message.ts';
+import { errorName, frameHeadBytes, Http2Error } from '../../http2/frame.ts';
+import type { HeaderField } from '../../http2/header-field.ts';
+import type { Http2RequestHead } from '../../http2/request-head.ts';
+import { type ResponseBlocks, trailersBlock } from '../../http2/response-blocks.ts';
+import type { Http2Stream, StreamHandler } from '../../http2/stream.ts';
+import { readTrailers } from '../../http2/trailers.ts';
+import type { RuleEffects } from '../../policy/admission.ts';
+import type { Peer } from '../client-identity.ts';
+import { inactivityDeadline, type ProxyContext } from '../context.ts';
+import type { Timed } from '../deadlines.ts';
+import type { Exchange } from '../exchange.ts';
+import { type LocalReply, localReplyParts } from '../local-reply.ts';
+import type { BoundStream, ServerStream, TunnelEndpoint } from '../server-stream.ts';
+import { withVia } from '../via.ts';
+import { BodyRate } from './body-rate.ts';
+
+/** The connection that a stream belongs to. */
+interface Http2StreamOwner {
+  readonly peer: Peer;
+  readonly blocks: ResponseBlocks;
+  readonly context: ProxyContext;
+  /** The exchange has ended, and its response has left. */
+  streamClosed(stream: Http2ServerStream): void;
+}
+
+/** One request of a client on an HTTP/2 connection, and the response. */
+export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
+  readonly request: Http2RequestHead;
+  bound: BoundStream | null = null;
+  effects: RuleEffects | null = null;
+  bytesSent = 0;
+  deadlineMs = Number.POSITIVE_INFINITY;
+  deadlineSlot = -1;
+  exchange: Exchange | null = null;
+  private readonly connection: Http2StreamOwner;
+  private readonly stream: Http2Stream;
+  /** Whether the response waits for the client to read. */
+  private isBlocked = false;
+  /** Bytes of the response that waited for the client when the deadline was set. */
+  private unreadBytes = 0;
+  private isPaused = false;
+  private bodyRate: BodyRate | null = null;
+
+  constructor(connection: Http2StreamOwner, stream: Http2Stream, request: Http2RequestHead) {
+    this.connection = connection;
+    this.stream = stream;
+    this.request = request;
+  }
+
+  get peer(): Peer {
+    return this.connection.peer;
+  }
+
+  /** Begins to handle the request. */
+  begin(exchange: Exchange): void {
+    this.exchange = exchange;
+    const { request, stream } = this;
+    if (request.refusal !== '') {
+      exchange.refuse(request.refusalCode, request.refusal);
+      return;
+    }
+    stream.expectedBytes = request.bodyLength;
+    if (!exchange.requestComplete) {
+      this.bodyRate = new BodyRate();
+      this.bodyRate.begin(exchange.startMs);
+    }
+    exchange.start();
+    if (!exchange.requestComplete) this.updateDeadline();
+  }
+
+  /** Offers of HTTP/1 alone. */
+  chooseProtocol(): void {}
+
+  sendInformational(response: ResponseView): void {
+    this.sendBlock(this.connection.blocks.of(response, null, 0));
+  }
+
+  sendHead(response: ResponseView, edits: FieldEdits | null): void {
+    const { blocks, context, peer } = this.connection;
+    const block = blocks.of(response, withVia(peer, response, edits), context.clock.epochMs());
+    this.bytesSent += frameHeadBytes + block.length;
+    if (response.bodyLength === 0) this.stream.sendOnlyFields(block);
+    else this.stream.sendFields(block);
+  }
+
+  sendData(bytes: Buffer, start: number, end: number): void {
+    this.bytesSent += end - start;
+    this.stream.sendData(bytes, start, end);
+  }
+
+  sendEnd(trailers: FieldLines | null): void {
+    if (this.stream.hasSentEnd) return;
+    this.stream.sendEnd(trailers === null ? null : trailersBlock(this.stream.encoder, trailers));
+  }
+
+  sendLocal(reply: LocalReply, code: ErrorCode | null, added: FieldLines | null): void {
+    const { request } = this;
+    const { blocks, context } = this.connection;
+    const { fields, body } = localReplyParts(reply, code, {
+      accept: request.acceptField < 0 ? '' : request.fieldValue(request.acceptField),
+      page: context.pages?.page(reply.status, code) ?? null,
+      epochMs: context.clock.epochMs(),
+      added,
+    });
+    const block = blocks.ofLines(reply.status, fields);
+    this.bytesSent += frameHeadBytes + block.length;
+    if (request.method === 'HEAD' || body === '') {
+      this.stream.sendOnlyFields(block);
+      return;
+    }
+    this.bytesSent += body.length;
+    this.stream.sendFields(block);
+    this.stream.sendText(body);
+    this.stream.sendEnd(null);
+  }
+
+  flush(): boolean {
+    const isFlowing = this.stream.flush();
+    this.isBlocked = !isFlowing;
+    if (this.isBlocked || this.deadlineSlot >= 0) this.updateDeadline();
+    return isFlowing;
+  }
+
+  pauseRequest(): void {
+    if (this.isPaused) return;
+    this.isPaused = true;
+    this.stream.pause();
+    this.bodyRate?.paused(this.connection.context.clock.monotonicMs());
+    this.updateDeadline();
+  }
+
+  resumeRequest(): void {
+    if (!this.isPaused) return;
+    this.isPaused = false;
+    this.bodyRate?.resumed(this.connection.context.clock.monotonicMs());
+    this.stream.resume();
+    this.updateDeadline();
+  }
+
+  abort(): void {
+    this.stream.reset(Http2Error.INTERNAL_ERROR);
+  }
+
+  openTunnel(): TunnelEndpoint {
+    invariant(false, 'a protocol that was not asked for');
+  }
+
+  release(): void {
+    const { connection, stream } = this;
+    if (this.exchange === null) return;
+    this.exchange = null;
+    if (this.bound?.stream.isFree) this.bound.stream.cancel();
+    // RFC 9113 section 8.1: a response that precedes the end of its request ends both.
+    if (!stream.hasReceivedEnd) stream.stopReceiving();
+    // The rest of the response has a deadline of its own.
+    this.unreadBytes = stream.waitingBytes;
+    this.isBlocked = this.unreadBytes > 0;
+    if (this.isBlocked) this.setDeadline(inactivityDeadline(connection.context));
+    else this.deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  destroy(): void {
+    this.leave('connection ended by the proxy');
+  }
+
+  onDeadline(): void {
+    const { waitingBytes } = this.stream;
+    if (this.isBlocked && waitingBytes < this.unreadBytes) {
+      this.unreadBytes = waitingBytes;
+      this.deadlineMs = inactivityDeadline(this.connection.context);
+    } else if (this.isBlocked) this.leave('stopped reading');
+    else this.exchange?.onTimeout();
+  }
+
+  onFields(fields: readonly HeaderField[], isTooLarge: boolean): void {
+    const trailers = readTrailers(fields);
+    if (trailers === null || isTooLarge) {
+      this.exchange?.refuse('REQUEST_INVALID', isTooLarge ? 'trailers too large' : 'trailers');
+      return;
+    }
+    this.ended(trailers.text === '' ? null : trailers);
+  }
+
+  onData(bytes: Buffer, start: number, end: number): void {
+    this.bodyRate?.count(end - start);
+    this.exchange?.onData(bytes, start, end);
+  }
+
+  onFlush(): void {
+    this.exchange?.onFlush();
+    if (this.exchange !== null) this.updateDeadline();
+  }
+
+  onEnd(): void {
+    this.ended(null);
+  }
+
+  onDrain(): void {
+    this.isBlocked = false;
+    this.updateDeadline();
+    this.exchange?.onDrain();
+  }
+
+  onClosed(): void {
+    this.connection.context.deadlines.remove(this);
+    this.connection.streamClosed(this);
+  }
+
+  onReset(code: number, detail: string): void {
+    this.exchange?.onAborted('CLIENT_GONE', code === Http2Error.NO_ERROR ? detail : `${detail}: ${errorName(code)}`);
+  }
+
+  private ended(trailers: FieldLines | null): void {
+    const { exchange } = this;
+    if (exchange === null) return;
+    exchange.onEnd(trailers);
+    // Without data in this read, nothing else would let it go.
+    if (this.exchange === exchange) exchange.onFlush();
+    if (this.exchange === exchange) this.updateDeadline();
+  }
+
+  private sendBlock(block: string): void {
+    this.bytesSent += frameHeadBytes + block.length;
+    this.stream.sendFields(block);
+  }
+
+  private leave(detail: string): void {
+    const { exchange } = this;
+    this.stream.reset(Http2Error.CANCEL);
+    exchange?.onAborted('CLIENT_GONE', detail);
+  }
+
+  /** The client has a deadline while the rest of its request is due, or while it has a response to read. */
+  private updateDeadline(): void {
+    const { exchange } = this;
+    const { context } = this.connection;
+    if (exchange === null) return;
+    const awaitsBody = !exchange.requestComplete && !this.isPaused;
+    if (!this.isBlocked && !awaitsBody) {
+      this.deadlineMs = Number.POSITIVE_INFINITY;
+      return;
+    }
+    let deadlineMs = inactivityDeadline(context);
+    if (!exchange.requestComplete && !exchange.hasResponse && this.bodyRate !== null) {
+      const { bodyGraceMs, bodyRateMin } = context.settings;
+      deadlineMs = Math.min(deadlineMs, this.bodyRate.deadlineMs(bodyGraceMs, bodyRateMin));
+    }
+    this.unreadBytes = this.stream.waitingBytes;
+    this.setDeadline(deadlineMs);
+  }
+
+  private setDeadline(deadlineMs: number): void {
+    this.deadlineMs = deadlineMs;
+    if (this.deadlineSlot < 0) this.connection.context.deadlines.add(this);
+  }
+}

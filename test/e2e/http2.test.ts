@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { type ClientHttp2Session, connect } from 'node:http2';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { Authority } from '../helpers/authority.ts';
+import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
+import { HttpBackend } from '../helpers/http-backend.ts';
+import { until } from '../helpers/until.ts';
+
+const runFile = promisify(execFile);
+const host = 'a.example';
+
+/** A response, and how long its body was. */
+interface Answer {
+  readonly status: number;
+  readonly body: Buffer;
+}
+
+/** A request by Node's own HTTP/2. */
+function ask(session: ClientHttp2Session, path: string, body?: Buffer): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const stream = session.request({ ':path': path, ':method': body === undefined ? 'GET' : 'POST' });
+  const parts: Buffer[] = [];
+  let status = 0;
+  stream.on('response', (fields) => {
+    status = Number(fields[':status']);
+  });
+  stream.on('data', (bytes: Buffer) => parts.push(bytes));
+  stream.on('end', () => resolve({ status, body: Buffer.concat(parts) }));
+  stream.on('error', reject);
+  stream.end(body);
+  return promise;
+}
+
+describe('HTTP/2 with the clients that people use', () => {
+  const authority = new Authority();
+  const home = new HipacheHome();
+  const large = randomBytes(3_000_000);
+  let backend: HttpBackend;
+  let proxy: HipacheProcess;
+  let port = 0;
+
+  before(async () => {
+    backend = await HttpBackend.start('', (request, response) => {
+      const hash = createHash('sha256');
+      request.on('data', (bytes: Buffer) => hash.update(bytes));
+      request.on('end', () => {
+        if (request.url === '/large') response.end(large);
+        else if (request.url === '/slow') setTimeout(() => response.end('slow'), 300);
+        else response.end(request.method === 'POST' ? hash.digest('hex') : `${request.url} of ${request.headers.host}`);
+      });
+    });
+    const { certificateFile: cert, keyFile: key } = authority.issue([host]);
+    const https = { bind: [{ address: '127.0.0.1', port: 0, cert, key }] };
+    const http = { bind: [{ address: '127.0.0.1', port: 0, h2c: true }] };
+    home.configure({ https, http }, { workers: 1 });
+    await home.route('set', host, backend.url);
+    proxy = await home.serve();
+    port = await proxy.tlsPort();
+  });
+
+  after(async () => {
+    await home.remove();
+    await backend.stop();
+    authority.dispose();
+  });
+
+  /** A session of Node's client. */
+  function session(): ClientHttp2Session {
+    return connect(`https://${host}:${port}`, {
+      ca: authority.certificate,
+      servername: host,
+      // In MB: the client keeps what it sends.
+      maxSessionMemory: 100,
+      lookup: (_name, _options, done) => done(null, [{ address: '127.0.0.1', family: 4 }]),
+    } as Parameters<typeof connect>[1]);
+  }
+
+  test('curl, over TLS and without, up and down', async () => {
+    const file = home.path('large');
+    writeFileSync(file, large);
+    const common = ['--silent', '--show-error', '--cacert', authority.certificateFile];
+    const over = async (scheme: string, at: number, ...options: string[]): Promise<string> => {
+      const all = [
+        ...common,
+        '--resolve',
+        `${host}:${at}:127.0.0.1`,
+        '--write-out',
+        ' HTTP/%{http_version} %{http_code}',
+      ];
+      const [path = '', ...rest] = options;
+      const { stdout } = await runFile('curl', [...all, ...rest, `${scheme}://${host}:${at}${path}`]);
+      return stdout;
+    };
+    assert.equal(await over('https', port, '/x'), `/x of ${host}:${port} HTTP/2 200`);
+    assert.equal(await over('https', port, '/x', '--http1.1'), `/x of ${host}:${port} HTTP/1.1 200`);
+    const plain = proxy.port;
+    assert.equal(await over('http', plain, '/x', '--http2-prior-knowledge'), `/x of ${host}:${plain} HTTP/2 200`);
+    assert.equal(await over('http', plain, '/x', '--http2'), `/x of ${host}:${plain} HTTP/1.1 200`);
+    const sum = createHash('sha256').update(large).digest('hex');
+    assert.equal(await over('https', port, '/', '--data-binary', `@${file}`), `${sum} HTTP/2 200`);
+    const down = home.path('down');
+    assert.equal(await over('https', port, '/large', '--output', down), ' HTTP/2 200');
+    await runFile('cmp', [file, down]);
+  });
+
+  test("Node's client: many requests at a time, in both directions", async () => {
+    const client = session();
+    const sum = createHash('sha256').update(large).digest('hex');
+    const asked = Array.from({ length: 60 }, async (_, i) => {
+      if (i % 10 === 0) assert.deepEqual((await ask(client, '/large')).body.equals(large), true);
+      else if (i % 10 === 1) assert.equal((await ask(client, '/', large)).body.toString(), sum);
+      else assert.equal((await ask(client, `/${i}`)).body.toString(), `/${i} of ${host}:${port}`);
+    });
+    await Promise.all(asked);
+    client.close();
+  });
+
+  test('h2load: every request succeeds, on few connections and many streams', async () => {
+    for (const [connections, streams] of [
+      [1, 100],
+      [8, 16],
+      [50, 1],
+    ]) {
+      const options = ['-n', '2000', '-c', String(connections), '-m', String(streams), '-H', `:authority: ${host}`];
+      const { stdout } = await runFile('h2load', [...options, `https://127.0.0.1:${port}/`]);
+      assert.match(stdout, /2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed/);
+    }
+  });
+
+  test('nghttp shows no error', async () => {
+    const { stdout } = await runFile('nghttp', ['-nv', '-H', `:authority: ${host}`, `https://127.0.0.1:${port}/`]);
+    assert.match(stdout, /recv \(stream_id=\d+\) :status: 200/);
+    assert.doesNotMatch(stdout, /RST_STREAM|error_code=(?!NO_ERROR)/);
+  });
+
+  test('the log names the version', async () => {
+    await until('the line of HTTP/2', () => /"GET \/x HTTP\/2" 200 /.test(home.read('access.log')));
+  });
+
+  test('a stop ends the connections once their requests have ended', async () => {
+    const client = session();
+    const slow = ask(client, '/slow');
+    await until('the request', () => backend.requests > 0);
+    const left = new Promise((resolve) => client.once('goaway', resolve));
+    proxy.signal('SIGTERM');
+    assert.equal((await slow).body.toString(), 'slow');
+    await left;
+    assert.equal(await proxy.ended(), 0);
+  });
+});
