@@ -209,7 +209,7 @@ describe('wrong values', () => {
       'server.trustedProxies[1]: found "10.0.0.0/33", allowed an IP address, a network such as "10.0.0.0/8", or a file of them, "file:/etc/hipache/networks.txt"',
       'http.bind[1].address: found "a b", allowed an IP address or a host name',
       'http.bind[1].port: found 70000, allowed a whole number from 0 to 65535',
-      'http.bind[2]: found 5, allowed an IP address or a host name, or an object of address, port, proxyProtocol, halfClose',
+      'http.bind[2]: found 5, allowed an IP address or a host name, or an object of address, port, proxyProtocol, halfClose, h2c',
       'http.bind[3].address: found nothing, allowed an IP address or a host name',
       'driver: found an empty array, allowed a URL such as "sqlite:/var/lib/hipache/routes.sqlite", or an array of URLs',
       'group: found "", allowed the name of a group, or null',

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import { data, FrameLines, frame, get, headers, noSettings, post } from '../../test/helpers/http2-frames.ts';
 import { FrameType, Http2Error, pingFrame, resetFrame, settingsFrame, windowUpdateFrame } from './frame.ts';
 import type { HeaderField } from './header-field.ts';
-import { Session, type SessionOptions, type SessionOwner } from './session.ts';
+import { Session } from './session.ts';
+import type { SessionOptions, SessionOutput, SessionOwner } from './session-options.ts';
 import type { Http2Stream, StreamHandler } from './stream.ts';
 
 const options: SessionOptions = {
@@ -30,7 +31,9 @@ class Side implements SessionOwner {
     const append = (text: string): void => {
       this.output += text;
     };
-    this.session = new Session({ append }, this, { ...options, ...changes });
+    const appendFramed: SessionOutput['appendFramed'] = (head, bytes, start, end) =>
+      append(head + bytes.toString('latin1', start, end));
+    this.session = new Session({ append, appendFramed }, this, { ...options, ...changes });
     this.session.start();
     this.sent();
   }
@@ -95,7 +98,7 @@ test('a server announces its limits', () => {
   const append = (text: string): void => {
     output += text;
   };
-  new Session({ append }, new Side(), options).start();
+  new Session({ append, appendFramed: () => {} }, new Side(), options).start();
   assert.equal(
     Buffer.from(output, 'latin1').toString('hex'),
     // Window, section, streams, no priorities of RFC 7540, CONNECT with a protocol; and the window of the connection.

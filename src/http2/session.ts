@@ -16,45 +16,16 @@ import {
   windowBytesMax,
   windowUpdateFrame,
 } from './frame.ts';
-import { type FrameSink, Http2FrameReader, type SectionLimits } from './frame-reader.ts';
+import { type FrameSink, Http2FrameReader } from './frame-reader.ts';
 import { type HeaderField, Pseudo } from './header-field.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { PeerSettings } from './peer-settings.ts';
 import { readPriority } from './priority.ts';
 import { ReceiveWindow } from './receive-window.ts';
 import { RecentResets } from './recent-resets.ts';
+import type { SessionOptions, SessionOutput, SessionOwner } from './session-options.ts';
 import { Http2Stream } from './stream.ts';
 import { WaitingStreams } from './waiting-streams.ts';
-
-/** Where frames go: text and bytes that are written together once the session asks for it. */
-export interface SessionOutput {
-  append(text: string): void;
-}
-
-/** The connection that a session belongs to. */
-export interface SessionOwner {
-  /** A peer that is a client begins a stream. */
-  onStream(stream: Http2Stream, fields: readonly HeaderField[], isTooLarge: boolean, endsStream: boolean): void;
-  /** Something is queued that is to be written soon. */
-  onOutput(): void;
-  /** The settings of the peer have come, or changed. */
-  onSettings(): void;
-  /** The peer takes no more streams than those up to `lastStream`. */
-  onGoAway(lastStream: number, code: number, debug: string): void;
-}
-
-export interface SessionOptions {
-  readonly isServer: boolean;
-  readonly limits: SectionLimits;
-  /** Streams that the peer may have open at a time. */
-  readonly streamsMax: number;
-  /** The receive windows of a stream and of the connection, in bytes. */
-  readonly streamWindowBytes: number;
-  readonly connectionWindowBytes: number;
-  /** Of a server: whether it takes `:protocol` (RFC 8441). */
-  readonly takesProtocols: boolean;
-  readonly nowMs: () => number;
-}
 
 /** Of the data that waits, one turn sends so many bytes. The socket then says whether the peer keeps up. */
 const pumpBytesMax = 256 * 1024;
@@ -198,6 +169,16 @@ export class Session implements FrameSink {
     this.sendWindow -= length;
     this.budget.dataSent();
     this.queue(frameHead(length, FrameType.DATA, endsStream ? Flag.END_STREAM : 0, stream.id) + data);
+  }
+
+  /** The same for bytes, which do not end the stream. */
+  sendBytes(stream: Http2Stream, bytes: Buffer, start: number, end: number): void {
+    const length = end - start;
+    stream.sendWindow -= length;
+    this.sendWindow -= length;
+    this.budget.dataSent();
+    this.output.appendFramed(frameHead(length, FrameType.DATA, 0, stream.id), bytes, start, end);
+    this.owner.onOutput();
   }
 
   sendHeaders({ id }: Http2Stream, block: string, endsStream: boolean): void {

@@ -21,6 +21,8 @@ export interface StreamHandler {
 
 /** The lowest urgency (RFC 9218 section 4.1), and that of streams which name none. */
 export const urgencyMax = 7;
+/** Data of at least so many bytes is copied once, into the frames; less is joined with the rest of its turn. */
+const directBytesMin = 4096;
 const urgencyDefault = 3;
 
 /** One stream of a connection: what it has still to send, its windows and its end. */
@@ -83,6 +85,13 @@ export class Http2Stream {
   sendData(bytes: Buffer, start: number, end: number): void {
     const { frameBytesMax } = this.session;
     let at = start;
+    if (end - start >= directBytesMin && this.hasWindow(this.held.length + end - start)) {
+      this.letGo();
+      for (; at < end; at += frameBytesMax) {
+        this.session.sendBytes(this, bytes, at, Math.min(end, at + frameBytesMax));
+      }
+      return;
+    }
     while (at < end) {
       if (this.held.length === frameBytesMax) this.letGo();
       const taken = Math.min(end - at, frameBytesMax - this.held.length);
@@ -211,8 +220,7 @@ export class Http2Stream {
     if (held === '') return;
     this.held = '';
     const { length } = held;
-    const isNext = this.queue.length === 0 && session.isFlowing;
-    if (isNext && length <= this.sendWindow && length <= session.sendWindow) {
+    if (this.hasWindow(length)) {
       const isLast = this.ending === '';
       session.sendFrame(this, held, isLast);
       if (isLast) this.ended();
@@ -221,8 +229,14 @@ export class Http2Stream {
     this.queue.push(held);
     this.queuedBytes += length;
     // As much as fits: the peer may not open the window before it has that.
-    if (isNext) this.pump(length);
+    if (this.queue.length === 1 && session.isFlowing) this.pump(length);
     session.wait(this);
+  }
+
+  /** Whether so many bytes can be sent now. */
+  private hasWindow(bytes: number): boolean {
+    const { isFlowing, sendWindow } = this.session;
+    return this.queue.length === 0 && isFlowing && bytes <= this.sendWindow && bytes <= sendWindow;
   }
 
   /** Ends a stream whose data has been sent. */

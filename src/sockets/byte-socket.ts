@@ -32,6 +32,8 @@ export interface ByteStream {
   append(text: string): void;
   /** Queues `bytes[start, end)` for `flush`. Bytes that may change before they have left are copied. */
   appendBytes(bytes: Buffer, start: number, end: number): void;
+  /** Queues latin1 text and `bytes[start, end)` behind it, at most 64 KiB together, which are copied. */
+  appendFramed(head: string, bytes: Buffer, start: number, end: number): void;
   /** Writes what is queued in one system call. @returns false if the peer is slow: wait for `onDrain`. */
   flush(): boolean;
   /** `appendBytes` and `flush` in one; cheaper if nothing is queued. */

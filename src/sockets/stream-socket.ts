@@ -143,6 +143,7 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
   }
 
   override flush(): boolean {
+    this.closeBlock();
     const { text, parts, socket } = this;
     if (this.writeFailed) {
       this.dropQueue();

@@ -152,6 +152,7 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
   }
 
   override flush(): boolean {
+    this.closeBlock();
     const { handle, parts, text } = this;
     if (handle === null || this.is(WRITE_FAILED | IS_ENDING)) {
       this.dropQueue();

@@ -2,7 +2,8 @@ import { Http2Error, preface } from '../../http2/frame.ts';
 import type { HeaderField } from '../../http2/header-field.ts';
 import { Http2RequestHead } from '../../http2/request-head.ts';
 import { ResponseBlocks } from '../../http2/response-blocks.ts';
-import { Session, type SessionOwner } from '../../http2/session.ts';
+import { Session } from '../../http2/session.ts';
+import type { SessionOutput, SessionOwner } from '../../http2/session-options.ts';
 import type { Http2Stream } from '../../http2/stream.ts';
 import type { Backend } from '../../routing/backend.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
@@ -48,7 +49,11 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
     this.context = context;
     this.connections = connections;
     this.deadlineMs = clock.monotonicMs() + settings.headTimeoutMs;
-    this.session = new Session({ append: (text) => this.socket.append(text) }, this, {
+    const output: SessionOutput = {
+      append: (text) => this.socket.append(text),
+      appendFramed: (head, bytes, start, end) => this.socket.appendFramed(head, bytes, start, end),
+    };
+    this.session = new Session(output, this, {
       isServer: true,
       limits: {
         blockBytesMax: settings.headBytesMax,

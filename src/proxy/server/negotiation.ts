@@ -182,7 +182,7 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
   /** Without TLS, a client of HTTP/2 is known by what it sends first (RFC 9113 section 3.3). */
   private chooseByPreface(client: string): void {
     const { received, traits } = this;
-    const begin = received.latin1Slice(0, preface.length);
+    const begin = received.toString('latin1', 0, preface.length);
     if (!traits.h2c || !preface.startsWith(begin)) this.finish(client, received, Http1Connection);
     else if (begin.length >= prefaceKnownBytes) this.finish(client, received, Http2Connection);
   }
