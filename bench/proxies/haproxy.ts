@@ -49,7 +49,7 @@ defaults
   timeout http-keep-alive 3600s
 frontend bench
   bind 127.0.0.1:${plan.port} backlog 4096
-  bind 127.0.0.1:${plan.tlsPort} backlog 4096 ssl crt ${site.certificate.both}${hostCertificates(plan)}
+  bind 127.0.0.1:${plan.tlsPort} backlog 4096 ssl crt ${site.certificate.both}${hostCertificates(plan)} alpn h2,http/1.1
   http-request set-header X-Real-IP %[src]
   http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
   http-request set-header X-Forwarded-Proto https if { ssl_fc }

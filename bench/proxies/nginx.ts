@@ -61,7 +61,7 @@ ${upstreams
   .join('\n')}
   server {
     listen 127.0.0.1:${plan.port} backlog=4096 default_server;
-    listen 127.0.0.1:${plan.tlsPort} ssl backlog=4096 default_server;
+    listen 127.0.0.1:${plan.tlsPort} ssl http2 backlog=4096 default_server;
     location / {
       proxy_pass http://$backend;
       proxy_http_version 1.1;
@@ -77,7 +77,7 @@ ${upstreams
   }
   server {
     listen 127.0.0.1:${plan.port};
-    listen 127.0.0.1:${plan.tlsPort} ssl;
+    listen 127.0.0.1:${plan.tlsPort} ssl http2;
     server_name ${site.echoHost};
     location / {
       proxy_pass http://127.0.0.1:${site.echoPort};

@@ -14,6 +14,12 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
     bytes: byProxy(result, 'mibPerCpuSecond', (scenario) => !isOwn(scenario)),
     rate: byProxy(result, 'requestsPerSecond', (scenario) => !isLatency(scenario) && !isOwn(scenario)),
     tls: byProxy(result, 'cpuUsPerRequest', isTls),
+    http2: [
+      byProxy(result, 'cpuUsPerRequest', (scenario) => scenario.startsWith('http2-')),
+      byProxy(result, 'mibPerCpuSecond', (scenario) => scenario.startsWith('http2-')),
+    ]
+      .filter((text) => text !== '')
+      .join('\n'),
     tunnels: [
       byProxy(result, 'cpuUsPerRequest', (scenario) => scenario === 'echo'),
       byMetric(result, ['tunnels'], ['rssKibPerTunnel', 'rssKibPerUsedTunnel', 'closed']),
@@ -207,7 +213,7 @@ function scenariosOf(result: Result, group: string): readonly string[] {
 /** Scenarios that have a table of their own. */
 function isOwn(scenario: string): boolean {
   return (
-    /^(changes|move|memory|fleet|live|churn|change-cost|million|options|quiet|certificates|names)-|^(tunnels|echo|balance|routes-memory|held|wake)$/.test(
+    /^(changes|move|memory|fleet|live|churn|change-cost|million|options|quiet|certificates|names|http2)-|^(tunnels|echo|balance|routes-memory|held|wake)$/.test(
       scenario,
     ) || isTls(scenario)
   );

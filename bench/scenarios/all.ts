@@ -6,6 +6,7 @@ import { churnGroup } from './churn.ts';
 import { fleetGroup } from './fleet.ts';
 import { handshakesGroup } from './handshakes.ts';
 import { hostOptionsGroup, sleepGroup } from './host-options.ts';
+import { http2Group } from './http2.ts';
 import { latencyGroup } from './latency.ts';
 import { liveGroup } from './live.ts';
 import { memoryGroup } from './memory.ts';
@@ -20,6 +21,7 @@ import { echoGroup, idleTunnelsGroup } from './tunnels.ts';
 const allGroups: readonly Group[] = [
   ...throughputGroups,
   handshakesGroup,
+  http2Group,
   echoGroup,
   idleTunnelsGroup,
   latencyGroup,
