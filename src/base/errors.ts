@@ -102,7 +102,7 @@ const kinds = {
   REQUEST_INVALID: client(
     400,
     'bad request',
-    'The request is not well-formed HTTP/1.1, could be read in two ways, or has an invalid host name.',
+    'The request is not well-formed, could be read in two ways, or has an invalid host name.',
   ),
   REQUEST_PLAIN: client(
     400,

@@ -57,6 +57,8 @@ export class Http2Stream {
   private ending: string | null = null;
   /** `flush` has returned false. */
   private needsDrain = false;
+  /** Nothing can be sent any more. */
+  isClosed = false;
   /** `stopReceiving` was called: what comes is no concern of the handler. */
   stopsReceiving = false;
   /** In the session's lists of streams that have had data in this read, and that wait. */
@@ -72,17 +74,20 @@ export class Http2Stream {
 
   /** Sends a header section that is not the last one. */
   sendFields(block: string): void {
+    if (this.isClosed) return;
     this.session.sendHeaders(this, block, false);
   }
 
   /** Sends the only header section. */
   sendOnlyFields(block: string): void {
+    if (this.isClosed) return;
     this.hasSentEnd = true;
     this.session.sendHeaders(this, block, true);
     this.session.closeIfDone(this);
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
+    if (this.isClosed) return;
     const { frameBytesMax } = this.session;
     let at = start;
     if (end - start >= directBytesMin && this.hasWindow(this.held.length + end - start)) {
@@ -102,6 +107,7 @@ export class Http2Stream {
 
   /** The same for latin1 text. */
   sendText(text: string): void {
+    if (this.isClosed) return;
     const { frameBytesMax } = this.session;
     let at = 0;
     while (at < text.length) {
@@ -114,6 +120,7 @@ export class Http2Stream {
 
   /** @param trailers a header block; null for none. */
   sendEnd(trailers: string | null): void {
+    if (this.isClosed) return;
     this.ending = trailers ?? '';
     this.letGo();
     if (this.queue.length === 0 && !this.hasSentEnd) this.finish();
@@ -122,7 +129,7 @@ export class Http2Stream {
   /** @returns false if the peer does not keep up: `onDrain` follows. */
   flush(): boolean {
     this.letGo();
-    if (this.hasSentEnd || (this.queue.length === 0 && this.session.isFlowing)) return true;
+    if (this.isClosed || this.hasSentEnd || (this.queue.length === 0 && this.session.isFlowing)) return true;
     this.needsDrain = true;
     return false;
   }
@@ -169,6 +176,7 @@ export class Http2Stream {
 
   /** @internal Nothing more is sent. */
   drop(): void {
+    this.isClosed = true;
     this.held = '';
     this.queue.length = 0;
     this.queuedBytes = 0;

@@ -300,6 +300,18 @@ describe('responses of a backend of HTTP/1.1 reach a client of HTTP/2', () => {
     assert.deepEqual(client.lines, ['HEADERS 1 :status: 200, content-length: 5', 'END 1']);
   });
 
+  test('that asks for credentials of a connection: the client is to come back with HTTP/1.1', async (t) => {
+    const rig = await start(t);
+    rig.backend.serve(() => 'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM\r\nContent-Length: 2\r\n\r\nno');
+    const client = await rig.http2();
+    client.send(headers(1, get));
+    await client.expect('RST_STREAM 1 HTTP_1_1_REQUIRED');
+    assert.deepEqual(client.lines, ['RST_STREAM 1 HTTP_1_1_REQUIRED']);
+    await until('the end of the connection to the backend', () =>
+      rig.backend.peers.every(({ ended, closed }) => ended || closed),
+    );
+  });
+
   test('that is cut off: the stream is reset', async (t) => {
     const rig = await start(t);
     const client = await rig.http2();

@@ -114,7 +114,12 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
       this.destroy();
       return;
     }
-    if (!this.session.read(bytes, at, length)) this.linger();
+    if (this.session.read(bytes, at, length)) return;
+    const { ended, endedDetail } = this.session;
+    if (ended === Http2Error.ENHANCE_YOUR_CALM) {
+      this.context.onWarning('a client of HTTP/2 was disconnected', { client: this.peer.address, why: endedDetail });
+    }
+    this.linger();
   }
 
   onEnd(): void {

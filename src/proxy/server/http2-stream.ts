@@ -82,6 +82,8 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   sendHead(response: ResponseView, edits: FieldEdits | null): void {
     const { blocks, context, peer } = this.connection;
     const block = blocks.of(response, withVia(peer, response, edits), context.clock.epochMs());
+    // Credentials of a connection would count for all its streams. Browsers come back with HTTP/1.1.
+    if (response.authenticatesConnection) this.stream.reset(Http2Error.HTTP_1_1_REQUIRED);
     this.bytesSent += frameHeadBytes + block.length;
     if (response.bodyLength === 0) this.stream.sendOnlyFields(block);
     else this.stream.sendFields(block);
@@ -143,6 +145,8 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
 
   abort(): void {
     this.stream.reset(Http2Error.INTERNAL_ERROR);
+    // Its caller may go on to end it, with a reason.
+    queueMicrotask(() => this.exchange?.onAborted('CLIENT_GONE', 'reset by the proxy'));
   }
 
   openTunnel(): TunnelEndpoint {
