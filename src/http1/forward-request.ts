@@ -1,4 +1,3 @@
-import { invariant } from '../base/invariant.ts';
 import { type FieldEdits, isNamed } from '../http/field-lines.ts';
 import { Field, identityFields, isHopByHop } from '../http/field-names.ts';
 import { isNominated, type RequestView } from '../http/message.ts';
@@ -73,7 +72,6 @@ function isDropped(head: RequestHead, field: number, number: number, dropped: nu
 function writeRequestHead(request: RequestView, edits: FieldEdits, backendKeepAlive: boolean): string {
   const { dropped, names, text } = edits;
   const host = edits.host ?? request.authority;
-  invariant(request.protocol === null, 'only HTTP/1 asks to switch protocols in a way that can be copied');
   let out = `${request.method} ${edits.path ?? request.path} HTTP/1.1\r\n`;
   if (host !== null) out += `Host: ${host}\r\n`;
   for (let field = 0; field < request.fieldCount; field++) {
@@ -85,6 +83,7 @@ function writeRequestHead(request: RequestView, edits: FieldEdits, backendKeepAl
   }
   if (request.bodyLength < 0) out += 'Transfer-Encoding: chunked\r\n';
   out += text;
+  if (request.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: ${request.protocol}\r\n\r\n`;
   return out + connectionLines(request, backendKeepAlive);
 }
 

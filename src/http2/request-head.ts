@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { ErrorCode } from '../base/errors.ts';
 import { isSameAuthority } from '../http/authority.ts';
 import { classOf, TARGET, TOKEN } from '../http/bytes.ts';
@@ -64,7 +65,9 @@ export class Http2RequestHead implements RequestView {
       this.refuse('target too long');
       return;
     }
-    if (this.readTarget()) this.readLength(endsStream);
+    if (!this.readTarget()) return;
+    if (this.protocol === null) this.readLength(endsStream);
+    else this.beHandshake(endsStream);
   }
 
   get target(): string {
@@ -138,6 +141,9 @@ export class Http2RequestHead implements RequestView {
           }
           this.cookies = [value];
           this.cookieField = this.fields.length;
+        } else if (name === 'sec-websocket-key') {
+          // Hipache makes it (RFC 8441 section 5), and the client has none.
+          return true;
         }
         break;
       case Field.HOST:
@@ -197,9 +203,9 @@ export class Http2RequestHead implements RequestView {
     const { authority, host, isConnect, path, protocol, scheme } = this;
     if (this.method === '') return this.refuse('no method');
     if (protocol !== null && !isConnect) return this.refuse(':protocol without CONNECT');
-    if (isConnect && protocol === null) {
+    if (isConnect && protocol !== 'websocket') {
       this.refusalCode = 'REQUEST_METHOD';
-      return this.refuse('method');
+      return this.refuse(protocol === null ? 'method' : ':protocol');
     }
     if (scheme === '' || path === '') return this.refuse(scheme === '' ? 'no scheme' : 'no path');
     if (path.charCodeAt(0) !== 47 && !(path === '*' && this.method === 'OPTIONS')) return this.refuse(':path');
@@ -217,6 +223,20 @@ export class Http2RequestHead implements RequestView {
     if (endsStream && contentLength > 0) return this.refuse('content length without a body');
     this.bodyLength = endsStream ? 0 : contentLength;
     return true;
+  }
+
+  /**
+   * RFC 8441 section 5: becomes the handshake of HTTP/1.1, with a key of its own. The stream stays open for the tunnel, and has no
+   * body.
+   */
+  private beHandshake(endsStream: boolean): void {
+    if (endsStream) {
+      this.refuse('websocket without a stream');
+      return;
+    }
+    this.method = 'GET';
+    const key = randomBytes(16).toString('base64');
+    this.fields.push(new HeaderField('sec-websocket-key', key, Field.OTHER));
   }
 
   private refuse(why: string): false {

@@ -31,6 +31,8 @@ const connectionFields: ReadonlySet<string> = new Set([
   'proxy-connection',
   'transfer-encoding',
   'upgrade',
+  // Of HTTP/1.1 alone (RFC 8441 section 5).
+  'sec-websocket-accept',
 ]);
 
 function indexingOf(name: string): Indexing {
@@ -82,11 +84,26 @@ export class ResponseBlocks {
     return encoder.end();
   }
 
+  /** The block that begins a tunnel, of the 101 of a backend (RFC 8441 section 5). */
+  ofSwitch(response: ResponseView, edits: FieldEdits | null, epochMs: number): string {
+    const { encoder } = this;
+    encoder.begin();
+    encoder.add(':status', '200', Indexing.KEEP);
+    this.addFields(response, edits, epochMs);
+    return encoder.end();
+  }
+
   private encode(response: ResponseView, edits: FieldEdits | null, epochMs: number): string {
     const { encoder } = this;
-    const names = edits?.names ?? null;
     encoder.begin();
     encoder.add(':status', String(response.status), Indexing.KEEP);
+    this.addFields(response, edits, epochMs);
+    return encoder.end();
+  }
+
+  private addFields(response: ResponseView, edits: FieldEdits | null, epochMs: number): void {
+    const { encoder } = this;
+    const names = edits?.names ?? null;
     for (let field = 0; field < response.fieldCount; field++) {
       const number = response.fieldNumber(field);
       if (isHopByHop(number) || number === Field.FRAMING_ALIAS || number === Field.TRANSFER_ENCODING) continue;
@@ -98,7 +115,6 @@ export class ResponseBlocks {
     }
     if (!response.hasDate && response.status >= 200) encoder.add('date', httpDate(epochMs), Indexing.NONE);
     if (edits !== null) addLines(encoder, edits);
-    return encoder.end();
   }
 }
 

@@ -15,6 +15,8 @@ export interface SessionOwner {
   onStream(stream: Http2Stream, fields: readonly HeaderField[], isTooLarge: boolean, endsStream: boolean): void;
   /** Something is queued that is to be written soon. */
   onOutput(): void;
+  /** The peer has answered a ping: it has read all that was sent before. */
+  onPingAck(): void;
   /** The settings of the peer have come, or changed. */
   onSettings(): void;
   /** The peer takes no more streams than those up to `lastStream`. */

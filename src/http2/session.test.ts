@@ -79,6 +79,7 @@ class Side implements SessionOwner {
   }
 
   onOutput(): void {}
+  onPingAck(): void {}
   onSettings(): void {}
   onGoAway(): void {}
 }

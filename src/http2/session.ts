@@ -119,8 +119,9 @@ export class Session implements FrameSink {
     this.queue(goAwayFrame(acceptsLate ? windowBytesMax : this.lastPeerStream, Http2Error.NO_ERROR));
   }
 
-  ping(payload: string): void {
-    this.queue(pingFrame(false, payload));
+  /** `onPingAck` follows. */
+  ping(): void {
+    this.queue(pingFrame(false, '\0\0\0\0\0\0\0\0'));
   }
 
   /** Ends the connection: the peer learns why, and all streams fail. */
@@ -331,7 +332,8 @@ export class Session implements FrameSink {
   onSettingsAck(): void {}
 
   onPing(isAck: boolean, payload: string): void {
-    if (!isAck) this.queue(pingFrame(true, payload));
+    if (isAck) this.owner.onPingAck();
+    else this.queue(pingFrame(true, payload));
   }
 
   onGoAway(lastStream: number, code: number, debug: string): void {

@@ -32,8 +32,6 @@ export interface ByteStream {
   append(text: string): void;
   /** Queues `bytes[start, end)` for `flush`. Bytes that may change before they have left are copied. */
   appendBytes(bytes: Buffer, start: number, end: number): void;
-  /** Queues latin1 text and `bytes[start, end)` behind it, at most 64 KiB together, which are copied. */
-  appendFramed(head: string, bytes: Buffer, start: number, end: number): void;
   /** Writes what is queued in one system call. @returns false if the peer is slow: wait for `onDrain`. */
   flush(): boolean;
   /** `appendBytes` and `flush` in one; cheaper if nothing is queued. */
@@ -67,6 +65,8 @@ export interface ByteSocket extends ByteStream {
   /** Whether the peer keeps up with what is written. */
   readonly isFlowing: boolean;
   readonly isClosed: boolean;
+  /** Queues latin1 text and `bytes[start, end)` behind it, at most 64 KiB together, which are copied. */
+  appendFramed(head: string, bytes: Buffer, start: number, end: number): void;
   /** Closes the connection if the peer has reset it. Only this shows a reset while reading is paused. */
   checkPeer(): void;
   /** Closes at once and discards unsent data. */

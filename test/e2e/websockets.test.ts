@@ -141,6 +141,9 @@ describe('WebSockets through the program', () => {
     it(`${scheme}: a page in Chromium`, async () => {
       const report = await reportOfChromium(`${url().replace(/^ws/, 'http')}/`);
       assert.equal(report, 'message from the browser of chat closed 4001 clean true');
+      // A browser that has a connection of HTTP/2 opens a stream on it.
+      const version = scheme === 'wss' ? '2' : '1.1';
+      await until('its line', () => home.read('access.log').includes(`"GET /chat HTTP/${version}" 101 `));
     });
   }
 

@@ -1,4 +1,4 @@
-import { preface } from '../../src/http2/frame.ts';
+import { pingFrame, preface } from '../../src/http2/frame.ts';
 import { FrameLines, noSettings } from './http2-frames.ts';
 import type { RawClient } from './raw-client.ts';
 import { until } from './until.ts';
@@ -10,7 +10,14 @@ export class Http2Client {
 
   constructor(raw: RawClient) {
     this.raw = raw;
-    raw.socket.on('data', (bytes: Buffer) => this.frames.read(bytes));
+    raw.socket.on('data', (bytes: Buffer) => {
+      const before = this.frames.lines.length;
+      this.frames.read(bytes);
+      for (const line of this.frames.lines.slice(before)) {
+        if (line.startsWith('PING ') && !line.startsWith('PING ack'))
+          raw.send(pingFrame(true, line.slice('PING '.length)));
+      }
+    });
     raw.send(preface + noSettings);
   }
 

@@ -19,9 +19,11 @@ import { atTurnEnd, type TurnTask } from './turn-end.ts';
 const OPEN = 0;
 /** The client learns that no more requests are taken; some may be under way. */
 const LEAVING = 1;
+/** It knows, and those have come. */
+const LEFT = 2;
 /** Nothing more is sent; what comes is passed over. */
-const LINGERING = 2;
-const CLOSED = 3;
+const LINGERING = 3;
+const CLOSED = 4;
 
 /** How long, in ms, a connection is still read after its last frame, so that no reset overtakes that. */
 const lingerMs = 5000;
@@ -63,7 +65,7 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
       streamsMax: settings.http2StreamsMax,
       streamWindowBytes: settings.http2StreamWindowBytes,
       connectionWindowBytes: settings.http2ConnectionWindowBytes,
-      takesProtocols: false,
+      takesProtocols: true,
       nowMs: () => clock.monotonicMs(),
     });
     this.blocks = new ResponseBlocks(this.session.encoder);
@@ -79,11 +81,12 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
     if (this.state !== OPEN) return;
     this.state = LEAVING;
     this.session.goAway(true);
+    this.session.ping();
     this.deadlineMs = Math.min(this.deadlineMs, this.context.clock.monotonicMs() + drainGraceMs);
   }
 
   closeIfIdle(): boolean {
-    if (this.streams.size > 0 || this.state > LEAVING) return false;
+    if (this.streams.size > 0 || this.state >= LINGERING) return false;
     this.leave();
     return true;
   }
@@ -150,11 +153,11 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
   onDeadline(): void {
     if (this.state >= LINGERING || this.prefaceLength < preface.length) this.destroy();
     else if (this.streams.size === 0) this.leave();
-    else {
-      // Requests that were under way have come.
-      this.deadlineMs = Number.POSITIVE_INFINITY;
-      this.session.goAway(false);
-    }
+    else this.refuseMore();
+  }
+
+  onPingAck(): void {
+    if (this.state === LEAVING) this.refuseMore();
   }
 
   onStream(stream: Http2Stream, fields: readonly HeaderField[], isTooLarge: boolean, endsStream: boolean): void {
@@ -188,7 +191,11 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
 
   streamClosed(stream: Http2ServerStream): void {
     this.streams.delete(stream);
-    if (this.streams.size > 0 || this.state > LEAVING) return;
+    if (this.streams.size > 0 || this.state >= LINGERING) return;
+    if (this.state === LEFT) {
+      this.leave();
+      return;
+    }
     const { clock, draining, settings } = this.context;
     const idleMs = draining ? Math.min(drainGraceMs, settings.keepAliveMs) : settings.keepAliveMs;
     this.deadlineMs = clock.monotonicMs() + idleMs;
@@ -203,6 +210,14 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
       this.prefaceLength++;
     }
     return at;
+  }
+
+  /** Requests that were under way when the client heard of the end have come. */
+  private refuseMore(): void {
+    this.state = LEFT;
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+    if (this.streams.size === 0) this.leave();
+    else this.session.goAway(false);
   }
 
   /** Ends the connection in an orderly way. */

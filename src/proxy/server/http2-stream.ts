@@ -1,5 +1,4 @@
 import type { ErrorCode } from '../../base/errors.ts';
-import { invariant } from '../../base/invariant.ts';
 import type { FieldEdits, FieldLines } from '../../http/field-lines.ts';
 import type { ResponseView } from '../../http/message.ts';
 import { errorName, frameHeadBytes, Http2Error } from '../../http2/frame.ts';
@@ -9,6 +8,7 @@ import { type ResponseBlocks, trailersBlock } from '../../http2/response-blocks.
 import type { Http2Stream, StreamHandler } from '../../http2/stream.ts';
 import { readTrailers } from '../../http2/trailers.ts';
 import type { RuleEffects } from '../../policy/admission.ts';
+import { checkHandshake } from '../../websocket/handshake.ts';
 import type { Peer } from '../client-identity.ts';
 import { inactivityDeadline, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
@@ -17,6 +17,7 @@ import { type LocalReply, localReplyParts } from '../local-reply.ts';
 import type { BoundStream, ServerStream, TunnelEndpoint } from '../server-stream.ts';
 import { withVia } from '../via.ts';
 import { BodyRate } from './body-rate.ts';
+import { Http2Tunnel } from './http2-tunnel.ts';
 
 /** The connection that a stream belongs to. */
 interface Http2StreamOwner {
@@ -43,6 +44,9 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   /** Bytes of the response that waited for the client when the deadline was set. */
   private unreadBytes = 0;
   private isPaused = false;
+  /** It has become a tunnel; and the bytes that came before. */
+  private isTunnel = false;
+  private early: Buffer[] = [];
   private bodyRate: BodyRate | null = null;
 
   constructor(connection: Http2StreamOwner, stream: Http2Stream, request: Http2RequestHead) {
@@ -63,7 +67,13 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
       exchange.refuse(request.refusalCode, request.refusal);
       return;
     }
-    stream.expectedBytes = request.bodyLength;
+    if (request.protocol === null) stream.expectedBytes = request.bodyLength;
+    else stream.pause();
+    const refusal = request.protocol === null ? null : checkHandshake(request);
+    if (refusal !== null) {
+      exchange.refuse(refusal.code, refusal.problem);
+      return;
+    }
     if (!exchange.requestComplete) {
       this.bodyRate = new BodyRate();
       this.bodyRate.begin(exchange.startMs);
@@ -149,8 +159,17 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
     queueMicrotask(() => this.exchange?.onAborted('CLIENT_GONE', 'reset by the proxy'));
   }
 
-  openTunnel(): TunnelEndpoint {
-    invariant(false, 'a protocol that was not asked for');
+  openTunnel(response: ResponseView, edits: FieldEdits | null): TunnelEndpoint {
+    const { connection, early, stream } = this;
+    const { blocks, context, peer } = connection;
+    const block = blocks.ofSwitch(response, withVia(peer, response, edits), context.clock.epochMs());
+    this.bytesSent += frameHeadBytes + block.length;
+    stream.sendFields(block);
+    const tunnel = new Http2Tunnel(stream, () => this.onClosed());
+    stream.handler = tunnel;
+    this.isTunnel = true;
+    this.early = [];
+    return { stream: tunnel, received: Buffer.concat(early), hasEnded: stream.hasReceivedEnd };
   }
 
   release(): void {
@@ -158,6 +177,10 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
     if (this.exchange === null) return;
     this.exchange = null;
     if (this.bound?.stream.isFree) this.bound.stream.cancel();
+    if (this.isTunnel) {
+      connection.context.deadlines.remove(this);
+      return;
+    }
     // RFC 9113 section 8.1: a response that precedes the end of its request ends both.
     if (!stream.hasReceivedEnd) stream.stopReceiving();
     // The rest of the response has a deadline of its own.
@@ -190,11 +213,17 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   }
 
   onData(bytes: Buffer, start: number, end: number): void {
+    if (this.request.protocol !== null) {
+      // The client need not wait for the response. It may send as much as its window has, which is not opened.
+      this.early.push(Buffer.from(bytes.subarray(start, end)));
+      return;
+    }
     this.bodyRate?.count(end - start);
     this.exchange?.onData(bytes, start, end);
   }
 
   onFlush(): void {
+    if (this.request.protocol !== null) return;
     this.exchange?.onFlush();
     if (this.exchange !== null) this.updateDeadline();
   }
@@ -221,6 +250,10 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   private ended(trailers: FieldLines | null): void {
     const { exchange } = this;
     if (exchange === null) return;
+    if (this.request.protocol !== null) {
+      this.leave('ended before its WebSocket');
+      return;
+    }
     exchange.onEnd(trailers);
     // Without data in this read, nothing else would let it go.
     if (this.exchange === exchange) exchange.onFlush();
