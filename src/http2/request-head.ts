@@ -30,6 +30,8 @@ export class Http2RequestHead implements RequestView {
   /** Why the head was refused, in a few words for logs; empty if it was not. */
   refusal = '';
   refusalCode: ErrorCode = 'REQUEST_INVALID';
+  /** The field `priority` (RFC 9218 section 5); empty if there is none. */
+  priority = '';
   /** Position of the field `accept`; -1 if there is none. */
   acceptField = -1;
   private readonly fields: HeaderField[] = [];
@@ -144,7 +146,7 @@ export class Http2RequestHead implements RequestView {
         } else if (name === 'sec-websocket-key') {
           // Hipache makes it (RFC 8441 section 5), and the client has none.
           return true;
-        }
+        } else if (name === 'priority') this.priority = value;
         break;
       case Field.HOST:
         if (this.host !== null) return this.refuse('two hosts');

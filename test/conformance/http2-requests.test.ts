@@ -383,6 +383,33 @@ describe('clients of HTTP/2 that leave', () => {
     await client.expect('RST_STREAM 1 CANCEL');
   });
 
+  test('one that reads nothing is not read either: its requests do not pile up', async (t) => {
+    const rig = await start(t, { settings: { writeBufferBytesMax: 4096 } });
+    rig.backend.serve(
+      () => `HTTP/1.1 204 No Content\r\nDate: Sun, 29 Nov 2026 10:00:00 GMT\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`,
+    );
+    const client = await rig.http2();
+    client.raw.socket.pause();
+    const { counters } = rig.proxy.dataPlane;
+    let asked = 0;
+    // Responses of 20 KB: 4,000 of them would be 80 MB. It knows when they have been made, and that its streams are free.
+    while (asked < 4000) {
+      for (let i = 0; i < 50; i++) client.send(headers(2 * asked++ + 1, get));
+      const isRead = until('the requests', () => counters.requests === asked && counters.requestsInFlight === 0, 1000);
+      if (
+        !(await isRead.then(
+          () => true,
+          () => false,
+        ))
+      )
+        break;
+    }
+    assert.ok(asked < 1000, `${asked} requests`);
+    client.raw.socket.resume();
+    await client.response(2 * asked - 1);
+    assert.equal(counters.requests, asked);
+  });
+
   test('one that sends its body too slowly gets 408', async (t) => {
     const rig = await start(t, { settings: { inactivityMs: 300 } });
     const client = await rig.http2();

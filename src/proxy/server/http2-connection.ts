@@ -25,6 +25,8 @@ const LEFT = 2;
 const LINGERING = 3;
 const CLOSED = 4;
 
+/** Bytes that are queued for a client that does not read, from which on it is no longer read either. */
+const unsentBytesMax = 64 * 1024;
 /** How long, in ms, a connection is still read after its last frame, so that no reset overtakes that. */
 const lingerMs = 5000;
 
@@ -38,10 +40,13 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
   readonly blocks: ResponseBlocks;
   private readonly connections: ServerConnections;
   private readonly session: Session;
+  /** Those with requests; tunnels are not among them. */
   private readonly streams = new Set<Http2ServerStream>();
   /** Set by `attach` right after construction, because the socket needs its handler first. */
   private socket!: ByteSocket;
   private state = OPEN;
+  /** Bytes queued since the client does not read. */
+  private unsentBytes = 0;
   /** Bytes of the preface that have come. */
   private prefaceLength = 0;
 
@@ -52,7 +57,10 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
     this.connections = connections;
     this.deadlineMs = clock.monotonicMs() + settings.headTimeoutMs;
     const output: SessionOutput = {
-      append: (text) => this.socket.append(text),
+      append: (text) => {
+        this.socket.append(text);
+        if (!this.session.isFlowing) this.countUnsent(text.length);
+      },
       appendFramed: (head, bytes, start, end) => this.socket.appendFramed(head, bytes, start, end),
     };
     this.session = new Session(output, this, {
@@ -86,7 +94,7 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
   }
 
   closeIfIdle(): boolean {
-    if (this.streams.size > 0 || this.state >= LINGERING) return false;
+    if (this.isUsed || this.state >= LINGERING) return false;
     this.leave();
     return true;
   }
@@ -130,6 +138,8 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
   }
 
   onDrain(): void {
+    if (this.unsentBytes > unsentBytesMax && this.state < LINGERING) this.socket.resume();
+    this.unsentBytes = 0;
     this.session.resume();
   }
 
@@ -152,7 +162,7 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
 
   onDeadline(): void {
     if (this.state >= LINGERING || this.prefaceLength < preface.length) this.destroy();
-    else if (this.streams.size === 0) this.leave();
+    else if (!this.isUsed) this.leave();
     else this.refuseMore();
   }
 
@@ -165,6 +175,7 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
     const head = new Http2RequestHead(fields, isTooLarge, endsStream, context.settings.targetBytesMax);
     const served = new Http2ServerStream(this, stream, head);
     stream.handler = served;
+    if (head.priority !== '') this.session.setPriority(stream, head.priority);
     this.streams.add(served);
     if (this.state === OPEN) this.deadlineMs = Number.POSITIVE_INFINITY;
     served.begin(new Exchange(served, context));
@@ -191,7 +202,15 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
 
   streamClosed(stream: Http2ServerStream): void {
     this.streams.delete(stream);
-    if (this.streams.size > 0 || this.state >= LINGERING) return;
+    this.streamEnded();
+  }
+
+  becameTunnel(stream: Http2ServerStream): void {
+    this.streams.delete(stream);
+  }
+
+  streamEnded(): void {
+    if (this.isUsed || this.state >= LINGERING) return;
     if (this.state === LEFT) {
       this.leave();
       return;
@@ -199,6 +218,17 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
     const { clock, draining, settings } = this.context;
     const idleMs = draining ? Math.min(drainGraceMs, settings.keepAliveMs) : settings.keepAliveMs;
     this.deadlineMs = clock.monotonicMs() + idleMs;
+  }
+
+  private get isUsed(): boolean {
+    return this.session.streams.size > 0;
+  }
+
+  /** Frames without data have no window: responses without a body, replies to pings. */
+  private countUnsent(bytes: number): void {
+    const before = this.unsentBytes;
+    this.unsentBytes += bytes;
+    if (before <= unsentBytesMax && this.unsentBytes > unsentBytesMax) this.socket.pause();
   }
 
   /** @returns where frames begin; -1 if the client speaks something else. */
@@ -216,8 +246,8 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
   private refuseMore(): void {
     this.state = LEFT;
     this.deadlineMs = Number.POSITIVE_INFINITY;
-    if (this.streams.size === 0) this.leave();
-    else this.session.goAway(false);
+    if (this.isUsed) this.session.goAway(false);
+    else this.leave();
   }
 
   /** Ends the connection in an orderly way. */

@@ -24,8 +24,11 @@ interface Http2StreamOwner {
   readonly peer: Peer;
   readonly blocks: ResponseBlocks;
   readonly context: ProxyContext;
+  /** The stream has become a tunnel: its request is not needed any more. */
+  becameTunnel(stream: Http2ServerStream): void;
   /** The exchange has ended, and its response has left. */
   streamClosed(stream: Http2ServerStream): void;
+  streamEnded(): void;
 }
 
 /** One request of a client on an HTTP/2 connection, and the response. */
@@ -165,8 +168,9 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
     const block = blocks.ofSwitch(response, withVia(peer, response, edits), context.clock.epochMs());
     this.bytesSent += frameHeadBytes + block.length;
     stream.sendFields(block);
-    const tunnel = new Http2Tunnel(stream, () => this.onClosed());
+    const tunnel = new Http2Tunnel(stream, connection);
     stream.handler = tunnel;
+    connection.becameTunnel(this);
     this.isTunnel = true;
     this.early = [];
     return { stream: tunnel, received: Buffer.concat(early), hasEnded: stream.hasReceivedEnd };

@@ -3,18 +3,23 @@ import type { HeaderField } from '../../http2/header-field.ts';
 import type { Http2Stream, StreamHandler } from '../../http2/stream.ts';
 import type { ByteStream, SocketHandler } from '../../sockets/byte-socket.ts';
 
+/** The connection of a tunnel. */
+interface TunnelOwner {
+  /** A stream has ended. */
+  streamEnded(): void;
+}
+
 /** One stream of HTTP/2 as an end of a tunnel (RFC 8441): its data is the bytes, its end and its reset are those of the tunnel. */
 export class Http2Tunnel implements ByteStream, StreamHandler {
   bytesQueued = 0;
   private readonly stream: Http2Stream;
-  private readonly onGone: () => void;
+  private readonly connection: TunnelOwner;
   private handler: SocketHandler | null = null;
   private error: NodeJS.ErrnoException | null = null;
 
-  /** @param onGone called once the stream has ended. */
-  constructor(stream: Http2Stream, onGone: () => void) {
+  constructor(stream: Http2Stream, connection: TunnelOwner) {
     this.stream = stream;
-    this.onGone = onGone;
+    this.connection = connection;
   }
 
   handTo(handler: SocketHandler): void {
@@ -83,7 +88,7 @@ export class Http2Tunnel implements ByteStream, StreamHandler {
   }
 
   onClosed(): void {
-    this.onGone();
+    this.connection.streamEnded();
     const { error, handler } = this;
     this.handler = null;
     // Later, as by a socket: the caller of `reset` is not ready for it.
