@@ -35,6 +35,11 @@ function ask(session: ClientHttp2Session, path: string, body?: Buffer): Promise<
   return promise;
 }
 
+/** The ports with TLS, in the order of the configuration. */
+function portsOf({ output }: HipacheProcess): number[] {
+  return [...output.matchAll(/listening on https:\/\/127\.0\.0\.1:(\d+)\n/g)].map(([, port]) => Number(port));
+}
+
 describe('HTTP/2 with the clients that people use', () => {
   const authority = new Authority();
   const home = new HipacheHome();
@@ -54,7 +59,8 @@ describe('HTTP/2 with the clients that people use', () => {
       });
     });
     const { certificateFile: cert, keyFile: key } = authority.issue([host]);
-    const https = { bind: [{ address: '127.0.0.1', port: 0, cert, key }] };
+    const bind = { address: '127.0.0.1', port: 0, cert, key };
+    const https = { bind: [bind, { ...bind, alpn: ['http/1.1'] }] };
     const http = { bind: [{ address: '127.0.0.1', port: 0, h2c: true }] };
     home.configure({ https, http }, { workers: 1 });
     await home.route('set', host, backend.url);
@@ -100,6 +106,10 @@ describe('HTTP/2 with the clients that people use', () => {
     const plain = proxy.port;
     assert.equal(await over('http', plain, '/x', '--http2-prior-knowledge'), `/x of ${host}:${plain} HTTP/2 200`);
     assert.equal(await over('http', plain, '/x', '--http2'), `/x of ${host}:${plain} HTTP/1.1 200`);
+    // The second address offers HTTP/1.1 only.
+    await until('both addresses', () => portsOf(proxy).length === 2);
+    const second = portsOf(proxy)[1] as number;
+    assert.equal(await over('https', second, '/x'), `/x of ${host}:${second} HTTP/1.1 200`);
     const sum = createHash('sha256').update(large).digest('hex');
     assert.equal(await over('https', port, '/', '--data-binary', `@${file}`), `${sum} HTTP/2 200`);
     const down = home.path('down');
