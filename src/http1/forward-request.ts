@@ -1,6 +1,6 @@
 import { type FieldEdits, isNamed } from '../http/field-lines.ts';
 import { Field, identityFields, isHopByHop } from '../http/field-names.ts';
-import { isNominated, type RequestView } from '../http/message.ts';
+import { hasField, isNominated, type RequestView } from '../http/message.ts';
 import { RequestHead } from './request-head.ts';
 
 /**
@@ -68,6 +68,9 @@ function isDropped(head: RequestHead, field: number, number: number, dropped: nu
   return isNominated(head, field);
 }
 
+/** Methods whose requests usually have a body. */
+const expectsBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+
 /** From any other protocol. */
 function writeRequestHead(request: RequestView, edits: FieldEdits, backendKeepAlive: boolean): string {
   const { dropped, names, text } = edits;
@@ -82,6 +85,8 @@ function writeRequestHead(request: RequestView, edits: FieldEdits, backendKeepAl
     out += `${request.fieldName(field)}: ${request.fieldValue(field)}\r\n`;
   }
   if (request.bodyLength < 0) out += 'Transfer-Encoding: chunked\r\n';
+  // RFC 9110 section 8.6: some servers reply with 411 otherwise.
+  else if (expectsBody.has(request.method) && !hasField(request, Field.CONTENT_LENGTH)) out += 'Content-Length: 0\r\n';
   out += text;
   if (request.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: ${request.protocol}\r\n\r\n`;
   return out + connectionLines(request, backendKeepAlive);

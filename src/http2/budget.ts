@@ -1,24 +1,27 @@
-import { Flag, FrameType } from './frame.ts';
+import { FrameType } from './frame.ts';
 
 /** A peer begins with so many, and may save up no more. */
 const tokensMax = 10_000;
 /** It gets these back by and by, and for each message that is exchanged in full. */
 const tokensPerSecond = 200;
 const tokensPerMessage = 20;
-/** For a frame of data, in whichever direction: peers answer those with updates of windows and pings. */
-const tokensPerData = 4;
+/** For so many bytes of data, in whichever direction: peers answer those with updates of windows and pings. */
+const bytesPerToken = 1024;
 
 /** Prices of frames that carry no message, by type. */
 const costs: Readonly<Record<number, number>> = {
   [FrameType.PRIORITY]: 2,
   [FrameType.SETTINGS]: 50,
   [FrameType.PING]: 5,
+  [FrameType.GOAWAY]: 50,
   [FrameType.WINDOW_UPDATE]: 1,
   [FrameType.CONTINUATION]: 5,
   [FrameType.PRIORITY_UPDATE]: 2,
 };
 const unknownFrameCost = 5;
-const emptyDataCost = 10;
+export const emptyDataCost = 10;
+/** A frame of a stream that has ended, which may have been under way. */
+export const lateFrameCost = 3;
 /** A stream that one side resets: CVE-2023-44487, CVE-2025-8671. */
 export const resetCost = 20;
 
@@ -38,12 +41,10 @@ export class Budget {
   }
 
   /** @returns false if the peer has spent too much. */
-  payForFrame(type: number, flags: number, length: number): boolean {
-    if (type === FrameType.HEADERS || type === FrameType.RST_STREAM || type === FrameType.GOAWAY) return true;
-    if (type !== FrameType.DATA) return this.pay(costs[type] ?? unknownFrameCost);
-    if (length === 0 && (flags & Flag.END_STREAM) === 0) return this.pay(emptyDataCost);
-    this.earn(tokensPerData);
-    return true;
+  payForFrame(type: number): boolean {
+    // These are paid for by what becomes of them.
+    if (type === FrameType.HEADERS || type === FrameType.RST_STREAM || type === FrameType.DATA) return true;
+    return this.pay(costs[type] ?? unknownFrameCost);
   }
 
   /** @returns false if the peer has spent too much. */
@@ -60,8 +61,9 @@ export class Budget {
     this.earn(tokensPerMessage);
   }
 
-  dataSent(): void {
-    this.earn(tokensPerData);
+  /** Data of a message. */
+  exchanged(bytes: number): void {
+    this.earn(bytes / bytesPerToken);
   }
 
   private earn(tokens: number): void {

@@ -5,7 +5,7 @@ import { type FieldSink, HpackDecoder } from './hpack-decoder.ts';
 /** The recipient of the frames of a connection. Views of bytes are valid only during the call. */
 export interface FrameSink {
   /** A frame begins, of whatever type: what it costs can be counted. */
-  onFrame(type: number, flags: number, length: number): void;
+  onFrame(type: number): void;
   /** A DATA frame begins. @param length the flow-control size of the frame, padding included. */
   onDataFrame(stream: number, length: number): void;
   onData(stream: number, bytes: Buffer, start: number, end: number): void;
@@ -55,6 +55,7 @@ export class Http2FrameReader implements FieldSink {
   private readonly sink: FrameSink;
   private readonly limits: SectionLimits;
   private readonly decoder: HpackDecoder;
+  private isStopped = false;
   private state = IN_HEAD;
   private isFirst = true;
   /** The head or payload that has come in part, and how much of it; null for none. */
@@ -90,7 +91,7 @@ export class Http2FrameReader implements FieldSink {
   /** @returns false if the connection cannot be read further: `error` says why. */
   read(bytes: Buffer, start: number, end: number): boolean {
     let at = start;
-    while (this.error === Http2Error.NO_ERROR) {
+    while (this.error === Http2Error.NO_ERROR && !this.isStopped) {
       switch (this.state) {
         case IN_HEAD:
           if (at === end) return true;
@@ -124,6 +125,11 @@ export class Http2FrameReader implements FieldSink {
     this.errorDetail = detail;
   }
 
+  /** Nothing more is read, not even the rest of the present bytes. */
+  stop(): void {
+    this.isStopped = true;
+  }
+
   onField(field: HeaderField): void {
     this.listBytes += field.size;
     if (this.listBytes > this.limits.listBytesMax || this.fields.length >= this.limits.fieldsMax)
@@ -154,7 +160,7 @@ export class Http2FrameReader implements FieldSink {
     this.stream = head.readUInt32BE(at + 5) & windowBytesMax;
     this.remaining = this.length;
     this.checkHead();
-    if (this.error === Http2Error.NO_ERROR) this.sink.onFrame(this.type, this.flags, this.length);
+    if (this.error === Http2Error.NO_ERROR) this.sink.onFrame(this.type);
     return next;
   }
 

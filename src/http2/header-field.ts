@@ -60,6 +60,11 @@ export function headerNumberOf(name: string): number {
 /** Longer than any name that has a number; of longer names, the begin decides. */
 const nameBytes = Buffer.alloc(64);
 
+/** Whether the fields are those of a response before the response. */
+export function isInformational(fields: readonly HeaderField[]): boolean {
+  return fields.some(({ number, value }) => number === Pseudo.STATUS && value.startsWith('1'));
+}
+
 function problemOf(name: string, value: string): string {
   const start = name.charCodeAt(0) === COLON_CODE ? 1 : 0;
   if (name.length === start) return 'empty field name';

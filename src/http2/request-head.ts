@@ -156,6 +156,11 @@ export class Http2RequestHead implements RequestView {
         const length = parseContentLength(value);
         if (length < 0 || this.contentLength >= 0) return this.refuse('content length');
         this.contentLength = length;
+        // Without leading zeros, which a backend may take for octal.
+        if (value !== String(length)) {
+          this.fields.push(new HeaderField(name, String(length), number));
+          return true;
+        }
         break;
       }
       case Field.TRANSFER_ENCODING:
@@ -232,8 +237,10 @@ export class Http2RequestHead implements RequestView {
    * body.
    */
   private beHandshake(endsStream: boolean): void {
-    if (endsStream) {
-      this.refuse('websocket without a stream');
+    // A backend would take the next request on its connection for the body.
+    const problem = endsStream ? 'websocket without a stream' : this.contentLength >= 0 ? 'websocket with a body' : '';
+    if (problem !== '' || this.expectContinue) {
+      this.refuse(problem || 'websocket with an expectation');
       return;
     }
     this.method = 'GET';

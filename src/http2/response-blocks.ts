@@ -75,6 +75,11 @@ export class ResponseBlocks {
     return block;
   }
 
+  /** Drops the blocks that are kept. */
+  clear(): void {
+    this.kept.clear();
+  }
+
   /** The block of a response of the proxy. */
   ofLines(status: number, fields: FieldLines): string {
     const { encoder } = this;
@@ -111,7 +116,9 @@ export class ResponseBlocks {
       if (isNominated(response, field)) continue;
       const name = response.fieldName(field);
       if (names !== null && isNamed(name, names)) continue;
-      addField(encoder, name, response.fieldValue(field));
+      const value = response.fieldValue(field);
+      // Without leading zeros.
+      addField(encoder, name, number === Field.CONTENT_LENGTH ? String(Number(value)) : value);
     }
     if (!response.hasDate && response.status >= 200) encoder.add('date', httpDate(epochMs), Indexing.NONE);
     if (edits !== null) addLines(encoder, edits);

@@ -17,6 +17,8 @@ export interface SessionOwner {
   onOutput(): void;
   /** The peer has answered a ping: it has read all that was sent before. */
   onPingAck(): void;
+  /** The handler of a stream threw. */
+  onInternalError(error: Error): void;
   /** The settings of the peer have come, or changed. */
   onSettings(): void;
   /** The peer takes no more streams than those up to `lastStream`. */

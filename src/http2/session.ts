@@ -1,4 +1,4 @@
-import { Budget, resetCost } from './budget.ts';
+import { Budget, emptyDataCost, lateFrameCost, resetCost } from './budget.ts';
 import {
   Flag,
   FrameType,
@@ -17,7 +17,7 @@ import {
   windowUpdateFrame,
 } from './frame.ts';
 import { type FrameSink, Http2FrameReader } from './frame-reader.ts';
-import { type HeaderField, Pseudo } from './header-field.ts';
+import { type HeaderField, isInformational } from './header-field.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { PeerSettings } from './peer-settings.ts';
 import { readPriority } from './priority.ts';
@@ -26,9 +26,6 @@ import { RecentResets } from './recent-resets.ts';
 import type { SessionOptions, SessionOutput, SessionOwner } from './session-options.ts';
 import { Http2Stream } from './stream.ts';
 import { WaitingStreams } from './waiting-streams.ts';
-
-/** Of the data that waits, one turn sends so many bytes. The socket then says whether the peer keeps up. */
-const pumpBytesMax = 256 * 1024;
 
 /**
  * One HTTP/2 connection (RFC 9113), without its socket: the settings, the windows, the streams and their states. Both roles are here,
@@ -59,7 +56,8 @@ export class Session implements FrameSink {
   /** New streams of the peer up to here are taken; fewer once this side goes away. */
   private acceptedMax = windowBytesMax;
   private readonly resets = new RecentResets();
-  private readonly drained: Http2Stream[] = [];
+  /** Bytes of data in the present frame. */
+  private frameBytes = 0;
   /** Streams of which the present read has had data. */
   private readonly fed: Http2Stream[] = [];
 
@@ -129,31 +127,30 @@ export class Session implements FrameSink {
     if (this.ended !== null) return;
     this.ended = code;
     this.endedDetail = detail;
-    this.queue(goAwayFrame(this.lastPeerStream, code));
+    // Nothing that follows in the same read may begin any more, and nothing may follow the GOAWAY.
+    this.reader.stop();
+    this.output.append(goAwayFrame(this.lastPeerStream, code));
+    this.owner.onOutput();
     this.abandon(code, detail);
   }
 
   /** All streams fail: nothing comes any more. */
   abandon(code: number, detail: string): void {
-    for (const stream of this.streams.values()) {
-      // Of streams that the peer has begun, it knows what happened to them by the GOAWAY.
-      this.failed(stream, code, detail, false);
-    }
+    for (const stream of this.streams.values()) this.failed(stream, code, detail, false);
   }
 
   /** The socket takes more, or a window has opened: goes on with what waits. */
   pump(): void {
     if (!this.isFlowing || this.waiting.isEmpty || this.sendWindow <= 0) return;
-    this.waiting.pump(pumpBytesMax, this.drained);
+    this.waiting.pump();
     this.owner.onOutput();
   }
 
   /** To be called once the socket has taken what was queued, and once it is flowing again. */
   settle(): void {
     if (!this.isFlowing) return;
-    if (this.drained.length > 0) {
-      for (const stream of this.drained.splice(0)) stream.tellDrained();
-    }
+    this.waiting.tellDrained();
+    if (this.waiting.hasMore) this.pump();
   }
 
   /** The socket was slow and is not any more: all streams may go on. */
@@ -168,7 +165,7 @@ export class Session implements FrameSink {
     const { length } = data;
     stream.sendWindow -= length;
     this.sendWindow -= length;
-    this.budget.dataSent();
+    this.budget.exchanged(length);
     this.queue(frameHead(length, FrameType.DATA, endsStream ? Flag.END_STREAM : 0, stream.id) + data);
   }
 
@@ -177,7 +174,8 @@ export class Session implements FrameSink {
     const length = end - start;
     stream.sendWindow -= length;
     this.sendWindow -= length;
-    this.budget.dataSent();
+    this.budget.exchanged(length);
+    if (this.ended !== null) return;
     this.output.appendFramed(frameHead(length, FrameType.DATA, 0, stream.id), bytes, start, end);
     this.owner.onOutput();
   }
@@ -192,8 +190,7 @@ export class Session implements FrameSink {
 
   resetStream(stream: Http2Stream, code: number): void {
     if (!this.streams.has(stream.id)) return;
-    this.queue(resetFrame(stream.id, code));
-    this.resets.add(stream.id);
+    this.sendReset(stream.id, code);
     this.forget(stream);
   }
 
@@ -211,7 +208,7 @@ export class Session implements FrameSink {
   }
 
   closeIfDone(stream: Http2Stream): void {
-    if (!stream.hasSentEnd) return;
+    if (!stream.hasSentEnd || !this.streams.has(stream.id)) return;
     if (stream.hasReceivedEnd) {
       this.budget.messageEnded();
       this.forget(stream);
@@ -221,8 +218,8 @@ export class Session implements FrameSink {
     }
   }
 
-  onFrame(type: number, flags: number, length: number): void {
-    if (!this.budget.payForFrame(type, flags, length)) this.exhausted();
+  onFrame(type: number): void {
+    if (!this.budget.payForFrame(type)) this.exhausted();
   }
 
   onDataFrame(id: number, length: number): void {
@@ -230,6 +227,7 @@ export class Session implements FrameSink {
       this.reader.fail(Http2Error.FLOW_CONTROL_ERROR, 'the window of the connection');
       return;
     }
+    this.frameBytes = 0;
     const stream = this.known(id, 'DATA');
     if (stream === null) return;
     if (stream.hasReceivedEnd) {
@@ -251,7 +249,9 @@ export class Session implements FrameSink {
 
   onData(id: number, bytes: Buffer, start: number, end: number): void {
     const stream = this.streams.get(id);
+    this.frameBytes += end - start;
     if (stream === undefined) return;
+    this.budget.exchanged(end - start);
     if (stream.expectedBytes >= 0) {
       stream.expectedBytes -= end - start;
       if (stream.expectedBytes < 0) {
@@ -266,6 +266,8 @@ export class Session implements FrameSink {
   }
 
   onDataEnd(id: number, endsStream: boolean): void {
+    // Also one of padding alone.
+    if (this.frameBytes === 0 && !endsStream && !this.budget.pay(emptyDataCost)) this.exhausted();
     const stream = this.streams.get(id);
     if (stream === undefined) return;
     if (endsStream) this.receivedEnd(stream);
@@ -393,10 +395,12 @@ export class Session implements FrameSink {
       return;
     }
     this.lastPeerStream = id;
-    if (id > this.acceptedMax) return;
+    if (id > this.acceptedMax) {
+      if (!this.budget.pay(lateFrameCost)) this.exhausted();
+      return;
+    }
     if (this.streams.size >= this.options.streamsMax) {
-      this.queue(resetFrame(id, Http2Error.REFUSED_STREAM));
-      this.resets.add(id);
+      this.sendReset(id, Http2Error.REFUSED_STREAM);
       if (!this.budget.pay(resetCost)) this.exhausted();
       return;
     }
@@ -413,10 +417,12 @@ export class Session implements FrameSink {
     if (stream !== undefined) return stream;
     if (this.isIdle(id)) {
       this.reader.fail(Http2Error.PROTOCOL_ERROR, `${what} on an idle stream`);
-    } else if (id <= this.acceptedMax && !this.resets.has(id)) {
+    } else if (id > this.acceptedMax || this.resets.has(id)) {
+      // Some may have been under way.
+      if (!this.budget.pay(lateFrameCost)) this.exhausted();
+    } else {
       // RFC 9113 section 5.1, closed.
-      this.queue(resetFrame(id, Http2Error.STREAM_CLOSED));
-      this.resets.add(id);
+      this.sendReset(id, Http2Error.STREAM_CLOSED);
       if (!this.budget.pay(resetCost)) this.exhausted();
     }
     return null;
@@ -430,21 +436,29 @@ export class Session implements FrameSink {
   /** RFC 9113 section 8.1.1: a body shorter than its content length makes the message malformed. */
   private receivedEnd(stream: Http2Stream): void {
     stream.hasReceivedEnd = true;
+    // The body is with the handler, as a whole: it is bounded by the streams that may be open.
+    this.receiveWindow.release(stream.keptBytes);
+    stream.keptBytes = 0;
     if (stream.expectedBytes > 0) this.fail(stream, Http2Error.PROTOCOL_ERROR, 'less data than its content length');
   }
 
   /** An error of the peer that concerns one stream. */
   private fail(stream: Http2Stream, code: Http2Error, detail: string): void {
-    this.queue(resetFrame(stream.id, code));
-    this.resets.add(stream.id);
+    this.sendReset(stream.id, code);
     this.failed(stream, code, detail, false);
     if (!this.budget.pay(resetCost)) this.exhausted();
   }
 
   private failed(stream: Http2Stream, code: number, detail: string, isUnprocessed: boolean): void {
     this.streams.delete(stream.id);
-    stream.handler?.onReset(code, detail, isUnprocessed);
-    this.release(stream);
+    try {
+      stream.handler?.onReset(code, detail, isUnprocessed);
+    } catch (error) {
+      // The other streams are not concerned.
+      this.owner.onInternalError(error as Error);
+    } finally {
+      this.release(stream);
+    }
   }
 
   private forget(stream: Http2Stream): void {
@@ -454,7 +468,13 @@ export class Session implements FrameSink {
   private release(stream: Http2Stream): void {
     this.waiting.delete(stream);
     this.receiveWindow.release(stream.keptBytes);
+    stream.keptBytes = 0;
     stream.drop();
+  }
+
+  private sendReset(id: number, code: number): void {
+    this.queue(resetFrame(id, code));
+    this.resets.add(id);
   }
 
   private exhausted(): void {
@@ -472,12 +492,8 @@ export class Session implements FrameSink {
   }
 
   private queue(text: string): void {
+    if (this.ended !== null) return;
     this.output.append(text);
     this.owner.onOutput();
   }
-}
-
-/** Whether the fields are those of a response before the response. */
-function isInformational(fields: readonly HeaderField[]): boolean {
-  return fields.some(({ number, value }) => number === Pseudo.STATUS && value.startsWith('1'));
 }

@@ -1,5 +1,6 @@
+import type { FieldLines } from '../http/field-lines.ts';
 import type { HeaderField } from './header-field.ts';
-import type { HpackEncoder } from './hpack-encoder.ts';
+import { trailersBlock } from './response-blocks.ts';
 import type { Session } from './session.ts';
 
 /** The user of a stream. Views of bytes are valid only during the call. */
@@ -53,8 +54,9 @@ export class Http2Stream {
   /** Data behind `held` that windows or the socket hold up, and its length in bytes. */
   private readonly queue: string[] = [];
   private queuedBytes = 0;
-  /** What ends the stream behind the queue: the block of the trailers, or nothing; null as long as it goes on. */
-  private ending: string | null = null;
+  /** Whether the stream ends behind the queue, and its trailers: encoded once they leave, because the peer decodes in that order. */
+  private isEnding = false;
+  private trailers: FieldLines | null = null;
   /** `flush` has returned false. */
   private needsDrain = false;
   /** Nothing can be sent any more. */
@@ -118,10 +120,10 @@ export class Http2Stream {
     }
   }
 
-  /** @param trailers a header block; null for none. */
-  sendEnd(trailers: string | null): void {
+  sendEnd(trailers: FieldLines | null): void {
     if (this.isClosed) return;
-    this.ending = trailers ?? '';
+    this.isEnding = true;
+    this.trailers = trailers;
     this.letGo();
     if (this.queue.length === 0 && !this.hasSentEnd) this.finish();
   }
@@ -144,7 +146,7 @@ export class Http2Stream {
   }
 
   resume(): void {
-    if (!this.isPaused) return;
+    if (!this.isPaused || this.isClosed) return;
     this.isPaused = false;
     this.session.credit(this);
   }
@@ -154,10 +156,6 @@ export class Http2Stream {
     if (this.hasReceivedEnd) return;
     this.stopsReceiving = true;
     this.session.closeIfDone(this);
-  }
-
-  get encoder(): HpackEncoder {
-    return this.session.encoder;
   }
 
   /** Ends the stream at once: `onClosed` follows. */
@@ -180,7 +178,7 @@ export class Http2Stream {
     this.held = '';
     this.queue.length = 0;
     this.queuedBytes = 0;
-    this.ending = null;
+    this.isEnding = false;
     const { handler } = this;
     this.handler = null;
     handler?.onClosed();
@@ -203,11 +201,11 @@ export class Http2Stream {
       else this.queue[0] = first.slice(length);
       this.queuedBytes -= length;
       sent += length;
-      const isLast = this.queue.length === 0 && this.ending === '';
+      const isLast = this.queue.length === 0 && this.isEnding && this.trailers === null;
       session.sendFrame(this, isWhole ? first : first.slice(0, length), isLast);
       if (isLast) this.ended();
     }
-    if (this.queue.length === 0 && this.ending !== null && !this.hasSentEnd) this.finish();
+    if (this.queue.length === 0 && this.isEnding && !this.hasSentEnd) this.finish();
     return sent;
   }
 
@@ -229,7 +227,7 @@ export class Http2Stream {
     this.held = '';
     const { length } = held;
     if (this.hasWindow(length)) {
-      const isLast = this.ending === '';
+      const isLast = this.isEnding && this.trailers === null;
       session.sendFrame(this, held, isLast);
       if (isLast) this.ended();
       return;
@@ -249,10 +247,9 @@ export class Http2Stream {
 
   /** Ends a stream whose data has been sent. */
   private finish(): void {
-    const { ending, session } = this;
-    if (ending === null) return;
-    if (ending === '') session.sendFrame(this, '', true);
-    else session.sendHeaders(this, ending, true);
+    const { session, trailers } = this;
+    if (trailers === null) session.sendFrame(this, '', true);
+    else session.sendHeaders(this, trailersBlock(session.encoder, trailers), true);
     this.ended();
   }
 

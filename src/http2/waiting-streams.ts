@@ -2,11 +2,16 @@ import { type Http2Stream, urgencyMax } from './stream.ts';
 
 /** How much an incremental stream sends before the next one has its turn, in bytes. */
 const shareBytes = 16_384;
+/** Bytes that are sent in one turn. The socket then says whether the peer keeps up. */
+const turnBytesMax = 256 * 1024;
 
 /** The streams of a connection that have something to send and wait for a window or the socket, by urgency. */
 export class WaitingStreams {
   private readonly levels: Http2Stream[][] = [];
   private count = 0;
+  private readonly drained: Http2Stream[] = [];
+  /** The last turn has sent all that one may. */
+  hasMore = false;
 
   get isEmpty(): boolean {
     return this.count === 0;
@@ -36,19 +41,22 @@ export class WaitingStreams {
   /**
    * Sends what waits, the most urgent first (RFC 9218 section 10): one stream after the other, and in turns those that are
    * incremental.
-   * @param bytesMax to send at most. @param drained receives the streams that have nothing left.
-   * @returns the number of bytes sent.
    */
-  pump(bytesMax: number, drained: Http2Stream[]): number {
+  pump(): void {
     let sent = 0;
-    for (let urgency = 0; urgency <= urgencyMax && this.count > 0 && sent < bytesMax; urgency++) {
+    for (let urgency = 0; urgency <= urgencyMax && this.count > 0 && sent < turnBytesMax; urgency++) {
       const level = this.levels[urgency];
-      if (level !== undefined && level.length > 0) sent += this.pumpLevel(level, bytesMax - sent, drained);
+      if (level !== undefined && level.length > 0) sent += this.pumpLevel(level, turnBytesMax - sent);
     }
-    return sent;
+    this.hasMore = sent >= turnBytesMax;
   }
 
-  private pumpLevel(level: Http2Stream[], bytesMax: number, drained: Http2Stream[]): number {
+  /** The socket has taken what was sent: the streams that have nothing left may go on. */
+  tellDrained(): void {
+    for (const stream of this.drained.splice(0)) stream.tellDrained();
+  }
+
+  private pumpLevel(level: Http2Stream[], bytesMax: number): number {
     let sent = 0;
     /** Streams in a row that could not send. */
     let stuck = 0;
@@ -65,7 +73,7 @@ export class WaitingStreams {
       }
       // The stream may have ended and left the list already.
       if (stream.isWaiting) this.delete(stream);
-      drained.push(stream);
+      this.drained.push(stream);
       stuck = 0;
     }
     // The next time, the one behind the last incremental one begins.

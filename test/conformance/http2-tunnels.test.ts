@@ -160,6 +160,19 @@ describe('a WebSocket over HTTP/2 (RFC 8441)', () => {
     await client.expect('RST_STREAM 1 NO_ERROR');
   });
 
+  test('that the backend takes for an ordinary request gets 502: a success would be its WebSocket', async (t) => {
+    const rig = await start(t);
+    rig.backend.respondToEach('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello');
+    const client = await rig.http2();
+    client.send(headers(1, handshake, false));
+    assert.equal((await client.response(1))?.status, 502);
+    assert.equal(
+      client.lines.some((line) => line.includes('DATA 1 hello')),
+      false,
+    );
+    assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_RESPONSE_INVALID');
+  });
+
   test('with a wrong accept of the backend gets 502', async (t) => {
     const rig = await start(t);
     rig.backend.respondToEach(
@@ -176,6 +189,9 @@ describe('a WebSocket over HTTP/2 (RFC 8441)', () => {
     'of another protocol': [handshake.map((line) => line.replace(': websocket', ': connect-udp')), false, 405],
     'without a path': [handshake.filter((line) => !line.startsWith(':path')), false, 400],
     'that ends with its head': [handshake, true, 400],
+    // A backend that refuses it would take the next request for the body.
+    'with a content length': [[...handshake, 'content-length: 160'], false, 400],
+    'with an expectation': [[...handshake, 'expect: 100-continue'], false, 400],
   };
   for (const [what, [lines, endsStream, status]] of Object.entries(refused)) {
     test(`${what} is refused`, async (t) => {

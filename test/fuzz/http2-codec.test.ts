@@ -142,7 +142,7 @@ function serve(input: Buffer, cut: (left: number) => number): { sent: readonly s
         };
         if (endsStream) respond();
       },
-      ...{ onGoAway() {}, onOutput() {}, onPingAck() {}, onSettings() {} },
+      ...{ onGoAway() {}, onInternalError: assert.fail, onOutput() {}, onPingAck() {}, onSettings() {} },
     },
     {
       isServer: true,

@@ -10,6 +10,8 @@ export interface ServerConnection {
   closeIfIdle(): boolean;
   /** Whether its request is at this backend. */
   isAt?(backend: Backend): boolean;
+  /** Ends only its requests at this backend. Default: all of the connection. */
+  endAt?(backend: Backend): void;
   /** Ends the connection and its exchange at once. */
   destroy(): void;
 }
@@ -76,7 +78,10 @@ export class ServerConnections {
   /** Ends the connections whose requests are at a backend. @returns how many there were. */
   destroyAt(backend: Backend): number {
     const found = [...this.open].filter((connection) => connection.isAt?.(backend));
-    for (const connection of found) connection.destroy();
+    for (const connection of found) {
+      if (connection.endAt === undefined) connection.destroy();
+      else connection.endAt(backend);
+    }
     return found.length;
   }
 }

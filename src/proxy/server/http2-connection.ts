@@ -45,14 +45,19 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
   /** Set by `attach` right after construction, because the socket needs its handler first. */
   private socket!: ByteSocket;
   private state = OPEN;
+  private readonly halfClose: boolean;
+  /** The client sends nothing more; and everything for it has left. */
+  private clientEnded = false;
+  private isFinished = false;
   /** Bytes queued since the client does not read. */
   private unsentBytes = 0;
   /** Bytes of the preface that have come. */
   private prefaceLength = 0;
 
-  constructor(peer: Peer, _traits: ListenerTraits, connections: ServerConnections, context: ProxyContext) {
+  constructor(peer: Peer, { halfClose }: ListenerTraits, connections: ServerConnections, context: ProxyContext) {
     const { clock, settings } = context;
     this.peer = peer;
+    this.halfClose = halfClose;
     this.context = context;
     this.connections = connections;
     this.deadlineMs = clock.monotonicMs() + settings.headTimeoutMs;
@@ -95,13 +100,20 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
 
   closeIfIdle(): boolean {
     if (this.isUsed || this.state >= LINGERING) return false;
-    this.leave();
+    // At once, because its descriptor is needed.
+    this.session.end(Http2Error.NO_ERROR, 'idle');
+    this.socket.flush();
+    this.destroy();
     return true;
   }
 
   isAt(backend: Backend): boolean {
     for (const { exchange } of this.streams) if (exchange?.backend === backend) return true;
     return false;
+  }
+
+  endAt(backend: Backend): void {
+    for (const stream of [...this.streams]) if (stream.exchange?.backend === backend) stream.destroy();
   }
 
   destroy(): void {
@@ -134,7 +146,15 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
   }
 
   onEnd(): void {
-    this.destroy();
+    this.clientEnded = true;
+    if (this.state === LINGERING) {
+      if (this.isFinished) this.destroy();
+    } else if (this.halfClose && this.isUsed) {
+      // It gets its responses.
+      this.state = LEFT;
+    } else {
+      this.destroy();
+    }
   }
 
   onDrain(): void {
@@ -146,7 +166,10 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
   onConnected(): void {}
 
   onFinished(): void {
-    if (this.state === LINGERING) this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
+    this.isFinished = true;
+    if (this.state !== LINGERING) return;
+    if (this.clientEnded) this.destroy();
+    else this.deadlineMs = this.context.clock.monotonicMs() + lingerMs;
   }
 
   onInternalError(error: Error): void {
@@ -192,7 +215,7 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
       this.session.settle();
     } catch (error) {
       this.onInternalError(error as Error);
-      this.destroy();
+      this.socket.destroy();
     }
   }
 
@@ -211,6 +234,7 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
 
   streamEnded(): void {
     if (this.isUsed || this.state >= LINGERING) return;
+    this.blocks.clear();
     if (this.state === LEFT) {
       this.leave();
       return;

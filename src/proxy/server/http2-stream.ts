@@ -1,10 +1,11 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import type { FieldEdits, FieldLines } from '../../http/field-lines.ts';
 import type { ResponseView } from '../../http/message.ts';
+import { PartialHead } from '../../http1/partial-head.ts';
 import { errorName, frameHeadBytes, Http2Error } from '../../http2/frame.ts';
 import type { HeaderField } from '../../http2/header-field.ts';
 import type { Http2RequestHead } from '../../http2/request-head.ts';
-import { type ResponseBlocks, trailersBlock } from '../../http2/response-blocks.ts';
+import type { ResponseBlocks } from '../../http2/response-blocks.ts';
 import type { Http2Stream, StreamHandler } from '../../http2/stream.ts';
 import { readTrailers } from '../../http2/trailers.ts';
 import type { RuleEffects } from '../../policy/admission.ts';
@@ -13,7 +14,7 @@ import type { Peer } from '../client-identity.ts';
 import { inactivityDeadline, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import type { Exchange } from '../exchange.ts';
-import { type LocalReply, localReplyParts } from '../local-reply.ts';
+import { type LocalReply, localReplyFor, localReplyParts } from '../local-reply.ts';
 import type { BoundStream, ServerStream, TunnelEndpoint } from '../server-stream.ts';
 import { withVia } from '../via.ts';
 import { BodyRate } from './body-rate.ts';
@@ -49,7 +50,9 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   private isPaused = false;
   /** It has become a tunnel; and the bytes that came before. */
   private isTunnel = false;
-  private early: Buffer[] = [];
+  private readonly early = new PartialHead();
+  /** The rest of the response is not for the client. */
+  private isDiscarding = false;
   private bodyRate: BodyRate | null = null;
 
   constructor(connection: Http2StreamOwner, stream: Http2Stream, request: Http2RequestHead) {
@@ -89,32 +92,43 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   chooseProtocol(): void {}
 
   sendInformational(response: ResponseView): void {
+    if (this.stream.isClosed) return;
     this.sendBlock(this.connection.blocks.of(response, null, 0));
   }
 
   sendHead(response: ResponseView, edits: FieldEdits | null): void {
     const { blocks, context, peer } = this.connection;
+    // A block that is encoded has to be sent: the peer's table follows it.
+    if (this.stream.isClosed) return;
+    if (response.authenticatesConnection) {
+      // Credentials of a connection would count for all its streams. Browsers come back with HTTP/1.1.
+      this.resetWith(Http2Error.HTTP_1_1_REQUIRED);
+      return;
+    }
+    if (this.request.protocol !== null && response.status >= 200 && response.status < 300) {
+      this.refuseSwitch();
+      return;
+    }
     const block = blocks.of(response, withVia(peer, response, edits), context.clock.epochMs());
-    // Credentials of a connection would count for all its streams. Browsers come back with HTTP/1.1.
-    if (response.authenticatesConnection) this.stream.reset(Http2Error.HTTP_1_1_REQUIRED);
     this.bytesSent += frameHeadBytes + block.length;
     if (response.bodyLength === 0) this.stream.sendOnlyFields(block);
     else this.stream.sendFields(block);
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
+    if (this.isDiscarding) return;
     this.bytesSent += end - start;
     this.stream.sendData(bytes, start, end);
   }
 
   sendEnd(trailers: FieldLines | null): void {
-    if (this.stream.hasSentEnd) return;
-    this.stream.sendEnd(trailers === null ? null : trailersBlock(this.stream.encoder, trailers));
+    if (!this.isDiscarding && !this.stream.hasSentEnd) this.stream.sendEnd(trailers);
   }
 
   sendLocal(reply: LocalReply, code: ErrorCode | null, added: FieldLines | null): void {
     const { request } = this;
     const { blocks, context } = this.connection;
+    if (this.stream.isClosed) return;
     const { fields, body } = localReplyParts(reply, code, {
       accept: request.acceptField < 0 ? '' : request.fieldValue(request.acceptField),
       page: context.pages?.page(reply.status, code) ?? null,
@@ -157,9 +171,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   }
 
   abort(): void {
-    this.stream.reset(Http2Error.INTERNAL_ERROR);
-    // Its caller may go on to end it, with a reason.
-    queueMicrotask(() => this.exchange?.onAborted('CLIENT_GONE', 'reset by the proxy'));
+    this.resetWith(Http2Error.INTERNAL_ERROR);
   }
 
   openTunnel(response: ResponseView, edits: FieldEdits | null): TunnelEndpoint {
@@ -172,8 +184,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
     stream.handler = tunnel;
     connection.becameTunnel(this);
     this.isTunnel = true;
-    this.early = [];
-    return { stream: tunnel, received: Buffer.concat(early), hasEnded: stream.hasReceivedEnd };
+    return { stream: tunnel, received: early.take(), hasEnded: stream.hasReceivedEnd };
   }
 
   release(): void {
@@ -219,7 +230,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   onData(bytes: Buffer, start: number, end: number): void {
     if (this.request.protocol !== null) {
       // The client need not wait for the response. It may send as much as its window has, which is not opened.
-      this.early.push(Buffer.from(bytes.subarray(start, end)));
+      this.early.add(bytes, start, end);
       return;
     }
     this.bodyRate?.count(end - start);
@@ -255,13 +266,38 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
     const { exchange } = this;
     if (exchange === null) return;
     if (this.request.protocol !== null) {
-      this.leave('ended before its WebSocket');
+      if (!exchange.hasResponse) this.leave('ended before its WebSocket');
       return;
     }
     exchange.onEnd(trailers);
     // Without data in this read, nothing else would let it go.
     if (this.exchange === exchange) exchange.onFlush();
     if (this.exchange === exchange) this.updateDeadline();
+  }
+
+  /** Ends the stream, and then its exchange, unless the caller goes on to end that with a reason. */
+  private resetWith(code: Http2Error): void {
+    this.stream.reset(code);
+    queueMicrotask(() => {
+      try {
+        this.exchange?.onAborted('CLIENT_GONE', `reset by the proxy: ${errorName(code)}`);
+      } catch (error) {
+        this.connection.context.onInternalError('an exchange', error as Error);
+      }
+    });
+  }
+
+  /** The backend has responded as to an ordinary request, which a client would take for its WebSocket (RFC 8441 section 5). */
+  private refuseSwitch(): void {
+    const { exchange } = this;
+    const detail = 'a success in place of a switch to websocket';
+    if (exchange !== null) {
+      exchange.status = 502;
+      exchange.errorCode = 'BACKEND_RESPONSE_INVALID';
+      exchange.errorDetail = detail;
+    }
+    this.sendLocal(localReplyFor('BACKEND_RESPONSE_INVALID', detail), 'BACKEND_RESPONSE_INVALID', null);
+    this.isDiscarding = true;
   }
 
   private sendBlock(block: string): void {
@@ -295,6 +331,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   }
 
   private setDeadline(deadlineMs: number): void {
+    if (this.stream.isClosed) return;
     this.deadlineMs = deadlineMs;
     if (this.deadlineSlot < 0) this.connection.context.deadlines.add(this);
   }

@@ -92,7 +92,13 @@ export class Http2Tunnel implements ByteStream, StreamHandler {
     const { error, handler } = this;
     this.handler = null;
     // Later, as by a socket: the caller of `reset` is not ready for it.
-    queueMicrotask(() => handler?.onClosed(error));
+    queueMicrotask(() => {
+      try {
+        handler?.onClosed(error);
+      } catch (thrown) {
+        handler?.onInternalError(thrown as Error);
+      }
+    });
   }
 
   /** As of a socket, what a handler throws ends its own stream only. */

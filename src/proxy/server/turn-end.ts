@@ -3,6 +3,8 @@ export interface TurnTask {
   /** Whether it is asked for; the queue resets it. */
   isQueued: boolean;
   atTurnEnd(): void;
+  /** It threw. The others are done nevertheless. */
+  onInternalError(error: Error): void;
 }
 
 const queue: TurnTask[] = [];
@@ -20,6 +22,10 @@ export function atTurnEnd(task: TurnTask): void {
 function run(): void {
   for (const task of queue.splice(0)) {
     task.isQueued = false;
-    task.atTurnEnd();
+    try {
+      task.atTurnEnd();
+    } catch (error) {
+      task.onInternalError(error as Error);
+    }
   }
 }
