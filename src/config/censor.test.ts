@@ -13,7 +13,7 @@ test('no key, certificate, passphrase or password is printed', () => {
       port: 443,
       proxyProtocol: false,
       halfClose: false,
-      protocols: ['h2'] as const,
+      alpn: ['h2'] as const,
       ...tls,
       ...options,
     },

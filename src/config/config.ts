@@ -15,12 +15,18 @@ interface Bind {
   readonly proxyProtocol: boolean;
   /** Whether a client that has only closed its sending side still gets its response. */
   readonly halfClose: boolean;
-  /** Those that clients may speak, the preferred one first. */
-  readonly protocols: readonly ClientProtocol[];
+}
+
+/** One address without TLS. */
+interface HttpBind extends Bind {
+  /** Whether clients may speak HTTP/2, by prior knowledge. */
+  readonly h2c: boolean;
 }
 
 /** One TLS address: its own values, else those of the section, else null. */
 interface HttpsBind extends Bind {
+  /** The protocols for ALPN, the preferred one first. */
+  readonly alpn: readonly ClientProtocol[];
   /** Paths; both or neither. */
   readonly key: string | null;
   readonly cert: string | null;
@@ -80,7 +86,7 @@ export interface Config {
     Readonly<Required<{ [Name in OptionalInFile]: NonNullable<ServerFile[Name]> }>> & {
       readonly snapshotDirectory: string | null;
     };
-  readonly http: { readonly bind: readonly Bind[] };
+  readonly http: { readonly bind: readonly HttpBind[] };
   readonly https: {
     readonly bind: readonly HttpsBind[];
     /** A directory; null for none. */
@@ -197,12 +203,11 @@ function accessLog(path: string | undefined, { hasFile }: Environment): string {
 
 const defaultTraits = { proxyProtocol: false, halfClose: false };
 
-function httpBinds(http: FileConfig['http'], environment: Environment): readonly Bind[] {
+function httpBinds(http: FileConfig['http'], environment: Environment): readonly HttpBind[] {
   const port = http.port ?? (environment.hasFile ? 80 : 8080);
-  return listOf(http.bind ?? '127.0.0.1').map((entry): Bind => {
-    if (typeof entry === 'string') return { address: entry, port, ...defaultTraits, protocols: ['http/1.1'] };
-    const { h2c, ...bind } = entry;
-    return { ...bind, port: bind.port ?? port, protocols: h2c ? clientProtocols : ['http/1.1'] };
+  return listOf(http.bind ?? '127.0.0.1').map((entry): HttpBind => {
+    if (typeof entry === 'string') return { address: entry, port, ...defaultTraits, h2c: false };
+    return { ...entry, port: entry.port ?? port };
   });
 }
 
@@ -215,7 +220,7 @@ function httpsBinds(https: FileConfig['https'], diagnostics: Diagnostics): reado
       port: all.port,
       proxyProtocol: own.proxyProtocol,
       halfClose: own.halfClose,
-      protocols: all.alpn ?? clientProtocols,
+      alpn: all.alpn ?? clientProtocols,
       key: all.key ?? null,
       cert: all.cert ?? null,
       ca: listOf(all.ca),
@@ -320,7 +325,7 @@ function named(section: string, places: readonly BindPlace[]): { section: string
 
 /** No two listeners may have the same address and port: the kernel would distribute connections over both. */
 function checkBinds(
-  http: readonly Bind[],
+  http: readonly HttpBind[],
   https: readonly Bind[],
   metrics: FileConfig['metrics'],
   diagnostics: Diagnostics,

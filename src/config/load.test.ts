@@ -40,7 +40,7 @@ describe('without a file', () => {
     const { config, file, notes, warnings } = loadConfig({ env, cwd: folder, isRoot: false });
     assert.equal(file, null);
     assert.deepEqual(config.http.bind, [
-      { address: '127.0.0.1', port: 8080, proxyProtocol: false, halfClose: false, protocols: ['http/1.1'] },
+      { address: '127.0.0.1', port: 8080, proxyProtocol: false, halfClose: false, h2c: false },
     ]);
     assert.deepEqual(config.driver, ['sqlite:/home/someone/.local/state/hipache/routes.sqlite']);
     assert.equal(config.server.accessLog, '-');
@@ -101,8 +101,8 @@ describe('the file', () => {
     assert.equal(config.server.maxSockets, 50);
     assert.equal(config.limits.cacheEntriesMax, 1000);
     assert.deepEqual(config.http.bind, [
-      { address: '127.0.0.1', port: 81, proxyProtocol: false, halfClose: false, protocols: ['http/1.1'] },
-      { address: '::1', port: 82, proxyProtocol: false, halfClose: false, protocols: ['http/1.1'] },
+      { address: '127.0.0.1', port: 81, proxyProtocol: false, halfClose: false, h2c: false },
+      { address: '::1', port: 82, proxyProtocol: false, halfClose: false, h2c: false },
     ]);
     assert.equal(config.group, 'www-data');
     assert.deepEqual(warnings, []);
@@ -283,7 +283,7 @@ describe('TLS addresses', () => {
         port: 8443,
         proxyProtocol: false,
         halfClose: false,
-        protocols: ['h2', 'http/1.1'],
+        alpn: ['h2', 'http/1.1'],
         key: 'k',
         cert: 'c',
         passphrase: null,
@@ -294,7 +294,7 @@ describe('TLS addresses', () => {
         port: 1,
         proxyProtocol: true,
         halfClose: false,
-        protocols: ['h2', 'http/1.1'],
+        alpn: ['h2', 'http/1.1'],
         key: 'k2',
         cert: 'c2',
         passphrase: 'p',
@@ -405,7 +405,7 @@ describe('keys of Hipache 0.3', () => {
   test('are moved, with a warning that gives the new name', () => {
     const { config, warnings } = load({ server: { port: 81, address: ['::1'] }, redisHost: 'r', redisPort: 6380 });
     assert.deepEqual(config.http.bind, [
-      { address: '::1', port: 81, proxyProtocol: false, halfClose: false, protocols: ['http/1.1'] },
+      { address: '::1', port: 81, proxyProtocol: false, halfClose: false, h2c: false },
     ]);
     assert.deepEqual(config.driver, ['redis://r:6380/0']);
     assert.deepEqual(warnings, [

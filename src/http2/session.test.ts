@@ -259,11 +259,26 @@ test('a response that is complete before its request ends both', () => {
   const stream = side.stream(1);
   stream.sendFields('\x88');
   stream.sendEnd(null);
-  stream.stopReceiving();
+  stream.stopReceiving(true);
   assert.deepEqual(side.sent(), ['HEADERS 1 :status: 200', 'END 1', 'RST_STREAM 1 NO_ERROR']);
   // The rest that is under way is no error.
   side.receive(data(1, 'x'), data(1, 'y', true));
   assert.deepEqual(side.sent(), []);
+});
+
+test('the rest of a request that nobody wants is passed over, with its windows given back', () => {
+  const side = server();
+  side.receive(headers(1, post, false));
+  const stream = side.stream(1);
+  stream.pause();
+  stream.sendFields('\x88');
+  stream.sendEnd(null);
+  stream.stopReceiving(false);
+  side.sent();
+  side.receive(data(1, 'x'.repeat(900)), data(1, 'x'.repeat(900)));
+  assert.deepEqual(side.sent(), ['WINDOW_UPDATE 1 900', 'WINDOW_UPDATE 1 900']);
+  side.receive(data(1, '', true));
+  assert.deepEqual([side.events, side.closed, side.sent()], [['1 /'], [1], []]);
 });
 
 test('after GOAWAY, streams that were under way are taken, and then none', () => {

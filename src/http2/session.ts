@@ -212,7 +212,7 @@ export class Session implements FrameSink {
     if (stream.hasReceivedEnd) {
       this.budget.messageEnded();
       this.forget(stream);
-    } else if (stream.stopsReceiving) {
+    } else if (stream.resetsAtEnd) {
       // RFC 9113 section 8.1: the response is complete without the rest of its request.
       this.resetStream(stream, Http2Error.NO_ERROR);
     }
@@ -272,12 +272,11 @@ export class Session implements FrameSink {
     if (stream === undefined) return;
     if (endsStream) this.receivedEnd(stream);
     if (!this.streams.has(id)) return;
-    if (stream.stopsReceiving) return;
     if (!endsStream) {
       this.credit(stream);
       return;
     }
-    stream.handler?.onEnd();
+    if (!stream.stopsReceiving) stream.handler?.onEnd();
     this.closeIfDone(stream);
   }
 

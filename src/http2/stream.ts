@@ -63,6 +63,7 @@ export class Http2Stream {
   isClosed = false;
   /** `stopReceiving` was called: what comes is no concern of the handler. */
   stopsReceiving = false;
+  resetsAtEnd = false;
   /** In the session's lists of streams that have had data in this read, and that wait. */
   isFed = false;
   isWaiting = false;
@@ -151,10 +152,15 @@ export class Http2Stream {
     this.session.credit(this);
   }
 
-  /** What comes of the rest of the request is not wanted: ends the stream once the response has been sent. */
-  stopReceiving(): void {
-    if (this.hasReceivedEnd) return;
+  /**
+   * Nobody wants the rest of the request: it is passed over.
+   * @param resets whether the stream ends once the response has been sent, without the rest.
+   */
+  stopReceiving(resets: boolean): void {
+    if (this.hasReceivedEnd || this.isClosed) return;
     this.stopsReceiving = true;
+    this.resetsAtEnd = resets;
+    this.resume();
     this.session.closeIfDone(this);
   }
 

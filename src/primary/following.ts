@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from '../config/config.ts';
+import { clientProtocols } from '../config/listen.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { FileOwnership } from '../processes/file-ownership.ts';
 import type { ListenAddress } from '../processes/messages.ts';
@@ -16,12 +17,14 @@ export function workersOf({ server }: Config): number {
   return server.workers === 'auto' ? availableParallelism() : server.workers;
 }
 
+const onlyHttp1 = ['http/1.1'];
+
 /** Plain HTTP first, then TLS. */
 export function listenAddressesOf({ http, https }: Config): ListenAddress[] {
   return [
-    ...http.bind.map((bind) => ({ ...bind, secure: false })),
-    ...https.bind.map(({ address, port, proxyProtocol, halfClose, protocols }) => ({
-      ...{ address, port, proxyProtocol, halfClose, protocols },
+    ...http.bind.map(({ h2c, ...bind }) => ({ ...bind, secure: false, protocols: h2c ? clientProtocols : onlyHttp1 })),
+    ...https.bind.map(({ address, port, proxyProtocol, halfClose, alpn }) => ({
+      ...{ address, port, proxyProtocol, halfClose, protocols: alpn },
       secure: true,
     })),
   ];

@@ -259,7 +259,7 @@ describe('a proxy without a configuration file', () => {
     const env = { ...process.env, XDG_STATE_HOME: home.directory, HOME: home.directory };
     const { stdout } = await runHipache(['--dry'], { env, cwd: home.directory });
     assert.deepEqual(JSON.parse(stdout).http.bind, [
-      { address: '127.0.0.1', port: 8080, proxyProtocol: false, halfClose: false },
+      { address: '127.0.0.1', port: 8080, proxyProtocol: false, halfClose: false, h2c: false },
     ]);
     assert.equal(JSON.parse(stdout).server.accessLog, '-');
     await home.remove();

@@ -58,7 +58,9 @@ export function itTakesUploads(recipe: Recipe, chunked = uploadBytes): void {
       const send = ['--header', 'Content-Type: application/octet-stream', '--data-binary', `@${file}`];
       const url = `${recipe.url(scheme)}/upload`;
       assert.equal((await recipe.curl(url, ...send)).body, String(uploadBytes));
-      assert.equal((await recipe.curl(url, ...send, '--header', 'Transfer-Encoding: chunked')).body, String(chunked));
+      // HTTP/2 has no chunks, and refuses the field.
+      const inChunks = ['--http1.1', '--header', 'Transfer-Encoding: chunked'];
+      assert.equal((await recipe.curl(url, ...send, ...inChunks)).body, String(chunked));
     });
   }
 }

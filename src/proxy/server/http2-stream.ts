@@ -20,6 +20,9 @@ import { withVia } from '../via.ts';
 import { BodyRate } from './body-rate.ts';
 import { Http2Tunnel } from './http2-tunnel.ts';
 
+/** How long, in ms, the rest of a request is read behind its response. */
+const lingerMs = 2000;
+
 /** The connection that a stream belongs to. */
 interface Http2StreamOwner {
   readonly peer: Peer;
@@ -196,13 +199,14 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
       connection.context.deadlines.remove(this);
       return;
     }
-    // RFC 9113 section 8.1: a response that precedes the end of its request ends both.
-    if (!stream.hasReceivedEnd) stream.stopReceiving();
+    // As with HTTP/1, the rest of the request is read for a while: curl 7 fails if its upload is reset, response or not. The stream
+    // of a WebSocket has no rest.
+    if (!stream.hasReceivedEnd) stream.stopReceiving(this.request.protocol !== null);
     // The rest of the response has a deadline of its own.
     this.unreadBytes = stream.waitingBytes;
     this.isBlocked = this.unreadBytes > 0;
     if (this.isBlocked) this.setDeadline(inactivityDeadline(connection.context));
-    else this.deadlineMs = Number.POSITIVE_INFINITY;
+    else this.setDeadline(connection.context.clock.monotonicMs() + lingerMs);
   }
 
   destroy(): void {
@@ -215,7 +219,9 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
       this.unreadBytes = waitingBytes;
       this.deadlineMs = inactivityDeadline(this.connection.context);
     } else if (this.isBlocked) this.leave('stopped reading');
-    else this.exchange?.onTimeout();
+    // RFC 9113 section 8.1.
+    else if (this.exchange === null) this.stream.reset(Http2Error.NO_ERROR);
+    else this.exchange.onTimeout();
   }
 
   onFields(fields: readonly HeaderField[], isTooLarge: boolean): void {
@@ -249,6 +255,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
 
   onDrain(): void {
     this.isBlocked = false;
+    if (this.exchange === null) this.setDeadline(this.connection.context.clock.monotonicMs() + lingerMs);
     this.updateDeadline();
     this.exchange?.onDrain();
   }
