@@ -28,6 +28,22 @@ describe('when all descriptors are in use', () => {
     assert.equal(origins.size, 1);
   });
 
+  test('an idle connection of HTTP/2 makes room, at once and with a goodbye', async (t) => {
+    const rig = await Rig.start(t, { protocols: ['h2', 'http/1.1'], settings: { descriptorsMax: 3 } });
+    rig.backend.serve(() => response('served', '200 OK', 'Connection: close'));
+    const idle = await rig.http2();
+    await idle.expect('SETTINGS');
+    const { counters } = rig.proxy.dataPlane;
+    await rig.http2();
+    await until('both', () => counters.clientConnectionsOpen === 2);
+    for (let count = 0; count < 2; count++) {
+      const client = await rig.send(get('/'));
+      await client.expect('served');
+    }
+    await idle.expect(/^GOAWAY 0 NO_ERROR/);
+    assert.ok(counters.clientConnectionsOpen + counters.backendConnectionsOpen <= 3);
+  });
+
   test('a full pool replaces its idle connection', async (t) => {
     const { client } = await withOldConnection(t, { descriptorsMax: 2, backendConnectionsMax: 1 });
     client.send(post);

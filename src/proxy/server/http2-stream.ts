@@ -22,6 +22,7 @@ import { Http2Tunnel } from './http2-tunnel.ts';
 
 /** How long, in ms, the rest of a request is read behind its response. */
 const lingerMs = 2000;
+const nothing = Buffer.alloc(0);
 
 /** The connection that a stream belongs to. */
 interface Http2StreamOwner {
@@ -53,7 +54,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   private isPaused = false;
   /** It has become a tunnel; and the bytes that came before. */
   private isTunnel = false;
-  private readonly early = new PartialHead();
+  private early: PartialHead | null = null;
   /** The rest of the response is not for the client. */
   private isDiscarding = false;
   private bodyRate: BodyRate | null = null;
@@ -187,7 +188,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
     stream.handler = tunnel;
     connection.becameTunnel(this);
     this.isTunnel = true;
-    return { stream: tunnel, received: early.take(), hasEnded: stream.hasReceivedEnd };
+    return { stream: tunnel, received: early?.take() ?? nothing, hasEnded: stream.hasReceivedEnd };
   }
 
   release(): void {
@@ -236,6 +237,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   onData(bytes: Buffer, start: number, end: number): void {
     if (this.request.protocol !== null) {
       // The client need not wait for the response. It may send as much as its window has, which is not opened.
+      this.early ??= new PartialHead();
       this.early.add(bytes, start, end);
       return;
     }
