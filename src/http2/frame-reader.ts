@@ -83,11 +83,6 @@ export class Http2FrameReader implements FieldSink {
     this.decoder = decoder;
   }
 
-  /** Whether the last byte read was the last of a frame. */
-  get isBetweenFrames(): boolean {
-    return this.state === IN_HEAD && this.partialLength === 0;
-  }
-
   /** @returns false if the connection cannot be read further: `error` says why. */
   read(bytes: Buffer, start: number, end: number): boolean {
     let at = start;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { headers } from '../helpers/http2-frames.ts';
 import type { RawClient } from '../helpers/raw-client.ts';
 import { get, Rig, request, response } from '../helpers/rig.ts';
 import { until } from '../helpers/until.ts';
@@ -17,6 +18,16 @@ async function withOldConnection(t: TestContext, settings: { descriptorsMax: num
   client.received = '';
   return { rig, client };
 }
+
+test('a connection of HTTP/2 without requests ends after its time, with a goodbye', async (t) => {
+  const rig = await Rig.start(t, { protocols: ['h2', 'http/1.1'], settings: { keepAliveMs: 300 } });
+  rig.backend.serve(() => response('served'));
+  const client = await rig.http2();
+  client.send(headers(1, [':method: GET', ':scheme: http', ':path: /', ':authority: a.test']));
+  assert.equal((await client.response(1))?.body, 'served');
+  await client.expect('GOAWAY 1 NO_ERROR');
+  await until('its end', () => client.raw.ended);
+});
 
 describe('when all descriptors are in use', () => {
   test('the idle connection of the same backend makes room, and its pool goes on', async (t) => {
