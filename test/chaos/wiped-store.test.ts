@@ -155,7 +155,7 @@ describe('a program whose Redis is wiped', { timeout: 300_000 }, () => {
     proxy = await home.serve();
     // Each host is requested once, so that each worker knows only a part of them.
     for (const name of names) assert.equal((await ask(proxy.port, name)).status, 200);
-    await until('everything to be in the snapshot', () => home.countSnapshot() >= hosts);
+    await until('everything to be in the snapshot', () => home.countSnapshotRoutes() >= hosts);
   });
 
   afterEach(async () => {

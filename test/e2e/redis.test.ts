@@ -110,7 +110,7 @@ describe('a proxy on Redis', () => {
     await redis('rpush', 'frontend:a.example', 'app', one.url);
     const proxy = await home.serve();
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');
-    await until('the snapshot', () => home.countSnapshot() > 0);
+    await until('the snapshot', () => home.countSnapshotRoutes() > 0);
     await server.kill();
     await until('the loss to be noticed', () => proxy.output.includes('the connection to the store is lost'));
     assert.equal((await ask(proxy.port, 'a.example')).body, 'one');

@@ -60,14 +60,23 @@ export class HipacheHome {
     return name === undefined ? null : join(state, name);
   }
 
-  /** How many records are in the snapshot; 0 without one. */
+  /** How many records are in the snapshot, also those that say that there is no route; 0 without one. */
   countSnapshot(): number {
+    return this.countInSnapshot('TRUE');
+  }
+
+  /** How many routes are in the snapshot; 0 without one. */
+  countSnapshotRoutes(): number {
+    return this.countInSnapshot("key LIKE 'routes %' AND text <> 'null'");
+  }
+
+  private countInSnapshot(condition: string): number {
     const { snapshot } = this;
     if (snapshot === null) return 0;
     const database = new DatabaseSync(snapshot, { readOnly: true });
     try {
-      const { count } = database.prepare('SELECT count(*) AS count FROM records').get() as { count: number };
-      return count;
+      const count = database.prepare(`SELECT count(*) AS count FROM records WHERE ${condition}`);
+      return (count.get() as { count: number }).count;
     } finally {
       database.close();
     }

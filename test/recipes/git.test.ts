@@ -72,14 +72,15 @@ describe('git over HTTP', () => {
       await git(scheme, ['-C', here, 'add', 'file']);
       await git(scheme, ['-C', here, 'commit', '--quiet', '--message=a large file']);
       const trace = recipe.path(`${scheme}-trace`);
-      const pushed = await git(scheme, ['-C', here, 'push', url, 'main'], {
+      // Of one piece over HTTP/2, where git 2.39 hangs now and then if it streams a push.
+      const size = scheme === 'https' ? ['-c', 'http.postBuffer=20000000'] : [];
+      const pushed = await git(scheme, [...size, '-C', here, 'push', url, 'main'], {
         GIT_TRACE_CURL: trace,
         GIT_TRACE_CURL_NO_DATA: '1',
       });
       assert.match(pushed, /remote: from somebody/);
-      // HTTP/2 has no chunks.
-      const streamed = scheme === 'https' ? /using HTTP\/2/ : /Send header: Transfer-Encoding: chunked/;
-      assert.match(readFileSync(trace, 'utf8'), streamed);
+      const how = scheme === 'https' ? /POST [^ ]*git-receive-pack HTTP\/2/ : /Send header: Transfer-Encoding: chunked/;
+      assert.match(readFileSync(trace, 'utf8'), how);
       await git(scheme, ['clone', '--quiet', '--branch=main', url, recipe.path(`${scheme}-there`)]);
       assert.ok(file.equals(readFileSync(recipe.path(`${scheme}-there/file`))));
     });
