@@ -22,9 +22,9 @@ import { HpackEncoder } from './hpack-encoder.ts';
 import { PeerSettings } from './peer-settings.ts';
 import { readPriority } from './priority.ts';
 import { ReceiveWindow } from './receive-window.ts';
-import { RecentResets } from './recent-resets.ts';
 import type { SessionOptions, SessionOutput, SessionOwner } from './session-options.ts';
-import { Http2Stream } from './stream.ts';
+import { Http2Stream, type ResetCause } from './stream.ts';
+import { StreamNumbers } from './stream-numbers.ts';
 import { WaitingStreams } from './waiting-streams.ts';
 
 /**
@@ -51,11 +51,7 @@ export class Session implements FrameSink {
   private readonly reader: Http2FrameReader;
   private readonly waiting = new WaitingStreams();
   private readonly receiveWindow: ReceiveWindow;
-  private lastPeerStream = 0;
-  private nextStream: number;
-  /** New streams of the peer up to here are taken; fewer once this side goes away. */
-  private acceptedMax = windowBytesMax;
-  private readonly resets = new RecentResets();
+  private readonly numbers: StreamNumbers;
   /** Bytes of data in the present frame. */
   private frameBytes = 0;
   /** Streams of which the present read has had data. */
@@ -70,7 +66,7 @@ export class Session implements FrameSink {
     this.receiveWindow = new ReceiveWindow(options.connectionWindowBytes, (increment) =>
       this.queue(windowUpdateFrame(0, increment)),
     );
-    this.nextStream = options.isServer ? 2 : 1;
+    this.numbers = new StreamNumbers(options.isServer);
   }
 
   /** Queues what begins a connection of this side, without the preface of a client. */
@@ -104,17 +100,19 @@ export class Session implements FrameSink {
 
   /** Begins a stream of this side, a client. @returns null if there are no more numbers for streams. */
   open(): Http2Stream | null {
-    if (this.nextStream > windowBytesMax) return null;
-    const stream = new Http2Stream(this, this.nextStream, this.peer.windowBytes, this.options.streamWindowBytes);
-    this.nextStream += 2;
-    this.streams.set(stream.id, stream);
-    return stream;
+    const id = this.numbers.take();
+    return id === null ? null : this.add(id);
+  }
+
+  /** Whether there are numbers left for streams of this side. */
+  get canOpen(): boolean {
+    return this.numbers.hasNext;
   }
 
   /** Announces that no further streams of the peer are taken. @param acceptsLate those that are under way. */
   goAway(acceptsLate: boolean): void {
-    if (!acceptsLate) this.acceptedMax = this.lastPeerStream;
-    this.queue(goAwayFrame(acceptsLate ? windowBytesMax : this.lastPeerStream, Http2Error.NO_ERROR));
+    if (!acceptsLate) this.numbers.acceptNoMore();
+    this.queue(goAwayFrame(acceptsLate ? windowBytesMax : this.numbers.lastOfPeer, Http2Error.NO_ERROR));
   }
 
   /** `onPingAck` follows. */
@@ -129,14 +127,14 @@ export class Session implements FrameSink {
     this.endedDetail = detail;
     // Nothing that follows in the same read may begin any more, and nothing may follow the GOAWAY.
     this.reader.stop();
-    this.output.append(goAwayFrame(this.lastPeerStream, code));
+    this.output.append(goAwayFrame(this.numbers.lastOfPeer, code));
     this.owner.onOutput();
     this.abandon(code, detail);
   }
 
   /** All streams fail: nothing comes any more. */
   abandon(code: number, detail: string): void {
-    for (const stream of this.streams.values()) this.failed(stream, code, detail, false);
+    for (const stream of this.streams.values()) this.failed(stream, code, detail, 'connection');
   }
 
   /** The socket takes more, or a window has opened: goes on with what waits. */
@@ -303,14 +301,16 @@ export class Session implements FrameSink {
   }
 
   onReset(id: number, code: number): void {
-    if (this.isIdle(id)) {
+    if (this.numbers.isIdle(id)) {
       this.reader.fail(Http2Error.PROTOCOL_ERROR, 'RST_STREAM of an idle stream');
       return;
     }
     const stream = this.streams.get(id);
     // One that has ended on both sides costs nothing more; for others, work was begun in vain.
     if (!this.budget.pay(resetCost)) this.exhausted();
-    else if (stream !== undefined) this.failed(stream, code, 'reset', code === Http2Error.REFUSED_STREAM);
+    else if (stream !== undefined) {
+      this.failed(stream, code, 'reset', code === Http2Error.REFUSED_STREAM ? 'refused' : 'peer');
+    }
   }
 
   onStreamError(id: number, error: Http2Error, detail: string): void {
@@ -340,7 +340,7 @@ export class Session implements FrameSink {
   onGoAway(lastStream: number, code: number, debug: string): void {
     if (!this.options.isServer) {
       for (const stream of this.streams.values()) {
-        if (stream.id > lastStream) this.failed(stream, code, 'the peer goes away', true);
+        if (stream.id > lastStream) this.failed(stream, code, 'the peer goes away', 'refused');
       }
     }
     this.owner.onGoAway(lastStream, code, debug);
@@ -358,7 +358,7 @@ export class Session implements FrameSink {
     }
     const stream = this.streams.get(id);
     if (stream === undefined) {
-      if (this.isIdle(id)) this.reader.fail(Http2Error.PROTOCOL_ERROR, 'WINDOW_UPDATE of an idle stream');
+      if (this.numbers.isIdle(id)) this.reader.fail(Http2Error.PROTOCOL_ERROR, 'WINDOW_UPDATE of an idle stream');
       return;
     }
     stream.sendWindow += increment;
@@ -385,16 +385,17 @@ export class Session implements FrameSink {
 
   /** The peer begins a stream. */
   private accept(id: number, fields: readonly HeaderField[], isTooLarge: boolean, endsStream: boolean): void {
-    if ((id & 1) === 0) {
+    const { numbers } = this;
+    if (!numbers.isOfPeer(id)) {
       this.reader.fail(Http2Error.PROTOCOL_ERROR, 'a stream of the wrong side');
       return;
     }
-    if (id <= this.lastPeerStream) {
+    if (!numbers.isIdle(id)) {
       this.known(id, 'HEADERS');
       return;
     }
-    this.lastPeerStream = id;
-    if (id > this.acceptedMax) {
+    numbers.lastOfPeer = id;
+    if (!numbers.isAccepted(id)) {
       if (!this.budget.pay(lateFrameCost)) this.exhausted();
       return;
     }
@@ -403,20 +404,25 @@ export class Session implements FrameSink {
       if (!this.budget.pay(resetCost)) this.exhausted();
       return;
     }
-    const stream = new Http2Stream(this, id, this.peer.windowBytes, this.options.streamWindowBytes);
+    const stream = this.add(id);
     stream.hasReceivedHead = true;
     stream.hasReceivedEnd = endsStream;
-    this.streams.set(id, stream);
     this.owner.onStream(stream, fields, isTooLarge, endsStream);
+  }
+
+  private add(id: number): Http2Stream {
+    const stream = new Http2Stream(this, id, this.peer.windowBytes, this.options.streamWindowBytes);
+    this.streams.set(id, stream);
+    return stream;
   }
 
   /** @returns null if the stream is not open; the peer may not know that yet. */
   private known(id: number, what: string): Http2Stream | null {
     const stream = this.streams.get(id);
     if (stream !== undefined) return stream;
-    if (this.isIdle(id)) {
+    if (this.numbers.isIdle(id)) {
       this.reader.fail(Http2Error.PROTOCOL_ERROR, `${what} on an idle stream`);
-    } else if (id > this.acceptedMax || this.resets.has(id)) {
+    } else if (this.numbers.mayBeLate(id)) {
       // Some may have been under way.
       if (!this.budget.pay(lateFrameCost)) this.exhausted();
     } else {
@@ -425,11 +431,6 @@ export class Session implements FrameSink {
       if (!this.budget.pay(resetCost)) this.exhausted();
     }
     return null;
-  }
-
-  private isIdle(id: number): boolean {
-    const isOwn = (id & 1) === (this.options.isServer ? 0 : 1);
-    return isOwn ? id >= this.nextStream : id > this.lastPeerStream;
   }
 
   /** RFC 9113 section 8.1.1: a body shorter than its content length makes the message malformed. */
@@ -444,14 +445,14 @@ export class Session implements FrameSink {
   /** An error of the peer that concerns one stream. */
   private fail(stream: Http2Stream, code: Http2Error, detail: string): void {
     this.sendReset(stream.id, code);
-    this.failed(stream, code, detail, false);
+    this.failed(stream, code, detail, 'violation');
     if (!this.budget.pay(resetCost)) this.exhausted();
   }
 
-  private failed(stream: Http2Stream, code: number, detail: string, isUnprocessed: boolean): void {
+  private failed(stream: Http2Stream, code: number, detail: string, cause: ResetCause): void {
     this.streams.delete(stream.id);
     try {
-      stream.handler?.onReset(code, detail, isUnprocessed);
+      stream.handler?.onReset(code, detail, cause);
     } catch (error) {
       // The other streams are not concerned.
       this.owner.onInternalError(error as Error);
@@ -473,7 +474,7 @@ export class Session implements FrameSink {
 
   private sendReset(id: number, code: number): void {
     this.queue(resetFrame(id, code));
-    this.resets.add(id);
+    this.numbers.wasReset(id);
   }
 
   private exhausted(): void {

@@ -3,6 +3,12 @@ import type { HeaderField } from './header-field.ts';
 import { trailersBlock } from './response-blocks.ts';
 import type { Session } from './session.ts';
 
+/**
+ * Who has ended a stream before its time: the peer, by RST_STREAM; the peer, which has certainly done nothing with it; this side,
+ * because the peer broke the protocol; or the end of the connection.
+ */
+export type ResetCause = 'peer' | 'refused' | 'violation' | 'connection';
+
 /** The user of a stream. Views of bytes are valid only during the call. */
 export interface StreamHandler {
   /** A response, an informational one, or the trailers of either kind of message. */
@@ -14,8 +20,8 @@ export interface StreamHandler {
   onEnd(): void;
   /** After `flush` returned false: everything queued has left. */
   onDrain(): void;
-  /** The stream has ended before its time: `onClosed` follows. @param isUnprocessed whether the peer has certainly done nothing with it. */
-  onReset(code: number, detail: string, isUnprocessed: boolean): void;
+  /** The stream has ended before its time: `onClosed` follows. */
+  onReset(code: number, detail: string, cause: ResetCause): void;
   /** The last call: the stream has ended on both sides, or was reset by either. */
   onClosed(): void;
 }

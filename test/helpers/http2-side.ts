@@ -72,7 +72,7 @@ export class Side implements SessionOwner {
       onEnd: () => tell('end'),
       onDrain: () => tell('drain'),
       onClosed: () => void this.closed.push(id),
-      onReset: (code, detail, isUnprocessed) => tell(`reset ${code} ${detail}${isUnprocessed ? ' unprocessed' : ''}`),
+      onReset: (code, detail, cause) => tell(`reset ${code} ${detail}${cause === 'refused' ? ' unprocessed' : ''}`),
     };
   }
 

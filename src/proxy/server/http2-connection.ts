@@ -11,10 +11,10 @@ import type { Peer } from '../client-identity.ts';
 import { drainGraceMs, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import { Exchange } from '../exchange.ts';
+import { atTurnEnd, type TurnTask } from '../turn-end.ts';
 import type { ServerConnection, ServerConnections } from './connections.ts';
 import { Http2ServerStream } from './http2-stream.ts';
 import type { ListenerTraits } from './listener-traits.ts';
-import { atTurnEnd, type TurnTask } from './turn-end.ts';
 
 const OPEN = 0;
 /** The client learns that no more requests are taken; some may be under way. */
