@@ -233,6 +233,18 @@ const kinds = {
     'The backend closed the connection before it had responded.',
     { resend: 'idempotent', marks: 'at once' },
   ),
+  BACKEND_STREAM_REFUSED: backend(
+    503,
+    'backend takes no more requests',
+    'The backend refused a stream of HTTP/2 (`REFUSED_STREAM`, or behind its `GOAWAY`): it has done nothing with the request.',
+    { resend: 'unsent' },
+  ),
+  BACKEND_STREAM_RESET: backend(
+    502,
+    'backend gave up the request',
+    'The backend reset the stream of HTTP/2 before it had responded, or ended the connection with an error.',
+    { resend: 'idempotent', marks: 'by share' },
+  ),
   BACKEND_TIMEOUT: backend(
     504,
     'backend did not respond in time',

@@ -100,6 +100,8 @@ export interface Config {
     readonly verify: boolean;
     /** Paths; empty for the public authorities. */
     readonly ca: readonly string[];
+    /** Protocols that `https://` backends may choose from: `h2` and `http/1.1`. */
+    readonly alpn: readonly string[];
   };
   /** One URL or several; never empty. */
   readonly driver: readonly [string, ...string[]];
@@ -177,7 +179,11 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       sharedTicketKeys: file.https.sharedTicketKeys,
     },
     acme: acmeOf(file, http.length, https.length, diagnostics),
-    backendTls: { verify: file.backendTls.verify, ca: listOf(file.backendTls.ca) },
+    backendTls: {
+      verify: file.backendTls.verify,
+      ca: listOf(file.backendTls.ca),
+      alpn: file.backendTls.alpn ?? ['http/1.1'],
+    },
     driver: drivers(file, environment, diagnostics),
     user: file.user,
     group: file.group,

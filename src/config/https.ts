@@ -105,4 +105,18 @@ export const backendTlsSection = z.object({
     allowed: 'a path or an array of paths',
     default: 'the public ones',
   }),
+  alpn: key(
+    z
+      .array(oneOf(clientProtocols, { source: 'new', description: 'One protocol.' }).unwrap())
+      .min(1)
+      .max(2)
+      .optional(),
+    {
+      source: 'new',
+      description:
+        'Protocols that are offered to `https://` backends by ALPN. With `["h2", "http/1.1"]`, those that can speak HTTP/2. Backends `h2://` always do.',
+      allowed: 'h2, http/1.1',
+      default: '["http/1.1"]',
+    },
+  ),
 });

@@ -137,6 +137,12 @@ export const limitsSection = z.object({
     description:
       'Active requests and WebSockets of one HTTP/2 connection at the same time. Clients keep further ones back.',
   }),
+  http2BackendStreamsMax: wholeNumber(1, 10_000, 100, {
+    source: 'new',
+    unit: 'requests',
+    description:
+      'Active requests and WebSockets of one HTTP/2 connection to a backend at the same time. Further ones get a connection of their own. A backend may allow less.',
+  }),
   http2WindowBytes: wholeNumber(64 * KiB, 16 * MiB, 64 * KiB, {
     source: 'new',
     unit: 'bytes',

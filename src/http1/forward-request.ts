@@ -1,11 +1,11 @@
-import { type FieldEdits, isNamed } from '../http/field-lines.ts';
-import { Field, identityFields, isHopByHop } from '../http/field-names.ts';
-import { hasField, isNominated, type RequestView } from '../http/message.ts';
+import type { FieldEdits } from '../http/field-lines.ts';
+import { Field } from '../http/field-names.ts';
+import { isForwarded } from '../http/forwarded-fields.ts';
+import { hasField, type RequestView } from '../http/message.ts';
 import { RequestHead } from './request-head.ts';
 
 /**
  * The head of a request to an HTTP/1.1 backend.
- * @param edits include a Host if the request has no authority.
  * @param backendKeepAlive whether to ask the backend to keep the connection.
  */
 export function requestHeadText(request: RequestView, edits: FieldEdits, backendKeepAlive: boolean): string {
@@ -21,7 +21,7 @@ export function requestHeadText(request: RequestView, edits: FieldEdits, backend
  */
 function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAlive: boolean): string {
   const { text, nominated, fieldCount } = head;
-  const { dropped, names } = edits;
+  const { names } = edits;
   const host = edits.host ?? head.authority;
   let out: string;
   let runStart: number;
@@ -40,7 +40,7 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
       hasHost = true;
       continue;
     }
-    if (isDropped(head, field, number, dropped) || (names !== null && isNamed(head.fieldName(field), names))) {
+    if (isDropped(head, field, number, edits)) {
       const lineStart = head.lineOffset(field);
       if (lineStart > runStart) out += text.slice(runStart, lineStart);
       runStart = head.lineEndOffset(field);
@@ -55,17 +55,10 @@ function forwardRequestHead(head: RequestHead, edits: FieldEdits, backendKeepAli
   return out + connectionLines(head, backendKeepAlive);
 }
 
-function isDropped(head: RequestHead, field: number, number: number, dropped: number): boolean {
+function isDropped(head: RequestHead, field: number, number: number, edits: FieldEdits): boolean {
   // One that names no host: `edits` have another.
-  if (number === Field.HOST || isHopByHop(number) || number === Field.ALIAS || ((dropped >>> number) & 1) !== 0)
-    return true;
-  // HTTP/1.0 does not know Expect (RFC 9110 section 10.1.1).
-  if (number === Field.EXPECT) return !head.expectContinue;
-  if (number === Field.CONTENT_LENGTH) return head.isLengthPadded;
-  if (head.nominated === null || number === Field.TRANSFER_ENCODING) return false;
-  // A client must not be able to remove what a trusted peer says about it (CVE-2024-45410), or the passes of a loop.
-  if (number === Field.CDN_LOOP || ((identityFields >>> number) & 1) !== 0) return false;
-  return isNominated(head, field);
+  if (number === Field.HOST || (number === Field.CONTENT_LENGTH && head.isLengthPadded)) return true;
+  return !isForwarded(head, field, edits);
 }
 
 /** Methods whose requests usually have a body. */
@@ -73,21 +66,18 @@ const expectsBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 /** From any other protocol. */
 function writeRequestHead(request: RequestView, edits: FieldEdits, backendKeepAlive: boolean): string {
-  const { dropped, names, text } = edits;
   const host = edits.host ?? request.authority;
   let out = `${request.method} ${edits.path ?? request.path} HTTP/1.1\r\n`;
   if (host !== null) out += `Host: ${host}\r\n`;
   for (let field = 0; field < request.fieldCount; field++) {
     const number = request.fieldNumber(field);
-    if (number === Field.HOST || number === Field.ALIAS || number === Field.TRANSFER_ENCODING) continue;
-    if (isHopByHop(number) || ((dropped >>> number) & 1) !== 0 || isNominated(request, field)) continue;
-    if (names !== null && isNamed(request.fieldName(field), names)) continue;
+    if (number === Field.HOST || number === Field.TRANSFER_ENCODING || !isForwarded(request, field, edits)) continue;
     out += `${request.fieldName(field)}: ${request.fieldValue(field)}\r\n`;
   }
   if (request.bodyLength < 0) out += 'Transfer-Encoding: chunked\r\n';
   // RFC 9110 section 8.6: some servers reply with 411 otherwise.
   else if (expectsBody.has(request.method) && !hasField(request, Field.CONTENT_LENGTH)) out += 'Content-Length: 0\r\n';
-  out += text;
+  out += edits.text;
   if (request.protocol !== null) return `${out}Connection: Upgrade\r\nUpgrade: ${request.protocol}\r\n\r\n`;
   return out + connectionLines(request, backendKeepAlive);
 }

@@ -2,7 +2,7 @@ import { SP } from '../http/bytes.ts';
 import { httpDate } from '../http/date.ts';
 import { type FieldEdits, isNamed } from '../http/field-lines.ts';
 import { Field, isHopByHop } from '../http/field-names.ts';
-import { isNominated, type ResponseView } from '../http/message.ts';
+import { hasField, isNominated, type ResponseView } from '../http/message.ts';
 import { Framing } from './head.ts';
 import { ResponseHead } from './response-head.ts';
 
@@ -15,6 +15,8 @@ const UPGRADE_REQUIRED = 426;
 export interface ResponseShape {
   /** HTTP/1 minor version of the client. */
   readonly versionMinor: number;
+  /** Whether it is to a HEAD request. */
+  readonly isHead: boolean;
   /** Framing towards the client: CHUNKED if the length is unknown and the client speaks HTTP/1.1. */
   readonly framing: Framing;
   readonly keepAlive: boolean;
@@ -111,12 +113,19 @@ function writeResponseHead(response: ResponseView, shape: ResponseShape): string
   }
   if (shape.edits !== null) out += shape.edits.text;
   if (shape.framing === Framing.CHUNKED) out += 'Transfer-Encoding: chunked\r\n';
+  else if (lacksLength(response, shape)) out += 'Content-Length: 0\r\n';
   return `${out}${closingLines(response, shape)}\r\n`;
+}
+
+/** Whether a client would take the end of the connection for that of a body that is empty. */
+function lacksLength(response: ResponseView, { framing, isHead }: ResponseShape): boolean {
+  if (framing !== Framing.NONE || isHead || hasNoLength(response) || response.status === 304) return false;
+  return !hasField(response, Field.CONTENT_LENGTH);
 }
 
 /** The 101 for the client: both have agreed on the protocol. */
 export function switchHeadText(response: ResponseView, protocol: string, edits: FieldEdits | null): string {
-  const shape = { versionMinor: 1, framing: Framing.NONE, keepAlive: true, edits, epochMs: 0 };
+  const shape = { versionMinor: 1, isHead: false, framing: Framing.NONE, keepAlive: true, edits, epochMs: 0 };
   return `${responseHeadText(response, shape).slice(0, -2)}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`;
 }
 

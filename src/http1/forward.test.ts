@@ -86,7 +86,7 @@ test('a response of another protocol has the same head as in HTTP/1', () => {
     for (const versionMinor of [0, 1]) {
       const framing = clientFraming(head, versionMinor);
       assert.equal(clientFraming(view, versionMinor), framing);
-      const shape = { versionMinor, framing, keepAlive: framing !== Framing.CLOSE, edits, epochMs };
+      const shape = { versionMinor, isHead: false, framing, keepAlive: framing !== Framing.CLOSE, edits, epochMs };
       assert.deepEqual(linesOf(responseHeadText(view, shape)), linesOf(responseHeadText(head, shape)));
     }
   }

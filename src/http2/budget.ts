@@ -22,8 +22,8 @@ const unknownFrameCost = 5;
 export const emptyDataCost = 10;
 /** A frame of a stream that has ended, which may have been under way. */
 export const lateFrameCost = 3;
-/** A stream that one side resets: CVE-2023-44487, CVE-2025-8671. */
-export const resetCost = 20;
+/** A stream that one side resets: CVE-2023-44487, CVE-2025-8671. 2,000 at once are no attack (nodejs/node#56306). */
+export const resetCost = 5;
 
 /**
  * The frames without a message that a peer may send: bounds the CPU time of the floods of CVE-2019-9512 to 9518,

@@ -2,42 +2,11 @@ import { httpDate } from '../http/date.ts';
 import { type FieldEdits, type FieldLines, isNamed } from '../http/field-lines.ts';
 import { Field, isHopByHop } from '../http/field-names.ts';
 import { isNominated, type ResponseView } from '../http/message.ts';
+import { addField, addLines } from './encode-fields.ts';
 import { type HpackEncoder, Indexing } from './hpack-encoder.ts';
 
 /** Blocks that are kept, of one connection. More hosts than that on one connection are rare. */
 const keptMax = 32;
-
-/** Fields whose value is seldom the same twice, and those that nobody else may learn of. */
-const indexingByName: ReadonlyMap<string, Indexing> = new Map<string, Indexing>([
-  ['age', Indexing.NONE],
-  ['content-length', Indexing.NONE],
-  ['content-range', Indexing.NONE],
-  ['date', Indexing.NONE],
-  ['etag', Indexing.NONE],
-  ['expires', Indexing.NONE],
-  ['last-modified', Indexing.NONE],
-  ['location', Indexing.NONE],
-  ['x-request-id', Indexing.NONE],
-  ['authorization', Indexing.NEVER],
-  ['cookie', Indexing.NEVER],
-  ['proxy-authorization', Indexing.NEVER],
-  ['set-cookie', Indexing.NEVER],
-]);
-
-/** HTTP/2 has no such fields (RFC 9113 section 8.2.2). */
-const connectionFields: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-  // Of HTTP/1.1 alone (RFC 8441 section 5).
-  'sec-websocket-accept',
-]);
-
-function indexingOf(name: string): Indexing {
-  return indexingByName.get(name) ?? Indexing.KEEP;
-}
 
 /** The header blocks of responses to one client. Those of heads that repeat are made once. */
 export class ResponseBlocks {
@@ -123,20 +92,4 @@ export class ResponseBlocks {
     if (!response.hasDate && response.status >= 200) encoder.add('date', httpDate(epochMs), Indexing.NONE);
     if (edits !== null) addLines(encoder, edits);
   }
-}
-
-/** The block of trailers. */
-export function trailersBlock(encoder: HpackEncoder, trailers: FieldLines): string {
-  encoder.begin();
-  addLines(encoder, trailers);
-  return encoder.end();
-}
-
-function addLines(encoder: HpackEncoder, lines: FieldLines): void {
-  for (const [name, value] of lines) addField(encoder, name, value);
-}
-
-function addField(encoder: HpackEncoder, name: string, value: string): void {
-  const lowered = name.toLowerCase();
-  if (!connectionFields.has(lowered)) encoder.add(lowered, value, indexingOf(lowered));
 }

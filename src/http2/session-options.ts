@@ -21,8 +21,8 @@ export interface SessionOwner {
   onInternalError(error: Error): void;
   /** The settings of the peer have come, or changed. */
   onSettings(): void;
-  /** The peer takes no more streams than those up to `lastStream`. */
-  onGoAway(lastStream: number, code: number, debug: string): void;
+  /** The peer takes no more streams. Those that it has not begun with are reset afterwards. */
+  onGoAway(code: number, debug: string): void;
 }
 
 export interface SessionOptions {

@@ -1,4 +1,5 @@
 import { Budget, emptyDataCost, lateFrameCost, resetCost } from './budget.ts';
+import { FedStreams } from './fed-streams.ts';
 import {
   Flag,
   FrameType,
@@ -54,8 +55,7 @@ export class Session implements FrameSink {
   private readonly numbers: StreamNumbers;
   /** Bytes of data in the present frame. */
   private frameBytes = 0;
-  /** Streams of which the present read has had data. */
-  private readonly fed: Http2Stream[] = [];
+  private readonly fed = new FedStreams();
 
   constructor(output: SessionOutput, owner: SessionOwner, options: SessionOptions) {
     this.output = output;
@@ -92,8 +92,7 @@ export class Session implements FrameSink {
   read(bytes: Buffer, start: number, end: number): boolean {
     if (this.ended !== null) return false;
     const isReadable = this.reader.read(bytes, start, end);
-    // Views of bytes are valid no longer.
-    for (const stream of this.fed.splice(0)) stream.flushReceived();
+    this.fed.flush();
     if (!isReadable) this.end(this.reader.error, this.reader.errorDetail);
     return this.ended === null;
   }
@@ -258,8 +257,7 @@ export class Session implements FrameSink {
       }
     }
     if (stream.stopsReceiving) return;
-    if (!stream.isFed) this.fed.push(stream);
-    stream.isFed = true;
+    this.fed.add(stream);
     stream.handler?.onData(bytes, start, end);
   }
 
@@ -298,6 +296,7 @@ export class Session implements FrameSink {
     if (!this.streams.has(id)) return;
     if (!stream.stopsReceiving) stream.handler?.onFields(fields, isTooLarge, endsStream);
     if (endsStream) this.closeIfDone(stream);
+    else this.fed.add(stream);
   }
 
   onReset(id: number, code: number): void {
@@ -338,12 +337,12 @@ export class Session implements FrameSink {
   }
 
   onGoAway(lastStream: number, code: number, debug: string): void {
-    if (!this.options.isServer) {
-      for (const stream of this.streams.values()) {
-        if (stream.id > lastStream) this.failed(stream, code, 'the peer goes away', 'refused');
-      }
+    // First, so that no request is tried again here.
+    this.owner.onGoAway(code, debug);
+    if (this.options.isServer) return;
+    for (const stream of this.streams.values()) {
+      if (stream.id > lastStream) this.failed(stream, code, 'the peer goes away', 'refused');
     }
-    this.owner.onGoAway(lastStream, code, debug);
   }
 
   onWindowUpdate(id: number, increment: number): void {

@@ -1,6 +1,6 @@
 import type { FieldLines } from '../http/field-lines.ts';
+import { trailersBlock } from './encode-fields.ts';
 import type { HeaderField } from './header-field.ts';
-import { trailersBlock } from './response-blocks.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -70,7 +70,7 @@ export class Http2Stream {
   /** `stopReceiving` was called: what comes is no concern of the handler. */
   stopsReceiving = false;
   resetsAtEnd = false;
-  /** In the session's lists of streams that have had data in this read, and that wait. */
+  /** In the session's lists of streams that have had something in this read, and that wait. */
   isFed = false;
   isWaiting = false;
 
@@ -175,7 +175,7 @@ export class Http2Stream {
     this.session.resetStream(this, code);
   }
 
-  /** @internal The read that had data of this stream is over. */
+  /** @internal The read that had something of this stream is over. */
   flushReceived(): void {
     this.isFed = false;
     if (this.stopsReceiving) return;

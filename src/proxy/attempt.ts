@@ -30,6 +30,12 @@ export class Attempt implements StreamWaiter, ResponseSink {
     return this.exchange.policy.timeouts;
   }
 
+  get carries(): StreamWaiter['carries'] {
+    const { authenticatesConnection, protocol } = this.exchange.request;
+    if (protocol === null && !authenticatesConnection) return 'message';
+    return protocol === 'websocket' ? protocol : 'http/1.1';
+  }
+
   /** Whether the request is being sent to the backend. */
   get isSending(): boolean {
     return this.stream !== null;

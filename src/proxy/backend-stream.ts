@@ -25,6 +25,8 @@ export interface Origin {
 /** Waits for a stream. Exactly one of the two methods is called, unless `Origin.cancel` comes first. */
 export interface StreamWaiter {
   readonly timeouts: BackendTimeouts;
+  /** `http/1.1`: only that has what it asks for, such as another protocol or the authentication of a connection. */
+  readonly carries: 'message' | 'websocket' | 'http/1.1';
   onStream(stream: BackendStream): void;
   onNoStream(code: ErrorCode, detail: string): void;
 }
@@ -35,6 +37,8 @@ export interface BackendStream {
   readonly reused: boolean;
   /** After `ResponseSink.onBound`: whether it can still take a request. */
   readonly isFree: boolean;
+  /** Whether the backend can tell that it has done nothing with a request: then it can be sent again, whatever its method. */
+  readonly mayBeRefused: boolean;
   /** Queues the head. The caller then sends what it has of the body, and flushes. */
   start(sink: ResponseSink, request: RequestView, edits: FieldEdits): void;
   sendData(bytes: Buffer, start: number, end: number): void;

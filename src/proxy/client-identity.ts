@@ -99,7 +99,7 @@ export function requestEdits(
 ): FieldEdits {
   const edits = countHop(request, identityEdits(peer, request, client, traceId));
   if (backendHost !== null) edits.host = backendHost === 'backend' ? hostFieldOf(backend) : backendHost.value;
-  else if (request.authority === null) edits.add('Host', hostFieldOf(backend));
+  else if (request.authority === null) edits.host = hostFieldOf(backend);
   if (added !== null) change(edits, added);
   if (requestFields !== null) change(edits, requestFields);
   if (peer.identity.via !== null) edits.add('Via', `${request.version} ${peer.identity.via}`);

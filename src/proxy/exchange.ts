@@ -82,8 +82,9 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   /** No backend is asked before a first block of the body has come. */
   private isAwaitingBody = false;
   private responseBlocked = false;
-  /** A kept connection had just been closed. That is excused once; the second time counts as a failure. */
+  /** A kept connection had just been closed, or refused the stream. That is excused once; the second time counts as a failure. */
   private wasStale = false;
+  private mayBeRefused = false;
 
   constructor(stream: ServerStream, context: ProxyContext) {
     super(stream, context);
@@ -161,8 +162,8 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     stream.start(attempt, request, editsFor(this, attempt.backend));
     if (replayBuffer?.isWhole) replayBuffer.sendTo(stream);
     if (this.requestComplete && request.bodyLength !== 0) attempt.sendEnd(this.trailers);
-    if (!this.isReplayable) replayBuffer?.drop();
-    else replayBuffer?.dropAbove(this.policy.retryBodyBytesMax);
+    this.mayBeRefused = stream.mayBeRefused;
+    replayBuffer?.dropAbove(this.replayBytesMax(this.mayBeRefused));
     this.requestBlocked = !stream.flush();
     if (this.requestComplete) return;
     if (this.requestBlocked) this.stream.pauseRequest();
@@ -376,16 +377,11 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     return own ?? chooseIn(frontend, this.policy, this, this.tried, this.context.clock.epochMs());
   }
 
-  /** Whether the request can be resent once it has been sent, so that its body is worth keeping. */
-  get isReplayable(): boolean {
-    return this.request.bodyLength <= this.policy.retryBodyBytesMax && isIdempotent(this.method);
-  }
-
   private keepForReplay(bytes: Buffer, start: number, end: number): void {
     this.replayBuffer ??= new ReplayBuffer();
     // Bytes that no backend has received must be kept. The client is paused meanwhile: it is at most one read.
     if (this.attempt?.isSending !== true) this.replayBuffer.add(bytes, start, end);
-    else this.replayBuffer.addSent(bytes, start, end, this.isReplayable ? this.policy.retryBodyBytesMax : 0);
+    else this.replayBuffer.addSent(bytes, start, end, this.replayBytesMax(this.mayBeRefused));
   }
 
   /** A responder replies in place of a backend. */

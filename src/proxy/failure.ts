@@ -55,7 +55,11 @@ export function maySettleLater(failure: Failure): boolean {
   return isUnreachable(failure) || code === 'BACKEND_QUEUE_FULL' || code === 'BACKEND_QUEUE_TIMEOUT';
 }
 
-/** Whether a kept connection ended before any byte of a response: the backend closed it as it was being reused. */
+/**
+ * Whether a connection was at fault, and not the backend: a kept one ended before any byte of a response, because the backend
+ * closed it as it was being reused; or one of HTTP/2 took no more streams.
+ */
 export function isStale({ code, reused, progress }: Failure): boolean {
+  if (code === 'BACKEND_STREAM_REFUSED') return true;
   return reused && progress !== 'responded' && code === 'BACKEND_RESET';
 }

@@ -2,6 +2,7 @@ import { invariant } from '../base/invariant.ts';
 import type { FieldEdits } from '../http/field-lines.ts';
 import { Field } from '../http/field-names.ts';
 import type { HttpVersion, RequestView } from '../http/message.ts';
+import { isIdempotent } from '../http/methods.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
 import type { Frontend } from '../routing/frontend.ts';
 import type { ShownByClient } from '../sockets/byte-socket.ts';
@@ -75,6 +76,17 @@ export class RequestFacts {
 
   identityEdits(): FieldEdits {
     return identityEdits(this.stream.peer, this.request, this.clientAddress, this.traceId);
+  }
+
+  /** Whether the request can be resent once it has been sent, so that its body is worth keeping. */
+  get isReplayable(): boolean {
+    return this.request.bodyLength <= this.policy.retryBodyBytesMax && isIdempotent(this.method);
+  }
+
+  /** Bytes of the body that are kept once it is sent. @param mayBeRefused see `BackendStream`. */
+  protected replayBytesMax(mayBeRefused: boolean): number {
+    const max = this.policy.retryBodyBytesMax;
+    return this.isReplayable || (mayBeRefused && this.request.bodyLength <= max) ? max : 0;
   }
 
   get policy(): HostPolicy {

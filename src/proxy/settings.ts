@@ -35,7 +35,9 @@ export interface ProxySettings extends HeadLimits {
   readonly writeBufferBytesMax: number;
   /** Requests of one HTTP/2 connection at a time. */
   readonly http2StreamsMax: number;
-  /** How much of the body of a request, and of those of one connection together, may be under way. At least 65,535. */
+  /** Requests of one HTTP/2 connection to a backend at a time. */
+  readonly http2BackendStreamsMax: number;
+  /** How much of the body of a request or response, and of those of one connection together, may be under way. At least 65,535. */
   readonly http2StreamWindowBytes: number;
   readonly http2ConnectionWindowBytes: number;
   /** Whether the route of a host and port takes precedence over that of the host. */

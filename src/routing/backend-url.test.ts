@@ -10,6 +10,7 @@ test('a backend URL has host, port and weight', () => {
     port: 8080,
     weight: 1,
     secure: false,
+    isHttp2: false,
     serverName: '10.0.0.1',
     drainUntilMs: null,
     isBackup: false,
@@ -22,6 +23,7 @@ test('a backend URL has host, port and weight', () => {
     port: 80,
     weight: 1000,
     secure: false,
+    isHttp2: false,
     serverName: 'app_1.internal',
     drainUntilMs: null,
     isBackup: false,
@@ -34,6 +36,7 @@ test('a backend URL has host, port and weight', () => {
     port: 3000,
     weight: 2,
     secure: false,
+    isHttp2: false,
     serverName: '::1',
     drainUntilMs: null,
     isBackup: false,
@@ -50,6 +53,7 @@ test('a backend on a Unix socket has the path of the socket', () => {
     port: 0,
     weight: 2,
     secure: false,
+    isHttp2: false,
     serverName: '/run/My app.sock',
     drainUntilMs: null,
     isBackup: false,
@@ -82,6 +86,19 @@ test('of a setting that is repeated the last counts, and only that is kept', () 
   assert.equal(target.fragment, '#weight=3&servername=b.test');
 });
 
+test('h2, h2c and h2c+unix are HTTP/2', () => {
+  const read = (url: string): readonly unknown[] => {
+    const { hostname, isHttp2, port, secure, serverName } = parseBackendUrl(url);
+    return [hostname, port, secure, serverName, isHttp2];
+  };
+  assert.deepEqual(read('h2://app.internal#servername=b.test'), ['app.internal', 443, true, 'b.test', true]);
+  assert.deepEqual(read('h2c://app.internal'), ['app.internal', 80, false, 'app.internal', true]);
+  assert.deepEqual(read('h2c+unix://%2Frun%2Fapp.sock'), ['/run/app.sock', 0, false, '/run/app.sock', true]);
+  // A host of this name, as PlanB writes it.
+  assert.equal(readBackendUrl('h2:8080').target?.hostname, 'h2');
+  assert.throws(() => parseBackendUrl('h2c://a#servername=b.test'), /#servername would be ignored without https/);
+});
+
 test('https implies port 443 and a certificate name', () => {
   assert.deepEqual(parseBackendUrl('https://App.Internal'), {
     url: 'https://App.Internal',
@@ -89,6 +106,7 @@ test('https implies port 443 and a certificate name', () => {
     port: 443,
     weight: 1,
     secure: true,
+    isHttp2: false,
     serverName: 'app.internal',
     drainUntilMs: null,
     isBackup: false,

@@ -20,8 +20,10 @@ export interface BackendTarget {
   readonly hostname: string;
   /** 1 to 65535; by default 80, or 443 with TLS. 0 for a Unix socket. */
   readonly port: number;
-  /** Whether to connect with TLS: `https://`. */
+  /** Whether to connect with TLS: `https://` and `h2://`. */
   readonly secure: boolean;
+  /** Whether to speak HTTP/2, without asking: `h2://` and `h2c://`. */
+  readonly isHttp2: boolean;
   /** The name for SNI, which the certificate must match: by default the host. */
   readonly serverName: string;
   /** 1 to 1000. */
@@ -48,15 +50,18 @@ const urlForm = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)(#.*)?$/is;
  * `http:80` lacks its host.
  */
 const hostPortForm = /^(?!https?:)()([^\s/?#@]+:[0-9]{1,5})()(#.*)?$/is;
-/** The scheme of a backend on a Unix socket, whose path is percent-encoded in place of the host. */
+/** The schemes of backends on a Unix socket, whose path is percent-encoded in place of the host. */
 const socketScheme = 'http+unix';
+const http2SocketScheme = 'h2c+unix';
 /** All that begins as if it were one. */
-const unixScheme = /^(?:[a-z]+\+)?unix:/i;
+const unixScheme = /^(?:[a-z0-9]+\+)?unix:/i;
+const schemes: ReadonlySet<string> = new Set(['http', 'https', 'h2', 'h2c', socketScheme, http2SocketScheme]);
+const http2Schemes: ReadonlySet<string> = new Set(['h2', 'h2c', http2SocketScheme]);
 const socketForm = `a Unix socket is written as ${socketScheme}://%2Frun%2Fapp.sock`;
 
 /**
  * Reads an element of a record in the store, whatever it is. Never throws: a value that is unusable gives a `problem`.
- * Parts that Hipache 0.4 ignored (path, query, credentials, a scheme other than https) and a bad weight (1 applies
+ * Parts that Hipache 0.4 ignored (path, query, credentials, an unknown scheme) and a bad weight (1 applies
  * instead) are `ignored`. So is the lack of a scheme, with which PlanB serves.
  */
 export function readBackendUrl(value: unknown): BackendUrlReading {
@@ -66,14 +71,14 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
   if (match === null) return { target: null, problem: formProblem(value) };
   const [, scheme = '', authority = '', rest = '', fragment = ''] = match;
   const protocol = scheme.toLowerCase();
-  const secure = protocol === 'https';
+  const secure = protocol === 'https' || protocol === 'h2';
   const at = authority.lastIndexOf('@');
   const hostPort = authority.slice(at + 1);
   const host = unixScheme.test(value) ? readSocketPath(protocol, hostPort) : readHostPort(hostPort, rest, secure);
   if ('problem' in host) return { target: null, problem: host.problem };
   const settings = readFragment(fragment, secure);
   const ignored = [
-    secure || protocol === 'http' || protocol === socketScheme ? null : otherScheme(scheme, hostPort),
+    schemes.has(protocol) ? null : otherScheme(scheme, hostPort),
     at === -1 ? null : 'user and password are ignored',
     rest === '' || rest === '/' ? null : `the path ${quote(shownUrl(rest))} is ignored; the request's own is used`,
     ...settings.ignored,
@@ -89,6 +94,7 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
       isBackup: settings.isBackup,
       canaryShare: settings.canaryShare,
       secure,
+      isHttp2: http2Schemes.has(protocol),
       serverName: settings.serverName ?? hostname,
       fragment: settings.valid.size === 0 ? '' : `#${[...settings.valid.values()].join('&')}`,
     },
@@ -98,7 +104,7 @@ export function readBackendUrl(value: unknown): BackendUrlReading {
 
 /**
  * Parses a backend URL written by an operator, `http[s]://host[:port][/][#weight=1..1000][&backup][&canary=PERCENT]
- * [&servername=NAME]` or `http+unix://PATH[#weight=1..1000][&backup][&canary=PERCENT]` with the percent-encoded path of a Unix socket. Stricter than
+ * [&servername=NAME]`, with HTTP/2 `h2c://` and `h2://` for `http://` and `https://`, or `http+unix://PATH[#weight=1..1000][&backup][&canary=PERCENT]` with the percent-encoded path of a Unix socket. Stricter than
  * `readBackendUrl`: parts without an effect are refused.
  * @throws HipacheError COMMAND_INVALID with the problem.
  */
@@ -112,7 +118,7 @@ export function parseBackendUrl(value: string): BackendTarget {
       `write a backend as http://host:port or https://host:port, with #weight=2 to #weight=${weightMax} for a ` +
       'larger share, with #backup if it serves only in place of the others, with #canary=5 if it serves 5 % of the ' +
       'clients, and for https with #servername=NAME if its certificate has another name; or a Unix socket as ' +
-      `${socketScheme}://%2Frun%2Fapp.sock`,
+      `${socketScheme}://%2Frun%2Fapp.sock; or with HTTP/2 as h2c://host:port, h2://host:port with TLS, or ${http2SocketScheme}://`,
   );
 }
 
@@ -153,7 +159,7 @@ function readHostPort(hostPort: string, rest: string, secure: boolean): HostRead
 }
 
 function readSocketPath(protocol: string, encoded: string): HostReading {
-  if (protocol !== socketScheme || encoded === '') return { problem: socketForm };
+  if ((protocol !== socketScheme && protocol !== http2SocketScheme) || encoded === '') return { problem: socketForm };
   if (encoded.includes(':')) return { problem: `a Unix socket has no port; a colon in its path is written as %3A` };
   const path = decoded(encoded);
   if (path === null) return { problem: `${quote(encoded)} is not percent-encoded UTF-8; ${socketForm}` };
@@ -237,7 +243,7 @@ function readFragment(fragment: string, secure: boolean): Settings {
     } else if (name === 'backup') {
       settings.ignored.push(`${quote(`#${part}`)} is not #backup; the backend is none`);
     } else if (name === 'servername') {
-      settings.ignored.push('#servername is ignored without https://');
+      settings.ignored.push('#servername is ignored without https:// or h2://');
     } else {
       settings.ignored.push(`${quote(`#${part}`)} is not #weight=1 to #weight=${weightMax}; the weight is 1`);
     }

@@ -32,6 +32,8 @@ export class Backend {
   readonly port: number;
   /** The name for the TLS handshake; null for plain connections. */
   readonly tlsName: string | null;
+  /** Whether it is known to speak HTTP/2: `h2://` and `h2c://`. */
+  readonly isHttp2: boolean;
   /** Position in the record, from 0: Hipache's backend id. */
   index: number;
   /** 1 to 1000, default 1. */
@@ -71,6 +73,7 @@ export class Backend {
     weight: number,
     tlsName: string | null = null,
     isBackup = false,
+    isHttp2 = false,
   ) {
     this.url = url;
     this.hostname = hostname;
@@ -79,17 +82,19 @@ export class Backend {
     this.index = index;
     this.weight = weight;
     this.isBackup = isBackup;
+    this.isHttp2 = isHttp2;
   }
 
   /**
    * Key of its connection pool: `hostname:port` or `unix:path`; with TLS `https://hostname:port`, and the name if it
-   * differs.
+   * differs; with HTTP/2 `h2c://` and `h2://`.
    */
   get address(): string {
-    const { hostname, port, tlsName } = this;
+    const { hostname, isHttp2, port, tlsName } = this;
     const authority = isSocketPath(hostname) ? `unix:${hostname}` : hostPort(hostname, port);
-    if (tlsName === null) return authority;
-    return tlsName === hostname ? `https://${authority}` : `https://${authority} as ${tlsName}`;
+    if (tlsName === null) return isHttp2 ? `h2c://${authority}` : authority;
+    const url = `${isHttp2 ? 'h2' : 'https'}://${authority}`;
+    return tlsName === hostname ? url : `${url} as ${tlsName}`;
   }
 
   /** Counts a response or failure. @param client the address of the client. */

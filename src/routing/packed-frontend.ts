@@ -30,6 +30,8 @@ const ownHostname = 2;
 /** The name for the handshake is not the one of the host. */
 const ownTlsName = 4;
 const backup = 8;
+/** The backend speaks HTTP/2. */
+const http2 = 16;
 
 interface Extras {
   readonly down?: readonly (readonly [index: number, mark: DownMark])[];
@@ -94,11 +96,11 @@ export class FrontendPacker {
     return this.bytes.subarray(0, this.length);
   }
 
-  private backend({ url, hostname, tlsName, index, weight, port, isBackup }: Backend): void {
+  private backend({ url, hostname, tlsName, index, weight, port, isBackup, isHttp2 }: Backend): void {
     const at = url.indexOf(hostname);
     const isOwnTlsName = tlsName !== null && tlsName !== hostname;
     const names = (at < 0 ? ownHostname : 0) | (isOwnTlsName ? ownTlsName : 0);
-    this.number((tlsName === null ? 0 : secure) | names | (isBackup ? backup : 0));
+    this.number((tlsName === null ? 0 : secure) | names | (isBackup ? backup : 0) | (isHttp2 ? http2 : 0));
     this.number(index);
     this.number(weight);
     this.number(port);
@@ -131,8 +133,8 @@ function packedCanary({ backends, hasBackups, share, weighted }: Canary): Packed
 }
 
 function argumentsOf(backend: Backend): BackendArguments {
-  const { url, hostname, port, index, weight, tlsName, isBackup } = backend;
-  return [url, hostname, port, index, weight, tlsName, isBackup];
+  const { url, hostname, port, index, weight, tlsName, isBackup, isHttp2 } = backend;
+  return [url, hostname, port, index, weight, tlsName, isBackup, isHttp2];
 }
 
 /** The texts of a backend one after the other, without those that are a part of its URL. */
@@ -197,9 +199,10 @@ function readBackend(): Backend {
   const hostChars = readNumber();
   const hostname = hostAt < 0 ? takeText(hostChars) : url.slice(hostAt, hostAt + hostChars);
   const isBackup = (kind & backup) !== 0;
-  if ((kind & secure) === 0) return new Backend(url, hostname, port, index, weight, null, isBackup);
+  const isHttp2 = (kind & http2) !== 0;
+  if ((kind & secure) === 0) return new Backend(url, hostname, port, index, weight, null, isBackup, isHttp2);
   const tlsName = (kind & ownTlsName) === 0 ? hostname : takeText(readNumber());
-  return new Backend(url, hostname, port, index, weight, tlsName, isBackup);
+  return new Backend(url, hostname, port, index, weight, tlsName, isBackup, isHttp2);
 }
 
 function readDraining([args, untilMs]: NonNullable<Extras['draining']>[number]): Backend {

@@ -54,12 +54,13 @@ export function buildFrontend(
   const draining: Backend[] = [];
   const kept = previous === null ? null : objectsOf(previous);
   for (const { target, index, weight } of targets.values()) {
+    const { isHttp2 } = target;
     const tlsName = target.secure ? target.serverName : null;
     const known = kept?.get(target.url);
     const backend =
       known?.tlsName === tlsName
         ? known
-        : new Backend(target.url, target.hostname, target.port, index, weight, tlsName);
+        : new Backend(target.url, target.hostname, target.port, index, weight, tlsName, false, isHttp2);
     const isStarted = backend !== known || backend.drainUntilMs !== null;
     const isReweighted = backend.weight !== weight;
     backend.index = index;

@@ -32,6 +32,7 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
     descriptorsMax,
     writeBufferBytesMax: limits.writeBufferBytesMax,
     http2StreamsMax: limits.http2StreamsMax,
+    http2BackendStreamsMax: limits.http2BackendStreamsMax,
     http2StreamWindowBytes: limits.http2WindowBytes,
     http2ConnectionWindowBytes: limits.http2ConnectionWindowBytes,
     identity: {

@@ -126,7 +126,7 @@ export class Worker implements WorkerTasks {
       (pattern) => this.routes.useOf(pattern),
     );
     this.resolver = resolverOf(config, log, onInternalError);
-    const trust = backendTls(config.backendTls.ca, config.backendTls.verify);
+    const trust = backendTls(config.backendTls.ca, config.backendTls.verify, config.backendTls.alpn);
     this.web = webClient(this.resolver, trust, () => this.dataPlane);
     this.shared = sharedRecords(link, store, async () => this.routes.held?.judgement());
     this.number = start.number;

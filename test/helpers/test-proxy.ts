@@ -49,6 +49,7 @@ export const testSettings: TestSettings = {
   responseEdits: null,
   headBytesMax: 32_768,
   http2StreamsMax: 100,
+  http2BackendStreamsMax: 100,
   http2StreamWindowBytes: 65_536,
   http2ConnectionWindowBytes: 1_048_576,
   responseLimits: { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 },

@@ -8,17 +8,9 @@ import type { StreamWaiter } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import type { AddressWaiter } from './addresses.ts';
+import type { BackendPool } from './backend-pool.ts';
 import { Http1BackendConnection } from './http1-connection.ts';
-import type { Http1Pool } from './http1-pool.ts';
-
-/** Serves the socket once it is connected. */
-interface BackendConnectionClass {
-  new (pool: Http1Pool, socket: ByteSocket, address: string, context: ProxyContext): Http1BackendConnection;
-}
-
-/** Protocols offered to backends by ALPN, in order of preference (RFC 7301). One that chooses none speaks HTTP/1.1. */
-const protocols: Readonly<Record<string, BackendConnectionClass>> = { 'http/1.1': Http1BackendConnection };
-const alpnProtocols = Object.keys(protocols);
+import { type GreetingListener, Http2BackendConnection } from './http2-connection.ts';
 
 /** Parts of the connect time-out that the first addresses of a name get, so that the next ones are tried in time. */
 const addressSharesMax = 3;
@@ -29,14 +21,14 @@ const fullBacklogPauses = { firstMs: 10, longestMs: 200 };
 
 /**
  * A connection to a backend until it is established: the lookup of its name, the connection to one of its addresses
- * after the other, and the TLS handshake. Then the negotiated protocol is known, and a connection of that protocol takes
- * over the socket.
+ * after the other, the TLS handshake, and with HTTP/2 the settings of the backend. A connection of the negotiated protocol
+ * takes over the socket.
  */
-export class Dial implements AddressWaiter, SocketHandler, Timed {
+export class Dial implements AddressWaiter, SocketHandler, GreetingListener, Timed {
   deadlineMs: number;
   deadlineSlot = -1;
   readonly isStreaming = false;
-  private readonly pool: Http1Pool;
+  private readonly pool: BackendPool;
   private readonly context: ProxyContext;
   /** Null while the name is looked up. */
   private socket: ByteSocket | null = null;
@@ -48,16 +40,19 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
   /** Monotonic ms at which all addresses together have had their time. */
   private endsMs = 0;
   private tried: string[] = [];
-  private waiter: StreamWaiter | null;
+  private readonly alpnProtocols: readonly string[];
+  /** Those that it is for: more than one if all can use the connection, which is one of HTTP/2. */
+  private readonly waiters: StreamWaiter[];
   /** Runs while the backlog of a Unix socket is full. */
   private pause: NodeJS.Timeout | null = null;
   private tries = 0;
   private hasLeftPool = false;
   private isOver = false;
 
-  constructor(pool: Http1Pool, waiter: StreamWaiter, context: ProxyContext) {
+  constructor(pool: BackendPool, waiter: StreamWaiter, context: ProxyContext) {
     this.pool = pool;
-    this.waiter = waiter;
+    this.waiters = [waiter];
+    this.alpnProtocols = pool.protocolsFor(waiter);
     this.context = context;
     this.connectMs = waiter.timeouts.connectMs;
     this.deadlineMs = context.clock.monotonicMs() + this.connectMs;
@@ -74,10 +69,29 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     if (!this.connectNext()) this.pool.addresses.await(this);
   }
 
-  /** The waiter gives up. If the dial was for it, it continues, for the next waiter. */
+  /** Whether the connection may become one of HTTP/2. */
+  get offersHttp2(): boolean {
+    return this.alpnProtocols.includes('h2');
+  }
+
+  /** Whether it may be for this waiter as well. */
+  takes(waiter: StreamWaiter): boolean {
+    if (!this.offersHttp2 || this.hasLeftPool || this.waiters.length >= this.context.settings.http2BackendStreamsMax) {
+      return false;
+    }
+    return this.connectMs <= waiter.timeouts.connectMs && (this.pool.isHttp2 || waiter.carries === 'message');
+  }
+
+  join(waiter: StreamWaiter): void {
+    this.waiters.push(waiter);
+  }
+
+  /** The waiter gives up. If the dial was for it alone, it continues, for the next waiter. */
   release(waiter: StreamWaiter): void {
-    if (this.waiter !== waiter) return;
-    this.waiter = null;
+    const at = this.waiters.indexOf(waiter);
+    if (at < 0) return;
+    this.waiters.splice(at, 1);
+    if (this.waiters.length > 0) return;
     // Nobody else may ever ask for the name, and a dial that only waits for it costs the next waiter nothing.
     if (this.context.draining || this.socket === null) this.destroy();
   }
@@ -91,20 +105,30 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
   }
 
   onConnected(): void {
-    const { context, pool, socket, waiter } = this;
+    const { address, context, pool, socket } = this;
     if (socket === null || this.isOver) return;
-    this.isOver = true;
-    this.waiter = null;
-    clearTimeout(this.timer);
-    context.deadlines.remove(this);
-    pool.addresses.worked(this.address);
-    const Connection = protocols[socket.alpnProtocol] ?? Http1BackendConnection;
-    const connection = new Connection(pool, socket, this.address, context);
-    socket.handTo(connection);
-    this.hasLeftPool = true;
-    pool.connected(this);
-    if (waiter !== null) waiter.onStream(connection);
-    else pool.giveBack(connection);
+    const isHttp2 = pool.tlsName === null ? pool.isHttp2 : socket.alpnProtocol === 'h2';
+    if (isHttp2) {
+      const connection = new Http2BackendConnection(pool, socket, address, context, this);
+      socket.handTo(connection);
+      connection.start();
+    } else if (pool.isHttp2) {
+      this.failAt(socket, 'BACKEND_TLS', 'did not choose HTTP/2 (h2) by ALPN');
+    } else {
+      const connection = new Http1BackendConnection(pool, socket, address, context);
+      socket.handTo(connection);
+      this.succeed(connection);
+    }
+  }
+
+  onReady(connection: Http2BackendConnection): void {
+    this.succeed(connection);
+  }
+
+  onNotReady(broken: string | null, error: NodeJS.ErrnoException | null): void {
+    const { socket } = this;
+    if (broken === null || socket === null) this.onClosed(error);
+    else this.failAt(socket, 'BACKEND_RESPONSE_INVALID', `does not speak HTTP/2: ${broken}`);
   }
 
   onBytes(): void {
@@ -131,7 +155,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     if (detail === 'EAGAIN' && this.connectLater()) return;
     const code = dialErrorCode(detail, pool.tlsName !== null);
     // The backend may have rejected the session, so it is not offered again.
-    if (this.waiter !== null) pool.tlsSession = null;
+    if (this.waiters.length > 0) pool.tlsSession = null;
     if (!this.hasLeftPool && code !== 'OVERLOADED') {
       pool.addresses.failed(this.address);
       if (this.connectNext()) return;
@@ -186,7 +210,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
   /** @returns false if the dial is over. */
   private connectLater(): boolean {
     // One that nobody waits for would add to the load, and to a backlog that is full.
-    if (this.isOver || this.hasLeftPool || this.waiter === null || this.context.draining) return false;
+    if (this.isOver || this.hasLeftPool || this.waiters.length === 0 || this.context.draining) return false;
     this.tries++;
     this.pause = setTimeout(
       () => {
@@ -203,7 +227,7 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     const { backendTls, settings } = this.context;
     const { writeBufferBytesMax } = settings;
     if (serverName === null) return PlainSocket.connecting(address, port, this, writeBufferBytesMax);
-    const peer = { address, port, serverName, alpnProtocols };
+    const peer = { address, port, serverName, alpnProtocols: this.alpnProtocols };
     return StreamSocket.connectingTls(peer, this, writeBufferBytesMax, backendTls, tlsSession, (session) => {
       this.pool.tlsSession = session;
     });
@@ -215,19 +239,39 @@ export class Dial implements AddressWaiter, SocketHandler, Timed {
     return address === pool.hostname ? pool.address : `${pool.address} at ${address}`;
   }
 
-  /** Ends the dial, once. */
-  private failWith(code: ErrorCode, detail: string): void {
-    const { context, pool, waiter } = this;
+  private succeed(connection: Http1BackendConnection | Http2BackendConnection): void {
+    const { address, context, pool } = this;
     if (this.isOver) return;
     this.isOver = true;
-    this.waiter = null;
+    clearTimeout(this.timer);
+    context.deadlines.remove(this);
+    pool.addresses.worked(address);
+    this.hasLeftPool = true;
+    pool.established(this, connection, this.waiters.splice(0));
+  }
+
+  /** Something is at the address, but not what is wanted. */
+  private failAt(socket: ByteSocket, code: ErrorCode, problem: string): void {
+    const { where } = this;
+    this.socket = null;
+    socket.handTo(abandoned);
+    socket.destroy();
+    this.failWith(code, `${where} ${problem}`);
+  }
+
+  /** Ends the dial, once. */
+  private failWith(code: ErrorCode, detail: string): void {
+    const { context, pool } = this;
+    if (this.isOver) return;
+    this.isOver = true;
+    const waiters = this.waiters.splice(0);
     if (this.pause !== null) clearTimeout(this.pause);
     clearTimeout(this.timer);
     context.deadlines.remove(this);
     context.counters.backendConnectionsOpen--;
     pool.addresses.cancel(this);
     this.leavePool();
-    waiter?.onNoStream(code, detail);
+    for (const waiter of waiters) waiter.onNoStream(code, detail);
   }
 
   /** Frees its place in the pool at once, without waiting for the socket to close. */

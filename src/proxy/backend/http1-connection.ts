@@ -13,7 +13,7 @@ import { keyOf, switchProblem, upgradeProblem } from '../../websocket/handshake.
 import type { BackendStream, ResponseSink } from '../backend-stream.ts';
 import type { ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
-import type { Http1Pool } from './http1-pool.ts';
+import type { BackendPool } from './backend-pool.ts';
 import { InformationalCount } from './informational-count.ts';
 
 const IDLE = 0;
@@ -37,10 +37,11 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
    * exchange.
    */
   reused = false;
+  readonly mayBeRefused = false;
   readonly address: string;
   /** Monotonic ms after which it takes no further request. */
   private readonly endsMs: number;
-  private readonly pool: Http1Pool;
+  private readonly pool: BackendPool;
   private readonly context: ProxyContext;
   private readonly socket: ByteSocket;
   private readonly response = new ResponseHead();
@@ -60,7 +61,7 @@ export class Http1BackendConnection implements BackendStream, SocketHandler, Bod
   private isBound = false;
 
   /** @param socket connected to `address`; the caller hands it over. */
-  constructor(pool: Http1Pool, socket: ByteSocket, address: string, context: ProxyContext) {
+  constructor(pool: BackendPool, socket: ByteSocket, address: string, context: ProxyContext) {
     this.address = address;
     this.endsMs = context.clock.monotonicMs() + context.settings.backendAgeMs;
     this.pool = pool;

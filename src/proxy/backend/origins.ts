@@ -1,6 +1,6 @@
 import type { Backend } from '../../routing/backend.ts';
 import type { ProxyContext } from '../context.ts';
-import { Http1Pool } from './http1-pool.ts';
+import { BackendPool } from './backend-pool.ts';
 
 /** Backends without a connection of which something is remembered; a TLS session takes about 2 KB. */
 const rememberedMax = 1000;
@@ -16,21 +16,21 @@ interface OriginMemory {
 
 /** This worker's origins by address. Hosts that share a backend share its connections. */
 export class Origins {
-  private readonly pools = new Map<string, Http1Pool>();
+  private readonly pools = new Map<string, BackendPool>();
   /** Of backends that have no connection now, by address. */
   private readonly memories = new Map<string, OriginMemory>();
-  private readonly forget = (pool: Http1Pool): void => {
+  private readonly forget = (pool: BackendPool): void => {
     this.pools.delete(pool.address);
     pool.isForgotten = true;
     this.remember(pool);
   };
 
-  of(backend: Backend, context: ProxyContext): Http1Pool {
+  of(backend: Backend, context: ProxyContext): BackendPool {
     const { attachment } = backend;
-    if (attachment instanceof Http1Pool && !attachment.isForgotten) return attachment;
+    if (attachment instanceof BackendPool && !attachment.isForgotten) return attachment;
     let pool = this.pools.get(backend.address);
     if (pool === undefined) {
-      pool = new Http1Pool(backend, context, this.forget);
+      pool = new BackendPool(backend, context, this.forget);
       const memory = this.memories.get(backend.address);
       pool.tlsSession = memory?.tlsSession ?? null;
       pool.hastyUntilMs = memory?.hastyUntilMs ?? 0;
@@ -40,7 +40,7 @@ export class Origins {
     return pool;
   }
 
-  private remember({ address, hastyUntilMs, tlsSession }: Http1Pool): void {
+  private remember({ address, hastyUntilMs, tlsSession }: BackendPool): void {
     this.memories.delete(address);
     if (tlsSession === null && hastyUntilMs === 0) return;
     this.memories.set(address, { tlsSession, hastyUntilMs });
@@ -51,7 +51,7 @@ export class Origins {
 
   /** Closes the connection that has been idle longest among the next few pools. @returns whether there was one. */
   closeLongestIdle(): boolean {
-    let oldest: Http1Pool | null = null;
+    let oldest: BackendPool | null = null;
     let left = Math.min(lookedAtMax, this.pools.size);
     for (const [address, pool] of this.pools) {
       if (left-- === 0) break;

@@ -74,18 +74,18 @@ export class Http1Stream implements ServerStream {
   sendInformational(response: ResponseView): void {
     // RFC 9110 section 15.2: an HTTP/1.0 client must not get any.
     if (this.request.versionMinor === 0) return;
-    this.socket.append(
-      responseHeadText(response, { versionMinor: 1, framing: Framing.NONE, keepAlive: true, edits: null, epochMs: 0 }),
-    );
+    const shape = { versionMinor: 1, isHead: false, framing: Framing.NONE, keepAlive: true, edits: null, epochMs: 0 };
+    this.socket.append(responseHeadText(response, shape));
   }
 
   sendHead(response: ResponseView, edits: FieldEdits | null): void {
-    const { versionMinor } = this.request;
+    const { method, versionMinor } = this.request;
     this.framing = clientFraming(response, versionMinor);
     // If the response precedes the end of its request, the client may never send the rest (RFC 9110 section 10.1.1).
     this.keepsAlive = this.connection.allowsKeepAlive() && this.framing !== Framing.CLOSE;
     const epochMs = this.context.clock.epochMs();
-    const shape = { versionMinor, framing: this.framing, keepAlive: this.keepsAlive, epochMs };
+    const isHead = method === 'HEAD';
+    const shape = { versionMinor, isHead, framing: this.framing, keepAlive: this.keepsAlive, epochMs };
     this.socket.append(responseHeadText(response, { ...shape, edits: withVia(this.peer, response, edits) }));
   }
 

@@ -14,11 +14,11 @@ import type { Peer } from '../client-identity.ts';
 import { inactivityDeadline, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import type { Exchange } from '../exchange.ts';
+import { Http2Tunnel } from '../http2-tunnel.ts';
 import { type LocalReply, localReplyFor, localReplyParts } from '../local-reply.ts';
 import type { BoundStream, ServerStream, TunnelEndpoint } from '../server-stream.ts';
 import { withVia } from '../via.ts';
 import { BodyRate } from './body-rate.ts';
-import { Http2Tunnel } from './http2-tunnel.ts';
 
 /** How long, in ms, the rest of a request is read behind its response. */
 const lingerMs = 2000;

@@ -6,6 +6,7 @@ import type { Timed } from '../deadlines.ts';
 import { BackendAddresses } from './addresses.ts';
 import { Dial } from './dial.ts';
 import type { Http1BackendConnection } from './http1-connection.ts';
+import { Http2BackendConnection } from './http2-connection.ts';
 
 /** A backend that ends kept connections sooner than this, in ms, without an announcement, may do so at any moment. */
 const keptMsMin = 2000;
@@ -14,13 +15,15 @@ const provenIdleMsMax = 1000;
 /** How long a backend counts as one that does, in ms, from the last time. */
 const hastyMs = 60_000;
 
-/** This worker's HTTP/1.1 connections to one address. */
-export class Http1Pool implements Origin {
+/** This worker's connections to one address: of HTTP/1.1, one for each request, and of HTTP/2, each for many. */
+export class BackendPool implements Origin {
   readonly address: string;
   readonly hostname: string;
   readonly port: number;
   /** The server name for TLS; null for plain connections. */
   readonly tlsName: string | null;
+  /** Whether the backend has to speak HTTP/2: `h2://` and `h2c://`. */
+  readonly isHttp2: boolean;
   /** The latest TLS session from the backend, for resumption; null for none. */
   tlsSession: Buffer | null = null;
   /** Monotonic ms until which the backend counts as one that ends kept connections at any moment. */
@@ -29,7 +32,11 @@ export class Http1Pool implements Origin {
   isForgotten = false;
   readonly addresses: BackendAddresses;
   private readonly context: ProxyContext;
-  private readonly onEmpty: (pool: Http1Pool) => void;
+  private readonly onEmpty: (pool: BackendPool) => void;
+  /** Those of HTTP/2. The first one with room gets the next request, so that the others reach their idle limit. */
+  private readonly shared: Http2BackendConnection[] = [];
+  /** Whether the last connection to a backend that may choose was one of HTTP/2; null before the first. */
+  private choseHttp2: boolean | null = null;
   /** Last in, first out: the connections in use stay warm, and the others reach their idle limit. */
   private readonly idle: Http1BackendConnection[] = [];
   /** Idle connections that belong to a client connection, longest idle first. They are not for others. */
@@ -39,18 +46,20 @@ export class Http1Pool implements Origin {
   /** Connections that are dialing, idle or in use. */
   private open = 0;
 
-  constructor(backend: Backend, context: ProxyContext, onEmpty: (pool: Http1Pool) => void) {
+  constructor(backend: Backend, context: ProxyContext, onEmpty: (pool: BackendPool) => void) {
     this.address = backend.address;
     this.hostname = backend.hostname;
     this.port = backend.port;
     this.tlsName = backend.tlsName;
+    this.isHttp2 = backend.isHttp2;
     this.context = context;
     this.onEmpty = onEmpty;
     this.addresses = new BackendAddresses(backend.hostname, context.resolver, context.clock, () => this.retire());
   }
 
   acquire(waiter: StreamWaiter, freshness: Freshness): void {
-    const { idle, context } = this;
+    if (this.acquireShared(waiter, freshness)) return;
+    const { context } = this;
     const kept = this.takeIdle(freshness);
     if (kept !== null) {
       waiter.onStream(kept);
@@ -61,8 +70,8 @@ export class Http1Pool implements Origin {
       return;
     }
     // One that is too old to be trusted with this request; or a client that is idle has to authenticate again.
-    const oldest = idle.shift() ?? this.bound.shift();
-    if (oldest !== undefined) {
+    const oldest = this.oldestIdle();
+    if (oldest !== null) {
       this.replace(oldest, waiter);
       return;
     }
@@ -80,15 +89,43 @@ export class Http1Pool implements Origin {
     else for (const dial of this.dials) dial.release(waiter);
   }
 
-  /** The dial has succeeded. */
-  connected(dial: Dial): void {
-    const at = this.dials.indexOf(dial);
-    if (at >= 0) this.dials.splice(at, 1);
+  /** The protocols that a connection for this waiter offers by ALPN, in order of preference (RFC 7301). */
+  protocolsFor({ carries }: StreamWaiter): readonly string[] {
+    if (this.isHttp2) return ['h2'];
+    return carries === 'message' ? this.context.backendTls.alpn : ['http/1.1'];
+  }
+
+  /** The dial has succeeded. @param waiters those that it was for; none if they have gone. */
+  established(
+    dial: Dial,
+    connection: Http1BackendConnection | Http2BackendConnection,
+    waiters: readonly StreamWaiter[],
+  ): void {
+    this.leavesDials(dial);
+    const isShared = connection instanceof Http2BackendConnection;
+    if (dial.offersHttp2) this.choseHttp2 = isShared;
+    if (isShared) this.shared.push(connection);
+    else if (waiters[0] === undefined) this.giveBack(connection);
+    else waiters[0].onStream(connection);
+    for (const waiter of isShared ? waiters : waiters.slice(1)) {
+      if (isShared && connection.hasRoom) waiter.onStream(connection.open());
+      else this.acquire(waiter, 'new');
+    }
+    if (isShared) this.roomFreed(connection);
+  }
+
+  /** A connection of HTTP/2 may take another request. */
+  roomFreed(connection: Http2BackendConnection): void {
+    while (connection.hasRoom) {
+      const next = this.leaveQueue(this.queue.findIndex(({ waiter }) => this.mayCarry(connection, waiter)));
+      if (next === null) return;
+      next.waiter.onStream(connection.open());
+    }
   }
 
   /** The dial has failed, or is given up. Called once for each. */
   dialFailed(dial: Dial): void {
-    this.connected(dial);
+    this.leavesDials(dial);
     this.placeFreed();
   }
 
@@ -130,27 +167,32 @@ export class Http1Pool implements Origin {
   }
 
   /** The connection, in any state, has closed or is about to. Called once for each. */
-  closed(connection: Http1BackendConnection): void {
-    const at = this.idle.lastIndexOf(connection);
-    if (at >= 0) this.idle.splice(at, 1);
-    this.leavesBound(connection);
+  closed(connection: Http1BackendConnection | Http2BackendConnection): void {
+    if (connection instanceof Http2BackendConnection) {
+      this.shared.splice(this.shared.indexOf(connection), 1);
+    } else {
+      const at = this.idle.lastIndexOf(connection);
+      if (at >= 0) this.idle.splice(at, 1);
+      this.leavesBound(connection);
+    }
     this.placeFreed();
   }
 
   /** Monotonic ms since when its longest idle connection has been idle; Infinity if none is. */
   get idleSinceMs(): number {
-    return (this.idle[0] ?? this.bound[0])?.idleSinceMs ?? Number.POSITIVE_INFINITY;
+    return this.oldestIdle()?.idleSinceMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** @returns whether there was one. */
   closeOldestIdle(): boolean {
-    const oldest = this.idle.shift() ?? this.bound.shift();
+    const oldest = this.oldestIdle();
     oldest?.destroy();
-    return oldest !== undefined;
+    return oldest !== null;
   }
 
   closeIdle(): void {
     for (const connection of this.idle.slice()) connection.destroy();
+    for (const connection of this.shared.filter(({ isIdle }) => isIdle)) connection.destroy();
   }
 
   get openConnections(): number {
@@ -166,6 +208,9 @@ export class Http1Pool implements Origin {
     for (const connection of [...this.idle, ...this.bound]) {
       if (!this.addresses.includes(connection.address)) connection.destroy();
     }
+    for (const connection of this.shared.slice()) {
+      if (!this.addresses.includes(connection.address)) connection.retire();
+    }
   }
 
   /** @internal */
@@ -174,6 +219,44 @@ export class Http1Pool implements Origin {
     if (at < 0) return;
     this.leaveQueue(at);
     waiting.waiter.onNoStream('BACKEND_QUEUE_TIMEOUT', `no connection to ${this.address} became free`);
+  }
+
+  /** Finds a stream on a connection that is there, or will be. @returns false if the waiter needs a new connection, or its own. */
+  private acquireShared(waiter: StreamWaiter, freshness: Freshness): boolean {
+    const { context, dials, shared } = this;
+    if (shared.length > 0) {
+      const nowMs = context.clock.monotonicMs();
+      for (const connection of shared) {
+        if (!connection.hasRoom || !this.mayCarry(connection, waiter)) continue;
+        const isProven = nowMs - connection.lastReadMs <= provenIdleMsMax;
+        // The end of a connection of HTTP/2 is announced, with the requests that were not processed.
+        if (!isProven && !(freshness === 'any' || (freshness === 'proven' && nowMs >= this.hastyUntilMs))) continue;
+        waiter.onStream(connection.open());
+        return true;
+      }
+    }
+    if (dials.length === 0 || this.choseHttp2 === false) return false;
+    const dial = dials.find((each) => each.takes(waiter));
+    dial?.join(waiter);
+    return dial !== undefined;
+  }
+
+  private mayCarry(connection: Http2BackendConnection, { carries }: StreamWaiter): boolean {
+    return this.isHttp2 || carries === 'message' || (carries === 'websocket' && connection.takesWebSockets);
+  }
+
+  /** The connection that has been idle longest, of a client only if there is no other; null for none. */
+  private oldestIdle(): Http1BackendConnection | Http2BackendConnection | null {
+    let oldest: Http1BackendConnection | Http2BackendConnection | null = this.idle[0] ?? null;
+    for (const connection of this.shared) {
+      if (connection.isIdle && (oldest === null || connection.idleSinceMs < oldest.idleSinceMs)) oldest = connection;
+    }
+    return oldest ?? this.bound[0] ?? null;
+  }
+
+  private leavesDials(dial: Dial): void {
+    const at = this.dials.indexOf(dial);
+    if (at >= 0) this.dials.splice(at, 1);
   }
 
   /** The idle connection that was in use last, if it may serve such a request; null if there is none. */
@@ -196,7 +279,7 @@ export class Http1Pool implements Origin {
   }
 
   /** Makes a new connection in the place of a kept one, which must not go to another request meanwhile. */
-  private replace(connection: Http1BackendConnection, waiter: StreamWaiter): void {
+  private replace(connection: Http1BackendConnection | Http2BackendConnection, waiter: StreamWaiter): void {
     this.open++;
     connection.destroy();
     this.open--;
@@ -236,7 +319,7 @@ export class Http1Pool implements Origin {
   }
 
   private leaveQueue(at: number): QueuedRequest | null {
-    const [waiting] = this.queue.length === 0 ? [] : this.queue.splice(at, 1);
+    const [waiting] = at < 0 || this.queue.length === 0 ? [] : this.queue.splice(at, 1);
     if (waiting === undefined) return null;
     this.context.deadlines.remove(waiting);
     return waiting;
@@ -249,9 +332,15 @@ class QueuedRequest implements Timed {
   readonly freshness: Freshness;
   deadlineMs: number;
   deadlineSlot = -1;
-  private readonly pool: Http1Pool;
+  private readonly pool: BackendPool;
 
-  constructor(pool: Http1Pool, waiter: StreamWaiter, freshness: Freshness, deadlineMs: number, context: ProxyContext) {
+  constructor(
+    pool: BackendPool,
+    waiter: StreamWaiter,
+    freshness: Freshness,
+    deadlineMs: number,
+    context: ProxyContext,
+  ) {
     this.pool = pool;
     this.waiter = waiter;
     this.freshness = freshness;

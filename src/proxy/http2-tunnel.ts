@@ -1,7 +1,7 @@
-import { Http2Error } from '../../http2/frame.ts';
-import type { HeaderField } from '../../http2/header-field.ts';
-import type { Http2Stream, StreamHandler } from '../../http2/stream.ts';
-import type { ByteStream, SocketHandler } from '../../sockets/byte-socket.ts';
+import { Http2Error } from '../http2/frame.ts';
+import type { HeaderField } from '../http2/header-field.ts';
+import type { Http2Stream, StreamHandler } from '../http2/stream.ts';
+import type { ByteStream, SocketHandler } from '../sockets/byte-socket.ts';
 
 /** The connection of a tunnel. */
 interface TunnelOwner {

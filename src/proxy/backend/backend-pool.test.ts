@@ -19,14 +19,15 @@ import { HostPages } from '../host-pages.ts';
 import { RefusalQueue } from '../refusal-queue.ts';
 import type { ProxySettings } from '../settings.ts';
 import { Tunnels } from '../tunnel/tunnels.ts';
+import { BackendPool } from './backend-pool.ts';
 import type { Dial } from './dial.ts';
 import type { Http1BackendConnection } from './http1-connection.ts';
-import { Http1Pool } from './http1-pool.ts';
 import { Origins } from './origins.ts';
 
 /** Records what it gets. */
 class Waiter implements StreamWaiter {
   readonly timeouts = testPolicy().timeouts;
+  readonly carries = 'message';
   readonly connections: Http1BackendConnection[] = [];
   readonly errors: ErrorCode[] = [];
 
@@ -92,13 +93,13 @@ function contextWith(settings: Partial<ProxySettings>): ProxyContext {
 describe('a pool', () => {
   let server: RawBackend;
   let context: ProxyContext;
-  let pool: Http1Pool;
+  let pool: BackendPool;
   let emptied: number;
 
   function open(settings: Partial<ProxySettings> = {}, port = server.port): void {
     context = contextWith(settings);
     emptied = 0;
-    pool = new Http1Pool(new Backend(`http://127.0.0.1:${port}`, '127.0.0.1', port, 0, 1), context, () => emptied++);
+    pool = new BackendPool(new Backend(`http://127.0.0.1:${port}`, '127.0.0.1', port, 0, 1), context, () => emptied++);
   }
 
   async function take(freshness: Freshness = 'any'): Promise<Http1BackendConnection> {
