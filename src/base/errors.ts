@@ -152,6 +152,11 @@ const kinds = {
       limit: 'limits.headTimeoutSeconds, limits.bodyGraceSeconds and limits.bodyBytesPerSecondMin allow slower clients',
     },
   ),
+  REQUEST_DEADLINE: client(
+    504,
+    'deadline exceeded',
+    'The deadline of a gRPC call (`grpc-timeout`) has passed without a response.',
+  ),
   CLIENT_GONE: client(null, '', 'The client closed its connection, or stopped reading.'),
   REQUEST_LOOP: client(
     508,

@@ -12,6 +12,7 @@ import { hostFieldOf } from '../routing/backend.ts';
 import type { BackendTarget } from '../routing/backend-url.ts';
 import { hostPatternOf } from '../routing/patterns.ts';
 import type { BackendTls } from '../tls/backend-tls.ts';
+import { probeHttp2 } from './probe-http2.ts';
 
 /** What a backend showed: the status of its response, or 0 with why there was none. */
 export interface ProbeResult {
@@ -33,7 +34,7 @@ export interface ProbeOptions {
   readonly timeoutMs: number;
   /** Of Hipache, for the User-Agent field. */
   readonly version: string;
-  /** Path and query. Default `/`. */
+  /** Path and query, or `grpc:` with the name of a service. Default `/`. */
   readonly path?: string;
   /** Bytes of the body that are read. Default 0. */
   readonly bodyBytesMax?: number;
@@ -93,11 +94,19 @@ function addressesOf({ resolver, target, timeoutMs }: ProbeOptions): Promise<rea
 /** @param connectMs how long the connection, and its TLS handshake, may take. */
 function probeAt(address: string, options: ProbeOptions, connectMs: number): Promise<ProbeResult> {
   const { target, host, tls, timeoutMs, version, path = '/', bodyBytesMax = 0 } = options;
+  const userAgent = `hipache-probe/${version}`;
+  const isGrpc = path.startsWith('grpc:');
+  if (target.isHttp2 || (isGrpc && target.secure)) {
+    const { secure } = target;
+    const socket = connectTo(address, target, tls, ['h2']);
+    return probeHttp2(socket, { host, secure, path, userAgent, timeoutMs, connectMs, bodyBytesMax });
+  }
+  if (isGrpc) return Promise.resolve({ status: 0, problem: 'gRPC needs a backend h2c://, h2:// or https://' });
   return new Promise((resolve) => {
     let buffered: Buffer = Buffer.alloc(0);
     let body: ProbedBody | null = null;
     const head = new ResponseHead();
-    const socket = connectTo(address, target, tls);
+    const socket = connectTo(address, target, tls, ['http/1.1']);
     const connectTimer = setTimeout(() => finish(0, 'no connection in time'), connectMs);
     const timer = setTimeout(() => finish(0, 'no response in time'), timeoutMs);
     const finish = (status: number, problem: string): void => {
@@ -115,7 +124,7 @@ function probeAt(address: string, options: ProbeOptions, connectMs: number): Pro
     socket.once(target.secure ? 'secureConnect' : 'connect', () => {
       clearTimeout(connectTimer);
       socket.write(
-        `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: hipache-probe/${version}\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
+        `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: ${userAgent}\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
         'latin1',
       );
     });
@@ -183,6 +192,7 @@ function connectTo(
   address: string,
   { port, secure, serverName }: BackendTarget,
   { context, verify }: BackendTls,
+  alpn: string[],
 ): Socket {
   if (isSocketPath(address)) return connect({ path: address });
   if (!secure) return connect({ host: address, port, noDelay: true });
@@ -192,6 +202,6 @@ function connectTo(
     secureContext: context,
     rejectUnauthorized: verify,
     servername: isIP(serverName) === 0 ? serverName : '',
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: alpn,
   });
 }

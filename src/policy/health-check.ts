@@ -3,7 +3,7 @@ import { type OptionType, or } from './option-type.ts';
 
 /** A response that shows that a backend is healthy. */
 export interface ExpectedResponse {
-  /** Path and query that are asked for. */
+  /** Path and query that are asked for; or `grpc:` with the name of a service, by `grpc.health.v1`. */
   readonly path: string;
   /** Statuses of a healthy backend, both included. */
   readonly statusMin: number;
@@ -47,10 +47,13 @@ const pathCharsMax = 1024;
 const textCharsMax = 1024;
 const defaults = { intervalMs: 10_000, timeoutMs: 5000, statusMin: 200, statusMax: 299, failures: 3, successes: 2 };
 
-/** A path that a probe asks for. */
+/** What a probe asks for: a path, or the service of a gRPC server. */
 export const probePath: OptionType<string> = {
-  allowed: `a path such as /up, with a query or not, in printable ASCII and up to ${pathCharsMax} characters`,
-  parse: (text) => (text.length <= pathCharsMax && /^\/[\x21-\x7e]*$/.test(text) ? text : undefined),
+  allowed: `a path such as /up, in printable ASCII and up to ${pathCharsMax} characters, or grpc: or grpc:my.Service`,
+  parse: (text) =>
+    /^grpc:[\w.]{0,127}$/.test(text) || (text.length <= pathCharsMax && /^\/[\x21-\x7e]*$/.test(text))
+      ? text
+      : undefined,
 };
 
 export const statusRange: OptionType<StatusRange> = {

@@ -5,6 +5,7 @@ import type { ResponseView } from '../http/message.ts';
 import type { BackendTimeouts } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { BackendStream, Origin, ResponseSink, StreamWaiter } from './backend-stream.ts';
+import { callTimeouts, isOwnDeadline } from './call-timeouts.ts';
 import type { Exchange } from './exchange.ts';
 import type { Failure } from './failure.ts';
 import type { TunnelEndpoint } from './server-stream.ts';
@@ -27,7 +28,8 @@ export class Attempt implements StreamWaiter, ResponseSink {
   }
 
   get timeouts(): BackendTimeouts {
-    return this.exchange.policy.timeouts;
+    const { grpcCall, policy } = this.exchange;
+    return grpcCall === null ? policy.timeouts : callTimeouts(grpcCall, policy);
   }
 
   get carries(): StreamWaiter['carries'] {
@@ -139,8 +141,9 @@ export class Attempt implements StreamWaiter, ResponseSink {
   }
 
   onFailed(failure: Failure): void {
+    const { grpcCall, policy } = this.exchange;
     this.stream = null;
-    this.fail(failure);
+    this.fail(isOwnDeadline(failure, grpcCall, policy) ? { ...failure, code: 'REQUEST_DEADLINE' } : failure);
   }
 
   onDrain(): void {

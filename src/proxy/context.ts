@@ -74,6 +74,11 @@ export function inactivityDeadline({ clock, settings }: ProxyContext): number {
   return settings.inactivityMs === 0 ? Number.POSITIVE_INFINITY : clock.monotonicMs() + settings.inactivityMs;
 }
 
+/** Deadline for the next byte of a tunnel, or of a call that is silent; Infinity if there is no limit. */
+export function tunnelIdleDeadline({ tunnelIdleMs }: HostPolicy, { clock }: ProxyContext): number {
+  return tunnelIdleMs === 0 ? Number.POSITIVE_INFINITY : clock.monotonicMs() + tunnelIdleMs;
+}
+
 /**
  * How long an unused client connection stays open once the proxy stops, in ms: a request may be on its way, and still
  * gets a response.

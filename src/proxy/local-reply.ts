@@ -2,6 +2,7 @@ import { type ErrorCode, errorKind } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
 import { httpDate } from '../http/date.ts';
 import { FieldLines } from '../http/field-lines.ts';
+import { GrpcStatus, grpcStatusFields, grpcStatusOf } from '../http/grpc.ts';
 import type { Refusal } from '../policy/admission.ts';
 
 /** The page of a host, in place of that of the instance. */
@@ -128,6 +129,22 @@ export function localReplyParts(
   if (response.fields !== undefined) text += response.fields.text;
   if (shape.added !== null) text += shape.added.text;
   return { fields: new FieldLines(text), body };
+}
+
+/** The same for a call of gRPC, as the only header section of its response. */
+export function grpcReplyFields(
+  { status, text }: LocalReply,
+  code: ErrorCode,
+  epochMs: number,
+  added: FieldLines | null,
+): FieldLines {
+  const fields = new FieldLines(`content-type: application/grpc\r\ndate: ${httpDate(epochMs)}\r\n`);
+  fields.append(
+    grpcStatusFields(code === 'REQUEST_DEADLINE' ? GrpcStatus.DEADLINE_EXCEEDED : grpcStatusOf(status), text),
+  );
+  fields.add('x-hipache-error', code);
+  if (added !== null) fields.append(added);
+  return fields;
 }
 
 /** The body of an error response and its type, by what the client accepts: a page, JSON or plain text. */

@@ -1,6 +1,7 @@
 import { invariant } from '../base/invariant.ts';
 import type { FieldEdits } from '../http/field-lines.ts';
 import { Field } from '../http/field-names.ts';
+import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
 import type { HttpVersion, RequestView } from '../http/message.ts';
 import { isIdempotent } from '../http/methods.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
@@ -24,6 +25,7 @@ export class RequestFacts {
   protected readonly context: ProxyContext;
   /** Null until it is needed; found once, because a trusted peer's fields have to be read for it. */
   private address: string | null = null;
+  private call: GrpcCall | null | undefined;
 
   constructor(stream: ServerStream, context: ProxyContext) {
     this.stream = stream;
@@ -52,6 +54,12 @@ export class RequestFacts {
 
   get userAgent(): string | null {
     return this.request.value(Field.USER_AGENT);
+  }
+
+  /** The request as a call of gRPC; null if it is none. */
+  get grpcCall(): GrpcCall | null {
+    if (this.call === undefined) this.call = readGrpcCall(this.request);
+    return this.call;
   }
 
   /** The client's address as logs show it. */

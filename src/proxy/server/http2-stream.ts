@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import type { FieldEdits, FieldLines } from '../../http/field-lines.ts';
+import { GrpcStatus, grpcStatusFields } from '../../http/grpc.ts';
 import type { ResponseView } from '../../http/message.ts';
 import { PartialHead } from '../../http1/partial-head.ts';
 import { errorName, frameHeadBytes, Http2Error } from '../../http2/frame.ts';
@@ -11,11 +12,11 @@ import { readTrailers } from '../../http2/trailers.ts';
 import type { RuleEffects } from '../../policy/admission.ts';
 import { checkHandshake } from '../../websocket/handshake.ts';
 import type { Peer } from '../client-identity.ts';
-import { inactivityDeadline, type ProxyContext } from '../context.ts';
+import { inactivityDeadline, type ProxyContext, tunnelIdleDeadline } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import type { Exchange } from '../exchange.ts';
 import { Http2Tunnel } from '../http2-tunnel.ts';
-import { type LocalReply, localReplyFor, localReplyParts } from '../local-reply.ts';
+import { grpcReplyFields, type LocalReply, localReplyFor, localReplyParts } from '../local-reply.ts';
 import type { BoundStream, ServerStream, TunnelEndpoint } from '../server-stream.ts';
 import { withVia } from '../via.ts';
 import { BodyRate } from './body-rate.ts';
@@ -52,6 +53,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   /** Bytes of the response that waited for the client when the deadline was set. */
   private unreadBytes = 0;
   private isPaused = false;
+  private hasHead = false;
   /** It has become a tunnel; and the bytes that came before. */
   private isTunnel = false;
   private early: PartialHead | null = null;
@@ -84,7 +86,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
       exchange.refuse(refusal.code, refusal.problem);
       return;
     }
-    if (!exchange.requestComplete) {
+    if (!exchange.requestComplete && exchange.grpcCall === null) {
       this.bodyRate = new BodyRate();
       this.bodyRate.begin(exchange.startMs);
     }
@@ -114,9 +116,9 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
       return;
     }
     const block = blocks.of(response, withVia(peer, response, edits), context.clock.epochMs());
-    this.bytesSent += frameHeadBytes + block.length;
-    if (response.bodyLength === 0) this.stream.sendOnlyFields(block);
-    else this.stream.sendFields(block);
+    this.hasHead = true;
+    if (response.bodyLength === 0) this.sendOnlyBlock(block);
+    else this.sendBlock(block);
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
@@ -130,9 +132,14 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   }
 
   sendLocal(reply: LocalReply, code: ErrorCode | null, added: FieldLines | null): void {
-    const { request } = this;
+    const { exchange, request } = this;
     const { blocks, context } = this.connection;
     if (this.stream.isClosed) return;
+    if (code !== null && exchange !== null && exchange.grpcCall !== null) {
+      // Trailers alone, as servers of gRPC send their errors.
+      this.sendOnlyBlock(blocks.ofLines(200, grpcReplyFields(reply, code, context.clock.epochMs(), added)));
+      return;
+    }
     const { fields, body } = localReplyParts(reply, code, {
       accept: request.acceptField < 0 ? '' : request.fieldValue(request.acceptField),
       page: context.pages?.page(reply.status, code) ?? null,
@@ -140,13 +147,12 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
       added,
     });
     const block = blocks.ofLines(reply.status, fields);
-    this.bytesSent += frameHeadBytes + block.length;
     if (request.method === 'HEAD' || body === '') {
-      this.stream.sendOnlyFields(block);
+      this.sendOnlyBlock(block);
       return;
     }
+    this.sendBlock(block);
     this.bytesSent += body.length;
-    this.stream.sendFields(block);
     this.stream.sendText(body);
     this.stream.sendEnd(null);
   }
@@ -175,7 +181,12 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   }
 
   abort(): void {
-    this.resetWith(Http2Error.INTERNAL_ERROR);
+    if (this.exchange === null || this.exchange.grpcCall === null || !this.hasHead || this.stream.hasSentEnd) {
+      this.resetWith(Http2Error.INTERNAL_ERROR);
+      return;
+    }
+    this.stream.sendEnd(grpcStatusFields(GrpcStatus.UNAVAILABLE, 'the response is incomplete'));
+    this.abortLater('incomplete');
   }
 
   openTunnel(response: ResponseView, edits: FieldEdits | null): TunnelEndpoint {
@@ -287,9 +298,13 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   /** Ends the stream, and then its exchange, unless the caller goes on to end that with a reason. */
   private resetWith(code: Http2Error): void {
     this.stream.reset(code);
+    this.abortLater(`reset by the proxy: ${errorName(code)}`);
+  }
+
+  private abortLater(detail: string): void {
     queueMicrotask(() => {
       try {
-        this.exchange?.onAborted('CLIENT_GONE', `reset by the proxy: ${errorName(code)}`);
+        this.exchange?.onAborted('CLIENT_GONE', detail);
       } catch (error) {
         this.connection.context.onInternalError('an exchange', error as Error);
       }
@@ -307,6 +322,11 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
     }
     this.sendLocal(localReplyFor('BACKEND_RESPONSE_INVALID', detail), 'BACKEND_RESPONSE_INVALID', null);
     this.isDiscarding = true;
+  }
+
+  private sendOnlyBlock(block: string): void {
+    this.bytesSent += frameHeadBytes + block.length;
+    this.stream.sendOnlyFields(block);
   }
 
   private sendBlock(block: string): void {
@@ -330,7 +350,9 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
       this.deadlineMs = Number.POSITIVE_INFINITY;
       return;
     }
-    let deadlineMs = inactivityDeadline(context);
+    // Either side of a call may be silent for a while.
+    const isSilent = exchange.grpcCall !== null && !this.isBlocked;
+    let deadlineMs = isSilent ? tunnelIdleDeadline(exchange.policy, context) : inactivityDeadline(context);
     if (!exchange.requestComplete && !exchange.hasResponse && this.bodyRate !== null) {
       const { bodyGraceMs, bodyRateMin } = context.settings;
       deadlineMs = Math.min(deadlineMs, this.bodyRate.deadlineMs(bodyGraceMs, bodyRateMin));

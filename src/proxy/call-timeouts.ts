@@ -1,0 +1,20 @@
+import type { GrpcCall } from '../http/grpc.ts';
+import type { BackendTimeouts, HostPolicy } from '../policy/host-policy.ts';
+import type { Failure } from './failure.ts';
+
+/** The times of a call of gRPC. Its client says how long it waits, and messages may be as far apart as those of a tunnel. */
+export function callTimeouts({ timeoutMs }: GrpcCall, { timeouts, tunnelIdleMs }: HostPolicy): BackendTimeouts {
+  const { connectMs, responseMs } = timeouts;
+  // 0 would be no limit.
+  return {
+    connectMs,
+    responseMs: timeoutMs === null ? responseMs : Math.max(1, timeoutMs),
+    responseIdleMs: tunnelIdleMs,
+  };
+}
+
+/** Whether a backend was too slow only for the deadline of the client, which says nothing of the backend. */
+export function isOwnDeadline({ code }: Failure, call: GrpcCall | null, { timeouts }: HostPolicy): boolean {
+  if (code !== 'BACKEND_TIMEOUT' || call === null || call.timeoutMs === null) return false;
+  return timeouts.responseMs === 0 || call.timeoutMs < timeouts.responseMs;
+}
