@@ -216,12 +216,12 @@ export class Http2BackendStream implements BackendStream, StreamHandler, Timed {
   }
 
   private complete(trailers: FieldLines | null): void {
-    const { sink } = this;
+    const { sink, stream } = this;
     if (sink === null) return;
     this.sink = null;
     this.connection.hasServed = true;
-    // RFC 9113 section 8.1: the response is complete without the rest of its request.
-    if (!this.requestSent) this.resetWith(Http2Error.CANCEL);
+    // RFC 9113 section 8.1: the response is complete without the rest of its request. That of a WebSocket has no end.
+    if (stream?.hasSentEnd === false) this.resetWith(Http2Error.CANCEL);
     sink.onEnd(trailers);
   }
 
