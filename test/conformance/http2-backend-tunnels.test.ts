@@ -105,8 +105,8 @@ describe('a WebSocket to a backend of HTTP/2 (RFC 8441)', () => {
     const { rig, backend } = await start(t);
     const client = await open(rig, backend);
     const drained = rig.proxy.dataPlane.drain({ forMs: 200, closeCode: 1001 });
-    await client.expect(/\x88\x02\x03\xe9$/);
-    await backend.peer.expect(/^DATA 1 \x88/);
+    await client.expect('\x88\x02\x03\xe9');
+    await until('its Close', () => backend.peer.lines.some((line) => line.startsWith('DATA 1 \x88')));
     client.send('\x88\x82\0\0\0\0\x03\xe9');
     backend.peer.send(data(1, '\x88\x02\x03\xe9', true));
     await until('the end of the client', () => client.ended || client.closed);
