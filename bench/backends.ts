@@ -23,6 +23,8 @@ interface BackendSettings {
   readonly tellingPorts: readonly [number, number];
   /** For nginx itself: `/upload` reads the body and then asks here for the response. */
   readonly innerPort: number;
+  /** For HTTP/2 without TLS, as a server of gRPC: every response has a message of 40 bytes and `grpc-status` behind it. */
+  readonly grpcPort: number;
 }
 
 /** Starts nginx as all the backends. */
@@ -36,11 +38,12 @@ export async function startBackends(processes: Processes, directory: string, set
   const file = join(directory, 'backends.conf');
   writeFileSync(file, configuration(root, directory, settings));
   const server = processes.start('backends', ['nginx', '-c', file, '-e', 'stderr'], { core: settings.core });
-  for (const port of [...settings.ports, ...settings.tellingPorts]) await untilListening(server, port);
+  for (const port of [...settings.ports, ...settings.tellingPorts, settings.grpcPort])
+    await untilListening(server, port);
 }
 
 function configuration(root: string, directory: string, settings: BackendSettings): string {
-  const { ports, tellingPorts, innerPort } = settings;
+  const { grpcPort, ports, tellingPorts, innerPort } = settings;
   const body = '0123456789'.repeat(responses.small.bytes / 10);
   return `
 worker_processes 1;
@@ -83,6 +86,11 @@ http {
       proxy_pass_request_body off;
     }
     location / { }
+  }
+  server {
+    listen 127.0.0.1:${grpcPort} http2 backlog=4096;
+    http2_max_requests 1000000000;
+    location / { default_type application/grpc; add_trailer grpc-status 0; return 200 "${body}"; }
   }
   server { listen 127.0.0.1:${innerPort}; location / { return 200 "ok\\n"; } }
   ${tellingPorts.map((port, i) => `server { listen 127.0.0.1:${port}; location / { return 200 "${'ab'[i]}"; } }`).join('\n  ')}

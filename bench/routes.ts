@@ -7,6 +7,8 @@ export interface RouteSet {
   readonly backends?: number;
   /** One more host, which can be moved while the proxy runs. It has one backend, at first the telling one `a`. */
   readonly moved?: string;
+  /** Whether the backend of all hosts is that of gRPC. */
+  readonly grpc?: true;
   /** Options of Hipache, by the pattern. */
   readonly options?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Routes of prefixes of paths, with the number of their backend. Of Hipache. */

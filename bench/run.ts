@@ -110,15 +110,16 @@ async function onSite<T>(
 }
 
 async function prepare(processes: Processes, directory: string): Promise<Omit<Site, 'roots'>> {
-  const ports = await freePorts(backendCount + 5);
+  const ports = await freePorts(backendCount + 6);
   const backendPorts = ports.slice(0, backendCount);
-  const [tellingA = 0, tellingB = 0, innerPort = 0, syslogPort = 0, echoPort = 0] = ports.slice(backendCount);
+  const [tellingA = 0, tellingB = 0, innerPort = 0, syslogPort = 0, echoPort = 0, grpcPort = 0] =
+    ports.slice(backendCount);
   const tellingPorts = [tellingA, tellingB] as const;
   startSyslogSink(processes, syslogPort, loadCore);
-  await startBackends(processes, directory, { core: loadCore, ports: backendPorts, tellingPorts, innerPort });
+  await startBackends(processes, directory, { core: loadCore, ports: backendPorts, tellingPorts, innerPort, grpcPort });
   await startEcho(processes, echoPort, loadCore);
   return {
-    ...{ processes, directory, proxyCore, loadCore, backendPorts, tellingPorts, syslogPort, echoPort },
+    ...{ processes, directory, proxyCore, loadCore, backendPorts, tellingPorts, syslogPort, echoPort, grpcPort },
     echoHost: 'echo.bench.example',
     certificate: await makeCertificate(processes, directory, loadCore),
   };

@@ -16,6 +16,8 @@ export interface Site {
   readonly backendPorts: readonly number[];
   /** Two backends that tell themselves apart: the body is `a` and `b`. */
   readonly tellingPorts: readonly [number, number];
+  /** A backend of gRPC over HTTP/2 without TLS. */
+  readonly grpcPort: number;
   /** Sends back what comes through a WebSocket. */
   readonly echoPort: number;
   /** The host that has it as its backend, with every proxy. */

@@ -7,6 +7,8 @@ import type { LoadResult } from './wrk.ts';
 /** A load over HTTP/2 as hard as it can: each stream is followed by the next one once it has its response. */
 export interface H2Load {
   readonly port: number;
+  /** Default: over TLS. */
+  readonly isPlain?: boolean;
   readonly host: string;
   readonly path: string;
   readonly connections: number;
@@ -15,6 +17,8 @@ export interface H2Load {
   readonly seconds: number;
   /** Bytes of the body of each request, which makes it a POST. Default 0, none. */
   readonly bodyBytes?: number;
+  /** Further fields, each `name: value`. */
+  readonly fields?: readonly string[];
 }
 
 /** How long h2load may take to end after its time, in ms. */
@@ -22,9 +26,9 @@ const endMsMax = 60_000;
 
 let runs = 0;
 
-/** Runs h2load, of one thread, over TLS. */
+/** Runs h2load, of one thread. */
 export async function h2load(site: Site, load: H2Load): Promise<LoadResult> {
-  const { bodyBytes = 0, connections, host, path, port, seconds, streams } = load;
+  const { bodyBytes = 0, connections, fields = [], host, isPlain, path, port, seconds, streams } = load;
   const number = ++runs;
   const times = join(site.directory, `h2load-${number}.log`);
   const body = join(site.directory, `h2load-${number}.body`);
@@ -33,8 +37,9 @@ export async function h2load(site: Site, load: H2Load): Promise<LoadResult> {
     'h2load',
     ...['--clients', String(connections), '--max-concurrent-streams', String(streams)],
     ...['--duration', String(seconds), '--log-file', times, '--header', `:authority: ${host}`],
+    ...fields.flatMap((field) => ['--header', field]),
     ...(bodyBytes > 0 ? ['--data', body] : []),
-    `https://127.0.0.1:${port}${path}`,
+    `${isPlain ? 'http' : 'https'}://127.0.0.1:${port}${path}`,
   ];
   const output = await site.processes.run('h2load', command, { core: site.loadCore }, seconds * 1000 + endMsMax);
   const [, succeeded = '', failed = ''] = /(\d+) succeeded, (\d+) failed/.exec(output) ?? [];

@@ -50,6 +50,7 @@ defaults
 frontend bench
   bind 127.0.0.1:${plan.port} backlog 4096
   bind 127.0.0.1:${plan.tlsPort} backlog 4096 ssl crt ${site.certificate.both}${hostCertificates(plan)} alpn h2,http/1.1
+  bind 127.0.0.1:${plan.h2cPort} backlog 4096 proto h2
   http-request set-header X-Real-IP %[src]
   http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
   http-request set-header X-Forwarded-Proto https if { ssl_fc }
@@ -60,7 +61,8 @@ backend echo
   server one 127.0.0.1:${site.echoPort}
 ${backends
   .map(({ name, ports }) => {
-    const servers = ports.map((port, i) => `  server server${i} 127.0.0.1:${port}`);
+    const protocol = plan.routes.grpc ? ' proto h2' : '';
+    const servers = ports.map((port, i) => `  server server${i} 127.0.0.1:${port}${protocol}`);
     return `backend ${name}\n${servers.join('\n')}`;
   })
   .join('\n')}

@@ -57,7 +57,12 @@ function configuration(site: Site, plan: Plan, { store, workers, limits }: Parti
   const { certificate, key } = site.certificate;
   return {
     server: { accessLog: plan.path('log'), httpKeepAlive: true, workers, maxSockets: 256 },
-    http: { port: plan.port, bind: ['127.0.0.1'] },
+    http: {
+      bind: [
+        { address: '127.0.0.1', port: plan.port },
+        { address: '127.0.0.1', port: plan.h2cPort, h2c: true },
+      ],
+    },
     https: { port: plan.tlsPort, bind: ['127.0.0.1'], key, cert: certificate },
     driver: store,
     ...(limits === undefined ? {} : { limits }),

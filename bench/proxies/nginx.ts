@@ -62,8 +62,9 @@ ${upstreams
   server {
     listen 127.0.0.1:${plan.port} backlog=4096 default_server;
     listen 127.0.0.1:${plan.tlsPort} ssl http2 backlog=4096 default_server;
+    listen 127.0.0.1:${plan.h2cPort} http2 backlog=4096 default_server;
     location / {
-      proxy_pass http://$backend;
+      ${plan.routes.grpc ? 'grpc_pass grpc://$backend;' : 'proxy_pass http://$backend;'}
       proxy_http_version 1.1;
       proxy_request_buffering off;
       proxy_set_header Connection "";

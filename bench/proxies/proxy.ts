@@ -28,6 +28,8 @@ export interface RunningProxy {
   readonly port: number;
   /** With TLS. */
   readonly tlsPort: number;
+  /** For HTTP/2 without TLS. Of Hipache, nginx and HAProxy. */
+  readonly h2cPort: number;
   readonly routes: RouteSet;
   /** The URL of the route store; null where routes are a file that is read at the start. */
   readonly store: string | null;
@@ -45,6 +47,7 @@ export interface Plan {
   readonly label: string;
   readonly port: number;
   readonly tlsPort: number;
+  readonly h2cPort: number;
   readonly routes: RouteSet;
   /** The path of a file of this proxy. */
   path(ending: string): string;
@@ -72,24 +75,31 @@ export async function startProxy(
   core: number | readonly number[] = site.proxyCore,
 ): Promise<RunningProxy> {
   const label = `${name}-${routes.name}`;
-  const [port = 0, tlsPort = 0] = await freePorts(2);
+  const [port = 0, tlsPort = 0, h2cPort = 0] = await freePorts(3);
   const path = (ending: string) => join(site.directory, `${label}.${ending}`);
   const write = (ending: string, text: string) => {
     writeFileSync(path(ending), text);
     return path(ending);
   };
-  const { command, env, store, move } = await launch(site, { name, label, port, tlsPort, routes, path, write });
+  const { command, env, store, move } = await launch(site, {
+    ...{ name, label, port, tlsPort, h2cPort, routes, path, write },
+  });
   const running = site.processes.start(label, command, { core, ...(env === undefined ? {} : { env }) });
   await untilListening(running, port);
   return {
-    ...{ name, pid: running.pid, port, tlsPort, routes, store: store ?? null, move: move ?? null },
+    ...{ name, pid: running.pid, port, tlsPort, h2cPort, routes, store: store ?? null, move: move ?? null },
     problem: () => (running.exitCode === null ? null : `${label} ended (${running.exitCode}):\n${running.output()}`),
     stop: () => running.stop(),
   };
 }
 
 /** The ports of the backends of a host, by the number of the first. */
-export function portsOf({ backendPorts }: Site, { backends = 1 }: RouteSet, first: number): readonly number[] {
+export function portsOf(
+  { backendPorts, grpcPort }: Site,
+  { backends = 1, grpc }: RouteSet,
+  first: number,
+): readonly number[] {
+  if (grpc) return [grpcPort];
   return Array.from({ length: backends }, (_, i) => backendPorts[(first + i) % backendPorts.length] ?? 0);
 }
 

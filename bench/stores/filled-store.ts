@@ -44,7 +44,8 @@ export async function fill(url: string, routes: RouteSet, site: Site) {
     await store.options.put(options.map(([pattern, own]) => ({ pattern, options: new Map(Object.entries(own)) })));
     for (let start = 0; start < routes.hosts.length; start += batch) {
       const hosts = routes.hosts.slice(start, start + batch);
-      const backends = (i: number) => portsOf(site, routes, i).map((port) => `http://127.0.0.1:${port}`);
+      const scheme = routes.grpc ? 'h2c' : 'http';
+      const backends = (i: number) => portsOf(site, routes, i).map((port) => `${scheme}://127.0.0.1:${port}`);
       await store.routes.put(hosts.map((pattern, i) => ({ pattern, frontend: [pattern, ...backends(start + i)] })));
     }
     if (routes.certificates) await writeCertificates(store, routes.hosts);

@@ -83,10 +83,16 @@ export class Http1Stream implements ServerStream {
     this.framing = clientFraming(response, versionMinor);
     // If the response precedes the end of its request, the client may never send the rest (RFC 9110 section 10.1.1).
     this.keepsAlive = this.connection.allowsKeepAlive() && this.framing !== Framing.CLOSE;
-    const epochMs = this.context.clock.epochMs();
-    const isHead = method === 'HEAD';
-    const shape = { versionMinor, isHead, framing: this.framing, keepAlive: this.keepsAlive, epochMs };
-    this.socket.append(responseHeadText(response, { ...shape, edits: withVia(this.peer, response, edits) }));
+    this.socket.append(
+      responseHeadText(response, {
+        versionMinor,
+        isHead: method === 'HEAD',
+        framing: this.framing,
+        keepAlive: this.keepsAlive,
+        edits: withVia(this.peer, response, edits),
+        epochMs: this.context.clock.epochMs(),
+      }),
+    );
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
