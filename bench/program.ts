@@ -11,6 +11,7 @@ const programs = {
   flood: import.meta.resolve('./programs/flood.ts'),
   'hello-flood': import.meta.resolve('./programs/hello-flood.ts'),
   'certificate-cache': import.meta.resolve('./programs/certificate-cache.ts'),
+  'http2-idle': import.meta.resolve('./programs/http2-idle.ts'),
   sleeper: import.meta.resolve('./programs/sleeper.ts'),
 };
 

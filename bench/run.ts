@@ -178,7 +178,13 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
   const { cpuUsPerRequest, requestsPerSecond, p99Us, mibPerCpuSecond, failed, peakRssMib, liveP99Ms } = sample;
   const { rssKibPerTunnel, rssKibPerUsedTunnel, rssKibPerRoute, imbalancePercent, busiestConnections } = sample;
   const { servedP50Ms, servedMaxMs, rssMib, closed, lost, unserved, rssKibPerWaiting, wakeMaxMs } = sample;
-  const { rssKibPerCertificate, estimatedKibPerCertificate = 0, certificates, firstHandshakeMs } = sample;
+  const {
+    rssKibPerConnection,
+    rssKibPerCertificate,
+    estimatedKibPerCertificate = 0,
+    certificates,
+    firstHandshakeMs,
+  } = sample;
   const { proxyPercent, foreignPercent, loadPercent, changesPerSecond, cpuUsPerChange } = sample;
   const parts = [
     cpuUsPerRequest === undefined ? '' : `${cpuUsPerRequest.toFixed(2)} µs CPU/request`,
@@ -193,6 +199,7 @@ function line(scenario: string, proxy: string, round: number, rounds: number, sa
     lost === undefined ? '' : `${lost} requests failed, ${closed} tunnels closed`,
     (unserved ?? 0) > 0 ? `${unserved} changes not served` : '',
     peakRssMib === undefined ? '' : `peak ${Math.round(peakRssMib)} MiB`,
+    rssKibPerConnection === undefined ? '' : `${rssKibPerConnection.toFixed(2)} KiB/idle connection`,
     rssKibPerTunnel === undefined ? '' : `${rssKibPerTunnel.toFixed(2)} KiB/idle tunnel`,
     rssKibPerUsedTunnel === undefined ? '' : `${rssKibPerUsedTunnel.toFixed(2)} KiB after a burst`,
     rssKibPerRoute === undefined ? '' : `${rssKibPerRoute.toFixed(2)} KiB/route`,

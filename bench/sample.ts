@@ -10,6 +10,8 @@ export const metrics = {
   slicedP99Us: { title: 'p99 of a tenth of a second, median', unit: 'µs', better: 'less' },
   rssMib: { title: 'RSS', unit: 'MiB', better: 'less' },
   peakRssMib: { title: 'peak RSS', unit: 'MiB', better: 'less' },
+  /** Of an idle connection of HTTP/2 that has had a request. */
+  rssKibPerConnection: { title: 'RSS per idle connection', unit: 'KiB', better: 'less' },
   /** Of an open tunnel, beyond the proxy without any: idle, and after a burst through each. */
   rssKibPerTunnel: { title: 'RSS per idle tunnel', unit: 'KiB', better: 'less' },
   rssKibPerUsedTunnel: { title: 'RSS per tunnel after a burst', unit: 'KiB', better: 'less' },

@@ -19,6 +19,7 @@ const shown: readonly Metric[] = [
   'slicedP99Us',
   'rssMib',
   'peakRssMib',
+  'rssKibPerConnection',
   'rssKibPerTunnel',
   'rssKibPerUsedTunnel',
   'rssKibPerRoute',
@@ -111,6 +112,7 @@ export function mainMetric(result: Result, scenario: string): Metric {
   if (scenario.startsWith('change-cost-')) return 'cpuUsPerChange';
   if (scenario === 'balance') return 'imbalancePercent';
   if (scenario === 'tunnels') return 'rssKibPerTunnel';
+  if (scenario === 'http2-idle') return 'rssKibPerConnection';
   if (scenario.startsWith('move-')) return 'servedP50Ms';
   if (scenario === 'routes-memory') return 'rssKibPerRoute';
   if (scenario === 'held') return 'rssKibPerWaiting';

@@ -17,6 +17,7 @@ export function partsOf(result: Result): Readonly<Record<string, string>> {
     http2: [
       byProxy(result, 'cpuUsPerRequest', (scenario) => scenario.startsWith('http2-')),
       byProxy(result, 'mibPerCpuSecond', (scenario) => scenario.startsWith('http2-')),
+      byMetric(result, ['http2-idle'], ['rssKibPerConnection', 'rssKibPerTunnel']),
     ]
       .filter((text) => text !== '')
       .join('\n'),

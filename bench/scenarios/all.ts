@@ -7,6 +7,7 @@ import { fleetGroup } from './fleet.ts';
 import { handshakesGroup } from './handshakes.ts';
 import { hostOptionsGroup, sleepGroup } from './host-options.ts';
 import { http2Group } from './http2.ts';
+import { http2MemoryGroup } from './http2-memory.ts';
 import { latencyGroup } from './latency.ts';
 import { liveGroup } from './live.ts';
 import { memoryGroup } from './memory.ts';
@@ -22,6 +23,7 @@ const allGroups: readonly Group[] = [
   ...throughputGroups,
   handshakesGroup,
   http2Group,
+  http2MemoryGroup,
   echoGroup,
   idleTunnelsGroup,
   latencyGroup,
