@@ -12,6 +12,7 @@ interface Server {
 /** What the tests start or call. */
 export const testServers: readonly Server[] = [
   { program: 'apache2', package: 'apache2-bin' },
+  { program: 'certutil', package: 'libnss3-tools' },
   { program: 'chromium', package: 'chromium' },
   { program: 'curl', package: 'curl' },
   { program: 'dnsmasq', package: 'dnsmasq-base' },
@@ -19,6 +20,7 @@ export const testServers: readonly Server[] = [
   { program: 'etcd', package: 'etcd-server' },
   { program: 'etcdctl', package: 'etcd-client' },
   { program: 'fcgiwrap', package: 'fcgiwrap' },
+  { program: 'firefox-esr', package: 'firefox-esr' },
   { program: 'git', package: 'git' },
   { program: 'gunicorn', package: 'gunicorn' },
   { program: 'ip', package: 'iproute2' },

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { Server as SocketIoServer } from 'socket.io';
 import { io } from 'socket.io-client';
 import { WebSocket, WebSocketServer } from 'ws';
-import { findProgram } from '../../scripts/servers.ts';
 import { Authority } from '../helpers/authority.ts';
+import { browsers, openPage } from '../helpers/browsers.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { until } from '../helpers/until.ts';
 
@@ -138,13 +137,21 @@ describe('WebSockets through the program', () => {
       });
     }
 
-    it(`${scheme}: a page in Chromium`, async () => {
-      const report = await reportOfChromium(`${url().replace(/^ws/, 'http')}/`);
-      assert.equal(report, 'message from the browser of chat closed 4001 clean true');
-      // A browser that has a connection of HTTP/2 opens a stream on it.
-      const version = scheme === 'wss' ? '2' : '1.1';
-      await until('its line', () => home.read('access.log').includes(`"GET /chat HTTP/${version}" 101 `));
-    });
+    for (const browser of browsers) {
+      it(`${scheme}: a page in ${browser}`, async () => {
+        const before = reports.length;
+        const page = `${url().replace(/^ws/, 'http').replace('127.0.0.1', 'app.localhost')}/`;
+        const profile = home.path(`${browser}-${scheme}`);
+        const isDone = (): boolean => reports.length > before;
+        const log = await openPage(browser, page, profile, authority.certificateFile, isDone);
+        assert.equal(reports[before] ?? log, 'message from the browser of chat closed 4001 clean true');
+        // A browser that has a connection of HTTP/2 opens a stream on it.
+        const version = scheme === 'wss' ? '2' : '1.1';
+        const agent = browser === 'chromium' ? 'Chrome' : 'Firefox';
+        const line = new RegExp(`"GET /chat HTTP/${version}" 101 .*${agent}`);
+        await until('its line', () => line.test(home.read('access.log')));
+      });
+    }
   }
 
   it('each has one line in the access log, written at its end', async () => {
@@ -175,30 +182,4 @@ describe('WebSockets through the program', () => {
     assert.deepEqual(await Promise.all(codes), [1001, 1001]);
     assert.equal(await proxy.ended(), 0);
   });
-
-  /** The report of the page at this URL. */
-  async function reportOfChromium(url: string): Promise<string> {
-    const options = [
-      ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--ignore-certificate-errors'],
-      ...['--remote-debugging-port=0', `--user-data-dir=${home.path(`chromium-${reports.length}`)}`],
-    ];
-    const child = spawn(findProgram('chromium') as string, [...options, url], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      detached: true,
-    });
-    const ended = new Promise((resolve) => child.once('close', resolve));
-    let errors = '';
-    child.stderr.on('data', (bytes: Buffer) => {
-      errors += bytes.toString();
-    });
-    const before = reports.length;
-    try {
-      await until('the report of the page', () => reports.length > before || child.exitCode !== null, 50_000);
-      return reports[before] ?? `nothing: ${errors}`;
-    } finally {
-      // Its many processes form one group.
-      process.kill(-(child.pid as number), 'SIGKILL');
-      await ended;
-    }
-  }
 });
