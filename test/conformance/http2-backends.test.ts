@@ -361,6 +361,23 @@ describe('the connection to a backend', () => {
     await until('its end', () => rig.proxy.dataPlane.counters.backendConnectionsOpen === 0);
   });
 
+  it('that is full for its backend (ENHANCE_YOUR_CALM, as of Node) gets no more, and the request goes to another', async (t) => {
+    const { rig, backend } = await start(t);
+    backend.serve((stream, peer) => {
+      if (peer !== backend.peer) peer.send(headers(stream, ok));
+      else if (stream === 3) peer.send(resetFrame(stream, Http2Error.ENHANCE_YOUR_CALM));
+    });
+    const first = await rig.send(get('/1'));
+    await backend.connections(1);
+    await backend.peer.expect('END 1');
+    for (let i = 0; i < 3; i++) assert.match(await rig.ask(get('/2')), /^HTTP\/1\.1 200 /);
+    assert.equal(backend.peers.length, 2);
+    assert.deepEqual(rig.proxy.marks, []);
+    backend.peer.send(headers(1, ok));
+    await first.expect(/^HTTP\/1\.1 200 /);
+    await backend.peer.raw.untilClosed();
+  });
+
   it('serves one request if connections are not kept', async (t) => {
     const { rig, backend } = await start(t, { settings: { backendKeepAlive: false } });
     backend.serve((stream, peer) => peer.send(headers(stream, ok)));

@@ -2,12 +2,21 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { type ClientHttp2Session, connect } from 'node:http2';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import {
+  type ClientHttp2Session,
+  connect,
+  createServer as createHttp2Server,
+  createSecureServer,
+  type Http2Server,
+  type Http2ServerRequest,
+} from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import type { Writable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Authority } from '../helpers/authority.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
-import { HttpBackend } from '../helpers/http-backend.ts';
 import { until } from '../helpers/until.ts';
 
 const runFile = promisify(execFile);
@@ -40,37 +49,55 @@ function portsOf({ output }: HipacheProcess): number[] {
   return [...output.matchAll(/listening on https:\/\/127\.0\.0\.1:(\d+)\n/g)].map(([, port]) => Number(port));
 }
 
-describe('HTTP/2 with the clients that people use', () => {
+/** In MB: beyond, Node resets new requests of a connection. */
+const ample = { maxSessionMemory: 100 };
+
+/** The versions of HTTP of the backends. */
+const backends = ['http', 'h2c', 'h2'] as const;
+
+for (const scheme of backends) {
+  describe(`HTTP/2 with the clients that people use, and a backend ${scheme}://`, () => withBackend(scheme));
+}
+
+function withBackend(scheme: (typeof backends)[number]): void {
   const authority = new Authority();
   const home = new HipacheHome();
   const large = randomBytes(3_000_000);
-  let backend: HttpBackend;
+  let backend: Server | Http2Server;
+  let requests = 0;
   let proxy: HipacheProcess;
   let port = 0;
 
   before(async () => {
-    backend = await HttpBackend.start('', (request, response) => {
+    const respond = (request: IncomingMessage | Http2ServerRequest, response: Pick<Writable, 'end'>): void => {
       const hash = createHash('sha256');
+      requests++;
       request.on('data', (bytes: Buffer) => hash.update(bytes));
       request.on('end', () => {
+        const asked = request.headers[':authority'] ?? request.headers.host;
         if (request.url === '/large') response.end(large);
         else if (request.url === '/slow') setTimeout(() => response.end('slow'), 300);
-        else response.end(request.method === 'POST' ? hash.digest('hex') : `${request.url} of ${request.headers.host}`);
+        else response.end(request.method === 'POST' ? hash.digest('hex') : `${request.url} of ${asked}`);
       });
-    });
+    };
+    const own = authority.issue(['127.0.0.1']);
+    if (scheme === 'http') backend = createServer(respond);
+    else if (scheme === 'h2c') backend = createHttp2Server(ample, respond);
+    else backend = createSecureServer({ ...ample, cert: own.certificate, key: own.key }, respond);
+    await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
     const { certificateFile: cert, keyFile: key } = authority.issue([host]);
     const bind = { address: '127.0.0.1', port: 0, cert, key };
     const https = { bind: [bind, { ...bind, alpn: ['http/1.1'] }] };
     const http = { bind: [{ address: '127.0.0.1', port: 0, h2c: true }] };
-    home.configure({ https, http }, { workers: 1 });
-    await home.route('set', host, backend.url);
+    home.configure({ https, http, backendTls: { ca: authority.certificateFile } }, { workers: 1 });
+    await home.route('set', host, `${scheme}://127.0.0.1:${(backend.address() as AddressInfo).port}`);
     proxy = await home.serve();
     port = await proxy.tlsPort();
   });
 
   after(async () => {
     await home.remove();
-    await backend.stop();
+    await new Promise((resolve) => backend.close(resolve));
     authority.dispose();
   });
 
@@ -89,7 +116,7 @@ describe('HTTP/2 with the clients that people use', () => {
     const file = home.path('large');
     writeFileSync(file, large);
     const common = ['--silent', '--show-error', '--cacert', authority.certificateFile];
-    const over = async (scheme: string, at: number, ...options: string[]): Promise<string> => {
+    const over = async (by: string, at: number, ...options: string[]): Promise<string> => {
       const all = [
         ...common,
         '--resolve',
@@ -98,7 +125,7 @@ describe('HTTP/2 with the clients that people use', () => {
         ' HTTP/%{http_version} %{http_code}',
       ];
       const [path = '', ...rest] = options;
-      const { stdout } = await runFile('curl', [...all, ...rest, `${scheme}://${host}:${at}${path}`]);
+      const { stdout } = await runFile('curl', [...all, ...rest, `${by}://${host}:${at}${path}`]);
       return stdout;
     };
     assert.equal(await over('https', port, '/x'), `/x of ${host}:${port} HTTP/2 200`);
@@ -152,13 +179,14 @@ describe('HTTP/2 with the clients that people use', () => {
   });
 
   test('a stop ends the connections once their requests have ended', async () => {
+    const before = requests;
     const client = session();
     const slow = ask(client, '/slow');
-    await until('the request', () => backend.requests > 0);
+    await until('the request', () => requests > before);
     const left = new Promise((resolve) => client.once('goaway', resolve));
     proxy.signal('SIGTERM');
     assert.equal((await slow).body.toString(), 'slow');
     await left;
     assert.equal(await proxy.ended(), 0);
   });
-});
+}

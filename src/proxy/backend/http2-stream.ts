@@ -23,7 +23,7 @@ export class Http2BackendStream implements BackendStream, StreamHandler, Timed {
   deadlineSlot = -1;
   readonly isFree = false;
   readonly mayBeRefused = true;
-  readonly reused: boolean;
+  reused: boolean;
   private readonly connection: Http2BackendConnection;
   /** Null before the request begins. */
   private stream: Http2Stream | null = null;
@@ -162,6 +162,13 @@ export class Http2BackendStream implements BackendStream, StreamHandler, Timed {
         this.fail(isInBody ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_RESPONSE_INVALID', detail);
         return;
       case 'peer':
+        if (code === Http2Error.ENHANCE_YOUR_CALM && !isInBody) {
+          // Node resets new streams so while responses of others wait in its memory: the connection is full, and no more than that.
+          this.connection.retire();
+          this.reused = true;
+          this.fail('BACKEND_RESET', `${detail}: ${errorName(code)}`);
+          return;
+        }
         this.fail(isInBody ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_STREAM_RESET', `${detail}: ${errorName(code)}`);
         return;
       case 'connection': {
