@@ -378,6 +378,61 @@ describe('the connection to a backend', () => {
     await backend.peer.raw.untilClosed();
   });
 
+  it('does not get a request of a backend that allows none, and is not made again and again', async (t) => {
+    const settings = settingsFrame([[Setting.MAX_CONCURRENT_STREAMS, 0]]);
+    const { rig, backend } = await start(t, { settings: { queueTimeoutMs: 50, retriesMax: 0 } }, { settings });
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 503 .*BACKEND_QUEUE_TIMEOUT/s);
+    assert.equal(backend.peers.length, 1);
+    assert.deepEqual(backend.peer.lines, []);
+  });
+
+  it('gets the requests that wait once the backend allows more', async (t) => {
+    const settings = settingsFrame([[Setting.MAX_CONCURRENT_STREAMS, 1]]);
+    const { rig, backend } = await start(t, { settings: { backendConnectionsMax: 1 } }, { settings });
+    const clients = await Promise.all(Array.from({ length: 3 }, () => rig.send(get('/'))));
+    await until('two that wait', () => rig.proxy.dataPlane.origins.waitingRequests === 2);
+    backend.peer.send(settingsFrame([[Setting.MAX_CONCURRENT_STREAMS, 3]]));
+    await backend.peer.expect('END 5');
+    for (const stream of [1, 3, 5]) backend.peer.send(headers(stream, ok));
+    for (const client of clients) await client.expect(/^HTTP\/1\.1 200 /);
+  });
+
+  it('that begins with a GOAWAY counts as refused', async (t) => {
+    const settings = settingsFrame([]) + goAwayFrame(0, Http2Error.NO_ERROR);
+    const { rig } = await start(t, { settings: { retriesMax: 0 } }, { settings });
+    // Where the two come one after the other, the request has been sent.
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 50[23] .*BACKEND_(CONNECT_REFUSED|STREAM_REFUSED)/s);
+  });
+
+  it('serves a request that comes while the proxy stops', async (t) => {
+    const { rig, backend } = await start(t);
+    backend.serve((stream, peer) => peer.send(headers(stream, ok)));
+    const client = await rig.send(get('/1'));
+    await client.expect(/x-app: one/);
+    const drained = rig.proxy.dataPlane.drain({ forMs: 1000, closeCode: 1001 });
+    client.send(get('/2'));
+    await client.expect(/x-app: one.*x-app: one/s);
+    client.close();
+    await drained;
+  });
+
+  it('goes on for others while clients do not read', async (t) => {
+    const { rig, backend } = await start(t);
+    const streams: number[] = [];
+    backend.serve((stream) => streams.push(stream));
+    const slow = await Promise.all(Array.from({ length: 40 }, () => rig.send(get('/'))));
+    for (const { socket } of slow) socket.pause();
+    await until('all of them', () => streams.length === 40);
+    // Each as much as its window has: 2.5 MiB in all.
+    const part = 'x'.repeat(16_000);
+    for (const stream of streams) {
+      backend.peer.send(headers(stream, ok, false), ...Array.from({ length: 4 }, () => data(stream, part)));
+    }
+    backend.serve((stream, peer) => peer.send(headers(stream, ok)));
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 200 /);
+    for (const client of slow) client.close();
+  });
+
   it('serves one request if connections are not kept', async (t) => {
     const { rig, backend } = await start(t, { settings: { backendKeepAlive: false } });
     backend.serve((stream, peer) => peer.send(headers(stream, ok)));

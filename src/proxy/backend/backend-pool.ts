@@ -79,6 +79,11 @@ export class BackendPool implements Origin {
       waiter.onNoStream('BACKEND_QUEUE_FULL', `${this.queue.length} requests wait for ${this.address}`);
       return;
     }
+    this.enqueue(waiter, freshness);
+  }
+
+  private enqueue(waiter: StreamWaiter, freshness: Freshness): void {
+    const { context } = this;
     const deadlineMs = context.clock.monotonicMs() + context.settings.queueTimeoutMs;
     this.queue.push(new QueuedRequest(this, waiter, freshness, deadlineMs, context));
   }
@@ -108,8 +113,10 @@ export class BackendPool implements Origin {
     else if (waiters[0] === undefined) this.giveBack(connection);
     else waiters[0].onStream(connection);
     for (const waiter of isShared ? waiters : waiters.slice(1)) {
-      if (isShared && connection.hasRoom) waiter.onStream(connection.open());
-      else this.acquire(waiter, 'new');
+      if (!isShared) this.acquire(waiter, 'new');
+      else if (connection.hasRoom) waiter.onStream(connection.open());
+      // The backend allows fewer requests than that. Another connection may not have room either.
+      else this.enqueue(waiter, 'any');
     }
     if (isShared) this.roomFreed(connection);
   }
@@ -169,7 +176,8 @@ export class BackendPool implements Origin {
   /** The connection, in any state, has closed or is about to. Called once for each. */
   closed(connection: Http1BackendConnection | Http2BackendConnection): void {
     if (connection instanceof Http2BackendConnection) {
-      this.shared.splice(this.shared.indexOf(connection), 1);
+      const at = this.shared.indexOf(connection);
+      if (at >= 0) this.shared.splice(at, 1);
     } else {
       const at = this.idle.lastIndexOf(connection);
       if (at >= 0) this.idle.splice(at, 1);

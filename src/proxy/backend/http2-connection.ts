@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../base/errors.ts';
-import { errorName, Http2Error, preface } from '../../http2/frame.ts';
+import { errorName, Http2Error, preface, windowBytesMax } from '../../http2/frame.ts';
 import { Session } from '../../http2/session.ts';
 import type { SessionOwner } from '../../http2/session-options.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
@@ -84,7 +84,11 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
       limits: { blockBytesMax: headBytesMax, listBytesMax: headBytesMax, fieldsMax: headFieldsMax },
       streamsMax: 0,
       streamWindowBytes: settings.http2StreamWindowBytes,
-      connectionWindowBytes: settings.http2ConnectionWindowBytes,
+      // Clients that do not keep up hold back as many bytes as their streams have: others must not wait for them.
+      connectionWindowBytes: Math.min(
+        settings.http2BackendStreamsMax * settings.http2StreamWindowBytes,
+        windowBytesMax,
+      ),
       takesProtocols: false,
       nowMs: () => clock.monotonicMs(),
     });
@@ -121,7 +125,7 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
   /** Whether it takes another request now. */
   get hasRoom(): boolean {
     const { context, session, socket, state } = this;
-    if (state !== OPEN || this.isSuspect || socket.isClosed || !session.canOpen || context.draining) return false;
+    if (state !== OPEN || this.isSuspect || socket.isClosed || !session.canOpen) return false;
     if ((this.hasServed && !this.isKept) || context.deadlines.nowMs >= this.endsMs) return false;
     return session.streams.size < Math.min(context.settings.http2BackendStreamsMax, session.peer.streamsMax);
   }
@@ -243,7 +247,8 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
 
   onGoAway(code: number, debug: string): void {
     if (code !== Http2Error.NO_ERROR) this.protest = `${errorName(code)} ${debug}`.trim();
-    if (this.state === OPEN) this.retire();
+    if (this.state === GREETING) this.end(false, 'GOAWAY');
+    else this.retire();
   }
 
   private get isKept(): boolean {
