@@ -155,6 +155,17 @@ export const limitsSection = z.object({
     description:
       'The same for all requests of a connection together, and how much of them is kept for backends that do not keep up.',
   }),
+  http2BudgetTokens: wholeNumber(1000, 1_000_000, 10_000, {
+    source: 'new',
+    unit: 'tokens',
+    description:
+      'How many tokens a connection of HTTP/2 may spend at once on frames that carry no message, before it is ended: 5 for a reset or a ping, 50 for settings.',
+  }),
+  http2BudgetPerSecond: wholeNumber(1, 100_000, 200, {
+    source: 'new',
+    unit: 'tokens',
+    description: 'How many of these tokens a connection gets back in a second, besides those for its messages.',
+  }),
   writeBufferBytesMax: wholeNumber(4 * KiB, 16 * MiB, 64 * KiB, {
     source: 'new',
     unit: 'bytes',

@@ -1,9 +1,16 @@
 import { FrameType } from './frame.ts';
 
-/** A peer begins with so many, and may save up no more. */
-const tokensMax = 10_000;
-/** It gets these back by and by, and for each message that is exchanged in full. */
-const tokensPerSecond = 200;
+/** How much a peer may spend. */
+export interface BudgetLimits {
+  /** It begins with so many tokens, and may save up no more. */
+  readonly tokensMax: number;
+  /** It gets so many back by and by. */
+  readonly tokensPerSecond: number;
+}
+
+export const defaultBudget: BudgetLimits = { tokensMax: 10_000, tokensPerSecond: 200 };
+
+/** It gets so many for each message that is exchanged in full. */
 const tokensPerMessage = 20;
 /** For so many bytes of data, in whichever direction: peers answer those with updates of windows and pings. */
 const bytesPerToken = 1024;
@@ -30,12 +37,15 @@ export const resetCost = 5;
  * CVE-2023-44487, CVE-2024-27316 and CVE-2025-8671 together. Well-behaved peers save up more than they need.
  */
 export class Budget {
-  private tokens = tokensMax;
+  private readonly limits: BudgetLimits;
+  private tokens: number;
   private readonly nowMs: () => number;
   private refilledMs: number;
 
   /** @param nowMs monotonic ms; called only when the budget is spent. */
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => number, limits = defaultBudget) {
+    this.limits = limits;
+    this.tokens = limits.tokensMax;
     this.nowMs = nowMs;
     this.refilledMs = nowMs();
   }
@@ -51,6 +61,7 @@ export class Budget {
   pay(cost: number): boolean {
     this.tokens -= cost;
     if (this.tokens >= 0) return true;
+    const { tokensMax, tokensPerSecond } = this.limits;
     const nowMs = this.nowMs();
     this.tokens = Math.min(tokensMax, this.tokens + ((nowMs - this.refilledMs) * tokensPerSecond) / 1000);
     this.refilledMs = nowMs;
@@ -67,6 +78,6 @@ export class Budget {
   }
 
   private earn(tokens: number): void {
-    if (this.tokens < tokensMax) this.tokens += tokens;
+    if (this.tokens < this.limits.tokensMax) this.tokens += tokens;
   }
 }

@@ -1,3 +1,4 @@
+import type { BudgetLimits } from './budget.ts';
 import type { SectionLimits } from './frame-reader.ts';
 import type { HeaderField } from './header-field.ts';
 import type { Http2Stream } from './stream.ts';
@@ -36,4 +37,6 @@ export interface SessionOptions {
   /** Of a server: whether it takes `:protocol` (RFC 8441). */
   readonly takesProtocols: boolean;
   readonly nowMs: () => number;
+  /** For the frames of the peer that carry no message. Default: `defaultBudget`. */
+  readonly budget?: BudgetLimits;
 }

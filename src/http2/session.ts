@@ -35,7 +35,7 @@ import { WaitingStreams } from './waiting-streams.ts';
 export class Session implements FrameSink {
   readonly encoder = new HpackEncoder();
   readonly streams = new Map<number, Http2Stream>();
-  readonly budget: Budget;
+  private readonly budget: Budget;
   /** Whether the socket takes more. */
   isFlowing = true;
   /** Bytes that the peer accepts on the whole connection. */
@@ -61,7 +61,7 @@ export class Session implements FrameSink {
     this.output = output;
     this.owner = owner;
     this.options = options;
-    this.budget = new Budget(options.nowMs);
+    this.budget = new Budget(options.nowMs, options.budget);
     this.reader = new Http2FrameReader(this, options.limits);
     this.receiveWindow = new ReceiveWindow(options.connectionWindowBytes, (increment) =>
       this.queue(windowUpdateFrame(0, increment)),

@@ -1,5 +1,6 @@
 import type { Networks } from '../base/networks.ts';
 import type { HeadLimits } from '../http1/head.ts';
+import type { BudgetLimits } from '../http2/budget.ts';
 import type { IdentityFields } from './client-identity.ts';
 
 /**
@@ -40,6 +41,8 @@ export interface ProxySettings extends HeadLimits {
   /** How much of the body of a request or response, and of those of one connection together, may be under way. At least 65,535. */
   readonly http2StreamWindowBytes: number;
   readonly http2ConnectionWindowBytes: number;
+  /** For the frames of a connection that carry no message. */
+  readonly http2Budget: BudgetLimits;
   /** Whether the route of a host and port takes precedence over that of the host. */
   readonly routesByPort: boolean;
   /** The fields about the client that backends get. */

@@ -35,6 +35,7 @@ export function proxySettings({ server, limits, compat }: Config, descriptorsMax
     http2BackendStreamsMax: limits.http2BackendStreamsMax,
     http2StreamWindowBytes: limits.http2WindowBytes,
     http2ConnectionWindowBytes: limits.http2ConnectionWindowBytes,
+    http2Budget: { tokensMax: limits.http2BudgetTokens, tokensPerSecond: limits.http2BudgetPerSecond },
     identity: {
       mapped: server.mappedAddresses,
       protocol: server.xForwardedProtocol,

@@ -5,6 +5,7 @@ import { Networks } from '../../src/base/networks.ts';
 import { setRealTimer } from '../../src/base/timer.ts';
 import type { NameResolver } from '../../src/dns/name-resolver.ts';
 import { systemResolver } from '../../src/dns/system-resolver.ts';
+import { defaultBudget } from '../../src/http2/budget.ts';
 import { RateBuckets } from '../../src/limits/rate-buckets.ts';
 import { AuthServers } from '../../src/policy/auth-servers.ts';
 import type { CheckPassword } from '../../src/policy/basic-auth.ts';
@@ -52,6 +53,7 @@ export const testSettings: TestSettings = {
   http2BackendStreamsMax: 100,
   http2StreamWindowBytes: 65_536,
   http2ConnectionWindowBytes: 1_048_576,
+  http2Budget: defaultBudget,
   responseLimits: { headBytesMax: 262_144, headFieldsMax: 1000, targetBytesMax: 0 },
   headFieldsMax: 100,
   targetBytesMax: 8192,

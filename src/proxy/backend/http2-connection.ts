@@ -91,6 +91,7 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
       ),
       takesProtocols: false,
       nowMs: () => clock.monotonicMs(),
+      budget: settings.http2Budget,
     });
   }
 

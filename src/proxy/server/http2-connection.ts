@@ -80,6 +80,7 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
       connectionWindowBytes: settings.http2ConnectionWindowBytes,
       takesProtocols: true,
       nowMs: () => clock.monotonicMs(),
+      budget: settings.http2Budget,
     });
     this.blocks = new ResponseBlocks(this.session.encoder);
   }
