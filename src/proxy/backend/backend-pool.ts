@@ -94,10 +94,10 @@ export class BackendPool implements Origin {
     else for (const dial of this.dials) dial.release(waiter);
   }
 
-  /** The protocols that a connection for this waiter offers by ALPN, in order of preference (RFC 7301). */
+  /** The protocols that a connection for this waiter may speak, as ALPN offers them in order of preference (RFC 7301). */
   protocolsFor({ carries }: StreamWaiter): readonly string[] {
     if (this.isHttp2) return ['h2'];
-    return carries === 'message' ? this.context.backendTls.alpn : ['http/1.1'];
+    return this.tlsName !== null && carries === 'message' ? this.context.backendTls.alpn : ['http/1.1'];
   }
 
   /** The dial has succeeded. @param waiters those that it was for; none if they have gone. */
