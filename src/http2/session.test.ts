@@ -360,6 +360,18 @@ describe('a client', () => {
     assert.deepEqual(side.closed, [1]);
   });
 
+  test('takes no informational response for the end of a stream', () => {
+    const side = client();
+    side.receive(noSettings);
+    const stream = side.session.open() as Http2Stream;
+    stream.handler = side.handlerOf(stream);
+    stream.sendOnlyFields('\x82');
+    side.receive(headers(1, [':status: 103']));
+    assert.deepEqual(side.sent().at(-1), 'RST_STREAM 1 PROTOCOL_ERROR');
+    assert.deepEqual(side.events, ['1 reset 1 the end before the head']);
+    assert.deepEqual(side.closed, [1]);
+  });
+
   test('learns which streams the server has not processed', () => {
     const side = client();
     side.receive(noSettings);

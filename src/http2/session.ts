@@ -292,7 +292,9 @@ export class Session implements FrameSink {
       return;
     }
     stream.hasReceivedHead ||= !isInformational(fields);
-    if (endsStream) this.receivedEnd(stream);
+    // RFC 9113 section 8.1.
+    if (endsStream && !stream.hasReceivedHead) this.fail(stream, Http2Error.PROTOCOL_ERROR, 'the end before the head');
+    else if (endsStream) this.receivedEnd(stream);
     if (!this.streams.has(id)) return;
     if (!stream.stopsReceiving) stream.handler?.onFields(fields, isTooLarge, endsStream);
     if (endsStream) this.closeIfDone(stream);
