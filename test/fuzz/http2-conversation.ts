@@ -20,7 +20,7 @@ export interface Input {
 
 export function makeInput(random: () => number): Input {
   const isServer = random() < 0.6;
-  const traffic = new Traffic(random, isServer, isServer ? 0 : 4);
+  const traffic = new Traffic(random, { toServer: isServer, opened: 4, isCalm: random() < 0.5 });
   return {
     isServer,
     bytes: traffic.bytes(),

@@ -44,31 +44,46 @@ function pairs(...lines: readonly string[]): FieldPair[] {
   });
 }
 
-/** Makes the frames of a peer: mostly good ones, of which some are changed afterwards. */
+interface TrafficOptions {
+  readonly toServer: boolean;
+  /** How many streams a client has opened, for the traffic to it. */
+  readonly opened?: number;
+  /** Where most paths of requests begin. */
+  readonly place?: string;
+  /** Whether most frames are good ones, in their order. */
+  readonly isCalm: boolean;
+}
+
+/** Makes the frames of a peer: good ones and odd ones, of which some are changed afterwards. */
 export class Traffic {
   private readonly random: () => number;
   private readonly toServer: boolean;
+  private readonly place: string;
+  private readonly isCalm: boolean;
   private readonly encoder = new HpackEncoder();
   private lastStream: number;
-  /** Streams with headers. */
-  private readonly answered = new Set<number>();
+  /** Streams of which the head has come, and those that go on behind it. */
+  private readonly begun = new Set<number>();
+  private readonly open = new Set<number>();
 
-  /** @param opened how many streams a client has opened; 0 for the traffic to a server. */
-  constructor(random: () => number, toServer: boolean, opened = 0) {
+  constructor(random: () => number, { isCalm, opened = 0, place = '/', toServer }: TrafficOptions) {
     this.random = random;
     this.toServer = toServer;
+    this.place = place;
+    this.isCalm = isCalm;
     this.lastStream = toServer ? -1 : opened * 2 - 1;
   }
 
   /** Frames as they are on the wire, behind the preface of a client. */
   bytes(): Buffer {
-    const frames = [this.below(60) === 0 ? this.one() : this.settingsFrame()];
+    const frames = [this.odd(60) ? this.one() : this.settingsFrame()];
     for (let left = this.below(14); left >= 0; left--) frames.push(this.one());
-    for (let changes = Math.max(0, this.below(6) - 3); changes > 0; changes--) this.reorder(frames);
+    const isChanged = !this.isCalm || this.below(4) === 0;
+    for (let changes = isChanged ? this.below(6) - 3 : 0; changes > 0; changes--) this.reorder(frames);
     const bytes = Buffer.from(frames.join(''), 'latin1');
-    for (let changes = Math.max(0, this.below(8) - 5); changes > 0; changes--) this.corrupt(bytes);
-    const end = this.below(10) === 0 ? this.below(bytes.length) : bytes.length;
-    if (this.below(30) > 0) return bytes.subarray(0, end);
+    for (let changes = isChanged ? this.below(8) - 5 : 0; changes > 0; changes--) this.corrupt(bytes);
+    const end = this.odd(10) ? this.below(bytes.length) : bytes.length;
+    if (!this.odd(30)) return bytes.subarray(0, end);
     return Buffer.concat([bytes.subarray(0, end), Buffer.from(this.text(this.below(60)), 'latin1')]);
   }
 
@@ -78,6 +93,11 @@ export class Traffic {
 
   pick<T>(items: readonly T[]): T {
     return items[this.below(items.length)] as T;
+  }
+
+  /** One time in so many; in calm traffic, less often. */
+  private odd(oneIn: number): boolean {
+    return this.below(oneIn) === 0 && (!this.isCalm || this.below(6) === 0);
   }
 
   /** The block of a section. */
@@ -93,17 +113,24 @@ export class Traffic {
 
   private one(): string {
     const kind = this.below(40);
-    if (this.lastStream < 1 || kind < 14 || (!this.toServer && this.answered.size < 3 && kind < 30)) {
+    if (this.begun.size === 0 || kind < 14) return this.headersFrames();
+    if (kind < 30 && (this.toServer ? this.isCalm && this.open.size === 0 : this.begun.size < 3)) {
       return this.headersFrames();
     }
     if (kind < 24) return this.dataFrame();
-    if (kind < 26) return resetFrame(this.stream(), this.below(14));
+    if (kind < 26) return this.reset();
     if (kind < 30) return windowUpdateFrame(this.below(3) === 0 ? 0 : this.stream(), this.increment());
     if (kind < 32) return this.settingsFrame();
     if (kind < 33) return frame(FrameType.SETTINGS, Flag.ACK, 0);
     if (kind < 36) return pingFrame(this.below(3) === 0, '12345678');
     if (kind < 38) return frame(FrameType.PRIORITY, 0, this.stream(), this.priority());
-    return this.below(3) === 0 ? this.rareFrame() : this.dataFrame();
+    return this.odd(3) ? this.rareFrame() : this.dataFrame();
+  }
+
+  private reset(): string {
+    const stream = this.stream();
+    this.open.delete(stream);
+    return resetFrame(stream, this.below(14));
   }
 
   private rareFrame(): string {
@@ -132,20 +159,20 @@ export class Traffic {
     }
   }
 
-  /** One that was begun, mostly; else the next one, or any. */
+  /** One that goes on, in calm traffic; else one that was begun, mostly; rarely the next one, or any. */
   private stream(): number {
-    const kind = this.below(80);
-    if (kind === 0) return this.below(12);
-    if (kind === 1) return this.lastStream + 2;
+    if (this.odd(80)) return this.below(12);
+    if (this.odd(80)) return this.lastStream + 2;
+    if (this.isCalm && this.open.size > 0) return this.pick([...this.open]);
     return Math.max(1, this.lastStream - 2 * this.below(3));
   }
 
   private increment(): number {
-    return this.below(20) === 0 ? this.pick([0, 0x7fff_ffff, 0x7fff_0000]) : this.pick([1, 100, 65_535, 1_000_000]);
+    return this.odd(20) ? this.pick([0, 0x7fff_ffff, 0x7fff_0000]) : this.pick([1, 100, 65_535, 1_000_000]);
   }
 
   private priority(): string {
-    return `\0\0\0${String.fromCharCode(this.below(12) * (1 - this.below(2)))}\x10`;
+    return `\0\0\0${String.fromCharCode(this.odd(2) ? this.below(12) : 0)}\x10`;
   }
 
   private settingsFrame(): string {
@@ -153,7 +180,7 @@ export class Traffic {
     for (let left = this.below(4); left > 0; left--) {
       const [setting, value] = this.pick(settings);
       // A connection that ends at once shows little.
-      if (this.isAllowed(setting, value) || this.below(20) === 0) chosen.set(setting, value);
+      if (this.isAllowed(setting, value) || this.odd(20)) chosen.set(setting, value);
     }
     let body = '';
     for (const [setting, value] of chosen) {
@@ -172,25 +199,39 @@ export class Traffic {
   private dataFrame(): string {
     const { toServer } = this;
     const length = this.below(12) === 0 ? this.pick([99, 100, 101, 1000, 1001, this.below(2000)]) : this.below(4);
+    const stream = this.stream();
     const flags = this.below(3) === 0 ? Flag.END_STREAM : 0;
+    if (flags !== 0) this.open.delete(stream);
     const text = (toServer ? 'x' : 'y').repeat(length);
-    if (this.below(5) > 0) return frame(FrameType.DATA, flags, this.stream(), text);
+    if (this.below(5) > 0) return frame(FrameType.DATA, flags, stream, text);
     const padding = this.below(6);
     // Sometimes more than there is.
-    const said = this.below(10) === 0 ? padding + length + this.below(2) : padding;
+    const said = this.odd(10) ? padding + length + this.below(2) : padding;
     const payload = String.fromCharCode(said) + text + '\0'.repeat(padding);
-    return frame(FrameType.DATA, flags | Flag.PADDED, this.stream(), payload);
+    return frame(FrameType.DATA, flags | Flag.PADDED, stream, payload);
   }
 
   private headersFrames(): string {
-    const isNew = this.toServer && (this.lastStream < 1 || this.below(10) < 7);
+    const isNew =
+      this.toServer && (this.begun.size === 0 || this.below(10) < 7 || (this.isCalm && this.open.size === 0));
     if (isNew) this.lastStream += this.below(12) === 0 ? 4 : 2;
-    const stream = isNew ? this.lastStream : this.stream();
-    const isTrailers = !isNew && (this.toServer || this.answered.has(stream)) && this.below(8) > 0;
-    this.answered.add(stream);
+    const stream = isNew ? this.lastStream : this.toServer ? this.stream() : this.unanswered();
+    const isTrailers = !isNew && (this.toServer || this.begun.has(stream)) && !this.odd(8);
     const fields = isTrailers ? this.changed(this.extras()) : this.toServer ? this.request() : this.response();
-    const endsStream = isTrailers ? this.below(8) > 0 : this.below(2) === 0;
+    const endsStream = isTrailers ? !this.odd(8) : this.below(2) === 0 && !fields[0]?.[1].startsWith('1');
+    const isFinal = this.toServer || !/^1/.test(fields[0]?.[1] ?? '');
+    if (isFinal || !this.isCalm) this.begun.add(stream);
+    if (endsStream) this.open.delete(stream);
+    else if (isFinal) this.open.add(stream);
     return this.section(stream, this.block(fields), endsStream ? Flag.END_STREAM : 0);
+  }
+
+  /** A stream of a client without a response, if there is any. */
+  private unanswered(): number {
+    for (let stream = 1; this.isCalm && stream <= this.lastStream; stream += 2) {
+      if (!this.begun.has(stream)) return stream;
+    }
+    return this.stream();
   }
 
   /** A header block in its frames. */
@@ -201,7 +242,7 @@ export class Traffic {
     if (this.below(6) === 0) {
       flags |= Flag.PADDED;
       tail = '\0'.repeat(this.below(5));
-      head = String.fromCharCode(this.below(8) === 0 ? this.below(256) : tail.length);
+      head = String.fromCharCode(this.odd(8) ? this.below(256) : tail.length);
     }
     if (this.below(8) === 0) {
       flags |= Flag.PRIORITY;
@@ -213,7 +254,7 @@ export class Traffic {
     const first = head + (pieces[0] ?? '') + tail;
     let out = frameHead(first.length, FrameType.HEADERS, flags | (parts === 0 ? Flag.END_HEADERS : 0), stream) + first;
     for (const [i, piece] of pieces.slice(1).entries()) {
-      if (this.below(30) === 0) out += this.one();
+      if (this.odd(30)) out += this.one();
       out += frame(FrameType.CONTINUATION, i === parts - 1 ? Flag.END_HEADERS : 0, stream, piece);
     }
     return out;
@@ -221,30 +262,30 @@ export class Traffic {
 
   private request(): FieldPair[] {
     const fields: FieldPair[] = [
-      [':method', this.below(5) === 0 ? this.pick(methods) : this.pick(['GET', 'POST'])],
-      [':scheme', this.below(20) === 0 ? this.pick(['http', 'ftp', '', 'HTTPS']) : 'https'],
-      [':path', this.below(8) === 0 ? this.pick(paths) : `/${this.below(100)}`],
-      [':authority', this.below(20) === 0 ? this.pick(['', 'A.test:443', 'u@a.test', 'b.test']) : 'a.test'],
+      [':method', this.odd(5) ? this.pick(methods) : this.pick(['GET', 'POST'])],
+      [':scheme', this.odd(20) ? this.pick(['http', 'ftp', '', 'HTTPS']) : 'https'],
+      [':path', this.odd(8) ? this.pick(paths) : `${this.place}${this.below(100)}`],
+      [':authority', this.odd(20) ? this.pick(['', 'A.test:443', 'u@a.test', 'b.test']) : 'a.test'],
       ...this.extras(),
     ];
     return this.changed(fields);
   }
 
   private response(): FieldPair[] {
-    const status = this.below(4) === 0 ? this.pick(statuses) : '200';
+    const status = this.odd(4) ? this.pick(statuses) : '200';
     return this.changed([[':status', status], ...this.extras()]);
   }
 
   private extras(): FieldPair[] {
     const fields = Array.from({ length: this.below(4) }, () => this.pick(goodFields));
-    if (this.below(5) === 0) fields.push(['content-length', this.pick(lengths.slice(0, 4))]);
-    else if (this.below(25) === 0) fields.push(['content-length', this.pick(lengths)]);
+    if (this.odd(5)) fields.push(['content-length', this.pick(lengths.slice(0, 4))]);
+    else if (this.odd(25)) fields.push(['content-length', this.pick(lengths)]);
     return fields;
   }
 
   /** Some sections are not as they should be. */
   private changed(fields: FieldPair[]): FieldPair[] {
-    if (fields.length === 0 || this.below(8) > 0) return fields;
+    if (fields.length === 0 || !this.odd(8)) return fields;
     const at = this.below(fields.length);
     const kind = this.below(4);
     if (kind === 0) fields.splice(at, 1);
