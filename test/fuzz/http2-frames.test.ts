@@ -6,7 +6,7 @@ import { makeInput, type Run, run, runPieces, splitDifference, verdictOf } from 
 import { Pair, receivedProblem } from './http2-pair.ts';
 
 /** More for a long run: `HIPACHE_FUZZ_INPUTS=500000`. Each input has the seed of its failure: `HIPACHE_FUZZ_INPUTS=1`. */
-const inputsWanted = Number(process.env['HIPACHE_FUZZ_INPUTS'] ?? 3000);
+const inputsWanted = Number(process.env['HIPACHE_FUZZ_INPUTS'] ?? 2000);
 const seed = Number(process.env['HIPACHE_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** Exchanges between two sessions take longer than inputs. */
 const exchangesWanted = Math.ceil(inputsWanted / 20);

@@ -4,7 +4,7 @@ import { frame } from '../helpers/http2-frames.ts';
 import type { FieldPair } from '../helpers/python-h2.ts';
 
 /** Fields that messages may have, and some that none may. */
-const goodFields = pairs(
+export const goodFields: readonly FieldPair[] = pairs(
   ...['accept=*/*', 'cookie=a=1', 'cookie=b=2', 'te=trailers', 'x-a=1', 'user-agent=fuzz', 'priority=u=1, i'],
   ...['x-empty=', 'x-high=\xff'],
 );
