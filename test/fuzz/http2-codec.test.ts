@@ -13,6 +13,7 @@ import { seeded } from '../helpers/seeded-random.ts';
 /** More for a long run: `HIPACHE_FUZZ_INPUTS=2000000`. A seed repeats them. */
 const inputsWanted = Number(process.env['HIPACHE_FUZZ_INPUTS'] ?? 10_000);
 const seed = Number(process.env['HIPACHE_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const timeout = 3_600_000;
 /** Inputs for one process of Python. */
 const batch = 5000;
 
@@ -57,7 +58,7 @@ function python(program: string, lines: readonly unknown[]): unknown[] {
 }
 
 describe(`HPACK against python3-hpack, seed ${seed}`, () => {
-  test('each decodes what the other has encoded', () => {
+  test('each decodes what the other has encoded', { timeout }, () => {
     const random = seeded(seed);
     for (let done = 0; done < inputsWanted / 2; done += batch) {
       const encoder = new HpackEncoder();
@@ -86,7 +87,7 @@ for l in sys.stdin:
     }
   });
 
-  test('both refuse the same blocks, and read the others alike', () => {
+  test('both refuse the same blocks, and read the others alike', { timeout }, () => {
     const random = seeded(seed + 1);
     for (let done = 0; done < inputsWanted / 2; done += batch) {
       const blocks = Array.from({ length: Math.min(batch, inputsWanted / 2) }, () => {
@@ -161,7 +162,7 @@ function serve(input: Buffer, cut: (left: number) => number): { sent: readonly s
   return { sent: output.lines, ended: session.ended };
 }
 
-test(`a session takes any bytes, however they are cut, and sends frames only: seed ${seed}`, () => {
+test(`a session takes any bytes, however they are cut, and sends frames only: seed ${seed}`, { timeout }, () => {
   const random = seeded(seed + 2);
   const below = (bound: number): number => Math.floor(random() * bound);
   for (let i = 0; i < inputsWanted; i++) {

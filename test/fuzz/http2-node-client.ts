@@ -53,12 +53,18 @@ export class PlannedBackend {
     for (const side of [request, response]) side.on('error', () => {});
     request.on('end', () => {
       this.whole++;
-      const isSame = plan !== undefined && request.method === plan.method && body === plan.body;
-      const sum = plan?.trailers ? String(plan.body.length) : undefined;
-      if (!isSame || request.trailers['x-sum'] !== sum) this.problems.push(`of ${plan?.id}: ${body.length} bytes`);
+      if (plan === undefined || !isPlanned(request, body, plan))
+        this.problems.push(`of ${plan?.id}: ${body.length} bytes`);
       if (plan !== undefined) respond(response, plan);
     });
   }
+}
+
+function isPlanned({ method, trailers }: IncomingMessage, body: string, plan: Plan): boolean {
+  if (method !== plan.method) return false;
+  // Node's client ends a stream before it resets it.
+  if (plan.resetsAfter !== null && !plan.hasLength && plan.body.startsWith(body)) return true;
+  return body === plan.body && trailers['x-sum'] === (plan.trailers ? String(body.length) : undefined);
 }
 
 function respond(response: ServerResponse, plan: Plan): void {

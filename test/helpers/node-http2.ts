@@ -5,7 +5,7 @@ import { pingFrame, preface } from '../../src/http2/frame.ts';
 import type { FieldPair } from './python-h2.ts';
 
 /** A request that Node's own server of HTTP/2 has taken. */
-export interface NodeRequest {
+interface NodeRequest {
   readonly fields: readonly FieldPair[];
   body: string;
   /** Whether it has come as a whole. */
