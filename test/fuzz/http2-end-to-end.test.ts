@@ -11,7 +11,7 @@ import { until } from '../helpers/until.ts';
 import { type Expectation, expectationOf, makeInput, messageMeaning, targetOf } from './http2-expected.ts';
 import { PlannedBackend, PlannedClients } from './http2-node-client.ts';
 
-/** More for a long run: `HIPACHE_FUZZ_INPUTS=100000`. Each input has the seed of its failure: `HIPACHE_FUZZ_INPUTS=1`. */
+/** More for a long run: `HIPACHE_FUZZ_INPUTS=100000`. The seed of a failure repeats it with one input. */
 const inputsWanted = Number(process.env['HIPACHE_FUZZ_INPUTS'] ?? 600);
 const seed = Number(process.env['HIPACHE_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** Of clients of Node, with several exchanges each. */

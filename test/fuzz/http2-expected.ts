@@ -38,8 +38,8 @@ export function makeInput(inputSeed: number): Buffer {
 }
 
 /**
- * Without what ends connections of Node and no others: GOAWAY (RFC 9113 section 6.8 lets streams go on), acknowledgements that it has
- * not asked for (sections 6.5 and 6.7), and a change of SETTINGS_NO_RFC7540_PRIORITIES (RFC 9218 section 2.1.1).
+ * Without what ends connections of Node and no others: GOAWAY (RFC 9113 section 6.8 lets streams go on), and
+ * acknowledgements that it has not asked for (sections 6.5 and 6.7).
  */
 function forNode(bytes: Buffer): Buffer {
   const starts = frameStarts(bytes);
@@ -106,8 +106,8 @@ function expectedOf(requests: ReadonlyMap<number, ReadRequest>): Map<number, Exp
   for (const [id, { body, fields, isWhole }] of requests) {
     const meaning = meaningOf(fields, body);
     const length = /^\d$/.exec(fieldOf(fields, 'content-length') ?? '');
-    const bySize =
-      length === null ? null : meaningOf(fields, body.slice(0, Number(length[0])).padEnd(Number(length[0]), 'x'));
+    const size = Number(length?.[0]);
+    const bySize = length === null ? null : meaningOf(fields, body.slice(0, size).padEnd(size, 'x'));
     expected.set(id, { meaning, isWhole, bySize, key: `${meaning}\n${isWhole}` });
   }
   return expected;

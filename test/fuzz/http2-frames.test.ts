@@ -5,14 +5,14 @@ import { seeded } from '../helpers/seeded-random.ts';
 import { makeInput, type Run, run, runPieces, splitDifference, verdictOf } from './http2-conversation.ts';
 import { Pair, receivedProblem } from './http2-pair.ts';
 
-/** More for a long run: `HIPACHE_FUZZ_INPUTS=500000`. Each input has the seed of its failure: `HIPACHE_FUZZ_INPUTS=1`. */
+/** More for a long run: `HIPACHE_FUZZ_INPUTS=500000`. The seed of a failure repeats it with one input. */
 const inputsWanted = Number(process.env['HIPACHE_FUZZ_INPUTS'] ?? 2000);
 const seed = Number(process.env['HIPACHE_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** Exchanges between two sessions take longer than inputs. */
 const exchangesWanted = Math.ceil(inputsWanted / 20);
 const timeout = 3_600_000;
 
-/** Makes items from seeds, asks python3-h2 about many at a time, and checks each; it works while the next ones are made. */
+/** Makes items from seeds, and checks what python3-h2 says of each; it works while the next ones are made. */
 async function compareAll<T>(
   test: TestContext,
   count: number,

@@ -13,7 +13,7 @@ interface Plan {
   readonly trailers: boolean;
   readonly response: string;
   readonly responseHasLength: boolean;
-  /** Pieces of the body after which the client resets the stream; -1 for a reset behind the response's head, null for none. */
+  /** Pieces of the body after which the client resets the stream; -1 for behind the response's head, null for never. */
   readonly resetsAfter: number | null;
 }
 

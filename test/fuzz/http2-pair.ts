@@ -61,7 +61,7 @@ class End {
     this.peer.arriving += written;
   }
 
-  /** Up to so many of the bytes that are on their way arrive: no more than one frame at a time, so that python3-h2 follows. */
+  /** Up to so many of the bytes on their way arrive: at most one frame at a time, so that python3-h2 follows. */
   arrive(count: number): void {
     for (let left = Math.min(count, this.arriving.length); left > 0; ) {
       const taken = Math.min(left, this.bytesToFrameEnd());
