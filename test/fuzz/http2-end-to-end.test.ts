@@ -12,7 +12,7 @@ import { type Expectation, expectationOf, makeInput, messageMeaning, targetOf } 
 import { PlannedBackend, PlannedClients } from './http2-node-client.ts';
 
 /** More for a long run: `HIPACHE_FUZZ_INPUTS=100000`. The seed of a failure repeats it with one input. */
-const inputsWanted = Number(process.env['HIPACHE_FUZZ_INPUTS'] ?? 600);
+const inputsWanted = Number(process.env['HIPACHE_FUZZ_INPUTS'] ?? 400);
 const seed = Number(process.env['HIPACHE_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** Of clients of Node, with several exchanges each. */
 const connectionsWanted = Math.ceil(inputsWanted / 6);
