@@ -28,6 +28,7 @@ interface KnownDifference {
 const endsOurs: readonly KnownDifference[] = [
   { clause: '3.4: SETTINGS come first', applies: ({ ended }) => ended === 'no settings first' },
   { clause: '6.4: RST_STREAM of an idle stream', applies: ({ ended }) => ended === 'RST_STREAM of an idle stream' },
+  { clause: '6.5.3: each value of a setting counts, not the last one alone', applies: repeatsSetting },
   { clause: '6.5.2: a server that enables push', applies: ({ ended }) => ended === 'push of a server' },
   {
     clause: '8.4: a stream of a server that was not promised',
@@ -68,6 +69,10 @@ const endsTheirs: readonly KnownDifference[] = [
   {
     clause: '5.1: WINDOW_UPDATE of 0 on a stream that has ended',
     applies: ({ payload, type }) => type === FrameType.WINDOW_UPDATE && (payload.readUInt32BE(0) & 0x7fff_ffff) === 0,
+  },
+  {
+    clause: '6.9: the reserved bit of a WINDOW_UPDATE is ignored',
+    applies: ({ payload, type }) => type === FrameType.WINDOW_UPDATE && ((payload[0] as number) & 0x80) !== 0,
   },
   {
     clause: '6.2: a part of a header block may be empty, with padding behind it',
@@ -150,6 +155,12 @@ export function compare(step: Step): Verdict {
 /** The test resets streams by NO_ERROR and CANCEL only. */
 function isError(code: number): boolean {
   return code !== 0 && code !== 8;
+}
+
+function repeatsSetting({ payload, type }: Step): boolean {
+  if (type !== FrameType.SETTINGS) return false;
+  const settings = Array.from({ length: payload.length / 6 }, (_, i) => payload.readUInt16BE(i * 6));
+  return new Set(settings).size < settings.length;
 }
 
 function isTrailers(event: Http2Event | undefined): boolean {
