@@ -18,8 +18,6 @@ export class Attempt implements StreamWaiter, ResponseSink {
   private origin: Origin | null;
   /** Null while the attempt waits for a stream, and once it has ended. */
   private stream: BackendStream | null = null;
-  /** Those of a call of gRPC. */
-  private callTimeouts: BackendTimeouts | null = null;
 
   /** The backend counts the attempt as in flight until it ends. */
   constructor(exchange: Exchange, backend: Backend, origin: Origin) {
@@ -30,10 +28,8 @@ export class Attempt implements StreamWaiter, ResponseSink {
   }
 
   get timeouts(): BackendTimeouts {
-    const { grpcCall, policy } = this.exchange;
-    if (grpcCall === null) return policy.timeouts;
-    this.callTimeouts ??= callTimeouts(grpcCall, policy);
-    return this.callTimeouts;
+    const { grpcCall, policy, requestComplete } = this.exchange;
+    return grpcCall === null ? policy.timeouts : callTimeouts(grpcCall, policy, requestComplete);
   }
 
   get carries(): StreamWaiter['carries'] {

@@ -2,15 +2,20 @@ import type { GrpcCall } from '../http/grpc.ts';
 import type { BackendTimeouts, HostPolicy } from '../policy/host-policy.ts';
 import type { Failure } from './failure.ts';
 
-/** The times of a call of gRPC. Its client says how long it waits, and messages may be as far apart as those of a tunnel. */
-export function callTimeouts({ timeoutMs }: GrpcCall, { timeouts, tunnelIdleMs }: HostPolicy): BackendTimeouts {
+/**
+ * The times of a call of gRPC. Its client says how long it waits, and messages may be as far apart as those of a tunnel. A server
+ * need not read one before it is done with the last.
+ * @param isComplete whether the request has been read completely.
+ */
+export function callTimeouts(
+  { timeoutMs }: GrpcCall,
+  { timeouts, tunnelIdleMs }: HostPolicy,
+  isComplete: boolean,
+): BackendTimeouts {
   const { connectMs, responseMs } = timeouts;
+  const ownMs = isComplete ? responseMs : tunnelIdleMs;
   // 0 would be no limit.
-  return {
-    connectMs,
-    responseMs: timeoutMs === null ? responseMs : Math.max(1, timeoutMs),
-    responseIdleMs: tunnelIdleMs,
-  };
+  return { connectMs, responseMs: timeoutMs === null ? ownMs : Math.max(1, timeoutMs), responseIdleMs: tunnelIdleMs };
 }
 
 /** Whether a backend was too slow only for the deadline of the client, which says nothing of the backend. */

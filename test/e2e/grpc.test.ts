@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { Metadata, ServerCredentials, status } from '@grpc/grpc-js';
 import { Authority } from '../helpers/authority.ts';
@@ -230,6 +231,36 @@ describe('gRPC with @grpc/grpc-js on both sides', () => {
       });
       assert.deepEqual(succeeded(await grpc.unary('x', { deadlineMs: 60_000 })).map(String), ['at last']);
       assert.equal(statusText(await grpc.unary('x')), 'UNAVAILABLE: backend did not respond in time');
+    });
+
+    test('a server may read nothing for longer than server.tcpTimeout', async () => {
+      const bodies = Array.from({ length: 40 }, () => Buffer.alloc(100_000));
+      const later = (call: Readable, done: (bytes: string) => void): void => {
+        let bytes = 0;
+        call.pause();
+        call.on('data', (message: Buffer) => {
+          bytes += message.length;
+        });
+        call.on('end', () => done(String(bytes)));
+        setTimeout(() => call.resume(), 2500);
+      };
+      const grpc = await clientOf('reads-late.example', {
+        collect: (call, reply) => later(call, (bytes) => reply(null, Buffer.from(bytes))),
+        chat(call) {
+          call.write(Buffer.from('begun'));
+          later(call, (bytes) => {
+            call.write(Buffer.from(bytes));
+            call.end();
+          });
+        },
+      });
+      const collected = grpc.collect(bodies);
+      const chat = grpc.chat();
+      await chat.received(1);
+      for (const body of bodies) chat.send(body);
+      chat.end();
+      assert.deepEqual(succeeded(await chat.ended).map(String), ['begun', '4000000']);
+      assert.deepEqual(succeeded(await collected).map(String), ['4000000']);
     });
   });
 });

@@ -84,7 +84,10 @@ export class Http2BackendStream implements BackendStream, StreamHandler, Timed {
   flush(): boolean {
     const flowing = this.stream === null || this.stream.flush();
     // While the backend does not accept the request, the backend's deadline applies.
-    if (!flowing) this.deadlineMs = this.deadlineIn(this.sink?.timeouts.responseMs);
+    if (!flowing) {
+      const { responseIdleMs = 0, responseMs = 0 } = this.sink?.timeouts ?? {};
+      this.deadlineMs = this.deadlineIn(this.isInBody ? responseIdleMs : responseMs);
+    }
     return flowing;
   }
 
