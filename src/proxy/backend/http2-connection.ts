@@ -173,12 +173,13 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
   /** A request has ended, and its stream is closed. */
   streamClosed(): void {
     if (this.state >= CLOSED) return;
-    if (this.state === LEAVING || this.context.draining || this.context.deadlines.nowMs >= this.endsMs) {
+    if (this.state === LEAVING || this.context.deadlines.nowMs >= this.endsMs) {
       if (this.isIdle) this.leave();
       return;
     }
     if (this.hasServed && !this.isKept) this.retire();
     else this.roomFreed();
+    if (this.context.draining && this.isIdle) this.retire();
   }
 
   onConnected(): void {}
@@ -193,7 +194,8 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
       this.end(true, `${errorName(session.ended ?? 0)}: ${session.endedDetail}`);
       return;
     }
-    if (this.state === GREETING && session.peer.haveCome) this.ready();
+    // A server may not take streams yet.
+    if (this.state === GREETING && session.peer.haveCome && session.peer.streamsMax > 0) this.ready();
     else if (wasSuspect) this.roomFreed();
   }
 
@@ -248,7 +250,7 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
 
   onGoAway(code: number, debug: string): void {
     if (code !== Http2Error.NO_ERROR) this.protest = `${errorName(code)} ${debug}`.trim();
-    if (this.state === GREETING) this.end(false, 'GOAWAY');
+    if (this.state === GREETING) this.end(false, 'goes away');
     else this.retire();
   }
 
