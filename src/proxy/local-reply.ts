@@ -131,6 +131,15 @@ export function localReplyParts(
   return { fields: new FieldLines(text), body };
 }
 
+/** The codes of gRPC that say more than the mapping of the status of HTTP. */
+const grpcStatuses: ReadonlyMap<ErrorCode, number> = new Map<ErrorCode, number>([
+  ['REQUEST_DEADLINE', GrpcStatus.DEADLINE_EXCEEDED],
+  ['REQUEST_BODY_TOO_LARGE', GrpcStatus.RESOURCE_EXHAUSTED],
+  // As for 404: 400, the status of Hipache 0.4, would be a fault of the program.
+  ['ROUTE_NOT_FOUND', GrpcStatus.UNIMPLEMENTED],
+  ['HOST_MISSING', GrpcStatus.UNIMPLEMENTED],
+]);
+
 /** The same for a call of gRPC, as the only header section of its response. */
 export function grpcReplyFields(
   { status, text }: LocalReply,
@@ -139,9 +148,9 @@ export function grpcReplyFields(
   added: FieldLines | null,
 ): FieldLines {
   const fields = new FieldLines(`content-type: application/grpc\r\ndate: ${httpDate(epochMs)}\r\n`);
-  fields.append(
-    grpcStatusFields(code === 'REQUEST_DEADLINE' ? GrpcStatus.DEADLINE_EXCEEDED : grpcStatusOf(status), text),
-  );
+  // What has happened, and not that it was tried again.
+  const message = text === retriesUsedUp || text === retriesDisabled ? errorKind(code).text : text;
+  fields.append(grpcStatusFields(grpcStatuses.get(code) ?? grpcStatusOf(status), message));
   fields.add('x-hipache-error', code);
   if (added !== null) fields.append(added);
   return fields;
