@@ -48,7 +48,7 @@ export function drainingRows(draining: Explanation['draining']): string[][] {
 function healthRows({ health }: Explanation): string[][] {
   if (health === null) return [];
   const { checkers, everyMs, isShared, path } = health;
-  const check = `GET ${printable(path)} every ${shortTime(everyMs)}`;
+  const check = `${path.startsWith('grpc:') ? '' : 'GET '}${printable(path)} every ${shortTime(everyMs)}`;
   if (!isShared) return [['health', `${check}, by each instance that serves the host`]];
   if (checkers === null) return [['health', check]];
   const names = new Set(checkers.map(({ instance }) => instance));

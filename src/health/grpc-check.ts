@@ -7,6 +7,8 @@ const SERVING = 1;
 const serviceTag = 0x0a;
 const statusTag = 0x08;
 const messageHeadBytes = 5;
+/** Of the message of a server that is shown. */
+const messageCharsMax = 200;
 
 /** The request of `grpc.health.v1.Health/Check`. */
 export interface GrpcProbe {
@@ -35,8 +37,19 @@ export function grpcProbe(path: string): GrpcProbe {
 export function grpcProblem(status: number, fields: IncomingHttpHeaders, body: string): string {
   if (status !== 200) return `gRPC: status ${status}`;
   const { 'grpc-message': message = '', 'grpc-status': code } = fields;
-  if (code !== '0') return `gRPC: grpc-status ${code ?? 'missing'} ${message}`.trim();
+  if (code !== '0') return `gRPC: grpc-status ${code ?? 'missing'} ${decoded(String(message))}`.trim();
   // A message without its field has the first value.
   const serving = body.charCodeAt(messageHeadBytes) === statusTag ? body.charCodeAt(messageHeadBytes + 1) : 0;
   return serving === SERVING ? '' : `gRPC: ${servingStatuses[serving] ?? serving}`;
+}
+
+/** A percent-encoded message as text that can be shown. */
+function decoded(message: string): string {
+  const bytes = message.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(bytes, 'latin1')
+    .toString()
+    .replaceAll(/\p{Cc}/gu, ' ')
+    .slice(0, messageCharsMax);
 }

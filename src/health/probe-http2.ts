@@ -64,7 +64,10 @@ export function probeHttp2(socket: Socket, options: Http2ProbeOptions): Promise<
       { ':authority': host, ':method': 'GET', ':path': path, 'user-agent': userAgent, accept: '*/*', ...grpc?.headers },
       { endStream: grpc === null },
     );
-    stream.on('error', () => {});
+    let streamError = '';
+    stream.on('error', ({ message }) => {
+      streamError = message;
+    });
     stream.on('response', (headers) => {
       head = headers;
       if (bytesMax === 0) finish('');
@@ -73,12 +76,12 @@ export function probeHttp2(socket: Socket, options: Http2ProbeOptions): Promise<
       trailers = fields;
     });
     stream.on('data', (bytes: Buffer) => {
-      body += bytes.latin1Slice(0, bytesMax - body.length);
+      body += bytes.latin1Slice(0, Math.min(bytes.length, bytesMax - body.length));
       if (body.length >= bytesMax) finish('');
     });
     stream.on('close', () => {
       const { rstCode } = stream;
-      finish(rstCode === constants.NGHTTP2_NO_ERROR ? 'no response' : `reset with code ${rstCode}`);
+      finish(streamError || (rstCode === constants.NGHTTP2_NO_ERROR ? 'no response' : `reset with code ${rstCode}`));
     });
     if (grpc !== null) stream.end(grpc.body, 'latin1');
   });

@@ -1,6 +1,7 @@
+import { once } from 'node:events';
 import { connect, isIP, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import { isHostName, isSocketPath } from '../base/host-port.ts';
 import { within } from '../base/timer.ts';
 import type { NameResolver } from '../dns/name-resolver.ts';
@@ -92,21 +93,60 @@ function addressesOf({ resolver, target, timeoutMs }: ProbeOptions): Promise<rea
 }
 
 /** @param connectMs how long the connection, and its TLS handshake, may take. */
-function probeAt(address: string, options: ProbeOptions, connectMs: number): Promise<ProbeResult> {
-  const { target, host, tls, timeoutMs, version, path = '/', bodyBytesMax = 0 } = options;
+async function probeAt(address: string, options: ProbeOptions, connectMs: number): Promise<ProbeResult> {
+  const { target, host, tls, version, path = '/', bodyBytesMax = 0 } = options;
   const userAgent = `hipache-probe/${version}`;
   const isGrpc = path.startsWith('grpc:');
-  if (target.isHttp2 || (isGrpc && target.secure)) {
-    const { secure } = target;
-    const socket = connectTo(address, target, tls, ['h2']);
+  const { isHttp2, secure } = target;
+  if (isGrpc && !isHttp2 && !secure) {
+    return { status: 0, problem: 'gRPC needs a backend h2c://, h2:// or https://' };
+  }
+  const endMs = performance.now() + options.timeoutMs;
+  // Those of requests.
+  const protocols = isHttp2 || isGrpc ? ['h2'] : secure ? tls.alpn : ['http/1.1'];
+  const socket = connectTo(address, target, tls, protocols);
+  const isOpen = protocols.length > 1;
+  const chosen = isOpen ? await chosenProtocol(socket as TLSSocket, connectMs) : protocols[0];
+  if (chosen instanceof Error) return { status: 0, problem: (chosen as NodeJS.ErrnoException).code ?? chosen.message };
+  const timeoutMs = endMs - performance.now();
+  if (chosen === 'h2') {
     return probeHttp2(socket, { host, secure, path, userAgent, timeoutMs, connectMs, bodyBytesMax });
   }
-  if (isGrpc) return Promise.resolve({ status: 0, problem: 'gRPC needs a backend h2c://, h2:// or https://' });
+  return probeHttp1(socket, { path, host, userAgent, bodyBytesMax, timeoutMs, connectMs, isOpen });
+}
+
+/** The protocol by ALPN, empty if the backend chose none; or why there is no connection. */
+async function chosenProtocol(socket: TLSSocket, connectMs: number): Promise<string | Error> {
+  const timer = setTimeout(() => socket.destroy(new Error('no connection in time')), connectMs);
+  socket.on('error', () => {});
+  try {
+    await once(socket, 'secureConnect');
+    return socket.alpnProtocol || '';
+  } catch (error) {
+    socket.destroy();
+    return error as Error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Http1ProbeOptions {
+  readonly path: string;
+  readonly host: string;
+  readonly userAgent: string;
+  readonly bodyBytesMax: number;
+  readonly timeoutMs: number;
+  readonly connectMs: number;
+  /** Whether the connection is established. */
+  readonly isOpen: boolean;
+}
+
+function probeHttp1(socket: Socket, options: Http1ProbeOptions): Promise<ProbeResult> {
+  const { path, host, userAgent, bodyBytesMax, timeoutMs, connectMs, isOpen } = options;
   return new Promise((resolve) => {
     let buffered: Buffer = Buffer.alloc(0);
     let body: ProbedBody | null = null;
     const head = new ResponseHead();
-    const socket = connectTo(address, target, tls, ['http/1.1']);
     const connectTimer = setTimeout(() => finish(0, 'no connection in time'), connectMs);
     const timer = setTimeout(() => finish(0, 'no response in time'), timeoutMs);
     const finish = (status: number, problem: string): void => {
@@ -121,13 +161,15 @@ function probeAt(address: string, options: ProbeOptions, connectMs: number): Pro
         ...(body === null ? {} : { body: body.text }),
       });
     };
-    socket.once(target.secure ? 'secureConnect' : 'connect', () => {
+    const begin = (): void => {
       clearTimeout(connectTimer);
       socket.write(
         `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: ${userAgent}\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
         'latin1',
       );
-    });
+    };
+    if (isOpen) begin();
+    else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', begin);
     socket.on('data', (bytes: Buffer) => {
       if (body !== null) {
         if (body.add(bytes, 0)) finish(head.status, '');
@@ -192,7 +234,7 @@ function connectTo(
   address: string,
   { port, secure, serverName }: BackendTarget,
   { context, verify }: BackendTls,
-  alpn: string[],
+  alpn: readonly string[],
 ): Socket {
   if (isSocketPath(address)) return connect({ path: address });
   if (!secure) return connect({ host: address, port, noDelay: true });
@@ -202,6 +244,6 @@ function connectTo(
     secureContext: context,
     rejectUnauthorized: verify,
     servername: isIP(serverName) === 0 ? serverName : '',
-    ALPNProtocols: alpn,
+    ALPNProtocols: [...alpn],
   });
 }

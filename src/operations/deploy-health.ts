@@ -125,7 +125,8 @@ export async function withProbeWays<Result>(
 ): Promise<Result> {
   const resolver = systemResolver({ settings: config?.dns ?? defaultDnsSettings, log: silent, onInternalError: raise });
   try {
-    return await use({ resolver, tls: backendTls(config?.backendTls.ca ?? [], config?.backendTls.verify ?? true) });
+    const { alpn, ca = [], verify = true } = config?.backendTls ?? {};
+    return await use({ resolver, tls: backendTls(ca, verify, alpn) });
   } finally {
     resolver.close();
   }

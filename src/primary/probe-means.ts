@@ -21,7 +21,7 @@ export async function openProbeMeans(
   problems: RateLimitedLog,
   open: typeof openStore,
 ): Promise<ProbeMeans> {
-  const tls = backendTls(config.backendTls.ca, config.backendTls.verify);
+  const tls = backendTls(config.backendTls.ca, config.backendTls.verify, config.backendTls.alpn);
   const store = await open(config.driver, { serving: true, log, deadSet: config.compat.deadSet });
   const resolver = systemResolver({
     settings: config.dns,
