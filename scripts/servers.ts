@@ -45,6 +45,7 @@ export const testServers: readonly Server[] = [
   { program: null, package: 'php-fpm' },
   { program: null, package: 'python3-django' },
   { program: null, package: 'python3-flask' },
+  { program: null, package: 'python3-grpcio' },
   { program: null, package: 'python3-h2' },
   { program: null, package: 'python3-hpack' },
   { program: null, package: 'ruby-actioncable' },
