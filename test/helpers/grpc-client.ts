@@ -38,7 +38,6 @@ export class GrpcClient {
       'grpc.default_authority': host,
       'grpc.ssl_target_name_override': host,
       'grpc.use_local_subchannel_pool': 1,
-      'grpc.enable_retries': 0,
       'grpc.max_receive_message_length': -1,
       ...options,
     });
