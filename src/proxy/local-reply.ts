@@ -148,7 +148,7 @@ export function grpcReplyFields(
   added: FieldLines | null,
 ): FieldLines {
   const fields = new FieldLines(`content-type: application/grpc\r\ndate: ${httpDate(epochMs)}\r\n`);
-  // What has happened, and not that it was tried again.
+  // Of a call, the cause says more than the end of its retries.
   const message = text === retriesUsedUp || text === retriesDisabled ? errorKind(code).text : text;
   fields.append(grpcStatusFields(grpcStatuses.get(code) ?? grpcStatusOf(status), message));
   fields.add('x-hipache-error', code);
