@@ -84,3 +84,9 @@ export function tunnelIdleDeadline({ tunnelIdleMs }: HostPolicy, { clock }: Prox
  * gets a response.
  */
 export const drainGraceMs = 2000;
+
+/**
+ * Silence after which the kernel probes whether a peer is still there, in ms: on connections that may be silent for long, as those of
+ * tunnels and of HTTP/2 are.
+ */
+export const keepAliveMs = 60_000;

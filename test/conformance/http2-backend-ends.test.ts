@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { goAwayFrame, Http2Error, Setting, settingsFrame } from '../../src/http2/frame.ts';
 import { Http2Backend } from '../helpers/http2-backend.ts';
 import { headers, noSettings } from '../helpers/http2-frames.ts';
 import { get, Rig } from '../helpers/rig.ts';
+import { until } from '../helpers/until.ts';
 
 const ok = [':status: 200', 'x-app: one'];
 
@@ -47,6 +49,34 @@ describe('a new connection over HTTP/2', () => {
     assert.deepEqual(
       backend.peer.lines.filter((line) => line.startsWith('HEADERS')),
       [],
+    );
+  });
+});
+
+/** Whether the kernel is going to probe the peer of a socket over IPv4: the timer of its line is that of keep-alive. */
+function isProbed(isIt: (local: number, remote: number) => boolean): boolean {
+  const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1, -1);
+  const port = (address = ''): number => Number.parseInt(address.split(':')[1] ?? '', 16);
+  const own = lines
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, remote]) => isIt(port(local), port(remote)));
+  return own.length > 0 && own.every(([, , , , , timer]) => timer?.startsWith('02:'));
+}
+
+describe('connections over HTTP/2, which may be silent for long', () => {
+  it('notice peers that have vanished: backends, and clients', async (t) => {
+    const rig = await Rig.start(t, { protocols: ['h2'] });
+    const backend = await Http2Backend.start(t);
+    rig.proxy.route('a.test', [backend.url]);
+    const client = await rig.http2();
+    client.send(headers(1, [':method: GET', ':scheme: https', ':path: /', ':authority: a.test']));
+    await backend.connections(1);
+    await backend.peer.expect('END 1');
+    const port = Number(new URL(backend.url.replace('h2c:', 'http:')).port);
+    await until('probes of the backend', () => isProbed((_local, remote) => remote === port));
+    const { localPort, remotePort } = client.raw.socket;
+    await until('probes of the client', () =>
+      isProbed((local, remote) => local === remotePort && remote === localPort),
     );
   });
 });

@@ -3,7 +3,7 @@ import { errorName, Http2Error, preface, windowBytesMax } from '../../http2/fram
 import { Session } from '../../http2/session.ts';
 import type { SessionOwner } from '../../http2/session-options.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
-import type { ProxyContext } from '../context.ts';
+import { keepAliveMs, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import { atTurnEnd, type TurnTask } from '../turn-end.ts';
 import type { BackendPool } from './backend-pool.ts';
@@ -97,6 +97,7 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
 
   /** Speaks first. */
   start(): void {
+    this.socket.keepAlive(keepAliveMs);
     this.socket.append(preface);
     this.session.start();
     this.socket.flush();

@@ -8,7 +8,7 @@ import type { Http2Stream } from '../../http2/stream.ts';
 import type { Backend } from '../../routing/backend.ts';
 import type { ByteSocket, SocketHandler } from '../../sockets/byte-socket.ts';
 import type { Peer } from '../client-identity.ts';
-import { drainGraceMs, type ProxyContext } from '../context.ts';
+import { drainGraceMs, keepAliveMs, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import { Exchange } from '../exchange.ts';
 import { atTurnEnd, type TurnTask } from '../turn-end.ts';
@@ -87,6 +87,7 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
 
   attach(socket: ByteSocket): void {
     this.socket = socket;
+    socket.keepAlive(keepAliveMs);
     this.context.deadlines.add(this);
     this.session.start();
   }

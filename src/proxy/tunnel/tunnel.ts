@@ -1,15 +1,13 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import type { ByteStream, SocketHandler } from '../../sockets/byte-socket.ts';
 import { closeFrame, FrameReader } from '../../websocket/frames.ts';
-import type { ProxyContext } from '../context.ts';
+import { keepAliveMs, type ProxyContext } from '../context.ts';
 import type { Timed } from '../deadlines.ts';
 import type { TunnelEndpoint } from '../server-stream.ts';
 import type { TunnelExchange } from './tunnel-exchange.ts';
 
 /** How long an end may take to close after its Close frame, in ms. */
 const closingMs = 5000;
-/** Silence after which the kernel probes whether a peer is still there, in ms. */
-const keepAliveMs = 60_000;
 
 /** How a tunnel ended. */
 export interface TunnelOutcome {
