@@ -102,7 +102,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   /** The request, or the rest of it, cannot be read: replies, or aborts the stream if the response has begun. */
   refuse(code: ErrorCode, detail: string): void {
     if (this.responseStarted) {
-      this.stream.abort();
+      this.stream.abort(code);
       this.onAborted(code, detail);
     } else {
       this.fail(code, detail);
@@ -210,7 +210,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   onAttemptFailed(failure: Failure, backend: Backend): void {
     this.attempt = null;
     if (this.responseStarted) {
-      this.stream.abort();
+      this.stream.abort(failure.code);
       this.onAborted(failure.code, failure.detail);
       return;
     }
@@ -249,7 +249,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
    */
   onInternalError(error: Error): void {
     this.context.onInternalError('an exchange', error);
-    this.stream.abort();
+    this.stream.abort(null);
   }
 
   onRequestDrain(): void {

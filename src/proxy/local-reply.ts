@@ -156,6 +156,13 @@ export function grpcReplyFields(
   return fields;
 }
 
+/** The fields that end a call of gRPC whose response has begun. @param code null for an internal error. */
+export function grpcAbortFields(code: ErrorCode | null): FieldLines {
+  const { status, text } = code === null ? { status: null, text: '' } : errorKind(code);
+  if (code === null || status === null) return grpcStatusFields(GrpcStatus.UNAVAILABLE, 'the response is incomplete');
+  return grpcStatusFields(grpcStatuses.get(code) ?? grpcStatusOf(status), text);
+}
+
 /** The body of an error response and its type, by what the client accepts: a page, JSON or plain text. */
 interface LocalBody {
   /** Null if the reply describes its body itself. */

@@ -35,8 +35,8 @@ export interface ServerStream {
   flush(): boolean;
   pauseRequest(): void;
   resumeRequest(): void;
-  /** Ends the stream in such a way that the client recognises the response as incomplete. */
-  abort(): void;
+  /** Ends the stream in such a way that the client recognises the response as incomplete. @param code says why. */
+  abort(code: ErrorCode | null): void;
   /** Queues the response that switches protocols. The stream, or its connection, becomes one end of a tunnel. */
   openTunnel(response: ResponseView, edits: FieldEdits | null): TunnelEndpoint;
   /** The exchange has ended and no longer needs the stream. */

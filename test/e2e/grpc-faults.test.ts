@@ -141,6 +141,11 @@ describe('calls of gRPC that fail, and those that do not', () => {
     await route('body.example', echo);
     await option('set', 'body.example', 'requestBodyMax', '1000');
     assert.equal(await end('body.example', 'x'.repeat(2000)), 'RESOURCE_EXHAUSTED: request body too large');
+    // The response may have begun.
+    const chat = client('body.example').chat();
+    assert.equal(await chat.echo('hello'), 'hello');
+    chat.send('x'.repeat(2000));
+    assert.equal(statusText(await chat.ended), 'RESOURCE_EXHAUSTED: request body too large');
   });
 
   test('the proxy ends a call whose server ignores the deadline, also if its client does not', async () => {

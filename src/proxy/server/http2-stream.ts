@@ -1,6 +1,5 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import type { FieldEdits, FieldLines } from '../../http/field-lines.ts';
-import { GrpcStatus, grpcStatusFields } from '../../http/grpc.ts';
 import type { ResponseView } from '../../http/message.ts';
 import { PartialHead } from '../../http1/partial-head.ts';
 import { errorName, frameHeadBytes, Http2Error } from '../../http2/frame.ts';
@@ -16,7 +15,7 @@ import { inactivityDeadline, type ProxyContext, tunnelIdleDeadline } from '../co
 import type { Timed } from '../deadlines.ts';
 import type { Exchange } from '../exchange.ts';
 import { Http2Tunnel } from '../http2-tunnel.ts';
-import { grpcReplyFields, type LocalReply, localReplyFor, localReplyParts } from '../local-reply.ts';
+import { grpcAbortFields, grpcReplyFields, type LocalReply, localReplyFor, localReplyParts } from '../local-reply.ts';
 import type { BoundStream, ServerStream, TunnelEndpoint } from '../server-stream.ts';
 import { withVia } from '../via.ts';
 import { BodyRate } from './body-rate.ts';
@@ -180,12 +179,12 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
     this.updateDeadline();
   }
 
-  abort(): void {
+  abort(code: ErrorCode | null): void {
     if (this.exchange === null || this.exchange.grpcCall === null || !this.hasHead || this.stream.hasSentEnd) {
       this.resetWith(Http2Error.INTERNAL_ERROR);
       return;
     }
-    this.stream.sendEnd(grpcStatusFields(GrpcStatus.UNAVAILABLE, 'the response is incomplete'));
+    this.stream.sendEnd(grpcAbortFields(code));
     this.abortLater('incomplete');
   }
 
