@@ -156,7 +156,7 @@ describe('a backend that speaks HTTP/2', () => {
 const faults: readonly (readonly [name: string, frames: string, code: string, detail: RegExp])[] = [
   ['no status', headers(1, ['x: y']), 'BACKEND_RESPONSE_INVALID', /status/],
   ['two', headers(1, [':status: 200', ':status: 200']), 'BACKEND_RESPONSE_INVALID', /status/],
-  ['101', headers(1, [':status: 101']), 'BACKEND_RESPONSE_INVALID', /101/],
+  ['101', headers(1, [':status: 101'], false), 'BACKEND_RESPONSE_INVALID', /101/],
   ['a status of four digits', headers(1, [':status: 2000']), 'BACKEND_RESPONSE_INVALID', /status/],
   ['a pseudo field behind others', headers(1, ['x: y', ':status: 200']), 'BACKEND_RESPONSE_INVALID', /status/],
   ['a pseudo field of requests', headers(1, [':status: 200', ':path: /']), 'BACKEND_RESPONSE_INVALID', /status/],
@@ -167,7 +167,7 @@ const faults: readonly (readonly [name: string, frames: string, code: string, de
   ['two lengths', headers(1, [...ok, 'content-length: 1', 'content-length: 1']), 'BACKEND_RESPONSE_INVALID', /length/],
   ['a length that is none', headers(1, [...ok, 'content-length: +1']), 'BACKEND_RESPONSE_INVALID', /length/],
   ['a length without a body', headers(1, [...ok, 'content-length: 1']), 'BACKEND_RESPONSE_INVALID', /length/],
-  ['an end after 103', headers(1, [':status: 103']), 'BACKEND_RESPONSE_INVALID', /informational/],
+  ['an end after 103', headers(1, [':status: 103']), 'BACKEND_RESPONSE_INVALID', /before the head/],
   ['data before the head', data(1, 'x'), 'BACKEND_RESPONSE_INVALID', /before the head/],
   ['a reset', resetFrame(1, Http2Error.INTERNAL_ERROR), 'BACKEND_STREAM_RESET', /INTERNAL_ERROR/],
   [
@@ -380,8 +380,8 @@ describe('the connection to a backend', () => {
 
   it('does not get a request of a backend that allows none, and is not made again and again', async (t) => {
     const settings = settingsFrame([[Setting.MAX_CONCURRENT_STREAMS, 0]]);
-    const { rig, backend } = await start(t, { settings: { queueTimeoutMs: 50, retriesMax: 0 } }, { settings });
-    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 503 .*BACKEND_QUEUE_TIMEOUT/s);
+    const { rig, backend } = await start(t, { settings: { connectTimeoutMs: 50, retriesMax: 0 } }, { settings });
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 504 .*BACKEND_CONNECT_TIMEOUT/s);
     assert.equal(backend.peers.length, 1);
     assert.deepEqual(backend.peer.lines, []);
   });
