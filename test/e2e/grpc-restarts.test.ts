@@ -52,7 +52,10 @@ describe('calls of gRPC when workers are replaced', () => {
     let count = 0;
     const all = (async () => {
       while (!stops) {
-        assert.equal(await grpc.text(`call ${count}`), `call ${count}`);
+        const result = await grpc.unary(`call ${count}`);
+        // Node has read the GOAWAY before it has written the call: @grpc/grpc-js tries that again in most cases only.
+        if (/^UNAVAILABLE: Write error: .*_REFUSED_STREAM$/.test(statusText(result))) continue;
+        assert.deepEqual(succeeded(result).map(String), [`call ${count}`]);
         count++;
       }
     })();
