@@ -105,7 +105,7 @@ function expectedOf(requests: ReadonlyMap<number, ReadRequest>): Map<number, Exp
   const expected = new Map<number, Expected>();
   for (const [id, { body, fields, isWhole }] of requests) {
     const meaning = meaningOf(fields, body);
-    const length = /^\d$/.exec(fieldOf(fields, 'content-length') ?? '');
+    const length = /^0*\d$/.exec(fieldOf(fields, 'content-length') ?? '');
     const size = Number(length?.[0]);
     const bySize = length === null ? null : meaningOf(fields, body.slice(0, size).padEnd(size, 'x'));
     expected.set(id, { meaning, isWhole, bySize, key: `${meaning}\n${isWhole}` });
