@@ -65,11 +65,10 @@ export async function expectationOf(bytes: Buffer): Promise<Expectation> {
   const optional = new Set<number>();
   const own = new Map<number, ReadRequest>();
   /** Streams that Node resets or drops, though their request may have been whole. */
-  const dropped = new Set<number>();
-  for (const { ours, stream, type } of told) {
-    if (type === FrameType.RST_STREAM || ours.refusals.length > 0) optional.add(stream);
-    // It may not have told of the end yet.
-    if (type === FrameType.RST_STREAM) dropped.add(stream);
+  const dropped = resetStreams(bytes);
+  for (const id of dropped) optional.add(id);
+  for (const { ours, stream } of told) {
+    if (ours.refusals.length > 0) optional.add(stream);
     for (const action of ours.actions) if (action[0] === 'reset') optional.add(action[1]);
     for (const event of ours.events) {
       const request = own.get(event[1] as number);
@@ -93,6 +92,12 @@ export async function expectationOf(bytes: Buffer): Promise<Expectation> {
   for (const [id, { isReset }] of node.requests) if (isReset) optional.add(id);
   for (const [id, { fields }] of isJudged ? read : own) if (!namesHost(fields)) optional.add(id);
   return { isJudged, optional, requests: isJudged ? byNode : bySession };
+}
+
+/** Those that the client resets, wherever the reading ends. Node may not have told of their end yet. */
+function resetStreams(bytes: Buffer): Set<number> {
+  const frames = frameStarts(bytes).filter((start) => bytes[start + 3] === FrameType.RST_STREAM);
+  return new Set(frames.filter((at) => at + 9 <= bytes.length).map((at) => bytes.readUInt32BE(at + 5) & 0x7fff_ffff));
 }
 
 interface ReadRequest {
