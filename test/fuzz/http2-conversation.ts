@@ -8,6 +8,9 @@ import { frameStarts, Traffic } from './http2-traffic.ts';
 /** ALTSVC (RFC 7838), which python3-h2 knows and we pass over, as RFC 9113 section 5.5 wants of unknown types. */
 const altSvc = 10;
 
+/** A behaviour: the response follows the end of the request at once. */
+export const respondsAtEnd = 7;
+
 /** What a peer sends to a session, and how that behaves. */
 export interface Input {
   readonly isServer: boolean;
@@ -26,7 +29,7 @@ export function makeInput(random: () => number): Input {
     bytes: traffic.bytes(),
     streamWindowBytes: traffic.pick([100, 1000, 65_536]),
     streamsMax: traffic.below(8) === 0 ? 2 : 100,
-    behaviours: Array.from({ length: 8 }, () => traffic.below(7)),
+    behaviours: Array.from({ length: 8 }, () => traffic.below(8)),
   };
 }
 
@@ -55,6 +58,7 @@ function behave(stream: Http2Stream, behaviour: number, moment: 'head' | 'end'):
   if (behaviour === 4 && moment === 'head') stream.reset(Http2Error.CANCEL);
   else if (behaviour === 5 && moment === 'head') stream.pause();
   else if (behaviour === 1 && moment === 'head') stream.sendOnlyFields('\x88');
+  else if (behaviour === respondsAtEnd && moment === 'end') stream.sendOnlyFields('\x88');
   else if (behaviour === 2 && moment === 'end') respond(stream, 50_000);
   else if (behaviour === 3 && moment === 'head') respond(stream, 3);
   else if (behaviour === 6 && moment === 'head') {
