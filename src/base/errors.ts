@@ -259,7 +259,7 @@ const kinds = {
   BACKEND_RESPONSE_INVALID: backend(
     502,
     'backend is invalid',
-    'The response of the backend is not well-formed HTTP/1.1.',
+    'The response of the backend is not well-formed HTTP, or the backend does not speak the version that its URL says.',
   ),
   BACKEND_RESPONSE_TOO_LARGE: backend(
     502,
