@@ -217,7 +217,7 @@ const kinds = {
   BACKEND_CONNECT_REFUSED: backend(
     502,
     'backend refused the connection',
-    'The backend refused the connection or cannot be reached.',
+    'The backend refused the connection or cannot be reached, or does not speak HTTP/2 although its URL says so.',
     { resend: 'unsent', marks: 'at once' },
   ),
   BACKEND_CONNECT_TIMEOUT: backend(
@@ -256,11 +256,7 @@ const kinds = {
     'The backend sent nothing for `server.tcpTimeout` while a response was due.',
     { resend: 'never', marks: 'by share', limit: 'server.tcpTimeout gives backends more time' },
   ),
-  BACKEND_RESPONSE_INVALID: backend(
-    502,
-    'backend is invalid',
-    'The response of the backend is not well-formed HTTP, or the backend does not speak the version that its URL says.',
-  ),
+  BACKEND_RESPONSE_INVALID: backend(502, 'backend is invalid', 'The response of the backend is not well-formed HTTP.'),
   BACKEND_RESPONSE_TOO_LARGE: backend(
     502,
     'the head of the response is too large',

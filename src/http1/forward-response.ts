@@ -109,7 +109,9 @@ function writeResponseHead(response: ResponseView, shape: ResponseShape): string
     const isKept = number === Field.UPGRADE && response.status === UPGRADE_REQUIRED;
     if (!isKept && (isHopByHop(number) || isNominated(response, field))) continue;
     if (names !== null && isNamed(response.fieldName(field), names)) continue;
-    out += `${response.fieldName(field)}: ${response.fieldValue(field)}\r\n`;
+    const value = response.fieldValue(field);
+    // Without leading zeros, which a client may take for octal.
+    out += `${response.fieldName(field)}: ${number === Field.CONTENT_LENGTH ? Number(value) : value}\r\n`;
   }
   if (shape.edits !== null) out += shape.edits.text;
   if (shape.framing === Framing.CHUNKED) out += 'Transfer-Encoding: chunked\r\n';

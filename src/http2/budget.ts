@@ -12,6 +12,8 @@ export const defaultBudget: BudgetLimits = { tokensMax: 10_000, tokensPerSecond:
 
 /** It gets so many for each message that is exchanged in full. */
 const tokensPerMessage = 20;
+/** For a frame of data that it gets: grpc-go answers each with a PING and updates of both windows, to measure the line. */
+const tokensPerSentFrame = 7;
 /** For so many bytes of data, in whichever direction: peers answer those with updates of windows and pings. */
 const bytesPerToken = 1024;
 
@@ -70,6 +72,11 @@ export class Budget {
 
   messageEnded(): void {
     this.earn(tokensPerMessage);
+  }
+
+  /** This side has sent a frame of data. */
+  sentData(bytes: number): void {
+    this.earn(tokensPerSentFrame + bytes / bytesPerToken);
   }
 
   /** Data of a message. */

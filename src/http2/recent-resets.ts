@@ -1,4 +1,4 @@
-const keptMax = 256;
+const keptMax = 512;
 
 /** Streams that this side has reset lately, of which frames may still be under way. */
 export class RecentResets {

@@ -46,6 +46,8 @@ export class Http2ResponseHead implements ResponseView {
   beSwitch(accept: string): void {
     this.status = 101;
     this.bodyLength = 0;
+    const own = this.fields.findIndex(({ name }) => name === 'sec-websocket-accept');
+    if (own >= 0) this.fields.splice(own, 1);
     this.fields.push(new HeaderField('sec-websocket-accept', accept, Field.OTHER));
   }
 

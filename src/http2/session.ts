@@ -162,7 +162,7 @@ export class Session implements FrameSink {
     const { length } = data;
     stream.sendWindow -= length;
     this.sendWindow -= length;
-    this.budget.exchanged(length);
+    this.budget.sentData(length);
     this.queue(frameHead(length, FrameType.DATA, endsStream ? Flag.END_STREAM : 0, stream.id) + data);
   }
 
@@ -171,7 +171,7 @@ export class Session implements FrameSink {
     const length = end - start;
     stream.sendWindow -= length;
     this.sendWindow -= length;
-    this.budget.exchanged(length);
+    this.budget.sentData(length);
     if (this.ended !== null) return;
     this.output.appendFramed(frameHead(length, FrameType.DATA, 0, stream.id), bytes, start, end);
     this.owner.onOutput();
@@ -225,7 +225,7 @@ export class Session implements FrameSink {
       return;
     }
     this.frameBytes = 0;
-    const stream = this.known(id, 'DATA');
+    const stream = this.known(id, 'DATA', length > 0);
     if (stream === null) return;
     if (stream.hasReceivedEnd) {
       this.fail(stream, Http2Error.STREAM_CLOSED, 'DATA behind the end');
@@ -418,14 +418,14 @@ export class Session implements FrameSink {
   }
 
   /** @returns null if the stream is not open; the peer may not know that yet. */
-  private known(id: number, what: string): Http2Stream | null {
+  private known(id: number, what: string, isData = false): Http2Stream | null {
     const stream = this.streams.get(id);
     if (stream !== undefined) return stream;
     if (this.numbers.isIdle(id)) {
       this.reader.fail(Http2Error.PROTOCOL_ERROR, `${what} on an idle stream`);
     } else if (this.numbers.mayBeLate(id)) {
-      // Some may have been under way.
-      if (!this.budget.pay(lateFrameCost)) this.exhausted();
+      // Some may have been under way: of a response that nobody wants any more, a whole window in frames of any size.
+      if (!(isData && !this.options.isServer) && !this.budget.pay(lateFrameCost)) this.exhausted();
     } else {
       // RFC 9113 section 5.1, closed.
       this.sendReset(id, Http2Error.STREAM_CLOSED);

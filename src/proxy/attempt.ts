@@ -5,7 +5,7 @@ import type { ResponseView } from '../http/message.ts';
 import type { BackendTimeouts } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { BackendStream, Origin, ResponseSink, StreamWaiter } from './backend-stream.ts';
-import { callTimeouts, isOwnDeadline } from './call-timeouts.ts';
+import { callTimeouts, isOwnDeadline, mayCarryCalls } from './call-timeouts.ts';
 import type { Exchange } from './exchange.ts';
 import type { Failure } from './failure.ts';
 import type { TunnelEndpoint } from './server-stream.ts';
@@ -29,7 +29,8 @@ export class Attempt implements StreamWaiter, ResponseSink {
 
   get timeouts(): BackendTimeouts {
     const { grpcCall, policy, requestComplete } = this.exchange;
-    return grpcCall === null ? policy.timeouts : callTimeouts(grpcCall, policy, requestComplete);
+    if (grpcCall === null || !mayCarryCalls(this.backend)) return policy.timeouts;
+    return callTimeouts(grpcCall, policy, requestComplete);
   }
 
   get carries(): StreamWaiter['carries'] {
@@ -102,19 +103,35 @@ export class Attempt implements StreamWaiter, ResponseSink {
   }
 
   onInformational(response: ResponseView): void {
-    this.exchange.stream.sendInformational(response);
+    try {
+      this.exchange.stream.sendInformational(response);
+    } catch (error) {
+      this.exchange.onInternalError(error as Error);
+    }
   }
 
   onHead(response: ResponseView): void {
-    this.exchange.onResponseHead(response, this.backend);
+    try {
+      this.exchange.onResponseHead(response, this.backend);
+    } catch (error) {
+      this.exchange.onInternalError(error as Error);
+    }
   }
 
   onData(bytes: Buffer, start: number, end: number): void {
-    this.exchange.stream.sendData(bytes, start, end);
+    try {
+      this.exchange.stream.sendData(bytes, start, end);
+    } catch (error) {
+      this.exchange.onInternalError(error as Error);
+    }
   }
 
   onFlush(): void {
-    if (!this.exchange.flushResponse()) this.stream?.pauseResponse();
+    try {
+      if (!this.exchange.flushResponse()) this.stream?.pauseResponse();
+    } catch (error) {
+      this.exchange.onInternalError(error as Error);
+    }
   }
 
   onBound(stream: BackendStream): void {
@@ -147,7 +164,11 @@ export class Attempt implements StreamWaiter, ResponseSink {
   }
 
   onDrain(): void {
-    this.exchange.onRequestDrain();
+    try {
+      this.exchange.onRequestDrain();
+    } catch (error) {
+      this.exchange.onInternalError(error as Error);
+    }
   }
 
   private fail(failure: Failure): void {

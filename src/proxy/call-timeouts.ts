@@ -1,5 +1,6 @@
 import type { GrpcCall } from '../http/grpc.ts';
 import type { BackendTimeouts, HostPolicy } from '../policy/host-policy.ts';
+import type { Backend } from '../routing/backend.ts';
 import type { Failure } from './failure.ts';
 
 /**
@@ -14,8 +15,15 @@ export function callTimeouts(
 ): BackendTimeouts {
   const { connectMs, responseMs } = timeouts;
   const ownMs = isComplete ? responseMs : tunnelIdleMs;
+  if (timeoutMs === null) return { connectMs, responseMs: ownMs, responseIdleMs: tunnelIdleMs };
   // 0 would be no limit.
-  return { connectMs, responseMs: timeoutMs === null ? ownMs : Math.max(1, timeoutMs), responseIdleMs: tunnelIdleMs };
+  const deadlineMs = Math.max(1, Math.min(timeoutMs, tunnelIdleMs || timeoutMs));
+  return { connectMs, responseMs: deadlineMs, responseIdleMs: tunnelIdleMs };
+}
+
+/** Whether a backend may speak HTTP/2. A request to another one is no call, whatever it says of itself. */
+export function mayCarryCalls({ isHttp2, tlsName }: Backend): boolean {
+  return isHttp2 || tlsName !== null;
 }
 
 /** Whether a backend was too slow only for the deadline of the client, which says nothing of the backend. */

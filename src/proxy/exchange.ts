@@ -334,7 +334,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     if (this.requestComplete || this.request.protocol !== null || this.context.settings.bodyRateMin === 0) return true;
     if ((this.replayBuffer?.size ?? 0) >= firstBlockBytes || this.request.value(Field.EXPECT) !== null) return true;
     // The next message of a call may be the response to one of the backend.
-    return this.grpcCall !== null;
+    return this.isCall;
   }
 
   /** Goes on to a backend, unless the rules that let the request in have changed meanwhile. */

@@ -39,7 +39,8 @@ export function maySendAgain({ code, progress }: Failure, idempotent: boolean, r
  */
 export function markingOf(failure: Failure, complete: boolean, byFirst: boolean): Marking {
   const { code } = failure;
-  if (isStale(failure) || (code === 'BACKEND_RESET' && !complete)) return 'never';
+  const isReset = code === 'BACKEND_RESET' || code === 'BACKEND_STREAM_RESET';
+  if (isStale(failure) || (isReset && !complete)) return 'never';
   const { marks } = errorKind(code);
   return marks === 'by share' && byFirst ? 'at once' : marks;
 }

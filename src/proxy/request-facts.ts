@@ -5,8 +5,9 @@ import { type GrpcCall, readGrpcCall } from '../http/grpc.ts';
 import type { HttpVersion, RequestView } from '../http/message.ts';
 import { isIdempotent } from '../http/methods.ts';
 import type { HostPolicy } from '../policy/host-policy.ts';
-import type { Frontend } from '../routing/frontend.ts';
+import { type Frontend, servingBackends } from '../routing/frontend.ts';
 import type { ShownByClient } from '../sockets/byte-socket.ts';
+import { mayCarryCalls } from './call-timeouts.ts';
 import { clientAddress, identityEdits, isClientSecure, requestIdOf } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
 import type { ServerStream } from './server-stream.ts';
@@ -60,6 +61,11 @@ export class RequestFacts {
   get grpcCall(): GrpcCall | null {
     if (this.call === undefined) this.call = readGrpcCall(this.request);
     return this.call;
+  }
+
+  /** Whether it is a call of gRPC to a host whose backends may be servers of that. */
+  get isCall(): boolean {
+    return this.grpcCall !== null && this.frontend !== null && servingBackends(this.frontend).some(mayCarryCalls);
   }
 
   /** The client's address as logs show it. */

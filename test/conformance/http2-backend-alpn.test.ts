@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import { constants, createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { createServer, type TLSSocket } from 'node:tls';
@@ -25,6 +25,10 @@ async function both(t: TestContext): Promise<{ port: number; connections: string
   const connections: string[] = [];
   const sockets = new Set<TLSSocket>();
   const respond = (request: Http2ServerRequest, sent: Http2ServerResponse): void => {
+    if (request.url === '/old' && request.httpVersion === '2.0') {
+      request.stream.close(constants.NGHTTP2_HTTP_1_1_REQUIRED);
+      return;
+    }
     sent.end(`version ${request.httpVersion}`);
   };
   const server = createSecureServer({ cert: certificate, key: secret, allowHTTP1: true }, respond);
@@ -109,6 +113,16 @@ describe('a backend with TLS', () => {
     client.close();
     assert.deepEqual(connections, ['h2', 'http/1.1']);
     assert.match(await rig.ask(get('/')), /version 2\.0/);
+  });
+
+  it('gets a request over HTTP/1.1 if it requires that, and all from then on', async (t) => {
+    const rig = await start(t, ['h2', 'http/1.1']);
+    const { connections, port } = await both(t);
+    rig.proxy.route('a.test', [`https://127.0.0.1:${port}`]);
+    assert.match(await rig.ask(get('/')), /version 2\.0/);
+    for (const path of ['/old', '/']) assert.match(await rig.ask(get(path)), /version 1\.1/);
+    assert.deepEqual(connections, ['h2', 'http/1.1']);
+    assert.deepEqual(rig.proxy.marks, []);
   });
 
   it('fails if it has to speak HTTP/2 and does not', async (t) => {

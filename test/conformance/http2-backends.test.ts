@@ -286,11 +286,11 @@ describe('the connection to a backend', () => {
     await backend.peer.raw.untilClosed();
   });
 
-  it('fails at once, and marks, if the backend does not speak HTTP/2', async (t) => {
+  it('fails at once if the backend does not speak HTTP/2', async (t) => {
     const rig = await Rig.start(t, { settings: { retriesMax: 0 } });
     rig.backend.onBytes((peer) => peer.send('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n'));
     rig.proxy.route('a.test', [rig.backend.url.replace('http:', 'h2c:')]);
-    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 502 .*BACKEND_RESPONSE_INVALID/s);
+    assert.match(await rig.ask(get('/')), /^HTTP\/1\.1 502 .*BACKEND_CONNECT_REFUSED/s);
     assert.match(rig.proxy.ended[0]?.errorDetail ?? '', /does not speak HTTP\/2/);
   });
 

@@ -37,6 +37,8 @@ export class BackendPool implements Origin {
   private readonly shared: Http2BackendConnection[] = [];
   /** Whether the last connection to a backend that may choose was one of HTTP/2; null before the first. */
   private choseHttp2: boolean | null = null;
+  /** Whether it has refused HTTP/2 for a request, although it had chosen it. */
+  private requiresHttp1 = false;
   /** Last in, first out: the connections in use stay warm, and the others reach their idle limit. */
   private readonly idle: Http1BackendConnection[] = [];
   /** Idle connections that belong to a client connection, longest idle first. They are not for others. */
@@ -97,7 +99,13 @@ export class BackendPool implements Origin {
   /** The protocols that a connection for this waiter may speak, as ALPN offers them in order of preference (RFC 7301). */
   protocolsFor({ carries }: StreamWaiter): readonly string[] {
     if (this.isHttp2) return ['h2'];
-    return this.tlsName !== null && carries === 'message' ? this.context.backendTls.alpn : ['http/1.1'];
+    if (this.tlsName === null || this.requiresHttp1 || carries !== 'message') return ['http/1.1'];
+    return this.context.backendTls.alpn;
+  }
+
+  /** A backend that may choose takes a request over HTTP/1.1 only (RFC 9113 section 7, HTTP_1_1_REQUIRED). */
+  requireHttp1(): void {
+    this.requiresHttp1 = true;
   }
 
   /** The dial has succeeded. @param waiters those that it was for; none if they have gone. */
@@ -115,8 +123,8 @@ export class BackendPool implements Origin {
     for (const waiter of isShared ? waiters : waiters.slice(1)) {
       if (!isShared) this.acquire(waiter, 'new');
       else if (connection.hasRoom) waiter.onStream(connection.open());
-      // The backend allows fewer requests than that. Another connection may not have room either.
-      else this.enqueue(waiter, 'any');
+      // The backend allows fewer requests than that.
+      else this.acquire(waiter, 'any');
     }
     if (isShared) this.roomFreed(connection);
   }
@@ -250,7 +258,8 @@ export class BackendPool implements Origin {
   }
 
   private mayCarry(connection: Http2BackendConnection, { carries }: StreamWaiter): boolean {
-    return this.isHttp2 || carries === 'message' || (carries === 'websocket' && connection.takesWebSockets);
+    if (this.isHttp2 || this.requiresHttp1) return this.isHttp2;
+    return carries === 'message' || (carries === 'websocket' && connection.takesWebSockets);
   }
 
   /** The connection that has been idle longest, of a client only if there is no other; null for none. */

@@ -128,7 +128,7 @@ export class Dial implements AddressWaiter, SocketHandler, GreetingListener, Tim
   onNotReady(broken: string | null, error: NodeJS.ErrnoException | null): void {
     const { socket } = this;
     if (broken === null || socket === null) this.onClosed(error);
-    else this.failAt(socket, 'BACKEND_RESPONSE_INVALID', `does not speak HTTP/2: ${broken}`);
+    else this.failAt(socket, 'BACKEND_CONNECT_REFUSED', `does not speak HTTP/2: ${broken}`);
   }
 
   onBytes(): void {

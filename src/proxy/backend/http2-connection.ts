@@ -81,7 +81,8 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
     this.allowance = new ResetAllowance(nowMs);
     this.session = new Session(socket, this, {
       isServer: false,
-      limits: { blockBytesMax: headBytesMax, listBytesMax: headBytesMax, fieldsMax: headFieldsMax },
+      // A block that is too large to be decoded ends the connection, and one that is decoded its own request alone.
+      limits: { blockBytesMax: 4 * headBytesMax, listBytesMax: headBytesMax, fieldsMax: headFieldsMax },
       streamsMax: 0,
       streamWindowBytes: settings.http2StreamWindowBytes,
       // Clients that do not keep up hold back as many bytes as their streams have: others must not wait for them.
@@ -127,7 +128,8 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
   /** Whether it takes another request now. */
   get hasRoom(): boolean {
     const { context, session, socket, state } = this;
-    if (state !== OPEN || this.isSuspect || socket.isClosed || !session.canOpen) return false;
+    if (state !== OPEN || session.ended !== null || !session.canOpen) return false;
+    if (this.isSuspect || socket.isClosed) return false;
     if ((this.hasServed && !this.isKept) || context.deadlines.nowMs >= this.endsMs) return false;
     return session.streams.size < Math.min(context.settings.http2BackendStreamsMax, session.peer.streamsMax);
   }
@@ -169,6 +171,11 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
     this.isSuspect = true;
     this.session.ping();
     this.deadlineMs = this.context.clock.monotonicMs() + pingMs;
+  }
+
+  /** The backend wants HTTP/1.1 for what it was asked. */
+  requireHttp1(): void {
+    this.pool.requireHttp1();
   }
 
   /** A request has ended, and its stream is closed. */
@@ -275,6 +282,8 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
   }
 
   private setIdleDeadline(): void {
+    // That of the ping stands.
+    if (this.isSuspect) return;
     const nowMs = this.context.clock.monotonicMs();
     this.idleSinceMs = nowMs;
     this.deadlineMs = this.isIdle

@@ -172,6 +172,11 @@ export class Http2BackendStream implements BackendStream, StreamHandler, Timed {
           this.fail('BACKEND_RESET', `${detail}: ${errorName(code)}`);
           return;
         }
+        if (code === Http2Error.HTTP_1_1_REQUIRED && !isInBody) {
+          this.connection.requireHttp1();
+          this.fail('BACKEND_STREAM_REFUSED', errorName(code));
+          return;
+        }
         this.fail(isInBody ? 'BACKEND_RESPONSE_TRUNCATED' : 'BACKEND_STREAM_RESET', `${detail}: ${errorName(code)}`);
         return;
       case 'connection': {

@@ -85,7 +85,7 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
       exchange.refuse(refusal.code, refusal.problem);
       return;
     }
-    if (!exchange.requestComplete && exchange.grpcCall === null) {
+    if (!exchange.requestComplete) {
       this.bodyRate = new BodyRate();
       this.bodyRate.begin(exchange.startMs);
     }
@@ -350,9 +350,10 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
       return;
     }
     // Either side of a call may be silent for a while.
-    const isSilent = exchange.grpcCall !== null && !this.isBlocked;
+    const isCall = exchange.isCall;
+    const isSilent = isCall && !this.isBlocked;
     let deadlineMs = isSilent ? tunnelIdleDeadline(exchange.policy, context) : inactivityDeadline(context);
-    if (!exchange.requestComplete && !exchange.hasResponse && this.bodyRate !== null) {
+    if (!exchange.requestComplete && !exchange.hasResponse && this.bodyRate !== null && !isCall) {
       const { bodyGraceMs, bodyRateMin } = context.settings;
       deadlineMs = Math.min(deadlineMs, this.bodyRate.deadlineMs(bodyGraceMs, bodyRateMin));
     }
