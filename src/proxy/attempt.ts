@@ -5,7 +5,7 @@ import type { ResponseView } from '../http/message.ts';
 import type { BackendTimeouts } from '../policy/host-policy.ts';
 import type { Backend } from '../routing/backend.ts';
 import type { BackendStream, Origin, ResponseSink, StreamWaiter } from './backend-stream.ts';
-import { callTimeouts, isOwnDeadline, mayCarryCalls } from './call-timeouts.ts';
+import { callTimeouts, isOwnDeadline } from './call-timeouts.ts';
 import type { Exchange } from './exchange.ts';
 import type { Failure } from './failure.ts';
 import type { TunnelEndpoint } from './server-stream.ts';
@@ -28,8 +28,8 @@ export class Attempt implements StreamWaiter, ResponseSink {
   }
 
   get timeouts(): BackendTimeouts {
-    const { grpcCall, policy, requestComplete } = this.exchange;
-    if (grpcCall === null || !mayCarryCalls(this.backend)) return policy.timeouts;
+    const { grpcCall, isCall, policy, requestComplete } = this.exchange;
+    if (grpcCall === null || !isCall) return policy.timeouts;
     return callTimeouts(grpcCall, policy, requestComplete);
   }
 

@@ -21,9 +21,12 @@ export function callTimeouts(
   return { connectMs, responseMs: deadlineMs, responseIdleMs: tunnelIdleMs };
 }
 
-/** Whether a backend may speak HTTP/2. A request to another one is no call, whatever it says of itself. */
-export function mayCarryCalls({ isHttp2, tlsName }: Backend): boolean {
-  return isHttp2 || tlsName !== null;
+/**
+ * Whether a backend may speak HTTP/2. A request to another one is no call, whatever it says of itself.
+ * @param alpn what is offered to backends with TLS.
+ */
+export function mayCarryCalls({ isHttp2, tlsName }: Backend, alpn: readonly string[]): boolean {
+  return isHttp2 || (tlsName !== null && alpn.includes('h2'));
 }
 
 /** Whether a backend was too slow only for the deadline of the client, which says nothing of the backend. */

@@ -65,7 +65,9 @@ export class RequestFacts {
 
   /** Whether it is a call of gRPC to a host whose backends may be servers of that. */
   get isCall(): boolean {
-    return this.grpcCall !== null && this.frontend !== null && servingBackends(this.frontend).some(mayCarryCalls);
+    if (this.grpcCall === null || this.frontend === null) return false;
+    const { alpn } = this.context.backendTls;
+    return servingBackends(this.frontend).some((backend) => mayCarryCalls(backend, alpn));
   }
 
   /** The client's address as logs show it. */

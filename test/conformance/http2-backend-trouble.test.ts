@@ -161,3 +161,16 @@ describe('trouble on a connection of HTTP/2 to a backend', () => {
     await patient.expect(/^HTTP\/1\.1 502 /);
   });
 });
+
+describe('a request that only looks like a call of gRPC', () => {
+  it('holds no connection to a backend of HTTP/1.1 while its body does not come', async (t) => {
+    const settings = { bodyRateMin: 1000, bodyGraceMs: 50, inactivityMs: 300 };
+    const rig = await Rig.start(t, { protocols: ['h2'], settings });
+    const client = await rig.http2();
+    const asked = [':method: POST', ':scheme: http', ':path: /', ':authority: a.test'];
+    client.send(headers(1, [...asked, 'content-type: application/grpc', 'grpc-timeout: 99999999H'], false));
+    // As for a call, which it is by what it says.
+    await client.expect(/^HEADERS 1 :status: 200, .*x-hipache-error: REQUEST_TIMEOUT/);
+    assert.equal(rig.backend.peers.length, 0);
+  });
+});
