@@ -17,7 +17,8 @@ const takesProtocols = settingsFrame([[Setting.ENABLE_CONNECT_PROTOCOL, 1]]);
 async function start(t: TestContext, settings = takesProtocols, options: RigOptions = {}) {
   const rig = await Rig.start(t, options);
   const backend = await Http2Backend.start(t, { settings });
-  rig.proxy.route('a.test', [backend.url]);
+  // Another one, so that the first may be marked.
+  rig.proxy.route('a.test', [backend.url, `${rig.backend.url}#backup`]);
   return { rig, backend };
 }
 
