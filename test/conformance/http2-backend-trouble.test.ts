@@ -144,6 +144,31 @@ describe('trouble on a connection of HTTP/2 to a backend', () => {
     assert.equal(backend.peers.length, 2);
   });
 
+  it('a fault in our own handling of a response ends that exchange alone', async (t) => {
+    const { rig, backend } = await start(t, { settings: { retriesMax: 0 } });
+    rig.proxy.route('a.test', [backend.url]);
+    rig.proxy.options('a.test', { responseTimeout: '20s' });
+    const clients = await Promise.all([1, 2].map(() => rig.send(get('/'))));
+    await backend.connections(1);
+    await backend.peer.expect('END 3');
+    const frontend = rig.proxy.frontend('a.test');
+    const policy = frontend.policy ?? assert.fail('no policy');
+    let faults = 0;
+    frontend.policy = new Proxy(policy, {
+      get(target, key) {
+        if (key === 'responseEdits' && faults++ === 0) throw new Error('a fault');
+        return Reflect.get(target, key);
+      },
+    });
+    backend.peer.send(headers(1, ok));
+    await until('the end of one', () => clients.some(({ closed }) => closed));
+    backend.peer.send(headers(3, ok));
+    await until('a response for the other', () => clients.some(({ received }) => /x-app: one/.test(received)));
+    assert.equal(backend.peers.length, 1);
+    assert.equal(rig.proxy.problems.length, 1);
+    rig.proxy.problems.length = 0;
+  });
+
   it('a ping is due although other requests end meanwhile', async (t) => {
     const rig = await Rig.start(t, { settings: { retriesMax: 0 } });
     const backend = await Http2Backend.start(t, { pongs: false });
