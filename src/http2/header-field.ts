@@ -1,5 +1,5 @@
 import { classOf, HTAB, SP, TOKEN, VALUE } from '../http/bytes.ts';
-import { fieldNumberOf } from '../http/field-names.ts';
+import { Field, fieldNumberOf } from '../http/field-names.ts';
 
 /** The pseudo-header fields, as numbers that no `Field` has (RFC 9113 section 8.3, RFC 8441 section 4). */
 export const Pseudo = {
@@ -63,6 +63,21 @@ const nameBytes = Buffer.alloc(64);
 /** Whether the fields are those of a response before the response. */
 export function isInformational(fields: readonly HeaderField[]): boolean {
   return fields.some(({ number, value }) => number === Pseudo.STATUS && value.startsWith('1'));
+}
+
+/** Whether no message may have the field, because it belongs to a connection of HTTP/1 (RFC 9113 section 8.2.2). */
+export function isConnectionSpecific({ number, value }: HeaderField): boolean {
+  switch (number) {
+    case Field.CONNECTION:
+    case Field.HOP:
+    case Field.TRANSFER_ENCODING:
+    case Field.UPGRADE:
+      return true;
+    case Field.TE:
+      return value.toLowerCase() !== 'trailers';
+    default:
+      return false;
+  }
 }
 
 function problemOf(name: string, value: string): string {

@@ -1,7 +1,7 @@
 import { parseContentLength } from '../http/content-length.ts';
 import { Field } from '../http/field-names.ts';
 import type { ResponseView } from '../http/message.ts';
-import { HeaderField, Pseudo } from './header-field.ts';
+import { HeaderField, isConnectionSpecific, Pseudo } from './header-field.ts';
 
 /** One response head of a backend and its meaning, strictly by RFC 9113 section 8. */
 export class Http2ResponseHead implements ResponseView {
@@ -78,7 +78,7 @@ export class Http2ResponseHead implements ResponseView {
 
   private readField(field: HeaderField): boolean {
     const { number, problem, value } = field;
-    this.refusal = problem;
+    this.refusal = isConnectionSpecific(field) ? 'connection-specific field' : problem;
     switch (number) {
       case Field.OTHER:
         break;
@@ -88,13 +88,6 @@ export class Http2ResponseHead implements ResponseView {
         this.contentLength = length;
         break;
       }
-      case Field.TRANSFER_ENCODING:
-      case Field.CONNECTION:
-      case Field.HOP:
-      case Field.UPGRADE:
-      case Field.TE:
-        this.refusal = 'connection-specific field';
-        break;
       case Field.FRAMING_ALIAS:
         return true;
       case Field.DATE:

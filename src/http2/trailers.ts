@@ -1,7 +1,6 @@
 import { FieldLines } from '../http/field-lines.ts';
-import { Field } from '../http/field-names.ts';
 import { mayBeTrailer } from '../http/trailer-fields.ts';
-import type { HeaderField } from './header-field.ts';
+import { type HeaderField, isConnectionSpecific } from './header-field.ts';
 
 /** The trailers that may be forwarded; null if the section is malformed (RFC 9113 sections 8.1 and 8.2.2). */
 export function readTrailers(fields: readonly HeaderField[]): FieldLines | null {
@@ -12,18 +11,4 @@ export function readTrailers(fields: readonly HeaderField[]): FieldLines | null 
     if (mayBeTrailer(number, name)) trailers.add(name, value);
   }
   return trailers;
-}
-
-function isConnectionSpecific({ number, value }: HeaderField): boolean {
-  switch (number) {
-    case Field.CONNECTION:
-    case Field.HOP:
-    case Field.TRANSFER_ENCODING:
-    case Field.UPGRADE:
-      return true;
-    case Field.TE:
-      return value.toLowerCase() !== 'trailers';
-    default:
-      return false;
-  }
 }

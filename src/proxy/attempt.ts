@@ -28,9 +28,10 @@ export class Attempt implements StreamWaiter, ResponseSink {
   }
 
   get timeouts(): BackendTimeouts {
-    const { grpcCall, isCall, policy, requestComplete } = this.exchange;
-    if (grpcCall === null || !isCall) return policy.timeouts;
-    return callTimeouts(grpcCall, policy, requestComplete);
+    const { exchange } = this;
+    const { grpcCall, policy } = exchange;
+    if (grpcCall === null || !exchange.isCall) return policy.timeouts;
+    return callTimeouts(grpcCall, policy, exchange.requestComplete);
   }
 
   get carries(): StreamWaiter['carries'] {

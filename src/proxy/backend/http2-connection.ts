@@ -108,10 +108,6 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
     return this.pool.tlsName === null ? 'http' : 'https';
   }
 
-  get isClosed(): boolean {
-    return this.state === CLOSED || this.socket.isClosed;
-  }
-
   get isIdle(): boolean {
     return this.session.streams.size === 0;
   }
