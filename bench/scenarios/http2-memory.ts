@@ -9,7 +9,7 @@ import { memory } from '../usage.ts';
 import type { Context, Group } from './scenario.ts';
 
 const KiB = 1024;
-const connections = 2000;
+const connections = 6000;
 const tunnelConnections = 300;
 const tunnelsOnEach = 20;
 const tunnels = tunnelConnections * tunnelsOnEach;

@@ -41,6 +41,13 @@ export class HpackDecoder {
 
   /** Decodes the whole block `bytes[start, end)`. @returns false if it is invalid: the connection is of no more use. */
   decode(bytes: Buffer, start: number, end: number, sink: FieldSink): boolean {
+    const isValid = this.decodeBlock(bytes, start, end, sink);
+    // Bytes that nobody needs any more must not be kept by a connection that is idle.
+    this.block = scratch;
+    return isValid;
+  }
+
+  private decodeBlock(bytes: Buffer, start: number, end: number, sink: FieldSink): boolean {
     this.block = bytes;
     this.at = start;
     this.end = end;

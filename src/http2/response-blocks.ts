@@ -11,7 +11,8 @@ const keptMax = 32;
 /** The header blocks of responses to one client. Those of heads that repeat are made once. */
 export class ResponseBlocks {
   private readonly encoder: HpackEncoder;
-  private readonly kept = new Map<string, string>();
+  /** By the text of the head; null for none, which an idle connection has. */
+  private kept: Map<string, string> | null = null;
   private generation = -1;
 
   constructor(encoder: HpackEncoder) {
@@ -29,24 +30,25 @@ export class ResponseBlocks {
       return this.encode(response, edits, epochMs);
     }
     const key = edits === null ? source : `${edits.text}\n${source}`;
-    const { encoder, kept } = this;
+    const { encoder } = this;
     if (this.generation !== encoder.generation) {
-      kept.clear();
+      this.kept?.clear();
       this.generation = encoder.generation;
     }
-    const known = kept.get(key);
+    const known = this.kept?.get(key);
     if (known !== undefined) return known;
     const block = this.encode(response, edits, epochMs);
     if (this.generation === encoder.generation) {
-      if (kept.size >= keptMax) kept.clear();
-      kept.set(key, block);
+      this.kept ??= new Map();
+      if (this.kept.size >= keptMax) this.kept.clear();
+      this.kept.set(key, block);
     }
     return block;
   }
 
   /** Drops the blocks that are kept. */
   clear(): void {
-    this.kept.clear();
+    this.kept = null;
   }
 
   /** The block of a response of the proxy. */

@@ -171,9 +171,13 @@ function vouchedProtocol(request: RequestView): 'http' | 'https' | null {
   return ['https', 'ssl', 'wss'].includes(first.trim()) ? 'https' : 'http';
 }
 
-/** Few pieces, because they are put together for every request: most hosts come without a port. */
+/**
+ * One piece, because it is put together with others for every request: most hosts come without a port. `join` makes one
+ * flat string, where `+` would keep all its parts for as long as the connection lasts.
+ */
 function peerLines(address: string, secure: boolean, identity: IdentityFields): string {
-  return `${addressLines(address, secure, identity).text}X-Forwarded-Port: ${portOf(null, secure)}\r\nX-Forwarded-Host: `;
+  const { text } = addressLines(address, secure, identity);
+  return [text, 'X-Forwarded-Port: ', portOf(null, secure), '\r\nX-Forwarded-Host: '].join('');
 }
 
 /** The same with the host, for any authority; without the last line end. */

@@ -31,7 +31,7 @@ const unsentBytesMax = 64 * 1024;
 const lingerMs = 5000;
 
 /** One HTTP/2 connection of a client: many exchanges at a time. */
-export class Http2Connection implements ServerConnection, SocketHandler, SessionOwner, Timed, TurnTask {
+export class Http2Connection implements ServerConnection, SocketHandler, SessionOutput, SessionOwner, Timed, TurnTask {
   deadlineMs: number;
   deadlineSlot = -1;
   isQueued = false;
@@ -61,14 +61,7 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
     this.context = context;
     this.connections = connections;
     this.deadlineMs = clock.monotonicMs() + settings.headTimeoutMs;
-    const output: SessionOutput = {
-      append: (text) => {
-        this.socket.append(text);
-        if (!this.session.isFlowing) this.countUnsent(text.length);
-      },
-      appendFramed: (head, bytes, start, end) => this.socket.appendFramed(head, bytes, start, end),
-    };
-    this.session = new Session(output, this, {
+    this.session = new Session(this, this, {
       isServer: true,
       limits: {
         blockBytesMax: settings.headBytesMax,
@@ -204,6 +197,15 @@ export class Http2Connection implements ServerConnection, SocketHandler, Session
     this.streams.add(served);
     if (this.state === OPEN) this.deadlineMs = Number.POSITIVE_INFINITY;
     served.begin(new Exchange(served, context));
+  }
+
+  append(text: string): void {
+    this.socket.append(text);
+    if (!this.session.isFlowing) this.countUnsent(text.length);
+  }
+
+  appendFramed(head: string, bytes: Buffer, start: number, end: number): void {
+    this.socket.appendFramed(head, bytes, start, end);
   }
 
   onOutput(): void {
