@@ -6,15 +6,14 @@ import { parseContentLength } from '../http/content-length.ts';
 import { Field } from '../http/field-names.ts';
 import { isConnectionScheme, listElements, type RequestView } from '../http/message.ts';
 import { HeaderField, Pseudo } from './header-field.ts';
+import { HeaderFields } from './header-fields.ts';
 
 /**
  * One request head and its meaning, strictly by RFC 9113 section 8 and RFC 8441. Of a refused one, the method and the target
  * are those that were read, for logs.
  */
-export class Http2RequestHead implements RequestView {
+export class Http2RequestHead extends HeaderFields implements RequestView {
   readonly version = '2';
-  /** RFC 9113 section 8.2.2: HTTP/2 has no such fields. */
-  readonly nominated = null;
   readonly offersProtocols = false;
   method = '';
   path = '';
@@ -34,7 +33,6 @@ export class Http2RequestHead implements RequestView {
   priority = '';
   /** Position of the field `accept`; -1 if there is none. */
   acceptField = -1;
-  private readonly fields: HeaderField[] = [];
   private cookies: string[] | null = null;
   private cookieField = -1;
   private host: string | null = null;
@@ -47,6 +45,7 @@ export class Http2RequestHead implements RequestView {
    * @param endsStream whether the request has no body.
    */
   constructor(fields: readonly HeaderField[], isTooLarge: boolean, endsStream: boolean, targetBytesMax: number) {
+    super();
     let regular = 0;
     for (const field of fields) {
       const isGood = field.number < 0 ? regular === 0 && this.readPseudo(field) : this.readField(field);
@@ -74,22 +73,6 @@ export class Http2RequestHead implements RequestView {
 
   get target(): string {
     return this.path;
-  }
-
-  get fieldCount(): number {
-    return this.fields.length;
-  }
-
-  fieldNumber(field: number): number {
-    return (this.fields[field] as HeaderField).number;
-  }
-
-  fieldName(field: number): string {
-    return (this.fields[field] as HeaderField).name;
-  }
-
-  fieldValue(field: number): string {
-    return (this.fields[field] as HeaderField).value;
   }
 
   value(number: number): string | null {

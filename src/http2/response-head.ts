@@ -2,12 +2,11 @@ import { parseContentLength } from '../http/content-length.ts';
 import { Field } from '../http/field-names.ts';
 import type { ResponseView } from '../http/message.ts';
 import { HeaderField, isConnectionSpecific, Pseudo } from './header-field.ts';
+import { HeaderFields } from './header-fields.ts';
 
 /** One response head of a backend and its meaning, strictly by RFC 9113 section 8. */
-export class Http2ResponseHead implements ResponseView {
+export class Http2ResponseHead extends HeaderFields implements ResponseView {
   readonly version = '2';
-  /** RFC 9113 section 8.2.2: HTTP/2 has no such fields. */
-  readonly nominated = null;
   readonly source = null;
   /** Credentials of a connection would count for all its streams: HTTP/2 has none. */
   readonly authenticatesConnection = false;
@@ -17,7 +16,6 @@ export class Http2ResponseHead implements ResponseView {
   hasRetryAfter = false;
   /** Why the head was refused, in a few words for logs; empty if it was not. */
   refusal = '';
-  private readonly fields: HeaderField[] = [];
   private contentLength = -1;
 
   /**
@@ -25,6 +23,7 @@ export class Http2ResponseHead implements ResponseView {
    * the response to GET.
    */
   constructor(fields: readonly HeaderField[], endsStream: boolean, toHead: boolean) {
+    super();
     for (const field of fields) {
       if (!(field.number < 0 ? this.readStatus(field) : this.readField(field))) return;
     }
@@ -49,22 +48,6 @@ export class Http2ResponseHead implements ResponseView {
     const own = this.fields.findIndex(({ name }) => name === 'sec-websocket-accept');
     if (own >= 0) this.fields.splice(own, 1);
     this.fields.push(new HeaderField('sec-websocket-accept', accept, Field.OTHER));
-  }
-
-  get fieldCount(): number {
-    return this.fields.length;
-  }
-
-  fieldNumber(field: number): number {
-    return (this.fields[field] as HeaderField).number;
-  }
-
-  fieldName(field: number): string {
-    return (this.fields[field] as HeaderField).name;
-  }
-
-  fieldValue(field: number): string {
-    return (this.fields[field] as HeaderField).value;
   }
 
   private readStatus({ number, value }: HeaderField): boolean {

@@ -98,20 +98,14 @@ export class Http2Stream {
   sendData(bytes: Buffer, start: number, end: number): void {
     if (this.isClosed) return;
     const { frameBytesMax } = this.session;
-    let at = start;
     if (end - start >= directBytesMin && this.hasWindow(this.held.length + end - start)) {
       this.letGo();
-      for (; at < end; at += frameBytesMax) {
+      for (let at = start; at < end; at += frameBytesMax) {
         this.session.sendBytes(this, bytes, at, Math.min(end, at + frameBytesMax));
       }
       return;
     }
-    while (at < end) {
-      if (this.held.length === frameBytesMax) this.letGo();
-      const taken = Math.min(end - at, frameBytesMax - this.held.length);
-      this.held += bytes.latin1Slice(at, at + taken);
-      at += taken;
-    }
+    this.sendText(bytes.latin1Slice(start, end));
   }
 
   /** The same for latin1 text. */

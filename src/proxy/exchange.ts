@@ -69,7 +69,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   private replayBuffer: ReplayBuffer | null = null;
   private trailers: FieldLines | null = null;
   /** Whether any byte of a response has been sent to the client. */
-  private responseStarted = false;
+  hasResponse = false;
   /** Monotonic ms. */
   firstAttemptMs = 0;
   private requestBlocked = false;
@@ -101,7 +101,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
 
   /** The request, or the rest of it, cannot be read: replies, or aborts the stream if the response has begun. */
   refuse(code: ErrorCode, detail: string): void {
-    if (this.responseStarted) {
+    if (this.hasResponse) {
       this.stream.abort(code);
       this.onAborted(code, detail);
     } else {
@@ -115,7 +115,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
       this.refuse('REQUEST_BODY_TOO_LARGE', `more than ${this.policy.requestBodyBytesMax} bytes`);
       return;
     }
-    if (!this.responseStarted) this.keepForReplay(bytes, start, end);
+    if (!this.hasResponse) this.keepForReplay(bytes, start, end);
     this.attempt?.sendData(bytes, start, end);
   }
 
@@ -171,12 +171,16 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   }
 
   onResponseHead(response: ResponseView, backend: Backend): void {
-    invariant(!this.responseStarted, 'an exchange has one response');
+    invariant(!this.hasResponse, 'an exchange has one response');
     const { status } = response;
-    this.responseStarted = true;
+    judgeResponse(backend, status, response.hasRetryAfter, this, this.policy, this.context);
+    if (this.switchesBy(status)) {
+      this.fail('BACKEND_RESPONSE_INVALID', 'a success in place of a switch', backend);
+      return;
+    }
+    this.hasResponse = true;
     this.status = status;
     this.replayBuffer = null;
-    judgeResponse(backend, status, response.hasRetryAfter, this, this.policy, this.context);
     this.stream.sendHead(response, responseEdits(this, backend, this.context));
   }
 
@@ -194,7 +198,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
 
   onSwitch(response: ResponseView, backendEndpoint: TunnelEndpoint): void {
     const { context } = this;
-    this.responseStarted = true;
+    this.hasResponse = true;
     this.status = response.status;
     this.ended = true;
     this.attempt = null;
@@ -209,7 +213,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
 
   onAttemptFailed(failure: Failure, backend: Backend): void {
     this.attempt = null;
-    if (this.responseStarted) {
+    if (this.hasResponse) {
       this.stream.abort(failure.code);
       this.onAborted(failure.code, failure.detail);
       return;
@@ -256,11 +260,6 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
     if (!this.requestBlocked) return;
     this.requestBlocked = false;
     this.stream.resumeRequest();
-  }
-
-  /** Whether any byte of a response has been sent. */
-  get hasResponse(): boolean {
-    return this.responseStarted;
   }
 
   /** Waits with the request, whose body is not read meanwhile. @param next not called if the exchange has ended. */
@@ -389,7 +388,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   /** A responder replies in place of a backend. */
   replyFor(responder: LocalResponder, reply: LocalReply): void {
     this.isHealthCheck = responder.isHealthCheck;
-    this.responseStarted = true;
+    this.hasResponse = true;
     this.status = reply.status;
     this.errorCode = reply.code ?? null;
     this.stream.sendLocal(this.context.hostPages.with(reply, this.errorCode, this), this.errorCode, null);
@@ -412,10 +411,10 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   }
 
   private reply(reply: LocalReply, code: ErrorCode | null, detail: string, failed: Backend | null): void {
-    invariant(!this.responseStarted, 'a local reply is the only response');
+    invariant(!this.hasResponse, 'a local reply is the only response');
     this.errorCode = code;
     this.errorDetail = detail;
-    this.responseStarted = true;
+    this.hasResponse = true;
     this.status = reply.status;
     const fields = localFields(this, this.backend ?? failed, reply.text, this.context);
     this.stream.sendLocal(this.context.hostPages.with(reply, code, this), code, fields);
@@ -440,7 +439,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
 
   comeBack(): boolean {
     const { attempt } = this;
-    if (this.responseStarted || attempt?.isSending === true) return false;
+    if (this.hasResponse || attempt?.isSending === true) return false;
     this.attempt = null;
     this.backend = null;
     this.isAwaitingBody = false;

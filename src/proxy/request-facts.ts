@@ -99,6 +99,11 @@ export class RequestFacts {
     return this.request.bodyLength <= this.policy.retryBodyBytesMax && isIdempotent(this.method);
   }
 
+  /** Whether the client would take a status for the switch that it wants (RFC 8441 section 5). */
+  protected switchesBy(status: number): boolean {
+    return this.request.protocol !== null && this.version === '2' && status < 300;
+  }
+
   /** Bytes of the body that are kept once it is sent. @param mayBeRefused see `BackendStream`. */
   protected replayBytesMax(mayBeRefused: boolean): number {
     const max = this.policy.retryBodyBytesMax;

@@ -170,7 +170,11 @@ describe('a WebSocket over HTTP/2 (RFC 8441)', () => {
       client.lines.some((line) => line.includes('DATA 1 hello')),
       false,
     );
-    assert.equal(rig.proxy.ended[0]?.errorCode, 'BACKEND_RESPONSE_INVALID');
+    const [ended] = rig.proxy.ended;
+    assert.deepEqual([ended?.status, ended?.errorCode], [502, 'BACKEND_RESPONSE_INVALID']);
+    // What it still sends is for nobody.
+    await (await rig.backend.peer()).untilClosed();
+    assert.equal(rig.proxy.dataPlane.counters.requestsInFlight, 0);
   });
 
   test('with a wrong accept of the backend gets 502', async (t) => {

@@ -138,9 +138,7 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
   /** The end of the connection, for a request that has no response yet. */
   get loss(): Loss {
     const { lossDetail: detail, protest, session } = this;
-    if (session.ended !== null && session.ended !== Http2Error.NO_ERROR) {
-      return { code: 'BACKEND_RESPONSE_INVALID', detail: `${errorName(session.ended)}: ${session.endedDetail}` };
-    }
+    if (this.isBroken) return { code: 'BACKEND_RESPONSE_INVALID', detail: endOf(session) };
     return { code: protest === '' ? 'BACKEND_RESET' : 'BACKEND_STREAM_RESET', detail };
   }
 
@@ -152,7 +150,7 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
   }
 
   destroy(): void {
-    this.lose(false, 'given up');
+    this.lose('given up');
     this.socket.destroy();
   }
 
@@ -195,7 +193,7 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
     this.isSuspect = false;
     if (wasSuspect) this.setIdleDeadline();
     if (!session.read(bytes, 0, length)) {
-      this.end(true, `${errorName(session.ended ?? 0)}: ${session.endedDetail}`);
+      this.end(endOf(session));
       return;
     }
     // A server may not take streams yet.
@@ -205,7 +203,7 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
 
   onEnd(): void {
     if (this.state === OPEN && this.isIdle) this.endedWhileIdle();
-    this.end(false, 'connection ended');
+    this.end('connection ended');
   }
 
   onDrain(): void {
@@ -220,11 +218,11 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
 
   onClosed(error: NodeJS.ErrnoException | null): void {
     if (this.state === OPEN && this.isIdle && error !== null) this.endedWhileIdle();
-    this.lose(false, error?.code ?? 'closed', error);
+    this.lose(error?.code ?? 'closed', error);
   }
 
   onDeadline(): void {
-    if (this.isSuspect) this.end(false, 'no reply to a ping');
+    if (this.isSuspect) this.end('no reply to a ping');
     else if (this.isIdle) this.leave();
     else this.deadlineMs = Number.POSITIVE_INFINITY;
   }
@@ -254,7 +252,7 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
 
   onGoAway(code: number, debug: string): void {
     if (code !== Http2Error.NO_ERROR) this.protest = `${errorName(code)} ${debug}`.trim();
-    if (this.state === GREETING) this.end(false, 'goes away');
+    if (this.state === GREETING) this.end('goes away');
     else this.retire();
   }
 
@@ -290,24 +288,29 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
   /** Ends the connection in an orderly way. */
   private leave(): void {
     this.session.end(Http2Error.NO_ERROR, 'idle');
-    this.end(false, 'idle');
+    this.end('idle');
   }
 
-  private end(isBroken: boolean, detail: string): void {
+  /** The backend has broken the protocol. */
+  private get isBroken(): boolean {
+    return (this.session.ended ?? Http2Error.NO_ERROR) !== Http2Error.NO_ERROR;
+  }
+
+  private end(detail: string): void {
     this.socket.flush();
-    this.lose(isBroken, detail);
+    this.lose(detail);
     this.socket.destroy();
   }
 
   /** Nothing more comes: its requests fail, once, and its place in the pool is free. */
-  private lose(isBroken: boolean, detail: string, error: NodeJS.ErrnoException | null = null): void {
+  private lose(detail: string, error: NodeJS.ErrnoException | null = null): void {
     const { context, greeting, protest } = this;
     if (this.state === CLOSED) return;
     this.state = CLOSED;
     this.lossDetail = protest === '' ? detail : `${detail}: ${protest}`;
     if (greeting !== null) {
       this.greeting = null;
-      greeting.onNotReady(isBroken ? detail : null, error);
+      greeting.onNotReady(this.isBroken ? detail : null, error);
       return;
     }
     context.deadlines.remove(this);
@@ -319,4 +322,8 @@ export class Http2BackendConnection implements SocketHandler, SessionOwner, Time
   private endedWhileIdle(): void {
     this.pool.endedByBackend(this.context.clock.monotonicMs() - this.idleSinceMs);
   }
+}
+
+function endOf({ ended, endedDetail }: Session): string {
+  return `${errorName(ended ?? Http2Error.NO_ERROR)}: ${endedDetail}`;
 }

@@ -15,7 +15,7 @@ import { inactivityDeadline, type ProxyContext, tunnelIdleDeadline } from '../co
 import type { Timed } from '../deadlines.ts';
 import type { Exchange } from '../exchange.ts';
 import { Http2Tunnel } from '../http2-tunnel.ts';
-import { grpcAbortFields, grpcReplyFields, type LocalReply, localReplyFor, localReplyParts } from '../local-reply.ts';
+import { grpcAbortFields, grpcReplyFields, type LocalReply, localReplyParts } from '../local-reply.ts';
 import type { BoundStream, ServerStream, TunnelEndpoint } from '../server-stream.ts';
 import { withVia } from '../via.ts';
 import { BodyRate } from './body-rate.ts';
@@ -56,8 +56,6 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   /** It has become a tunnel; and the bytes that came before. */
   private isTunnel = false;
   private early: PartialHead | null = null;
-  /** The rest of the response is not for the client. */
-  private isDiscarding = false;
   private bodyRate: BodyRate | null = null;
 
   constructor(connection: Http2StreamOwner, stream: Http2Stream, request: Http2RequestHead) {
@@ -110,10 +108,6 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
       this.resetWith(Http2Error.HTTP_1_1_REQUIRED);
       return;
     }
-    if (this.request.protocol !== null && response.status >= 200 && response.status < 300) {
-      this.refuseSwitch();
-      return;
-    }
     const block = blocks.of(response, withVia(peer, response, edits), context.clock.epochMs());
     this.hasHead = true;
     if (response.bodyLength === 0) this.sendOnlyBlock(block);
@@ -121,13 +115,12 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
   }
 
   sendData(bytes: Buffer, start: number, end: number): void {
-    if (this.isDiscarding) return;
     this.bytesSent += end - start;
     this.stream.sendData(bytes, start, end);
   }
 
   sendEnd(trailers: FieldLines | null): void {
-    if (!this.isDiscarding && !this.stream.hasSentEnd) this.stream.sendEnd(trailers);
+    if (!this.stream.hasSentEnd) this.stream.sendEnd(trailers);
   }
 
   sendLocal(reply: LocalReply, code: ErrorCode | null, added: FieldLines | null): void {
@@ -308,19 +301,6 @@ export class Http2ServerStream implements ServerStream, StreamHandler, Timed {
         this.connection.context.onInternalError('an exchange', error as Error);
       }
     });
-  }
-
-  /** The backend has responded as to an ordinary request, which a client would take for its WebSocket (RFC 8441 section 5). */
-  private refuseSwitch(): void {
-    const { exchange } = this;
-    const detail = 'a success in place of a switch to websocket';
-    if (exchange !== null) {
-      exchange.status = 502;
-      exchange.errorCode = 'BACKEND_RESPONSE_INVALID';
-      exchange.errorDetail = detail;
-    }
-    this.sendLocal(localReplyFor('BACKEND_RESPONSE_INVALID', detail), 'BACKEND_RESPONSE_INVALID', null);
-    this.isDiscarding = true;
   }
 
   private sendOnlyBlock(block: string): void {
