@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, type TestContext, test } from 'node:test';
@@ -64,6 +65,20 @@ describe('a backend on a Unix socket', () => {
     rig.proxy.route('a.test', [`http+unix://${encodeURIComponent(path)}`]);
     return { rig, accept: () => void busy.stdin.write('\n') };
   }
+
+  test('may speak HTTP/2', async (t) => {
+    let sessions = 0;
+    const server = createServer((asked, reply) => void asked.pipe(reply)).on('session', () => sessions++);
+    await once(server.listen(path), 'listening');
+    const rig = await Rig.start(t, { backends: 0 });
+    t.after(() => server.close());
+    rig.proxy.route('a.test', [`h2c+unix://${encodeURIComponent(path)}`]);
+    for (const body of ['first', 'second']) {
+      const got = await rig.ask(`${request('POST / HTTP/1.1', `Content-Length: ${body.length}`)}${body}`);
+      assert.match(got, new RegExp(`^HTTP/1\\.1 200 .*${body}`, 's'));
+    }
+    assert.equal(sessions, 1);
+  });
 
   test('serves requests with and without a body, on a connection that is kept', async (t) => {
     const { rig, backend } = await start(t);
