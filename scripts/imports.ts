@@ -56,6 +56,7 @@ const rooms: Readonly<Record<string, Room>> = {
   processes: { imports: ['base', 'config'] },
   operations: {
     imports: ['acme', 'base', 'config', 'dns', 'health', 'http', 'passwords', 'routing', 'policy', 'stores', 'tls'],
+    packages: ['zod'],
   },
   cli: { imports: ['base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
   primary: {

@@ -1,14 +1,8 @@
+import { readFile, stat } from 'node:fs/promises';
 import type { Command } from 'commander';
-import type { Config } from '../config/config.ts';
-import {
-  certificateStanding,
-  type OrderingConfig,
-  orderCertificate,
-  orderingOf,
-} from '../operations/certificate-standing.ts';
-import { listCertificates, removeCertificate, setCertificate, showCertificate } from '../operations/certificates.ts';
-import { revocationReasons, revokeCertificate } from '../operations/revoke-certificate.ts';
-import { waitingOrders } from '../operations/waiting-orders.ts';
+import { HipacheError } from '../base/errors.ts';
+import type { ResultOf } from '../operations/catalogue.ts';
+import { revocationReasons } from '../operations/revoke-certificate.ts';
 import {
   certificateStandingReport,
   removedCertificateReport,
@@ -23,25 +17,25 @@ import { parseWait, printChange, waitOption } from './fleet.ts';
 
 const host = ['<host>', 'a host, *.domain or *'] as const;
 const asJson = ['--json', 'write one JSON object'] as const;
-/** How long `cert order` waits, in ms. */
-const orderMsDefault = 120_000;
+/** How long `cert order` waits, in seconds. */
+const orderSecondsDefault = 120;
+/** Certificates that are read at once. */
+const certificatesPerPage = 100;
+/** A certificate with its chain, or a key, in a file. */
+const fileBytesMax = 256 * 1024;
 
-/** Adds the commands below `cert`. @param config that of the command; null for the defaults. */
-export function describeCertificates(cert: Command, context: CommandContext, config: () => Config | null): void {
-  const { change, complain, now, options, out, print, run, withStore } = context;
-  const ordering = (): OrderingConfig => orderingOf(config());
+/** Adds the commands below `cert`. */
+export function describeCertificates(cert: Command, context: CommandContext): void {
+  const { change, complain, now, options, out, perform, run } = context;
   cert
     .command('list')
     .description('list every certificate in the store, without its key')
     .option('--waiting', 'list the names whose orders wait, have failed or are under way, the next attempt first')
     .option('--json', 'write one JSON object per line')
-    .action(() => {
+    .action(async () => {
       const { json = false, waiting = false } = options();
-      const { passphrase } = ordering();
-      return withStore(async (store) => {
-        if (waiting) await writeOrders(await waitingOrders(store, now()), out, json);
-        else await writeCertificates(listCertificates(store, passphrase), out, json);
-      });
+      if (waiting) await writeOrders((await perform('waitingOrders', {})).orders, out, json);
+      else await writeCertificates(allCertificates(context), out, json);
     });
   cert
     .command('show')
@@ -49,9 +43,9 @@ export function describeCertificates(cert: Command, context: CommandContext, con
     .argument(...host)
     .option('--pem', 'write the certificate with its chain as PEM')
     .option(...asJson)
-    .action((name: string) => {
+    .action((host: string) => {
       const { pem = false } = options();
-      return run(showCertificate(name, ordering().passphrase), (shown) => shownCertificateReport(shown, pem, now()));
+      return run('showCertificate', { host }, (shown) => shownCertificateReport(shown, pem, now()));
     });
   cert
     .command('set')
@@ -61,15 +55,16 @@ export function describeCertificates(cert: Command, context: CommandContext, con
     .requiredOption('--key <file>', 'PEM file of its private key')
     .option(...waitOption)
     .option(...asJson)
-    .action((name: string) => {
-      const { cert: file = '', key = '', wait } = options();
-      const operation = setCertificate(name, { cert: file, key }, now);
-      const waitMs = parseWait(wait);
-      return withStore(async (store) => {
-        const written = await operation(store);
-        for (const warning of written.warnings) await complain(`warning: ${warning}`);
-        await printChange(writtenCertificateReport(written), store, waitMs, { now, print });
-      }, true);
+    .action(async (host: string) => {
+      const { cert: file = '', key: keyFile = '', wait } = options();
+      const waitSeconds = parseWait(wait);
+      const [certificate, key] = [await readPem('--cert', file), await readPem('--key', keyFile)];
+      const written = await perform('setCertificate', { host, certificate, key }).catch((error: unknown) => {
+        if (!(error instanceof HipacheError) || error.code !== 'CERTIFICATE_INVALID') throw error;
+        throw new HipacheError(error.code, `${file}, ${keyFile}: ${error.message}`, { cause: error });
+      });
+      for (const warning of written.warnings) await complain(`warning: ${warning}`);
+      await printChange(writtenCertificateReport(written), waitSeconds, context);
     });
   cert
     .command('remove')
@@ -77,34 +72,31 @@ export function describeCertificates(cert: Command, context: CommandContext, con
     .argument(...host)
     .option(...waitOption)
     .option(...asJson)
-    .action((name: string) => change(removeCertificate(name), removedCertificateReport));
-  describeOrders(cert, context, config);
+    .action((host: string) => change('removeCertificate', { host }, removedCertificateReport));
+  describeOrders(cert, context);
 }
 
 /** Adds the commands about orders. */
-function describeOrders(cert: Command, { now, options, run }: CommandContext, config: () => Config | null): void {
-  const ordering = (): OrderingConfig => orderingOf(config());
+function describeOrders(cert: Command, { now, options, run }: CommandContext): void {
   cert
     .command('why')
     .description('show which certificate a host has, why, and what its orders wait for')
     .argument(...host)
     .option(...asJson)
-    .action((name: string) =>
-      run(certificateStanding(name, ordering()), (standing) => certificateStandingReport(standing, now())),
+    .action((host: string) =>
+      run('certificateStanding', { host }, (standing) => certificateStandingReport(standing, now())),
     );
   cert
     .command('order')
     .alias('renew')
     .description('have a new certificate ordered now, by a running instance, and wait for it')
     .argument(...host)
-    .option('--wait [seconds]', `how long to wait for it; default ${orderMsDefault / 1000} s`)
+    .option('--wait [seconds]', `how long to wait for it; default ${orderSecondsDefault} s`)
     .option(...asJson)
-    .action((name: string) => {
+    .action((host: string) => {
       const { wait } = options();
-      const waitMs = wait === undefined || wait === true ? orderMsDefault : (parseWait(wait) ?? orderMsDefault);
-      return run(orderCertificate(name, ordering(), waitMs, now), (standing) =>
-        certificateStandingReport(standing, now()),
-      );
+      const waitSeconds = (wait === true ? null : parseWait(wait)) ?? orderSecondsDefault;
+      return run('orderCertificate', { host, waitSeconds }, (standing) => certificateStandingReport(standing, now()));
     });
   cert
     .command('revoke')
@@ -112,8 +104,27 @@ function describeOrders(cert: Command, { now, options, run }: CommandContext, co
     .argument(...host)
     .option('--reason <reason>', `one of ${Object.keys(revocationReasons).join(', ')}; default: unspecified`)
     .option(...asJson)
-    .action((name: string) => {
-      const { reason = 'unspecified' } = options();
-      return run(revokeCertificate(name, reason, config()?.acme ?? null, now), revokedCertificateReport);
-    });
+    .action((host: string) => run('revokeCertificate', { host, reason: options().reason }, revokedCertificateReport));
+}
+
+async function* allCertificates({
+  perform,
+}: CommandContext): AsyncGenerator<ResultOf<'listCertificates'>['certificates']> {
+  for (let after: string | null = ''; after !== null; ) {
+    const page: ResultOf<'listCertificates'> = await perform('listCertificates', { after, limit: certificatesPerPage });
+    yield page.certificates;
+    after = page.next;
+  }
+}
+
+async function readPem(option: string, path: string): Promise<string> {
+  try {
+    const { size } = await stat(path);
+    if (size <= fileBytesMax) return await readFile(path, 'utf8');
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const problem = code === 'ENOENT' ? `there is no file ${path}` : message;
+    throw new HipacheError('COMMAND_INVALID', `${option}: ${problem}`, { cause });
+  }
+  throw new HipacheError('COMMAND_INVALID', `${option}: ${path} is longer than ${fileBytesMax} bytes`);
 }

@@ -1,6 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { Operation } from '../operations/operation.ts';
-import type { OpenedStore, OpenStore } from '../operations/store-access.ts';
+import type { InputOf, OperationName, Performer, ResultOf } from '../operations/catalogue.ts';
 import type { Output, Report } from './output.ts';
 
 /** The options of all commands. */
@@ -52,9 +51,8 @@ export interface CommandOptions {
 }
 
 /** The part of the command line that a group of commands uses. */
-export interface CommandContext {
+export interface CommandContext extends Performer {
   readonly host: {
-    readonly openStore: OpenStore;
     readonly stdin?: Readable;
     readonly stderr: Writable;
     readonly cwd: string;
@@ -63,19 +61,25 @@ export interface CommandContext {
   readonly err: Output;
   /** Those of the current command. */
   options(): CommandOptions;
-  withStore(use: (store: OpenedStore) => Promise<void>, create?: boolean): Promise<void>;
-  /** Prints the result of an operation on the store. */
-  run<Result>(operation: Operation<OpenedStore, Result>, report: (result: Result) => Report): Promise<void>;
-  /** The same for a change, which may have to be live before the command ends. @param create a missing store. */
-  change<Result>(
-    operation: Operation<OpenedStore, Result>,
-    report: (result: Result) => Report,
-    create?: boolean,
+  /** Prints the result of an operation. */
+  run<Name extends OperationName>(
+    name: Name,
+    input: InputOf<Name>,
+    report: (result: ResultOf<Name>) => Report,
+  ): Promise<void>;
+  /** The same for a change, which may have to be live before the command ends. */
+  change<Name extends OperationName>(
+    name: Name,
+    input: InputOf<Name>,
+    report: (result: ResultOf<Name>) => Report,
+  ): Promise<void>;
+  /** Does operations with two other stores. */
+  withStores(
+    urls: readonly [from: string, to: string],
+    use: (from: Performer, to: Performer) => Promise<void>,
   ): Promise<void>;
   /** Epoch milliseconds. */
   now(): number;
   print(report: Report): Promise<void>;
   complain(message: string): Promise<void>;
-  /** @throws HipacheError COMMAND_INVALID. */
-  checkedDriver(url: string): string;
 }

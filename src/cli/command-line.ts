@@ -13,20 +13,11 @@ import { censoredJson } from '../config/censor.ts';
 import type { Config } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
-import { orderingOf } from '../operations/certificate-standing.ts';
-import { type Explanation, explainedPort, explainHere, parseHost } from '../operations/explain.ts';
-import { certificateProblems } from '../operations/explain-certificate.ts';
-import { explainLive, type LiveExplanation } from '../operations/explain-live.ts';
-import { type AskedRequest, parseRequest } from '../operations/explain-request.ts';
-import { listFleet } from '../operations/fleet.ts';
-import type { Operation } from '../operations/operation.ts';
-import {
-  driverForms,
-  type OpenedStore,
-  type OpenStore,
-  type StoreLocator,
-  withStore,
-} from '../operations/store-access.ts';
+import type { InputOf, OperationName, ResultOf } from '../operations/catalogue.ts';
+import type { Explanation } from '../operations/explain.ts';
+import { explainLive, type LiveExplanation, type LiveQuestion } from '../operations/explain-live.ts';
+import { LocalPerformer } from '../operations/local-performer.ts';
+import { driverForms, type OpenStore, type StoreLocator } from '../operations/store-access.ts';
 import { upgradeInstance } from '../operations/upgrade.ts';
 import { describeCertificates } from './certificate-command.ts';
 import type { CommandContext, CommandOptions } from './command-context.ts';
@@ -78,6 +69,11 @@ export async function runCommandLine(args: readonly string[], host: CommandLineH
     code = await run.fail(error);
   }
   try {
+    await run.close();
+  } catch (error) {
+    code = await run.fail(error);
+  }
+  try {
     await run.out.flush();
   } catch (error) {
     await run.complain(`cannot write the output: ${messageOf(error)}`);
@@ -93,6 +89,7 @@ class Run {
   readonly err: Output;
   exitCode: number = exitCodes.ok;
   private readonly host: CommandLineHost;
+  private readonly performer: LocalPerformer;
   /** Text that commander meant for standard error: help if a subcommand is missing. */
   private complaint = '';
   /** The names of the current command: `route`, `set`. */
@@ -104,7 +101,13 @@ class Run {
     this.host = host;
     this.out = new Output(host.stdout);
     this.err = new Output(host.stderr);
+    this.performer = this.makePerformer(() => this.locateStore());
     this.program = this.describeProgram();
+  }
+
+  /** Closes what commands have opened. */
+  close(): Promise<void> {
+    return this.performer.close();
   }
 
   /** Reports an error. @returns its exit code. */
@@ -177,7 +180,7 @@ class Run {
     route.hook('preSubcommand', (_route, command) => void this.commands.push(command.name()));
     describeRoutes(route, this.context());
     describeMoving(route, this.context());
-    const deploy = describeDeploys(program, this.context(), () => this.loadUnlessNamed());
+    const deploy = describeDeploys(program, this.context());
     deploy.hook('preSubcommand', (_deploy, command) => void this.commands.push(command.name()));
     describePauses(program, this.context());
     const option = program.command('option').description('read and write options of hosts').helpCommand(false);
@@ -185,7 +188,7 @@ class Run {
     describeOptions(option, this.context(), (name) => this.explain(name, optionsText));
     const cert = program.command('cert').description('read and write certificates in the store').helpCommand(false);
     cert.hook('preSubcommand', (_cert, command) => void this.commands.push(command.name()));
-    describeCertificates(cert, this.context(), () => this.loadUnlessNamed());
+    describeCertificates(cert, this.context());
     program
       .command('explain')
       .description('show which route a host takes, what was tried, and which backends are marked dead')
@@ -208,7 +211,7 @@ class Run {
       .command('fleet')
       .description('show the running instances that share the store, and whether they serve every change')
       .option('--json', 'write one JSON object')
-      .action(() => this.withStore(async (store) => this.print(fleetReport(await listFleet(store, this.now())))));
+      .action(() => this.run('listFleet', {}, fleetReport));
     program
       .command('upgrade')
       .description('replace the running instance by the program that is now on disk, without losing a connection')
@@ -224,13 +227,14 @@ class Run {
       out: this.out,
       err: this.err,
       options: () => this.options,
-      withStore: (use, create) => this.withStore(use, create),
-      run: (operation, report) => this.withStore(async (store) => this.print(report(await operation(store)))),
-      change: (operation, report, create) => this.change(operation, report, create),
+      perform: (name, input, onStep) => this.performer.perform(name, input, onStep),
+      run: (name, input, report) => this.run(name, input, report),
+      change: (name, input, report) => this.change(name, input, report),
+      withStores: ([from, to], use) =>
+        this.withPerformer(from, (source) => this.withPerformer(to, (target) => use(source, target))),
       now: () => this.now(),
       print: (report) => this.print(report),
       complain: (message) => this.complain(message),
-      checkedDriver,
     };
   }
 
@@ -264,44 +268,28 @@ class Run {
     await this.print({ text, json: result });
   }
 
-  private explain(name: string, textOf: (explanation: Explanation) => string): Promise<void> {
-    // A scheme is no path: `parseHost` says what is wrong with it.
+  private async explain(name: string, textOf: (explanation: Explanation) => string): Promise<void> {
+    // A scheme is no path: the operation says what is wrong with it.
     const slash = name.includes('://') ? -1 : name.indexOf('/');
-    const authority = slash === -1 ? name : name.slice(0, slash);
-    const host = parseHost(authority);
-    const path = slash === -1 ? '/' : name.slice(slash);
-    const asked = parseRequest(host, { ...this.options, path });
-    return this.withStore((store) => this.explainHost(store, asked, authority, textOf));
-  }
-
-  private async explainHost(
-    store: OpenedStore,
-    asked: AskedRequest,
-    name: string,
-    textOf: (explanation: Explanation) => string,
-  ): Promise<void> {
-    const loaded = this.loadUnlessNamed();
-    const port = explainedPort(name, loaded?.compat.hostPort ?? false);
-    const explained = await explainHere(asked.host, store, loaded?.dns ?? null, this.now(), port, asked);
-    // An account may have the right to read routes alone.
-    const ofCertificate =
-      explained.matched === null
-        ? []
-        : await certificateProblems(asked.host, store, orderingOf(loaded), this.now()).catch(() => []);
-    const explanation = { ...explained, problems: [...explained.problems, ...ofCertificate] };
-    const live = await this.askLive(asked);
+    const { client, header, https, live, method } = this.options;
+    const input = {
+      host: slash === -1 ? name : name.slice(0, slash),
+      path: slash === -1 ? '/' : name.slice(slash),
+      ...{ client, header: header === undefined ? undefined : [...header], https, method },
+      live: live !== undefined,
+    };
+    const { live: answers, ...explanation } = await this.performer.perform('explain', input);
     await this.print({
-      text: textOf(explanation) + liveText(live),
-      json: live === null ? explanation : { ...explanation, live },
+      text: textOf(explanation) + liveText(answers),
+      json: answers === null ? explanation : { ...explanation, live: answers },
     });
     if (explanation.matched === null) this.exitCode = exitCodes.notFound;
   }
 
-  /** The answers of a running instance; null if none is to be asked. */
-  private async askLive(asked: AskedRequest): Promise<readonly LiveExplanation[] | null> {
-    const { live } = this.options;
-    if (live === undefined) return null;
-    if (live !== true) return explainLive(live, asked);
+  /** The answers of the workers of a running instance. */
+  private async askLive(question: LiveQuestion): Promise<readonly LiveExplanation[]> {
+    const { live = true } = this.options;
+    if (live !== true) return explainLive(live, question);
     const { bind, port } = this.load().config.metrics;
     if (port === null || port === 0) {
       const problem = port === null ? 'has no metrics.port' : 'leaves metrics.port to the system';
@@ -310,7 +298,7 @@ class Run {
         `--live: the configuration ${problem}; give the address: --live http://127.0.0.1:9090`,
       );
     }
-    return explainLive(`http://${hostPort(bind, port)}`, asked);
+    return explainLive(`http://${hostPort(bind, port)}`, question);
   }
 
   /** The configuration; null if the store is named and no configuration is: then none need exist. */
@@ -319,17 +307,21 @@ class Run {
     return driver !== undefined && config === undefined ? null : this.load().config;
   }
 
-  private change<Result>(
-    operation: Operation<OpenedStore, Result>,
-    report: (result: Result) => Report,
-    create = false,
+  private async run<Name extends OperationName>(
+    name: Name,
+    input: InputOf<Name>,
+    report: (result: ResultOf<Name>) => Report,
   ): Promise<void> {
-    const waitMs = parseWait(this.options.wait);
-    return this.withStore(async (store) => this.printChange(report(await operation(store)), store, waitMs), create);
+    await this.print(report(await this.performer.perform(name, input)));
   }
 
-  private printChange(report: Report, store: OpenedStore, waitMs: number | null): Promise<void> {
-    return printChange(report, store, waitMs, { now: () => this.now(), print: (whole) => this.print(whole) });
+  private async change<Name extends OperationName>(
+    name: Name,
+    input: InputOf<Name>,
+    report: (result: ResultOf<Name>) => Report,
+  ): Promise<void> {
+    const waitSeconds = parseWait(this.options.wait);
+    await printChange(report(await this.performer.perform(name, input)), waitSeconds, this.context());
   }
 
   private now(): number {
@@ -340,14 +332,29 @@ class Run {
     await this.out.write(this.options.json === true ? `${JSON.stringify(report.json)}\n` : report.text);
   }
 
-  private async withStore(use: (store: OpenedStore) => Promise<void>, create = false): Promise<void> {
-    if (this.options.dry === true) {
-      throw new HipacheError(
-        'COMMAND_INVALID',
-        '--dry does not combine with a command: it checks the configuration for serving',
-      );
+  /** Does operations on the configured store. */
+  private makePerformer(locate: () => StoreLocator): LocalPerformer {
+    return new LocalPerformer({
+      openStore: this.host.openStore,
+      locate: () => {
+        if (this.options.dry !== true) return locate();
+        const why = 'it checks the configuration for serving';
+        throw new HipacheError('COMMAND_INVALID', `--dry does not combine with a command: ${why}`);
+      },
+      config: () => this.loadUnlessNamed(),
+      now: () => this.now(),
+      askLive: (question) => this.askLive(question),
+    });
+  }
+
+  private async withPerformer(url: string, use: (performer: LocalPerformer) => Promise<void>): Promise<void> {
+    const driver = checkedDriver(url);
+    const performer = this.makePerformer(() => ({ driver: [driver], deadSet: 'auto' }));
+    try {
+      await use(performer);
+    } finally {
+      await performer.close();
     }
-    await withStore(this.host.openStore, this.locateStore(), create, use);
   }
 
   /** With --driver alone no configuration is read: it has nothing that a command needs. */

@@ -1,29 +1,25 @@
 import type { Command } from 'commander';
 import { HipacheError } from '../base/errors.ts';
-import type { Config } from '../config/config.ts';
-import { type DeployOperation, type DeployWays, deploy, rollBack } from '../operations/deploy.ts';
-import { abortCanary, deployCanary, promoteCanary } from '../operations/deploy-canary.ts';
-import { withProbeWays } from '../operations/deploy-health.ts';
+import type { InputOf } from '../operations/catalogue.ts';
+import type { DeployStep } from '../operations/deploy-swap.ts';
 import type { CommandContext, CommandOptions } from './command-context.ts';
 import { deployedReport, stepLine } from './deploy.ts';
 
-type MakeOperation = (ways: DeployWays) => DeployOperation;
+type DeployName = 'deploy' | 'promoteCanary' | 'abortCanary' | 'rollBack';
 
 const host = ['<host>', 'a host, *.domain or *, with the prefix of a path or not: example.com/api'] as const;
 const healthOptions: readonly (keyof CommandOptions)[] = ['health', 'healthStatus', 'healthText', 'healthTimeout'];
 
 /**
  * Adds `deploy`, its `promote` and `abort`, and `rollback` to the program.
- * @param config that of the command; null for the defaults.
  * @returns the command `deploy`.
  */
-export function describeDeploys(program: Command, context: CommandContext, config: () => Config | null): Command {
-  const { err, now, options, print, withStore } = context;
-  const run = (make: MakeOperation, create = false): Promise<void> =>
-    withProbeWays(config(), (ways) => {
-      const operation = make({ ways, now, onStep: (step) => void err.write(stepLine(step)) });
-      return withStore(async (store) => print(deployedReport(await operation(store))), create);
-    });
+export function describeDeploys(program: Command, context: CommandContext): Command {
+  const { err, options, perform, print } = context;
+  const run = async <Name extends DeployName>(name: Name, input: InputOf<Name>): Promise<void> => {
+    const onStep = (step: unknown): void => void err.write(stepLine(step as DeployStep));
+    await print(deployedReport(await perform(name, input, onStep)));
+  };
   // Commander gives the options behind a subcommand to `deploy` as well, which has all of them.
   const refuse = (...names: readonly (keyof CommandOptions)[]): void => {
     const name = names.find((each) => options()[each] !== undefined);
@@ -32,6 +28,14 @@ export function describeDeploys(program: Command, context: CommandContext, confi
     throw new HipacheError('COMMAND_INVALID', `--${option} has no effect here`);
   };
 
+  const health = () => {
+    const { health, healthStatus, healthText, healthTimeout } = options();
+    return { health, healthStatus, healthText, healthTimeout };
+  };
+  const times = () => {
+    const { drain, liveTimeout, queue } = options();
+    return { drain, liveTimeout, queue };
+  };
   const withPath = (name: string): string => {
     const { path } = options();
     if (path === undefined || path.startsWith('/')) return name + (path ?? '');
@@ -45,29 +49,27 @@ export function describeDeploys(program: Command, context: CommandContext, confi
     .argument('<url...>', 'the new backends: http://host:port, with #weight=2 for a larger share')
     .option('--canary <percent>', 'replace none, and give the new backends this share of the clients: 5%')
     .action((host: string, urls: string[]) => {
-      const name = withPath(host);
       const { canary } = options();
-      if (canary !== undefined) return run((ways) => deployCanary(name, urls, canary, options(), ways));
-      return run((ways) => deploy(name, urls, options(), ways), true);
+      return run('deploy', { host: withPath(host), backends: urls, canary, ...health(), ...times() });
     });
   withDrain(withHealth(deploys.command('promote')))
     .description('give all clients to the canary, and let the other backends finish')
     .argument(...host)
     .action((name: string) => {
       refuse('canary');
-      return run((ways) => promoteCanary(withPath(name), options(), ways));
+      return run('promoteCanary', { host: withPath(name), ...health(), ...times() });
     });
   withDrain(deploys.command('abort'))
     .description('let the canary finish, and remove it')
     .argument(...host)
     .action((name: string) => {
       refuse('canary', ...healthOptions);
-      return run((ways) => abortCanary(withPath(name), options(), ways));
+      return run('abortCanary', { host: withPath(name), ...times() });
     });
   withDrain(withHealth(program.command('rollback')))
     .description('deploy the backends again that the last deploy has replaced')
     .argument(...host)
-    .action((name: string) => run((ways) => rollBack(withPath(name), options(), ways)));
+    .action((name: string) => run('rollBack', { host: withPath(name), ...health(), ...times() }));
   return deploys;
 }
 

@@ -1,7 +1,7 @@
 import { HipacheError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
-import { type Fleet, type FleetInstance, type LiveChange, waitUntilLive } from '../operations/fleet.ts';
-import type { OpenedStore } from '../operations/store-access.ts';
+import type { Performer } from '../operations/catalogue.ts';
+import type { Fleet, FleetInstance, LiveChange } from '../operations/fleet.ts';
 import { alignColumns, type Report } from './output.ts';
 import { duration } from './when.ts';
 
@@ -15,11 +15,11 @@ export const waitOption = [
   `wait until every instance serves the change; default ${waitSecondsDefault} s`,
 ] as const;
 
-/** @returns how long to wait, in ms; null: not at all. @throws HipacheError COMMAND_INVALID. */
+/** @returns how long to wait, in seconds; null: not at all. @throws HipacheError COMMAND_INVALID. */
 export function parseWait(wait: string | true | undefined): number | null {
   if (wait === undefined) return null;
   const seconds = wait === true ? waitSecondsDefault : Number(wait);
-  if (/^\d+(\.\d+)?$/.test(wait === true ? '1' : wait) && seconds <= waitSecondsMax) return seconds * 1000;
+  if (/^\d+(\.\d+)?$/.test(wait === true ? '1' : wait) && seconds <= waitSecondsMax) return seconds;
   throw new HipacheError(
     'COMMAND_INVALID',
     `--wait: found ${JSON.stringify(wait)}, allowed 0 to ${waitSecondsMax} seconds; write it as --wait=5`,
@@ -28,18 +28,17 @@ export function parseWait(wait: string | true | undefined): number | null {
 
 /**
  * Prints the report of a change.
- * @param waitMs how long the change may take to be live; null: nobody waits for it.
+ * @param waitSeconds how long the change may take to be live; null: nobody waits for it.
  * @throws HipacheError NOT_LIVE, after the report.
  */
 export async function printChange(
   report: Report,
-  store: OpenedStore,
-  waitMs: number | null,
-  { now, print }: { now(): number; print(report: Report): Promise<void> },
+  waitSeconds: number | null,
+  { perform, print }: Performer & { print(report: Report): Promise<void> },
 ): Promise<void> {
-  if (waitMs === null) return print(report);
+  if (waitSeconds === null) return print(report);
   try {
-    await print(withLive(report, await waitUntilLive(store, waitMs, now)));
+    await print(withLive(report, await perform('waitUntilLive', { seconds: waitSeconds })));
   } catch (error) {
     await print(report);
     throw error;

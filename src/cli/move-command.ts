@@ -4,10 +4,10 @@ import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { Access, accessProblem } from '../base/access-problem.ts';
 import { HipacheError } from '../base/errors.ts';
-import { type ExportOptions, exportRecords, importRecords, type MovedRecord } from '../operations/moving.ts';
-import { type OpenedStore, type StoreLocator, withStore } from '../operations/store-access.ts';
+import type { Performer } from '../operations/catalogue.ts';
+import type { WrittenRecord } from '../operations/moving.ts';
 import type { CommandContext } from './command-context.ts';
-import { changeLine, movedReport, ProgressLine, readRecords, writeRecords } from './moving.ts';
+import { addCounts, changeLine, exportedRecords, movedReport, noCounts, ProgressLine, readRecords } from './moving.ts';
 
 /** Adds `export`, `import` and `copy` to `hipache route`. */
 export function describeMoving(route: Command, context: CommandContext): void {
@@ -15,13 +15,18 @@ export function describeMoving(route: Command, context: CommandContext): void {
   const dryRun = ['--dry-run', 'show what would change, and write nothing'] as const;
   const after = ['--after <host>', 'only routes whose patterns follow this one, to resume'] as const;
   const json = ['--json', 'write one JSON object'] as const;
-  const { withStore: withConfigured, options } = context;
   route
     .command('export')
     .description('write every route, and the options of every host, as lines of JSON')
     .option(...certificates)
     .option(...after)
-    .action(() => withConfigured((store) => writeRecords(store, exportOptions(context), context.out)));
+    .action(async () => {
+      const { out } = context;
+      for await (const page of exportedRecords(context, exportOptions(context))) {
+        await out.write(page.map((record) => `${JSON.stringify(record)}\n`).join(''));
+        if (out.closed) return;
+      }
+    });
   route
     .command('import')
     .description('write the records of an exported file into the store; those that it has already are left alone')
@@ -31,7 +36,7 @@ export function describeMoving(route: Command, context: CommandContext): void {
     .action(async (file?: string) => {
       const input = await inputOf(file, context);
       const resume = () => 'to go on, run the command again: records that are there already are left alone';
-      return withConfigured((store) => move(readRecords(input), store, resume, context), options().dryRun !== true);
+      return move(readRecords(input), context, resume, context);
     });
   route
     .command('copy')
@@ -45,7 +50,7 @@ export function describeMoving(route: Command, context: CommandContext): void {
     .action(() => copy(context));
 }
 
-function exportOptions({ options }: CommandContext): ExportOptions {
+function exportOptions({ options }: CommandContext): { readonly certificates: boolean; readonly after: string } {
   const { certificates, after = '' } = options();
   return { certificates: certificates === true, after };
 }
@@ -63,26 +68,21 @@ export async function inputOf(file: string | undefined, { host }: Pick<CommandCo
 }
 
 function copy(context: CommandContext): Promise<void> {
-  const { checkedDriver, host, options } = context;
-  const { from = '', to = '' } = options();
-  const located = (url: string): StoreLocator => ({ driver: [checkedDriver(url)], deadSet: 'auto' });
-  const [source, target] = [located(from), located(to)];
-  return withStore(host.openStore, source, false, (store) =>
-    withStore(host.openStore, target, options().dryRun !== true, (other) =>
-      move(
-        exportRecords(store, exportOptions(context)),
-        other,
-        (last) => `everything up to ${last} is written; --after ${last} goes on from there`,
-        context,
-      ),
+  const { from = '', to = '' } = context.options();
+  return context.withStores([from, to], (source, target) =>
+    move(
+      exportedRecords(source, exportOptions(context)),
+      target,
+      (last) => `everything up to ${last} is written; --after ${last} goes on from there`,
+      context,
     ),
   );
 }
 
 /** @param resume says how to go on after a failure. */
 async function move(
-  pages: AsyncIterable<readonly MovedRecord[]>,
-  store: OpenedStore,
+  pages: AsyncIterable<readonly WrittenRecord[]>,
+  target: Performer,
   resume: (last: string) => string,
   { complain, err, host, options, out, print }: CommandContext,
 ): Promise<void> {
@@ -91,17 +91,17 @@ async function move(
   const progress = new ProgressLine(isTerminal ? (text) => void err.write(text) : () => {});
   let last = '';
   try {
-    const counts = await importRecords(store, pages, {
-      dryRun,
-      onProgress: (current, pattern) => {
-        last = pattern ?? last;
-        progress.show(current);
-      },
-      onChange: (change) => {
-        if (change.action === 'skipped') void complain(changeLine(change).trimEnd());
-        else if (dryRun && !json) void out.write(changeLine(change));
-      },
-    });
+    let counts = noCounts;
+    for await (const records of pages) {
+      const imported = await target.perform('importRecords', { records: [...records], dryRun });
+      for (const change of imported.changes) {
+        if (change.action === 'skipped') await complain(changeLine(change).trimEnd());
+        else if (dryRun && !json) await out.write(changeLine(change));
+      }
+      counts = addCounts(counts, imported.counts);
+      last = lastRoute(records) ?? last;
+      progress.show(counts);
+    }
     progress.end();
     await print(movedReport(counts, dryRun));
   } catch (error) {
@@ -109,4 +109,10 @@ async function move(
     if (last !== '' && !dryRun) await complain(resume(last));
     throw error;
   }
+}
+
+/** The last pattern whose route and all before it are in the store, if any. */
+function lastRoute(records: readonly WrittenRecord[]): string | null {
+  const last = records.findLast(({ route }) => typeof route === 'object' && route !== null);
+  return (last?.['route'] as { readonly pattern?: string } | undefined)?.pattern ?? null;
 }

@@ -1,42 +1,55 @@
 import type { Readable } from 'node:stream';
 import { printable } from '../base/printable.ts';
+import { importedMax, type Performer, type ResultOf } from '../operations/catalogue.ts';
 import {
-  type ExportOptions,
-  exportRecords,
   type MoveChange,
   type MoveCounts,
-  type MovedRecord,
+  parseRecord,
   parseRecordLine,
-  recordLine,
+  type WrittenRecord,
 } from '../operations/moving.ts';
-import type { Output, Report } from './output.ts';
+import type { Report } from './output.ts';
 
-/** Records that are written at once. */
-const groupSize = 1000;
 /** Between two lines of progress, in ms. */
 const progressEveryMs = 1000;
 /** Longest line of an exported file, in bytes: a route with 10,000 long backends. */
 const lineBytesMax = 64 * 1024 * 1024;
 
-type ExportedStore = Parameters<typeof exportRecords>[0];
+export const noCounts: MoveCounts = {
+  ...{ routes: 0, options: 0, certificates: 0 },
+  ...{ created: 0, replaced: 0, same: 0, skipped: 0 },
+};
 
-/** Writes records as lines. Stops early once the reader has gone. */
-export async function writeRecords(store: ExportedStore, options: ExportOptions, output: Output): Promise<void> {
-  for await (const page of exportRecords(store, options)) {
-    await output.write(page.map(recordLine).join(''));
-    if (output.closed) return;
-  }
+export function addCounts(to: MoveCounts, more: MoveCounts): MoveCounts {
+  const names = Object.keys(to) as (keyof MoveCounts)[];
+  return Object.fromEntries(names.map((name) => [name, to[name] + more[name]])) as unknown as MoveCounts;
+}
+
+/** All records of a store, in groups that can be imported. */
+export async function* exportedRecords(
+  { perform }: Performer,
+  options: { readonly certificates: boolean; readonly after: string },
+): AsyncGenerator<readonly WrittenRecord[]> {
+  let cursor: string | null = null;
+  do {
+    const { next, records }: ResultOf<'exportRecords'> = await perform('exportRecords', { ...options, cursor });
+    for (let at = 0; at < records.length; at += importedMax) yield records.slice(at, at + importedMax);
+    cursor = next;
+  } while (cursor !== null);
 }
 
 /** The records of an exported file, in groups. Empty lines are skipped. @throws HipacheError COMMAND_INVALID. */
-export async function* readRecords(input: Readable): AsyncGenerator<readonly MovedRecord[]> {
-  let group: MovedRecord[] = [];
+export async function* readRecords(input: Readable): AsyncGenerator<readonly WrittenRecord[]> {
+  let group: WrittenRecord[] = [];
   let number = 0;
   for await (const line of linesOf(input)) {
     number++;
     if (line.trim() === '') continue;
-    group.push(parseRecordLine(line, number));
-    if (group.length < groupSize) continue;
+    const record = parseRecordLine(line, number);
+    // For the number of its line.
+    parseRecord(record, number);
+    group.push(record);
+    if (group.length < importedMax) continue;
     yield group;
     group = [];
   }

@@ -1,13 +1,7 @@
 import type { Command } from 'commander';
 import { HipacheError } from '../base/errors.ts';
-import {
-  listOptions,
-  optionNames,
-  setOptions,
-  showOptions,
-  unsetOptions,
-  valuesFromFiles,
-} from '../operations/options.ts';
+import type { ResultOf } from '../operations/catalogue.ts';
+import { optionNames, valuesFromFiles } from '../operations/options.ts';
 import { passwordLine } from '../operations/password.ts';
 import type { CommandContext } from './command-context.ts';
 import { waitOption } from './fleet.ts';
@@ -31,8 +25,8 @@ export function describeOptions(
     .argument('[host]', host[1])
     .option('--json', 'write one JSON object per line')
     .action((name?: string) => {
-      if (name !== undefined) return run(showOptions(name), shownOptionsReport);
-      return context.withStore((store) => writeOptions(listOptions(store), out, options().json ?? false));
+      if (name !== undefined) return run('showOptions', { host: name }, shownOptionsReport);
+      return writeOptions(allOptions(context), out, options().json ?? false);
     });
   option
     .command('set')
@@ -44,9 +38,12 @@ export function describeOptions(
     )
     .option(...waitOption)
     .option(...json)
-    .action((name: string, pairs: string[]) =>
-      change(setOptions(name, valuesFromFiles(toPairs(pairs), context.host.cwd)), changedOptionsReport, true),
-    );
+    .action((host: string, given: string[]) => {
+      const pairs = valuesFromFiles(toPairs(given), context.host.cwd);
+      const values = new Map(pairs);
+      if (values.size < pairs.length) throw new HipacheError('COMMAND_INVALID', 'an option is given twice');
+      return change('setOptions', { host, options: Object.fromEntries(values) }, changedOptionsReport);
+    });
   option
     .command('unset')
     .description('remove options of a host')
@@ -55,11 +52,11 @@ export function describeOptions(
     .option('--all', 'remove all of them')
     .option(...waitOption)
     .option(...json)
-    .action((name: string, names: string[]) => {
+    .action((host: string, names: string[]) => {
       if ((names.length === 0) !== (options().all === true)) {
         throw new HipacheError('COMMAND_INVALID', 'name the options to remove, or give --all');
       }
-      return change(unsetOptions(name, names), changedOptionsReport);
+      return change('unsetOptions', { host, names }, changedOptionsReport);
     });
   option
     .command('explain')
@@ -92,4 +89,12 @@ function toPairs(values: readonly string[]): (readonly [string, string])[] {
     );
   }
   return values.flatMap((name, i) => (i % 2 === 0 ? [[name, values[i + 1] as string] as const] : []));
+}
+
+async function* allOptions({ perform }: CommandContext): AsyncGenerator<ResultOf<'listOptions'>['patterns']> {
+  for (let after: string | null = ''; after !== null; ) {
+    const page: ResultOf<'listOptions'> = await perform('listOptions', { after });
+    yield page.patterns;
+    after = page.next;
+  }
 }

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { setOptions, unsetOptions } from '../operations/options.ts';
 import type { CommandContext } from './command-context.ts';
 import { waitOption } from './fleet.ts';
 import { changedOptionsReport } from './options.ts';
@@ -14,12 +13,12 @@ export function describePauses(program: Command, { change }: CommandContext): vo
     .argument(...host)
     .option(...waitOption)
     .option('--json', 'write one JSON object')
-    .action((name: string) => change(setOptions(name, [['pause', 'on']]), changedOptionsReport, true));
+    .action((host: string) => change('setOptions', { host, options: { pause: 'on' } }, changedOptionsReport));
   program
     .command('resume')
     .description('let the requests of a paused host go on')
     .argument(...host)
     .option(...waitOption)
     .option('--json', 'write one JSON object')
-    .action((name: string) => change(unsetOptions(name, ['pause']), changedOptionsReport));
+    .action((host: string) => change('unsetOptions', { host, names: ['pause'] }, changedOptionsReport));
 }

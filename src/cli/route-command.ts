@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
 import { HipacheError } from '../base/errors.ts';
-import { acceptRoutes } from '../operations/accept.ts';
-import { readChanges } from '../operations/change-lines.ts';
-import { addBackends, applyChanges, removeBackends, setRoute } from '../operations/changing-routes.ts';
-import { drainBackends } from '../operations/draining.ts';
-import { listRoutes, showRoute } from '../operations/routes.ts';
+import type { ResultOf } from '../operations/catalogue.ts';
+import { readChangeLines } from '../operations/change-lines.ts';
+import { routesPerPage } from '../operations/routes.ts';
 import { acceptanceReport } from './accept.ts';
 import type { CommandContext } from './command-context.ts';
 import { waitOption } from './fleet.ts';
@@ -17,7 +15,7 @@ const host = ['<host>', 'a host, *.domain or *, with the prefix of a path or not
 
 /** Adds `list`, `show`, `set`, `add`, `remove`, `apply` and `accept` to `hipache route`. */
 export function describeRoutes(route: Command, context: CommandContext): void {
-  const { change, now, options, out, run } = context;
+  const { change, options, out, run } = context;
   const ifVersion = ['--if-version <version>', 'only if the route has this version; "none" for no route'] as const;
   const urls = [
     '<url...>',
@@ -27,13 +25,13 @@ export function describeRoutes(route: Command, context: CommandContext): void {
     .command('list')
     .description('list every route')
     .option('--json', 'write one JSON object per line')
-    .action(() => context.withStore((store) => writeRoutes(listRoutes(store), out, options().json ?? false)));
+    .action(() => writeRoutes(allRoutes(context), out, options().json ?? false));
   route
     .command('show')
     .description('show the route of exactly this pattern')
     .argument(...host)
     .option(...json)
-    .action((name: string) => run(showRoute(name, now), shownRouteReport));
+    .action((host: string) => run('showRoute', { host }, shownRouteReport));
   route
     .command('set')
     .description('create a route, or replace its backends')
@@ -45,13 +43,13 @@ export function describeRoutes(route: Command, context: CommandContext): void {
     .option(...ifVersion)
     .option(...waitOption)
     .option(...json)
-    .action((name: string, given: string[]) => {
-      const { empty = false, id, ifVersion: version, ttl } = options();
-      if ((given.length === 0) !== empty) {
+    .action((host: string, backends: string[]) => {
+      const { empty = false, id, ifVersion, ttl } = options();
+      if ((backends.length === 0) !== empty) {
         throw new HipacheError('COMMAND_INVALID', 'give the backends of the route, or --empty for a route without any');
       }
-      const settings = { id: id ?? null, ifVersion: version, ttlSeconds: ttl === undefined ? null : Number(ttl) };
-      return change(setRoute(name, given, settings), changedRouteReport, true);
+      const expiry = ttl === undefined ? {} : { ttlSeconds: secondsOf('--ttl', ttl) };
+      return change('setRoute', { host, backends, id, ifVersion, ...expiry }, changedRouteReport);
     });
   route
     .command('add')
@@ -61,7 +59,10 @@ export function describeRoutes(route: Command, context: CommandContext): void {
     .option(...ifVersion)
     .option(...waitOption)
     .option(...json)
-    .action((name: string, given: string[]) => change(addBackends(name, given, options()), changedRouteReport, true));
+    .action((host: string, backends: string[]) => {
+      const { ifVersion } = options();
+      return change('addBackends', { host, backends, ifVersion }, changedRouteReport);
+    });
   route
     .command('remove')
     .description('remove backends from a route, or the whole route if no URL is given')
@@ -71,20 +72,17 @@ export function describeRoutes(route: Command, context: CommandContext): void {
     .option(...ifVersion)
     .option(...waitOption)
     .option(...json)
-    .action((name: string, given: string[]) => {
-      const { drain, ifVersion: version } = options();
-      if (drain === undefined) return change(removeBackends(name, given, { ifVersion: version }), changedRouteReport);
-      return change(drainBackends(name, given, Number(drain), { ifVersion: version }, now), drainedReport);
+    .action((host: string, backends: string[]) => {
+      const { drain, ifVersion } = options();
+      if (drain === undefined) return change('removeBackends', { host, backends, ifVersion }, changedRouteReport);
+      const seconds = secondsOf('--drain', drain);
+      return change('drainBackends', { host, backends, seconds, ifVersion }, drainedReport);
     });
-  describeApply(route, context);
-  route
-    .command('accept')
-    .description('accept that most routes were removed: instances that still serve them drop them')
-    .option(...json)
-    .action(() => run((store) => acceptRoutes(store, context.now()), acceptanceReport));
+  describeMany(route, context);
 }
 
-function describeApply(route: Command, context: CommandContext): void {
+/** Adds the commands that concern many routes at once. */
+function describeMany(route: Command, context: CommandContext): void {
   const { change, options, run } = context;
   route
     .command('apply')
@@ -94,10 +92,29 @@ function describeApply(route: Command, context: CommandContext): void {
     .option(...waitOption)
     .option(...json)
     .action(async (file: string) => {
-      const changes = await readChanges(linesOf(await inputOf(file, context)));
-      const isDry = options().dryRun === true;
-      const operation = applyChanges(changes, isDry);
-      const report = (applied: Awaited<ReturnType<typeof operation>>) => appliedReport(applied, isDry);
-      return isDry ? run(operation, report) : change(operation, report, true);
+      const changes = [...(await readChangeLines(linesOf(await inputOf(file, context))))];
+      const dryRun = options().dryRun === true;
+      const report = ({ changes: applied }: ResultOf<'applyChanges'>) => appliedReport(applied, dryRun);
+      const make = dryRun ? run : change;
+      return make('applyChanges', { changes, dryRun }, report);
     });
+  route
+    .command('accept')
+    .description('accept that most routes were removed: instances that still serve them drop them')
+    .option(...json)
+    .action(() => run('acceptRoutes', {}, acceptanceReport));
+}
+
+async function* allRoutes({ perform }: CommandContext): AsyncGenerator<ResultOf<'listRoutes'>['routes']> {
+  for (let after: string | null = ''; after !== null; ) {
+    const page: ResultOf<'listRoutes'> = await perform('listRoutes', { after, limit: routesPerPage });
+    yield page.routes;
+    after = page.next;
+  }
+}
+
+function secondsOf(option: string, text: string): number {
+  const seconds = Number(text);
+  if (text.trim() !== '' && Number.isFinite(seconds)) return seconds;
+  throw new HipacheError('COMMAND_INVALID', `${option}: found ${JSON.stringify(text)}, allowed a number of seconds`);
 }

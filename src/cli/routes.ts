@@ -39,7 +39,7 @@ export async function writeRoutes(
 
 /** An identifier is unchecked, and may be missing. */
 function shownId(id: unknown): string {
-  if (id === undefined) return '-';
+  if (id === undefined || id === null) return '-';
   return printable(typeof id === 'string' ? id : JSON.stringify(id));
 }
 

@@ -1,9 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
 import { HipacheError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
 import { parsePattern } from '../routing/host.ts';
-import type { Store, StoredCertificate } from '../stores/contract.ts';
+import type { CertificatePair, Store, StoredCertificate } from '../stores/contract.ts';
 import {
   type CertificateDetails,
   checkCertificate,
@@ -12,13 +11,10 @@ import {
   isEncrypted,
 } from '../tls/certificate.ts';
 import type { Operation } from './operation.ts';
+import { nextAfter, type Page } from './routes.ts';
 
 /** The part of a store that these operations work on. */
 type Certificates = Pick<Store, 'certificates'>;
-
-const pageSize = 100;
-/** A certificate with its chain, or a key, in a file. */
-const fileBytesMax = 256 * 1024;
 
 /** A certificate in the store as it may be shown: never its key. */
 export interface ListedCertificate {
@@ -66,42 +62,38 @@ export interface RemovedCertificate {
 }
 
 /**
- * Every certificate of a store, page by page, in code point order of the patterns.
+ * Certificates of a store in code point order of their patterns.
  * @param passphrase of the keys that are encrypted; null for none; undefined: it is not known, and they are not looked at.
  */
-export async function* listCertificates(
+export async function pageOfCertificates(
   { certificates }: Certificates,
+  { after, limit }: Page,
   passphrase: string | null | undefined,
-): AsyncGenerator<readonly ListedCertificate[]> {
-  let after = '';
-  for (;;) {
-    const page = await certificates.list(after, pageSize);
-    const last = page.at(-1);
-    if (last === undefined) return;
-    const records = await certificates.read(page);
-    yield page.flatMap((pattern, i) => {
-      const record = records[i];
-      return record === null || record === undefined ? [] : [toListed(pattern, record, passphrase)];
-    });
-    after = last;
-  }
+): Promise<{ certificates: ListedCertificate[]; next: string | null }> {
+  const patterns = await certificates.list(after, limit);
+  const records = await certificates.read(patterns);
+  return {
+    certificates: patterns.flatMap((pattern, i) => {
+      const record = records[i] ?? null;
+      return record === null ? [] : [toListed(pattern, record, passphrase)];
+    }),
+    next: nextAfter(patterns, limit),
+  };
 }
 
 /**
- * Puts a certificate and its key from two files into the store.
+ * Puts a certificate and its key into the store.
  * @param now epoch milliseconds.
  * @throws HipacheError COMMAND_INVALID, CERTIFICATE_INVALID.
  */
 export function setCertificate(
   host: string,
-  files: { readonly cert: string; readonly key: string },
+  { certificate, key }: CertificatePair,
   now: () => number,
 ): Operation<Certificates, WrittenCertificate> {
   const pattern = parsePattern(host);
   return async ({ certificates }) => {
-    const certificate = await readPem('--cert', files.cert);
-    const key = await readPem('--key', files.key);
-    const details = checkFiles(files, certificate, key);
+    const details = checkCertificate(certificate, key);
     const [before] = await certificates.read([pattern]);
     await certificates.write(pattern, { certificate, key });
     const action = before === null || before === undefined ? 'created' : 'replaced';
@@ -152,19 +144,6 @@ function certificatesOf(pem: string): X509Certificate[] {
   return all.map((one) => new X509Certificate(one));
 }
 
-function checkFiles(
-  { cert, key: keyFile }: { readonly cert: string; readonly key: string },
-  certificate: string,
-  key: string,
-): CertificateDetails {
-  try {
-    return checkCertificate(certificate, key);
-  } catch (error) {
-    if (!(error instanceof HipacheError)) throw error;
-    throw new HipacheError(error.code, `${cert}, ${keyFile}: ${error.message}`, { cause: error });
-  }
-}
-
 /** @param passphrase as `listCertificates` takes it. */
 export function toListed(
   pattern: string,
@@ -209,16 +188,4 @@ function warningsOf(pattern: string, details: CertificateDetails, nowMs: number)
 /** Names of a certificate for a message, on one line. */
 export function shownNames(names: readonly string[]): string {
   return names.length === 0 ? 'no name' : names.map(printable).join(' ');
-}
-
-async function readPem(option: string, path: string): Promise<string> {
-  try {
-    const { size } = await stat(path);
-    if (size <= fileBytesMax) return await readFile(path, 'utf8');
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const problem = code === 'ENOENT' ? `there is no file ${path}` : message;
-    throw new HipacheError('COMMAND_INVALID', `${option}: ${problem}`, { cause });
-  }
-  throw new HipacheError('COMMAND_INVALID', `${option}: ${path} is longer than ${fileBytesMax} bytes`);
 }

@@ -3,8 +3,9 @@ import { HipacheError } from '../base/errors.ts';
 import type { RouteChange } from '../stores/contract.ts';
 import { checkChange } from './changing-routes.ts';
 
-/** Lines that are read: more than any store takes at once. */
-const linesMax = 100_000;
+/** Changes that are made at once: more than any store takes. */
+export const changesMax = 100_000;
+const tooMany = `more than ${changesMax} lines are not applied at once`;
 
 /** The members of each kind of line, besides the one that names its host. */
 const membersOf: Readonly<Record<RouteChange['kind'], readonly string[]>> = {
@@ -14,36 +15,73 @@ const membersOf: Readonly<Record<RouteChange['kind'], readonly string[]>> = {
 };
 const kinds = Object.keys(membersOf) as RouteChange['kind'][];
 
+/** A change as an operator writes it. */
+export type WrittenChange = Record<string, unknown>;
+
 /**
  * Reads changes of routes, one JSON object a line: `{"set": "host", "backends": […], "id": "…", "ttl": 60, "ifVersion": "…"}`, `add`
  * and `remove` likewise. Empty lines are skipped.
+ * @returns what was written, which has been checked.
  * @throws HipacheError COMMAND_INVALID, or an AggregateError of them, with every line that is wrong.
  */
-export async function readChanges(lines: AsyncIterable<string>): Promise<readonly RouteChange[]> {
-  const changes: RouteChange[] = [];
-  const lineOf = new Map<string, number>();
-  const errors = new ErrorCollector();
+export async function readChangeLines(lines: AsyncIterable<string>): Promise<readonly WrittenChange[]> {
+  const written: WrittenChange[] = [];
+  const changes = new ChangeReader('line');
   let number = 0;
   for await (const line of lines) {
-    if (++number > linesMax) throw invalidLine(number, `more than ${linesMax} lines are not applied at once`);
+    if (++number > changesMax) throw new HipacheError('COMMAND_INVALID', `line ${number}: ${tooMany}`);
     if (line.trim() === '') continue;
-    try {
-      const change = readChange(line);
-      const earlier = lineOf.get(change.pattern);
-      if (earlier !== undefined) throw invalid(`${change.pattern} is changed by line ${earlier} already`);
-      lineOf.set(change.pattern, number);
-      changes.push(change);
-    } catch (error) {
-      if (!(error instanceof HipacheError)) throw error;
-      errors.add(invalidLine(number, error.message));
-    }
+    changes.read(number, () => {
+      const body = parseObject(line);
+      written.push(body);
+      return body;
+    });
   }
-  errors.check();
-  return changes;
+  changes.check();
+  return written;
 }
 
-function readChange(line: string): RouteChange {
-  const body = parseObject(line);
+/** The changes themselves. @throws as `readChangeLines`, with every change that is wrong. */
+export function toChanges(written: readonly WrittenChange[]): readonly RouteChange[] {
+  const changes = new ChangeReader('change');
+  for (const [i, body] of written.entries()) changes.read(i + 1, () => body);
+  changes.check();
+  return changes.all;
+}
+
+/** Changes that are read one after the other. */
+class ChangeReader {
+  readonly all: RouteChange[] = [];
+  private readonly noun: string;
+  private readonly numberOf = new Map<string, number>();
+  private readonly errors = new ErrorCollector();
+
+  /** @param noun what is counted, for messages. */
+  constructor(noun: string) {
+    this.noun = noun;
+  }
+
+  /** Reads one; what is wrong with it is thrown by `check`. */
+  read(number: number, bodyOf: () => WrittenChange): void {
+    const { all, errors, noun, numberOf } = this;
+    try {
+      const change = readChange(bodyOf());
+      const earlier = numberOf.get(change.pattern);
+      if (earlier !== undefined) throw invalid(`${change.pattern} is changed by ${noun} ${earlier} already`);
+      numberOf.set(change.pattern, number);
+      all.push(change);
+    } catch (error) {
+      if (!(error instanceof HipacheError)) throw error;
+      errors.add(invalid(`${noun} ${number}: ${error.message}`));
+    }
+  }
+
+  check(): void {
+    this.errors.check();
+  }
+}
+
+function readChange(body: WrittenChange): RouteChange {
   const [kind, another] = kinds.filter((name) => body[name] !== undefined);
   if (kind === undefined || another !== undefined) throw invalid('it has not one of "set", "add" and "remove"');
   const { [kind]: host, ...rest } = body;
@@ -74,19 +112,15 @@ function textOf(body: Record<string, unknown>, name: string): string | undefined
   throw invalid(`${JSON.stringify(name)} is not a text`);
 }
 
-function parseObject(line: string): Record<string, unknown> {
+function parseObject(line: string): WrittenChange {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch (error) {
     throw invalid(`it is not JSON: ${(error as Error).message}`);
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as WrittenChange;
   throw invalid('it is not a JSON object');
-}
-
-function invalidLine(number: number, problem: string): HipacheError {
-  return invalid(`line ${number}: ${problem}`);
 }
 
 function invalid(problem: string): HipacheError {

@@ -3,7 +3,7 @@ import { shownUrl } from '../base/shown-url.ts';
 import type { AskedRequest } from '../policy/admission.ts';
 import type { LiveExplanation, LiveQuestion } from '../routing/live-explanation.ts';
 
-export type { LiveExplanation } from '../routing/live-explanation.ts';
+export type { LiveExplanation, LiveQuestion } from '../routing/live-explanation.ts';
 
 /** How long an instance may take, in ms. */
 const timeoutMs = 5000;
@@ -14,15 +14,7 @@ const timeoutMs = 5000;
  * @returns the answer of each worker, by their numbers.
  * @throws HipacheError INSTANCE_UNREACHABLE.
  */
-export async function explainLive(base: string, asked: AskedRequest): Promise<readonly LiveExplanation[]> {
-  const { clientAddress, host, isSecure, request } = asked;
-  const { method, path } = request;
-  const client = clientAddress.replace(/^::ffff:(?=\d+\.)/, '');
-  const fields = Array.from(
-    { length: request.fieldCount },
-    (_, i) => [request.fieldName(i), request.fieldValue(i)] as const,
-  );
-  const question: LiveQuestion = { host, path, method, client, https: isSecure, fields };
+export async function explainLive(base: string, question: LiveQuestion): Promise<readonly LiveExplanation[]> {
   const url = `${base.replace(/\/$/, '')}/explain?question=${encodeURIComponent(JSON.stringify(question))}`;
   try {
     const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(timeoutMs) });
@@ -35,4 +27,15 @@ export async function explainLive(base: string, asked: AskedRequest): Promise<re
     const problem = cause instanceof Error ? cause.message : message;
     throw new HipacheError('INSTANCE_UNREACHABLE', `no answer from the instance at ${shownUrl(base)}: ${problem}`);
   }
+}
+
+/** The question about a request. */
+export function liveQuestion({ clientAddress, host, isSecure, request }: AskedRequest): LiveQuestion {
+  const { method, path } = request;
+  const client = clientAddress.replace(/^::ffff:(?=\d+\.)/, '');
+  const fields = Array.from(
+    { length: request.fieldCount },
+    (_, i) => [request.fieldName(i), request.fieldValue(i)] as const,
+  );
+  return { host, path, method, client, https: isSecure, fields };
 }

@@ -45,8 +45,6 @@ export interface MoveChange {
 export interface ImportOptions {
   /** Whether nothing is written. */
   readonly dryRun: boolean;
-  /** Called after each group of records, with the last pattern whose route and all before it are in the store, if any. */
-  readonly onProgress: (counts: MoveCounts, last: string | null) => void;
   readonly onChange: (change: MoveChange) => void;
 }
 
@@ -55,57 +53,70 @@ const optionPage = 1000;
 /** Certificates that are read at once. */
 const certificatePage = 100;
 
+/** What is left to export: the kind of the next records, and the pattern that they follow. */
+type ExportCursor = `${'options' | 'route' | 'certificate'}:${string}`;
+
 /**
- * All records of a store: options, then routes, then certificates, each in code point order of their patterns. Options come
+ * Records of a store: options, then routes, then certificates, each in code point order of their patterns. Options come
  * first, so that no host is served without them, such as the rules that say who may see it.
+ * @param cursor `next` of the page before; null for the first.
+ * @throws HipacheError COMMAND_INVALID for a cursor that is none.
  */
-export async function* exportRecords(
+export async function pageOfRecords(
   { routes, options: optionsOfHosts, certificates }: Movable,
   options: ExportOptions,
-): AsyncGenerator<readonly MovedRecord[]> {
-  for (let after = ''; ; ) {
-    const page = await optionsOfHosts.list(after, optionPage);
-    const last = page.at(-1);
-    if (last === undefined) break;
-    yield page.map(({ pattern, options: texts }) => ({ kind: 'options', pattern, options: texts }));
-    after = last.pattern;
-  }
-  for (let { after } = options; ; ) {
-    const page = await routes.list(after, routesPerPage);
-    const last = page.at(-1);
-    if (last === undefined) break;
-    yield page.map(({ pattern, frontend }) => ({ kind: 'route', pattern, frontend }));
-    after = last.pattern;
-  }
-  if (!options.certificates) return;
-  for (let after = ''; ; ) {
-    const patterns = await certificates.list(after, certificatePage);
-    const last = patterns.at(-1);
-    if (last === undefined) return;
-    const found = await certificates.read(patterns);
-    yield patterns.flatMap((pattern, i) => {
-      const pair = found[i];
-      if (pair === null || pair === undefined || pair.problem !== undefined) return [];
-      return [{ kind: 'certificate' as const, pattern, certificate: pair.certificate, key: pair.key }];
-    });
-    after = last;
+  cursor: string | null,
+): Promise<{ records: readonly MovedRecord[]; next: string | null }> {
+  const [, kind, after = ''] = /^(options|route|certificate):(.*)$/s.exec(cursor ?? 'options:') ?? [];
+  switch (kind) {
+    case 'options': {
+      const page = await optionsOfHosts.list(after, optionPage);
+      const records = page.map(({ pattern, options: texts }) => ({
+        kind: 'options' as const,
+        pattern,
+        options: texts,
+      }));
+      return { records, next: following('options', records) ?? (`route:${options.after}` satisfies ExportCursor) };
+    }
+    case 'route': {
+      const page = await routes.list(after, routesPerPage);
+      const records = page.map(({ pattern, frontend }) => ({ kind: 'route' as const, pattern, frontend }));
+      return { records, next: following('route', records) ?? (options.certificates ? 'certificate:' : null) };
+    }
+    case 'certificate': {
+      const patterns = await certificates.list(after, certificatePage);
+      const found = await certificates.read(patterns);
+      const records = patterns.flatMap((pattern, i) => {
+        const pair = found[i];
+        if (pair === null || pair === undefined || pair.problem !== undefined) return [];
+        return [{ kind: 'certificate' as const, pattern, certificate: pair.certificate, key: pair.key }];
+      });
+      return { records, next: patterns.length === 0 ? null : `certificate:${patterns.at(-1)}` };
+    }
+    default:
+      throw new HipacheError('COMMAND_INVALID', 'the cursor is not "next" of another page');
   }
 }
 
-/** The line of a record in an exported file. */
-export function recordLine(record: MovedRecord): string {
+function following(kind: MovedRecord['kind'], records: readonly MovedRecord[]): ExportCursor | null {
+  const last = records.at(-1);
+  return last === undefined ? null : `${kind}:${last.pattern}`;
+}
+
+/** A record as it is exported: an object with one member, which says what it is. */
+export type WrittenRecord = Record<string, unknown>;
+
+export function toWritten(record: MovedRecord): WrittenRecord {
   const { kind, ...rest } = record;
-  const fields = record.kind === 'options' ? { ...rest, options: Object.fromEntries(record.options) } : rest;
-  return `${JSON.stringify({ [kind]: fields })}\n`;
+  return { [kind]: record.kind === 'options' ? { ...rest, options: Object.fromEntries(record.options) } : rest };
 }
 
 /**
- * Reads a line of an exported file. A route may also be written as `{"route": {"pattern": …, "id": …, "backends": […]}}`.
- * @param number of the line, from 1.
+ * Reads an exported record. A route may also be written as `{"route": {"pattern": …, "id": …, "backends": […]}}`.
+ * @param number of its line, from 1.
  * @throws HipacheError COMMAND_INVALID with the number of the line.
  */
-export function parseRecordLine(line: string, number: number): MovedRecord {
-  const value = parseJson(line, number);
+export function parseRecord(value: WrittenRecord, number: number): MovedRecord {
   const { route, options, certificate } = value as { route?: unknown; options?: unknown; certificate?: unknown };
   const isRoute = typeof route === 'object' && route !== null;
   const body = isRoute ? route : (options ?? certificate);
@@ -134,19 +145,16 @@ export function parseRecordLine(line: string, number: number): MovedRecord {
  */
 export async function importRecords(
   store: Movable,
-  pages: AsyncIterable<readonly MovedRecord[]>,
+  records: readonly MovedRecord[],
   options: ImportOptions,
 ): Promise<MoveCounts> {
   const counts: MoveCounts = { routes: 0, options: 0, certificates: 0, created: 0, replaced: 0, same: 0, skipped: 0 };
-  for await (const page of pages) {
-    const routes = page.filter((record) => record.kind === 'route');
-    const certificates = page.filter((record) => record.kind === 'certificate');
-    const ofHosts = page.filter((record) => record.kind === 'options');
-    await importOptions(store, ofHosts, counts, options);
-    await importRoutes(store, routes, counts, options);
-    for (const record of certificates) await importCertificate(store, record, counts, options);
-    options.onProgress(counts, routes.at(-1)?.pattern ?? null);
-  }
+  const routes = records.filter((record) => record.kind === 'route');
+  const certificates = records.filter((record) => record.kind === 'certificate');
+  const ofHosts = records.filter((record) => record.kind === 'options');
+  await importOptions(store, ofHosts, counts, options);
+  await importRoutes(store, routes, counts, options);
+  for (const record of certificates) await importCertificate(store, record, counts, options);
   return counts;
 }
 
@@ -234,14 +242,15 @@ function shownRecord(frontend: readonly unknown[]): string {
   return `${JSON.stringify(id)} ${shown.join(' ')}`.trimEnd();
 }
 
-function parseJson(line: string, number: number): object {
+/** Reads a line of an exported file. @throws HipacheError COMMAND_INVALID with its number. */
+export function parseRecordLine(line: string, number: number): WrittenRecord {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch (error) {
     throw invalidLine(number, `it is not JSON: ${(error as Error).message}`);
   }
-  if (typeof value === 'object' && value !== null) return value;
+  if (typeof value === 'object' && value !== null) return value as WrittenRecord;
   throw invalidLine(number, 'it is not a JSON object');
 }
 

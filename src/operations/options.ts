@@ -21,6 +21,7 @@ import {
 } from '../stores/contract.ts';
 import { noOptions } from '../stores/option-record.ts';
 import type { Operation } from './operation.ts';
+import { nextAfter, type Page } from './routes.ts';
 
 /** The parts of a store that these operations work on. */
 type Options = Pick<Store, 'options'>;
@@ -30,9 +31,6 @@ type Pair = readonly [name: string, value: string];
 
 /** Largest file that is read for a value, in bytes; `problemsOf` bounds the value itself. */
 const fileBytesMax = 1024 * 1024;
-
-/** Patterns that are listed at once. */
-const patternsPerPage = 1000;
 
 /** The options of one pattern as they may be shown: without secrets. */
 export interface ListedOptions {
@@ -83,15 +81,19 @@ export function optionNames(): NamedOption[] {
   }));
 }
 
-/** The options of every pattern, page by page, in code point order. */
-export async function* listOptions({ options }: Options): AsyncGenerator<readonly ListedOptions[]> {
-  for (let after = ''; ; ) {
-    const page = await options.list(after, patternsPerPage);
-    const last = page.at(-1);
-    if (last === undefined) return;
-    yield page.map((record) => toListed(record.pattern, { options: record.options, problems: [] }));
-    after = last.pattern;
-  }
+/** The options of patterns that have any, in code point order. */
+export async function pageOfOptions(
+  { options }: Options,
+  { after, limit }: Page,
+): Promise<{ patterns: ListedOptions[]; next: string | null }> {
+  const page = await options.list(after, limit);
+  return {
+    patterns: page.map((record) => toListed(record.pattern, { options: record.options, problems: [] })),
+    next: nextAfter(
+      page.map(({ pattern }) => pattern),
+      limit,
+    ),
+  };
 }
 
 /** The options of exactly one pattern. @throws HipacheError COMMAND_INVALID. */

@@ -51,20 +51,46 @@ export interface ShownRoute {
   readonly expires: RouteExpiry | null;
 }
 
-/** Every route of a store, page by page, in code point order. */
-export async function* listRoutes({ routes }: Routes): AsyncGenerator<readonly ListedRoute[]> {
-  let after = '';
-  for (;;) {
-    const page = await routes.list(after, routesPerPage);
-    const last = page.at(-1);
-    if (last === undefined) return;
-    yield page.map(({ pattern, frontend }) => ({
-      pattern,
-      id: frontend[0],
-      backends: frontend.slice(1).map(shownElement),
-    }));
-    after = last.pattern;
+/** Which entries of a listing are wanted. */
+export interface Page {
+  /** Only entries behind this one. */
+  readonly after: string;
+  /** The most that are wanted. */
+  readonly limit: number;
+}
+
+/** Where the next page begins; null if this one was the last. @param got the entries of this one. */
+export function nextAfter(got: readonly string[], limit: number): string | null {
+  return got.length < limit ? null : (got.at(-1) ?? null);
+}
+
+/**
+ * Routes of a store in code point order.
+ * @param page with a prefix, only patterns that begin like that.
+ */
+export async function pageOfRoutes(
+  { routes }: Routes,
+  { after, limit, prefix }: Page & { readonly prefix: string },
+): Promise<{ routes: ListedRoute[]; next: string | null }> {
+  const found: { readonly pattern: string; readonly frontend: readonly unknown[] }[] = [];
+  // The list has what follows a pattern; the prefix itself may be one.
+  if (prefix !== '' && after < prefix) {
+    const [record = null] = await routes.read([prefix]);
+    if (hasRoute(record)) found.push({ pattern: prefix, frontend: record.frontend });
   }
+  const listed = await routes.list(after < prefix ? prefix : after, limit - found.length);
+  found.push(...listed.filter(({ pattern }) => pattern.startsWith(prefix)));
+  return {
+    routes: found.map(({ pattern, frontend }) => ({
+      pattern,
+      id: frontend[0] ?? null,
+      backends: frontend.slice(1).map(shownElement),
+    })),
+    next: nextAfter(
+      found.map(({ pattern }) => pattern),
+      limit,
+    ),
+  };
 }
 
 /**

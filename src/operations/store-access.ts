@@ -18,18 +18,3 @@ export type OpenStore = (
 
 /** A store that is open. */
 export type OpenedStore = Awaited<ReturnType<OpenStore>>;
-
-/** Opens the store, works on it, and closes it, also after a failure. */
-export async function withStore<Result>(
-  open: OpenStore,
-  { driver, deadSet }: StoreLocator,
-  create: boolean,
-  use: (store: Store) => Promise<Result>,
-): Promise<Result> {
-  const store = await open(driver, { create, deadSet });
-  try {
-    return await use(store);
-  } finally {
-    await store.close();
-  }
-}

@@ -1,0 +1,43 @@
+import type { InputOf, OperationMeans, OperationName, Performer, ResultOf } from './catalogue.ts';
+import { operationOf } from './catalogue.ts';
+import { checkedInput } from './checked-input.ts';
+import type { OpenedStore, OpenStore, StoreLocator } from './store-access.ts';
+
+/** Where operations are done, and with what. */
+export interface LocalParts extends Omit<OperationMeans, 'config' | 'onStep'> {
+  readonly openStore: OpenStore;
+  /** @throws HipacheError COMMAND_INVALID, or what is wrong with the configuration. */
+  readonly locate: () => StoreLocator;
+  /** Null for the defaults. @throws what is wrong with the configuration. */
+  readonly config: () => OperationMeans['config'];
+}
+
+/** Does operations with a store that it opens when the first one needs it. */
+export class LocalPerformer implements Performer {
+  private readonly parts: LocalParts;
+  private store: OpenedStore | null = null;
+
+  constructor(parts: LocalParts) {
+    this.parts = parts;
+  }
+
+  async perform<Name extends OperationName>(
+    name: Name,
+    input: InputOf<Name>,
+    onStep: OperationMeans['onStep'] = () => {},
+  ): Promise<ResultOf<Name>> {
+    const { askLive, config, locate, now, openStore } = this.parts;
+    const operation = operationOf(name);
+    const checked = checkedInput(operation.input, input as object);
+    const act = operation.prepare(checked, { askLive, config: config(), now, onStep });
+    const { deadSet, driver } = locate();
+    this.store ??= await openStore(driver, { create: operation.creates(checked), deadSet });
+    return (await act(this.store)) as ResultOf<Name>;
+  }
+
+  async close(): Promise<void> {
+    const { store } = this;
+    this.store = null;
+    await store?.close();
+  }
+}
