@@ -1,8 +1,11 @@
 // npm run docs: writes the parts of docs/ that come from the source. With --check it only says what is not current.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { endpointNames, endpoints } from '../src/admin/endpoints.ts';
+import { openApi } from '../src/admin/openapi.ts';
 import { errorKinds } from '../src/base/errors.ts';
 import { configurationKeys } from '../src/config/schema.ts';
+import { operationOf } from '../src/operations/catalogue.ts';
 import { optionDefinitions } from '../src/policy/option-schema.ts';
 import { fleetMetrics, primaryMetrics } from '../src/telemetry/metric-table.ts';
 import { readFiles, root, type SourceFile } from './files.ts';
@@ -14,6 +17,8 @@ interface GeneratedPart {
   readonly text: string;
 }
 
+const openApiPage = 'docs/openapi.json';
+
 const sections: readonly (readonly [name: string, title: string])[] = [
   ['server', '`server`'],
   ['http', '`http`'],
@@ -24,6 +29,7 @@ const sections: readonly (readonly [name: string, title: string])[] = [
   ['dns', '`dns`'],
   ['limits', '`limits`'],
   ['metrics', '`metrics`'],
+  ['admin', '`admin`'],
   ['compat', '`compat`'],
 ];
 
@@ -32,6 +38,7 @@ export function documentationProblems(): readonly string[] {
   const outdated = generatedParts()
     .filter((part) => replacePart(part) !== readPage(part.page))
     .map((part) => `${part.page}: the part "${part.name}" is not current; run npm run docs`);
+  if (readPage(openApiPage) !== openApiText()) outdated.push(`${openApiPage} is not current; run npm run docs`);
   return [...outdated, ...pages().flatMap((page) => [...brokenLinks(page), ...unknownNames(page)])];
 }
 
@@ -60,6 +67,7 @@ function unknownNames({ path, text }: SourceFile): readonly string[] {
 if (import.meta.main) {
   if (!process.argv.includes('--check')) {
     for (const part of generatedParts()) writeFileSync(join(root, part.page), replacePart(part));
+    writeFileSync(join(root, openApiPage), openApiText());
   }
   const problems = documentationProblems();
   for (const problem of problems) process.stderr.write(`${problem}\n`);
@@ -68,12 +76,26 @@ if (import.meta.main) {
 
 function generatedParts(): readonly GeneratedPart[] {
   return [
+    { page: 'docs/api.md', name: 'endpoints', text: endpointTable() },
     { page: 'docs/configuration.md', name: 'keys', text: keyTables() },
     { page: 'docs/errors.md', name: 'codes', text: errorTable() },
     { page: 'docs/local-replies.md', name: 'replies', text: replyTable() },
     { page: 'docs/metrics.md', name: 'metrics', text: metricsTable() },
     { page: 'docs/options.md', name: 'options', text: optionTable() },
   ];
+}
+
+function openApiText(): string {
+  return `${JSON.stringify(openApi(), null, 2)}\n`;
+}
+
+function endpointTable(): string {
+  const rows = endpointNames().map((name) => {
+    const { method, path } = endpoints[name];
+    const { access, summary } = operationOf(name);
+    return [`\`${method} ${path}\``, access, summary];
+  });
+  return table(['request', 'access', 'what it does'], rows);
 }
 
 function keyTables(): string {

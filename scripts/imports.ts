@@ -58,10 +58,15 @@ const rooms: Readonly<Record<string, Room>> = {
     imports: ['acme', 'base', 'config', 'dns', 'health', 'http', 'passwords', 'routing', 'policy', 'stores', 'tls'],
     packages: ['zod'],
   },
-  cli: { imports: ['base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
+  cli: { imports: ['admin/admin-client.ts', 'base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
+  admin: {
+    imports: ['base', 'config', 'operations', 'stores'],
+    packages: ['zod', 'hono', '@hono/node-server'],
+  },
   primary: {
     imports: [
       'acme',
+      'admin/messages.ts',
       'base',
       'config',
       'dns',

@@ -33,6 +33,7 @@ export function hipacheWith(site: Site, plan: Plan, particular: Particular): Lau
     env: {
       ...{ NODE_OPTIONS: '', NODE_COMPILE_CACHE: join(site.directory, 'compiled') },
       STATE_DIRECTORY: plan.path('state'),
+      RUNTIME_DIRECTORY: plan.path('run'),
     },
   };
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** Modules that are programs or threads of their own, by their paths in src/ and in dist/, without extension. */
 export const entryPoints = [
   'main',
+  'admin/main',
   'worker/main',
   'passwords/bcrypt-thread',
   'stores/file/parse-thread',

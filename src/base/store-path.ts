@@ -27,3 +27,13 @@ export function stateDirectory(env: NodeJS.ProcessEnv, isRoot: boolean): string 
   const home = env['HOME'];
   return home !== undefined && isAbsolute(home) ? join(home, '.local', 'state', 'hipache') : null;
 }
+
+/** The directory of sockets, which is gone after a restart of the machine; null if the environment names none. */
+export function runtimeDirectory(env: NodeJS.ProcessEnv, isRoot: boolean): string | null {
+  // systemd's RuntimeDirectory= may be one or several paths.
+  const service = env['RUNTIME_DIRECTORY']?.split(':')[0];
+  if (service !== undefined && isAbsolute(service)) return service;
+  if (isRoot) return '/run/hipache';
+  const runtime = env['XDG_RUNTIME_DIR'];
+  return runtime !== undefined && isAbsolute(runtime) ? join(runtime, 'hipache') : null;
+}

@@ -6,6 +6,8 @@ import type { Output, Report } from './output.ts';
 export interface CommandOptions {
   readonly config?: string;
   readonly driver?: string;
+  /** The address of the admin API of an instance. */
+  readonly admin?: string;
   readonly dry?: boolean;
   readonly beside?: boolean;
   readonly json?: boolean;
@@ -48,6 +50,7 @@ export interface CommandOptions {
   readonly dryRun?: boolean;
   readonly from?: string;
   readonly to?: string;
+  readonly write?: boolean;
 }
 
 /** The part of the command line that a group of commands uses. */

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
+import { AdminClient } from '../admin/admin-client.ts';
 import type { ErrorCollector } from '../base/error-collector.ts';
 import { operatingErrorsOf } from '../base/error-collector.ts';
 import { errorKind, HipacheError } from '../base/errors.ts';
@@ -13,12 +14,13 @@ import { censoredJson } from '../config/censor.ts';
 import type { Config } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
-import type { InputOf, OperationName, ResultOf } from '../operations/catalogue.ts';
+import type { InputOf, OperationName, Performer, ResultOf } from '../operations/catalogue.ts';
 import type { Explanation } from '../operations/explain.ts';
 import { explainLive, type LiveExplanation, type LiveQuestion } from '../operations/explain-live.ts';
 import { LocalPerformer } from '../operations/local-performer.ts';
 import { driverForms, type OpenStore, type StoreLocator } from '../operations/store-access.ts';
 import { upgradeInstance } from '../operations/upgrade.ts';
+import { describeAdmin } from './admin-command.ts';
 import { describeCertificates } from './certificate-command.ts';
 import type { CommandContext, CommandOptions } from './command-context.ts';
 import { describeDeploys } from './deploy-command.ts';
@@ -89,7 +91,7 @@ class Run {
   readonly err: Output;
   exitCode: number = exitCodes.ok;
   private readonly host: CommandLineHost;
-  private readonly performer: LocalPerformer;
+  private readonly local: LocalPerformer;
   /** Text that commander meant for standard error: help if a subcommand is missing. */
   private complaint = '';
   /** The names of the current command: `route`, `set`. */
@@ -101,13 +103,13 @@ class Run {
     this.host = host;
     this.out = new Output(host.stdout);
     this.err = new Output(host.stderr);
-    this.performer = this.makePerformer(() => this.locateStore());
+    this.local = this.makePerformer(() => this.locateStore());
     this.program = this.describeProgram();
   }
 
   /** Closes what commands have opened. */
   close(): Promise<void> {
-    return this.performer.close();
+    return this.local.close();
   }
 
   /** Reports an error. @returns its exit code. */
@@ -165,6 +167,10 @@ class Run {
       .configureHelp({ showGlobalOptions: true })
       .option('-c, --config <file>', 'configuration file, .json, .yaml or .yml')
       .option('--driver <url>', `store of the routes, instead of the configured one: ${driverForms.join(' or ')}`)
+      .option(
+        '--admin <address>',
+        'do it through the admin API of an instance: unix:PATH, or a URL; HIPACHE_TOKEN has the token',
+      )
       .option('-d, --dry', 'check the configuration, print it without secrets, and exit')
       .option('--beside', 'serve beside a running instance, on its addresses; then stop that one')
       .version(packageVersion(), '-V, --version', 'print the version')
@@ -189,6 +195,12 @@ class Run {
     const cert = program.command('cert').description('read and write certificates in the store').helpCommand(false);
     cert.hook('preSubcommand', (_cert, command) => void this.commands.push(command.name()));
     describeCertificates(cert, this.context());
+    this.describeInstances(program);
+    return program;
+  }
+
+  /** Adds the commands about requests and running instances. */
+  private describeInstances(program: Command): void {
     program
       .command('explain')
       .description('show which route a host takes, what was tried, and which backends are marked dead')
@@ -218,7 +230,9 @@ class Run {
       .option('--pid <number>', 'process id of the primary; default: the one in server.pidFile')
       .option('--json', 'write one JSON object')
       .action(() => this.upgrade());
-    return program;
+    const admin = program.command('admin').description('what the admin API needs').helpCommand(false);
+    admin.hook('preSubcommand', (_admin, command) => void this.commands.push(command.name()));
+    describeAdmin(admin, this.context());
   }
 
   private context(): CommandContext {
@@ -332,15 +346,27 @@ class Run {
     await this.out.write(this.options.json === true ? `${JSON.stringify(report.json)}\n` : report.text);
   }
 
-  /** Does operations on the configured store. */
+  /** Does operations on the configured store, or through an instance. @throws HipacheError COMMAND_INVALID. */
+  private get performer(): Performer {
+    const { admin, config, driver, dry } = this.options;
+    if (dry === true) {
+      const why = 'it checks the configuration for serving';
+      throw new HipacheError('COMMAND_INVALID', `--dry does not combine with a command: ${why}`);
+    }
+    if (admin === undefined) return this.local;
+    if (config === undefined && driver === undefined) {
+      return new AdminClient(admin, this.host.env['HIPACHE_TOKEN'] ?? null);
+    }
+    throw new HipacheError(
+      'COMMAND_INVALID',
+      '--admin does not combine with --config and --driver: the instance has its own',
+    );
+  }
+
   private makePerformer(locate: () => StoreLocator): LocalPerformer {
     return new LocalPerformer({
       openStore: this.host.openStore,
-      locate: () => {
-        if (this.options.dry !== true) return locate();
-        const why = 'it checks the configuration for serving';
-        throw new HipacheError('COMMAND_INVALID', `--dry does not combine with a command: ${why}`);
-      },
+      locate,
       config: () => this.loadUnlessNamed(),
       now: () => this.now(),
       askLive: (question) => this.askLive(question),

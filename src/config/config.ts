@@ -1,4 +1,6 @@
-import { defaultStorePath, stateDirectory } from '../base/store-path.ts';
+import { join } from 'node:path';
+import { defaultStorePath, runtimeDirectory, stateDirectory } from '../base/store-path.ts';
+import { type AdminBind, parseAdminBind } from './admin.ts';
 import { clientProtocols } from './listen.ts';
 import type { FileConfig } from './schema.ts';
 
@@ -78,6 +80,27 @@ interface AcmeConfig {
   readonly keepRemovedDays: number;
 }
 
+/** The admin API. */
+interface AdminConfig {
+  /** Null: it is off. */
+  readonly bind: AdminBind | null;
+  /** Whether the file says where: then a place that cannot be used is an error. */
+  readonly isGiven: boolean;
+  readonly tokens: readonly AdminToken[];
+  readonly hosts: readonly string[];
+  /** Paths; both or neither. */
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly clientCa: string | null;
+}
+
+interface AdminToken {
+  readonly name: string;
+  /** `sha256:` and 64 hexadecimal digits. */
+  readonly hash: string;
+  readonly access: 'read' | 'write';
+}
+
 type ServerFile = FileConfig['server'];
 
 /** The resolved configuration: every key has a value. Names and units are those of the file. */
@@ -111,6 +134,7 @@ export interface Config {
   readonly dns: Readonly<FileConfig['dns']>;
   readonly limits: Readonly<FileConfig['limits'] & { responseIdleSeconds: number }>;
   readonly metrics: Readonly<FileConfig['metrics']>;
+  readonly admin: AdminConfig;
   readonly compat: Readonly<FileConfig['compat']>;
   /** Lifetime of what was read from a store that does not notify of changes. */
   readonly storeTtlSeconds: number;
@@ -194,6 +218,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       cacheEntriesMax: cacheEntries(file, lruCache, environment, diagnostics),
     },
     metrics: file.metrics,
+    admin: adminOf(file.admin, environment, diagnostics),
     compat: file.compat,
     storeTtlSeconds: storeTtl(lruCache),
   };
@@ -321,6 +346,34 @@ function acmeDnsOf(dns: FileConfig['acme']['dns'], diagnostics: Diagnostics): Ac
   }
   if (command !== undefined) return { hook: { kind: 'command', path: command }, waitSeconds, aliasZone };
   return { hook: { kind: 'url', url: url ?? '', username, password }, waitSeconds, aliasZone };
+}
+
+function adminOf(admin: FileConfig['admin'], environment: Environment, diagnostics: Diagnostics): AdminConfig {
+  const { cert = null, clientCa = null, hosts, key = null, tokens } = admin;
+  const { env, isLegacy, isRoot } = environment;
+  const isGiven = admin.bind !== undefined;
+  let bind = typeof admin.bind === 'string' ? parseAdminBind(admin.bind) : null;
+  if (!isGiven && !isLegacy) {
+    const directory = runtimeDirectory(env, isRoot);
+    bind = directory === null ? null : { kind: 'unix', path: join(directory, 'admin.sock') };
+  }
+  if (bind?.kind === 'tcp' && tokens.length === 0 && clientCa === null) {
+    diagnostics.problems.push(
+      'admin.bind: found an address, allowed a socket: without admin.tokens or admin.clientCa, everybody who reaches it could change everything',
+    );
+  }
+  if ((cert === null) !== (key === null)) {
+    diagnostics.problems.push(
+      `admin.${cert === null ? 'cert' : 'key'}: found nothing, allowed a path: both or neither`,
+    );
+  }
+  if (clientCa !== null && cert === null) {
+    diagnostics.problems.push('admin.clientCa: found a path, allowed only with admin.cert and admin.key');
+  }
+  const names = tokens.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) diagnostics.problems.push(`admin.tokens: found the name ${twice} twice, allowed once`);
+  return { bind, isGiven, tokens, hosts: hosts.map((name) => name.toLowerCase()), cert, key, clientCa };
 }
 
 type BindPlace = Pick<Bind, 'address' | 'port'>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { acmeSection } from './acme.ts';
+import { adminSection } from './admin.ts';
 import { compatSection } from './compat.ts';
 import { dnsSection } from './dns.ts';
 import { backendTlsSection, httpsSection } from './https.ts';
@@ -52,6 +53,7 @@ export const fileSchema = z.object({
   dns: section(dnsSection),
   limits: section(limitsSection),
   metrics: section(metricsSection),
+  admin: section(adminSection),
   compat: section(compatSection),
 });
 

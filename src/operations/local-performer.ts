@@ -12,10 +12,10 @@ export interface LocalParts extends Omit<OperationMeans, 'config' | 'onStep'> {
   readonly config: () => OperationMeans['config'];
 }
 
-/** Does operations with a store that it opens when the first one needs it. */
+/** Does operations with a store that it opens when the first one needs it, and keeps open. */
 export class LocalPerformer implements Performer {
   private readonly parts: LocalParts;
-  private store: OpenedStore | null = null;
+  private opening: Promise<OpenedStore> | null = null;
 
   constructor(parts: LocalParts) {
     this.parts = parts;
@@ -26,18 +26,27 @@ export class LocalPerformer implements Performer {
     input: InputOf<Name>,
     onStep: OperationMeans['onStep'] = () => {},
   ): Promise<ResultOf<Name>> {
-    const { askLive, config, locate, now, openStore } = this.parts;
+    const { askLive, config, now } = this.parts;
     const operation = operationOf(name);
     const checked = checkedInput(operation.input, input as object);
     const act = operation.prepare(checked, { askLive, config: config(), now, onStep });
-    const { deadSet, driver } = locate();
-    this.store ??= await openStore(driver, { create: operation.creates(checked), deadSet });
-    return (await act(this.store)) as ResultOf<Name>;
+    return (await act(await this.open(operation.creates(checked)))) as ResultOf<Name>;
   }
 
   async close(): Promise<void> {
-    const { store } = this;
-    this.store = null;
-    await store?.close();
+    const { opening } = this;
+    this.opening = null;
+    await (await opening?.catch(() => null))?.close();
+  }
+
+  /** The next operation tries again if the store cannot be opened. */
+  private open(create: boolean): Promise<OpenedStore> {
+    const { locate, openStore } = this.parts;
+    const { deadSet, driver } = locate();
+    this.opening ??= openStore(driver, { create, deadSet }).catch((error: unknown) => {
+      this.opening = null;
+      throw error;
+    });
+    return this.opening;
   }
 }

@@ -53,6 +53,7 @@ export function transferFiles(config: Config, account: RunAs, log: Log): void {
   const ofSnapshot = snapshot === null ? [] : ['', '-wal', '-shm'].map((end) => snapshot + end);
   try {
     for (const file of [...optionalFiles, ...ofSnapshot]) ownership.give(file);
+    if (config.admin.bind?.kind === 'unix') ownership.giveDirectoryOf(config.admin.bind.path);
   } catch (error) {
     if (!(error instanceof HipacheError)) throw error;
     log.warn(error.message);

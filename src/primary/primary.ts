@@ -26,6 +26,7 @@ import { KnownRecords } from '../route-cache/known-records.ts';
 import { RecordLosses } from '../route-cache/record-losses.ts';
 import { describeDriver } from '../stores/open-store.ts';
 import { TlsKeeper } from '../tls/tls-state.ts';
+import { AdminProcess } from './admin-process.ts';
 import { ChangeQueue } from './change-queue.ts';
 import { listenAddressesOf, logDiagnostics, needRestart, transferFiles, workersOf } from './following.ts';
 import { HealthChecking } from './health-checking.ts';
@@ -116,6 +117,7 @@ class Primary {
   private readonly orders: Ordering;
   private readonly ticketKeys: TicketKeySharing;
   private readonly guard: WipeGuard;
+  private readonly admin: AdminProcess;
   private supervisor: Supervisor | null = null;
   private record: InstanceRecord;
   private tls: TlsKeeper | null = null;
@@ -139,6 +141,7 @@ class Primary {
     const { recovery, health, known, guard, orders, platform } = this;
     const probing = { recovery, health, orders, platform };
     this.metrics = new InstanceMetrics(systemClock.epochMs(), probing, known, config.metrics.hostsMax, guard);
+    this.admin = new AdminProcess(log, (question) => this.metrics.explain(question));
     this.record = this.recordOf(config);
     this.predecessor = Predecessor.fromEnvironment(process.env);
     this.given = GivenSockets.fromEnvironment(process.env, process.pid);
@@ -200,6 +203,7 @@ class Primary {
       await this.orders.close();
       await this.ticketKeys.close();
       await this.withdraw();
+      this.admin.close();
       this.stopListening();
       this.service.close();
       this.snapshot.close();
@@ -282,6 +286,7 @@ class Primary {
       for (const url of this.addresses.urls) log.info(`listening on ${url}`);
       this.publishInstance();
       this.ticketKeys.start();
+      await this.admin.follow(this.config);
       signals.serving();
       this.predecessor?.serving();
     }
@@ -295,6 +300,7 @@ class Primary {
     // Other instances take over.
     const checksEnded = Promise.all([this.health.close(), this.orders.close(), this.ticketKeys.close()]);
     this.stopListening();
+    this.admin.close();
     void this.withdraw();
     if (!(await drained)) this.log.warn('some requests or tunnels did not finish in time and were ended');
     await checksEnded;
@@ -378,6 +384,7 @@ class Primary {
     this.orders.follow(config);
     this.ticketKeys.follow(config);
     this.guard.follow(config);
+    await this.admin.follow(config);
     await this.withdraw();
     if (supervisor.isStopping) return;
     this.withdrawn = null;

@@ -53,6 +53,11 @@ export class FileOwnership {
     if (fd !== null) this.giveOpen(fd);
   }
 
+  /** Creates the directory of something that the account makes itself. @throws as `give`. */
+  giveDirectoryOf(path: string): void {
+    this.makeDirectory(dirname(resolve(path)));
+  }
+
   private giveFound(path: string, found: Stats): void {
     const { user } = this.account;
     if (!found.isFile()) {

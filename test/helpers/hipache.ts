@@ -131,9 +131,9 @@ export class HipacheHome {
     return proxy;
   }
 
-  /** The marks of a routes file, and the snapshot, are in this home as well. */
+  /** The marks of a routes file, the snapshot, and the socket of the admin API are in this home as well. */
   private environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-    return { STATE_DIRECTORY: this.path('state'), ...env };
+    return { STATE_DIRECTORY: this.path('state'), RUNTIME_DIRECTORY: this.path('run'), ...env };
   }
 
   /** Ends all processes, and removes the directory. */

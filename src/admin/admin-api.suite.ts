@@ -1,0 +1,139 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { getRequestListener } from '@hono/node-server';
+import type { LogFields } from '../base/log.ts';
+import type { Config } from '../config/config.ts';
+import { type OperationMeans, operationOf, type Performer } from '../operations/catalogue.ts';
+import { LocalPerformer } from '../operations/local-performer.ts';
+import { openStore } from '../stores/open-store.ts';
+import { AccessControl } from './access.ts';
+import { adminApp } from './app.ts';
+
+interface ApiOptions {
+  /** Default: a new SQLite file. */
+  readonly driver?: string;
+  /** Default: a socket, which needs no token. */
+  readonly onAddress?: boolean;
+  readonly admin?: Partial<Pick<Config['admin'], 'hosts' | 'tokens'>>;
+  readonly config?: OperationMeans['config'];
+}
+
+export interface ApiResponse {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly text: string;
+  readonly json: Record<string, unknown>;
+}
+
+/** The admin API of this process, on a store. */
+export class AdminApi {
+  /** As `--admin` takes it. */
+  readonly address: string;
+  readonly logged: { readonly message: string; readonly fields: LogFields | undefined }[];
+
+  private constructor(address: string, logged: AdminApi['logged']) {
+    this.address = address;
+    this.logged = logged;
+  }
+
+  static async start(test: TestContext, options: ApiOptions = {}): Promise<AdminApi> {
+    const folder = mkdtempSync(join(tmpdir(), 'hipache-admin-'));
+    const { admin = {}, config = null, driver = `sqlite:${join(folder, 'routes.sqlite')}` } = options;
+    const logged: AdminApi['logged'] = [];
+    const write = (message: string, fields?: LogFields): void => void logged.push({ message, fields });
+    const performer = new LocalPerformer({
+      openStore,
+      locate: () => ({ driver: [driver], deadSet: 'auto' }),
+      config: () => config,
+      now: Date.now,
+      askLive: async () => [],
+    });
+    const app = adminApp({
+      performer: new CheckingPerformer(performer),
+      access: new AccessControl({ hosts: [], tokens: [], ...admin }),
+      log: { debug: write, info: write, warn: write, error: write },
+    });
+    const server = createServer(getRequestListener(app.fetch));
+    const path = join(folder, 'admin.sock');
+    if (options.onAddress === true) server.listen(0, '127.0.0.1');
+    else server.listen(path);
+    await once(server, 'listening');
+    test.after(async () => {
+      server.close();
+      server.closeAllConnections();
+      await performer.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    const { port } = server.address() as AddressInfo;
+    return new AdminApi(options.onAddress === true ? `http://127.0.0.1:${port}` : `unix:${path}`, logged);
+  }
+
+  /** @param body sent as JSON unless it is a text. */
+  async ask(
+    method: string,
+    path: string,
+    body: unknown = null,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<ApiResponse> {
+    const { address } = this;
+    const isSocket = address.startsWith('unix:');
+    const type = body === null ? {} : { 'content-type': 'application/json' };
+    const { promise, reject, resolve } = Promise.withResolvers<IncomingMessage>();
+    const sent = request(
+      isSocket ? `http://localhost${path}` : `${address}${path}`,
+      { method, headers: { ...type, ...headers }, ...(isSocket ? { socketPath: address.slice(5) } : {}) },
+      resolve,
+    );
+    sent.once('error', reject);
+    sent.end(body === null ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+    const response = await promise;
+    const text = (await response.setEncoding('utf8').toArray()).join('');
+    const isJson = /json/.test(response.headers['content-type'] ?? '');
+    return {
+      status: response.statusCode ?? 0,
+      headers: response.headers,
+      text,
+      json: isJson ? (JSON.parse(text) as Record<string, unknown>) : {},
+    };
+  }
+}
+
+/** Finds results and steps that are not as their schemas say, with members that these do not have. */
+class CheckingPerformer implements Performer {
+  private readonly performer: Performer;
+
+  constructor(performer: Performer) {
+    this.performer = performer;
+  }
+
+  perform: Performer['perform'] = async (name, input, onStep = () => {}) => {
+    const operation = operationOf(name);
+    const result = await this.performer.perform(name, input, (step) => {
+      requireSame(operation.step?.parse(step), step, `a step of ${name}`);
+      onStep(step);
+    });
+    requireSame(operation.result.parse(result), result, `the result of ${name}`);
+    return result;
+  };
+}
+
+function requireSame(parsed: unknown, found: unknown, what: string): void {
+  const [one, other] = [parsed, found].map((value) => JSON.stringify(sorted(value)));
+  if (one !== other) throw new Error(`${what} is not as its schema says: ${other}, in the schema ${one}`);
+}
+
+/** With the members of objects in one order. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, member]) => member !== undefined);
+  return Object.fromEntries(
+    entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, member]) => [name, sorted(member)]),
+  );
+}

@@ -1,0 +1,189 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { streamSSE } from 'hono/streaming';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type { Log } from '../base/log.ts';
+import { type OperationName, operationOf, type Performer } from '../operations/catalogue.ts';
+import { type AccessControl, type Arrival, type Caller, requireAccess } from './access.ts';
+import { endpointNames, endpoints } from './endpoints.ts';
+import { openApi } from './openapi.ts';
+import { ApiError, type Problem, problemOf } from './problem.ts';
+import { type InputParts, readInput, waitParameter } from './read-input.ts';
+
+/** Everything that the API works with. */
+export interface AdminParts {
+  readonly performer: Performer;
+  readonly access: AccessControl;
+  readonly log: Log;
+}
+
+/** Of Node's server. */
+interface Bindings {
+  readonly incoming: IncomingMessage;
+}
+
+type ApiContext = Context<{ Bindings: Bindings }>;
+type ApiApp = Hono<{ Bindings: Bindings }>;
+
+/** The largest body of a request, in bytes: 1,000 records with certificates. */
+const bodyBytesMax = 16 * 1024 * 1024;
+const waitSecondsMax = 3600;
+/** Between two comments in a response of events, so that nothing on the way takes it for dead, in ms. */
+const aliveMs = 15_000;
+
+const headers = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+};
+
+/** The admin API, without its sockets. */
+export function adminApp({ access, log, performer }: AdminParts): ApiApp {
+  const app: ApiApp = new Hono();
+  app.onError((error, context) => failed(context, error, log));
+  app.notFound((context) => {
+    const { methods, near } = whereabouts(context.req.path);
+    if (methods.length === 0) return problemResponse(context, { status: 404, code: 'PATH_UNKNOWN', detail: near });
+    context.header('allow', methods.join(', '));
+    const detail = `${context.req.path} takes ${methods.join(', ')}`;
+    return problemResponse(context, { status: 405, code: 'METHOD_UNKNOWN', detail });
+  });
+  app.use(async (context, next) => {
+    for (const [name, value] of Object.entries(headers)) context.header(name, value);
+    if (!arrivalOf(context).isLocal) access.checkHost(context.req.header('host') ?? '');
+    await next();
+  });
+  app.use(
+    bodyLimit({
+      maxSize: bodyBytesMax,
+      onError: () => {
+        throw new ApiError(413, 'BODY_TOO_LARGE', `a body may have ${bodyBytesMax} bytes`);
+      },
+    }),
+  );
+  app.get('/v1/openapi.json', (context) => context.json(openApi()));
+  for (const name of endpointNames()) {
+    const { method, path } = endpoints[name];
+    app.on(method, path.replaceAll(/\{(\w+)\}/g, ':$1'), async (context) => {
+      const caller = access.callerOf(arrivalOf(context), context.req.header('authorization') ?? null);
+      requireAccess(caller, operationOf(name).access);
+      return respond(name, context, caller, { performer, log });
+    });
+  }
+  return app;
+}
+
+async function respond(
+  name: OperationName,
+  context: ApiContext,
+  caller: Caller,
+  { log, performer }: Pick<AdminParts, 'performer' | 'log'>,
+): Promise<Response> {
+  const operation = operationOf(name);
+  const isChange = operation.access === 'write';
+  const input = readInput(name, await partsOf(context));
+  const waitSeconds = isChange ? waitOf(context) : null;
+  const audit = (result: string): void => {
+    if (!isChange) return;
+    const from = context.env.incoming.socket.remoteAddress ?? 'socket';
+    log.info('admin API', { by: caller.name, from, operation: name, host: input['host'], result });
+  };
+  const act = async (onStep: (step: unknown) => void): Promise<Record<string, unknown>> => {
+    try {
+      const result = (await performer.perform(name, input as never, onStep)) as Record<string, unknown>;
+      audit('done');
+      if (waitSeconds === null) return result;
+      return { ...result, live: await performer.perform('waitUntilLive', { seconds: waitSeconds }) };
+    } catch (error) {
+      audit(problemOf(error)?.code ?? 'failed');
+      throw error;
+    }
+  };
+  if (operation.step === null || context.req.header('accept')?.includes('text/event-stream') !== true) {
+    const result = await act(() => {});
+    if (typeof result['version'] === 'string') context.header('etag', `"${result['version']}"`);
+    return context.json(result);
+  }
+  return streamSSE(context, async (stream) => {
+    const send = (event: string, data: unknown): Promise<void> =>
+      stream.writeSSE({ event, data: JSON.stringify(data) });
+    const alive = setInterval(() => void stream.write(':\n\n'), aliveMs);
+    try {
+      await send('result', await act((step) => void send('step', step)));
+    } catch (error) {
+      await send('problem', expected(error, log));
+    } finally {
+      clearInterval(alive);
+    }
+  });
+}
+
+/** @throws ApiError 400, 415. */
+async function partsOf(context: ApiContext): Promise<InputParts> {
+  const { req } = context;
+  const body = req.method === 'GET' ? '' : await req.text();
+  const type = req.header('content-type') ?? '';
+  // A form of another page cannot send this.
+  if (body !== '' && !/^application\/json *(;|$)/i.test(type)) {
+    throw new ApiError(415, 'BODY_TYPE', `content-type: found ${JSON.stringify(type)}, allowed application/json`);
+  }
+  return {
+    path: req.param(),
+    query: new URL(req.url).searchParams,
+    ifMatch: req.header('if-match') ?? null,
+    ifNoneMatch: req.header('if-none-match') ?? null,
+    body,
+  };
+}
+
+/** @returns null if nobody waits. @throws ApiError 400. */
+function waitOf({ req }: ApiContext): number | null {
+  const text = req.query(waitParameter);
+  if (text === undefined) return null;
+  const seconds = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && seconds <= waitSecondsMax) return seconds;
+  const allowed = `0 to ${waitSecondsMax} seconds`;
+  throw new ApiError(400, 'REQUEST_INVALID', `${waitParameter}: found ${JSON.stringify(text)}, allowed ${allowed}`);
+}
+
+function arrivalOf({ env }: ApiContext): Arrival {
+  const { socket } = env.incoming;
+  return { isLocal: socket.remoteAddress === undefined, certificate: certificateOf(socket) };
+}
+
+function certificateOf(socket: Socket | TLSSocket): string | null {
+  if (!('getPeerCertificate' in socket) || !socket.authorized) return null;
+  const { subject } = socket.getPeerCertificate();
+  const name = subject?.CN ?? 'a certificate';
+  return Array.isArray(name) ? name.join(', ') : name;
+}
+
+function failed(context: ApiContext, error: unknown, log: Log): Response {
+  return problemResponse(context, expected(error, log));
+}
+
+function expected(error: unknown, log: Log): Problem {
+  const problem = problemOf(error);
+  if (problem !== null) return problem;
+  log.error('internal error in the admin API', { error: error as Error });
+  return { status: 500, code: 'INTERNAL', detail: 'internal error; the log of the instance says more' };
+}
+
+function problemResponse(context: ApiContext, problem: Problem): Response {
+  if (problem.status === 401) context.header('www-authenticate', 'Bearer');
+  return context.body(JSON.stringify(problem), problem.status as ContentfulStatusCode, {
+    'content-type': 'application/problem+json',
+  });
+}
+
+/** The methods of a path, and what to say if there are none. */
+function whereabouts(path: string): { readonly methods: readonly string[]; readonly near: string } {
+  const methods = Object.values(endpoints)
+    .filter((endpoint) => new RegExp(`^${endpoint.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path))
+    .map(({ method }) => method);
+  const near = `there is no ${path}; GET /v1/openapi.json describes what there is, and a host with a path is one segment: example.com%2Fapi`;
+  return { methods: [...new Set(methods)], near };
+}

@@ -1,0 +1,18 @@
+import type { Config } from '../config/config.ts';
+
+/** The descriptor of the socket that the process of the admin API listens on; that of IPC is before it. */
+export const adminDescriptor = 4;
+
+/** Sent by the primary to the process of the admin API. */
+export type ToAdmin =
+  | { readonly kind: 'start'; readonly config: Config }
+  /** With a client that came before the process. */
+  | { readonly kind: 'client' }
+  | { readonly kind: 'ping' }
+  /** The state of a host in each worker. */
+  | { readonly kind: 'explained'; readonly id: number; readonly explanations: readonly unknown[] };
+
+/** Sent by that process. */
+export type FromAdmin =
+  | { readonly kind: 'pong' }
+  | { readonly kind: 'explain'; readonly id: number; readonly question: unknown };

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { AdminClient } from '../../src/admin/admin-client.ts';
+import { makeAdminToken } from '../../src/operations/admin-token.ts';
+import { Authority } from '../helpers/authority.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { HipacheHome, type HipacheProcess, runHipache } from '../helpers/hipache.ts';
+import { HttpBackend } from '../helpers/http-backend.ts';
+import { ask } from '../helpers/http-client.ts';
+import { until } from '../helpers/until.ts';
+import { isRunning, workerPids } from '../helpers/workers.ts';
+
+const execute = promisify(execFile);
+
+describe('the admin API of an instance', () => {
+  let home: HipacheHome;
+  let backend: HttpBackend;
+  let address: string;
+
+  beforeEach(async () => {
+    home = new HipacheHome();
+    backend = await HttpBackend.start('app');
+    address = `unix:${home.path('run/admin.sock')}`;
+    home.configure({ admin: { bind: address } }, { workers: 1 });
+  });
+
+  afterEach(async () => {
+    await home.remove();
+    await backend.stop();
+  });
+
+  async function serve(): Promise<HipacheProcess> {
+    const proxy = await home.serve();
+    await until('the admin API', () => proxy.output.includes('admin API on '));
+    return proxy;
+  }
+
+  /** The process of the API. */
+  async function processOf({ pid }: HipacheProcess): Promise<number> {
+    const find = (): number | undefined => workerPids(pid).find((child) => isAdmin(child));
+    await until('the process of the admin API', () => find() !== undefined);
+    return find() as number;
+  }
+
+  const command = (...args: readonly string[]) => runHipache(['--admin', address, ...args]);
+
+  it('is on a socket for its user and group, and costs nothing until somebody comes', async () => {
+    const proxy = await serve();
+    assert.equal(statSync(home.path('run/admin.sock')).mode & 0o777, 0o660);
+    assert.deepEqual(workerPids(proxy.pid).filter(isAdmin), []);
+    const set = await command('route', 'set', 'a.test', backend.url, '--wait=20');
+    assert.match(set.stdout, /route created, .*live on 1 instance, 1 worker/);
+    assert.equal((await ask(proxy.port, 'a.test')).body, 'app');
+    const explained = await command('explain', 'a.test', '--live', '--json');
+    assert.equal(JSON.parse(explained.stdout).live[0].worker, 1);
+    assert.ok(await processOf(proxy));
+    proxy.signal('SIGTERM');
+    assert.equal(await proxy.ended(), 0);
+    assert.equal(existsSync(home.path('run/admin.sock')), false);
+  });
+
+  it('comes back for the next client when its process is killed, and no request notices', async () => {
+    const proxy = await serve();
+    await command('route', 'set', 'a.test', backend.url, '--wait=20');
+    for (let i = 0; i < 2; i++) {
+      process.kill(await processOf(proxy), 'SIGKILL');
+      assert.equal((await ask(proxy.port, 'a.test')).body, 'app');
+      await until('the API again', () => existsSync(home.path('run/admin.sock')));
+      const api = new AdminClient(address, null);
+      await until('an answer', () =>
+        api.perform('listRoutes', {}).then(
+          ({ routes }) => routes.length === 1,
+          () => false,
+        ),
+      );
+    }
+    assert.match(proxy.output, /the process of the admin API has ended: SIGKILL; the next client gets another one/);
+  });
+
+  it('may hang: requests go on, and its process is killed', async () => {
+    const proxy = await serve();
+    await command('route', 'set', 'a.test', backend.url, '--wait=20');
+    const hung = await processOf(proxy);
+    process.kill(hung, 'SIGSTOP');
+    const late = new AdminClient(address, null).perform('listRoutes', {}).catch((error: Error) => error);
+    assert.equal((await ask(proxy.port, 'a.test')).body, 'app');
+    await until('the end of the process', () => !isRunning(hung), 60_000);
+    assert.ok((await late) instanceof Error);
+    await until('the API again', () => proxy.output.includes('the next client gets another one'));
+    await until('an answer', async () => (await command('route', 'list')).code === 0);
+  });
+
+  it('may be flooded: no request fails', async () => {
+    const proxy = await serve();
+    await command('route', 'set', 'a.test', backend.url, '--wait=20');
+    const clients = Array.from({ length: 300 }, (_, i) => {
+      const socket = connect(home.path('run/admin.sock')).on('error', () => {});
+      // Some say nothing, others are slow, and others send rubbish.
+      if (i % 3 === 1) socket.write('POST /v1/changes HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{');
+      if (i % 3 === 2) socket.write('\0'.repeat(100_000));
+      return socket;
+    });
+    for (let i = 0; i < 200; i++) assert.equal((await ask(proxy.port, 'a.test')).status, 200);
+    for (const client of clients) client.destroy();
+    await until('an answer', async () => (await command('route', 'list')).code === 0);
+  });
+
+  it('follows a reload, and an upgrade', async () => {
+    const proxy = await serve();
+    const { entry, token } = makeAdminToken('panel', 'write');
+    const port = await freePort();
+    home.configure({ admin: { bind: `127.0.0.1:${port}`, tokens: [entry] } }, { workers: 1 });
+    proxy.signal('SIGHUP');
+    await until('the new address', () => proxy.output.includes(`admin API on 127.0.0.1:${port}`));
+    assert.equal(existsSync(home.path('run/admin.sock')), false);
+    const api = new AdminClient(`http://127.0.0.1:${port}`, token);
+    assert.deepEqual((await api.perform('listRoutes', {})).routes, []);
+    await assert.rejects(new AdminClient(`http://127.0.0.1:${port}`, null).perform('listRoutes', {}), /has no token/);
+    const next = await proxy.upgrade();
+    await until('the API of the new program', () =>
+      api.perform('listRoutes', {}).then(
+        () => workerPids(next).some(isAdmin),
+        () => false,
+      ),
+    );
+  });
+
+  it('is served over https, to clients with a certificate or a token', async (t) => {
+    const authority = new Authority('admins');
+    t.after(() => authority.dispose());
+    const { certificateFile: cert, keyFile: key } = authority.issue(['127.0.0.1', 'admin.test']);
+    const clientCa = authority.certificateFile;
+    const port = await freePort();
+    const { entry, token } = makeAdminToken('panel', 'read');
+    home.configure({ admin: { bind: `127.0.0.1:${port}`, cert, key, clientCa, tokens: [entry] } }, { workers: 1 });
+    await serve();
+    const url = `https://127.0.0.1:${port}/v1/routes/a.test`;
+    const asked = async (...args: readonly string[]) =>
+      (await execute('curl', ['-sS', '--cacert', clientCa, ...args, url])).stdout;
+    assert.match(await asked(), /"code":"UNAUTHORIZED"/);
+    assert.match(await asked('-H', `authorization: Bearer ${token}`), /"code":"NOT_FOUND"/);
+    const change = ['-X', 'PUT', '-H', 'content-type: application/json', '-d', '{"backends":["http://x"]}'];
+    assert.match(await asked(...change, '-H', `authorization: Bearer ${token}`), /"code":"FORBIDDEN"/);
+    const client = authority.issue(['someone']);
+    const shown = ['--cert', client.certificateFile, '--key', client.keyFile];
+    assert.match(await asked(...change, ...shown), /"action":"created"/);
+  });
+
+  it('is on by default, unless the configuration is one of Hipache 0.4', async () => {
+    home.configure({ limits: {} }, { workers: 1 });
+    const proxy = await home.serve();
+    await until('the end of the start', () => proxy.output.includes('listening on '));
+    assert.doesNotMatch(proxy.output, /admin API on/);
+    home.configure({ limits: { connectionsMax: 1000 } }, { workers: 1 });
+    proxy.signal('SIGHUP');
+    await until('the admin API', () => proxy.output.includes(`admin API on ${address}`));
+  });
+
+  it('waits where another instance has the socket, and is off where the configuration says so', async () => {
+    const first = await serve();
+    const second = new HipacheHome();
+    try {
+      second.configure({ admin: { bind: address } }, { workers: 1 });
+      const proxy = await second.serve();
+      await until('the warning', () => proxy.output.includes('another program listens there; set admin.bind'));
+      first.signal('SIGTERM');
+      await first.ended();
+      await until('the API of the other', () => proxy.output.includes('admin API on '));
+      second.configure({ admin: { bind: null } }, { workers: 1 });
+      proxy.signal('SIGHUP');
+      await until('the reload', () => proxy.output.includes('the new configuration is in use'));
+      assert.equal(existsSync(home.path('run/admin.sock')), false);
+    } finally {
+      await second.remove();
+    }
+  });
+});
+
+function isAdmin(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('admin/main');
+  } catch {
+    return false;
+  }
+}
