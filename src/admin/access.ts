@@ -12,14 +12,6 @@ export interface Caller {
   readonly access: Access;
 }
 
-/** How a request has come. */
-export interface Arrival {
-  /** Whether by a socket, which the file system protects. */
-  readonly isLocal: boolean;
-  /** The subject of the certificate that the client has shown and that `clientCa` has issued; null without one. */
-  readonly certificate: string | null;
-}
-
 const local: Caller = { name: 'local', access: 'write' };
 
 /** Decides who may do what. */
@@ -27,18 +19,23 @@ export class AccessControl {
   private readonly tokens: readonly { readonly name: string; readonly hash: Buffer; readonly access: Access }[];
   private readonly hosts: ReadonlySet<string>;
 
-  constructor({ hosts, tokens }: Pick<Config['admin'], 'hosts' | 'tokens'>) {
+  /** Whether the API is on a socket, which the file system protects. */
+  private readonly isLocal: boolean;
+
+  constructor({ bind, hosts, tokens }: Pick<Config['admin'], 'bind' | 'hosts' | 'tokens'>) {
+    this.isLocal = bind?.kind === 'unix';
     this.tokens = tokens.map(({ access, hash, name }) => ({ access, name, hash: Buffer.from(hash.slice(7), 'hex') }));
     this.hosts = new Set(['localhost', ...hosts]);
   }
 
   /**
+   * @param certificate the subject of the one that the client has shown and that `clientCa` has issued; null without one.
    * @param authorization the field of the request, null without one.
    * @throws ApiError 401 for a client that is not known.
    */
-  callerOf({ certificate, isLocal }: Arrival, authorization: string | null): Caller {
+  callerOf(certificate: string | null, authorization: string | null): Caller {
     if (authorization === null) {
-      if (isLocal) return local;
+      if (this.isLocal) return local;
       if (certificate !== null) return { name: certificate, access: 'write' };
       throw new ApiError(401, 'UNAUTHORIZED', 'the request has no token; give one as "Authorization: Bearer TOKEN"');
     }
@@ -59,6 +56,7 @@ export class AccessControl {
    * @throws ApiError 421.
    */
   checkHost(host: string): void {
+    if (this.isLocal) return;
     const name = host
       .toLowerCase()
       .replace(/:\d+$/, '')

@@ -31,6 +31,11 @@ export interface ApiResponse {
   readonly json: Record<string, unknown>;
 }
 
+/** Only the kind matters here. */
+function bindOf({ onAddress = false }: ApiOptions): Config['admin']['bind'] {
+  return onAddress ? { kind: 'tcp', address: '127.0.0.1', port: 0 } : { kind: 'unix', path: '/' };
+}
+
 /** The admin API of this process, on a store. */
 export class AdminApi {
   /** As `--admin` takes it. */
@@ -56,7 +61,7 @@ export class AdminApi {
     });
     const app = adminApp({
       performer: new CheckingPerformer(performer),
-      access: new AccessControl({ hosts: [], tokens: [], ...admin }),
+      access: new AccessControl({ bind: bindOf(options), hosts: [], tokens: [], ...admin }),
       log: { debug: write, info: write, warn: write, error: write },
     });
     const server = createServer(getRequestListener(app.fetch));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { makeAdminToken } from '../operations/admin-token.ts';
 import { AdminApi } from './admin-api.suite.ts';
@@ -189,6 +189,20 @@ describe('access', () => {
     }
     assert.equal(await status('GET', `/v1/routes?token=${writer.token}`, {}), 401, 'a token in the URL');
     assert.equal(await status('GET', '/v1/openapi.json', {}), 200, 'the description is no secret');
+  });
+
+  test('of a client that goes within its request changes nothing, and is no internal error', async (t) => {
+    const api = await AdminApi.start(t, { onAddress: true, admin });
+    const port = Number(new URL(api.address).port);
+    const change = `PUT /v1/routes/a.test HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    for (let i = 0; i < 50; i++) {
+      const client = connect(port, '127.0.0.1');
+      await new Promise((resolve) => client.once('connect', resolve));
+      client.write(`${change}19\r\n{"backends":["http://x"]}\n\r\n0\r\n\r\n`, () => client.resetAndDestroy());
+      await new Promise((resolve) => client.once('close', resolve));
+    }
+    assert.equal((await api.ask('GET', '/v1/openapi.json')).status, 200);
+    assert.deepEqual(api.logged, []);
   });
 
   test('on a socket needs none, and a token that is shown counts', async (t) => {

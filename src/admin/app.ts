@@ -7,7 +7,7 @@ import { streamSSE } from 'hono/streaming';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Log } from '../base/log.ts';
 import { type OperationName, operationOf, type Performer } from '../operations/catalogue.ts';
-import { type AccessControl, type Arrival, type Caller, requireAccess } from './access.ts';
+import { type AccessControl, type Caller, requireAccess } from './access.ts';
 import { endpointNames, endpoints } from './endpoints.ts';
 import { openApi } from './openapi.ts';
 import { ApiError, type Problem, problemOf } from './problem.ts';
@@ -53,7 +53,7 @@ export function adminApp({ access, log, performer }: AdminParts): ApiApp {
   });
   app.use(async (context, next) => {
     for (const [name, value] of Object.entries(headers)) context.header(name, value);
-    if (!arrivalOf(context).isLocal) access.checkHost(context.req.header('host') ?? '');
+    access.checkHost(context.req.header('host') ?? '');
     await next();
   });
   app.use(
@@ -68,7 +68,8 @@ export function adminApp({ access, log, performer }: AdminParts): ApiApp {
   for (const name of endpointNames()) {
     const { method, path } = endpoints[name];
     app.on(method, path.replaceAll(/\{(\w+)\}/g, ':$1'), async (context) => {
-      const caller = access.callerOf(arrivalOf(context), context.req.header('authorization') ?? null);
+      const certificate = certificateOf(context.env.incoming.socket);
+      const caller = access.callerOf(certificate, context.req.header('authorization') ?? null);
       requireAccess(caller, operationOf(name).access);
       return respond(name, context, caller, { performer, log });
     });
@@ -149,11 +150,7 @@ function waitOf({ req }: ApiContext): number | null {
   throw new ApiError(400, 'REQUEST_INVALID', `${waitParameter}: found ${JSON.stringify(text)}, allowed ${allowed}`);
 }
 
-function arrivalOf({ env }: ApiContext): Arrival {
-  const { socket } = env.incoming;
-  return { isLocal: socket.remoteAddress === undefined, certificate: certificateOf(socket) };
-}
-
+/** Null if the client has shown none that `clientCa` has issued. */
 function certificateOf(socket: Socket | TLSSocket): string | null {
   if (!('getPeerCertificate' in socket) || !socket.authorized) return null;
   const { subject } = socket.getPeerCertificate();
@@ -168,8 +165,15 @@ function failed(context: ApiContext, error: unknown, log: Log): Response {
 function expected(error: unknown, log: Log): Problem {
   const problem = problemOf(error);
   if (problem !== null) return problem;
+  if (hasGone(error)) return { status: 400, code: 'REQUEST_INVALID', detail: 'the client has gone within its request' };
   log.error('internal error in the admin API', { error: error as Error });
   return { status: 500, code: 'INTERNAL', detail: 'internal error; the log of the instance says more' };
+}
+
+/** Whether Node has ended a request because its connection has closed. */
+function hasGone(error: unknown): boolean {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === 'ECONNRESET' && message === 'aborted';
 }
 
 function problemResponse(context: ApiContext, problem: Problem): Response {
