@@ -55,12 +55,25 @@ const rooms: Readonly<Record<string, Room>> = {
   telemetry: { imports: ['base'], types: ['proxy'], packages: ['prom-client'] },
   processes: { imports: ['base', 'config'] },
   operations: {
-    imports: ['acme', 'base', 'config', 'dns', 'health', 'http', 'passwords', 'routing', 'policy', 'stores', 'tls'],
+    imports: [
+      'acme',
+      'base',
+      'config',
+      'dns',
+      'health',
+      'http',
+      'passwords',
+      'routing',
+      'policy',
+      'stores',
+      'telemetry/host-statistics.ts',
+      'tls',
+    ],
     packages: ['zod'],
   },
   cli: { imports: ['admin/admin-client.ts', 'base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
   admin: {
-    imports: ['base', 'config', 'operations', 'stores'],
+    imports: ['base', 'config', 'operations', 'stores', 'telemetry/host-statistics.ts'],
     packages: ['zod', 'hono', '@hono/node-server'],
   },
   primary: {

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
+import { parseAdminBind } from '../config/admin.ts';
 import type { Config } from '../config/config.ts';
 import { ApiError } from './problem.ts';
 
@@ -23,7 +24,7 @@ export class AccessControl {
   private readonly isLocal: boolean;
 
   constructor({ bind, hosts, tokens }: Pick<Config['admin'], 'bind' | 'hosts' | 'tokens'>) {
-    this.isLocal = bind?.kind === 'unix';
+    this.isLocal = parseAdminBind(bind)?.kind === 'unix';
     this.tokens = tokens.map(({ access, hash, name }) => ({ access, name, hash: Buffer.from(hash.slice(7), 'hex') }));
     this.hosts = new Set(['localhost', ...hosts]);
   }

@@ -12,6 +12,7 @@ import type { Config } from '../config/config.ts';
 import { type OperationMeans, operationOf, type Performer } from '../operations/catalogue.ts';
 import { LocalPerformer } from '../operations/local-performer.ts';
 import { openStore } from '../stores/open-store.ts';
+import type { WorkerStatistics } from '../telemetry/host-statistics.ts';
 import { AccessControl } from './access.ts';
 import { adminApp } from './app.ts';
 
@@ -22,6 +23,8 @@ interface ApiOptions {
   readonly onAddress?: boolean;
   readonly admin?: Partial<Pick<Config['admin'], 'hosts' | 'tokens'>>;
   readonly config?: OperationMeans['config'];
+  /** The answers of the workers. Default: none. */
+  readonly statistics?: readonly WorkerStatistics[];
 }
 
 export interface ApiResponse {
@@ -29,11 +32,6 @@ export interface ApiResponse {
   readonly headers: IncomingMessage['headers'];
   readonly text: string;
   readonly json: Record<string, unknown>;
-}
-
-/** Only the kind matters here. */
-function bindOf({ onAddress = false }: ApiOptions): Config['admin']['bind'] {
-  return onAddress ? { kind: 'tcp', address: '127.0.0.1', port: 0 } : { kind: 'unix', path: '/' };
 }
 
 /** The admin API of this process, on a store. */
@@ -57,11 +55,16 @@ export class AdminApi {
       locate: () => ({ driver: [driver], deadSet: 'auto' }),
       config: () => config,
       now: Date.now,
-      askLive: async () => [],
+      instance: { explain: async () => [], statistics: async () => options.statistics ?? [] },
     });
     const app = adminApp({
       performer: new CheckingPerformer(performer),
-      access: new AccessControl({ bind: bindOf(options), hosts: [], tokens: [], ...admin }),
+      access: new AccessControl({
+        bind: options.onAddress === true ? '127.0.0.1:0' : 'unix:/',
+        hosts: [],
+        tokens: [],
+        ...admin,
+      }),
       log: { debug: write, info: write, warn: write, error: write },
     });
     const server = createServer(getRequestListener(app.fetch));

@@ -109,6 +109,50 @@ describe('the admin API', () => {
     assert.match(String(wrong.json['detail']), /^healthTimeout: found "soon", allowed a time/);
   });
 
+  test('sums the traffic of the workers, and of hosts that only one of them has', async (t) => {
+    const none = { requests: 0, errors: 0, clientErrors: 0, tunnels: 0, bytes: 0, durations: null };
+    const figures = (label: string, requests: number, lastMs: number) => ({
+      ...{ label, lastMs },
+      total: { ...none, requests: 10 * requests, bytes: 1000 },
+      recent: { ...none, requests, errors: 1, durations: [requests, 0, 0] },
+    });
+    const worker = (number: number, hosts: ReturnType<typeof figures>[]) => ({
+      ...{ worker: number, sinceMs: 1000 * number, windowMs: 10_000, boundsMs: [10, 20] },
+      ...{ all: figures('', 100, 5000), hosts, backends: [figures('http://10.0.0.1', 50, 0)] },
+    });
+    const statistics = [
+      worker(1, [figures('a.test', 20, 7000), figures('b.test', 30, 0)]),
+      worker(2, [figures('a.test', 20, 9000)]),
+    ];
+    const api = await AdminApi.start(t, { statistics });
+    const { json: listed } = await api.ask('GET', '/v1/traffic?limit=1&order=rate');
+    assert.deepEqual(
+      [listed['since'], listed['workers'], listed['windowSeconds']],
+      ['1970-01-01T00:00:01.000Z', 2, 10],
+    );
+    assert.equal((listed['all'] as { requestsPerSecond: number }).requestsPerSecond, 20);
+    assert.deepEqual(listed['hosts'], [
+      {
+        ...{ name: 'a.test', requestsPerSecond: 4, errorsPerSecond: 0.2, bytesPerSecond: 0, p50Ms: 5, p99Ms: 9.9 },
+        ...{ requests: 400, errors: 0, clientErrors: 0, tunnels: 0, bytes: 2000, last: '1970-01-01T00:00:09.000Z' },
+      },
+    ]);
+    await api.ask('PUT', '/v1/routes/a.test', { backends: ['http://10.0.0.1#weight=2', 'http://10.0.0.2'] });
+    const { json: shown } = await api.ask('GET', '/v1/traffic/a.test');
+    assert.deepEqual(
+      (shown['backends'] as { name: string; requests: number }[]).map(({ name, requests }) => [name, requests]),
+      [
+        ['http://10.0.0.1', 1000],
+        ['http://10.0.0.2', 0],
+      ],
+    );
+    assert.equal((await api.ask('GET', '/v1/traffic/none.test')).status, 404);
+    assert.match(String((await api.ask('GET', '/v1/traffic?order=x')).json['detail']), /^order: /);
+    const silent = await AdminApi.start(t);
+    await silent.ask('PUT', '/v1/routes/a.test', { backends });
+    assert.equal((await silent.ask('GET', '/v1/traffic')).json['code'], 'INSTANCE_UNREACHABLE');
+  });
+
   test('logs every change and attempt, and nobody who looks', async (t) => {
     const { entry, token } = makeAdminToken('panel', 'write');
     const api = await AdminApi.start(t, { onAddress: true, admin: { tokens: [entry] } });

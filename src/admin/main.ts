@@ -3,11 +3,13 @@
 import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { HipacheError } from '../base/errors.ts';
+import type { QuestionSubject } from '../base/instance-question.ts';
 import { standardLog } from '../base/standard-log.ts';
 import type { Config } from '../config/config.ts';
-import type { LiveExplanation, LiveQuestion } from '../operations/explain-live.ts';
+import type { LiveExplanation } from '../operations/explain-live.ts';
 import { LocalPerformer } from '../operations/local-performer.ts';
 import { openStore } from '../stores/open-store.ts';
+import type { WorkerStatistics } from '../telemetry/host-statistics.ts';
 import { AccessControl } from './access.ts';
 import { AdminServer } from './admin-server.ts';
 import { adminApp } from './app.ts';
@@ -17,7 +19,7 @@ import { adminDescriptor, type FromAdmin, type ToAdmin } from './messages.ts';
 const liveMs = 5000;
 
 /** Questions to the workers that are not answered yet, by their number. */
-const questions = new Map<number, (explanations: readonly LiveExplanation[]) => void>();
+const questions = new Map<number, (answers: readonly unknown[]) => void>();
 let asked = 0;
 let server: AdminServer | null = null;
 
@@ -33,8 +35,8 @@ process.on('message', (message: ToAdmin, client?: Socket) => {
     case 'ping':
       send({ kind: 'pong' });
       break;
-    case 'explained':
-      questions.get(message.id)?.(message.explanations as readonly LiveExplanation[]);
+    case 'answers':
+      questions.get(message.id)?.(message.answers);
       break;
   }
 });
@@ -52,21 +54,28 @@ function serverOf(config: Config): AdminServer {
     locate: () => ({ driver: config.driver, deadSet: config.compat.deadSet }),
     config: () => config,
     now: Date.now,
-    askLive,
+    instance: {
+      explain: (question) => ask<LiveExplanation>('explain', question),
+      statistics: (question) => ask<WorkerStatistics>('statistics', question),
+    },
   });
   const app = adminApp({ performer, access: new AccessControl(config.admin), log });
   return new AdminServer(config.admin, getRequestListener(app.fetch));
 }
 
-async function askLive(question: LiveQuestion): Promise<readonly LiveExplanation[]> {
+/** The answers of the workers, by their numbers. */
+async function ask<Answer extends { readonly worker: number }>(
+  subject: QuestionSubject,
+  question: unknown,
+): Promise<readonly Answer[]> {
   const id = ++asked;
-  const { promise, reject, resolve } = Promise.withResolvers<readonly LiveExplanation[]>();
+  const { promise, reject, resolve } = Promise.withResolvers<readonly unknown[]>();
   questions.set(id, resolve);
   const late = () => reject(new HipacheError('INSTANCE_UNREACHABLE', 'no answer from the primary'));
   const timer = setTimeout(late, liveMs);
-  send({ kind: 'explain', id, question });
+  send({ kind: 'ask', id, subject, question });
   try {
-    const all = await promise;
+    const all = (await promise) as readonly Answer[];
     return all.toSorted((one, other) => one.worker - other.worker);
   } finally {
     clearTimeout(timer);

@@ -1,3 +1,4 @@
+import type { QuestionSubject } from '../base/instance-question.ts';
 import type { Config } from '../config/config.ts';
 
 /** The descriptor of the socket that the process of the admin API listens on; that of IPC is before it. */
@@ -9,10 +10,10 @@ export type ToAdmin =
   /** With a client that came before the process. */
   | { readonly kind: 'client' }
   | { readonly kind: 'ping' }
-  /** The state of a host in each worker. */
-  | { readonly kind: 'explained'; readonly id: number; readonly explanations: readonly unknown[] };
+  /** Those of the workers to `ask`. */
+  | { readonly kind: 'answers'; readonly id: number; readonly answers: readonly unknown[] };
 
 /** Sent by that process. */
 export type FromAdmin =
   | { readonly kind: 'pong' }
-  | { readonly kind: 'explain'; readonly id: number; readonly question: unknown };
+  | { readonly kind: 'ask'; readonly id: number; readonly subject: QuestionSubject; readonly question: unknown };

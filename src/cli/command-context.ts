@@ -51,12 +51,16 @@ export interface CommandOptions {
   readonly from?: string;
   readonly to?: string;
   readonly write?: boolean;
+  readonly sort?: string;
+  readonly limit?: string;
+  readonly once?: boolean;
 }
 
 /** The part of the command line that a group of commands uses. */
 export interface CommandContext extends Performer {
   readonly host: {
     readonly stdin?: Readable;
+    readonly stdout: Writable;
     readonly stderr: Writable;
     readonly cwd: string;
   };

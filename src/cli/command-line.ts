@@ -10,11 +10,18 @@ import { nearestWord } from '../base/nearest.ts';
 import { printable } from '../base/printable.ts';
 import { shownUrl } from '../base/shown-url.ts';
 import { packageVersion } from '../base/version.ts';
+import { parseAdminBind } from '../config/admin.ts';
 import { censoredJson } from '../config/censor.ts';
 import type { Config } from '../config/config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { driverAllowed, isDriverUrl } from '../config/schema.ts';
-import type { InputOf, OperationName, Performer, ResultOf } from '../operations/catalogue.ts';
+import {
+  type InputOf,
+  instanceOperations,
+  type OperationName,
+  type Performer,
+  type ResultOf,
+} from '../operations/catalogue.ts';
 import type { Explanation } from '../operations/explain.ts';
 import { explainLive, type LiveExplanation, type LiveQuestion } from '../operations/explain-live.ts';
 import { LocalPerformer } from '../operations/local-performer.ts';
@@ -31,6 +38,7 @@ import { describeOptions } from './option-command.ts';
 import { Output, type Report } from './output.ts';
 import { describePauses } from './pause-command.ts';
 import { describeRoutes } from './route-command.ts';
+import { describeTraffic } from './traffic-command.ts';
 
 /** The environment of the command line. */
 export interface CommandLineHost {
@@ -189,6 +197,7 @@ class Run {
     const deploy = describeDeploys(program, this.context());
     deploy.hook('preSubcommand', (_deploy, command) => void this.commands.push(command.name()));
     describePauses(program, this.context());
+    describeTraffic(program, this.context());
     const option = program.command('option').description('read and write options of hosts').helpCommand(false);
     option.hook('preSubcommand', (_option, command) => void this.commands.push(command.name()));
     describeOptions(option, this.context(), (name) => this.explain(name, optionsText));
@@ -241,7 +250,7 @@ class Run {
       out: this.out,
       err: this.err,
       options: () => this.options,
-      perform: (name, input, onStep) => this.performer.perform(name, input, onStep),
+      perform: (name, input, onStep) => this.performerOf(name).perform(name, input, onStep),
       run: (name, input, report) => this.run(name, input, report),
       change: (name, input, report) => this.change(name, input, report),
       withStores: ([from, to], use) =>
@@ -326,7 +335,7 @@ class Run {
     input: InputOf<Name>,
     report: (result: ResultOf<Name>) => Report,
   ): Promise<void> {
-    await this.print(report(await this.performer.perform(name, input)));
+    await this.print(report(await this.performerOf(name).perform(name, input)));
   }
 
   private async change<Name extends OperationName>(
@@ -363,13 +372,31 @@ class Run {
     );
   }
 
+  /** An operation about a running instance is done by that of the configuration. */
+  private performerOf(name: OperationName): Performer {
+    if (this.options.admin !== undefined || !instanceOperations.has(name)) return this.performer;
+    const { bind: given, cert } = this.load().config.admin;
+    const bind = parseAdminBind(given);
+    if (bind === null) {
+      const why = 'the configuration has no admin.bind; give the address of the admin API: --admin unix:PATH';
+      throw new HipacheError('COMMAND_INVALID', why);
+    }
+    const scheme = cert === null ? 'http' : 'https';
+    const address = bind.kind === 'unix' ? `unix:${bind.path}` : `${scheme}://${hostPort(bind.address, bind.port)}`;
+    return new AdminClient(address, this.host.env['HIPACHE_TOKEN'] ?? null);
+  }
+
   private makePerformer(locate: () => StoreLocator): LocalPerformer {
     return new LocalPerformer({
       openStore: this.host.openStore,
       locate,
       config: () => this.loadUnlessNamed(),
       now: () => this.now(),
-      askLive: (question) => this.askLive(question),
+      instance: {
+        explain: (question) => this.askLive(question),
+        // Such operations are done by an instance.
+        statistics: () => Promise.reject(new HipacheError('INSTANCE_UNREACHABLE', 'no instance was asked')),
+      },
     });
   }
 

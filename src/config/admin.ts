@@ -10,8 +10,9 @@ export type AdminBind =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly address: string; readonly port: number };
 
-/** @returns null if it is none. */
-export function parseAdminBind(value: string): AdminBind | null {
+/** @returns null if it is none, and for null. */
+export function parseAdminBind(value: string | null): AdminBind | null {
+  if (value === null) return null;
   if (value.startsWith(socketPrefix)) {
     const path = value.slice(socketPrefix.length);
     // The longest path of a socket is 108 bytes on Linux, with a NUL at its end.
@@ -73,11 +74,15 @@ export const adminSection = z.object({
     source: 'new',
     description: 'PEM file of a certificate with its chain: the API is served over https.',
     allowed: 'a path',
-  }).optional(),
-  key: text({ source: 'new', description: 'PEM file of its private key.', allowed: 'a path' }).optional(),
+  })
+    .nullable()
+    .default(null),
+  key: text({ source: 'new', description: 'PEM file of its private key.', allowed: 'a path' }).nullable().default(null),
   clientCa: text({
     source: 'new',
     description: 'PEM file of an authority: clients that show a certificate of it may change everything. Needs `cert`.',
     allowed: 'a path',
-  }).optional(),
+  })
+    .nullable()
+    .default(null),
 });

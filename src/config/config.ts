@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { defaultStorePath, runtimeDirectory, stateDirectory } from '../base/store-path.ts';
-import { type AdminBind, parseAdminBind } from './admin.ts';
+import { parseAdminBind } from './admin.ts';
 import { clientProtocols } from './listen.ts';
 import type { FileConfig } from './schema.ts';
 
@@ -82,10 +82,8 @@ interface AcmeConfig {
 
 /** The admin API. */
 interface AdminConfig {
-  /** Null: it is off. */
-  readonly bind: AdminBind | null;
-  /** Whether the file says where: then a place that cannot be used is an error. */
-  readonly isGiven: boolean;
+  /** As `parseAdminBind` reads it; null: it is off. */
+  readonly bind: string | null;
   readonly tokens: readonly AdminToken[];
   readonly hosts: readonly string[];
   /** Paths; both or neither. */
@@ -349,15 +347,12 @@ function acmeDnsOf(dns: FileConfig['acme']['dns'], diagnostics: Diagnostics): Ac
 }
 
 function adminOf(admin: FileConfig['admin'], environment: Environment, diagnostics: Diagnostics): AdminConfig {
-  const { cert = null, clientCa = null, hosts, key = null, tokens } = admin;
+  const { cert, clientCa, hosts, key, tokens } = admin;
   const { env, isLegacy, isRoot } = environment;
-  const isGiven = admin.bind !== undefined;
-  let bind = typeof admin.bind === 'string' ? parseAdminBind(admin.bind) : null;
-  if (!isGiven && !isLegacy) {
-    const directory = runtimeDirectory(env, isRoot);
-    bind = directory === null ? null : { kind: 'unix', path: join(directory, 'admin.sock') };
-  }
-  if (bind?.kind === 'tcp' && tokens.length === 0 && clientCa === null) {
+  const directory = isLegacy ? null : runtimeDirectory(env, isRoot);
+  const byDefault = directory === null ? null : `unix:${join(directory, 'admin.sock')}`;
+  const bind = admin.bind === undefined ? byDefault : admin.bind;
+  if (parseAdminBind(bind)?.kind === 'tcp' && tokens.length === 0 && clientCa === null) {
     diagnostics.problems.push(
       'admin.bind: found an address, allowed a socket: without admin.tokens or admin.clientCa, everybody who reaches it could change everything',
     );
@@ -373,7 +368,7 @@ function adminOf(admin: FileConfig['admin'], environment: Environment, diagnosti
   const names = tokens.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) diagnostics.problems.push(`admin.tokens: found the name ${twice} twice, allowed once`);
-  return { bind, isGiven, tokens, hosts: hosts.map((name) => name.toLowerCase()), cert, key, clientCa };
+  return { bind, tokens, hosts: hosts.map((name) => name.toLowerCase()), cert, key, clientCa };
 }
 
 type BindPlace = Pick<Bind, 'address' | 'port'>;

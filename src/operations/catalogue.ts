@@ -6,6 +6,7 @@ import { explainOperations } from './catalogue/explain.ts';
 import { optionOperations } from './catalogue/options.ts';
 import { recordOperations } from './catalogue/records.ts';
 import { routeOperations } from './catalogue/routes.ts';
+import { statisticsOperations } from './catalogue/statistics.ts';
 
 export type { DescribedOperation, OperationMeans } from './catalogue/described.ts';
 export { importedMax } from './catalogue/records.ts';
@@ -18,7 +19,11 @@ const operations = {
   ...deployOperations,
   ...certificateOperations,
   ...recordOperations,
+  ...statisticsOperations,
 };
+
+/** Operations that ask a running instance: its store alone is not enough. */
+export const instanceOperations: ReadonlySet<string> = new Set(Object.keys(statisticsOperations));
 
 type Operations = typeof operations;
 export type OperationName = keyof Operations;

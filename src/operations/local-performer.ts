@@ -12,6 +12,9 @@ export interface LocalParts extends Omit<OperationMeans, 'config' | 'onStep'> {
   readonly config: () => OperationMeans['config'];
 }
 
+/** Of operations that use no store. */
+const unused = {} as OpenedStore;
+
 /** Does operations with a store that it opens when the first one needs it, and keeps open. */
 export class LocalPerformer implements Performer {
   private readonly parts: LocalParts;
@@ -26,11 +29,12 @@ export class LocalPerformer implements Performer {
     input: InputOf<Name>,
     onStep: OperationMeans['onStep'] = () => {},
   ): Promise<ResultOf<Name>> {
-    const { askLive, config, now } = this.parts;
+    const { config, instance, now } = this.parts;
     const operation = operationOf(name);
     const checked = checkedInput(operation.input, input as object);
-    const act = operation.prepare(checked, { askLive, config: config(), now, onStep });
-    return (await act(await this.open(operation.creates(checked)))) as ResultOf<Name>;
+    const act = operation.prepare(checked, { config: config(), instance, now, onStep });
+    const store = operation.usesStore ? await this.open(operation.creates(checked)) : unused;
+    return (await act(store)) as ResultOf<Name>;
   }
 
   async close(): Promise<void> {

@@ -3,8 +3,10 @@ import type { Socket } from 'node:net';
 import type { FromAdmin, ToAdmin } from '../admin/messages.ts';
 import { BackOff } from '../base/back-off.ts';
 import { HipacheError } from '../base/errors.ts';
+import type { QuestionSubject } from '../base/instance-question.ts';
 import type { Log } from '../base/log.ts';
 import { entryPoint } from '../base/package-files.ts';
+import { parseAdminBind } from '../config/admin.ts';
 import type { Config } from '../config/config.ts';
 import { AdminSocket } from './admin-socket.ts';
 
@@ -23,7 +25,7 @@ const pauseFigures = { firstMs: 100, longestMs: 30_000 };
  */
 export class AdminProcess {
   private readonly log: Log;
-  private readonly explain: (question: unknown) => Promise<readonly unknown[]>;
+  private readonly ask: (subject: QuestionSubject, question: unknown) => Promise<readonly unknown[]>;
   private readonly pauses = new BackOff(pauseFigures);
   /** Null while the API is off. */
   private config: Config | null = null;
@@ -32,10 +34,10 @@ export class AdminProcess {
   private timer: NodeJS.Timeout | null = null;
   private problem = '';
 
-  /** @param explain asks the workers about a host. */
-  constructor(log: Log, explain: AdminProcess['explain']) {
+  /** @param ask asks the workers. */
+  constructor(log: Log, ask: AdminProcess['ask']) {
     this.log = log;
-    this.explain = explain;
+    this.ask = ask;
   }
 
   /** Listens as a configuration says. Requests that are under way may finish. */
@@ -59,7 +61,7 @@ export class AdminProcess {
   }
 
   private async listen(config: Config): Promise<void> {
-    const { bind, isGiven } = config.admin;
+    const bind = parseAdminBind(config.admin.bind);
     if (bind === null) return;
     try {
       const socket = await AdminSocket.open(bind, (client) => this.start(config, client));
@@ -73,7 +75,7 @@ export class AdminProcess {
     } catch (error) {
       if (!(error instanceof HipacheError)) throw error;
       // An instance that replaces another one gets the address when that one stops.
-      if (error.message !== this.problem) this.log[isGiven ? 'warn' : 'info'](`no admin API: ${error.message}`);
+      if (error.message !== this.problem) this.log.warn(`no admin API: ${error.message}`);
       this.problem = error.message;
       this.later(config, listenAgainMs);
     }
@@ -126,7 +128,7 @@ export class AdminProcess {
     let missed = 0;
     child.on('message', (message: FromAdmin) => {
       missed = 0;
-      if (message.kind === 'explain') void this.answer(child, message.id, message.question);
+      if (message.kind === 'ask') void this.answer(child, message);
     });
     const beats = setInterval(() => {
       if (++missed > missedMax) child.kill('SIGKILL');
@@ -135,9 +137,9 @@ export class AdminProcess {
     return beats.unref();
   }
 
-  private async answer(child: ChildProcess, id: number, question: unknown): Promise<void> {
-    const explanations = await this.explain(question).catch(() => []);
-    send(child, { kind: 'explained', id, explanations });
+  private async answer(child: ChildProcess, { id, question, subject }: FromAdmin & { kind: 'ask' }): Promise<void> {
+    const answers = await this.ask(subject, question).catch(() => []);
+    send(child, { kind: 'answers', id, answers });
   }
 }
 

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { parseAdminBind } from '../config/admin.ts';
 import type { Config } from '../config/config.ts';
 import { clientProtocols } from '../config/listen.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -53,7 +54,8 @@ export function transferFiles(config: Config, account: RunAs, log: Log): void {
   const ofSnapshot = snapshot === null ? [] : ['', '-wal', '-shm'].map((end) => snapshot + end);
   try {
     for (const file of [...optionalFiles, ...ofSnapshot]) ownership.give(file);
-    if (config.admin.bind?.kind === 'unix') ownership.giveDirectoryOf(config.admin.bind.path);
+    const admin = parseAdminBind(config.admin.bind);
+    if (admin?.kind === 'unix') ownership.giveDirectoryOf(admin.path);
   } catch (error) {
     if (!(error instanceof HipacheError)) throw error;
     log.warn(error.message);

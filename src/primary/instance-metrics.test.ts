@@ -13,7 +13,7 @@ interface FakeWorker {
   values: Record<string, number> | null;
   drains: readonly HostDrain[];
   refresh(timeoutMs: number): Promise<boolean>;
-  explain(question: unknown): Promise<unknown>;
+  ask(subject: string, question: unknown): Promise<unknown>;
 }
 
 describe('the metrics of an instance', () => {
@@ -28,7 +28,7 @@ describe('the metrics of an instance', () => {
         metrics.reported(worker, { values: worker.values, drains: worker.drains });
         return true;
       },
-      explain: async (question) => (worker.values === null ? null : { worker: id, question }),
+      ask: async (subject, question) => (worker.values === null ? null : { worker: id, subject, question }),
     };
     workers.push(worker);
     return worker;
@@ -128,7 +128,7 @@ describe('the metrics of an instance', () => {
     add(1, 'ready', {});
     add(2, 'ready', null);
     attach(2);
-    assert.deepEqual(await metrics.explain('who'), [{ worker: 1, question: 'who' }]);
+    assert.deepEqual(await metrics.explain('who'), [{ worker: 1, subject: 'explain', question: 'who' }]);
   });
 
   test('sum the workers, keep the totals of those that are gone, and count those that do not respond', async () => {

@@ -1,5 +1,6 @@
 import type { OrderCounters } from '../acme/order-means.ts';
 import { type HostDrain, sumDrains } from '../base/host-drain.ts';
+import type { QuestionSubject } from '../base/instance-question.ts';
 import { residentBytes } from '../base/resident-memory.ts';
 import { packageVersion } from '../base/version.ts';
 import type { HealthCounters } from '../health/health-checks.ts';
@@ -21,7 +22,7 @@ const refreshMs = 1000;
 interface MeasuredWorkers {
   readonly readyCount: number;
   readonly wantedCount: number;
-  readonly all: readonly Pick<WorkerProcess, 'id' | 'number' | 'state' | 'refresh' | 'explain'>[];
+  readonly all: readonly Pick<WorkerProcess, 'id' | 'number' | 'state' | 'refresh' | 'ask'>[];
 }
 
 /** A worker that serves: its number, and the revision of the store that it has applied. */
@@ -114,11 +115,15 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     };
   }
 
-  /** Asks every worker that serves about a host. Those that do not answer are left out. */
-  async explain(question: unknown): Promise<readonly unknown[]> {
+  explain(question: unknown): Promise<readonly unknown[]> {
+    return this.ask('explain', question);
+  }
+
+  /** Asks every worker that serves. Those that do not answer are left out. */
+  async ask(subject: QuestionSubject, question: unknown): Promise<readonly unknown[]> {
     const workers = this.supervisor?.all ?? [];
-    const all = await Promise.all(workers.map((worker) => worker.explain(question, refreshMs)));
-    return all.filter((explanation) => explanation !== null);
+    const all = await Promise.all(workers.map((worker) => worker.ask(subject, question, refreshMs)));
+    return all.filter((answer) => answer !== null);
   }
 
   async metrics(): Promise<MetricsText> {

@@ -141,7 +141,7 @@ class Primary {
     const { recovery, health, known, guard, orders, platform } = this;
     const probing = { recovery, health, orders, platform };
     this.metrics = new InstanceMetrics(systemClock.epochMs(), probing, known, config.metrics.hostsMax, guard);
-    this.admin = new AdminProcess(log, (question) => this.metrics.explain(question));
+    this.admin = new AdminProcess(log, (subject, question) => this.metrics.ask(subject, question));
     this.record = this.recordOf(config);
     this.predecessor = Predecessor.fromEnvironment(process.env);
     this.given = GivenSockets.fromEnvironment(process.env, process.pid);

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { HookTarget, UsedHost } from '../base/hook-target.ts';
 import type { HostDrain } from '../base/host-drain.ts';
+import type { QuestionSubject } from '../base/instance-question.ts';
 import type { Config } from '../config/config.ts';
 
 /** An address to listen on. Lists of them are in the order of the configuration. */
@@ -121,8 +122,8 @@ export type ToWorker =
   | { readonly kind: 'fleet'; readonly instances: number }
   /** The primary has looked after the certificate of a name: there is one now, or there will be none soon. */
   | { readonly kind: 'certificateLooked'; readonly name: string }
-  /** A question about a host, which the worker answers with `explained`. Only the program's faces know its form. */
-  | { readonly kind: 'explain'; readonly id: number; readonly question: unknown }
+  /** A question of an operator, which the worker answers with `answer`. Only the program's faces know its form. */
+  | { readonly kind: 'ask'; readonly id: number; readonly subject: QuestionSubject; readonly question: unknown }
   | { readonly kind: 'ping' };
 
 export type FromWorker =
@@ -146,8 +147,8 @@ export type FromWorker =
   | { readonly kind: 'askGuard' }
   /** The worker has taken these tokens, which the others count as well. */
   | { readonly kind: 'uses'; readonly uses: readonly TokenUse[] }
-  /** The answer to `explain`; null if the worker cannot tell. */
-  | { readonly kind: 'explained'; readonly id: number; readonly explanation: unknown }
+  /** The answer to `ask`; null if the worker cannot tell. */
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }
   /** Requests of a host wait for a backend. */
   | { readonly kind: 'asleep'; readonly pattern: string; readonly target: HookTarget }
   /** A backend of a host that was asleep is there. */

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { HipacheError } from '../base/errors.ts';
 import type { HookTarget, UsedHost } from '../base/hook-target.ts';
+import type { QuestionSubject } from '../base/instance-question.ts';
 import type {
   DrainOrder,
   FromWorker,
@@ -27,8 +28,8 @@ export interface WorkerTasks {
   reopenLogs(): void;
   tlsChanged(tls: unknown): void;
   report(): WorkerReport;
-  /** Explains a host. */
-  explain(question: unknown): Promise<unknown>;
+  /** Answers a question of an operator. */
+  answer(subject: QuestionSubject, question: unknown): Promise<unknown>;
   /** Writes what is pending. The process then exits. */
   close(): Promise<void>;
 }
@@ -151,8 +152,8 @@ export class WorkerLink {
       case 'judged':
         this.onJudged();
         break;
-      case 'explain':
-        void this.explain(message.id, message.question);
+      case 'ask':
+        void this.answer(message.id, message.subject, message.question);
         break;
       case 'uses':
         this.onUses(message.uses);
@@ -169,9 +170,9 @@ export class WorkerLink {
     }
   }
 
-  private async explain(id: number, question: unknown): Promise<void> {
-    const explanation = await this.tasks?.explain(question).catch(() => null);
-    this.send({ kind: 'explained', id, explanation: explanation ?? null });
+  private async answer(id: number, subject: QuestionSubject, question: unknown): Promise<void> {
+    const answer = await this.tasks?.answer(subject, question).catch(() => null);
+    this.send({ kind: 'answer', id, answer: answer ?? null });
   }
 
   private start(start: WorkerStart): void {

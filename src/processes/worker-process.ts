@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { HookTarget, UsedHost } from '../base/hook-target.ts';
+import type { QuestionSubject } from '../base/instance-question.ts';
 import type { Config } from '../config/config.ts';
 import type {
   DrainOrder,
@@ -85,7 +86,7 @@ export class WorkerProcess {
   private wasStuck = false;
   private readonly pongs: (() => void)[] = [];
   /** By the id of their questions. */
-  private readonly explaining = new Map<number, (explanation: unknown) => void>();
+  private readonly asking = new Map<number, (answer: unknown) => void>();
   private questions = 0;
 
   constructor(
@@ -154,18 +155,18 @@ export class WorkerProcess {
     this.send({ kind: 'certificateLooked', name });
   }
 
-  /** Asks about a host. @returns null if it does not answer in time, or cannot. */
-  async explain(question: unknown, timeoutMs: number): Promise<unknown> {
+  /** Asks a question of an operator. @returns null if it does not answer in time, or cannot. */
+  async ask(subject: QuestionSubject, question: unknown, timeoutMs: number): Promise<unknown> {
     if (this.state !== 'ready') return null;
     const id = ++this.questions;
     const { promise, resolve } = Promise.withResolvers<unknown>();
-    this.explaining.set(id, resolve);
+    this.asking.set(id, resolve);
     const timer = setTimeout(() => resolve(null), timeoutMs);
-    this.send({ kind: 'explain', id, question });
-    const explanation = await promise;
+    this.send({ kind: 'ask', id, subject, question });
+    const answer = await promise;
     clearTimeout(timer);
-    this.explaining.delete(id);
-    return explanation;
+    this.asking.delete(id);
+    return answer;
   }
 
   reopenLogs(): void {
@@ -201,7 +202,7 @@ export class WorkerProcess {
     if (this.state === 'gone') return;
     if (!this.awaitsPong) {
       this.missed = 0;
-      this.ask();
+      this.ping();
       return;
     }
     this.missed++;
@@ -216,13 +217,13 @@ export class WorkerProcess {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), timeoutMs);
     this.pongs.push(() => resolve(true));
-    if (!this.awaitsPong) this.ask();
+    if (!this.awaitsPong) this.ping();
     const reply = await promise;
     clearTimeout(timer);
     return reply;
   }
 
-  private ask(): void {
+  private ping(): void {
     this.awaitsPong = true;
     this.send({ kind: 'ping' });
   }
@@ -271,8 +272,8 @@ export class WorkerProcess {
       case 'askGuard':
         this.handler.onAskGuard(this);
         break;
-      case 'explained':
-        this.explaining.get(message.id)?.(message.explanation);
+      case 'answer':
+        this.asking.get(message.id)?.(message.answer);
         break;
       case 'uses':
         this.handler.onUses(this, message.uses);

@@ -9,8 +9,8 @@ test('the entries with the most requests come first, and the rest is summed up',
     ['b', 5],
     ['c', 3],
   ] as const) {
-    table.of(key).requests += requests;
-    table.of(key).bytes += 10 * requests;
+    table.of(key).window.requests += requests;
+    table.of(key).window.bytes += 10 * requests;
   }
   assert.deepEqual(
     table.top(2).map(([label, { requests, bytes }]) => [label, requests, bytes]),
@@ -25,8 +25,8 @@ test('the entries with the most requests come first, and the rest is summed up',
 test('a flood of names takes neither memory nor the counts of busy hosts, and nothing is lost', () => {
   const table = new TrafficTable(100);
   // That all of the few entries that are looked at are busy ones has a chance of 1 in 2 million.
-  for (let host = 0; host < 5; host++) table.of(`busy${host}`).requests += 1000;
-  for (let name = 0; name < 10_000; name++) table.of(`random${name}`).requests++;
+  for (let host = 0; host < 5; host++) table.of(`busy${host}`).window.requests += 1000;
+  for (let name = 0; name < 10_000; name++) table.of(`random${name}`).window.requests++;
   const top = table.top(5);
   assert.equal(top.filter(([label]) => label.startsWith('busy')).length, 5);
   assert.equal(

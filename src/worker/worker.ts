@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, EventClock, systemClock } from '../base/clock.ts';
 import { descriptorLimit, openDescriptors } from '../base/descriptors.ts';
 import { HipacheError } from '../base/errors.ts';
+import type { QuestionSubject } from '../base/instance-question.ts';
 import type { Log, LogFields } from '../base/log.ts';
 import { packageFile } from '../base/package-files.ts';
 import { RateLimitedLog } from '../base/rate-limited-log.ts';
@@ -40,6 +41,7 @@ import type { Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
 import { hipacheLine, jsonLine } from '../telemetry/access-line.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
+import type { StatisticsQuestion } from '../telemetry/host-statistics.ts';
 import { dataPlaneMetrics, namedValues, workerMetrics } from '../telemetry/metric-table.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
 import { type BackendTls, backendTls } from '../tls/backend-tls.ts';
@@ -51,6 +53,7 @@ import { InheritedSockets } from './inherited-sockets.ts';
 import { explainLive } from './live-explanation.ts';
 import { connectionDescriptors, hostPolicy, proxySettings } from './proxy-settings.ts';
 import { SlowGauges } from './slow-gauges.ts';
+import { TrafficAnswers } from './traffic-answers.ts';
 import { WorkerTls } from './worker-tls.ts';
 
 /** How long the access log may take to write its rest when the worker stops, in ms. */
@@ -80,6 +83,7 @@ export class Worker implements WorkerTasks {
   private readonly web: WebClient;
   private readonly dataPlane: DataPlane;
   private readonly memory: MemoryWatch | null;
+  private readonly statistics: TrafficAnswers;
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 50 });
   private readonly sockets: InheritedSockets;
   private readonly slowGauges: SlowGauges;
@@ -169,6 +173,7 @@ export class Worker implements WorkerTasks {
     );
     this.slowGauges = new SlowGauges(systemClock, () => this.routes.countUnverified(), this.loopDelay);
     this.memory = memoryWatch(config, link);
+    this.statistics = new TrafficAnswers(this.number, this.requests, systemClock, setRealTimer);
     this.loopDelay.enable();
   }
 
@@ -260,6 +265,7 @@ export class Worker implements WorkerTasks {
 
   async close(): Promise<void> {
     this.memory?.close();
+    this.statistics.close();
     this.dataPlane.close();
     this.web.close();
     this.resolver.close();
@@ -278,13 +284,14 @@ export class Worker implements WorkerTasks {
     await this.closeLog();
   }
 
-  explain(question: unknown): Promise<unknown> {
-    const { routes } = this;
-    const isConnected = this.watch.connected;
-    return explainLive(
-      { number: this.number, routes, isConnected, policy: this.policy, nowMs: systemClock.epochMs() },
-      question as LiveQuestion,
-    );
+  async answer(subject: QuestionSubject, question: unknown): Promise<unknown> {
+    const { number, policy, routes } = this;
+    const nowMs = systemClock.epochMs();
+    if (subject === 'explain') {
+      const isConnected = this.watch.connected;
+      return explainLive({ number, routes, isConnected, policy, nowMs }, question as LiveQuestion);
+    }
+    return this.statistics.answer(question as StatisticsQuestion);
   }
 
   report(): WorkerReport {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -8,7 +9,7 @@ import { AdminClient } from '../../src/admin/admin-client.ts';
 import { makeAdminToken } from '../../src/operations/admin-token.ts';
 import { Authority } from '../helpers/authority.ts';
 import { freePort } from '../helpers/free-port.ts';
-import { HipacheHome, type HipacheProcess, runHipache } from '../helpers/hipache.ts';
+import { HipacheHome, type HipacheProcess, program, runHipache } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
 import { until } from '../helpers/until.ts';
@@ -107,6 +108,38 @@ describe('the admin API of an instance', () => {
     for (let i = 0; i < 200; i++) assert.equal((await ask(proxy.port, 'a.test')).status, 200);
     for (const client of clients) client.destroy();
     await until('an answer', async () => (await command('route', 'list')).code === 0);
+  });
+
+  it('shows the traffic of hosts and backends, once or on a terminal', async () => {
+    const proxy = await serve();
+    await command('route', 'set', 'a.test', backend.url, '--wait=20');
+    for (let i = 0; i < 30; i++) await ask(proxy.port, 'a.test');
+    await ask(proxy.port, 'none.test');
+    const host = async () => JSON.parse((await home.run('stats', 'a.test', '--json')).stdout);
+    await until('the end of a window', async () => (await host()).host.requestsPerSecond > 0);
+    const { backends, host: counted } = await host();
+    assert.deepEqual(
+      [counted.requests, counted.errors, backends[0].name, backends[0].requests],
+      [30, 0, backend.url, 30],
+    );
+    assert.ok(counted.p50Ms > 0 && counted.p99Ms >= counted.p50Ms);
+    const { stdout } = await command('top');
+    assert.match(stdout, /^req\/s +err\/s +p50 .*\n.* 31 .* \(all\)\n.* 30 .* a\.test\n1 worker, counting since /);
+    const terminal = spawn('script', ['-qec', `${program} --admin ${address} top --sort requests`, '/dev/null'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, TERM: 'xterm' },
+    });
+    let screen = '';
+    terminal.stdout.on('data', (bytes: Buffer) => {
+      screen += bytes.toString('latin1');
+    });
+    await until('the table', () => /\[t requests\].*a\.test/s.test(screen));
+    terminal.stdin.write('e');
+    await until('the other order', () => screen.includes('[e errors]'));
+    terminal.stdin.write('q');
+    const [code] = await once(terminal, 'close');
+    assert.equal(code, 0);
+    assert.ok(screen.startsWith('\x1b[?1049h') && screen.endsWith('\x1b[?1049l'), 'the screen is as it was');
   });
 
   it('follows a reload, and an upgrade', async () => {

@@ -1,8 +1,15 @@
 import type { z } from 'zod';
 import type { Config } from '../../config/config.ts';
 import type { LiveExplanation, LiveQuestion } from '../../routing/live-explanation.ts';
+import type { StatisticsQuestion, WorkerStatistics } from '../../telemetry/host-statistics.ts';
 import type { Operation } from '../operation.ts';
 import type { OpenedStore } from '../store-access.ts';
+
+/** Questions to the workers of a running instance, each of which answers. @throws HipacheError INSTANCE_UNREACHABLE. */
+interface InstanceQuestions {
+  explain(question: LiveQuestion): Promise<readonly LiveExplanation[]>;
+  statistics(question: StatisticsQuestion): Promise<readonly WorkerStatistics[]>;
+}
 
 /** Everything that an operation works with, besides its input and the store. */
 export interface OperationMeans {
@@ -12,8 +19,8 @@ export interface OperationMeans {
   readonly now: () => number;
   /** Called with the steps of an operation that takes its time. */
   readonly onStep: (step: unknown) => void;
-  /** Asks the workers of a running instance about a request; null if there is none to ask. */
-  readonly askLive: ((question: LiveQuestion) => Promise<readonly LiveExplanation[]>) | null;
+  /** The workers of a running instance. */
+  readonly instance: InstanceQuestions;
 }
 
 /** An operation as both faces offer it: its input and its result are data, so that it can be done elsewhere. */
@@ -24,6 +31,8 @@ export interface DescribedOperation<Input extends z.ZodObject, Result> {
   readonly access: 'read' | 'write';
   /** Whether a store that does not exist is made for it. */
   readonly creates: (input: z.output<Input>) => boolean;
+  /** Whether it works on the store. */
+  readonly usesStore: boolean;
   readonly input: Input;
   readonly result: z.ZodType<Result>;
   /** Of its steps, as `onStep` gets them; null if it has none. */
@@ -36,18 +45,20 @@ type Description<Input extends z.ZodObject, Result> = Pick<
   DescribedOperation<Input, Result>,
   'summary' | 'input' | 'result' | 'prepare'
 > &
-  Partial<Pick<DescribedOperation<Input, Result>, 'creates' | 'step'>>;
+  Partial<Pick<DescribedOperation<Input, Result>, 'creates' | 'step' | 'usesStore'>>;
+
+const usual = { creates: () => false, step: null, usesStore: true } as const;
 
 /** An operation that only looks. */
 export function reading<Input extends z.ZodObject, Result>(
   description: Description<Input, Result>,
 ): DescribedOperation<Input, Result> {
-  return { access: 'read', creates: () => false, step: null, ...description };
+  return { access: 'read', ...usual, ...description };
 }
 
 /** An operation that changes something. */
 export function writing<Input extends z.ZodObject, Result>(
   description: Description<Input, Result>,
 ): DescribedOperation<Input, Result> {
-  return { access: 'write', creates: () => false, step: null, ...description };
+  return { access: 'write', ...usual, ...description };
 }

@@ -135,7 +135,7 @@ export const explainOperations = {
       live: z.boolean().default(false).meta({ description: 'Whether the workers of the instance are asked too.' }),
     }),
     result: explanation,
-    prepare: ({ host, live, ...given }, { askLive, config, now }) => {
+    prepare: ({ host, live, ...given }, { config, instance, now }) => {
       const asked = parseRequest(parseHost(host), given);
       const port = explainedPort(host, config?.compat.hostPort ?? false);
       return async (store) => {
@@ -148,7 +148,7 @@ export const explainOperations = {
         return {
           ...explained,
           problems: [...explained.problems, ...ofCertificate],
-          live: live && askLive !== null ? await askLive(liveQuestion(asked)) : null,
+          live: live ? await instance.explain(liveQuestion(asked)) : null,
         };
       };
     },

@@ -75,6 +75,7 @@ export const optionOperations = {
     summary: 'Lists every option that there is, with its values and its default.',
     input: z.object({}),
     result: z.object({ options: z.array(namedOption) }),
+    usesStore: false,
     prepare: () => async () => ({ options: optionNames() }),
   }),
 };

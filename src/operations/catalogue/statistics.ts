@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import {
+  type HostStatistics,
+  listTraffic,
+  type ShownTraffic,
+  type Statistics,
+  showTraffic,
+  statisticsOrders,
+} from '../statistics.ts';
+import { hostField, time } from './common.ts';
+import { reading } from './described.ts';
+
+const traffic = z
+  .object({
+    name: z.string().meta({ description: 'The pattern of a host, or the URL of a backend; empty for all together.' }),
+    requestsPerSecond: z.number().meta({ description: 'In the last window that is over, as all rates and durations.' }),
+    errorsPerSecond: z.number(),
+    bytesPerSecond: z.number(),
+    p50Ms: z.number().nullable(),
+    p99Ms: z.number().nullable(),
+    requests: z.number(),
+    errors: z.number().meta({ description: 'Those that are the fault of a backend.' }),
+    clientErrors: z.number().meta({ description: 'Responses with a status from 400 to 499.' }),
+    tunnels: z.number(),
+    bytes: z.number(),
+    last: time.nullable(),
+  })
+  .meta({ id: 'Traffic' }) satisfies z.ZodType<ShownTraffic>;
+
+const frame = {
+  since: time.meta({ description: 'When the oldest worker began to count.' }),
+  windowSeconds: z.number(),
+  workers: z.number(),
+};
+
+const statistics = z.object({
+  ...frame,
+  all: traffic,
+  hosts: z.array(traffic),
+}) satisfies z.ZodType<Statistics>;
+
+const hostStatistics = z.object({
+  ...frame,
+  host: traffic,
+  backends: z.array(traffic),
+}) satisfies z.ZodType<HostStatistics>;
+
+export const statisticsOperations = {
+  listTraffic: reading({
+    summary: 'Lists the hosts of this instance with the most traffic, errors or latency.',
+    input: z.object({
+      order: z
+        .enum(statisticsOrders)
+        .default('rate')
+        .meta({ description: 'By what they are sorted, the highest first.' }),
+      limit: z.int().min(1).max(1000).default(50).meta({ description: 'The most hosts.' }),
+      prefix: z.string().max(1024).default('').meta({ description: 'Only patterns that begin like this.' }),
+    }),
+    result: statistics,
+    usesStore: false,
+    prepare:
+      (listed, { instance }) =>
+      () =>
+        listTraffic(instance.statistics, listed),
+  }),
+  showTraffic: reading({
+    summary: 'Shows the traffic of a host, and of its backends, on this instance.',
+    input: z.object({ host: hostField }),
+    result: hostStatistics,
+    prepare: ({ host }, { instance }) => showTraffic(host, instance.statistics),
+  }),
+};
