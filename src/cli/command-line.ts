@@ -111,7 +111,10 @@ class Run {
     this.host = host;
     this.out = new Output(host.stdout);
     this.err = new Output(host.stderr);
-    this.local = this.makePerformer(() => this.locateStore());
+    this.local = this.makePerformer(
+      () => this.locateStore(),
+      () => this.loadUnlessNamed(),
+    );
     this.program = this.describeProgram();
   }
 
@@ -386,11 +389,11 @@ class Run {
     return new AdminClient(address, this.host.env['HIPACHE_TOKEN'] ?? null);
   }
 
-  private makePerformer(locate: () => StoreLocator): LocalPerformer {
+  private makePerformer(locate: () => StoreLocator, config: () => Config | null): LocalPerformer {
     return new LocalPerformer({
       openStore: this.host.openStore,
       locate,
-      config: () => this.loadUnlessNamed(),
+      config,
       now: () => this.now(),
       instance: {
         explain: (question) => this.askLive(question),
@@ -402,7 +405,10 @@ class Run {
 
   private async withPerformer(url: string, use: (performer: LocalPerformer) => Promise<void>): Promise<void> {
     const driver = checkedDriver(url);
-    const performer = this.makePerformer(() => ({ driver: [driver], deadSet: 'auto' }));
+    const performer = this.makePerformer(
+      () => ({ driver: [driver], deadSet: 'auto' }),
+      () => null,
+    );
     try {
       await use(performer);
     } finally {

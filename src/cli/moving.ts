@@ -27,12 +27,15 @@ export function addCounts(to: MoveCounts, more: MoveCounts): MoveCounts {
 
 /** All records of a store, in groups that can be imported. */
 export async function* exportedRecords(
-  { perform }: Performer,
+  performer: Performer,
   options: { readonly certificates: boolean; readonly after: string },
 ): AsyncGenerator<readonly WrittenRecord[]> {
   let cursor: string | null = null;
   do {
-    const { next, records }: ResultOf<'exportRecords'> = await perform('exportRecords', { ...options, cursor });
+    const { next, records }: ResultOf<'exportRecords'> = await performer.perform('exportRecords', {
+      ...options,
+      cursor,
+    });
     for (let at = 0; at < records.length; at += importedMax) yield records.slice(at, at + importedMax);
     cursor = next;
   } while (cursor !== null);
