@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { HipacheError } from '../base/errors.ts';
@@ -92,7 +92,36 @@ function makeDirectory(path: string): void {
   }
 }
 
+/**
+ * Whether another program listens at a path. A connection would be a client there, for which it would start a process, so
+ * the kernel is asked instead.
+ */
 function isServed(path: string): Promise<boolean> {
+  try {
+    return Promise.resolve(listeningPaths().some((bound) => bound === path || isFresh(bound, path)));
+  } catch {
+    // Not Linux.
+    return answers(path);
+  }
+}
+
+/** Whether a name is one under which another process has bound the socket. */
+function isFresh(bound: string, path: string): boolean {
+  const pid = bound.startsWith(`${path}.`) ? bound.slice(path.length + 1) : '';
+  return /^\d+$/.test(pid) && pid !== String(process.pid);
+}
+
+/** Flags of a socket that listens (`__SO_ACCEPTCON`). */
+const listeningFlags = '00010000';
+
+function listeningPaths(): string[] {
+  return readFileSync('/proc/net/unix', 'latin1')
+    .split('\n')
+    .filter((line) => line.split(' ', 4)[3] === listeningFlags)
+    .map((line) => Buffer.from(line.slice(line.indexOf('/')), 'latin1').toString());
+}
+
+function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -13,7 +13,7 @@ import { HipacheHome, type HipacheProcess, program, runHipache } from '../helper
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
 import { until } from '../helpers/until.ts';
-import { isRunning, workerPids } from '../helpers/workers.ts';
+import { adminPid, isRunning } from '../helpers/workers.ts';
 
 const execute = promisify(execFile);
 
@@ -42,9 +42,8 @@ describe('the admin API of an instance', () => {
 
   /** The process of the API. */
   async function processOf({ pid }: HipacheProcess): Promise<number> {
-    const find = (): number | undefined => workerPids(pid).find((child) => isAdmin(child));
-    await until('the process of the admin API', () => find() !== undefined);
-    return find() as number;
+    await until('the process of the admin API', () => adminPid(pid) !== null);
+    return adminPid(pid) as number;
   }
 
   const command = (...args: readonly string[]) => runHipache(['--admin', address, ...args]);
@@ -52,7 +51,7 @@ describe('the admin API of an instance', () => {
   it('is on a socket for its user and group, and costs nothing until somebody comes', async () => {
     const proxy = await serve();
     assert.equal(statSync(home.path('run/admin.sock')).mode & 0o777, 0o660);
-    assert.deepEqual(workerPids(proxy.pid).filter(isAdmin), []);
+    assert.equal(adminPid(proxy.pid), null);
     const set = await command('route', 'set', 'a.test', backend.url, '--wait=20');
     assert.match(set.stdout, /route created, .*live on 1 instance, 1 worker/);
     assert.equal((await ask(proxy.port, 'a.test')).body, 'app');
@@ -156,7 +155,7 @@ describe('the admin API of an instance', () => {
     const next = await proxy.upgrade();
     await until('the API of the new program', () =>
       api.perform('listRoutes', {}).then(
-        () => workerPids(next).some(isAdmin),
+        () => adminPid(next) !== null,
         () => false,
       ),
     );
@@ -200,6 +199,7 @@ describe('the admin API of an instance', () => {
       second.configure({ admin: { bind: address } }, { workers: 1 });
       const proxy = await second.serve();
       await until('the warning', () => proxy.output.includes('another program listens there; set admin.bind'));
+      assert.equal(adminPid(first.pid), null, 'it was no client');
       first.signal('SIGTERM');
       await first.ended();
       await until('the API of the other', () => proxy.output.includes('admin API on '));
@@ -212,11 +212,3 @@ describe('the admin API of an instance', () => {
     }
   });
 });
-
-function isAdmin(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('admin/main');
-  } catch {
-    return false;
-  }
-}

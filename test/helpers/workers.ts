@@ -2,6 +2,19 @@ import { readFileSync } from 'node:fs';
 
 /** The worker processes of a primary, in the order of their start. */
 export function workerPids(primary: number): number[] {
+  return childrenOf(primary).filter((pid) => !isAdmin(pid));
+}
+
+/** The process of the admin API; null if there is none. */
+export function adminPid(primary: number): number | null {
+  return childrenOf(primary).find(isAdmin) ?? null;
+}
+
+function isAdmin(pid: number): boolean {
+  return read(`/proc/${pid}/cmdline`).includes('admin/main');
+}
+
+function childrenOf(primary: number): number[] {
   return read(`/proc/${primary}/task/${primary}/children`)
     .split(' ')
     .filter(Boolean)
