@@ -65,6 +65,7 @@ export class AdminApi {
         tokens: [],
         ...admin,
       }),
+      isEnding: () => false,
       log: { debug: write, info: write, warn: write, error: write },
     });
     const server = createServer(getRequestListener(app.fetch));
@@ -91,23 +92,28 @@ export class AdminApi {
   ): Promise<ApiResponse> {
     const { address } = this;
     const isSocket = address.startsWith('unix:');
-    const type = body === null ? {} : { 'content-type': 'application/json' };
+    const text = body === null ? '' : typeof body === 'string' ? body : JSON.stringify(body);
+    const type = body === null && method !== 'POST' ? {} : { 'content-type': 'application/json' };
     const { promise, reject, resolve } = Promise.withResolvers<IncomingMessage>();
     const sent = request(
       isSocket ? `http://localhost${path}` : `${address}${path}`,
-      { method, headers: { ...type, ...headers }, ...(isSocket ? { socketPath: address.slice(5) } : {}) },
+      {
+        method,
+        headers: { ...type, 'content-length': String(Buffer.byteLength(text)), ...headers },
+        ...(isSocket ? { socketPath: address.slice(5) } : {}),
+      },
       resolve,
     );
     sent.once('error', reject);
-    sent.end(body === null ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+    sent.end(text);
     const response = await promise;
-    const text = (await response.setEncoding('utf8').toArray()).join('');
+    const got = (await response.setEncoding('utf8').toArray()).join('');
     const isJson = /json/.test(response.headers['content-type'] ?? '');
     return {
       status: response.statusCode ?? 0,
       headers: response.headers,
-      text,
-      json: isJson ? (JSON.parse(text) as Record<string, unknown>) : {},
+      text: got,
+      json: isJson ? (JSON.parse(got) as Record<string, unknown>) : {},
     };
   }
 }

@@ -45,13 +45,17 @@ export class AdminClient implements Performer {
     const headers: Record<string, string> = { accept: 'application/json' };
     let { path } = endpoint;
     for (const field of pathFields(endpoint)) {
-      path = path.replace(`{${field}}`, encodeURIComponent(String(fields[field])));
+      const segment = encodeURIComponent(String(fields[field]));
+      // A URL with such a segment leads elsewhere.
+      if (/^\.{0,2}$/.test(segment))
+        throw new HipacheError('COMMAND_INVALID', `${JSON.stringify(fields[field])} is no host`);
+      path = path.replace(`{${field}}`, segment);
       delete fields[field];
     }
     const version = fields[versionField];
     delete fields[versionField];
     if (version === 'none') headers['if-none-match'] = '*';
-    else if (typeof version === 'string') headers['if-match'] = `"${version}"`;
+    else if (typeof version === 'string') headers['if-match'] = `"${versionFor(version)}"`;
     let body = '';
     if (isInQuery(endpoint)) path += queryOf(fields);
     else {
@@ -65,14 +69,14 @@ export class AdminClient implements Performer {
       return (await resultOfEvents(name, response, onStep)) as ResultOf<Name>;
     }
     const text = await textOf(response);
-    if (response.statusCode === 200) return JSON.parse(text) as ResultOf<Name>;
+    if (response.statusCode === 200) return resultOf(text) as ResultOf<Name>;
     throw errorOf(name, response.statusCode ?? 0, text);
   }
 
   private send(method: string, path: string, headers: Record<string, string>, body: string): Promise<IncomingMessage> {
     const { base, socketPath, token } = this;
     const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
-    const url = new URL(path, base);
+    const url = new URL(base.pathname.replace(/\/$/, '') + path, base);
     const options: RequestOptions = { method, headers: { ...headers, ...authorization }, timeout: silenceMs };
     if (socketPath !== null) options.socketPath = socketPath;
     const { promise, reject, resolve } = Promise.withResolvers<IncomingMessage>();
@@ -122,6 +126,21 @@ async function resultOfEvents(
     }
   }
   throw new HipacheError('INSTANCE_UNREACHABLE', 'the admin API has ended its response before the result');
+}
+
+function resultOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new HipacheError('INSTANCE_UNREACHABLE', `--admin: no answer of the API: ${text.trim().slice(0, 200)}`);
+  }
+}
+
+/** @throws HipacheError COMMAND_INVALID. */
+function versionFor(version: string): string {
+  if (/^[\x21\x23-\x7e]+$/.test(version)) return version;
+  const found = `the version ${JSON.stringify(version)}`;
+  throw new HipacheError('COMMAND_INVALID', `${found} is none; "hipache route show" prints it, or it is "none"`);
 }
 
 /** The error that the API has met. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { describe, test } from 'node:test';
@@ -184,6 +185,7 @@ describe('a request that is wrong', () => {
     'with a field twice': ['PUT', '/v1/routes/a.test', { host: 'b.test', backends }, 400, /host is in the path/],
     'with a field in the query': ['PUT', '/v1/routes/a.test?backends=x', { backends }, 400, /"backends" in the query/],
     'with an unknown parameter': ['GET', '/v1/routes?limits=5', null, 422, /"limits"; did you mean limit\?/],
+    'to remove, with a body': ['DELETE', '/v1/routes/other.test', { backends }, 400, /^DELETE takes no body/],
     'with a number that is none': ['GET', '/v1/routes?limit=x', null, 400, /^limit: found "x", allowed a number/],
     'with a parameter twice': ['GET', '/v1/routes?limit=1&limit=2', null, 400, /limit is given 2 times/],
     'with a page that is too large': ['GET', '/v1/routes?limit=1000000', null, 422, /^limit: /],
@@ -211,6 +213,8 @@ describe('a request that is wrong', () => {
     assert.deepEqual([large.status, large.json['code']], [413, 'BODY_TOO_LARGE']);
     const form = await api.ask('PUT', '/v1/routes/a.test', 'a=b', { 'content-type': 'text/plain' });
     assert.deepEqual([form.status, form.json['code']], [415, 'BODY_TYPE']);
+    const empty = await api.ask('POST', '/v1/acceptance', '', { 'content-type': 'application/x-www-form-urlencoded' });
+    assert.deepEqual([empty.status, empty.json['code']], [415, 'BODY_TYPE']);
   });
 });
 
@@ -238,15 +242,37 @@ describe('access', () => {
   test('of a client that goes within its request changes nothing, and is no internal error', async (t) => {
     const api = await AdminApi.start(t, { onAddress: true, admin });
     const port = Number(new URL(api.address).port);
-    const change = `PUT /v1/routes/a.test HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`;
-    for (let i = 0; i < 50; i++) {
+    const fields = `Host: localhost\r\nAuthorization: Bearer ${writer.token}\r\nContent-Type: application/json\r\n`;
+    for (const framing of ['Transfer-Encoding: chunked\r\n\r\n19\r\n{', 'Content-Length: 100\r\n\r\n{']) {
       const client = connect(port, '127.0.0.1');
       await new Promise((resolve) => client.once('connect', resolve));
-      client.write(`${change}19\r\n{"backends":["http://x"]}\n\r\n0\r\n\r\n`, () => client.resetAndDestroy());
+      client.write(`PUT /v1/routes/a.test HTTP/1.1\r\n${fields}${framing}`, () => client.resetAndDestroy());
       await new Promise((resolve) => client.once('close', resolve));
     }
     assert.equal((await api.ask('GET', '/v1/openapi.json')).status, 200);
     assert.deepEqual(api.logged, []);
+  });
+
+  test('is looked at before anything of a body is read', async (t) => {
+    const api = await AdminApi.start(t, { onAddress: true, admin });
+    const client = connect(Number(new URL(api.address).port), '127.0.0.1');
+    t.after(() => client.destroy());
+    client.write('POST /v1/changes HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n{');
+    const [head] = (await once(client.setEncoding('latin1'), 'data')) as [string];
+    assert.match(head, /^HTTP\/1\.1 401 /);
+  });
+
+  test('shows no credentials in options', async (t) => {
+    const api = await AdminApi.start(t);
+    await api.ask('PUT', '/v1/routes/a.test', { backends });
+    const options = { forwardAuth: 'http://10.0.0.9/auth?token=SEKRIT', requestFields: 'Authorization: Bearer SEKRIT' };
+    assert.doesNotMatch((await api.ask('PATCH', '/v1/options/a.test', { options })).text, /SEKRIT/);
+    for (const path of ['/v1/options/a.test', '/v1/options', '/v1/explain?host=a.test']) {
+      const { status, text } = await api.ask('GET', path);
+      assert.equal(status, 200);
+      assert.match(text, /10\.0\.0\.9\/auth/);
+      assert.doesNotMatch(text, /SEKRIT/, path);
+    }
   });
 
   test('on a socket needs none, and a token that is shown counts', async (t) => {
@@ -272,7 +298,15 @@ describe('access', () => {
     const api = await AdminApi.start(t, { onAddress: true, admin });
     const headers = { origin: 'https://evil.test', 'access-control-request-method': 'PUT' };
     const preflight = await api.ask('OPTIONS', '/v1/routes/a.test', null, headers);
-    assert.equal(preflight.status, 405);
+    assert.deepEqual([preflight.status, preflight.json['code']], [403, 'ORIGIN_FOREIGN']);
     assert.equal(preflight.headers['access-control-allow-origin'], undefined);
+    // A browser shows a certificate of its user by itself; here the token stands for that.
+    const foreign = [{ origin: 'https://evil.test' }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }];
+    for (const fields of foreign) {
+      const refused = await api.ask('POST', '/v1/acceptance', null, { ...fields, ...bearer(writer.token) });
+      assert.deepEqual([refused.status, refused.json['code']], [403, 'ORIGIN_FOREIGN'], JSON.stringify(fields));
+    }
+    const own = { origin: api.address, 'sec-fetch-site': 'same-origin', ...bearer(writer.token) };
+    assert.equal((await api.ask('PUT', '/v1/routes/a.test', { backends }, own)).status, 200);
   });
 });

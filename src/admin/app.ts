@@ -18,6 +18,13 @@ export interface AdminParts {
   readonly performer: Performer;
   readonly access: AccessControl;
   readonly log: Log;
+  /** Whether no further requests are taken, because another process is to answer them. */
+  readonly isEnding: () => boolean;
+}
+
+/** Of one request. */
+interface Variables {
+  caller: Caller;
 }
 
 /** Of Node's server. */
@@ -25,12 +32,14 @@ interface Bindings {
   readonly incoming: IncomingMessage;
 }
 
-type ApiContext = Context<{ Bindings: Bindings }>;
-type ApiApp = Hono<{ Bindings: Bindings }>;
+type ApiContext = Context<{ Bindings: Bindings; Variables: Variables }>;
+type ApiApp = Hono<{ Bindings: Bindings; Variables: Variables }>;
 
 /** The largest body of a request, in bytes: 1,000 records with certificates. */
 const bodyBytesMax = 16 * 1024 * 1024;
 const waitSecondsMax = 3600;
+/** Of a host, in the log. */
+const loggedCharsMax = 300;
 /** Between two comments in a response of events, so that nothing on the way takes it for dead, in ms. */
 const aliveMs = 15_000;
 
@@ -41,7 +50,7 @@ const headers = {
 };
 
 /** The admin API, without its sockets. */
-export function adminApp({ access, log, performer }: AdminParts): ApiApp {
+export function adminApp({ access, isEnding, log, performer }: AdminParts): ApiApp {
   const app: ApiApp = new Hono();
   app.onError((error, context) => failed(context, error, log));
   app.notFound((context) => {
@@ -53,7 +62,17 @@ export function adminApp({ access, log, performer }: AdminParts): ApiApp {
   });
   app.use(async (context, next) => {
     for (const [name, value] of Object.entries(headers)) context.header(name, value);
-    access.checkHost(context.req.header('host') ?? '');
+    if (isEnding()) throw new ApiError(503, 'RESTARTING', 'the API has another configuration by now; connect again');
+    const host = context.req.header('host') ?? '';
+    access.checkHost(host);
+    if (context.req.method !== 'GET' && context.req.method !== 'HEAD') checkOrigin(context, host);
+    await next();
+  });
+  app.get('/v1/openapi.json', (context) => context.json(openApi()));
+  // Before anything of the body is read.
+  app.use(async (context, next) => {
+    const certificate = certificateOf(context.env.incoming.socket);
+    context.set('caller', access.callerOf(certificate, context.req.header('authorization') ?? null));
     await next();
   });
   app.use(
@@ -64,14 +83,11 @@ export function adminApp({ access, log, performer }: AdminParts): ApiApp {
       },
     }),
   );
-  app.get('/v1/openapi.json', (context) => context.json(openApi()));
   for (const name of endpointNames()) {
     const { method, path } = endpoints[name];
     app.on(method, path.replaceAll(/\{(\w+)\}/g, ':$1'), async (context) => {
-      const certificate = certificateOf(context.env.incoming.socket);
-      const caller = access.callerOf(certificate, context.req.header('authorization') ?? null);
-      requireAccess(caller, operationOf(name).access);
-      return respond(name, context, caller, { performer, log });
+      requireAccess(context.get('caller'), operationOf(name).access);
+      return respond(name, context, { performer, log });
     });
   }
   return app;
@@ -80,7 +96,6 @@ export function adminApp({ access, log, performer }: AdminParts): ApiApp {
 async function respond(
   name: OperationName,
   context: ApiContext,
-  caller: Caller,
   { log, performer }: Pick<AdminParts, 'performer' | 'log'>,
 ): Promise<Response> {
   const operation = operationOf(name);
@@ -90,18 +105,20 @@ async function respond(
   const audit = (result: string): void => {
     if (!isChange) return;
     const from = context.env.incoming.socket.remoteAddress ?? 'socket';
-    log.info('admin API', { by: caller.name, from, operation: name, host: input['host'], result });
+    const host = typeof input['host'] === 'string' ? input['host'].slice(0, loggedCharsMax) : undefined;
+    log.info('admin API', { by: context.get('caller').name, from, operation: name, host, result });
   };
   const act = async (onStep: (step: unknown) => void): Promise<Record<string, unknown>> => {
+    let result: Record<string, unknown>;
     try {
-      const result = (await performer.perform(name, input as never, onStep)) as Record<string, unknown>;
-      audit('done');
-      if (waitSeconds === null) return result;
-      return { ...result, live: await performer.perform('waitUntilLive', { seconds: waitSeconds }) };
+      result = (await performer.perform(name, input as never, onStep)) as Record<string, unknown>;
     } catch (error) {
       audit(problemOf(error)?.code ?? 'failed');
       throw error;
     }
+    audit('done');
+    if (waitSeconds === null) return result;
+    return { ...result, live: await performer.perform('waitUntilLive', { seconds: waitSeconds }) };
   };
   if (operation.step === null || context.req.header('accept')?.includes('text/event-stream') !== true) {
     const result = await act(() => {});
@@ -127,8 +144,8 @@ async function partsOf(context: ApiContext): Promise<InputParts> {
   const { req } = context;
   const body = req.method === 'GET' ? '' : await req.text();
   const type = req.header('content-type') ?? '';
-  // A form of another page cannot send this.
-  if (body !== '' && !/^application\/json *(;|$)/i.test(type)) {
+  // A form of another page cannot send this. Without a body, it could as well.
+  if ((body !== '' || req.method === 'POST') && !/^application\/json *(;|$)/i.test(type)) {
     throw new ApiError(415, 'BODY_TYPE', `content-type: found ${JSON.stringify(type)}, allowed application/json`);
   }
   return {
@@ -138,6 +155,15 @@ async function partsOf(context: ApiContext): Promise<InputParts> {
     ifNoneMatch: req.header('if-none-match') ?? null,
     body,
   };
+}
+
+/** A browser says where a request comes from, and shows a certificate by itself. @throws ApiError 403. */
+function checkOrigin({ req }: ApiContext, host: string): void {
+  const origin = req.header('origin') ?? null;
+  const site = req.header('sec-fetch-site') ?? 'none';
+  const isOwn = origin === null || (URL.canParse(origin) && new URL(origin).host === host.toLowerCase());
+  if (isOwn && (site === 'none' || site === 'same-origin')) return;
+  throw new ApiError(403, 'ORIGIN_FOREIGN', 'the request comes from a page of another origin');
 }
 
 /** @returns null if nobody waits. @throws ApiError 400. */

@@ -59,7 +59,12 @@ function serverOf(config: Config): AdminServer {
       statistics: (question) => ask<WorkerStatistics>('statistics', question),
     },
   });
-  const app = adminApp({ performer, access: new AccessControl(config.admin), log });
+  const app = adminApp({
+    performer,
+    access: new AccessControl(config.admin),
+    log,
+    isEnding: () => server?.isEnding === true,
+  });
   return new AdminServer(config.admin, getRequestListener(app.fetch));
 }
 

@@ -24,6 +24,9 @@ export const waitParameter = 'wait';
  */
 export function readInput(name: OperationName, parts: InputParts): Record<string, unknown> {
   const endpoint: Endpoint = endpoints[name];
+  if (isInQuery(endpoint) && parts.body !== '') {
+    throw invalid(`${endpoint.method} takes no body: its fields are in the query`);
+  }
   const fields = isInQuery(endpoint) ? fromQuery(name, parts.query) : fromBody(parts);
   for (const given of Object.keys(parts.path)) {
     if (given in fields) throw invalid(`${given} is in the path already`);

@@ -133,13 +133,23 @@ test('every command does the same through the admin API', async (t) => {
   );
 });
 
-test('an instance that is not there, or a wrong address, is named', async () => {
+test('an instance that is not there, or a wrong address, is named', async (t) => {
   const there = await run(['--admin', `unix:${folder}/none.sock`], ['route', 'list'], '');
   assert.equal(there.code, 1);
   assert.match(there.err ?? '', /^hipache: no answer from the admin API at unix:\S+: .*ENOENT/);
   const wrong = await run(['--admin', 'ftp://x'], ['route', 'list'], '');
   assert.equal(wrong.code, 2);
   assert.match(wrong.err ?? '', /^hipache: --admin: found "ftp:\/\/x", allowed unix:/);
+  const other = createServer((_asked, response) => response.end('ok')).listen(0, '127.0.0.1');
+  t.after(() => other.close());
+  await new Promise((resolve) => other.once('listening', resolve));
+  const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+  const strange = await run(['--admin', url], ['route', 'list'], '');
+  assert.match(strange.err ?? '', /^hipache: --admin: no answer of the API: ok/);
+  const above = await run(['--admin', url], ['route', 'show', '..'], '');
+  assert.match(above.err ?? '', /^hipache: "\.\." is no host/);
+  const odd = await run(['--admin', url], ['route', 'set', 'a.test', 'http://x', '--if-version', 'a"b'], '');
+  assert.match(odd.err ?? '', /^hipache: the version "a\\"b" is none/);
   const both = await run(['--admin', 'http://x', '--driver', 'sqlite:x'], ['route', 'list'], '');
   assert.match(both.err ?? '', /--admin does not combine with --config and --driver/);
 });

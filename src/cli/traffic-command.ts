@@ -97,7 +97,8 @@ class Screen {
     const stop = (): void => this.end();
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
     for (const signal of signals) process.once(signal, stop);
-    out.on('resize', this.wake);
+    const resized = (): void => this.wake();
+    out.on('resize', resized);
     out.write(enterScreen);
     input.setRawMode?.(true);
     input.on('data', onKey);
@@ -107,6 +108,7 @@ class Screen {
         await this.pause();
       }
     } finally {
+      out.off('resize', resized);
       input.off('data', onKey);
       input.setRawMode?.(false);
       input.pause();

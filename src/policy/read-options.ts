@@ -88,7 +88,14 @@ export function problemsOf(name: string, text: string): readonly string[] {
 /** The value of an option as it may be shown. The name of a secret one may be misspelled. */
 export function shownOption(name: string, text: string): string {
   const isSecret = optionDefinitions.get(name)?.isSecret ?? /auth|key|pass|secret|token/i.test(name);
-  return isSecret ? '(secret)' : text;
+  return isSecret ? '(secret)' : withoutCredentials(text);
+}
+
+/** Without the queries of URLs, and without the values of fields that identify somebody. */
+function withoutCredentials(text: string): string {
+  return text
+    .replace(/(https?:\/\/[^\s?]*)\?\S*/g, '$1?(secret)')
+    .replace(/((?:authorization|cookie|[\w-]*(?:key|pass|secret|token)[\w-]*) *:)[^\n]*/gi, '$1 (secret)');
 }
 
 /** Whether there is such an option. */

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { FromAdmin, ToAdmin } from '../admin/messages.ts';
 import { BackOff } from '../base/back-off.ts';
-import { HipacheError } from '../base/errors.ts';
 import type { QuestionSubject } from '../base/instance-question.ts';
 import type { Log } from '../base/log.ts';
 import { entryPoint } from '../base/package-files.ts';
@@ -15,6 +14,11 @@ const beatMs = 5000;
 const missedMax = 4;
 /** Between two attempts to listen where another program does, in ms. */
 const listenAgainMs = 5000;
+/** The first attempts follow sooner, in ms, and are not worth a word. */
+const listenSoonMs = 100;
+const briefFailuresMax = 10;
+/** How long one that is to end may take with what is under way, in ms: as long as a deploy. */
+const endMsMax = 3_700_000;
 /** After one that has lived so long, there is no pause, in ms. */
 const stableMs = 60_000;
 const pauseFigures = { firstMs: 100, longestMs: 30_000 };
@@ -33,6 +37,8 @@ export class AdminProcess {
   private child: ChildProcess | null = null;
   private timer: NodeJS.Timeout | null = null;
   private problem = '';
+  /** Attempts to listen, in a row. */
+  private failures = 0;
 
   /** @param ask asks the workers. */
   constructor(log: Log, ask: AdminProcess['ask']) {
@@ -42,10 +48,10 @@ export class AdminProcess {
 
   /** Listens as a configuration says. Requests that are under way may finish. */
   async follow(config: Config): Promise<void> {
-    if (JSON.stringify(config) === JSON.stringify(this.config)) return;
     this.close();
     if (config.admin.bind === null) return;
     this.config = config;
+    this.failures = 0;
     await this.listen(config);
   }
 
@@ -57,7 +63,9 @@ export class AdminProcess {
     this.socket = null;
     if (timer !== null) clearTimeout(timer);
     socket?.close();
-    child?.kill('SIGTERM');
+    if (child === null) return;
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), endMsMax).unref();
   }
 
   private async listen(config: Config): Promise<void> {
@@ -72,12 +80,15 @@ export class AdminProcess {
       if (this.socket === null) this.log.info(`admin API on ${socket.url}`);
       this.socket = socket;
       this.problem = '';
+      this.failures = 0;
     } catch (error) {
-      if (!(error instanceof HipacheError)) throw error;
-      // An instance that replaces another one gets the address when that one stops.
-      if (error.message !== this.problem) this.log.warn(`no admin API: ${error.message}`);
-      this.problem = error.message;
-      this.later(config, listenAgainMs);
+      const { message } = error as Error;
+      // After a reload, the process before this one may have the address for a moment. An instance that replaces another one
+      // gets it when that one stops.
+      const isBrief = ++this.failures < briefFailuresMax;
+      if (!isBrief && message !== this.problem) this.log.warn(`no admin API: ${message}`);
+      if (!isBrief) this.problem = message;
+      this.later(config, isBrief ? listenSoonMs : listenAgainMs);
     }
   }
 

@@ -34,17 +34,25 @@ export class AdminSocket {
       return new AdminSocket(server, hostPort(bind.address, port), null);
     }
     const { path } = bind;
-    makeDirectory(path);
-    if (await isServed(path)) throw unusable(path, 'another program listens there; set admin.bind');
     // libuv removes the name that it has bound when it closes the socket, also if another program has put its own there.
     const fresh = `${path}.${process.pid}`;
-    rmSync(fresh, { force: true });
-    await listen(server, { path: fresh }).catch(({ code, message }: NodeJS.ErrnoException) => {
-      throw unusable(path, hints[code ?? ''] ?? message);
-    });
-    chmodSync(fresh, socketMode);
-    renameSync(fresh, path);
-    return new AdminSocket(server, `unix:${path}`, { path, inode: inodeOf(path) });
+    try {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
+        throw unusable(path, 'there is something that is no socket; set admin.bind');
+      }
+      if (await isServed(path)) throw unusable(path, 'another program listens there; set admin.bind');
+      rmSync(fresh, { force: true });
+      await listen(server, { path: fresh });
+      chmodSync(fresh, socketMode);
+      renameSync(fresh, path);
+      return new AdminSocket(server, `unix:${path}`, { path, inode: inodeOf(path) });
+    } catch (error) {
+      server.close();
+      if (error instanceof HipacheError) throw error;
+      const { code = '', message } = error as NodeJS.ErrnoException;
+      throw unusable(path, hints[code] ?? message);
+    }
   }
 
   /** The descriptor, which another process may inherit. */
@@ -73,7 +81,7 @@ interface SocketFile {
 
 /** Codes of errors. */
 const hints: Readonly<Record<string, string>> = {
-  EACCES: 'its directory is not writable for the user that the proxy runs as',
+  EACCES: 'its directory cannot be made, or is not writable for the user that the proxy runs as',
 };
 
 async function listen(server: Server, options: { path: string } | { port: number; host: string }): Promise<void> {
@@ -82,14 +90,6 @@ async function listen(server: Server, options: { path: string } | { port: number
     server.listen(options, resolve);
   });
   server.on('error', () => {});
-}
-
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
-  } catch (error) {
-    throw unusable(path, `its directory cannot be made: ${(error as Error).message}`);
-  }
 }
 
 /**
@@ -128,7 +128,8 @@ function answers(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    // Only these mean that nobody is there.
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ENOENT' && code !== 'ECONNREFUSED'));
   });
 }
 

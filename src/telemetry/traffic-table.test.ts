@@ -34,3 +34,15 @@ test('a flood of names takes neither memory nor the counts of busy hosts, and no
     15_000,
   );
 });
+
+test('failures without a request are those of their window', () => {
+  const table = new TrafficTable(10);
+  for (let i = 0; i < 3; i++) {
+    table.of('a').window.errors += 2;
+    table.turn();
+  }
+  const { recent, errors } = table.of('a');
+  assert.deepEqual([recent.errors, errors], [2, 6]);
+  table.turn();
+  assert.equal(table.of('a').recent.errors, 0);
+});

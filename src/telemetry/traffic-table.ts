@@ -66,7 +66,8 @@ export class Traffic {
   /** The present window is over. */
   turn(): void {
     const { recent, window } = this;
-    if (window.requests === 0 && recent.requests === 0) return;
+    // Failures of a backend may come without a request that it serves.
+    if (window.requests + window.errors + recent.requests + recent.errors === 0) return;
     this.before.add(window);
     recent.clear();
     this.window = recent;

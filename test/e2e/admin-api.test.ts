@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { Agent, createServer, type IncomingMessage, request } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { AdminClient } from '../../src/admin/admin-client.ts';
@@ -92,6 +93,71 @@ describe('the admin API of an instance', () => {
     assert.ok((await late) instanceof Error);
     await until('the API again', () => proxy.output.includes('the next client gets another one'));
     await until('an answer', async () => (await command('route', 'list')).code === 0);
+  });
+
+  it('does not prevent a start, and replaces nothing but a socket', async () => {
+    writeFileSync(home.path('precious'), 'data');
+    mkdirSync(home.path('directory'));
+    for (const name of ['precious', 'directory', 'precious/admin.sock']) {
+      home.configure({ admin: { bind: `unix:${home.path(name)}` } }, { workers: 1, drainSeconds: 1 });
+      const proxy = await home.serve();
+      await until('the warning', () =>
+        proxy.output.includes(`no admin API: cannot listen on unix:${home.path(name)}: `),
+      );
+      assert.equal((await ask(proxy.port, 'none.test')).status, 400);
+      proxy.signal('SIGTERM');
+      assert.equal(await proxy.ended(), 0);
+    }
+    assert.equal(home.read('precious'), 'data');
+    assert.deepEqual(
+      readdirSync(home.directory).filter((name) => /\.\d+$/.test(name)),
+      [],
+    );
+  });
+
+  it('lets a deploy finish in a reload, and nobody else stay', async () => {
+    const [kept, gone] = [makeAdminToken('kept', 'write'), makeAdminToken('gone', 'write')];
+    const bind = `127.0.0.1:${await freePort()}`;
+    home.configure({ admin: { bind, tokens: [kept.entry, gone.entry] } }, { workers: 1 });
+    const proxy = await serve();
+    const slow = createServer((_asked, response) => void setTimeout(() => response.end(), 3000)).listen(0, '127.0.0.1');
+    await once(slow, 'listening');
+    try {
+      const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+      // The first client, which the primary hands over.
+      const steps: unknown[] = [];
+      const api = new AdminClient(`http://${bind}`, kept.token);
+      const deployed = api.perform('deploy', { host: 'a.test', backends: [url] }, (step) => void steps.push(step));
+      await until('the process', () => adminPid(proxy.pid) !== null);
+      const former = adminPid(proxy.pid) as number;
+      const [host, port] = bind.split(':');
+      const half = connect(Number(port), host).on('error', () => {});
+      half.write('GET /v1/routes HTTP/1.1\r\nHost: ');
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const ofGone = async (): Promise<number> => {
+        const headers = { authorization: `Bearer ${gone.token}` };
+        const asked = request(`http://${bind}/v1/option-names`, { agent, headers }).end();
+        const [response] = (await once(asked, 'response')) as [IncomingMessage];
+        await response.resume().toArray();
+        return response.statusCode ?? 0;
+      };
+      assert.equal(await ofGone(), 200);
+      home.configure({ admin: { bind, tokens: [kept.entry] } }, { workers: 1 });
+      proxy.signal('SIGHUP');
+      await until('the reload', () => proxy.output.includes('the new configuration is in use'));
+      await until('the refusal of the token that has gone', () =>
+        ofGone().then(
+          (status) => status === 401,
+          () => false,
+        ),
+      );
+      assert.equal((await deployed).action, 'deployed');
+      await until('the end of the former process', () => !isRunning(former));
+      agent.destroy();
+      half.destroy();
+    } finally {
+      slow.close();
+    }
   });
 
   it('may be flooded: no request fails', async () => {
