@@ -60,10 +60,18 @@ function fromQuery(name: OperationName, query: URLSearchParams): Record<string, 
   return fields;
 }
 
+type FieldTypes = Readonly<Record<string, string | undefined>>;
+
+const knownTypes = new Map<OperationName, FieldTypes>();
+
 /** The type of each field of an input in JSON Schema; the first one that is not `null`. */
-function typesOf(name: OperationName): Readonly<Record<string, string | undefined>> {
+function typesOf(name: OperationName): FieldTypes {
+  const known = knownTypes.get(name);
+  if (known !== undefined) return known;
   const { properties = {} } = z.toJSONSchema(operationOf(name).input, { io: 'input' });
-  return Object.fromEntries(Object.entries(properties).map(([field, schema]) => [field, typeIn(schema)]));
+  const types = Object.fromEntries(Object.entries(properties).map(([field, schema]) => [field, typeIn(schema)]));
+  knownTypes.set(name, types);
+  return types;
 }
 
 function typeIn(schema: z.core.JSONSchema._JSONSchema): string | undefined {

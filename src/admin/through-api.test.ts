@@ -1,41 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
-import { after, test } from 'node:test';
-import { ErrorCollector } from '../base/error-collector.ts';
-import { runCommandLine } from '../cli/command-line.ts';
-import { openStore } from '../stores/open-store.ts';
+import { test } from 'node:test';
+import { Commands, folder } from '../cli/commands.suite.ts';
 import { AdminApi } from './admin-api.suite.ts';
-
-const folder = mkdtempSync(join(tmpdir(), 'hipache-through-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs a command. @param where `--driver` or `--admin` with its value. */
 async function run(where: readonly string[], args: readonly string[], stdin: string) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const texts = Promise.all([stdout, stderr].map((stream) => stream.setEncoding('utf8').toArray()));
-  const code = await runCommandLine([...args, ...where], {
-    serve: async () => 0,
-    check: async ({ warnings }) => ({ warnings, errors: new ErrorCollector() }),
-    openStore,
-    stdin: Readable.from([stdin]),
-    stdout,
-    stderr,
-    env: {},
-    cwd: folder,
-  });
-  stdout.end();
-  stderr.end();
-  const [out = [], err = []] = await texts;
+  const { code, err, out } = await new Commands(where).run(args, stdin);
   // Times differ from run to run.
-  const masked = [out, err].map((lines) =>
-    lines
-      .join('')
+  const masked = [out, err].map((text) =>
+    text
       .replace(/\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)/g, 'TIME')
       .replaceAll(/\/tmp\/hipache-\w+-\w+/g, 'FOLDER')
       .replace(/("(?:afterMs|remainingMs|agoMs)":)[\d.]+/g, '$1N')

@@ -17,12 +17,13 @@ export interface Ran {
   readonly err: string;
 }
 
-/** Runs commands on one store; default: a new SQLite file. */
+/** Runs commands on one store. */
 export class Commands {
-  private readonly driver: string;
+  private readonly where: readonly string[];
 
-  constructor(driver = `sqlite:${join(folder, `${stores++}.sqlite`)}`) {
-    this.driver = driver;
+  /** @param where `--driver` or `--admin` with its value; default: a new SQLite file. */
+  constructor(where: readonly string[] = ['--driver', `sqlite:${join(folder, `${stores++}.sqlite`)}`]) {
+    this.where = where;
   }
 
   /** Writes a file beside which commands run. @returns its name. */
@@ -34,7 +35,7 @@ export class Commands {
   async run(args: readonly string[], stdin = ''): Promise<Ran> {
     const [stdout, stderr] = [new PassThrough(), new PassThrough()];
     const texts = Promise.all([stdout, stderr].map((stream) => stream.setEncoding('utf8').toArray()));
-    const code = await runCommandLine(['--driver', this.driver, ...args], {
+    const code = await runCommandLine([...this.where, ...args], {
       serve: async () => 0,
       check: async ({ warnings }) => ({ warnings, errors: new ErrorCollector() }),
       openStore,

@@ -90,7 +90,7 @@ describe('--ttl', () => {
         /(time to live|--ttl): found \S+, allowed a (whole number of seconds, 1 to 31622400|number of seconds)/,
       );
     }
-    const { code, err } = await new RouteCommands(`file:${join(folder, 'routes.yaml')}`).run([
+    const { code, err } = await new RouteCommands(['--driver', `file:${join(folder, 'routes.yaml')}`]).run([
       'set',
       'a.com',
       a,
@@ -104,7 +104,7 @@ describe('--ttl', () => {
 
 describe('--drain', () => {
   test('removes a backend after its time if the store cannot tell that it has drained', async () => {
-    const on = new RouteCommands(`file:${join(folder, 'drain.yaml')}`);
+    const on = new RouteCommands(['--driver', `file:${join(folder, 'drain.yaml')}`]);
     await on.run(['set', 'a.com', a, b]);
     const command = on.run(['remove', 'a.com', a, '--drain=1']);
     await until('the mark', async () => /^draining +http/m.test((await on.run(['show', 'a.com'])).out));
@@ -214,7 +214,7 @@ describe('route apply', () => {
   test('says if the store has no transactions', async (t) => {
     const server = await MemcachedServer.start();
     t.after(() => server.stop());
-    const on = new RouteCommands(server.url);
+    const on = new RouteCommands(['--driver', server.url]);
     const lines = [
       { set: 'a.com', backends: [a] },
       { set: 'b.com', backends: [a] },
