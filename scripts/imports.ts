@@ -66,14 +66,14 @@ const rooms: Readonly<Record<string, Room>> = {
       'routing',
       'policy',
       'stores',
-      'telemetry/host-statistics.ts',
+      'telemetry',
       'tls',
     ],
     packages: ['zod'],
   },
   cli: { imports: ['admin/admin-client.ts', 'base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
   admin: {
-    imports: ['base', 'config', 'operations', 'stores', 'telemetry/host-statistics.ts'],
+    imports: ['base', 'config', 'operations', 'stores', 'telemetry'],
     packages: ['zod', 'hono', '@hono/node-server'],
   },
   primary: {

@@ -13,6 +13,7 @@ import { type OperationMeans, operationOf, type Performer } from '../operations/
 import { LocalPerformer } from '../operations/local-performer.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { WorkerStatistics } from '../telemetry/host-statistics.ts';
+import type { LoadSummary } from '../telemetry/load-summary.ts';
 import { AccessControl } from './access.ts';
 import { adminApp } from './app.ts';
 
@@ -25,6 +26,7 @@ interface ApiOptions {
   readonly config?: OperationMeans['config'];
   /** The answers of the workers. Default: none. */
   readonly statistics?: readonly WorkerStatistics[];
+  readonly load?: readonly LoadSummary[];
 }
 
 export interface ApiResponse {
@@ -55,7 +57,11 @@ export class AdminApi {
       locate: () => ({ driver: [driver], deadSet: 'auto' }),
       config: () => config,
       now: Date.now,
-      instance: { explain: async () => [], statistics: async () => options.statistics ?? [] },
+      instance: {
+        explain: async () => [],
+        statistics: async () => options.statistics ?? [],
+        load: async () => options.load ?? [],
+      },
     });
     const app = adminApp({
       performer: new CheckingPerformer(performer),

@@ -26,6 +26,7 @@ export const endpoints: Readonly<Record<OperationName, Endpoint>> = {
   setOptions: { method: 'PATCH', path: '/v1/options/{host}' },
   unsetOptions: { method: 'DELETE', path: '/v1/options/{host}' },
   optionNames: { method: 'GET', path: '/v1/option-names' },
+  showLoad: { method: 'GET', path: '/v1/load' },
   listTraffic: { method: 'GET', path: '/v1/traffic' },
   showTraffic: { method: 'GET', path: '/v1/traffic/{host}' },
   explain: { method: 'GET', path: '/v1/explain' },

@@ -3,22 +3,23 @@
 import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { HipacheError } from '../base/errors.ts';
-import type { QuestionSubject } from '../base/instance-question.ts';
+import type { InstanceSubject } from '../base/instance-question.ts';
 import { standardLog } from '../base/standard-log.ts';
 import type { Config } from '../config/config.ts';
 import type { LiveExplanation } from '../operations/explain-live.ts';
 import { LocalPerformer } from '../operations/local-performer.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { WorkerStatistics } from '../telemetry/host-statistics.ts';
+import type { LoadSummary } from '../telemetry/load-summary.ts';
 import { AccessControl } from './access.ts';
 import { AdminServer } from './admin-server.ts';
 import { adminApp } from './app.ts';
 import { adminDescriptor, type FromAdmin, type ToAdmin } from './messages.ts';
 
-/** How long the primary may take to ask its workers, in ms. */
+/** How long the primary may take to answer, or to ask its workers, in ms. */
 const liveMs = 5000;
 
-/** Questions to the workers that are not answered yet, by their number. */
+/** Questions to the instance that are not answered yet, by their number. */
 const questions = new Map<number, (answers: readonly unknown[]) => void>();
 let asked = 0;
 let server: AdminServer | null = null;
@@ -55,8 +56,9 @@ function serverOf(config: Config): AdminServer {
     config: () => config,
     now: Date.now,
     instance: {
-      explain: (question) => ask<LiveExplanation>('explain', question),
-      statistics: (question) => ask<WorkerStatistics>('statistics', question),
+      explain: async (question) => byNumber(await ask<LiveExplanation>('explain', question)),
+      statistics: async (question) => byNumber(await ask<WorkerStatistics>('statistics', question)),
+      load: async (afterMs) => (await ask<readonly LoadSummary[]>('load', afterMs)).flat(),
     },
   });
   const app = adminApp({
@@ -68,11 +70,12 @@ function serverOf(config: Config): AdminServer {
   return new AdminServer(config.admin, getRequestListener(app.fetch));
 }
 
-/** The answers of the workers, by their numbers. */
-async function ask<Answer extends { readonly worker: number }>(
-  subject: QuestionSubject,
-  question: unknown,
-): Promise<readonly Answer[]> {
+function byNumber<Answer extends { readonly worker: number }>(answers: readonly Answer[]): readonly Answer[] {
+  return answers.toSorted((one, other) => one.worker - other.worker);
+}
+
+/** The answers to a question to this instance. */
+async function ask<Answer>(subject: InstanceSubject, question: unknown): Promise<readonly Answer[]> {
   const id = ++asked;
   const { promise, reject, resolve } = Promise.withResolvers<readonly unknown[]>();
   questions.set(id, resolve);
@@ -80,8 +83,7 @@ async function ask<Answer extends { readonly worker: number }>(
   const timer = setTimeout(late, liveMs);
   send({ kind: 'ask', id, subject, question });
   try {
-    const all = (await promise) as readonly Answer[];
-    return all.toSorted((one, other) => one.worker - other.worker);
+    return (await promise) as readonly Answer[];
   } finally {
     clearTimeout(timer);
     questions.delete(id);

@@ -1,4 +1,4 @@
-import type { QuestionSubject } from '../base/instance-question.ts';
+import type { InstanceSubject } from '../base/instance-question.ts';
 import type { Config } from '../config/config.ts';
 
 /** The descriptor of the socket that the process of the admin API listens on; that of IPC is before it. */
@@ -16,4 +16,4 @@ export type ToAdmin =
 /** Sent by that process. */
 export type FromAdmin =
   | { readonly kind: 'pong' }
-  | { readonly kind: 'ask'; readonly id: number; readonly subject: QuestionSubject; readonly question: unknown };
+  | { readonly kind: 'ask'; readonly id: number; readonly subject: InstanceSubject; readonly question: unknown };

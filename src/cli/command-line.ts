@@ -398,7 +398,8 @@ class Run {
       instance: {
         explain: (question) => this.askLive(question),
         // Such operations are done by an instance.
-        statistics: () => Promise.reject(new HipacheError('INSTANCE_UNREACHABLE', 'no instance was asked')),
+        statistics: () => Promise.reject(nobodyAsked()),
+        load: () => Promise.reject(nobodyAsked()),
       },
     });
   }
@@ -464,4 +465,8 @@ function checkedDriver(driver: string): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+function nobodyAsked(): HipacheError {
+  return new HipacheError('INSTANCE_UNREACHABLE', 'no instance was asked');
 }

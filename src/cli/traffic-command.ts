@@ -5,7 +5,7 @@ import { HipacheError } from '../base/errors.ts';
 import type { InputOf } from '../operations/catalogue.ts';
 import { statisticsOrders } from '../operations/statistics.ts';
 import type { CommandContext } from './command-context.ts';
-import { hostStatisticsReport, statisticsReport } from './traffic.ts';
+import { hostStatisticsReport, loadReport, statisticsReport } from './traffic.ts';
 
 type TrafficOrder = NonNullable<InputOf<'listTraffic'>['order']>;
 
@@ -33,10 +33,16 @@ export function describeTraffic(program: Command, context: CommandContext): void
   const { now, options, run } = context;
   program
     .command('stats')
-    .description('show the traffic of a host and its backends, on one instance')
-    .argument('<host>', 'a host, *.domain or *, with the prefix of a path or not: example.com/api')
+    .description(
+      'show the traffic of a host and its backends, on one instance; without a host, the last hour of the fleet',
+    )
+    .argument('[host]', 'a host, *.domain or *, with the prefix of a path or not: example.com/api')
     .option('--json', 'write one JSON object')
-    .action((host: string) => run('showTraffic', { host }, (statistics) => hostStatisticsReport(statistics, now())));
+    .action((host?: string) =>
+      host === undefined
+        ? run('showLoad', {}, loadReport)
+        : run('showTraffic', { host }, (statistics) => hostStatisticsReport(statistics, now())),
+    );
   program
     .command('top')
     .description('show the hosts with the most traffic on one instance, live on a terminal')

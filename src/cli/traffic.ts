@@ -1,4 +1,5 @@
 import { printable } from '../base/printable.ts';
+import type { ResultOf } from '../operations/catalogue.ts';
 import type { HostStatistics, ShownTraffic, Statistics } from '../operations/statistics.ts';
 import { alignColumns, type Report } from './output.ts';
 import { duration } from './when.ts';
@@ -18,6 +19,38 @@ export function hostStatisticsReport(statistics: HostStatistics, nowMs: number):
   const rows = [host, ...backends].map((one) => rowOf(one, nowMs));
   const counted = `${workers} worker${workers === 1 ? '' : 's'}, counting since ${since}; rates of ${windowSeconds} s`;
   return { text: `${alignColumns([heading.with(-1, 'host, backends'), ...rows])}${counted}\n`, json: statistics };
+}
+
+const loadHeading = [
+  'until',
+  'req/s',
+  '2xx',
+  '3xx',
+  '4xx',
+  '5xx',
+  'fail/s',
+  'p50',
+  'p99',
+  'bytes/s',
+  'tunnels',
+  'memory',
+  'instances',
+];
+
+export function loadReport({ windows }: ResultOf<'showLoad'>): Report {
+  if (windows.length === 0) return { text: 'Nothing yet: the first window is not over.\n', json: { windows } };
+  const rows = windows.map((window) => [
+    window.at,
+    ...[window.requestsPerSecond, ...['2xx', '3xx', '4xx', '5xx'].map((name) => window.classes[name] ?? 0)].map(rate),
+    rate(window.failuresPerSecond),
+    milliseconds(window.p50Ms),
+    milliseconds(window.p99Ms),
+    scaled(window.bytesPerSecond),
+    String(window.tunnels),
+    scaled(window.residentBytes),
+    String(window.instances),
+  ]);
+  return { text: alignColumns([loadHeading, ...rows]), json: { windows } };
 }
 
 function rowOf(traffic: ShownTraffic, nowMs: number): string[] {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { FromAdmin, ToAdmin } from '../admin/messages.ts';
 import { BackOff } from '../base/back-off.ts';
-import type { QuestionSubject } from '../base/instance-question.ts';
+import type { InstanceSubject } from '../base/instance-question.ts';
 import type { Log } from '../base/log.ts';
 import { entryPoint } from '../base/package-files.ts';
 import { parseAdminBind } from '../config/admin.ts';
@@ -29,7 +29,7 @@ const pauseFigures = { firstMs: 100, longestMs: 30_000 };
  */
 export class AdminProcess {
   private readonly log: Log;
-  private readonly ask: (subject: QuestionSubject, question: unknown) => Promise<readonly unknown[]>;
+  private readonly ask: (subject: InstanceSubject, question: unknown) => Promise<readonly unknown[]>;
   private readonly pauses = new BackOff(pauseFigures);
   /** Null while the API is off. */
   private config: Config | null = null;

@@ -14,6 +14,7 @@ import type { KnownRecords } from '../route-cache/known-records.ts';
 import { FleetMetrics } from '../telemetry/fleet-metrics.ts';
 import { fleetMetrics, namedValues, primaryMetrics, workerMetrics } from '../telemetry/metric-table.ts';
 import type { MetricsSource, MetricsText } from '../telemetry/metrics-server.ts';
+import type { LoadReading } from './load-history.ts';
 
 /** How long a worker may take to give its numbers, in ms. */
 const refreshMs = 1000;
@@ -119,6 +120,12 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     return this.ask('explain', question);
   }
 
+  /** The values of the workers' metrics. */
+  async reading(): Promise<LoadReading> {
+    const states = await this.refresh();
+    return { values: this.fleet.sum((id) => states.get(id) ?? 'silent'), primaryBytes: residentBytes() };
+  }
+
   /** Asks every worker that serves. Those that do not answer are left out. */
   async ask(subject: QuestionSubject, question: unknown): Promise<readonly unknown[]> {
     const workers = this.supervisor?.all ?? [];
@@ -129,17 +136,8 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   async metrics(): Promise<MetricsText> {
     // Loaded only where metrics are asked for.
     const { writePrometheus } = await import('../telemetry/prometheus.ts');
-    const workers = this.supervisor?.all ?? [];
-    const states = new Map<number, 'serving' | 'draining'>();
-    let unresponsive = 0;
-    await Promise.all(
-      workers.map(async (worker) => {
-        const responded = await worker.refresh(refreshMs);
-        if (worker.state === 'gone') return;
-        if (responded) states.set(worker.id, worker.state === 'draining' ? 'draining' : 'serving');
-        else unresponsive++;
-      }),
-    );
+    const states = await this.refresh();
+    const workers = (this.supervisor?.all ?? []).filter(({ state }) => state !== 'gone');
     const { buildInfo, workerRestarts, healthChecks, healthTransitions, platformEvents, ...others } = primaryMetrics;
     const { certificateOrders, certificateOrdersLeft, ...plain } = others;
     const { health, orders, platform, recovery } = this.probing;
@@ -151,7 +149,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         workers: this.supervisor?.wantedCount ?? 0,
         workersReady: this.supervisor?.readyCount ?? 0,
         workersDraining: workers.filter(({ state }) => state === 'draining').length,
-        workersUnresponsive: unresponsive,
+        workersUnresponsive: workers.filter(({ id }) => !states.has(id)).length,
         fleetInstances: this.instances,
         sharedRecords: this.known.size,
         sharedRecordBytes: this.known.bytes,
@@ -181,5 +179,18 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         Object.entries(this.restarts).map(([reason, count]) => [`${workerRestarts.name}/${reason}`, count]),
       ),
     });
+  }
+
+  /** Asks every worker for its values. @returns the states of those that have responded, by their id. */
+  private async refresh(): Promise<ReadonlyMap<number, 'serving' | 'draining'>> {
+    const states = new Map<number, 'serving' | 'draining'>();
+    await Promise.all(
+      (this.supervisor?.all ?? []).map(async (worker) => {
+        const responded = await worker.refresh(refreshMs);
+        if (responded && worker.state !== 'gone')
+          states.set(worker.id, worker.state === 'draining' ? 'draining' : 'serving');
+      }),
+    );
+    return states;
   }
 }

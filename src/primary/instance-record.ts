@@ -10,7 +10,7 @@ import { type SetTimer, setRealTimer, within } from '../base/timer.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import { StoreWatch } from '../route-cache/store-watch.ts';
-import type { InstanceCollection, Store } from '../stores/contract.ts';
+import type { InstanceCollection, Store, StoredInstance } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { AppliedState } from './instance-metrics.ts';
 
@@ -38,8 +38,10 @@ export interface InstanceRecordOptions {
   readonly ask: () => Promise<AppliedState>;
   /** Known routes that the store does not have, and that are served; default: none. */
   readonly held?: () => number;
-  /** Called with the number of instances that share the store, every few seconds. */
-  readonly onFleet?: (instances: number) => void;
+  /** What this instance has done lately, for the others; default: nothing. */
+  readonly load?: () => string;
+  /** Called with the records of the instances that share the store, every few seconds. */
+  readonly onFleet?: (instances: readonly StoredInstance[]) => void;
   /** Default: `openStore`. */
   readonly open?: typeof openStore;
   readonly setTimer?: SetTimer;
@@ -133,7 +135,7 @@ export class InstanceRecord {
     const nowMs = systemClock.monotonicMs();
     if (onFleet === undefined || nowMs - this.countedMs < countEveryMs) return;
     this.countedMs = nowMs;
-    onFleet((await instances.list()).length);
+    onFleet(await instances.list());
   }
 
   /** @returns whether the workers have applied what the store has. */
@@ -150,6 +152,7 @@ export class InstanceRecord {
         workers: String(applied.length),
         held: String(this.options.held?.() ?? 0),
         draining: drainsText(drains),
+        load: this.options.load?.() ?? '',
         version: packageVersion(),
         host: hostname(),
         since: this.since,

@@ -9,6 +9,7 @@ import { exitCodes } from '../base/exit-codes.ts';
 import type { Log } from '../base/log.ts';
 import { entryPoint } from '../base/package-files.ts';
 import { type StandardLog, standardLog } from '../base/standard-log.ts';
+import { setRealTimer } from '../base/timer.ts';
 import { packageVersion } from '../base/version.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -32,6 +33,7 @@ import { listenAddressesOf, logDiagnostics, needRestart, transferFiles, workersO
 import { HealthChecking } from './health-checking.ts';
 import { InstanceMetrics } from './instance-metrics.ts';
 import { InstanceRecord } from './instance-record.ts';
+import { LoadHistory } from './load-history.ts';
 import { MetricsEndpoint } from './metrics-endpoint.ts';
 import { Ordering } from './ordering.ts';
 import { PlatformEvents } from './platform-events.ts';
@@ -104,6 +106,7 @@ class Primary {
   private readonly snapshot: Snapshot;
   private readonly options: StartOptions;
   private readonly metrics: InstanceMetrics;
+  private readonly loads: LoadHistory;
   private readonly endpoint: MetricsEndpoint;
   private readonly predecessor: Predecessor | null;
   private readonly given: GivenSockets;
@@ -141,7 +144,10 @@ class Primary {
     const { recovery, health, known, guard, orders, platform } = this;
     const probing = { recovery, health, orders, platform };
     this.metrics = new InstanceMetrics(systemClock.epochMs(), probing, known, config.metrics.hostsMax, guard);
-    this.admin = new AdminProcess(log, (subject, question) => this.metrics.ask(subject, question));
+    this.loads = new LoadHistory({ read: () => this.metrics.reading(), clock: systemClock, setTimer: setRealTimer });
+    this.admin = new AdminProcess(log, async (subject, question) =>
+      subject === 'load' ? [this.loads.since(question as number)] : this.metrics.ask(subject, question),
+    );
     this.record = this.recordOf(config);
     this.predecessor = Predecessor.fromEnvironment(process.env);
     this.given = GivenSockets.fromEnvironment(process.env, process.pid);
@@ -203,6 +209,7 @@ class Primary {
       await this.orders.close();
       await this.ticketKeys.close();
       await this.withdraw();
+      this.loads.close();
       this.admin.close();
       this.stopListening();
       this.service.close();
@@ -409,15 +416,18 @@ class Primary {
   }
 
   private recordOf(config: Config): InstanceRecord {
-    const { instance, log, metrics } = this;
+    const { instance, loads, log, metrics } = this;
     return new InstanceRecord({
       ...{ config, instance, log },
       ask: () => metrics.applied(),
       held: () => this.guard.routes,
+      load: () => loads.text,
       onFleet: (instances) => {
-        metrics.instances = instances;
-        this.supervisor?.tellFleet(instances);
-        this.platform.share(instances);
+        metrics.instances = instances.length;
+        this.supervisor?.tellFleet(instances.length);
+        this.platform.share(instances.length);
+        const others = instances.filter((other) => other.instance !== instance);
+        loads.heard(others.map(({ fields }) => fields['load'] ?? ''));
       },
     });
   }

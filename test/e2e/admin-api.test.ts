@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { AdminClient } from '../../src/admin/admin-client.ts';
 import { makeAdminToken } from '../../src/operations/admin-token.ts';
+import type { ResultOf } from '../../src/operations/catalogue.ts';
 import { Authority } from '../helpers/authority.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { HipacheHome, type HipacheProcess, program, runHipache } from '../helpers/hipache.ts';
@@ -17,6 +18,9 @@ import { until } from '../helpers/until.ts';
 import { adminPid, isRunning } from '../helpers/workers.ts';
 
 const execute = promisify(execFile);
+
+/** A window of the load. */
+type Load = ResultOf<'showLoad'>['windows'][number];
 
 describe('the admin API of an instance', () => {
   let home: HipacheHome;
@@ -188,6 +192,12 @@ describe('the admin API of an instance', () => {
       [30, 0, backend.url, 30],
     );
     assert.ok(counted.p50Ms > 0 && counted.p99Ms >= counted.p50Ms);
+    const { windows } = JSON.parse((await home.run('stats', '--json')).stdout);
+    assert.equal(
+      windows.reduce((sum: number, { classes, seconds }: Load) => sum + Math.round((classes['2xx'] ?? 0) * seconds), 0),
+      30,
+    );
+    assert.match((await command('stats')).stdout, /^until +req\/s .*\n\d{4}-.* 1\n/);
     const { stdout } = await command('top');
     assert.match(stdout, /^req\/s +err\/s +p50 .*\n.* 31 .* \(all\)\n.* 30 .* a\.test\n1 worker, counting since /);
     const terminal = spawn('script', ['-qec', `${program} --admin ${address} top --sort requests`, '/dev/null'], {

@@ -2,13 +2,16 @@ import type { z } from 'zod';
 import type { Config } from '../../config/config.ts';
 import type { LiveExplanation, LiveQuestion } from '../../routing/live-explanation.ts';
 import type { StatisticsQuestion, WorkerStatistics } from '../../telemetry/host-statistics.ts';
+import type { LoadSummary } from '../../telemetry/load-summary.ts';
 import type { Operation } from '../operation.ts';
 import type { OpenedStore } from '../store-access.ts';
 
-/** Questions to the workers of a running instance, each of which answers. @throws HipacheError INSTANCE_UNREACHABLE. */
+/** Questions to a running instance: to its workers, each of which answers, or to its primary. @throws HipacheError INSTANCE_UNREACHABLE. */
 interface InstanceQuestions {
   explain(question: LiveQuestion): Promise<readonly LiveExplanation[]>;
   statistics(question: StatisticsQuestion): Promise<readonly WorkerStatistics[]>;
+  /** The windows of the last hour that end after `afterMs`, in epoch ms. */
+  load(afterMs: number): Promise<readonly LoadSummary[]>;
 }
 
 /** Everything that an operation works with, besides its input and the store. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ShownLoad, showLoad } from '../load.ts';
 import {
   type HostStatistics,
   listTraffic,
@@ -45,7 +46,37 @@ const hostStatistics = z.object({
   backends: z.array(traffic),
 }) satisfies z.ZodType<HostStatistics>;
 
+const load = z
+  .object({
+    at: time.meta({ description: 'The end of the window.' }),
+    seconds: z.number().meta({ description: 'The length of the window.' }),
+    instances: z.number(),
+    requestsPerSecond: z.number(),
+    classes: z
+      .record(z.string(), z.number())
+      .meta({ description: 'Requests a second by class of their status; `none`: the client left before.' }),
+    failuresPerSecond: z.number().meta({ description: 'Requests that ended with an error of a backend.' }),
+    bytesPerSecond: z.number(),
+    p50Ms: z.number().nullable(),
+    p99Ms: z.number().nullable(),
+    tunnels: z.number().meta({ description: 'At the end of the window, as all that follow.' }),
+    requestsInFlight: z.number(),
+    clientConnections: z.number(),
+    residentBytes: z.number(),
+  })
+  .meta({ id: 'Load' }) satisfies z.ZodType<ShownLoad>;
+
 export const statisticsOperations = {
+  showLoad: reading({
+    summary: 'Shows what the fleet has done in each window of the last hour, as far as this instance has heard of it.',
+    input: z.object({ after: time.optional().meta({ description: 'Only windows that end later.' }) }),
+    result: z.object({ windows: z.array(load) }),
+    usesStore: false,
+    prepare:
+      ({ after }, { instance }) =>
+      () =>
+        showLoad(instance.load, after === undefined ? 0 : Date.parse(after)),
+  }),
   listTraffic: reading({
     summary: 'Lists the hosts of this instance with the most traffic, errors or latency.',
     input: z.object({
