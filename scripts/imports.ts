@@ -73,7 +73,7 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   cli: { imports: ['admin/admin-client.ts', 'base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
   admin: {
-    imports: ['base', 'config', 'operations', 'stores', 'telemetry'],
+    imports: ['base', 'config', 'operations', 'route-cache/store-watch.ts', 'stores', 'telemetry'],
     packages: ['zod', 'hono', '@hono/node-server'],
   },
   primary: {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,11 +11,13 @@ import type { LogFields } from '../base/log.ts';
 import type { Config } from '../config/config.ts';
 import { type OperationMeans, operationOf, type Performer } from '../operations/catalogue.ts';
 import { LocalPerformer } from '../operations/local-performer.ts';
+import type { Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { WorkerStatistics } from '../telemetry/host-statistics.ts';
 import type { LoadSummary } from '../telemetry/load-summary.ts';
 import { AccessControl } from './access.ts';
 import { adminApp } from './app.ts';
+import { EventFeed, eventSchemas } from './event-feed.ts';
 
 interface ApiOptions {
   /** Default: a new SQLite file. */
@@ -27,6 +29,8 @@ interface ApiOptions {
   /** The answers of the workers. Default: none. */
   readonly statistics?: readonly WorkerStatistics[];
   readonly load?: readonly LoadSummary[];
+  /** Opens the store that is watched for events. Default: as every store. */
+  readonly openWatched?: (driver: string) => Promise<Store>;
 }
 
 export interface ApiResponse {
@@ -34,6 +38,19 @@ export interface ApiResponse {
   readonly headers: IncomingMessage['headers'];
   readonly text: string;
   readonly json: Record<string, unknown>;
+}
+
+export interface ApiEvent {
+  readonly name: string;
+  readonly id: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export interface FollowedEvents {
+  /** Those that have come so far. */
+  readonly events: ApiEvent[];
+  /** Ends the stream. */
+  readonly leave: () => void;
 }
 
 /** The admin API of this process, on a store. */
@@ -63,8 +80,15 @@ export class AdminApi {
         load: async () => options.load ?? [],
       },
     });
+    const events = new EventFeed({
+      performer,
+      openWatched: () => options.openWatched?.(driver) ?? openStore([driver], { serving: true, deadSet: false }),
+      now: Date.now,
+      log: { debug: write, info: write, warn: write, error: write },
+    });
     const app = adminApp({
       performer: new CheckingPerformer(performer),
+      events,
       access: new AccessControl({
         bind: options.onAddress === true ? '127.0.0.1:0' : 'unix:/',
         hosts: [],
@@ -81,12 +105,51 @@ export class AdminApi {
     await once(server, 'listening');
     test.after(async () => {
       server.close();
+      events.close();
       server.closeAllConnections();
       await performer.close();
       rmSync(folder, { recursive: true, force: true });
     });
     const { port } = server.address() as AddressInfo;
     return new AdminApi(options.onAddress === true ? `http://127.0.0.1:${port}` : `unix:${path}`, logged);
+  }
+
+  /** Follows the events, until the test ends. @throws Error for another status than 200. */
+  async follow(test: TestContext, query = '', headers: Readonly<Record<string, string>> = {}): Promise<FollowedEvents> {
+    const sent = this.request('GET', `/v1/events${query}`, { ...headers });
+    sent.end();
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    test.after(() => sent.destroy());
+    sent.on('error', () => {});
+    if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);
+    const events: ApiEvent[] = [];
+    let rest = '';
+    response.on('error', () => {});
+    response.setEncoding('utf8').on('data', (text: string) => {
+      const blocks = (rest + text).split('\n\n');
+      rest = blocks.pop() ?? '';
+      for (const block of blocks) {
+        const fields = new Map(
+          block.split('\n').map((line) => [line.split(':', 1)[0] ?? '', line.replace(/^\w+: ?/, '')]),
+        );
+        if (!fields.has('event')) continue;
+        const data = JSON.parse(fields.get('data') ?? 'null') as ApiEvent['data'];
+        const name = fields.get('event') as keyof typeof eventSchemas;
+        eventSchemas[name].parse(data);
+        events.push({ name, id: fields.get('id') ?? '', data });
+      }
+    });
+    return { events, leave: () => sent.destroy() };
+  }
+
+  private request(method: string, path: string, headers: Readonly<Record<string, string>>): ClientRequest {
+    const { address } = this;
+    const isSocket = address.startsWith('unix:');
+    return request(isSocket ? `http://localhost${path}` : `${address}${path}`, {
+      method,
+      headers,
+      ...(isSocket ? { socketPath: address.slice(5) } : {}),
+    });
   }
 
   /** @param body sent as JSON unless it is a text. */
@@ -96,23 +159,14 @@ export class AdminApi {
     body: unknown = null,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<ApiResponse> {
-    const { address } = this;
-    const isSocket = address.startsWith('unix:');
     const text = body === null ? '' : typeof body === 'string' ? body : JSON.stringify(body);
     const type = body === null && method !== 'POST' ? {} : { 'content-type': 'application/json' };
-    const { promise, reject, resolve } = Promise.withResolvers<IncomingMessage>();
-    const sent = request(
-      isSocket ? `http://localhost${path}` : `${address}${path}`,
-      {
-        method,
-        headers: { ...type, 'content-length': String(Buffer.byteLength(text)), ...headers },
-        ...(isSocket ? { socketPath: address.slice(5) } : {}),
-      },
-      resolve,
-    );
-    sent.once('error', reject);
+    const length = String(Buffer.byteLength(text));
+    const sent = this.request(method, path, { ...type, 'content-length': length, ...headers });
+    // After the response, an error ends that.
+    sent.on('error', () => {});
     sent.end(text);
-    const response = await promise;
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
     const got = (await response.setEncoding('utf8').toArray()).join('');
     const isJson = /json/.test(response.headers['content-type'] ?? '');
     return {

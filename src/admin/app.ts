@@ -8,7 +8,9 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Log } from '../base/log.ts';
 import { type OperationName, operationOf, type Performer } from '../operations/catalogue.ts';
 import { type AccessControl, type Caller, requireAccess } from './access.ts';
-import { endpointNames, endpoints } from './endpoints.ts';
+import { endpointNames, endpoints, eventsPath } from './endpoints.ts';
+import { type EventFeed, eventSchemas } from './event-feed.ts';
+import { aliveMs, type EventSelection, EventStreams } from './event-stream.ts';
 import { openApi } from './openapi.ts';
 import { ApiError, type Problem, problemOf } from './problem.ts';
 import { type InputParts, readInput, waitParameter } from './read-input.ts';
@@ -17,6 +19,7 @@ import { type InputParts, readInput, waitParameter } from './read-input.ts';
 export interface AdminParts {
   readonly performer: Performer;
   readonly access: AccessControl;
+  readonly events: EventFeed;
   readonly log: Log;
   /** Whether no further requests are taken, because another process is to answer them. */
   readonly isEnding: () => boolean;
@@ -40,8 +43,6 @@ const bodyBytesMax = 16 * 1024 * 1024;
 const waitSecondsMax = 3600;
 /** Of a host, in the log. */
 const loggedCharsMax = 300;
-/** Between two comments in a response of events, so that nothing on the way takes it for dead, in ms. */
-const aliveMs = 15_000;
 
 const headers = {
   'cache-control': 'no-store',
@@ -50,7 +51,8 @@ const headers = {
 };
 
 /** The admin API, without its sockets. */
-export function adminApp({ access, isEnding, log, performer }: AdminParts): ApiApp {
+export function adminApp({ access, events, isEnding, log, performer }: AdminParts): ApiApp {
+  const streams = new EventStreams(events);
   const app: ApiApp = new Hono();
   app.onError((error, context) => failed(context, error, log));
   app.notFound((context) => {
@@ -83,11 +85,16 @@ export function adminApp({ access, isEnding, log, performer }: AdminParts): ApiA
       },
     }),
   );
+  app.get(eventsPath, (context) => {
+    const selection = selectionOf(context.req);
+    streams.admit();
+    return streamSSE(context, (stream) => streams.send(stream, selection));
+  });
   for (const name of endpointNames()) {
     const { method, path } = endpoints[name];
     app.on(method, path.replaceAll(/\{(\w+)\}/g, ':$1'), async (context) => {
       requireAccess(context.get('caller'), operationOf(name).access);
-      return respond(name, context, { performer, log });
+      return respond(name, context, { events, performer, log });
     });
   }
   return app;
@@ -96,7 +103,7 @@ export function adminApp({ access, isEnding, log, performer }: AdminParts): ApiA
 async function respond(
   name: OperationName,
   context: ApiContext,
-  { log, performer }: Pick<AdminParts, 'performer' | 'log'>,
+  { events, log, performer }: Pick<AdminParts, 'events' | 'performer' | 'log'>,
 ): Promise<Response> {
   const operation = operationOf(name);
   const isChange = operation.access === 'write';
@@ -105,8 +112,10 @@ async function respond(
   const audit = (result: string): void => {
     if (!isChange) return;
     const from = context.env.incoming.socket.remoteAddress ?? 'socket';
-    const host = typeof input['host'] === 'string' ? input['host'].slice(0, loggedCharsMax) : undefined;
-    log.info('admin API', { by: context.get('caller').name, from, operation: name, host, result });
+    const host = typeof input['host'] === 'string' ? input['host'].slice(0, loggedCharsMax) : null;
+    const by = context.get('caller').name;
+    log.info('admin API', { by, from, operation: name, host: host ?? undefined, result });
+    events.audit({ by, from, operation: name, host, result });
   };
   const act = async (onStep: (step: unknown) => void): Promise<Record<string, unknown>> => {
     let result: Record<string, unknown>;
@@ -209,9 +218,31 @@ function problemResponse(context: ApiContext, problem: Problem): Response {
   });
 }
 
+/** @throws ApiError 400. */
+function selectionOf(request: ApiContext['req']): EventSelection {
+  const known = Object.keys(eventSchemas);
+  const parameters = new URL(request.url).searchParams;
+  for (const name of parameters.keys()) {
+    if (name !== 'host' && name !== 'only' && name !== 'after') {
+      throw new ApiError(
+        400,
+        'REQUEST_INVALID',
+        `${JSON.stringify(name)}: there is no such field; allowed host, only, after`,
+      );
+    }
+  }
+  const names = parameters.get('only')?.split(',') ?? null;
+  const unknown = names?.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new ApiError(400, 'REQUEST_INVALID', `only: found ${JSON.stringify(unknown)}, allowed ${known.join(', ')}`);
+  }
+  const after = request.header('last-event-id') ?? parameters.get('after');
+  return { after, host: parameters.get('host'), names };
+}
+
 /** The methods of a path, and what to say if there are none. */
 function whereabouts(path: string): { readonly methods: readonly string[]; readonly near: string } {
-  const methods = Object.values(endpoints)
+  const methods = [...Object.values(endpoints), { method: 'GET', path: eventsPath }]
     .filter((endpoint) => new RegExp(`^${endpoint.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path))
     .map(({ method }) => method);
   const near = `there is no ${path}; GET /v1/openapi.json describes what there is, and a host with a path is one segment: example.com%2Fapi`;

@@ -44,6 +44,9 @@ export const endpoints: Readonly<Record<OperationName, Endpoint>> = {
   importRecords: { method: 'POST', path: '/v1/records' },
 };
 
+/** The stream of events. */
+export const eventsPath = '/v1/events';
+
 /** The field of inputs that is in `If-Match`, or as `none` in `If-None-Match: *`. */
 export const versionField = 'ifVersion';
 

@@ -14,6 +14,7 @@ import type { LoadSummary } from '../telemetry/load-summary.ts';
 import { AccessControl } from './access.ts';
 import { AdminServer } from './admin-server.ts';
 import { adminApp } from './app.ts';
+import { EventFeed } from './event-feed.ts';
 import { adminDescriptor, type FromAdmin, type ToAdmin } from './messages.ts';
 
 /** How long the primary may take to answer, or to ask its workers, in ms. */
@@ -23,6 +24,7 @@ const liveMs = 5000;
 const questions = new Map<number, (answers: readonly unknown[]) => void>();
 let asked = 0;
 let server: AdminServer | null = null;
+let events: EventFeed | null = null;
 
 process.on('message', (message: ToAdmin, client?: Socket) => {
   switch (message.kind) {
@@ -45,7 +47,10 @@ process.on('message', (message: ToAdmin, client?: Socket) => {
 process.on('SIGINT', () => {});
 process.on('SIGHUP', () => {});
 // A deploy that is under way may finish, unless the primary ends.
-process.on('SIGTERM', () => server?.end(() => process.exit()));
+process.on('SIGTERM', () => {
+  events?.close();
+  server?.end(() => process.exit());
+});
 process.on('disconnect', () => process.exit());
 
 function serverOf(config: Config): AdminServer {
@@ -61,8 +66,15 @@ function serverOf(config: Config): AdminServer {
       load: async (afterMs) => (await ask<readonly LoadSummary[]>('load', afterMs)).flat(),
     },
   });
+  events = new EventFeed({
+    performer,
+    openWatched: () => openStore(config.driver, { serving: true, deadSet: false }),
+    now: Date.now,
+    log,
+  });
   const app = adminApp({
     performer,
+    events,
     access: new AccessControl(config.admin),
     log,
     isEnding: () => server?.isEnding === true,

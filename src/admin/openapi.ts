@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import { packageVersion } from '../base/version.ts';
 import { type OperationName, operationOf } from '../operations/catalogue.ts';
-import { type Endpoint, endpointNames, endpoints, isInQuery, pathFields, versionField } from './endpoints.ts';
+import {
+  type Endpoint,
+  endpointNames,
+  endpoints,
+  eventsPath,
+  isInQuery,
+  pathFields,
+  versionField,
+} from './endpoints.ts';
+import { eventSchemas } from './event-feed.ts';
 import { waitParameter } from './read-input.ts';
 
 type Schema = z.core.JSONSchema._JSONSchema;
@@ -52,6 +61,7 @@ function makeOpenApi(): OpenApi {
     paths[path] ??= {};
     paths[path][method.toLowerCase()] = describe(name, endpoints[name], schemas);
   }
+  paths[eventsPath] = { get: describeEvents(schemas) };
   return {
     openapi: '3.1.0',
     info: { title: 'Hipache admin API', version: packageVersion(), description, license: { name: 'MIT' } },
@@ -115,6 +125,35 @@ function describe(name: OperationName, endpoint: Endpoint, schemas: Record<strin
         }),
     responses: {
       200: { description: 'Done.', content: { 'application/json': result, ...events } },
+      default: problemContent,
+    },
+  };
+}
+
+function describeEvents(schemas: Record<string, Schema>): object {
+  const names = Object.keys(eventSchemas);
+  const refs = Object.values(eventSchemas).map((schema) => schemaOf(schema, 'output', schemas));
+  const text = (detail: string): Schema => ({ type: 'string', description: detail });
+  return {
+    operationId: 'followEvents',
+    summary: 'Follows what happens: changes of records by any program, and the load of the fleet.',
+    'x-access': 'read',
+    parameters: [
+      parameter(
+        'header',
+        'Last-Event-ID',
+        text('The last event that the client has; `reset` says if some after it are lost.'),
+        false,
+      ),
+      parameter('query', 'after', text('The same, for clients that cannot set the header.'), false),
+      parameter('query', 'host', text('Only events of this host, and those that concern all.'), false),
+      parameter('query', 'only', text(`Names of events, separated by commas, of ${names.join(', ')}.`), false),
+    ],
+    responses: {
+      200: {
+        description: 'Events with the names `' + names.join('`, `') + '`.',
+        content: { 'text/event-stream': { schema: { oneOf: refs } } },
+      },
       default: problemContent,
     },
   };
