@@ -52,6 +52,7 @@ export class SteadyRequests extends LastingClients {
       const outcome = await sendOne(port, host, method, agent).catch((error: Error) => error.message);
       if (outcome === 200) this.completed++;
       else this.failures.push(`${method}: ${outcome}`);
+      await delay(pauseMs);
     }
     agent.destroy();
   }
