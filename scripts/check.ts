@@ -19,7 +19,7 @@ interface Check {
 }
 
 const verbose = process.argv.includes('--verbose');
-const files = readFiles(sourceFolders, '.ts');
+const files = [...readFiles(sourceFolders, '.ts'), ...readFiles(['dashboard'], '.tsx')];
 const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md'].map((path) => ({
   path,
   text: readFileSync(join(root, path), 'utf8'),
@@ -28,6 +28,7 @@ const bin = join(root, 'node_modules', '.bin');
 
 const checks = await Promise.all([
   program('types', join(bin, 'tsc'), ['-p', '.']),
+  program('types of the dashboard', join(bin, 'tsc'), ['-p', 'dashboard']),
   // Findings of the level "info" are matters of taste, and one of them contradicts a setting of tsc.
   program('format and lint', process.execPath, [
     // By its package rather than by its link in .bin, so that knip sees that it is used.

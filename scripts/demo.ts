@@ -8,8 +8,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dashboardDirectory } from '../src/base/package-files.ts';
+import { makeAdminToken } from '../src/operations/admin-token.ts';
+import { dashboardFiles } from './dashboard.ts';
 import { SampleApplication, startChild, stopChildren } from './demo-children.ts';
-import { root } from './files.ts';
+import { root, writeFiles } from './files.ts';
 
 const host = 'demo.localhost';
 const usualPort = 8080;
@@ -35,14 +38,16 @@ try {
 }
 
 async function main(): Promise<void> {
-  const port = await freePort();
+  writeFiles(dashboardDirectory(), await dashboardFiles());
+  const port = await freePort(usualPort);
+  const dashboard = { port: await freePort(port + 1), token: makeAdminToken('demo', 'write') };
   const blue = new SampleApplication('blue');
   const green = new SampleApplication('green');
   await Promise.all([blue.start(), green.start()]);
   await runHipache(['--driver', driver, 'route', 'set', host, blue.url, green.url, '--id', 'demo']);
-  const proxy = startProxy(port);
+  const proxy = startProxy(port, dashboard);
   await waitUntilServing(proxy, port);
-  say(instructions(port, blue, green));
+  say(instructions(port, dashboard, blue, green));
   const hasKeys = process.stdin.isTTY;
   say(
     hasKeys
@@ -53,11 +58,18 @@ async function main(): Promise<void> {
   if (hasKeys) listenForKeys(blue, port);
 }
 
-function startProxy(port: number): ChildProcess {
+/** Where the dashboard is, and what it takes to see it. */
+interface DemoDashboard {
+  readonly port: number;
+  readonly token: ReturnType<typeof makeAdminToken>;
+}
+
+function startProxy(port: number, dashboard: DemoDashboard): ChildProcess {
   const file = join(folder, 'config.json');
   const config = {
     server: { accessLog: '-', httpKeepAlive: true, deadBackendTTL: 5, drainSeconds: 2 },
     http: { port, bind: '127.0.0.1' },
+    admin: { bind: `127.0.0.1:${dashboard.port}`, tokens: [dashboard.token.entry] },
     driver,
     // As root the proxy would otherwise run as www-data, which may not write into this folder.
     ...(process.getuid?.() === 0 ? { user: 'root' } : {}),
@@ -99,7 +111,12 @@ function respondsToPing(port: number): Promise<boolean> {
   });
 }
 
-function instructions(port: number, blue: SampleApplication, green: SampleApplication): string {
+function instructions(
+  port: number,
+  dashboard: DemoDashboard,
+  blue: SampleApplication,
+  green: SampleApplication,
+): string {
   const command = `${shellWord(hipache)} --driver ${shellWord(driver)}`;
   return `
 Hipache serves. Open
@@ -107,6 +124,10 @@ Hipache serves. Open
   http://${host}:${port}/
 
 The page loads itself again every second; either of two applications answers, ${blue.name} and ${green.name}.
+The dashboard, with the token of this demo:
+
+  http://127.0.0.1:${dashboard.port}/#token=${dashboard.token.token}
+
 To try in another terminal:
 
   curl -H 'Host: ${host}' http://127.0.0.1:${port}/
@@ -159,15 +180,15 @@ async function stop(exitCode: number): Promise<void> {
   process.exit(exitCode);
 }
 
-/** The port of the address to open: the usual one, else any free one. */
-async function freePort(): Promise<number> {
-  if ((await canListen(usualPort, '127.0.0.1')) && (await canListen(usualPort, '::1'))) return usualPort;
+/** The port of an address to open: the usual one, else any free one. */
+async function freePort(usual: number): Promise<number> {
+  if ((await canListen(usual, '127.0.0.1')) && (await canListen(usual, '::1'))) return usual;
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   server.close();
   if (typeof address !== 'object' || address === null) throw new Error('there is no free port');
-  say(`Port ${usualPort} is taken; port ${address.port} is used.`);
+  say(`Port ${usual} is taken; port ${address.port} is used.`);
   return address.port;
 }
 

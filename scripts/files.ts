@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 /** The root of the checkout. */
 export const root = dirname(import.meta.dirname);
 
 /** Folders with our TypeScript. */
-export const sourceFolders = ['src', 'scripts', 'test', 'bench', 'conformance'] as const;
+export const sourceFolders = ['src', 'dashboard', 'scripts', 'test', 'bench', 'conformance'] as const;
 
 /** A file of ours. */
 export interface SourceFile {
@@ -40,4 +40,31 @@ function filesBelow(folder: string): string[] {
 
 function entriesOf(folder: string) {
   return readdirSync(folder, { withFileTypes: true });
+}
+
+/** A file that is made of others. */
+export interface BuiltFile {
+  /** From the directory that it is written to. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Writes `files` to `directory`, from nothing. */
+export function writeFiles(directory: string, files: readonly BuiltFile[]): void {
+  rmSync(directory, { recursive: true, force: true });
+  for (const { path, text } of files) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), text);
+  }
+}
+
+/** Whether `directory` has `files`, and no others. */
+export function areUpToDate(directory: string, files: readonly BuiltFile[]): boolean {
+  if (!existsSync(directory)) return false;
+  const present = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  if (present.length !== files.length) return false;
+  return files.every(({ path, text }) => {
+    const file = join(directory, path);
+    return existsSync(file) && readFileSync(file, 'utf8') === text;
+  });
 }

@@ -1,15 +1,16 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { type RolldownOutput, rolldown } from 'rolldown';
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { rolldown } from 'rolldown';
 import { entryPoints } from '../src/base/package-files.ts';
-import { root } from './files.ts';
+import { dashboardFiles } from './dashboard.ts';
+import { areUpToDate, type BuiltFile, root, writeFiles } from './files.ts';
 
 /**
- * Writes the program as packages have it, from src/ to `directory`, from nothing: few files, with which a start takes three
- * quarters of the CPU time that it takes with the sources. The dependencies stay packages of their own.
+ * Writes the program as packages have it, from src/ and dashboard/ to `directory`, from nothing: few files, with which a start
+ * takes three quarters of the CPU time that it takes with the sources. The dependencies stay packages of their own.
  */
 export async function buildProgram(directory: string): Promise<void> {
-  write(await bundle(), directory);
+  writeFiles(directory, await programFiles());
 }
 
 /**
@@ -18,14 +19,20 @@ export async function buildProgram(directory: string): Promise<void> {
  * @returns the path of its `hipache`.
  */
 export async function installProgram(directory: string): Promise<string> {
-  const output = await bundle();
-  if (!isUpToDate(output, join(directory, 'dist'))) write(output, join(directory, 'dist'));
+  const files = await programFiles();
+  const dist = join(directory, 'dist');
+  if (!areUpToDate(dist, files)) writeFiles(dist, files);
   for (const name of ['bin', 'pages', 'package.json'])
     cpSync(join(root, name), join(directory, name), { recursive: true });
   return join(directory, 'bin', 'hipache');
 }
 
-async function bundle(): Promise<RolldownOutput> {
+async function programFiles(): Promise<readonly BuiltFile[]> {
+  const [program, dashboard] = await Promise.all([bundle(), dashboardFiles()]);
+  return [...program, ...dashboard.map(({ path, text }) => ({ path: join('dashboard', path), text }))];
+}
+
+async function bundle(): Promise<readonly BuiltFile[]> {
   const build = await rolldown({
     input: Object.fromEntries(entryPoints.map((name) => [name, join(root, 'src', `${name}.ts`)])),
     platform: 'node',
@@ -33,37 +40,17 @@ async function bundle(): Promise<RolldownOutput> {
     cwd: root,
   });
   try {
-    return await build.generate({
+    const { output } = await build.generate({
       format: 'esm',
       entryFileNames: '[name].js',
       // As deep as src/base/package-files.ts, which finds the package from where it is.
       chunkFileNames: 'shared/[name]-[hash].js',
     });
+    return output.map((file) => {
+      if (file.type !== 'chunk') throw new Error(`${file.fileName}: src/ has code only.`);
+      return { path: file.fileName, text: file.code };
+    });
   } finally {
     await build.close();
   }
-}
-
-function write({ output }: RolldownOutput, directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
-  for (const file of output) {
-    const path = join(directory, file.fileName);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, textOf(file));
-  }
-}
-
-function isUpToDate({ output }: RolldownOutput, directory: string): boolean {
-  if (!existsSync(directory)) return false;
-  const present = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
-  if (present.length !== output.length) return false;
-  return output.every((file) => {
-    const path = join(directory, file.fileName);
-    return existsSync(path) && readFileSync(path, 'utf8') === textOf(file);
-  });
-}
-
-function textOf(file: RolldownOutput['output'][number]): string {
-  if (file.type !== 'chunk') throw new Error(`${file.fileName}: src/ has code only.`);
-  return file.code;
 }

@@ -52,12 +52,12 @@ export class AccessControl {
   }
 
   /**
-   * A page of somebody else can make a browser send requests to a name that leads here (DNS rebinding).
+   * A page of somebody else can make a browser send requests to a name that leads here (DNS rebinding), also to a socket
+   * that a port is forwarded to.
    * @param host the field of the request.
    * @throws ApiError 421.
    */
   checkHost(host: string): void {
-    if (this.isLocal) return;
     const name = host
       .toLowerCase()
       .replace(/:\d+$/, '')

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { getRequestListener } from '@hono/node-server';
 import type { LogFields } from '../base/log.ts';
+import { dashboardDirectory } from '../base/package-files.ts';
 import type { Config } from '../config/config.ts';
 import { type OperationMeans, operationOf, type Performer } from '../operations/catalogue.ts';
 import { LocalPerformer } from '../operations/local-performer.ts';
@@ -17,6 +18,7 @@ import type { WorkerStatistics } from '../telemetry/host-statistics.ts';
 import type { LoadSummary } from '../telemetry/load-summary.ts';
 import { AccessControl } from './access.ts';
 import { adminApp } from './app.ts';
+import { Dashboard } from './dashboard.ts';
 import { EventFeed, eventSchemas } from './event-feed.ts';
 
 interface ApiOptions {
@@ -89,6 +91,7 @@ export class AdminApi {
     const app = adminApp({
       performer: new CheckingPerformer(performer),
       events,
+      dashboard: new Dashboard(dashboardDirectory()),
       access: new AccessControl({
         bind: options.onAddress === true ? '127.0.0.1:0' : 'unix:/',
         hosts: [],

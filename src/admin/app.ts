@@ -8,6 +8,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Log } from '../base/log.ts';
 import { type OperationName, operationOf, type Performer } from '../operations/catalogue.ts';
 import { type AccessControl, type Caller, requireAccess } from './access.ts';
+import type { Dashboard } from './dashboard.ts';
 import { endpointNames, endpoints, eventsPath } from './endpoints.ts';
 import { type EventFeed, eventSchemas } from './event-feed.ts';
 import { aliveMs, type EventSelection, EventStreams } from './event-stream.ts';
@@ -20,6 +21,7 @@ export interface AdminParts {
   readonly performer: Performer;
   readonly access: AccessControl;
   readonly events: EventFeed;
+  readonly dashboard: Dashboard;
   readonly log: Log;
   /** Whether no further requests are taken, because another process is to answer them. */
   readonly isEnding: () => boolean;
@@ -51,7 +53,7 @@ const headers = {
 };
 
 /** The admin API, without its sockets. */
-export function adminApp({ access, events, isEnding, log, performer }: AdminParts): ApiApp {
+export function adminApp({ access, dashboard, events, isEnding, log, performer }: AdminParts): ApiApp {
   const streams = new EventStreams(events);
   const app: ApiApp = new Hono();
   app.onError((error, context) => failed(context, error, log));
@@ -65,11 +67,19 @@ export function adminApp({ access, events, isEnding, log, performer }: AdminPart
   app.use(async (context, next) => {
     for (const [name, value] of Object.entries(headers)) context.header(name, value);
     if (isEnding()) throw new ApiError(503, 'RESTARTING', 'the API has another configuration by now; connect again');
+    if (context.req.query('token') !== undefined) {
+      throw new ApiError(
+        400,
+        'TOKEN_IN_URL',
+        'logs and histories keep URLs; send the token as "Authorization: Bearer TOKEN"',
+      );
+    }
     const host = context.req.header('host') ?? '';
     access.checkHost(host);
     if (context.req.method !== 'GET' && context.req.method !== 'HEAD') checkOrigin(context, host);
     await next();
   });
+  for (const path of ['/', '/assets/:name']) app.get(path, (context) => dashboard.respond(context));
   app.get('/v1/openapi.json', (context) => context.json(openApi()));
   // Before anything of the body is read.
   app.use(async (context, next) => {

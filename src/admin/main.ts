@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { HipacheError } from '../base/errors.ts';
 import type { InstanceSubject } from '../base/instance-question.ts';
+import { dashboardDirectory } from '../base/package-files.ts';
 import { standardLog } from '../base/standard-log.ts';
 import type { Config } from '../config/config.ts';
 import type { LiveExplanation } from '../operations/explain-live.ts';
@@ -14,6 +15,7 @@ import type { LoadSummary } from '../telemetry/load-summary.ts';
 import { AccessControl } from './access.ts';
 import { AdminServer } from './admin-server.ts';
 import { adminApp } from './app.ts';
+import { Dashboard } from './dashboard.ts';
 import { EventFeed } from './event-feed.ts';
 import { adminDescriptor, type FromAdmin, type ToAdmin } from './messages.ts';
 
@@ -75,6 +77,7 @@ function serverOf(config: Config): AdminServer {
   const app = adminApp({
     performer,
     events,
+    dashboard: new Dashboard(dashboardDirectory()),
     access: new AccessControl(config.admin),
     log,
     isEnding: () => server?.isEnding === true,

@@ -22,6 +22,11 @@ export function packageFile(name: string): string {
   return fileURLToPath(new URL(name, root));
 }
 
+/** The directory of the dashboard, which has to be built. */
+export function dashboardDirectory(): string {
+  return packageFile('dist/dashboard');
+}
+
 /** The path of a program or thread. */
 export function entryPoint(name: (typeof entryPoints)[number]): string {
   return fileURLToPath(new URL(`${name}.${extension}`, code));

@@ -50,6 +50,11 @@ describe('npm run demo, at a terminal', () => {
     await until('both applications', async () => (await asked()) === 'blue');
     await until('both applications', async () => (await asked()) === 'green');
 
+    const [, dashboard = '', token = ''] = /(http:\/\/127\.0\.0\.1:\d+\/)#token=(\S+)/.exec(screen) ?? [];
+    assert.match(await (await fetch(dashboard)).text(), /<title>Hipache<\/title>/);
+    const routes = await fetch(`${dashboard}v1/routes`, { headers: { authorization: `Bearer ${token}` } });
+    assert.match(await routes.text(), /demo\.localhost/);
+
     press('k');
     let others = 0;
     await until('only the other application', async () => {
