@@ -58,6 +58,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
   private readonly probing: ProbingFigures;
   private readonly known: Pick<KnownRecords, 'bytes' | 'size' | 'unverified'>;
   private readonly guard: { readonly isRaised: boolean };
+  private readonly snapshot: { readonly unwrittenSeconds: number };
   /** That share the store. */
   instances = 1;
   private supervisor: MeasuredWorkers | null = null;
@@ -71,9 +72,11 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
     known: Pick<KnownRecords, 'bytes' | 'size' | 'unverified'>,
     hostsMax = 50,
     guard: { readonly isRaised: boolean } = { isRaised: false },
+    snapshot: { readonly unwrittenSeconds: number } = { unwrittenSeconds: 0 },
   ) {
     this.known = known;
     this.guard = guard;
+    this.snapshot = snapshot;
     this.fleet = new FleetMetrics(fleetMetrics, hostsMax);
     this.startSeconds = epochMs / 1000;
     this.probing = probing;
@@ -154,6 +157,7 @@ export class InstanceMetrics implements SupervisorObserver, MetricsSource {
         sharedRecords: this.known.size,
         sharedRecordBytes: this.known.bytes,
         sharedRecordsUnverified: this.known.unverified,
+        snapshotUnwrittenSeconds: this.snapshot.unwrittenSeconds,
         wipeGuardRaised: this.guard.isRaised ? 1 : 0,
         backendsProbed: recovery.size,
         recoveryProbes: recovery.counters.probes,

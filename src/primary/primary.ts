@@ -141,9 +141,9 @@ class Primary {
     this.snapshot = new Snapshot(this.known, log);
     this.guard = new WipeGuard({ config, known: this.snapshot, log, onTurn: () => this.onGuard() });
     this.losses.askGuard = () => void this.guard.judge();
-    const { recovery, health, known, guard, orders, platform } = this;
+    const { recovery, health, known, guard, orders, platform, snapshot } = this;
     const probing = { recovery, health, orders, platform };
-    this.metrics = new InstanceMetrics(systemClock.epochMs(), probing, known, config.metrics.hostsMax, guard);
+    this.metrics = new InstanceMetrics(systemClock.epochMs(), probing, known, config.metrics.hostsMax, guard, snapshot);
     this.loads = new LoadHistory({ read: () => this.metrics.reading(), clock: systemClock, setTimer: setRealTimer });
     this.admin = new AdminProcess(log, async (subject, question) =>
       subject === 'load' ? [this.loads.since(question as number)] : this.metrics.ask(subject, question),

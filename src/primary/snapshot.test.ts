@@ -120,11 +120,29 @@ describe('a snapshot', () => {
     });
   }
 
-  test('that has no place is reported, and nothing else happens', () => {
+  test('is behind until its changes are written, and stays so while it cannot be', async () => {
+    const { snapshot } = open();
+    assert.equal(snapshot.unwrittenSeconds, 0);
+    snapshot.add([['routes a', '[["a"],[]]']], 1);
+    await until('some time', () => snapshot.unwrittenSeconds > 0);
+    await until('the file', () => snapshot.unwrittenSeconds === 0);
+    const other = new DatabaseSync(snapshotPath(configOf('redis://a.test')) ?? '');
+    other.exec('DROP TABLE records');
+    other.close();
+    snapshot.add([['routes b', '[["b"],[]]']], 1);
+    await until('the failure', () => warnings.length > 0);
+    assert.deepEqual(warnings, ['the snapshot cannot be written']);
+    assert.ok(snapshot.unwrittenSeconds > 0.5);
+    snapshot.close();
+    assert.equal(snapshot.unwrittenSeconds, 0);
+  });
+
+  test('that has no place is reported, and nothing else happens', async () => {
     writeFileSync(join(directory, 'file'), '');
     const { snapshot, known } = open(configOf('redis://a.test', { STATE_DIRECTORY: join(directory, 'file') }));
     snapshot.add([['routes a', '[["a"],[]]']], 1);
     assert.equal(known.size, 1);
+    await until('some time', () => snapshot.unwrittenSeconds > 0);
     snapshot.close();
     assert.deepEqual(warnings, ['the snapshot cannot be used']);
   });

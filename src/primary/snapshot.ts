@@ -56,6 +56,8 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   private readonly changed = new Set<string>();
   private recordsMax = recordsMin;
   private timer: NodeJS.Timeout | null = null;
+  /** Monotonic ms since when the file lacks something; null while it lacks nothing. */
+  private behindSinceMs: number | null = null;
 
   constructor(known: KnownPart, log: Pick<Log, 'info' | 'warn'>) {
     this.known = known;
@@ -72,6 +74,11 @@ export class Snapshot implements KeptRecords, GuardedRecords {
     return this.known.bytes;
   }
 
+  /** How long the file has been behind, in seconds: hardly more than a second unless it cannot be written. */
+  get unwrittenSeconds(): number {
+    return this.behindSinceMs === null ? 0 : (systemClock.monotonicMs() - this.behindSinceMs) / 1000;
+  }
+
   /** Uses the file of this configuration from now on, and knows what is in it. Problems are logged: nothing depends on it. */
   follow(config: Config): void {
     const { cacheEntriesMax } = config.limits;
@@ -86,6 +93,7 @@ export class Snapshot implements KeptRecords, GuardedRecords {
       this.database = open(path);
       this.load(this.database);
     } catch (error) {
+      this.behindSinceMs = systemClock.monotonicMs();
       this.problems.report('the snapshot cannot be used', { path, error: error as Error });
     }
   }
@@ -147,12 +155,14 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   clear(): void {
     this.known.clear();
     this.changed.clear();
+    if (this.database !== null) this.behindSinceMs = null;
   }
 
   /** Writes what is left, and closes the file. */
   close(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+    this.behindSinceMs = null;
     const { database } = this;
     if (database === null) return;
     try {
@@ -181,7 +191,9 @@ export class Snapshot implements KeptRecords, GuardedRecords {
   private noteChanged<Keys extends readonly string[]>(keys: Keys): Keys {
     if (this.database === null) return keys;
     for (const key of keys) if (key !== '') this.changed.add(key);
-    if (this.changed.size > 0) this.writeLater(writeAfterMs);
+    if (this.changed.size === 0) return keys;
+    this.behindSinceMs ??= systemClock.monotonicMs();
+    this.writeLater(writeAfterMs);
     return keys;
   }
 
@@ -220,6 +232,8 @@ export class Snapshot implements KeptRecords, GuardedRecords {
       throw error;
     }
     for (const key of keys) this.changed.delete(key);
+    // The others have come since, or are written within moments.
+    this.behindSinceMs = this.changed.size === 0 ? null : systemClock.monotonicMs();
   }
 }
 

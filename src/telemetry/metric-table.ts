@@ -24,7 +24,10 @@ type MetricTable = Readonly<Record<string, Metric>>;
 export const statusClasses = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
 /** Upper bounds of the duration buckets, in seconds. */
-export const durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
+export const durationBounds = [
+  ...[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5],
+  ...[1, 2.5, 5, 10, 30, 60],
+] as const;
 
 const restartReasons = ['crash', 'stuck', 'memory', 'reload'] as const;
 
@@ -138,6 +141,10 @@ export const trafficMetrics = {
 
 /** Other metrics of a worker. */
 export const workerMetrics = {
+  connectionsMax: gauge(
+    'hipache_connections_max',
+    'Connections of clients and backends for which the workers have descriptors (ulimit -n); a tunnel has two. +Inf if the limit is unknown.',
+  ),
   backendPools: gauge('hipache_backend_pools', 'Backend addresses with connections.'),
   backendsDraining: gauge('hipache_backends_draining_in_flight', 'Requests and tunnels at backends that drain.'),
   backendQueueRequests: gauge('hipache_backend_queue_requests', 'Requests queued for a connection to their backend.'),
@@ -255,6 +262,10 @@ export const primaryMetrics = {
   sharedRecordsUnverified: gauge(
     'hipache_shared_records_unverified',
     'Those among them whose worker has gone, and that no other worker has read again yet.',
+  ),
+  snapshotUnwrittenSeconds: gauge(
+    'hipache_snapshot_unwritten_seconds',
+    'How long changes of routes have waited for the snapshot, whose file cannot be written; 0 without a snapshot.',
   ),
   wipeGuardRaised: gauge(
     'hipache_wipe_guard_raised',

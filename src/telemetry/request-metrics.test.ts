@@ -49,6 +49,7 @@ test('requests are counted by class and error, their durations by bucket', () =>
 
 test('a duration that equals a bound is within its bucket', () => {
   assert.equal(collected(ended({ endMs: 1005 }))['hipache_request_duration_seconds/0.005'], 1);
+  assert.equal(collected(ended({ endMs: 1000.5 }))['hipache_request_duration_seconds/0.0005'], 1);
 });
 
 test('pings are not requests; a tunnel has a status but no duration', () => {

@@ -7,7 +7,7 @@ import { Traffic, TrafficTable } from './traffic-table.ts';
 const codes = [...errorKinds.keys()];
 const codeIndexes: Readonly<Record<string, number>> = Object.fromEntries(codes.map((code, index) => [code, index]));
 const boundsMs = durationBounds.map((seconds) => seconds * 1000);
-/** Hosts, and backends, with counts of their own in each worker: 3.8 MB of each, with all buckets in use. */
+/** Hosts, and backends, with counts of their own in each worker: 4.1 MB of each, with all buckets in use. */
 const countedMax = 4000;
 
 /** Counts the requests of one worker, with a few increments each and without allocating. */

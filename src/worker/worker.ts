@@ -2,7 +2,6 @@ import { flushCompileCache } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, EventClock, systemClock } from '../base/clock.ts';
-import { descriptorLimit, openDescriptors } from '../base/descriptors.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { QuestionSubject } from '../base/instance-question.ts';
 import type { Log, LogFields } from '../base/log.ts';
@@ -49,9 +48,10 @@ import type { TlsState } from '../tls/tls-state.ts';
 import { WebClient } from '../web/web-client.ts';
 import { type Challenges, challengesOf, ordersCertificate } from './certificate-orders.ts';
 import { clientAuthoritiesOf } from './client-authorities.ts';
+import { descriptorsFor } from './descriptors.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { explainLive } from './live-explanation.ts';
-import { connectionDescriptors, hostPolicy, proxySettings } from './proxy-settings.ts';
+import { hostPolicy, proxySettings } from './proxy-settings.ts';
 import { SlowGauges } from './slow-gauges.ts';
 import { TrafficAnswers } from './traffic-answers.ts';
 import { WorkerTls } from './worker-tls.ts';
@@ -91,6 +91,7 @@ export class Worker implements WorkerTasks {
   /** Of hosts without options. */
   private readonly policy: HostPolicy;
   private readonly requestClock = new EventClock();
+  private connectionsMax = 0;
   private draining = false;
   private connectedMs = systemClock.monotonicMs();
 
@@ -180,8 +181,9 @@ export class Worker implements WorkerTasks {
   private makeDataPlane({ config }: WorkerStart, link: WorkerLink, log: Log, trust: BackendTls): DataPlane {
     const problems = new RateLimitedLog(log.error, systemClock);
     const warnings = new RateLimitedLog(log.warn, systemClock);
+    this.connectionsMax = descriptorsFor(config, log);
     return new DataPlane({
-      settings: proxySettings(config, descriptorsFor(config, log)),
+      settings: proxySettings(config, this.connectionsMax),
       policy: this.policy,
       routes: this.routes,
       responders: [pingResponder, hopResponder(config.limits.passesMax), ...this.challenges.responders],
@@ -308,6 +310,7 @@ export class Worker implements WorkerTasks {
     return Object.assign(
       values,
       namedValues(workerMetrics, {
+        connectionsMax: this.connectionsMax,
         backendPools: dataPlane.origins.size,
         backendsDraining: dataPlane.drains.inFlight,
         backendQueueRequests: dataPlane.origins.waitingRequests,
@@ -441,26 +444,6 @@ function failureReports(store: Store, instance: string, log: Log): FailureReport
     onError: (error) =>
       problems.report('failures of backends cannot be written to the store', { error: error as Error }),
   });
-}
-
-/** Fewer connections than this are hardly enough for one browser and its backends. */
-const connectionsMin = 64;
-
-/** The connections that this process can have; warns if that is less than the configuration asks for, or next to none. */
-function descriptorsFor({ limits }: Config, log: Log): number {
-  const limit = descriptorLimit();
-  const connections = connectionDescriptors(limit, openDescriptors());
-  log.debug('descriptors', { limit, connections });
-  if (connections < connectionsMin) {
-    log.warn(
-      `too few descriptors: the limit of ${limit} leaves a worker ${connections} for connections of clients and backends together; raise it (ulimit -n, LimitNOFILE=)`,
-    );
-  } else if (limits.connectionsMax !== 'auto' && limits.connectionsMax > connections) {
-    log.warn(
-      `limits.connectionsMax is ${limits.connectionsMax}, but the limit of ${limit} descriptors (ulimit -n, LimitNOFILE) allows ${connections} connections of clients and backends together`,
-    );
-  }
-  return connections;
 }
 
 function cacheLimits(limits: Config['limits']): Partial<RouteCacheLimits> {

@@ -45,6 +45,7 @@ describe('the metrics of an instance', () => {
     assert.equal(series.get('hipache_request_duration_seconds_count'), 41);
     assert.equal(series.get('hipache_request_duration_seconds_bucket{le="+Inf"}'), 41);
     assert.equal(series.get('hipache_backend_duration_seconds_count'), 40);
+    assert.ok((series.get('hipache_connections_max') ?? 0) >= 2 * 64);
     assert.equal(series.get('hipache_workers'), 2);
     assert.equal(series.get('hipache_workers_ready'), 2);
     for (const worker of [1, 2]) {
