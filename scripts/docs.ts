@@ -7,6 +7,7 @@ import { errorKinds } from '../src/base/errors.ts';
 import { configurationKeys } from '../src/config/schema.ts';
 import { operationOf } from '../src/operations/catalogue.ts';
 import { optionDefinitions } from '../src/policy/option-schema.ts';
+import { accessFields, accessLogSchema } from '../src/telemetry/access-fields.ts';
 import { fleetMetrics, primaryMetrics } from '../src/telemetry/metric-table.ts';
 import { readFiles, root, type SourceFile } from './files.ts';
 
@@ -17,7 +18,11 @@ interface GeneratedPart {
   readonly text: string;
 }
 
-const openApiPage = 'docs/openapi.json';
+/** Whole files, with their text. */
+const generatedFiles: readonly (readonly [page: string, text: () => string])[] = [
+  ['docs/openapi.json', () => jsonText(openApi())],
+  ['docs/access-log.schema.json', () => jsonText(accessLogSchema())],
+];
 
 const sections: readonly (readonly [name: string, title: string])[] = [
   ['server', '`server`'],
@@ -38,7 +43,10 @@ export function documentationProblems(): readonly string[] {
   const outdated = generatedParts()
     .filter((part) => replacePart(part) !== readPage(part.page))
     .map((part) => `${part.page}: the part "${part.name}" is not current; run npm run docs`);
-  if (readPage(openApiPage) !== openApiText()) outdated.push(`${openApiPage} is not current; run npm run docs`);
+  for (const [page, text] of generatedFiles) {
+    if (!existsSync(join(root, page)) || readPage(page) !== text())
+      outdated.push(`${page} is not current; run npm run docs`);
+  }
   return [...outdated, ...pages().flatMap((page) => [...brokenLinks(page), ...unknownNames(page)])];
 }
 
@@ -67,7 +75,7 @@ function unknownNames({ path, text }: SourceFile): readonly string[] {
 if (import.meta.main) {
   if (!process.argv.includes('--check')) {
     for (const part of generatedParts()) writeFileSync(join(root, part.page), replacePart(part));
-    writeFileSync(join(root, openApiPage), openApiText());
+    for (const [page, text] of generatedFiles) writeFileSync(join(root, page), text());
   }
   const problems = documentationProblems();
   for (const problem of problems) process.stderr.write(`${problem}\n`);
@@ -76,6 +84,7 @@ if (import.meta.main) {
 
 function generatedParts(): readonly GeneratedPart[] {
   return [
+    { page: 'docs/access-log.md', name: 'fields', text: accessFieldTable() },
     { page: 'docs/api.md', name: 'endpoints', text: endpointTable() },
     { page: 'docs/configuration.md', name: 'keys', text: keyTables() },
     { page: 'docs/errors.md', name: 'codes', text: errorTable() },
@@ -85,8 +94,18 @@ function generatedParts(): readonly GeneratedPart[] {
   ];
 }
 
-function openApiText(): string {
-  return `${JSON.stringify(openApi(), null, 2)}\n`;
+function jsonText(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function accessFieldTable(): string {
+  const rows = Object.entries(accessFields).map(([name, { always, description, type }]) => [
+    `\`${name}\``,
+    type,
+    always ? 'always' : '',
+    description,
+  ]);
+  return table(['field', 'type', 'present', 'meaning'], rows);
 }
 
 function endpointTable(): string {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { parseLogTarget } from '../base/log-target.ts';
 import { defaultStorePath, runtimeDirectory, stateDirectory } from '../base/store-path.ts';
 import { parseAdminBind } from './admin.ts';
 import { clientProtocols } from './listen.ts';
@@ -143,6 +144,7 @@ const responseIdleSecondsDefault = 300;
 
 type OptionalInFile =
   | 'accessLog'
+  | 'accessLogFacility'
   | 'accessLogFormat'
   | 'logLevel'
   | 'logFormat'
@@ -184,6 +186,7 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
       logLevel: server.logLevel ?? (server.debug ? 'debug' : 'info'),
       logFormat: server.logFormat ?? 'text',
       accessLog: accessLog(server.accessLog, environment),
+      accessLogFacility: server.accessLogFacility ?? 'local0',
       accessLogFormat: server.accessLogFormat ?? 'hipache',
       httpKeepAlive: server.httpKeepAlive ?? !environment.hasFile,
       mappedAddresses: server.mappedAddresses ?? environment.isLegacy,
@@ -222,12 +225,9 @@ export function resolveConfig(file: FileConfig, environment: Environment, diagno
   };
 }
 
-/** Names of the standard output. They cannot be opened if that is a socket, as under systemd. */
-const standardOutputs = new Set(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']);
-
 function accessLog(path: string | undefined, { hasFile }: Environment): string {
   if (path === undefined) return hasFile ? '/var/log/hipache/access.log' : '-';
-  return standardOutputs.has(path) ? '-' : path;
+  return parseLogTarget(path)?.kind === 'stdout' ? '-' : path;
 }
 
 const defaultTraits = { proxyProtocol: false, halfClose: false };

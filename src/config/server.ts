@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseLogTarget, syslogFacilities } from '../base/log-target.ts';
 import { readNetwork } from '../base/networks.ts';
 import { key, oneOf, seconds, text, trueOrFalse, wholeNumber } from './keys.ts';
 import { isNetworkFile } from './network-files.ts';
@@ -21,10 +22,26 @@ export const serverSection = z.object({
   }),
   accessLog: text({
     source: '0.4',
-    description: 'File of the access log; "-" is the standard output. SIGUSR1 reopens it after a rotation.',
-    allowed: 'a path, or "-"',
+    description:
+      'File of the access log; "-" is the standard output. SIGUSR1 reopens it after a rotation. A URL is that of a server of syslog: over UDP, TCP, or a Unix socket (a stream).',
+    allowed: 'a path, "-", "syslog://host:514", "syslog+tcp://host:514" or "syslog+unix:///path"',
     default: '"/var/log/hipache/access.log"; without a file "-"',
-  }).optional(),
+  })
+    .refine((target) => parseLogTarget(target) !== null)
+    .optional(),
+  accessLogFacility: oneOf(syslogFacilities, {
+    source: 'new',
+    description: 'Facility of the access log in messages to a server of syslog.',
+    default: '"local0"',
+  }),
+  accessLogSample: key(z.number().min(0).max(1).default(1), {
+    source: 'new',
+    description:
+      'Share of the good requests that have a line in the access log. Those that fail through no fault of the client always have one. ' +
+      'The option `accessLog` of a host takes precedence.',
+    allowed: 'a number from 0 to 1',
+    default: '1',
+  }),
   accessLogFormat: oneOf(['hipache', 'json'], {
     source: 'new',
     description: "Format of the access log: Hipache's own, or one JSON object per line.",

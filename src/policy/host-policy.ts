@@ -72,6 +72,11 @@ export interface HostPolicy {
   readonly ordersCertificate: boolean;
   /** Whose certificates its clients are asked for in the TLS handshake; null if for none. */
   readonly clientAuthorities: ClientAuthorities | null;
+  /**
+   * Share of the requests that are logged, from 0 to 1, of those that are neither answered with a status from 500 nor have an error
+   * that somebody else than the client has to look at; negative: no request is.
+   */
+  readonly accessLogShare: number;
   /** The regular checks of its backends, which the primary makes; null for none. */
   readonly health: HealthCheck | null;
 }

@@ -10,6 +10,7 @@ import { authFields, authServerUrl } from './forward-auth-types.ts';
 import { probePath, statusRange, wantedText } from './health-check.ts';
 import { holdDefaults, wakeTarget } from './hold.ts';
 import { hsts } from './hsts.ts';
+import { logShare } from './log-share.ts';
 import { retryAfterDefault } from './maintenance.ts';
 import { network } from './networks.ts';
 import { duration, listOf, type OptionType, onOrOff, or, size, type ValueOf, whole, word } from './option-type.ts';
@@ -32,7 +33,8 @@ type OptionGroup =
   | 'timeouts'
   | 'retries'
   | 'balancing'
-  | 'health';
+  | 'health'
+  | 'log';
 
 /** `all`: from the host of a path, and from the wildcard patterns that cover it; `host`: from the host of a path alone. */
 export type Inheritance = 'all' | 'host' | 'none';
@@ -373,6 +375,13 @@ const definitions = {
   healthUp: option('health', whole(1, 100), {
     default: '`2`',
     description: 'Successful checks in a row after which it gets requests again.',
+  }),
+
+  accessLog: option('log', logShare, {
+    default: '`server.accessLogSample`',
+    description:
+      'Which requests have a line in the access log: all (`on`), none (`off`), or a share of the good ones and all that fail ' +
+      'through no fault of the client.',
   }),
 } satisfies Record<string, OptionDefinition>;
 

@@ -92,6 +92,7 @@ function policyOf(base: HostPolicy, values: OptionValues, prefix: string, servic
     retryTimeouts: values.retryTimeouts ?? base.retryTimeouts,
     ordersCertificate: values.tls === undefined ? base.ordersCertificate : values.tls === 'auto',
     clientAuthorities: asksCertificates(values) ? (values.clientCa ?? null) : null,
+    accessLogShare: values.accessLog ?? base.accessLogShare,
     health: healthCheckOf(values),
   };
 }

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { HipacheError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { logFileOf } from '../base/log-target.ts';
 import { parseAdminBind } from '../config/admin.ts';
 import type { Config } from '../config/config.ts';
 import { clientProtocols } from '../config/listen.ts';
@@ -46,7 +47,8 @@ export function logDiagnostics({ notes, warnings }: LoadedConfig, log: Log): voi
 export function transferFiles(config: Config, account: RunAs, log: Log): void {
   const { server, driver } = config;
   const ownership = new FileOwnership(account, (message) => log.warn(message));
-  if (server.accessLog !== '-') ownership.giveFile(server.accessLog);
+  const logFile = logFileOf(server.accessLog);
+  if (logFile !== null) ownership.giveFile(logFile);
   if (server.pidFile !== null) ownership.giveFile(server.pidFile);
   const { files, optionalFiles = [] } = describeDriver(driver);
   for (const file of files) ownership.give(file);

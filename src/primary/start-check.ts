@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Access, accessProblem, type FileUser, nearestDirectory } from '../base/access-problem.ts';
 import { ErrorCollector } from '../base/error-collector.ts';
 import { HipacheError } from '../base/errors.ts';
+import { logFileOf } from '../base/log-target.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { isUnknownGroupNumber, resolveAccount } from '../processes/privileges.ts';
@@ -140,9 +141,10 @@ function fileProblems({ server }: Config, storeFiles: readonly string[], account
     add('server.staticDir', accessProblem(server.staticDir, Access.READ | Access.ENTER, account));
   // Started as root, the program makes missing directories, and gives the files to the account.
   const writer = process.getuid?.() === 0 ? null : account;
+  const logFile = logFileOf(server.accessLog);
   const files = [
     ...storeFiles.map((file) => ['driver', file]),
-    ...(server.accessLog === '-' ? [] : [['server.accessLog', server.accessLog]]),
+    ...(logFile === null ? [] : [['server.accessLog', logFile]]),
   ];
   for (const [key, file] of files as [string, string][]) {
     const missing = !existsSync(file);

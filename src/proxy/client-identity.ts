@@ -33,8 +33,12 @@ export interface IdentityFields {
 export interface Peer {
   /** As it appears in logs: IPv4 as `::ffff:a.b.c.d`, like in Hipache 0.4. */
   readonly address: string;
+  /** Of its connection; 0 if a balancer has told the address in a PROXY header. */
+  readonly port: number;
   readonly trusted: boolean;
   readonly secure: boolean;
+  /** Of its TLS with this proxy, such as `TLSv1.3`; null without. */
+  readonly tlsVersion: string | null;
   /** As its TLS handshake with this proxy has shown it; null without one. */
   readonly shown: ShownByClient | null;
   readonly identity: IdentityFields;
@@ -46,13 +50,16 @@ export function describePeer(
   address: string,
   secure: boolean,
   { identity, trustedProxies }: { readonly identity: IdentityFields; readonly trustedProxies: Networks },
-  shown: ShownByClient | null = null,
+  connection: Pick<Peer, 'port' | 'shown' | 'tlsVersion'> = unknownConnection,
 ): Peer {
   const logged = shownAddress(address);
   const trusted = trustedProxies.has(address);
   const lines = trusted ? '' : peerLines(logged, secure, identity);
-  return { address: logged, trusted, secure, shown, identity, lines };
+  const { port, shown, tlsVersion } = connection;
+  return { address: logged, port, trusted, secure, tlsVersion, shown, identity, lines };
 }
+
+const unknownConnection = { port: 0, shown: null, tlsVersion: null };
 
 /**
  * The client's address: the peer's, or the last one in X-Forwarded-For for which trusted peers vouch. If a trusted peer

@@ -6,6 +6,12 @@ import type { Frontend } from '../routing/frontend.ts';
 /** An ended exchange, as logs and metrics see it. Texts are latin1. */
 export interface EndedExchange {
   readonly clientAddress: string;
+  /** The port of its connection; 0 if another proxy has it. */
+  readonly clientPort: number;
+  /** Of its TLS with this proxy, such as `TLSv1.3`; null without. */
+  readonly tlsVersion: string | null;
+  /** From 0 up to but not including 1, drawn anew for each exchange: for sampling. */
+  readonly draw: number;
   /** Its id, as backends get it in X-Request-Id, and clients in local replies. */
   readonly requestId: string;
   /** Empty if the request could not be read. */
@@ -25,6 +31,8 @@ export interface EndedExchange {
   readonly errorDetail: string;
   /** Bytes written to the client, heads included. */
   readonly bytesSent: number;
+  /** Bytes of the request's body that have come. */
+  readonly bodyBytes: number;
   /** Bytes that a tunnel has written to the backend. */
   readonly tunnelBytesReceived: number;
   readonly frontend: Frontend | null;
@@ -34,8 +42,12 @@ export interface EndedExchange {
   readonly attempts: number;
   /** Monotonic ms at which the request's head was complete. */
   readonly startMs: number;
+  /** Monotonic ms at which the first attempt began; 0 without one. */
+  readonly firstAttemptMs: number;
   /** Monotonic ms at which the request was sent to the backend that responded; 0 if it was never sent. */
   readonly sentMs: number;
+  /** Monotonic ms at which the head of the backend's response had come; 0 if it did not. */
+  readonly headMs: number;
   readonly endMs: number;
   /** Whether it was a health check of the proxy itself. */
   readonly isHealthCheck: boolean;

@@ -11,7 +11,7 @@ import { mayCarryCalls } from './call-timeouts.ts';
 import { clientAddress, identityEdits, isClientSecure, requestIdOf } from './client-identity.ts';
 import type { ProxyContext } from './context.ts';
 import type { ServerStream } from './server-stream.ts';
-import { newTraceId } from './trace-id.ts';
+import { drawOf, newTraceId } from './trace-id.ts';
 
 /** The facts about a request, its client, and its route. */
 export class RequestFacts {
@@ -74,6 +74,20 @@ export class RequestFacts {
   get clientAddress(): string {
     this.address ??= clientAddress(this.stream.peer, this.request, this.context.settings.trustedProxies);
     return this.address;
+  }
+
+  /** The port of the client's connection; 0 if another proxy has it. */
+  get clientPort(): number {
+    const { peer } = this.stream;
+    return this.clientAddress === peer.address ? peer.port : 0;
+  }
+
+  get tlsVersion(): string | null {
+    return this.stream.peer.tlsVersion;
+  }
+
+  get draw(): number {
+    return drawOf(this.traceId);
   }
 
   /** Whether the client uses https, to this proxy or to a trusted one before it. */

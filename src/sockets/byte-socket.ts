@@ -60,6 +60,8 @@ export interface ByteSocket extends ByteStream {
   readonly isResumed: boolean;
   /** The protocol negotiated by ALPN (RFC 7301), set when the handshake is complete; empty if there is none. */
   readonly alpnProtocol: string;
+  /** Of TLS, such as `TLSv1.3`, once the handshake is complete; else null. */
+  readonly tlsVersion: string | null;
   /** Of a client with TLS, once the handshake is complete; else null. */
   readonly shown: ShownByClient | null;
   /** Whether the peer keeps up with what is written. */

@@ -126,6 +126,10 @@ export class StreamSocket extends WriteQueue implements ByteSocket {
     return !this.socket.writableNeedDrain;
   }
 
+  get tlsVersion(): string | null {
+    return this.socket instanceof TLSSocket ? this.socket.getProtocol() : null;
+  }
+
   get shown(): ShownByClient | null {
     return this.socket instanceof TLSSocket ? shownByClient(this.socket) : null;
   }

@@ -27,7 +27,7 @@ export interface TcpHandle {
   reset(done?: () => void): number;
   setNoDelay(on: boolean): number;
   setKeepAlive(on: boolean, afterSeconds: number, everySeconds?: number, count?: number): number;
-  getpeername(peer: { address?: string }): number;
+  getpeername(peer: { address?: string; port?: number }): number;
   connect(request: ConnectRequest, address: string, port: number): number;
   connect6(request: ConnectRequest, address: string, port: number): number;
 }
@@ -197,10 +197,11 @@ function isHandle(handle: unknown): handle is TcpHandle {
   return typeof handle === 'object' && handle !== null && 'readStart' in handle && 'getpeername' in handle;
 }
 
-/** The peer's address; empty if the peer has gone. */
-export function peerAddress(handle: TcpHandle): string {
-  const peer: { address?: string } = {};
-  return handle.getpeername(peer) === 0 ? (peer.address ?? '') : '';
+/** The peer's address and port; null if the peer has gone. */
+export function peerOf(handle: TcpHandle): { readonly address: string; readonly port: number } | null {
+  const peer: { address?: string; port?: number } = {};
+  if (handle.getpeername(peer) !== 0 || peer.address === undefined || peer.address === '') return null;
+  return { address: peer.address, port: peer.port ?? 0 };
 }
 
 /** The error number of a connection that the peer has reset; 0 for one that lives. A write of no bytes finds it out. */

@@ -108,6 +108,10 @@ export class TcpSocket extends WriteQueue implements ByteSocket {
     return '';
   }
 
+  get tlsVersion(): null {
+    return null;
+  }
+
   get shown(): null {
     return null;
   }

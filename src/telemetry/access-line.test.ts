@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { RequestHead } from '../http1/request-head.ts';
 import type { EndedExchange } from '../proxy/observer.ts';
 import { buildFrontend } from '../routing/record.ts';
+import { accessLogSchema } from './access-fields.ts';
 import { type AccessLine, hipacheLine, jsonLine } from './access-line.ts';
 
 const limits = { headBytesMax: 32_768, headFieldsMax: 100, targetBytesMax: 8192 };
@@ -23,6 +24,9 @@ function lineOf(
     version: head.version,
     referer: head.refererField < 0 ? null : head.fieldValue(head.refererField),
     userAgent: head.userAgentField < 0 ? null : head.fieldValue(head.userAgentField),
+    clientPort: 4711,
+    tlsVersion: null,
+    bodyBytes: 3,
     tunnelBytesReceived: 0,
     isHealthCheck: false,
     isTunnel: false,
@@ -35,7 +39,9 @@ function lineOf(
     bytesSent: 512,
     attempts: 1,
     startMs: 1000,
+    firstAttemptMs: 1000.5,
     sentMs: 1001,
+    headMs: 1010.25,
     endMs: 1012,
     errorCode: null,
     errorDetail: '',
@@ -87,6 +93,7 @@ describe('a JSON line', () => {
     assert.deepEqual(JSON.parse(lineOf(jsonLine, request, { errorCode: 'BACKEND_RESET', errorDetail: 'closed' })), {
       time: '2026-11-22T09:39:31.988Z',
       client: '::ffff:203.0.113.9',
+      clientPort: 4711,
       requestId: '4bf92f3577b34da6a3ce929d0e0e4736',
       method: 'GET',
       host: 'a.example',
@@ -94,16 +101,50 @@ describe('a JSON line', () => {
       version: '1.1',
       status: 200,
       bytes: 512,
+      bytesReceived: 3,
       referer: 'http://r/',
       userAgent: 'UA/1',
       frontend: 'a.example',
       id: 'my app',
       attempts: 1,
       totalMs: 12,
+      waitMs: 0.5,
+      connectMs: 0.5,
+      firstByteMs: 10.25,
       backendMs: 11,
       error: 'BACKEND_RESET',
       detail: 'closed',
     });
+  });
+
+  it('says the share of requests that have a line, and what a tunnel is', () => {
+    const changes = {
+      isTunnel: true,
+      tunnelBytesReceived: 70,
+      tlsVersion: 'TLSv1.3',
+      clientPort: 0,
+      headMs: 0,
+      sentMs: 0,
+    };
+    const line = lineOf((exchange, epochMs) => jsonLine(exchange, epochMs, 0.25), request, changes);
+    const { bytesReceived, sample, tls, tunnel, ...rest } = JSON.parse(line);
+    assert.deepEqual([bytesReceived, sample, tls, tunnel], [70, 0.25, 'TLSv1.3', true]);
+    for (const absent of ['clientPort', 'firstByteMs', 'connectMs', 'backendMs']) assert.ok(!(absent in rest), absent);
+  });
+
+  it('has the fields of its schema, in the order of the table, and those that must be there', () => {
+    const { properties, required } = accessLogSchema() as { properties: object; required: string[] };
+    const all = {
+      errorCode: 'BACKEND_RESET',
+      errorDetail: 'x',
+      isTunnel: true,
+      tlsVersion: 'TLSv1.3',
+      backend: { url: 'http://b' },
+    };
+    const full = JSON.parse(lineOf((exchange, epochMs) => jsonLine(exchange, epochMs, 0.5), request, all));
+    assert.deepEqual(Object.keys(full), Object.keys(properties));
+    const bare = { frontend: null, firstAttemptMs: 0, sentMs: 0, headMs: 0, clientPort: 0 };
+    assert.deepEqual(Object.keys(JSON.parse(lineOf(jsonLine, 'GET / HTTP/1.1\r\n\r\n', bare))), required);
   });
 
   it('is ASCII, whatever the client sent', () => {
@@ -121,7 +162,7 @@ describe('a JSON line', () => {
       [hipacheLine, 60],
       [jsonLine, 60],
     ] as const) {
-      const text = lineOf((exchange, epochMs) => line(exchange, epochMs, charsMax), request, changes);
+      const text = lineOf((exchange, epochMs) => line(exchange, epochMs, 1, charsMax), request, changes);
       assert.ok(text.length <= 4096, `${text.length}`);
       assert.match(text, /\/x{59}\.\.\./);
       if (line === jsonLine) assert.equal(JSON.parse(text).detail, `${'x'.repeat(60)}...`);

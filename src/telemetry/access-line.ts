@@ -1,20 +1,27 @@
 import type { EndedExchange } from '../proxy/observer.ts';
+import type { AccessEntry } from './access-fields.ts';
 
 /**
  * Returns the access log line for an exchange, with its line feed, as latin1.
+ * @param share of such exchanges that have a line, from 0 to 1. Default: 1.
  * @param textCharsMax truncates each text of a client, backend or record to this many characters. Default: no limit.
  */
-export type AccessLine = (exchange: EndedExchange, epochMs: number, textCharsMax?: number) => string;
+export type AccessLine = (exchange: EndedExchange, epochMs: number, share?: number, textCharsMax?: number) => string;
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /**
  * Hipache's format: client, date of the request's beginning (UTC), request line, status, bytes, referer, user agent,
  * identifier of the virtual host, total and backend time in seconds. Characters that could end a quoted part are
- * escaped as `\xHH`; Hipache 0.4 did not do this.
+ * escaped as `\xHH`; Hipache 0.4 did not do this. It has no place for the share.
  * @param epochMs when the exchange ended.
  */
-export function hipacheLine(exchange: EndedExchange, epochMs: number, textCharsMax = Number.POSITIVE_INFINITY): string {
+export function hipacheLine(
+  exchange: EndedExchange,
+  epochMs: number,
+  _share = 1,
+  textCharsMax = Number.POSITIVE_INFINITY,
+): string {
   const { endMs } = exchange;
   const totalMs = Math.round(endMs - exchange.startMs);
   const backendMs = exchange.sentMs === 0 ? 0 : Math.round(endMs - exchange.sentMs);
@@ -28,34 +35,51 @@ export function hipacheLine(exchange: EndedExchange, epochMs: number, textCharsM
   );
 }
 
-/** One JSON object per line, with data that Hipache's format has no place for. Times are in milliseconds. */
-export function jsonLine(exchange: EndedExchange, epochMs: number, textCharsMax = Number.POSITIVE_INFINITY): string {
-  const { endMs, backend, frontend, sentMs } = exchange;
-  const totalMs = endMs - exchange.startMs;
-  const line = JSON.stringify({
-    time: new Date(epochMs - totalMs).toISOString(),
+/** One JSON object, with what Hipache's format has no place for: see `accessFields`. */
+export function jsonLine(
+  exchange: EndedExchange,
+  epochMs: number,
+  share = 1,
+  textCharsMax = Number.POSITIVE_INFINITY,
+): string {
+  const { clientPort, endMs, backend, firstAttemptMs, frontend, headMs, referer, sentMs, startMs, userAgent } =
+    exchange;
+  const entry: AccessEntry = {
+    time: new Date(epochMs - (endMs - startMs)).toISOString(),
     client: exchange.clientAddress,
+    clientPort: clientPort === 0 ? undefined : clientPort,
     requestId: cut(exchange.requestId, textCharsMax),
     method: cut(exchange.method, textCharsMax),
     host: cut(exchange.host, textCharsMax),
     target: cut(exchange.target, textCharsMax),
     version: exchange.version,
+    tls: exchange.tlsVersion ?? undefined,
     status: loggedStatus(exchange),
     bytes: exchange.bytesSent,
-    bytesReceived: exchange.isTunnel ? exchange.tunnelBytesReceived : undefined,
-    referer: exchange.referer === null ? undefined : cut(exchange.referer, textCharsMax),
-    userAgent: exchange.userAgent === null ? undefined : cut(exchange.userAgent, textCharsMax),
+    bytesReceived: exchange.isTunnel ? exchange.tunnelBytesReceived : exchange.bodyBytes,
+    referer: referer === null ? undefined : cut(referer, textCharsMax),
+    userAgent: userAgent === null ? undefined : cut(userAgent, textCharsMax),
     frontend: frontend === null ? undefined : cut(frontend.pattern, textCharsMax),
     id: frontend === null ? undefined : cut(frontend.id, textCharsMax),
     backend: backend === null ? undefined : cut(backend.url, textCharsMax),
     attempts: exchange.attempts,
-    totalMs: Number(totalMs.toFixed(3)),
-    backendMs: sentMs === 0 ? undefined : Number((endMs - sentMs).toFixed(3)),
+    totalMs: between(startMs, endMs),
+    waitMs: firstAttemptMs === 0 ? undefined : between(startMs, firstAttemptMs),
+    connectMs: sentMs === 0 ? undefined : between(firstAttemptMs, sentMs),
+    firstByteMs: headMs === 0 ? undefined : between(startMs, headMs),
+    backendMs: sentMs === 0 ? undefined : between(sentMs, endMs),
+    tunnel: exchange.isTunnel || undefined,
+    sample: share < 1 ? share : undefined,
     error: exchange.errorCode ?? undefined,
     detail: exchange.errorDetail === '' ? undefined : cut(exchange.errorDetail, textCharsMax),
-  });
+  };
   // Bytes from 0x80 are escaped, so that the line is ASCII whatever a client sent.
-  return `${escapeNonAscii(line)}\n`;
+  return `${escapeNonAscii(JSON.stringify(entry))}\n`;
+}
+
+/** In ms, to the microsecond. */
+function between(fromMs: number, toMs: number): number {
+  return Math.max(0, Math.round((toMs - fromMs) * 1000) / 1000);
 }
 
 /** The status sent to the client; 499, as in nginx, if the client left before there was one. */

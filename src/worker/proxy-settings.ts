@@ -89,6 +89,7 @@ export function hostPolicy({ acme, server, limits }: Config): HostPolicy {
     },
     ordersCertificate: acme.hosts === 'all',
     clientAuthorities: null,
+    accessLogShare: server.accessLogSample,
     health: null,
   };
 }

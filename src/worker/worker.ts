@@ -1,7 +1,7 @@
 import { flushCompileCache } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Clock, EventClock, systemClock } from '../base/clock.ts';
+import { EventClock, systemClock } from '../base/clock.ts';
 import { HipacheError } from '../base/errors.ts';
 import type { QuestionSubject } from '../base/instance-question.ts';
 import type { Log, LogFields } from '../base/log.ts';
@@ -38,14 +38,14 @@ import type { DownMark } from '../routing/backend.ts';
 import type { LiveQuestion } from '../routing/live-explanation.ts';
 import type { Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
-import { hipacheLine, jsonLine } from '../telemetry/access-line.ts';
-import { AccessLog } from '../telemetry/access-log.ts';
+import type { AccessLog } from '../telemetry/access-log.ts';
 import type { StatisticsQuestion } from '../telemetry/host-statistics.ts';
 import { dataPlaneMetrics, namedValues, workerMetrics } from '../telemetry/metric-table.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
 import { type BackendTls, backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 import { WebClient } from '../web/web-client.ts';
+import { accessLogOf } from './access-log.ts';
 import { type Challenges, challengesOf, ordersCertificate } from './certificate-orders.ts';
 import { clientAuthoritiesOf } from './client-authorities.ts';
 import { descriptorsFor } from './descriptors.ts';
@@ -121,7 +121,7 @@ export class Worker implements WorkerTasks {
     this.closeLog = closeLog;
     this.store = store;
     this.policy = hostPolicy(config);
-    this.accessLog = accessLog(config, log, this.requestClock);
+    this.accessLog = accessLogOf(config, log, this.requestClock);
     this.failures = failureReports(store, start.instance, log);
     this.requests = this.observeRequests(config);
     this.pages = errorPages(config, log);
@@ -258,7 +258,7 @@ export class Worker implements WorkerTasks {
   }
 
   reopenLogs(): void {
-    this.accessLog.reopen();
+    this.accessLog.sink.reopen();
   }
 
   tlsChanged(state: unknown): void {
@@ -271,8 +271,9 @@ export class Worker implements WorkerTasks {
     this.dataPlane.close();
     this.web.close();
     this.resolver.close();
-    await this.accessLog.close(accessLogCloseMs);
-    if (this.accessLog.dropped > 0) this.log.warn('access log lines were dropped', { lines: this.accessLog.dropped });
+    await this.accessLog.sink.close(accessLogCloseMs);
+    const { dropped } = this.accessLog.sink;
+    if (dropped > 0) this.log.warn('access log lines were dropped', { lines: dropped });
     this.pages.close();
     this.watch.close();
     this.failures.close();
@@ -346,7 +347,7 @@ export class Worker implements WorkerTasks {
         certificatesAwaited: this.tls.awaited?.size ?? 0,
         certificateSoonestExpiry: this.tls.certificates.soonestEndMs / 1000,
         certificateProblems: this.tls.certificates.problems,
-        accessLogDroppedLines: this.accessLog.dropped,
+        accessLogDroppedLines: this.accessLog.sink.dropped,
         storeRevision: this.revision?.value ?? 0,
         storeConnected: this.watch.connected ? 1 : 0,
         storeUnverifiedSeconds: (nowMs - this.connectedMs) / 1000,
@@ -355,16 +356,6 @@ export class Worker implements WorkerTasks {
       }),
     );
   }
-}
-
-function accessLog({ limits, server }: Config, log: Log, clock: Clock): AccessLog {
-  return new AccessLog({
-    path: server.accessLog,
-    line: server.accessLogFormat === 'json' ? jsonLine : hipacheLine,
-    bufferBytesMax: limits.accessLogBufferBytesMax,
-    epochMs: () => clock.epochMs(),
-    onProblem: (message) => log.error(message),
-  });
 }
 
 function resolverOf({ dns }: Config, log: Log, onInternalError: (where: string, error: Error) => void): NameResolver {

@@ -11,6 +11,7 @@ import { until } from '../helpers/until.ts';
 
 /** Pages whose examples are run, each in a store of its own, from the top to the end. */
 const pages = [
+  'access-log',
   'deploys',
   'options',
   'backends',

@@ -86,6 +86,7 @@ export const testSettings: TestSettings = {
   retryTimeouts: false,
   sticky: null,
   marking: { byFirst: false, on500: true, failuresMin: 5, share: 0.5 },
+  accessLogShare: 1,
   health: null,
   upgrades: new Set(),
   identity: { mapped: false, protocol: false, forwarded: false, loop: true, via: null },

@@ -9,6 +9,7 @@ import { pingResponder } from '../../src/proxy/local-responder.ts';
 import { buildFrontend } from '../../src/routing/record.ts';
 import { hipacheLine } from '../../src/telemetry/access-line.ts';
 import { AccessLog } from '../../src/telemetry/access-log.ts';
+import { LogFile } from '../../src/telemetry/log-file.ts';
 import { RequestMetrics } from '../../src/telemetry/request-metrics.ts';
 import { backendTls } from '../../src/tls/backend-tls.ts';
 import { testPolicy, testSettings } from '../helpers/test-proxy.ts';
@@ -26,15 +27,14 @@ const frontend = buildFrontend('a.test', {
   frontend: ['a.test', `http://127.0.0.1:${backendPort}`],
   down: new Map(),
 });
-const accessLog = new AccessLog({
+const sink = new LogFile({
   path: log,
-  line: hipacheLine,
   bufferBytesMax: 8 * 1024 * 1024,
-  epochMs: systemClock.epochMs,
   onProblem: (message) => {
     throw new Error(message);
   },
 });
+const accessLog = new AccessLog({ sink, line: hipacheLine, share: 1, epochMs: systemClock.epochMs });
 const dataPlane = new DataPlane({
   settings: testSettings,
   policy: testPolicy(),

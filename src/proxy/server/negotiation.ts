@@ -5,7 +5,7 @@ import { PlainSocket } from '../../sockets/plain-socket.ts';
 import { NEED_MORE_PROXY, parseProxyHeader } from '../../sockets/proxy-protocol.ts';
 import { readProxyHeader } from '../../sockets/proxy-protocol-accept.ts';
 import { StreamSocket } from '../../sockets/stream-socket.ts';
-import { peerAddress, socketOn, type TcpHandle, takeHandle } from '../../sockets/tcp-handle.ts';
+import { peerOf, socketOn, type TcpHandle, takeHandle } from '../../sockets/tcp-handle.ts';
 import { challengeProtocol, type TlsListener } from '../../tls/tls-listener.ts';
 import { describePeer, type Peer } from '../client-identity.ts';
 import { drainGraceMs, type ProxyContext } from '../context.ts';
@@ -42,22 +42,23 @@ export function negotiate(
   connections: ServerConnections,
   context: ProxyContext,
 ): void {
-  const address = peerAddress(handle);
-  if (address === '') {
+  const from = peerOf(handle);
+  if (from === null) {
     // The client has reset the connection. Its bytes could still be read, but nobody would know whose they are.
     handle.close();
     context.counters.clientConnectionsUnknown++;
     return;
   }
   if (traits.tls === null && !traits.proxyProtocol && !traits.h2c) {
-    serveHttp1(handle, address, traits, connections, context);
+    serveHttp1(handle, from, traits, connections, context);
     return;
   }
+  const { address, port } = from;
   if (traits.tls !== null && traits.proxyProtocol) {
     new ProxyHeaderBeforeTls(socketOn(handle), address, traits, traits.tls, connections, context);
     return;
   }
-  const negotiation = new Negotiation(address, traits, connections, context);
+  const negotiation = new Negotiation(address, port, traits, connections, context);
   connections.add(negotiation);
   negotiation.attach(
     traits.tls === null
@@ -69,13 +70,13 @@ export function negotiate(
 /** A plain connection without a PROXY header has nothing to negotiate. */
 function serveHttp1(
   handle: TcpHandle,
-  address: string,
+  { address, port }: { readonly address: string; readonly port: number },
   traits: ListenerTraits,
   connections: ServerConnections,
   context: ProxyContext,
 ): void {
   const { settings } = context;
-  const peer = describePeer(address, false, settings);
+  const peer = describePeer(address, false, settings, { port, shown: null, tlsVersion: null });
   const connection = new Http1Connection(peer, traits, connections, context);
   connections.add(connection);
   const socket = PlainSocket.accepted(handle, connection, settings.writeBufferBytesMax);
@@ -114,14 +115,23 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
   private readonly connections: ServerConnections;
   private readonly traits: ListenerTraits;
   private readonly address: string;
+  private readonly port: number;
   private socket!: ByteSocket;
   private received = nothing;
   /** As the PROXY header says; null as long as it has not come. */
   private clientAddress: string | null;
   private isOver = false;
 
-  constructor(address: string, traits: ListenerTraits, connections: ServerConnections, context: ProxyContext) {
+  /** @param port of the client; 0 if it is unknown. */
+  constructor(
+    address: string,
+    port: number,
+    traits: ListenerTraits,
+    connections: ServerConnections,
+    context: ProxyContext,
+  ) {
     this.address = address;
+    this.port = port;
     this.traits = traits;
     this.connections = connections;
     this.context = context;
@@ -218,7 +228,9 @@ class Negotiation implements ServerConnection, SocketHandler, Timed {
     if (this.isOver) return;
     this.isOver = true;
     const { connections, context, socket } = this;
-    const peer = describePeer(address, this.isTls, context.settings, socket.shown);
+    const { shown, tlsVersion } = socket;
+    const port = this.traits.proxyProtocol ? 0 : this.port;
+    const peer = describePeer(address, this.isTls, context.settings, { port, shown, tlsVersion });
     context.deadlines.remove(this);
     const connection = new Connection(peer, this.traits, connections, context);
     connections.replace(this, connection);
@@ -251,7 +263,7 @@ class ProxyHeaderBeforeTls implements ServerConnection {
         return;
       }
       const client = address === '' ? from : address;
-      const negotiation = new Negotiation(client, traits, connections, context);
+      const negotiation = new Negotiation(client, 0, traits, connections, context);
       connections.replace(this, negotiation);
       // If the socket has read bytes beyond the header, only the socket can pass them on.
       const rest = socket.readableLength === 0 ? takeHandle(socket) : null;

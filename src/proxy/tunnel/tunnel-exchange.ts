@@ -11,6 +11,9 @@ import type { TunnelOutcome } from './tunnel.ts';
  */
 export class TunnelExchange implements EndedExchange {
   readonly clientAddress: string;
+  readonly clientPort: number;
+  readonly tlsVersion: string | null;
+  readonly draw: number;
   readonly requestId: string;
   readonly method: string;
   readonly target: string;
@@ -22,12 +25,16 @@ export class TunnelExchange implements EndedExchange {
   errorCode: ErrorCode | null = null;
   errorDetail = '';
   bytesSent: number;
+  /** A handshake has no body. */
+  readonly bodyBytes = 0;
   tunnelBytesReceived = 0;
   readonly frontend: Frontend | null;
   readonly backend: Backend | null;
   readonly attempts: number;
   readonly startMs: number;
+  readonly firstAttemptMs: number;
   readonly sentMs: number;
+  readonly headMs: number;
   endMs = 0;
   readonly isHealthCheck = false;
   readonly isTunnel = true;
@@ -37,6 +44,9 @@ export class TunnelExchange implements EndedExchange {
    */
   constructor(exchange: EndedExchange) {
     this.clientAddress = ownText(exchange.clientAddress);
+    this.clientPort = exchange.clientPort;
+    this.tlsVersion = exchange.tlsVersion;
+    this.draw = exchange.draw;
     this.requestId = ownText(exchange.requestId);
     this.method = exchange.method;
     this.target = ownText(exchange.target);
@@ -50,7 +60,9 @@ export class TunnelExchange implements EndedExchange {
     this.backend = exchange.backend;
     this.attempts = exchange.attempts;
     this.startMs = exchange.startMs;
+    this.firstAttemptMs = exchange.firstAttemptMs;
     this.sentMs = exchange.sentMs;
+    this.headMs = exchange.headMs;
     if (this.frontend !== null) this.frontend.load.inFlight--;
   }
 
