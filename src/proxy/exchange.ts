@@ -51,8 +51,6 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   attempts = 0;
   /** Monotonic ms at which the last attempt got a connection; 0 before. */
   sentMs = 0;
-  /** Monotonic ms at which the head of the response had come; 0 before. */
-  headMs = 0;
   /** Monotonic ms; 0 until it has ended. */
   endMs = 0;
   /** Whether the client's request has been read completely. */
@@ -181,7 +179,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
       return;
     }
     this.hasResponse = true;
-    this.headMs = this.context.clock.monotonicMs();
+    this.noteFirstByte(this.startMs);
     this.status = status;
     this.replayBuffer = null;
     this.stream.sendHead(response, responseEdits(this, backend, this.context));
@@ -202,7 +200,7 @@ export class Exchange extends RequestFacts implements RequestSink, EndedExchange
   onSwitch(response: ResponseView, backendEndpoint: TunnelEndpoint): void {
     const { context } = this;
     this.hasResponse = true;
-    this.headMs = context.clock.monotonicMs();
+    this.noteFirstByte(this.startMs);
     this.status = response.status;
     this.ended = true;
     this.attempt = null;

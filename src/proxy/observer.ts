@@ -46,8 +46,8 @@ export interface EndedExchange {
   readonly firstAttemptMs: number;
   /** Monotonic ms at which the request was sent to the backend that responded; 0 if it was never sent. */
   readonly sentMs: number;
-  /** Monotonic ms at which the head of the backend's response had come; 0 if it did not. */
-  readonly headMs: number;
+  /** Ms from `startMs` until the head of the backend's response had come; -1 if it did not. */
+  readonly firstByteMs: number;
   readonly endMs: number;
   /** Whether it was a health check of the proxy itself. */
   readonly isHealthCheck: boolean;

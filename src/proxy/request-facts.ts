@@ -24,6 +24,8 @@ export class RequestFacts {
   /** For backends, logs and local replies, if no trusted peer has named the request. */
   readonly traceId = newTraceId();
   protected readonly context: ProxyContext;
+  /** Until the head of the response had come, in whole µs, which need no object of their own; -1 before. */
+  private firstByteUs = -1;
   /** Null until it is needed; found once, because a trusted peer's fields have to be read for it. */
   private address: string | null = null;
   private call: GrpcCall | null | undefined;
@@ -84,6 +86,16 @@ export class RequestFacts {
 
   get tlsVersion(): string | null {
     return this.stream.peer.tlsVersion;
+  }
+
+  /** See `EndedExchange.firstByteMs`. */
+  get firstByteMs(): number {
+    return this.firstByteUs < 0 ? -1 : this.firstByteUs / 1000;
+  }
+
+  /** The head of the response has come. @param startMs of the exchange. */
+  protected noteFirstByte(startMs: number): void {
+    this.firstByteUs = Math.round((this.context.clock.monotonicMs() - startMs) * 1000);
   }
 
   get draw(): number {

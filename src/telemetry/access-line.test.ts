@@ -41,7 +41,7 @@ function lineOf(
     startMs: 1000,
     firstAttemptMs: 1000.5,
     sentMs: 1001,
-    headMs: 1010.25,
+    firstByteMs: 10.25,
     endMs: 1012,
     errorCode: null,
     errorDetail: '',
@@ -123,7 +123,7 @@ describe('a JSON line', () => {
       tunnelBytesReceived: 70,
       tlsVersion: 'TLSv1.3',
       clientPort: 0,
-      headMs: 0,
+      firstByteMs: -1,
       sentMs: 0,
     };
     const line = lineOf((exchange, epochMs) => jsonLine(exchange, epochMs, 0.25), request, changes);
@@ -143,7 +143,7 @@ describe('a JSON line', () => {
     };
     const full = JSON.parse(lineOf((exchange, epochMs) => jsonLine(exchange, epochMs, 0.5), request, all));
     assert.deepEqual(Object.keys(full), Object.keys(properties));
-    const bare = { frontend: null, firstAttemptMs: 0, sentMs: 0, headMs: 0, clientPort: 0 };
+    const bare = { frontend: null, firstAttemptMs: 0, sentMs: 0, firstByteMs: -1, clientPort: 0 };
     assert.deepEqual(Object.keys(JSON.parse(lineOf(jsonLine, 'GET / HTTP/1.1\r\n\r\n', bare))), required);
   });
 

@@ -42,7 +42,7 @@ export function jsonLine(
   share = 1,
   textCharsMax = Number.POSITIVE_INFINITY,
 ): string {
-  const { clientPort, endMs, backend, firstAttemptMs, frontend, headMs, referer, sentMs, startMs, userAgent } =
+  const { clientPort, endMs, backend, firstAttemptMs, firstByteMs, frontend, referer, sentMs, startMs, userAgent } =
     exchange;
   const entry: AccessEntry = {
     time: new Date(epochMs - (endMs - startMs)).toISOString(),
@@ -66,7 +66,7 @@ export function jsonLine(
     totalMs: between(startMs, endMs),
     waitMs: firstAttemptMs === 0 ? undefined : between(startMs, firstAttemptMs),
     connectMs: sentMs === 0 ? undefined : between(firstAttemptMs, sentMs),
-    firstByteMs: headMs === 0 ? undefined : between(startMs, headMs),
+    firstByteMs: firstByteMs < 0 ? undefined : firstByteMs,
     backendMs: sentMs === 0 ? undefined : between(sentMs, endMs),
     tunnel: exchange.isTunnel || undefined,
     sample: share < 1 ? share : undefined,

@@ -34,7 +34,7 @@ export class TunnelExchange implements EndedExchange {
   readonly startMs: number;
   readonly firstAttemptMs: number;
   readonly sentMs: number;
-  readonly headMs: number;
+  readonly firstByteMs: number;
   endMs = 0;
   readonly isHealthCheck = false;
   readonly isTunnel = true;
@@ -62,7 +62,7 @@ export class TunnelExchange implements EndedExchange {
     this.startMs = exchange.startMs;
     this.firstAttemptMs = exchange.firstAttemptMs;
     this.sentMs = exchange.sentMs;
-    this.headMs = exchange.headMs;
+    this.firstByteMs = exchange.firstByteMs;
     if (this.frontend !== null) this.frontend.load.inFlight--;
   }
 
