@@ -3,6 +3,7 @@ import type { ResultOf } from '../../src/operations/catalogue.ts';
 import { clockTime, distance, milliseconds, number } from '../client/format.ts';
 import { changesHost, type Resource, useFeed, useOperation } from '../client/use.ts';
 import { Loaded, Mark, Table, Tile } from '../parts/parts.tsx';
+import { Tail } from '../parts/tail.tsx';
 import { EditBackends, EditOption } from './host-changes.tsx';
 
 type Explanation = ResultOf<'explain'>;
@@ -50,6 +51,8 @@ export function HostPage({ host }: { readonly host: string }): JSX.Element {
       <Options host={host} explained={explained} />
       <h2>Certificate</h2>
       <Certificate host={host} />
+      <h2>Requests</h2>
+      <Tail host={host} />
       <h2>Changes</h2>
       <History host={host} />
     </>

@@ -5,6 +5,7 @@ import { bytes, distance, milliseconds, number, plural } from '../client/format.
 import { useEvents, useOperation } from '../client/use.ts';
 import { Chart, type Series } from '../parts/chart.tsx';
 import { HostLink, Loaded, Mark, Table, Tile } from '../parts/parts.tsx';
+import { Tail } from '../parts/tail.tsx';
 
 type Load = ResultOf<'showLoad'>['windows'][number];
 
@@ -37,6 +38,8 @@ export function OverviewPage(): JSX.Element {
       </dl>
       {last === undefined && <p class="hint">The first window of ten seconds is not over yet.</p>}
       <Charts windows={windows} />
+      <h2>Requests</h2>
+      <Tail host={null} />
       <h2>Busiest hosts</h2>
       <Loaded resource={traffic}>
         {({ hosts, windowSeconds }) => (

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { getRequestListener } from '@hono/node-server';
+import { systemClock } from '../base/clock.ts';
 import type { LogFields } from '../base/log.ts';
 import { dashboardDirectory } from '../base/package-files.ts';
 import type { Config } from '../config/config.ts';
@@ -16,6 +17,7 @@ import type { Store } from '../stores/contract.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { WorkerStatistics } from '../telemetry/host-statistics.ts';
 import type { LoadSummary } from '../telemetry/load-summary.ts';
+import { RequestTail } from '../telemetry/request-tail.ts';
 import { AccessControl } from './access.ts';
 import { adminApp } from './app.ts';
 import { Dashboard } from './dashboard.ts';
@@ -31,6 +33,8 @@ interface ApiOptions {
   /** The answers of the workers. Default: none. */
   readonly statistics?: readonly WorkerStatistics[];
   readonly load?: readonly LoadSummary[];
+  /** That of the only worker. */
+  readonly tail?: RequestTail;
   /** Opens the store that is watched for events. Default: as every store. */
   readonly openWatched?: (driver: string) => Promise<Store>;
 }
@@ -71,6 +75,7 @@ export class AdminApi {
     const { admin = {}, config = null, driver = `sqlite:${join(folder, 'routes.sqlite')}` } = options;
     const logged: AdminApi['logged'] = [];
     const write = (message: string, fields?: LogFields): void => void logged.push({ message, fields });
+    const tail = options.tail ?? new RequestTail({ exchangeEnded: () => {} }, systemClock);
     const performer = new LocalPerformer({
       openStore,
       locate: () => ({ driver: [driver], deadSet: 'auto' }),
@@ -79,6 +84,7 @@ export class AdminApi {
       instance: {
         explain: async () => [],
         statistics: async () => options.statistics ?? [],
+        tail: async (question) => [tail.answer(1, question)],
         load: async () => options.load ?? [],
       },
     });

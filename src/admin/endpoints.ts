@@ -29,6 +29,7 @@ export const endpoints: Readonly<Record<OperationName, Endpoint>> = {
   showLoad: { method: 'GET', path: '/v1/load' },
   listTraffic: { method: 'GET', path: '/v1/traffic' },
   showTraffic: { method: 'GET', path: '/v1/traffic/{host}' },
+  tailRequests: { method: 'GET', path: '/v1/requests' },
   explain: { method: 'GET', path: '/v1/explain' },
   listFleet: { method: 'GET', path: '/v1/fleet' },
   waitUntilLive: { method: 'GET', path: '/v1/live' },

@@ -12,6 +12,7 @@ import { LocalPerformer } from '../operations/local-performer.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { WorkerStatistics } from '../telemetry/host-statistics.ts';
 import type { LoadSummary } from '../telemetry/load-summary.ts';
+import type { WorkerTail } from '../telemetry/request-tail.ts';
 import { AccessControl } from './access.ts';
 import { AdminServer } from './admin-server.ts';
 import { adminApp } from './app.ts';
@@ -65,6 +66,7 @@ function serverOf(config: Config): AdminServer {
     instance: {
       explain: async (question) => byNumber(await ask<LiveExplanation>('explain', question)),
       statistics: async (question) => byNumber(await ask<WorkerStatistics>('statistics', question)),
+      tail: async (question) => byNumber(await ask<WorkerTail>('tail', question)),
       load: async (afterMs) => (await ask<readonly LoadSummary[]>('load', afterMs)).flat(),
     },
   });

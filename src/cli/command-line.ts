@@ -399,6 +399,7 @@ class Run {
         explain: (question) => this.askLive(question),
         // Such operations are done by an instance.
         statistics: () => Promise.reject(nobodyAsked()),
+        tail: () => Promise.reject(nobodyAsked()),
         load: () => Promise.reject(nobodyAsked()),
       },
     });

@@ -42,6 +42,7 @@ import type { AccessLog } from '../telemetry/access-log.ts';
 import type { StatisticsQuestion } from '../telemetry/host-statistics.ts';
 import { dataPlaneMetrics, namedValues, workerMetrics } from '../telemetry/metric-table.ts';
 import { RequestMetrics } from '../telemetry/request-metrics.ts';
+import { RequestTail, type TailQuestion } from '../telemetry/request-tail.ts';
 import { type BackendTls, backendTls } from '../tls/backend-tls.ts';
 import type { TlsState } from '../tls/tls-state.ts';
 import { WebClient } from '../web/web-client.ts';
@@ -67,6 +68,7 @@ export class Worker implements WorkerTasks {
   private readonly closeLog: StandardLog['close'];
   private readonly accessLog: AccessLog;
   private readonly requests: RequestMetrics;
+  private readonly tail: RequestTail;
   private readonly failures: FailureReports;
   private readonly pages: ErrorPages;
   private readonly store: Store;
@@ -123,7 +125,12 @@ export class Worker implements WorkerTasks {
     this.policy = hostPolicy(config);
     this.accessLog = accessLogOf(config, log, this.requestClock);
     this.failures = failureReports(store, start.instance, log);
-    this.requests = this.observeRequests(config);
+    const logs: ProxyObserver = {
+      exchangeEnded: (exchange) => this.accessLog.exchangeEnded(exchange),
+      backendFailed: ({ url }, pattern, reason) => this.failures.failed(pattern, url, reason),
+    };
+    this.tail = new RequestTail(logs, systemClock);
+    this.requests = new RequestMetrics(this.tail, config.metrics.port === null ? 0 : config.metrics.hostsMax);
     this.pages = errorPages(config, log);
     const onInternalError = (where: string, error: Error) => this.dataPlane.onInternalError(where, error);
     this.checked = new CheckedHosts(
@@ -201,14 +208,6 @@ export class Worker implements WorkerTasks {
       onProblem: (what, error) => problems.report(what, { error }),
       onWarning: (what, fields) => warnings.report(what, fields),
     });
-  }
-
-  private observeRequests({ metrics }: Config): RequestMetrics {
-    const next: ProxyObserver = {
-      exchangeEnded: (exchange) => this.accessLog.exchangeEnded(exchange),
-      backendFailed: ({ url }, pattern, reason) => this.failures.failed(pattern, url, reason),
-    };
-    return new RequestMetrics(next, metrics.port === null ? 0 : metrics.hostsMax);
   }
 
   /** Starts to watch the store. If it is away, waits for what other workers of the instance know. */
@@ -294,6 +293,7 @@ export class Worker implements WorkerTasks {
       const isConnected = this.watch.connected;
       return explainLive({ number, routes, isConnected, policy, nowMs }, question as LiveQuestion);
     }
+    if (subject === 'tail') return this.tail.answer(number, question as TailQuestion);
     return this.statistics.answer(question as StatisticsQuestion);
   }
 

@@ -124,6 +124,29 @@ describe('the dashboard', { timeout: 170_000 }, () => {
     assert.deepEqual(page.problems, []);
   });
 
+  it('follows the requests of a host, and explains one that failed', async () => {
+    const page = await open(reader.token);
+    await page.untilText(/live/);
+    await page.evaluate("location.hash = '/'");
+    await page.click('button', 'Follow requests');
+    await page.untilText(/None yet/);
+    await until('the requests', async () => {
+      await ask(proxy.port, 'app.test', { path: '/good' });
+      await ask(proxy.port, 'unknown.test', { path: '/bad?x=1' });
+      return /GET \/bad\?x=1[\s\S]*GET \/good/.test(await page.text());
+    });
+    await page.evaluate("document.querySelector('.check input').click()");
+    await until('the errors', async () => {
+      await ask(proxy.port, 'app.test', { path: '/good' });
+      await ask(proxy.port, 'unknown.test', { path: '/bad?x=1' });
+      return /^(?![\s\S]*\/good)[\s\S]*\/bad\?x=1\s+400 ROUTE_NOT_FOUND/.test(await page.text());
+    });
+    assert.deepEqual(await findings(page), []);
+    await page.click('a', 'explain');
+    await page.untilText(/The client gets the page for unknown hosts/);
+    assert.deepEqual(page.problems, []);
+  });
+
   it('finds hosts while somebody types, with the keyboard alone', async () => {
     const page = await open(reader.token);
     await page.untilText(/live/);

@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.ts';
 import type { LiveExplanation, LiveQuestion } from '../../routing/live-explanation.ts';
 import type { StatisticsQuestion, WorkerStatistics } from '../../telemetry/host-statistics.ts';
 import type { LoadSummary } from '../../telemetry/load-summary.ts';
+import type { TailQuestion, WorkerTail } from '../../telemetry/request-tail.ts';
 import type { Operation } from '../operation.ts';
 import type { OpenedStore } from '../store-access.ts';
 
@@ -10,6 +11,7 @@ import type { OpenedStore } from '../store-access.ts';
 interface InstanceQuestions {
   explain(question: LiveQuestion): Promise<readonly LiveExplanation[]>;
   statistics(question: StatisticsQuestion): Promise<readonly WorkerStatistics[]>;
+  tail(question: TailQuestion): Promise<readonly WorkerTail[]>;
   /** The windows of the last hour that end after `afterMs`, in epoch ms. */
   load(afterMs: number): Promise<readonly LoadSummary[]>;
 }

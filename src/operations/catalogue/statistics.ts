@@ -8,6 +8,7 @@ import {
   showTraffic,
   statisticsOrders,
 } from '../statistics.ts';
+import { type ShownRequest, tailRequests } from '../tail.ts';
 import { hostField, time } from './common.ts';
 import { reading } from './described.ts';
 
@@ -66,7 +67,52 @@ const load = z
   })
   .meta({ id: 'Load' }) satisfies z.ZodType<ShownLoad>;
 
+const shownRequest = z
+  .object({
+    at: time,
+    worker: z.number(),
+    client: z.string(),
+    method: z.string(),
+    host: z.string(),
+    target: z.string(),
+    status: z.number().meta({ description: '0 if none was sent.' }),
+    errorCode: z.string().nullable(),
+    errorDetail: z.string(),
+    durationMs: z.number(),
+    bytesSent: z.number(),
+    route: z.string().nullable(),
+    backend: z.string().nullable(),
+    attempts: z.number(),
+    isTunnel: z.boolean(),
+    requestId: z.string(),
+  })
+  .meta({ id: 'TailedRequest' }) satisfies z.ZodType<ShownRequest>;
+
 export const statisticsOperations = {
+  tailRequests: reading({
+    summary:
+      'Shows the requests that have ended on this instance since the last question, 50 a second of each worker at most.',
+    input: z.object({
+      host: hostField.optional().meta({ description: 'Only those of this host, or of this pattern of a route.' }),
+      onlyErrors: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Only those that ended with an error, or with a status from 400.' }),
+      after: z.string().max(8192).default('').meta({
+        description: '`next` of the last answer. The first question has no answer; requests are kept for 10 s.',
+      }),
+    }),
+    result: z.object({
+      requests: z.array(shownRequest),
+      next: z.string(),
+      leftOut: z.number().meta({ description: 'Requests that are missing because there were too many.' }),
+    }),
+    usesStore: false,
+    prepare:
+      ({ after, host = null, onlyErrors }, { instance }) =>
+      () =>
+        tailRequests(instance.tail, { after, host, onlyErrors }),
+  }),
   showLoad: reading({
     summary: 'Shows what the fleet has done in each window of the last hour, as far as this instance has heard of it.',
     input: z.object({ after: time.optional().meta({ description: 'Only windows that end later.' }) }),
