@@ -36,6 +36,7 @@ import { fleetReport, parseWait, printChange } from './fleet.ts';
 import { describeMoving } from './move-command.ts';
 import { describeOptions } from './option-command.ts';
 import { Output, type Report } from './output.ts';
+import { describeOwners } from './owner-command.ts';
 import { describePauses } from './pause-command.ts';
 import { describeRoutes } from './route-command.ts';
 import { describeTraffic } from './traffic-command.ts';
@@ -207,6 +208,9 @@ class Run {
     const cert = program.command('cert').description('read and write certificates in the store').helpCommand(false);
     cert.hook('preSubcommand', (_cert, command) => void this.commands.push(command.name()));
     describeCertificates(cert, this.context());
+    const owner = program.command('owner').description('who owns routes that programs make').helpCommand(false);
+    owner.hook('preSubcommand', (_owner, command) => void this.commands.push(command.name()));
+    describeOwners(owner, this.context());
     this.describeInstances(program);
     return program;
   }

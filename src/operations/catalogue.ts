@@ -4,11 +4,13 @@ import { deployOperations } from './catalogue/deploys.ts';
 import type { DescribedOperation, OperationMeans } from './catalogue/described.ts';
 import { explainOperations } from './catalogue/explain.ts';
 import { optionOperations } from './catalogue/options.ts';
+import { ownerOperations } from './catalogue/owners.ts';
 import { recordOperations } from './catalogue/records.ts';
 import { routeOperations } from './catalogue/routes.ts';
 import { statisticsOperations } from './catalogue/statistics.ts';
 
 export type { DescribedOperation, OperationMeans } from './catalogue/described.ts';
+export { ownedRoutesMax } from './catalogue/owners.ts';
 export { importedMax } from './catalogue/records.ts';
 
 /** Everything that an operator can do with a store, by name: what the command line and the admin API have in common. */
@@ -19,6 +21,7 @@ const operations = {
   ...deployOperations,
   ...certificateOperations,
   ...recordOperations,
+  ...ownerOperations,
   ...statisticsOperations,
 };
 
