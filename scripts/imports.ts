@@ -71,7 +71,11 @@ const rooms: Readonly<Record<string, Room>> = {
     ],
     packages: ['zod'],
   },
-  cli: { imports: ['admin/admin-client.ts', 'base', 'config', 'operations', 'telemetry'], packages: ['commander'] },
+  docker: { imports: ['base', 'policy', 'routing'], types: ['operations'], packages: ['zod'] },
+  cli: {
+    imports: ['admin/admin-client.ts', 'base', 'config', 'docker', 'operations', 'telemetry'],
+    packages: ['commander'],
+  },
   admin: {
     imports: ['base', 'config', 'operations', 'route-cache/store-watch.ts', 'stores', 'telemetry'],
     packages: ['zod', 'hono', '@hono/node-server'],

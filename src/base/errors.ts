@@ -90,6 +90,9 @@ const kinds = {
   ),
   STORE_DAMAGED: ofProcess('store', 'The store file is not a database, is damaged, or belongs to another program.'),
   STORE_NEWER: ofProcess('store', 'A newer version of Hipache wrote the store file.'),
+  DOCKER_UNREACHABLE: operator(
+    'The API of Docker or Podman does not answer, or not as it should (`hipache docker --once`).',
+  ),
   INSTANCE_UNREACHABLE: ofProcess(
     'operator',
     'A running instance does not answer at the address of its metrics (`hipache explain --live`).',

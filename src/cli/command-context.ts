@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { LogOptions } from '../base/log.ts';
 import type { InputOf, OperationName, Performer, ResultOf } from '../operations/catalogue.ts';
 import type { Output, Report } from './output.ts';
 
@@ -54,6 +55,12 @@ export interface CommandOptions {
   readonly sort?: string;
   readonly limit?: string;
   readonly once?: boolean;
+  readonly socket?: string;
+  readonly owner?: string;
+  readonly source?: string;
+  readonly address?: string;
+  readonly network?: string;
+  readonly adopt?: boolean;
 }
 
 /** The part of the command line that a group of commands uses. */
@@ -62,6 +69,7 @@ export interface CommandContext extends Performer {
     readonly stdin?: Readable;
     readonly stdout: Writable;
     readonly stderr: Writable;
+    readonly env: NodeJS.ProcessEnv;
     readonly cwd: string;
   };
   readonly out: Output;
@@ -85,6 +93,8 @@ export interface CommandContext extends Performer {
     urls: readonly [from: string, to: string],
     use: (from: Performer, to: Performer) => Promise<void>,
   ): Promise<void>;
+  /** Of the operational log, for a command that runs until it is ended. */
+  logOptions(): Pick<LogOptions, 'level' | 'format'>;
   /** Epoch milliseconds. */
   now(): number;
   print(report: Report): Promise<void>;

@@ -31,6 +31,7 @@ import { describeAdmin } from './admin-command.ts';
 import { describeCertificates } from './certificate-command.ts';
 import type { CommandContext, CommandOptions } from './command-context.ts';
 import { describeDeploys } from './deploy-command.ts';
+import { describeDocker } from './docker-command.ts';
 import { explanationText, liveText, optionsText } from './explain.ts';
 import { fleetReport, parseWait, printChange } from './fleet.ts';
 import { describeMoving } from './move-command.ts';
@@ -107,6 +108,7 @@ class Run {
   private readonly commands: string[] = [];
   /** The options of the current command, including those that preceded it. */
   private options: CommandOptions = {};
+  private config: Config | null = null;
 
   constructor(host: CommandLineHost) {
     this.host = host;
@@ -211,6 +213,7 @@ class Run {
     const owner = program.command('owner').description('who owns routes that programs make').helpCommand(false);
     owner.hook('preSubcommand', (_owner, command) => void this.commands.push(command.name()));
     describeOwners(owner, this.context());
+    describeDocker(program, this.context());
     this.describeInstances(program);
     return program;
   }
@@ -262,6 +265,7 @@ class Run {
       change: (name, input, report) => this.change(name, input, report),
       withStores: ([from, to], use) =>
         this.withPerformer(from, (source) => this.withPerformer(to, (target) => use(source, target))),
+      logOptions: () => this.logOptions(),
       now: () => this.now(),
       print: (report) => this.print(report),
       complain: (message) => this.complain(message),
@@ -334,7 +338,16 @@ class Run {
   /** The configuration; null if the store is named and no configuration is: then none need exist. */
   private loadUnlessNamed(): Config | null {
     const { config, driver } = this.options;
-    return driver !== undefined && config === undefined ? null : this.load().config;
+    return driver !== undefined && config === undefined ? null : this.knownConfig();
+  }
+
+  private logOptions(): {
+    readonly level: Config['server']['logLevel'];
+    readonly format: Config['server']['logFormat'];
+  } {
+    const { logFormat: format = 'text', logLevel: level = 'info' } =
+      (this.options.admin === undefined ? this.loadUnlessNamed() : null)?.server ?? {};
+    return { level, format };
   }
 
   private async run<Name extends OperationName>(
@@ -426,8 +439,14 @@ class Run {
   private locateStore(): StoreLocator {
     const { config, driver } = this.options;
     if (driver !== undefined && config === undefined) return { driver: [checkedDriver(driver)], deadSet: 'auto' };
-    const loaded = this.load().config;
+    const loaded = this.knownConfig();
     return { driver: loaded.driver, deadSet: loaded.compat.deadSet };
+  }
+
+  /** A command that runs for long does not see changes of the file. */
+  private knownConfig(): Config {
+    this.config ??= this.load().config;
+    return this.config;
   }
 
   private load(isRoot = process.getuid?.() === 0): LoadedConfig {

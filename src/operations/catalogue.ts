@@ -10,7 +10,6 @@ import { routeOperations } from './catalogue/routes.ts';
 import { statisticsOperations } from './catalogue/statistics.ts';
 
 export type { DescribedOperation, OperationMeans } from './catalogue/described.ts';
-export { ownedRoutesMax } from './catalogue/owners.ts';
 export { importedMax } from './catalogue/records.ts';
 
 /** Everything that an operator can do with a store, by name: what the command line and the admin API have in common. */

@@ -47,7 +47,7 @@ export interface Wish extends Source {
   readonly complete: boolean;
   /** Whether routes that nobody owns are taken over. */
   readonly adopt: boolean;
-  /** Which process keeps the routes of the source; null: none. Counts if the wish is complete. */
+  /** The process that keeps the routes of the source; null: none. It is compared if the wish is complete. */
   readonly holder: string | null;
   /** Whether the holder gives up the source, so that another one can have it at once. */
   readonly release: boolean;
@@ -125,7 +125,7 @@ export function setOwnedRoutes(wish: Wish, now: () => number): Operation<OwnedSt
     if (wish.complete) {
       const hosts = new Set([...known, ...granted.map(({ pattern }) => pattern)]).difference(new Set(gone)).size;
       await writeSource(store, wish, { holder: wish.release ? null : wish.holder, seenMs: now(), hosts });
-    }
+    } else if (wish.release) await releaseSource(store, wish);
     return found.changes();
   };
 }
@@ -212,6 +212,11 @@ async function holdSource(store: OwnedStore, wish: Wish, nowMs: number): Promise
   if (known !== null && known.holder === wish.holder) return;
   requireSilent(wish, known, nowMs);
   await writeSource(store, wish, { holder: wish.holder, seenMs: nowMs, hosts: known?.hosts ?? 0 });
+}
+
+async function releaseSource(store: OwnedStore, wish: Wish): Promise<void> {
+  const known = await readSource(store, wish);
+  if (known !== null && known.holder === wish.holder) await writeSource(store, wish, { ...known, holder: null });
 }
 
 /** @throws HipacheError CONFLICT while a holder keeps the source. */

@@ -14,7 +14,7 @@ import { backendsField, hostField, time } from './common.ts';
 import { reading, writing } from './described.ts';
 
 /** Routes that a source gives at once. */
-export const ownedRoutesMax = 10_000;
+const ownedRoutesMax = 10_000;
 
 const name = z
   .string()
