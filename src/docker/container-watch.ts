@@ -40,8 +40,8 @@ const usualTimings: WatchTimings = {
   backOff: { firstMs: 100, longestMs: 5000, spread: [0.5, 1] },
 };
 
-/** Of the time of an engine, listings take one part in so many. */
-const listShare = 20;
+/** A slow listing is followed by a pause that is longer: so many times its own time, and the usual pause at most so many times. */
+const pauseTimes = 5;
 /** Events from so long before a connection are asked for, in ms: signals to containers that still run. */
 const replayMs = 300_000;
 /** A container that was asked to end gets no requests for so long at least, in ms, if it goes on. */
@@ -129,7 +129,8 @@ export class ContainerWatch {
           this.listener.complete();
         }
         const everyMs = isPodman ? timings.listPodmanEveryMs : timings.listEveryMs;
-        const pauseMs = Math.max(everyMs, (performance.now() - startMs) * listShare);
+        const tookMs = performance.now() - startMs;
+        const pauseMs = Math.max(everyMs, Math.min(everyMs, tookMs) * pauseTimes);
         await Promise.race([over, this.pause(pauseMs)]);
       }
     } finally {

@@ -85,7 +85,7 @@ const listed = z.array(
     Labels: texts,
     State: text,
     Status: text,
-    Ports: z.unknown(),
+    Ports: z.unknown().optional(),
     NetworkSettings: z.object({ Networks: z.record(z.string(), z.unknown()).nullish() }).nullish(),
   }),
 );

@@ -45,6 +45,8 @@ export async function applyDockerRoutes(options: DockerOptions): Promise<DockerR
   } catch (error) {
     if (error instanceof HipacheError) throw error;
     throw new HipacheError('DOCKER_UNREACHABLE', (error as Error).message, { cause: error });
+  } finally {
+    client.close();
   }
   const { publisher, source } = routes;
   if (publisher === null) throw new Error('containers without a connection');
@@ -68,6 +70,7 @@ export async function keepDockerRoutes(options: DockerOptions, signal: AbortSign
   } finally {
     signal.removeEventListener('abort', stop);
     all.abort();
+    client.close();
     await routes.publisher?.end();
   }
 }

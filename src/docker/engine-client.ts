@@ -1,7 +1,7 @@
-import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
-import { request as tlsRequest } from 'node:https';
-import { request } from '../base/node-http.ts';
-import { type EngineAddress, shownEngine } from './engine-address.ts';
+import type { Agent as AnyAgent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
+import { Agent, request } from '../base/node-http.ts';
+import { type EngineAddress, type EngineTls, shownEngine } from './engine-address.ts';
 
 /** The version of the API whose fields are read. An engine that is newer or older is asked in the nearest that it has. */
 const wantedVersion: Version = [1, 41];
@@ -58,14 +58,18 @@ export class EngineClient {
   readonly name: string;
   private readonly address: EngineAddress;
   private prefix = '';
+  private agent: AnyAgent;
 
   constructor(address: EngineAddress) {
     this.address = address;
     this.name = shownEngine(address);
+    this.agent = this.makeAgent();
   }
 
   /** Agrees on the version of the API. @throws Error. */
   async negotiate(): Promise<Engine> {
+    // Connections of an engine that was restarted are dead.
+    this.close();
     const { response } = await this.send('/version');
     if (response.statusCode !== 200) throw await errorOf(response);
     const dateMs = Date.parse(response.headers.date ?? '');
@@ -82,6 +86,12 @@ export class EngineClient {
       isPodman: JSON.stringify(answer?.['Components'] ?? '').includes('Podman'),
       aheadMs: Number.isNaN(dateMs) ? 0 : dateMs - Date.now(),
     };
+  }
+
+  /** Closes idle connections. */
+  close(): void {
+    this.agent.destroy();
+    this.agent = this.makeAgent();
   }
 
   /** The response to a GET, as JSON. @throws EngineError for a status other than 200; Error. */
@@ -129,19 +139,30 @@ export class EngineClient {
   }
 
   private send(path: string): Promise<{ readonly sent: ClientRequest; readonly response: IncomingMessage }> {
-    const { address } = this;
-    const options: RequestOptions = { method: 'GET', headers: { accept: 'application/json' }, timeout: silenceMs };
+    const { address, agent } = this;
+    const options: RequestOptions = {
+      agent,
+      method: 'GET',
+      headers: { accept: 'application/json' },
+      timeout: silenceMs,
+    };
     const { promise, reject, resolve } = Promise.withResolvers<IncomingMessage>();
     const sent =
       address.kind === 'unix'
         ? request(`http://localhost${path}`, { ...options, socketPath: address.path }, resolve)
         : address.tls === null
           ? request(new URL(path, address.url), options, resolve)
-          : tlsRequest(new URL(path, address.url), { ...options, ...tlsOptions(address.tls) }, resolve);
+          : tlsRequest(new URL(path, address.url), options, resolve);
     sent.once('timeout', () => sent.destroy(new Error(`no answer within ${silenceMs / 1000} s`)));
     sent.on('error', (error: NodeJS.ErrnoException) => reject(new Error(this.explain(error), { cause: error })));
     sent.end();
     return promise.then((response) => ({ sent, response }));
+  }
+
+  private makeAgent(): AnyAgent {
+    const { address } = this;
+    const isSecure = address.kind === 'tcp' && address.tls !== null;
+    return isSecure ? new TlsAgent({ keepAlive: true, ...tlsOptions(address.tls) }) : new Agent({ keepAlive: true });
   }
 
   private explain({ code, message }: NodeJS.ErrnoException): string {
@@ -151,7 +172,8 @@ export class EngineClient {
   }
 }
 
-function tlsOptions({ ca, cert, key }: { ca: string | null; cert: string | null; key: string | null }) {
+function tlsOptions(tls: EngineTls | null) {
+  const { ca, cert, key } = tls ?? { ca: null, cert: null, key: null };
   return { ...(ca === null ? {} : { ca }), ...(cert === null || key === null ? {} : { cert, key }) };
 }
 
