@@ -18,7 +18,7 @@ export interface ContainerRoute {
   readonly options: Readonly<Record<string, string>>;
 }
 
-/** What the labels of a container ask for. */
+/** The routes that the labels of a container ask for. */
 export interface ContainerRoutes {
   readonly routes: readonly ContainerRoute[];
   /** Why there are none although there are labels. */

@@ -9,7 +9,7 @@ export interface ContainerPort {
   readonly published: readonly { readonly address: string; readonly port: number }[];
 }
 
-/** What routes depend on of a container. */
+/** The parts of a container that its routes depend on. */
 export interface Container {
   readonly id: string;
   readonly name: string;

@@ -12,7 +12,7 @@ import { LocalPerformer } from '../operations/local-performer.ts';
 import { openStore } from '../stores/open-store.ts';
 import { applyDockerRoutes, type DockerOptions, keepDockerRoutes } from './docker-routes.ts';
 
-/** Never by themselves: what is tested does not come from a listing. */
+/** Never by themselves: the tests are about events. */
 const rarely = { listEveryMs: 3_600_000, listPodmanEveryMs: 3_600_000, inspectEveryMs: 3_600_000 };
 
 describe('the routes of containers', () => {

@@ -26,7 +26,7 @@ export interface DockerOptions extends Reach {
   readonly timings?: Partial<WatchTimings>;
 }
 
-/** What was done once. */
+/** The result of writing routes once. */
 export interface DockerResult {
   readonly owner: string;
   readonly source: string;

@@ -21,7 +21,7 @@ export interface LabelGroup {
   readonly network: string | null;
   /** Whether the port that is published on the machine is used; null: as it turns out. */
   readonly published: boolean | null;
-  /** What stands behind the URL, such as `#weight=2`. */
+  /** The settings behind the URL, such as `#weight=2`. */
   readonly fragment: string;
   readonly options: Readonly<Record<string, string>>;
 }
@@ -40,7 +40,7 @@ type Word = (typeof words)[number];
 const optionWord = 'option';
 const groupName = /^[a-z0-9][a-z0-9_-]{0,62}$/i;
 
-/** Labels as they are written, by their last words. */
+/** Labels as they are written, by the last word of their names. */
 interface WrittenGroup {
   readonly values: Map<Word, string>;
   readonly options: Map<string, string>;

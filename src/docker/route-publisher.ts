@@ -89,7 +89,7 @@ export class RoutePublisher {
     return changes;
   }
 
-  /** Ends. What is being written is written, for up to 5 s; routes stay, and another process may have the source. */
+  /** Ends, once a write that is under way is made, after up to 5 s. Routes stay, and another process may have the source. */
   async end(): Promise<void> {
     this.abort.abort();
     await Promise.race([this.running, delay(endMs, undefined, { ref: false })]);
