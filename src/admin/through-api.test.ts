@@ -93,6 +93,16 @@ test('every command does the same through the admin API', async (t) => {
     ],
     ['route import', 'x\n'],
     ['route import --json', '{"route":{"pattern":"i.test","backends":["http://x"]}}\n'],
+    ...['owner list', 'owner list --json', 'owner show a.test', 'owner show a.test --json', 'owner show a..b'],
+    ...[
+      'owner hosts docker none',
+      'owner forget docker none',
+      'owner forget docker',
+      'owner hosts docker a/b',
+      'owner',
+    ],
+    ...['docker --socket ftp://x', 'docker --source a:b', 'docker --owner', 'docker --address a:80', 'docker --json'],
+    ...['docker --socket /none.sock --once', 'docker --network= --once'],
     ...['route list --dry', 'route', 'admin token', 'no'],
   ];
   const api = await AdminApi.start(t);

@@ -71,6 +71,8 @@ export class ContainerWatch {
   private readonly inspections = new Inspections((id) => this.inspect(id));
   /** The containers that were listed last, as they were listed. */
   private prints = new Map<string, string>();
+  /** The containers that were last reported as ones to be reached: events may come before they are listed. */
+  private readonly reached = new Set<string>();
   private readonly signals = new Map<string, SentSignal>();
   private readonly later = new Set<NodeJS.Timeout>();
   private aheadMs = 0;
@@ -145,10 +147,10 @@ export class ContainerWatch {
   /** @param isFull whether every container is inspected, and not only those that are not as they were. */
   private async list(isFull: boolean): Promise<void> {
     const listed = readList(await this.client.get('/containers/json')).filter(({ labels }) => hasLabels(labels));
-    const due = new Set(isFull ? this.prints.keys() : []);
+    const due = new Set<string>();
     const prints = new Map(listed.map(({ id, print }) => [id, print]));
     for (const [id, print] of prints) if (isFull || this.prints.get(id) !== print) due.add(id);
-    for (const id of this.prints.keys()) if (!prints.has(id)) due.add(id);
+    for (const id of [...this.prints.keys(), ...this.reached]) if (isFull || !prints.has(id)) due.add(id);
     this.prints = prints;
     await Promise.all([...due].map((id) => this.inspections.request(id)));
   }
@@ -190,8 +192,11 @@ export class ContainerWatch {
       return;
     }
     if (container === null || !container.isRunning) this.signals.delete(id);
-    if (container === null) this.listener.container(id, null);
-    else if (hasLabels(container.labels)) this.listener.container(id, this.isReachable(container) ? container : null);
+    if (container !== null && !hasLabels(container.labels)) return;
+    const reached = container !== null && this.isReachable(container) ? container : null;
+    if (reached === null) this.reached.delete(id);
+    else this.reached.add(id);
+    this.listener.container(id, reached);
   }
 
   /** The container, with the network that it has of another one; null if it is gone. */

@@ -23,7 +23,7 @@ describe('the routes of containers', () => {
   let running: { readonly abort: AbortController; readonly ended: Promise<void> }[];
   /** An error of the store, if it is away. */
   let storeError: HipacheError | null;
-  /** What was asked of the store. */
+  /** The wishes that came to the store. */
   let wishes: InputOf<'setOwnedRoutes'>[];
 
   const performer: Performer = {
@@ -195,6 +195,13 @@ describe('the routes of containers', () => {
     engine.change('c1', { status: 'stopping' }, '');
     await untilRoutes({});
     engine.change('c1', { status: 'running' }, '');
+    await untilRoutes({ 'a.test': ['http://10.0.0.4:80'] });
+    // A container that ends before it is listed.
+    engine.losesEvents = false;
+    engine.run('c2', { 'hipache.host': 'b.test' }, { address: '10.0.0.2', isListed: false });
+    await untilRoutes({ 'a.test': ['http://10.0.0.4:80'], 'b.test': ['http://10.0.0.2:80'] });
+    engine.losesEvents = true;
+    engine.change('c2', { status: 'stopping' }, '');
     await untilRoutes({ 'a.test': ['http://10.0.0.4:80'] });
     // A container that is being removed cannot be inspected.
     engine.failures.set('/c1/json', 500);

@@ -3,20 +3,22 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { freePort } from '../helpers/free-port.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { ask } from '../helpers/http-client.ts';
-import { containerCase, Podman } from '../helpers/podman.ts';
+import { type Podman, podmanOrReason } from '../helpers/podman.ts';
 import { until } from '../helpers/until.ts';
 
 /** Containers that are started and stopped for the figures. */
 const rounds = 7;
 
+const engine = await podmanOrReason();
+const containerCase = { skip: typeof engine === 'string' ? engine : false };
+
 describe('hipache docker, with containers of Podman', containerCase, () => {
-  let podman: Podman;
+  const podman = engine as Podman;
   let home: HipacheHome;
   let proxy: HipacheProcess;
   let docker: HipacheProcess;
 
   before(async () => {
-    podman = await Podman.start();
     home = new HipacheHome();
     home.configure({}, { workers: 1 });
     proxy = await home.serve();
@@ -26,7 +28,7 @@ describe('hipache docker, with containers of Podman', containerCase, () => {
 
   after(async () => {
     await home?.remove();
-    await podman?.remove();
+    await podman.remove();
   });
 
   async function answer(host: string): Promise<string> {
@@ -34,8 +36,23 @@ describe('hipache docker, with containers of Podman', containerCase, () => {
     return status === 200 ? body.trim() : String(status);
   }
 
-  const untilAnswer = (host: string, expected: string): Promise<void> =>
-    until(`${host} to answer ${expected}`, async () => (await answer(host)) === expected);
+  const untilRouted = (host: string, isRouted: boolean): Promise<void> =>
+    until(
+      `a route of ${host}: ${isRouted}`,
+      async () => ((await home.run('route', 'show', host)).code === 0) === isRouted,
+    );
+
+  const untilAnswer = async (host: string, expected: string): Promise<void> => {
+    let last = '';
+    try {
+      await until(`${host} to answer ${expected}`, async () => {
+        last = await answer(host);
+        return last === expected;
+      });
+    } catch (error) {
+      throw new Error(`${error}, not ${last}; ${(await home.run('route', 'show', host)).stdout}${docker.output}`);
+    }
+  };
 
   it('routes to a container from its start to its end, with its options', async () => {
     await podman.run('web', {
@@ -46,13 +63,14 @@ describe('hipache docker, with containers of Podman', containerCase, () => {
     assert.match((await home.run('option', 'list', 'web.test')).stdout, /requestsMax = 5/);
     assert.match((await home.run('owner', 'show', 'web.test')).stdout, /owner +docker\nsources +one +http:\/\/198\./);
     await podman.pause('web', true);
-    await untilAnswer('web.test', '400');
+    // A request to a container that is paused would wait for its end.
+    await untilRouted('web.test', false);
     await podman.pause('web', false);
     await untilAnswer('web.test', 'web');
     await podman.stop('web');
     await untilAnswer('web.test', '400');
     assert.equal((await home.run('option', 'list', 'web.test')).stdout, 'web.test has no options\n');
-    // Another address.
+    // It has another address now.
     await podman.start('web');
     await untilAnswer('web.test', 'web');
     await podman.delete('web');
@@ -79,14 +97,14 @@ describe('hipache docker, with containers of Podman', containerCase, () => {
     // The first process of a container ignores SIGTERM unless it says otherwise.
     const command = ['/bin/busybox', 'httpd', '-f', '-p', '8080', '-h', '/bin'];
     await podman.run('slow', { labels: { 'hipache.host': 'slow.test' }, command });
-    await until('a route', async () => (await home.run('route', 'show', 'slow.test')).code === 0);
-    const stopped = podman.stop('slow', 20);
+    await untilRouted('slow.test', true);
+    const stopped = podman.stop('slow', 120);
     let isStopped = false;
     void stopped.then(() => {
       isStopped = true;
     });
     await untilAnswer('slow.test', '400');
-    assert.equal(isStopped, false);
+    assert.equal(isStopped, false, docker.output);
     await podman.delete('slow');
     await stopped.catch(() => {});
   });

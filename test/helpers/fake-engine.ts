@@ -14,6 +14,8 @@ interface FakeContainer {
   status: string;
   startedAt: string;
   created: string;
+  /** Whether it is in lists, while it runs. */
+  isListed: boolean;
 }
 
 /** As much of the API of Docker as `hipache docker` uses, without containers. It can go away, and lose events. */
@@ -65,7 +67,15 @@ export class FakeEngine {
   /** Starts a container that exposes port 80. */
   run(id: string, labels: Readonly<Record<string, string>>, given: Partial<FakeContainer> = {}): void {
     const now = new Date().toISOString();
-    const usual = { running: true, paused: false, health: '', status: 'running', startedAt: now, created: now };
+    const usual = {
+      running: true,
+      paused: false,
+      health: '',
+      status: 'running',
+      startedAt: now,
+      created: now,
+      isListed: true,
+    };
     this.containers.set(id, { id, labels, address: `10.0.0.${this.containers.size + 1}`, ...usual, ...given });
     this.emit('start', id);
   }
@@ -122,7 +132,9 @@ export class FakeEngine {
   }
 
   private list(): object[] {
-    const running = [...this.containers.values()].filter(({ running, status }) => running && status !== 'stopping');
+    const running = [...this.containers.values()].filter(
+      ({ isListed, running, status }) => isListed && running && status !== 'stopping',
+    );
     return running.map(({ address, health, id, labels, paused }) => ({
       ...{ Id: id, Names: [`/${id}`], Labels: labels, State: paused ? 'paused' : 'running', Ports: [] },
       Status: health === '' ? 'Up 2 seconds' : `Up 2 seconds (${health})`,

@@ -213,22 +213,18 @@ runtime = "runc"
 events_logger = "file"
 `;
 
-/** Why containers cannot be run here; false if they can. */
-async function whyNot(): Promise<string | false> {
+/** Podman, or why containers cannot be run here: root may, except in some containers. */
+export async function podmanOrReason(): Promise<Podman | string> {
   if (spawnSync('podman', ['--version']).status !== 0) return 'needs podman';
   if (process.getuid?.() !== 0) return 'needs the rights of root';
+  let podman: Podman | null = null;
   try {
-    const podman = await Podman.start();
-    try {
-      await podman.run('probe', { labels: {} });
-      return false;
-    } finally {
-      await podman.remove();
-    }
+    podman = await Podman.start();
+    await podman.run('probe', { labels: {} });
+    await podman.delete('probe');
+    return podman;
   } catch (error) {
+    await podman?.remove();
     return `containers cannot be run here: ${String(error).slice(0, 300)}`;
   }
 }
-
-/** Options of a test with containers, which root may run, except in some containers. */
-export const containerCase = { skip: await whyNot() } as const;
