@@ -37,7 +37,7 @@ export function ownedChangesReport(changes: OwnedChanges): Report {
 }
 
 /** Hosts and options for which nothing was done, and why. */
-export function refusalLines({ conflicts, refused }: OwnedChanges): string[] {
+function refusalLines({ conflicts, refused }: OwnedChanges): string[] {
   return [
     ...refused.map(({ host, reason }) => `${printable(host)}: refused: ${printable(reason)}`),
     ...conflicts.map(({ holder, host, option }) => `${host}: option ${option}: the value of ${holder} holds`),

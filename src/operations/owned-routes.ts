@@ -33,7 +33,7 @@ const hostsAtOnce = 16;
 const holderGoneMs = 90_000;
 
 /** A route that a source wants. */
-export interface WantedRoute {
+interface WantedRoute {
   readonly host: string;
   /** None: the source does not want it any more. */
   readonly backends: readonly string[];
@@ -53,7 +53,7 @@ export interface Wish extends Source {
   readonly release: boolean;
 }
 
-export interface RefusedRoute extends HostRefusal {
+interface RefusedRoute extends HostRefusal {
   readonly host: string;
 }
 

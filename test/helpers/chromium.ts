@@ -155,17 +155,20 @@ export class ChromiumPage {
     });
   }
 
-  /** Clicks the first element of a kind with this text, as the mouse does. */
+  /** Clicks the first element of a kind with this text, once nothing is in front of it. */
   async click(selector: string, text: string): Promise<void> {
-    const find = `[...document.querySelectorAll(${JSON.stringify(selector)})].find((one) => one.textContent.trim() === ${JSON.stringify(text)})`;
-    await until(`${selector} ${text}`, () => this.evaluate<boolean>(`${find} !== undefined`));
-    await this.evaluate(`${find}.scrollIntoView({ block: 'center' })`);
-    const { x, y } = await this.evaluate<{ x: number; y: number }>(
-      `(({ left, top, width, height }) => ({ x: left + width / 2, y: top + height / 2 }))(${find}.getBoundingClientRect())`,
-    );
-    for (const type of ['mousePressed', 'mouseReleased']) {
-      await this.send('Input.dispatchMouseEvent', { type, x, y, button: 'left', clickCount: 1 });
-    }
+    const found = `[...document.querySelectorAll(${JSON.stringify(selector)})].find((one) => one.textContent.trim() === ${JSON.stringify(text)})`;
+    // In one step: a page that is still loading moves what it has.
+    const click = `((one) => {
+      if (one === undefined) return false;
+      one.scrollIntoView({ block: 'center' });
+      const { left, top, width, height } = one.getBoundingClientRect();
+      if (!one.contains(document.elementFromPoint(left + width / 2, top + height / 2))) return false;
+      one.focus();
+      one.click();
+      return true;
+    })(${found})`;
+    await until(`${selector} ${text}`, () => this.evaluate<boolean>(click));
   }
 
   /** Replaces the text of the field with this label, as the keyboard does. */

@@ -60,7 +60,9 @@ export function editRoutesFile(text: string, format: FileFormat, edit: FileEdit)
  * The text after several edits. Many of them write the file anew, with its comments: each by itself would parse the whole
  * file again.
  */
-export function editRoutesFileAtOnce(text: string, format: FileFormat, edits: readonly FileEdit[]): string {
+export function editRoutesFileAtOnce(given: string, format: FileFormat, edits: readonly FileEdit[]): string {
+  const text =
+    given.trim() === '' && edits.every(({ section }) => section !== 'routes') ? withoutRoutes[format] : given;
   if (edits.length <= editsByLineMax) return edits.reduce((before, edit) => editRoutesFile(before, format, edit), text);
   const document = parsed(text);
   const entries = new Map<string, RecordPair>();
@@ -75,6 +77,9 @@ export function editRoutesFileAtOnce(text: string, format: FileFormat, edits: re
   }
   return format === 'json' ? jsonText(document, text) : document.toString(styleOf(text, document));
 }
+
+/** A file without records: options alone make none that can be used. */
+const withoutRoutes: Readonly<Record<FileFormat, string>> = { json: '{\n  "routes": {}\n}\n', yaml: 'routes: {}\n' };
 
 /** Edits that are made line by line. */
 const editsByLineMax = 8;
