@@ -16,7 +16,7 @@ export interface EngineTls {
 }
 
 /** Variables of the environment, as the command `docker` reads them. */
-type Environment = Readonly<Record<string, string | undefined>>;
+type DockerEnvironment = Readonly<Record<string, string | undefined>>;
 
 const allowed = '/run/docker.sock, unix:///run/podman/podman.sock, tcp://HOST:PORT or https://HOST:PORT';
 const pemBytesMax = 1024 * 1024;
@@ -26,7 +26,7 @@ const pemBytesMax = 1024 * 1024;
  * Podman, and of Podman of the current user; if none does, that of Docker. Certificates come from `DOCKER_CERT_PATH`.
  * @throws HipacheError COMMAND_INVALID.
  */
-export function engineAddress(given: string | undefined, env: Environment, exists = existsSync): EngineAddress {
+export function engineAddress(given: string | undefined, env: DockerEnvironment, exists = existsSync): EngineAddress {
   const host = env['DOCKER_HOST'];
   if (given === undefined && (host === undefined || host === ''))
     return { kind: 'unix', path: usualSocket(env, exists) };
@@ -52,7 +52,7 @@ export function shownEngine(address: EngineAddress): string {
   return address.kind === 'unix' ? address.path : address.url.origin;
 }
 
-function usualSocket(env: Environment, exists: (path: string) => boolean): string {
+function usualSocket(env: DockerEnvironment, exists: (path: string) => boolean): string {
   const own = env['XDG_RUNTIME_DIR'];
   const usual = ['/run/docker.sock', '/var/run/docker.sock', '/run/podman/podman.sock'];
   if (own !== undefined && own !== '') usual.push(join(own, 'podman/podman.sock'));

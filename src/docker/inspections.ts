@@ -2,7 +2,7 @@
 const atOnceMax = 8;
 
 /** One inspection of a container, and the one that follows it. */
-interface Entry {
+interface OneInspection {
   readonly running: Promise<void>;
   next: Promise<void> | null;
 }
@@ -10,7 +10,7 @@ interface Entry {
 /** Inspects containers, each one at a time, and a few of them together. Requests during an inspection cause one more. */
 export class Inspections {
   private readonly inspect: (id: string) => Promise<void>;
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, OneInspection>();
   private readonly waiting: (() => void)[] = [];
   private running = 0;
 
@@ -30,7 +30,7 @@ export class Inspections {
   }
 
   private start(id: string): Promise<void> {
-    const entry: Entry = { running: this.run(id), next: null };
+    const entry: OneInspection = { running: this.run(id), next: null };
     this.entries.set(id, entry);
     const forget = (): void => {
       if (this.entries.get(id) === entry && entry.next === null) this.entries.delete(id);

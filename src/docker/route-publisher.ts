@@ -20,7 +20,7 @@ const lasting: ReadonlySet<ErrorCode> = new Set([
   'STORE_UNSUPPORTED',
 ]);
 
-type Changes = ResultOf<'setOwnedRoutes'>;
+type PublishedChanges = ResultOf<'setOwnedRoutes'>;
 
 interface PublisherOptions {
   readonly performer: Performer;
@@ -84,7 +84,7 @@ export class RoutePublisher {
   }
 
   /** Writes everything once. @throws HipacheError. */
-  async once(): Promise<Changes> {
+  async once(): Promise<PublishedChanges> {
     const changes = await this.write(this.wanted.hosts, true, true);
     return changes;
   }
@@ -150,7 +150,7 @@ export class RoutePublisher {
     }
   }
 
-  private async write(hosts: readonly string[], isComplete: boolean, release: boolean): Promise<Changes> {
+  private async write(hosts: readonly string[], isComplete: boolean, release: boolean): Promise<PublishedChanges> {
     const { adopt, holder, owner, performer, source } = this.options;
     const found = hosts.map((host) => this.wanted.wanted(host));
     const routes = found.map(({ route }) => ({ ...route, backends: [...route.backends] }));
@@ -179,7 +179,7 @@ export class RoutePublisher {
     return changes;
   }
 
-  private report(routes: readonly WantedHost[], changes: Changes): void {
+  private report(routes: readonly WantedHost[], changes: PublishedChanges): void {
     const { log } = this.options;
     const byHost = new Map(routes.map((route) => [route.host, route]));
     for (const kind of ['added', 'changed', 'removed'] as const) {
