@@ -84,12 +84,11 @@ export class ContainerWatch {
     this.timings = { ...usualTimings, ...timings };
   }
 
-  /** Reports everything that there is, once. @throws Error if the engine does not answer. */
+  /** Reports every container that there is, once, without a call of `complete`. @throws Error if the engine does not answer. */
   async once(): Promise<void> {
     await this.client.negotiate();
     await this.listener.connected();
     await this.list(true);
-    this.listener.complete();
   }
 
   /** Follows the engine until `signal` is aborted, whether or not it answers. */

@@ -136,6 +136,8 @@ export class Podman {
 
   /** Ends all containers and the service, and removes all files. */
   async remove(): Promise<void> {
+    // One that is asked to end is not removed before it has ended.
+    spawnSync('podman', [...this.options, 'kill', '--all'], { env: this.env });
     this.podman('rm', '--all', '--force', '--time', '0');
     await this.stopService();
     rmSync(this.folder, { recursive: true, force: true });
