@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { engineAddress, shownEngine } from './engine-address.ts';
 
-function shown(given: string | undefined, env: Record<string, string> = {}, existing: readonly string[] = []): string {
+function shown(
+  given: string | undefined,
+  env: Readonly<Record<string, string>> = {},
+  existing: readonly string[] = [],
+): string {
   return shownEngine(engineAddress(given, env, (path) => existing.includes(path)));
 }
 

@@ -26,7 +26,11 @@ const pemBytesMax = 1024 * 1024;
  * Podman, and of Podman of the current user; if none does, that of Docker. Certificates come from `DOCKER_CERT_PATH`.
  * @throws HipacheError COMMAND_INVALID.
  */
-export function engineAddress(given: string | undefined, env: DockerEnvironment, exists = existsSync): EngineAddress {
+export function engineAddress(
+  given: string | undefined,
+  env: DockerEnvironment,
+  exists: (path: string) => boolean = existsSync,
+): EngineAddress {
   const host = env['DOCKER_HOST'];
   if (given === undefined && (host === undefined || host === ''))
     return { kind: 'unix', path: usualSocket(env, exists) };
