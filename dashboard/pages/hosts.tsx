@@ -17,13 +17,16 @@ const orders: readonly (readonly [Order, string])[] = [
   ['last', 'last request'],
 ];
 const shownMax = 100;
+/** Makes the API read all names, so that the first search need not wait for that. */
+const warmUp = { contains: '.', limit: 1 };
 /** After the last key, in ms. */
 const typingMs = 120;
 
 export function HostsPage(): JSX.Element {
   const [typed, setTyped] = useState('');
   const [order, setOrder] = useState<Order>('rate');
-  const prefix = useSettled(typed.trim().toLowerCase());
+  const part = useSettled(typed.trim().toLowerCase());
+  useOperation('listRoutes', warmUp);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const focus = (event: KeyboardEvent): void => {
@@ -37,7 +40,7 @@ export function HostsPage(): JSX.Element {
   }, []);
   const open = (event: Event): void => {
     event.preventDefault();
-    if (prefix !== '') location.hash = hostPath(prefix);
+    if (part !== '') location.hash = hostPath(part);
   };
   return (
     <>
@@ -45,7 +48,7 @@ export function HostsPage(): JSX.Element {
       <search>
         <form class="row" onSubmit={open}>
           <label>
-            Name begins with
+            Name has
             <input
               ref={field}
               type="search"
@@ -61,19 +64,19 @@ export function HostsPage(): JSX.Element {
             <select
               value={order}
               onChange={(event) => setOrder(event.currentTarget.value as Order)}
-              disabled={prefix !== ''}
+              disabled={part !== ''}
             >
               {orders.map(([value, name]) => (
                 <option value={value}>{name}</option>
               ))}
             </select>
           </label>
-          <button type="submit" disabled={prefix === ''}>
+          <button type="submit" disabled={part === ''}>
             Open
           </button>
         </form>
       </search>
-      {prefix === '' ? <Busiest order={order} /> : <Found prefix={prefix} />}
+      {part === '' ? <Busiest order={order} /> : <Found part={part} />}
     </>
   );
 }
@@ -104,9 +107,13 @@ function Busiest({ order }: { readonly order: Order }): JSX.Element {
   );
 }
 
-function Found({ prefix }: { readonly prefix: string }): JSX.Element {
-  const routes = useOperation('listRoutes', { prefix, limit: shownMax }, { on: ({ name }) => name === 'change' });
-  const traffic = useOperation('listTraffic', { prefix, limit: 1000 }, { everyMs: 5000 });
+function Found({ part }: { readonly part: string }): JSX.Element {
+  const routes = useOperation(
+    'listRoutes',
+    { contains: part, limit: shownMax },
+    { on: ({ name }) => name === 'change' },
+  );
+  const traffic = useOperation('listTraffic', { limit: 1000 }, { everyMs: 5000 });
   const byName = new Map(traffic.value?.hosts.map((host) => [host.name, host]));
   return (
     <Loaded resource={routes}>
@@ -121,7 +128,7 @@ function Found({ prefix }: { readonly prefix: string }): JSX.Element {
           />
           <p class="hint" role="status">
             {found.length === 0
-              ? `No host begins with ${prefix}.`
+              ? `No host has ${part} in its name.`
               : next === null
                 ? `${found.length} found.`
                 : `The first ${found.length}; type more to see others.`}

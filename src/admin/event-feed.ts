@@ -53,11 +53,18 @@ export interface EventParts {
   readonly setTimer?: SetTimer;
 }
 
+/** A part of this process that follows the records. */
+interface RecordFollower {
+  onChange(collection: CollectionName, names: readonly string[]): void;
+  onReset(): void;
+}
+
 /** Fills the log of events while anybody reads it. */
 export class EventFeed {
   readonly log = new EventLog();
   private readonly parts: EventParts;
   private readonly setTimer: SetTimer;
+  private readonly followers = new Set<RecordFollower>();
   private readers = 0;
   private sources: Sources | null = null;
   private cancelStop: () => void = () => {};
@@ -85,6 +92,21 @@ export class EventFeed {
     };
   }
 
+  /**
+   * Follows the records of the store from now on, once it resolves.
+   * @param onChange gets the collection and its names. @param onReset changes may be lost. @returns what ends it.
+   */
+  async follow(onChange: RecordFollower['onChange'], onReset: () => void): Promise<() => void> {
+    const follower = { onChange, onReset };
+    const leave = this.join();
+    this.followers.add(follower);
+    await this.ready;
+    return () => {
+      this.followers.delete(follower);
+      leave();
+    };
+  }
+
   /** Somebody has made a change, or tried to. */
   audit(event: Omit<z.output<typeof eventSchemas.audit>, 'at'>): void {
     if (this.sources !== null) this.append('audit', event, event.host === null ? null : [event.host]);
@@ -98,6 +120,10 @@ export class EventFeed {
   }
 
   private append(name: EventName, data: object, hosts: readonly string[] | null): void {
+    for (const { onChange, onReset } of this.followers) {
+      if (name === 'reset') onReset();
+      else if (name === 'change') onChange((data as { readonly collection: CollectionName }).collection, hosts ?? []);
+    }
     this.log.append(name, { at: new Date(this.parts.now()).toISOString(), ...data }, hosts);
   }
 

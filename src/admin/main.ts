@@ -6,9 +6,11 @@ import { HipacheError } from '../base/errors.ts';
 import type { InstanceSubject } from '../base/instance-question.ts';
 import { dashboardDirectory } from '../base/package-files.ts';
 import { standardLog } from '../base/standard-log.ts';
+import { setRealTimer } from '../base/timer.ts';
 import type { Config } from '../config/config.ts';
 import type { LiveExplanation } from '../operations/explain-live.ts';
 import { LocalPerformer } from '../operations/local-performer.ts';
+import { RouteIndex } from '../operations/route-search.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { WorkerStatistics } from '../telemetry/host-statistics.ts';
 import type { LoadSummary } from '../telemetry/load-summary.ts';
@@ -58,7 +60,13 @@ process.on('disconnect', () => process.exit());
 
 function serverOf(config: Config): AdminServer {
   const { log } = standardLog({ level: config.server.logLevel, format: config.server.logFormat });
+  const routeIndex = new RouteIndex({
+    follow: async (onChange, onReset) =>
+      (await events?.follow((collection, names) => collection === 'routes' && onChange(names), onReset)) ?? (() => {}),
+    setTimer: setRealTimer,
+  });
   const performer = new LocalPerformer({
+    routeIndex,
     openStore,
     locate: () => ({ driver: config.driver, deadSet: config.compat.deadSet }),
     config: () => config,

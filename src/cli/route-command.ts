@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { HipacheError } from '../base/errors.ts';
 import type { ResultOf } from '../operations/catalogue.ts';
 import { readChangeLines } from '../operations/change-lines.ts';
-import { routesPerPage } from '../operations/routes.ts';
+import { routesPerPage } from '../operations/route-search.ts';
 import { acceptanceReport } from './accept.ts';
 import type { CommandContext } from './command-context.ts';
 import { waitOption } from './fleet.ts';

@@ -43,7 +43,7 @@ describe('the routes of containers', () => {
       locate: () => ({ driver: [`sqlite:${join(folder, 'routes.sqlite')}`], deadSet: 'auto' }),
       config: () => null,
       now: Date.now,
-      instance: { explain: async () => [], statistics: async () => [] },
+      instance: { explain: async () => [], statistics: async () => [], tail: async () => [], load: async () => [] },
     });
     await local.perform('setRoute', { host: 'hand.test', backends: ['http://x:1'] });
   });

@@ -29,10 +29,13 @@ export class LocalPerformer implements Performer {
     input: InputOf<Name>,
     onStep: OperationMeans['onStep'] = () => {},
   ): Promise<ResultOf<Name>> {
-    const { config, instance, now } = this.parts;
+    const { config, instance, now, routeIndex } = this.parts;
     const operation = operationOf(name);
     const checked = checkedInput(operation.input, input as object);
-    const act = operation.prepare(checked, { config: config(), instance, now, onStep });
+    const act = operation.prepare(checked, {
+      ...{ config: config(), instance, now, onStep },
+      ...(routeIndex === undefined ? {} : { routeIndex }),
+    });
     const store = operation.usesStore ? await this.open(operation.creates(checked)) : unused;
     return (await act(store)) as ResultOf<Name>;
   }

@@ -3,7 +3,7 @@ import { shownBackend } from '../base/shown-url.ts';
 import { parseRoutePattern } from '../routing/patterns.ts';
 import { type CertificatePair, hasRoute, type OptionRecord, type RouteRecord, type Store } from '../stores/contract.ts';
 import { isSameOptions, readOptionObject } from '../stores/option-record.ts';
-import { routesPerPage } from './routes.ts';
+import { routesPerPage } from './route-search.ts';
 
 /** The parts of a store that are moved. */
 type Movable = Pick<Store, 'routes' | 'options' | 'certificates'>;

@@ -5,19 +5,14 @@ import type { Backend } from '../routing/backend.ts';
 import { type Frontend, servingBackends } from '../routing/frontend.ts';
 import { parseRoutePattern } from '../routing/patterns.ts';
 import { buildFrontend } from '../routing/record.ts';
-import { hasRoute, type Store } from '../stores/contract.ts';
+import { hasRoute, type RouteReader, type RouteRecord, type Store } from '../stores/contract.ts';
 import { recordVersion } from '../stores/record-version.ts';
 import { type RouteExpiry, toExpiry } from './expiry.ts';
 import type { Operation } from './operation.ts';
+import { type PatternSearch, type RouteSearch, sweepFor } from './route-search.ts';
 
 /** The part of a store that these operations work on. */
 type Routes = Pick<Store, 'routes'>;
-
-/**
- * Routes that are listed at once, at most. etcd counts all that follow, and ZooKeeper names all, for each page: with pages
- * of 1,000, listing a million in etcd took 102 s, with these it takes a tenth.
- */
-export const routesPerPage = 10_000;
 
 /** One record of a listing, unparsed. */
 export interface ListedRoute {
@@ -66,31 +61,48 @@ export function nextAfter(got: readonly string[], limit: number): string | null 
 
 /**
  * Routes of a store in code point order.
- * @param page with a prefix, only patterns that begin like that.
+ * @param page which ones. @param index what knows the patterns without the store; null for none.
  */
 export async function pageOfRoutes(
   { routes }: Routes,
-  { after, limit, prefix }: Page & { readonly prefix: string },
+  page: PatternSearch,
+  index: RouteSearch | null,
 ): Promise<{ routes: ListedRoute[]; next: string | null }> {
-  const found: { readonly pattern: string; readonly frontend: readonly unknown[] }[] = [];
-  // The list has what follows a pattern; the prefix itself may be one.
-  if (prefix !== '' && after < prefix) {
-    const [record = null] = await routes.read([prefix]);
-    if (hasRoute(record)) found.push({ pattern: prefix, frontend: record.frontend });
-  }
-  const listed = await routes.list(after < prefix ? prefix : after, limit - found.length);
-  found.push(...listed.filter(({ pattern }) => pattern.startsWith(prefix)));
+  const beganMs = performance.now();
+  const names = (await index?.find(page, routes)) ?? (page.contains === '' ? null : await sweepFor(page, routes));
+  const found = names === null ? await listed(routes, page) : await readAll(routes, names);
+  if (names === null) index?.took(performance.now() - beganMs);
   return {
     routes: found.map(({ pattern, frontend }) => ({
       pattern,
       id: frontend[0] ?? null,
       backends: frontend.slice(1).map(shownElement),
     })),
-    next: nextAfter(
-      found.map(({ pattern }) => pattern),
-      limit,
-    ),
+    next: nextAfter(names ?? found.map(({ pattern }) => pattern), page.limit),
   };
+}
+
+async function readAll(routes: RouteReader, patterns: readonly string[]): Promise<readonly RouteRecord[]> {
+  const records = patterns.length === 0 ? [] : await routes.read(patterns);
+  return patterns.flatMap((pattern, index) => {
+    const record = records[index] ?? null;
+    return hasRoute(record) ? [{ pattern, frontend: record.frontend }] : [];
+  });
+}
+
+async function listed(
+  routes: Routes['routes'],
+  { after, limit, prefix }: PatternSearch,
+): Promise<readonly RouteRecord[]> {
+  const found: RouteRecord[] = [];
+  // The list has what follows a pattern; the prefix itself may be one.
+  if (prefix !== '' && after < prefix) {
+    const [record = null] = await routes.read([prefix]);
+    if (hasRoute(record)) found.push({ pattern: prefix, frontend: record.frontend });
+  }
+  const others = await routes.list(after < prefix ? prefix : after, limit - found.length);
+  found.push(...others.filter(({ pattern }) => pattern.startsWith(prefix)));
+  return found;
 }
 
 /**

@@ -5,6 +5,7 @@ import type { StatisticsQuestion, WorkerStatistics } from '../../telemetry/host-
 import type { LoadSummary } from '../../telemetry/load-summary.ts';
 import type { TailQuestion, WorkerTail } from '../../telemetry/request-tail.ts';
 import type { Operation } from '../operation.ts';
+import type { RouteSearch } from '../route-search.ts';
 import type { OpenedStore } from '../store-access.ts';
 
 /** Questions to a running instance: to its workers, each of which answers, or to its primary. @throws HipacheError INSTANCE_UNREACHABLE. */
@@ -26,6 +27,8 @@ export interface OperationMeans {
   readonly onStep: (step: unknown) => void;
   /** The workers of a running instance. */
   readonly instance: InstanceQuestions;
+  /** Knows the patterns of routes without the store; undefined for none. */
+  readonly routeIndex?: RouteSearch;
 }
 
 /** An operation as both faces offer it: its input and its result are data, so that it can be done elsewhere. */

@@ -12,7 +12,8 @@ import {
   type WrittenRoute,
 } from '../changing-routes.ts';
 import { type DrainedBackends, type DrainedFleet, drainBackends } from '../draining.ts';
-import { type ListedRoute, pageOfRoutes, routesPerPage, type ShownRoute, showRoute } from '../routes.ts';
+import { routesPerPage } from '../route-search.ts';
+import { type ListedRoute, pageOfRoutes, type ShownRoute, showRoute } from '../routes.ts';
 import { backendsField, hostField, nextField, pageFields, time, versionField } from './common.ts';
 import { reading, writing } from './described.ts';
 
@@ -117,9 +118,13 @@ export const routeOperations = {
       ...pageFields,
       limit: z.int().min(1).max(routesPerPage).default(1000).meta({ description: 'The most entries of a page.' }),
       prefix: z.string().max(1024).default('').meta({ description: 'Only patterns that begin like this.' }),
+      contains: z.string().max(1024).default('').meta({ description: 'Only patterns that have this in them.' }),
     }),
     result: z.object({ routes: z.array(listedRoute), next: nextField }),
-    prepare: (page) => (store) => pageOfRoutes(store, page),
+    prepare:
+      (page, { routeIndex }) =>
+      (store) =>
+        pageOfRoutes(store, page, routeIndex ?? null),
   }),
   showRoute: reading({
     summary: 'Shows the route of exactly this pattern.',
