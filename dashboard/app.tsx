@@ -79,6 +79,7 @@ function Pages(): JSX.Element {
               {name}
             </a>
           ))}
+          <a href="help/">Help</a>
         </nav>
         <Connection />
         {client.hasToken && (

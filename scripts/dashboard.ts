@@ -17,7 +17,7 @@ export async function dashboardFiles(): Promise<readonly BuiltFile[]> {
     const { output } = await build.generate({ format: 'esm', minify: true, codeSplitting: false });
     const [script, ...others] = output;
     if (others.length > 0) throw new Error('The dashboard has to be one script.');
-    const styles = ['node_modules/uplot/dist/uPlot.min.css', 'dashboard/style.css'];
+    const styles = ['node_modules/uplot/dist/uPlot.min.css', 'dashboard/colors.css', 'dashboard/style.css'];
     return [
       { path: 'index.html', text: readFileSync(join(source, 'index.html'), 'utf8') },
       { path: 'assets/app.js', text: script.code },

@@ -8,11 +8,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dashboardDirectory } from '../src/base/package-files.ts';
+import { dashboardDirectory, siteDirectory } from '../src/base/package-files.ts';
 import { makeAdminToken } from '../src/operations/admin-token.ts';
 import { dashboardFiles } from './dashboard.ts';
 import { SampleApplication, startChild, stopChildren } from './demo-children.ts';
 import { root, writeFiles } from './files.ts';
+import { siteFiles } from './site.ts';
 
 const host = 'demo.localhost';
 const usualPort = 8080;
@@ -38,7 +39,9 @@ try {
 }
 
 async function main(): Promise<void> {
-  writeFiles(dashboardDirectory(), await dashboardFiles());
+  const [dashboardParts, site] = await Promise.all([dashboardFiles(), siteFiles()]);
+  writeFiles(dashboardDirectory(), dashboardParts);
+  writeFiles(siteDirectory(), site);
   const port = await freePort(usualPort);
   const dashboard = { port: await freePort(port + 1), token: makeAdminToken('demo', 'write') };
   const blue = new SampleApplication('blue');

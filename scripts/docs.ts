@@ -10,6 +10,7 @@ import { optionDefinitions } from '../src/policy/option-schema.ts';
 import { accessFields, accessLogSchema } from '../src/telemetry/access-fields.ts';
 import { fleetMetrics, primaryMetrics } from '../src/telemetry/metric-table.ts';
 import { readFiles, root, type SourceFile } from './files.ts';
+import { slugOf } from './slugs.ts';
 
 /** A part of a page that is written by this script, between two comments that carry its name. */
 interface GeneratedPart {
@@ -226,13 +227,5 @@ function brokenLinks({ path, text }: SourceFile): string[] {
 /** The anchors that GitHub makes of the headings of a page. */
 function headings(text: string): ReadonlySet<string> {
   const titles = [...text.matchAll(/^#{1,6}\s+(.+)$/gm)].map((match) => match[1] ?? '');
-  return new Set(
-    titles.map((title) =>
-      title
-        .toLowerCase()
-        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-        .trim()
-        .replaceAll(' ', '-'),
-    ),
-  );
+  return new Set(titles.map(slugOf));
 }

@@ -4,10 +4,11 @@ import { rolldown } from 'rolldown';
 import { entryPoints } from '../src/base/package-files.ts';
 import { dashboardFiles } from './dashboard.ts';
 import { areUpToDate, type BuiltFile, root, writeFiles } from './files.ts';
+import { siteFiles } from './site.ts';
 
 /**
- * Writes the program as packages have it, from src/ and dashboard/ to `directory`, from nothing: few files, with which a start
- * takes three quarters of the CPU time that it takes with the sources. The dependencies stay packages of their own.
+ * Writes the program as packages have it, from src/, dashboard/ and docs/ to `directory`, from nothing: few files, with which a
+ * start takes three quarters of the CPU time that it takes with the sources. The dependencies stay packages of their own.
  */
 export async function buildProgram(directory: string): Promise<void> {
   writeFiles(directory, await programFiles());
@@ -28,8 +29,12 @@ export async function installProgram(directory: string): Promise<string> {
 }
 
 async function programFiles(): Promise<readonly BuiltFile[]> {
-  const [program, dashboard] = await Promise.all([bundle(), dashboardFiles()]);
-  return [...program, ...dashboard.map(({ path, text }) => ({ path: join('dashboard', path), text }))];
+  const [program, dashboard, site] = await Promise.all([bundle(), dashboardFiles(), siteFiles()]);
+  return [...program, ...below('dashboard', dashboard), ...below('site', site)];
+}
+
+function below(directory: string, files: readonly BuiltFile[]): readonly BuiltFile[] {
+  return files.map(({ path, text }) => ({ path: join(directory, path), text }));
 }
 
 async function bundle(): Promise<readonly BuiltFile[]> {

@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test';
 import { getRequestListener } from '@hono/node-server';
 import { systemClock } from '../base/clock.ts';
 import type { LogFields } from '../base/log.ts';
-import { dashboardDirectory } from '../base/package-files.ts';
+import { dashboardDirectory, siteDirectory } from '../base/package-files.ts';
 import type { Config } from '../config/config.ts';
 import { type OperationMeans, operationOf, type Performer } from '../operations/catalogue.ts';
 import { LocalPerformer } from '../operations/local-performer.ts';
@@ -19,9 +19,9 @@ import type { WorkerStatistics } from '../telemetry/host-statistics.ts';
 import type { LoadSummary } from '../telemetry/load-summary.ts';
 import { RequestTail } from '../telemetry/request-tail.ts';
 import { AccessControl } from './access.ts';
-import { adminApp } from './app.ts';
-import { Dashboard } from './dashboard.ts';
+import { adminApp, helpPath } from './app.ts';
 import { EventFeed, eventSchemas } from './event-feed.ts';
+import { StaticFiles } from './static-files.ts';
 
 interface ApiOptions {
   /** Default: a new SQLite file. */
@@ -97,7 +97,8 @@ export class AdminApi {
     const app = adminApp({
       performer: new CheckingPerformer(performer),
       events,
-      dashboard: new Dashboard(dashboardDirectory()),
+      dashboard: new StaticFiles(dashboardDirectory(), '/'),
+      help: new StaticFiles(siteDirectory(), helpPath),
       access: new AccessControl({
         bind: options.onAddress === true ? '127.0.0.1:0' : 'unix:/',
         hosts: [],

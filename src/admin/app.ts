@@ -8,20 +8,22 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Log } from '../base/log.ts';
 import { type OperationName, operationOf, type Performer } from '../operations/catalogue.ts';
 import { type AccessControl, type Caller, requireAccess } from './access.ts';
-import type { Dashboard } from './dashboard.ts';
 import { endpointNames, endpoints, eventsPath } from './endpoints.ts';
 import { type EventFeed, eventSchemas } from './event-feed.ts';
 import { aliveMs, type EventSelection, EventStreams } from './event-stream.ts';
 import { openApi } from './openapi.ts';
 import { ApiError, type Problem, problemOf } from './problem.ts';
 import { type InputParts, readInput, waitParameter } from './read-input.ts';
+import type { StaticFiles } from './static-files.ts';
 
 /** Everything that the API works with. */
 export interface AdminParts {
   readonly performer: Performer;
   readonly access: AccessControl;
   readonly events: EventFeed;
-  readonly dashboard: Dashboard;
+  readonly dashboard: StaticFiles;
+  /** The documentation. */
+  readonly help: StaticFiles;
   readonly log: Log;
   /** Whether no further requests are taken, because another process is to answer them. */
   readonly isEnding: () => boolean;
@@ -43,6 +45,8 @@ type ApiApp = Hono<{ Bindings: Bindings; Variables: Variables }>;
 /** The largest body of a request, in bytes: 1,000 records with certificates. */
 const bodyBytesMax = 16 * 1024 * 1024;
 const waitSecondsMax = 3600;
+/** Where the documentation is served. */
+export const helpPath = '/help/';
 /** Of a host, in the log. */
 const loggedCharsMax = 300;
 
@@ -53,7 +57,7 @@ const headers = {
 };
 
 /** The admin API, without its sockets. */
-export function adminApp({ access, dashboard, events, isEnding, log, performer }: AdminParts): ApiApp {
+export function adminApp({ access, dashboard, events, help, isEnding, log, performer }: AdminParts): ApiApp {
   const streams = new EventStreams(events);
   const app: ApiApp = new Hono();
   app.onError((error, context) => failed(context, error, log));
@@ -80,6 +84,8 @@ export function adminApp({ access, dashboard, events, isEnding, log, performer }
     await next();
   });
   for (const path of ['/', '/assets/:name']) app.get(path, (context) => dashboard.respond(context));
+  app.get(helpPath.slice(0, -1), (context) => context.redirect(helpPath, 308));
+  app.get(`${helpPath}*`, (context) => help.respond(context));
   app.get('/v1/openapi.json', (context) => context.json(openApi()));
   // Before anything of the body is read.
   app.use(async (context, next) => {

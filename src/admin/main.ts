@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { HipacheError } from '../base/errors.ts';
 import type { InstanceSubject } from '../base/instance-question.ts';
-import { dashboardDirectory } from '../base/package-files.ts';
+import { dashboardDirectory, siteDirectory } from '../base/package-files.ts';
 import { standardLog } from '../base/standard-log.ts';
 import { setRealTimer } from '../base/timer.ts';
 import type { Config } from '../config/config.ts';
@@ -17,10 +17,10 @@ import type { LoadSummary } from '../telemetry/load-summary.ts';
 import type { WorkerTail } from '../telemetry/request-tail.ts';
 import { AccessControl } from './access.ts';
 import { AdminServer } from './admin-server.ts';
-import { adminApp } from './app.ts';
-import { Dashboard } from './dashboard.ts';
+import { adminApp, helpPath } from './app.ts';
 import { EventFeed } from './event-feed.ts';
 import { adminDescriptor, type FromAdmin, type ToAdmin } from './messages.ts';
+import { StaticFiles } from './static-files.ts';
 
 /** How long the primary may take to answer, or to ask its workers, in ms. */
 const liveMs = 5000;
@@ -87,7 +87,8 @@ function serverOf(config: Config): AdminServer {
   const app = adminApp({
     performer,
     events,
-    dashboard: new Dashboard(dashboardDirectory()),
+    dashboard: new StaticFiles(dashboardDirectory(), '/'),
+    help: new StaticFiles(siteDirectory(), helpPath),
     access: new AccessControl(config.admin),
     log,
     isEnding: () => server?.isEnding === true,

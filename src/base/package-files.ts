@@ -27,6 +27,11 @@ export function dashboardDirectory(): string {
   return packageFile('dist/dashboard');
 }
 
+/** The directory of the documentation as pages, which has to be built. */
+export function siteDirectory(): string {
+  return packageFile('dist/site');
+}
+
 /** The path of a program or thread. */
 export function entryPoint(name: (typeof entryPoints)[number]): string {
   return fileURLToPath(new URL(`${name}.${extension}`, code));

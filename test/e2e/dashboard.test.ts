@@ -17,6 +17,9 @@ const scriptBytesMax = 90_000;
 
 const axe = readFileSync(fileURLToPath(import.meta.resolve('axe-core')), 'utf8');
 
+/** Pages of the documentation: with long tables, with code, with a picture, and without a table of contents. */
+const helpPages = ['', 'options.html', 'recipes.html', 'performance.html', 'maintenance.html'] as const;
+
 /** Everything that an instance can be asked, and the beginning of the text that is there once it was. */
 const pages: readonly (readonly [path: string, text: RegExp])[] = [
   ['/', /Busiest hosts[\s\S]*app\.test/],
@@ -163,6 +166,74 @@ describe('the dashboard', { timeout: 170_000 }, () => {
     await page.untilText(/app\.test2\s+Explain a request/);
     await home.route('remove', 'app.test2');
     await page.untilText(/There is no route of exactly this name/);
+  });
+
+  it('serves the documentation as its help, without a token', async () => {
+    const response = await fetch(`${url}help`, { headers: { 'accept-encoding': 'gzip' } });
+    assert.deepEqual([response.status, response.url], [200, `${url}help/`]);
+    assert.match(response.headers.get('content-security-policy') ?? '', /^default-src 'none'; script-src 'self'; /);
+    assert.equal(response.headers.get('content-encoding'), 'gzip');
+    assert.match(await response.text(), /<h1>Hipache<\/h1>/);
+    const etag = response.headers.get('etag') ?? '';
+    assert.equal((await fetch(`${url}help/`, { headers: { 'if-none-match': etag } })).status, 304);
+    const types = { 'store.html': 'text/html; charset=utf-8', 'openapi.json': 'application/json' };
+    for (const [name, type] of Object.entries(types)) {
+      assert.equal((await fetch(`${url}help/${name}`)).headers.get('content-type'), type);
+    }
+    const others = [
+      'none.html',
+      'assets',
+      'assets/',
+      '..%2fmain.js',
+      '%2e%2e/main.js',
+      '..%5cmain.js',
+      '/main.js',
+      'store.html%00',
+    ];
+    for (const path of others) {
+      const { body, status } = await ask(Number(new URL(url).port), new URL(url).host, { path: `/help/${path}` });
+      assert.equal(status, 404, path);
+      assert.match(body, /PATH_UNKNOWN/);
+    }
+  });
+
+  it('has a help that can be searched with the keyboard, for all kinds of users, in light and dark', async () => {
+    const page = await open(reader.token);
+    await page.untilText(/live/);
+    await page.click('a', 'Help');
+    await page.untilText(/Try it[\s\S]*Install it/);
+    for (const path of helpPages) {
+      await page.go(`${url}help/${path}`);
+      await until(path, () =>
+        page.evaluate(`location.pathname === '/help/${path}' && document.readyState === 'complete'`),
+      );
+      for (const scheme of ['light', 'dark'] as const) {
+        await page.colorScheme(scheme);
+        assert.deepEqual(await findings(page), [], `${path} in ${scheme}`);
+      }
+      await page.resize(390, 844, true);
+      const wide = 'document.documentElement.scrollWidth > document.documentElement.clientWidth';
+      assert.equal(await page.evaluate(wide), false, `${path} fits a telephone`);
+      await page.resize(1280, 800);
+    }
+    await page.press('/');
+    for (const letter of 'wipe guard') await page.press(letter);
+    await page.untilText(/sections:[\s\S]*When the store is wiped/);
+    assert.deepEqual(await findings(page), []);
+    await page.fill('Search', 'zzzz');
+    await page.untilText(/Nothing found for “zzzz”/);
+    await page.fill('Search', 'store is wiped');
+    await page.untilText(/sections:[\s\S]*When the store is wiped/);
+    await page.press('ArrowDown');
+    assert.equal(await page.evaluate("document.activeElement.closest('li') !== null"), true);
+    await page.press('Escape');
+    await page.fill('Search', 'store is wiped');
+    await page.untilText(/sections:/);
+    await page.press('Enter');
+    await until('the section', () =>
+      page.evaluate("location.href.endsWith('/help/outages.html#when-the-store-is-wiped')"),
+    );
+    assert.deepEqual(page.problems, []);
   });
 
   it('makes a change after a look at it, and takes it back', async () => {
