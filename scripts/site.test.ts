@@ -104,6 +104,11 @@ describe('the site of the documentation', () => {
     });
   }
 
+  it('puts the section first whose heading was typed', () => {
+    const [first] = new SectionSearch(index).find('When the store is wiped', 5);
+    assert.equal(first?.url, 'outages.html#when-the-store-is-wiped');
+  });
+
   it('finds nothing for words that no page has', () => {
     const search = new SectionSearch(index);
     for (const query of ['zzzz', '', ' . ', 'the']) assert.deepEqual(search.find(query, 5), []);

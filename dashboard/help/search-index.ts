@@ -40,6 +40,8 @@ const common = new Set(
 /** How much more a word counts in a heading, and in the title of a page, than in a text. */
 const headingFactor = 3;
 const titleFactor = 1.5;
+/** How much more a section counts whose heading is what was typed. */
+const wholeHeadingFactor = 2;
 /** How much less a longer word counts of which only the beginning was typed. */
 const beginningFactor = 0.5;
 /** Of BM25: how soon a word that comes again counts less, and how much the length of a section matters. */
@@ -87,13 +89,19 @@ export class SectionSearch {
 
   /** The sections that have most of the words that were typed, the best first. */
   find(query: string, max: number): readonly IndexedSection[] {
-    const terms = [...new Set(query.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])].filter((term) => !common.has(term));
+    const typed = plainWords(query);
+    const terms = [...new Set(typed)].filter((term) => !common.has(term));
     const scores = new Map<number, { terms: number; score: number }>();
     for (const term of terms) {
       for (const [section, score] of this.scoresOf(term)) {
         const sum = scores.get(section) ?? { terms: 0, score: 0 };
         scores.set(section, { terms: sum.terms + 1, score: sum.score + score });
       }
+    }
+    const whole = typed.join(' ');
+    for (const [section, sum] of scores) {
+      const { heading = '' } = this.index.sections[section] ?? {};
+      if (plainWords(heading).join(' ') === whole) sum.score *= wholeHeadingFactor;
     }
     const most = Math.max(0, ...[...scores.values()].map((sum) => sum.terms));
     return [...scores]
@@ -146,6 +154,10 @@ export class SectionSearch {
     }
     return low;
   }
+}
+
+function plainWords(text: string): readonly string[] {
+  return text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 }
 
 /** The words of a text in lower case; of a name such as `accessLog`, the whole and its parts. */
