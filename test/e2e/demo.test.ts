@@ -52,6 +52,7 @@ describe('npm run demo, at a terminal', () => {
 
     const [, dashboard = '', token = ''] = /(http:\/\/127\.0\.0\.1:\d+\/)#token=(\S+)/.exec(screen) ?? [];
     assert.match(await (await fetch(dashboard)).text(), /<title>Hipache<\/title>/);
+    assert.match(await (await fetch(`${dashboard}help/`)).text(), /<h1>Hipache<\/h1>/);
     const routes = await fetch(`${dashboard}v1/routes`, { headers: { authorization: `Bearer ${token}` } });
     assert.match(await routes.text(), /demo\.localhost/);
 

@@ -75,7 +75,9 @@ describe('the package, installed globally, on a machine without a Node of its ow
   test('has what it needs and no more', () => {
     const installed = join(prefix, 'lib', 'node_modules', 'hipache');
     assert.ok(existsSync(join(installed, 'dist', 'main.js')));
-    assert.ok(existsSync(join(installed, 'pages')));
+    for (const path of ['pages', 'dist/site/index.html', 'dist/site/store.html', 'dist/site/assets/search-index.js']) {
+      assert.ok(existsSync(join(installed, path)), path);
+    }
     for (const absent of ['src', 'test', 'scripts', 'node_modules/typescript']) {
       assert.ok(!existsSync(join(installed, absent)), absent);
     }
