@@ -81,11 +81,19 @@ export class StaticFiles {
   }
 
   private readNames(): ReadonlyMap<string, string> {
-    const entries = builtFiles(() => readdirSync(this.directory, { recursive: true, withFileTypes: true }));
-    const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    const files = builtFiles(() => filesBelow(this.directory));
     const paths = files.map((file): [string, string] => [this.path + relative(this.directory, file), file]);
     return new Map([[this.path, join(this.directory, 'index.html')], ...paths]);
   }
+}
+
+/** Links are not followed. */
+function filesBelow(directory: string): readonly string[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return filesBelow(path);
+    return entry.isFile() ? [path] : [];
+  });
 }
 
 function builtFiles<Result>(read: () => Result): Result {

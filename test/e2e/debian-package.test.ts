@@ -49,6 +49,7 @@ describe('the Debian package', () => {
       'etc/logrotate.d/hipache',
       'lib/systemd/system/hipache.service',
       'usr/bin/hipache',
+      'usr/lib/hipache/dist/site/index.html',
       'usr/share/doc/hipache/copyright',
       'usr/share/doc/hipache/docs/install.md',
       'usr/share/doc/hipache/examples/systemd/hipache-root.service',
