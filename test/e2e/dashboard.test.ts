@@ -17,8 +17,8 @@ const scriptBytesMax = 90_000;
 
 const axe = readFileSync(fileURLToPath(import.meta.resolve('axe-core')), 'utf8');
 
-/** Pages of the documentation: with a picture, with a long table, and without a table of contents. */
-const helpPages = ['', 'options.html', 'maintenance.html'] as const;
+/** Pages of the documentation: with a long table, without a table of contents, and with a picture. */
+const helpPages = ['options.html', 'maintenance.html', ''] as const;
 
 /** Everything that an instance can be asked, and the beginning of the text that is there once it was. */
 const pages: readonly (readonly [path: string, text: RegExp])[] = [
