@@ -119,7 +119,7 @@ export class RouteIndex implements RouteSearch {
       if (page.length < routesPerPage) break;
       after = page.at(-1)?.pattern ?? '';
     }
-    // What was read before the store was away may be gone.
+    // Names that were read before a gap may be gone.
     if (resets === this.resets) this.names = names;
   }
 
