@@ -49,7 +49,8 @@ async function main(): Promise<void> {
   await Promise.all([blue.start(), green.start()]);
   await runHipache(['--driver', driver, 'route', 'set', host, blue.url, green.url, '--id', 'demo']);
   const proxy = startProxy(port, dashboard);
-  await waitUntilServing(proxy, port);
+  await waitUntil(proxy, () => responds(port, '__ping__'));
+  await waitUntil(proxy, () => responds(dashboard.port, 'localhost'));
   say(instructions(port, dashboard, blue, green));
   const hasKeys = process.stdin.isTTY;
   say(
@@ -93,18 +94,19 @@ async function runHipache(args: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`hipache ${args.join(' ')} has failed`);
 }
 
-async function waitUntilServing(proxy: ChildProcess, port: number): Promise<void> {
+async function waitUntil(proxy: ChildProcess, isThere: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + startMs;
-  while (!(await respondsToPing(port))) {
+  while (!(await isThere())) {
     if (proxy.exitCode !== null || proxy.signalCode !== null) throw new Error('the proxy did not start');
     if (Date.now() > deadline) throw new Error(`the proxy did not answer within ${startMs / 1000} s`);
     await sleep(50);
   }
 }
 
-function respondsToPing(port: number): Promise<boolean> {
+/** Whether a request for `host` gets a response with status 200. */
+function responds(port: number, host: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const request = get({ host: '127.0.0.1', port, headers: { host: '__ping__' }, agent: false, timeout: 1000 });
+    const request = get({ host: '127.0.0.1', port, headers: { host }, agent: false, timeout: 1000 });
     request.on('response', (response) => {
       response.resume();
       resolve(response.statusCode === 200);

@@ -148,7 +148,8 @@ export class ChromiumPage {
   async untilText(pattern: RegExp): Promise<void> {
     let text = '';
     await until(`the text ${pattern}`, async () => {
-      text = await this.text();
+      // A page that is being left has none.
+      text = await this.text().catch(() => '');
       return pattern.test(text);
     }).catch((error: Error) => {
       throw new Error(`${error.message}; the page has: ${text.slice(0, 1500)}; problems: ${this.problems.join('; ')}`);
@@ -165,7 +166,8 @@ export class ChromiumPage {
       const { left, top, width, height } = one.getBoundingClientRect();
       if (!one.contains(document.elementFromPoint(left + width / 2, top + height / 2))) return false;
       one.focus();
-      one.click();
+      // After this call, which a new page would cut off.
+      setTimeout(() => one.click());
       return true;
     })(${found})`;
     await until(`${selector} ${text}`, () => this.evaluate<boolean>(click));
