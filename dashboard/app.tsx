@@ -25,7 +25,16 @@ function takeToken(): string | null {
   const [, token] = /^#token=(.+)$/.exec(location.hash) ?? [];
   if (token === undefined) return null;
   history.replaceState(null, '', `${location.pathname}#/`);
-  return decodeURIComponent(token);
+  return decoded(token);
+}
+
+/** An address may be anything that somebody has typed. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 export function App(): JSX.Element {
@@ -61,7 +70,7 @@ function Pages(): JSX.Element {
   const [, page = '', rest = ''] = /^\/([^/?]*)\/?(.*)$/.exec(route) ?? [];
   useEffect(() => {
     const title = entries.find(([path]) => path === `/${page}`)?.[1] ?? 'Hipache';
-    document.title = rest === '' || page === 'explain' ? `${title} · Hipache` : `${decodeURIComponent(rest)} · Hipache`;
+    document.title = rest === '' || page === 'explain' ? `${title} · Hipache` : `${decoded(rest)} · Hipache`;
     window.scrollTo(0, 0);
   }, [page, rest]);
   return (
@@ -106,7 +115,7 @@ function pageOf(page: string, rest: string): JSX.Element {
     case '':
       return <OverviewPage />;
     case 'hosts':
-      return rest === '' ? <HostsPage /> : <HostPage key={rest} host={decodeURIComponent(rest)} />;
+      return rest === '' ? <HostsPage /> : <HostPage key={rest} host={decoded(rest)} />;
     case 'explain':
       return <ExplainPage key={rest} query={rest} />;
     case 'certificates':

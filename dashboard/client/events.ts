@@ -12,6 +12,8 @@ export type FeedState = 'connecting' | 'live' | 'lost';
 
 /** Pauses between attempts, in ms. */
 const pausesMs = [500, 1000, 2000, 5000, 10_000];
+/** Without a byte for so long, a connection is given up, in ms. */
+const silentMsMax = 45_000;
 /** Events that are kept for the page of changes. */
 const keptMax = 500;
 
@@ -74,7 +76,10 @@ export class Feed {
     const decoder = new TextDecoder();
     let rest = '';
     for (;;) {
+      // The API sends a comment every 15 s: a connection without one is dead, and nobody has said so.
+      const timer = setTimeout(() => void reader.cancel(), silentMsMax);
       const { done, value } = await reader.read();
+      clearTimeout(timer);
       if (done) return;
       const blocks = (rest + decoder.decode(value, { stream: true })).split('\n\n');
       rest = blocks.pop() ?? '';

@@ -61,20 +61,31 @@ export function useOperation<Name extends OperationName>(
   const { client: performer } = useSession();
   const [state, setState] = useState<Omit<Resource<ResultOf<Name>>, 'reload'>>({ value: null, failure: null });
   const key = JSON.stringify(input);
-  const current = useRef(0);
+  // Which input is the present one, and the reading of it that is under way.
+  const current = useRef({ number: 0, isReading: false, isAgain: false });
   const timer = useRef<number | undefined>(undefined);
   const read = useCallback(async () => {
     if (input === null) return;
-    const number = ++current.current;
+    const own = current.current;
+    if (own.isReading) {
+      own.isAgain = true;
+      return;
+    }
+    own.isReading = true;
     try {
       const value = await performer.perform(name, input);
-      if (number === current.current) setState({ value, failure: null });
+      if (own === current.current) setState({ value, failure: null });
     } catch (error) {
-      if (number !== current.current) return;
       const failure = error instanceof ApiFailure ? error : new ApiFailure(0, 'UNKNOWN', String(error));
       // Numbers that were right a moment ago are better than none.
-      setState((before) => ({ value: failure.status === 404 ? null : before.value, failure }));
+      if (own === current.current) {
+        setState((before) => ({ value: failure.status === 404 ? null : before.value, failure }));
+      }
     }
+    own.isReading = false;
+    if (!own.isAgain || own !== current.current) return;
+    own.isAgain = false;
+    void read();
   }, [performer, name, key]);
   const soon = useCallback(() => {
     timer.current ??= window.setTimeout(() => {
@@ -86,7 +97,7 @@ export function useOperation<Name extends OperationName>(
     setState({ value: null, failure: null });
     void read();
     return () => {
-      current.current++;
+      current.current = { number: current.current.number + 1, isReading: false, isAgain: false };
       window.clearTimeout(timer.current);
       timer.current = undefined;
     };

@@ -7,9 +7,13 @@ import { HostLink, Loaded, Mark, Table } from '../parts/parts.tsx';
 
 type Asked = InputOf<'explain'>;
 
+/** The fields of the request that was explained last, until the page is closed. */
+let headerText = '';
+
 /** @param query the request that is explained, as the form writes it into the address. */
 export function ExplainPage({ query }: { readonly query: string }): JSX.Element {
   const given = new URLSearchParams(query.replace(/^\?/, ''));
+  const [, redraw] = useState(0);
   const text = (name: string): string => given.get(name) ?? '';
   const host = text('host');
   const asked: Asked | null =
@@ -22,32 +26,37 @@ export function ExplainPage({ query }: { readonly query: string }): JSX.Element 
           ...(text('method') === '' ? {} : { method: text('method') }),
           ...(text('client') === '' ? {} : { client: text('client') }),
           ...(given.has('https') ? { https: true } : {}),
-          ...(text('header') === ''
-            ? {}
-            : {
-                header: text('header')
-                  .split('\n')
-                  .filter((line) => line.trim() !== ''),
-              }),
+          ...(headerText.trim() === '' ? {} : { header: headerText.split('\n').filter((line) => line.trim() !== '') }),
         };
   const explained = useOperation('explain', asked, { on: ({ name }) => name === 'change' });
   return (
     <>
       <h1>Explain a request</h1>
-      <AskForm given={given} />
+      <AskForm given={given} onAgain={() => redraw((count) => count + 1)} />
       {asked !== null && <Loaded resource={explained}>{(explanation) => <Trace explanation={explanation} />}</Loaded>}
     </>
   );
 }
 
-function AskForm({ given }: { readonly given: URLSearchParams }): JSX.Element {
-  const [header, setHeader] = useState(given.get('header') ?? '');
+function AskForm({
+  given,
+  onAgain,
+}: {
+  readonly given: URLSearchParams;
+  /** Only the fields are others. */
+  readonly onAgain: () => void;
+}): JSX.Element {
+  const [header, setHeader] = useState(headerText);
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget as HTMLFormElement);
     const query = new URLSearchParams();
-    for (const [name, value] of fields) if (value !== '') query.set(name, String(value));
-    location.hash = `/explain/?${query}`;
+    for (const [name, value] of fields) if (value !== '' && name !== 'header') query.set(name, String(value));
+    // They may have a password: the address, which histories keep, is not for them.
+    headerText = header;
+    const next = `/explain/?${query}`;
+    if (location.hash === `#${next}`) onAgain();
+    else location.hash = next;
   };
   const field = (name: string, label: string, placeholder: string, isRequired = false): JSX.Element => (
     <label>

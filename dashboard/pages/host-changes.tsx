@@ -1,11 +1,16 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { ResultOf } from '../../src/operations/catalogue.ts';
-import type { Client } from '../client/client.ts';
+import { ApiFailure, type Client } from '../client/client.ts';
 import { type Resource, useOperation, useSession } from '../client/use.ts';
-import { useUndo } from '../parts/undo.tsx';
+import { type Undoable, useUndo } from '../parts/undo.tsx';
 
 type Route = ResultOf<'showRoute'>;
+
+/** In place of a password. */
+const mask = '********';
+/** In place of the value of an option that is one. */
+const secret = '(secret)';
 
 /** Lines that go, and lines that come. */
 interface Preview {
@@ -21,12 +26,19 @@ export function EditBackends({ host, route }: { readonly host: string; readonly 
   const [text, setText] = useState<string | null>(null);
   const [preview, setPreview] = useState<Preview | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const before = route.value;
+  // As it was when the form was opened: a change by somebody else meanwhile is refused, and not overwritten.
+  const [before, setBefore] = useState<Route | null>(null);
+  const present = route.value;
   if (text === null) {
-    const start = (): void => setText(before === null ? '' : `${urlsOf(before).join('\n')}\n`);
+    const loss = present === null ? null : lossOf(present);
+    if (loss !== null) return <p class="hint">{loss}</p>;
+    const start = (): void => {
+      setBefore(present);
+      setText(present === null ? '' : `${urlsOf(present).join('\n')}\n`);
+    };
     return (
       <button type="button" onClick={start}>
-        {before === null ? 'Add backends' : 'Change backends'}
+        {present === null ? 'Add backends' : 'Change backends'}
       </button>
     );
   }
@@ -44,6 +56,7 @@ export function EditBackends({ host, route }: { readonly host: string; readonly 
       setProblem((error as Error).message);
     }
   };
+  const isOld = present?.version !== before?.version;
   const look = (): Promise<void> => attempt(async () => setPreview(await previewOf(client, host, before, urls)));
   const make = (): Promise<void> =>
     attempt(async () => {
@@ -75,7 +88,12 @@ export function EditBackends({ host, route }: { readonly host: string; readonly 
           {problem}
         </p>
       )}
-      <button type="submit" disabled={before === null && urls.length === 0}>
+      {isOld && (
+        <p class="notice warn" role="status">
+          Somebody has changed the route since this form was opened. Cancel, and begin again.
+        </p>
+      )}
+      <button type="submit" disabled={isOld || (before === null && urls.length === 0)}>
         {preview === null ? 'Preview' : 'Make the change'}
       </button>
       <button type="button" class="quiet" onClick={close}>
@@ -106,16 +124,20 @@ function Difference({ isRemoval, preview }: { readonly preview: Preview; readonl
   );
 }
 
-/** As they were written, with weights. */
-function urlsOf({ backends }: Route): string[] {
-  return backends.map(({ backup, canary, url, weight }) => {
-    const marks = [
-      ...(weight === 1 ? [] : [`weight=${weight}`]),
-      ...(backup ? ['backup'] : []),
-      ...(canary === null ? [] : [`canary=${canary}`]),
-    ];
-    return marks.length === 0 || url.includes('#') ? url : `${url}#${marks.join('&')}`;
-  });
+/** As the record has them. */
+function urlsOf({ elements }: Route): string[] {
+  return elements.map(String);
+}
+
+/** Why a form would lose a part of the record; null if it would not. */
+function lossOf({ draining, elements }: Route): string | null {
+  if (draining.length > 0) return 'Backends can be changed here once none of them drains.';
+  if (elements.some((element) => typeof element !== 'string'))
+    return 'The record has elements that are no text; see the command line.';
+  if (elements.some((element) => String(element).includes(mask))) {
+    return 'A backend has a password, which is not shown: it can be changed on the command line.';
+  }
+  return null;
 }
 
 /** @throws ApiFailure for backends that are none. */
@@ -135,12 +157,7 @@ async function previewOf(
   };
 }
 
-async function replace(
-  client: Client,
-  host: string,
-  before: Route | null,
-  urls: readonly string[],
-): Promise<{ readonly text: string; readonly undo: () => Promise<void> }> {
+async function replace(client: Client, host: string, before: Route | null, urls: readonly string[]): Promise<Undoable> {
   const ifVersion = before?.version ?? 'none';
   const { version } = await write(client, host, urls, before, ifVersion);
   const former = before === null ? [] : urlsOf(before);
@@ -181,7 +198,8 @@ export function EditOption({ host }: { readonly host: string }): JSX.Element {
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     try {
-      addUndo(await changeOption(client, host, name, value));
+      const undoable = await changeOption(client, host, name, value);
+      if (undoable !== null) addUndo(undoable);
       setIsOpen(false);
       setProblem(null);
     } catch (error) {
@@ -223,24 +241,30 @@ export function EditOption({ host }: { readonly host: string }): JSX.Element {
   );
 }
 
-async function changeOption(
-  client: Client,
-  host: string,
-  name: string,
-  value: string,
-): Promise<{ readonly text: string; readonly undo: () => Promise<void> }> {
-  const { options } = await client.perform('showOptions', { host }).catch((error) => {
-    if (error.status === 404) return { options: {} as Record<string, string> };
-    throw error;
-  });
-  const former = options[name];
-  const write = (to: string | undefined): Promise<unknown> =>
-    to === undefined || to === ''
+/** @returns how to take it back; null if the former value is not known. */
+async function changeOption(client: Client, host: string, name: string, value: string): Promise<Undoable | null> {
+  const former = await presentValue(client, host, name);
+  const write = (to: string): Promise<unknown> =>
+    to === ''
       ? client.perform('unsetOptions', { host, names: [name] })
       : client.perform('setOptions', { host, options: { [name]: to } });
   await write(value);
-  return {
-    text: value === '' ? `${name} of ${host} is removed.` : `${name} of ${host} is ${value}.`,
-    undo: async () => void (await write(former)),
+  if (former === secret || former.includes(mask)) return null;
+  const undo = async (): Promise<void> => {
+    const present = await presentValue(client, host, name);
+    if (present !== value && present !== secret) throw new Error(`Somebody has changed ${name} since.`);
+    await write(former);
   };
+  return { text: value === '' ? `${name} of ${host} is removed.` : `${name} of ${host} is changed.`, undo };
+}
+
+/** Empty if the host has none of its own. */
+async function presentValue(client: Client, host: string, name: string): Promise<string> {
+  try {
+    const { options } = await client.perform('showOptions', { host });
+    return options[name] ?? '';
+  } catch (error) {
+    if (error instanceof ApiFailure && error.status === 404) return '';
+    throw error;
+  }
 }

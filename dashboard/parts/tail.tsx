@@ -7,6 +7,10 @@ import { HostLink, Mark, Table } from './parts.tsx';
 
 type TailedRequest = ResultOf<'tailRequests'>['requests'][number];
 
+interface NumberedRequest extends TailedRequest {
+  readonly number: number;
+}
+
 /** Between two questions, in ms. */
 const everyMs = 1000;
 const shownMax = 100;
@@ -45,9 +49,16 @@ export function Tail({ host }: { readonly host: string | null }): JSX.Element {
 
 interface TailState {
   /** The newest first. */
-  readonly requests: readonly TailedRequest[];
+  readonly requests: readonly NumberedRequest[];
   readonly leftOut: number;
   readonly problem: string | null;
+}
+
+let counted = 0;
+
+/** Ids of requests may repeat: clients that are trusted choose them. */
+function numbered(requests: readonly TailedRequest[]): NumberedRequest[] {
+  return requests.map((request) => ({ ...request, number: ++counted }));
 }
 
 const empty: TailState = { requests: [], leftOut: 0, problem: null };
@@ -63,6 +74,7 @@ function useTail(isOn: boolean, host: string | null, onlyErrors: boolean): TailS
   useEffect(() => {
     if (!isOn) return;
     let isOver = false;
+    let timer = 0;
     const look = async (): Promise<void> => {
       try {
         const input = { onlyErrors, after: next.current, ...(host === null ? {} : { host }) };
@@ -70,21 +82,23 @@ function useTail(isOn: boolean, host: string | null, onlyErrors: boolean): TailS
         if (isOver) return;
         next.current = found.next;
         setState((before) => ({
-          requests: [...found.requests.toReversed(), ...before.requests].slice(0, shownMax),
+          requests: [...numbered(found.requests).toReversed(), ...before.requests].slice(0, shownMax),
           leftOut: before.leftOut + found.leftOut,
           problem: null,
         }));
       } catch (error) {
         if (!isOver) setState((before) => ({ ...before, problem: (error as Error).message }));
       }
+      later();
+    };
+    const later = (): void => {
+      if (isOver) return;
+      timer = window.setTimeout(() => (document.visibilityState === 'visible' ? void look() : later()), everyMs);
     };
     void look();
-    const timer = window.setInterval(() => {
-      if (document.visibilityState === 'visible') void look();
-    }, everyMs);
     return () => {
       isOver = true;
-      window.clearInterval(timer);
+      window.clearTimeout(timer);
     };
   }, [client, isOn, host, onlyErrors]);
   return state;
@@ -94,14 +108,14 @@ function Requests({
   hasHosts,
   requests,
 }: {
-  readonly requests: readonly TailedRequest[];
+  readonly requests: readonly NumberedRequest[];
   readonly hasHosts: boolean;
 }): JSX.Element {
   const heads = ['Time', ...(hasHosts ? ['Host'] : []), 'Request', 'Status', '#Took', 'Backend', 'Client'];
   return (
     <Table label="Requests" heads={heads}>
       {requests.map((request) => (
-        <tr key={request.requestId}>
+        <tr key={request.number}>
           <td>
             <time dateTime={request.at}>{clockTime(request.at)}</time>
           </td>

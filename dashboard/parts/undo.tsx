@@ -59,7 +59,8 @@ export function useUndo(): (change: Undoable) => void {
 export function Undo(): JSX.Element | null {
   const list = useContext(UndoContext);
   const [, redraw] = useState(0);
-  const [problem, setProblem] = useState<string | null>(null);
+  const [problem, setProblem] = useState<{ readonly number: number; readonly text: string } | null>(null);
+  const [isBusy, setIsBusy] = useState(false);
   useEffect(() => list.watch(() => redraw((count) => count + 1)), [list]);
   useEffect(() => {
     const timer = window.setInterval(() => list.expire(), 5000);
@@ -68,24 +69,25 @@ export function Undo(): JSX.Element | null {
   const [latest] = list.kept;
   if (latest === undefined) return null;
   const take = async (): Promise<void> => {
+    setIsBusy(true);
     try {
       await latest.undo();
-      setProblem(null);
       list.remove(latest.number);
     } catch (error) {
-      setProblem((error as Error).message);
+      setProblem({ number: latest.number, text: (error as Error).message });
     }
+    setIsBusy(false);
   };
   return (
     <div class="undo" role="status">
       <span>{latest.text}</span>
-      <button type="button" onClick={() => void take()}>
+      <button type="button" disabled={isBusy} onClick={() => void take()}>
         Undo
       </button>
       <button type="button" class="quiet" onClick={() => list.remove(latest.number)}>
         Dismiss
       </button>
-      {problem !== null && <p class="bad">{problem}</p>}
+      {problem?.number === latest.number && <p class="bad">{problem.text}</p>}
     </div>
   );
 }

@@ -102,6 +102,8 @@ export function adminApp({ access, dashboard, events, help, isEnding, log, perfo
     }),
   );
   app.get(eventsPath, (context) => {
+    // A stream without a reader would never end.
+    if (context.req.method === 'HEAD') return context.body(null, 200, { 'content-type': 'text/event-stream' });
     const selection = selectionOf(context.req);
     streams.admit();
     return streamSSE(context, (stream) => streams.send(stream, selection));

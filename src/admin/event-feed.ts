@@ -11,6 +11,8 @@ import { EventLog } from './event-log.ts';
 const lingerMs = 60_000;
 /** Between two looks for a new window of the load, in ms. */
 const loadEveryMs = 1000;
+/** After an attempt to open the store that failed, in ms. */
+const retryMs = 5000;
 /** Names in one event. */
 const namesMax = 1000;
 
@@ -94,17 +96,21 @@ export class EventFeed {
 
   /**
    * Follows the records of the store from now on, once it resolves.
-   * @param onChange gets the collection and its names. @param onReset changes may be lost. @returns what ends it.
+   * @param onChange gets the collection and its names. @param onReset changes may be lost. @returns what ends it; null for a store that
+   *   reports no changes, or cannot be watched now.
    */
-  async follow(onChange: RecordFollower['onChange'], onReset: () => void): Promise<() => void> {
+  async follow(onChange: RecordFollower['onChange'], onReset: () => void): Promise<(() => void) | null> {
     const follower = { onChange, onReset };
     const leave = this.join();
     this.followers.add(follower);
     await this.ready;
-    return () => {
+    const end = (): void => {
       this.followers.delete(follower);
       leave();
     };
+    if (this.sources?.reports === true) return end;
+    end();
+    return null;
   }
 
   /** Somebody has made a change, or tried to. */
@@ -144,6 +150,10 @@ class Sources implements ChangeListener {
   private watch: StoreWatch | null = null;
   private isClosed = false;
   private isLost = false;
+  private isWatched = false;
+  /** Whether readers have begun. */
+  private isReady = false;
+  private cancelRetry: () => void = () => {};
   private loadedUntil: string;
   private cancelLoad: () => void = () => {};
 
@@ -152,10 +162,7 @@ class Sources implements ChangeListener {
     this.setTimer = setTimer;
     this.append = append;
     this.loadedUntil = new Date(parts.now()).toISOString();
-    this.ready = this.open().catch((error: Error) => {
-      this.parts.log.warn('the store cannot be watched for the events of the admin API', { error });
-      this.append('store', { state: 'lost', error: error.message }, null);
-    });
+    this.ready = this.attempt();
     this.lookLater();
   }
 
@@ -177,17 +184,41 @@ class Sources implements ChangeListener {
   }
 
   restored(): void {
-    if (!this.isLost) return;
+    const isFirst = !this.isWatched;
+    this.isWatched = true;
+    if (this.isLost) this.append('store', { state: 'restored', error: null }, null);
+    // Readers that have not begun yet have missed nothing.
+    if (this.isLost || !isFirst || this.isReady) this.append('reset', { why: 'store' }, null);
     this.isLost = false;
-    this.append('store', { state: 'restored', error: null }, null);
-    this.append('reset', { why: 'store' }, null);
   }
 
   close(): void {
     this.isClosed = true;
     this.cancelLoad();
+    this.cancelRetry();
     this.watch?.close();
     void this.store?.close();
+  }
+
+  /** Whether the store reports changes. */
+  get reports(): boolean {
+    return this.isWatched && this.store !== null && this.store.capabilities.changes !== 'expiry';
+  }
+
+  /** Tries until the store can be opened. */
+  private async attempt(): Promise<void> {
+    try {
+      await this.open();
+    } catch (error) {
+      const { message } = error as Error;
+      if (!this.isLost) {
+        this.parts.log.warn(`the store cannot be watched for the events of the admin API: ${message}`);
+        this.append('store', { state: 'lost', error: message }, null);
+      }
+      this.isLost = true;
+      if (!this.isClosed) this.cancelRetry = this.setTimer(retryMs, () => void this.attempt());
+    }
+    this.isReady = true;
   }
 
   private async open(): Promise<void> {

@@ -136,6 +136,13 @@ describe('the events of the admin API', () => {
     });
   });
 
+  test('ends at once for HEAD, which would have no reader', async (t) => {
+    const api = await AdminApi.start(t);
+    for (let i = 0; i < 110; i++) assert.equal((await api.ask('HEAD', '/v1/events')).status, 200);
+    const { events } = await api.follow(t);
+    await until('the beginning', () => events.length > 0);
+  });
+
   test('says that the store is lost, and that it is back', async (t) => {
     const store = new FailingWatch();
     const api = await AdminApi.start(t, { openWatched: (driver) => store.open(driver) });

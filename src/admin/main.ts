@@ -62,7 +62,7 @@ function serverOf(config: Config): AdminServer {
   const { log } = standardLog({ level: config.server.logLevel, format: config.server.logFormat });
   const routeIndex = new RouteIndex({
     follow: async (onChange, onReset) =>
-      (await events?.follow((collection, names) => collection === 'routes' && onChange(names), onReset)) ?? (() => {}),
+      (await events?.follow((collection, names) => collection === 'routes' && onChange(names), onReset)) ?? null,
     setTimer: setRealTimer,
   });
   const performer = new LocalPerformer({

@@ -73,6 +73,9 @@ export class ContainerWatch {
   private prints = new Map<string, string>();
   /** The containers that were last reported as ones to be reached: events may come before they are listed. */
   private readonly reached = new Set<string>();
+  /** Those that have never been read. */
+  private readonly unread = new Set<string>();
+  private readonly known = new Set<string>();
   private readonly signals = new Map<string, SentSignal>();
   private readonly later = new Set<NodeJS.Timeout>();
   private aheadMs = 0;
@@ -127,7 +130,8 @@ export class ContainerWatch {
         if (isFull) {
           inspectedMs = startMs;
           backOff.reset();
-          this.listener.complete();
+          // A container that could not be read since the start may have routes, which must not go.
+          if (this.unread.size === 0) this.listener.complete();
         }
         const everyMs = isPodman ? timings.listPodmanEveryMs : timings.listEveryMs;
         const tookMs = performance.now() - startMs;
@@ -187,9 +191,13 @@ export class ContainerWatch {
       if (!(error instanceof EngineError)) throw error;
       // The next listing has it inspected again.
       this.prints.set(id, '');
+      if (!this.known.has(id)) this.unread.add(id);
       this.listener.unreadable(id, error);
       return;
     }
+    this.unread.delete(id);
+    if (container === null) this.known.delete(id);
+    else this.known.add(id);
     if (container === null || !container.isRunning) this.signals.delete(id);
     if (container !== null && !hasLabels(container.labels)) return;
     const reached = container !== null && this.isReachable(container) ? container : null;

@@ -91,6 +91,33 @@ describe('a search of routes', () => {
     assert.equal(isFollowed, true);
   });
 
+  test('tries again what could not be read, and reads all names again after very many changes', async () => {
+    await find({ contains: 'test' });
+    const { read } = routes;
+    routes.names.push('late.test');
+    change(['late.test']);
+    routes.read = () => Promise.reject(new Error('away'));
+    await assert.rejects(find({ contains: 'late' }), /away/);
+    routes.read = read;
+    assert.deepEqual(await find({ contains: 'late' }), ['late.test']);
+    const { lists } = routes;
+    change(Array.from({ length: 6000 }, (_, number) => `${number}.test`));
+    assert.deepEqual(await find({ contains: 'late' }), ['late.test']);
+    assert.equal(routes.lists, lists + 1);
+  });
+
+  test('keeps nothing of a store that reports no changes, and nothing that was read while it was dropped', async () => {
+    const blind = new RouteIndex({ follow: async () => null, setTimer: time.setTimer });
+    assert.equal(await blind.find({ ...all, contains: 'test' }, routes), null);
+    assert.equal(await blind.find({ ...all, contains: 'test' }, routes), null);
+    routes.onList = () => index.close();
+    assert.equal(await find({ contains: 'test' }), null);
+    assert.equal(isFollowed, false);
+    routes.onList = () => {};
+    assert.equal((await find({ contains: 'test' }))?.length, 6);
+    assert.equal(isFollowed, true);
+  });
+
   test('is dropped when nobody searches', async () => {
     await find({ contains: 'test' });
     await time.pass(6 * 60_000);

@@ -1,4 +1,4 @@
-import type { RouteCollection } from '../stores/contract.ts';
+import { hasRoute, type RouteCollection } from '../stores/contract.ts';
 
 /** Patterns of routes that are wanted, in code point order. */
 export interface PatternSearch {
@@ -29,14 +29,19 @@ export const routesPerPage = 10_000;
 const readAtOnce = 1000;
 /** Names that are kept, at most: with more, the store is asked each time. */
 const keptMax = 5_000_000;
+/** Changes that are read one by one, at most: with more, all names are read again. */
+const changedMax = 5000;
 /** A listing that takes longer is worth the index, in ms. */
 const slowMs = 150;
 /** Without a search for so long, the index is dropped, in ms. */
 const idleMs = 5 * 60_000;
 
 export interface RouteIndexParts {
-  /** Follows the changes of routes from now on, once it resolves. @returns what ends it. */
-  readonly follow: (onChange: (patterns: readonly string[]) => void, onReset: () => void) => Promise<() => void>;
+  /** Follows the changes of routes from now on, once it resolves. @returns what ends it; null for a store that reports none. */
+  readonly follow: (
+    onChange: (patterns: readonly string[]) => void,
+    onReset: () => void,
+  ) => Promise<(() => void) | null>;
   readonly setTimer: (delayMs: number, action: () => void) => () => void;
 }
 
@@ -51,21 +56,29 @@ export class RouteIndex implements RouteSearch {
   private readonly dirty = new Set<string>();
   private leave: (() => void) | null = null;
   private cancelIdle: () => void = () => {};
-  /** Whether the store turned out to be slow, or to have too much. */
+  /** Whether the store turned out to be slow. */
   private isSlow = false;
-  private isTooMuch = false;
+  /** Whether the store has too much, or does not report changes. */
+  private isUseless = false;
+  /** Rises with each gap, and each time that the names are dropped. */
   private resets = 0;
+  private catching: Promise<void> | null = null;
 
   constructor(parts: RouteIndexParts) {
     this.parts = parts;
   }
 
   async find(search: PatternSearch, routes: Pick<RouteCollection, 'list' | 'read'>): Promise<readonly string[] | null> {
-    if (this.isTooMuch || (search.contains === '' && search.prefix === '')) return null;
+    if (this.isUseless || (search.contains === '' && search.prefix === '')) return null;
     this.used();
     if (search.contains !== '') await this.load(routes);
     else if (this.isSlow) await this.load(routes);
-    await this.catchUp(routes);
+    while (this.dirty.size > 0 && this.names !== null) {
+      this.catching ??= this.catchUp(routes).finally(() => {
+        this.catching = null;
+      });
+      await this.catching;
+    }
     return this.names === null ? null : matching(this.names, search);
   }
 
@@ -79,6 +92,7 @@ export class RouteIndex implements RouteSearch {
     this.leave?.();
     this.leave = null;
     this.names = null;
+    this.resets++;
     this.dirty.clear();
   }
 
@@ -96,15 +110,21 @@ export class RouteIndex implements RouteSearch {
   }
 
   private async sweep(routes: Pick<RouteCollection, 'list'>): Promise<void> {
-    this.leave ??= await this.parts.follow(
-      (patterns) => {
-        for (const pattern of patterns) this.dirty.add(pattern);
-      },
-      () => {
-        this.names = null;
-        this.resets++;
-      },
-    );
+    const { resets: before } = this;
+    if (this.leave === null) {
+      const leave = await this.parts.follow(
+        (patterns) => {
+          for (const pattern of patterns) this.dirty.add(pattern);
+          if (this.dirty.size > changedMax) this.forget();
+        },
+        () => this.forget(),
+      );
+      // Without changes, what it keeps would grow old.
+      if (leave === null) this.isUseless = true;
+      else if (before === this.resets) this.leave = leave;
+      else leave();
+    }
+    if (this.leave === null) return;
     this.dirty.clear();
     const { resets } = this;
     const names: string[] = [];
@@ -112,7 +132,7 @@ export class RouteIndex implements RouteSearch {
       const page = await routes.list(after, routesPerPage);
       for (const { pattern } of page) names.push(pattern);
       if (names.length > keptMax) {
-        this.isTooMuch = true;
+        this.isUseless = true;
         this.close();
         return;
       }
@@ -123,18 +143,25 @@ export class RouteIndex implements RouteSearch {
     if (resets === this.resets) this.names = names;
   }
 
-  /** Reads the records that have changed since the last search. */
+  /** The next search reads all names again. */
+  private forget(): void {
+    this.names = null;
+    this.resets++;
+    this.dirty.clear();
+  }
+
+  /** Reads records that have changed since the last search. */
   private async catchUp(routes: Pick<RouteCollection, 'read'>): Promise<void> {
-    const { dirty } = this;
-    while (dirty.size > 0 && this.names !== null) {
-      const patterns = [...dirty].slice(0, readAtOnce);
-      for (const pattern of patterns) dirty.delete(pattern);
+    const { dirty, names } = this;
+    const patterns = [...dirty].slice(0, readAtOnce);
+    for (const pattern of patterns) dirty.delete(pattern);
+    try {
       const records = await routes.read(patterns);
-      const { names } = this;
-      if (names === null) return;
-      for (const [index, pattern] of patterns.entries()) {
-        place(names, pattern, (records[index]?.frontend.length ?? 0) > 0);
-      }
+      if (names === null || names !== this.names) return;
+      for (const [index, pattern] of patterns.entries()) place(names, pattern, hasRoute(records[index] ?? null));
+    } catch (error) {
+      for (const pattern of patterns) dirty.add(pattern);
+      throw error;
     }
   }
 }

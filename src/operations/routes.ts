@@ -39,6 +39,8 @@ export interface ShownRoute {
   /** As a change may require it: `ChangeOptions.ifVersion`. */
   readonly version: string;
   readonly backends: readonly ShownBackend[];
+  /** The backends as the record has them, with everything behind `#`; passwords are masked. */
+  readonly elements: readonly unknown[];
   /** Backends that get no requests, and when what is in progress there is ended: ISO 8601, UTC. */
   readonly draining: readonly { readonly url: string; readonly until: string }[];
   readonly problems: readonly string[];
@@ -121,6 +123,7 @@ export function showRoute(host: string, now: () => number): Operation<Routes, Sh
       pattern,
       id,
       version: recordVersion(record.frontend),
+      elements: record.frontend.slice(1).map(shownElement),
       backends: shownBackends(frontend).map(({ backend: { index, isBackup, url, weight }, canary }) => ({
         index,
         url,

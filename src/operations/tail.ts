@@ -23,14 +23,22 @@ export async function tailRequests(
   ask: (question: TailQuestion) => Promise<readonly WorkerTail[]>,
   { after, host, onlyErrors }: { readonly after: string; readonly host: string | null; readonly onlyErrors: boolean },
 ): Promise<Tail> {
-  const answers = await ask({ host, onlyErrors, after: parseNext(after) });
+  const known = parseNext(after);
+  const answers = await ask({ host, onlyErrors, after: known });
   if (answers.length === 0) throw new HipacheError('INSTANCE_UNREACHABLE', 'no worker of the instance answers');
+  if (answers.some(({ isFull }) => isFull)) {
+    throw new HipacheError('INSTANCE_UNREACHABLE', 'too many others look at requests; try again in ten seconds');
+  }
+  // A worker that is late this time goes on where it was.
+  const next = { ...known, ...Object.fromEntries(answers.map(({ last, worker }) => [worker, last])) };
   const requests = answers.flatMap(({ requests: all, worker }) =>
     all.map((request) => ({ atMs: request.atMs, shown: shownRequest(worker, request) })),
   );
   return {
     requests: requests.toSorted((one, other) => one.atMs - other.atMs).map(({ shown }) => shown),
-    next: answers.map(({ last, worker }) => `${worker}:${last}`).join(' '),
+    next: Object.entries(next)
+      .map(([worker, last]) => `${worker}:${last}`)
+      .join(' '),
     leftOut: answers.reduce((sum, answer) => sum + answer.leftOut, 0),
   };
 }

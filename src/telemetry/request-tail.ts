@@ -40,6 +40,8 @@ export interface WorkerTail {
   readonly requests: readonly TailedRequest[];
   /** Requests that are not among them, because there were too many, since the question before. */
   readonly leftOut: number;
+  /** Whether none are kept, because too many others look. */
+  readonly isFull: boolean;
 }
 
 /** How long requests are kept for somebody who does not ask again, in ms. */
@@ -53,8 +55,8 @@ const charsMax = 500;
 /** One who looks: the requests that have ended meanwhile. */
 class Watch {
   untilMs = 0;
+  /** The number of the last request, also if it was not taken. */
   last = 0;
-  leftOut = 0;
   kept: { readonly number: number; readonly request: TailedRequest }[] = [];
   private readonly question: Pick<TailQuestion, 'host' | 'onlyErrors'>;
   private second = 0;
@@ -70,20 +72,19 @@ class Watch {
     return wanted === null || host === wanted || frontend?.pattern === wanted;
   }
 
-  /** Whether there is room for one more in this second; if not, it is counted. */
+  /** Counts one more. @returns whether there is room for it in this second. */
   admits(nowMs: number): boolean {
+    this.last++;
     const second = Math.floor(nowMs / 1000);
     if (second !== this.second) {
       this.second = second;
       this.taken = 0;
     }
-    if (++this.taken <= perSecondMax) return true;
-    this.leftOut++;
-    return false;
+    return ++this.taken <= perSecondMax;
   }
 
   take(request: TailedRequest): void {
-    this.kept.push({ number: ++this.last, request });
+    this.kept.push({ number: this.last, request });
     if (this.kept.length > keptMax) this.kept.shift();
   }
 }
@@ -115,15 +116,14 @@ export class RequestTail implements ProxyObserver {
     for (const [key, { untilMs }] of this.watches) if (untilMs < nowMs) this.watches.delete(key);
     const key = `${onlyErrors} ${host ?? ''}`;
     const watch = this.watches.get(key) ?? this.begin(key, { host, onlyErrors });
-    if (watch === null) return { worker, last: 0, requests: [], leftOut: 0 };
+    if (watch === null) return { worker, last: 0, requests: [], leftOut: 0, isFull: true };
     watch.untilMs = nowMs + watchedMs;
     // Another program has other numbers.
     const known = after[worker] ?? 0;
     const from = known > watch.last ? 0 : known;
-    const { leftOut } = watch;
-    watch.leftOut = 0;
     const requests = watch.kept.filter(({ number }) => number > from).map(({ request }) => request);
-    return { worker, last: watch.last, requests, leftOut };
+    const leftOut = watch.last - from - requests.length;
+    return { worker, last: watch.last, requests, leftOut, isFull: false };
   }
 
   private begin(key: string, question: Pick<TailQuestion, 'host' | 'onlyErrors'>): Watch | null {

@@ -5,10 +5,11 @@ import { EchoBackend, EchoTunnel } from '../helpers/echo-tunnels.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
+import { fleetStores } from '../helpers/long-case.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
 import { until } from '../helpers/until.ts';
 
-for (const name of ['redis', 'sqlite'] as const) {
+for (const name of fleetStores) {
   describe(`a backend that drains, of two instances of two workers on ${name}`, () => {
     let home: HipacheHome;
     let server: RedisServer | null;

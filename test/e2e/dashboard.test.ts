@@ -9,6 +9,7 @@ import { freePort } from '../helpers/free-port.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
+import { ServerProcess } from '../helpers/server-process.ts';
 import { until } from '../helpers/until.ts';
 import { adminPid } from '../helpers/workers.ts';
 
@@ -255,6 +256,13 @@ describe('the dashboard', { timeout: 170_000 }, () => {
     await page.untilText(/setRoute by operator from 127\.0\.0\.1: done/);
     await page.click('button', 'Undo');
     await until('the former backend', async () => (await bodyOf('app.test')) === 'one');
+    // Somebody else is faster.
+    await page.click('button', 'Change backends');
+    await page.fill('Backends, one URL a line', two.url);
+    await home.route('set', 'app.test', `${one.url}#weight=2`);
+    await page.untilText(/Somebody has changed the route since this form was opened/);
+    assert.equal(await page.evaluate("document.querySelector('.edit button').disabled"), true);
+    await page.click('button', 'Cancel');
     await page.click('button', 'Change an option');
     await page.choose('Option', 'requestsMax');
     await page.fill('Value', '7');
@@ -263,6 +271,35 @@ describe('the dashboard', { timeout: 170_000 }, () => {
     await page.click('button', 'Undo');
     await page.untilText(/requestsMax\s+200\s/);
     assert.deepEqual(page.problems, []);
+  });
+
+  it('is not all that can be built on the API: the panel of the example serves customers', async () => {
+    const path = fileURLToPath(new URL('../../examples/panel/panel.js', import.meta.url));
+    const env = { ...process.env, HIPACHE_ADMIN: url, HIPACHE_TOKEN: writer.token };
+    const panel = new ServerProcess([process.execPath, path, '--customer', 'shop.test', '--port', '0'], { env });
+    try {
+      const address = (): string => /http:\S+/.exec(panel.output)?.[0] ?? '';
+      await panel.ready(() => address() !== '');
+      const page = await browser.open(address());
+      await page.untilText(/Applications of shop\.test/);
+      await page.fill('Host', 'new.shop.test');
+      await page.fill('Backend', one.url);
+      await page.click('button', 'Create');
+      await page.untilText(/new\.shop\.test[\s\S]*Done: live on every instance/);
+      assert.equal(await bodyOf('new.shop.test'), 'one');
+      await page.fill('Backend', two.url);
+      await page.click('button', 'Deploy');
+      await until('the deploy', async () => (await bodyOf('new.shop.test')) === 'two');
+      await home.route('set', 'other.shop.test', one.url);
+      await page.untilText(/other\.shop\.test/);
+      await page.fill('Host', 'app.test');
+      await page.click('button', 'Create');
+      await page.untilText(/app\.test is not below shop\.test/);
+      assert.deepEqual(page.problems, []);
+      assert.ok(readFileSync(path, 'utf8').split('\n').length < 200);
+    } finally {
+      await panel.stop();
+    }
   });
 
   it('says that a token may only read', async () => {

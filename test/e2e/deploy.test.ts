@@ -4,10 +4,11 @@ import { Application } from '../helpers/application.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { ask } from '../helpers/http-client.ts';
 import { SteadyRequests, SteadyTunnels, SteadyUploads } from '../helpers/lasting-clients.ts';
+import { fleetStores } from '../helpers/long-case.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
 import { until } from '../helpers/until.ts';
 
-for (const name of ['redis', 'sqlite'] as const) {
+for (const name of fleetStores) {
   describe(`hipache deploy, with two instances of two workers on ${name}`, () => {
     let home: HipacheHome;
     let server: RedisServer | null;

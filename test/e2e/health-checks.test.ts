@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
+import { fleetStores } from '../helpers/long-case.ts';
 import { metricsUrl, scrape, untilSeries } from '../helpers/metrics.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
 import { socketOwner } from '../helpers/socket-handler.ts';
@@ -26,7 +27,7 @@ interface CheckedBackend {
   readonly paths: Set<string | undefined>;
 }
 
-for (const name of ['redis', 'sqlite'] as const) {
+for (const name of fleetStores) {
   describe(`health checks of two instances with two workers each, on ${name}`, () => {
     let home: HipacheHome;
     let server: RedisServer | null;

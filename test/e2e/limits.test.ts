@@ -3,10 +3,11 @@ import { after, before, describe, it } from 'node:test';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { HttpBackend } from '../helpers/http-backend.ts';
 import { ask } from '../helpers/http-client.ts';
+import { fleetStores } from '../helpers/long-case.ts';
 import { metricsUrl, untilSeries } from '../helpers/metrics.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
 
-for (const name of ['redis', 'sqlite'] as const) {
+for (const name of fleetStores) {
   describe(`a rate of requests, with two instances of two workers on ${name}`, () => {
     let home: HipacheHome;
     let server: RedisServer | null;

@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { optionDefinitions } from '../../src/policy/option-schema.ts';
 import { HipacheHome, type HipacheProcess } from '../helpers/hipache.ts';
 import { type AskOptions, ask, type ClientResponse } from '../helpers/http-client.ts';
+import { fleetStores } from '../helpers/long-case.ts';
 import { RedisServer } from '../helpers/redis-server.ts';
 
 /** A value of an option, set by the command line, and what it does to a request at every instance. */
@@ -134,7 +135,7 @@ const trials: readonly Trial[] = [
   },
 ];
 
-for (const name of ['redis', 'sqlite'] as const) {
+for (const name of fleetStores) {
   describe(`options of a host, set by the command line, with two instances of two workers on ${name}`, () => {
     let home: HipacheHome;
     let server: RedisServer | null;

@@ -7,6 +7,8 @@ const takenPort = /address already in use|EADDRINUSE|connection in use:/i;
 const outputMax = 5000;
 
 interface ServerProcessOptions {
+  /** Whether the processes that it has started end with it: some outlive it, and use a processor. Default false. */
+  readonly withChildren?: boolean;
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -18,14 +20,21 @@ export class ServerProcess {
   private readonly program: string;
   private readonly child: ChildProcess;
   private readonly closed: Promise<void>;
+  private readonly exited: Promise<void>;
+  private readonly withChildren: boolean;
   private isStarting = true;
   private hasEnded = false;
   /** It has ended, or lacks its port: some try for seconds to get it, and ZooKeeper for ever. */
   private readonly failed = Promise.withResolvers<false>();
 
-  constructor([program, ...args]: readonly [string, ...string[]], options: ServerProcessOptions = {}) {
+  constructor(
+    [program, ...args]: readonly [string, ...string[]],
+    { withChildren = false, ...options }: ServerProcessOptions = {},
+  ) {
     this.program = program;
-    const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.withChildren = withChildren;
+    // A group of their own, by which they can be ended together.
+    const child = spawn(program, args, { ...options, detached: withChildren, stdio: ['ignore', 'pipe', 'pipe'] });
     const add = (text: string): void => {
       this.output += text;
       if (this.isStarting && this.lacksPort) this.failed.resolve(false);
@@ -33,6 +42,10 @@ export class ServerProcess {
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', add);
     child.once('error', ({ message }) => add(message));
     this.child = child;
+    this.exited = new Promise((resolve) => {
+      child.once('exit', () => resolve());
+      child.once('error', () => resolve());
+    });
     // After `exit`, its last words may still be on their way.
     this.closed = new Promise((resolve) => {
       child.once('close', () => {
@@ -74,7 +87,20 @@ export class ServerProcess {
       this.child.kill(signal);
       if (signal !== 'SIGKILL') this.child.kill('SIGCONT');
     }
+    await this.exited;
+    if (this.withChildren) this.endGroup();
     await this.closed;
+  }
+
+  /** Ends the processes that it has left behind. */
+  private endGroup(): void {
+    // 0 would be the group of this process.
+    if (this.pid === 0) return;
+    try {
+      process.kill(-this.pid, 'SIGKILL');
+    } catch {
+      // There are none.
+    }
   }
 
   private get hasFailed(): boolean {

@@ -155,7 +155,7 @@ export class Recipe {
     { env, cwd = this.home.directory }: ProgramOptions = {},
   ): ServerProcess {
     const command = [findProgram(program) ?? program, ...args] as const;
-    const running = new ServerProcess(command, { cwd, env: { ...process.env, ...env } });
+    const running = new ServerProcess(command, { cwd, env: { ...process.env, ...env }, withChildren: true });
     this.programs.push(running);
     return running;
   }

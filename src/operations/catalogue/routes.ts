@@ -40,6 +40,9 @@ const shownRoute = z
     id: z.string(),
     version: versionField,
     backends: z.array(z.object(shownBackendFields)),
+    elements: z.array(z.unknown()).meta({
+      description: 'The backends as the record has them, with everything behind `#`; passwords are masked.',
+    }),
     draining: z.array(drainingBackend),
     problems: z.array(z.string()),
     expires: expiry.nullable(),
