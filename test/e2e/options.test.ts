@@ -36,6 +36,7 @@ const webSocket = {
 const trials: readonly Trial[] = [
   { options: { allow: '10.0.0.0/8' }, shows: status, expected: 403 },
   { options: { deny: '127.0.0.0/8' }, shows: status, expected: 403 },
+  { options: { accessLog: '0.5' }, shows: status, expected: 200 },
   { options: { basicAuth: password }, shows: status, expected: 401 },
   {
     options: { basicAuth: password },
