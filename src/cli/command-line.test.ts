@@ -102,6 +102,7 @@ describe('routes', () => {
       id: 'first',
       version: recordVersion(['first', 'http://y#weight=1']),
       backends: [{ index: 0, url: 'http://y', weight: 1, backup: false, canary: null }],
+      elements: ['http://y#weight=1'],
       draining: [],
       problems: [],
       expires: null,
