@@ -1,7 +1,7 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { rolldown } from 'rolldown';
 import { entryPoints } from '../src/base/package-files.ts';
+import { bundle } from './bundle.ts';
 import { dashboardFiles } from './dashboard.ts';
 import { areUpToDate, type BuiltFile, root, writeFiles } from './files.ts';
 import { siteFiles } from './site.ts';
@@ -29,7 +29,7 @@ export async function installProgram(directory: string): Promise<string> {
 }
 
 async function programFiles(): Promise<readonly BuiltFile[]> {
-  const [program, dashboard, site] = await Promise.all([bundle(), dashboardFiles(), siteFiles()]);
+  const [program, dashboard, site] = await Promise.all([codeFiles(), dashboardFiles(), siteFiles()]);
   return [...program, ...below('dashboard', dashboard), ...below('site', site)];
 }
 
@@ -37,25 +37,22 @@ function below(directory: string, files: readonly BuiltFile[]): readonly BuiltFi
   return files.map(({ path, text }) => ({ path: join(directory, path), text }));
 }
 
-async function bundle(): Promise<readonly BuiltFile[]> {
-  const build = await rolldown({
-    input: Object.fromEntries(entryPoints.map((name) => [name, join(root, 'src', `${name}.ts`)])),
-    platform: 'node',
-    external: /^[^./]/,
-    cwd: root,
-  });
-  try {
-    const { output } = await build.generate({
+async function codeFiles(): Promise<readonly BuiltFile[]> {
+  const output = await bundle(
+    {
+      input: Object.fromEntries(entryPoints.map((name) => [name, join(root, 'src', `${name}.ts`)])),
+      platform: 'node',
+      external: /^[^./]/,
+    },
+    {
       format: 'esm',
       entryFileNames: '[name].js',
       // As deep as src/base/package-files.ts, which finds the package from where it is.
       chunkFileNames: 'shared/[name]-[hash].js',
-    });
-    return output.map((file) => {
-      if (file.type !== 'chunk') throw new Error(`${file.fileName}: src/ has code only.`);
-      return { path: file.fileName, text: file.code };
-    });
-  } finally {
-    await build.close();
-  }
+    },
+  );
+  return output.map((file) => {
+    if (file.type !== 'chunk') throw new Error(`${file.fileName}: src/ has code only.`);
+    return { path: file.fileName, text: file.code };
+  });
 }

@@ -4,9 +4,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join, posix, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { rolldown } from 'rolldown';
 import { indexOf, type SectionText } from '../dashboard/help/search-index.ts';
 import { siteDirectory } from '../src/base/package-files.ts';
+import { bundle } from './bundle.ts';
 import { type BuiltFile, readFiles, root, type SourceFile, writeFiles } from './files.ts';
 import { type RenderedMarkdown, renderMarkdown } from './markdown.ts';
 import { type NavigationGroup, pageHtml } from './site-page.ts';
@@ -48,7 +48,7 @@ export async function siteFiles(): Promise<readonly BuiltFile[]> {
   const pages = sources.map((source): SitePage => renderPage(source, files));
   const groups = navigationOf(read('README.md').text, files, pages);
   const index = JSON.stringify(indexOf(pages.flatMap(sectionTexts)));
-  const styles = ['dashboard/colors.css', 'dashboard/help/style.css'];
+  const styles = ['dashboard/base.css', 'dashboard/help/style.css'];
   return [
     ...pages.map(({ content, file }) => ({ path: file, text: pageHtml(file, content, groups) })),
     ...data,
@@ -118,18 +118,15 @@ function sectionTexts({ content, file }: SitePage): readonly SectionText[] {
 
 /** A classic script: a page from a file system may not load modules. */
 async function searchScript(): Promise<string> {
-  const build = await rolldown({
-    input: join(root, 'dashboard/help/main.ts'),
-    platform: 'browser',
-    tsconfig: join(root, 'dashboard/tsconfig.json'),
-    cwd: root,
-  });
-  try {
-    const { output } = await build.generate({ format: 'iife', minify: true });
-    return output[0].code;
-  } finally {
-    await build.close();
-  }
+  const [script] = await bundle(
+    {
+      input: join(root, 'dashboard/help/main.ts'),
+      platform: 'browser',
+      tsconfig: join(root, 'dashboard/tsconfig.json'),
+    },
+    { format: 'iife', minify: true },
+  );
+  return script.code;
 }
 
 /** Whatever is there is replaced. @throws Error if it is not a site. */

@@ -61,8 +61,8 @@ export function useOperation<Name extends OperationName>(
   const { client: performer } = useSession();
   const [state, setState] = useState<Omit<Resource<ResultOf<Name>>, 'reload'>>({ value: null, failure: null });
   const key = JSON.stringify(input);
-  // Which input is the present one, and the reading of it that is under way.
-  const current = useRef({ number: 0, isReading: false, isAgain: false });
+  // The readings of the present input; another input has another object.
+  const current = useRef({ isReading: false, isAgain: false });
   const timer = useRef<number | undefined>(undefined);
   const read = useCallback(async () => {
     if (input === null) return;
@@ -97,7 +97,7 @@ export function useOperation<Name extends OperationName>(
     setState({ value: null, failure: null });
     void read();
     return () => {
-      current.current = { number: current.current.number + 1, isReading: false, isAgain: false };
+      current.current = { isReading: false, isAgain: false };
       window.clearTimeout(timer.current);
       timer.current = undefined;
     };

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import type { InputOf, ResultOf } from '../../src/operations/catalogue.ts';
 import { distance } from '../client/format.ts';
 import { useOperation } from '../client/use.ts';
+import { BackendState, DrainingRows } from '../parts/backends.tsx';
 import { HostLink, Loaded, Mark, Table } from '../parts/parts.tsx';
 
 type Asked = InputOf<'explain'>;
@@ -167,35 +168,19 @@ function Trace({ explanation }: { readonly explanation: ResultOf<'explain'> }): 
         <>
           <h2>Backends</h2>
           <Table label="Backends" heads={['Backend', 'State', 'Addresses', 'Last failure']}>
-            {backends.map(({ addresses, addressProblem, dead, failures, url }) => (
-              <tr key={url}>
+            {backends.map((backend) => (
+              <tr key={backend.url}>
                 <th scope="row">
-                  <code>{url}</code>
+                  <code>{backend.url}</code>
                 </th>
                 <td>
-                  {dead === null ? (
-                    <Mark kind="good">in use</Mark>
-                  ) : (
-                    <>
-                      <Mark kind="bad">down</Mark> {dead.reason}, since {distance(dead.since)}, until{' '}
-                      {distance(dead.until)}
-                    </>
-                  )}
+                  <BackendState backend={backend} />
                 </td>
-                <td>{addressProblem ?? addresses?.join(', ') ?? '–'}</td>
-                <td>{failures === null ? '–' : `${failures.count}, ${failures.reason}, ${distance(failures.last)}`}</td>
+                <td>{backend.addresses?.join(', ') ?? '–'}</td>
+                <td>{failuresOf(backend)}</td>
               </tr>
             ))}
-            {draining.map(({ until, url }) => (
-              <tr key={`drains ${url}`}>
-                <th scope="row">
-                  <code>{url}</code>
-                </th>
-                <td colSpan={3}>
-                  <Mark kind="warn">drains</Mark> ends {distance(until)}
-                </td>
-              </tr>
-            ))}
+            <DrainingRows columns={4} draining={draining} />
           </Table>
         </>
       )}
@@ -225,6 +210,10 @@ function Trace({ explanation }: { readonly explanation: ResultOf<'explain'> }): 
       {live !== null && live.length > 0 && <Live live={live} />}
     </>
   );
+}
+
+function failuresOf({ failures }: ResultOf<'explain'>['backends'][number]): string {
+  return failures === null ? '–' : `${failures.count}, ${failures.reason}, ${distance(failures.last)}`;
 }
 
 function Live({ live }: { readonly live: NonNullable<ResultOf<'explain'>['live']> }): JSX.Element {

@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import type { ResultOf } from '../../src/operations/catalogue.ts';
 import { clockTime, distance, milliseconds, number } from '../client/format.ts';
 import { changesHost, type Resource, useFeed, useOperation } from '../client/use.ts';
+import { BackendState, DrainingRows } from '../parts/backends.tsx';
 import { Loaded, Mark, Table, Tile } from '../parts/parts.tsx';
 import { Tail } from '../parts/tail.tsx';
 import { EditBackends, EditOption } from './host-changes.tsx';
@@ -94,7 +95,7 @@ function Backends({
               {canary !== null && <Mark kind="warn">canary {canary} %</Mark>}
             </th>
             <td>
-              <State backend={known} />
+              <BackendState backend={known} />
             </td>
             <td class="number">{weight}</td>
             <td class="number">{number(counts?.requestsPerSecond ?? 0)}</td>
@@ -105,38 +106,9 @@ function Backends({
           </tr>
         );
       })}
-      {shown.draining.map(({ until, url }) => (
-        <tr key={`drains ${url}`}>
-          <th scope="row">
-            <code>{url}</code>
-          </th>
-          <td colSpan={7}>
-            <Mark kind="warn">drains</Mark> ends {distance(until)}
-          </td>
-        </tr>
-      ))}
+      <DrainingRows columns={heads.length} draining={shown.draining} />
     </Table>
   );
-}
-
-function State({ backend }: { readonly backend: Explanation['backends'][number] | undefined }): JSX.Element {
-  if (backend === undefined) return <>–</>;
-  const { addressProblem, dead } = backend;
-  if (dead !== null) {
-    return (
-      <>
-        <Mark kind="bad">down</Mark> {dead.reason}, since {distance(dead.since)}
-      </>
-    );
-  }
-  if (addressProblem !== null) {
-    return (
-      <>
-        <Mark kind="bad">no address</Mark> {addressProblem}
-      </>
-    );
-  }
-  return <Mark kind="good">in use</Mark>;
 }
 
 function Options({

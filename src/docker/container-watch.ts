@@ -73,9 +73,9 @@ export class ContainerWatch {
   private prints = new Map<string, string>();
   /** The containers that were last reported as ones to be reached: events may come before they are listed. */
   private readonly reached = new Set<string>();
-  /** Those that have never been read. */
-  private readonly unread = new Set<string>();
+  /** Those that have been read, and those that could not be read since the start. */
   private readonly known = new Set<string>();
+  private readonly unread = new Set<string>();
   private readonly signals = new Map<string, SentSignal>();
   private readonly later = new Set<NodeJS.Timeout>();
   private aheadMs = 0;
@@ -87,11 +87,17 @@ export class ContainerWatch {
     this.timings = { ...usualTimings, ...timings };
   }
 
-  /** Reports every container that there is, once, without a call of `complete`. @throws Error if the engine does not answer. */
+  /**
+   * Reports every container that there is, once, without a call of `complete`.
+   * @throws Error if the engine does not answer, or not about each of them.
+   */
   async once(): Promise<void> {
     await this.client.negotiate();
     await this.listener.connected();
     await this.list(true);
+    const [id] = this.unread;
+    if (id !== undefined)
+      throw new Error(`the container ${id} cannot be inspected, and may have routes; nothing is changed`);
   }
 
   /** Follows the engine until `signal` is aborted, whether or not it answers. */
@@ -127,11 +133,11 @@ export class ContainerWatch {
         const startMs = performance.now();
         const isFull = startMs - inspectedMs >= timings.inspectEveryMs;
         await Promise.race([over, this.list(isFull)]);
-        if (isFull) {
+        if (isFull) backOff.reset();
+        // A container that could not be read since the start may have routes, which must not go: the next listing is full again.
+        if (isFull && this.unread.size === 0) {
           inspectedMs = startMs;
-          backOff.reset();
-          // A container that could not be read since the start may have routes, which must not go.
-          if (this.unread.size === 0) this.listener.complete();
+          this.listener.complete();
         }
         const everyMs = isPodman ? timings.listPodmanEveryMs : timings.listEveryMs;
         const tookMs = performance.now() - startMs;

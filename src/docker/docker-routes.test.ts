@@ -187,6 +187,24 @@ describe('the routes of containers', () => {
     await untilRoutes({ 'b.test': ['http://10.0.0.9:80'] });
   });
 
+  it('of a container that cannot be read since the start do not go, and nothing is written once', async () => {
+    engine.run('c1', a, { address: '10.0.0.1' });
+    const end = keep();
+    await untilRoutes({ 'a.test': ['http://10.0.0.1:80'] });
+    await end();
+    engine.failures.set('/c1/json', 500);
+    await assert.rejects(applyDockerRoutes(options()), /the container c1 cannot be inspected, and may have routes/);
+    engine.run('c2', { 'hipache.host': 'b.test' }, { address: '10.0.0.2' });
+    log = '';
+    keep({ timings: { ...rarely, listEveryMs: 10 } });
+    await untilLogged('cannot be inspected: the engine responds with 500: broken');
+    const { length } = engine.asked;
+    await until('further listings', () => engine.asked.length > length + 6);
+    assert.deepEqual(await routes(), { 'a.test': ['http://10.0.0.1:80'] });
+    engine.failures.clear();
+    await untilRoutes({ 'a.test': ['http://10.0.0.1:80'], 'b.test': ['http://10.0.0.2:80'] });
+  });
+
   it('are right although every event is lost, by the listings', async () => {
     engine.losesEvents = true;
     engine.podman = true;

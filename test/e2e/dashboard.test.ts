@@ -263,10 +263,7 @@ describe('the dashboard', { timeout: 170_000 }, () => {
     await page.untilText(/Somebody has changed the route since this form was opened/);
     assert.equal(await page.evaluate("document.querySelector('.edit button').disabled"), true);
     await page.click('button', 'Cancel');
-    await page.click('button', 'Change an option');
-    await page.choose('Option', 'requestsMax');
-    await page.fill('Value', '7');
-    await page.click('button', 'Set requestsMax to 7');
+    await limitRequests(page);
     await page.untilText(/requestsMax\s+7\s/);
     await page.click('button', 'Undo');
     await page.untilText(/requestsMax\s+200\s/);
@@ -306,10 +303,7 @@ describe('the dashboard', { timeout: 170_000 }, () => {
     const page = await open(reader.token);
     await page.untilText(/live/);
     await page.evaluate("location.hash = '/hosts/app.test'");
-    await page.click('button', 'Change an option');
-    await page.choose('Option', 'requestsMax');
-    await page.fill('Value', '7');
-    await page.click('button', 'Set requestsMax to 7');
+    await limitRequests(page);
     await page.untilText(/wall may read only/);
     assert.doesNotMatch((await home.run('option', 'list', 'app.test')).stdout, /requestsMax +7/);
   });
@@ -326,6 +320,14 @@ describe('the dashboard', { timeout: 170_000 }, () => {
     assert.deepEqual(page.problems, []);
   });
 });
+
+/** Sets an option of the host that a page shows. */
+async function limitRequests(page: ChromiumPage): Promise<void> {
+  await page.click('button', 'Change an option');
+  await page.choose('Option', 'requestsMax');
+  await page.fill('Value', '7');
+  await page.click('button', 'Set requestsMax to 7');
+}
 
 /** What axe finds on a page: the rule, and the elements. */
 async function findings(page: ChromiumPage): Promise<readonly string[]> {
